@@ -1,0 +1,87 @@
+"""Real data that is at hand without a network; every set is small enough for seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+
+# Velocities of 82 galaxies in km/s, Roeder (1990); with the 26690 of R's MASS, which mclust uses.
+GALAXIES = """
+9172 9350 9483 9558 9775 10227 10406 16084 16170 18419 18552 18600 18927 19052 19070 19330 19343
+19349 19440 19473 19529 19541 19547 19663 19846 19856 19863 19914 19918 19973 19989 20166 20175
+20179 20196 20215 20221 20415 20629 20795 20821 20846 20875 20986 21137 21492 21701 21814 21921
+21960 22185 22209 22242 22249 22314 22374 22495 22746 22747 22888 22914 23206 23241 23263 23484
+23538 23542 23666 23706 23711 24129 24285 24289 24366 24717 24990 25633 26690 26995 32065 32789
+34279
+"""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows by name, and a number of components that is ordinary for them."""
+
+    name: str
+    n_components: int
+    load: Callable[[], np.ndarray]
+
+
+def bundled(name: str, columns: slice = slice(None)) -> Callable[[], np.ndarray]:
+    """Return a loader of scikit-learn's set of that name, each column in units of its spread."""
+
+    def load() -> np.ndarray:
+        from sklearn import datasets
+
+        X = np.asarray(getattr(datasets, f"load_{name}")().data[:, columns], float)
+        return np.asarray(X / X.std(axis=0))
+
+    return load
+
+
+def digits() -> np.ndarray:
+    """Return the first ten principal components of the digits."""
+    from sklearn import datasets
+
+    X = datasets.load_digits().data
+    centred = X - X.mean(axis=0)
+    _, _, axes = np.linalg.svd(centred, full_matrices=False)
+    return np.asarray(centred @ axes[:10].T)
+
+
+def pixels(name: str) -> Callable[[], np.ndarray]:
+    """Return a loader of 4000 pixels of a picture, red, green and blue."""
+
+    def load() -> np.ndarray:
+        from sklearn import datasets
+
+        flat = datasets.load_sample_image(f"{name}.jpg").reshape(-1, 3).astype(float)
+        return np.asarray(np.random.default_rng(0).choice(flat, 4000, replace=False))
+
+    return load
+
+
+def faithful() -> np.ndarray:
+    """Return Old Faithful's eruptions, as the package ships them."""
+    text = resources.files("gmm").joinpath("data/faithful.csv").read_text()
+    return np.loadtxt(text.splitlines(), delimiter=",", skiprows=1)
+
+
+def galaxies() -> np.ndarray:
+    """Return the galaxies in 1000 km/s, one column."""
+    return np.array(GALAXIES.split(), float)[:, np.newaxis] / 1000
+
+
+DATASETS = (
+    Dataset("iris", 3, bundled("iris")),
+    Dataset("wine", 3, bundled("wine")),
+    Dataset("breast cancer", 2, bundled("breast_cancer")),
+    Dataset("digits, 10 axes", 10, digits),
+    Dataset("linnerud", 2, bundled("linnerud")),
+    Dataset("diabetes, body and blood", 3, bundled("diabetes", slice(2, 8))),
+    Dataset("china, pixels", 8, pixels("china")),
+    Dataset("flower, pixels", 6, pixels("flower")),
+    Dataset("galaxies", 3, galaxies),
+    Dataset("Old Faithful", 3, faithful),
+)

@@ -1,0 +1,185 @@
+"""How it is measured: workers, each a fresh pinned process, and rounds that alternate between them.
+
+What is measured is a task: a callable, built in the worker, whose calls are timed there.
+The peak memory is the worker's own, so a worker serves one peer and one problem only.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+MB = 1e6
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One call of a task: its duration, the process's peak memory so far, and what it returned.
+
+    `grown_mb` is the peak above what was resident when the task stood ready, data included.
+    """
+
+    seconds: float
+    peak_mb: float
+    grown_mb: float
+    value: Any
+
+
+class WorkerError(RuntimeError):
+    """A task that could not be built or run; its text is the reason in one line."""
+
+
+class Worker:
+    """A fresh process pinned to `n_threads` CPUs that answers calls of ``factory(*arguments)``."""
+
+    def __init__(self, n_threads: int, factory: Callable[..., Any], *arguments: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, factory, arguments), daemon=True
+        )
+        with machine_share(n_threads):
+            self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> Self:
+        self._receive()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+        self._process.join(timeout=5)
+        if self._process.is_alive():
+            self._process.kill()
+
+    def __call__(self, *arguments: Any) -> Reading:
+        """Call the task in its process."""
+        self._connection.send(arguments)
+        reading: Reading = self._receive()
+        return reading
+
+    def _receive(self) -> Any:
+        try:
+            answer = self._connection.recv()
+        except EOFError:
+            self._process.join()
+            raise WorkerError(f"process died, exit code {self._process.exitcode}") from None
+        if isinstance(answer, WorkerError):
+            raise answer
+        return answer
+
+
+def _serve(connection: Connection, factory: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    warnings.simplefilter("ignore")  # fixed iterations do not converge, and need not
+    task = _attempt(connection, factory, arguments)
+    if task is None:
+        return
+    connection.send(None)
+    resident = memory_mb("VmRSS")
+    with suppress(EOFError, KeyboardInterrupt):
+        while True:
+            call = connection.recv()
+            begin = time.perf_counter()
+            value = _attempt(connection, task, call)
+            seconds = time.perf_counter() - begin
+            peak = memory_mb("VmHWM")
+            if value is not None:
+                connection.send(Reading(seconds, peak, peak - resident, value))
+
+
+def _attempt(connection: Connection, call: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    """Return the call's value; None, and an answer already sent, where it fails."""
+    try:
+        return call(*arguments)
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), "")
+        connection.send(WorkerError(f"{type(error).__name__}: {reason}"))
+        return None
+
+
+def memory_mb(field: str) -> float:
+    """Return Linux's `field` of this process; elsewhere the peak stands for everything.
+
+    ``ru_maxrss`` is the second choice: across an exec it inherits the parent's peak.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
+    found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
+    return int(found[1]) * 1024 / MB if found else float("nan")
+
+
+@contextmanager
+def machine_share(n_threads: int) -> Iterator[None]:
+    """Let processes started inside have `n_threads` CPUs and thread settings that say so."""
+    settings = dict.fromkeys(THREAD_SETTINGS, str(n_threads))
+    before = {name: os.environ.get(name) for name in settings}
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
+    os.environ.update(settings)
+    if cpus:
+        os.sched_setaffinity(0, sorted(cpus)[:n_threads])
+    try:
+        yield
+    finally:
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
+def crew(
+    n_threads: int, jobs: Mapping[str, tuple[Any, ...]], skipped: Callable[[str, str], None]
+) -> Iterator[dict[str, Worker]]:
+    """Start one worker for each named ``(factory, *arguments)``; report those that fail."""
+    with ExitStack() as stack:
+        workers: dict[str, Worker] = {}
+        for name, (factory, *arguments) in jobs.items():
+            try:
+                workers[name] = stack.enter_context(Worker(n_threads, factory, *arguments))
+            except WorkerError as reason:
+                skipped(name, str(reason))
+        yield workers
+
+
+def rounds(
+    workers: Mapping[str, Worker],
+    measure: Callable[[Worker, int], Result],
+    repeats: int,
+    skipped: Callable[[str, str], None],
+) -> dict[str, list[Result]]:
+    """Measure everybody `repeats` times, in turn and every other round backwards: drift cancels.
+
+    `measure` is given a worker and the round's number. Whoever fails is reported and left out.
+    """
+    results: dict[str, list[Result]] = {name: [] for name in workers}
+    for turn in range(repeats):
+        for name in list(results)[:: -1 if turn % 2 else 1]:
+            try:
+                results[name].append(measure(workers[name], turn))
+            except WorkerError as reason:
+                del results[name]
+                skipped(name, str(reason))
+    return results

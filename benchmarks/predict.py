@@ -1,0 +1,94 @@
+"""What does it cost to use a fitted mixture: many rows, a single row, the import?"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import partial
+from itertools import product
+from statistics import median
+
+import numpy as np
+
+from benchmarks.measure import Reading, Worker, crew, machine_share, rounds
+from benchmarks.peers import ESTIMATORS
+from benchmarks.problems import Problem, generate, stored
+from benchmarks.report import Report, factor, number, ratios
+from benchmarks.settings import Settings
+from benchmarks.tasks import Predictor, estimator_peer
+
+PEERS, THREADS = ESTIMATORS, (1,)
+PROBLEM = Problem(200_000, 8, 16, "full")
+METHODS = ("predict_proba", "score_samples")
+SINGLE_CALLS = 200
+AGREEMENT = 1e-6
+IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+
+
+def run(settings: Settings, report: Report) -> bool:
+    """Print milliseconds per call; return whether the answers agree."""
+    problem = PROBLEM.tiny() if settings.smoke else PROBLEM
+    X, start = generate(problem)
+    rows = stored(X, settings.folder)
+    report.header(f"ms, {problem.name}", "threads", *settings.peers, "vs sklearn", "Δ")
+    agreed = True
+    for n_threads in settings.threads:
+        jobs = {name: (Predictor, name, problem, rows, start, n_threads) for name in settings.peers}
+        with crew(n_threads, jobs, report.failed) as workers:
+            for method, (n_rows, times) in product(METHODS, ((len(X), 1), (1, SINGLE_CALLS))):
+                ask = partial(call, method, n_rows, times)
+                results = rounds(workers, ask, 1 + settings.repeats, report.failed)
+                difference = spread([readings[-1].value for readings in results.values()])
+                agreed &= difference <= AGREEMENT or not results
+                ms = {name: per_call(readings, times) for name, readings in results.items()}
+                title = f"{method}, {n_rows} row{'s' * (n_rows > 1)}"
+                show(title, n_threads, ms, difference, settings, report)
+    show("import", 1, imports(settings), 0.0, settings, report)
+    return agreed
+
+
+def call(method: str, n_rows: int, times: int, worker: Worker, turn: int) -> Reading:
+    """Ask one worker; `partial` fills in the question."""
+    return worker(method, n_rows, times)
+
+
+def per_call(readings: list[Reading], times: int) -> float:
+    """Return milliseconds per call, the first round being a warm-up."""
+    return 1e3 * median(reading.seconds for reading in readings[1:]) / times
+
+
+def spread(answers: list[np.ndarray]) -> float:
+    """Return the largest difference of any answer from the first."""
+    return max((float(np.abs(answer - answers[0]).max()) for answer in answers), default=np.nan)
+
+
+def imports(settings: Settings) -> dict[str, float]:
+    """Return the milliseconds each peer's import takes in a fresh interpreter."""
+    seconds: dict[str, list[float]] = {}
+    for _, name in product(range(settings.repeats), settings.peers):
+        command = [sys.executable, "-c", IMPORT.format(estimator_peer(name).module)]
+        with machine_share(1):
+            answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds.setdefault(name, []).append(float(answer.stdout))
+    return {name: 1e3 * median(values) for name, values in seconds.items()}
+
+
+def show(
+    title: str,
+    n_threads: int,
+    ms: dict[str, float],
+    difference: float,
+    settings: Settings,
+    report: Report,
+) -> None:
+    """Print and keep one row."""
+    to_baseline, _ = ratios(ms)
+    figures = (number(ms.get(name, np.nan)) for name in settings.peers)
+    report.row(
+        (title, str(n_threads), *figures, factor(to_baseline), f"{difference:.0e}"),
+        what=title,
+        n_threads=n_threads,
+        ms=ms,
+        ratio_to_sklearn=to_baseline,
+        difference=difference,
+    )

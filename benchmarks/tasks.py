@@ -1,0 +1,95 @@
+"""What a worker is asked to do; a task is built once in its process, and each call is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import peers
+from benchmarks.measure import crew, rounds
+from benchmarks.peers.estimator import EstimatorPeer, fitted
+from benchmarks.problems import Mixture, Problem
+from benchmarks.report import Report
+
+
+class Version:
+    """Whether a peer is there at all."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peers.load(peer)
+
+    def __call__(self) -> str:
+        """Return its version."""
+        return self.peer.version()
+
+
+class GivenFit:
+    """A fixed number of iterations from a given start."""
+
+    def __init__(
+        self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int
+    ) -> None:
+        self.peer, self.n_threads = peers.load(peer), n_threads
+        self.peer.version()  # imports what a fit needs
+        self.problem, self.start, self.X = problem, start, np.load(rows)
+
+    def __call__(self, n_iter: int) -> Mixture:
+        """Fit."""
+        return self.peer.fit(self.problem, self.X, self.start, n_iter, self.n_threads)
+
+
+class DefaultFit:
+    """What a user does: the estimator's own start and stop."""
+
+    def __init__(self, peer: str, rows: Path, n_threads: int) -> None:
+        self.peer, self.n_threads = estimator_peer(peer), n_threads
+        self.peer.version()  # imports what a fit needs
+        self.X = np.load(rows)
+
+    def __call__(self, n_components: int, covariance_type: str, seed: int) -> Mixture:
+        """Fit."""
+        estimator = self.peer.estimator(
+            self.n_threads,
+            n_components=n_components,
+            covariance_type=covariance_type,
+            random_state=seed,
+        )
+        return fitted(estimator.fit(self.X))
+
+
+class Predictor:
+    """A fitted estimator that is asked about rows."""
+
+    def __init__(
+        self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int
+    ) -> None:
+        self.X = np.load(rows)
+        estimator = estimator_peer(peer).given(problem, start, n_iter=2, n_threads=n_threads)
+        self.estimator = estimator.fit(self.X[: len(self.X) // 10])
+
+    def __call__(self, method: str, n_rows: int, times: int) -> np.ndarray:
+        """Call the method `times` times on the first rows, and return what it says of a few."""
+        ask, rows = getattr(self.estimator, method), self.X[:n_rows]
+        for _ in range(times):
+            answer = ask(rows)
+        return np.asarray(answer[:1000], float)
+
+
+def estimator_peer(name: str) -> EstimatorPeer:
+    """Return the adapter of a peer that has estimators."""
+    peer = peers.load(name)
+    if not isinstance(peer, EstimatorPeer):
+        raise TypeError(f"expected a peer with scikit-learn's interface, got {name!r}")
+    return peer
+
+
+def present(names: Sequence[str], report: Report) -> tuple[str, ...]:
+    """Return the peers that are there, each version noted; say why the others are not."""
+    jobs = {name: (Version, name) for name in names}
+    with crew(1, jobs, report.skipped) as workers:
+        versions = rounds(workers, lambda worker, _: str(worker().value), 1, report.skipped)
+    for name, (version,) in versions.items():
+        report.note(f"{name} {version}")
+    return tuple(name for name in names if name in versions)

@@ -1,0 +1,89 @@
+"""Sessions for developers: ``nox -l`` lists them, ``nox -s tests-3.13`` runs one.
+
+`.ci/run` is what a change must pass; these are the same checks one by one, and the slower ones.
+"""
+
+import subprocess
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+def install(session: nox.Session, *groups: str, **environment: str) -> None:
+    """Install the package and dependency groups, compiled in this environment."""
+    for group in ("build", *groups):
+        session.install("--group", group)
+    session.install("--no-build-isolation", ".[cli]", env=environment)
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """Run the tests."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "-q", *session.posargs)
+
+
+@nox.session(python="3.11")
+def floors(session: nox.Session) -> None:
+    """Run the tests on the oldest numpy and scipy that are supported."""
+    install(session, "test")
+    session.install("numpy==2.0.*", "scipy==1.13.*", "threadpoolctl==3.1.*")
+    session.run("python", "-m", "pytest", "-q", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Run ruff and cython-lint."""
+    session.install("--group", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("cython-lint", "src/gmm")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, and the stubs against the compiled module."""
+    install(session, "types")
+    session.run("mypy")
+    stubs = "gmm._em", "--allowlist", ".ci/stubtest-allowlist"
+    session.run("python", "-m", "mypy.stubtest", *stubs)
+
+
+@nox.session
+def debug(session: nox.Session) -> None:
+    """Run the kernel tests with bounds and initialised memory checked."""
+    install(session, "test", GMM_DEBUG="1")
+    session.run("python", "-m", "pytest", "-q", "-k", "kernel", *session.posargs)
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """Run the kernel tests under gcc's address and undefined-behaviour sanitizers (Linux)."""
+    flags = "-fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+    install(session, "test", GMM_DEBUG="1", CFLAGS=flags)
+    libraries = [
+        subprocess.check_output(["gcc", f"-print-file-name={name}"], text=True).strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    environment = {
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "PYTHONMALLOC": "malloc",
+    }
+    session.run("python", "-m", "pytest", "-q", "-k", "kernel", *session.posargs, env=environment)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build one wheel, install it in a new environment and test it from outside of the tree."""
+    session.run("tools/build_wheel.sh", *session.posargs, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Print the benchmark grid."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,0 +1,23 @@
+"""Gaussian mixture models on a compiled core, with scikit-learn's interface.
+
+The public face; nothing is defined here.
+"""
+
+from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
+from gmm.mixture import GaussianMixture
+from gmm.selection import Selection, select
+from gmm.versions import __version__, show_versions
+
+load = GaussianMixture.load
+
+__all__ = [
+    "ConvergenceWarning",
+    "GaussianMixture",
+    "InvalidParameterError",
+    "NotFittedError",
+    "Selection",
+    "__version__",
+    "load",
+    "select",
+    "show_versions",
+]

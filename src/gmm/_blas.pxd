@@ -1,0 +1,85 @@
+"""Row-major faces of the BLAS and LAPACK calls that the pass makes.
+
+The libraries are column-major: a row-major array is its transpose to them, so every face swaps its operands.
+``ld`` is the distance between two rows.  BLAS integers live here and nowhere else.
+"""
+from scipy.linalg.cython_blas cimport dgemm, dsyrk, dtrmm, sgemm, ssyrk, strmm
+from scipy.linalg.cython_lapack cimport dpotrf, dtrtri
+
+ctypedef fused real:
+    float
+    double
+
+
+cdef inline void multiply(
+    const real* a, Py_ssize_t ld_a,      # IN  (m, k)
+    const real* b, Py_ssize_t ld_b,      # IN  (k, n)
+    real* c, Py_ssize_t ld_c,            # OUT (m, n) = a b
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+) noexcept nogil:
+    cdef int rows = <int>m, columns = <int>n, inner = <int>k
+    cdef int lda = <int>ld_a, ldb = <int>ld_b, ldc = <int>ld_c
+    cdef real one = 1, zero = 0
+    if real is float:
+        sgemm(b"N", b"N", &columns, &rows, &inner, &one, <float*>b, &ldb, <float*>a, &lda,
+              &zero, c, &ldc)
+    else:
+        dgemm(b"N", b"N", &columns, &rows, &inner, &one, <double*>b, &ldb, <double*>a, &lda,
+              &zero, c, &ldc)
+
+
+cdef inline void multiply_transposed(
+    const real* a, Py_ssize_t ld_a,      # IN  (m, k)
+    const real* b, Py_ssize_t ld_b,      # IN  (n, k)
+    real* c, Py_ssize_t ld_c,            # IN, OUT (m, n) = keep c + a bᵀ
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+    real keep,
+) noexcept nogil:
+    cdef int rows = <int>m, columns = <int>n, inner = <int>k
+    cdef int lda = <int>ld_a, ldb = <int>ld_b, ldc = <int>ld_c
+    cdef real one = 1
+    if real is float:
+        sgemm(b"T", b"N", &columns, &rows, &inner, &one, <float*>b, &ldb, <float*>a, &lda,
+              &keep, c, &ldc)
+    else:
+        dgemm(b"T", b"N", &columns, &rows, &inner, &one, <double*>b, &ldb, <double*>a, &lda,
+              &keep, c, &ldc)
+
+
+cdef inline void multiply_by_lower(
+    const real* triangle,                # IN (m, m), lower; nothing above the diagonal is read
+    real* b, Py_ssize_t ld_b,            # IN, OUT (m, n) = triangle b
+    Py_ssize_t m, Py_ssize_t n,
+) noexcept nogil:
+    cdef int order = <int>m, columns = <int>n, ldb = <int>ld_b
+    cdef real one = 1
+    if real is float:
+        strmm(b"R", b"U", b"N", b"N", &columns, &order, &one, <float*>triangle, &order, b, &ldb)
+    else:
+        dtrmm(b"R", b"U", b"N", b"N", &columns, &order, &one, <double*>triangle, &order, b, &ldb)
+
+
+cdef inline void add_gram_lower(
+    const real* a, Py_ssize_t ld_a,      # IN (m, k)
+    real* c,                             # IN, OUT (m, m), lower: keep c + a aᵀ
+    Py_ssize_t m, Py_ssize_t k,
+    real keep,
+) noexcept nogil:
+    cdef int order = <int>m, inner = <int>k, lda = <int>ld_a
+    cdef real one = 1
+    if real is float:
+        ssyrk(b"U", b"T", &order, &inner, &one, <float*>a, &lda, &keep, c, &order)
+    else:
+        dsyrk(b"U", b"T", &order, &inner, &one, <double*>a, &lda, &keep, c, &order)
+
+
+cdef inline bint invert_cholesky(
+    double* matrix,                      # IN, OUT (m, m), lower: A, then L⁻¹ where A = L Lᵀ
+    Py_ssize_t m,
+) noexcept nogil:
+    """Whether A was positive definite; ``matrix`` is of no use where it was not."""
+    cdef int order = <int>m, info = 0
+    dpotrf(b"U", &order, matrix, &order, &info)
+    if info == 0:
+        dtrtri(b"U", b"N", &order, matrix, &order, &info)
+    return info == 0

@@ -1,0 +1,1012 @@
+"""The pass: every loop over rows, blocks, lanes and components.
+
+A pass reads rows and a whitened mixture, ``log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖²``, and adds up the moments of
+the responsibilities r_ik = ρ_ik / Σ_k ρ_ik.  Rows are taken in blocks that fit the cache, feature by feature, so that
+every vector loop runs along rows:
+
+    load ▸ log density (a components × rows tile) ▸ normalise ▸ write rows out ▸ accumulate
+
+Two forms compute the density and the moments of a block; `Pass` chooses, in one place:
+
+* linear: one product over [1, x, squares and products of x] about the data's centre, for all components at once;
+* centred: z = x − c_k and ‖W_k z‖², one component at a time, exact however far or thin the component is.
+
+A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
+counter, so the sums are the same bit for bit for every number of threads.
+"""
+cimport cython
+from libc.math cimport INFINITY, exp, fabs, isfinite, log, sqrt
+from libc.string cimport memcpy, memset
+
+from gmm._blas cimport (
+    add_gram_lower,
+    invert_cholesky,
+    multiply,
+    multiply_by_lower,
+    multiply_transposed,
+    real,
+)
+
+import numpy as np
+
+ctypedef fused data:
+    float
+    double
+
+# Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
+cdef enum:
+    WIDEST_LINEAR = 24        # features of a full covariance in the linear form
+    WIDEST_SQUARE = 48        # up to here a square product beats a triangular one
+    SMALL_PRODUCT = 1000000   # multiply-adds up to which BLAS leaves its operands unpacked
+    LANE_ROWS = 2048
+cdef double LINEAR_DOUBLE = 5e4    # condition κ up to which the linear form is exact to 1e-11
+cdef double LINEAR_SINGLE = 1e3
+cdef double CENTRED_SINGLE = 1e4
+cdef double SINGLE_RANGE = 1e12    # magnitudes whose fourth powers stay inside float32
+
+
+cdef struct Recipe:
+    # What all workers of one pass read.
+    Py_ssize_t n_components
+    Py_ssize_t n_features
+    Py_ssize_t n_density        # terms of the linear density, a prefix of the linear moments
+    Py_ssize_t n_moments        # terms of the linear moments
+    Py_ssize_t block            # rows
+    Py_ssize_t lane             # rows
+    Py_ssize_t n_sums           # doubles in one node of the merge tree
+    Layout layout               # of the whiteners
+    Layout moments
+    bint linear
+    bint single                 # arithmetic in float32
+    bint hard
+    bint given                  # responsibilities come from the caller
+    bint common_quadratic       # tied linear: ‖Wx‖² is added row by row
+    const double* log_offset
+    const double* centres       # (K, d)
+    const double* origin        # (d,) subtracted on loading: the data's centre, or zero
+    const void* coefficients    # linear (K, n_moments), else the whiteners
+    const void* common          # (d, d) the tied whitener, for common_quadratic
+
+
+cdef struct Rows:
+    # What a pass reads of the data and writes of every row; NULL where there is none.
+    Py_ssize_t n
+    Py_ssize_t row_stride       # items
+    Py_ssize_t column_stride    # items
+    const double* weight
+    const double* given         # (n, K)
+    Py_ssize_t* label
+    double* log_evidence
+    void* responsibility        # (n, K) in the type of the data
+
+
+cdef struct Bench:
+    # One worker's scratch and its stack of partial sums.
+    void* block
+    void* tile
+    void* centred
+    void* product
+    void* evidence
+    void* total
+    void* block_sums
+    double* node
+    Py_ssize_t* level
+    Py_ssize_t* first_lane
+    Py_ssize_t n_nodes
+
+
+# ---------------------------------------------------------------------------------------------- load
+
+cdef void load_rows(
+    const data* rows, const Rows* shape,           # IN
+    Py_ssize_t n, Py_ssize_t d, const double* origin, Py_ssize_t ld,
+    real* block,                                   # OUT (d, n)
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef const data* row
+    for i in range(n):
+        row = rows + i * shape.row_stride
+        for j in range(d):
+            block[j * ld + i] = <real>(<double>row[j * shape.column_stride] - origin[j])
+
+
+cdef void append_products(
+    Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    real* features,                                # IN (1 + d, n), OUT the terms behind
+) noexcept nogil:
+    """Behind [1, x]: x_i x_j (i ≥ j) for full, x_j² for diagonal, x·x for spherical, nothing for tied."""
+    cdef Py_ssize_t i, j, r
+    cdef real* x = features + ld
+    cdef real* out = features + (1 + d) * ld
+    if moments == FULL:
+        for i in range(d):
+            for j in range(i + 1):
+                for r in range(n):
+                    out[r] = x[i * ld + r] * x[j * ld + r]
+                out += ld
+    elif moments == DIAGONAL:
+        for j in range(d):
+            for r in range(n):
+                out[j * ld + r] = x[j * ld + r] * x[j * ld + r]
+    elif moments == SPHERICAL:
+        memset(out, 0, n * sizeof(real))
+        for j in range(d):
+            for r in range(n):
+                out[r] += x[j * ld + r] * x[j * ld + r]
+
+
+cdef void centre_rows(
+    const real* block, const double* centre,       # IN (d, n), (d,)
+    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    real* z,                                       # OUT (d, n)
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    for j in range(d):
+        for r in range(n):
+            z[j * ld + r] = <real>(<double>block[j * ld + r] - centre[j])
+
+
+# ------------------------------------------------------------------------------------------- density
+
+cdef void density_from_squares(
+    const real* y, double log_offset,              # IN (d, n)
+    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j y_j²
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    # Half the largest square that is kept: rows beyond it tie instead of turning into inf − inf.
+    cdef real far = 1e37 if real is float else 1e300
+    cdef real square
+    memset(log_density, 0, n * sizeof(real))
+    for j in range(d):
+        for r in range(n):
+            log_density[r] += y[j * ld + r] * y[j * ld + r]
+    for r in range(n):
+        square = log_density[r]
+        log_density[r] = <real>log_offset - (square if square < far else far) / 2
+
+
+cdef void log_density_triangular(
+    const real* block, const double* centre, const real* whitener, double log_offset,   # IN
+    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    real* z, real* y,                              # scratch (d, n)
+    real* log_density,                             # OUT (n,)
+) noexcept nogil:
+    centre_rows(block, centre, d, n, ld, z)
+    if d <= WIDEST_SQUARE:
+        multiply(whitener, d, z, ld, y, ld, d, n, d)
+        density_from_squares(y, log_offset, d, n, ld, log_density)
+    else:
+        multiply_by_lower(whitener, z, ld, d, n)
+        density_from_squares(z, log_offset, d, n, ld, log_density)
+
+
+cdef void log_density_diagonal(
+    const real* block, const double* centre, const real* whitener, double log_offset,   # IN
+    Py_ssize_t whitener_stride,                    # 0: one number for all features
+    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    real* y,                                       # scratch (d, n)
+    real* log_density,                             # OUT (n,)
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    cdef real scale
+    centre_rows(block, centre, d, n, ld, y)
+    for j in range(d):
+        scale = whitener[j * whitener_stride]
+        for r in range(n):
+            y[j * ld + r] *= scale
+    density_from_squares(y, log_offset, d, n, ld, log_density)
+
+
+cdef void log_density(
+    const Recipe* recipe, const real* block, Py_ssize_t n,     # IN
+    real* z, real* y,                              # scratch
+    real* tile,                                    # OUT (K, n)
+) noexcept nogil:
+    cdef Py_ssize_t k, d = recipe.n_features, ld = recipe.block
+    cdef Py_ssize_t K = recipe.n_components
+    cdef const real* whitener = <const real*>recipe.coefficients
+    if recipe.linear:
+        multiply(whitener, recipe.n_moments, block, ld, tile, ld, K, n, recipe.n_density)
+        return
+    for k in range(K):
+        if recipe.layout == FULL or recipe.layout == TIED:
+            log_density_triangular(
+                block, recipe.centres + k * d, whitener + (k * d * d if recipe.layout == FULL else 0),
+                recipe.log_offset[k], d, n, ld, z, y, tile + k * ld)
+        else:
+            log_density_diagonal(
+                block, recipe.centres + k * d, whitener + (k * d if recipe.layout == DIAGONAL else k),
+                recipe.log_offset[k], 1 if recipe.layout == DIAGONAL else 0, d, n, ld, y,
+                tile + k * ld)
+
+
+# ----------------------------------------------------------------------------------------- normalise
+
+cdef void normalise_soft(
+    real* tile,                                    # IN log ρ (K, n), OUT responsibilities
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    real* log_evidence,                            # OUT (n,) log Σ_k ρ_k
+    real* total,                                   # scratch (n,)
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    cdef real* row
+    memcpy(log_evidence, tile, n * sizeof(real))
+    for k in range(1, n_components):
+        row = tile + k * ld
+        for r in range(n):
+            log_evidence[r] = row[r] if row[r] > log_evidence[r] else log_evidence[r]
+    memset(total, 0, n * sizeof(real))
+    for k in range(n_components):
+        row = tile + k * ld
+        for r in range(n):
+            row[r] = <real>exp(row[r] - log_evidence[r])
+            total[r] += row[r]
+    for r in range(n):
+        log_evidence[r] += <real>log(total[r])
+        total[r] = 1 / total[r]
+    for k in range(n_components):
+        row = tile + k * ld
+        for r in range(n):
+            row[r] *= total[r]
+
+
+cdef void normalise_hard(
+    real* tile,                                    # IN log ρ (K, n), OUT 1 for the largest, 0 else
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    real* log_evidence,                            # OUT (n,) max_k log ρ_k
+) noexcept nogil:
+    cdef Py_ssize_t k, r, best
+    for r in range(n):
+        best = 0
+        for k in range(1, n_components):
+            if tile[k * ld + r] > tile[best * ld + r]:
+                best = k
+        log_evidence[r] = tile[best * ld + r]
+        for k in range(n_components):
+            tile[k * ld + r] = 0
+        tile[best * ld + r] = 1
+
+
+cdef void add_common_quadratic(
+    const Recipe* recipe, const real* block, Py_ssize_t n,
+    real* y, real* square,                         # scratch (d, n), (n,)
+    real* log_evidence,                            # IN, OUT (n,) − ½‖W x‖²
+) noexcept nogil:
+    cdef Py_ssize_t r, d = recipe.n_features, ld = recipe.block
+    multiply(<const real*>recipe.common, d, block + ld, ld, y, ld, d, n, d)
+    density_from_squares(y, 0.0, d, n, ld, square)
+    for r in range(n):
+        log_evidence[r] += square[r]
+
+
+cdef void take_given(
+    const double* given, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    real* tile,                                    # OUT (K, n)
+    real* log_evidence,                            # OUT (n,) zero: nothing was measured
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    for r in range(n):
+        for k in range(n_components):
+            tile[k * ld + r] = <real>given[r * n_components + k]
+    memset(log_evidence, 0, n * sizeof(real))
+
+
+cdef void write_rows(
+    const real* tile, const real* log_evidence, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    Py_ssize_t start, const Rows* out, data* responsibility,
+) noexcept nogil:
+    cdef Py_ssize_t k, r, best
+    if out.log_evidence != NULL:
+        for r in range(n):
+            out.log_evidence[start + r] = log_evidence[r]
+    if out.label != NULL:
+        for r in range(n):
+            best = 0
+            for k in range(1, n_components):
+                if tile[k * ld + r] > tile[best * ld + r]:
+                    best = k
+            out.label[start + r] = best
+    if responsibility != NULL:
+        for r in range(n):
+            for k in range(n_components):
+                responsibility[(start + r) * n_components + k] = <data>tile[k * ld + r]
+
+
+# ---------------------------------------------------------------------------------------- accumulate
+
+cdef void weigh(
+    const double* weight, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    real* tile, real* log_evidence,                # IN, OUT (K, n), (n,)
+    double* tail,                                  # IN, OUT [Σ w log evidence, Σ w]
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    cdef double evidence = 0, total = 0
+    if weight == NULL:
+        for r in range(n):
+            evidence += log_evidence[r]
+        total = n
+    else:
+        for r in range(n):
+            evidence += weight[r] * log_evidence[r]
+            total += weight[r]
+        for k in range(n_components):
+            for r in range(n):
+                tile[k * ld + r] *= <real>weight[r]
+    tail[0] += evidence
+    tail[1] += total
+
+
+cdef void add_single(const float* block_sums, Py_ssize_t n, double* sums) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        sums[i] += block_sums[i]
+
+
+cdef void accumulate_linear(
+    const Recipe* recipe, const real* tile, const real* features, Py_ssize_t n,
+    real* block_sums,                              # scratch, float32 only
+    double* sums,                                  # IN, OUT (K, n_moments)
+) noexcept nogil:
+    cdef Py_ssize_t K = recipe.n_components, terms = recipe.n_moments, ld = recipe.block
+    if real is double:
+        multiply_transposed(tile, ld, features, ld, sums, terms, K, terms, n, 1.0)
+    else:
+        multiply_transposed(tile, ld, features, ld, block_sums, terms, K, terms, n, <real>0)
+        add_single(block_sums, K * terms, sums)
+
+
+cdef void accumulate_triangular(
+    real* z, const real* responsibility, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    real* y, real* block_sums,                     # scratch (d, n), (d, d)
+    double* second,                                # IN, OUT (d, d), the lower triangle counts
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    cdef real* target = block_sums
+    cdef real keep = 0
+    if real is double:
+        target = second
+        keep = 1
+    if d <= WIDEST_SQUARE:
+        for j in range(d):
+            for r in range(n):
+                y[j * ld + r] = z[j * ld + r] * responsibility[r]
+        multiply_transposed(y, ld, z, ld, target, d, d, d, n, keep)
+    else:
+        for r in range(n):
+            y[r] = <real>sqrt(responsibility[r])
+        for j in range(d):
+            for r in range(n):
+                z[j * ld + r] *= y[r]
+        add_gram_lower(z, ld, target, d, n, keep)
+    if real is float:
+        add_single(block_sums, d * d, second)
+
+
+cdef void accumulate_diagonal(
+    const real* z, const real* responsibility, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    Py_ssize_t second_stride,                      # 0: one number for all features
+    double* second,                                # IN, OUT
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    cdef double total
+    for j in range(d):
+        total = 0
+        for r in range(n):
+            total += responsibility[r] * z[j * ld + r] * z[j * ld + r]
+        second[j * second_stride] += total
+
+
+cdef void accumulate_centred(
+    const Recipe* recipe, const real* tile, const real* block, Py_ssize_t n,
+    real* z, real* y, real* block_sums,            # scratch
+    double* sums,                                  # IN, OUT counts (K), first (K, d), second
+) noexcept nogil:
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = recipe.block
+    cdef Py_ssize_t j, k, r
+    cdef const real* responsibility
+    cdef double* first
+    cdef double* second = sums + K * (1 + d)
+    cdef double total
+    for k in range(K):
+        responsibility = tile + k * ld
+        total = 0
+        for r in range(n):
+            total += responsibility[r]
+        if total == 0:
+            continue
+        sums[k] += total
+        centre_rows(block, recipe.centres + k * d, d, n, ld, z)
+        first = sums + K + k * d
+        for j in range(d):
+            total = 0
+            for r in range(n):
+                total += responsibility[r] * z[j * ld + r]
+            first[j] += total
+        if recipe.moments == FULL or recipe.moments == TIED:
+            accumulate_triangular(z, responsibility, d, n, ld, y, block_sums,
+                                  second + (k * d * d if recipe.moments == FULL else 0))
+        elif recipe.moments == DIAGONAL:
+            accumulate_diagonal(z, responsibility, d, n, ld, 1, second + k * d)
+        else:
+            accumulate_diagonal(z, responsibility, d, n, ld, 0, second + k)
+
+
+# --------------------------------------------------------------------------------------------- lanes
+
+cdef void one_block(
+    const Recipe* recipe, const Rows* shape, const data* rows, Py_ssize_t start, Py_ssize_t n,
+    const Bench* bench, real* tile,
+    double* sums,                                  # IN, OUT, NULL when only rows are asked for
+) noexcept nogil:
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = recipe.block
+    cdef real* features = <real*>bench.block
+    cdef real* block = features + ld if recipe.linear else features
+    cdef real* evidence = <real*>bench.evidence
+    cdef real* total = <real*>bench.total
+    cdef real* z = <real*>bench.centred
+    cdef real* y = <real*>bench.product
+    load_rows(rows + start * shape.row_stride, shape, n, d, recipe.origin, ld, block)
+    if recipe.linear:
+        append_products(recipe.moments, d, n, ld, features)
+    if recipe.given:
+        take_given(shape.given + start * K, K, n, ld, tile, evidence)
+    else:
+        log_density(recipe, features, n, z, y, tile)
+        if recipe.hard:
+            normalise_hard(tile, K, n, ld, evidence)
+        else:
+            normalise_soft(tile, K, n, ld, evidence, total)
+        if recipe.common_quadratic:
+            add_common_quadratic(recipe, features, n, y, total, evidence)
+    write_rows(tile, evidence, K, n, ld, start, shape, <data*>shape.responsibility)
+    if sums == NULL:
+        return
+    weigh(shape.weight + start if shape.weight != NULL else NULL, K, n, ld, tile, evidence,
+          sums + recipe.n_sums - 2)
+    if recipe.linear:
+        accumulate_linear(recipe, tile, features, n, <real*>bench.block_sums, sums)
+    else:
+        accumulate_centred(recipe, tile, block, n, z, y, <real*>bench.block_sums, sums)
+
+
+cdef void merge_siblings(Bench* bench, Py_ssize_t n_sums, bint everything) noexcept nogil:
+    """Add the last node to the one before while the two are halves of one (or, at the end, always)."""
+    cdef Py_ssize_t i, left, right
+    cdef double* sums
+    while bench.n_nodes > 1:
+        left = bench.n_nodes - 2
+        right = left + 1
+        if not everything and (bench.level[left] != bench.level[right]
+                               or (bench.first_lane[left] >> bench.level[left]) & 1):
+            return
+        sums = bench.node + left * n_sums
+        for i in range(n_sums):
+            sums[i] += sums[n_sums + i]
+        bench.level[left] += 1
+        bench.n_nodes -= 1
+
+
+cdef void walk_lanes(
+    const Recipe* recipe, const Rows* shape, const data* rows, Py_ssize_t first, Py_ssize_t last,
+    Bench* bench, real* tile, bint accumulate,
+) noexcept nogil:
+    cdef Py_ssize_t lane, start, end
+    cdef double* sums = NULL
+    for lane in range(first, last):
+        if accumulate:
+            sums = bench.node + bench.n_nodes * recipe.n_sums
+            memset(sums, 0, recipe.n_sums * sizeof(double))
+        start = lane * recipe.lane
+        end = min(start + recipe.lane, shape.n)
+        while start < end:
+            one_block(recipe, shape, rows, start, min(recipe.block, end - start), bench, tile, sums)
+            start += recipe.block
+        if accumulate:
+            bench.level[bench.n_nodes] = 0
+            bench.first_lane[bench.n_nodes] = lane
+            bench.n_nodes += 1
+            merge_siblings(bench, recipe.n_sums, False)
+
+
+# ---------------------------------------------------------------------------------------- one mixture
+
+cdef Py_ssize_t n_terms(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Terms of the linear form: 1, x, and what `append_products` puts behind."""
+    if layout == FULL:
+        return 1 + d + d * (d + 1) // 2
+    if layout == DIAGONAL:
+        return 1 + 2 * d
+    return 2 + d if layout == SPHERICAL else 1 + d
+
+
+cdef Py_ssize_t n_second(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    if layout == FULL:
+        return K * d * d
+    if layout == TIED:
+        return d * d
+    return K * d if layout == DIAGONAL else K
+
+
+cdef void squared_columns(
+    const double* whitener, Layout layout, Py_ssize_t d,
+    double* out,                                   # OUT (d,) Σ_i W_ij², the precisions' diagonal
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for j in range(d):
+        if layout == DIAGONAL or layout == SPHERICAL:
+            i = j if layout == DIAGONAL else 0
+            out[j] = whitener[i] * whitener[i]
+        else:
+            out[j] = 0
+            for i in range(j, d):
+                out[j] += whitener[i * d + j] * whitener[i * d + j]
+
+
+cdef Py_ssize_t whitener_size(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Distance between two components' whiteners: 0 when they share one."""
+    if layout == FULL:
+        return d * d
+    if layout == TIED:
+        return 0
+    return d if layout == DIAGONAL else 1
+
+
+cdef double condition(
+    const double* whiteners, const double* centres, Layout layout, Py_ssize_t K, Py_ssize_t d,
+    const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
+    double* scratch,                               # (d,)
+) noexcept nogil:
+    """κ: how far data and centres lie from the origin, squared, in a component's own spreads.
+
+    The linear form loses κ·eps.  Rows and centres are bounded feature by feature, so that a feature's unit is of no
+    matter.
+    """
+    cdef Py_ssize_t j, k
+    cdef double kappa = 0, total, far, step
+    for k in range(K):
+        squared_columns(whiteners + k * whitener_size(layout, d), layout, d, scratch)
+        total = 0
+        for j in range(d):
+            step = fabs(centres[k * d + j] - origin[j])
+            far = step if step > reach[j] else reach[j]
+            total += scratch[j] * far * far
+        if not total <= kappa:
+            kappa = total
+    return kappa
+
+
+cdef void linear_coefficients(
+    const double* log_offset, const double* centres, const double* whiteners, Layout layout,
+    const double* origin, Py_ssize_t K, Py_ssize_t d, Py_ssize_t terms,
+    double* step, double* precision,               # scratch (d,), (d, d)
+    double* out,                                   # OUT (K, terms)
+) noexcept nogil:
+    """[log_offset − ½δᵀΛδ, Λδ, −½Λ on the diagonal, −Λ off it] with Λ = WᵀW and δ = c − origin."""
+    cdef Py_ssize_t i, j, k, r
+    cdef const double* W
+    cdef double* theta
+    cdef double* tail
+    for k in range(K):
+        W = whiteners + k * whitener_size(layout, d)
+        theta = out + k * terms
+        tail = theta + 1 + d
+        for j in range(d):
+            step[j] = centres[k * d + j] - origin[j]
+        memset(precision, 0, d * d * sizeof(double))
+        if layout == FULL or layout == TIED:
+            for r in range(d):
+                for i in range(r + 1):
+                    for j in range(r + 1):
+                        precision[i * d + j] += W[r * d + i] * W[r * d + j]
+        else:
+            squared_columns(W, layout, d, precision)
+            for j in range(d - 1, -1, -1):
+                r = j * d + j
+                precision[r] = precision[j]
+        theta[0] = 0
+        for j in range(d):
+            theta[1 + j] = 0
+            if layout == FULL or layout == TIED:
+                for i in range(d):
+                    theta[1 + j] += precision[j * d + i] * step[i]
+            else:
+                theta[1 + j] = precision[j * d + j] * step[j]
+            theta[0] += theta[1 + j] * step[j]
+        theta[0] = log_offset[k] - theta[0] / 2
+        if layout == FULL:
+            for i in range(d):
+                for j in range(i + 1):
+                    tail[0] = -precision[i * d + j] if j < i else -precision[i * d + i] / 2
+                    tail += 1
+        elif layout == DIAGONAL:
+            for j in range(d):
+                tail[j] = -precision[j * d + j] / 2
+        elif layout == SPHERICAL:
+            tail[0] = -precision[0] / 2
+
+
+cdef Py_ssize_t block_rows(Py_ssize_t K, Py_ssize_t terms, Py_ssize_t d, bint linear) noexcept nogil:
+    """Rows that keep a block's products small; never a multiple of 128, which would alias in the cache."""
+    cdef Py_ssize_t rows = SMALL_PRODUCT // (K * terms if linear else d * d)
+    rows = min(max(rows, 96), 352 if linear else 160) // 32 * 32
+    return rows - 32 if rows % 128 == 0 else rows
+
+
+cdef class Scratch:
+    """One worker's buffers, kept between passes of the same fit."""
+
+    cdef Bench bench
+    cdef object buffers
+    cdef Py_ssize_t n_items, n_sums, n_slots
+
+    def __cinit__(self):
+        self.n_items = self.n_sums = self.n_slots = 0
+
+    cdef prepare(self, const Recipe* recipe, Py_ssize_t n_lanes):
+        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = recipe.block
+        cdef Py_ssize_t wide = recipe.n_moments if recipe.linear else d
+        cdef Py_ssize_t sums = max(recipe.n_moments * K, d * d)
+        cdef Py_ssize_t slots = 2, items
+        cdef double[::1] work, nodes
+        cdef Py_ssize_t[:, ::1] marks
+        while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
+            slots += 2
+        items = ld * (wide + K + 2 * d + 2) + sums
+        if items > self.n_items or recipe.n_sums != self.n_sums or slots + 1 > self.n_slots:
+            work = np.zeros(items)
+            nodes = np.empty((slots + 1) * recipe.n_sums)
+            marks = np.zeros((2, slots + 1), dtype=np.intp)
+            self.buffers = (work, nodes, marks)
+            self.n_items, self.n_sums, self.n_slots = items, recipe.n_sums, slots + 1
+        work, nodes, marks = self.buffers
+        self.bench.block = &work[0]
+        self.bench.tile = &work[ld * wide]
+        self.bench.centred = &work[ld * (wide + K)]
+        self.bench.product = &work[ld * (wide + K + d)]
+        self.bench.evidence = &work[ld * (wide + K + 2 * d)]
+        self.bench.total = &work[ld * (wide + K + 2 * d + 1)]
+        self.bench.block_sums = &work[ld * (wide + K + 2 * d + 2)]
+        self.bench.node = &nodes[0]
+        self.bench.level = &marks[0, 0]
+        self.bench.first_lane = &marks[1, 0]
+        self.bench.n_nodes = 0
+        if recipe.linear:
+            fill_ones(recipe, self.bench.block)
+
+
+cdef void fill_ones(const Recipe* recipe, void* block) noexcept:
+    cdef Py_ssize_t r
+    for r in range(recipe.block):
+        if recipe.single:
+            (<float*>block)[r] = 1
+        else:
+            (<double*>block)[r] = 1
+
+
+cdef class Pass:
+    """One pass over rows with one whitened mixture: which formula, in which arithmetic, over which lanes.
+
+    Parameters
+    ----------
+    log_offset : array of shape (K,)
+    centres : array of shape (K, d)
+    whiteners : array in the shape of `layout`
+    layout, moments : int
+        Codes of the layouts of the whiteners and of the second moments to add up.
+    origin, reach : array of shape (d,)
+        Where the linear form stands, and max |x − origin| of the rows.
+    single : bool
+        Whether the rows are float32, so that float32 arithmetic may do.
+    hard, given, rows_only : bool
+        Responsibility 1 for the likeliest component; responsibilities from the caller; no moments.
+    common_scatter : bool
+        Whether `collect` will be given the rows' scatter about `origin`, so that a tied mixture in the linear form need
+        not look at squares.
+    form : int
+        −1 to choose by shape and conditioning; else bit 0 asks for the linear form, bit 1 for float32 arithmetic.
+    """
+
+    cdef Recipe recipe
+    cdef object arrays
+    cdef readonly double kappa
+    cdef bint accumulate
+    cdef bint common_scatter
+
+    def __init__(
+        self,
+        const double[::1] log_offset,
+        const double[:, ::1] centres,
+        const double[::1] whiteners,
+        Layout layout,
+        Layout moments,
+        const double[::1] origin,
+        const double[::1] reach,
+        bint single,
+        bint hard=False,
+        bint given=False,
+        bint rows_only=False,
+        bint common_scatter=False,
+        int form=-1,
+    ):
+        cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
+        cdef double[::1] scratch = np.empty(d + d * d)
+        cdef double[:, ::1] coefficients
+        recipe.n_components, recipe.n_features = K, d
+        recipe.layout, recipe.moments = layout, layout if rows_only else moments
+        recipe.hard, recipe.given = hard, given
+        self.accumulate = not rows_only
+        self.kappa = condition(&whiteners[0], &centres[0, 0], layout, K, d, &origin[0], &reach[0],
+                               &scratch[0])
+        self.choose_form(single, &reach[0], form)
+        self.common_scatter = recipe.linear and layout == TIED and common_scatter
+        recipe.common_quadratic = recipe.linear and layout == TIED and not common_scatter
+        recipe.n_moments = n_terms(recipe.moments, d)
+        recipe.n_density = n_terms(layout, d)
+        recipe.block = block_rows(K, recipe.n_moments, d, recipe.linear)
+        recipe.lane = max(LANE_ROWS // recipe.block, 1) * recipe.block
+        if recipe.linear:
+            recipe.n_sums = K * recipe.n_moments + 2
+            coefficients = np.zeros((K, recipe.n_moments))
+            linear_coefficients(
+                &log_offset[0], &centres[0, 0], &whiteners[0], layout, &origin[0], K, d,
+                recipe.n_moments, &scratch[0], &scratch[d], &coefficients[0, 0])
+            packed = np.asarray(coefficients).reshape(-1)
+            zero = origin
+        else:
+            recipe.n_sums = K * (1 + d) + n_second(recipe.moments, K, d) + 2
+            packed = whiteners
+            zero = np.zeros(d)
+        self.keep(log_offset, centres, packed, whiteners, zero)
+
+    cdef choose_form(self, bint single, const double* reach, int form):
+        """The one place that chooses how a block is computed."""
+        cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t j, d = recipe.n_features
+        cdef bint in_range = single
+        cdef bint fits = recipe.layout == recipe.moments or recipe.layout == TIED
+        for j in range(d):
+            in_range = in_range and reach[j] < SINGLE_RANGE
+        if recipe.layout == FULL and d > WIDEST_LINEAR:
+            fits = False
+        if recipe.moments == FULL and d > WIDEST_LINEAR:
+            fits = False
+        recipe.linear = fits and not recipe.given and self.kappa < LINEAR_DOUBLE
+        if form >= 0:
+            recipe.linear = form & 1
+        recipe.single = in_range and self.kappa < (LINEAR_SINGLE if recipe.linear else CENTRED_SINGLE)
+        if form >= 0:
+            recipe.single = single and form & 2
+
+    cdef keep(self, const double[::1] log_offset, const double[:, ::1] centres, packed, whiteners,
+              const double[::1] origin):
+        """Hold the arrays that the recipe points into, in the arithmetic's type."""
+        cdef const float[::1] packed_single, common_single
+        cdef const double[::1] packed_double, common_double
+        cdef Recipe* recipe = &self.recipe
+        recipe.log_offset, recipe.centres, recipe.origin = &log_offset[0], &centres[0, 0], &origin[0]
+        if recipe.single:
+            packed_single = np.asarray(packed).astype(np.float32)
+            common_single = np.asarray(whiteners).astype(np.float32)
+            recipe.coefficients, recipe.common = &packed_single[0], &common_single[0]
+            self.arrays = (log_offset, centres, origin, packed_single, common_single)
+        else:
+            packed_double, common_double = packed, whiteners
+            recipe.coefficients, recipe.common = &packed_double[0], &common_double[0]
+            self.arrays = (log_offset, centres, origin, packed_double, common_double)
+
+    @property
+    def linear(self):
+        """Whether the linear form was chosen."""
+        return bool(self.recipe.linear)
+
+    @property
+    def single(self):
+        """Whether the arithmetic is float32."""
+        return bool(self.recipe.single)
+
+    @property
+    def lane_rows(self):
+        """Rows in a lane."""
+        return self.recipe.lane
+
+    @property
+    def work(self):
+        """Multiply-adds per lane, roughly."""
+        cdef Recipe* recipe = &self.recipe
+        terms = recipe.n_moments if recipe.linear else recipe.n_features * recipe.n_features
+        return recipe.lane * recipe.n_components * (2 * terms + 20)
+
+    @property
+    def largest_product(self):
+        """Multiply-adds of the largest single call of BLAS."""
+        cdef Recipe* recipe = &self.recipe
+        if recipe.linear:
+            return recipe.block * recipe.n_components * recipe.n_moments
+        return recipe.block * recipe.n_features * recipe.n_features
+
+    def begin(self, Scratch scratch, Py_ssize_t n_rows):
+        """Make a worker's scratch ready for this pass."""
+        scratch.prepare(&self.recipe, (n_rows + self.recipe.lane - 1) // self.recipe.lane)
+
+    def walk(
+        self,
+        Scratch scratch,
+        const data[:, :] rows,
+        Py_ssize_t first,
+        Py_ssize_t last,
+        const double[::1] weight=None,
+        const double[:, ::1] given=None,
+        Py_ssize_t[::1] label=None,
+        double[::1] log_evidence=None,
+        data[:, ::1] responsibility=None,
+    ):
+        """Add up lanes first … last − 1 of the rows in `scratch`, and write what is asked of every row."""
+        cdef Rows shape
+        cdef Recipe* recipe = &self.recipe
+        cdef Bench* bench = &scratch.bench
+        cdef bint accumulate = self.accumulate
+        shape.n = rows.shape[0]
+        shape.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
+        shape.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
+        shape.weight = &weight[0] if weight is not None else NULL
+        shape.given = &given[0, 0] if given is not None else NULL
+        shape.label = &label[0] if label is not None else NULL
+        shape.log_evidence = &log_evidence[0] if log_evidence is not None else NULL
+        shape.responsibility = &responsibility[0, 0] if responsibility is not None else NULL
+        with nogil:
+            if recipe.single:
+                walk_lanes(recipe, &shape, &rows[0, 0], first, last, bench, <float*>bench.tile,
+                           accumulate)
+            else:
+                walk_lanes(recipe, &shape, &rows[0, 0], first, last, bench, <double*>bench.tile,
+                           accumulate)
+
+    def collect(self, list scratches, scatter=None):
+        """Merge the workers' sums, in the order of their lanes.
+
+        Returns
+        -------
+        origins : array of shape (K, d)
+        counts : array of shape (K,)
+        first : array of shape (K, d)
+        second : array in the shape of the moments' layout
+        log_evidence, weight : float
+        """
+        cdef Recipe* recipe = &self.recipe
+        cdef Scratch head = scratches[0], other
+        cdef Bench* into = &head.bench
+        cdef Py_ssize_t i, n_sums = recipe.n_sums, K = recipe.n_components, d = recipe.n_features
+        for other in scratches[1:]:
+            for i in range(other.bench.n_nodes):
+                memcpy(into.node + into.n_nodes * n_sums, other.bench.node + i * n_sums,
+                       n_sums * sizeof(double))
+                into.level[into.n_nodes] = other.bench.level[i]
+                into.first_lane[into.n_nodes] = other.bench.first_lane[i]
+                into.n_nodes += 1
+                merge_siblings(into, n_sums, False)
+        merge_siblings(into, n_sums, True)
+        counts, first = np.empty(K), np.empty((K, d))
+        second = np.empty(n_second(recipe.moments, K, d))
+        cdef double[::1] counts_view = counts, second_view = second
+        cdef double[:, ::1] first_view = first
+        if recipe.linear:
+            unpack_linear(recipe, into.node, &counts_view[0], &first_view[0, 0], &second_view[0])
+        else:
+            memcpy(&counts_view[0], into.node, K * sizeof(double))
+            memcpy(&first_view[0, 0], into.node + K, K * d * sizeof(double))
+            memcpy(&second_view[0], into.node + K * (1 + d), second_view.shape[0] * sizeof(double))
+            mirror(recipe, &second_view[0])
+        if recipe.moments == SPHERICAL:
+            second /= d
+        log_evidence, weight = into.node[n_sums - 2], into.node[n_sums - 1]
+        log_offset, centres, origin, _, whitener = self.arrays
+        origins = np.broadcast_to(np.asarray(origin), (K, d)) if recipe.linear else np.asarray(centres)
+        if self.common_scatter:
+            second = scatter
+            whitener = np.asarray(whitener, dtype=np.float64).reshape(d, d)
+            log_evidence -= 0.5 * np.vdot(whitener, whitener @ scatter)
+        return origins, counts, first, second, log_evidence, weight
+
+
+cdef void unpack_linear(
+    const Recipe* recipe, const double* sums, double* counts, double* first, double* second,
+) noexcept:
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, i, j, k
+    cdef const double* term
+    for k in range(K):
+        term = sums + k * recipe.n_moments
+        counts[k] = term[0]
+        memcpy(first + k * d, term + 1, d * sizeof(double))
+        term += 1 + d
+        if recipe.moments == FULL:
+            for i in range(d):
+                for j in range(i + 1):
+                    second[(k * d + i) * d + j] = second[(k * d + j) * d + i] = term[0]
+                    term += 1
+        elif recipe.moments == DIAGONAL:
+            memcpy(second + k * d, term, d * sizeof(double))
+        elif recipe.moments == SPHERICAL:
+            second[k] = term[0]
+
+
+cdef void mirror(const Recipe* recipe, double* second) noexcept:
+    cdef Py_ssize_t d = recipe.n_features, i, j, k
+    if recipe.moments == DIAGONAL or recipe.moments == SPHERICAL:
+        return
+    for k in range(recipe.n_components if recipe.moments == FULL else 1):
+        for i in range(d):
+            for j in range(i):
+                second[(k * d + j) * d + i] = second[(k * d + i) * d + j]
+
+
+# -------------------------------------------------------------------------------- around the pass
+
+def whiten_dense(const double[:, :, ::1] covariances):
+    """Inverse Cholesky factors W of (m, d, d) covariances, Σ⁻¹ = WᵀW.
+
+    Returns
+    -------
+    whiteners : array of shape (m, d, d), lower triangular
+    log_determinants : array of shape (m,), log|W|
+    failed : int
+        The first matrix that is not positive definite, −1 when there is none.
+    """
+    cdef Py_ssize_t m = covariances.shape[0], d = covariances.shape[1], i, j, k
+    whiteners = np.array(covariances, order="C")
+    log_determinants = np.zeros(m)
+    cdef double[:, :, ::1] W = whiteners
+    cdef double[::1] log_det = log_determinants
+    cdef Py_ssize_t failed = -1
+    with nogil:
+        for k in range(m):
+            if not invert_cholesky(&W[k, 0, 0], d):
+                failed = k
+                break
+            for i in range(d):
+                log_det[k] += log(W[k, i, i])
+                for j in range(i + 1, d):
+                    W[k, i, j] = 0
+            if not isfinite(log_det[k]):
+                failed = k
+                break
+    return whiteners, log_determinants, failed
+
+
+def survey(const data[:, :] rows, const double[::1] weight=None):
+    """What the first look at the rows tells.
+
+    Returns
+    -------
+    row, column : int
+        The first value that is not finite; −1 when there is none.
+    total : float
+        Σ w.
+    centre, low, high : array of shape (d,)
+        The weighted mean, and each feature's least and greatest value.
+    """
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+    cdef Py_ssize_t bad_row = -1, bad_column = -1
+    cdef double x, w, total = 0
+    first_row = np.asarray(rows[0]).astype(np.float64)
+    centre, low, high = np.zeros(d), first_row.copy(), first_row.copy()
+    cdef double[::1] origin = first_row, c = centre, lo = low, hi = high
+    with nogil:
+        for i in range(n):
+            w = weight[i] if weight is not None else 1.0
+            total += w
+            for j in range(d):
+                x = rows[i, j]
+                if not isfinite(x):
+                    bad_row, bad_column = i, j
+                    break
+                c[j] += w * (x - origin[j])
+                lo[j] = x if x < lo[j] else lo[j]
+                hi[j] = x if x > hi[j] else hi[j]
+            if bad_row >= 0:
+                break
+    if bad_row < 0:
+        for j in range(d):
+            c[j] = origin[j] + c[j] / total
+    return bad_row, bad_column, total, centre, low, high

@@ -1,0 +1,7 @@
+"""Run the command line as ``python -m gmm.cli``."""
+
+import sys
+
+from gmm.cli import main
+
+sys.exit(main())

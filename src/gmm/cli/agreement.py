@@ -1,0 +1,93 @@
+"""How well components agree with given labels: a cross-table and one number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Agreement", "adjusted_rand_index", "compare"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Labels against components.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The distinct labels, in order.
+    counts : ndarray of int, shape (n_labels, K)
+        Rows of each label in each component.
+    adjusted_rand_index : float
+        1 for the same partition, about 0 for unrelated ones.
+    n_unlabelled : int
+        Rows without a label; they are in neither of the above.
+    """
+
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]
+    adjusted_rand_index: float
+    n_unlabelled: int
+
+
+def compare(labels: Sequence[str | None], components: NDArray[np.int64], K: int) -> Agreement:
+    """Count labels against components.
+
+    Parameters
+    ----------
+    labels : sequence of str or None, length n
+        The given labels; None where a row has none.
+    components : ndarray of int, shape (n,)
+        The component of each row, from 0.
+    K : int
+        Number of components.
+
+    Returns
+    -------
+    Agreement
+        The cross-table and the adjusted Rand index.
+    """
+    known = np.array([label is not None for label in labels], dtype=bool)
+    names, codes = np.unique([label for label in labels if label is not None], return_inverse=True)
+    counts = np.zeros((len(names), K), dtype=np.int64)
+    np.add.at(counts, (codes, components[known]), 1)
+    return Agreement(
+        labels=tuple(str(name) for name in names),
+        counts=counts,
+        adjusted_rand_index=adjusted_rand_index(counts),
+        n_unlabelled=int(len(known) - known.sum()),
+    )
+
+
+def adjusted_rand_index(counts: NDArray[np.int64]) -> float:
+    """Return the adjusted Rand index of a cross-table.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (n_labels, K)
+        Rows of each label in each component.
+
+    Returns
+    -------
+    float
+        1 for the same partition, 0 in expectation for independent ones.
+
+    References
+    ----------
+    L. Hubert, P. Arabie (1985). Comparing partitions. *Journal of Classification* 2,
+    193-218, equation 5.
+    """
+    together = _pairs(counts)
+    by_label, by_component = _pairs(counts.sum(axis=1)), _pairs(counts.sum(axis=0))
+    every = _pairs(counts.sum())
+    expected = by_label * by_component / every if every else 0.0
+    largest = 0.5 * (by_label + by_component)
+    return 1.0 if largest == expected else (together - expected) / (largest - expected)
+
+
+def _pairs(counts: NDArray[np.int64]) -> float:
+    sizes = np.asarray(counts, dtype=np.float64)
+    return float(np.sum(sizes * (sizes - 1.0)) / 2.0)

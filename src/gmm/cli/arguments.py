@@ -1,0 +1,229 @@
+"""The words of the command line: commands, options, and what their values may be."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+__all__ = ["parse"]
+
+_EPILOG = """\
+exit codes: 0 all went well, 1 the work failed, 2 bad usage, 130 interrupted.
+
+examples:
+  gmm fit                                             the Old Faithful eruptions, shipped inside
+  gmm fit iris.csv --label-column species --out found
+  gmm predict found/model.gmm more.csv --proba --out labels.csv
+"""
+
+_FILE_HELP = "table: .csv .tsv .txt (also .gz), .parquet, .arrow, .feather, .npy; - reads CSV text"
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; bad usage ends the process with one line and exit code 2.
+
+    Parameters
+    ----------
+    arguments : sequence of str, default=None
+        The words after the program's name; None takes them from ``sys.argv``.
+
+    Returns
+    -------
+    argparse.Namespace
+        The options, ``command`` (the command's name) and ``run`` (what to call with them).
+    """
+    return _parser().parse_args(arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+
+class _Version(argparse.Action):
+    """Print the version, which is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"gmm {import_module('gmm').__version__}")
+        parser.exit(0)
+
+
+class _Command:
+    """A command's function, imported when it is called."""
+
+    def __init__(self, module: str, function: str) -> None:
+        self.module, self.function = module, function
+
+    def __call__(self, options: argparse.Namespace) -> int:
+        return int(getattr(import_module(f".{self.module}", __package__), self.function)(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="gmm",
+        description="Fit, choose and use Gaussian mixtures.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_add_fit, _add_predict, _add_sample, _add_info):
+        command = add(commands)
+        command.add_argument("--quiet", action="store_true", help="print errors only")
+        command.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser
+
+
+def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "fit",
+        help="fit mixtures to a table and choose the best",
+        description="Fit every number of components by every covariance type and choose the "
+        "best by a criterion. Without FILE: the Old Faithful eruptions.",
+    )
+    command.set_defaults(run=_Command("fit", "fit"))
+    command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
+    _add_search(command)
+    _add_columns(command)
+    out = command.add_argument_group("results")
+    out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON here")
+    out.add_argument("--format", choices=("csv", "parquet"), default="csv",
+                     help="format of the labels in DIR (default csv)")  # fmt: skip
+    out.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return command
+
+
+def _add_search(command: argparse.ArgumentParser) -> None:
+    search = command.add_argument_group("search")
+    search.add_argument("--components", metavar="K", type=_components, default=_components("1:9"),
+                        help="numbers of components: 3, 2,4,6 or 1:9 (default 1:9)")  # fmt: skip
+    search.add_argument("--covariance", metavar="TYPES", type=_names, default=["all"],
+                        help="covariance types: all (default) or some, as full,diag")  # fmt: skip
+    search.add_argument("--criterion", choices=("bic", "aic", "icl"), default="bic",
+                        help="what chooses; smaller is better (default bic)")  # fmt: skip
+    search.add_argument("--n-init", metavar="N", type=_positive, default=10,
+                        help="starts per cell (default 10)")  # fmt: skip
+    search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,
+                        help="passes per start at most (default 1000)")  # fmt: skip
+    search.add_argument("--tol", metavar="T", type=_non_negative, default=1e-5,
+                        help="stop below this gain, nats per row (default 1e-5)")  # fmt: skip
+    search.add_argument("--reg-covar", metavar="R", type=_non_negative, default=1e-6,
+                        help="added to every variance (default 1e-6)")  # fmt: skip
+    search.add_argument("--seed", metavar="S", type=_natural, default=0,
+                        help="seed of the starts (default 0: the same every time)")  # fmt: skip
+    search.add_argument("--threads", metavar="N", type=_positive,
+                        help="threads (default: all usable cores)")  # fmt: skip
+
+
+def _add_columns(command: argparse.ArgumentParser) -> None:
+    columns = command.add_argument_group("columns and rows")
+    columns.add_argument("--columns", metavar="A,B", type=_names, action="extend",
+                         help="fit these columns only (default: all numeric ones)")  # fmt: skip
+    columns.add_argument("--exclude", metavar="C", type=_names, action="extend",
+                         help="leave these columns out")  # fmt: skip
+    columns.add_argument("--label-column", metavar="L",
+                         help="compare the components with these labels; not fitted")  # fmt: skip
+    columns.add_argument("--weight-column", metavar="W",
+                         help="weights of the rows; not fitted")  # fmt: skip
+    _add_drop_missing(columns)
+
+
+def _add_drop_missing(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--drop-missing", action="store_true",
+                         help="leave out rows with missing values")  # fmt: skip
+
+
+def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "predict",
+        help="label the rows of a table by a saved model",
+        description="Label each row with its most probable component. Columns are matched by "
+        "name; a model without names takes the numeric columns in order.",
+    )
+    command.set_defaults(run=_Command("apply", "predict"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("file", metavar="FILE", help=_FILE_HELP)
+    command.add_argument("--proba", action="store_true", help="also the responsibilities")
+    _add_drop_missing(command)
+    _add_out(command)
+    return command
+
+
+def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "sample", help="draw rows from a saved model", description="Draw rows from a saved model."
+    )
+    command.set_defaults(run=_Command("apply", "sample"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("-n", "--rows", metavar="N", type=_positive, required=True,
+                         help="how many rows")  # fmt: skip
+    command.add_argument("--seed", metavar="S", type=_natural, default=0,
+                         help="seed (default 0: the same every time)")  # fmt: skip
+    command.add_argument("--component", action="store_true",
+                         help="add a column with the component each row came from")  # fmt: skip
+    _add_out(command)
+    return command
+
+
+def _add_info(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "info", help="show a saved model", description="Show what a saved model holds."
+    )
+    command.set_defaults(run=_Command("apply", "info"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return command
+
+
+def _add_out(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", metavar="FILE",
+                         help=".csv, .tsv, .parquet, .arrow or .feather "
+                              "(default: CSV on standard output)")  # fmt: skip
+
+
+def _components(text: str) -> list[int]:
+    """Read ``3``, ``2,4,6`` or ``1:9`` (both ends included), or any list of these."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
+            raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
+        found.extend(range(int(first), int(last if colon else first) + 1))
+    if not found or min(found) < 1:
+        raise argparse.ArgumentTypeError(f"expected numbers from 1 upwards, got {text!r}")
+    return sorted(set(found))
+
+
+def _names(text: str) -> list[str]:
+    """Read names between commas; a name with a comma is quoted as in CSV."""
+    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    if not names or "" in names:
+        raise argparse.ArgumentTypeError(f"expected names between commas, got {text!r}")
+    return names
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^32-1, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 upwards, got {text!r}")
+    return int(text)
+
+
+def _non_negative(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number from 0 upwards, got {text!r}")
+    return value

@@ -1,0 +1,241 @@
+"""What a mixture and a search say of themselves: plain facts, for the screen and for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.cli.agreement import Agreement
+from gmm.covariance import covariance_model
+from gmm.criteria import CRITERIA
+from gmm.mixture import GaussianMixture
+from gmm.selection import Selection
+
+__all__ = [
+    "MixtureFacts",
+    "agreement_json",
+    "cells_json",
+    "column_names",
+    "counted",
+    "ended",
+    "finite_or_none",
+    "mixture_json",
+]
+
+
+@dataclass(frozen=True)
+class MixtureFacts:
+    """A fitted mixture in the words of its columns.
+
+    Attributes
+    ----------
+    model : GaussianMixture
+        The mixture.
+    names : tuple of str
+        Names of the d columns; ``x0``, ``x1``, ... where it has none.
+    spreads : ndarray of float64, shape (K, d)
+        Standard deviation per component and column.
+    correlations : ndarray of float64, shape (K, d, d)
+        Correlations within each component.
+    """
+
+    model: GaussianMixture
+    names: tuple[str, ...]
+    spreads: NDArray[np.float64]
+    correlations: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, model: GaussianMixture) -> MixtureFacts:
+        """Take the facts from a fitted mixture.
+
+        Parameters
+        ----------
+        model : GaussianMixture
+            The mixture.
+
+        Returns
+        -------
+        MixtureFacts
+            Its names, spreads and correlations.
+        """
+        layout = covariance_model(model.covariance_type).layout
+        covariances = np.asarray(model.covariances_, dtype=np.float64)
+        dense = layout.dense(covariances, *model.means_.shape)
+        spreads = np.sqrt(np.einsum("kjj->kj", dense))
+        return cls(
+            model=model,
+            names=column_names(model),
+            spreads=spreads,
+            correlations=dense / (spreads[:, :, None] * spreads[:, None, :]),
+        )
+
+    @property
+    def strongest(self) -> list[tuple[int, int, float] | None]:
+        """The strongest correlation of each component: two columns and its value."""
+        return [_strongest(correlations) for correlations in self.correlations]
+
+
+def column_names(model: GaussianMixture) -> tuple[str, ...]:
+    """Return the names of a mixture's columns, made up where it has none.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        The mixture.
+
+    Returns
+    -------
+    tuple of str
+        One name per column.
+    """
+    made_up = [f"x{j}" for j in range(model.n_features_in_)]
+    return tuple(str(name) for name in getattr(model, "feature_names_in_", made_up))
+
+
+def mixture_json(model: GaussianMixture) -> dict[str, Any]:
+    """Return a mixture's numbers as JSON values.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        The mixture.
+
+    Returns
+    -------
+    dict
+        Sizes, convergence, columns, weights, means, covariances (in the shape of
+        ``covariances_``) and standard deviations.
+    """
+    facts = MixtureFacts.of(model)
+    return {
+        "n_components": int(model.n_components),
+        "covariance_type": model.covariance_type,
+        "n_parameters": int(model.n_parameters_),
+        **_convergence_json(model),
+        "columns": list(facts.names),
+        "weights": model.weights_.tolist(),
+        "means": model.means_.tolist(),
+        "covariances": model.covariances_.tolist(),
+        "standard_deviations": facts.spreads.tolist(),
+    }
+
+
+def counted(n: int, word: str) -> str:
+    """Say how many.
+
+    Parameters
+    ----------
+    n : int
+        The number.
+    word : str
+        Of what, one of them.
+
+    Returns
+    -------
+    str
+        ``1 row``, ``2 rows``.
+    """
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
+def ended(model: GaussianMixture) -> str:
+    """Say how the fit of a mixture ended.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        The mixture.
+
+    Returns
+    -------
+    str
+        ``converged after 12 passes`` and the like.
+    """
+    if not hasattr(model, "history_"):
+        return "given, not fitted"
+    return f"{'converged' if model.converged_ else 'not converged'} after {model.n_iter_} passes"
+
+
+def cells_json(found: Selection) -> list[dict[str, Any]]:
+    """Return the cells of a search as JSON values, in their order.
+
+    Parameters
+    ----------
+    found : Selection
+        The search.
+
+    Returns
+    -------
+    list of dict
+        One per cell; null where a cell failed.
+    """
+    numbers = ("loglik", *CRITERIA, "seconds")
+    return [
+        {
+            "n_components": int(found.n_components[i]),
+            "covariance_type": found.covariance_type[i],
+            "n_parameters": int(found.n_parameters[i]),
+            **{name: finite_or_none(getattr(found, name)[i]) for name in numbers},
+            "status": found.status[i],
+            "best": i == found.best_index,
+        }
+        for i in range(len(found.status))
+    ]
+
+
+def agreement_json(agreement: Agreement) -> dict[str, Any]:
+    """Return a comparison with labels as JSON values.
+
+    Parameters
+    ----------
+    agreement : Agreement
+        The comparison.
+
+    Returns
+    -------
+    dict
+        Labels, counts (a row per label, a column per component), adjusted Rand index.
+    """
+    return {
+        "labels": list(agreement.labels),
+        "counts": agreement.counts.tolist(),
+        "adjusted_rand_index": agreement.adjusted_rand_index,
+        "n_unlabelled": agreement.n_unlabelled,
+    }
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return the number, or None where JSON has no word for it.
+
+    Parameters
+    ----------
+    value : float
+        Any number.
+
+    Returns
+    -------
+    float or None
+        None for NaN and infinities.
+    """
+    return float(value) if np.isfinite(value) else None
+
+
+def _convergence_json(model: GaussianMixture) -> dict[str, Any]:
+    if not hasattr(model, "history_"):
+        return {"converged": None, "n_iter": None, "lower_bound": None}
+    return {
+        "converged": bool(model.converged_),
+        "n_iter": int(model.n_iter_),
+        "lower_bound": finite_or_none(model.lower_bound_),
+    }
+
+
+def _strongest(correlations: NDArray[np.float64]) -> tuple[int, int, float] | None:
+    size = np.abs(np.triu(correlations, k=1))
+    if not size.any():
+        return None
+    i, j = np.unravel_index(int(size.argmax()), size.shape)
+    return int(i), int(j), float(correlations[i, j])

@@ -1,0 +1,309 @@
+"""What a person sees: the progress bar, the table of cells, the summary of a mixture."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from math import floor, log10
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from gmm import selection
+from gmm.cli.agreement import Agreement
+from gmm.cli.describe import MixtureFacts
+from gmm.criteria import CRITERIA
+
+__all__ = ["Screen"]
+
+_TOP = 5  # cells listed below the grid
+_FEW = 12  # up to so many cells, the list is whole and needs no grid
+_COLUMNS_SHOWN = 24
+_LABELS_SHOWN = 30
+
+
+class Screen:
+    """The terminal: tables on standard output, progress and notes on standard error.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing at all.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._out = Console(quiet=quiet, highlight=False, emoji=False)
+        self._err = Console(quiet=quiet, highlight=False, emoji=False, stderr=True)
+
+    def note(self, text: str) -> None:
+        """Print one line beside the results.
+
+        Parameters
+        ----------
+        text : str
+            The line.
+        """
+        self._err.print(f"[dim]note:[/] {escape(text)}", soft_wrap=True)
+
+    def line(self, text: str = "") -> None:
+        """Print one line among the results.
+
+        Parameters
+        ----------
+        text : str
+            The line.
+        """
+        self._out.print(escape(text), soft_wrap=True)
+
+    @contextmanager
+    def progress(self, n_cells: int) -> Iterator[Callable[[selection.Progress], None]]:
+        """Show a bar on a terminal while cells are fitted; nothing elsewhere.
+
+        Parameters
+        ----------
+        n_cells : int
+            How many cells there will be.
+
+        Yields
+        ------
+        callable
+            To be called with each finished cell.
+        """
+        bar = Progress(
+            TextColumn("fitting"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[cell]}"),
+            console=self._err,
+            transient=True,
+            expand=True,
+            disable=self._quiet or not sys.stderr.isatty(),
+        )
+        with bar:
+            task = bar.add_task("fitting", total=n_cells, cell="")
+
+            def advance(done: selection.Progress) -> None:
+                cell = f"{done.n_components} {done.covariance_type}"
+                bar.update(task, completed=done.cell + 1, cell=cell)
+
+            yield advance
+
+    def cells(self, found: selection.Selection) -> None:
+        """Print the table of cells: a grid of the criterion if there are many, and the top.
+
+        Parameters
+        ----------
+        found : Selection
+            The search.
+        """
+        many = len(found.status) > _FEW
+        if many:
+            self._out.print(_grid(found))
+            self.line()
+        self._out.print(_ranking(found, _TOP if many else len(found.status)))
+        self._out.print(f"[dim]{'   '.join(_legend(found))}[/]")
+        for number, status in enumerate(found.status):
+            if status.startswith(selection.FAILED):
+                cell = f"{found.n_components[number]} {found.covariance_type[number]}"
+                self._out.print(f"[red]{cell} {escape(status)}[/]", soft_wrap=True)
+
+    def mixture(self, facts: MixtureFacts, counts: NDArray[np.int64] | None = None) -> None:
+        """Print a mixture's weights, means and spreads, by column name.
+
+        Parameters
+        ----------
+        facts : MixtureFacts
+            The mixture.
+        counts : ndarray of int, shape (K,), default=None
+            Rows per component, by their most probable one.
+        """
+        shown = _columns_of_mixture(facts)[: _COLUMNS_SHOWN + 2]
+        for number, part in enumerate(_fitting(shown, self._out.width)):
+            if number:
+                self.line()
+            self._out.print(_mixture_table(facts, counts, part))
+        hidden = len(facts.names) - _COLUMNS_SHOWN
+        if hidden > 0:
+            self.line(f"… and {hidden} more columns (--json prints all)")
+
+    def agreement(self, agreement: Agreement, name: str) -> None:
+        """Print the cross-table of labels and components.
+
+        Parameters
+        ----------
+        agreement : Agreement
+            The comparison.
+        name : str
+            The label column's name.
+        """
+        table = _table()
+        table.add_column(escape(name))
+        for k in range(agreement.counts.shape[1]):
+            table.add_column(str(k), justify="right")
+        pairs = zip(agreement.labels, agreement.counts, strict=True)
+        for label, counts in islice(pairs, _LABELS_SHOWN):
+            table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts))
+        self._out.print(table)
+        hidden = len(agreement.labels) - _LABELS_SHOWN
+        if hidden > 0:
+            self.line(f"… and {hidden} more labels")
+        beside = f" ({agreement.n_unlabelled} rows without a label left out)"
+        self.line(
+            f"adjusted Rand index {agreement.adjusted_rand_index:.4f}"
+            + (beside if agreement.n_unlabelled else "")
+        )
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+
+
+def _grid(found: selection.Selection) -> Table:
+    """Lay the criterion out as numbers of components by covariance types."""
+    types = list(dict.fromkeys(found.covariance_type))
+    table = _table()
+    table.title = f"{found.criterion.upper()} by components and covariance"
+    table.title_justify = "left"
+    table.add_column("K", justify="right")
+    for name in types:
+        table.add_column(escape(name), justify="right")
+    entries: dict[int, dict[str, str]] = {}
+    for number, k in enumerate(found.n_components):
+        entries.setdefault(int(k), {})[found.covariance_type[number]] = _score(found, number)
+    for k, row in entries.items():
+        table.add_row(str(k), *(row.get(name, "") for name in types))
+    return table
+
+
+def _score(found: selection.Selection, number: int) -> str:
+    if found.status[number].startswith(selection.FAILED):
+        return "[red]failed[/]"
+    text = f"{_mark(found, number)} {found.scores[number]:.2f}"
+    return f"[bold green]{text}[/]" if number == found.best_index else text
+
+
+def _mark(found: selection.Selection, number: int) -> str:
+    """Return the sign of what the legend tells about a cell."""
+    status = found.status[number]
+    best = "★" if number == found.best_index else ""
+    if status == selection.NOT_CONVERGED:
+        return best + "~"
+    return best + "^" if status.startswith(selection.SPIKE) else best
+
+
+def _legend(found: selection.Selection) -> Iterator[str]:
+    yield "★ best (smallest)"
+    if selection.NOT_CONVERGED in found.status:
+        yield "~ not converged"
+    if any(status.startswith(selection.SPIKE) for status in found.status):
+        yield "^ a component collapsed on few rows or ties: not chosen"
+
+
+def _ranking(found: selection.Selection, shown: int) -> Table:
+    """List the best cells with all their numbers and the distance to the best."""
+    best = found.scores[found.best_index]
+    table = _table()
+    for name in ("", "K", "covariance", "loglik", "df"):
+        table.add_column(name, justify="left" if name == "covariance" else "right")
+    for name in CRITERIA:
+        table.add_column(name.upper(), justify="right")
+        if name == found.criterion:
+            table.add_column(f"Δ{name.upper()}", justify="right")
+    for number in _by_score(found)[:shown]:
+        numbers = []
+        for name in CRITERIA:
+            numbers.append(f"{getattr(found, name)[number]:.2f}")
+            if name == found.criterion:
+                numbers.append(f"{found.scores[number] - best:.2f}")
+        table.add_row(
+            _mark(found, number),
+            str(found.n_components[number]),
+            escape(found.covariance_type[number]),
+            f"{found.loglik[number]:.2f}",
+            str(found.n_parameters[number]),
+            *numbers,
+            style="bold green" if number == found.best_index else None,
+        )
+    return table
+
+
+def _by_score(found: selection.Selection) -> list[int]:
+    """Return the cells that did not fail, the best first, spikes last."""
+    fitted = [n for n, status in enumerate(found.status) if not status.startswith(selection.FAILED)]
+    return sorted(
+        fitted, key=lambda n: (found.status[n].startswith(selection.SPIKE), found.scores[n])
+    )
+
+
+def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
+    """Return one column of text per data column, and one for correlations where there are any."""
+    columns = [
+        (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
+        for j, name in enumerate(facts.names)
+    ]
+    if any(facts.strongest):
+        told = [_correlation(facts, pair) for pair in facts.strongest]
+        title = "correlation" if len(facts.names) == 2 else "strongest correlation"
+        columns.insert(_COLUMNS_SHOWN, (title, told))
+    return columns
+
+
+def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> str:
+    if pair is None:
+        return ""
+    i, j, value = pair
+    between = "" if len(facts.names) == 2 else f" {facts.names[i]}, {facts.names[j]}"
+    return f"{value:+.2f}{between}"
+
+
+def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) -> list[str]:
+    """Write means and spreads of a column with decimals that suit the usual spread."""
+    usual = float(np.median(spreads))
+    decimals = max(0, 1 - floor(log10(usual))) if usual > 0 else 9
+    largest = float(np.abs(means).max())
+    plain = decimals <= 6 and largest < 1e9
+    mean, spread = (f".{decimals}f", f".{decimals}f") if plain else (".6g", ".3g")
+    return [f"{m:{mean}} ± {s:{spread}}" for m, s in zip(means, spreads, strict=True)]
+
+
+def _fitting(
+    columns: Sequence[tuple[str, list[str]]], width: int
+) -> Iterator[Sequence[tuple[str, list[str]]]]:
+    """Split columns into tables that fit the terminal beside the components' own columns."""
+    part: list[tuple[str, list[str]]] = []
+    used = margin = 28
+    for name, entries in columns:
+        needed = max(len(name), *map(len, entries)) + 2
+        if part and used + needed > width:
+            yield part
+            part, used = [], margin
+        part.append((name, entries))
+        used += needed
+    yield part
+
+
+def _mixture_table(
+    facts: MixtureFacts, counts: NDArray[np.int64] | None, part: Sequence[tuple[str, list[str]]]
+) -> Table:
+    table = _table()
+    table.add_column("component", justify="right")
+    table.add_column("weight", justify="right")
+    if counts is not None:
+        table.add_column("rows", justify="right")
+    for name, _ in part:
+        table.add_column(escape(name), justify="left" if "correlation" in name else "right")
+    for k, weight in enumerate(facts.model.weights_):
+        beside = [] if counts is None else [str(counts[k])]
+        table.add_row(
+            str(k), f"{weight:.4f}", *beside, *(escape(entries[k]) for _, entries in part)
+        )
+    return table

@@ -1,0 +1,121 @@
+"""Files for scripts: labels, criteria, drawn rows and JSON, each written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from gmm.cli.failures import UsageError
+
+__all__ = ["check_kind", "labels_table", "table_to", "to_json"]
+
+
+def check_kind(path: str | None) -> None:
+    """Refuse a path whose suffix names no kind of table, before any work is done.
+
+    Parameters
+    ----------
+    path : str or None
+        Where a table will go; None is standard output.
+
+    Raises
+    ------
+    UsageError
+        The suffix is unknown.
+    """
+    if path is not None and PurePath(path).suffix.lower() not in _WRITERS:
+        raise UsageError(f"--out {path}: expected a name ending in one of {', '.join(_WRITERS)}")
+
+
+def labels_table(
+    numbers: NDArray[np.int64], labels: NDArray[np.int64], proba: NDArray[np.floating] | None
+) -> pa.Table:
+    """Lay out rows, components and responsibilities as a table.
+
+    Parameters
+    ----------
+    numbers : ndarray of int, shape (n,)
+        Where each row stood in its file, from 1.
+    labels : ndarray of int, shape (n,)
+        The most probable component, from 0.
+    proba : ndarray of float, shape (n, K), or None
+        Responsibilities.
+
+    Returns
+    -------
+    pyarrow.Table
+        The columns ``row``, ``component``, ``p_0``, ``p_1``, ...
+    """
+    columns: dict[str, Any] = {"row": numbers, "component": labels}
+    if proba is not None:
+        columns |= {f"p_{k}": column for k, column in enumerate(proba.T)}
+    return pa.table({name: pa.array(column) for name, column in columns.items()})
+
+
+def table_to(path: str | os.PathLike[str] | None, table: pa.Table) -> None:
+    """Write a table by the path's suffix, or as CSV to standard output.
+
+    Parameters
+    ----------
+    path : str, os.PathLike or None
+        Where to; None is standard output.
+    table : pyarrow.Table
+        The table.
+
+    Raises
+    ------
+    OSError
+        The path cannot be written.
+    """
+    if path is None:
+        sys.stdout.flush()
+        _write_csv(table, sys.stdout.buffer)
+        return
+    writer = _WRITERS[PurePath(path).suffix.lower()]
+    with Path(path).open("wb") as file:
+        writer(table, file)
+
+
+def to_json(path: Path | None, document: Mapping[str, Any]) -> None:
+    """Write a JSON document to a file or to standard output.
+
+    Parameters
+    ----------
+    path : Path or None
+        Where to; None is standard output.
+    document : mapping
+        JSON values; no NaN, no infinities.
+    """
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if path is None:
+        sys.stdout.write(text)
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
+def _write_csv(table: pa.Table, file: BinaryIO) -> None:
+    pa.csv.write_csv(table, file, pa.csv.WriteOptions(quoting_style="needed"))
+
+
+def _write_tsv(table: pa.Table, file: BinaryIO) -> None:
+    pa.csv.write_csv(table, file, pa.csv.WriteOptions(quoting_style="needed", delimiter="\t"))
+
+
+_WRITERS: Mapping[str, Callable[[pa.Table, BinaryIO], object]] = {
+    ".csv": _write_csv,
+    ".tsv": _write_tsv,
+    ".parquet": pa.parquet.write_table,
+    ".arrow": pa.feather.write_feather,
+    ".feather": pa.feather.write_feather,
+}

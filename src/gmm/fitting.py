@@ -1,0 +1,174 @@
+"""One maximum-likelihood fit: starts, climbs, and the best of them. No estimator and no input checking here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gmm.covariance import CovarianceModel
+from gmm.inference import Climb, EStep, GainBelow, Iteration, em
+from gmm.initialization import Rng, from_means, from_responsibilities, start_statistics
+from gmm.layouts import Array
+from gmm.likelihood import maximum_likelihood, refilled
+from gmm.parameters import MixtureParameters
+from gmm.sources import ArraySource
+from gmm.statistics import SufficientStatistics
+
+
+@dataclass(frozen=True, eq=False)
+class GivenStart:
+    """What the caller says of the start; None leaves it to the data.
+
+    Parameters
+    ----------
+    weights : array of shape (K,)
+    means : array of shape (K, d)
+    precisions : array in the shape of the model's layout
+    responsibilities : callable
+        From a generator to an array of shape (n, K).
+    """
+
+    weights: Array | None = None
+    means: Array | None = None
+    precisions: Array | None = None
+    responsibilities: Callable[[Rng], Array] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FitSettings:
+    """How to fit; the names are those of `GaussianMixture`'s parameters."""
+
+    n_components: int
+    model: CovarianceModel
+    tol: float
+    reg_covar: float
+    max_iter: int
+    n_init: int
+    init_params: str
+    given: GivenStart
+    n_threads: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureFit:
+    """The best climb, and which components it had to give a new place."""
+
+    climb: Climb
+    repaired: tuple[int, ...]
+
+
+def fit_mixture(
+    source: ArraySource,
+    settings: FitSettings,
+    rng: Rng,
+    *,
+    resume: MixtureParameters | None = None,
+    before: tuple[float, ...] = (),
+    callback: Callable[[Iteration], object] | None = None,
+    on_end: Callable[[Climb], object] | None = None,
+) -> MixtureFit:
+    """Climb from each start and return the best climb.
+
+    Start 1 of many is the start of one alone: each draws its own seed from `rng`, in turn.
+
+    Parameters
+    ----------
+    source : ArraySource
+    settings : FitSettings
+    rng : RandomState or Generator
+        Advanced by one draw per start.
+    resume, before : MixtureParameters, tuple of float
+        Continue from these parameters after passes that measured these bounds, instead of from starts.
+    callback : callable, optional
+        Called after each pass; a true answer ends the climb, and no further start is tried.
+    on_end : callable, optional
+        Called with each climb.
+
+    Raises
+    ------
+    SingularMatrixError
+        If a covariance is singular and there is no ridge.
+    """
+    best: MixtureFit | None = None
+    told_to_stop = False
+
+    def watched(iteration: Iteration) -> bool:
+        nonlocal told_to_stop
+        told_to_stop = callback is not None and bool(callback(iteration))
+        return told_to_stop
+
+    with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
+        for number in range(1 if resume is not None else settings.n_init):
+            m_step = _MStep(settings)
+            parameters = resume or _start(source, settings, _child(rng), m_step)
+            climb = em(
+                parameters,
+                lambda theta: e_step(theta.whitened()),
+                m_step,
+                stopping=GainBelow(settings.tol),
+                max_iter=settings.max_iter,
+                before=before,
+                start=number,
+                callback=watched,
+            )
+            if on_end is not None:
+                on_end(climb)
+            if best is None or climb.lower_bound > best.climb.lower_bound:
+                best = MixtureFit(climb, tuple(m_step.repaired))
+            if told_to_stop:
+                break
+    assert best is not None  # n_init is at least 1
+    return best
+
+
+class _MStep:
+    """The M-step of one climb, which repairs at most K components."""
+
+    def __init__(self, settings: FitSettings) -> None:
+        self._model = settings.model
+        self._ridge = settings.reg_covar
+        self._repairs_left = settings.n_components
+        self.repaired: list[int] = []
+
+    def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
+        statistics, repaired = refilled(statistics, self._model, self._ridge, self._repairs_left)
+        self._repairs_left -= len(repaired)
+        self.repaired += repaired
+        return maximum_likelihood(statistics, self._model, self._ridge)
+
+
+def _child(rng: Rng) -> Rng:
+    """A generator for one start, seeded by one draw."""
+    if isinstance(rng, np.random.Generator):
+        return np.random.default_rng(rng.integers(2**63))
+    return np.random.RandomState(rng.randint(2**31))
+
+
+def _start(
+    source: ArraySource, settings: FitSettings, rng: Rng, m_step: _MStep
+) -> MixtureParameters:
+    given, model = settings.given, settings.model
+    covariances = None
+    if given.precisions is not None:
+        covariances = model.layout.inverse(given.precisions, source.n_features)
+        if given.weights is not None and given.means is not None:
+            return MixtureParameters(given.weights, given.means, covariances, model)
+    started = m_step(_start_statistics(source, settings, rng))
+    parts: dict[str, Any] = {
+        "weights": given.weights, "means": given.means, "covariances": covariances,
+    }  # fmt: skip
+    return replace(started, **{name: part for name, part in parts.items() if part is not None})
+
+
+def _start_statistics(
+    source: ArraySource, settings: FitSettings, rng: Rng
+) -> SufficientStatistics:
+    given, moments = settings.given, settings.model.moments
+    if given.means is not None:
+        return from_means(source, given.means, moments)
+    if given.responsibilities is not None:
+        return from_responsibilities(source, given.responsibilities(rng), moments)
+    return start_statistics(source, settings.n_components, moments, settings.init_params, rng)

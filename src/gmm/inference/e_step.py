@@ -1,0 +1,236 @@
+"""The E-step: one pass over a source, from a whitened mixture to sufficient statistics or to numbers for every row."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _em
+from gmm.layouts import TIED, Array, Layout
+from gmm.sources import ArraySource
+from gmm.statistics import SufficientStatistics
+from gmm.threads import single_threaded_blas, usable_threads
+from gmm.whitened import WhitenedMixture
+
+# Multiply-adds below which starting threads costs more than it saves.
+_WORTH_THREADS = 2e6
+# Multiply-adds between two looks at Ctrl-C: some tens of milliseconds.
+_SLICE = 2e8
+# Multiply-adds up to which OpenBLAS stays on the calling thread by itself.
+_BLAS_STAYS_SINGLE = 2e5
+# Forms of a pass: −1 lets it choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
+_CHOOSE, _CENTRED_DOUBLE = -1, 0
+
+
+@dataclass(frozen=True, eq=False)
+class RowResults:
+    """What a pass found for every row; None where it was not asked for.
+
+    Parameters
+    ----------
+    labels : int array of shape (n,)
+        The likeliest component.
+    log_evidence : array of shape (n,)
+        log Σ_k ρ_ik, in nats, float64.
+    responsibilities : array of shape (n, K)
+        In the type of the rows.
+    """
+
+    labels: NDArray[np.intp] | None = None
+    log_evidence: Array | None = None
+    responsibilities: NDArray[Any] | None = None
+
+
+class EStep:
+    """Passes over one source, adding up the second moments in the layout `moments`.
+
+    Holds what lives as long as a fit: scratch memory and, where the work is worth it, a pool of threads. The result is
+    bitwise the same for every `n_threads`.
+
+    Parameters
+    ----------
+    source : ArraySource
+    moments : Layout
+    n_threads : int, optional
+        None for all usable cores.
+    origin : array of shape (d,), optional
+        Where the linear form stands; the rows' centre by default.
+    form : int
+        For tests: a form to use instead of the one that the pass would choose.
+    """
+
+    def __init__(
+        self,
+        source: ArraySource,
+        moments: Layout,
+        *,
+        n_threads: int | None = None,
+        origin: Array | None = None,
+        form: int = _CHOOSE,
+    ) -> None:
+        self._source = source
+        self._origin = source.survey.centre if origin is None else origin
+        self._reach = source.survey.reach(self._origin)
+        self._moments = moments
+        self._n_threads = n_threads
+        self._form = form
+        self._scratches: list[_em.Scratch] = []
+        self._pool: ThreadPoolExecutor | None = None
+        self._total_scatter: Array | None = None
+
+    def __enter__(self) -> EStep:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def __call__(
+        self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
+    ) -> SufficientStatistics:
+        """The statistics of the responsibilities under `mixture`.
+
+        Parameters
+        ----------
+        mixture : WhitenedMixture
+        hard : bool
+            Give every row to its likeliest component (classification EM); ``log_evidence`` is then
+            Σ_i w_i max_k log ρ_ik.
+        given : array of shape (n, K), optional
+            Take these responsibilities; of `mixture` only the centres matter, as origins, and nothing is measured.
+        """
+        scatter = self._common_scatter(mixture)
+        one_pass = self._plan(
+            mixture, hard=hard, given=given is not None, common_scatter=scatter is not None
+        )
+        used = self._run(one_pass, given=given)
+        origins, counts, first, second, log_evidence, weight = one_pass.collect(used, scatter)
+        shape = self._moments.shape(mixture.n_components, self._source.n_features)
+        return SufficientStatistics(
+            self._moments, origins, counts, first, second.reshape(shape), log_evidence, weight
+        )
+
+    def rows(
+        self,
+        mixture: WhitenedMixture,
+        *,
+        labels: bool = False,
+        log_evidence: bool = False,
+        responsibilities: bool = False,
+    ) -> RowResults:
+        """What `mixture` says of every row."""
+        n, K = self._source.n_rows, mixture.n_components
+        results = RowResults(
+            np.empty(n, dtype=np.intp) if labels else None,
+            np.empty(n) if log_evidence else None,
+            np.empty((n, K), dtype=self._source.dtype) if responsibilities else None,
+        )
+        one_pass = self._plan(mixture, rows_only=True)
+        self._run(
+            one_pass,
+            label=results.labels,
+            log_evidence=results.log_evidence,
+            responsibility=results.responsibilities,
+        )
+        return results
+
+    def _plan(
+        self, mixture: WhitenedMixture, *, form: int | None = None, **how: bool
+    ) -> _em.Pass:
+        return _em.Pass(
+            mixture.log_offset,
+            mixture.centres,
+            mixture.whiteners.reshape(-1),
+            mixture.layout.code,
+            self._moments.code,
+            self._origin,
+            self._reach,
+            self._source.dtype == np.float32,
+            form=self._form if form is None else form,
+            **how,
+        )
+
+    def _common_scatter(self, mixture: WhitenedMixture) -> Array | None:
+        """The rows' scatter about their centre, which pooled second moments never change from."""
+        if not (mixture.layout is TIED and self._moments is TIED):
+            return None
+        if self._total_scatter is None:
+            d = self._source.n_features
+            one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
+            one_pass = self._plan(one, form=_CENTRED_DOUBLE)
+            used = self._run(one_pass)
+            self._total_scatter = one_pass.collect(used)[3].reshape(d, d)
+        return self._total_scatter
+
+    def _run(self, one_pass: _em.Pass, **outputs: NDArray[Any] | None) -> list[_em.Scratch]:
+        """Walk all lanes, each worker a consecutive share, and return the scratches in order."""
+        n_lanes = -(-self._source.n_rows // one_pass.lane_rows)
+        n_workers = self._n_workers(n_lanes, one_pass.work)
+        scratches = self._prepared_scratches(one_pass, n_workers)
+        step = max(1, int(_SLICE / one_pass.work))
+        stopped = threading.Event()
+
+        def walk(worker: int) -> None:
+            last = n_lanes * (worker + 1) // n_workers
+            for lane in range(n_lanes * worker // n_workers, last, step):
+                if stopped.is_set():
+                    return
+                one_pass.walk(
+                    scratches[worker],
+                    self._source.rows,
+                    lane,
+                    min(lane + step, last),
+                    weight=self._source.sample_weight,
+                    **outputs,
+                )
+
+        crowded = one_pass.largest_product > _BLAS_STAYS_SINGLE
+        with single_threaded_blas() if crowded else nullcontext():
+            self._spread(walk, n_workers, stopped)
+        return scratches
+
+    def _n_workers(self, n_lanes: int, work: float) -> int:
+        if n_lanes == 1 or self._n_threads == 1 or n_lanes * work < _WORTH_THREADS:
+            return 1
+        if self._n_threads is None:
+            self._n_threads = usable_threads()
+        return min(self._n_threads, n_lanes)
+
+    def _prepared_scratches(self, one_pass: _em.Pass, n_workers: int) -> list[_em.Scratch]:
+        while len(self._scratches) < n_workers:
+            self._scratches.append(_em.Scratch())
+        for scratch in self._scratches[:n_workers]:
+            one_pass.begin(scratch, self._source.n_rows)
+        return self._scratches[:n_workers]
+
+    def _spread(
+        self, walk: Callable[[int], None], n_workers: int, stopped: threading.Event
+    ) -> None:
+        """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""
+        if n_workers == 1:
+            walk(0)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(n_workers - 1, thread_name_prefix="gmm")
+        others = [self._pool.submit(walk, worker) for worker in range(1, n_workers)]
+        try:
+            walk(0)
+            for other in others:
+                other.result()
+        except BaseException:
+            stopped.set()
+            wait(others)
+            raise

@@ -1,0 +1,129 @@
+"""The EM loop. It sees an E-step, an M-step and a stopping rule; what they do is their own affair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+from gmm.inference.stopping import Stopping
+from gmm.inference.trace import Trace
+from gmm.parameters import MixtureParameters
+from gmm.statistics import SufficientStatistics
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One pass, as a callback sees it.
+
+    Parameters
+    ----------
+    start : int
+        Which start is climbing, the first being 0.
+    n_iter : int
+        Which pass, the first being 1.
+    lower_bound : float
+        Mean log-likelihood of `parameters`, in nats per unit weight.
+    gain : float
+        Its change since the pass before; infinite on the first.
+    seconds : float
+        Time since the pass before.
+    parameters : MixtureParameters
+        What the pass measured.
+    """
+
+    start: int
+    n_iter: int
+    lower_bound: float
+    gain: float
+    seconds: float
+    parameters: MixtureParameters
+
+
+@dataclass(frozen=True, eq=False)
+class Climb:
+    """Where a climb ended.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    lower_bound : float
+        Their mean log-likelihood, measured.
+    trace : Trace
+    """
+
+    parameters: MixtureParameters
+    lower_bound: float
+    trace: Trace
+
+
+EStepFunction = Callable[[MixtureParameters], SufficientStatistics]
+MStepFunction = Callable[[SufficientStatistics], MixtureParameters]
+
+
+def em(
+    parameters: MixtureParameters,
+    e_step: EStepFunction,
+    m_step: MStepFunction,
+    *,
+    stopping: Stopping,
+    max_iter: int,
+    before: tuple[float, ...] = (),
+    start: int = 0,
+    callback: Callable[[Iteration], object] | None = None,
+) -> Climb:
+    """Climb from `parameters` until `stopping` says so, `max_iter` passes, or a true answer of `callback`.
+
+    A climb that ends by its rule returns the parameters that its last pass measured. One that runs out of passes has
+    done the last update, and one closing pass measures it.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        The start.
+    e_step, m_step : callable
+        From parameters to statistics, and back.
+    stopping : Stopping
+    max_iter : int
+    before : tuple of float
+        Lower bounds of an earlier climb that this one continues.
+    start : int
+        The number of the start, for the record.
+    callback : callable, optional
+        Called with an `Iteration` after each pass.
+
+    Returns
+    -------
+    Climb
+    """
+    bounds, seconds = list(before), [0.0] * len(before)
+    reason, converged = "max_iter reached", False
+    for n_iter in range(1, max_iter + 1):
+        began = perf_counter()
+        statistics = e_step(parameters)
+        bounds.append(statistics.log_evidence / statistics.weight)
+        why = stopping(bounds)
+        told = callback is not None and callback(
+            Iteration(start, n_iter, bounds[-1], _gain(bounds), perf_counter() - began, parameters)
+        )
+        if why or told:
+            seconds.append(perf_counter() - began)
+            reason, converged = why or "stopped by the callback", why is not None
+            break
+        parameters = m_step(statistics)
+        seconds.append(perf_counter() - began)
+    if reason == "max_iter reached":
+        closing = e_step(parameters)
+        lower_bound = closing.log_evidence / closing.weight
+    else:
+        lower_bound = bounds[-1]
+    done = slice(len(before), None)
+    return Climb(
+        parameters,
+        lower_bound,
+        Trace(tuple(bounds[done]), tuple(seconds[done]), reason, converged, start),
+    )
+
+
+def _gain(bounds: list[float]) -> float:
+    return bounds[-1] - bounds[-2] if len(bounds) > 1 else float("inf")

@@ -1,0 +1,29 @@
+"""When to stop climbing, as values that say why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Stopping(Protocol):
+    """A rule over the lower bounds measured so far."""
+
+    def __call__(self, lower_bounds: Sequence[float]) -> str | None:
+        """Why to stop now, or None to go on."""
+
+
+@dataclass(frozen=True)
+class GainBelow:
+    """scikit-learn's rule: the last pass changed the mean log-likelihood by less than `tolerance` nats."""
+
+    tolerance: float
+
+    def __call__(self, lower_bounds: Sequence[float]) -> str | None:
+        if len(lower_bounds) < 2:
+            return None
+        gain = lower_bounds[-1] - lower_bounds[-2]
+        if abs(gain) < self.tolerance:
+            return f"gain {gain:.2g} below tol={self.tolerance:g}"
+        return None

@@ -1,0 +1,187 @@
+"""Where to begin: each start looks at a sample of the rows and returns statistics, like any E-step.
+
+Starts see the rows as a weighted set (equal rows merged, ordered by value), so neither their order nor writing a row
+twice instead of doubling its weight changes anything, as long as the rows fit the sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.inference import EStep
+from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm.sources import ArraySource
+from gmm.statistics import SufficientStatistics
+from gmm.whitened import WhitenedMixture
+
+Rng = np.random.RandomState | np.random.Generator
+Start = Callable[[ArraySource, int, Layout, Rng], SufficientStatistics]
+
+_ROWS_PER_COMPONENT = 1000
+_FEWEST_ROWS = 10_000
+_LLOYD_PASSES = 50
+_LLOYD_GAIN = 1e-4
+
+
+def sampled(source: ArraySource, n_components: int, rng: Rng) -> ArraySource:
+    """The rows that starts look at: all of them as a weighted set, or a random subset when there are many."""
+    size = max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)
+    rows, weight = source.rows, source.sample_weight
+    if weight is not None and not weight.all():
+        rows, weight = rows[weight > 0], weight[weight > 0]
+    if len(rows) > size:
+        chosen = np.sort(rng.choice(len(rows), size, replace=False))
+        return ArraySource(
+            np.ascontiguousarray(rows[chosen], dtype=np.float64),
+            None if weight is None else weight[chosen],
+        )
+    return _as_weighted_set(np.ascontiguousarray(rows, dtype=np.float64), weight)
+
+
+def _as_weighted_set(rows: Array, weight: Array | None) -> ArraySource:
+    order = np.lexsort(rows.T[::-1])
+    rows = rows[order]
+    first = np.concatenate(([True], (rows[1:] != rows[:-1]).any(axis=1)))
+    ones = np.ones(len(rows)) if weight is None else weight[order]
+    return ArraySource(rows[first], np.add.reduceat(ones, np.flatnonzero(first)))
+
+
+def from_responsibilities(
+    source: ArraySource, responsibilities: Array, moments: Layout
+) -> SufficientStatistics:
+    """The statistics of given responsibilities (n, K), about the means they imply."""
+    weighted = responsibilities
+    if source.sample_weight is not None:
+        weighted = responsibilities * source.sample_weight[:, None]
+    counts = weighted.sum(axis=0)
+    centre = source.survey.centre
+    means = weighted.T @ (source.rows - centre) / np.where(counts > 0, counts, 1)[:, None] + centre
+    K, d = means.shape
+    origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
+    with EStep(source, moments) as e_step:
+        return e_step(origins, given=responsibilities)
+
+
+def from_means(source: ArraySource, means: Array, moments: Layout) -> SufficientStatistics:
+    """The statistics of giving each row to the nearest of `means`, (K, d)."""
+    return _partition(source, means, _spread(source) * np.eye(source.n_features), moments)
+
+
+def _partition(
+    source: ArraySource, centres: Array, whitener: Array, moments: Layout
+) -> SufficientStatistics:
+    """The statistics of giving each row to the nearest of `centres` in the metric of `whitener`, (d, d)."""
+    mixture = WhitenedMixture(TIED, np.zeros(len(centres)), centres, whitener)
+    with EStep(source, moments) as e_step:
+        return e_step(mixture, hard=True)
+
+
+def _spread(source: ArraySource) -> float:
+    """One over the largest distance from the centre in any feature."""
+    reach = float(source.survey.reach(source.survey.centre).max())
+    return 1 / reach if reach > 0 else 1.0
+
+
+def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
+    """Seeds by greedy weighted D² sampling (Arthur & Vassilvitskii 2007), (K, d): of 2 + ⌊log K⌋ draws the best."""
+    n_draws = 2 + int(np.log(n_components))
+    norms = np.einsum("ij,ij->i", rows, rows)
+    first = _draw(weight, 1, rng)[0]
+    seeds = [first]
+    distances = _squared_distances(rows, norms, np.array([first]))[0]
+    for _ in range(1, n_components):
+        draws = _draw(weight * distances, n_draws, rng)
+        candidates = np.minimum(distances, _squared_distances(rows, norms, draws))
+        best = int(np.argmin(candidates @ weight))
+        seeds.append(int(draws[best]))
+        distances = candidates[best]
+    return rows[seeds]
+
+
+def _draw(mass: Array, size: int, rng: Rng) -> NDArray[np.intp]:
+    """Indices drawn in proportion to `mass`, or anywhere when there is none."""
+    cumulated = np.cumsum(mass)
+    if not cumulated[-1] > 0:
+        cumulated = np.arange(1.0, len(mass) + 1)
+    where = np.searchsorted(cumulated, rng.uniform(size=size) * cumulated[-1], side="right")
+    return np.minimum(where, len(mass) - 1)
+
+
+def _squared_distances(rows: Array, norms: Array, chosen: NDArray[np.intp]) -> Array:
+    """Squared distances of the `chosen` rows to all rows, (len(chosen), n)."""
+    distances = norms[chosen][:, None] + norms - 2 * rows[chosen] @ rows.T
+    return np.maximum(distances, 0)
+
+
+def lloyd(source: ArraySource, centres: Array) -> Array:
+    """K-means from given centres: the E-step with hard assignment, until it gains less than 1e-4 of itself."""
+    inertia = np.inf
+    K = len(centres)
+    whiteners = np.full(K, _spread(source))
+    with EStep(source, SPHERICAL) as e_step:
+        for _ in range(_LLOYD_PASSES):
+            mixture = WhitenedMixture(SPHERICAL, np.zeros(K), centres, whiteners)
+            statistics = e_step(mixture, hard=True)
+            occupied = statistics.counts > 0
+            centres = np.where(occupied[:, None], statistics.means, centres)
+            before, inertia = inertia, -statistics.log_evidence
+            if not inertia < (1 - _LLOYD_GAIN) * before:
+                break
+    return centres
+
+
+def _kmeans(
+    sample: ArraySource, n_components: int, moments: Layout, rng: Rng
+) -> SufficientStatistics:
+    centre = sample.survey.centre
+    centred = ArraySource(sample.rows - centre, sample.sample_weight)
+    centres = lloyd(centred, _seeds(centred, n_components, rng)) + centre
+    return from_means(sample, centres, moments)
+
+
+def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
+    weight = np.ones(sample.n_rows) if sample.sample_weight is None else sample.sample_weight
+    return kmeans_plusplus(sample.rows, weight, n_components, rng)
+
+
+def _plus_plus(
+    sample: ArraySource, n_components: int, moments: Layout, rng: Rng
+) -> SufficientStatistics:
+    centre = sample.survey.centre
+    centred = ArraySource(sample.rows - centre, sample.sample_weight)
+    return from_means(sample, _seeds(centred, n_components, rng) + centre, moments)
+
+
+def _rows_of_data(
+    sample: ArraySource, n_components: int, moments: Layout, rng: Rng
+) -> SufficientStatistics:
+    enough = sample.n_rows >= n_components
+    chosen = rng.choice(sample.n_rows, n_components, replace=not enough)
+    return from_means(sample, sample.rows[chosen], moments)
+
+
+def _random(
+    sample: ArraySource, n_components: int, moments: Layout, rng: Rng
+) -> SufficientStatistics:
+    responsibilities = rng.uniform(size=(sample.n_rows, n_components))
+    responsibilities /= responsibilities.sum(axis=1, keepdims=True)
+    return from_responsibilities(sample, responsibilities, moments)
+
+
+STARTS: dict[str, Start] = {
+    "kmeans": _kmeans,
+    "k-means++": _plus_plus,
+    "random": _random,
+    "random_from_data": _rows_of_data,
+}
+
+
+def start_statistics(
+    source: ArraySource, n_components: int, moments: Layout, init_params: str, rng: Rng
+) -> SufficientStatistics:
+    """The statistics of the start called `init_params`, from a sample of the rows."""
+    return STARTS[init_params](sampled(source, n_components, rng), n_components, moments, rng)

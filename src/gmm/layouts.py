@@ -1,0 +1,230 @@
+"""How a symmetric d × d matrix per component is stored: four layouts, each a value with verbs.
+
+Covariances, their whiteners and the second moments of a pass all come in one of them. What shape a covariance may
+*take* is told in `covariance`; here is only how its numbers lie in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _em
+
+Array = NDArray[np.float64]
+
+
+class SingularMatrixError(ValueError):
+    """A matrix that should be positive definite is not; `component` tells which."""
+
+    def __init__(self, component: int) -> None:
+        super().__init__(f"the matrix of component {component} is not positive definite")
+        self.component = component
+
+
+class Layout(Protocol):
+    """What a layout can do with the numbers it stores, for K components and d features."""
+
+    @property
+    def code(self) -> int:
+        """The number the compiled pass knows the layout by."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether all components share one matrix."""
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """The shape of the array."""
+
+    def outer(self, a: Array, b: Array) -> Array:
+        """Outer products a_k b_kᵀ + b_k a_kᵀ, halved, as far as this layout holds them; (K, d) each."""
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        """Whiteners W with Σ⁻¹ = WᵀW and log|W| (K,) or (1,).
+
+        Raises
+        ------
+        SingularMatrixError
+            Where a matrix is not positive definite.
+        """
+
+    def gram(self, whiteners: Array) -> Array:
+        """The matrices WᵀW."""
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        """The inverses of positive definite matrices, which `whiten` refuses as it does."""
+
+    def transposed(self, whiteners: Array) -> Array:
+        """The factors Wᵀ (scikit-learn's ``precisions_cholesky_``), and back."""
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        """White noise (n, d) given the covariance of `component`: rows W⁻¹ z."""
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        """The diagonals, (K, d) or (1, d)."""
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        """The matrices with `ridge`, a number or one for each of the matrices, added to their diagonals."""
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        """The matrices written out, (K, d, d)."""
+
+
+@dataclass(frozen=True)
+class _Full:
+    """One matrix per component, (K, d, d)."""
+
+    code: int = 0
+    pooled: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        product = a[:, :, None] * b[:, None, :]
+        return 0.5 * (product + product.transpose(0, 2, 1))
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        whiteners, log_determinants, failed = _em.whiten_dense(matrices)
+        if failed >= 0:
+            raise SingularMatrixError(failed)
+        return whiteners, log_determinants
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners.transpose(0, 2, 1) @ whiteners
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        return self.gram(self.whiten(matrices, n_features)[0])
+
+    def transposed(self, whiteners: Array) -> Array:
+        return np.ascontiguousarray(whiteners.transpose(0, 2, 1))
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return TIED.coloured(whiteners[component], component, white)
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.diagonal(matrices, axis1=1, axis2=2)
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        ridged = matrices.copy()
+        np.einsum("kii->ki", ridged)[...] += np.reshape(ridge, (-1, 1))
+        return ridged
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices
+
+
+@dataclass(frozen=True)
+class _Tied:
+    """One matrix for all components, (d, d)."""
+
+    code: int = 1
+    pooled: bool = True
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_features, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        product = a.T @ b
+        return 0.5 * (product + product.T)
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        whiteners, log_determinants = FULL.whiten(matrices[None], n_features)
+        return whiteners[0], log_determinants
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners.T @ whiteners
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        return self.gram(self.whiten(matrices, n_features)[0])
+
+    def transposed(self, whiteners: Array) -> Array:
+        return np.ascontiguousarray(whiteners.T)
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return np.linalg.solve(whiteners, white.T).T
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.diagonal(matrices)[None]
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        return matrices + np.ravel(ridge)[0] * np.eye(len(matrices))
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(matrices, (n_components, n_features, n_features))
+
+
+class _Elementwise:
+    """What diagonal and spherical share: their matrices are told by variances."""
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        flat = matrices.reshape(len(matrices), -1)
+        bad = ~((flat > 0) & np.isfinite(flat)).all(axis=1)
+        if bad.any():
+            raise SingularMatrixError(int(np.argmax(bad)))
+        repeats = n_features / flat.shape[1]
+        return 1 / np.sqrt(matrices), -0.5 * repeats * np.log(flat).sum(axis=1)
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners**2
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        return self.gram(self.whiten(matrices, n_features)[0])
+
+    def transposed(self, whiteners: Array) -> Array:
+        return whiteners
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return white / whiteners[component]
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        return matrices + np.reshape(ridge, (-1,) + (1,) * (matrices.ndim - 1))
+
+
+@dataclass(frozen=True)
+class _Diagonal(_Elementwise):
+    """One variance per component and feature, (K, d)."""
+
+    code: int = 2
+    pooled: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return matrices
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices[:, :, None] * np.eye(n_features)
+
+
+@dataclass(frozen=True)
+class _Spherical(_Elementwise):
+    """One number per component, (K,): the mean of the diagonal."""
+
+    code: int = 3
+    pooled: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components,)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        return np.einsum("kj,kj->k", a, b) / a.shape[1]
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.repeat(matrices[:, None], n_features, axis=1)
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices[:, None, None] * np.eye(n_features)
+
+
+FULL: Layout = _Full()
+TIED: Layout = _Tied()
+DIAGONAL: Layout = _Diagonal()
+SPHERICAL: Layout = _Spherical()

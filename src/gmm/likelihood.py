@@ -1,0 +1,92 @@
+"""Parameters from statistics: maximum likelihood, the ridge, and components that lost their rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gmm.covariance import CovarianceModel
+from gmm.layouts import Array, SingularMatrixError
+from gmm.parameters import MixtureParameters
+from gmm.statistics import SufficientStatistics
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+def maximum_likelihood(
+    statistics: SufficientStatistics, model: CovarianceModel, ridge: float
+) -> MixtureParameters:
+    """The M-step: weights n_k / n, means, and the model's covariances with `ridge` on their diagonals.
+
+    Raises
+    ------
+    SingularMatrixError
+        If a covariance is not positive definite and `ridge` is 0.
+    """
+    # A component without rows must not divide by zero; it keeps its place, with the ridge as its covariance.
+    counts = np.maximum(statistics.counts, _EPS * statistics.weight)
+    covariances = model.estimate(statistics.scatter, counts)
+    return ridged(counts / counts.sum(), statistics.means, covariances, model, ridge)
+
+
+def ridged(
+    weights: Array, means: Array, covariances: Array, model: CovarianceModel, ridge: float
+) -> MixtureParameters:
+    """The mixture with `ridge` on its covariances' diagonals, and more where rounding asks for more.
+
+    Raises
+    ------
+    SingularMatrixError
+        As `maximum_likelihood`.
+    """
+    layout = model.layout
+    covariances = layout.with_ridge(covariances, ridge)
+    if ridge == 0:
+        return MixtureParameters(weights, means, covariances, model)
+    extra = np.zeros(1 if layout.pooled else len(weights))
+    while True:
+        try:
+            return MixtureParameters(weights, means, layout.with_ridge(covariances, extra), model)
+        except SingularMatrixError as error:
+            k, d = error.component, means.shape[1]
+            scale = layout.diagonal(covariances, d)[k].max()
+            extra[k] = max(4 * extra[k], d * _EPS * scale)
+            if not 0 < extra[k] <= scale:
+                raise
+
+
+def refilled(
+    statistics: SufficientStatistics, model: CovarianceModel, ridge: float, at_most: int
+) -> tuple[SufficientStatistics, list[int]]:
+    """Give components without rows half of the heaviest one, split along its widest direction.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    model : CovarianceModel
+    ridge : float
+    at_most : int
+        How many to repair; more are left where they are.
+
+    Returns
+    -------
+    statistics : SufficientStatistics
+    repaired : list of int
+        The components that were given a new place.
+    """
+    empty = np.flatnonzero(statistics.counts <= _EPS * statistics.weight)
+    repaired = [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
+    for k in repaired:
+        donor = int(np.argmax(statistics.counts))
+        statistics = statistics.split(donor, k, _half_spread(statistics, donor, model, ridge))
+    return statistics, repaired
+
+
+def _half_spread(
+    statistics: SufficientStatistics, component: int, model: CovarianceModel, ridge: float
+) -> Array:
+    """Half a standard deviation of `component` along its widest direction, (d,)."""
+    counts = np.maximum(statistics.counts, _EPS * statistics.weight)
+    K, d = statistics.first.shape
+    covariances = model.layout.dense(model.estimate(statistics.scatter, counts), K, d)
+    variances, axes = np.linalg.eigh(covariances[component])
+    return np.asarray(0.5 * np.sqrt(max(variances[-1], ridge)) * axes[:, -1])

@@ -1,0 +1,85 @@
+"""`MixtureParameters`: weights, means and covariances, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.covariance import CovarianceModel
+from gmm.layouts import Array
+from gmm.whitened import WhitenedMixture
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureParameters:
+    """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k).
+
+    Parameters
+    ----------
+    weights : array of shape (K,)
+        π_k, summing to 1.
+    means : array of shape (K, d)
+    covariances : array in the shape of the model's layout
+    model : CovarianceModel
+
+    Raises
+    ------
+    SingularMatrixError
+        If a covariance is not positive definite.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+    model: CovarianceModel
+    whiteners: Array = field(init=False, repr=False)
+    log_determinants: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        whiteners, log_determinants = self.model.layout.whiten(
+            self.covariances, self.n_features
+        )
+        object.__setattr__(self, "whiteners", whiteners)
+        object.__setattr__(self, "log_determinants", log_determinants)
+        for values in (self.weights, self.means, self.covariances, whiteners):
+            values.flags.writeable = False
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return len(self.weights)
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return int(self.means.shape[1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters: K − 1 weights, K·d means, and the model's covariances."""
+        K, d = self.means.shape
+        return K - 1 + K * d + self.model.n_parameters(K, d)
+
+    def sample(
+        self, n: int, rng: np.random.RandomState | np.random.Generator
+    ) -> tuple[Array, NDArray[np.intp]]:
+        """`n` rows (n, d) ordered by component, and their components (n,)."""
+        K, d = self.means.shape
+        counts = rng.multinomial(n, self.weights / self.weights.sum())
+        rows = np.concatenate(
+            [
+                self.means[k]
+                + self.model.layout.coloured(self.whiteners, k, rng.standard_normal((counts[k], d)))
+                for k in range(K)
+            ]
+        )
+        return rows, np.repeat(np.arange(K), counts)
+
+    def whitened(self) -> WhitenedMixture:
+        """What a pass reads: log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights)
+        log_offset = log_weights + self.log_determinants - 0.5 * self.n_features * np.log(2 * np.pi)
+        return WhitenedMixture(self.model.layout, log_offset, self.means, self.whiteners)

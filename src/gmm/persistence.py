@@ -1,0 +1,169 @@
+"""Saved models: a safe, versioned file of plain values, and nothing that can run code.
+
+A file is an uncompressed ``.npz`` archive: numeric arrays beside one JSON header. What the
+values mean is the business of the estimator that gives and takes them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "save_state"]
+
+FORMAT = "gmm-em model"
+FORMAT_VERSION = 1
+
+_HEADER = "header"
+_KINDS = "biuf"  # booleans, integers, floats: nothing that needs pickle
+
+
+def save_state(
+    path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write a header and arrays to exactly this path, whole or not at all.
+
+    The same values give the same bytes. A file already there is replaced only once the new
+    one is complete.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Where to write; nothing is appended to the name.
+    header : mapping of str to JSON values
+        Everything that is not an array. The keys ``format`` and ``format_version`` are
+        added here.
+    arrays : mapping of str to ndarray
+        Boolean, integer or float arrays of any shape.
+
+    Raises
+    ------
+    TypeError
+        A header value has no JSON form, or an array holds anything but numbers.
+    ValueError
+        An array is named ``header``, or the header sets a reserved key.
+    OSError
+        The path cannot be written.
+
+    See Also
+    --------
+    load_state : Read it back.
+    """
+    members = {_HEADER: _encoded(header)}
+    for name, values in arrays.items():
+        members[name] = _checked(name, values)
+    _replace(Path(os.path.realpath(path)), lambda file: np.savez(file, **members))
+
+
+def load_state(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read the header and the arrays of a saved model.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A file written by `save_state`, of this version of the format or any older one.
+
+    Returns
+    -------
+    header : dict
+        The header as saved, with ``format`` and ``format_version``.
+    arrays : dict of str to ndarray
+        The arrays as saved, in native byte order.
+
+    Raises
+    ------
+    ValueError
+        The file is no saved model, is damaged or cut short, or was written by a newer
+        version of the format. The message names the path.
+    OSError
+        The path cannot be read.
+    """
+    path = Path(path)
+    try:
+        members = _members(path)
+        header = json.loads(members.pop(_HEADER).tobytes().decode())
+        foreign = header["format"] != FORMAT
+        version = int(header["format_version"])
+    except KeyError:
+        foreign = True
+    except (ValueError, TypeError, EOFError, MemoryError, NotImplementedError) as error:
+        raise ValueError(f"{path} cannot be read as a saved model: {error}") from error
+    except zipfile.BadZipFile as error:
+        raise ValueError(_not_an_archive(path)) from error
+    if foreign:
+        raise ValueError(f"{path} is not a saved model: it was not written by gmm")
+    if version > FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {version}, this version of gmm reads up to "
+            f"{FORMAT_VERSION}: install a newer gmm-em"
+        )
+    return header, members
+
+
+def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
+    reserved = {"format", "format_version"} & header.keys()
+    if reserved:
+        raise ValueError(f"the header may not set {sorted(reserved)}: the format does")
+    document = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
+    for key, value in header.items():
+        try:
+            json.dumps(value)
+        except TypeError as error:
+            raise TypeError(f"expected a JSON value for {key!r}, got {value!r}") from error
+    return np.frombuffer(json.dumps(document, indent=1).encode(), dtype=np.uint8)
+
+
+def _checked(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    if name == _HEADER:
+        raise ValueError(f"no array may be named {_HEADER!r}")
+    values = np.asarray(values)
+    if values.dtype.kind not in _KINDS:
+        raise TypeError(f"expected numbers in array {name!r}, got dtype {values.dtype}")
+    return values
+
+
+def _members(path: Path) -> dict[str, NDArray[Any]]:
+    """Read every array of the archive; sizes are bounded by the file's own."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"its member {entry.filename!r} is compressed")
+            values = np.lib.format.read_array(BytesIO(archive.read(entry)), allow_pickle=False)
+            native = values.astype(values.dtype.newbyteorder("="), copy=False)
+            arrays[entry.filename.removesuffix(".npy")] = native
+    return arrays
+
+
+def _not_an_archive(path: Path) -> str:
+    with path.open("rb") as file:
+        begun = file.read(4) == b"PK\x03\x04"
+    if begun:
+        return f"{path} cannot be read as a saved model: it is damaged or cut short"
+    return f"{path} is not a saved model: it was not written by gmm"
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write beside the path, then rename; what is no regular file is written in place."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            write(file)
+        return
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

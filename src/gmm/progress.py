@@ -1,0 +1,49 @@
+"""What `verbose` prints while a fit climbs."""
+
+from __future__ import annotations
+
+from gmm.inference import Climb, Iteration
+
+
+class ProgressPrinter:
+    """Prints a line every `interval` passes, and one at the end of each start.
+
+    Parameters
+    ----------
+    verbose : int
+        0 prints nothing, 1 the passes, above 1 their times as well.
+    interval : int
+        In passes.
+    n_init : int
+        How many starts there are.
+    """
+
+    def __init__(self, verbose: int, interval: int, n_init: int) -> None:
+        self._verbose = verbose
+        self._interval = interval
+        self._n_init = n_init
+        self._seconds = 0.0
+
+    def step(self, iteration: Iteration) -> None:
+        """Report one pass."""
+        self._seconds += iteration.seconds
+        if self._verbose and iteration.n_iter % self._interval == 0:
+            gain = "" if iteration.n_iter == 1 else f"  gain {iteration.gain:+.2e}"
+            self._print(
+                iteration.start,
+                f"pass {iteration.n_iter:>4}  log-likelihood {iteration.lower_bound:.6f}{gain}",
+            )
+
+    def end(self, climb: Climb) -> None:
+        """Report the end of one start."""
+        if self._verbose:
+            how = "converged" if climb.trace.converged else "not converged"
+            self._print(
+                climb.trace.start,
+                f"{how} after {len(climb.trace)} passes ({climb.trace.reason}), "
+                f"log-likelihood {climb.lower_bound:.6f} nats per row",
+            )
+
+    def _print(self, start: int, text: str) -> None:
+        clock = f"  {self._seconds:.3f} s" if self._verbose > 1 else ""
+        print(f"start {start + 1}/{self._n_init}  {text}{clock}", flush=True)

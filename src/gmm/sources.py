@@ -1,0 +1,76 @@
+"""Where rows come from; nothing here knows of mixtures.
+
+The question what kind of data something is, is asked here and nowhere else (`as_source`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import _em
+from gmm.layouts import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What the first look at the rows told.
+
+    Parameters
+    ----------
+    nonfinite : tuple of int or None
+        Row and column of the first value that is not finite; the rest is of no use then.
+    weight : float
+        Σ w.
+    centre, low, high : array of shape (d,)
+        The weighted mean, and each feature's least and greatest value.
+    """
+
+    nonfinite: tuple[int, int] | None
+    weight: float
+    centre: Array
+    low: Array
+    high: Array
+
+    def reach(self, origin: Array) -> Array:
+        """Each feature's greatest distance from `origin`, (d,)."""
+        with np.errstate(over="ignore"):
+            return np.maximum(self.high - origin, origin - self.low)
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource:
+    """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,)."""
+
+    rows: NDArray[Any]
+    sample_weight: Array | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """n."""
+        return len(self.rows)
+
+    @property
+    def n_features(self) -> int:
+        """d."""
+        return int(self.rows.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the rows, and so of results about them."""
+        return self.rows.dtype
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The first look, taken once."""
+        row, column, weight, centre, low, high = _em.survey(self.rows, self.sample_weight)
+        return Survey((row, column) if row >= 0 else None, weight, centre, low, high)
+
+
+def as_source(data: Any, sample_weight: Array | None = None) -> ArraySource:
+    """`data` as a source: an array of float32 or float64 today."""
+    return ArraySource(data, sample_weight)

@@ -1,0 +1,115 @@
+"""`SufficientStatistics`: what a pass sends up, and the only thing a parameter update sees.
+
+It is additive, so it is also the message between threads, chunks and machines. No rows live here and no covariance
+model: only moments and their arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gmm.layouts import Array, Layout
+
+
+@dataclass(frozen=True, eq=False)
+class SufficientStatistics:
+    """Moments of the responsibilities r_ik of n rows about stated origins o_k.
+
+    Parameters
+    ----------
+    layout : Layout
+        How much of the second moments is kept, and its shape.
+    origins : array of shape (K, d)
+    counts : array of shape (K,)
+        Σ_i w_i r_ik.
+    first : array of shape (K, d)
+        Σ_i w_i r_ik (x_i − o_k).
+    second : array in the shape of `layout`
+        Σ_i w_i r_ik (x_i − o_k)(x_i − o_k)ᵀ; summed over k for the tied layout, the mean of
+        its diagonal for the spherical one.
+    log_evidence : float
+        Σ_i w_i log Σ_k ρ_ik, in nats.
+    weight : float
+        Σ_i w_i.
+    """
+
+    layout: Layout
+    origins: Array
+    counts: Array
+    first: Array
+    second: Array
+    log_evidence: float
+    weight: float
+
+    @property
+    def means(self) -> Array:
+        """The components' means, (K, d); a component without rows keeps its origin."""
+        counts = np.where(self.counts > 0, self.counts, 1.0)
+        return self.origins + self.first / counts[:, None]
+
+    @property
+    def scatter(self) -> Array:
+        """The second moments about the means, in the shape of `layout`."""
+        counts = np.where(self.counts > 0, self.counts, 1.0)
+        return self.second - self.layout.outer(self.first / counts[:, None], self.first)
+
+    def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
+        """The statistics of both sets of rows."""
+        if not np.array_equal(self.origins, other.origins):
+            other = other.recentred(self.origins)
+        return replace(
+            self,
+            counts=self.counts + other.counts,
+            first=self.first + other.first,
+            second=self.second + other.second,
+            log_evidence=self.log_evidence + other.log_evidence,
+            weight=self.weight + other.weight,
+        )
+
+    def scaled(self, factor: float) -> SufficientStatistics:
+        """The statistics of the same rows, each `factor` times as heavy."""
+        return replace(
+            self,
+            counts=factor * self.counts,
+            first=factor * self.first,
+            second=factor * self.second,
+            log_evidence=factor * self.log_evidence,
+            weight=factor * self.weight,
+        )
+
+    def recentred(self, origins: Array) -> SufficientStatistics:
+        """The same moments about other `origins`, (K, d)."""
+        step = self.origins - origins
+        mass = self.counts[:, None] * step
+        second = self.second + self.layout.outer(2 * self.first + mass, step)
+        return replace(self, origins=origins, first=self.first + mass, second=second)
+
+    def split(self, component: int, into: int, offset: Array) -> SufficientStatistics:
+        """Half of `component` given to the empty component `into`, the two means 2·`offset` (d,) apart.
+
+        Zeroth, first and second moments of the whole are kept.
+        """
+        counts, first, origins = self.counts.copy(), self.first.copy(), self.origins.copy()
+        half = 0.5 * counts[component]
+        origins[into] = origins[component]
+        counts[[component, into]] = half
+        first[component] = 0.5 * self.first[component] - half * offset
+        first[into] = 0.5 * self.first[component] + half * offset
+        return replace(
+            self,
+            origins=origins,
+            counts=counts,
+            first=first,
+            second=self._split_second(component, into, offset),
+        )
+
+    def _split_second(self, component: int, into: int, offset: Array) -> Array:
+        if self.layout.pooled:
+            return self.second
+        second = self.second.copy()
+        slope = self.layout.outer(self.first[component][None], offset[None])[0]
+        second[component] = 0.5 * self.second[component] - slope
+        second[into] = 0.5 * self.second[component] + slope
+        return second

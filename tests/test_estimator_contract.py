@@ -1,0 +1,231 @@
+"""scikit-learn's contract, and that nothing of scikit-learn is needed for it."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import sklearn
+import sklearn.exceptions
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import gmm
+from gmm import GaussianMixture
+from gmm.exceptions import InvalidParameterError, raisable
+
+rng = np.random.RandomState(0)
+ROWS = np.concatenate([rng.normal(size=(40, 2)), rng.normal(7.0, 2.0, size=(40, 2))])
+
+
+def mixture(**parameters):
+    return GaussianMixture(**{"n_components": 2, "random_state": 0} | parameters)
+
+
+def run_python(code):
+    """Run code in an interpreter of its own; return what it prints."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+
+
+# --- Without scikit-learn -----------------------------------------------------------------------
+
+
+def test_a_whole_life_imports_nothing_optional():
+    loaded = run_python(
+        "import sys, numpy as np, gmm\n"
+        "X = np.random.RandomState(0).normal(size=(50, 2))\n"
+        "m = gmm.GaussianMixture(2, random_state=0).fit(X); m.predict(X); repr(m); m.bic(X)\n"
+        "try: gmm.GaussianMixture().predict(X)\n"
+        "except gmm.NotFittedError: pass\n"
+        "try: m.set_fit_request\n"
+        "except AttributeError: print('absent')\n"
+        "print(*(n for n in ('sklearn', 'pandas', 'polars', 'pyarrow', 'matplotlib', 'rich')"
+        " if n in sys.modules))"
+    )
+    assert loaded == ["absent"]
+
+
+def test_errors_are_ours_alone_where_scikit_learn_is_not_loaded():
+    code = (
+        "import gmm\n"
+        "from gmm.exceptions import raisable\n"
+        "print(raisable(gmm.NotFittedError) is gmm.NotFittedError)"
+    )
+    assert run_python(code) == ["True"]
+
+
+# --- Parameters ---------------------------------------------------------------------------------
+
+
+def test_defaults_are_scikit_learns():
+    theirs = sklearn.mixture.GaussianMixture().get_params()
+    ours = GaussianMixture().get_params()
+    assert {name: ours[name] for name in theirs} == theirs
+    assert ours.keys() - theirs.keys() == {"n_threads"}
+
+
+def test_parameters_are_set_by_name():
+    model = GaussianMixture()
+    assert model.set_params(n_components=3, tol=0.1) is model
+    assert (model.get_params()["n_components"], model.tol) == (3, 0.1)
+    with pytest.raises(ValueError, match="Invalid parameter 'components' for estimator Gaussian"):
+        model.set_params(components=3)
+
+
+def test_repr_before_the_fit_is_the_call_that_makes_it():
+    assert repr(GaussianMixture()) == "GaussianMixture()"
+    model = GaussianMixture(3, covariance_type="tied", random_state=5)
+    assert repr(model) == "GaussianMixture(n_components=3, covariance_type='tied', random_state=5)"
+    assert eval(repr(model)).get_params() == model.get_params()
+    assert "..." in repr(GaussianMixture(means_init=np.zeros((100, 2))))
+
+
+def test_clone_copies_parameters_alone():
+    model = mixture(means_init=ROWS[[0, -1]]).fit(ROWS)
+    twin = clone(model)
+    assert not hasattr(twin, "means_")
+    assert twin.get_params().keys() == model.get_params().keys()
+    np.testing.assert_array_equal(twin.means_init, model.means_init)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_are_fitted(copied):
+    model = mixture().fit(ROWS)
+    twin = copied(model)
+    np.testing.assert_array_equal(twin.score_samples(ROWS), model.score_samples(ROWS))
+    assert twin.get_params() == model.get_params()
+    twin.fit(ROWS[:40])
+    assert model.score(ROWS) == mixture().fit(ROWS).score(ROWS)
+
+
+# --- Errors and warnings ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "family", [gmm.NotFittedError, sklearn.exceptions.NotFittedError, ValueError, AttributeError]
+)
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic"])
+def test_not_fitted(family, method):
+    message = (
+        "This GaussianMixture instance is not fitted yet. Call 'fit' with appropriate arguments "
+        "before using this estimator."
+    )
+    with pytest.raises(family, match=message):
+        getattr(mixture(), method)(ROWS)
+
+
+@pytest.mark.parametrize("method", ["sample", "save"])
+def test_not_fitted_without_data(method, tmp_path):
+    argument = {"sample": 1, "save": tmp_path / "model"}[method]
+    with pytest.raises(gmm.NotFittedError, match="not fitted yet"):
+        getattr(mixture(), method)(argument)
+
+
+@pytest.mark.parametrize("family", [gmm.ConvergenceWarning, sklearn.exceptions.ConvergenceWarning])
+def test_not_converged(family):
+    with pytest.warns(family, match="Best performing initialization did not converge. Try diff"):
+        mixture(max_iter=1).fit(ROWS)
+
+
+@pytest.mark.parametrize("own", [gmm.NotFittedError, gmm.ConvergenceWarning, InvalidParameterError])
+def test_what_is_raised_can_be_pickled(own):
+    raised = raisable(own)("why")
+    again = pickle.loads(pickle.dumps(raised))
+    assert type(again) is type(raised) is raisable(own)
+    assert again.args == ("why",)
+    assert isinstance(again, own)
+
+
+# --- Meta-estimators ----------------------------------------------------------------------------
+
+
+def test_tags():
+    tags = sklearn.utils.get_tags(mixture())
+    theirs = sklearn.utils.get_tags(sklearn.mixture.GaussianMixture())
+    assert tags == theirs
+
+
+def test_pipeline():
+    pipeline = make_pipeline(StandardScaler(), mixture()).fit(ROWS)
+    labels = pipeline.predict(ROWS)
+    assert sorted(np.bincount(labels)) == [40, 40]
+    assert "GaussianMixture" in pipeline._repr_html_()
+    assert pipeline.set_params(gaussianmixture__tol=0.1).named_steps["gaussianmixture"].tol == 0.1
+
+
+def test_grid_search():
+    search = GridSearchCV(
+        mixture(), {"n_components": [1, 2, 3], "covariance_type": ["full", "tied"]}
+    )
+    search.fit(ROWS[rng.permutation(80)])
+    assert search.best_params_["n_components"] >= 2
+    assert search.best_estimator_.score(ROWS) > mixture(n_components=1).fit(ROWS).score(ROWS)
+
+
+def test_weights_are_routed_on_request():
+    weights = np.arange(80.0)
+    seen = []
+
+    class Watched(GaussianMixture):
+        def fit(self, X, y=None, sample_weight=None, callback=None):
+            seen.append(("fit", sample_weight))
+            return super().fit(X, y, sample_weight, callback)
+
+        def score(self, X, y=None, sample_weight=None):
+            seen.append(("score", sample_weight))
+            return super().score(X, y, sample_weight)
+
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = Watched(random_state=0).set_fit_request(sample_weight=True)
+        model.set_score_request(sample_weight=True)
+        search = GridSearchCV(model, {"n_components": [1]}, cv=2, refit=False)
+        search.fit(ROWS, sample_weight=weights)
+        pickle.dumps(mixture().set_fit_request(sample_weight=True))
+    assert [method for method, _ in seen] == ["fit", "score"] * 2
+    np.testing.assert_array_equal(seen[0][1], weights[40:])
+    np.testing.assert_array_equal(seen[1][1], weights[:40])
+
+
+def test_weights_are_not_routed_unasked():
+    with sklearn.config_context(enable_metadata_routing=True):
+        search = GridSearchCV(mixture(), {"n_components": [1]}, cv=2)
+        with pytest.raises(ValueError, match="not explicitly set as requested or not requested"):
+            search.fit(ROWS, sample_weight=np.ones(80))
+        with pytest.raises(TypeError, match=r"Unexpected args: \{'weights'\} in fit"):
+            mixture().set_fit_request(weights=True)
+    with pytest.raises(RuntimeError, match="only available when metadata routing is enabled"):
+        mixture().set_fit_request(sample_weight=True)
+
+
+# --- Random numbers -----------------------------------------------------------------------------
+
+
+def test_an_int_is_its_random_state():
+    X = rng.normal(size=(200, 2))
+    by_int = mixture(n_components=4, random_state=5).fit(X)
+    by_state = mixture(n_components=4, random_state=np.random.RandomState(5)).fit(X)
+    np.testing.assert_array_equal(by_int.means_, by_state.means_)
+    np.testing.assert_array_equal(by_int.sample(5)[0], by_int.sample(5)[0])
+
+
+def test_none_follows_numpys_global_state():
+    X = rng.normal(size=(200, 2))
+    means = []
+    for _ in range(2):
+        np.random.seed(3)
+        means.append(mixture(n_components=4, random_state=None).fit(X).means_)
+    np.testing.assert_array_equal(*means)
+
+
+@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
+def test_a_generator_advances(make):
+    model = mixture(random_state=make(0)).fit(ROWS)
+    first, second = model.sample(5)[0], model.sample(5)[0]
+    assert not np.array_equal(first, second)
+    again = model.sample(5, random_state=make(7))[0]
+    np.testing.assert_array_equal(again, model.sample(5, random_state=make(7))[0])

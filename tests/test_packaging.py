@@ -1,0 +1,96 @@
+"""What is installed: its files, its version, its types, and what it costs to import."""
+
+import ast
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import gmm
+
+ROOT = Path(__file__).parents[1]
+SOURCES = ROOT / "src" / "gmm"
+INSTALLED = Path(gmm.__file__).parent
+
+FOREIGN = """
+# cython: language_level=3
+from gmm._em cimport log_density_diagonal
+
+def total(const double[:, ::1] X, const double[::1] mean, double[::1] out):
+    cdef double value
+    with nogil:
+        value = log_density_diagonal(X, mean, out)
+    return value
+"""
+BUILD = """
+from Cython.Build import cythonize
+from setuptools import setup
+setup(ext_modules=cythonize("foreign.pyx"), script_args=["-q", "build_ext", "--inplace"])
+"""
+
+
+def python(*arguments, **options):
+    """Run this interpreter; return what it printed, or fail with all that it said."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_what_is_tested_is_what_is_in_the_tree():
+    here, there = (
+        {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
+        for folder in (SOURCES, INSTALLED)
+    )
+    differing = sorted(name for name in here | there if here.get(name) != there.get(name))
+    assert not differing, f"{differing} in {INSTALLED} are not the tree's: rm -rf build, install"
+
+
+@pytest.mark.parametrize("name", ["_em.pxd", "_blas.pxd", "_em.pyi", "py.typed"])
+def test_others_can_compile_and_type_against_it(name):
+    assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
+
+
+def test_old_faithful_ships_inside():
+    header, *rows = (files("gmm") / "data" / "faithful.csv").read_text().splitlines()
+    assert header == "eruptions,waiting"
+    assert len(rows) == 272
+
+
+def test_one_version_everywhere():
+    number = version("gmm-em")
+    assert gmm.__version__ == number
+    assert f"\nversion: {number}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## [{number}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_import_costs_numpy_and_scipy_alone():
+    heavy = {"matplotlib", "pandas", "polars", "pyarrow", "rich", "sklearn"}
+    loaded = python("-c", "import sys, gmm; print(*sys.modules)").split()
+    assert "gmm" in loaded
+    assert not heavy & set(loaded)
+
+
+def test_the_stub_names_what_the_compiled_module_has():
+    stub = ast.parse((SOURCES / "_em.pyi").read_text())
+    kinds = ast.FunctionDef | ast.ClassDef
+    declared = {node.name for node in stub.body if isinstance(node, kinds)}
+    compiled = {
+        name
+        for name, value in vars(gmm._em).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == "gmm._em"
+    }
+    assert declared == compiled
+
+
+def test_a_foreign_package_calls_the_kernel_without_the_gil(tmp_path):
+    (tmp_path / "foreign.pyx").write_text(FOREIGN)
+    python("-W", "ignore", "-c", BUILD, cwd=tmp_path)
+    program = (
+        "import numpy as np, foreign\n"
+        "print(foreign.total(np.ones((4, 2)), np.ones(2), np.empty(4)))"
+    )
+    assert float(python("-c", program, cwd=tmp_path)) == 8

@@ -1,0 +1,56 @@
+"""scikit-learn's own mixture tests and estimator checks, run against this package's classes."""
+
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from gmm import GaussianMixture
+from gmm.covariance import COVARIANCE_TYPES
+
+SUITE = Path(__file__).parent / "sklearn_suite"
+ENVIRONMENT = {"SKLEARN_RUN_FLOAT32_TESTS": "1", "SKLEARN_TESTS_GLOBAL_RANDOM_SEED": "42"}
+
+
+def run(*arguments, cwd):
+    environment = os.environ | ENVIRONMENT
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def test_mixture_tests_of_scikit_learn_pass(tmp_path):
+    rewritten = run(SUITE / "rewrite.py", tmp_path, cwd=tmp_path)
+    assert rewritten.returncode == 0, rewritten.stderr
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    options = "-q -p sklearn.conftest -p no:cacheprovider -W ignore --rootdir . -c pytest.ini"
+    tested = run("-m", "pytest", *options.split(), *arguments, ".", cwd=tmp_path)
+    assert tested.returncode == 0, tested.stdout[-8000:] + tested.stderr
+    counts = {
+        word: int(n) for n, word in re.findall(r"(\d+) (\w+)", tested.stdout.splitlines()[-1])
+    }
+    assert counts["passed"] >= 60, "most of the suite must have run: " + tested.stdout[-500:]
+
+
+def estimators():
+    return [
+        GaussianMixture(n_components=n, covariance_type=name)
+        for name in COVARIANCE_TYPES
+        for n in (1, 2)  # with one component predict() is constant, which hides much
+    ]
+
+
+with warnings.catch_warnings():
+    # Its base class is not scikit-learn's: the checks say so, and go on.
+    warnings.filterwarnings("ignore", ".*does not inherit from.*BaseEstimator", UserWarning)
+    checks = parametrize_with_checks(estimators())
+
+
+@pytest.mark.filterwarnings("ignore:.*does not inherit from.*BaseEstimator:UserWarning")
+@checks
+def test_estimator_checks_of_scikit_learn_pass(estimator, check):
+    check(estimator)
