@@ -54,7 +54,7 @@ GRID = (
     Problem(200_000, 16, 256, "diag", n_iter=5),
     Problem(100_000, 32, 16, "tied"),
     Problem(200_000, 16, 32, "spherical"),
-    Problem(150, 4, 3, "full", n_iter=500),
+    Problem(150, 4, 3, "full", n_iter=100),
 )
 
 

@@ -17,8 +17,8 @@ SUITE = Path(__file__).parent / "sklearn_suite"
 ENVIRONMENT = {"SKLEARN_RUN_FLOAT32_TESTS": "1", "SKLEARN_TESTS_GLOBAL_RANDOM_SEED": "42"}
 
 
-def run(*arguments, cwd):
-    environment = os.environ | ENVIRONMENT
+def run(*arguments, cwd, **variables):
+    environment = os.environ | ENVIRONMENT | variables
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
@@ -54,3 +54,11 @@ with warnings.catch_warnings():
 @checks
 def test_estimator_checks_of_scikit_learn_pass(estimator, check):
     check(estimator)
+
+
+def test_checks_with_array_dispatch_pass(tmp_path):
+    # SciPy reads the variable once, at its import.
+    options = f"-q -p no:cacheprovider -c {os.devnull} -k check_array_api_input".split()
+    tested = run("-m", "pytest", *options, __file__, cwd=tmp_path, SCIPY_ARRAY_API="1")
+    assert tested.returncode == 0, tested.stdout[-8000:] + tested.stderr
+    assert "skipped" not in tested.stdout.splitlines()[-1]

@@ -62,7 +62,7 @@ cdef struct Recipe:
     bint given                  # responsibilities come from the caller
     bint common_quadratic       # tied linear: ‖Wx‖² is added row by row
     const double* log_offset
-    const double* centres       # (K, d)
+    const void* centres         # (K, d) from the origin
     const double* origin        # (d,) subtracted on loading: the data's centre, or zero
     const void* coefficients    # linear (K, n_moments), else the whiteners
     const void* common          # (d, d) the tied whitener, for common_quadratic
@@ -136,14 +136,14 @@ cdef void append_products(
 
 
 cdef void centre_rows(
-    const real* block, const double* centre,       # IN (d, n), (d,)
+    const real* block, const real* centre,         # IN (d, n), (d,)
     Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     real* z,                                       # OUT (d, n)
 ) noexcept nogil:
     cdef Py_ssize_t j, r
     for j in range(d):
         for r in range(n):
-            z[j * ld + r] = <real>(<double>block[j * ld + r] - centre[j])
+            z[j * ld + r] = block[j * ld + r] - centre[j]
 
 
 # ------------------------------------------------------------------------------------------- density
@@ -167,7 +167,7 @@ cdef void density_from_squares(
 
 
 cdef void log_density_triangular(
-    const real* block, const double* centre, const real* whitener, double log_offset,   # IN
+    const real* block, const real* centre, const real* whitener, double log_offset,     # IN
     Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     real* z, real* y,                              # scratch (d, n)
     real* log_density,                             # OUT (n,)
@@ -182,7 +182,7 @@ cdef void log_density_triangular(
 
 
 cdef void log_density_diagonal(
-    const real* block, const double* centre, const real* whitener, double log_offset,   # IN
+    const real* block, const real* centre, const real* whitener, double log_offset,     # IN
     Py_ssize_t whitener_stride,                    # 0: one number for all features
     Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     real* y,                                       # scratch (d, n)
@@ -206,17 +206,18 @@ cdef void log_density(
     cdef Py_ssize_t k, d = recipe.n_features, ld = recipe.block
     cdef Py_ssize_t K = recipe.n_components
     cdef const real* whitener = <const real*>recipe.coefficients
+    cdef const real* centres = <const real*>recipe.centres
     if recipe.linear:
         multiply(whitener, recipe.n_moments, block, ld, tile, ld, K, n, recipe.n_density)
         return
     for k in range(K):
         if recipe.layout == FULL or recipe.layout == TIED:
             log_density_triangular(
-                block, recipe.centres + k * d, whitener + (k * d * d if recipe.layout == FULL else 0),
+                block, centres + k * d, whitener + (k * d * d if recipe.layout == FULL else 0),
                 recipe.log_offset[k], d, n, ld, z, y, tile + k * ld)
         else:
             log_density_diagonal(
-                block, recipe.centres + k * d, whitener + (k * d if recipe.layout == DIAGONAL else k),
+                block, centres + k * d, whitener + (k * d if recipe.layout == DIAGONAL else k),
                 recipe.log_offset[k], 1 if recipe.layout == DIAGONAL else 0, d, n, ld, y,
                 tile + k * ld)
 
@@ -384,17 +385,36 @@ cdef void accumulate_triangular(
 
 
 cdef void accumulate_diagonal(
-    const real* z, const real* responsibility, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    real* z, const real* responsibility, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     Py_ssize_t second_stride,                      # 0: one number for all features
+    real* sums,                                    # scratch (d,)
     double* second,                                # IN, OUT
 ) noexcept nogil:
     cdef Py_ssize_t j, r
-    cdef double total
     for j in range(d):
-        total = 0
         for r in range(n):
-            total += responsibility[r] * z[j * ld + r] * z[j * ld + r]
-        second[j * second_stride] += total
+            z[j * ld + r] *= z[j * ld + r]
+    multiply_transposed(responsibility, ld, z, ld, sums, d, 1, d, n, <real>0)
+    for j in range(d):
+        second[j * second_stride] += sums[j]
+
+
+cdef double total_of(const real* values, Py_ssize_t n) noexcept nogil:
+    """Σ values, in eight strands: one strand would wait for every addition."""
+    cdef Py_ssize_t r, whole = n // 8 * 8
+    cdef double[8] strand
+    cdef double total = 0
+    cdef int s
+    for s in range(8):
+        strand[s] = 0
+    for r in range(0, whole, 8):
+        for s in range(8):
+            strand[s] += values[r + s]
+    for r in range(whole, n):
+        strand[0] += values[r]
+    for s in range(8):
+        total += strand[s]
+    return total
 
 
 cdef void accumulate_centred(
@@ -403,33 +423,28 @@ cdef void accumulate_centred(
     double* sums,                                  # IN, OUT counts (K), first (K, d), second
 ) noexcept nogil:
     cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = recipe.block
-    cdef Py_ssize_t j, k, r
+    cdef Py_ssize_t j, k
     cdef const real* responsibility
-    cdef double* first
+    cdef const real* centres = <const real*>recipe.centres
     cdef double* second = sums + K * (1 + d)
-    cdef double total
+    cdef double count
     for k in range(K):
         responsibility = tile + k * ld
-        total = 0
-        for r in range(n):
-            total += responsibility[r]
-        if total == 0:
+        count = total_of(responsibility, n)
+        if count == 0:
             continue
-        sums[k] += total
-        centre_rows(block, recipe.centres + k * d, d, n, ld, z)
-        first = sums + K + k * d
+        sums[k] += count
+        centre_rows(block, centres + k * d, d, n, ld, z)
+        multiply_transposed(responsibility, ld, z, ld, block_sums, d, 1, d, n, <real>0)
         for j in range(d):
-            total = 0
-            for r in range(n):
-                total += responsibility[r] * z[j * ld + r]
-            first[j] += total
+            sums[K + k * d + j] += block_sums[j]
         if recipe.moments == FULL or recipe.moments == TIED:
             accumulate_triangular(z, responsibility, d, n, ld, y, block_sums,
                                   second + (k * d * d if recipe.moments == FULL else 0))
         elif recipe.moments == DIAGONAL:
-            accumulate_diagonal(z, responsibility, d, n, ld, 1, second + k * d)
+            accumulate_diagonal(z, responsibility, d, n, ld, 1, block_sums, second + k * d)
         else:
-            accumulate_diagonal(z, responsibility, d, n, ld, 0, second + k)
+            accumulate_diagonal(z, responsibility, d, n, ld, 0, block_sums, second + k)
 
 
 # --------------------------------------------------------------------------------------------- lanes
@@ -684,6 +699,10 @@ cdef void fill_ones(const Recipe* recipe, void* block) noexcept:
             (<double*>block)[r] = 1
 
 
+cdef const void* address(array) except NULL:
+    return <const void*><Py_ssize_t>array.__array_interface__["data"][0]
+
+
 cdef class Pass:
     """One pass over rows with one whitened mixture: which formula, in which arithmetic, over which lanes.
 
@@ -753,12 +772,12 @@ cdef class Pass:
                 &log_offset[0], &centres[0, 0], &whiteners[0], layout, &origin[0], K, d,
                 recipe.n_moments, &scratch[0], &scratch[d], &coefficients[0, 0])
             packed = np.asarray(coefficients).reshape(-1)
-            zero = origin
         else:
             recipe.n_sums = K * (1 + d) + n_second(recipe.moments, K, d) + 2
             packed = whiteners
-            zero = np.zeros(d)
-        self.keep(log_offset, centres, packed, whiteners, zero)
+        # Rows far from the origin lose digits on loading; in the centred form they need them, unless float32 will do.
+        stand = np.asarray(origin) if recipe.linear or recipe.single else np.zeros(d)
+        self.keep(log_offset, np.asarray(centres) - stand, packed, whiteners, stand)
 
     cdef choose_form(self, bint single, const double* reach, int form):
         """The one place that chooses how a block is computed."""
@@ -779,22 +798,16 @@ cdef class Pass:
         if form >= 0:
             recipe.single = single and form & 2
 
-    cdef keep(self, const double[::1] log_offset, const double[:, ::1] centres, packed, whiteners,
-              const double[::1] origin):
+    cdef keep(self, const double[::1] log_offset, centres, packed, whiteners, const double[::1] origin):
         """Hold the arrays that the recipe points into, in the arithmetic's type."""
-        cdef const float[::1] packed_single, common_single
-        cdef const double[::1] packed_double, common_double
         cdef Recipe* recipe = &self.recipe
-        recipe.log_offset, recipe.centres, recipe.origin = &log_offset[0], &centres[0, 0], &origin[0]
-        if recipe.single:
-            packed_single = np.asarray(packed).astype(np.float32)
-            common_single = np.asarray(whiteners).astype(np.float32)
-            recipe.coefficients, recipe.common = &packed_single[0], &common_single[0]
-            self.arrays = (log_offset, centres, origin, packed_single, common_single)
-        else:
-            packed_double, common_double = packed, whiteners
-            recipe.coefficients, recipe.common = &packed_double[0], &common_double[0]
-            self.arrays = (log_offset, centres, origin, packed_double, common_double)
+        dtype = np.float32 if recipe.single else np.float64
+        centres = np.ascontiguousarray(centres, dtype=dtype)
+        packed, common = np.asarray(packed, dtype=dtype), np.asarray(whiteners, dtype=dtype)
+        recipe.log_offset, recipe.origin = &log_offset[0], &origin[0]
+        recipe.centres = address(centres)
+        recipe.coefficients, recipe.common = address(packed), address(common)
+        self.arrays = (log_offset, origin, centres, packed, common)
 
     @property
     def linear(self):
@@ -901,8 +914,9 @@ cdef class Pass:
         if recipe.moments == SPHERICAL:
             second /= d
         log_evidence, weight = into.node[n_sums - 2], into.node[n_sums - 1]
-        log_offset, centres, origin, _, whitener = self.arrays
-        origins = np.broadcast_to(np.asarray(origin), (K, d)) if recipe.linear else np.asarray(centres)
+        _, origin, centres, _, whitener = self.arrays
+        # About the rounded centres, where those were the ones that were subtracted.
+        origins = np.broadcast_to(origin, (K, d)) if recipe.linear else np.asarray(origin) + centres
         if self.common_scatter:
             second = scatter
             whitener = np.asarray(whitener, dtype=np.float64).reshape(d, d)

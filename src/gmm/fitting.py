@@ -171,4 +171,6 @@ def _start_statistics(
         return from_means(source, given.means, moments)
     if given.responsibilities is not None:
         return from_responsibilities(source, given.responsibilities(rng), moments)
-    return start_statistics(source, settings.n_components, moments, settings.init_params, rng)
+    return start_statistics(
+        source, settings.n_components, settings.model, settings.reg_covar, settings.init_params, rng
+    )

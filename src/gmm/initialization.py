@@ -12,19 +12,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.covariance import CovarianceModel
 from gmm.inference import EStep
-from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm.layouts import SPHERICAL, TIED, Array, Layout
+from gmm.likelihood import maximum_likelihood, refilled
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 from gmm.whitened import WhitenedMixture
 
 Rng = np.random.RandomState | np.random.Generator
-Start = Callable[[ArraySource, int, Layout, Rng], SufficientStatistics]
+Start = Callable[[ArraySource, int, CovarianceModel, float, Rng], SufficientStatistics]
 
 _ROWS_PER_COMPONENT = 1000
 _FEWEST_ROWS = 10_000
 _LLOYD_PASSES = 50
 _LLOYD_GAIN = 1e-4
+_CANDIDATES = 4
+_SCREENING_PASSES = 1
 
 
 def sampled(source: ArraySource, n_components: int, rng: Rng) -> ArraySource:
@@ -118,7 +122,7 @@ def _squared_distances(rows: Array, norms: Array, chosen: NDArray[np.intp]) -> A
 
 
 def lloyd(source: ArraySource, centres: Array) -> Array:
-    """K-means from given centres: the E-step with hard assignment, until it gains less than 1e-4 of itself."""
+    """K-means from given centres (Lloyd 1982): the E-step with hard assignment, until it gains less than 1e-4 of itself."""
     inertia = np.inf
     K = len(centres)
     whiteners = np.full(K, _spread(source))
@@ -134,13 +138,51 @@ def lloyd(source: ArraySource, centres: Array) -> Array:
     return centres
 
 
-def _kmeans(
-    sample: ArraySource, n_components: int, moments: Layout, rng: Rng
+def _kmeans(sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng) -> SufficientStatistics:
+    """The best of a few k-means partitions, in the data's own units and in those of its covariance.
+
+    Both metrics fail, on different data (Scrucca & Raftery 2015), so the portfolio holds both; the partitions are
+    compared by the likelihood that a few passes of EM make of them.
+    """
+    whitener = _whitener(sample)
+    plain = np.eye(sample.n_features)
+    metrics = [plain, whitener] * (_CANDIDATES // 2)
+    partitions = [
+        _kmeans_partition(sample, n_components, metric, model.moments, rng) for metric in metrics
+    ]
+    climbs = [_climb(sample, partition, model, ridge) for partition in partitions]
+    return max(climbs, key=lambda climb: climb.log_evidence)
+
+
+def _kmeans_partition(
+    sample: ArraySource, n_components: int, metric: Array, moments: Layout, rng: Rng
 ) -> SufficientStatistics:
     centre = sample.survey.centre
-    centred = ArraySource(sample.rows - centre, sample.sample_weight)
-    centres = lloyd(centred, _seeds(centred, n_components, rng)) + centre
-    return from_means(sample, centres, moments)
+    moved = ArraySource((sample.rows - centre) @ metric.T, sample.sample_weight)
+    centres = lloyd(moved, _seeds(moved, n_components, rng))
+    return _partition(sample, np.linalg.solve(metric, centres.T).T + centre, metric, moments)
+
+
+def _whitener(sample: ArraySource) -> Array:
+    """W with WᵀW the inverse of the sample's covariance, as far as that can be inverted."""
+    rows = sample.rows - sample.survey.centre
+    weight = np.ones(len(rows)) if sample.sample_weight is None else sample.sample_weight
+    covariance = (rows * weight[:, None]).T @ rows / weight.sum()
+    scale = np.sqrt(np.diagonal(covariance))
+    scale = np.where(scale > 0, scale, 1)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    return np.ascontiguousarray((vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))).T / scale)
+
+
+def _climb(
+    sample: ArraySource, statistics: SufficientStatistics, model: CovarianceModel, ridge: float
+) -> SufficientStatistics:
+    """A few passes of EM on the sample."""
+    with EStep(sample, model.moments) as e_step:
+        for _ in range(_SCREENING_PASSES):
+            statistics, _ = refilled(statistics, model, ridge, at_most=len(statistics.counts))
+            statistics = e_step(maximum_likelihood(statistics, model, ridge).whitened())
+    return statistics
 
 
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
@@ -149,27 +191,27 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
 
 
 def _plus_plus(
-    sample: ArraySource, n_components: int, moments: Layout, rng: Rng
+    sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng
 ) -> SufficientStatistics:
     centre = sample.survey.centre
     centred = ArraySource(sample.rows - centre, sample.sample_weight)
-    return from_means(sample, _seeds(centred, n_components, rng) + centre, moments)
+    return from_means(sample, _seeds(centred, n_components, rng) + centre, model.moments)
 
 
 def _rows_of_data(
-    sample: ArraySource, n_components: int, moments: Layout, rng: Rng
+    sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng
 ) -> SufficientStatistics:
     enough = sample.n_rows >= n_components
     chosen = rng.choice(sample.n_rows, n_components, replace=not enough)
-    return from_means(sample, sample.rows[chosen], moments)
+    return from_means(sample, sample.rows[chosen], model.moments)
 
 
 def _random(
-    sample: ArraySource, n_components: int, moments: Layout, rng: Rng
+    sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng
 ) -> SufficientStatistics:
     responsibilities = rng.uniform(size=(sample.n_rows, n_components))
     responsibilities /= responsibilities.sum(axis=1, keepdims=True)
-    return from_responsibilities(sample, responsibilities, moments)
+    return from_responsibilities(sample, responsibilities, model.moments)
 
 
 STARTS: dict[str, Start] = {
@@ -181,7 +223,13 @@ STARTS: dict[str, Start] = {
 
 
 def start_statistics(
-    source: ArraySource, n_components: int, moments: Layout, init_params: str, rng: Rng
+    source: ArraySource,
+    n_components: int,
+    model: CovarianceModel,
+    ridge: float,
+    init_params: str,
+    rng: Rng,
 ) -> SufficientStatistics:
     """The statistics of the start called `init_params`, from a sample of the rows."""
-    return STARTS[init_params](sampled(source, n_components, rng), n_components, moments, rng)
+    sample = sampled(source, n_components, rng)
+    return STARTS[init_params](sample, n_components, model, ridge, rng)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -24,6 +25,20 @@ FORMAT_VERSION = 1
 
 _HEADER = "header"
 _KINDS = "biuf"  # booleans, integers, floats: nothing that needs pickle
+
+# What zipfile, numpy and json raise over damaged bytes.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+)
 
 
 def save_state(
@@ -57,7 +72,7 @@ def save_state(
     --------
     load_state : Read it back.
     """
-    members = {_HEADER: _encoded(header)}
+    members: dict[str, Any] = {_HEADER: _encoded(header)}
     for name, values in arrays.items():
         members[name] = _checked(name, values)
     _replace(Path(os.path.realpath(path)), lambda file: np.savez(file, **members))
@@ -86,18 +101,13 @@ def load_state(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
     OSError
         The path cannot be read.
     """
-    path = Path(path)
+    content = Path(path).read_bytes()
     try:
-        members = _members(path)
-        header = json.loads(members.pop(_HEADER).tobytes().decode())
-        foreign = header["format"] != FORMAT
-        version = int(header["format_version"])
-    except KeyError:
-        foreign = True
-    except (ValueError, TypeError, EOFError, MemoryError, NotImplementedError) as error:
-        raise ValueError(f"{path} cannot be read as a saved model: {error}") from error
-    except zipfile.BadZipFile as error:
-        raise ValueError(_not_an_archive(path)) from error
+        arrays = _members(content)
+        header = json.loads(arrays.pop(_HEADER).tobytes().decode())
+        foreign, version = header["format"] != FORMAT, int(header["format_version"])
+    except _UNREADABLE as error:
+        raise ValueError(f"{path} is not a saved model, or damaged: {_reason(error)}") from error
     if foreign:
         raise ValueError(f"{path} is not a saved model: it was not written by gmm")
     if version > FORMAT_VERSION:
@@ -105,7 +115,7 @@ def load_state(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             f"{path} has format version {version}, this version of gmm reads up to "
             f"{FORMAT_VERSION}: install a newer gmm-em"
         )
-    return header, members
+    return header, arrays
 
 
 def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
@@ -130,10 +140,10 @@ def _checked(name: str, values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _members(path: Path) -> dict[str, NDArray[Any]]:
-    """Read every array of the archive; sizes are bounded by the file's own."""
+def _members(content: bytes) -> dict[str, NDArray[Any]]:
+    """Read every array of an archive; their sizes are bounded by the file's own."""
     arrays = {}
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(BytesIO(content)) as archive:
         for entry in archive.infolist():
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"its member {entry.filename!r} is compressed")
@@ -143,12 +153,10 @@ def _members(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _not_an_archive(path: Path) -> str:
-    with path.open("rb") as file:
-        begun = file.read(4) == b"PK\x03\x04"
-    if begun:
-        return f"{path} cannot be read as a saved model: it is damaged or cut short"
-    return f"{path} is not a saved model: it was not written by gmm"
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]}"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:

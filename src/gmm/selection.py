@@ -175,7 +175,7 @@ class Selection:
 
 
 def select(
-    X: ArrayLike,
+    X: Any,
     n_components: int | Iterable[int] = range(1, 10),
     covariance_type: str | Sequence[str] = "all",
     *,
@@ -191,7 +191,7 @@ def select(
 
     Parameters
     ----------
-    X : array-like of shape (n, d)
+    X : array-like or data frame of shape (n, d)
         The rows.
     n_components : int or iterable of int, default=range(1, 10)
         The numbers of components to try.

@@ -93,7 +93,8 @@ def info(options: argparse.Namespace) -> int:
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
         f"{ended(model)}"
     )
-    screen.line(f"saved by gmm {header.get('gmm_version')}, format {header['format_version']}")
+    by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
+    screen.line(f"{by}format {header['format_version']}")
     screen.line()
     screen.mixture(MixtureFacts.of(model))
     return 0

@@ -144,9 +144,7 @@ class _Report:
     def show(self, screen: Screen, out: Path | None) -> None:
         """Print what was read, the table of cells, the chosen mixture."""
         n, d = self.rows.values.shape
-        screen.line(
-            f"{self.options.file or BUNDLED}: {counted(n, 'row')}, {counted(d, 'column')}"
-        )
+        screen.line(f"{self.options.file or BUNDLED}: {counted(n, 'row')}, {counted(d, 'column')}")
         screen.line()
         screen.cells(self.found)
         screen.line()
@@ -159,7 +157,8 @@ class _Report:
             screen.agreement(agreement, self.options.label_column)
         if out is not None:
             screen.line()
-            screen.line(f"written to {out}: {', '.join(sorted(p.name for p in out.iterdir()))}")
+            files = ("model.gmm", f"labels.{self.options.format}", "criteria.csv", "result.json")
+            screen.line(f"written to {out}: {', '.join(files)}")
 
     def _headline(self) -> str:
         model, loglik = self.model, self.found.loglik[self.found.best_index]

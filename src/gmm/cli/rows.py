@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,8 +52,8 @@ class Rows:
     notes: tuple[str, ...] = ()
 
     @property
-    def frame(self) -> Frame:
-        """The rows as an array that knows its columns' names."""
+    def frame(self) -> Any:
+        """The rows as a `Frame`, which estimators take like any other."""
         return Frame(self.names, self.values)
 
 
@@ -125,6 +126,8 @@ def numeric_rows(
         A name is not in the table, no numeric column or no row is left, or values are
         missing or infinite. The message names columns and rows.
     """
+    if table.num_rows == 0:
+        raise CommandError("the table has no rows")
     beside = [name for name in (label_column, weight_column) if name is not None]
     _require(table, [*(columns or ()), *exclude, *beside])
     overlap = sorted(set(columns or ()) & {*exclude, *beside})
@@ -293,7 +296,7 @@ def _places(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
     """Name the first rows and their columns, ``row 3 (waiting), row 9 (waiting), …``."""
     numbers = np.flatnonzero(bad.any(axis=1))
     told = [
-        f"row {i + 1} ({', '.join(names[j] for j in np.flatnonzero(bad[i]))})"
+        f"row {i + 1} ({', '.join(names[int(j)] for j in np.flatnonzero(bad[i]))})"
         for i in numbers[:_SHOWN]
     ]
     return ", ".join(told) + (", …" if len(numbers) > _SHOWN else "")
@@ -301,7 +304,7 @@ def _places(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
 
 def _require_finite(rows: Rows) -> None:
     if len(rows.values) == 0:
-        raise CommandError("no rows are left to use" if rows.notes else "the table has no rows")
+        raise CommandError("no rows are left: all have missing values")
     infinite = np.isinf(rows.values)
     if infinite.any():
         i, j = np.argwhere(infinite)[0]

@@ -26,7 +26,16 @@ __all__ = ["Screen"]
 _TOP = 5  # cells listed below the grid
 _FEW = 12  # up to so many cells, the list is whole and needs no grid
 _COLUMNS_SHOWN = 24
+_UNCUT = 10_000
+_GAP = 3  # between two columns of a table
 _LABELS_SHOWN = 30
+
+
+class _Console(Console):
+    """A console that leaves a closed pipe to the caller, where rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Screen:
@@ -40,8 +49,10 @@ class Screen:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._out = Console(quiet=quiet, highlight=False, emoji=False)
-        self._err = Console(quiet=quiet, highlight=False, emoji=False, stderr=True)
+        self._width = Console().width
+        # As wide as a table needs: a number cut short is worse than a line that wraps.
+        self._out = _Console(quiet=quiet, highlight=False, emoji=False, width=_UNCUT)
+        self._err = _Console(quiet=quiet, highlight=False, emoji=False, stderr=True)
 
     def note(self, text: str) -> None:
         """Print one line beside the results.
@@ -127,7 +138,7 @@ class Screen:
             Rows per component, by their most probable one.
         """
         shown = _columns_of_mixture(facts)[: _COLUMNS_SHOWN + 2]
-        for number, part in enumerate(_fitting(shown, self._out.width)):
+        for number, part in enumerate(_fitting(shown, self._width)):
             if number:
                 self.line()
             self._out.print(_mixture_table(facts, counts, part))
@@ -268,7 +279,7 @@ def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> st
 def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) -> list[str]:
     """Write means and spreads of a column with decimals that suit the usual spread."""
     usual = float(np.median(spreads))
-    decimals = max(0, 1 - floor(log10(usual))) if usual > 0 else 9
+    decimals = max(0, 2 - floor(log10(usual))) if usual > 0 else 9
     largest = float(np.abs(means).max())
     plain = decimals <= 6 and largest < 1e9
     mean, spread = (f".{decimals}f", f".{decimals}f") if plain else (".6g", ".3g")
@@ -280,9 +291,9 @@ def _fitting(
 ) -> Iterator[Sequence[tuple[str, list[str]]]]:
     """Split columns into tables that fit the terminal beside the components' own columns."""
     part: list[tuple[str, list[str]]] = []
-    used = margin = 28
+    used = margin = len("component   weight   ") + 7  # and the rows
     for name, entries in columns:
-        needed = max(len(name), *map(len, entries)) + 2
+        needed = max(len(name), *map(len, entries)) + _GAP
         if part and used + needed > width:
             yield part
             part, used = [], margin

@@ -103,32 +103,38 @@ def is_number(text: str) -> bool:
 
 
 def _read_text(path: str) -> tuple[pa.Table, tuple[str, ...]]:
-    text = sys.stdin.buffer.read() if path == "-" else None
-    with _opened(path, text) as stream:
-        first = stream.read(1 << 16).decode("utf-8-sig", "replace").partition("\n")[0].rstrip("\r")
-    delimiter = _delimiter(first)
-    fields = next(csv.reader([first], delimiter=delimiter), [])
-    headerless = bool(fields) and all(is_number(field) for field in fields)
-    names = [f"x{j}" for j in range(len(fields))] if headerless else None
-    with _opened(path, text) as stream:
-        try:
+    if path == "-":
+        return _parsed(path, sys.stdin.buffer.read())
+    with Path(path).open("rb"):  # the plain OSError of a missing or unreadable file
+        return _parsed(path, None)
+
+
+def _parsed(path: str, text: bytes | None) -> tuple[pa.Table, tuple[str, ...]]:
+    try:
+        with _opened(path, text) as stream:
+            first = stream.read(1 << 16).decode("utf-8-sig", "replace").partition("\n")[0]
+        delimiter = _delimiter(first.rstrip("\r"))
+        fields = next(csv.reader([first.rstrip("\r")], delimiter=delimiter), [])
+        headerless = bool(fields) and all(is_number(field) for field in fields)
+        names = [f"x{j}" for j in range(len(fields))] if headerless else None
+        with _opened(path, text) as stream:
             table = pa.csv.read_csv(
                 stream,
                 pa.csv.ReadOptions(column_names=names),
                 pa.csv.ParseOptions(delimiter=delimiter),
                 pa.csv.ConvertOptions(null_values=_null_values()),
             )
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            raise CommandError(f"{path} is not a table: {error}") from error
-    told = f"the first line holds numbers, so it counts as a row; columns are named {names}"
-    return table, ((told.replace("'", ""),) if headerless else ())
+        listed = ", ".join(table.column_names)  # decodes them
+    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+        raise CommandError(f"{path} is not a table: {error}") from error
+    told = f"the first line holds numbers, so it counts as a row; the columns are named {listed}"
+    return table, ((told,) if headerless else ())
 
 
 def _opened(path: str, text: bytes | None) -> pa.NativeFile:
     if text is not None:
         return pa.BufferReader(text)
-    with Path(path).open("rb"):  # the plain OSError of a missing or unreadable file
-        return pa.input_stream(path, compression="detect")
+    return pa.input_stream(path, compression="detect")
 
 
 def _delimiter(line: str) -> str:

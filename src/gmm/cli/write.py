@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping
+from io import StringIO
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
@@ -104,12 +106,16 @@ def to_json(path: Path | None, document: Mapping[str, Any]) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _write_csv(table: pa.Table, file: BinaryIO) -> None:
-    pa.csv.write_csv(table, file, pa.csv.WriteOptions(quoting_style="needed"))
+def _write_csv(table: pa.Table, file: BinaryIO, delimiter: str = ",") -> None:
+    names = StringIO()  # pyarrow would quote every name
+    csv.writer(names, delimiter=delimiter, lineterminator="\n").writerow(table.column_names)
+    file.write(names.getvalue().encode())
+    style = pa.csv.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="needed")
+    pa.csv.write_csv(table, file, style)
 
 
 def _write_tsv(table: pa.Table, file: BinaryIO) -> None:
-    pa.csv.write_csv(table, file, pa.csv.WriteOptions(quoting_style="needed", delimiter="\t"))
+    _write_csv(table, file, delimiter="\t")
 
 
 _WRITERS: Mapping[str, Callable[[pa.Table, BinaryIO], object]] = {

@@ -152,8 +152,8 @@ class EStep:
     ) -> _em.Pass:
         return _em.Pass(
             mixture.log_offset,
-            mixture.centres,
-            mixture.whiteners.reshape(-1),
+            np.ascontiguousarray(mixture.centres),
+            np.ravel(mixture.whiteners),
             mixture.layout.code,
             self._moments.code,
             self._origin,

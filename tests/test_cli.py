@@ -1,0 +1,517 @@
+"""The command line, run as a process: what it prints, what it writes, how it ends."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.metrics import adjusted_rand_score
+
+import gmm
+
+FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
+
+
+def run(*words, cwd=None, stdin=None, **environment):
+    """Run the command line; standard input and output are pipes, 100 columns wide."""
+    return subprocess.run(
+        [sys.executable, "-m", "gmm.cli", *map(str, words)],
+        cwd=cwd,
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "COLUMNS": "100", "PYTHONUTF8": "1", **environment},
+        timeout=120,
+        check=False,
+    )
+
+
+def ok(*words, **options):
+    done = run(*words, **options)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def fails(code, *words, **options):
+    """Run what must fail; return its one line on standard error."""
+    done = run(*words, **options)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("note:")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("gmm")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory):
+    """Iris with its species as text, the file every test may read."""
+    path = tmp_path_factory.mktemp("data") / "iris.csv"
+    data = load_iris()
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sepal length", "sepal width", "petal length", "petal width", "species"])
+        for row, target in zip(data.data, data.target, strict=True):
+            writer.writerow([*row, data.target_names[target]])
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(iris, tmp_path_factory):
+    """A finished ``gmm fit`` with everything written."""
+    out = tmp_path_factory.mktemp("fit") / "new" / "result"
+    done = ok("fit", iris, "--label-column", "species", "--components", 3, "--out", out)
+    return out, done.stdout
+
+
+@pytest.fixture(scope="module")
+def model(result):
+    return result[0] / "model.gmm"
+
+
+def table(text):
+    rows = list(csv.DictReader(io.StringIO(text)))
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def test_the_main_job_on_the_data_inside():
+    done = ok("fit")
+    assert done.stderr == ""
+    assert "Old Faithful: 272 rows, 2 columns" in done.stdout
+    # The mixture R's mclust chooses too: EEE with 3 components, BIC 2314.3.
+    best = next(line for line in done.stdout.splitlines() if line.startswith("★"))
+    k, covariance, loglik, df, bic, delta, *_ = best.split()[1:]
+    assert (k, covariance, df, delta) == ("3", "tied", "11", "0.00")
+    assert float(loglik) == pytest.approx(-1126.32, abs=0.02)
+    assert float(bic) == pytest.approx(2314.31, abs=0.02)
+    assert "3 components, tied: converged after" in done.stdout
+    assert "eruptions" in done.stdout
+    assert " ± " in done.stdout
+
+
+def test_every_file_of_a_result(result, iris):
+    out, shown = result
+    names = ["criteria.csv", "labels.csv", "model.gmm", "result.json"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    assert f"written to {out}" in shown.replace("\n", "")
+    document = json.loads((out / "result.json").read_text())
+    loaded = gmm.load(out / "model.gmm")
+    labels = table((out / "labels.csv").read_text())
+    X = load_iris().data
+    assert [int(k) for k in labels["component"]] == loaded.predict(X[:, :]).tolist()
+    proba = np.column_stack([np.float64(labels[f"p_{k}"]) for k in range(3)])
+    np.testing.assert_allclose(proba, loaded.predict_proba(X), rtol=1e-12)
+    assert [int(row) for row in labels["row"]] == list(range(1, 151))
+    cells = table((out / "criteria.csv").read_text())
+    assert cells["covariance_type"] == list(gmm.covariance.COVARIANCE_TYPES)
+    best = document["best"]
+    assert best["columns"] == list(loaded.feature_names_in_)
+    np.testing.assert_array_equal(best["means"], loaded.means_)
+    assert best["bic"] == min(cell["bic"] for cell in document["cells"])
+    assert float(min(cells["bic"], key=float)) == best["bic"]
+
+
+@pytest.fixture(autouse=True)
+def _names_are_fitted():
+    """Numbers without names are scored on purpose here."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X does not have valid feature names")
+        yield
+
+
+def test_labels_are_compared_and_not_fitted(result):
+    out, shown = result
+    document = json.loads((out / "result.json").read_text())
+    agreement = document["agreement"]
+    assert agreement["labels"] == ["setosa", "versicolor", "virginica"]
+    assert np.sum(agreement["counts"], axis=1).tolist() == [50, 50, 50]
+    labels = [int(k) for k in table((out / "labels.csv").read_text())["component"]]
+    expected = adjusted_rand_score(load_iris().target, labels)
+    assert agreement["adjusted_rand_index"] == pytest.approx(expected)
+    assert "species" not in document["data"]["columns"]
+    assert f"adjusted Rand index {expected:.4f}" in shown
+
+
+def test_a_run_is_reproducible_and_seeded(iris):
+    words = ("fit", iris, "--exclude", "species", *FAST, "--json")
+    documents = [json.loads(ok(*words, "--seed", seed).stdout) for seed in (0, 0, 3)]
+    for document in documents:
+        for cell in document["cells"]:
+            del cell["seconds"]
+    assert documents[0] == documents[1]
+    assert documents[2]["seed"] == 3
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+def test_the_criterion_chooses(criterion, iris):
+    done = ok("fit", iris, "--exclude", "species", *FAST, "--json", "--criterion", criterion)
+    document = json.loads(done.stdout)
+    best = next(cell for cell in document["cells"] if cell["best"])
+    assert best[criterion] == min(cell[criterion] for cell in document["cells"])
+    assert document["criterion"] == criterion
+
+
+def test_columns_are_chosen(iris):
+    words = ("fit", iris, "--components", 2, "--covariance", "full", "--json")
+    done = ok(*words, "--columns", "petal width, sepal width")
+    assert json.loads(done.stdout)["data"]["columns"] == ["petal width", "sepal width"]
+    done = ok(*words, "--exclude", "petal width", "--exclude", "sepal width")
+    assert json.loads(done.stdout)["data"]["columns"] == ["sepal length", "petal length"]
+    assert done.stderr == "note: left out: 'species' (text: 'setosa' in row 1)\n"
+
+
+def test_weights_equal_repeated_rows(tmp_path):
+    rng = np.random.default_rng(1)
+    X, weights = rng.normal(size=(60, 2)), rng.integers(1, 4, 60)
+    pa.parquet.write_table(
+        pa.table({"a": X[:, 0], "b": X[:, 1], "w": weights}), tmp_path / "w.parquet"
+    )
+    repeated = np.repeat(X, weights, axis=0)
+    pa.feather.write_feather(
+        pa.table({"a": repeated[:, 0], "b": repeated[:, 1]}), str(tmp_path / "r.feather")
+    )
+    words = ("--components", "1,2", "--covariance", "full", "--json")
+    weighted = json.loads(ok("fit", tmp_path / "w.parquet", "--weight-column", "w", *words).stdout)
+    plain = json.loads(ok("fit", tmp_path / "r.feather", *words).stdout)
+    assert weighted["data"]["total_weight"] == plain["data"]["n_rows"] == weights.sum()
+    for one, other in zip(weighted["cells"], plain["cells"], strict=True):
+        assert one["bic"] == pytest.approx(other["bic"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "kind", ["csv", "csv.gz", "tsv", "txt", "parquet", "arrow", "arrows", "feather", "npy", "-"]
+)
+def test_every_kind_of_file_says_the_same(kind, tmp_path):
+    X = np.random.default_rng(0).normal(size=(40, 2)).round(3)
+    columns = pa.table({"x0": X[:, 0], "x1": X[:, 1]})
+    path, stdin = tmp_path / f"data.{kind}", None
+    separator = {"tsv": "\t", "txt": ";"}.get(kind, ",")
+    text = f"x0{separator}x1\n" + "".join(f"{a}{separator}{b}\n" for a, b in X)
+    if kind == "-":
+        path, stdin = "-", text
+    elif kind == "csv.gz":
+        with pa.output_stream(str(path), compression="gzip") as file:
+            file.write(text.encode())
+    elif kind == "parquet":
+        pa.parquet.write_table(columns, path)
+    elif kind == "npy":
+        np.save(path, X)
+    elif kind == "arrows":
+        with pa.ipc.new_stream(str(path), columns.schema) as stream:
+            stream.write_table(columns)
+    elif kind in ("arrow", "feather"):
+        pa.feather.write_feather(columns, str(path))
+    else:
+        path.write_text(text)
+    words = ("--components", 1, "--covariance", "full", "--json")
+    document = json.loads(ok("fit", path, *words, stdin=stdin).stdout)
+    assert document["data"]["columns"] == ["x0", "x1"]
+    np.testing.assert_allclose(document["best"]["means"], [X.mean(axis=0)], atol=1e-12)
+
+
+def test_a_file_without_a_header_keeps_its_first_row(tmp_path):
+    path = tmp_path / "bare.csv"
+    path.write_text("\ufeff1,2\n3,4\n5,7\n")
+    done = ok("fit", path, "--components", 1, "--json")
+    assert json.loads(done.stdout)["data"]["n_rows"] == 3
+    assert "the first line holds numbers" in done.stderr
+
+
+def test_unused_columns_are_told(tmp_path):
+    path = tmp_path / "mixed.csv"
+    path.write_text(",a,when,flag,none,late,same\n" + "".join(
+        f"{i},{i % 3 + i / 7},2020-01-{i + 1:02},true,,{'x' if i == 8 else i},5\n" for i in range(9)
+    ))  # fmt: skip
+    done = ok("fit", path, "--components", 1, "--covariance", "diag", "--json")
+    document = json.loads(done.stdout)
+    assert document["data"]["columns"] == ["a", "same"]
+    for told in ("''", "'when' (it holds date", "'flag' (it holds bool", "'none' (it is empty)",
+                 "'late' (text: 'x' in row 9)", "column 'same' is constant (5)"):  # fmt: skip
+        assert told in done.stderr
+
+
+MISSING = "a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n"
+
+
+def test_missing_values_are_an_error_that_says_where(tmp_path):
+    path = tmp_path / "missing.csv"
+    path.write_text(MISSING)
+    line = fails(1, "fit", path)
+    assert "missing values in 3 of 7 rows (a: 2, b: 2)" in line
+    assert "row 2 (a), row 3 (b), row 6 (a, b)" in line
+    assert "--drop-missing" in line
+
+
+def test_missing_values_may_be_dropped(tmp_path):
+    path = tmp_path / "missing.csv"
+    path.write_text(MISSING)
+    done = ok("fit", path, "--drop-missing", "--label-column", "label", "--components", 1,
+              "--covariance", "diag", "--out", tmp_path / "out", "--json")  # fmt: skip
+    assert "3 of 7 rows left out for missing values" in done.stderr
+    assert table((tmp_path / "out" / "labels.csv").read_text())["row"] == ["1", "4", "5", "7"]
+    assert json.loads(done.stdout)["agreement"]["counts"] == [[2], [2]]
+
+
+def test_rows_without_a_label_are_fitted(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("a,label\n1,p\n2,\n3,q\n9,\n")
+    done = ok("fit", path, "--label-column", "label", "--components", 1, "--covariance", "diag")
+    assert "(2 rows without a label left out)" in done.stdout
+    assert "4 rows, 1 column" in done.stdout
+
+
+def test_labels_as_parquet(iris, tmp_path):
+    ok("fit", iris, "--components", 2, "--covariance", "diag", "--out", tmp_path,
+       "--format", "parquet", "--quiet")  # fmt: skip
+    found = pa.parquet.read_table(tmp_path / "labels.parquet")
+    assert found.column_names == ["row", "component", "p_0", "p_1"]
+    assert found.num_rows == 150
+
+
+def test_quiet_is_silent(iris):
+    done = ok("fit", iris, "--components", 1, "--quiet")
+    assert done.stdout == done.stderr == ""
+
+
+def test_failed_cells_are_shown_and_do_not_fail_the_run(tmp_path):
+    path = tmp_path / "five.csv"
+    path.write_text("a\n1\n2\n4\n7\n11\n")
+    done = ok("fit", path, "--components", "1,9", "--covariance", "diag")
+    assert "9 diag failed: Expected n_samples >= n_components" in done.stdout
+
+
+def test_predict_by_name(model, iris, tmp_path):
+    done = ok("predict", model, iris, "--proba")
+    assert done.stderr == "note: not used by the model: 'species'\n"
+    expected = gmm.load(model).predict(load_iris().data)
+    assert [int(k) for k in table(done.stdout)["component"]] == expected.tolist()
+    assert list(table(done.stdout)) == ["row", "component", "p_0", "p_1", "p_2"]
+    rows = list(csv.reader(iris.read_text().splitlines()))
+    turned = tmp_path / "turned.tsv"
+    turned.write_text("".join("\t".join(row[::-1]) + "\n" for row in rows))
+    assert ok("predict", model, turned, "--proba", "--quiet").stdout == done.stdout
+    ok("predict", model, iris, "--out", tmp_path / "labels.parquet", "--quiet")
+    found = pa.parquet.read_table(tmp_path / "labels.parquet")
+    assert found["component"].to_pylist() == expected.tolist()
+
+
+def test_predict_without_names_takes_columns_in_order(tmp_path):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    gmm.GaussianMixture(1).fit(X).save(tmp_path / "m")
+    (tmp_path / "d.csv").write_text("p,q\n1,2\n3,4\n")
+    assert table(ok("predict", tmp_path / "m", tmp_path / "d.csv").stdout)["component"] == [
+        "0",
+        "0",
+    ]
+    (tmp_path / "d.csv").write_text("p,q,r\n1,2,3\n")
+    line = fails(1, "predict", tmp_path / "m", tmp_path / "d.csv")
+    assert "expected 2 numeric columns" in line
+
+
+def test_predict_names_the_columns_it_misses(model, tmp_path):
+    (tmp_path / "d.csv").write_text("sepal length,petal length\n1,2\n")
+    line = fails(1, "predict", model, tmp_path / "d.csv")
+    assert "no column 'sepal width', 'petal width'" in line
+
+
+def test_sample_is_seeded_and_can_be_fitted_again(model, tmp_path):
+    first, again, other = (ok("sample", model, "-n", 40, "--seed", s).stdout for s in (0, 0, 1))
+    assert first == again != other
+    assert list(table(first)) == ["sepal length", "sepal width", "petal length", "petal width"]
+    ok("sample", model, "--rows", 40, "--component", "--out", tmp_path / "s.feather")
+    found = pa.feather.read_table(tmp_path / "s.feather")
+    assert found.column_names[-1] == "component"
+    np.testing.assert_allclose(np.float64(table(first)["sepal width"]), found["sepal width"])
+
+
+def test_info_shows_what_the_model_holds(model):
+    shown = ok("info", model).stdout
+    assert "3 components" in shown
+    assert "converged after" in shown
+    assert "petal width" in shown
+    document = json.loads(ok("info", model, "--json").stdout)
+    np.testing.assert_array_equal(document["means"], gmm.load(model).means_)
+    assert document["format_version"] == 1
+
+
+def test_info_of_a_mixture_that_was_given(tmp_path):
+    given = gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+    given.save(tmp_path / "given")
+    assert "given, not fitted" in ok("info", tmp_path / "given").stdout
+    assert json.loads(ok("info", tmp_path / "given", "--json").stdout)["converged"] is None
+
+
+def test_version_and_help_need_nothing():
+    assert ok("--version").stdout == f"gmm {gmm.__version__}\n"
+    for words in ((), ("fit",), ("predict",), ("sample",), ("info",)):
+        assert "usage: gmm" in ok(*words, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "COMMAND"),
+        (("train",), "invalid choice: 'train'"),
+        (("fit", "--components", "0"), "from 1 upwards"),
+        (("fit", "--components", "3:1"), "from 1 upwards"),
+        (("fit", "--components", "a"), "expected 3, 2,4,6 or 1:9, got 'a'"),
+        (("fit", "--covariance", "full,round"), "--covariance round: expected all, or some of"),
+        (("fit", "--criterion", "dic"), "invalid choice: 'dic'"),
+        (("fit", "--n-init", "0"), "whole number from 1 upwards"),
+        (("fit", "--tol", "nan"), "number from 0 upwards"),
+        (("fit", "--seed", "-1"), "--seed"),
+        (("fit", "--threads", "two"), "whole number"),
+        (("fit", "--columns", "a,,b"), "names between commas"),
+        (("fit", "book.xlsx"), "unknown kind of file '.xlsx'"),
+        (("fit", "--unknown"), "unrecognized arguments: --unknown"),
+        (("predict", "model.gmm"), "required: FILE"),
+        (("predict", "model.gmm", "a.csv", "--out", "b.doc"), "expected a name ending in one of"),
+        (("sample", "model.gmm"), "required: -n"),
+    ],
+)
+def test_bad_usage_ends_with_2(words, told):
+    assert told in fails(2, *words)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words", "told"),
+    [
+        ("absent.csv", None, (), "absent.csv: No such file"),
+        ("empty.csv", b"", (), "is not a table"),
+        ("header.csv", b"a,b\n", (), "no rows"),
+        ("ragged.csv", b"a,b\n1,2\n1,2,3\n", (), "Expected 2 columns, got 3"),
+        ("twice.csv", b"a,a\n1,2\n", (), "column names must differ, 'a' is there twice"),
+        ("text.csv", b"a\nx\ny\n", (), "no numeric column to use; left out: 'a'"),
+        ("inf.csv", b"a,b\n1,2\n3,inf\n", (), "infinite values in 1 rows, the first in row 2"),
+        ("one.csv", b"a\n1\n", (), "all 6 cells failed"),
+        ("a.csv", b"a,b\n1,2\n", ("--columns", "a,c"), "no column 'c'; the table has 'a', 'b'"),
+        ("a.csv", b"a,b\n1,x\n", ("--columns", "b"), "numbers in column 'b': text: 'x' in row 1"),
+        ("a.csv", b"a,b\n1,2\n", ("--columns", "a", "--exclude", "a"), "both fitted and left out"),
+        ("a.csv", b"a,w\n1,1\n2,-1\n", ("--weight-column", "w"), "egative"),
+        ("a.csv", b"a,w\n1,1\n2,\n", ("--weight-column", "w"), "row 2 (w)"),
+        ("a.csv", b"a,b\n,1\n2,\n", ("--drop-missing",), "no rows are left"),
+        ("a.parquet", b"PAR1 no", (), "is not a Parquet file"),
+        ("a.feather", b"no", (), "is not an Arrow file"),
+        ("a.npy", b"no", (), "is not an array of numbers"),
+        ("a.csv.gz", b"no", (), "a.csv.gz"),
+        ("latin.csv", "größe,b\n1,2\n".encode("latin-1"), (), "latin.csv"),
+        ("a.csv", b"a\n1\n2\n", ("--out", "a.csv"), "a.csv: File exists"),
+    ],
+)
+def test_bad_data_ends_with_1(name, content, words, told, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    fast = ("--components", "1:3", "--covariance", "full,diag")
+    assert told in fails(1, "fit", name, *fast, *words, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.zeros((2, 2, 2)), np.array(["a"]), np.zeros(3, complex)],
+    ids=["3d", "text", "complex"],
+)
+def test_arrays_that_are_no_table_are_refused(array, tmp_path):
+    np.save(tmp_path / "a.npy", array)
+    assert "expected numbers of shape (rows, columns)" in fails(1, "fit", tmp_path / "a.npy")
+
+
+def test_what_is_no_model_is_refused(iris, tmp_path):
+    for command in (("predict", iris, iris), ("info", iris), ("sample", iris, "-n", "2")):
+        assert "is not a saved model" in fails(1, *command)
+    assert "No such file" in fails(1, "info", tmp_path / "absent.gmm")
+
+
+def test_nothing_converged_is_a_failure_told_after_the_results(iris, tmp_path):
+    words = ("fit", iris, "--components", 3, "--covariance", "full", "--max-iter", 1)
+    line = fails(1, *words, "--out", tmp_path)
+    assert "no cell converged in 1 passes" in line
+    assert (tmp_path / "result.json").exists()
+
+
+def test_debug_gives_the_traceback(tmp_path):
+    done = run("fit", tmp_path / "absent.csv", "--debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("gmm fit: error:")
+
+
+@pytest.mark.parametrize("name", ["pyarrow", "rich"])
+def test_without_its_extra_the_command_line_says_what_to_install(name, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{name!r}] = None\n")
+    line = fails(1, "fit", PYTHONPATH=str(tmp_path))
+    assert 'pip install "gmm-em[cli]"' in line
+    ok("--version", PYTHONPATH=str(tmp_path))
+
+
+def test_output_that_is_not_unicode(iris):
+    done = subprocess.run(
+        [sys.executable, "-m", "gmm.cli", "fit", iris, *FAST],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        check=True,
+    )
+    assert b"best (smallest)" in done.stdout
+
+
+def test_piped_output_has_no_colours_and_no_progress(iris):
+    done = ok("fit", iris, *FAST, "--label-column", "species")
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals and signals of POSIX")
+class TestOnATerminal:
+    def test_progress_is_live(self, iris):
+        import pty
+
+        main, terminal = pty.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-m", "gmm.cli", "fit", iris, *FAST],
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+        ) as process:
+            process.wait(timeout=60)
+        shown = os.read(main, 1 << 16).decode()
+        os.close(terminal)
+        os.close(main)
+        assert "fitting" in shown
+        assert "/6" in shown
+
+    def test_a_closed_pipe_is_no_error(self):
+        command = f"{sys.executable} -m gmm.cli fit {' '.join(FAST)}"
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command} | head -1"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "Old Faithful: 272 rows, 2 columns\n"
+
+    def test_an_interrupt_ends_with_130(self, tmp_path):
+        np.save(tmp_path / "big.npy", np.random.default_rng(0).normal(size=(200_000, 4)))
+        words = ["fit", "big.npy", "--components", "8", "--tol", "0", "--max-iter", "100000"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "gmm.cli", *words],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            time.sleep(4)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert out == ""
+        assert err == "gmm fit: interrupted\n"

@@ -1,0 +1,198 @@
+"""Saved models: what goes in comes out, and nothing else comes in."""
+
+import contextlib
+import json
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import gmm
+from gmm.persistence import FORMAT, FORMAT_VERSION, load_state, save_state
+
+HEADER = {"class": "Example", "tol": 1e-3, "names": ["Länge", "b"], "seed": None}
+ARRAYS = {"weights": np.array([0.25, 0.75]), "means": np.arange(6.0).reshape(2, 3)}
+OLD = Path(__file__).parent / "data" / "model-v1.gmm"
+
+numbers = st.sampled_from(["?", "<i4", ">i8", "<f4", ">f8", "u1"])
+arrays = hnp.arrays(dtype=numbers, shape=hnp.array_shapes(min_dims=0, min_side=0))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model.gmm"
+    save_state(path, HEADER, ARRAYS)
+    return path
+
+
+def test_the_header_tells_the_format(saved):
+    header, _ = load_state(saved)
+    assert header == {"format": FORMAT, "format_version": FORMAT_VERSION, **HEADER}
+
+
+@given(st.dictionaries(st.text().map("h_{}".format), json_values), arrays)
+def test_what_goes_in_comes_out(tmp_path_factory, header, array):
+    path = tmp_path_factory.mktemp("state") / "model"
+    save_state(path, header, {"a": array})
+    loaded, found = load_state(path)
+    assert {name: loaded[name] for name in header} == header
+    np.testing.assert_array_equal(found["a"], array)
+    assert found["a"].dtype == array.dtype.newbyteorder("=")
+    assert found["a"].shape == array.shape
+
+
+def test_the_path_is_taken_as_it_is(tmp_path):
+    save_state(str(tmp_path / "no suffix"), HEADER, ARRAYS)
+    assert [path.name for path in tmp_path.iterdir()] == ["no suffix"]
+
+
+def test_the_same_values_give_the_same_bytes(saved, tmp_path):
+    save_state(tmp_path / "again", HEADER, ARRAYS)
+    assert (tmp_path / "again").read_bytes() == saved.read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_permissions_follow_the_mask(saved):
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o666 & ~mask
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_link_is_followed(saved, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(saved)
+    save_state(link, {"class": "Other"}, {})
+    assert link.is_symlink()
+    assert load_state(saved)[0]["class"] == "Other"
+
+
+def test_a_failed_write_leaves_the_old_file(saved):
+    before = saved.read_bytes()
+    with pytest.raises(TypeError, match="expected numbers in array 'bad', got dtype object"):
+        save_state(saved, HEADER, {"bad": np.array([None])})
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_an_interrupted_write_leaves_nothing(saved, monkeypatch):
+    def interrupted(file, **members):
+        file.write(b"PK")
+        raise KeyboardInterrupt
+
+    before = saved.read_bytes()
+    monkeypatch.setattr(np, "savez", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_state(saved, HEADER, ARRAYS)
+    assert saved.read_bytes() == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize(
+    ("header", "state", "error", "match"),
+    [
+        ({"rng": np.random.RandomState(0)}, {}, TypeError, "expected a JSON value for 'rng'"),
+        ({"format": "mine"}, {}, ValueError, "may not set"),
+        ({}, {"header": np.zeros(1)}, ValueError, "no array may be named 'header'"),
+        ({}, {"a": np.array(["text"])}, TypeError, "got dtype <U4"),
+    ],
+)
+def test_values_without_a_form_are_refused(tmp_path, header, state, error, match):
+    with pytest.raises(error, match=match):
+        save_state(tmp_path / "model", header, state)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_file_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load_state(tmp_path / "absent")
+    with pytest.raises(FileNotFoundError):
+        save_state(tmp_path / "absent" / "model", HEADER, ARRAYS)
+    with pytest.raises(OSError, match=r"(?i)directory|denied"):
+        save_state(tmp_path, HEADER, ARRAYS)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 50, 0.5, 0.9, -1])
+def test_a_file_cut_short_is_refused(saved, kept):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
+    with pytest.raises(ValueError, match=r"model\.gmm"):
+        load_state(saved)
+
+
+@given(st.data())
+def test_a_damaged_file_is_refused_or_unharmed(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("state") / "model"
+    save_state(path, HEADER, ARRAYS)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    found = {}
+    with contextlib.suppress(ValueError):
+        _, found = load_state(path)  # the byte may belong to what no reader looks at, like a time
+    for name in ARRAYS.keys() & found.keys():
+        np.testing.assert_array_equal(found[name], ARRAYS[name])
+
+
+def test_foreign_files_are_refused(tmp_path):
+    text, archive, npz = tmp_path / "a.txt", tmp_path / "b.zip", tmp_path / "c.npz"
+    text.write_text("eruptions,waiting\n3.6,79\n")
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("hello", "world")
+    np.savez(npz, a=np.zeros(3))
+    for path in (text, archive, npz):
+        with pytest.raises(ValueError, match=path.name) as caught:
+            load_state(path)
+        assert "saved model" in str(caught.value)
+
+
+def test_pickles_are_never_read(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("a pickle was loaded",))
+
+    path = tmp_path / "trap"
+    with path.open("wb") as file:
+        np.savez(file, header=np.array([Trap()], dtype=object))
+    with pytest.raises(ValueError, match="trap"):
+        load_state(path)
+
+
+def test_compressed_members_are_refused(tmp_path):
+    path = tmp_path / "bomb"
+    with path.open("wb") as file:
+        np.savez_compressed(file, header=np.zeros(10**6))
+    with pytest.raises(ValueError, match="is compressed"):
+        load_state(path)
+
+
+def test_a_newer_version_is_refused(saved):
+    header, found = load_state(saved)
+    header["format_version"] = FORMAT_VERSION + 1
+    encoded = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    with saved.open("wb") as file:
+        np.savez(file, header=encoded, **found)
+    with pytest.raises(ValueError, match=r"model\.gmm has format version 2.*install a newer gmm"):
+        load_state(saved)
+
+
+def test_a_model_of_version_1_loads_for_ever():
+    model = gmm.load(OLD)
+    assert list(model.feature_names_in_) == ["eruptions", "waiting"]
+    assert model.converged_
+    np.testing.assert_allclose(model.weights_, [0.644114, 0.355886], rtol=1e-6)
+    np.testing.assert_allclose(
+        model.means_, [[4.2896902, 79.968457], [2.0364204, 54.478838]], rtol=1e-6
+    )
+    assert model.covariances_.shape == (2, 2, 2)

@@ -1,0 +1,208 @@
+"""The search: every cell is a fit of its own, the best is the smallest, failures are told."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from gmm import GaussianMixture, Selection, select
+from gmm.covariance import COVARIANCE_TYPES
+from gmm.criteria import CRITERIA
+
+rng = np.random.default_rng(0)
+X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
+WEIGHTS = rng.integers(1, 4, len(X))
+
+
+@pytest.fixture(scope="module")
+def found():
+    return select(X, range(1, 4), random_state=0)
+
+
+def test_cells_are_ordered_by_components_then_types(found):
+    assert found.n_components.tolist() == [1] * 4 + [2] * 4 + [3] * 4
+    assert found.covariance_type == COVARIANCE_TYPES * 3
+    assert set(found.status) <= {"ok", "not converged"}
+    assert (found.seconds > 0).all()
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_a_cell_is_what_the_estimator_gives_alone(weights):
+    found = select(X, [2, 3], sample_weight=weights, random_state=5)
+    n = len(X) if weights is None else weights.sum()
+    for number, fitted in enumerate(found.estimators):
+        alone = GaussianMixture(
+            found.n_components[number],
+            covariance_type=found.covariance_type[number],
+            random_state=5,
+        ).fit(X, sample_weight=weights)
+        np.testing.assert_array_equal(fitted.means_, alone.means_)
+        assert found.n_parameters[number] == alone.n_parameters_
+        assert found.loglik[number] == pytest.approx(n * alone.score(X, sample_weight=weights))
+        for name in CRITERIA:
+            expected = getattr(alone, name)(X, sample_weight=weights)
+            assert getattr(found, name)[number] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_the_best_has_the_smallest_criterion(criterion):
+    found = select(X, range(1, 4), criterion=criterion, random_state=0)
+    scores = getattr(found, criterion)
+    assert found.best_index == np.argmin(scores)
+    assert found.best is found.estimators[found.best_index]
+    assert found.best.n_components == 2
+
+
+def test_weights_equal_repeats():
+    repeated = select(np.repeat(X, WEIGHTS, axis=0), [1, 2], random_state=0)
+    weighted = select(X, [1, 2], sample_weight=WEIGHTS, random_state=0)
+    for name in ("loglik", *CRITERIA):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make", [np.random.RandomState, np.random.default_rng], ids=["RandomState", "Generator"]
+)
+def test_a_generator_is_drawn_from_once(make):
+    first, second = (select(X, [3], "full", random_state=make(1)) for _ in range(2))
+    np.testing.assert_array_equal(first.best.means_, second.best.means_)
+    used, fresh = make(1), make(1)
+    select(X, [1, 2], random_state=used)
+    assert used.random() != fresh.random()
+
+
+def test_none_follows_the_global_state():
+    np.random.seed(7)
+    first = select(X, [3], "full")
+    np.random.seed(7)
+    np.testing.assert_array_equal(select(X, [3], "full").best.means_, first.best.means_)
+
+
+def test_one_cell_may_be_asked_for():
+    found = select(X, 2, "diag", random_state=0)
+    assert (found.n_components.tolist(), found.covariance_type) == ([2], ("diag",))
+
+
+def test_a_failed_cell_is_told_and_the_rest_goes_on():
+    found = select(X[:5], [1, 9, 2], "full", random_state=0)
+    assert found.status[1].startswith("failed: Expected n_samples >= n_components")
+    assert found.estimators[1] is None
+    assert all(np.isnan(getattr(found, name)[1]) for name in ("loglik", *CRITERIA))
+    assert found.best_index != 1
+    assert "9 components, full: failed: Expected" in repr(found)
+
+
+def test_no_cell_at_all_is_an_error():
+    with pytest.raises(ValueError, match=r"all 4 cells failed; with 9 components, full: Expected"):
+        select(X[:5], [9])
+
+
+def test_a_cell_that_did_not_converge_is_marked_without_a_warning():
+    found = select(X, [3], ["full", "diag"], max_iter=1, random_state=0)
+    assert found.status == ("not converged", "not converged")
+    assert repr(found).count("~") == 3
+
+
+def test_a_spike_is_marked_and_not_chosen():
+    tied_rows = np.concatenate([X, np.tile([[0.0, 9.0]], (12, 1))])
+    found = select(tied_rows, [2, 3], "full", n_init=5, random_state=0)
+    assert found.status[1].startswith("spike: component")
+    assert found.best_index == 0
+    assert found.bic[1] < found.bic[0]
+    assert "^ holds a spike" in repr(found)
+
+
+def test_a_spike_is_better_than_nothing():
+    tied_rows = np.concatenate([X, np.tile([[0.0, 9.0]], (12, 1))])
+    found = select(tied_rows, [3], "full", n_init=5, random_state=0)
+    assert found.status[0].startswith("spike: component")
+    assert found.best.n_components == 3
+
+
+def test_progress_is_reported_after_each_cell():
+    records = []
+    found = select(X, [1, 2], ["full", "tied"], callback=records.append, random_state=0)
+    assert [(r.cell, r.n_cells, r.n_components, r.covariance_type) for r in records] == [
+        (0, 4, 1, "full"),
+        (1, 4, 1, "tied"),
+        (2, 4, 2, "full"),
+        (3, 4, 2, "tied"),
+    ]
+    assert tuple(r.status for r in records) == found.status
+
+
+def test_an_interrupt_is_not_a_failed_cell():
+    def interrupt(record):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        select(X, [1, 2], callback=interrupt)
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+def test_names_reach_the_estimators(library):
+    frame = library.DataFrame({"a": X[:, 0], "b": X[:, 1]})
+    found = select(frame, [1, 2], random_state=0)
+    for estimator in found.estimators:
+        assert list(estimator.feature_names_in_) == ["a", "b"]
+    assert found.best.predict(frame).shape == (len(X),)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_table_is_a_frame(found, library, monkeypatch):
+    other = {"pandas": "polars", "polars": "pandas"}[library]
+    monkeypatch.setitem(__import__("sys").modules, other, None)
+    frame = found.to_frame()
+    assert type(frame).__module__.startswith(library)
+    columns = ["n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl"]
+    assert list(frame.columns) == [*columns, "status"]
+    assert list(frame["covariance_type"]) == list(found.covariance_type)
+    np.testing.assert_array_equal(frame["bic"].to_numpy(), found.bic)
+
+
+def test_without_a_frame_library_the_reason_is_told(found, monkeypatch):
+    for name in ("pandas", "polars"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    with pytest.raises(ImportError, match="pandas or polars"):
+        found.to_frame()
+
+
+def test_the_repr_is_a_table_with_the_best_marked(found):
+    lines = repr(found).splitlines()
+    assert lines[0].startswith("Selection by BIC among 12 cells: 2 components, ")
+    assert lines[1].split() == ["K", *COVARIANCE_TYPES]
+    assert repr(found).count("* ") == 2  # the cell and the legend
+    best = next(line for line in lines if line.split()[0] == "2")
+    assert f"* {found.bic.min():.2f}" in best
+
+
+def test_a_selection_is_frozen(found):
+    assert isinstance(found, Selection)
+    with pytest.raises(ValueError, match="read-only"):
+        found.bic[0] = 0.0
+    with pytest.raises(AttributeError):
+        found.criterion = "aic"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "match"),
+    [
+        (([[1.0, np.nan], [0.0, 1.0]],), {}, ValueError, r"row 0, column 1"),
+        ((X, 0), {}, ValueError, "from 1 upwards, got 0"),
+        ((X, []), {}, ValueError, "from 1 upwards"),
+        ((X, 2.5), {}, TypeError, "whole numbers in n_components, got 2.5"),
+        ((X, ["2"]), {}, TypeError, "whole numbers"),
+        ((X, 2, "round"), {}, ValueError, "round"),
+        ((X, 2, []), {}, ValueError, "got none"),
+        ((X, 2), {"criterion": "dic"}, ValueError, "among .*'bic'.*got 'dic'"),
+        ((X, 2), {"tol": -1.0}, ValueError, "tol"),
+        ((X, 2), {"tolerance": 1.0}, TypeError, "tolerance"),
+        ((X, 2), {"callback": 3}, TypeError, "callable"),
+        ((X, 2), {"random_state": "x"}, ValueError, "seed"),
+        ((X, 2), {"sample_weight": [1.0]}, ValueError, "sample_weight"),
+        ((X[:, 0], 2), {}, ValueError, "2D"),
+    ],
+)
+def test_bad_requests_are_refused_at_once(arguments, options, error, match):
+    with pytest.raises(error, match=match):
+        select(*arguments, **options)
