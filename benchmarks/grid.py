@@ -76,9 +76,7 @@ def cells(settings: Settings) -> Iterator[Problem]:
         names = ", ".join(problem.name for problem in GRID)
         raise ValueError(f"expected a part of one of {names}; got {settings.only!r}")
     if settings.smoke:
-        chosen = [
-            problem.tiny() for problem in {p.covariance_type: p for p in reversed(chosen)}.values()
-        ]
+        chosen = [problem.tiny() for problem in {p.covariance_type: p for p in reversed(chosen)}.values()]
     for problem, dtype in product(chosen, settings.dtypes):
         yield replace(problem, dtype=dtype)
 

@@ -50,9 +50,7 @@ class Worker:
     def __init__(self, n_threads: int, factory: Callable[..., Any], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, factory, arguments), daemon=True
-        )
+        self._process = context.Process(target=_serve, args=(theirs, factory, arguments), daemon=True)
         with machine_share(n_threads):
             self._process.start()
         theirs.close()

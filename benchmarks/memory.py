@@ -21,9 +21,7 @@ def run(settings: Settings, report: Report) -> bool:
     rows, data_mb = stored(X, settings.folder), X.nbytes / MB
     report.note(f"the bound: data + {ALLOWANCE_MB} MB for the whole process, imports included")
     columns = ("seconds", "data_mb", "peak_mb", "beyond_data_mb", "grown_mb")
-    report.header(
-        problem.name, "threads", *(title.replace("_", " ").replace("mb", "MB") for title in columns)
-    )
+    report.header(problem.name, "threads", *(title.replace("_", " ").replace("mb", "MB") for title in columns))
     kept = True
 
     def fit(worker: Worker, turn: int) -> Reading:

@@ -70,9 +70,7 @@ def cases(settings: Settings, report: Report) -> Iterator[Case]:
             yield Case(problem.name, X, problem.n_components, types, LARGE_SEEDS)
 
 
-def compare(
-    case: Case, n_threads: int, settings: Settings, report: Report
-) -> Iterator[tuple[str, float]]:
+def compare(case: Case, n_threads: int, settings: Settings, report: Report) -> Iterator[tuple[str, float]]:
     """Print a row for each covariance type; yield its title and the median difference."""
     rows = stored(case.X, settings.folder)
     jobs = {peer: (DefaultFit, peer, rows, n_threads) for peer in settings.peers}
@@ -85,9 +83,7 @@ def compare(
             yield " ".join(title), show(title, results, settings, report)
 
 
-def fitted(
-    X: np.ndarray, n_components: int, covariance_type: str, worker: Worker, seed: int
-) -> tuple[float, float]:
+def fitted(X: np.ndarray, n_components: int, covariance_type: str, worker: Worker, seed: int) -> tuple[float, float]:
     """Return the seconds and the log-likelihood per row; no numbers for a fit that raises."""
     try:
         reading = worker(n_components, covariance_type, seed)

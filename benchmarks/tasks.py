@@ -28,9 +28,7 @@ class Version:
 class GivenFit:
     """A fixed number of iterations from a given start."""
 
-    def __init__(
-        self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int
-    ) -> None:
+    def __init__(self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
         self.peer, self.n_threads = peers.load(peer), n_threads
         self.peer.version()  # imports what a fit needs
         self.problem, self.start, self.X = problem, start, np.load(rows)
@@ -62,9 +60,7 @@ class DefaultFit:
 class Predictor:
     """A fitted estimator that is asked about rows."""
 
-    def __init__(
-        self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int
-    ) -> None:
+    def __init__(self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
         self.X = np.load(rows)
         estimator = estimator_peer(peer).given(problem, start, n_iter=2, n_threads=n_threads)
         self.estimator = estimator.fit(self.X[: len(self.X) // 10])

@@ -175,13 +175,9 @@ def test_columns_are_chosen(iris):
 def test_weights_equal_repeated_rows(tmp_path):
     rng = np.random.default_rng(1)
     X, weights = rng.normal(size=(60, 2)), rng.integers(1, 4, 60)
-    pa.parquet.write_table(
-        pa.table({"a": X[:, 0], "b": X[:, 1], "w": weights}), tmp_path / "w.parquet"
-    )
+    pa.parquet.write_table(pa.table({"a": X[:, 0], "b": X[:, 1], "w": weights}), tmp_path / "w.parquet")
     repeated = np.repeat(X, weights, axis=0)
-    pa.feather.write_feather(
-        pa.table({"a": repeated[:, 0], "b": repeated[:, 1]}), str(tmp_path / "r.feather")
-    )
+    pa.feather.write_feather(pa.table({"a": repeated[:, 0], "b": repeated[:, 1]}), str(tmp_path / "r.feather"))
     words = ("--components", "1,2", "--covariance", "full", "--json")
     weighted = json.loads(ok("fit", tmp_path / "w.parquet", "--weight-column", "w", *words).stdout)
     plain = json.loads(ok("fit", tmp_path / "r.feather", *words).stdout)
@@ -190,9 +186,7 @@ def test_weights_equal_repeated_rows(tmp_path):
         assert one["bic"] == pytest.approx(other["bic"], rel=1e-6)
 
 
-@pytest.mark.parametrize(
-    "kind", ["csv", "csv.gz", "tsv", "txt", "parquet", "arrow", "arrows", "feather", "npy", "-"]
-)
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv", "txt", "parquet", "arrow", "arrows", "feather", "npy", "-"])
 def test_every_kind_of_file_says_the_same(kind, tmp_path):
     X = np.random.default_rng(0).normal(size=(40, 2)).round(3)
     columns = pa.table({"x0": X[:, 0], "x1": X[:, 1]})

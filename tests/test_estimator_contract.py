@@ -51,11 +51,7 @@ def test_a_whole_life_imports_nothing_optional():
 
 
 def test_errors_are_ours_alone_where_scikit_learn_is_not_loaded():
-    code = (
-        "import gmm\n"
-        "from gmm.exceptions import raisable\n"
-        "print(raisable(gmm.NotFittedError) is gmm.NotFittedError)"
-    )
+    code = "import gmm\nfrom gmm.exceptions import raisable\nprint(raisable(gmm.NotFittedError) is gmm.NotFittedError)"
     assert run_python(code) == ["True"]
 
 
@@ -106,9 +102,7 @@ def test_copies_are_fitted(copied):
 # --- Errors and warnings ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "family", [gmm.NotFittedError, sklearn.exceptions.NotFittedError, ValueError, AttributeError]
-)
+@pytest.mark.parametrize("family", [gmm.NotFittedError, sklearn.exceptions.NotFittedError, ValueError, AttributeError])
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "score", "bic"])
 def test_not_fitted(family, method):
     message = (
@@ -159,9 +153,7 @@ def test_pipeline():
 
 
 def test_grid_search():
-    search = GridSearchCV(
-        mixture(), {"n_components": [1, 2, 3], "covariance_type": ["full", "tied"]}
-    )
+    search = GridSearchCV(mixture(), {"n_components": [1, 2, 3], "covariance_type": ["full", "tied"]})
     search.fit(ROWS[rng.permutation(80)])
     assert search.best_params_["n_components"] >= 2
     assert search.best_estimator_.score(ROWS) > mixture(n_components=1).fit(ROWS).score(ROWS)

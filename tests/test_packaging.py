@@ -87,11 +87,7 @@ def test_the_stub_names_what_the_compiled_module_has():
     stub = ast.parse((SOURCES / "_em.pyi").read_text())
     kinds = ast.FunctionDef | ast.ClassDef
     declared = {node.name for node in stub.body if isinstance(node, kinds)}
-    compiled = {
-        name
-        for name, value in vars(gmm._em).items()
-        if callable(value) and not name.startswith("_")
-    }
+    compiled = {name for name, value in vars(gmm._em).items() if callable(value) and not name.startswith("_")}
     assert declared == compiled
 
 

@@ -192,7 +192,5 @@ def test_a_model_of_version_1_loads_for_ever():
     assert list(model.feature_names_in_) == ["eruptions", "waiting"]
     assert model.converged_
     np.testing.assert_allclose(model.weights_, [0.644114, 0.355886], rtol=1e-6)
-    np.testing.assert_allclose(
-        model.means_, [[4.2896902, 79.968457], [2.0364204, 54.478838]], rtol=1e-6
-    )
+    np.testing.assert_allclose(model.means_, [[4.2896902, 79.968457], [2.0364204, 54.478838]], rtol=1e-6)
     assert model.covariances_.shape == (2, 2, 2)

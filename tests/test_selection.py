@@ -60,9 +60,7 @@ def test_weights_equal_repeats():
         np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "make", [np.random.RandomState, np.random.default_rng], ids=["RandomState", "Generator"]
-)
+@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng], ids=["RandomState", "Generator"])
 def test_a_generator_is_drawn_from_once(make):
     first, second = (select(X, [3], "full", random_state=make(1)) for _ in range(2))
     np.testing.assert_array_equal(first.best.means_, second.best.means_)

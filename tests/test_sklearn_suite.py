@@ -30,9 +30,7 @@ def test_mixture_tests_of_scikit_learn_pass(tmp_path):
     options = "-q -p sklearn.conftest -p no:cacheprovider -W ignore --rootdir . -c pytest.ini"
     tested = run("-m", "pytest", *options.split(), *arguments, ".", cwd=tmp_path)
     assert tested.returncode == 0, tested.stdout[-8000:] + tested.stderr
-    counts = {
-        word: int(n) for n, word in re.findall(r"(\d+) (\w+)", tested.stdout.splitlines()[-1])
-    }
+    counts = {word: int(n) for n, word in re.findall(r"(\d+) (\w+)", tested.stdout.splitlines()[-1])}
     assert counts["passed"] >= 60, "most of the suite must have run: " + tested.stdout[-500:]
 
 

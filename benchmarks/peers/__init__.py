@@ -33,9 +33,7 @@ class Peer(Protocol):
     def supports(self, problem: Problem) -> bool:
         """Tell whether the peer has this covariance type, dtype and, in sane time, size."""
 
-    def fit(
-        self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int
-    ) -> Mixture:
+    def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture:
         """Do exactly `n_iter` EM iterations from `start`, without any ridge."""
 
 

@@ -49,9 +49,7 @@ class ArmadilloPeer:
         )
         return sane and problem.dtype == "float64"
 
-    def fit(
-        self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int
-    ) -> Mixture:
+    def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture:
         """Fit in place on copies of the start."""
         learn = getattr(library(), f"learn_{problem.covariance_type}")
         mixture = Mixture(start.weights.copy(), start.means.copy(), start.covariances.copy())

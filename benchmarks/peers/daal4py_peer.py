@@ -32,9 +32,7 @@ class Daal4pyPeer:
         """Take full and diagonal covariances."""
         return problem.covariance_type in ("full", "diag")
 
-    def fit(
-        self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int
-    ) -> Mixture:
+    def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture:
         """Fit with a zero accuracy threshold, which never stops early."""
         daal = daal4py()
         daal.daalinit(n_threads)
@@ -51,9 +49,7 @@ class Daal4pyPeer:
         if (done := int(result.nIterations.item())) != n_iter:
             raise RuntimeError(f"expected {n_iter} iterations, got {done}")
         shape = start.covariances.shape
-        return Mixture(
-            result.weights.ravel(), result.means, np.array(result.covariances).reshape(shape)
-        )
+        return Mixture(result.weights.ravel(), result.means, np.array(result.covariances).reshape(shape))
 
 
 PEER = Daal4pyPeer()

@@ -47,9 +47,7 @@ class EstimatorPeer:
             reg_covar=0.0,
         )
 
-    def fit(
-        self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int
-    ) -> Mixture:
+    def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture:
         """Fit, and make sure of the number of iterations."""
         estimator = self.given(problem, start, n_iter, n_threads).fit(X)
         if estimator.n_iter_ != n_iter:

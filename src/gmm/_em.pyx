@@ -1,42 +1,52 @@
-"""The pass: every loop over rows, blocks, lanes and components.
+"""The pass: lanes of blocks of rows, from a whitened mixture to sums or to numbers for every row.
 
-A pass reads rows and a whitened mixture, ``log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖²``, and adds up the moments of
-the responsibilities r_ik = ρ_ik / Σ_k ρ_ik.  Rows are taken in blocks that fit the cache, feature by feature, so that
-every vector loop runs along rows:
+A pass reads rows and a whitened mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², and adds up
+the moments of the responsibilities r_ik = ρ_ik / Σ_k ρ_ik.  Rows are taken in blocks that fit the
+cache, feature by feature, so that every vector loop runs along rows (the loops are in `_block.pxd`):
 
     load ▸ log density (a components × rows tile) ▸ normalise ▸ write rows out ▸ accumulate
 
-Two forms compute the density and the moments of a block; `Pass` chooses, in one place:
+Two forms compute the density and the moments of a block; `Pass.choose_form` chooses:
 
-* linear: one product over [1, x, squares and products of x] about the data's centre, for all components at once;
-* centred: z = x − c_k and ‖W_k z‖², one component at a time, exact however far or thin the component is.
+* linear: one product over [1, x, squares and products of x] about the data's centre, for all
+  components at once (`_linear.pxd`);
+* centred: z = x − c_k and ‖W_k z‖², one component at a time, exact however far or thin it is.
 
-A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
-counter, so the sums are the same bit for bit for every number of threads.
+A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits
+of a binary counter, so the sums are the same bit for bit for every number of threads.
 """
-cimport cython
-from libc.math cimport INFINITY, exp, fabs, isfinite, log, sqrt
+from libc.math cimport isfinite, log
 from libc.string cimport memcpy, memset
 
-from gmm._blas cimport (
-    add_gram_lower,
-    invert_cholesky,
-    multiply,
-    multiply_by_lower,
-    multiply_transposed,
-    real,
+from gmm._blas cimport invert_cholesky, multiply, multiply_transposed, real
+from gmm._block cimport (
+    DIAGONAL,
+    FULL,
+    SPHERICAL,
+    TIED,
+    Layout,
+    accumulate_diagonal,
+    accumulate_triangular,
+    add_single,
+    append_products,
+    centre_rows,
+    data,
+    density_from_squares,
+    load_rows,
+    log_density_diagonal,
+    log_density_triangular,
+    normalise_hard,
+    normalise_soft,
+    take_given,
+    total_of,
 )
+from gmm._linear cimport condition, linear_coefficients, n_second, n_terms, unpack_linear
 
 import numpy as np
-
-ctypedef fused data:
-    float
-    double
 
 # Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
 cdef enum:
     WIDEST_LINEAR = 24        # features of a full covariance in the linear form
-    WIDEST_SQUARE = 48        # up to here a square product beats a triangular one
     SMALL_PRODUCT = 1000000   # multiply-adds up to which BLAS leaves its operands unpacked
     LANE_ROWS = 2048
 cdef double LINEAR_DOUBLE = 5e4    # condition κ up to which the linear form is exact to 1e-11
@@ -95,108 +105,7 @@ cdef struct Bench:
     Py_ssize_t n_nodes
 
 
-# ---------------------------------------------------------------------------------------------- load
-
-cdef void load_rows(
-    const data* rows, const Rows* shape,           # IN
-    Py_ssize_t n, Py_ssize_t d, const double* origin, Py_ssize_t ld,
-    real* block,                                   # OUT (d, n)
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef const data* row
-    for i in range(n):
-        row = rows + i * shape.row_stride
-        for j in range(d):
-            block[j * ld + i] = <real>(<double>row[j * shape.column_stride] - origin[j])
-
-
-cdef void append_products(
-    Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* features,                                # IN (1 + d, n), OUT the terms behind
-) noexcept nogil:
-    """Behind [1, x]: x_i x_j (i ≥ j) for full, x_j² for diagonal, x·x for spherical, nothing for tied."""
-    cdef Py_ssize_t i, j, r
-    cdef real* x = features + ld
-    cdef real* out = features + (1 + d) * ld
-    if moments == FULL:
-        for i in range(d):
-            for j in range(i + 1):
-                for r in range(n):
-                    out[r] = x[i * ld + r] * x[j * ld + r]
-                out += ld
-    elif moments == DIAGONAL:
-        for j in range(d):
-            for r in range(n):
-                out[j * ld + r] = x[j * ld + r] * x[j * ld + r]
-    elif moments == SPHERICAL:
-        memset(out, 0, n * sizeof(real))
-        for j in range(d):
-            for r in range(n):
-                out[r] += x[j * ld + r] * x[j * ld + r]
-
-
-cdef void centre_rows(
-    const real* block, const real* centre,         # IN (d, n), (d,)
-    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* z,                                       # OUT (d, n)
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    for j in range(d):
-        for r in range(n):
-            z[j * ld + r] = block[j * ld + r] - centre[j]
-
-
 # ------------------------------------------------------------------------------------------- density
-
-cdef void density_from_squares(
-    const real* y, double log_offset,              # IN (d, n)
-    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j y_j²
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    # Half the largest square that is kept: rows beyond it tie instead of turning into inf − inf.
-    cdef real far = 1e37 if real is float else 1e300
-    cdef real square
-    memset(log_density, 0, n * sizeof(real))
-    for j in range(d):
-        for r in range(n):
-            log_density[r] += y[j * ld + r] * y[j * ld + r]
-    for r in range(n):
-        square = log_density[r]
-        log_density[r] = <real>log_offset - (square if square < far else far) / 2
-
-
-cdef void log_density_triangular(
-    const real* block, const real* centre, const real* whitener, double log_offset,     # IN
-    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* z, real* y,                              # scratch (d, n)
-    real* log_density,                             # OUT (n,)
-) noexcept nogil:
-    centre_rows(block, centre, d, n, ld, z)
-    if d <= WIDEST_SQUARE:
-        multiply(whitener, d, z, ld, y, ld, d, n, d)
-        density_from_squares(y, log_offset, d, n, ld, log_density)
-    else:
-        multiply_by_lower(whitener, z, ld, d, n)
-        density_from_squares(z, log_offset, d, n, ld, log_density)
-
-
-cdef void log_density_diagonal(
-    const real* block, const real* centre, const real* whitener, double log_offset,     # IN
-    Py_ssize_t whitener_stride,                    # 0: one number for all features
-    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* y,                                       # scratch (d, n)
-    real* log_density,                             # OUT (n,)
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    cdef real scale
-    centre_rows(block, centre, d, n, ld, y)
-    for j in range(d):
-        scale = whitener[j * whitener_stride]
-        for r in range(n):
-            y[j * ld + r] *= scale
-    density_from_squares(y, log_offset, d, n, ld, log_density)
-
 
 cdef void log_density(
     const Recipe* recipe, const real* block, Py_ssize_t n,     # IN
@@ -224,51 +133,6 @@ cdef void log_density(
 
 # ----------------------------------------------------------------------------------------- normalise
 
-cdef void normalise_soft(
-    real* tile,                                    # IN log ρ (K, n), OUT responsibilities
-    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    real* log_evidence,                            # OUT (n,) log Σ_k ρ_k
-    real* total,                                   # scratch (n,)
-) noexcept nogil:
-    cdef Py_ssize_t k, r
-    cdef real* row
-    memcpy(log_evidence, tile, n * sizeof(real))
-    for k in range(1, n_components):
-        row = tile + k * ld
-        for r in range(n):
-            log_evidence[r] = row[r] if row[r] > log_evidence[r] else log_evidence[r]
-    memset(total, 0, n * sizeof(real))
-    for k in range(n_components):
-        row = tile + k * ld
-        for r in range(n):
-            row[r] = <real>exp(row[r] - log_evidence[r])
-            total[r] += row[r]
-    for r in range(n):
-        log_evidence[r] += <real>log(total[r])
-        total[r] = 1 / total[r]
-    for k in range(n_components):
-        row = tile + k * ld
-        for r in range(n):
-            row[r] *= total[r]
-
-
-cdef void normalise_hard(
-    real* tile,                                    # IN log ρ (K, n), OUT 1 for the largest, 0 else
-    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    real* log_evidence,                            # OUT (n,) max_k log ρ_k
-) noexcept nogil:
-    cdef Py_ssize_t k, r, best
-    for r in range(n):
-        best = 0
-        for k in range(1, n_components):
-            if tile[k * ld + r] > tile[best * ld + r]:
-                best = k
-        log_evidence[r] = tile[best * ld + r]
-        for k in range(n_components):
-            tile[k * ld + r] = 0
-        tile[best * ld + r] = 1
-
-
 cdef void add_common_quadratic(
     const Recipe* recipe, const real* block, Py_ssize_t n,
     real* y, real* square,                         # scratch (d, n), (n,)
@@ -279,18 +143,6 @@ cdef void add_common_quadratic(
     density_from_squares(y, 0.0, d, n, ld, square)
     for r in range(n):
         log_evidence[r] += square[r]
-
-
-cdef void take_given(
-    const double* given, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    real* tile,                                    # OUT (K, n)
-    real* log_evidence,                            # OUT (n,) zero: nothing was measured
-) noexcept nogil:
-    cdef Py_ssize_t k, r
-    for r in range(n):
-        for k in range(n_components):
-            tile[k * ld + r] = <real>given[r * n_components + k]
-    memset(log_evidence, 0, n * sizeof(real))
 
 
 cdef void write_rows(
@@ -338,12 +190,6 @@ cdef void weigh(
     tail[1] += total
 
 
-cdef void add_single(const float* block_sums, Py_ssize_t n, double* sums) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        sums[i] += block_sums[i]
-
-
 cdef void accumulate_linear(
     const Recipe* recipe, const real* tile, const real* features, Py_ssize_t n,
     real* block_sums,                              # scratch, float32 only
@@ -355,66 +201,6 @@ cdef void accumulate_linear(
     else:
         multiply_transposed(tile, ld, features, ld, block_sums, terms, K, terms, n, <real>0)
         add_single(block_sums, K * terms, sums)
-
-
-cdef void accumulate_triangular(
-    real* z, const real* responsibility, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* y, real* block_sums,                     # scratch (d, n), (d, d)
-    double* second,                                # IN, OUT (d, d), the lower triangle counts
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    cdef real* target = block_sums
-    cdef real keep = 0
-    if real is double:
-        target = second
-        keep = 1
-    if d <= WIDEST_SQUARE:
-        for j in range(d):
-            for r in range(n):
-                y[j * ld + r] = z[j * ld + r] * responsibility[r]
-        multiply_transposed(y, ld, z, ld, target, d, d, d, n, keep)
-    else:
-        for r in range(n):
-            y[r] = <real>sqrt(responsibility[r])
-        for j in range(d):
-            for r in range(n):
-                z[j * ld + r] *= y[r]
-        add_gram_lower(z, ld, target, d, n, keep)
-    if real is float:
-        add_single(block_sums, d * d, second)
-
-
-cdef void accumulate_diagonal(
-    real* z, const real* responsibility, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    Py_ssize_t second_stride,                      # 0: one number for all features
-    real* sums,                                    # scratch (d,)
-    double* second,                                # IN, OUT
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    for j in range(d):
-        for r in range(n):
-            z[j * ld + r] *= z[j * ld + r]
-    multiply_transposed(responsibility, ld, z, ld, sums, d, 1, d, n, <real>0)
-    for j in range(d):
-        second[j * second_stride] += sums[j]
-
-
-cdef double total_of(const real* values, Py_ssize_t n) noexcept nogil:
-    """Σ values, in eight strands: one strand would wait for every addition."""
-    cdef Py_ssize_t r, whole = n // 8 * 8
-    cdef double[8] strand
-    cdef double total = 0
-    cdef int s
-    for s in range(8):
-        strand[s] = 0
-    for r in range(0, whole, 8):
-        for s in range(8):
-            strand[s] += values[r + s]
-    for r in range(whole, n):
-        strand[0] += values[r]
-    for s in range(8):
-        total += strand[s]
-    return total
 
 
 cdef void accumulate_centred(
@@ -461,7 +247,8 @@ cdef void one_block(
     cdef real* total = <real*>bench.total
     cdef real* z = <real*>bench.centred
     cdef real* y = <real*>bench.product
-    load_rows(rows + start * shape.row_stride, shape, n, d, recipe.origin, ld, block)
+    load_rows(rows + start * shape.row_stride, shape.row_stride, shape.column_stride, n, d,
+              recipe.origin, ld, block)
     if recipe.linear:
         append_products(recipe.moments, d, n, ld, features)
     if recipe.given:
@@ -526,121 +313,6 @@ cdef void walk_lanes(
 
 # ---------------------------------------------------------------------------------------- one mixture
 
-cdef Py_ssize_t n_terms(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Terms of the linear form: 1, x, and what `append_products` puts behind."""
-    if layout == FULL:
-        return 1 + d + d * (d + 1) // 2
-    if layout == DIAGONAL:
-        return 1 + 2 * d
-    return 2 + d if layout == SPHERICAL else 1 + d
-
-
-cdef Py_ssize_t n_second(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    if layout == FULL:
-        return K * d * d
-    if layout == TIED:
-        return d * d
-    return K * d if layout == DIAGONAL else K
-
-
-cdef void squared_columns(
-    const double* whitener, Layout layout, Py_ssize_t d,
-    double* out,                                   # OUT (d,) Σ_i W_ij², the precisions' diagonal
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    for j in range(d):
-        if layout == DIAGONAL or layout == SPHERICAL:
-            i = j if layout == DIAGONAL else 0
-            out[j] = whitener[i] * whitener[i]
-        else:
-            out[j] = 0
-            for i in range(j, d):
-                out[j] += whitener[i * d + j] * whitener[i * d + j]
-
-
-cdef Py_ssize_t whitener_size(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Distance between two components' whiteners: 0 when they share one."""
-    if layout == FULL:
-        return d * d
-    if layout == TIED:
-        return 0
-    return d if layout == DIAGONAL else 1
-
-
-cdef double condition(
-    const double* whiteners, const double* centres, Layout layout, Py_ssize_t K, Py_ssize_t d,
-    const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
-    double* scratch,                               # (d,)
-) noexcept nogil:
-    """κ: how far data and centres lie from the origin, squared, in a component's own spreads.
-
-    The linear form loses κ·eps.  Rows and centres are bounded feature by feature, so that a feature's unit is of no
-    matter.
-    """
-    cdef Py_ssize_t j, k
-    cdef double kappa = 0, total, far, step
-    for k in range(K):
-        squared_columns(whiteners + k * whitener_size(layout, d), layout, d, scratch)
-        total = 0
-        for j in range(d):
-            step = fabs(centres[k * d + j] - origin[j])
-            far = step if step > reach[j] else reach[j]
-            total += scratch[j] * far * far
-        if not total <= kappa:
-            kappa = total
-    return kappa
-
-
-cdef void linear_coefficients(
-    const double* log_offset, const double* centres, const double* whiteners, Layout layout,
-    const double* origin, Py_ssize_t K, Py_ssize_t d, Py_ssize_t terms,
-    double* step, double* precision,               # scratch (d,), (d, d)
-    double* out,                                   # OUT (K, terms)
-) noexcept nogil:
-    """[log_offset − ½δᵀΛδ, Λδ, −½Λ on the diagonal, −Λ off it] with Λ = WᵀW and δ = c − origin."""
-    cdef Py_ssize_t i, j, k, r
-    cdef const double* W
-    cdef double* theta
-    cdef double* tail
-    for k in range(K):
-        W = whiteners + k * whitener_size(layout, d)
-        theta = out + k * terms
-        tail = theta + 1 + d
-        for j in range(d):
-            step[j] = centres[k * d + j] - origin[j]
-        memset(precision, 0, d * d * sizeof(double))
-        if layout == FULL or layout == TIED:
-            for r in range(d):
-                for i in range(r + 1):
-                    for j in range(r + 1):
-                        precision[i * d + j] += W[r * d + i] * W[r * d + j]
-        else:
-            squared_columns(W, layout, d, precision)
-            for j in range(d - 1, -1, -1):
-                r = j * d + j
-                precision[r] = precision[j]
-        theta[0] = 0
-        for j in range(d):
-            theta[1 + j] = 0
-            if layout == FULL or layout == TIED:
-                for i in range(d):
-                    theta[1 + j] += precision[j * d + i] * step[i]
-            else:
-                theta[1 + j] = precision[j * d + j] * step[j]
-            theta[0] += theta[1 + j] * step[j]
-        theta[0] = log_offset[k] - theta[0] / 2
-        if layout == FULL:
-            for i in range(d):
-                for j in range(i + 1):
-                    tail[0] = -precision[i * d + j] if j < i else -precision[i * d + i] / 2
-                    tail += 1
-        elif layout == DIAGONAL:
-            for j in range(d):
-                tail[j] = -precision[j * d + j] / 2
-        elif layout == SPHERICAL:
-            tail[0] = -precision[0] / 2
-
-
 cdef Py_ssize_t block_rows(Py_ssize_t K, Py_ssize_t terms, Py_ssize_t d, bint linear) noexcept nogil:
     """Rows that keep a block's products small; never a multiple of 128, which would alias in the cache."""
     cdef Py_ssize_t rows = SMALL_PRODUCT // (K * terms if linear else d * d)
@@ -704,13 +376,13 @@ cdef const void* address(array) except NULL:
 
 
 cdef class Pass:
-    """One pass over rows with one whitened mixture: which formula, in which arithmetic, over which lanes.
+    """One pass over rows with one whitened mixture: which form, in which arithmetic, over which lanes.
 
     Parameters
     ----------
     log_offset : array of shape (K,)
     centres : array of shape (K, d)
-    whiteners : array in the shape of `layout`
+    whiteners : flat array of what `layout` stores
     layout, moments : int
         Codes of the layouts of the whiteners and of the second moments to add up.
     origin, reach : array of shape (d,)
@@ -720,10 +392,11 @@ cdef class Pass:
     hard, given, rows_only : bool
         Responsibility 1 for the likeliest component; responsibilities from the caller; no moments.
     common_scatter : bool
-        Whether `collect` will be given the rows' scatter about `origin`, so that a tied mixture in the linear form need
-        not look at squares.
+        Whether `collect` will be given the rows' scatter about `origin`, so that a tied mixture in
+        the linear form need not look at squares.
     form : int
-        −1 to choose by shape and conditioning; else bit 0 asks for the linear form, bit 1 for float32 arithmetic.
+        −1 to choose by shape and conditioning; else bit 0 asks for the linear form, bit 1 for
+        float32 arithmetic.
     """
 
     cdef Recipe recipe
@@ -750,64 +423,71 @@ cdef class Pass:
     ):
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
-        cdef double[::1] scratch = np.empty(d + d * d)
-        cdef double[:, ::1] coefficients
+        cdef double[::1] scratch = np.empty(d)
         recipe.n_components, recipe.n_features = K, d
         recipe.layout, recipe.moments = layout, layout if rows_only else moments
         recipe.hard, recipe.given = hard, given
         self.accumulate = not rows_only
         self.kappa = condition(&whiteners[0], &centres[0, 0], layout, K, d, &origin[0], &reach[0],
                                &scratch[0])
-        self.choose_form(single, &reach[0], form)
+        self.choose_form(single, reach, form)
         self.common_scatter = recipe.linear and layout == TIED and common_scatter
         recipe.common_quadratic = recipe.linear and layout == TIED and not common_scatter
-        recipe.n_moments = n_terms(recipe.moments, d)
-        recipe.n_density = n_terms(layout, d)
-        recipe.block = block_rows(K, recipe.n_moments, d, recipe.linear)
-        recipe.lane = max(LANE_ROWS // recipe.block, 1) * recipe.block
-        if recipe.linear:
-            recipe.n_sums = K * recipe.n_moments + 2
-            coefficients = np.zeros((K, recipe.n_moments))
-            linear_coefficients(
-                &log_offset[0], &centres[0, 0], &whiteners[0], layout, &origin[0], K, d,
-                recipe.n_moments, &scratch[0], &scratch[d], &coefficients[0, 0])
-            packed = np.asarray(coefficients).reshape(-1)
-        else:
-            recipe.n_sums = K * (1 + d) + n_second(recipe.moments, K, d) + 2
-            packed = whiteners
-        # Rows far from the origin lose digits on loading; in the centred form they need them, unless float32 will do.
-        stand = np.asarray(origin) if recipe.linear or recipe.single else np.zeros(d)
-        self.keep(log_offset, np.asarray(centres) - stand, packed, whiteners, stand)
+        self.measure()
+        self.keep(log_offset, centres, whiteners, origin)
 
-    cdef choose_form(self, bint single, const double* reach, int form):
+    cdef choose_form(self, bint single, const double[::1] reach, int form):
         """The one place that chooses how a block is computed."""
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t j, d = recipe.n_features
-        cdef bint in_range = single
         cdef bint fits = recipe.layout == recipe.moments or recipe.layout == TIED
-        for j in range(d):
-            in_range = in_range and reach[j] < SINGLE_RANGE
-        if recipe.layout == FULL and d > WIDEST_LINEAR:
-            fits = False
         if recipe.moments == FULL and d > WIDEST_LINEAR:
             fits = False
         recipe.linear = fits and not recipe.given and self.kappa < LINEAR_DOUBLE
         if form >= 0:
             recipe.linear = form & 1
-        recipe.single = in_range and self.kappa < (LINEAR_SINGLE if recipe.linear else CENTRED_SINGLE)
-        if form >= 0:
             recipe.single = single and form & 2
+            return
+        recipe.single = single and self.kappa < (LINEAR_SINGLE if recipe.linear else CENTRED_SINGLE)
+        for j in range(d):
+            recipe.single = recipe.single and 1 / SINGLE_RANGE < reach[j] < SINGLE_RANGE
 
-    cdef keep(self, const double[::1] log_offset, centres, packed, whiteners, const double[::1] origin):
+    cdef measure(self):
+        """The sizes that follow from the form."""
+        cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
+        recipe.n_density = n_terms(recipe.layout, d)
+        recipe.n_moments = n_terms(recipe.moments, d)
+        recipe.block = block_rows(K, recipe.n_moments, d, recipe.linear)
+        recipe.lane = max(LANE_ROWS // recipe.block, 1) * recipe.block
+        if recipe.linear:
+            recipe.n_sums = K * recipe.n_moments + 2
+        else:
+            recipe.n_sums = K * (1 + d) + n_second(recipe.moments, K, d) + 2
+
+    cdef keep(self, const double[::1] log_offset, const double[:, ::1] centres,
+              const double[::1] whiteners, const double[::1] origin):
         """Hold the arrays that the recipe points into, in the arithmetic's type."""
         cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
+        cdef double[:, ::1] theta
+        cdef double[::1] precision
         dtype = np.float32 if recipe.single else np.float64
-        centres = np.ascontiguousarray(centres, dtype=dtype)
-        packed, common = np.asarray(packed, dtype=dtype), np.asarray(whiteners, dtype=dtype)
-        recipe.log_offset, recipe.origin = &log_offset[0], &origin[0]
-        recipe.centres = address(centres)
-        recipe.coefficients, recipe.common = address(packed), address(common)
-        self.arrays = (log_offset, origin, centres, packed, common)
+        # Rows far from the origin lose digits on loading, which the centred form would need.
+        stand = np.asarray(origin) if recipe.linear or recipe.single else np.zeros(d)
+        common = np.asarray(whiteners, dtype=dtype)
+        coefficients = common
+        if recipe.linear:
+            theta, precision = np.zeros((K, recipe.n_moments)), np.empty(d * d)
+            linear_coefficients(&log_offset[0], &centres[0, 0], &whiteners[0], recipe.layout,
+                                &origin[0], K, d, recipe.n_moments, &precision[0], &theta[0, 0])
+            coefficients = np.asarray(theta, dtype=dtype)
+        steps = np.ascontiguousarray(np.asarray(centres) - stand, dtype=dtype)
+        recipe.log_offset = &log_offset[0]
+        recipe.origin = <const double*>address(stand)
+        recipe.centres = address(steps)
+        recipe.coefficients, recipe.common = address(coefficients), address(common)
+        self.arrays = (log_offset, stand, steps, coefficients, common)
 
     @property
     def linear(self):
@@ -890,7 +570,7 @@ cdef class Pass:
         cdef Recipe* recipe = &self.recipe
         cdef Scratch head = scratches[0], other
         cdef Bench* into = &head.bench
-        cdef Py_ssize_t i, n_sums = recipe.n_sums, K = recipe.n_components, d = recipe.n_features
+        cdef Py_ssize_t i, n_sums = recipe.n_sums
         for other in scratches[1:]:
             for i in range(other.bench.n_nodes):
                 memcpy(into.node + into.n_nodes * n_sums, other.bench.node + i * n_sums,
@@ -900,49 +580,31 @@ cdef class Pass:
                 into.n_nodes += 1
                 merge_siblings(into, n_sums, False)
         merge_siblings(into, n_sums, True)
-        counts, first = np.empty(K), np.empty((K, d))
-        second = np.empty(n_second(recipe.moments, K, d))
-        cdef double[::1] counts_view = counts, second_view = second
-        cdef double[:, ::1] first_view = first
-        if recipe.linear:
-            unpack_linear(recipe, into.node, &counts_view[0], &first_view[0, 0], &second_view[0])
-        else:
-            memcpy(&counts_view[0], into.node, K * sizeof(double))
-            memcpy(&first_view[0, 0], into.node + K, K * d * sizeof(double))
-            memcpy(&second_view[0], into.node + K * (1 + d), second_view.shape[0] * sizeof(double))
-            mirror(recipe, &second_view[0])
-        if recipe.moments == SPHERICAL:
-            second /= d
+        counts, first, second = self.moments_of(into.node)
         log_evidence, weight = into.node[n_sums - 2], into.node[n_sums - 1]
-        _, origin, centres, _, whitener = self.arrays
-        # About the rounded centres, where those were the ones that were subtracted.
-        origins = np.broadcast_to(origin, (K, d)) if recipe.linear else np.asarray(origin) + centres
+        _, stand, steps, _, whitener = self.arrays
         if self.common_scatter:
             second = scatter
-            whitener = np.asarray(whitener, dtype=np.float64).reshape(d, d)
+            whitener = np.asarray(whitener, dtype=np.float64).reshape(scatter.shape)
             log_evidence -= 0.5 * np.vdot(whitener, whitener @ scatter)
+        # About the rounded centres, where those were the ones that were subtracted.
+        origins = np.broadcast_to(stand, first.shape) if recipe.linear else stand + steps
         return origins, counts, first, second, log_evidence, weight
 
-
-cdef void unpack_linear(
-    const Recipe* recipe, const double* sums, double* counts, double* first, double* second,
-) noexcept:
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, i, j, k
-    cdef const double* term
-    for k in range(K):
-        term = sums + k * recipe.n_moments
-        counts[k] = term[0]
-        memcpy(first + k * d, term + 1, d * sizeof(double))
-        term += 1 + d
-        if recipe.moments == FULL:
-            for i in range(d):
-                for j in range(i + 1):
-                    second[(k * d + i) * d + j] = second[(k * d + j) * d + i] = term[0]
-                    term += 1
-        elif recipe.moments == DIAGONAL:
-            memcpy(second + k * d, term, d * sizeof(double))
-        elif recipe.moments == SPHERICAL:
-            second[k] = term[0]
+    cdef moments_of(self, const double* sums):
+        cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
+        cdef double[::1] counts = np.empty(K), second = np.empty(n_second(recipe.moments, K, d))
+        cdef double[:, ::1] first = np.empty((K, d))
+        if recipe.linear:
+            unpack_linear(sums, recipe.moments, K, d, &counts[0], &first[0, 0], &second[0])
+        else:
+            memcpy(&counts[0], sums, K * sizeof(double))
+            memcpy(&first[0, 0], sums + K, K * d * sizeof(double))
+            memcpy(&second[0], sums + K * (1 + d), second.shape[0] * sizeof(double))
+            mirror(recipe, &second[0])
+        means = np.asarray(second) / d if recipe.moments == SPHERICAL else np.asarray(second)
+        return np.asarray(counts), np.asarray(first), means
 
 
 cdef void mirror(const Recipe* recipe, double* second) noexcept:

@@ -38,9 +38,7 @@ class RequestSetter:
     def __get__(self, instance: Estimator | None, owner: type[Estimator]) -> Callable[..., Any]:
         """Return the setter bound to an estimator."""
         if "sklearn" not in sys.modules:
-            raise AttributeError(
-                f"{owner.__name__} has set_{self.method}_request only where scikit-learn is loaded"
-            )
+            raise AttributeError(f"{owner.__name__} has set_{self.method}_request only where scikit-learn is loaded")
         if instance is None:
             return functools.partial(_set_request, method=self.method)
         return functools.partial(_set_request, instance, method=self.method)
@@ -102,8 +100,7 @@ class Estimator:
             name, inner, inner_name = key.partition("__")
             if name not in names:
                 raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self._call_text()}. "
-                    f"Valid parameters are: {names!r}."
+                    f"Invalid parameter {name!r} for estimator {self._call_text()}. Valid parameters are: {names!r}."
                 )
             if inner:
                 nested.setdefault(name, {})[inner_name] = value
@@ -213,9 +210,7 @@ def _set_request(estimator: _Self, /, *, method: str, **requests: Any) -> _Self:
         )
     known = set(_metadata_names(type(estimator), method))
     if not known.issuperset(requests):
-        raise TypeError(
-            f"Unexpected args: {set(requests) - known} in {method}. Accepted arguments are: {known}"
-        )
+        raise TypeError(f"Unexpected args: {set(requests) - known} in {method}. Accepted arguments are: {known}")
     routing = estimator.get_metadata_routing()
     for name, alias in requests.items():
         if alias is not UNCHANGED:

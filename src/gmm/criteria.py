@@ -104,9 +104,7 @@ def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
     return bic(classification_loglik, n_parameters, n)
 
 
-def evaluate(
-    loglik: float, classification_loglik: float, n_parameters: int, n: float
-) -> dict[str, float]:
+def evaluate(loglik: float, classification_loglik: float, n_parameters: int, n: float) -> dict[str, float]:
     """Return every criterion of one fit by its name in ``CRITERIA``.
 
     Parameters

@@ -147,9 +147,7 @@ def _child(rng: Rng) -> Rng:
     return np.random.RandomState(rng.randint(2**31))
 
 
-def _start(
-    source: ArraySource, settings: FitSettings, rng: Rng, m_step: _MStep
-) -> MixtureParameters:
+def _start(source: ArraySource, settings: FitSettings, rng: Rng, m_step: _MStep) -> MixtureParameters:
     given, model = settings.given, settings.model
     covariances = None
     if given.precisions is not None:
@@ -163,9 +161,7 @@ def _start(
     return replace(started, **{name: part for name, part in parts.items() if part is not None})
 
 
-def _start_statistics(
-    source: ArraySource, settings: FitSettings, rng: Rng
-) -> SufficientStatistics:
+def _start_statistics(source: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
     given, moments = settings.given, settings.model.moments
     if given.means is not None:
         return from_means(source, given.means, moments)

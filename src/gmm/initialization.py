@@ -7,7 +7,6 @@ twice instead of doubling its weight changes anything, as long as the rows fit t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ _FEWEST_ROWS = 10_000
 _LLOYD_PASSES = 50
 _LLOYD_GAIN = 1e-4
 _CANDIDATES = 4
-_SCREENING_PASSES = 1
+_SCREENING_PASSES = 8
 
 
 def sampled(source: ArraySource, n_components: int, rng: Rng) -> ArraySource:
@@ -54,9 +53,7 @@ def _as_weighted_set(rows: Array, weight: Array | None) -> ArraySource:
     return ArraySource(rows[first], np.add.reduceat(ones, np.flatnonzero(first)))
 
 
-def from_responsibilities(
-    source: ArraySource, responsibilities: Array, moments: Layout
-) -> SufficientStatistics:
+def from_responsibilities(source: ArraySource, responsibilities: Array, moments: Layout) -> SufficientStatistics:
     """The statistics of given responsibilities (n, K), about the means they imply."""
     weighted = responsibilities
     if source.sample_weight is not None:
@@ -64,7 +61,7 @@ def from_responsibilities(
     counts = weighted.sum(axis=0)
     centre = source.survey.centre
     means = weighted.T @ (source.rows - centre) / np.where(counts > 0, counts, 1)[:, None] + centre
-    K, d = means.shape
+    K = len(means)
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
     with EStep(source, moments) as e_step:
         return e_step(origins, given=responsibilities)
@@ -75,9 +72,7 @@ def from_means(source: ArraySource, means: Array, moments: Layout) -> Sufficient
     return _partition(source, means, _spread(source) * np.eye(source.n_features), moments)
 
 
-def _partition(
-    source: ArraySource, centres: Array, whitener: Array, moments: Layout
-) -> SufficientStatistics:
+def _partition(source: ArraySource, centres: Array, whitener: Array, moments: Layout) -> SufficientStatistics:
     """The statistics of giving each row to the nearest of `centres` in the metric of `whitener`, (d, d)."""
     mixture = WhitenedMixture(TIED, np.zeros(len(centres)), centres, whitener)
     with EStep(source, moments) as e_step:
@@ -122,7 +117,7 @@ def _squared_distances(rows: Array, norms: Array, chosen: NDArray[np.intp]) -> A
 
 
 def lloyd(source: ArraySource, centres: Array) -> Array:
-    """K-means from given centres (Lloyd 1982): the E-step with hard assignment, until it gains less than 1e-4 of itself."""
+    """K-means from given centres (Lloyd 1982): E-steps with hard assignment, until they gain less than 1e-4 of all."""
     inertia = np.inf
     K = len(centres)
     whiteners = np.full(K, _spread(source))
@@ -138,7 +133,9 @@ def lloyd(source: ArraySource, centres: Array) -> Array:
     return centres
 
 
-def _kmeans(sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng) -> SufficientStatistics:
+def _kmeans(
+    sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng
+) -> SufficientStatistics:
     """The best of a few k-means partitions, in the data's own units and in those of its covariance.
 
     Both metrics fail, on different data (Scrucca & Raftery 2015), so the portfolio holds both; the partitions are
@@ -147,11 +144,8 @@ def _kmeans(sample: ArraySource, n_components: int, model: CovarianceModel, ridg
     whitener = _whitener(sample)
     plain = np.eye(sample.n_features)
     metrics = [plain, whitener] * (_CANDIDATES // 2)
-    partitions = [
-        _kmeans_partition(sample, n_components, metric, model.moments, rng) for metric in metrics
-    ]
-    climbs = [_climb(sample, partition, model, ridge) for partition in partitions]
-    return max(climbs, key=lambda climb: climb.log_evidence)
+    partitions = [_kmeans_partition(sample, n_components, metric, model.moments, rng) for metric in metrics]
+    return max(partitions, key=lambda partition: _climb(sample, partition, model, ridge).log_evidence)
 
 
 def _kmeans_partition(
@@ -230,6 +224,10 @@ def start_statistics(
     init_params: str,
     rng: Rng,
 ) -> SufficientStatistics:
-    """The statistics of the start called `init_params`, from a sample of the rows."""
+    """The statistics of the start called `init_params`, from a sample of the rows.
+
+    Components come from the heaviest to the lightest, and by falling means where they weigh the same.
+    """
     sample = sampled(source, n_components, rng)
-    return STARTS[init_params](sample, n_components, model, ridge, rng)
+    statistics = STARTS[init_params](sample, n_components, model, ridge, rng)
+    return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -statistics.counts)))

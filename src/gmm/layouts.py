@@ -145,7 +145,7 @@ class _Tied:
         return np.ascontiguousarray(whiteners.T)
 
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
-        return np.linalg.solve(whiteners, white.T).T
+        return np.asarray(np.linalg.solve(whiteners, white.T).T, dtype=np.float64)
 
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         return np.diagonal(matrices)[None]

@@ -12,9 +12,7 @@ from gmm.statistics import SufficientStatistics
 _EPS = float(np.finfo(np.float64).eps)
 
 
-def maximum_likelihood(
-    statistics: SufficientStatistics, model: CovarianceModel, ridge: float
-) -> MixtureParameters:
+def maximum_likelihood(statistics: SufficientStatistics, model: CovarianceModel, ridge: float) -> MixtureParameters:
     """The M-step: weights n_k / n, means, and the model's covariances with `ridge` on their diagonals.
 
     Raises
@@ -28,9 +26,7 @@ def maximum_likelihood(
     return ridged(counts / counts.sum(), statistics.means, covariances, model, ridge)
 
 
-def ridged(
-    weights: Array, means: Array, covariances: Array, model: CovarianceModel, ridge: float
-) -> MixtureParameters:
+def ridged(weights: Array, means: Array, covariances: Array, model: CovarianceModel, ridge: float) -> MixtureParameters:
     """The mixture with `ridge` on its covariances' diagonals, and more where rounding asks for more.
 
     Raises
@@ -81,9 +77,7 @@ def refilled(
     return statistics, repaired
 
 
-def _half_spread(
-    statistics: SufficientStatistics, component: int, model: CovarianceModel, ridge: float
-) -> Array:
+def _half_spread(statistics: SufficientStatistics, component: int, model: CovarianceModel, ridge: float) -> Array:
     """Half a standard deviation of `component` along its widest direction, (d,)."""
     counts = np.maximum(statistics.counts, _EPS * statistics.weight)
     K, d = statistics.first.shape

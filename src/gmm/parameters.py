@@ -38,9 +38,7 @@ class MixtureParameters:
     log_determinants: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        whiteners, log_determinants = self.model.layout.whiten(
-            self.covariances, self.n_features
-        )
+        whiteners, log_determinants = self.model.layout.whiten(self.covariances, self.n_features)
         object.__setattr__(self, "whiteners", whiteners)
         object.__setattr__(self, "log_determinants", log_determinants)
         for values in (self.weights, self.means, self.covariances, whiteners):
@@ -53,7 +51,7 @@ class MixtureParameters:
 
     @property
     def n_features(self) -> int:
-        """d."""
+        """D."""
         return int(self.means.shape[1])
 
     @property
@@ -62,16 +60,13 @@ class MixtureParameters:
         K, d = self.means.shape
         return K - 1 + K * d + self.model.n_parameters(K, d)
 
-    def sample(
-        self, n: int, rng: np.random.RandomState | np.random.Generator
-    ) -> tuple[Array, NDArray[np.intp]]:
+    def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
         """`n` rows (n, d) ordered by component, and their components (n,)."""
         K, d = self.means.shape
         counts = rng.multinomial(n, self.weights / self.weights.sum())
         rows = np.concatenate(
             [
-                self.means[k]
-                + self.model.layout.coloured(self.whiteners, k, rng.standard_normal((counts[k], d)))
+                self.means[k] + self.model.layout.coloured(self.whiteners, k, rng.standard_normal((counts[k], d)))
                 for k in range(K)
             ]
         )

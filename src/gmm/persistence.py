@@ -41,9 +41,7 @@ _UNREADABLE = (
 )
 
 
-def save_state(
-    path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
-) -> None:
+def save_state(path: str | os.PathLike[str], header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write a header and arrays to exactly this path, whole or not at all.
 
     The same values give the same bytes. A file already there is replaced only once the new

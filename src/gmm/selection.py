@@ -167,9 +167,7 @@ class Selection:
         told["^ holds a spike, not chosen"] = any(s.startswith(SPIKE) for s in self.status)
         return ["   ".join(note for note, there in told.items() if there)] + [
             f"{k} components, {name}: {status}"
-            for k, name, status in zip(
-                self.n_components, self.covariance_type, self.status, strict=True
-            )
+            for k, name, status in zip(self.n_components, self.covariance_type, self.status, strict=True)
             if status.startswith(FAILED)
         ]
 
@@ -265,9 +263,7 @@ class _Cell:
     seconds: float
     loglik: float = nan
     n_parameters: int = 0
-    scores: Mapping[str, float] = field(
-        default_factory=lambda: dict.fromkeys(criteria.CRITERIA, nan)
-    )
+    scores: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(criteria.CRITERIA, nan))
 
     @property
     def failed(self) -> bool:
@@ -395,10 +391,7 @@ def _selection(cells: Sequence[_Cell], criterion: str) -> Selection:
         covariance_type=tuple(cell.requested.covariance_type for cell in cells),
         loglik=_frozen([cell.loglik for cell in cells], np.float64),
         n_parameters=_frozen([cell.n_parameters for cell in cells], np.int64),
-        **{
-            name: _frozen([cell.scores[name] for cell in cells], np.float64)
-            for name in criteria.CRITERIA
-        },
+        **{name: _frozen([cell.scores[name] for cell in cells], np.float64) for name in criteria.CRITERIA},
         status=tuple(cell.status for cell in cells),
         seconds=_frozen([cell.seconds for cell in cells], np.float64),
         estimators=tuple(None if cell.failed else cell.requested for cell in cells),
@@ -442,9 +435,7 @@ def _grid(found: Selection) -> list[str]:
     for number, k in enumerate(found.n_components):
         rows.setdefault(int(k), {})[found.covariance_type[number]] = _grid_entry(found, number)
     lines = [f"{'K':>4}" + "".join(f"{name:>14}" for name in types)]
-    lines += [
-        f"{k:>4}" + "".join(f"{row.get(name, ''):>14}" for name in types) for k, row in rows.items()
-    ]
+    lines += [f"{k:>4}" + "".join(f"{row.get(name, ''):>14}" for name in types) for k, row in rows.items()]
     return lines
 
 

@@ -51,12 +51,12 @@ class ArraySource:
 
     @property
     def n_rows(self) -> int:
-        """n."""
+        """N."""
         return len(self.rows)
 
     @property
     def n_features(self) -> int:
-        """d."""
+        """D."""
         return int(self.rows.shape[1])
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm.layouts import Array, Layout
 
@@ -55,6 +56,11 @@ class SufficientStatistics:
         counts = np.where(self.counts > 0, self.counts, 1.0)
         return self.second - self.layout.outer(self.first / counts[:, None], self.first)
 
+    @property
+    def mean_log_evidence(self) -> float:
+        """Per unit weight, in nats."""
+        return self.log_evidence / self.weight
+
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
         """The statistics of both sets of rows."""
         if not np.array_equal(self.origins, other.origins):
@@ -85,6 +91,16 @@ class SufficientStatistics:
         mass = self.counts[:, None] * step
         second = self.second + self.layout.outer(2 * self.first + mass, step)
         return replace(self, origins=origins, first=self.first + mass, second=second)
+
+    def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
+        """The same components in another `order`, (K,)."""
+        return replace(
+            self,
+            origins=self.origins[order],
+            counts=self.counts[order],
+            first=self.first[order],
+            second=self.second if self.layout.pooled else self.second[order],
+        )
 
     def split(self, component: int, into: int, offset: Array) -> SufficientStatistics:
         """Half of `component` given to the empty component `into`, the two means 2·`offset` (d,) apart.

@@ -40,8 +40,7 @@ def summary(
     if trace is not None and len(trace):
         how = "converged" if trace.converged else "not converged"
         lines.append(
-            f"{how} after {len(trace)} passes ({trace.reason}), "
-            f"mean log-likelihood {trace.lower_bounds[-1]:.6g} nats"
+            f"{how} after {len(trace)} passes ({trace.reason}), mean log-likelihood {trace.lower_bounds[-1]:.6g} nats"
         )
     return "\n".join(lines + _table(parameters, feature_names))
 
@@ -54,14 +53,11 @@ def _table(parameters: MixtureParameters, names: Sequence[str] | None) -> list[s
     titles = [str(name) for name in names] if names is not None else [f"x{j}" for j in range(d)]
     rows = [["", "weight", *titles[:shown]]]
     for k in range(min(K, _MOST_COMPONENTS)):
-        cells = [
-            f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(shown)
-        ]
+        cells = [f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(shown)]
         rows.append([str(k), f"{parameters.weights[k]:.4f}", *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
     left_out = [f"{K - _MOST_COMPONENTS} more components"] if K > _MOST_COMPONENTS else []
     left_out += [f"{d - shown} more features"] if d > shown else []

@@ -107,8 +107,7 @@ def check_bound_of_given_precisions(text):
     lines = text.splitlines(True)
     need("._initialize(" in "".join(lines[made[0] - 1 : end]), name)
     lines[made[0] - 1 : end] = [
-        "    _check_first_bound(X, resp, covariance_type, precisions_init, "
-        "desired_precisions_cholesky)\n"
+        "    _check_first_bound(X, resp, covariance_type, precisions_init, desired_precisions_cholesky)\n"
     ]
     return "".join(lines)
 
@@ -124,10 +123,7 @@ def adapt_gaussian(text):
     text = check_bound_of_given_precisions(text)
     # Which component comes first is the start's affair: both fits get the means that belong to
     # the given precisions.
-    means = (
-        "GaussianMixture(\n        means_init=np.stack("
-        "[X[label == j].mean(axis=0) for j in range(n_components)]),"
-    )
+    means = "GaussianMixture(\n        means_init=np.stack([X[label == j].mean(axis=0) for j in range(n_components)]),"
     text = inside(
         text,
         "test_gaussian_mixture_precisions_init_diag",

@@ -190,8 +190,7 @@ def _refuse_text(array: NDArray[Any], name: str, place: Place) -> NoReturn:
         except ValueError as error:
             raise ValueError(_conversion_text(str(error), plain, place(index))) from None
     raise ValueError(
-        f"{name} holds text (dtype {array.dtype}); expected numbers. "
-        f"Convert it first, e.g. with {name}.astype(float)."
+        f"{name} holds text (dtype {array.dtype}); expected numbers. Convert it first, e.g. with {name}.astype(float)."
     )
 
 

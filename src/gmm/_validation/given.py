@@ -131,9 +131,7 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
     return _given(value, "means", (n_components, n_features)).astype(np.float64)
 
 
-def check_precisions_init(
-    value: Any, n_components: int, n_features: int, model: CovarianceModel
-) -> Floats:
+def check_precisions_init(value: Any, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
     """Return the given precisions (inverse covariances) of the components.
 
     Parameters
@@ -186,8 +184,7 @@ def check_parameters_given(
     centres = _floats(means, "means")
     if centres.ndim != 2 or 0 in centres.shape:
         raise ValueError(
-            "The parameter 'means' should have the shape of (n_components, n_features), but got "
-            f"{centres.shape}"
+            f"The parameter 'means' should have the shape of (n_components, n_features), but got {centres.shape}"
         )
     n_components, n_features = centres.shape
     name = f"{model.name} covariance"
@@ -240,9 +237,7 @@ def _floats(value: Any, name: str) -> FloatArray:
 def _given(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
     given = _floats(value, name)
     if given.shape != shape:
-        raise ValueError(
-            f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}"
-        )
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}")
     _check_finite(given, f"The parameter '{name}'", name)
     return given
 
@@ -253,8 +248,7 @@ def _check_finite(given: FloatArray, subject: str, name: str) -> None:
         index = _first(~finite)
         word = "NaN" if np.isnan(given[index]) else "infinity"
         raise ValueError(
-            f"{subject} contains {word}. The first is at {place_in(name)(index)}; expected "
-            "finite numbers."
+            f"{subject} contains {word}. The first is at {place_in(name)(index)}; expected finite numbers."
         )
 
 
@@ -271,9 +265,7 @@ def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
 
 
-def _check_spread(
-    value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel
-) -> Floats:
+def _check_spread(value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
     spread = _given(value, name, model.layout.shape(n_components, n_features)).astype(np.float64)
     # Shapes that no K = d can confuse tell matrices from numbers, and one for all from one each.
     shape = model.layout.shape(2, 3)
@@ -312,9 +304,7 @@ def _smallest(matrix: Floats) -> float:
 def _check_positive(spread: Floats, name: str) -> None:
     if not (spread > 0).all():
         index = _first(~(spread > 0))
-        raise ValueError(
-            f"'{name}' should be positive: {_component(index)} has {spread[index]:.6g}"
-        )
+        raise ValueError(f"'{name}' should be positive: {_component(index)} has {spread[index]:.6g}")
 
 
 def _component(index: Sequence[int]) -> str:

@@ -48,9 +48,7 @@ class Requirement:
 
     def __or__(self, other: Requirement) -> Requirement:
         """Return the requirement that either holds."""
-        return Requirement(
-            self.texts + other.texts, lambda value: self.holds(value) or other.holds(value)
-        )
+        return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value))
 
 
 def _is_truth(value: object) -> bool:
@@ -92,12 +90,7 @@ _TRUTH = _an_instance(bool) | _an_instance(np.bool_)
 _CALLABLE = Requirement(("a callable",), callable)
 _ARRAY = Requirement(("an array-like",), _is_array_like)
 _FLOAT = Requirement(("a float in the range [0.0, inf)",), _is_finite_from_zero)
-_SEED = (
-    _an_int(0, 2**32 - 1)
-    | _an_instance(np.random.RandomState)
-    | _an_instance(np.random.Generator)
-    | _NONE
-)
+_SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
     "n_components": _an_int(1),
@@ -137,8 +130,7 @@ def check_parameters(estimator: Any, starts: Collection[str]) -> None:
         required = start if parameter == "init_params" else _REQUIREMENTS.get(parameter)
         if required is not None and not required.holds(value):
             raise raisable(InvalidParameterError)(
-                f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. "
-                f"Got {value!r} instead."
+                f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead."
             )
 
 
@@ -163,10 +155,7 @@ def check_n_samples(n_samples: object) -> int:
         Where it is not a whole number from 1.
     """
     if not isinstance(n_samples, numbers.Integral) or _is_truth(n_samples) or n_samples < 1:
-        raise ValueError(
-            f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one "
-            "sample."
-        )
+        raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
     return int(n_samples)
 
 

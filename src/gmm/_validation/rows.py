@@ -85,14 +85,11 @@ def check_enough_rows(n_rows: int, n_components: int) -> None:
     """
     if n_rows < n_components:
         raise ValueError(
-            "Expected n_samples >= n_components but got "
-            f"n_components = {n_components}, n_samples = {n_rows}"
+            f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n_rows}"
         )
 
 
-def check_feature_names(
-    feature_names: Iterable[str] | None, n_features: int
-) -> NDArray[np.object_] | None:
+def check_feature_names(feature_names: Iterable[str] | None, n_features: int) -> NDArray[np.object_] | None:
     """Return the names that a user gives to the features, or None.
 
     Parameters
@@ -120,9 +117,7 @@ def check_feature_names(
         if not isinstance(name, str):
             raise TypeError(f"Feature names must be text, got {name!r} at index {index}.")
     if len(names) != n_features:
-        raise ValueError(
-            f"Expected {n_features} feature names, one for each feature, got {len(names)}."
-        )
+        raise ValueError(f"Expected {n_features} feature names, one for each feature, got {len(names)}.")
     return np.array([str(name) for name in names], dtype=object)
 
 
@@ -195,9 +190,7 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
     if array.ndim == 2:
         return
     if array.ndim > 2:
-        raise ValueError(
-            f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}."
-        )
+        raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")
     if is_series(X):
         raise ValueError(
             f"Expected a 2-dimensional container but got {type(X)} instead. Pass a DataFrame "
@@ -219,15 +212,10 @@ def _check_shape(rows: FloatArray, name: str, n_features: int | None, min_rows: 
                 f"{least} is required by {name}."
             )
     if n_features is not None and rows.shape[1] != n_features:
-        raise ValueError(
-            f"X has {rows.shape[1]} features, but {name} is expecting {n_features} features "
-            "as input."
-        )
+        raise ValueError(f"X has {rows.shape[1]} features, but {name} is expecting {n_features} features as input.")
 
 
-def _check_names(
-    names: NDArray[np.object_] | None, fitted: NDArray[np.object_] | None, name: str
-) -> None:
+def _check_names(names: NDArray[np.object_] | None, fitted: NDArray[np.object_] | None, name: str) -> None:
     if names is None and fitted is not None:
         text = f"X does not have valid feature names, but {name} was fitted with feature names"
         warnings.warn(text, UserWarning, stacklevel=_USER_CODE)

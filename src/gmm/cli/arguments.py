@@ -171,9 +171,7 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argum
 
 
 def _add_info(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        "info", help="show a saved model", description="Show what a saved model holds."
-    )
+    command = commands.add_parser("info", help="show a saved model", description="Show what a saved model holds.")
     command.set_defaults(run=_Command("apply", "info"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")

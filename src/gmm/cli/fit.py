@@ -177,10 +177,7 @@ class _Report:
 def _covariance_types(names: Sequence[str]) -> list[str]:
     unknown = [name for name in names if name not in (*COVARIANCE_TYPES, "all")]
     if unknown:
-        raise UsageError(
-            f"--covariance {','.join(unknown)}: expected all, or some of "
-            f"{','.join(COVARIANCE_TYPES)}"
-        )
+        raise UsageError(f"--covariance {','.join(unknown)}: expected all, or some of {','.join(COVARIANCE_TYPES)}")
     return list(COVARIANCE_TYPES) if "all" in names else list(dict.fromkeys(names))
 
 
@@ -193,9 +190,7 @@ def _directory(path: str | None) -> Path | None:
     return out
 
 
-def _search(
-    screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace
-) -> selection.Selection:
+def _search(screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace) -> selection.Selection:
     n_cells = len(options.components) * len(types)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

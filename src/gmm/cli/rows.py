@@ -145,9 +145,7 @@ def numeric_rows(
     return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows)))
 
 
-def matched(
-    table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool
-) -> Rows:
+def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool) -> Rows:
     """Take from a table the columns a model was fitted to, in its order.
 
     Parameters
@@ -189,9 +187,7 @@ def matched(
 def _require(table: pa.Table, names: Iterable[str]) -> None:
     absent = [name for name in dict.fromkeys(names) if name not in table.column_names]
     if absent:
-        raise CommandError(
-            f"no column {quoted(absent)}; the table has {quoted(table.column_names)}"
-        )
+        raise CommandError(f"no column {quoted(absent)}; the table has {quoted(table.column_names)}")
 
 
 def _numeric_columns(table: pa.Table, names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -273,8 +269,7 @@ def _without_missing(rows: Rows, weight: Sequence[str], drop: bool) -> Rows:
     share = f"{bad.sum()} of {len(bad)} rows"
     if not drop:
         raise CommandError(
-            f"missing values in {share} ({counted}): {_places(missing, names)}; "
-            "--drop-missing leaves such rows out"
+            f"missing values in {share} ({counted}): {_places(missing, names)}; --drop-missing leaves such rows out"
         )
     return _taken(rows, ~bad, f"{share} left out for missing values ({counted})")
 
@@ -295,10 +290,7 @@ def _taken(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
 def _places(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
     """Name the first rows and their columns, ``row 3 (waiting), row 9 (waiting), …``."""
     numbers = np.flatnonzero(bad.any(axis=1))
-    told = [
-        f"row {i + 1} ({', '.join(names[int(j)] for j in np.flatnonzero(bad[i]))})"
-        for i in numbers[:_SHOWN]
-    ]
+    told = [f"row {i + 1} ({', '.join(names[int(j)] for j in np.flatnonzero(bad[i]))})" for i in numbers[:_SHOWN]]
     return ", ".join(told) + (", …" if len(numbers) > _SHOWN else "")
 
 
@@ -317,6 +309,4 @@ def _require_finite(rows: Rows) -> None:
 def _constant_notes(rows: Rows) -> Iterable[str]:
     constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0))
     for j in constant if len(rows.values) > 1 else ():
-        yield (
-            f"column {rows.names[j]!r} is constant ({rows.values[0, j]:g}); --exclude leaves it out"
-        )
+        yield (f"column {rows.names[j]!r} is constant ({rows.values[0, j]:g}); --exclude leaves it out")

@@ -169,8 +169,7 @@ class Screen:
             self.line(f"… and {hidden} more labels")
         beside = f" ({agreement.n_unlabelled} rows without a label left out)"
         self.line(
-            f"adjusted Rand index {agreement.adjusted_rand_index:.4f}"
-            + (beside if agreement.n_unlabelled else "")
+            f"adjusted Rand index {agreement.adjusted_rand_index:.4f}" + (beside if agreement.n_unlabelled else "")
         )
 
 
@@ -250,16 +249,13 @@ def _ranking(found: selection.Selection, shown: int) -> Table:
 def _by_score(found: selection.Selection) -> list[int]:
     """Return the cells that did not fail, the best first, spikes last."""
     fitted = [n for n, status in enumerate(found.status) if not status.startswith(selection.FAILED)]
-    return sorted(
-        fitted, key=lambda n: (found.status[n].startswith(selection.SPIKE), found.scores[n])
-    )
+    return sorted(fitted, key=lambda n: (found.status[n].startswith(selection.SPIKE), found.scores[n]))
 
 
 def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
     """Return one column of text per data column, and one for correlations where there are any."""
     columns = [
-        (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
-        for j, name in enumerate(facts.names)
+        (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j])) for j, name in enumerate(facts.names)
     ]
     if any(facts.strongest):
         told = [_correlation(facts, pair) for pair in facts.strongest]
@@ -286,9 +282,7 @@ def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) 
     return [f"{m:{mean}} ± {s:{spread}}" for m, s in zip(means, spreads, strict=True)]
 
 
-def _fitting(
-    columns: Sequence[tuple[str, list[str]]], width: int
-) -> Iterator[Sequence[tuple[str, list[str]]]]:
+def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[Sequence[tuple[str, list[str]]]]:
     """Split columns into tables that fit the terminal beside the components' own columns."""
     part: list[tuple[str, list[str]]] = []
     used = margin = len("component   weight   ") + 7  # and the rows
@@ -314,7 +308,5 @@ def _mixture_table(
         table.add_column(escape(name), justify="left" if "correlation" in name else "right")
     for k, weight in enumerate(facts.model.weights_):
         beside = [] if counts is None else [str(counts[k])]
-        table.add_row(
-            str(k), f"{weight:.4f}", *beside, *(escape(entries[k]) for _, entries in part)
-        )
+        table.add_row(str(k), f"{weight:.4f}", *beside, *(escape(entries[k]) for _, entries in part))
     return table

@@ -40,9 +40,7 @@ def check_kind(path: str | None) -> None:
         raise UsageError(f"--out {path}: expected a name ending in one of {', '.join(_WRITERS)}")
 
 
-def labels_table(
-    numbers: NDArray[np.int64], labels: NDArray[np.int64], proba: NDArray[np.floating] | None
-) -> pa.Table:
+def labels_table(numbers: NDArray[np.int64], labels: NDArray[np.int64], proba: NDArray[np.floating] | None) -> pa.Table:
     """Lay out rows, components and responsibilities as a table.
 
     Parameters

@@ -113,15 +113,11 @@ class EStep:
             Take these responsibilities; of `mixture` only the centres matter, as origins, and nothing is measured.
         """
         scatter = self._common_scatter(mixture)
-        one_pass = self._plan(
-            mixture, hard=hard, given=given is not None, common_scatter=scatter is not None
-        )
+        one_pass = self._plan(mixture, hard=hard, given=given is not None, common_scatter=scatter is not None)
         used = self._run(one_pass, given=given)
         origins, counts, first, second, log_evidence, weight = one_pass.collect(used, scatter)
         shape = self._moments.shape(mixture.n_components, self._source.n_features)
-        return SufficientStatistics(
-            self._moments, origins, counts, first, second.reshape(shape), log_evidence, weight
-        )
+        return SufficientStatistics(self._moments, origins, counts, first, second.reshape(shape), log_evidence, weight)
 
     def rows(
         self,
@@ -147,9 +143,7 @@ class EStep:
         )
         return results
 
-    def _plan(
-        self, mixture: WhitenedMixture, *, form: int | None = None, **how: bool
-    ) -> _em.Pass:
+    def _plan(self, mixture: WhitenedMixture, *, form: int | None = None, **how: bool) -> _em.Pass:
         return _em.Pass(
             mixture.log_offset,
             np.ascontiguousarray(mixture.centres),
@@ -216,9 +210,7 @@ class EStep:
             one_pass.begin(scratch, self._source.n_rows)
         return self._scratches[:n_workers]
 
-    def _spread(
-        self, walk: Callable[[int], None], n_workers: int, stopped: threading.Event
-    ) -> None:
+    def _spread(self, walk: Callable[[int], None], n_workers: int, stopped: threading.Event) -> None:
         """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""
         if n_workers == 1:
             walk(0)

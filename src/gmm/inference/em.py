@@ -8,6 +8,7 @@ from time import perf_counter
 
 from gmm.inference.stopping import Stopping
 from gmm.inference.trace import Trace
+from gmm.layouts import SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
 
@@ -27,7 +28,7 @@ class Iteration:
     gain : float
         Its change since the pass before; infinite on the first.
     seconds : float
-        Time since the pass before.
+        Time of the pass and of the update before it.
     parameters : MixtureParameters
         What the pass measured.
     """
@@ -74,8 +75,9 @@ def em(
 ) -> Climb:
     """Climb from `parameters` until `stopping` says so, `max_iter` passes, or a true answer of `callback`.
 
-    A climb that ends by its rule returns the parameters that its last pass measured. One that runs out of passes has
-    done the last update, and one closing pass measures it.
+    A climb that ends by its rule returns the parameters that its last pass measured. One that runs
+    out of passes has done the last update, and one closing pass measures it; where that update is
+    singular, the parameters measured last stand.
 
     Parameters
     ----------
@@ -96,33 +98,33 @@ def em(
     -------
     Climb
     """
-    bounds, seconds = list(before), [0.0] * len(before)
-    reason, converged = "max_iter reached", False
+    bounds: list[float] = list(before)
+    seconds: list[float] = []
+    statistics: SufficientStatistics | None = None
+
+    def ended(reason: str, *, lower_bound: float, converged: bool = False) -> Climb:
+        trace = Trace(tuple(bounds[len(before) :]), tuple(seconds), reason, converged, start)
+        return Climb(parameters, lower_bound, trace)
+
     for n_iter in range(1, max_iter + 1):
         began = perf_counter()
+        if statistics is not None:
+            parameters = m_step(statistics)
         statistics = e_step(parameters)
-        bounds.append(statistics.log_evidence / statistics.weight)
-        why = stopping(bounds)
-        told = callback is not None and callback(
-            Iteration(start, n_iter, bounds[-1], _gain(bounds), perf_counter() - began, parameters)
-        )
-        if why or told:
-            seconds.append(perf_counter() - began)
-            reason, converged = why or "stopped by the callback", why is not None
-            break
-        parameters = m_step(statistics)
+        bounds.append(statistics.mean_log_evidence)
         seconds.append(perf_counter() - began)
-    if reason == "max_iter reached":
-        closing = e_step(parameters)
-        lower_bound = closing.log_evidence / closing.weight
-    else:
-        lower_bound = bounds[-1]
-    done = slice(len(before), None)
-    return Climb(
-        parameters,
-        lower_bound,
-        Trace(tuple(bounds[done]), tuple(seconds[done]), reason, converged, start),
-    )
+        told = callback is not None and callback(
+            Iteration(start, n_iter, bounds[-1], _gain(bounds), seconds[-1], parameters)
+        )
+        why = stopping(bounds)
+        if why or told:
+            reason = why or "stopped by the callback"
+            return ended(reason, lower_bound=bounds[-1], converged=why is not None)
+    try:
+        parameters = parameters if statistics is None else m_step(statistics)
+    except SingularMatrixError:
+        return ended("max_iter reached, the last update was singular", lower_bound=bounds[-1])
+    return ended("max_iter reached", lower_bound=e_step(parameters).mean_log_evidence)
 
 
 def _gain(bounds: list[float]) -> float:

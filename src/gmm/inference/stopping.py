@@ -21,6 +21,7 @@ class GainBelow:
     tolerance: float
 
     def __call__(self, lower_bounds: Sequence[float]) -> str | None:
+        """Why to stop now, or None to go on."""
         if len(lower_bounds) < 2:
             return None
         gain = lower_bounds[-1] - lower_bounds[-2]

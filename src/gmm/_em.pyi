@@ -1,0 +1,58 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Array = NDArray[np.float64]
+
+class Scratch:
+    def __init__(self) -> None: ...
+
+class Pass:
+    @property
+    def kappa(self) -> float: ...
+    @property
+    def linear(self) -> bool: ...
+    @property
+    def single(self) -> bool: ...
+    @property
+    def lane_rows(self) -> int: ...
+    @property
+    def work(self) -> int: ...
+    @property
+    def largest_product(self) -> int: ...
+    def __init__(
+        self,
+        log_offset: _Array,
+        centres: _Array,
+        whiteners: _Array,
+        layout: int,
+        moments: int,
+        origin: _Array,
+        reach: _Array,
+        single: bool,
+        hard: bool = False,
+        given: bool = False,
+        rows_only: bool = False,
+        common_scatter: bool = False,
+        form: int = -1,
+    ) -> None: ...
+    def begin(self, scratch: Scratch, n_rows: int) -> None: ...
+    def walk(
+        self,
+        scratch: Scratch,
+        rows: NDArray[Any],
+        first: int,
+        last: int,
+        weight: _Array | None = None,
+        given: _Array | None = None,
+        label: NDArray[np.intp] | None = None,
+        log_evidence: _Array | None = None,
+        responsibility: NDArray[Any] | None = None,
+    ) -> None: ...
+    def collect(
+        self, scratches: list[Scratch], scatter: _Array | None = None
+    ) -> tuple[_Array, _Array, _Array, _Array, float, float]: ...
+
+def whiten_dense(covariances: _Array) -> tuple[_Array, _Array, int]: ...
+def survey(rows: NDArray[Any], weight: _Array | None = None) -> tuple[int, int, float, _Array, _Array, _Array]: ...

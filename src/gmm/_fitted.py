@@ -1,0 +1,373 @@
+"""`FittedMixture`: what every fitted mixture can say, however it was fitted.
+
+Its parameters as attributes, scores of rows, samples, and its way to a file and back. Fitting is
+the affair of the classes above.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm import criteria
+from gmm._estimator import Estimator
+from gmm._validation import (
+    check_feature_names,
+    check_is_fitted,
+    check_n_samples,
+    check_parameters_given,
+    check_precisions_init,
+    check_random_state,
+    check_sample_weight,
+    raise_nonfinite,
+)
+from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
+from gmm.inference import Trace
+from gmm.layouts import Array
+from gmm.parameters import MixtureParameters
+from gmm.persistence import load_state, save_state
+from gmm.scorer import Scorer
+from gmm.sources import ArraySource, as_source
+from gmm.summary import summary
+from gmm.versions import __version__
+
+__all__ = ["FittedMixture"]
+
+_PARTS = ("weights", "means", "covariances")
+
+
+class FittedMixture(Estimator):
+    """A mixture with parameters, or one that will have them."""
+
+    n_components: int
+    covariance_type: str
+    random_state: int | np.random.RandomState | np.random.Generator | None
+    n_threads: int | None
+    converged_: bool
+    n_iter_: int
+    lower_bound_: float
+    lower_bounds_: list[float]
+    history_: Trace
+
+    _parameters: MixtureParameters | None = None
+    _dtype: np.dtype[Any] = np.dtype(np.float64)
+    _bounds_before: tuple[float, ...] = ()
+
+    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+        """The most probable component of each row, (n,)."""
+        source = self._source(X)
+        labels = self._scorer().rows(source, labels=True).labels
+        assert labels is not None  # it was asked for
+        return labels
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """The responsibilities of the components for each row, (n, K), in the type of X."""
+        source = self._source(X)
+        responsibilities = self._scorer().rows(source, responsibilities=True).responsibilities
+        assert responsibilities is not None  # it was asked for
+        return responsibilities
+
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+        """The log-likelihood of each row, (n,), in nats and the type of X."""
+        source = self._source(X)
+        log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
+        assert log_evidence is not None  # it was asked for
+        return log_evidence.astype(source.dtype, copy=False)
+
+    def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
+        """The mean log-likelihood, in nats per unit weight."""
+        source = self._source(X, sample_weight)
+        return self._scorer().log_likelihood(source) / source.survey.weight
+
+    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The Bayesian information criterion, smaller is better; n is the sum of the weights."""
+        source = self._source(X, sample_weight)
+        loglik = self._scorer().log_likelihood(source)
+        return criteria.bic(loglik, self.n_parameters_, source.survey.weight)
+
+    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Akaike's information criterion, smaller is better."""
+        source = self._source(X, sample_weight)
+        return criteria.aic(self._scorer().log_likelihood(source), self.n_parameters_)
+
+    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The integrated completed likelihood, smaller is better; *beyond*.
+
+        BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
+        """
+        source = self._source(X, sample_weight)
+        loglik = self._scorer().classification_log_likelihood(source)
+        return criteria.icl(loglik, self.n_parameters_, source.survey.weight)
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.intp]]:
+        """Draw rows from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        random_state : int, RandomState, Generator or None, default=None
+            *Beyond*: seeds this draw; None uses the estimator's own.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, d)
+            Ordered by component.
+        y : ndarray of shape (n_samples,)
+            The component of each row.
+        """
+        parameters = self._fitted()
+        n = check_n_samples(n_samples)
+        rng = check_random_state(self.random_state if random_state is None else random_state)
+        rows, labels = parameters.sample(n, rng)
+        return rows.astype(self._dtype, copy=False), labels
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike,
+        *,
+        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        feature_names: Sequence[str] | None = None,
+    ) -> Self:
+        """A fitted estimator from given numbers; *beyond*.
+
+        Parameters
+        ----------
+        weights : array-like of shape (K,)
+        means : array-like of shape (K, d)
+        covariances : array-like
+            In the shape that `covariance_type` has.
+        covariance_type : str, default="full"
+        feature_names : sequence of str, default=None
+
+        Raises
+        ------
+        ValueError
+            If the numbers are no mixture, saying which.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> round(mixture.score([[0.0]]), 4)
+        -1.4189
+        """
+        model = covariance_model(covariance_type)
+        parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
+        estimator = cls()
+        estimator.set_params(n_components=parameters.n_components, covariance_type=covariance_type)
+        estimator._parameters = parameters
+        names = check_feature_names(feature_names, parameters.n_features)
+        estimator._record_features(parameters.n_features, names)
+        return estimator
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted mixture to `path`, in a format that holds numbers only; *beyond*.
+
+        A `random_state` or `init_params` that is more than a number or a name is not saved.
+        """
+        parameters = self._fitted()
+        header: dict[str, Any] = {
+            "gmm_version": __version__,
+            "class": type(self).__name__,
+            "parameters": {k: v for k, v in self.get_params().items() if _is_plain(v)},
+            "covariance_model": parameters.model.name,
+            "dtype": self._dtype.name,
+            "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
+        }
+        arrays = {
+            "weights": parameters.weights,
+            "means": parameters.means,
+            "covariances": parameters.covariances,
+        }
+        if "history_" in vars(self):
+            trace = self.history_
+            header |= {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
+            header["lower_bound"] = self.lower_bound_
+            arrays["lower_bounds"] = np.array(trace.lower_bounds)
+            arrays["seconds"] = np.array(trace.seconds)
+        save_state(path, header, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote; *beyond*.
+
+        Raises
+        ------
+        ValueError
+            If the file is no saved model, or of a newer version.
+        """
+        header, arrays = load_state(path)
+        if header.get("class") != cls.__name__:
+            raise ValueError(f"{path} holds {header.get('class')!r}, expected {cls.__name__!r}")
+        try:
+            return cls._from_state(header, arrays)
+        except KeyError as error:
+            raise ValueError(f"{path} is no complete model: {error} is missing") from None
+
+    @classmethod
+    def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        estimator = cls.from_parameters(
+            arrays["weights"],
+            arrays["means"],
+            arrays["covariances"],
+            covariance_type=header["covariance_model"],
+            feature_names=header["feature_names"] or None,
+        )
+        estimator.set_params(**header["parameters"])
+        estimator._dtype = np.dtype(header["dtype"])
+        if "lower_bound" in header:
+            trace = Trace(
+                tuple(arrays["lower_bounds"].tolist()),
+                tuple(arrays["seconds"].tolist()),
+                header["reason"],
+                header["converged"],
+                header["start"],
+            )
+            estimator._record_climb(trace, header["lower_bound"])
+        return estimator
+
+    @property
+    def weights_(self) -> NDArray[Any]:
+        """π_k, (K,)."""
+        return self._shown(self._fitted().weights)
+
+    @weights_.setter
+    def weights_(self, values: ArrayLike) -> None:
+        self._assign(weights=values)
+
+    @property
+    def means_(self) -> NDArray[Any]:
+        """μ_k, (K, d)."""
+        return self._shown(self._fitted().means)
+
+    @means_.setter
+    def means_(self, values: ArrayLike) -> None:
+        self._assign(means=values)
+
+    @property
+    def covariances_(self) -> NDArray[Any]:
+        """Σ_k, in the shape of the covariance type."""
+        return self._shown(self._fitted().covariances)
+
+    @covariances_.setter
+    def covariances_(self, values: ArrayLike) -> None:
+        self._assign(covariances=values)
+
+    @property
+    def precisions_(self) -> NDArray[Any]:
+        """The covariances' inverses, in their shape."""
+        parameters = self._fitted()
+        return self._shown(parameters.model.layout.gram(parameters.whiteners))
+
+    @precisions_.setter
+    def precisions_(self, values: ArrayLike) -> None:
+        model = self._model()
+        K, d = self._shape_for(values, model)
+        precisions = check_precisions_init(values, K, d, model)
+        self._assign(covariances=model.layout.inverse(precisions, d))
+
+    @property
+    def precisions_cholesky_(self) -> NDArray[Any]:
+        """Upper triangular factors of the precisions, or 1/σ, in their shape."""
+        parameters = self._fitted()
+        return self._shown(parameters.model.layout.transposed(parameters.whiteners))
+
+    @precisions_cholesky_.setter
+    def precisions_cholesky_(self, values: ArrayLike) -> None:
+        layout = self._model().layout
+        factors = np.array(values, dtype=np.float64)
+        if factors.ndim != len(layout.shape(1, 1)):
+            raise ValueError(
+                f"The parameter 'precisions_cholesky_' should have {len(layout.shape(1, 1))} "
+                f"dimensions, but got the shape {factors.shape}"
+            )
+        self.precisions_ = layout.gram(layout.transposed(factors))
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters."""
+        return self._fitted().n_parameters
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether there is a mixture to score with."""
+        return self._parameters is not None
+
+    def __repr__(self) -> str:
+        """The call that makes the estimator; once fitted, the mixture below it."""
+        call = super().__repr__()
+        if self._parameters is None:
+            return call
+        history, names = vars(self).get("history_"), getattr(self, "feature_names_in_", None)
+        return f"{call}\n{summary(self._parameters, history, names)}"
+
+    def _fitted(self) -> MixtureParameters:
+        check_is_fitted(self)
+        assert self._parameters is not None  # this is what was checked
+        return self._parameters
+
+    def _model(self) -> CovarianceModel:
+        if self._parameters is not None:
+            return self._parameters.model
+        return covariance_model(self.covariance_type)
+
+    def _shape_for(self, values: ArrayLike, model: CovarianceModel) -> tuple[int, int]:
+        """K and d of the mixture, or what an unfitted one would have by these covariances."""
+        if self._parameters is not None:
+            return self._parameters.n_components, self._parameters.n_features
+        shape = np.shape(values)
+        return self.n_components, shape[-1] if len(shape) > 1 else 1
+
+    def _shown(self, values: Array) -> NDArray[Any]:
+        """An attribute's array, in the type of the data; writing into it would be lost, so it is refused."""
+        shown = values.astype(self._dtype, copy=False)
+        shown.flags.writeable = False
+        return shown
+
+    def _assign(self, **given: ArrayLike) -> None:
+        """Take parameters set by hand; an unfitted estimator becomes fitted with the last of the three."""
+        model = self._model()
+        parts = dict(vars(self).get("_assigned", {}))
+        if self._parameters is not None:
+            parts = {name: getattr(self._parameters, name) for name in _PARTS}
+        parts |= given
+        if len(parts) < len(_PARTS):
+            self._assigned = parts
+            return
+        self._parameters = MixtureParameters(*check_parameters_given(**parts, model=model), model)
+        self._bounds_before = ()
+        if "n_features_in_" not in vars(self):
+            self._record_features(self._parameters.n_features, None)
+
+    def _scorer(self) -> Scorer:
+        return Scorer(self._fitted(), self.n_threads)
+
+    def _source(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> ArraySource:
+        """Rows to score."""
+        rows = self._rows(X)
+        source = as_source(rows, check_sample_weight(sample_weight, len(rows)))
+        if source.survey.nonfinite is not None:
+            names = getattr(self, "feature_names_in_", None)
+            raise_nonfinite(rows, *source.survey.nonfinite, estimator=self, feature_names=names)
+        return source
+
+    def _record_climb(self, trace: Trace, lower_bound: float) -> None:
+        self.history_ = trace
+        self.converged_ = trace.converged
+        self.n_iter_ = len(trace)
+        self.lower_bound_ = lower_bound
+        self.lower_bounds_ = list(trace.lower_bounds)
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)

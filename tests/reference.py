@@ -1,0 +1,158 @@
+"""The slow, obvious twin: a Gaussian mixture written down as the text book has it.
+
+Equation numbers are those of C. M. Bishop, *Pattern Recognition and Machine Learning* (2006).
+Matrices are always written out, one (d, d) per component; `dense` and `in_layout` go between that
+and the shapes of the four covariance types. Everything is computed in the type of its input: rows
+given as long doubles make the twin a judge.
+"""
+
+import numpy as np
+
+# --- Matrices, in any floating type -------------------------------------------------------------
+
+
+def cholesky(matrix):
+    """L, lower triangular, with L Lᵀ the matrix."""
+    d = len(matrix)
+    L = np.zeros_like(matrix)
+    for i in range(d):
+        for j in range(i + 1):
+            rest = matrix[i, j] - L[i, :j] @ L[j, :j]
+            L[i, j] = np.sqrt(rest) if i == j else rest / L[j, j]
+    return L
+
+
+def forward_substituted(L, rows):
+    """The rows L⁻¹ x, for every row x."""
+    y = np.zeros_like(rows)
+    for j in range(len(L)):
+        y[:, j] = (rows[:, j] - y[:, :j] @ L[j, :j]) / L[j, j]
+    return y
+
+
+def dense(values, covariance_type, K, d):
+    """Covariances, precisions or whiteners in the shape of their type, written out: (K, d, d)."""
+    values = np.asarray(values)
+    identity = np.eye(d, dtype=values.dtype)
+    if covariance_type == "full":
+        return values
+    if covariance_type == "tied":
+        return np.stack([values] * K)
+    if covariance_type == "diag":
+        return np.stack([np.diag(values[k]) for k in range(K)])
+    return np.stack([values[k] * identity for k in range(K)])
+
+
+def in_layout(second, covariance_type):
+    """Second moments (K, d, d) as the type keeps them: all, their sum, diagonals or those' means."""
+    if covariance_type == "full":
+        return second
+    if covariance_type == "tied":
+        return second.sum(axis=0)
+    diagonals = np.stack([np.diag(matrix) for matrix in second])
+    return diagonals if covariance_type == "diag" else diagonals.mean(axis=1)
+
+
+# --- E-step -------------------------------------------------------------------------------------
+
+
+def log_gaussian(X, mean, covariance):
+    """ln N(x | μ, Σ) = −½ (x − μ)ᵀ Σ⁻¹ (x − μ) − ½ ln |Σ| − d/2 ln 2π, of every row (2.43)."""
+    L = cholesky(covariance)
+    y = forward_substituted(L, X - mean)
+    half_log_determinant = np.log(np.diag(L)).sum()
+    return -(y**2).sum(axis=1) / 2 - half_log_determinant - len(mean) * np.log(2 * pi(X.dtype)) / 2
+
+
+def pi(dtype):
+    """π in the given type."""
+    return 4 * np.arctan(np.ones((), dtype=dtype))
+
+
+def log_joint(X, weights, means, covariances):
+    """ln π_k N(x_i | μ_k, Σ_k), the logarithms of the summands of (9.14): (n, K)."""
+    columns = [np.log(weights[k]) + log_gaussian(X, means[k], covariances[k]) for k in range(len(weights))]
+    return np.stack(columns, axis=1)
+
+
+def whitened_log_joint(X, log_offset, centres, whiteners):
+    """log_offset_k − ½‖W_k (x_i − c_k)‖², what a pass reads of any mixture: (n, K)."""
+    columns = []
+    for k in range(len(log_offset)):
+        y = (X - centres[k]) @ whiteners[k].T
+        columns.append(log_offset[k] - (y**2).sum(axis=1) / 2)
+    return np.stack(columns, axis=1)
+
+
+def log_evidence(log_joint):
+    """ln Σ_k ρ_ik, the logarithm of (9.7) with the largest summand taken out: (n,)."""
+    largest = log_joint.max(axis=1, keepdims=True)
+    return largest[:, 0] + np.log(np.exp(log_joint - largest).sum(axis=1))
+
+
+def responsibilities(log_joint):
+    """γ(z_ik) = ρ_ik / Σ_j ρ_ij (9.23): (n, K)."""
+    return np.exp(log_joint - log_evidence(log_joint)[:, None])
+
+
+def hard_responsibilities(log_joint):
+    """1 for the first of the largest, 0 for the others (section 9.3.2's limit): (n, K)."""
+    hard = np.zeros_like(log_joint)
+    hard[np.arange(len(hard)), np.argmax(log_joint, axis=1)] = 1
+    return hard
+
+
+def statistics(X, responsibilities, weight, origins):
+    """N_k (9.27), Σ_i γ_ik (x_i − o_k) and Σ_i γ_ik (x_i − o_k)(x_i − o_k)ᵀ, rows being weighed."""
+    counts, first, second = [], [], []
+    for k, origin in enumerate(origins):
+        mass = weight * responsibilities[:, k]
+        z = X - origin
+        counts.append(mass.sum())
+        first.append(mass @ z)
+        second.append((z * mass[:, None]).T @ z)
+    return np.array(counts), np.array(first), np.array(second)
+
+
+# --- M-step -------------------------------------------------------------------------------------
+
+
+def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0):
+    """Weights (9.26), means (9.24) and covariances (9.25), the latter written out.
+
+    The restricted types maximise the same expected log-likelihood (Celeux & Govaert 1995): tied is
+    the mean of the Σ_k weighed by N_k, diag their diagonals, spherical the mean of each diagonal.
+    """
+    K, d = responsibilities.shape[1], X.shape[1]
+    zero = np.zeros((K, d), dtype=X.dtype)
+    counts, first, _ = statistics(X, responsibilities, weight, zero)
+    means = first / counts[:, None]
+    _, _, scatter = statistics(X, responsibilities, weight, means)
+    kept = in_layout(scatter, covariance_type)
+    mass = counts.sum() if covariance_type == "tied" else counts
+    covariances = (kept.T / mass).T
+    ridge = reg_covar * np.eye(d, dtype=X.dtype)
+    return counts / weight.sum(), means, dense(covariances, covariance_type, K, d) + ridge
+
+
+# --- EM -----------------------------------------------------------------------------------------
+
+
+def mean_log_likelihood(X, parameters, weight=None):
+    """ln p(X | π, μ, Σ) (9.28), per unit weight."""
+    weight = np.ones(len(X)) if weight is None else weight
+    return weight @ log_evidence(log_joint(X, *parameters)) / weight.sum()
+
+
+def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0):
+    """The algorithm of section 9.2.2, from given parameters.
+
+    Returns what each pass measured, (n_passes,), and the parameters: the start, then after each.
+    """
+    weight = np.ones(len(X)) if weight is None else weight
+    bounds, path = [], [parameters]
+    for _ in range(n_passes):
+        joint = log_joint(X, *path[-1])
+        bounds.append(weight @ log_evidence(joint) / weight.sum())
+        path.append(m_step(X, responsibilities(joint), weight, covariance_type, reg_covar))
+    return np.array(bounds), path

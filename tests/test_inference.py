@@ -1,0 +1,126 @@
+"""The loop: what each pass measures, when it stops, and why. Its steps are stand-ins."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from gmm.inference import GainBelow, Trace, em
+
+NEVER = GainBelow(0.0)
+
+
+def climb(bounds, *, stopping=NEVER, **how):
+    """A climb over parameters 0, 1, 2, …, each measured as 10 × ``bounds[parameter]`` of weight 10."""
+    measured = []
+
+    def e_step(parameters):
+        measured.append(parameters)
+        log_evidence = 10 * bounds[parameters]
+        return SimpleNamespace(log_evidence=log_evidence, weight=10, parameters=parameters)
+
+    def m_step(statistics):
+        return statistics.parameters + 1
+
+    return em(0, e_step, m_step, stopping=stopping, **how), measured
+
+
+def test_a_pass_measures_the_parameters_before_its_update():
+    result, measured = climb([1.0, 2.0, 3.0, 4.0], max_iter=3)
+    assert result.trace.lower_bounds == (1.0, 2.0, 3.0)
+    assert result.trace.objective == result.trace.lower_bounds
+    assert measured[:3] == [0, 1, 2]
+
+
+def test_out_of_passes_the_update_is_done_and_a_closing_pass_measures_it():
+    result, measured = climb([1.0, 2.0, 3.0, 4.0], max_iter=3)
+    assert result.parameters == 3
+    assert result.lower_bound == 4.0
+    assert measured == [0, 1, 2, 3]
+    assert len(result.trace) == 3
+    assert not result.trace.converged
+    assert result.trace.reason == "max_iter reached"
+
+
+def test_converged_returns_what_its_last_pass_measured():
+    result, measured = climb([1.0, 2.0, 2.05, 2.06], stopping=GainBelow(0.1), max_iter=9)
+    assert result.parameters == 2
+    assert measured == [0, 1, 2]
+    assert result.lower_bound == result.trace.lower_bounds[-1] == 2.05
+    assert result.trace.converged
+    assert result.trace.reason == "gain 0.05 below tol=0.1"
+
+
+def test_converging_in_the_last_pass_is_converging():
+    result, _ = climb([1.0, 1.01], stopping=GainBelow(0.1), max_iter=2)
+    assert result.trace.converged
+    assert result.parameters == 1
+
+
+def test_no_pass_leaves_the_start_measured():
+    result, measured = climb([1.0], max_iter=0)
+    assert result.parameters == 0
+    assert result.lower_bound == 1.0
+    assert measured == [0]
+    assert len(result.trace) == 0
+    assert result.trace.lower_bounds == result.trace.seconds == ()
+    assert not result.trace.converged
+
+
+def test_every_pass_is_told_to_the_callback():
+    records = []
+    climb([1.0, 2.0, 2.5, 9.0], max_iter=3, start=4, callback=records.append)
+    told = [(r.start, r.n_iter, r.lower_bound, r.gain, r.parameters) for r in records]
+    assert told == [(4, 1, 1.0, float("inf"), 0), (4, 2, 2.0, 1.0, 1), (4, 3, 2.5, 0.5, 2)]
+    assert all(record.seconds >= 0 for record in records)
+
+
+def test_a_true_answer_of_the_callback_stops_at_what_was_measured():
+    result, measured = climb([1.0, 2.0, 3.0], max_iter=9, callback=lambda r: r.n_iter == 2)
+    assert measured == [0, 1]
+    assert result.parameters == 1
+    assert result.lower_bound == 2.0
+    assert not result.trace.converged
+    assert result.trace.reason == "stopped by the callback"
+
+
+def test_the_rule_is_the_reason_when_both_say_stop():
+    result, _ = climb([1.0, 1.0], stopping=GainBelow(0.1), max_iter=9, callback=lambda r: True)
+    assert result.trace.reason == "stopped by the callback"
+    result, _ = climb([1.0, 1.0], stopping=GainBelow(0.1), max_iter=9, callback=lambda r: r.n_iter == 2)
+    assert result.trace.converged
+
+
+def test_a_continued_climb_knows_the_last_gain_and_traces_its_own_passes():
+    result, measured = climb([2.05], stopping=GainBelow(0.1), max_iter=5, before=(1.0, 2.0))
+    assert measured == [0]
+    assert result.trace.converged
+    assert result.trace.lower_bounds == (2.05,)
+    assert len(result.trace.seconds) == 1
+
+
+def test_the_trace_says_which_start_and_times_every_pass():
+    result, _ = climb([1.0, 2.0, 3.0], max_iter=2, start=3)
+    assert result.trace.start == 3
+    assert len(result.trace.seconds) == 2
+    assert all(seconds >= 0 for seconds in result.trace.seconds)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "tolerance", "stops"),
+    [
+        ([], 1.0, False),
+        ([0.0], 1.0, False),
+        ([0.0, 0.5], 1.0, True),
+        ([0.0, 0.5], 0.5, False),
+        ([0.0, -0.4], 0.5, True),
+        ([0.0, -2.0], 0.5, False),
+        ([0.0, 5.0, 5.1], 0.5, True),
+        ([3.0, 3.0], 0.0, False),
+    ],
+)
+def test_gain_below_looks_at_the_size_of_the_last_gain(bounds, tolerance, stops):
+    assert (GainBelow(tolerance)(bounds) is not None) == stops
+
+
+def test_a_trace_is_as_long_as_its_passes():
+    assert len(Trace((1.0, 2.0), (0.1, 0.1), "max_iter reached", False)) == 2

@@ -1,0 +1,406 @@
+"""The pass against its twin: every form, layout, type, memory order, thread count and remainder."""
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from gmm.inference import EStep
+from gmm.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm.sources import ArraySource
+from gmm.whitened import WhitenedMixture
+
+LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
+NAMES = {layout: name for name, layout in LAYOUTS.items()}
+CENTRED, LINEAR, SINGLE = 0, 1, 2
+FORMS = {"chosen": -1, "centred": CENTRED, "linear": LINEAR, "centred32": SINGLE, "linear32": 3}
+DTYPES = [np.float64, np.float32]
+# One wide case for each way to multiply: linear, square product, triangular product.
+SHAPES = [(1, 1), (2, 1), (1, 3), (3, 2), (5, 7), (4, 24), (2, 25), (3, 48), (2, 49)]
+
+every_layout = pytest.mark.parametrize("name", LAYOUTS)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+
+def problem(name, K=3, d=2, n=500, dtype=np.float64, seed=0, offset=0.0):
+    """Rows around K overlapping centres, and a mixture near them."""
+    rng = np.random.default_rng(seed)
+    centres = 2 * rng.normal(size=(K, d)) + offset
+    rows = centres[rng.integers(K, size=n)] + 1.5 * rng.normal(size=(n, d))
+    log_offset = np.log(rng.dirichlet(np.full(K, 5.0))) - d / 2 * np.log(2 * np.pi)
+    layout = LAYOUTS[name]
+    whiteners = rng.uniform(0.4, 1.0, size=layout.shape(K, d))
+    if name in ("full", "tied"):
+        whiteners = np.tril(0.2 * whiteners - 0.1) / np.sqrt(d) + np.eye(d) * 0.7
+    return rows.astype(dtype), WhitenedMixture(layout, log_offset, centres, whiteners)
+
+
+def twin(rows, mixture, *, hard=False, given=None, weight=None):
+    """Responsibilities and log evidence in long double, and statistics in every layout."""
+    X = np.asarray(rows, dtype=np.longdouble)
+    K, d = mixture.centres.shape
+    whiteners = reference.dense(mixture.whiteners, NAMES[mixture.layout], K, d)
+    joint = reference.whitened_log_joint(X, mixture.log_offset, mixture.centres, whiteners.astype(np.longdouble))
+    if given is not None:
+        return np.asarray(given, dtype=np.longdouble), np.zeros(len(X))
+    if hard:
+        return reference.hard_responsibilities(joint), joint.max(axis=1)
+    return reference.responsibilities(joint), reference.log_evidence(joint)
+
+
+def assert_statistics_match(got, rows, mixture, tolerance, weight=None, **how):
+    """Every number of `got` is the twin's, about the origins that `got` states."""
+    responsibilities, log_evidence = twin(rows, mixture, **how)
+    weight = np.ones(len(rows)) if weight is None else weight
+    X = np.asarray(rows, dtype=np.longdouble)
+    counts, first, second = reference.statistics(X, responsibilities, weight, got.origins)
+    size = np.abs(X - got.origins.mean(axis=0)).max() + np.ptp(got.origins, axis=0).max() + 1e-300
+    total = weight.sum()
+    second = reference.in_layout(second, NAMES[got.layout])
+    for ours, expected, scale in (
+        (got.counts, counts, total),
+        (got.first, first, total * size),
+        (got.second, second, total * size**2),
+        (got.log_evidence, weight @ log_evidence, total * (1 + np.abs(log_evidence).max())),
+        (got.weight, total, total),
+    ):
+        assert np.shape(ours) == np.shape(expected)
+        assert np.asarray(ours).dtype == np.float64
+        assert np.abs(ours - expected).max() <= tolerance * scale
+
+
+def tolerance_of(dtype, form):
+    """What rounding may do: float32 arithmetic loses κ·eps, κ being some hundreds here."""
+    single = dtype == np.float32 and (form == -1 or form & SINGLE)
+    return 2e-4 if single else 1e-12
+
+
+def linear_fits(form, name, moments):
+    """Whether the linear form is defined: its density is a prefix of its moments."""
+    return form < 0 or not form & LINEAR or name in ("tied", moments)
+
+
+# --- Statistics ---------------------------------------------------------------------------------
+
+
+@every_form
+@every_dtype
+@every_layout
+@pytest.mark.parametrize(("K", "d"), SHAPES)
+def test_statistics_are_the_twins(name, dtype, form, K, d):
+    rows, mixture = problem(name, K, d, n=400, dtype=dtype)
+    weight = np.random.default_rng(1).uniform(0, 2, len(rows))
+    for given_weight in (None, weight):
+        e_step = EStep(ArraySource(rows, given_weight), mixture.layout, form=form)
+        got = e_step(mixture)
+        assert_statistics_match(got, rows, mixture, tolerance_of(dtype, form), given_weight)
+
+
+@every_form
+@every_dtype
+@pytest.mark.parametrize("moments", LAYOUTS)
+@every_layout
+def test_moments_may_be_of_another_layout_than_the_whiteners(name, moments, dtype, form):
+    if not linear_fits(form, name, moments):
+        form &= ~LINEAR
+    rows, mixture = problem(name, 4, 3, dtype=dtype)
+    got = EStep(ArraySource(rows), LAYOUTS[moments], form=form)(mixture)
+    assert_statistics_match(got, rows, mixture, tolerance_of(dtype, form))
+
+
+@every_form
+@every_dtype
+@every_layout
+def test_hard_assignment_is_the_twins(name, dtype, form):
+    rows, mixture = problem(name, 4, 3, n=700, dtype=dtype)
+    got = EStep(ArraySource(rows), mixture.layout, form=form)(mixture, hard=True)
+    # In float32 arithmetic a row at a border may go to the other side.
+    single = dtype == np.float32 and (form == -1 or form & SINGLE)
+    assert_statistics_match(got, rows, mixture, 2e-3 if single else 1e-12, hard=True)
+    assert (got.counts == np.round(got.counts)).all()
+
+
+@pytest.mark.parametrize("form", [-1, CENTRED, SINGLE])
+@every_dtype
+@pytest.mark.parametrize("moments", LAYOUTS)
+def test_given_responsibilities_are_taken_as_they_are(moments, dtype, form):
+    rows, mixture = problem("spherical", 3, 4, dtype=dtype)
+    rng = np.random.default_rng(3)
+    responsibilities = rng.dirichlet(np.ones(3), size=len(rows))
+    weight = rng.uniform(0, 3, len(rows))
+    e_step = EStep(ArraySource(rows, weight), LAYOUTS[moments], form=form)
+    got = e_step(mixture, given=responsibilities)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    assert_statistics_match(got, rows, mixture, tolerance, weight, given=responsibilities)
+    assert got.log_evidence == 0
+
+
+@every_form
+@every_dtype
+@every_layout
+def test_a_row_of_weight_zero_is_absent(name, dtype, form):
+    rows, mixture = problem(name, 3, 3, dtype=dtype)
+    weight = np.random.default_rng(4).integers(0, 3, len(rows)).astype(float)
+    got = EStep(ArraySource(rows, weight), mixture.layout, form=form)(mixture)
+    kept = weight > 0
+    assert_statistics_match(got, rows[kept], mixture, tolerance_of(dtype, form), weight[kept])
+
+
+def test_the_judge_is_right():
+    """The twin itself, in 50 digits by mpmath."""
+    rows, mixture = problem("full", 2, 2, n=5)
+    responsibilities, log_evidence = twin(rows, mixture)
+    with mpmath.workdps(50):
+        for i, row in enumerate(rows):
+            joint = []
+            for offset, centre, whitener in zip(mixture.log_offset, mixture.centres, mixture.whiteners, strict=True):
+                z = mpmath.matrix(row.tolist()) - mpmath.matrix(centre.tolist())
+                y = mpmath.matrix(whitener.tolist()) * z
+                joint.append(mpmath.exp(mpmath.mpf(float(offset)) - (y.T * y)[0] / 2))
+            total = mpmath.fsum(joint)
+            assert abs(log_evidence[i] - np.longdouble(str(mpmath.log(total)))) < 1e-15
+            for k in range(2):
+                assert abs(responsibilities[i, k] - np.longdouble(str(joint[k] / total))) < 1e-15
+
+
+# --- Remainders and borders ---------------------------------------------------------------------
+
+
+def lane_rows(e_step, mixture):
+    """Rows that one lane of this pass holds."""
+    return e_step._plan(mixture).lane_rows
+
+
+@settings(max_examples=120)
+@given(
+    name=st.sampled_from(sorted(LAYOUTS)),
+    dtype=st.sampled_from(DTYPES),
+    form=st.sampled_from(sorted(FORMS.values())),
+    K=st.integers(1, 18),
+    d=st.integers(1, 18),
+    n=st.integers(1, 400),
+    weighted=st.booleans(),
+    hard=st.booleans(),
+)
+def test_every_size_is_the_twins(name, dtype, form, K, d, n, weighted, hard):
+    if hard:  # in float32 arithmetic a row at a border may go to the other side
+        form = form & LINEAR if form >= 0 else CENTRED
+    rows, mixture = problem(name, K, d, n, dtype, seed=K + 100 * d)
+    weight = np.random.default_rng(n).uniform(0, 2, n) if weighted else None
+    got = EStep(ArraySource(rows, weight), mixture.layout, form=form)(mixture, hard=hard)
+    tolerance = 1e-11 if dtype == np.float64 or form in (CENTRED, LINEAR) else 2e-4
+    assert_statistics_match(got, rows, mixture, tolerance, weight, hard=hard)
+
+
+@every_layout
+@pytest.mark.parametrize("form", [CENTRED, LINEAR])
+def test_no_row_is_lost_or_counted_twice_at_a_border(name, form):
+    rows, mixture = problem(name, 2, 2, n=6000)
+    lane = lane_rows(EStep(ArraySource(rows), mixture.layout, form=form), mixture)
+    borders = [*range(32, 385, 32), lane, 2 * lane]
+    for n in {border + step for border in borders for step in (-1, 0, 1)}:
+        got = EStep(ArraySource(rows[:n]), mixture.layout, form=form)(mixture)
+        assert got.weight == n
+        assert_statistics_match(got, rows[:n], mixture, 1e-12)
+
+
+# --- Memory -------------------------------------------------------------------------------------
+
+
+def strided(rows):
+    wide = np.full((3 * len(rows), 2 * rows.shape[1]), np.nan, dtype=rows.dtype)
+    wide[::3, ::2] = rows
+    return wide[::3, ::2]
+
+
+def read_only(rows):
+    rows = rows.copy()
+    rows.flags.writeable = False
+    return rows
+
+
+MEMORY_ORDERS = {
+    "Fortran": np.asfortranarray,
+    "strided": strided,
+    "reversed rows": lambda rows: rows[::-1].copy()[::-1],
+    "reversed columns": lambda rows: rows[:, ::-1].copy()[:, ::-1],
+    "read-only": read_only,
+}
+
+
+def assert_same_bits(got, expected):
+    for name in ("origins", "counts", "first", "second"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
+    assert got.log_evidence == expected.log_evidence
+    assert got.weight == expected.weight
+
+
+@pytest.mark.parametrize("ordered", MEMORY_ORDERS.values(), ids=MEMORY_ORDERS)
+@every_form
+@every_dtype
+@every_layout
+def test_the_memory_order_changes_no_bit(name, dtype, form, ordered):
+    rows, mixture = problem(name, 3, 3, dtype=dtype)
+    expected = EStep(ArraySource(rows), mixture.layout, form=form)(mixture)
+    got = EStep(ArraySource(ordered(rows)), mixture.layout, form=form)(mixture)
+    assert_same_bits(got, expected)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@every_dtype
+@every_layout
+def test_a_stride_of_zero_is_a_repeated_value(name, dtype, axis):
+    rows, mixture = problem(name, 3, 3, dtype=dtype)
+    repeated = np.broadcast_to(rows[:1] if axis == 0 else rows[:, :1], rows.shape)
+    assert 0 in repeated.strides
+    expected = EStep(ArraySource(repeated.copy()), mixture.layout)(mixture)
+    assert_same_bits(EStep(ArraySource(repeated), mixture.layout)(mixture), expected)
+
+
+# --- Threads and the merge tree -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 5])
+@every_form
+@every_dtype
+@every_layout
+def test_the_number_of_threads_changes_no_bit(name, dtype, form, n_threads):
+    rows, mixture = problem(name, 8, 8, n=19_999, dtype=dtype)
+    expected, got = (EStep(ArraySource(rows), mixture.layout, n_threads=n, form=form) for n in (1, n_threads))
+    with expected, got:
+        assert_same_bits(got(mixture), expected(mixture))
+        assert got._pool is not None, "this test needs a problem that is worth threads"
+        wanted = {"labels": True, "log_evidence": True, "responsibilities": True}
+        ours, theirs = got.rows(mixture, **wanted), expected.rows(mixture, **wanted)
+    for output in wanted:
+        np.testing.assert_array_equal(getattr(ours, output), getattr(theirs, output))
+
+
+def merged_like_a_binary_counter(parts):
+    """Add parts two by two as digits carry, and what is left from the last to the first."""
+    stack = []
+    for part in parts:
+        level = 0
+        while stack and stack[-1][0] == level:
+            part = stack.pop()[1] + part
+            level += 1
+        stack.append((level, part))
+    while len(stack) > 1:
+        last = stack.pop()[1]
+        stack.append((0, stack.pop()[1] + last))
+    return stack[0][1]
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize("n_lanes", [1, 2, 3, 7, 8, 13])
+@pytest.mark.parametrize("form", [CENTRED, LINEAR])
+@pytest.mark.parametrize("name", ["full", "diag", "spherical"])
+def test_lanes_are_merged_like_a_binary_counter(name, form, n_lanes, n_threads):
+    rows, mixture = problem(name, 8, 4, n=30_000)
+    origin = np.zeros(4)
+
+    def e_step(rows):
+        source = ArraySource(rows)
+        return EStep(source, mixture.layout, origin=origin, form=form, n_threads=n_threads)
+
+    lane = lane_rows(e_step(rows), mixture)
+    rows = rows[: n_lanes * lane - 5]
+    parts = [e_step(rows[start : start + lane])(mixture) for start in range(0, len(rows), lane)]
+    assert len(parts) == n_lanes
+    with e_step(rows) as whole:
+        assert_same_bits(whole(mixture), merged_like_a_binary_counter(parts))
+
+
+# --- Rows written out ---------------------------------------------------------------------------
+
+
+@every_form
+@every_dtype
+@every_layout
+@pytest.mark.parametrize(("K", "d"), SHAPES)
+def test_rows_are_the_twins(name, dtype, form, K, d):
+    rows, mixture = problem(name, K, d, n=333, dtype=dtype)
+    got = EStep(ArraySource(rows), mixture.layout, form=form).rows(
+        mixture, labels=True, log_evidence=True, responsibilities=True
+    )
+    responsibilities, log_evidence = twin(rows, mixture)
+    tolerance = tolerance_of(dtype, form)
+    assert got.responsibilities.dtype == dtype
+    assert got.log_evidence.dtype == np.float64
+    size = 1 + np.abs(log_evidence)
+    assert (np.abs(got.log_evidence - log_evidence) <= tolerance * size).all()
+    rounding = np.finfo(dtype).eps
+    assert np.abs(got.responsibilities - responsibilities).max() <= 10 * tolerance + rounding
+    chosen = responsibilities[np.arange(len(rows)), got.labels]
+    assert (chosen >= responsibilities.max(axis=1) - 10 * tolerance).all()
+
+
+def test_only_what_is_asked_for_is_written():
+    rows, mixture = problem("full")
+    got = EStep(ArraySource(rows), FULL).rows(mixture, labels=True)
+    assert got.labels is not None
+    assert got.log_evidence is None
+    assert got.responsibilities is None
+
+
+# --- Far, thin and empty ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("far", [1e3, 1e10, 1e37, 1e140, 1e153, 1e200, 1e300])
+@every_dtype
+@every_layout
+def test_a_row_far_away_gets_finite_numbers(name, dtype, far):
+    rows, mixture = problem(name, 3, 4, n=100, dtype=dtype)
+    rows[7] = dtype(min(far, float(np.finfo(dtype).max) / 4)) * np.array([1, -1, 1, 1], dtype=dtype)
+    got = EStep(ArraySource(rows), mixture.layout).rows(mixture, labels=True, log_evidence=True, responsibilities=True)
+    assert np.isfinite(got.log_evidence).all()
+    assert (got.responsibilities >= 0).all()
+    assert got.responsibilities.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    # The others are none the worse for it.
+    near = np.delete(np.arange(100), 7)
+    responsibilities, log_evidence = twin(rows[near], mixture)
+    np.testing.assert_allclose(got.log_evidence[near], log_evidence.astype(float), rtol=1e-6)
+    difference = got.responsibilities[near] - responsibilities
+    assert np.abs(difference).max() < 1e-6
+
+
+@pytest.mark.parametrize("form", [-1, CENTRED, LINEAR])
+@pytest.mark.parametrize("hard", [False, True])
+@every_dtype
+@every_layout
+def test_a_component_of_weight_zero_gets_no_row(name, dtype, hard, form):
+    rows, mixture = problem(name, 3, 2, dtype=dtype)
+    mixture.log_offset[1] = -np.inf
+    e_step = EStep(ArraySource(rows), mixture.layout, form=form)
+    got = e_step(mixture, hard=hard)
+    assert got.counts[1] == 0
+    assert_statistics_match(got, rows, mixture, 2e-3 if dtype == np.float32 else 1e-12, hard=hard)
+    written = e_step.rows(mixture, labels=True, responsibilities=True)
+    assert not (written.labels == 1).any()
+    assert not written.responsibilities[:, 1].any()
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e5, 1e8])
+@every_layout
+def test_the_pass_stands_where_the_rows_are(name, offset):
+    rows, mixture = problem(name, 3, 2, offset=offset)
+    got = EStep(ArraySource(rows), mixture.layout)(mixture)
+    assert_statistics_match(got, rows, mixture, 1e-12)
+
+
+@pytest.mark.parametrize("thin", [1e-3, 1e-6, 1e-10])
+@every_layout
+def test_a_component_may_be_thin(name, thin):
+    """Rows are at the centres up to `thin`, so that responsibilities hang on their last digits."""
+    rng = np.random.default_rng(6)
+    K, d, n = 3, 2, 300
+    centres = rng.integers(-8, 9, size=(K, d)).astype(float)
+    rows = centres[rng.integers(K, size=n)] + thin * rng.integers(-4, 5, size=(n, d))
+    _, mixture = problem(name, K, d)
+    mixture = WhitenedMixture(mixture.layout, mixture.log_offset, centres, mixture.whiteners / thin)
+    got = EStep(ArraySource(rows), mixture.layout).rows(mixture, log_evidence=True)
+    _, log_evidence = twin(rows, mixture)
+    np.testing.assert_allclose(got.log_evidence, log_evidence.astype(float), rtol=1e-11)

@@ -1,0 +1,134 @@
+"""Sufficient statistics are a value with arithmetic: the laws hold in every layout."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reference
+from gmm.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm.statistics import SufficientStatistics
+
+LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
+every_layout = pytest.mark.parametrize("name", LAYOUTS)
+problems = given(K=st.integers(1, 4), d=st.integers(1, 4), n=st.integers(2, 12), seed=st.integers(0, 2**32 - 1))
+
+
+def rows_of(K, d, n, seed):
+    """Rows, their responsibilities, weights and log evidence, and two sets of origins."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, d))
+    responsibilities = rng.dirichlet(np.ones(K), size=n)
+    return rows, responsibilities, rng.uniform(0.1, 2, n), *rng.normal(size=(2, K, d))
+
+
+def statistics(name, rows, responsibilities, weight, origins):
+    counts, first, second = reference.statistics(rows, responsibilities, weight, origins)
+    kept = reference.in_layout(second, name)
+    evidence = float(weight @ rows.sum(axis=1))  # any number that adds up over rows
+    return SufficientStatistics(LAYOUTS[name], origins, counts, first, kept, evidence, float(weight.sum()))
+
+
+def assert_close(got, expected):
+    for name in ("origins", "counts", "first", "second", "log_evidence", "weight"):
+        ours, theirs = getattr(got, name), getattr(expected, name)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-11, err_msg=name)
+
+
+@every_layout
+@problems
+def test_the_sum_of_two_parts_is_the_whole(name, K, d, n, seed):
+    rows, responsibilities, weight, origins, other = rows_of(K, d, n, seed)
+    cut = n // 2
+    left = statistics(name, rows[:cut], responsibilities[:cut], weight[:cut], origins)
+    right = statistics(name, rows[cut:], responsibilities[cut:], weight[cut:], other)
+    whole = statistics(name, rows, responsibilities, weight, origins)
+    assert_close(left + right, whole)
+    assert_close((right + left).recentred(origins), whole)
+
+
+@every_layout
+@problems
+def test_recentred_statistics_are_those_about_the_new_origins(name, K, d, n, seed):
+    rows, responsibilities, weight, origins, other = rows_of(K, d, n, seed)
+    before = statistics(name, rows, responsibilities, weight, origins)
+    assert_close(before.recentred(other), statistics(name, rows, responsibilities, weight, other))
+
+
+@every_layout
+@problems
+def test_recentring_there_and_back_changes_no_bit_of_whole_numbers(name, K, d, n, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-9, 10, size=(n, d)).astype(float)
+    responsibilities = np.eye(K)[rng.integers(K, size=n)]
+    origins, other = rng.integers(-9, 10, size=(2, K, d)).astype(float)
+    name_of_exact = "diag" if name == "spherical" else name  # d may not divide a mean
+    before = statistics(name_of_exact, rows, responsibilities, np.ones(n), origins)
+    after = before.recentred(other).recentred(origins)
+    np.testing.assert_array_equal(after.first, before.first)
+    np.testing.assert_array_equal(after.second, before.second)
+
+
+@every_layout
+@problems
+def test_scaled_statistics_are_those_of_heavier_rows(name, K, d, n, seed):
+    rows, responsibilities, weight, origins, _ = rows_of(K, d, n, seed)
+    before = statistics(name, rows, responsibilities, weight, origins)
+    heavier = statistics(name, rows, responsibilities, 2.5 * weight, origins)
+    assert_close(before.scaled(2.5), heavier)
+
+
+@every_layout
+@problems
+def test_means_and_scatter_are_the_textbooks(name, K, d, n, seed):
+    rows, responsibilities, weight, origins, _ = rows_of(K, d, n, seed)
+    got = statistics(name, rows, responsibilities, weight, origins)
+    _, means, covariances = reference.m_step(rows, responsibilities, weight, name)
+    counts = weight.sum() if name == "tied" else got.counts
+    np.testing.assert_allclose(got.means, means, rtol=1e-9, atol=1e-11)
+    dense = reference.dense((got.scatter.T / counts).T, name, K, d)
+    np.testing.assert_allclose(dense, covariances, rtol=1e-7, atol=1e-10)
+
+
+def test_a_component_without_rows_keeps_its_origin_as_its_mean():
+    origins = np.array([[1.0, 2.0], [3.0, 4.0]])
+    rows = np.array([[0.0, 0.0], [2.0, 2.0]])
+    got = statistics("full", rows, np.array([[1.0, 0.0], [1.0, 0.0]]), np.ones(2), origins)
+    np.testing.assert_array_equal(got.means, [[1.0, 1.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(got.scatter[1], np.zeros((2, 2)))
+
+
+@every_layout
+@problems
+def test_splitting_a_component_keeps_the_moments_of_the_whole(name, K, d, n, seed):
+    rows, responsibilities, weight, origins, _ = rows_of(K, d, n, seed)
+    responsibilities = np.column_stack([responsibilities, np.zeros(n)])
+    origins = np.vstack([origins, origins[:1] + 5])
+    before = statistics(name, rows, responsibilities, weight, origins)
+    offset = np.random.default_rng(seed).normal(size=d)
+    after = before.split(0, K, offset)
+    # Each about one common origin: what the two halves hold together is what the one held.
+    common = np.zeros((K + 1, d))
+    was, now = before.recentred(common), after.recentred(common)
+    assert now.counts[0] == now.counts[K] == was.counts[0] / 2
+    np.testing.assert_allclose(now.first[0] + now.first[K], was.first[0], rtol=1e-9, atol=1e-10)
+    if name == "tied":
+        np.testing.assert_allclose(now.second, was.second, rtol=1e-9, atol=1e-9)
+    else:
+        both = now.second[0] + now.second[K]
+        np.testing.assert_allclose(both, was.second[0], rtol=1e-9, atol=1e-9)
+    apart = after.means[K] - after.means[0]
+    np.testing.assert_allclose(apart, 2 * offset, rtol=1e-9, atol=1e-10)
+    others = slice(1, K)
+    np.testing.assert_array_equal(after.first[others], before.first[others])
+    assert after.log_evidence == before.log_evidence
+    assert after.weight == before.weight
+
+
+def test_arithmetic_leaves_its_operands_alone():
+    rows, responsibilities, weight, origins, other = rows_of(2, 2, 6, 0)
+    value = statistics("full", rows, responsibilities, weight, origins)
+    held = [array.copy() for array in (value.counts, value.first, value.second, value.origins)]
+    _ = value + value.recentred(other), value.scaled(2.0), value.split(0, 1, np.ones(2))
+    for array, copy in zip((value.counts, value.first, value.second, value.origins), held, strict=True):
+        np.testing.assert_array_equal(array, copy)
