@@ -16,6 +16,7 @@ A lane is a fixed number of blocks.  Lanes are summed in order and merged two by
 of a binary counter, so the sums are the same bit for bit for every number of threads.
 """
 from libc.math cimport isfinite, log
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from gmm._blas cimport invert_cholesky, multiply, multiply_transposed, real
@@ -407,12 +408,12 @@ cdef class Pass:
 
     def __init__(
         self,
-        const double[::1] log_offset,
-        const double[:, ::1] centres,
-        const double[::1] whiteners,
+        log_offset,
+        centres,
+        whiteners,
         Layout layout,
         Layout moments,
-        const double[::1] origin,
+        origin,
         const double[::1] reach,
         bint single,
         bint hard=False,
@@ -422,14 +423,14 @@ cdef class Pass:
         int form=-1,
     ):
         cdef Recipe* recipe = &self.recipe
-        cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
-        cdef double[::1] scratch = np.empty(d)
+        cdef const double[:, ::1] c = centres
+        cdef const double[::1] W = whiteners, o = origin
+        cdef Py_ssize_t K = c.shape[0], d = c.shape[1]
         recipe.n_components, recipe.n_features = K, d
         recipe.layout, recipe.moments = layout, layout if rows_only else moments
         recipe.hard, recipe.given = hard, given
         self.accumulate = not rows_only
-        self.kappa = condition(&whiteners[0], &centres[0, 0], layout, K, d, &origin[0], &reach[0],
-                               &scratch[0])
+        self.kappa = condition(&W[0], &c[0, 0], layout, K, d, &o[0], &reach[0])
         self.choose_form(single, reach, form)
         self.common_scatter = recipe.linear and layout == TIED and common_scatter
         recipe.common_quadratic = recipe.linear and layout == TIED and not common_scatter
@@ -465,29 +466,34 @@ cdef class Pass:
         else:
             recipe.n_sums = K * (1 + d) + n_second(recipe.moments, K, d) + 2
 
-    cdef keep(self, const double[::1] log_offset, const double[:, ::1] centres,
-              const double[::1] whiteners, const double[::1] origin):
+    cdef keep(self, log_offset, centres, whiteners, origin):
         """Hold the arrays that the recipe points into, in the arithmetic's type."""
         cdef Recipe* recipe = &self.recipe
-        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
-        cdef double[:, ::1] theta
-        cdef double[::1] precision
-        dtype = np.float32 if recipe.single else np.float64
         # Rows far from the origin lose digits on loading, which the centred form would need.
-        stand = np.asarray(origin) if recipe.linear or recipe.single else np.zeros(d)
-        common = np.asarray(whiteners, dtype=dtype)
-        coefficients = common
-        if recipe.linear:
-            theta, precision = np.zeros((K, recipe.n_moments)), np.empty(d * d)
-            linear_coefficients(&log_offset[0], &centres[0, 0], &whiteners[0], recipe.layout,
-                                &origin[0], K, d, recipe.n_moments, &precision[0], &theta[0, 0])
-            coefficients = np.asarray(theta, dtype=dtype)
-        steps = np.ascontiguousarray(np.asarray(centres) - stand, dtype=dtype)
-        recipe.log_offset = &log_offset[0]
-        recipe.origin = <const double*>address(stand)
+        stand = origin if recipe.linear or recipe.single else np.zeros(recipe.n_features)
+        coefficients = self.coefficients(log_offset, centres, whiteners, origin) if recipe.linear else whiteners
+        steps, common = centres - stand, whiteners
+        if recipe.single:
+            steps, common = steps.astype(np.float32), whiteners.astype(np.float32)
+            coefficients = coefficients.astype(np.float32)
+        recipe.log_offset, recipe.origin = <const double*>address(log_offset), <const double*>address(stand)
         recipe.centres = address(steps)
         recipe.coefficients, recipe.common = address(coefficients), address(common)
         self.arrays = (log_offset, stand, steps, coefficients, common)
+
+    cdef coefficients(self, const double[::1] log_offset, const double[:, ::1] centres,
+                      const double[::1] whiteners, const double[::1] origin):
+        cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
+        theta = np.empty((K, recipe.n_moments))
+        cdef double[:, ::1] out = theta
+        cdef double* precision = <double*>malloc(d * d * sizeof(double))
+        if precision == NULL:
+            raise MemoryError
+        linear_coefficients(&log_offset[0], &centres[0, 0], &whiteners[0], recipe.layout, &origin[0],
+                            K, d, recipe.n_moments, precision, &out[0, 0])
+        free(precision)
+        return theta
 
     @property
     def linear(self):
@@ -588,23 +594,28 @@ cdef class Pass:
             whitener = np.asarray(whitener, dtype=np.float64).reshape(scatter.shape)
             log_evidence -= 0.5 * np.vdot(whitener, whitener @ scatter)
         # About the rounded centres, where those were the ones that were subtracted.
-        origins = np.broadcast_to(stand, first.shape) if recipe.linear else stand + steps
+        origins = np.zeros_like(first) if recipe.linear else steps
+        origins = stand + origins
         return origins, counts, first, second, log_evidence, weight
 
     cdef moments_of(self, const double* sums):
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
-        cdef double[::1] counts = np.empty(K), second = np.empty(n_second(recipe.moments, K, d))
-        cdef double[:, ::1] first = np.empty((K, d))
+        cdef Py_ssize_t size = n_second(recipe.moments, K, d)
+        counts, first, second = np.empty(K), np.empty((K, d)), np.empty(size)
+        cdef double* n = <double*>address(counts)
+        cdef double* x = <double*>address(first)
+        cdef double* xx = <double*>address(second)
         if recipe.linear:
-            unpack_linear(sums, recipe.moments, K, d, &counts[0], &first[0, 0], &second[0])
+            unpack_linear(sums, recipe.moments, K, d, n, x, xx)
         else:
-            memcpy(&counts[0], sums, K * sizeof(double))
-            memcpy(&first[0, 0], sums + K, K * d * sizeof(double))
-            memcpy(&second[0], sums + K * (1 + d), second.shape[0] * sizeof(double))
-            mirror(recipe, &second[0])
-        means = np.asarray(second) / d if recipe.moments == SPHERICAL else np.asarray(second)
-        return np.asarray(counts), np.asarray(first), means
+            memcpy(n, sums, K * sizeof(double))
+            memcpy(x, sums + K, K * d * sizeof(double))
+            memcpy(xx, sums + K * (1 + d), size * sizeof(double))
+            mirror(recipe, xx)
+        if recipe.moments == SPHERICAL:
+            second /= d
+        return counts, first, second
 
 
 cdef void mirror(const Recipe* recipe, double* second) noexcept:

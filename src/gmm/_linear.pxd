@@ -26,19 +26,18 @@ cdef inline Py_ssize_t n_second(Layout layout, Py_ssize_t K, Py_ssize_t d) noexc
     return K * d if layout == DIAGONAL else K
 
 
-cdef inline void squared_columns(
-    const double* whitener, Layout layout, Py_ssize_t d,
-    double* out,                                   # OUT (d,) Σ_i W_ij², the precisions' diagonal
+cdef inline double precision_of(
+    const double* whitener, Layout layout, Py_ssize_t d, Py_ssize_t j
 ) noexcept nogil:
-    cdef Py_ssize_t i, j
-    for j in range(d):
-        if layout == DIAGONAL or layout == SPHERICAL:
-            i = j if layout == DIAGONAL else 0
-            out[j] = whitener[i] * whitener[i]
-        else:
-            out[j] = 0
-            for i in range(j, d):
-                out[j] += whitener[i * d + j] * whitener[i * d + j]
+    """Σ_i W_ij², the precision of feature j."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    if layout == DIAGONAL or layout == SPHERICAL:
+        i = j if layout == DIAGONAL else 0
+        return whitener[i] * whitener[i]
+    for i in range(j, d):
+        total += whitener[i * d + j] * whitener[i * d + j]
+    return total
 
 
 cdef inline Py_ssize_t whitener_size(Layout layout, Py_ssize_t d) noexcept nogil:
@@ -53,7 +52,6 @@ cdef inline Py_ssize_t whitener_size(Layout layout, Py_ssize_t d) noexcept nogil
 cdef inline double condition(
     const double* whiteners, const double* centres, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
-    double* scratch,                               # (d,)
 ) noexcept nogil:
     """κ: how far data and centres lie from the origin, squared, in a component's own spreads.
 
@@ -63,12 +61,11 @@ cdef inline double condition(
     cdef Py_ssize_t j, k
     cdef double kappa = 0, total, far, step
     for k in range(K):
-        squared_columns(whiteners + k * whitener_size(layout, d), layout, d, scratch)
         total = 0
         for j in range(d):
             step = fabs(centres[k * d + j] - origin[j])
             far = step if step > reach[j] else reach[j]
-            total += scratch[j] * far * far
+            total += far * far * precision_of(whiteners + k * whitener_size(layout, d), layout, d, j)
         if not total <= kappa:
             kappa = total
     return kappa

@@ -40,7 +40,7 @@ class Layout(Protocol):
         """The shape of the array."""
 
     def outer(self, a: Array, b: Array) -> Array:
-        """Outer products a_k b_kᵀ + b_k a_kᵀ, halved, as far as this layout holds them; (K, d) each."""
+        """Symmetric products ½(a_k b_kᵀ + b_k a_kᵀ), as far as this layout holds them; (K, d) each."""
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
         """Whiteners W with Σ⁻¹ = WᵀW and log|W| (K,) or (1,).
@@ -85,7 +85,7 @@ class _Full:
 
     def outer(self, a: Array, b: Array) -> Array:
         product = a[:, :, None] * b[:, None, :]
-        return 0.5 * (product + product.transpose(0, 2, 1))
+        return product if a is b else 0.5 * (product + product.transpose(0, 2, 1))
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
         whiteners, log_determinants, failed = _em.whiten_dense(matrices)
@@ -110,7 +110,8 @@ class _Full:
 
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         ridged = matrices.copy()
-        np.einsum("kii->ki", ridged)[...] += np.reshape(ridge, (-1, 1))
+        K, d, _ = matrices.shape
+        ridged.reshape(K, d * d)[:, :: d + 1] += ridge if np.isscalar(ridge) else np.reshape(ridge, (-1, 1))
         return ridged
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:

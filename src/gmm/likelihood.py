@@ -35,19 +35,20 @@ def ridged(weights: Array, means: Array, covariances: Array, model: CovarianceMo
         As `maximum_likelihood`.
     """
     layout = model.layout
-    covariances = layout.with_ridge(covariances, ridge)
-    if ridge == 0:
-        return MixtureParameters(weights, means, covariances, model)
+    covariances = once = layout.with_ridge(covariances, ridge)
     extra = np.zeros(1 if layout.pooled else len(weights))
     while True:
         try:
-            return MixtureParameters(weights, means, layout.with_ridge(covariances, extra), model)
+            return MixtureParameters(weights, means, covariances, model)
         except SingularMatrixError as error:
+            if ridge == 0:
+                raise
             k, d = error.component, means.shape[1]
             scale = layout.diagonal(covariances, d)[k].max()
             extra[k] = max(4 * extra[k], d * _EPS * scale)
             if not 0 < extra[k] <= scale:
                 raise
+            covariances = layout.with_ridge(once, extra)
 
 
 def refilled(

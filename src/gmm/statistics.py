@@ -47,14 +47,18 @@ class SufficientStatistics:
     @property
     def means(self) -> Array:
         """The components' means, (K, d); a component without rows keeps its origin."""
-        counts = np.where(self.counts > 0, self.counts, 1.0)
-        return self.origins + self.first / counts[:, None]
+        return self.origins + self.first / self._divisors[:, None]
 
     @property
     def scatter(self) -> Array:
         """The second moments about the means, in the shape of `layout`."""
-        counts = np.where(self.counts > 0, self.counts, 1.0)
-        return self.second - self.layout.outer(self.first / counts[:, None], self.first)
+        root = self.first / np.sqrt(self._divisors)[:, None]
+        return self.second - self.layout.outer(root, root)
+
+    @property
+    def _divisors(self) -> Array:
+        # Moments of a component without rows are zero, whatever divides them.
+        return np.maximum(self.counts, np.finfo(np.float64).tiny)
 
     @property
     def mean_log_evidence(self) -> float:

@@ -176,20 +176,15 @@ class EStep:
         scratches = self._prepared_scratches(one_pass, n_workers)
         step = max(1, int(_SLICE / one_pass.work))
         stopped = threading.Event()
+        source = self._source
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers
             for lane in range(n_lanes * worker // n_workers, last, step):
                 if stopped.is_set():
                     return
-                one_pass.walk(
-                    scratches[worker],
-                    self._source.rows,
-                    lane,
-                    min(lane + step, last),
-                    weight=self._source.sample_weight,
-                    **outputs,
-                )
+                to = min(lane + step, last)
+                one_pass.walk(scratches[worker], source.rows, lane, to, weight=source.sample_weight, **outputs)
 
         crowded = one_pass.largest_product > _BLAS_STAYS_SINGLE
         with single_threaded_blas() if crowded else nullcontext():

@@ -1,0 +1,296 @@
+"""Where a fit begins: the rows as a weighted set, the four named starts, and given ones."""
+
+import numpy as np
+import pytest
+
+import reference
+from gmm import GaussianMixture
+from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.initialization import (
+    STARTS,
+    from_means,
+    from_responsibilities,
+    kmeans_plusplus,
+    lloyd,
+    sampled,
+    start_statistics,
+)
+from gmm.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm.sources import ArraySource
+
+LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
+every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+every_start = pytest.mark.parametrize("init_params", STARTS)
+quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+
+rng = np.random.default_rng(0)
+CENTRES = np.array([[-9.0, 0.0], [9.0, 0.0], [0.0, 12.0]])
+GROUPS = rng.integers(3, size=150)
+ROWS = CENTRES[GROUPS] + rng.normal(size=(150, 2))
+
+
+def started(rows, covariance_type="full", init_params="kmeans", weight=None, K=3, seed=0):
+    source, model = ArraySource(rows, weight), covariance_model(covariance_type)
+    state = np.random.RandomState(seed)
+    return start_statistics(source, K, model, 1e-6, init_params, state)
+
+
+def assert_close(got, expected):
+    for name in ("counts", "means", "scatter", "weight"):
+        np.testing.assert_allclose(getattr(got, name), getattr(expected, name), rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+# --- The sample ---------------------------------------------------------------------------------
+
+
+def test_few_rows_are_taken_as_a_weighted_set_in_order_of_value():
+    rows = np.array([[2.0, 1.0], [1.0, 5.0], [2.0, 1.0], [1.0, 3.0], [2.0, 0.0]])
+    got = sampled(ArraySource(rows, np.array([1.0, 2.0, 3.0, 0.0, 5.0])), 2, rng)
+    np.testing.assert_array_equal(got.rows, [[1.0, 5.0], [2.0, 0.0], [2.0, 1.0]])
+    np.testing.assert_array_equal(got.sample_weight, [2.0, 5.0, 4.0])
+
+
+def test_many_rows_are_sampled_without_repeats():
+    rows = np.arange(60_000.0).reshape(30_000, 2)
+    got = sampled(ArraySource(rows), 3, np.random.RandomState(0))
+    assert len(got.rows) == 10_000
+    assert len(np.unique(got.rows[:, 0])) == 10_000
+    assert np.isin(got.rows[:, 0], rows[:, 0]).all()
+    assert abs(got.rows.mean() - rows.mean()) < 500
+
+
+def test_a_sample_grows_with_the_number_of_components():
+    rows = np.arange(30_000.0)[:, None]
+    assert len(sampled(ArraySource(rows), 20, np.random.RandomState(0)).rows) == 20_000
+
+
+def test_a_sample_takes_no_row_of_weight_zero_and_keeps_the_weights():
+    rows = np.arange(30_000.0)[:, None]
+    weight = np.where(rows[:, 0] % 2, 0.0, 1 + rows[:, 0])
+    got = sampled(ArraySource(rows, weight), 3, np.random.RandomState(0))
+    np.testing.assert_array_equal(got.sample_weight, 1 + got.rows[:, 0])
+    assert not (got.rows % 2).any()
+
+
+@quiet
+def test_a_fit_of_many_rows_begins_with_a_sample_and_ends_with_all():
+    rows = np.repeat(ROWS, 200, axis=0) + np.random.default_rng(1).normal(size=(30_000, 2)) / 9
+    fitted = GaussianMixture(3, random_state=0).fit(rows)
+    assert fitted.converged_
+    order = np.argsort(fitted.means_[:, 0])
+    np.testing.assert_allclose(fitted.means_[order], CENTRES[[0, 2, 1]], atol=0.5)
+
+
+# --- The named starts ---------------------------------------------------------------------------
+
+
+@every_start
+@every_type
+def test_a_start_has_all_the_weight_and_the_layout_of_its_model(covariance_type, init_params):
+    weight = np.random.default_rng(3).uniform(0.5, 2, len(ROWS))
+    got = started(ROWS, covariance_type, init_params, weight)
+    assert got.layout is LAYOUTS[covariance_type]
+    assert got.second.shape == got.layout.shape(3, 2)
+    assert got.counts.sum() == pytest.approx(weight.sum())
+    mean = got.counts @ got.means / got.counts.sum()
+    np.testing.assert_allclose(mean, weight @ ROWS / weight.sum(), atol=1e-9)
+
+
+@every_start
+@every_type
+def test_a_start_depends_on_the_weighted_set_alone(covariance_type, init_params):
+    repeats = np.random.default_rng(4).integers(0, 4, len(ROWS))
+    expected = started(ROWS, covariance_type, init_params, repeats.astype(float))
+    repeated = np.repeat(ROWS, repeats, axis=0)
+    shuffled = np.random.default_rng(5).permutation(repeated)
+    for rows in (repeated, shuffled):
+        assert_close(started(rows, covariance_type, init_params), expected)
+
+
+@every_type
+def test_kmeans_finds_groups_that_lie_apart(covariance_type):
+    got = started(ROWS, covariance_type)
+    counts = np.bincount(GROUPS)
+    order = np.argsort(got.means[:, 0])
+    np.testing.assert_allclose(got.counts[order], counts[[0, 2, 1]], atol=1e-3)
+    means = [ROWS[k == GROUPS].mean(axis=0) for k in (0, 2, 1)]
+    np.testing.assert_allclose(got.means[order], means, atol=1e-2)
+
+
+@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])
+@every_type
+def test_a_start_from_rows_gives_each_row_to_its_nearest(covariance_type, init_params):
+    got = started(ROWS, covariance_type, init_params)
+    assert (got.counts == np.round(got.counts)).all()
+    assert (got.counts >= 1).all()
+
+
+def test_random_responsibilities_give_every_component_about_the_mean():
+    got = started(ROWS, init_params="random")
+    np.testing.assert_allclose(got.counts, 50, atol=10)
+    assert np.abs(got.means - ROWS.mean(axis=0)).max() < 2
+
+
+# --- K-means itself -----------------------------------------------------------------------------
+
+
+def test_kmeans_plusplus_takes_rows_and_spreads_them():
+    weight = np.ones(len(ROWS))
+    for seed in range(20):
+        seeds = kmeans_plusplus(ROWS, weight, 3, np.random.RandomState(seed))
+        assert {tuple(row) for row in seeds} <= {tuple(row) for row in ROWS}
+        nearest = ((seeds[:, None] - CENTRES) ** 2).sum(axis=2).argmin(axis=1)
+        assert sorted(nearest) == [0, 1, 2]
+
+
+def test_kmeans_plusplus_never_takes_a_row_of_weight_zero_or_one_twice():
+    rows = np.arange(8.0)[:, None]
+    weight = np.array([1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+    for seed in range(20):
+        seeds = kmeans_plusplus(rows, weight, 4, np.random.RandomState(seed))
+        assert sorted(seeds[:, 0]) == [0.0, 2.0, 4.0, 6.0]
+
+
+def test_kmeans_plusplus_has_seeds_for_more_components_than_rows():
+    seeds = kmeans_plusplus(np.array([[1.0], [2.0]]), np.ones(2), 5, np.random.RandomState(0))
+    assert seeds.shape == (5, 1)
+    assert set(seeds[:, 0]) == {1.0, 2.0}
+
+
+def test_lloyd_ends_where_centres_are_the_means_of_their_rows():
+    centres = lloyd(ArraySource(ROWS), ROWS[:3])
+    nearest = ((ROWS[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    means = [ROWS[nearest == k].mean(axis=0) for k in range(3)]
+    np.testing.assert_allclose(centres, means, atol=1e-9)
+
+
+def test_lloyd_weighs_rows():
+    rows, weight = np.array([[0.0], [1.0], [10.0]]), np.array([1.0, 3.0, 1.0])
+    centres = lloyd(ArraySource(rows, weight), np.array([[0.0], [9.0]]))
+    np.testing.assert_allclose(centres, [[0.75], [10.0]])
+
+
+def test_lloyd_leaves_a_centre_without_rows_where_it_is():
+    centres = lloyd(ArraySource(ROWS), np.array([[0.0, 4.0], [1e6, 1e6]]))
+    np.testing.assert_array_equal(centres[1], [1e6, 1e6])
+
+
+# --- Given starts -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@every_type
+def test_given_responsibilities_are_the_textbooks_statistics(covariance_type, weighted):
+    responsibilities = np.random.default_rng(6).dirichlet(np.ones(3), size=len(ROWS))
+    weight = np.random.default_rng(7).uniform(0.5, 2, len(ROWS)) if weighted else None
+    source = ArraySource(ROWS, weight)
+    got = from_responsibilities(source, responsibilities, LAYOUTS[covariance_type])
+    mass = np.ones(len(ROWS)) if weight is None else weight
+    counts, _, second = reference.statistics(ROWS, responsibilities, mass, got.means)
+    np.testing.assert_allclose(got.counts, counts, rtol=1e-12)
+    scatter = reference.in_layout(second, covariance_type)
+    np.testing.assert_allclose(got.scatter, scatter, rtol=1e-9, atol=1e-9)
+
+
+@every_type
+def test_means_alone_give_each_row_to_the_nearest(covariance_type):
+    got = from_means(ArraySource(ROWS), CENTRES, LAYOUTS[covariance_type])
+    nearest = ((ROWS[:, None] - CENTRES) ** 2).sum(axis=2).argmin(axis=1)
+    np.testing.assert_array_equal(got.counts, np.bincount(nearest))
+    fitted = GaussianMixture(3, covariance_type=covariance_type, means_init=CENTRES + 0.5, max_iter=0).fit(ROWS)
+    np.testing.assert_allclose(fitted.weights_, np.bincount(nearest) / len(ROWS))
+    np.testing.assert_array_equal(fitted.means_, CENTRES + 0.5)
+
+
+@quiet
+@every_type
+def test_what_is_given_of_a_start_is_kept_and_the_rest_found(covariance_type):
+    weights = [0.2, 0.3, 0.5]
+    precisions = np.linspace(1, 2, 3)
+    shape = covariance_model(covariance_type).layout.shape(3, 2)
+    if covariance_type in ("full", "tied"):
+        precisions = np.broadcast_to(np.eye(2) * 1.5, shape)
+    elif covariance_type == "diag":
+        precisions = np.column_stack([precisions, precisions])
+    given = {"weights_init": weights, "means_init": CENTRES, "precisions_init": precisions}
+    asked = {"covariance_type": covariance_type, "max_iter": 0, "random_state": 0, "reg_covar": 0}
+    free = GaussianMixture(3, **asked).fit(ROWS)
+    for name in given:
+        got = GaussianMixture(3, **asked, **{name: given[name]}).fit(ROWS)
+        kept = name.replace("init", "")
+        np.testing.assert_allclose(getattr(got, kept), given[name], rtol=1e-12)
+    only_weights = GaussianMixture(3, **asked, weights_init=weights).fit(ROWS)
+    np.testing.assert_array_equal(only_weights.means_, free.means_)
+    full = GaussianMixture(3, **asked, **given).fit(ROWS)
+    for name in given:
+        kept = name.replace("init", "")
+        np.testing.assert_allclose(getattr(full, kept), given[name], rtol=1e-12)
+
+
+@quiet
+@every_type
+def test_responsibilities_may_be_an_array_or_come_from_a_function(covariance_type):
+    one_hot = np.eye(3)[GROUPS]
+    calls = []
+
+    def function(X, n_components, random_state):
+        calls.append((X.shape, n_components, random_state.uniform()))
+        return one_hot
+
+    asked = {"covariance_type": covariance_type, "max_iter": 0, "reg_covar": 0, "random_state": 0}
+    for init_params in (one_hot, one_hot.tolist(), function):
+        got = GaussianMixture(3, init_params=init_params, **asked).fit(ROWS)
+        weights, means, covariances = reference.m_step(ROWS, one_hot, np.ones(len(ROWS)), covariance_type)
+        np.testing.assert_allclose(got.weights_, weights, rtol=1e-12)
+        np.testing.assert_allclose(got.means_, means, rtol=1e-9)
+        written_out = reference.dense(got.covariances_, covariance_type, 3, 2)
+        np.testing.assert_allclose(written_out, covariances, rtol=1e-9, atol=1e-12)
+    GaussianMixture(3, init_params=function, n_init=3, **asked).fit(ROWS)
+    assert [call[:2] for call in calls] == [((150, 2), 3)] * 4
+    assert calls[0] == calls[1], "the first of many starts is that of one"
+    assert len({call[2] for call in calls[1:]}) == 3, "each start has its own generator"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.ones((150, 2)), "shape"),
+        (np.full((150, 3), np.nan), "NaN"),
+        (np.full((150, 3), -1.0), "negative"),
+    ],
+)
+def test_a_function_is_held_to_what_it_promised(values, message):
+    mixture = GaussianMixture(3, init_params=lambda X, n_components, random_state: values)
+    with pytest.raises(ValueError, match=message):
+        mixture.fit(ROWS)
+
+
+# --- Poor data ----------------------------------------------------------------------------------
+
+
+@quiet
+@every_start
+@every_type
+def test_there_may_be_fewer_distinct_rows_than_components(covariance_type, init_params):
+    X = np.repeat([[0.0, 0.0], [5.0, 5.0]], [12, 8], axis=0)
+    fitted = GaussianMixture(5, covariance_type=covariance_type, init_params=init_params, random_state=0).fit(X)
+    assert np.isfinite(fitted.lower_bound_)
+    one_place = (X - fitted.means_[fitted.predict(X)]).sum()
+    assert np.isfinite(one_place)
+
+
+@quiet
+@every_start
+@every_type
+def test_all_rows_may_be_identical(covariance_type, init_params):
+    X = np.full((20, 2), 3.0)
+    fitted = GaussianMixture(3, covariance_type=covariance_type, init_params=init_params, random_state=0).fit(X)
+    np.testing.assert_allclose(fitted.weights_ @ fitted.means_, [3.0, 3.0], rtol=1e-3)
+    assert len(set(fitted.predict(X))) == 1
+
+
+def test_one_component_needs_no_luck():
+    for init_params in STARTS:
+        fitted = GaussianMixture(1, init_params=init_params, reg_covar=0, random_state=0).fit(ROWS)
+        np.testing.assert_allclose(fitted.means_[0], ROWS.mean(axis=0), rtol=1e-9)
+        np.testing.assert_allclose(fitted.covariances_[0], np.cov(ROWS.T, bias=True), rtol=1e-9)

@@ -1,0 +1,520 @@
+"""Laws of a whole fit, over the registry of covariance types: what may not change it, and what must."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import gmm
+import reference
+from gmm import GaussianMixture
+from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.initialization import STARTS
+from gmm.likelihood import maximum_likelihood
+from gmm.statistics import SufficientStatistics
+
+K, D = 3, 2
+every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+every_start = pytest.mark.parametrize("init_params", STARTS)
+every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+few = settings(max_examples=12)
+seeds = st.integers(0, 2**32 - 1)
+
+# A fit cut short by max_iter is what these tests want.
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+
+
+def blobs(seed=0, n=240, d=D, grain=2.0**-6):
+    """Rows of three overlapping groups, whole multiples of `grain`, so that moving them is exact."""
+    rng = np.random.default_rng(seed)
+    centres = rng.permutation([[-4.0, 0.0], [3.0, 3.0], [2.0, -5.0]]) @ np.eye(2, d)
+    spreads = rng.uniform(0.5, 1.6, size=(3, d))
+    group = rng.integers(3, size=n)
+    rows = centres[group] + spreads[group] * rng.normal(size=(n, d))
+    return np.round(rows / grain) * grain
+
+
+def start(covariance_type, seed=0, shift=0.0, scale=1.0, d=D):
+    """The same start of a fit of `blobs`, as an estimator's parameters, moved along with the rows."""
+    rng = np.random.default_rng(seed + 1)
+    means = np.array([[-3.0, 1.0], [2.0, 2.0], [1.0, -3.0]]) @ np.eye(2, d)
+    shape = covariance_model(covariance_type).layout.shape(K, d)
+    precisions = rng.uniform(0.2, 0.6, size=shape)
+    if covariance_type in ("full", "tied"):
+        precisions = 0.1 + np.eye(d) * rng.uniform(0.2, 0.6)
+        precisions = np.broadcast_to(precisions, shape)
+    return {
+        "n_components": K,
+        "covariance_type": covariance_type,
+        "weights_init": [0.5, 0.3, 0.2],
+        "means_init": scale * means + shift,
+        "precisions_init": precisions / scale**2,
+    }
+
+
+def parameters_of(mixture):
+    return mixture.weights_, mixture.means_, mixture.covariances_
+
+
+def assert_same_mixture(got, expected, rtol=1e-9):
+    """Equal parameters, the means on the scale of the mixture's own spread."""
+    np.testing.assert_allclose(got.weights_, expected.weights_, rtol=rtol, atol=rtol)
+    size = np.abs(expected.means_ - expected.means_.mean(axis=0)).max()
+    np.testing.assert_allclose(got.means_, expected.means_, rtol=0, atol=rtol * size)
+    size = np.abs(expected.covariances_).max()
+    np.testing.assert_allclose(got.covariances_, expected.covariances_, rtol=rtol, atol=rtol * size)
+    np.testing.assert_allclose(got.lower_bound_, expected.lower_bound_, rtol=rtol)
+
+
+def assert_same_bits(got, expected):
+    for ours, theirs in zip(parameters_of(got), parameters_of(expected), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert got.lower_bounds_ == expected.lower_bounds_
+    assert got.lower_bound_ == expected.lower_bound_
+
+
+# --- The textbook, pass by pass -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("reg_covar", [0.0, 0.01])
+@every_dtype
+@every_type
+def test_each_pass_is_the_textbooks(covariance_type, dtype, reg_covar, weighted):
+    X = blobs(n=150).astype(dtype)
+    weight = np.random.default_rng(5).uniform(0.2, 2, len(X)) if weighted else None
+    given = start(covariance_type)
+    covariances = covariance_model(covariance_type).layout.inverse(given["precisions_init"], D)
+    first = (
+        np.array(given["weights_init"]),
+        given["means_init"],
+        reference.dense(covariances, covariance_type, K, D),
+    )
+    bounds, path = reference.em(X.astype(np.float64), first, covariance_type, 12, weight=weight, reg_covar=reg_covar)
+    tolerance = 1e-11 if dtype == np.float64 else 2e-5
+    got = GaussianMixture(**given, tol=0, max_iter=12, reg_covar=reg_covar)
+    measured = []
+    got.fit(X, sample_weight=weight, callback=lambda r: measured.append(r.parameters))
+    np.testing.assert_allclose(got.lower_bounds_, bounds, rtol=tolerance)
+    for ours, theirs in zip([*measured, got._parameters], path, strict=True):
+        assert_parameters_close(ours, theirs, covariance_type, tolerance)
+
+
+def assert_parameters_close(ours, theirs, covariance_type, tolerance):
+    weights, means, covariances = theirs
+    written_out = reference.dense(ours.covariances, covariance_type, K, D)
+    np.testing.assert_allclose(ours.weights, weights, rtol=10 * tolerance)
+    np.testing.assert_allclose(ours.means, means, rtol=0, atol=50 * tolerance)
+    np.testing.assert_allclose(written_out, covariances, rtol=0, atol=50 * tolerance)
+
+
+@every_type
+@few
+@given(seed=seeds)
+def test_the_m_step_is_no_worse_than_any_neighbour(covariance_type, seed):
+    """It maximises the expected complete-data log-likelihood (Bishop 9.40) within its model."""
+    rng = np.random.default_rng(seed)
+    X, r = blobs(seed % 1000, n=60), rng.dirichlet(np.ones(K), size=60)
+    model = covariance_model(covariance_type)
+    counts, first, second = reference.statistics(X, r, np.ones(60), np.zeros((K, D)))
+    kept = reference.in_layout(second, covariance_type)
+    statistics = SufficientStatistics(model.moments, np.zeros((K, D)), counts, first, kept, 0.0, 60.0)
+    best = maximum_likelihood(statistics, model, 0.0)
+
+    def expected_log_likelihood(weights, means, covariances):
+        dense = reference.dense(covariances, covariance_type, K, D)
+        return (r * reference.log_joint(X, weights, means, dense)).sum()
+
+    reached = expected_log_likelihood(best.weights, best.means, best.covariances)
+    for _ in range(5):
+        weights = best.weights * rng.uniform(0.95, 1.05, K)
+        means = best.means + 0.05 * rng.normal(size=(K, D))
+        stretch = rng.uniform(0.9, 1.1)
+        moved = [(weights / weights.sum(), best.means, best.covariances)]
+        moved += [(best.weights, means, best.covariances)]
+        moved += [(best.weights, best.means, best.covariances * stretch)]
+        assert all(expected_log_likelihood(*other) <= reached + 1e-10 for other in moved)
+
+
+@every_type
+@few
+@given(seed=seeds)
+def test_without_a_ridge_no_pass_lowers_the_bound(covariance_type, seed):
+    X = blobs(seed % 1000)
+    asked = {"init_params": "random", "random_state": seed, "reg_covar": 0, "tol": 0}
+    fitted = GaussianMixture(K, covariance_type=covariance_type, max_iter=60, **asked).fit(X)
+    bounds = np.array([*fitted.lower_bounds_, fitted.lower_bound_])
+    assert len(bounds) == 61
+    assert np.diff(bounds).min() >= -1e-13 * np.abs(bounds).max()
+    assert bounds[-1] > bounds[0]
+
+
+# --- Moving and stretching the rows -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shift", [1e3, 1e5, 1e7, 1e8, -1e8])
+@every_type
+def test_moving_the_rows_moves_the_means_alone(covariance_type, shift):
+    X = blobs()
+    here = GaussianMixture(**start(covariance_type), tol=0, max_iter=25).fit(X)
+    there = GaussianMixture(**start(covariance_type, shift=shift), tol=0, max_iter=25)
+    there.fit(X + shift)
+    np.testing.assert_allclose(there.lower_bounds_, here.lower_bounds_, rtol=1e-6)
+    np.testing.assert_allclose(there.covariances_, here.covariances_, rtol=1e-6)
+    np.testing.assert_allclose(there.weights_, here.weights_, rtol=1e-6)
+    rounding = 4 * np.spacing(abs(shift))
+    np.testing.assert_allclose(there.means_ - shift, here.means_, rtol=1e-6, atol=rounding)
+    assert there.score(X + shift) == pytest.approx(here.score(X), rel=1e-6)
+    np.testing.assert_allclose(there.predict_proba(X + shift), here.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [1e3, 1e4, 65536.0])
+@every_type
+def test_float32_is_limited_by_the_rounding_of_its_input_alone(covariance_type, shift):
+    X = blobs(grain=2.0**-6).astype(np.float32)
+    moved = (X + np.float32(shift)).astype(np.float32)
+    assert (moved.astype(float) - shift == X).all(), "the shift must lose no digit"
+    here = GaussianMixture(**start(covariance_type), tol=0, max_iter=25).fit(X)
+    there = GaussianMixture(**start(covariance_type, shift=shift), tol=0, max_iter=25).fit(moved)
+    np.testing.assert_allclose(there.lower_bounds_, here.lower_bounds_, rtol=1e-5)
+    np.testing.assert_allclose(there.covariances_, here.covariances_, rtol=1e-4, atol=1e-4)
+    assert there.score(moved) == pytest.approx(here.score(X), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e10, 1e30, 2.0**100])
+@every_type
+def test_stretching_the_rows_stretches_the_mixture(covariance_type, scale):
+    X, settings = blobs(), {"tol": 0, "max_iter": 25}
+    here = GaussianMixture(**start(covariance_type), **settings, reg_covar=1e-6).fit(X)
+    there = GaussianMixture(**start(covariance_type, scale=scale), **settings, reg_covar=1e-6 * scale**2).fit(X * scale)
+    density = D * np.log(scale)
+    np.testing.assert_allclose(np.add(there.lower_bounds_, density), here.lower_bounds_, rtol=1e-6)
+    np.testing.assert_allclose(there.means_ / scale, here.means_, rtol=1e-6)
+    np.testing.assert_allclose(there.covariances_ / scale**2, here.covariances_, rtol=1e-6)
+    assert there.score(X * scale) + density == pytest.approx(here.score(X), rel=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e10])
+@every_type
+def test_stretching_float32_rows_stretches_the_mixture(covariance_type, scale):
+    X, settings = blobs(), {"tol": 0, "max_iter": 25}
+    here = GaussianMixture(**start(covariance_type), **settings, reg_covar=1e-6).fit(X)
+    there = GaussianMixture(**start(covariance_type, scale=scale), **settings, reg_covar=1e-6 * scale**2).fit(
+        (X * scale).astype(np.float32)
+    )
+    np.testing.assert_allclose(there.means_ / np.float32(scale), here.means_, rtol=2e-4, atol=2e-4)
+    covariances = there.covariances_.astype(float) / scale**2
+    np.testing.assert_allclose(covariances, here.covariances_, rtol=5e-4, atol=5e-4)
+
+
+@every_start
+@every_type
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**100])
+def test_the_unit_changes_nothing_of_a_default_fit(covariance_type, init_params, scale):
+    X = blobs()
+    asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 3}
+    here = GaussianMixture(K, reg_covar=2.0**-20, **asked).fit(X)
+    there = GaussianMixture(K, reg_covar=2.0**-20 * scale**2, **asked).fit(X * scale)
+    assert there.n_iter_ == here.n_iter_
+    np.testing.assert_allclose(there.means_ / scale, here.means_, rtol=1e-6)
+    np.testing.assert_allclose(there.covariances_ / scale**2, here.covariances_, rtol=1e-6)
+
+
+# --- Order, repeats and weights -----------------------------------------------------------------
+
+
+@every_type
+@few
+@given(seed=seeds)
+def test_the_order_of_the_rows_changes_nothing_from_a_given_start(covariance_type, seed):
+    X = blobs()
+    order = np.random.default_rng(seed).permutation(len(X))
+    asked = start(covariance_type) | {"tol": 0, "max_iter": 20}
+    assert_same_mixture(GaussianMixture(**asked).fit(X[order]), GaussianMixture(**asked).fit(X))
+
+
+@every_start
+@every_type
+def test_the_order_of_the_rows_changes_nothing_of_a_default_fit(covariance_type, init_params):
+    X = blobs()
+    order = np.random.default_rng(1).permutation(len(X))
+    here, there = (
+        GaussianMixture(K, covariance_type=covariance_type, init_params=init_params, random_state=2).fit(rows)
+        for rows in (X, X[order])
+    )
+    assert there.n_iter_ == here.n_iter_
+    assert_same_mixture(there, here)
+    np.testing.assert_array_equal(there.predict(X), here.predict(X))
+
+
+@pytest.mark.parametrize("order", [[2, 0, 1], [1, 0, 2]])
+@every_type
+def test_the_order_of_the_components_is_that_of_the_start(covariance_type, order):
+    X, first = blobs(), start(covariance_type)
+    second = first | {
+        "weights_init": np.take(first["weights_init"], order),
+        "means_init": first["means_init"][order],
+    }
+    tied = covariance_type == "tied"
+    if not tied:
+        second["precisions_init"] = first["precisions_init"][order]
+    here = GaussianMixture(**first, tol=0, max_iter=20).fit(X)
+    there = GaussianMixture(**second, tol=0, max_iter=20).fit(X)
+    np.testing.assert_allclose(there.lower_bounds_, here.lower_bounds_, rtol=1e-12)
+    np.testing.assert_allclose(there.weights_, here.weights_[order], rtol=1e-9)
+    np.testing.assert_allclose(there.means_, here.means_[order], rtol=1e-9)
+    covariances = here.covariances_ if tied else here.covariances_[order]
+    np.testing.assert_allclose(there.covariances_, covariances, rtol=1e-9)
+    np.testing.assert_array_equal(np.take(order, there.predict(X)), here.predict(X))
+
+
+@every_start
+@every_type
+def test_weights_are_repeats_for_a_default_fit(covariance_type, init_params):
+    X = blobs()
+    weight = np.random.default_rng(8).integers(0, 4, len(X))
+    asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 6}
+    weighted = GaussianMixture(K, **asked).fit(X, sample_weight=weight)
+    repeated = np.repeat(X, weight, axis=0)
+    expected = GaussianMixture(K, **asked).fit(repeated)
+    assert weighted.n_iter_ == expected.n_iter_
+    assert_same_mixture(weighted, expected)
+    for name in ("score", "bic", "aic", "icl"):
+        ours = getattr(weighted, name)(X, sample_weight=weight)
+        assert ours == pytest.approx(getattr(expected, name)(repeated), rel=1e-9)
+
+
+@every_start
+@every_type
+def test_a_row_of_weight_zero_is_absent_from_a_default_fit(covariance_type, init_params):
+    X = blobs()
+    weight = np.random.default_rng(8).uniform(0.5, 2, len(X))
+    weight[::3] = 0
+    X[::3] += 40  # would be seen
+    asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 6}
+    got = GaussianMixture(K, **asked).fit(X, sample_weight=weight)
+    kept = weight > 0
+    expected = GaussianMixture(K, **asked).fit(X[kept], sample_weight=weight[kept])
+    assert_same_mixture(got, expected)
+
+
+@every_type
+@few
+@given(factor=st.floats(1e-3, 1e3))
+def test_the_unit_of_the_weights_changes_nothing(covariance_type, factor):
+    X, asked = blobs(), start(covariance_type) | {"tol": 0, "max_iter": 10}
+    weight = np.random.default_rng(8).uniform(0.5, 2, len(X))
+    got = GaussianMixture(**asked).fit(X, sample_weight=factor * weight)
+    assert_same_mixture(got, GaussianMixture(**asked).fit(X, sample_weight=weight))
+
+
+# --- Types, memory and threads ------------------------------------------------------------------
+
+
+@every_type
+def test_float32_rows_give_float32_results_near_those_of_float64(covariance_type):
+    X, asked = blobs(), start(covariance_type) | {"tol": 0, "max_iter": 20}
+    double = GaussianMixture(**asked).fit(X)
+    single = GaussianMixture(**asked).fit(X.astype(np.float32))
+    for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
+        ours, theirs = getattr(single, name), getattr(double, name)
+        assert ours.dtype == np.float32
+        assert theirs.dtype == np.float64
+        np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(single.lower_bounds_, double.lower_bounds_, rtol=1e-5)
+    assert single.predict_proba(X.astype(np.float32)).dtype == np.float32
+    assert isinstance(single.lower_bound_, float)
+
+
+def unaligned(X):
+    raw = np.zeros(X.nbytes + 1, dtype=np.uint8)
+    view = raw[1:].view(X.dtype).reshape(X.shape)
+    view[...] = X
+    assert not view.flags.aligned
+    return view
+
+
+MEMORY = {
+    "Fortran": np.asfortranarray,
+    "reversed": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
+    "other byte order": lambda X: X.astype(X.dtype.newbyteorder()),
+    "unaligned": unaligned,
+    "list": lambda X: X.tolist(),
+}
+
+
+@pytest.mark.parametrize("stored", MEMORY.values(), ids=MEMORY)
+@every_type
+def test_how_the_rows_are_stored_changes_no_bit(covariance_type, stored):
+    X = blobs()
+    got, expected = (
+        GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(rows) for rows in (stored(X), X)
+    )
+    assert_same_bits(got, expected)
+    np.testing.assert_array_equal(got.predict_proba(stored(X)), expected.predict_proba(X))
+
+
+@pytest.mark.parametrize("n_threads", [2, 3, 5, None])
+@every_dtype
+@every_type
+def test_the_number_of_threads_changes_no_bit_of_a_fit(covariance_type, dtype, n_threads):
+    X = blobs(n=30_000, d=6).astype(dtype)
+    asked = {"covariance_type": covariance_type, "max_iter": 3, "random_state": 0}
+    one, many = (GaussianMixture(8, n_threads=n, **asked).fit(X) for n in (1, n_threads))
+    assert_same_bits(many, one)
+    np.testing.assert_array_equal(many.predict_proba(X), one.predict_proba(X))
+
+
+# --- One thing said in two ways -----------------------------------------------------------------
+
+
+@every_dtype
+@every_type
+def test_a_saved_mixture_comes_back_bit_for_bit(covariance_type, dtype, tmp_path):
+    X = blobs().astype(dtype)
+    fitted = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(X)
+    fitted.save(tmp_path / "mixture.gmm")
+    loaded = gmm.load(tmp_path / "mixture.gmm")
+    assert_same_bits(loaded, fitted)
+    assert loaded.get_params() == fitted.get_params()
+    assert loaded.history_ == fitted.history_
+    np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
+    assert loaded.predict_proba(X).dtype == dtype
+
+
+@pytest.mark.parametrize("how", [{}, {"max_iter": 2}, {"max_iter": 0}, {"n_init": 3}])
+@every_start
+@every_type
+def test_fit_predict_is_fit_then_predict(covariance_type, init_params, how):
+    X = blobs()
+    asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 1}
+    one, other = (GaussianMixture(K, **asked | how) for _ in range(2))
+    np.testing.assert_array_equal(one.fit_predict(X), other.fit(X).predict(X))
+
+
+@every_type
+def test_the_rows_methods_agree_with_the_textbook_and_each_other(covariance_type):
+    X = blobs()
+    fitted = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(X)
+    dense = reference.dense(fitted.covariances_, covariance_type, K, D)
+    joint = reference.log_joint(X, fitted.weights_, fitted.means_, dense)
+    np.testing.assert_allclose(fitted.score_samples(X), reference.log_evidence(joint), rtol=1e-11)
+    probabilities = fitted.predict_proba(X)
+    np.testing.assert_allclose(probabilities, reference.responsibilities(joint), atol=1e-11)
+    np.testing.assert_array_equal(fitted.predict(X), probabilities.argmax(axis=1))
+    assert fitted.score(X) == pytest.approx(fitted.score_samples(X).mean(), rel=1e-12)
+    assert fitted.score(X) == pytest.approx(fitted.lower_bound_, rel=1e-12)
+    n, df = len(X), fitted.n_parameters_
+    total = reference.log_evidence(joint).sum()
+    assert fitted.bic(X) == pytest.approx(-2 * total + df * np.log(n), rel=1e-12)
+    assert fitted.aic(X) == pytest.approx(-2 * total + 2 * df, rel=1e-12)
+    best = joint.max(axis=1).sum()
+    assert fitted.icl(X) == pytest.approx(-2 * best + df * np.log(n), rel=1e-12)
+
+
+@every_type
+def test_thirty_warm_fits_of_one_pass_are_one_fit_of_thirty(covariance_type):
+    X, asked = blobs(), {"covariance_type": covariance_type, "tol": 0, "random_state": 4}
+    once = GaussianMixture(K, max_iter=30, **asked).fit(X)
+    warm = GaussianMixture(K, max_iter=1, warm_start=True, **asked)
+    bounds = [warm.fit(X).lower_bounds_[0] for _ in range(30)]
+    assert bounds == once.lower_bounds_
+    assert warm.lower_bound_ == once.lower_bound_
+    for ours, theirs in zip(parameters_of(warm), parameters_of(once), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@every_type
+def test_warm_fits_converge_where_the_one_fit_does(covariance_type):
+    X, asked = blobs(), {"covariance_type": covariance_type, "random_state": 4, "tol": 1e-4}
+    once = GaussianMixture(K, max_iter=200, **asked).fit(X)
+    assert once.converged_
+    warm = GaussianMixture(K, max_iter=1, warm_start=True, **asked)
+    n_fits = 1
+    while not warm.fit(X).converged_:
+        n_fits += 1
+        assert n_fits < 201
+    assert n_fits == once.n_iter_
+    np.testing.assert_array_equal(warm.means_, once.means_)
+
+
+# --- Chance -------------------------------------------------------------------------------------
+
+
+@every_start
+@every_type
+def test_the_first_of_many_starts_is_the_start_of_one(covariance_type, init_params):
+    X = blobs()
+    asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 9}
+    told = []
+    many = GaussianMixture(K, n_init=4, **asked).fit(X, callback=told.append)
+    one = GaussianMixture(K, n_init=1, **asked).fit(X)
+    assert [r.lower_bound for r in told if r.start == 0] == one.lower_bounds_
+    assert {r.start for r in told} == {0, 1, 2, 3}
+    assert many.lower_bound_ >= one.lower_bound_
+    assert [r.lower_bound for r in told if r.start == many.history_.start] == many.lower_bounds_
+
+
+@every_start
+def test_a_seed_is_the_random_state_of_that_seed(init_params):
+    X = blobs()
+    asked = {"init_params": init_params, "n_init": 2, "max_iter": 5}
+    number = GaussianMixture(K, random_state=5, **asked).fit(X)
+    state = GaussianMixture(K, random_state=np.random.RandomState(5), **asked).fit(X)
+    np.random.seed(5)
+    global_state = GaussianMixture(K, random_state=None, **asked).fit(X)
+    assert_same_bits(state, number)
+    assert_same_bits(global_state, number)
+    other = GaussianMixture(K, random_state=6, **asked).fit(X)
+    assert other.lower_bounds_ != number.lower_bounds_
+
+
+@every_start
+@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
+def test_a_passed_generator_advances(make, init_params):
+    used, fresh = make(5), make(5)
+    GaussianMixture(K, init_params=init_params, random_state=used).fit(blobs())
+    assert used.uniform() != fresh.uniform()
+
+
+@pytest.mark.parametrize("make", [np.random.RandomState, np.random.default_rng])
+def test_fits_with_one_generator_begin_at_starts_of_their_own(make):
+    X, asked = blobs(), {"init_params": "random", "max_iter": 1, "tol": 0}
+    mixture = GaussianMixture(K, random_state=make(5), **asked)
+    first, second = (mixture.fit(X).lower_bounds_ for _ in range(2))
+    assert first != second
+    assert GaussianMixture(K, random_state=make(5), **asked).fit(X).lower_bounds_ == first
+
+
+def test_samples_are_drawn_from_the_mixture():
+    mixture = GaussianMixture.from_parameters(
+        [0.25, 0.75], [[0.0, 0.0], [50.0, 20.0]], [[[4.0, 1.0], [1.0, 1.0]], np.eye(2)]
+    )
+    rows, labels = mixture.sample(40_000, random_state=0)
+    assert (np.diff(labels) >= 0).all()
+    np.testing.assert_array_equal(mixture.predict(rows), labels)
+    np.testing.assert_allclose(np.bincount(labels) / 40_000, [0.25, 0.75], atol=0.01)
+    for k in range(2):
+        group = rows[labels == k]
+        np.testing.assert_allclose(group.mean(axis=0), mixture.means_[k], atol=0.05)
+        np.testing.assert_allclose(np.cov(group.T), mixture.covariances_[k], atol=0.15)
+
+
+@every_type
+def test_a_refit_of_its_own_sample_finds_the_mixture(covariance_type):
+    truth = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(blobs())
+    rows, _ = truth.sample(20_000, random_state=0)
+    found = GaussianMixture(K, covariance_type=covariance_type, random_state=1).fit(rows)
+    order = np.argsort(found.means_[:, 0])[np.argsort(np.argsort(truth.means_[:, 0]))]
+    np.testing.assert_allclose(found.means_[order], truth.means_, atol=0.15)
+    np.testing.assert_allclose(found.weights_[order], truth.weights_, atol=0.03)
+    assert found.score(rows) >= truth.score(rows)
+
+
+@every_type
+def test_an_ordinary_fit_warns_of_nothing(covariance_type):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(blobs())

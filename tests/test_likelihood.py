@@ -1,0 +1,253 @@
+"""Parameters from statistics where it is hard: the ridge, singular covariances, lost components."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from gmm import ConvergenceWarning, GaussianMixture
+from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.layouts import SingularMatrixError
+from gmm.likelihood import maximum_likelihood, refilled
+from gmm.statistics import SufficientStatistics
+
+every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+quick = settings(max_examples=25)
+
+
+def statistics(covariance_type, rows, responsibilities):
+    model = covariance_model(covariance_type)
+    origins = np.full((responsibilities.shape[1], rows.shape[1]), 0.5)
+    counts, first, second = reference.statistics(rows, responsibilities, np.ones(len(rows)), origins)
+    kept = reference.in_layout(second, covariance_type)
+    return SufficientStatistics(model.moments, origins, counts, first, kept, 0.0, len(rows)), model
+
+
+def ordinary(n=50, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 2)), rng.dirichlet(np.ones(3), size=n)
+
+
+def with_a_lost_component():
+    rows, responsibilities = ordinary()
+    responsibilities[:, 1] += responsibilities[:, 2]
+    responsibilities[:, 2] = 0
+    return rows, responsibilities
+
+
+# --- The M-step ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.25])
+@every_type
+def test_the_m_step_is_the_textbooks(covariance_type, ridge):
+    rows, responsibilities = ordinary()
+    given_statistics, model = statistics(covariance_type, rows, responsibilities)
+    got = maximum_likelihood(given_statistics, model, ridge)
+    weights, means, covariances = reference.m_step(rows, responsibilities, np.ones(50), covariance_type, ridge)
+    np.testing.assert_allclose(got.weights, weights, rtol=1e-12)
+    np.testing.assert_allclose(got.means, means, rtol=1e-10, atol=1e-13)
+    written_out = reference.dense(got.covariances, covariance_type, 3, 2)
+    np.testing.assert_allclose(written_out, covariances, rtol=1e-10, atol=1e-13)
+    assert got.weights.sum() == pytest.approx(1, abs=1e-15)
+
+
+@every_type
+def test_parameters_are_read_only(covariance_type):
+    given_statistics, model = statistics(covariance_type, *ordinary())
+    got = maximum_likelihood(given_statistics, model, 0.0)
+    for values in (got.weights, got.means, got.covariances, got.whiteners):
+        with pytest.raises(ValueError, match="read-only"):
+            values[...] = 0
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_without_a_ridge_a_singular_covariance_names_its_component(covariance_type):
+    rows, responsibilities = np.arange(12.0).reshape(6, 2) ** 2, np.zeros((6, 2))
+    responsibilities[:5, 0] = responsibilities[5, 1] = 1
+    given_statistics, model = statistics(covariance_type, rows, responsibilities)
+    with pytest.raises(SingularMatrixError) as caught:
+        maximum_likelihood(given_statistics, model, 0.0)
+    assert caught.value.component == 1
+
+
+@every_type
+def test_a_ridge_lost_to_rounding_is_raised_until_it_is_felt(covariance_type):
+    rows = 1e12 * np.array([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [4.0, 4.0]])
+    given_statistics, model = statistics(covariance_type, rows, np.ones((4, 1)))
+    got = maximum_likelihood(given_statistics, model, 1e-6)
+    assert np.isfinite(got.log_determinants).all()
+    dense = reference.dense(got.covariances, covariance_type, 1, 2)[0]
+    np.testing.assert_allclose(np.diag(dense), 1.25e24, rtol=1e-12)
+
+
+# --- Lost components ----------------------------------------------------------------------------
+
+
+@every_type
+def test_nothing_is_repaired_where_nothing_is_lost(covariance_type):
+    given_statistics, model = statistics(covariance_type, *ordinary())
+    same, repaired = refilled(given_statistics, model, 1e-6, at_most=3)
+    assert repaired == []
+    assert same is given_statistics
+
+
+@every_type
+def test_a_lost_component_gets_half_of_the_heaviest(covariance_type):
+    given_statistics, model = statistics(covariance_type, *with_a_lost_component())
+    got, repaired = refilled(given_statistics, model, 1e-6, at_most=3)
+    assert repaired == [2]
+    donor = int(np.argmax(given_statistics.counts))
+    assert got.counts[2] == got.counts[donor] == given_statistics.counts[donor] / 2
+    assert got.counts.sum() == pytest.approx(50)
+    before, after = (maximum_likelihood(s, model, 1e-6) for s in (given_statistics, got))
+    # The halves lie half a standard deviation to either side, and move nothing else.
+    middle = (after.means[2] + after.means[donor]) / 2
+    np.testing.assert_allclose(middle, before.means[donor], rtol=1e-9)
+    widest = np.linalg.eigvalsh(reference.dense(before.covariances, covariance_type, 3, 2)[donor])
+    apart = np.linalg.norm(after.means[2] - after.means[donor])
+    assert apart == pytest.approx(np.sqrt(widest[-1]), rel=1e-3)
+    other = 1 - donor
+    np.testing.assert_allclose(after.means[other], before.means[other], rtol=1e-12)
+
+
+@every_type
+def test_no_more_are_repaired_than_asked_for(covariance_type):
+    rows, _ = ordinary()
+    responsibilities = np.zeros((50, 4))
+    responsibilities[:, 1] = 1
+    given_statistics, model = statistics(covariance_type, rows, responsibilities)
+    assert refilled(given_statistics, model, 1e-6, at_most=4)[1] == [0, 2, 3]
+    assert refilled(given_statistics, model, 1e-6, at_most=2)[1] == [0, 2]
+    assert refilled(given_statistics, model, 1e-6, at_most=0)[1] == []
+
+
+@pytest.mark.parametrize("reg_covar", [0.0, 1e-6])
+@every_type
+def test_a_fit_repairs_a_lost_component_with_one_warning_that_names_it(covariance_type, reg_covar):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (80, 2)), rng.normal(9, 1, (40, 2))])
+    far = [[0.0, 0.0], [9.0, 9.0], [500.0, 500.0]]
+    mixture = GaussianMixture(3, covariance_type=covariance_type, means_init=far, reg_covar=reg_covar, max_iter=500)
+    with pytest.warns(ConvergenceWarning) as told:
+        mixture.fit(X)
+    assert len(told) == 1
+    assert re.search(r"[Cc]omponent(\(s\))? 2\b.*lost", str(told[0].message))
+    assert mixture.converged_
+    assert (mixture.weights_ > 0.01).all()
+    assert np.abs(mixture.means_).max() < 20
+    assert told[0].filename == __file__
+
+
+@quiet
+@every_type
+def test_a_repaired_fit_is_better_than_one_with_a_component_less(covariance_type):
+    rng = np.random.default_rng(1)
+    centres = [[-6, 0], [6, 0], [0, 9]]
+    X = np.concatenate([rng.normal(centre, 1, (60, 2)) for centre in centres])
+    means = [[-6.0, 0.0], [3.0, 4.0], [900.0, 0.0]]
+    asked = {"covariance_type": covariance_type, "max_iter": 500}
+    two = GaussianMixture(2, means_init=means[:2], **asked).fit(X)
+    three = GaussianMixture(3, means_init=means, **asked).fit(X)
+    assert three.lower_bound_ > two.lower_bound_ + 0.01
+
+
+# --- Singular fits ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("covariance_type", "where"),
+    [
+        ("full", "component 1"),
+        ("diag", "component 1"),
+        ("spherical", "component 1"),
+        ("tied", "all components share"),
+    ],
+)
+def test_without_a_ridge_a_singular_fit_is_scikit_learns_error_and_says_where(covariance_type, where):
+    X = np.array([[0.0, 0.0], [1.0, 0.5], [0.5, 1.0], [9.0, 9.0], [9.0, 9.0]])
+    if covariance_type == "tied":
+        X = X[[0, 0, 3, 3]]
+    means = [[0.5, 0.5], [9.0, 9.0]]
+    mixture = GaussianMixture(2, covariance_type=covariance_type, means_init=means, reg_covar=0, tol=1e-9)
+    with pytest.raises(ValueError, match="ill-defined empirical covariance.*" + where):
+        mixture.fit(X)
+    assert not hasattr(mixture, "converged_")
+
+
+HARD_DATA = {
+    "all rows identical": np.full((20, 3), 7.0),
+    "two distinct rows": np.repeat([[0.0, 1.0, 2.0], [5.0, 5.0, 5.0]], 10, axis=0),
+    "a constant column": np.column_stack([np.arange(20.0), np.full(20, 3.0), np.arange(20.0) % 3]),
+    "collinear": np.outer(np.arange(20.0), [1.0, 2.0, -1.0]),
+    "collinear and large": 1e8 * np.outer(np.arange(20.0), [1.0, 2.0, -1.0]),
+    "wider than long": np.random.default_rng(0).normal(size=(6, 3)) @ np.ones((3, 9)),
+    "one far row": np.vstack([np.random.default_rng(1).normal(size=(19, 3)), [[1e9, 0.0, 0.0]]]),
+    "columns of unlike units": np.random.default_rng(2).normal(size=(20, 3)) * [1e-9, 1.0, 1e9],
+    "whole numbers": np.random.default_rng(3).integers(0, 2, size=(30, 3)).astype(float),
+    "huge": 1e140 * np.random.default_rng(4).normal(size=(20, 2)),
+    "tiny": 1e-140 * np.random.default_rng(5).normal(size=(20, 2)),
+}
+
+
+@quiet
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("X", HARD_DATA.values(), ids=HARD_DATA)
+@every_type
+def test_with_a_ridge_hard_data_is_no_dead_end(covariance_type, X, init_params):
+    mixture = GaussianMixture(
+        4, covariance_type=covariance_type, init_params=init_params, random_state=0, max_iter=20
+    ).fit(X)
+    assert np.isfinite(mixture.lower_bound_)
+    assert np.isfinite(mixture.score_samples(X)).all()
+    probabilities = mixture.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-9)
+    assert mixture.weights_.sum() == pytest.approx(1)
+    for values in (mixture.means_, mixture.covariances_):
+        assert np.isfinite(values).all()
+
+
+@quiet
+@every_type
+@quick
+@given(
+    n=st.integers(6, 30),
+    d=st.integers(1, 4),
+    K=st.integers(1, 6),
+    distinct=st.integers(1, 4),
+    power=st.integers(-8, 8),
+    offset=st.sampled_from([0.0, 1.0, 1e6]),
+    single=st.booleans(),
+)
+def test_with_a_ridge_no_data_is_a_dead_end(covariance_type, n, d, K, distinct, power, offset, single):
+    rng = np.random.default_rng(n)
+    X = offset + 10.0**power * rng.integers(distinct, size=(n, d))
+    mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0, max_iter=15)
+    mixture.fit(X.astype(np.float32) if single else X)
+    assert np.isfinite(mixture.lower_bound_)
+    assert np.isfinite(mixture.predict_proba(X)).all()
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was():
+    rng = np.random.default_rng(0)
+    mixture = GaussianMixture(2, random_state=0).fit(rng.normal(size=(40, 2)))
+    means, bounds = mixture.means_, mixture.lower_bounds_
+    mixture.set_params(reg_covar=0)
+    with pytest.raises(ValueError, match="ill-defined"):
+        mixture.fit(np.full((10, 2), 3.0))
+    np.testing.assert_array_equal(mixture.means_, means)
+    assert mixture.lower_bounds_ == bounds
+
+
+def test_a_fit_cut_short_says_so_once():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        GaussianMixture(3, max_iter=1, n_init=3, random_state=0).fit(X)
+    assert [warning.category.__name__ for warning in told] == ["ConvergenceWarning"]
+    assert "did not converge" in str(told[0].message)
