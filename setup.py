@@ -39,7 +39,7 @@ class BuildExtension(build_ext):
 
 setup(
     ext_modules=cythonize(
-        Extension("gmm._em", ["src/gmm/_em.pyx"], include_dirs=["src/gmm"]),
+        Extension("gmm._em", ["src/gmm/_em.pyx"], include_dirs=["src/gmm"], depends=["src/gmm/_tile.h"]),
         build_dir="build/cython-debug" if DEBUG else "build/cython",
         include_path=["src"],
         compiler_directives=DIRECTIVES,

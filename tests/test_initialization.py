@@ -256,7 +256,7 @@ def test_responsibilities_may_be_an_array_or_come_from_a_function(covariance_typ
     [
         (np.ones((150, 2)), "shape"),
         (np.full((150, 3), np.nan), "NaN"),
-        (np.full((150, 3), -1.0), "negative"),
+        (np.full((150, 3), -1.0), "Negative"),
     ],
 )
 def test_a_function_is_held_to_what_it_promised(values, message):

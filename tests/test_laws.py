@@ -196,7 +196,7 @@ def test_stretching_the_rows_stretches_the_mixture(covariance_type, scale):
     assert there.score(X * scale) + density == pytest.approx(here.score(X), rel=1e-6)
 
 
-@pytest.mark.parametrize("scale", [1e-10, 1e10])
+@pytest.mark.parametrize("scale", [1e-15, 1e-10, 1e10, 1e15])
 @every_type
 def test_stretching_float32_rows_stretches_the_mixture(covariance_type, scale):
     X, settings = blobs(), {"tol": 0, "max_iter": 25}
@@ -365,6 +365,39 @@ def test_the_number_of_threads_changes_no_bit_of_a_fit(covariance_type, dtype, n
     one, many = (GaussianMixture(8, n_threads=n, **asked).fit(X) for n in (1, n_threads))
     assert_same_bits(many, one)
     np.testing.assert_array_equal(many.predict_proba(X), one.predict_proba(X))
+
+
+@every_type
+def test_what_is_given_is_left_as_it_was(covariance_type):
+    given = start(covariance_type)
+    given |= {name: np.array(given[name]) for name in given if name.endswith("_init")}
+    held = {"X": blobs(), "sample_weight": np.random.default_rng(0).uniform(0.5, 2, 240)}
+    held |= {name: values for name, values in given.items() if name.endswith("_init")}
+    copies = {name: values.copy() for name, values in held.items()}
+    fitted = GaussianMixture(**given, max_iter=3).fit(held["X"], None, held["sample_weight"])
+    fitted.predict(held["X"])
+    for name, values in held.items():
+        np.testing.assert_array_equal(values, copies[name], err_msg=name)
+        assert values.flags.writeable, name
+
+
+@pytest.mark.parametrize("far", [1e5, 1e30, 1e140, 1e200, 1e308])
+@every_dtype
+@every_type
+def test_rows_far_outside_get_finite_scores_and_responsibilities(covariance_type, dtype, far):
+    fitted = GaussianMixture(K, covariance_type=covariance_type, random_state=0)
+    fitted.fit(blobs().astype(dtype))
+    size = dtype(min(far, float(np.finfo(dtype).max)))
+    X = size * np.array([[1, 0], [0, -1], [1, 1], [-1, 1]], dtype=dtype)
+    assert np.isfinite(fitted.score_samples(X)).all()
+    assert np.isfinite(fitted.score(X))
+    probabilities = fitted.predict_proba(X)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    assert (probabilities >= 0).all()
+    assert ((fitted.predict(X) >= 0) & (fitted.predict(X) < K)).all()
+    # What is said of a row hangs on no other row.
+    near = blobs(seed=5, n=50).astype(dtype)
+    np.testing.assert_array_equal(fitted.predict_proba(np.vstack([near, X]))[:50], fitted.predict_proba(near))
 
 
 # --- One thing said in two ways -----------------------------------------------------------------

@@ -43,7 +43,18 @@ from gmm._block cimport (
 )
 from gmm._linear cimport condition, linear_coefficients, n_second, n_terms, unpack_linear
 
+import os
+
 import numpy as np
+
+cdef extern from "_tile.h" nogil:
+    int tile_level
+    int tile_best()
+    const char* const tile_names[]
+    void tile_log_sum_exp_double(double* tile, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+                                 double* log_evidence, double* total)
+    void tile_log_sum_exp_float(float* tile, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+                                float* log_evidence, float* total)
 
 # Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
 cdef enum:
@@ -133,6 +144,20 @@ cdef void log_density(
 
 
 # ----------------------------------------------------------------------------------------- normalise
+
+cdef bint leaves = True     # log-sum-exp from _tile.h, or its twin in Cython
+
+
+cdef void normalise(
+    real* tile, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld, real* log_evidence, real* total,
+) noexcept nogil:
+    if not leaves:
+        normalise_soft(tile, n_components, n, ld, log_evidence, total)
+    elif real is double:
+        tile_log_sum_exp_double(tile, n_components, n, ld, log_evidence, total)
+    else:
+        tile_log_sum_exp_float(tile, n_components, n, ld, log_evidence, total)
+
 
 cdef void add_common_quadratic(
     const Recipe* recipe, const real* block, Py_ssize_t n,
@@ -259,7 +284,7 @@ cdef void one_block(
         if recipe.hard:
             normalise_hard(tile, K, n, ld, evidence)
         else:
-            normalise_soft(tile, K, n, ld, evidence, total)
+            normalise(tile, K, n, ld, evidence, total)
         if recipe.common_quadratic:
             add_common_quadratic(recipe, features, n, y, total, evidence)
     write_rows(tile, evidence, K, n, ld, start, shape, <data*>shape.responsibility)
@@ -629,6 +654,24 @@ cdef void mirror(const Recipe* recipe, double* second) noexcept:
 
 
 # -------------------------------------------------------------------------------- around the pass
+
+def kernels():
+    """The kernels that this machine can run, the slowest first: "blas", then _tile.h by instruction set."""
+    return ["blas"] + [tile_names[level].decode() for level in range(tile_best() + 1)]
+
+
+def use_kernel(str name):
+    """Compute with the kernel called `name` from now on; `GMM_KERNEL` sets it for a process."""
+    global leaves, tile_level
+    known = kernels()
+    if name not in known:
+        raise ValueError(f"expected a kernel among {known}, got {name!r}")
+    leaves = name != "blas"
+    tile_level = max(known.index(name) - 1, 0)
+
+
+use_kernel(os.environ.get("GMM_KERNEL") or kernels().pop())
+
 
 def whiten_dense(const double[:, :, ::1] covariances):
     """Inverse Cholesky factors W of (m, d, d) covariances, Σ⁻¹ = WᵀW.

@@ -1,0 +1,227 @@
+"""Ctrl-C, BLAS's threads, forks and Python's threads: a fit is a good guest in its process."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from gmm import GaussianMixture
+from gmm.threads import single_threaded_blas, usable_threads
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
+quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
+
+LONG_FIT = """
+    import sys, threading, numpy as np
+    from threadpoolctl import threadpool_info
+    from gmm import GaussianMixture
+
+    def blas():
+        return [library["num_threads"] for library in threadpool_info()]
+
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal(({n}, {d}), dtype=np.float32)
+    before = blas()
+    try:
+        {what}
+        print("finished", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    assert blas() == before, (before, blas())
+    assert threading.active_count() == 1, threading.enumerate()
+    small = GaussianMixture(2, random_state=0).fit(X[:500, :2])
+    print("intact" if np.isfinite(small.score(X[:, :2])) else "broken", flush=True)
+"""
+# One pass of the first takes seconds, so that it must look up in between; the second is all starts.
+LONG = {
+    "one long pass": (
+        300_000,
+        64,
+        "print('ready', flush=True); GaussianMixture(40, means_init=X[:40], weights_init=[1 / 40]"
+        " * 40, precisions_init=np.stack([np.eye(64)] * 40), max_iter=99, tol=0, n_threads={n_threads}).fit(X)",
+    ),
+    "many short passes": (
+        20_000,
+        4,
+        "print('ready', flush=True); GaussianMixture(8, max_iter=10**9, tol=0, n_threads={n_threads}).fit(X)",
+    ),
+    "many starts": (
+        5_000,
+        4,
+        "print('ready', flush=True); GaussianMixture(8, n_init=10**6, n_threads={n_threads}).fit(X)",
+    ),
+}
+
+
+def python(code, **how):
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@posix
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize(("n", "d", "what"), LONG.values(), ids=LONG)
+def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(n, d, what, n_threads):
+    code = LONG_FIT.format(n=n, d=d, what=what.format(n_threads=n_threads))
+    with python(code) as process:
+        assert process.stdout.readline().strip() == "ready"
+        time.sleep(0.7)
+        process.send_signal(signal.SIGINT)
+        began = time.perf_counter()
+        answer = process.stdout.readline().strip()
+        seconds = time.perf_counter() - began
+        rest, errors = process.communicate(timeout=60)
+    assert answer == "interrupted", errors
+    assert seconds < 1
+    assert rest.strip() == "intact", errors
+    assert process.returncode == 0, errors
+
+
+# --- BLAS's threads -----------------------------------------------------------------------------
+
+
+def blas_threads():
+    return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+
+def wide_problem():
+    """Features enough for BLAS to want threads of its own."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 64))
+    X[:1500] += 3
+    return X, {"means_init": X[[0, -1]], "max_iter": 3, "tol": 0}
+
+
+@quiet
+@pytest.mark.parametrize("ending", ["ends", "raises"])
+def test_blas_has_its_threads_back_after_a_fit(ending):
+    X, asked = wide_problem()
+
+    def callback(record):
+        if ending == "raises":
+            raise KeyboardInterrupt
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        try:
+            GaussianMixture(2, **asked).fit(X, callback=callback)
+        except KeyboardInterrupt:
+            assert ending == "raises"
+        assert blas_threads() == before
+
+
+@pytest.mark.parametrize("first_to_leave", ["first", "second"])
+def test_blas_is_held_to_one_thread_until_the_last_holder_leaves(first_to_leave):
+    """Whichever thread that is: some versions of threadpoolctl listen to one thread at a time."""
+    before = blas_threads()
+    entered, leave, left = threading.Event(), threading.Event(), threading.Event()
+    done = threading.Event()
+
+    def hold():
+        with single_threaded_blas():
+            entered.set()
+            leave.wait(10)
+        left.set()
+        done.wait(10)  # alive until the end, as a thread of a pool is
+
+    other = threading.Thread(target=hold)
+    other.start()
+    try:
+        entered.wait(10)
+        with single_threaded_blas():
+            assert set(blas_threads()) == {1}
+            if first_to_leave == "first":
+                leave.set()
+                left.wait(10)
+                assert set(blas_threads()) == {1}
+        if first_to_leave == "second":
+            assert set(blas_threads()) == {1}
+            leave.set()
+            left.wait(10)
+        assert blas_threads() == before
+    finally:
+        leave.set()
+        done.set()
+        other.join(10)
+
+
+def test_usable_threads_honours_the_affinity_and_the_limit_of_blas(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
+    with threadpool_limits(2, user_api="blas"):
+        assert usable_threads() == 2
+        monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {5}, raising=False)
+        assert usable_threads() == 1
+    with threadpool_limits(1, user_api="blas"):
+        assert usable_threads() == 1
+
+
+# --- Forks and Python's threads -----------------------------------------------------------------
+
+
+@posix
+def test_a_fork_after_a_fit_fits_as_well():
+    code = """
+        import os, signal, warnings
+        import numpy as np
+        from gmm import GaussianMixture
+        warnings.simplefilter("ignore")
+        X = np.random.default_rng(0).normal(size=(20_000, 64))
+        mixture = GaussianMixture(4, max_iter=2, tol=0, n_threads=2, random_state=0)
+        expected = mixture.fit(X).means_
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)  # a child that hangs is killed
+            same = np.array_equal(mixture.fit(X).means_, expected)
+            os._exit(0 if same else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    with python(code) as process:
+        printed, errors = process.communicate(timeout=120)
+    assert printed.strip() == "0", errors
+
+
+@quiet
+def test_fits_in_two_python_threads_are_those_of_one():
+    X, asked = wide_problem()
+
+    def fit(n_features):
+        means = asked["means_init"][:, :n_features]
+        mixture = GaussianMixture(2, **asked | {"means_init": means, "n_threads": 2})
+        return [mixture.fit(X[:, :n_features]).lower_bounds_ for _ in range(5)]
+
+    features = [64, 50, 3, 64]
+    alone = [fit(d) for d in features]
+    before = blas_threads()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(fit, features)) == alone
+    assert blas_threads() == before
+
+
+@quiet
+def test_one_fitted_mixture_scores_in_two_python_threads():
+    X, asked = wide_problem()
+    mixture = GaussianMixture(2, **asked).fit(X)
+    expected = mixture.predict_proba(X)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(mixture.predict_proba, [X] * 8):
+            np.testing.assert_array_equal(got, expected)
+
+
+@quiet
+def test_no_thread_outlives_a_fit():
+    X, asked = wide_problem()
+    before = threading.active_count()
+    mixture = GaussianMixture(2, **asked, n_threads=3).fit(X)
+    mixture.predict(X)
+    assert threading.active_count() == before
+    with pytest.raises(ZeroDivisionError):
+        mixture.fit(X, callback=lambda record: 1 / 0)
+    assert threading.active_count() == before

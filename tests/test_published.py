@@ -1,0 +1,250 @@
+"""Numbers that others published or computed: their data, starts and results."""
+
+import json
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import reference
+from gmm import GaussianMixture, select
+
+HERE = Path(__file__).parent / "data"
+MODELS = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
+MCLUST = json.loads((HERE / "mclust.json").read_text())
+PRECISE = {"tol": 1e-10, "max_iter": 5000, "random_state": 0}
+
+
+def table(path):
+    return np.loadtxt(path, delimiter=",", skiprows=1)
+
+
+BLOBS = np.load(HERE / "blobs.npy")
+IRIS = table(HERE / "iris.csv")
+FAITHFUL = table(str(files("gmm") / "data" / "faithful.csv"))
+GALAXIES = table(HERE / "galaxies.csv")[:, None] / 1000
+DATA = {"faithful": FAITHFUL, "iris": IRIS}
+
+
+# --- mclust from given starts -------------------------------------------------------------------
+
+
+def name_of(run):
+    return f"{run['dataset']} {run['model']},{run['G']} {run['start']}"
+
+
+cut_short = pytest.mark.filterwarnings("ignore:Best performing initialization")
+every_run = pytest.mark.parametrize("run", MCLUST, ids=name_of)
+
+
+def mclust_start(run):
+    G = run["G"]
+    labels = table(HERE / f"{run['dataset']}_partitions.csv")[:, G - 2].astype(int)
+    one_hot = np.eye(G)[labels]
+    return one_hot if run["start"] == "hard" else 0.7 * one_hot + 0.3 / G
+
+
+def climbed(run, **how):
+    X = DATA[run["dataset"]]
+    asked = {"covariance_type": MODELS[run["model"]], "reg_covar": 0} | how
+    callback = asked.pop("callback", None)
+    mixture = GaussianMixture(run["G"], init_params=mclust_start(run), **asked)
+    return X, mixture.fit(X, callback=callback)
+
+
+def matrices(sigma, d):
+    """Symmetric matrices from upper triangles given column by column."""
+    out = np.zeros((len(sigma), d, d))
+    row, column = np.array([(i, j) for j in range(d) for i in range(j + 1)]).T
+    out[:, row, column] = out[:, column, row] = sigma
+    return out
+
+
+def assert_parameters(got, expected, name, rtol):
+    np.testing.assert_allclose(got.weights, expected["pro"], rtol=rtol)
+    np.testing.assert_allclose(got.means, expected["mean"], rtol=rtol)
+    if "sigma" in expected:
+        K, d = got.means.shape
+        ours = reference.dense(got.covariances, name, K, d)
+        theirs = matrices(expected["sigma"], d)
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol * np.abs(theirs).max())
+
+
+@cut_short
+@every_run
+def test_mclusts_passes_are_ours(run):
+    seen = []
+    X, mixture = climbed(run, tol=0, max_iter=6, callback=lambda r: seen.append(r.parameters))
+    for t, loglik in run["loglik"].items():
+        assert len(X) * mixture.lower_bounds_[int(t) - 1] == pytest.approx(loglik, rel=1e-11)
+    name = MODELS[run["model"]]
+    assert_parameters(seen[0], run["first"], name, 1e-10)
+    assert_parameters(seen[4], run["fifth"], name, 1e-8)
+    assert mixture.n_parameters_ == run["df"]
+
+
+@cut_short
+@every_run
+def test_mclusts_optima_are_ours(run):
+    n = len(DATA[run["dataset"]])
+
+    def as_mclust_stops(record):
+        loglik = n * record.lower_bound
+        return abs(n * record.gain) < 1e-10 * (1 + abs(loglik))
+
+    X, mixture = climbed(run, tol=0, max_iter=20_000, callback=as_mclust_stops)
+    expected = run["conv"]
+    assert mixture.history_.reason == "stopped by the callback"
+    assert n * mixture.score(X) == pytest.approx(expected["loglik"], rel=1e-8)
+    assert -mixture.bic(X) == pytest.approx(expected["BIC"], rel=1e-8)
+    assert -mixture.icl(X) == pytest.approx(expected["ICL"], rel=1e-6)
+    assert_parameters(mixture._parameters, expected, MODELS[run["model"]], 1e-4)
+
+
+# --- Published optima ---------------------------------------------------------------------------
+
+
+def test_galaxies():
+    mixture = GaussianMixture(3, reg_covar=0, n_init=5, **PRECISE).fit(GALAXIES)
+    assert 82 * mixture.score(GALAXIES) == pytest.approx(-203.1792, abs=1e-4)
+    assert mixture.bic(GALAXIES) == pytest.approx(441.6122, abs=2e-4)
+    assert mixture.n_parameters_ == 8
+
+
+def test_old_faithful_with_two_free_covariances():
+    mixture = GaussianMixture(2, reg_covar=0, n_init=5, **PRECISE).fit(FAITHFUL)
+    # mclust stops when the log-likelihood changes by less than 1e-5 of itself.
+    assert 272 * mixture.score(FAITHFUL) == pytest.approx(-1130.264068, abs=2e-4)
+    assert mixture.bic(FAITHFUL) == pytest.approx(2322.191959, abs=4e-4)
+
+
+def test_old_faithful_with_three_components_of_one_covariance():
+    mixture = GaussianMixture(3, covariance_type="tied", reg_covar=0, n_init=5, **PRECISE)
+    mixture.fit(FAITHFUL)
+    # mclust stops 0.0103 nats early.
+    assert 272 * mixture.score(FAITHFUL) == pytest.approx(-1126.326 + 0.0101, abs=1e-3)
+    assert mixture.bic(FAITHFUL) == pytest.approx(2314.316 - 0.0202, abs=2e-3)
+    assert mixture.icl(FAITHFUL) == pytest.approx(2357.824, abs=1)
+    assert mixture.n_parameters_ == 11
+
+
+IRIS_BIC = {
+    "full": [829.9782, 574.0178, 580.8389, 621.75],
+    "tied": [829.9782, 688.0972, 632.9633, 591.41],
+    "diag": [1522.1202, 857.5515, 744.6317, 705.07],
+    "spherical": [1804.0854, 1012.2352, 853.8090, 783.82],
+}
+
+
+@pytest.mark.parametrize("K", [1, 2, 3, 4])
+@pytest.mark.parametrize("covariance_type", IRIS_BIC)
+def test_the_best_known_optima_of_iris_are_found(covariance_type, K):
+    mixture = GaussianMixture(K, covariance_type=covariance_type, n_init=10, **PRECISE).fit(IRIS)
+    expected = IRIS_BIC[covariance_type][K - 1]
+    # The ridge of 1e-6, and the digits given.
+    assert mixture.bic(IRIS) == pytest.approx(expected, abs=5e-4 if K < 4 else 6e-3)
+
+
+# --- Four blobs, stretched ----------------------------------------------------------------------
+
+
+def test_four_blobs_have_their_optimum():
+    mixture = GaussianMixture(4, **PRECISE).fit(BLOBS)
+    assert 1250 * mixture.score(BLOBS) == pytest.approx(-1973.625191, abs=2e-6)
+    assert mixture.n_parameters_ == 23
+    assert mixture.bic(BLOBS) == pytest.approx(4111.261054, abs=4e-6)
+    assert mixture.aic(BLOBS) == pytest.approx(3993.250381, abs=4e-6)
+
+
+@pytest.mark.parametrize(
+    ("K", "bic", "aic"),
+    [
+        (1, 6366.27, 6340.62),
+        (2, 5551.61, 5495.17),
+        (3, 4414.90, 4327.68),
+        (4, 4111.27, 3993.26),
+    ],
+)
+def test_four_blobs_are_fitted_no_worse_than_published(K, bic, aic):
+    mixture = GaussianMixture(K, tol=1e-6, max_iter=1000, random_state=0).fit(BLOBS)
+    assert mixture.bic(BLOBS) <= bic + 0.005
+    assert mixture.aic(BLOBS) <= aic + 0.005
+    if K == 1:
+        assert mixture.bic(BLOBS) == pytest.approx(bic, abs=0.005)
+        assert mixture.aic(BLOBS) == pytest.approx(aic, abs=0.005)
+
+
+def test_four_blobs_are_counted():
+    asked = {"tol": 1e-5, "max_iter": 2000, "n_init": 2, "random_state": 0}
+    found = select(BLOBS, range(1, 7), "full", **asked)
+    assert found.best.n_components == 4
+    assert all(left > right for left, right in pairwise(found.bic[:4]))
+
+
+def test_random_responsibilities_do_not_converge_at_once_where_tol_is_small():
+    """A small change is not yet an optimum: the default `tol` stops where nothing is found."""
+    asked = {"init_params": "random", "tol": 1e-9, "max_iter": 5000}
+    mixture = GaussianMixture(4, n_init=3, random_state=0, **asked).fit(BLOBS)
+    assert mixture.bic(BLOBS) < 4500
+
+
+# --- scikit-learn's documentation ---------------------------------------------------------------
+
+SIX_ROWS = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_example_of_scikit_learns_documentation(seed):
+    mixture = GaussianMixture(2, random_state=seed).fit(SIX_ROWS)
+    order = np.argsort(-mixture.means_[:, 0])
+    np.testing.assert_allclose(mixture.means_[order], [[10, 2], [1, 2]], atol=1e-6)
+    np.testing.assert_array_equal(order[mixture.predict([[0, 0], [12, 3]])], [1, 0])
+
+
+# --- Traps --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])
+@pytest.mark.parametrize("covariance_type", MODELS.values())
+def test_two_rows_far_apart_in_float32_have_the_ridge_as_variance(covariance_type, init_params):
+    X = np.array([[9999], [0]], dtype=np.float32)
+    asked = {"covariance_type": covariance_type, "init_params": init_params}
+    mixture = GaussianMixture(2, reg_covar=0.1, random_state=0, **asked).fit(X)
+    np.testing.assert_allclose(mixture.covariances_, 0.1, rtol=1e-6)
+    np.testing.assert_allclose(np.sort(mixture.means_, axis=0), [[0], [9999]], atol=1e-3)
+
+
+@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])
+def test_a_tied_start_has_a_covariance_of_the_datas_size(init_params):
+    total = np.trace(np.cov(IRIS.T, bias=True))
+    scores = []
+    for seed in range(10):
+        asked = {"covariance_type": "tied", "init_params": init_params, "random_state": seed}
+        start = GaussianMixture(3, max_iter=0, **asked).fit(IRIS)
+        assert np.trace(start.covariances_) < total
+        scores.append(GaussianMixture(3, **asked).fit(IRIS).score(IRIS))
+    assert np.median(scores) > -1.72
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e4])
+@pytest.mark.parametrize("covariance_type", MODELS.values())
+def test_float32_far_from_zero_is_as_good_as_float64(covariance_type, offset):
+    X = (BLOBS + offset).astype(np.float32)
+    asked = {"covariance_type": covariance_type, "random_state": 0, "tol": 1e-6, "max_iter": 999}
+    single = GaussianMixture(4, **asked).fit(X)
+    double = GaussianMixture(4, **asked).fit(X.astype(np.float64))
+    assert single.lower_bound_ == pytest.approx(double.lower_bound_, abs=1e-4)
+    np.testing.assert_allclose(single.covariances_, double.covariances_, rtol=0.02, atol=0.01)
+
+
+def test_a_lower_bound_is_that_of_the_returned_parameters():
+    for max_iter in (1, 3, 300):
+        mixture = GaussianMixture(3, random_state=1, max_iter=max_iter, init_params="random")
+        if max_iter < 300:
+            with pytest.warns(UserWarning, match="did not converge"):
+                mixture.fit(IRIS)
+        else:
+            mixture.fit(IRIS)
+        assert mixture.lower_bound_ == pytest.approx(mixture.score(IRIS), rel=1e-12)
