@@ -1,10 +1,11 @@
 """The loop: what each pass measures, when it stops, and why. Its steps are stand-ins."""
 
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
 
 from gmm.inference import GainBelow, Trace, em
+from gmm.layouts import DIAGONAL
+from gmm.statistics import SufficientStatistics
 
 NEVER = GainBelow(0.0)
 
@@ -15,11 +16,12 @@ def climb(bounds, *, stopping=NEVER, **how):
 
     def e_step(parameters):
         measured.append(parameters)
-        log_evidence = 10 * bounds[parameters]
-        return SimpleNamespace(log_evidence=log_evidence, weight=10, parameters=parameters)
+        nothing = np.zeros((1, 1))
+        told = {"log_evidence": 10 * bounds[parameters], "weight": 10}
+        return SufficientStatistics(DIAGONAL, nothing, nothing[0], nothing, nothing, **told)
 
     def m_step(statistics):
-        return statistics.parameters + 1
+        return measured[-1] + 1
 
     return em(0, e_step, m_step, stopping=stopping, **how), measured
 

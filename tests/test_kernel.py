@@ -1,5 +1,8 @@
 """The pass against its twin: every form, layout, type, memory order, thread count and remainder."""
 
+import os
+from contextlib import contextmanager
+
 import mpmath
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
+from gmm import _em
 from gmm.inference import EStep
 from gmm.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 from gmm.sources import ArraySource
@@ -23,6 +27,26 @@ SHAPES = [(1, 1), (2, 1), (1, 3), (3, 2), (5, 7), (4, 24), (2, 25), (3, 48), (2,
 every_layout = pytest.mark.parametrize("name", LAYOUTS)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+
+
+@contextmanager
+def computed_by(kernel):
+    """The chosen kernel inside, the machine's best again behind."""
+    _em.use_kernel(kernel)
+    try:
+        yield
+    finally:
+        _em.use_kernel(os.environ.get("GMM_KERNEL") or _em.kernels()[-1])
+
+
+@pytest.fixture(params=_em.kernels())
+def kernel(request):
+    """Each kernel that this machine can run."""
+    with computed_by(request.param):
+        yield request.param
+
+
+every_kernel = pytest.mark.usefixtures("kernel")
 
 
 def problem(name, K=3, d=2, n=500, dtype=np.float64, seed=0, offset=0.0):
@@ -111,6 +135,20 @@ def test_moments_may_be_of_another_layout_than_the_whiteners(name, moments, dtyp
     assert_statistics_match(got, rows, mixture, tolerance_of(dtype, form))
 
 
+@pytest.mark.parametrize("form", [-1, CENTRED])
+@pytest.mark.parametrize("moments", LAYOUTS)
+@every_dtype
+@every_layout
+def test_nothing_is_read_that_was_not_written(name, moments, dtype, form):
+    rows, mixture = problem(name, 4, 3, n=200, dtype=dtype)
+    expected = EStep(ArraySource(rows), LAYOUTS[moments], form=form)(mixture)
+    for poison in (1e300, np.nan):
+        # What is freed here is what the next arrays of these sizes are made of.
+        _ = [np.full(size, poison) for size in range(1, 130) for _ in range(8)]
+        del _
+        assert_same_bits(EStep(ArraySource(rows), LAYOUTS[moments], form=form)(mixture), expected)
+
+
 @every_form
 @every_dtype
 @every_layout
@@ -184,13 +222,15 @@ def lane_rows(e_step, mixture):
     n=st.integers(1, 400),
     weighted=st.booleans(),
     hard=st.booleans(),
+    kernel=st.sampled_from(_em.kernels()),
 )
-def test_every_size_is_the_twins(name, dtype, form, K, d, n, weighted, hard):
+def test_every_size_is_the_twins(name, dtype, form, K, d, n, weighted, hard, kernel):
     if hard:  # in float32 arithmetic a row at a border may go to the other side
         form = form & LINEAR if form >= 0 else CENTRED
     rows, mixture = problem(name, K, d, n, dtype, seed=K + 100 * d)
     weight = np.random.default_rng(n).uniform(0, 2, n) if weighted else None
-    got = EStep(ArraySource(rows, weight), mixture.layout, form=form)(mixture, hard=hard)
+    with computed_by(kernel):
+        got = EStep(ArraySource(rows, weight), mixture.layout, form=form)(mixture, hard=hard)
     tolerance = 1e-11 if dtype == np.float64 or form in (CENTRED, LINEAR) else 2e-4
     assert_statistics_match(got, rows, mixture, tolerance, weight, hard=hard)
 
@@ -317,6 +357,7 @@ def test_lanes_are_merged_like_a_binary_counter(name, form, n_lanes, n_threads):
 # --- Rows written out ---------------------------------------------------------------------------
 
 
+@every_kernel
 @every_form
 @every_dtype
 @every_layout
@@ -349,6 +390,7 @@ def test_only_what_is_asked_for_is_written():
 # --- Far, thin and empty ------------------------------------------------------------------------
 
 
+@every_kernel
 @pytest.mark.parametrize("far", [1e3, 1e10, 1e37, 1e140, 1e153, 1e200, 1e300])
 @every_dtype
 @every_layout
@@ -367,6 +409,7 @@ def test_a_row_far_away_gets_finite_numbers(name, dtype, far):
     assert np.abs(difference).max() < 1e-6
 
 
+@every_kernel
 @pytest.mark.parametrize("form", [-1, CENTRED, LINEAR])
 @pytest.mark.parametrize("hard", [False, True])
 @every_dtype
@@ -381,6 +424,26 @@ def test_a_component_of_weight_zero_gets_no_row(name, dtype, hard, form):
     written = e_step.rows(mixture, labels=True, responsibilities=True)
     assert not (written.labels == 1).any()
     assert not written.responsibilities[:, 1].any()
+
+
+def test_a_kernel_that_is_not_there_is_refused():
+    with pytest.raises(ValueError, match="expected a kernel among .*'blas'.*, got 'abacus'"):
+        _em.use_kernel("abacus")
+
+
+@every_kernel
+@pytest.mark.parametrize("spread", [0.0, 1e-6, 1.0, 40.0, 400.0, 1e4])
+@every_dtype
+def test_the_log_evidence_is_right_however_far_the_components_lie_apart(dtype, spread):
+    """From all alike to all but one beyond the reach of exp: log Σ exp and its weights."""
+    rows, mixture = problem("spherical", 5, 2, n=300, dtype=dtype)
+    offsets = spread * np.linspace(-1, 1, 5)
+    mixture = WhitenedMixture(SPHERICAL, offsets, mixture.centres, mixture.whiteners)
+    got = EStep(ArraySource(rows), SPHERICAL).rows(mixture, log_evidence=True, responsibilities=True)
+    responsibilities, log_evidence = twin(rows, mixture)
+    tolerance = (1 + spread) * (1e-14 if dtype == np.float64 else 3e-6)
+    assert np.abs(got.log_evidence - log_evidence).max() < 10 * tolerance
+    assert np.abs(got.responsibilities - responsibilities).max() < 10 * tolerance
 
 
 @pytest.mark.parametrize("offset", [1e3, 1e5, 1e8])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import reference
 from gmm import ConvergenceWarning, GaussianMixture
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.fitting import FitSettings, GivenStart, _MStep
 from gmm.layouts import SingularMatrixError
 from gmm.likelihood import maximum_likelihood, refilled
 from gmm.statistics import SufficientStatistics
@@ -125,6 +126,16 @@ def test_no_more_are_repaired_than_asked_for(covariance_type):
     assert refilled(given_statistics, model, 1e-6, at_most=4)[1] == [0, 2, 3]
     assert refilled(given_statistics, model, 1e-6, at_most=2)[1] == [0, 2]
     assert refilled(given_statistics, model, 1e-6, at_most=0)[1] == []
+
+
+@every_type
+def test_a_climb_repairs_at_most_as_often_as_it_has_components(covariance_type):
+    given_statistics, model = statistics(covariance_type, *with_a_lost_component())
+    settings = FitSettings(3, model, 1e-3, 1e-6, 100, 1, "kmeans", GivenStart(), None)
+    m_step = _MStep(settings)
+    for _ in range(9):
+        m_step(given_statistics)
+    assert m_step.repaired == [2, 2, 2]
 
 
 @pytest.mark.parametrize("reg_covar", [0.0, 1e-6])

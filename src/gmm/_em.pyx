@@ -655,6 +655,20 @@ cdef void mirror(const Recipe* recipe, double* second) noexcept:
 
 # -------------------------------------------------------------------------------- around the pass
 
+def normalise_tile(real[:, ::1] tile):
+    """Turn a tile of log ρ (K, n) into responsibilities, in place, and return log Σ_k ρ_k, (n,).
+
+    Up to 4096 columns; for tests of the leaf arithmetic.
+    """
+    cdef Py_ssize_t K = tile.shape[0], n = tile.shape[1]
+    cdef real[4096] log_evidence, total
+    if not 0 < n <= 4096 or K == 0:
+        raise ValueError(f"expected a tile of 1 to 4096 columns, got shape {(K, n)}")
+    with nogil:
+        normalise(&tile[0, 0], K, n, n, log_evidence, total)
+    return np.array(<real[:n]>log_evidence)
+
+
 def kernels():
     """The kernels that this machine can run, the slowest first: "blas", then _tile.h by instruction set."""
     return ["blas"] + [tile_names[level].decode() for level in range(tile_best() + 1)]

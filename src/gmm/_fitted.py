@@ -76,7 +76,8 @@ class FittedMixture(Estimator):
         source = self._source(X)
         log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
         assert log_evidence is not None  # it was asked for
-        return log_evidence.astype(source.dtype, copy=False)
+        # A row very far away has a log-likelihood below the range of float32.
+        return np.maximum(log_evidence, np.finfo(source.dtype).min).astype(source.dtype, copy=False)
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """The mean log-likelihood, in nats per unit weight."""

@@ -28,6 +28,7 @@ _LLOYD_PASSES = 50
 _LLOYD_GAIN = 1e-4
 _CANDIDATES = 4
 _SCREENING_PASSES = 8
+_SAME_EVIDENCE = 1e-6
 
 
 def sampled(source: ArraySource, n_components: int, rng: Rng) -> ArraySource:
@@ -144,8 +145,15 @@ def _kmeans(
     whitener = _whitener(sample)
     plain = np.eye(sample.n_features)
     metrics = [plain, whitener] * (_CANDIDATES // 2)
-    partitions = [_kmeans_partition(sample, n_components, metric, model.moments, rng) for metric in metrics]
-    return max(partitions, key=lambda partition: _climb(sample, partition, model, ridge).log_evidence)
+    best, best_evidence = None, -np.inf
+    for metric in metrics:
+        partition = _kmeans_partition(sample, n_components, metric, model.moments, rng)
+        evidence = _climb(sample, partition, model, ridge).mean_log_evidence
+        # Partitions that lead to the same optimum differ by rounding: the first of them is taken.
+        if best is None or evidence > best_evidence + _SAME_EVIDENCE:
+            best, best_evidence = partition, evidence
+    assert best is not None  # there is at least one metric
+    return best
 
 
 def _kmeans_partition(
@@ -165,7 +173,9 @@ def _whitener(sample: ArraySource) -> Array:
     scale = np.sqrt(np.diagonal(covariance))
     scale = np.where(scale > 0, scale, 1)
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    return np.ascontiguousarray((vectors / np.sqrt(np.maximum(values, 1e-6 * values[-1]))).T / scale)
+    return np.ascontiguousarray(
+        (vectors / np.sqrt(np.maximum(values, max(1e-6 * values[-1], np.finfo(float).tiny)))).T / scale
+    )
 
 
 def _climb(

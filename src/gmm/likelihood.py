@@ -44,9 +44,10 @@ def ridged(weights: Array, means: Array, covariances: Array, model: CovarianceMo
             if ridge == 0:
                 raise
             k, d = error.component, means.shape[1]
-            scale = layout.diagonal(covariances, d)[k].max()
+            # Not the diagonal: where a component has jumped far, cancellation may have left it negative.
+            scale = np.abs(once if layout.pooled else once[k]).max()
             extra[k] = max(4 * extra[k], d * _EPS * scale)
-            if not 0 < extra[k] <= scale:
+            if not 0 < extra[k] <= 4 * d * scale:
                 raise
             covariances = layout.with_ridge(once, extra)
 

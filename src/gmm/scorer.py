@@ -43,7 +43,7 @@ class Scorer:
             return e_step(self.parameters.whitened(), hard=True).log_evidence
 
     def _e_step(self, source: ArraySource) -> EStep:
-        # About the mixture's own centre, so that what is said of a row hangs on no other row.
+        # About the mixture's own centre: a single row has no spread to stand in.
         origin = self.parameters.weights @ self.parameters.means
         layout = self.parameters.model.layout
         return EStep(source, layout, n_threads=self.n_threads, origin=np.asarray(origin))

@@ -1,0 +1,72 @@
+"""The leaf arithmetic of the tile, in every instruction set that this machine can run."""
+
+import mpmath
+import numpy as np
+import pytest
+
+from gmm import _em
+
+KERNELS = _em.kernels()
+
+
+@pytest.fixture(params=KERNELS)
+def kernel(request):
+    _em.use_kernel(request.param)
+    yield request.param
+    _em.use_kernel(KERNELS[-1])
+
+
+def exact(column):
+    """Responsibilities and log evidence of one column, correctly rounded or nearly so."""
+    with mpmath.workdps(40):
+        joint = [mpmath.exp(mpmath.mpf(float(value))) for value in column]
+        total = mpmath.fsum(joint)
+        return [float(value / total) for value in joint], float(mpmath.log(total))
+
+
+@pytest.mark.parametrize(("dtype", "lowest", "tolerance"), [(np.float64, -700, 1e-15), (np.float32, -80, 4e-7)])
+def test_responsibilities_are_as_exact_as_their_type(kernel, dtype, lowest, tolerance):
+    # Whole powers of two below the peak: the difference to it is exact, so the error is the exponential's.
+    steps = np.linspace(lowest, 0, 401, dtype=np.float32).astype(dtype)
+    tile = np.stack([np.zeros_like(steps), steps])
+    expected = np.array([exact(column)[0] for column in tile.T]).T
+    _em.normalise_tile(tile)
+    np.testing.assert_allclose(tile, expected, rtol=tolerance, atol=0)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-15), (np.float32, 2e-7)])
+def test_the_log_evidence_is_as_exact_as_its_type(kernel, dtype, tolerance):
+    rng = np.random.default_rng(0)
+    tile = rng.uniform(-30, 0, size=(40, 130)).astype(dtype)
+    tile[0] = 0
+    expected = [exact(column)[1] for column in tile.T]
+    log_evidence = _em.normalise_tile(tile.copy())
+    np.testing.assert_allclose(log_evidence, expected, rtol=0, atol=4 * tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 15, 16, 17, 63, 64, 65, 127, 129, 352])
+@pytest.mark.parametrize("K", [1, 2, 7])
+def test_every_width_gives_what_the_twin_gives(kernel, K, n, dtype):
+    rng = np.random.default_rng(K * 1000 + n)
+    tile = (40 * rng.normal(size=(K, n))).astype(dtype)
+    twin, own = tile.copy(), tile.copy()
+    own_evidence = _em.normalise_tile(own)
+    _em.use_kernel("blas")
+    twin_evidence = _em.normalise_tile(twin)
+    tolerance = 1e-13 if dtype == np.float64 else 2e-5
+    np.testing.assert_allclose(own_evidence, twin_evidence, rtol=tolerance)
+    np.testing.assert_allclose(own, twin, rtol=tolerance, atol=1e-37)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_what_is_out_of_range_becomes_nothing(kernel, dtype):
+    tile = np.array([[0, -1e3, -np.inf], [-1e30, 0, 0], [-np.inf, -1e4, -1e37]], dtype=dtype)
+    log_evidence = _em.normalise_tile(tile)
+    np.testing.assert_array_equal(tile, [[1, 0, 0], [0, 1, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(log_evidence, 0)
+
+
+def test_an_unknown_kernel_is_refused():
+    with pytest.raises(ValueError, match="expected a kernel among"):
+        _em.use_kernel("abacus")
