@@ -31,7 +31,7 @@ LAYERS = [
     {"statistics"},
     {"layouts"},
     {"_em"},
-    {"_linear"},
+    {"_lanes", "_linear"},
     {"_block"},
     {"_blas"},
     {"exceptions", "threads"},

@@ -8,6 +8,7 @@ from gmm import GaussianMixture
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
 from gmm.initialization import (
     STARTS,
+    Wanted,
     from_means,
     from_responsibilities,
     kmeans_plusplus,
@@ -32,7 +33,7 @@ ROWS = CENTRES[GROUPS] + rng.normal(size=(150, 2))
 def started(rows, covariance_type="full", init_params="kmeans", weight=None, K=3, seed=0):
     source, model = ArraySource(rows, weight), covariance_model(covariance_type)
     state = np.random.RandomState(seed)
-    return start_statistics(source, K, model, 1e-6, init_params, state)
+    return start_statistics(source, Wanted(K, model, 1e-6), init_params, state)
 
 
 def assert_close(got, expected):

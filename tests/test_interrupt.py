@@ -226,10 +226,11 @@ def test_one_thread_is_one_thread(monkeypatch, init_params):
     start = threading.Thread.start
     monkeypatch.setattr(threading.Thread, "start", lambda self: (started.append(self), start(self)))
     asked = {"init_params": init_params, "max_iter": 2, "random_state": 0}
-    GaussianMixture(8, n_threads=2, **asked).fit(X)
-    assert started, "this test needs a problem that is worth threads"
-    started.clear()
-    GaussianMixture(8, n_threads=1, **asked).fit(X).predict(X)
+    with threadpool_limits(2, user_api="blas"):
+        GaussianMixture(8, n_threads=2, **asked).fit(X)
+        assert started, "this test needs a problem that is worth threads"
+        started.clear()
+        GaussianMixture(8, n_threads=1, **asked).fit(X).predict(X)
     assert started == []
 
 

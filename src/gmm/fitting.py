@@ -10,7 +10,7 @@ import numpy as np
 
 from gmm.covariance import CovarianceModel
 from gmm.inference import Climb, EStep, GainBelow, Iteration, em
-from gmm.initialization import Rng, from_means, from_responsibilities, start_statistics
+from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, start_statistics
 from gmm.layouts import Array
 from gmm.likelihood import maximum_likelihood, refilled
 from gmm.parameters import MixtureParameters
@@ -162,11 +162,10 @@ def _start(source: ArraySource, settings: FitSettings, rng: Rng, m_step: _MStep)
 
 
 def _start_statistics(source: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
-    given, moments = settings.given, settings.model.moments
+    given, moments, n_threads = settings.given, settings.model.moments, settings.n_threads
     if given.means is not None:
-        return from_means(source, given.means, moments)
+        return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:
-        return from_responsibilities(source, given.responsibilities(rng), moments)
-    return start_statistics(
-        source, settings.n_components, settings.model, settings.reg_covar, settings.init_params, rng
-    )
+        return from_responsibilities(source, given.responsibilities(rng), moments, n_threads=n_threads)
+    wanted = Wanted(settings.n_components, settings.model, settings.reg_covar, n_threads)
+    return start_statistics(source, wanted, settings.init_params, rng)

@@ -7,12 +7,13 @@ twice instead of doubling its weight changes anything, as long as the rows fit t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm.covariance import CovarianceModel
-from gmm.inference import EStep
+from gmm.inference import CENTRED_DOUBLE, EStep
 from gmm.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.likelihood import maximum_likelihood, refilled
 from gmm.sources import ArraySource
@@ -20,7 +21,19 @@ from gmm.statistics import SufficientStatistics
 from gmm.whitened import WhitenedMixture
 
 Rng = np.random.RandomState | np.random.Generator
-Start = Callable[[ArraySource, int, CovarianceModel, float, Rng], SufficientStatistics]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a start is to begin: a mixture of `n_components` with covariances of `model`."""
+
+    n_components: int
+    model: CovarianceModel
+    ridge: float
+    n_threads: int | None = None
+
+
+Start = Callable[[ArraySource, Wanted, Rng], SufficientStatistics]
 
 _ROWS_PER_COMPONENT = 1000
 _FEWEST_ROWS = 10_000
@@ -54,7 +67,9 @@ def _as_weighted_set(rows: Array, weight: Array | None) -> ArraySource:
     return ArraySource(rows[first], np.add.reduceat(ones, np.flatnonzero(first)))
 
 
-def from_responsibilities(source: ArraySource, responsibilities: Array, moments: Layout) -> SufficientStatistics:
+def from_responsibilities(
+    source: ArraySource, responsibilities: Array, moments: Layout, *, n_threads: int | None = None
+) -> SufficientStatistics:
     """The statistics of given responsibilities (n, K), about the means they imply."""
     weighted = responsibilities
     if source.sample_weight is not None:
@@ -64,26 +79,31 @@ def from_responsibilities(source: ArraySource, responsibilities: Array, moments:
     means = weighted.T @ (source.rows - centre) / np.where(counts > 0, counts, 1)[:, None] + centre
     K = len(means)
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
-    with EStep(source, moments) as e_step:
+    with EStep(source, moments, n_threads=n_threads) as e_step:
         return e_step(origins, given=responsibilities)
 
 
-def from_means(source: ArraySource, means: Array, moments: Layout) -> SufficientStatistics:
+def from_means(
+    source: ArraySource, means: Array, moments: Layout, *, n_threads: int | None = None
+) -> SufficientStatistics:
     """The statistics of giving each row to the nearest of `means`, (K, d)."""
-    return _partition(source, means, _spread(source) * np.eye(source.n_features), moments)
+    whitener = np.eye(source.n_features) / _reach(source)
+    return _partition(source, means, whitener, moments, n_threads)
 
 
-def _partition(source: ArraySource, centres: Array, whitener: Array, moments: Layout) -> SufficientStatistics:
+def _partition(
+    source: ArraySource, centres: Array, whitener: Array, moments: Layout, n_threads: int | None
+) -> SufficientStatistics:
     """The statistics of giving each row to the nearest of `centres` in the metric of `whitener`, (d, d)."""
     mixture = WhitenedMixture(TIED, np.zeros(len(centres)), centres, whitener)
-    with EStep(source, moments) as e_step:
+    # The whitener is a metric, not a spread: it says nothing of how exact another form would be.
+    with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
         return e_step(mixture, hard=True)
 
 
-def _spread(source: ArraySource) -> float:
-    """One over the largest distance from the centre in any feature."""
-    reach = float(source.survey.reach(source.survey.centre).max())
-    return 1 / reach if reach > 0 else 1.0
+def _reach(source: ArraySource) -> float:
+    """The largest distance from the centre in any feature, 1 if there is none."""
+    return float(source.survey.reach(source.survey.centre).max()) or 1.0
 
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
@@ -117,38 +137,35 @@ def _squared_distances(rows: Array, norms: Array, chosen: NDArray[np.intp]) -> A
     return np.maximum(distances, 0)
 
 
-def lloyd(source: ArraySource, centres: Array) -> Array:
+def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:
     """K-means from given centres (Lloyd 1982): E-steps with hard assignment, until they gain less than 1e-4 of all."""
-    inertia = np.inf
-    K = len(centres)
-    whiteners = np.full(K, _spread(source))
-    with EStep(source, SPHERICAL) as e_step:
+    K, d = centres.shape
+    # The clusters' common spread, so that the pass knows how exact it has to be.
+    spread, inertia = _reach(source), np.inf
+    with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
         for _ in range(_LLOYD_PASSES):
-            mixture = WhitenedMixture(SPHERICAL, np.zeros(K), centres, whiteners)
+            mixture = WhitenedMixture(SPHERICAL, np.zeros(K), centres, np.full(K, 1 / spread))
             statistics = e_step(mixture, hard=True)
             occupied = statistics.counts > 0
             centres = np.where(occupied[:, None], statistics.means, centres)
-            before, inertia = inertia, -statistics.log_evidence
-            if not inertia < (1 - _LLOYD_GAIN) * before:
+            before, inertia = inertia, -2 * spread**2 * statistics.log_evidence
+            if not 0 < inertia < (1 - _LLOYD_GAIN) * before:
                 break
+            spread = np.sqrt(inertia / (d * statistics.weight))
     return centres
 
 
-def _kmeans(
-    sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng
-) -> SufficientStatistics:
+def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     """The best of a few k-means partitions, in the data's own units and in those of its covariance.
 
     Both metrics fail, on different data (Scrucca & Raftery 2015), so the portfolio holds both; the partitions are
     compared by the likelihood that a few passes of EM make of them.
     """
-    whitener = _whitener(sample)
-    plain = np.eye(sample.n_features)
-    metrics = [plain, whitener] * (_CANDIDATES // 2)
+    metrics = [np.eye(sample.n_features), _whitener(sample)] * (_CANDIDATES // 2)
     best, best_evidence = None, -np.inf
     for metric in metrics:
-        partition = _kmeans_partition(sample, n_components, metric, model.moments, rng)
-        evidence = _climb(sample, partition, model, ridge).mean_log_evidence
+        partition = _kmeans_partition(sample, wanted, metric, rng)
+        evidence = _climb(sample, partition, wanted).mean_log_evidence
         # Partitions that lead to the same optimum differ by rounding: the first of them is taken.
         if best is None or evidence > best_evidence + _SAME_EVIDENCE:
             best, best_evidence = partition, evidence
@@ -156,13 +173,12 @@ def _kmeans(
     return best
 
 
-def _kmeans_partition(
-    sample: ArraySource, n_components: int, metric: Array, moments: Layout, rng: Rng
-) -> SufficientStatistics:
+def _kmeans_partition(sample: ArraySource, wanted: Wanted, metric: Array, rng: Rng) -> SufficientStatistics:
     centre = sample.survey.centre
     moved = ArraySource((sample.rows - centre) @ metric.T, sample.sample_weight)
-    centres = lloyd(moved, _seeds(moved, n_components, rng))
-    return _partition(sample, np.linalg.solve(metric, centres.T).T + centre, metric, moments)
+    centres = lloyd(moved, _seeds(moved, wanted.n_components, rng), n_threads=wanted.n_threads)
+    centres = np.linalg.solve(metric, centres.T).T + centre
+    return _partition(sample, centres, metric, wanted.model.moments, wanted.n_threads)
 
 
 def _whitener(sample: ArraySource) -> Array:
@@ -178,13 +194,12 @@ def _whitener(sample: ArraySource) -> Array:
     )
 
 
-def _climb(
-    sample: ArraySource, statistics: SufficientStatistics, model: CovarianceModel, ridge: float
-) -> SufficientStatistics:
+def _climb(sample: ArraySource, statistics: SufficientStatistics, wanted: Wanted) -> SufficientStatistics:
     """A few passes of EM on the sample."""
-    with EStep(sample, model.moments) as e_step:
+    model, ridge = wanted.model, wanted.ridge
+    with EStep(sample, model.moments, n_threads=wanted.n_threads) as e_step:
         for _ in range(_SCREENING_PASSES):
-            statistics, _ = refilled(statistics, model, ridge, at_most=len(statistics.counts))
+            statistics, _ = refilled(statistics, model, ridge, at_most=wanted.n_components)
             statistics = e_step(maximum_likelihood(statistics, model, ridge).whitened())
     return statistics
 
@@ -194,28 +209,23 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
     return kmeans_plusplus(sample.rows, weight, n_components, rng)
 
 
-def _plus_plus(
-    sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng
-) -> SufficientStatistics:
+def _plus_plus(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     centre = sample.survey.centre
     centred = ArraySource(sample.rows - centre, sample.sample_weight)
-    return from_means(sample, _seeds(centred, n_components, rng) + centre, model.moments)
+    seeds = _seeds(centred, wanted.n_components, rng) + centre
+    return from_means(sample, seeds, wanted.model.moments, n_threads=wanted.n_threads)
 
 
-def _rows_of_data(
-    sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng
-) -> SufficientStatistics:
-    enough = sample.n_rows >= n_components
-    chosen = rng.choice(sample.n_rows, n_components, replace=not enough)
-    return from_means(sample, sample.rows[chosen], model.moments)
+def _rows_of_data(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+    enough = sample.n_rows >= wanted.n_components
+    chosen = rng.choice(sample.n_rows, wanted.n_components, replace=not enough)
+    return from_means(sample, sample.rows[chosen], wanted.model.moments, n_threads=wanted.n_threads)
 
 
-def _random(
-    sample: ArraySource, n_components: int, model: CovarianceModel, ridge: float, rng: Rng
-) -> SufficientStatistics:
-    responsibilities = rng.uniform(size=(sample.n_rows, n_components))
+def _random(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+    responsibilities = rng.uniform(size=(sample.n_rows, wanted.n_components))
     responsibilities /= responsibilities.sum(axis=1, keepdims=True)
-    return from_responsibilities(sample, responsibilities, model.moments)
+    return from_responsibilities(sample, responsibilities, wanted.model.moments, n_threads=wanted.n_threads)
 
 
 STARTS: dict[str, Start] = {
@@ -226,18 +236,11 @@ STARTS: dict[str, Start] = {
 }
 
 
-def start_statistics(
-    source: ArraySource,
-    n_components: int,
-    model: CovarianceModel,
-    ridge: float,
-    init_params: str,
-    rng: Rng,
-) -> SufficientStatistics:
+def start_statistics(source: ArraySource, wanted: Wanted, init_params: str, rng: Rng) -> SufficientStatistics:
     """The statistics of the start called `init_params`, from a sample of the rows.
 
     Components come from the heaviest to the lightest, and by falling means where they weigh the same.
     """
-    sample = sampled(source, n_components, rng)
-    statistics = STARTS[init_params](sample, n_components, model, ridge, rng)
+    sample = sampled(source, wanted.n_components, rng)
+    statistics = STARTS[init_params](sample, wanted, rng)
     return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -statistics.counts)))

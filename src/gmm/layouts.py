@@ -88,7 +88,7 @@ class _Full:
         return product if a is b else 0.5 * (product + product.transpose(0, 2, 1))
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
-        whiteners, log_determinants, failed = _em.whiten_dense(matrices)
+        whiteners, log_determinants, failed = _em.whiten_dense(np.ascontiguousarray(matrices))
         if failed >= 0:
             raise SingularMatrixError(failed)
         return whiteners, log_determinants
@@ -111,7 +111,7 @@ class _Full:
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         ridged = matrices.copy()
         K, d, _ = matrices.shape
-        ridged.reshape(K, d * d)[:, :: d + 1] += ridge if np.isscalar(ridge) else np.reshape(ridge, (-1, 1))
+        ridged.reshape(K, d * d)[:, :: d + 1] += np.reshape(ridge, (-1, 1))
         return ridged
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:

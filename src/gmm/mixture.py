@@ -314,7 +314,8 @@ class GaussianMixture(FittedMixture):
 
 def warn_about(fit: MixtureFit, max_iter: int) -> None:
     """Warn of a fit that did not converge, and of components that lost their rows."""
-    if not fit.climb.trace.converged and max_iter > 0:
+    trace = fit.climb.trace
+    if not trace.converged and 0 < max_iter <= len(trace):
         warnings.warn(_NOT_CONVERGED, raisable(ConvergenceWarning), stacklevel=4)
     if fit.repaired:
         listed = ", ".join(map(str, dict.fromkeys(fit.repaired)))

@@ -32,21 +32,32 @@ class _Guard:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
-        self._limiter: Any = None
+        self._before: list[int] = []
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
             self._holders += 1
             if self._holders == 1:
-                self._limiter = _blas().limit(limits=1)
+                self._before = [library.get_num_threads() for library in _blas().lib_controllers]
+                _set_threads([1] * len(self._before))
         try:
             yield
         finally:
             with self._lock:
                 self._holders -= 1
                 if self._holders == 0:
-                    self._limiter.restore_original_limits()
+                    _set_threads(self._before)
+
+
+def _set_threads(numbers: list[int]) -> None:
+    for library, number in zip(_blas().lib_controllers, numbers, strict=True):
+        # Newer versions of threadpoolctl listen to the first thread that sets OpenBLAS, as long as it lives; the last
+        # holder to leave may be another.
+        let_go = getattr(library, "clear_controlling_thread", lambda force: None)
+        let_go(force=True)
+        library.set_num_threads(number)
+        let_go(force=True)
 
 
 single_threaded_blas = _Guard()

@@ -27,7 +27,8 @@ _SLICE = 2e8
 # Multiply-adds up to which OpenBLAS stays on the calling thread by itself.
 _BLAS_STAYS_SINGLE = 2e5
 # Forms of a pass: −1 lets it choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
-_CHOOSE, _CENTRED_DOUBLE = -1, 0
+_CHOOSE = -1
+CENTRED_DOUBLE = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ class EStep:
     origin : array of shape (d,), optional
         Where the linear form stands; the rows' centre by default.
     form : int
-        For tests: a form to use instead of the one that the pass would choose.
+        A form to use instead of the one that the pass would choose: see `gmm._em.Pass`.
     """
 
     def __init__(
@@ -164,7 +165,7 @@ class EStep:
         if self._total_scatter is None:
             d = self._source.n_features
             one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
-            one_pass = self._plan(one, form=_CENTRED_DOUBLE)
+            one_pass = self._plan(one, form=CENTRED_DOUBLE)
             used = self._run(one_pass)
             self._total_scatter = one_pass.collect(used)[3].reshape(d, d)
         return self._total_scatter
