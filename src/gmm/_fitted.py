@@ -80,7 +80,9 @@ class FittedMixture(Estimator):
         return np.maximum(log_evidence, np.finfo(source.dtype).min).astype(source.dtype, copy=False)
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
-        """The mean log-likelihood, in nats per unit weight."""
+        """The mean log-likelihood, in nats per unit weight; without weights ``score_samples(X).mean()``."""
+        if sample_weight is None:
+            return _mean(self.score_samples(X))
         source = self._source(X, sample_weight)
         return self._scorer().log_likelihood(source) / source.survey.weight
 
@@ -368,6 +370,13 @@ class FittedMixture(Estimator):
         self.n_iter_ = len(trace)
         self.lower_bound_ = lower_bound
         self.lower_bounds_ = list(trace.lower_bounds)
+
+
+def _mean(values: NDArray[Any]) -> float:
+    """The mean in the values' own type, unless its sum is out of their range."""
+    with np.errstate(over="ignore"):
+        mean = float(values.mean())
+    return mean if np.isfinite(mean) else float(values.mean(dtype=np.float64))
 
 
 def _is_plain(value: object) -> bool:
