@@ -45,6 +45,7 @@ cdef double CENTRED_SINGLE = 1e4
 cdef double SINGLE_RANGE = 1e12    # magnitudes whose squares, whitened, stay inside float32
 
 cdef bint leaves = True     # see use_kernel
+cdef str current
 
 
 cdef Py_ssize_t block_rows(Py_ssize_t K, Py_ssize_t terms, Py_ssize_t d, bint linear) noexcept nogil:
@@ -382,14 +383,20 @@ def kernels():
     return ["blas"] + [tile_names[level].decode() for level in range(tile_best() + 1)]
 
 
+def kernel():
+    """The name of the kernel in use."""
+    return current
+
+
 def use_kernel(str name):
     """Compute with the kernel called `name` from now on; `GMM_KERNEL` sets it for a process."""
-    global leaves, tile_level
+    global leaves, tile_level, current
     known = kernels()
     if name not in known:
         raise ValueError(f"expected a kernel among {known}, got {name!r}")
     leaves = name != "blas"
     tile_level = max(known.index(name) - 1, 0)
+    current = name
 
 
 use_kernel(os.environ.get("GMM_KERNEL") or kernels().pop())

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from threadpoolctl import threadpool_info
 
+from gmm import _em
 from gmm.threads import usable_threads
 
 __version__ = version("gmm-em")
@@ -31,6 +32,7 @@ def show_versions() -> None:
     print(f"  python         {sys.version.split()[0]} ({sys.executable})")
     print(f"  machine        {platform.platform()}")
     print(f"  usable threads {usable_threads()}")
+    print(f"  kernel         {_em.kernel()}, of {', '.join(_em.kernels())}")
     print("Packages")
     for name in _PACKAGES:
         print(f"  {name:<14} {_version(name)}")
