@@ -16,7 +16,7 @@ DIRECTIVES = {
     "cdivision": True,
     "freethreading_compatible": True,
 }
-# No contraction to fused multiply-adds: the same bits on every instruction set.
+# Where to fuse a multiplication with an addition is said in the code, not left to the compiler.
 OPTIMISED = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
 CHECKED = ["-O1", "-g", "-ffp-contract=off"]
 

@@ -16,6 +16,7 @@ SOURCES = PYTHON + CYTHON
 
 # From the top to the bottom. A room imports what is below it, never its neighbour or above.
 LAYERS = [
+    {"__main__"},
     {"cli"},
     {"gmm"},  # the public face
     {"selection"},

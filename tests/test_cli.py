@@ -25,7 +25,7 @@ FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
 def run(*words, cwd=None, stdin=None, **environment):
     """Run the command line; standard input and output are pipes, 100 columns wide."""
     return subprocess.run(
-        [sys.executable, "-m", "gmm.cli", *map(str, words)],
+        [sys.executable, "-m", "gmm", *map(str, words)],
         cwd=cwd,
         input=stdin,
         capture_output=True,
@@ -451,7 +451,7 @@ def test_without_its_extra_the_command_line_says_what_to_install(name, tmp_path)
 
 def test_output_that_is_not_unicode(iris):
     done = subprocess.run(
-        [sys.executable, "-m", "gmm.cli", "fit", iris, *FAST],
+        [sys.executable, "-m", "gmm", "fit", iris, *FAST],
         capture_output=True,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         check=True,
@@ -472,7 +472,7 @@ class TestOnATerminal:
 
         main, terminal = pty.openpty()
         with subprocess.Popen(
-            [sys.executable, "-m", "gmm.cli", "fit", iris, *FAST],
+            [sys.executable, "-m", "gmm", "fit", iris, *FAST],
             stdout=subprocess.DEVNULL,
             stderr=terminal,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
@@ -485,7 +485,7 @@ class TestOnATerminal:
         assert "/6" in shown
 
     def test_a_closed_pipe_is_no_error(self):
-        command = f"{sys.executable} -m gmm.cli fit {' '.join(FAST)}"
+        command = f"{sys.executable} -m gmm fit {' '.join(FAST)}"
         done = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {command} | head -1"],
             capture_output=True, text=True, check=False,
@@ -497,7 +497,7 @@ class TestOnATerminal:
         np.save(tmp_path / "big.npy", np.random.default_rng(0).normal(size=(200_000, 4)))
         words = ["fit", "big.npy", "--components", "8", "--tol", "0", "--max-iter", "100000"]
         with subprocess.Popen(
-            [sys.executable, "-m", "gmm.cli", *words],
+            [sys.executable, "-m", "gmm", *words],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 import reference
 from gmm import ConvergenceWarning, GaussianMixture
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
-from gmm.fitting import FitSettings, GivenStart, _MStep
 from gmm.layouts import SingularMatrixError
-from gmm.likelihood import maximum_likelihood, refilled
+from gmm.likelihood import MStep, maximum_likelihood, refilled
 from gmm.statistics import SufficientStatistics
 
 every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -131,8 +130,7 @@ def test_no_more_are_repaired_than_asked_for(covariance_type):
 @every_type
 def test_a_climb_repairs_at_most_as_often_as_it_has_components(covariance_type):
     given_statistics, model = statistics(covariance_type, *with_a_lost_component())
-    settings = FitSettings(3, model, 1e-3, 1e-6, 100, 1, "kmeans", GivenStart(), None)
-    m_step = _MStep(settings)
+    m_step = MStep(model, 1e-6, repairs=3)
     for _ in range(9):
         m_step(given_statistics)
     assert m_step.repaired == [2, 2, 2]

@@ -35,6 +35,8 @@ def test_a_cell_is_what_the_estimator_gives_alone(weights):
             found.n_components[number],
             covariance_type=found.covariance_type[number],
             random_state=5,
+            tol=1e-5,
+            max_iter=1000,
         ).fit(X, sample_weight=weights)
         np.testing.assert_array_equal(fitted.means_, alone.means_)
         assert found.n_parameters[number] == alone.n_parameters_

@@ -4,6 +4,7 @@ The public face; nothing is defined here.
 """
 
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
+from gmm.inference import Iteration, Trace
 from gmm.mixture import GaussianMixture
 from gmm.selection import Selection, select
 from gmm.versions import __version__, show_versions
@@ -14,8 +15,10 @@ __all__ = [
     "ConvergenceWarning",
     "GaussianMixture",
     "InvalidParameterError",
+    "Iteration",
     "NotFittedError",
     "Selection",
+    "Trace",
     "__version__",
     "load",
     "select",

@@ -82,7 +82,7 @@ cdef inline void density_from_squares(
     real* log_density,                             # OUT (n,) log_offset − ½ Σ_j y_j²
 ) noexcept nogil:
     cdef Py_ssize_t j, r
-    # Half the largest square that is kept: rows beyond it tie instead of turning into inf − inf.
+    # The largest square that is kept: rows beyond it tie instead of turning into inf − inf.
     cdef real far = 1e37 if real is float else 1e300
     cdef real square
     memset(log_density, 0, n * sizeof(real))

@@ -39,6 +39,7 @@ cdef enum:
     WIDEST_LINEAR = 24        # features of a full covariance in the linear form
     SMALL_PRODUCT = 1000000   # multiply-adds up to which BLAS leaves its operands unpacked
     LANE_ROWS = 2048
+    LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
 cdef double LINEAR_DOUBLE = 5e4    # condition κ up to which the linear form is exact to 1e-11
 cdef double LINEAR_SINGLE = 1e3
 cdef double CENTRED_SINGLE = 1e4
@@ -138,7 +139,7 @@ cdef class Pass:
     cdef object arrays
     cdef readonly double kappa
     cdef bint accumulate
-    cdef bint common_scatter
+    cdef readonly bint common_scatter
 
     def __init__(
         self,
@@ -194,7 +195,10 @@ cdef class Pass:
         recipe.n_density = n_terms(recipe.layout, d)
         recipe.n_moments = n_terms(recipe.moments, d)
         recipe.block = block_rows(K, recipe.n_moments, d, recipe.linear)
-        recipe.lane = max(LANE_ROWS // recipe.block, 1) * recipe.block
+        # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.
+        recipe.lane = recipe.block
+        while recipe.lane + recipe.block <= LANE_ROWS and self.work < LANE_WORK:
+            recipe.lane += recipe.block
         if recipe.linear:
             recipe.n_sums = K * recipe.n_moments + 2
         else:
@@ -280,6 +284,8 @@ cdef class Pass:
         cdef Recipe* recipe = &self.recipe
         cdef Bench* bench = &scratch.bench
         cdef bint accumulate = self.accumulate
+        if rows.shape[1] != recipe.n_features:
+            raise ValueError(f"expected rows of {recipe.n_features} features, got {rows.shape[1]}")
         shape.n = rows.shape[0]
         shape.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
         shape.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
@@ -393,7 +399,7 @@ def use_kernel(str name):
     global leaves, tile_level, current
     known = kernels()
     if name not in known:
-        raise ValueError(f"expected a kernel among {known}, got {name!r}")
+        raise ValueError(f"expected a kernel among {known} (GMM_KERNEL, use_kernel), got {name!r}")
     leaves = name != "blas"
     tile_level = max(known.index(name) - 1, 0)
     current = name

@@ -86,6 +86,17 @@ class FittedMixture(Estimator):
         source = self._source(X, sample_weight)
         return self._scorer().log_likelihood(source) / source.survey.weight
 
+    def log_likelihood(
+        self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, classified: bool = False
+    ) -> float:
+        """The total log-likelihood Σ_i w_i log Σ_k ρ_ik, in nats; *beyond*.
+
+        With `classified`, each row counts under its likeliest component alone: Σ_i w_i max_k log ρ_ik.
+        """
+        source = self._source(X, sample_weight)
+        scorer = self._scorer()
+        return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
+
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The Bayesian information criterion, smaller is better; n is the sum of the weights."""
         source = self._source(X, sample_weight)
@@ -177,13 +188,14 @@ class FittedMixture(Estimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted mixture to `path`, in a format that holds numbers only; *beyond*.
 
-        A `random_state` or `init_params` that is more than a number or a name is not saved.
+        Parameters that say how to fit are saved where they are a number or a name; a generator, a callable and the
+        arrays of a start are not.
         """
         parameters = self._fitted()
         header: dict[str, Any] = {
             "gmm_version": __version__,
             "class": type(self).__name__,
-            "parameters": {k: v for k, v in self.get_params().items() if _is_plain(v)},
+            "parameters": {k: _plain(v) for k, v in self.get_params().items() if _is_plain(v)},
             "covariance_model": parameters.model.name,
             "dtype": self._dtype.name,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
@@ -217,17 +229,21 @@ class FittedMixture(Estimator):
             return cls._from_state(header, arrays)
         except KeyError as error:
             raise ValueError(f"{path} is no complete model: {error} is missing") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{path} is no usable model: {error}") from None
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        estimator = cls.from_parameters(
-            arrays["weights"],
-            arrays["means"],
-            arrays["covariances"],
-            covariance_type=header["covariance_model"],
-            feature_names=header["feature_names"] or None,
-        )
+        # No check of what a fit has found: numpy's Cholesky may refuse by a rounding what LAPACK has accepted.
+        weights, means, covariances = (np.array(arrays[name], dtype=np.float64) for name in _PARTS)
+        model = covariance_model(header["covariance_model"])
+        estimator = cls()
+        estimator._parameters = MixtureParameters(weights, means, covariances, model)
+        d = estimator._parameters.n_features
+        estimator._record_features(d, check_feature_names(header["feature_names"] or None, d))
         estimator.set_params(**header["parameters"])
+        if header["dtype"] not in ("float32", "float64"):
+            raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])
         if "lower_bound" in header:
             trace = Trace(
@@ -312,7 +328,8 @@ class FittedMixture(Estimator):
         if self._parameters is None:
             return call
         history, names = vars(self).get("history_"), getattr(self, "feature_names_in_", None)
-        return f"{call}\n{summary(self._parameters, history, names)}"
+        lower_bound = vars(self).get("lower_bound_")
+        return f"{call}\n{summary(self._parameters, history, lower_bound, names)}"
 
     def _fitted(self) -> MixtureParameters:
         check_is_fitted(self)
@@ -333,7 +350,10 @@ class FittedMixture(Estimator):
 
     def _shown(self, values: Array) -> NDArray[Any]:
         """An attribute's array, in the type of the data; writing into it would be lost, so it is refused."""
-        shown = values.astype(self._dtype, copy=False)
+        limits = np.finfo(self._dtype)
+        largest = np.abs(values).max()
+        fits = largest == 0 or limits.tiny <= largest <= limits.max
+        shown = values.astype(self._dtype if fits else np.float64, copy=False)
         shown.flags.writeable = False
         return shown
 
@@ -347,8 +367,16 @@ class FittedMixture(Estimator):
         if len(parts) < len(_PARTS):
             self._assigned = parts
             return
-        self._parameters = MixtureParameters(*check_parameters_given(**parts, model=model), model)
+        checked = check_parameters_given(**parts, model=model)
+        d = checked[1].shape[1] if self._parameters is None else self._parameters.n_features
+        expected = (self.n_components if self._parameters is None else self._parameters.n_components, d)
+        if checked[1].shape != expected:
+            raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
+        self._parameters = MixtureParameters(*checked, model)
         self._bounds_before = ()
+        # What is told of the fit is not told of these parameters.
+        for name in ("history_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
+            vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             self._record_features(self._parameters.n_features, None)
 
@@ -380,4 +408,8 @@ def _mean(values: NDArray[Any]) -> float:
 
 
 def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float)
+    return value is None or isinstance(value, str | int | float | np.bool_ | np.integer | np.floating)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

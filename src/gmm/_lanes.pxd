@@ -246,7 +246,7 @@ cdef inline void one_block(
             normalise_hard(tile, K, n, ld, evidence)
         else:
             normalise(recipe.leaves, tile, K, n, ld, evidence, total)
-        if recipe.common_quadratic:
+        if recipe.common_quadratic and (sums != NULL or shape.log_evidence != NULL):
             add_common_quadratic(recipe, features, n, y, total, evidence)
     write_rows(tile, evidence, K, n, ld, start, shape, <data*>shape.responsibility)
     if sums == NULL:

@@ -1,7 +1,7 @@
 /* Leaf arithmetic that Cython has no words for: log-sum-exp on one components x rows tile.
  *
  * The loops are plain C over rows, written so that the compiler turns them into vectors; on x86-64
- * they are compiled once for each instruction set, and `tile_use` picks one at run time. The twin in
+ * they are compiled once for each instruction set, and `tile_level` picks one at run time. The twin in
  * Cython, for every other compiler, is `normalise_soft` in _block.pxd. Nothing here knows a mixture.
  */
 #ifndef GMM_TILE_H

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import sys
+import warnings
 from typing import Any, TypeVar, cast
 
-__all__ = ["ConvergenceWarning", "InvalidParameterError", "NotFittedError", "raisable"]
+__all__ = ["ConvergenceWarning", "InvalidParameterError", "NotFittedError", "raisable", "warn"]
 
 _E = TypeVar("_E", bound=Exception)
 
@@ -59,6 +60,14 @@ def _joined(own: type[Exception], peer: type[Exception]) -> type[Exception]:
     # The class cannot be found by its name, so pickling (joblib's workers) goes through `own`.
     body = {"__module__": own.__module__, "__doc__": own.__doc__, "__reduce__": reduced}
     return type(own.__name__, (own, peer), body)
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn where the user's code called this package, however deep inside it we are."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "gmm":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def _rebuilt(own: type[_E], args: tuple[Any, ...]) -> _E:

@@ -12,7 +12,7 @@ from gmm.covariance import CovarianceModel
 from gmm.inference import Climb, EStep, GainBelow, Iteration, em
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, start_statistics
 from gmm.layouts import Array
-from gmm.likelihood import maximum_likelihood, refilled
+from gmm.likelihood import MStep
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
@@ -102,7 +102,7 @@ def fit_mixture(
 
     with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
         for number in range(1 if resume is not None else settings.n_init):
-            m_step = _MStep(settings)
+            m_step = MStep(settings.model, settings.reg_covar, settings.n_components)
             parameters = resume or _start(source, settings, _child(rng), m_step)
             climb = em(
                 parameters,
@@ -124,22 +124,6 @@ def fit_mixture(
     return best
 
 
-class _MStep:
-    """The M-step of one climb, which repairs at most K components."""
-
-    def __init__(self, settings: FitSettings) -> None:
-        self._model = settings.model
-        self._ridge = settings.reg_covar
-        self._repairs_left = settings.n_components
-        self.repaired: list[int] = []
-
-    def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
-        statistics, repaired = refilled(statistics, self._model, self._ridge, self._repairs_left)
-        self._repairs_left -= len(repaired)
-        self.repaired += repaired
-        return maximum_likelihood(statistics, self._model, self._ridge)
-
-
 def _child(rng: Rng) -> Rng:
     """A generator for one start, seeded by one draw."""
     if isinstance(rng, np.random.Generator):
@@ -147,7 +131,7 @@ def _child(rng: Rng) -> Rng:
     return np.random.RandomState(rng.randint(2**31))
 
 
-def _start(source: ArraySource, settings: FitSettings, rng: Rng, m_step: _MStep) -> MixtureParameters:
+def _start(source: ArraySource, settings: FitSettings, rng: Rng, m_step: MStep) -> MixtureParameters:
     given, model = settings.given, settings.model
     covariances = None
     if given.precisions is not None:

@@ -12,6 +12,30 @@ from gmm.statistics import SufficientStatistics
 _EPS = float(np.finfo(np.float64).eps)
 
 
+class MStep:
+    """The M-step of one climb: a component without rows gets a new place, at most `repairs` times.
+
+    Parameters
+    ----------
+    model : CovarianceModel
+    ridge : float
+    repairs : int
+    """
+
+    def __init__(self, model: CovarianceModel, ridge: float, repairs: int) -> None:
+        self._model = model
+        self._ridge = ridge
+        self._repairs_left = repairs
+        self.repaired: list[int] = []
+
+    def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
+        """The parameters that maximise the expected complete-data log-likelihood, with the ridge."""
+        statistics, repaired = refilled(statistics, self._model, self._ridge, self._repairs_left)
+        self._repairs_left -= len(repaired)
+        self.repaired += repaired
+        return maximum_likelihood(statistics, self._model, self._ridge)
+
+
 def maximum_likelihood(statistics: SufficientStatistics, model: CovarianceModel, ridge: float) -> MixtureParameters:
     """The M-step: weights n_k / n, means, and the model's covariances with `ridge` on their diagonals.
 

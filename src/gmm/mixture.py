@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,7 @@ from gmm._validation import (
     raise_too_large,
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm.exceptions import ConvergenceWarning, raisable
+from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.fitting import FitSettings, GivenStart, MixtureFit, fit_mixture
 from gmm.inference import Iteration
 from gmm.initialization import STARTS, Rng
@@ -38,8 +37,6 @@ __all__ = ["GaussianMixture"]
 
 # Distances from the centre whose squares, summed over rows, stay finite.
 _LARGEST_REACH = 1e150
-
-_PARTS = ("weights", "means", "covariances")
 
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -75,7 +72,8 @@ class GaussianMixture(FittedMixture):
     n_init : int, default=1
         Number of starts; the fit with the highest likelihood is kept. The first start is that of ``n_init=1``.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, array or callable, default="kmeans"
-        Where to begin. *Beyond*: an (n, K) array of responsibilities, or a callable ``(X, K, rng)`` that returns one.
+        Where to begin. *Beyond*: an (n, K) array of responsibilities, or a callable ``(X, K, rng)`` that returns one;
+        ``rng`` is a RandomState, or a Generator where `random_state` is one.
     weights_init : array-like of shape (K,), default=None
     means_init : array-like of shape (K, d), default=None
         Given alone, every row begins with the nearest of them.
@@ -254,7 +252,7 @@ class GaussianMixture(FittedMixture):
         reach = survey.reach(survey.centre)
         column = int(np.argmax(reach))
         if not reach[column] < _LARGEST_REACH:
-            row = int(np.argmax(np.abs(rows[:, column])))
+            row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
             raise_too_large(rows, row, column, centre=survey.centre[column], estimator=self, feature_names=names)
         return source, names
 
@@ -316,14 +314,13 @@ def warn_about(fit: MixtureFit, max_iter: int) -> None:
     """Warn of a fit that did not converge, and of components that lost their rows."""
     trace = fit.climb.trace
     if not trace.converged and 0 < max_iter <= len(trace):
-        warnings.warn(_NOT_CONVERGED, raisable(ConvergenceWarning), stacklevel=4)
+        warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
     if fit.repaired:
         listed = ", ".join(map(str, dict.fromkeys(fit.repaired)))
-        warnings.warn(
+        warn(
             f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
             "components, or another start, may suit the data better.",
             raisable(ConvergenceWarning),
-            stacklevel=4,
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import uuid
 import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
@@ -163,9 +164,13 @@ def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
         with path.open("wb") as file:
             write(file)
         return
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        with beside.open("xb") as file:
+        file = beside.open("xb")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+    try:
+        with file:
             write(file)
             file.flush()
             os.fsync(file.fileno())

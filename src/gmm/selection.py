@@ -40,7 +40,9 @@ NOT_CONVERGED = "not converged"
 SPIKE = "spike: "
 FAILED = "failed: "
 
-_SPIKE = 1e-4  # a component is a spike if thinner than this, in variances of the pooled one
+_CLOSE = {"tol": 1e-5, "max_iter": 1000}
+# A spike is thinner than this in variances of the pooled covariance or of the data, and rests on few rows or the ridge.
+_THIN_BESIDE_OTHERS, _THIN_IN_DATA = 1e-4, 1e-6
 
 
 @dataclass(frozen=True)
@@ -201,16 +203,19 @@ def select(
         Starts per cell.
     random_state : int, RandomState, Generator or None, default=None
         Seeds the starts. Every cell gets the same seed: with an int, a cell is what
-        ``GaussianMixture(..., random_state=that int)`` gives alone. Anything else is drawn
-        from once.
+        ``GaussianMixture(..., random_state=that int)`` gives alone, with the same `tol` and
+        `max_iter`. Anything else is drawn from once.
     n_threads : int or None, default=None
         Threads of each fit; None for all usable cores. Results do not depend on it.
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows; in the criteria n is then their sum.
     callback : callable, default=None
-        Called with a `Progress` after each cell; a true answer changes nothing.
+        Called with a `Progress` after each cell; a true answer ends the search, and the cells
+        so far are compared.
     **parameters
-        Further parameters of `GaussianMixture`, the same for every cell.
+        Further parameters of `GaussianMixture`, the same for every cell. Unless given,
+        ``tol=1e-5`` and ``max_iter=1000``: a criterion is n times a mean, so fits that are to
+        be compared must end closer to their optimum than one fit alone needs to.
 
     Returns
     -------
@@ -238,7 +243,7 @@ def select(
     if criterion not in criteria.CRITERIA:
         raise ValueError(f"expected a criterion among {criteria.CRITERIA}, got {criterion!r}")
     check_callback(callback)
-    parameters |= {"n_init": n_init, "n_threads": n_threads}
+    parameters = _CLOSE | parameters | {"n_init": n_init, "n_threads": n_threads}
     types, seed = _requested_types(covariance_type), _shared_seed(random_state)
     estimators = [
         GaussianMixture(k, covariance_type=name, random_state=seed, **parameters)
@@ -250,7 +255,9 @@ def select(
     for number, estimator in enumerate(estimators):
         cells.append(_fit_cell(estimator, rows))
         if callback is not None:
-            callback(_progress(number, len(estimators), cells[-1]))
+            told = callback(_progress(number, len(estimators), cells[-1]))
+            if told:
+                break
     return _selection(cells, criterion)
 
 
@@ -336,7 +343,7 @@ def _fit_cell(estimator: GaussianMixture, rows: _Rows) -> _Cell:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator.fit(rows.values, sample_weight=rows.weights)
-        loglik = rows.total * estimator.score(rows.values, sample_weight=rows.weights)
+        loglik = estimator.log_likelihood(rows.values, sample_weight=rows.weights)
         scores = _scores(estimator, rows, loglik)
     except InvalidParameterError:
         raise
@@ -346,27 +353,28 @@ def _fit_cell(estimator: GaussianMixture, rows: _Rows) -> _Cell:
     if rows.names is not None:
         estimator.feature_names_in_ = rows.names
     seconds = time.perf_counter() - began
-    return _Cell(estimator, _status(estimator), seconds, loglik, estimator.n_parameters_, scores)
+    return _Cell(estimator, _status(estimator, rows.total), seconds, loglik, estimator.n_parameters_, scores)
 
 
 def _scores(estimator: GaussianMixture, rows: _Rows, loglik: float) -> dict[str, float]:
-    p, n = estimator.n_parameters_, rows.total
-    return {
-        "bic": criteria.bic(loglik, p, n),
-        "aic": criteria.aic(loglik, p),
-        "icl": estimator.icl(rows.values, sample_weight=rows.weights),
-    }
+    classification = estimator.log_likelihood(rows.values, sample_weight=rows.weights, classified=True)
+    return criteria.evaluate(loglik, classification, estimator.n_parameters_, rows.total)
 
 
-def _status(estimator: GaussianMixture) -> str:
-    thinnest = _thinness(estimator)
-    if thinnest.min() < _SPIKE:
-        return f"{SPIKE}component {thinnest.argmin()}"
+def _status(estimator: GaussianMixture, total: float) -> str:
+    spikes = np.flatnonzero(_spikes(estimator, total))
+    if spikes.size:
+        return f"{SPIKE}component {spikes[0]}"
     return OK if estimator.converged_ else NOT_CONVERGED
 
 
-def _thinness(estimator: GaussianMixture) -> NDArray[np.float64]:
-    """Return the least eigenvalue of W⁻¹Σ_k per component, W = Σ_k π_k Σ_k, shape (K,)."""
+def _spikes(estimator: GaussianMixture, total: float) -> NDArray[np.bool_]:
+    """Tell which components have collapsed on a few rows or on ties, shape (K,).
+
+    Such a component is thin beside the others (the least eigenvalue of W⁻¹Σ_k, W = Σ_k π_k Σ_k) or beside the data,
+    and either has fewer than 2(d + 1) rows or no more than the ridge for a variance. A tight cluster of many rows is
+    neither.
+    """
     layout = covariance_model(estimator.covariance_type).layout
     covariances = np.asarray(estimator.covariances_, dtype=np.float64)
     dense = layout.dense(covariances, *estimator.means_.shape)
@@ -374,9 +382,14 @@ def _thinness(estimator: GaussianMixture) -> NDArray[np.float64]:
     try:
         whitener = np.linalg.inv(np.linalg.cholesky(pooled))
     except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
-        return np.ones(len(dense))
-    eigenvalues = np.linalg.eigvalsh(whitener @ dense @ whitener.T)
-    return np.asarray(eigenvalues[:, 0])
+        return np.zeros(len(dense), dtype=bool)
+    thin = np.linalg.eigvalsh(whitener @ dense @ whitener.T)[:, 0] < _THIN_BESIDE_OTHERS
+    steps = estimator.means_ - estimator.weights_ @ estimator.means_
+    total_whitener = np.linalg.inv(np.linalg.cholesky(pooled + (steps.T * estimator.weights_) @ steps))
+    thin |= np.linalg.eigvalsh(total_whitener @ dense @ total_whitener.T)[:, 0] < _THIN_IN_DATA
+    few = total * estimator.weights_ < 2 * (estimator.n_features_in_ + 1)
+    ridge = np.linalg.eigvalsh(dense)[:, 0] <= 2 * estimator.reg_covar
+    return np.asarray(thin & (few | ridge))
 
 
 def _progress(number: int, n_cells: int, cell: _Cell) -> Progress:

@@ -1,6 +1,6 @@
 """Where rows come from; nothing here knows of mixtures.
 
-The question what kind of data something is, is asked here and nowhere else (`as_source`).
+Which source fits the data that validation let through is asked here and nowhere else (`as_source`).
 """
 
 from __future__ import annotations

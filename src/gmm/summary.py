@@ -16,6 +16,7 @@ _MOST_FEATURES = 6
 def summary(
     parameters: MixtureParameters,
     trace: Trace | None = None,
+    lower_bound: float | None = None,
     feature_names: Sequence[str] | None = None,
 ) -> str:
     """Weights, means and spread of the components, and how the fit went.
@@ -25,6 +26,8 @@ def summary(
     parameters : MixtureParameters
     trace : Trace, optional
         Of the fit, where there was one.
+    lower_bound : float, optional
+        Of the parameters, where there was a fit.
     feature_names : sequence of str, optional
 
     Returns
@@ -39,9 +42,7 @@ def summary(
     ]
     if trace is not None and len(trace):
         how = "converged" if trace.converged else "not converged"
-        lines.append(
-            f"{how} after {len(trace)} passes ({trace.reason}), mean log-likelihood {trace.lower_bounds[-1]:.6g} nats"
-        )
+        lines.append(f"{how} after {len(trace)} passes ({trace.reason}), mean log-likelihood {lower_bound:.6g} nats")
     return "\n".join(lines + _table(parameters, feature_names))
 
 

@@ -22,8 +22,7 @@ def usable_threads() -> int:
     """Cores this process may use, by its affinity and by the limit that its host set on BLAS."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    limits = [library["num_threads"] for library in _blas().info()]
-    return int(min([cores, *limits]))
+    return int(min([cores, *single_threaded_blas.outside()]))
 
 
 class _Guard:
@@ -34,12 +33,17 @@ class _Guard:
         self._holders = 0
         self._before: list[int] = []
 
+    def outside(self) -> list[int]:
+        """The libraries' numbers of threads, as they are while nobody holds them."""
+        with self._lock:
+            return self._before if self._holders else _numbers()
+
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
             self._holders += 1
             if self._holders == 1:
-                self._before = [library.get_num_threads() for library in _blas().lib_controllers]
+                self._before = _numbers()
                 _set_threads([1] * len(self._before))
         try:
             yield
@@ -48,6 +52,10 @@ class _Guard:
                 self._holders -= 1
                 if self._holders == 0:
                     _set_threads(self._before)
+
+
+def _numbers() -> list[int]:
+    return [library.get_num_threads() for library in _blas().lib_controllers]
 
 
 def _set_threads(numbers: list[int]) -> None:

@@ -11,8 +11,8 @@ from gmm.layouts import Array, Layout
 class WhitenedMixture:
     """Any Gaussian mixture as a pass reads it: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖².
 
-    Maximum likelihood fills log_offset_k = log π_k + log|W_k| − d/2·log 2π; variational Bayes fills the same arrays
-    with expectations (Bishop, PRML, eqs. 10.46-10.65).
+    Maximum likelihood fills log_offset_k = log π_k + log|W_k| − d/2·log 2π; other estimates of the same form need no
+    other pass.
 
     Parameters
     ----------

@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+_LARGEST = 1e150
+_LEAST_WEIGHT = 1e-280
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
@@ -67,8 +69,12 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
         raise ValueError("Sample weights must contain at least one non-zero number.")
     _check_not_negative(weights, "`sample_weight`", name)
     with np.errstate(over="ignore"):
-        if not np.isfinite(weights.sum()):
-            raise ValueError(f"{name} is too large: its sum is infinite. Divide it by its maximum.")
+        total = weights.sum()
+    if not _LEAST_WEIGHT < total < 1 / _LEAST_WEIGHT:
+        raise ValueError(
+            f"{name} is too {'small' if total < 1 else 'large'}: its sum is {total:g}, expected between "
+            f"{_LEAST_WEIGHT:g} and {1 / _LEAST_WEIGHT:g}. Divide it by its maximum."
+        )
     return weights
 
 
@@ -100,13 +106,15 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
             f"{given.min():.5f}, min value {given.max():.5f} (component {index} has "
             f"{given[index]:.6g})"
         )
-    tolerance = 1e-6 if given.dtype == np.float32 else 1e-8
-    if not abs(1.0 - given.sum(dtype=np.float64)) <= tolerance:
+    weights = given.astype(np.float64)
+    total = weights.sum()
+    # Weights that were rounded to float32 somewhere on their way are still meant to sum to 1.
+    if not abs(1.0 - total) <= 1e-6:
         raise ValueError(
             "The parameter 'weights' should be normalized, but got sum(weights) = "
-            f"{given.sum():.5f}. Divide the weights by their sum."
+            f"{total:.5f}. Divide the weights by their sum."
         )
-    return given.astype(np.float64)
+    return weights if total == 1 else weights / total
 
 
 def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
@@ -126,9 +134,17 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
     Raises
     ------
     ValueError
-        For another shape and for values that are not finite.
+        For another shape and for values that are not finite, or whose squares would not be.
     """
-    return _given(value, "means", (n_components, n_features)).astype(np.float64)
+    means = _given(value, "means", (n_components, n_features)).astype(np.float64)
+    too_large = np.argwhere(np.abs(means) > _LARGEST)
+    if too_large.size:
+        k, j = too_large[0]
+        raise ValueError(
+            f"The parameter 'means' holds a value too large: {means[k, j]:g} (component {k}, feature {j}). Expected "
+            f"magnitudes up to {_LARGEST:g}, whose squares are finite."
+        )
+    return means
 
 
 def check_precisions_init(value: Any, n_components: int, n_features: int, model: CovarianceModel) -> Floats:

@@ -6,7 +6,6 @@ door.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from gmm._validation.arrays import FloatArray, as_floats, as_plain_array, place_in
 from gmm._validation.tables import as_table, is_series
 from gmm._validation.where import name_of, row_and_column
+from gmm.exceptions import warn
 
 __all__ = [
     "check_enough_rows",
@@ -24,8 +24,6 @@ __all__ = [
     "raise_nonfinite",
     "raise_too_large",
 ]
-
-_USER_CODE = 5  # the caller of predict(), through the estimator, check_rows and _check_names
 
 
 def check_rows(
@@ -218,10 +216,10 @@ def _check_shape(rows: FloatArray, name: str, n_features: int | None, min_rows: 
 def _check_names(names: NDArray[np.object_] | None, fitted: NDArray[np.object_] | None, name: str) -> None:
     if names is None and fitted is not None:
         text = f"X does not have valid feature names, but {name} was fitted with feature names"
-        warnings.warn(text, UserWarning, stacklevel=_USER_CODE)
+        warn(text, UserWarning)
     if names is not None and fitted is None:
         text = f"X has feature names, but {name} was fitted without feature names"
-        warnings.warn(text, UserWarning, stacklevel=_USER_CODE)
+        warn(text, UserWarning)
     if names is not None and fitted is not None and list(names) != list(fitted):
         raise ValueError(_different_names(names, fitted))
 

@@ -184,6 +184,9 @@ def _add_out(command: argparse.ArgumentParser) -> None:
                               "(default: CSV on standard output)")  # fmt: skip
 
 
+_MOST_COMPONENTS = 10_000
+
+
 def _components(text: str) -> list[int]:
     """Read ``3``, ``2,4,6`` or ``1:9`` (both ends included), or any list of these."""
     found: list[int] = []
@@ -191,6 +194,8 @@ def _components(text: str) -> list[int]:
         first, colon, last = part.partition(":")
         if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
             raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
+        if max(int(first), int(last if colon else first)) > _MOST_COMPONENTS:
+            raise argparse.ArgumentTypeError(f"expected numbers up to {_MOST_COMPONENTS}, got {text!r}")
         found.extend(range(int(first), int(last if colon else first) + 1))
     if not found or min(found) < 1:
         raise argparse.ArgumentTypeError(f"expected numbers from 1 upwards, got {text!r}")

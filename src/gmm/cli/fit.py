@@ -215,7 +215,7 @@ def _search(screen: Screen, rows: Rows, types: Sequence[str], options: argparse.
 
 
 def _verdict(found: selection.Selection, options: argparse.Namespace) -> int:
-    if any(status == selection.OK for status in found.status):
+    if any(mixture is not None and mixture.converged_ for mixture in found.estimators):
         return 0
     raise CommandError(
         f"no cell converged in {options.max_iter} passes; the results are those of the last "

@@ -142,6 +142,8 @@ def numeric_rows(
     rows = _rows(table, chosen, weight, label_column)
     rows = _without_missing(rows, weight, drop_missing)
     _require_finite(rows)
+    if rows.weights is not None:
+        _require_weights(rows, str(weight_column))
     return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows)))
 
 
@@ -179,7 +181,8 @@ def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_
         return rows
     rows = numeric_rows(table, columns=list(names), drop_missing=drop_missing)
     unused = [name for name in table.column_names if name not in names]
-    notes = tuple(note for note in rows.notes if "constant" not in note)
+    constant = set(_constant_notes(rows))
+    notes = tuple(note for note in rows.notes if note not in constant)
     told = (f"not used by the model: {quoted(unused)}",) if unused else ()
     return replace(rows, notes=(*told, *notes))
 
@@ -303,6 +306,17 @@ def _require_finite(rows: Rows) -> None:
         raise CommandError(
             f"infinite values in {infinite.any(axis=1).sum()} rows, the first in "
             f"row {rows.numbers[i]}, column {rows.names[j]!r}"
+        )
+
+
+def _require_weights(rows: Rows, column: str) -> None:
+    assert rows.weights is not None  # the caller has looked
+    bad = ~((rows.weights >= 0) & np.isfinite(rows.weights))
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise CommandError(
+            f"weights must be finite and not negative; column {column!r} has {rows.weights[first]:g} "
+            f"in row {rows.numbers[first]}"
         )
 
 

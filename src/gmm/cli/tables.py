@@ -125,7 +125,7 @@ def _parsed(path: str, text: bytes | None) -> tuple[pa.Table, tuple[str, ...]]:
                 pa.csv.ConvertOptions(null_values=_null_values()),
             )
         listed = ", ".join(table.column_names)  # decodes them
-    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError) as error:
         raise CommandError(f"{path} is not a table: {error}") from error
     told = f"the first line holds numbers, so it counts as a row; the columns are named {listed}"
     return table, ((told,) if headerless else ())

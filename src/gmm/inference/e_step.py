@@ -113,8 +113,9 @@ class EStep:
         given : array of shape (n, K), optional
             Take these responsibilities; of `mixture` only the centres matter, as origins, and nothing is measured.
         """
-        scatter = self._common_scatter(mixture)
-        one_pass = self._plan(mixture, hard=hard, given=given is not None, common_scatter=scatter is not None)
+        pooled = mixture.layout is TIED and self._moments is TIED
+        one_pass = self._plan(mixture, hard=hard, given=given is not None, common_scatter=pooled)
+        scatter = self._common_scatter() if one_pass.common_scatter else None
         used = self._run(one_pass, given=given)
         origins, counts, first, second, log_evidence, weight = one_pass.collect(used, scatter)
         shape = self._moments.shape(mixture.n_components, self._source.n_features)
@@ -158,10 +159,8 @@ class EStep:
             **how,
         )
 
-    def _common_scatter(self, mixture: WhitenedMixture) -> Array | None:
+    def _common_scatter(self) -> Array:
         """The rows' scatter about their centre, which pooled second moments never change from."""
-        if not (mixture.layout is TIED and self._moments is TIED):
-            return None
         if self._total_scatter is None:
             d = self._source.n_features
             one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
@@ -187,7 +186,7 @@ class EStep:
                 to = min(lane + step, last)
                 one_pass.walk(scratches[worker], source.rows, lane, to, weight=source.sample_weight, **outputs)
 
-        crowded = one_pass.largest_product > _BLAS_STAYS_SINGLE
+        crowded = n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE
         with single_threaded_blas() if crowded else nullcontext():
             self._spread(walk, n_workers, stopped)
         return scratches

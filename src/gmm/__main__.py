@@ -1,4 +1,4 @@
-"""Run the command line as ``python -m gmm.cli``."""
+"""``python -m gmm``: the command line."""
 
 import sys
 
