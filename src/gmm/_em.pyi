@@ -2,12 +2,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 _Array = NDArray[np.float64]
 
+@disjoint_base
 class Scratch:
     def __init__(self) -> None: ...
 
+@disjoint_base
 class Pass:
     @property
     def kappa(self) -> float: ...
