@@ -154,6 +154,17 @@ cdef inline void normalise_soft(
             row[r] *= total[r]
 
 
+cdef inline Py_ssize_t likeliest(
+    const real* tile, Py_ssize_t n_components, Py_ssize_t ld, Py_ssize_t r,
+) noexcept nogil:
+    """The component that is largest in column r, the first of equals."""
+    cdef Py_ssize_t k, best = 0
+    for k in range(1, n_components):
+        if tile[k * ld + r] > tile[best * ld + r]:
+            best = k
+    return best
+
+
 cdef inline void normalise_hard(
     real* tile,                                    # IN log ρ (K, n), OUT 1 for the largest, 0 else
     Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
@@ -161,10 +172,7 @@ cdef inline void normalise_hard(
 ) noexcept nogil:
     cdef Py_ssize_t k, r, best
     for r in range(n):
-        best = 0
-        for k in range(1, n_components):
-            if tile[k * ld + r] > tile[best * ld + r]:
-                best = k
+        best = likeliest(tile, n_components, ld, r)
         log_evidence[r] = tile[best * ld + r]
         for k in range(n_components):
             tile[k * ld + r] = 0

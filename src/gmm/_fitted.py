@@ -105,8 +105,7 @@ class FittedMixture(Estimator):
 
     def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Akaike's information criterion, smaller is better."""
-        source = self._source(X, sample_weight)
-        return criteria.aic(self._scorer().log_likelihood(source), self.n_parameters_)
+        return criteria.aic(self.log_likelihood(X, sample_weight), self.n_parameters_)
 
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The integrated completed likelihood, smaller is better; *beyond*.
@@ -178,8 +177,13 @@ class FittedMixture(Estimator):
         """
         model = covariance_model(covariance_type)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
-        estimator = cls()
+        estimator = cls._holding(parameters, feature_names)
         estimator.set_params(n_components=parameters.n_components, covariance_type=covariance_type)
+        return estimator
+
+    @classmethod
+    def _holding(cls, parameters: MixtureParameters, feature_names: Sequence[str] | None) -> Self:
+        estimator = cls()
         estimator._parameters = parameters
         names = check_feature_names(feature_names, parameters.n_features)
         estimator._record_features(parameters.n_features, names)
@@ -237,10 +241,8 @@ class FittedMixture(Estimator):
         # No check of what a fit has found: numpy's Cholesky may refuse by a rounding what LAPACK has accepted.
         weights, means, covariances = (np.array(arrays[name], dtype=np.float64) for name in _PARTS)
         model = covariance_model(header["covariance_model"])
-        estimator = cls()
-        estimator._parameters = MixtureParameters(weights, means, covariances, model)
-        d = estimator._parameters.n_features
-        estimator._record_features(d, check_feature_names(header["feature_names"] or None, d))
+        parameters = MixtureParameters(weights, means, covariances, model)
+        estimator = cls._holding(parameters, header["feature_names"] or None)
         estimator.set_params(**header["parameters"])
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")

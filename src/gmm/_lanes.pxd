@@ -14,6 +14,7 @@ from gmm._block cimport (
     centre_rows,
     data,
     density_from_squares,
+    likeliest,
     load_rows,
     log_density_diagonal,
     log_density_triangular,
@@ -136,17 +137,13 @@ cdef inline void write_rows(
     const real* tile, const real* log_evidence, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
     Py_ssize_t start, const Rows* out, data* responsibility,
 ) noexcept nogil:
-    cdef Py_ssize_t k, r, best
+    cdef Py_ssize_t k, r
     if out.log_evidence != NULL:
         for r in range(n):
             out.log_evidence[start + r] = log_evidence[r]
     if out.label != NULL:
         for r in range(n):
-            best = 0
-            for k in range(1, n_components):
-                if tile[k * ld + r] > tile[best * ld + r]:
-                    best = k
-            out.label[start + r] = best
+            out.label[start + r] = likeliest(tile, n_components, ld, r)
     if responsibility != NULL:
         for r in range(n):
             for k in range(n_components):

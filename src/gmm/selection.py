@@ -379,17 +379,21 @@ def _spikes(estimator: GaussianMixture, total: float) -> NDArray[np.bool_]:
     covariances = np.asarray(estimator.covariances_, dtype=np.float64)
     dense = layout.dense(covariances, *estimator.means_.shape)
     pooled = np.einsum("k,kij->ij", estimator.weights_, dense)
-    try:
-        whitener = np.linalg.inv(np.linalg.cholesky(pooled))
-    except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
-        return np.zeros(len(dense), dtype=bool)
-    thin = np.linalg.eigvalsh(whitener @ dense @ whitener.T)[:, 0] < _THIN_BESIDE_OTHERS
     steps = estimator.means_ - estimator.weights_ @ estimator.means_
-    total_whitener = np.linalg.inv(np.linalg.cholesky(pooled + (steps.T * estimator.weights_) @ steps))
-    thin |= np.linalg.eigvalsh(total_whitener @ dense @ total_whitener.T)[:, 0] < _THIN_IN_DATA
+    whole = pooled + (steps.T * estimator.weights_) @ steps
+    thin = (_thinnest(dense, pooled) < _THIN_BESIDE_OTHERS) | (_thinnest(dense, whole) < _THIN_IN_DATA)
     few = total * estimator.weights_ < 2 * (estimator.n_features_in_ + 1)
     ridge = np.linalg.eigvalsh(dense)[:, 0] <= 2 * estimator.reg_covar
     return np.asarray(thin & (few | ridge))
+
+
+def _thinnest(covariances: NDArray[np.float64], yardstick: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The least eigenvalue of yardstick⁻¹Σ_k, shape (K,)."""
+    try:
+        whitener = np.linalg.inv(np.linalg.cholesky(yardstick))
+    except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
+        return np.ones(len(covariances))
+    return np.asarray(np.linalg.eigvalsh(whitener @ covariances @ whitener.T)[:, 0], dtype=np.float64)
 
 
 def _progress(number: int, n_cells: int, cell: _Cell) -> Progress:
