@@ -154,3 +154,12 @@ def test_an_overflowing_row_is_named_by_its_distance():
     rows = np.array([[0.0], [1.0], [-1e200], [1e200], [1e200]])
     with pytest.raises(ValueError, match=r"row 2"):
         GaussianMixture(1).fit(rows)
+
+
+@pytest.mark.parametrize("weight", [1e-60, 1e-30, 1e30, 1e60])
+def test_float32_rows_take_weights_that_float32_cannot_hold(weight):
+    rows = X.astype(np.float32)
+    plain = GaussianMixture(2, random_state=0).fit(rows)
+    weighted = GaussianMixture(2, random_state=0).fit(rows, sample_weight=np.full(len(rows), weight))
+    assert weighted.lower_bound_ == pytest.approx(plain.lower_bound_, abs=1e-6)
+    np.testing.assert_allclose(weighted.means_, plain.means_, rtol=1e-5)

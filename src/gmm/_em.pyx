@@ -124,7 +124,7 @@ cdef class Pass:
     origin, reach : array of shape (d,)
         Where the linear form stands, and max |x − origin| of the rows.
     single : bool
-        Whether the rows are float32, so that float32 arithmetic may do.
+        Whether float32 arithmetic may do for the rows and their weights.
     hard, given, rows_only : bool
         Responsibility 1 for the likeliest component; responsibilities from the caller; no moments.
     common_scatter : bool

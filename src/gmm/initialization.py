@@ -274,4 +274,6 @@ def start_statistics(source: ArraySource, wanted: Wanted, init_params: str, rng:
     """
     sample = sampled(source, wanted.n_components, rng)
     statistics = STARTS[init_params](sample, wanted, rng)
-    return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -statistics.counts)))
+    # Rounded, so that components that weigh the same are told apart by their means and not by a last digit.
+    shares = np.round(statistics.counts / statistics.weight, 9)
+    return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))

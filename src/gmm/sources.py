@@ -65,6 +65,13 @@ class ArraySource:
         return self.rows.dtype
 
     @cached_property
+    def single(self) -> bool:
+        """Whether float32 may do for the arithmetic: the rows are float32, and it can hold their weights."""
+        if self.dtype != np.float32 or self.sample_weight is None:
+            return self.dtype == np.float32
+        return bool(1e-12 < self.sample_weight.max() < 1e12)
+
+    @cached_property
     def survey(self) -> Survey:
         """The first look, taken once."""
         row, column, weight, centre, low, high = _em.survey(self.rows, self.sample_weight)

@@ -154,7 +154,7 @@ class EStep:
             self._moments.code,
             self._origin,
             self._reach,
-            self._source.dtype == np.float32,
+            self._source.single,
             form=self._form if form is None else form,
             **how,
         )
