@@ -17,8 +17,8 @@ DIRECTIVES = {
     "freethreading_compatible": True,
 }
 # Where to fuse a multiplication with an addition is said in the code, not left to the compiler.
-OPTIMISED = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
-CHECKED = ["-O1", "-g", "-ffp-contract=off"]
+OPTIMISED = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
+CHECKED = ["-O1", "-g"]
 
 
 class BuildExtension(build_ext):

@@ -32,8 +32,10 @@ LAYERS = [
     {"statistics"},
     {"layouts"},
     {"_em"},
-    {"_lanes", "_linear"},
-    {"_block"},
+    {"_lanes"},
+    {"_plan", "_block"},
+    {"_leaves"},
+    {"_linear", "_twin"},
     {"_blas"},
     {"exceptions", "threads"},
 ]

@@ -19,12 +19,10 @@ FOREIGN = """
 # cython: language_level=3
 from gmm._em cimport normalise_soft
 
-def normalise(double[:, ::1] tile, double[::1] log_evidence, double[::1] scratch):
+def normalise(double[:, ::1] tile, double[::1] mass, double[::1] log_evidence):
     cdef Py_ssize_t n_components = tile.shape[0], n = tile.shape[1]
     with nogil:
-        normalise_soft[double](
-            &tile[0, 0], n_components, n, n, &log_evidence[0], &scratch[0]
-        )
+        normalise_soft[double](&tile[0, 0], n, &mass[0], &log_evidence[0], n_components, n)
 """
 BUILD = """
 from Cython.Build import cythonize
@@ -35,7 +33,7 @@ USE = """
 import foreign
 import numpy as np
 tile, log_evidence = np.log([[0.1, 0.2], [0.3, 0.2]]), np.empty(2)
-foreign.normalise(tile, log_evidence, np.empty(2))
+foreign.normalise(tile, np.ones(2), log_evidence)
 assert np.allclose(tile, [[0.25, 0.5], [0.75, 0.5]])
 assert np.allclose(log_evidence, np.log(0.4))
 """

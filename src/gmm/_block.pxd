@@ -1,36 +1,22 @@
-"""What a pass does to one block: leaf loops over pointers and sizes, every vector along rows.
+"""What a pass does to one block beside its arithmetic: take rows in, and give rows out.
 
 A block is stored feature by feature, a tile component by component; `ld` is the distance between two of either.
 """
-from libc.math cimport exp, log, sqrt
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from gmm._blas cimport (
-    add_gram_lower,
-    multiply,
-    multiply_by_lower,
-    multiply_transposed,
-    real,
-)
+from gmm._blas cimport real
+from gmm._leaves cimport times
+from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, Layout
 
 ctypedef fused data:
     float
     double
 
-cdef enum Layout:
-    FULL = 0
-    TIED = 1
-    DIAGONAL = 2
-    SPHERICAL = 3
-
-cdef enum:
-    WIDEST_SQUARE = 48        # features up to which a square product beats a triangular one
-
 
 cdef inline void load_rows(
     const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride,     # IN, strides in items
-    Py_ssize_t n, Py_ssize_t d, const double* origin, Py_ssize_t ld,
-    real* block,                                   # OUT (d, n)
+    Py_ssize_t n, Py_ssize_t padded, Py_ssize_t d, const double* origin, Py_ssize_t ld,
+    real* block,                                   # OUT (d, padded), zero behind the n rows
 ) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef const data* row
@@ -38,10 +24,24 @@ cdef inline void load_rows(
         row = rows + i * row_stride
         for j in range(d):
             block[j * ld + i] = <real>(<double>row[j * column_stride] - origin[j])
+    for j in range(d):
+        for i in range(n, padded):
+            block[j * ld + i] = 0
+
+
+cdef inline void load_mass(
+    const double* weight, Py_ssize_t n, Py_ssize_t padded,                 # IN (n,) or NULL: 1
+    real* mass,                                    # OUT (padded,), zero behind the n rows
+) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(n):
+        mass[r] = 1 if weight == NULL else <real>weight[r]
+    for r in range(n, padded):
+        mass[r] = 0
 
 
 cdef inline void append_products(
-    Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    bint tiles, Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     real* features,                                # IN (1 + d, n), OUT the terms behind
 ) noexcept nogil:
     """Behind [1, x]: x_i x_j (i ≥ j) for full, x_j² for diagonal, x·x for spherical, nothing for tied."""
@@ -51,107 +51,16 @@ cdef inline void append_products(
     if moments == FULL:
         for i in range(d):
             for j in range(i + 1):
-                for r in range(n):
-                    out[r] = x[i * ld + r] * x[j * ld + r]
+                times(tiles, x + i * ld, x + j * ld, out, n)
                 out += ld
     elif moments == DIAGONAL:
         for j in range(d):
-            for r in range(n):
-                out[j * ld + r] = x[j * ld + r] * x[j * ld + r]
+            times(tiles, x + j * ld, x + j * ld, out + j * ld, n)
     elif moments == SPHERICAL:
         memset(out, 0, n * sizeof(real))
         for j in range(d):
             for r in range(n):
                 out[r] += x[j * ld + r] * x[j * ld + r]
-
-
-cdef inline void centre_rows(
-    const real* block, const real* centre,         # IN (d, n), (d,)
-    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* z,                                       # OUT (d, n)
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    for j in range(d):
-        for r in range(n):
-            z[j * ld + r] = block[j * ld + r] - centre[j]
-
-
-cdef inline void density_from_squares(
-    const real* y, double log_offset,              # IN (d, n)
-    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j y_j²
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    # The largest square that is kept: rows beyond it tie instead of turning into inf − inf.
-    cdef real far = 1e37 if real is float else 1e300
-    cdef real square
-    memset(log_density, 0, n * sizeof(real))
-    for j in range(d):
-        for r in range(n):
-            log_density[r] += y[j * ld + r] * y[j * ld + r]
-    for r in range(n):
-        square = log_density[r]
-        log_density[r] = <real>log_offset - (square if square < far else far) / 2
-
-
-cdef inline void log_density_triangular(
-    const real* block, const real* centre, const real* whitener, double log_offset,     # IN
-    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* z, real* y,                              # scratch (d, n)
-    real* log_density,                             # OUT (n,)
-) noexcept nogil:
-    centre_rows(block, centre, d, n, ld, z)
-    if d <= WIDEST_SQUARE:
-        multiply(whitener, d, z, ld, y, ld, d, n, d)
-        density_from_squares(y, log_offset, d, n, ld, log_density)
-    else:
-        multiply_by_lower(whitener, z, ld, d, n)
-        density_from_squares(z, log_offset, d, n, ld, log_density)
-
-
-cdef inline void log_density_diagonal(
-    const real* block, const real* centre, const real* whitener, double log_offset,     # IN
-    Py_ssize_t whitener_stride,                    # 0: one number for all features
-    Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* y,                                       # scratch (d, n)
-    real* log_density,                             # OUT (n,)
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    cdef real scale
-    centre_rows(block, centre, d, n, ld, y)
-    for j in range(d):
-        scale = whitener[j * whitener_stride]
-        for r in range(n):
-            y[j * ld + r] *= scale
-    density_from_squares(y, log_offset, d, n, ld, log_density)
-
-
-cdef inline void normalise_soft(
-    real* tile,                                    # IN log ρ (K, n), OUT responsibilities
-    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    real* log_evidence,                            # OUT (n,) log Σ_k ρ_k
-    real* total,                                   # scratch (n,)
-) noexcept nogil:
-    cdef Py_ssize_t k, r
-    cdef real* row
-    memcpy(log_evidence, tile, n * sizeof(real))
-    for k in range(1, n_components):
-        row = tile + k * ld
-        for r in range(n):
-            log_evidence[r] = row[r] if row[r] > log_evidence[r] else log_evidence[r]
-    memset(total, 0, n * sizeof(real))
-    for k in range(n_components):
-        row = tile + k * ld
-        for r in range(n):
-            row[r] = <real>exp(row[r] - log_evidence[r])
-            total[r] += row[r]
-    for r in range(n):
-        log_evidence[r] += <real>log(total[r])
-        total[r] = 1 / total[r]
-    for k in range(n_components):
-        row = tile + k * ld
-        for r in range(n):
-            row[r] *= total[r]
 
 
 cdef inline Py_ssize_t likeliest(
@@ -166,9 +75,10 @@ cdef inline Py_ssize_t likeliest(
 
 
 cdef inline void normalise_hard(
-    real* tile,                                    # IN log ρ (K, n), OUT 1 for the largest, 0 else
-    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    real* tile, Py_ssize_t ld,                     # IN log ρ (K, n), OUT mass for the largest, 0 else
+    const real* mass,                              # IN (n,)
     real* log_evidence,                            # OUT (n,) max_k log ρ_k
+    Py_ssize_t n_components, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t k, r, best
     for r in range(n):
@@ -176,67 +86,39 @@ cdef inline void normalise_hard(
         log_evidence[r] = tile[best * ld + r]
         for k in range(n_components):
             tile[k * ld + r] = 0
-        tile[best * ld + r] = 1
+        tile[best * ld + r] = mass[r]
 
 
 cdef inline void take_given(
-    const double* given, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    real* tile,                                    # OUT (K, n)
+    const double* given, const real* mass,         # IN (rows, K), (n,)
+    Py_ssize_t n_components, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ld,
+    real* tile,                                    # OUT (K, n), zero behind the rows
     real* log_evidence,                            # OUT (n,) zero: nothing was measured
 ) noexcept nogil:
     cdef Py_ssize_t k, r
-    for r in range(n):
-        for k in range(n_components):
-            tile[k * ld + r] = <real>given[r * n_components + k]
+    for k in range(n_components):
+        for r in range(rows):
+            tile[k * ld + r] = <real>given[r * n_components + k] * mass[r]
+        for r in range(rows, n):
+            tile[k * ld + r] = 0
     memset(log_evidence, 0, n * sizeof(real))
 
 
-cdef inline void add_single(const float* block_sums, Py_ssize_t n, double* sums) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        sums[i] += block_sums[i]
-
-
-cdef inline void accumulate_triangular(
-    real* z, const real* responsibility, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    real* y, real* block_sums,                     # scratch (d, n), (d, d)
-    double* second,                                # IN, OUT (d, d), the lower triangle counts
+cdef inline void write_rows(
+    const real* tile, const real* log_evidence, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    double* evidence, Py_ssize_t* label, data* responsibility,             # OUT, NULL where not asked for
 ) noexcept nogil:
-    cdef Py_ssize_t j, r
-    cdef real* target = block_sums
-    cdef real keep = 0
-    if real is double:
-        target = second
-        keep = 1
-    if d <= WIDEST_SQUARE:
-        for j in range(d):
-            for r in range(n):
-                y[j * ld + r] = z[j * ld + r] * responsibility[r]
-        multiply_transposed(y, ld, z, ld, target, d, d, d, n, keep)
-    else:
+    cdef Py_ssize_t k, r
+    if evidence != NULL:
         for r in range(n):
-            y[r] = <real>sqrt(responsibility[r])
-        for j in range(d):
-            for r in range(n):
-                z[j * ld + r] *= y[r]
-        add_gram_lower(z, ld, target, d, n, keep)
-    if real is float:
-        add_single(block_sums, d * d, second)
-
-
-cdef inline void accumulate_diagonal(
-    real* z, const real* responsibility, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
-    Py_ssize_t second_stride,                      # 0: one number for all features
-    real* sums,                                    # scratch (d,)
-    double* second,                                # IN, OUT
-) noexcept nogil:
-    cdef Py_ssize_t j, r
-    for j in range(d):
+            evidence[r] = log_evidence[r]
+    if label != NULL:
         for r in range(n):
-            z[j * ld + r] *= z[j * ld + r]
-    multiply_transposed(responsibility, ld, z, ld, sums, d, 1, d, n, <real>0)
-    for j in range(d):
-        second[j * second_stride] += sums[j]
+            label[r] = likeliest(tile, n_components, ld, r)
+    if responsibility != NULL:
+        for r in range(n):
+            for k in range(n_components):
+                responsibility[r * n_components + k] = <data>tile[k * ld + r]
 
 
 cdef inline double total_of(const real* values, Py_ssize_t n) noexcept nogil:
@@ -254,4 +136,15 @@ cdef inline double total_of(const real* values, Py_ssize_t n) noexcept nogil:
         strand[0] += values[r]
     for s in range(8):
         total += strand[s]
+    return total
+
+
+cdef inline double weighted_sum(const double* weight, const real* values, Py_ssize_t n) noexcept nogil:
+    """Σ weight × values; Σ values without weights."""
+    cdef Py_ssize_t r
+    cdef double total = 0
+    if weight == NULL:
+        return total_of(values, n)
+    for r in range(n):
+        total += weight[r] * values[r]
     return total

@@ -1,3 +1,4 @@
-"""The compiled pass, for other compiled code (``from gmm._em cimport ...``)."""
-from gmm._block cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, data, normalise_soft
+"""What other compiled code may use (``from gmm._em cimport ...``)."""
+from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout
 from gmm._blas cimport real
+from gmm._twin cimport normalise_soft

@@ -1,29 +1,26 @@
 """The pass over rows, from a whitened mixture to sums or to numbers for every row.
 
-A pass reads rows and a whitened mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², and adds up
-the moments of the responsibilities r_ik = ρ_ik / Σ_k ρ_ik.  Rows are taken in blocks that fit the
-cache, feature by feature, so that every vector loop runs along rows (`_block.pxd`):
+A pass reads rows and a whitened mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², and adds up the moments of the
+responsibilities r_ik = ρ_ik / Σ_k ρ_ik.  Rows are taken in blocks that fit the cache, feature by feature, so that every
+vector runs along rows (`_lanes.one_block`):
 
-    load ▸ log density (a components × rows tile) ▸ normalise ▸ write rows out ▸ accumulate
+    load ▸ log density (a components × rows tile) ▸ normalise ▸ accumulate, or write the rows out
 
-Two forms compute the density and the moments of a block; `Pass.choose_form` chooses:
+Two forms compute the density and the moments of a block, a linear and a centred one: `_plan.pxd` chooses.
 
-* linear: one product over [1, x, squares and products of x] about the data's centre, for all
-  components at once (`_linear.pxd`);
-* centred: z = x − c_k and ‖W_k z‖², one component at a time, exact however far or thin it is.
-
-A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits
-of a binary counter, so the sums are the same bit for bit for every number of threads
-(`_lanes.pxd`).  Here is what Python sees: the choice, the workers' scratch, and the results.
+A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
+counter, so the sums are the same bit for bit for every number of threads (`_lanes.pxd`).  Here is what Python sees: the
+workers' scratch, the pass, and its results.
 """
 from libc.math cimport isfinite, log
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from gmm._blas cimport invert_cholesky, real
-from gmm._block cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, data
-from gmm._lanes cimport Bench, Recipe, Rows, merge_siblings, normalise, walk_lanes
-from gmm._linear cimport condition, linear_coefficients, n_second, n_terms, unpack_linear
+from gmm._block cimport data
+from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
+from gmm._leaves cimport normalise, pad
+from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
+from gmm._plan cimport Recipe, prepare, room_for, work_of
 
 import os
 
@@ -34,26 +31,13 @@ cdef extern from "_tile.h":
     int tile_best()
     const char* const tile_names[]
 
-# Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
-cdef enum:
-    WIDEST_LINEAR = 24        # features of a full covariance in the linear form
-    SMALL_PRODUCT = 1000000   # multiply-adds up to which BLAS leaves its operands unpacked
-    LANE_ROWS = 2048
-    LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
-cdef double LINEAR_DOUBLE = 5e4    # condition κ up to which the linear form is exact to 1e-11
-cdef double LINEAR_SINGLE = 1e3
-cdef double CENTRED_SINGLE = 1e4
-cdef double SINGLE_RANGE = 1e12    # magnitudes whose squares, whitened, stay inside float32
-
-cdef bint leaves = True     # see use_kernel
+cdef bint tiles = True      # see use_kernel
 cdef str current
 
 
-cdef Py_ssize_t block_rows(Py_ssize_t K, Py_ssize_t terms, Py_ssize_t d, bint linear) noexcept nogil:
-    """Rows that keep a block's products small; never a multiple of 128, which would alias in the cache."""
-    cdef Py_ssize_t rows = SMALL_PRODUCT // (K * terms if linear else d * d)
-    rows = min(max(rows, 96), 352 if linear else 160) // 32 * 32
-    return rows - 32 if rows % 128 == 0 else rows
+cdef double* aligned(double[::1] buffer) noexcept:
+    """The first item on a border of 64 bytes."""
+    return <double*>(<Py_ssize_t>&buffer[0] + 63 & ~<Py_ssize_t>63)
 
 
 cdef class Scratch:
@@ -66,16 +50,20 @@ cdef class Scratch:
     def __cinit__(self):
         self.n_items = self.n_sums = self.n_slots = 0
 
-    cdef prepare(self, const Recipe* recipe, Py_ssize_t n_lanes):
-        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = recipe.block
+    cdef make_ready(self, const Recipe* recipe, Py_ssize_t n_rows):
+        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
+        cdef Py_ssize_t item = sizeof(float) if recipe.single else sizeof(double)
+        cdef Py_ssize_t groups = min(recipe.block, n_rows + pad(item) - 1) // pad(item)
+        cdef Py_ssize_t ld = (groups | 1) * pad(item)
         cdef Py_ssize_t wide = recipe.n_moments if recipe.linear else d
-        cdef Py_ssize_t sums = max(recipe.n_moments * K, d * d)
+        cdef Py_ssize_t narrow = 0 if recipe.linear else max(1 + d, recipe.n_row)
+        cdef Py_ssize_t n_lanes = (n_rows + recipe.lane - 1) // recipe.lane
         cdef Py_ssize_t slots = 2, items
         cdef double[::1] work, nodes
         cdef Py_ssize_t[:, ::1] marks
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        items = ld * (wide + K + 2 * d + 2) + sums
+        items = ld * (wide + K + narrow + d + 3) + max(recipe.n_moments * K, d * d) + 8
         if items > self.n_items or recipe.n_sums != self.n_sums or slots + 1 > self.n_slots:
             work = np.zeros(items)
             nodes = np.empty((slots + 1) * recipe.n_sums)
@@ -83,28 +71,32 @@ cdef class Scratch:
             self.buffers = (work, nodes, marks)
             self.n_items, self.n_sums, self.n_slots = items, recipe.n_sums, slots + 1
         work, nodes, marks = self.buffers
-        self.bench.block = &work[0]
-        self.bench.tile = &work[ld * wide]
-        self.bench.centred = &work[ld * (wide + K)]
-        self.bench.product = &work[ld * (wide + K + d)]
-        self.bench.evidence = &work[ld * (wide + K + 2 * d)]
-        self.bench.total = &work[ld * (wide + K + 2 * d + 1)]
-        self.bench.block_sums = &work[ld * (wide + K + 2 * d + 2)]
+        self.lay_out(aligned(work), ld, wide, K, narrow, d)
         self.bench.node = &nodes[0]
         self.bench.level = &marks[0, 0]
         self.bench.first_lane = &marks[1, 0]
         self.bench.n_nodes = 0
-        if recipe.linear:
-            fill_ones(recipe, self.bench.block)
+        fill_ones(recipe.single, ld, self.bench.block if recipe.linear else self.bench.centred)
+
+    cdef lay_out(self, double* work, Py_ssize_t ld, Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d):
+        self.bench.ld = ld
+        self.bench.block = work
+        self.bench.tile = work + ld * wide
+        self.bench.centred = work + ld * (wide + K)
+        self.bench.product = work + ld * (wide + K + narrow)
+        self.bench.evidence = work + ld * (wide + K + narrow + d)
+        self.bench.mass = work + ld * (wide + K + narrow + d + 1)
+        self.bench.square = work + ld * (wide + K + narrow + d + 2)
+        self.bench.block_sums = work + ld * (wide + K + narrow + d + 3)
 
 
-cdef void fill_ones(const Recipe* recipe, void* block) noexcept:
+cdef void fill_ones(bint single, Py_ssize_t n, void* row) noexcept:
     cdef Py_ssize_t r
-    for r in range(recipe.block):
-        if recipe.single:
-            (<float*>block)[r] = 1
+    for r in range(n):
+        if single:
+            (<float*>row)[r] = 1
         else:
-            (<double*>block)[r] = 1
+            (<double*>row)[r] = 1
 
 
 cdef const void* address(array) except NULL:
@@ -137,18 +129,16 @@ cdef class Pass:
 
     cdef Recipe recipe
     cdef object arrays
-    cdef readonly double kappa
     cdef bint accumulate
-    cdef readonly bint common_scatter
 
     def __init__(
         self,
-        log_offset,
-        centres,
-        whiteners,
+        const double[::1] log_offset,
+        const double[:, ::1] centres,
+        const double[::1] whiteners,
         Layout layout,
         Layout moments,
-        origin,
+        const double[::1] origin,
         const double[::1] reach,
         bint single,
         bint hard=False,
@@ -158,80 +148,26 @@ cdef class Pass:
         int form=-1,
     ):
         cdef Recipe* recipe = &self.recipe
-        cdef const double[:, ::1] c = centres
-        cdef const double[::1] W = whiteners, o = origin
-        cdef Py_ssize_t K = c.shape[0], d = c.shape[1]
+        cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
+        cdef double[::1] room
         recipe.n_components, recipe.n_features = K, d
         recipe.layout, recipe.moments = layout, layout if rows_only else moments
-        recipe.hard, recipe.given, recipe.leaves = hard, given, leaves
+        recipe.hard, recipe.given, recipe.tiles = hard, given, tiles
         self.accumulate = not rows_only
-        self.kappa = condition(&W[0], &c[0, 0], layout, K, d, &o[0], &reach[0])
-        self.choose_form(single, reach, form)
-        self.common_scatter = recipe.linear and layout == TIED and common_scatter
-        recipe.common_quadratic = recipe.linear and layout == TIED and not common_scatter
-        self.measure()
-        self.keep(log_offset, centres, whiteners, origin)
+        room = np.empty(room_for(layout, recipe.moments, K, d))
+        prepare(recipe, &log_offset[0], &centres[0, 0], &whiteners[0], &origin[0], &reach[0], single,
+                common_scatter, form, &room[0])
+        self.arrays = (log_offset, whiteners, room)
 
-    cdef choose_form(self, bint single, const double[::1] reach, int form):
-        """The one place that chooses how a block is computed."""
-        cdef Recipe* recipe = &self.recipe
-        cdef Py_ssize_t j, d = recipe.n_features
-        cdef bint fits = recipe.layout == recipe.moments or recipe.layout == TIED
-        if recipe.moments == FULL and d > WIDEST_LINEAR:
-            fits = False
-        recipe.linear = fits and not recipe.given and self.kappa < LINEAR_DOUBLE
-        if form >= 0:
-            recipe.linear = form & 1
-            recipe.single = single and form & 2
-            return
-        recipe.single = single and self.kappa < (LINEAR_SINGLE if recipe.linear else CENTRED_SINGLE)
-        for j in range(d):
-            recipe.single = recipe.single and 1 / SINGLE_RANGE < reach[j] < SINGLE_RANGE
+    @property
+    def kappa(self):
+        """How far rows and centres lie from the origin, squared, in a component's own spreads."""
+        return self.recipe.kappa
 
-    cdef measure(self):
-        """The sizes that follow from the form."""
-        cdef Recipe* recipe = &self.recipe
-        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
-        recipe.n_density = n_terms(recipe.layout, d)
-        recipe.n_moments = n_terms(recipe.moments, d)
-        recipe.block = block_rows(K, recipe.n_moments, d, recipe.linear)
-        # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.
-        recipe.lane = recipe.block
-        while recipe.lane + recipe.block <= LANE_ROWS and self.work < LANE_WORK:
-            recipe.lane += recipe.block
-        if recipe.linear:
-            recipe.n_sums = K * recipe.n_moments + 2
-        else:
-            recipe.n_sums = K * (1 + d) + n_second(recipe.moments, K, d) + 2
-
-    cdef keep(self, log_offset, centres, whiteners, origin):
-        """Hold the arrays that the recipe points into, in the arithmetic's type."""
-        cdef Recipe* recipe = &self.recipe
-        # Rows far from the origin lose digits on loading, which the centred form would need.
-        stand = origin if recipe.linear or recipe.single else np.zeros(recipe.n_features)
-        coefficients = self.coefficients(log_offset, centres, whiteners, origin) if recipe.linear else whiteners
-        steps, common = centres - stand, whiteners
-        if recipe.single:
-            steps, common = steps.astype(np.float32), whiteners.astype(np.float32)
-            coefficients = coefficients.astype(np.float32)
-        recipe.log_offset, recipe.origin = <const double*>address(log_offset), <const double*>address(stand)
-        recipe.centres = address(steps)
-        recipe.coefficients, recipe.common = address(coefficients), address(common)
-        self.arrays = (log_offset, stand, steps, coefficients, common)
-
-    cdef coefficients(self, const double[::1] log_offset, const double[:, ::1] centres,
-                      const double[::1] whiteners, const double[::1] origin):
-        cdef Recipe* recipe = &self.recipe
-        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
-        theta = np.zeros((K, recipe.n_moments))
-        cdef double[:, ::1] out = theta
-        cdef double* precision = <double*>malloc(d * d * sizeof(double))
-        if precision == NULL:
-            raise MemoryError
-        linear_coefficients(&log_offset[0], &centres[0, 0], &whiteners[0], recipe.layout, &origin[0],
-                            K, d, recipe.n_moments, precision, &out[0, 0])
-        free(precision)
-        return theta
+    @property
+    def common_scatter(self):
+        """Whether `collect` needs the rows' scatter about the origin."""
+        return bool(self.recipe.common_scatter)
 
     @property
     def linear(self):
@@ -251,21 +187,21 @@ cdef class Pass:
     @property
     def work(self):
         """Multiply-adds per lane, roughly."""
-        cdef Recipe* recipe = &self.recipe
-        terms = recipe.n_moments if recipe.linear else recipe.n_features * recipe.n_features
-        return recipe.lane * recipe.n_components * (2 * terms + 20)
+        return work_of(&self.recipe, self.recipe.lane)
 
     @property
     def largest_product(self):
         """Multiply-adds of the largest single call of BLAS."""
         cdef Recipe* recipe = &self.recipe
+        if recipe.tiles:
+            return 0
         if recipe.linear:
             return recipe.block * recipe.n_components * recipe.n_moments
         return recipe.block * recipe.n_features * recipe.n_features
 
     def begin(self, Scratch scratch, Py_ssize_t n_rows):
         """Make a worker's scratch ready for this pass."""
-        scratch.prepare(&self.recipe, (n_rows + self.recipe.lane - 1) // self.recipe.lane)
+        scratch.make_ready(&self.recipe, n_rows)
 
     def walk(
         self,
@@ -289,7 +225,7 @@ cdef class Pass:
         shape.n = rows.shape[0]
         shape.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
         shape.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
-        shape.weight = &weight[0] if weight is not None else NULL
+        shape.weight = &weight[0] if weight is not None and accumulate else NULL
         shape.given = &given[0, 0] if given is not None else NULL
         shape.label = &label[0] if label is not None else NULL
         shape.log_evidence = &log_evidence[0] if log_evidence is not None else NULL
@@ -328,15 +264,24 @@ cdef class Pass:
         merge_siblings(into, n_sums, True)
         counts, first, second = self.moments_of(into.node)
         log_evidence, weight = into.node[n_sums - 2], into.node[n_sums - 1]
-        _, stand, steps, _, whitener = self.arrays
-        if self.common_scatter:
+        if recipe.common_scatter:
             second = scatter
-            whitener = np.asarray(whitener, dtype=np.float64).reshape(scatter.shape)
+            whitener = np.reshape(self.arrays[1], scatter.shape)
             log_evidence -= 0.5 * np.vdot(whitener, whitener @ scatter)
-        # About the rounded centres, where those were the ones that were subtracted.
-        origins = np.zeros_like(first) if recipe.linear else steps
-        origins = stand + origins
-        return origins, counts, first, second, log_evidence, weight
+        return self.origins(), counts, first, second, log_evidence, weight
+
+    cdef origins(self):
+        """What was subtracted from the rows: the rounded centres, where those were."""
+        cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k
+        cdef double[:, ::1] out = np.empty((K, d))
+        for k in range(K):
+            for j in range(d):
+                out[k, j] = recipe.origin[j]
+                if not recipe.linear:
+                    out[k, j] += ((<float*>recipe.centres)[k * d + j] if recipe.single
+                                  else (<double*>recipe.centres)[k * d + j])
+        return np.asarray(out)
 
     cdef moments_of(self, const double* sums):
         cdef Recipe* recipe = &self.recipe
@@ -346,12 +291,11 @@ cdef class Pass:
         cdef double* n = <double*>address(counts)
         cdef double* x = <double*>address(first)
         cdef double* xx = <double*>address(second)
-        if recipe.linear:
+        if recipe.linear or recipe.moments == DIAGONAL or recipe.moments == SPHERICAL:
             unpack_linear(sums, recipe.moments, K, d, n, x, xx)
         else:
-            memcpy(n, sums, K * sizeof(double))
-            memcpy(x, sums + K, K * d * sizeof(double))
-            memcpy(xx, sums + K * (1 + d), size * sizeof(double))
+            unpack_linear(sums, TIED, K, d, n, x, NULL)
+            memcpy(xx, sums + K * recipe.n_row, size * sizeof(double))
             mirror(recipe, xx)
         if recipe.moments == SPHERICAL:
             second /= d
@@ -360,8 +304,6 @@ cdef class Pass:
 
 cdef void mirror(const Recipe* recipe, double* second) noexcept:
     cdef Py_ssize_t d = recipe.n_features, i, j, k
-    if recipe.moments == DIAGONAL or recipe.moments == SPHERICAL:
-        return
     for k in range(recipe.n_components if recipe.moments == FULL else 1):
         for i in range(d):
             for j in range(i):
@@ -373,15 +315,24 @@ cdef void mirror(const Recipe* recipe, double* second) noexcept:
 def normalise_tile(real[:, ::1] tile):
     """Turn a tile of log ρ (K, n) into responsibilities, in place, and return log Σ_k ρ_k, (n,).
 
-    Up to 4096 columns; for tests of the leaf arithmetic.
+    For tests of the leaf arithmetic.
     """
-    cdef Py_ssize_t K = tile.shape[0], n = tile.shape[1]
-    cdef real[4096] log_evidence, total
-    if not 0 < n <= 4096 or K == 0:
-        raise ValueError(f"expected a tile of 1 to 4096 columns, got shape {(K, n)}")
-    with nogil:
-        normalise(leaves, &tile[0, 0], K, n, n, log_evidence, total)
-    return np.array(<real[:n]>log_evidence)
+    cdef Py_ssize_t K = tile.shape[0], n = tile.shape[1], group = pad(sizeof(real)), k, r
+    cdef Py_ssize_t ld = (n + group - 1) // group * group
+    cdef double[::1] buffer = np.zeros((K + 2) * ld + 8)
+    cdef real* work = <real*>aligned(buffer)
+    if n == 0 or K == 0:
+        raise ValueError(f"expected a tile of at least one row and column, got shape {(K, n)}")
+    for k in range(K):
+        for r in range(n):
+            work[k * ld + r] = tile[k, r]
+    for r in range(n):
+        work[K * ld + r] = 1
+    normalise(tiles, work, ld, work + K * ld, work + (K + 1) * ld, K, ld)
+    for k in range(K):
+        for r in range(n):
+            tile[k, r] = work[k * ld + r]
+    return np.array(<real[:n]>(work + (K + 1) * ld))
 
 
 def kernels():
@@ -396,11 +347,11 @@ def kernel():
 
 def use_kernel(str name):
     """Compute with the kernel called `name` from now on; `GMM_KERNEL` sets it for a process."""
-    global leaves, tile_level, current
+    global tiles, tile_level, current
     known = kernels()
     if name not in known:
         raise ValueError(f"expected a kernel among {known} (GMM_KERNEL, use_kernel), got {name!r}")
-    leaves = name != "blas"
+    tiles = name != "blas"
     tile_level = max(known.index(name) - 1, 0)
     current = name
 

@@ -1,57 +1,31 @@
 """What one worker does: blocks, lanes of blocks, and the tree in which partial sums are merged."""
 from libc.string cimport memset
 
-from gmm._blas cimport multiply, multiply_transposed, real
+from gmm._blas cimport real
 from gmm._block cimport (
-    DIAGONAL,
-    FULL,
-    TIED,
-    Layout,
-    accumulate_diagonal,
-    accumulate_triangular,
-    add_single,
     append_products,
-    centre_rows,
     data,
-    density_from_squares,
-    likeliest,
+    load_mass,
     load_rows,
-    log_density_diagonal,
-    log_density_triangular,
     normalise_hard,
-    normalise_soft,
     take_given,
     total_of,
+    weighted_sum,
+    write_rows,
 )
-
-cdef extern from "_tile.h" nogil:
-    void tile_log_sum_exp_double(double* tile, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-                                 double* log_evidence, double* total)
-    void tile_log_sum_exp_float(float* tile, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-                                float* log_evidence, float* total)
-
-cdef struct Recipe:
-    # What all workers of one pass read.
-    Py_ssize_t n_components
-    Py_ssize_t n_features
-    Py_ssize_t n_density        # terms of the linear density, a prefix of the linear moments
-    Py_ssize_t n_moments        # terms of the linear moments
-    Py_ssize_t block            # rows
-    Py_ssize_t lane             # rows
-    Py_ssize_t n_sums           # doubles in one node of the merge tree
-    Layout layout               # of the whiteners
-    Layout moments
-    bint linear
-    bint single                 # arithmetic in float32
-    bint hard
-    bint given                  # responsibilities come from the caller
-    bint leaves                 # log-sum-exp from _tile.h, else its twin in Cython
-    bint common_quadratic       # tied linear: ‖Wx‖² is added row by row
-    const double* log_offset
-    const void* centres         # (K, d) from the origin
-    const double* origin        # (d,) subtracted on loading: the data's centre, or zero
-    const void* coefficients    # linear (K, n_moments), else the whiteners
-    const void* common          # (d, d) the tied whitener, for common_quadratic
+from gmm._leaves cimport (
+    add_gram,
+    add_products,
+    log_density_diagonal,
+    log_density_triangular,
+    multiply,
+    normalise,
+    pad,
+    subtract,
+    times,
+)
+from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED
+from gmm._plan cimport Recipe
 
 
 cdef struct Rows:
@@ -67,13 +41,15 @@ cdef struct Rows:
 
 
 cdef struct Bench:
-    # One worker's scratch and its stack of partial sums.
-    void* block
-    void* tile
-    void* centred
-    void* product
+    # One worker's scratch and its stack of partial sums; rows are `ld` items long.
+    Py_ssize_t ld
+    void* block                 # linear [1, x, products], else x
+    void* tile                  # (K, ld)
+    void* centred               # [1, z, squares]
+    void* product               # (d, ld)
     void* evidence
-    void* total
+    void* mass
+    void* square
     void* block_sums
     double* node
     Py_ssize_t* level
@@ -83,138 +59,90 @@ cdef struct Bench:
 
 # ------------------------------------------------------------------------------------------- density
 
-cdef inline void log_density(
-    const Recipe* recipe, const real* block, Py_ssize_t n,     # IN
-    real* z, real* y,                              # scratch
+cdef inline void centre_rows(
+    const Recipe* recipe, const real* block, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,
+    real* z,                                       # OUT (d, n) x − c_k
+) noexcept nogil:
+    cdef Py_ssize_t j, d = recipe.n_features
+    cdef const real* centre = <const real*>recipe.centres + k * d
+    for j in range(d):
+        subtract(recipe.tiles, block + j * ld, centre[j], z + j * ld, n)
+
+
+cdef inline void log_density_centred(
+    const Recipe* recipe, const real* block, Py_ssize_t n, Py_ssize_t ld,      # IN
+    real* z, real* y,                              # scratch (d, n)
     real* tile,                                    # OUT (K, n)
 ) noexcept nogil:
-    cdef Py_ssize_t k, d = recipe.n_features, ld = recipe.block
-    cdef Py_ssize_t K = recipe.n_components
+    cdef Py_ssize_t k, d = recipe.n_features
     cdef const real* whitener = <const real*>recipe.coefficients
-    cdef const real* centres = <const real*>recipe.centres
-    if recipe.linear:
-        multiply(whitener, recipe.n_moments, block, ld, tile, ld, K, n, recipe.n_density)
-        return
-    for k in range(K):
+    for k in range(recipe.n_components):
+        centre_rows(recipe, block, k, n, ld, z)
         if recipe.layout == FULL or recipe.layout == TIED:
             log_density_triangular(
-                block, centres + k * d, whitener + (k * d * d if recipe.layout == FULL else 0),
-                recipe.log_offset[k], d, n, ld, z, y, tile + k * ld)
+                recipe.tiles, whitener + (k * d * d if recipe.layout == FULL else 0), z, ld,
+                recipe.log_offset[k], y, tile + k * ld, d, n)
         else:
             log_density_diagonal(
-                block, centres + k * d, whitener + (k * d if recipe.layout == DIAGONAL else k),
-                recipe.log_offset[k], 1 if recipe.layout == DIAGONAL else 0, d, n, ld, y,
-                tile + k * ld)
+                recipe.tiles, whitener + (k * d if recipe.layout == DIAGONAL else k),
+                1 if recipe.layout == DIAGONAL else 0, z, ld, recipe.log_offset[k], y, tile + k * ld, d, n)
 
 
 # ----------------------------------------------------------------------------------------- normalise
 
-cdef inline void normalise(
-    bint leaves, real* tile, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    real* log_evidence, real* total,
-) noexcept nogil:
-    if not leaves:
-        normalise_soft(tile, n_components, n, ld, log_evidence, total)
-    elif real is double:
-        tile_log_sum_exp_double(tile, n_components, n, ld, log_evidence, total)
-    else:
-        tile_log_sum_exp_float(tile, n_components, n, ld, log_evidence, total)
-
-
 cdef inline void add_common_quadratic(
-    const Recipe* recipe, const real* block, Py_ssize_t n,
+    const Recipe* recipe, const real* block, Py_ssize_t n, Py_ssize_t ld,
     real* y, real* square,                         # scratch (d, n), (n,)
     real* log_evidence,                            # IN, OUT (n,) − ½‖W x‖²
 ) noexcept nogil:
-    cdef Py_ssize_t r, d = recipe.n_features, ld = recipe.block
-    multiply(<const real*>recipe.common, d, block + ld, ld, y, ld, d, n, d)
-    density_from_squares(y, 0.0, d, n, ld, square)
+    cdef Py_ssize_t r, d = recipe.n_features
+    log_density_triangular(recipe.tiles, <const real*>recipe.common, block, ld, 0.0, y, square, d, n)
     for r in range(n):
         log_evidence[r] += square[r]
 
 
-cdef inline void write_rows(
-    const real* tile, const real* log_evidence, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    Py_ssize_t start, const Rows* out, data* responsibility,
+cdef inline double responsibilities(
+    const Recipe* recipe, const Rows* shape, const Bench* bench,
+    const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded,      # IN
+    real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities
 ) noexcept nogil:
-    cdef Py_ssize_t k, r
-    if out.log_evidence != NULL:
-        for r in range(n):
-            out.log_evidence[start + r] = log_evidence[r]
-    if out.label != NULL:
-        for r in range(n):
-            out.label[start + r] = likeliest(tile, n_components, ld, r)
-    if responsibility != NULL:
-        for r in range(n):
-            for k in range(n_components):
-                responsibility[(start + r) * n_components + k] = <data>tile[k * ld + r]
+    """Σ w log evidence of the block."""
+    cdef Py_ssize_t K = recipe.n_components, ld = bench.ld
+    cdef const double* weight = shape.weight + start if shape.weight != NULL else NULL
+    cdef real* evidence = <real*>bench.evidence
+    cdef const real* mass = <const real*>bench.mass
+    if recipe.hard:
+        normalise_hard(tile, ld, mass, evidence, K, padded)
+    else:
+        normalise(recipe.tiles, tile, ld, mass, evidence, K, padded)
+    if recipe.common_quadratic:
+        add_common_quadratic(recipe, block, padded, ld, <real*>bench.product, <real*>bench.square, evidence)
+    return weighted_sum(weight, evidence, n)
 
 
 # ---------------------------------------------------------------------------------------- accumulate
 
-cdef inline void weigh(
-    const double* weight, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    real* tile, real* log_evidence,                # IN, OUT (K, n), (n,)
-    double* tail,                                  # IN, OUT [Σ w log evidence, Σ w]
-) noexcept nogil:
-    cdef Py_ssize_t k, r
-    cdef double evidence = 0, total = 0
-    if weight == NULL:
-        for r in range(n):
-            evidence += log_evidence[r]
-        total = n
-    else:
-        for r in range(n):
-            evidence += weight[r] * log_evidence[r]
-            total += weight[r]
-        for k in range(n_components):
-            for r in range(n):
-                tile[k * ld + r] *= <real>weight[r]
-    tail[0] += evidence
-    tail[1] += total
-
-
-cdef inline void accumulate_linear(
-    const Recipe* recipe, const real* tile, const real* features, Py_ssize_t n,
-    real* block_sums,                              # scratch, float32 only
-    double* sums,                                  # IN, OUT (K, n_moments)
-) noexcept nogil:
-    cdef Py_ssize_t K = recipe.n_components, terms = recipe.n_moments, ld = recipe.block
-    if real is double:
-        multiply_transposed(tile, ld, features, ld, sums, terms, K, terms, n, 1.0)
-    else:
-        multiply_transposed(tile, ld, features, ld, block_sums, terms, K, terms, n, <real>0)
-        add_single(block_sums, K * terms, sums)
-
-
 cdef inline void accumulate_centred(
-    const Recipe* recipe, const real* tile, const real* block, Py_ssize_t n,
-    real* z, real* y, real* block_sums,            # scratch
-    double* sums,                                  # IN, OUT counts (K), first (K, d), second
+    const Recipe* recipe, const Bench* bench, const real* tile, const real* block, Py_ssize_t n,
+    real* centred, real* y, real* block_sums,      # [1, z, squares], scratch (d, n), (d, d)
+    double* sums,                                  # IN, OUT (K, n_row), second
 ) noexcept nogil:
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = recipe.block
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = bench.ld, row = recipe.n_row
     cdef Py_ssize_t j, k
     cdef const real* responsibility
-    cdef const real* centres = <const real*>recipe.centres
-    cdef double* second = sums + K * (1 + d)
-    cdef double count
+    cdef real* z = centred + ld
+    cdef double* second = sums + K * row
     for k in range(K):
         responsibility = tile + k * ld
-        count = total_of(responsibility, n)
-        if count == 0:
-            continue
-        sums[k] += count
-        centre_rows(block, centres + k * d, d, n, ld, z)
-        multiply_transposed(responsibility, ld, z, ld, block_sums, d, 1, d, n, <real>0)
-        for j in range(d):
-            sums[K + k * d + j] += block_sums[j]
-        if recipe.moments == FULL or recipe.moments == TIED:
-            accumulate_triangular(z, responsibility, d, n, ld, y, block_sums,
-                                  second + (k * d * d if recipe.moments == FULL else 0))
-        elif recipe.moments == DIAGONAL:
-            accumulate_diagonal(z, responsibility, d, n, ld, 1, block_sums, second + k * d)
+        centre_rows(recipe, block, k, n, ld, z)
+        if recipe.moments == DIAGONAL or recipe.moments == SPHERICAL:
+            append_products(recipe.tiles, recipe.moments, d, n, ld, centred)
         else:
-            accumulate_diagonal(z, responsibility, d, n, ld, 0, block_sums, second + k)
+            for j in range(d):
+                times(recipe.tiles, z + j * ld, responsibility, y + j * ld, n)
+            add_gram(recipe.tiles, y, z, ld, block_sums,
+                     second + (k * d * d if recipe.moments == FULL else 0), d, n)
+        add_products(recipe.tiles, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
 
 
 # --------------------------------------------------------------------------------------------- lanes
@@ -224,36 +152,39 @@ cdef inline void one_block(
     const Bench* bench, real* tile,
     double* sums,                                  # IN, OUT, NULL when only rows are asked for
 ) noexcept nogil:
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = recipe.block
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = bench.ld, terms = recipe.n_moments
+    cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))
     cdef real* features = <real*>bench.block
     cdef real* block = features + ld if recipe.linear else features
-    cdef real* evidence = <real*>bench.evidence
-    cdef real* total = <real*>bench.total
-    cdef real* z = <real*>bench.centred
+    cdef real* centred = <real*>bench.centred
     cdef real* y = <real*>bench.product
-    load_rows(rows + start * shape.row_stride, shape.row_stride, shape.column_stride, n, d,
+    cdef double evidence = 0
+    load_rows(rows + start * shape.row_stride, shape.row_stride, shape.column_stride, n, padded, d,
               recipe.origin, ld, block)
+    load_mass(shape.weight + start if shape.weight != NULL else NULL, n, padded, <real*>bench.mass)
     if recipe.linear:
-        append_products(recipe.moments, d, n, ld, features)
+        append_products(recipe.tiles, recipe.moments, d, padded, ld, features)
     if recipe.given:
-        take_given(shape.given + start * K, K, n, ld, tile, evidence)
+        take_given(shape.given + start * K, <real*>bench.mass, K, n, padded, ld, tile, <real*>bench.evidence)
     else:
-        log_density(recipe, features, n, z, y, tile)
-        if recipe.hard:
-            normalise_hard(tile, K, n, ld, evidence)
+        if recipe.linear:
+            multiply(recipe.tiles, <const real*>recipe.coefficients, terms, features, ld, tile, ld,
+                     K, padded, recipe.n_density)
         else:
-            normalise(recipe.leaves, tile, K, n, ld, evidence, total)
-        if recipe.common_quadratic and (sums != NULL or shape.log_evidence != NULL):
-            add_common_quadratic(recipe, features, n, y, total, evidence)
-    write_rows(tile, evidence, K, n, ld, start, shape, <data*>shape.responsibility)
+            log_density_centred(recipe, block, padded, ld, centred + ld, y, tile)
+        evidence = responsibilities(recipe, shape, bench, block, start, n, padded, tile)
     if sums == NULL:
+        write_rows(tile, <real*>bench.evidence, K, n, ld,
+                   shape.log_evidence + start if shape.log_evidence != NULL else NULL,
+                   shape.label + start if shape.label != NULL else NULL,
+                   <data*>shape.responsibility + start * K if shape.responsibility != NULL else NULL)
         return
-    weigh(shape.weight + start if shape.weight != NULL else NULL, K, n, ld, tile, evidence,
-          sums + recipe.n_sums - 2)
+    sums[recipe.n_sums - 2] += evidence
+    sums[recipe.n_sums - 1] += n if shape.weight == NULL else total_of(shape.weight + start, n)
     if recipe.linear:
-        accumulate_linear(recipe, tile, features, n, <real*>bench.block_sums, sums)
+        add_products(recipe.tiles, tile, ld, features, ld, <real*>bench.block_sums, sums, terms, K, terms, padded)
     else:
-        accumulate_centred(recipe, tile, block, n, z, y, <real*>bench.block_sums, sums)
+        accumulate_centred(recipe, bench, tile, block, padded, centred, y, <real*>bench.block_sums, sums)
 
 
 cdef inline void merge_siblings(Bench* bench, Py_ssize_t n_sums, bint everything) noexcept nogil:

@@ -6,7 +6,11 @@ tells when it is exact.
 from libc.math cimport fabs
 from libc.string cimport memcpy, memset
 
-from gmm._block cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout
+cdef enum Layout:
+    FULL = 0
+    TIED = 1
+    DIAGONAL = 2
+    SPHERICAL = 3
 
 
 cdef inline Py_ssize_t n_terms(Layout layout, Py_ssize_t d) noexcept nogil:

@@ -1,8 +1,9 @@
-/* Leaf arithmetic that Cython has no words for: log-sum-exp on one components x rows tile.
+/* Leaf arithmetic that Cython has no words for: products with register tiles, and log-sum-exp.
  *
- * The loops are plain C over rows, written so that the compiler turns them into vectors; on x86-64
- * they are compiled once for each instruction set, and `tile_level` picks one at run time. The twin in
- * Cython, for every other compiler, is `normalise_soft` in _block.pxd. Nothing here knows a mixture.
+ * Everything is feature by feature or component by component, rows along vectors: `ld` items lie between two of either,
+ * and the number of rows is a multiple of TILE_PAD / sizeof(real), so no loop has a remainder along them. The second
+ * half of this file is included by the first once for each type and instruction set; `tile_level` picks the set at run
+ * time. The twin in Cython and BLAS is in _twin.pxd. Nothing here knows a mixture.
  */
 #ifndef GMM_TILE_H
 #define GMM_TILE_H
@@ -12,40 +13,49 @@
 #include <stdint.h>
 #include <string.h>
 
+#define TILE_PAD 256 /* bytes of rows: four of the widest vectors */
+
 #if defined(__GNUC__)
 #define TILE_LEAF static inline __attribute__((always_inline))
 #define TILE_RESTRICT __restrict__
+#define TILE_DO_PRAGMA(text) _Pragma(#text)
+#define TILE_UNROLL TILE_DO_PRAGMA(GCC unroll 8)
+#define TILE_UNROLL16 TILE_DO_PRAGMA(GCC unroll 16)
 #else
 #define TILE_LEAF static inline
 #define TILE_RESTRICT
+#define TILE_UNROLL
 #endif
 
-/* Multiply and add, in one rounding where the instruction set has it: `fused` is a constant. */
-#define TILE_MADD(a, b, c) (fused ? fma((a), (b), (c)) : (a) * (b) + (c))
-#define TILE_MADDF(a, b, c) (fused ? fmaf((a), (b), (c)) : (a) * (b) + (c))
+#define TILE_HEIGHT 6 /* components, or features, that one register tile holds */
+/* f with the height as a constant, so that the compiler keeps its sums in registers */
+#define TILE_OF_HEIGHT(h, f, ...)                                                                                      \
+    switch (h) {                                                                                                       \
+    case 1: f(1, __VA_ARGS__); break;                                                                                  \
+    case 2: f(2, __VA_ARGS__); break;                                                                                  \
+    case 3: f(3, __VA_ARGS__); break;                                                                                  \
+    case 4: f(4, __VA_ARGS__); break;                                                                                  \
+    case 5: f(5, __VA_ARGS__); break;                                                                                  \
+    default: f(6, __VA_ARGS__);                                                                                        \
+    }
 
 /* exp(x) for x <= 0, relative error below 4e-16; 0 below -708.
  * x = n log 2 + r, |r| <= log(2)/2; minimax polynomial of degree 11 (error 3e-18); times 2^n. */
-TILE_LEAF double tile_exp_double(double x, const int fused)
+TILE_LEAF double tile_exp_double(double x)
 {
     const double shift = 0x1.8p52; /* adding it leaves the nearest whole number in the low bits */
     const double clamped = x < -708.0 ? -708.0 : x;
-    const double shifted = TILE_MADD(clamped, 0x1.71547652b82fep0, shift);
+    const double shifted = clamped * 0x1.71547652b82fep0 + shift;
     const double n = shifted - shift;
-    const double r = TILE_MADD(n, -0x1.ef35793c76730p-45, TILE_MADD(n, -0x1.62e42fefa3800p-1, clamped));
+    const double r = n * -0x1.ef35793c76730p-45 + (n * -0x1.62e42fefa3800p-1 + clamped);
     double p = 0x1.ad661bba42f09p-26;
     uint64_t bits, exponent;
-    p = TILE_MADD(p, r, 0x1.28b31c3ffe609p-22);
-    p = TILE_MADD(p, r, 0x1.71df45343d1cap-19);
-    p = TILE_MADD(p, r, 0x1.a01992c5c0808p-16);
-    p = TILE_MADD(p, r, 0x1.a01a011044a25p-13);
-    p = TILE_MADD(p, r, 0x1.6c16c187853c5p-10);
-    p = TILE_MADD(p, r, 0x1.1111111130e33p-7);
-    p = TILE_MADD(p, r, 0x1.555555554f35cp-5);
-    p = TILE_MADD(p, r, 0x1.55555555554a2p-3);
-    p = TILE_MADD(p, r, 0x1.0000000000010p-1);
-    p = TILE_MADD(p, r, 1.0);
-    p = TILE_MADD(p, r, 1.0);
+    p = (p * r + 0x1.28b31c3ffe609p-22) * r + 0x1.71df45343d1cap-19;
+    p = (p * r + 0x1.a01992c5c0808p-16) * r + 0x1.a01a011044a25p-13;
+    p = (p * r + 0x1.6c16c187853c5p-10) * r + 0x1.1111111130e33p-7;
+    p = (p * r + 0x1.555555554f35cp-5) * r + 0x1.55555555554a2p-3;
+    p = (p * r + 0x1.0000000000010p-1) * r + 1.0;
+    p = p * r + 1.0;
     memcpy(&exponent, &shifted, sizeof exponent);
     memcpy(&bits, &p, sizeof bits);
     bits += exponent << 52;
@@ -54,21 +64,18 @@ TILE_LEAF double tile_exp_double(double x, const int fused)
 }
 
 /* The same in float32: degree 6 (error 2e-9), 0 below -87. */
-TILE_LEAF float tile_exp_float(float x, const int fused)
+TILE_LEAF float tile_exp_float(float x)
 {
     const float shift = 0x1.8p23f;
     const float clamped = x < -87.0f ? -87.0f : x;
-    const float shifted = TILE_MADDF(clamped, 0x1.715476p0f, shift);
+    const float shifted = clamped * 0x1.715476p0f + shift;
     const float n = shifted - shift;
-    const float r = TILE_MADDF(n, 2.12194440e-4f, TILE_MADDF(n, -0.693359375f, clamped));
+    const float r = n * 2.12194440e-4f + (n * -0.693359375f + clamped);
     float p = 0.0013836835744798386f;
     uint32_t bits, exponent;
-    p = TILE_MADDF(p, r, 0.008374824030662809f);
-    p = TILE_MADDF(p, r, 0.04166822618847284f);
-    p = TILE_MADDF(p, r, 0.1666642007244514f);
-    p = TILE_MADDF(p, r, 0.49999992075100985f);
-    p = TILE_MADDF(p, r, 1.0000000363446397f);
-    p = TILE_MADDF(p, r, 1.0000000005546064f);
+    p = (p * r + 0.008374824030662809f) * r + 0.04166822618847284f;
+    p = (p * r + 0.1666642007244514f) * r + 0.49999992075100985f;
+    p = (p * r + 1.0000000363446397f) * r + 1.0000000005546064f;
     memcpy(&exponent, &shifted, sizeof exponent);
     memcpy(&bits, &p, sizeof bits);
     bits += exponent << 23;
@@ -78,7 +85,7 @@ TILE_LEAF float tile_exp_float(float x, const int fused)
 
 /* log(x) for normal x > 0: x = 2^e m, m in [sqrt 1/2, sqrt 2); 2 atanh((m - 1)/(m + 1)) as a series
  * (the coefficients of FreeBSD's e_log.c, by Sun Microsystems, error below 1 ulp). */
-TILE_LEAF double tile_log_double(double x, const int fused)
+TILE_LEAF double tile_log_double(double x)
 {
     uint64_t bits, exponent;
     double m, e, f, s, z, series;
@@ -94,87 +101,59 @@ TILE_LEAF double tile_log_double(double x, const int fused)
     s = f / (2.0 + f);
     z = s * s;
     series = 1.479819860511658591e-01;
-    series = TILE_MADD(series, z, 1.531383769920937332e-01);
-    series = TILE_MADD(series, z, 1.818357216161805012e-01);
-    series = TILE_MADD(series, z, 2.222219843214978396e-01);
-    series = TILE_MADD(series, z, 2.857142874366239149e-01);
-    series = TILE_MADD(series, z, 3.999999999940941908e-01);
-    series = TILE_MADD(series, z, 6.666666666666735130e-01);
+    series = (series * z + 1.531383769920937332e-01) * z + 1.818357216161805012e-01;
+    series = (series * z + 2.222219843214978396e-01) * z + 2.857142874366239149e-01;
+    series = (series * z + 3.999999999940941908e-01) * z + 6.666666666666735130e-01;
     /* log m = f - f^2/2 + s (f^2/2 + z series) */
     m = 0.5 * f * f;
-    return TILE_MADD(e, 6.93147180369123816490e-01,
-                     f - (m - (s * (m + z * series) + e * 1.90821492927058770002e-10)));
+    return e * 6.93147180369123816490e-01 + (f - (m - (s * (m + z * series) + e * 1.90821492927058770002e-10)));
 }
 
-TILE_LEAF float tile_log_float(float x, const int fused)
-{
-    return (float)tile_log_double((double)x, fused);
-}
+#define tile_log_float(x) ((float)tile_log_double(x))
 
-/* log rho in, responsibilities out, for rows 0 ... n - 1 of each of K components `ld` apart, in strips
- * of rows that stay in the first cache; log_evidence (n) out; total (n) is scratch. */
-#define TILE_DEFINE(real)                                                                              \
-    TILE_LEAF void tile_normalise_##real(real *TILE_RESTRICT tile, ptrdiff_t K, ptrdiff_t n,           \
-                                         ptrdiff_t ld, real *TILE_RESTRICT log_evidence,               \
-                                         real *TILE_RESTRICT total, const int fused)                   \
-    {                                                                                                  \
-        ptrdiff_t start, k, r;                                                                         \
-        for (start = 0; start < n; start += 64) {                                                      \
-            const ptrdiff_t rows = n - start < 64 ? n - start : 64;                                    \
-            real *TILE_RESTRICT peak = log_evidence + start, *TILE_RESTRICT sum = total + start;       \
-            real *TILE_RESTRICT row = tile + start;                                                    \
-            for (r = 0; r < rows; r++) {                                                               \
-                peak[r] = row[r];                                                                      \
-                sum[r] = 0;                                                                            \
-            }                                                                                          \
-            for (k = 1; k < K; k++)                                                                    \
-                for (row = tile + k * ld + start, r = 0; r < rows; r++)                                \
-                    peak[r] = row[r] > peak[r] ? row[r] : peak[r];                                     \
-            for (k = 0; k < K; k++)                                                                    \
-                for (row = tile + k * ld + start, r = 0; r < rows; r++) {                              \
-                    row[r] = tile_exp_##real(row[r] - peak[r], fused);                                 \
-                    sum[r] += row[r];                                                                  \
-                }                                                                                      \
-            for (r = 0; r < rows; r++) {                                                               \
-                peak[r] += tile_log_##real(sum[r], fused);                                             \
-                sum[r] = 1 / sum[r];                                                                   \
-            }                                                                                          \
-            for (k = 0; k < K; k++)                                                                    \
-                for (row = tile + k * ld + start, r = 0; r < rows; r++)                                \
-                    row[r] *= sum[r];                                                                  \
-        }                                                                                              \
-    }
+/* What each instruction set offers; the head of each leaf tells what it does. */
+#define TILE_LEAVES(real)                                                                                              \
+    typedef struct {                                                                                                   \
+        void (*multiply)(const real *, ptrdiff_t, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,    \
+                         ptrdiff_t);                                                                                   \
+        void (*add_products)(const real *, ptrdiff_t, const real *, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t,         \
+                             ptrdiff_t, ptrdiff_t, int);                                                               \
+        void (*triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);               \
+        void (*diagonal)(const real *, ptrdiff_t, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);      \
+        void (*subtract)(const real *, real, real *, ptrdiff_t);                                                       \
+        void (*times)(const real *, const real *, real *, ptrdiff_t);                                                  \
+        void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                            \
+    } tile_leaves_##real;
+TILE_LEAVES(double)
+TILE_LEAVES(float)
 
-TILE_DEFINE(double)
-TILE_DEFINE(float)
+static int tile_level = 0;
 
-#define TILE_VARIANT(real, set, attribute, fused)                                                      \
-    attribute static void tile_normalise_##real##_##set(real *tile, ptrdiff_t K, ptrdiff_t n,          \
-                                                        ptrdiff_t ld, real *log_evidence, real *total) \
-    {                                                                                                  \
-        tile_normalise_##real(tile, K, n, ld, log_evidence, total, fused);                             \
-    }
+#define TILE_GLUE_VALUES(a, b) a##_##b
+#define TILE_GLUE(a, b) TILE_GLUE_VALUES(a, b)
+#define TILE_NAME(name) TILE_GLUE(TILE_GLUE(tile_##name, TILE_REAL), TILE_SET)
 
-#if defined(__aarch64__)
-#define TILE_BASE_FUSED 1
-#else
-#define TILE_BASE_FUSED 0
-#endif
-
-TILE_VARIANT(double, base, , TILE_BASE_FUSED)
-TILE_VARIANT(float, base, , TILE_BASE_FUSED)
+#define TILE_SET base
+#define TILE_BYTES 16
+#define TILE_WIDTH 2
+#include "_tile.h"
 
 #if defined(__GNUC__) && defined(__x86_64__)
-#define TILE_AVX2 __attribute__((target("avx2,fma")))
-#if defined(__clang__)
-#define TILE_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl,fma")))
-#else
-#define TILE_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl,fma,prefer-vector-width=512")))
-#endif
-TILE_VARIANT(double, avx2, TILE_AVX2, 1)
-TILE_VARIANT(float, avx2, TILE_AVX2, 1)
-TILE_VARIANT(double, avx512, TILE_AVX512, 1)
-TILE_VARIANT(float, avx512, TILE_AVX512, 1)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#define TILE_SET avx2
+#define TILE_BYTES 32
+#define TILE_WIDTH 2
+#include "_tile.h"
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
+#define TILE_SET avx512
+#define TILE_BYTES 64
+#define TILE_WIDTH 4
+#include "_tile.h"
+#pragma GCC pop_options
 
 static int tile_best(void)
 {
@@ -185,39 +164,226 @@ static int tile_best(void)
 }
 
 static const char *const tile_names[] = {"base", "avx2", "avx512"};
+#define TILE_TABLE(real)                                                                                               \
+    static const tile_leaves_##real *const tile_##real[] = {&tile_leaves_##real##_base, &tile_leaves_##real##_avx2,    \
+                                                            &tile_leaves_##real##_avx512};
 #else
 static int tile_best(void) { return 0; }
 static const char *const tile_names[] = {"base"};
+#define TILE_TABLE(real) static const tile_leaves_##real *const tile_##real[] = {&tile_leaves_##real##_base};
 #endif
+TILE_TABLE(double)
+TILE_TABLE(float)
 
-static int tile_level = 0;
+#elif !defined(TILE_REAL) /* ------------------------------- one instruction set, included by the first half */
 
-#if defined(__GNUC__) && defined(__x86_64__)
-#define TILE_CHOOSE(real)                                                                              \
-    if (tile_level == 2) {                                                                             \
-        tile_normalise_##real##_avx512(tile, K, n, ld, log_evidence, total);                           \
-        return;                                                                                        \
-    }                                                                                                  \
-    if (tile_level == 1) {                                                                             \
-        tile_normalise_##real##_avx2(tile, K, n, ld, log_evidence, total);                             \
-        return;                                                                                        \
+#define TILE_REAL double
+#define TILE_INT int64_t
+#include "_tile.h"
+#define TILE_REAL float
+#define TILE_INT int32_t
+#include "_tile.h"
+#undef TILE_SET
+#undef TILE_BYTES
+#undef TILE_WIDTH
+
+#else /* --------------------------------------------------- one type, included by the second half */
+
+#define TILE_LANES (TILE_BYTES / (int)sizeof(TILE_REAL))
+#define TILE_STRIP (TILE_PAD / (int)sizeof(TILE_REAL))
+#define vec TILE_NAME(vec)
+
+typedef TILE_REAL vec __attribute__((vector_size(TILE_BYTES), may_alias));
+typedef TILE_INT TILE_NAME(mask) __attribute__((vector_size(TILE_BYTES)));
+
+/* Products of `h` rows of a with b, four or two vectors of rows at a time: stored in c, or their squares added to it. */
+TILE_LEAF void TILE_NAME(panel)(const int h, const int square, const TILE_REAL *TILE_RESTRICT a, ptrdiff_t lda,
+                                const TILE_REAL *TILE_RESTRICT b, ptrdiff_t ldb, TILE_REAL *TILE_RESTRICT c,
+                                ptrdiff_t ldc, ptrdiff_t n, ptrdiff_t k)
+{
+    ptrdiff_t r, p;
+    int i, v;
+    for (r = 0; r < n; r += TILE_WIDTH * TILE_LANES) {
+        vec acc[TILE_HEIGHT][TILE_WIDTH], x[TILE_WIDTH];
+        TILE_UNROLL for (i = 0; i < h; i++)
+            TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) acc[i][v] = (vec){0};
+        for (p = 0; p < k; p++) {
+            TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) x[v] = *(const vec *)(b + p * ldb + r + v * TILE_LANES);
+            TILE_UNROLL for (i = 0; i < h; i++) {
+                const TILE_REAL s = a[i * lda + p];
+                TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) acc[i][v] += x[v] * s;
+            }
+        }
+        TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) {
+            if (square) {
+                vec *sum = (vec *)(c + r + v * TILE_LANES);
+                vec total = *sum;
+                TILE_UNROLL for (i = 0; i < h; i++) total += acc[i][v] * acc[i][v];
+                *sum = total;
+            } else
+                TILE_UNROLL for (i = 0; i < h; i++) *(vec *)(c + i * ldc + r + v * TILE_LANES) = acc[i][v];
+        }
     }
-#else
-#define TILE_CHOOSE(real)
+}
+
+/* c (m, n) = a (m, k) b (k, n) */
+static void TILE_NAME(multiply)(const TILE_REAL *a, ptrdiff_t lda, const TILE_REAL *b, ptrdiff_t ldb, TILE_REAL *c,
+                                ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k)
+{
+    ptrdiff_t i, h, left = (m + TILE_HEIGHT - 1) / TILE_HEIGHT;
+    for (i = 0; i < m; i += h, left--) {
+        h = (m - i + left - 1) / left;
+        TILE_OF_HEIGHT(h, TILE_NAME(panel), 0, a + i * lda, lda, b, ldb, c + i * ldc, ldc, n, k)
+    }
+}
+
+/* out (n) = offset - out / 2; rows too far for their square tie instead of turning into inf - inf */
+TILE_LEAF void TILE_NAME(density)(double offset, TILE_REAL *out, ptrdiff_t n)
+{
+    const TILE_REAL far = (TILE_REAL)(sizeof(TILE_REAL) == sizeof(float) ? 1e37 : 1e300);
+    for (ptrdiff_t r = 0; r < n; r++) out[r] = (TILE_REAL)offset - (out[r] < far ? out[r] : far) / 2;
+}
+
+/* out (n) = offset - |w z|^2 / 2, w (d, d) lower triangular, z (d, n) */
+static void TILE_NAME(triangular)(const TILE_REAL *w, const TILE_REAL *z, ptrdiff_t ld, double offset, TILE_REAL *out,
+                                  ptrdiff_t d, ptrdiff_t n)
+{
+    ptrdiff_t i, h, left = (d + TILE_HEIGHT - 1) / TILE_HEIGHT;
+    memset(out, 0, n * sizeof *out);
+    for (i = 0; i < d; i += h, left--) {
+        h = (d - i + left - 1) / left;
+        TILE_OF_HEIGHT(h, TILE_NAME(panel), 1, w + i * d, d, z, ld, out, 0, n, i + h)
+    }
+    TILE_NAME(density)(offset, out, n);
+}
+
+/* out (n) = offset - |w z|^2 / 2, w (d) a diagonal, or one number where the stride is 0 */
+static void TILE_NAME(diagonal)(const TILE_REAL *w, ptrdiff_t stride, const TILE_REAL *TILE_RESTRICT z, ptrdiff_t ld,
+                                double offset, TILE_REAL *TILE_RESTRICT out, ptrdiff_t d, ptrdiff_t n)
+{
+    ptrdiff_t j, r;
+    memset(out, 0, n * sizeof *out);
+    for (j = 0; j < d; j++) {
+        const TILE_REAL s = w[j * stride];
+        for (r = 0; r < n; r++) {
+            const TILE_REAL y = s * z[j * ld + r];
+            out[r] += y * y;
+        }
+    }
+    TILE_NAME(density)(offset, out, n);
+}
+
+/* out = x - c */
+static void TILE_NAME(subtract)(const TILE_REAL *TILE_RESTRICT x, TILE_REAL c, TILE_REAL *TILE_RESTRICT out, ptrdiff_t n)
+{
+    for (ptrdiff_t r = 0; r < n; r++) out[r] = x[r] - c;
+}
+
+/* out = x y */
+static void TILE_NAME(times)(const TILE_REAL *x, const TILE_REAL *y, TILE_REAL *TILE_RESTRICT out, ptrdiff_t n)
+{
+    for (ptrdiff_t r = 0; r < n; r++) out[r] = x[r] * y[r];
+}
+
+/* Neighbouring groups of `step` lanes added, those of a and b taking turns: LANES vectors so folded, two by two and
+ * by steps of 1, 2, 4 ..., leave one vector with the total of each. */
+TILE_LEAF vec TILE_NAME(fold)(vec a, vec b, const int step)
+{
+    TILE_NAME(mask) low, high;
+    int i;
+    TILE_UNROLL16 for (i = 0; i < TILE_LANES; i++) {
+        low[i] = i / (2 * step) * 2 * step + i % step + (i % (2 * step) < step ? 0 : TILE_LANES);
+        high[i] = low[i] + step;
+    }
+    return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+}
+
+TILE_LEAF void TILE_NAME(dots)(const int w, const int h, const TILE_REAL *TILE_RESTRICT a, ptrdiff_t lda,
+                               const TILE_REAL *TILE_RESTRICT b, ptrdiff_t ldb, double *TILE_RESTRICT c, ptrdiff_t ldc,
+                               ptrdiff_t n)
+{
+    vec acc[TILE_WIDTH][TILE_HEIGHT], x[TILE_WIDTH];
+    ptrdiff_t r;
+    int i, j, first, step;
+    TILE_UNROLL for (i = 0; i < h; i++)
+        TILE_UNROLL for (j = 0; j < w; j++) acc[i][j] = (vec){0};
+    for (r = 0; r < n; r += TILE_LANES) {
+        TILE_UNROLL for (i = 0; i < h; i++) x[i] = *(const vec *)(a + i * lda + r);
+        TILE_UNROLL for (j = 0; j < w; j++) {
+            const vec y = *(const vec *)(b + j * ldb + r);
+            TILE_UNROLL for (i = 0; i < h; i++) acc[i][j] += x[i] * y;
+        }
+    }
+    TILE_UNROLL for (first = 0; first < h * w; first += TILE_LANES) {
+        vec part[TILE_LANES];
+        TILE_UNROLL16 for (i = 0; i < TILE_LANES; i++)
+            part[i] = first + i < h * w ? acc[(first + i) / w][(first + i) % w] : (vec){0};
+        TILE_UNROLL for (step = 1; step < TILE_LANES; step *= 2)
+            TILE_UNROLL16 for (i = 0; i < TILE_LANES; i += 2 * step)
+                part[i] = TILE_NAME(fold)(part[i], part[i + step], step);
+        TILE_UNROLL16 for (i = 0; i < TILE_LANES; i++)
+            if (first + i < h * w) c[(first + i) / w * ldc + (first + i) % w] += part[0][i];
+    }
+}
+
+/* c (m, k) += a (m, n) b (k, n)^T; where only the lower triangle counts, no more than that and what tiles cover */
+static void TILE_NAME(add_products)(const TILE_REAL *a, ptrdiff_t lda, const TILE_REAL *b, ptrdiff_t ldb, double *c,
+                                    ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n, int lower)
+{
+    ptrdiff_t i, j, h, w, up = (m + TILE_WIDTH - 1) / TILE_WIDTH, left, columns;
+    const TILE_REAL *x, *y;
+    double *z;
+    for (i = 0; i < m; i += h, up--) {
+        h = (m - i + up - 1) / up;
+        columns = lower ? i + h : k;
+        left = (columns + TILE_HEIGHT - 1) / TILE_HEIGHT;
+        for (j = 0; j < columns; j += w, left--) {
+            w = (columns - j + left - 1) / left;
+            x = a + i * lda, y = b + j * ldb, z = c + i * ldc + j;
+            if (h == 1)
+                TILE_OF_HEIGHT(w, TILE_NAME(dots), 1, x, lda, y, ldb, z, ldc, n)
+            else if (h == 2)
+                TILE_OF_HEIGHT(w, TILE_NAME(dots), 2, x, lda, y, ldb, z, ldc, n)
+#if TILE_WIDTH == 4
+            else if (h == 3)
+                TILE_OF_HEIGHT(w, TILE_NAME(dots), 3, x, lda, y, ldb, z, ldc, n)
+            else
+                TILE_OF_HEIGHT(w, TILE_NAME(dots), 4, x, lda, y, ldb, z, ldc, n)
 #endif
-
-static void tile_log_sum_exp_double(double *tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
-                                    double *log_evidence, double *total)
-{
-    TILE_CHOOSE(double)
-    tile_normalise_double_base(tile, K, n, ld, log_evidence, total);
+        }
+    }
 }
 
-static void tile_log_sum_exp_float(float *tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
-                                   float *log_evidence, float *total)
+/* log rho in, mass times responsibilities out; log_evidence (n) out, log sum of rho */
+static void TILE_NAME(normalise)(TILE_REAL *TILE_RESTRICT tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
+                                 const TILE_REAL *TILE_RESTRICT mass, TILE_REAL *TILE_RESTRICT log_evidence)
 {
-    TILE_CHOOSE(float)
-    tile_normalise_float_base(tile, K, n, ld, log_evidence, total);
+    ptrdiff_t start, k;
+    int r;
+    for (start = 0; start < n; start += TILE_STRIP) {
+        TILE_REAL peak[TILE_STRIP], sum[TILE_STRIP] = {0}, *TILE_RESTRICT row = tile + start;
+        memcpy(peak, row, sizeof peak);
+        for (k = 1; k < K; k++)
+            for (row += ld, r = 0; r < TILE_STRIP; r++) peak[r] = row[r] > peak[r] ? row[r] : peak[r];
+        for (k = 0, row = tile + start; k < K; k++, row += ld)
+            for (r = 0; r < TILE_STRIP; r++) {
+                row[r] = TILE_GLUE(tile_exp, TILE_REAL)(row[r] - peak[r]);
+                sum[r] += row[r];
+            }
+        for (r = 0; r < TILE_STRIP; r++) log_evidence[start + r] = peak[r] + TILE_GLUE(tile_log, TILE_REAL)(sum[r]);
+        for (r = 0; r < TILE_STRIP; r++) sum[r] = mass[start + r] / sum[r];
+        for (k = 0, row = tile + start; k < K; k++, row += ld)
+            for (r = 0; r < TILE_STRIP; r++) row[r] *= sum[r];
+    }
 }
 
+static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
+    TILE_NAME(multiply), TILE_NAME(add_products), TILE_NAME(triangular), TILE_NAME(diagonal),
+    TILE_NAME(subtract), TILE_NAME(times),        TILE_NAME(normalise)};
+
+#undef vec
+#undef TILE_LANES
+#undef TILE_STRIP
+#undef TILE_REAL
+#undef TILE_INT
 #endif
