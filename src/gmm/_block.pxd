@@ -8,6 +8,13 @@ from gmm._blas cimport real
 from gmm._leaves cimport times
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, Layout
 
+cdef extern from "_tile.h" nogil:
+    void tile_prefetch(const void* address)
+
+cdef enum:
+    AHEAD = 64                # rows that are asked for before they are needed
+    LINE = 64                 # bytes of the cache
+
 ctypedef fused data:
     float
     double
@@ -19,14 +26,42 @@ cdef inline void load_rows(
     real* block,                                   # OUT (d, padded), zero behind the n rows
 ) noexcept nogil:
     cdef Py_ssize_t i, j
-    cdef const data* row
-    for i in range(n):
-        row = rows + i * row_stride
+    if row_stride == 1:
         for j in range(d):
-            block[j * ld + i] = <real>(<double>row[j * column_stride] - origin[j])
+            for i in range(n):
+                block[j * ld + i] = <real>(<double>rows[j * column_stride + i] - origin[j])
+    elif d == 2 and row_stride == 2 and column_stride == 1:
+        for i in range(n):
+            block[i] = <real>(<double>rows[2 * i] - origin[0])
+            block[ld + i] = <real>(<double>rows[2 * i + 1] - origin[1])
+    else:
+        load_strided(rows, row_stride, column_stride, n, d, origin, ld, block)
     for j in range(d):
         for i in range(n, padded):
             block[j * ld + i] = 0
+
+
+cdef inline void load_strided(
+    const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t d,
+    const double* origin, Py_ssize_t ld, real* block,
+) noexcept nogil:
+    """Eight rows at a time, so that every line of the cache is read and written in one go."""
+    cdef Py_ssize_t i, j, start, whole = n // 8 * 8
+    cdef const data* row
+    cdef real* out
+    for start in range(0, whole, 8):
+        if row_stride == d and column_stride == 1:
+            for i in range(<Py_ssize_t>(8 * d * sizeof(data)) // LINE):
+                tile_prefetch(<const char*>(rows + (start + AHEAD) * d) + i * LINE)
+        for j in range(d):
+            row = rows + start * row_stride + j * column_stride
+            out = block + j * ld + start
+            for i in range(8):
+                out[i] = <real>(<double>row[i * row_stride] - origin[j])
+    for i in range(whole, n):
+        row = rows + i * row_stride
+        for j in range(d):
+            block[j * ld + i] = <real>(<double>row[j * column_stride] - origin[j])
 
 
 cdef inline void load_mass(

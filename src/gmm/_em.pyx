@@ -77,6 +77,7 @@ cdef class Scratch:
         self.bench.first_lane = &marks[1, 0]
         self.bench.n_nodes = 0
         fill_ones(recipe.single, ld, self.bench.block if recipe.linear else self.bench.centred)
+        fill_ones(recipe.single, ld, self.bench.mass)
 
     cdef lay_out(self, double* work, Py_ssize_t ld, Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d):
         self.bench.ld = ld

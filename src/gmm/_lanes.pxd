@@ -161,7 +161,8 @@ cdef inline void one_block(
     cdef double evidence = 0
     load_rows(rows + start * shape.row_stride, shape.row_stride, shape.column_stride, n, padded, d,
               recipe.origin, ld, block)
-    load_mass(shape.weight + start if shape.weight != NULL else NULL, n, padded, <real*>bench.mass)
+    if shape.weight != NULL or n < padded:
+        load_mass(shape.weight + start if shape.weight != NULL else NULL, n, padded, <real*>bench.mass)
     if recipe.linear:
         append_products(recipe.tiles, recipe.moments, d, padded, ld, features)
     if recipe.given:

@@ -20,9 +20,11 @@ from gmm._linear cimport (
 
 # Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
 cdef enum:
-    WIDEST_LINEAR = 24        # features of a full covariance in the linear form
-    BLOCK_BYTES = 393216      # of a block and what is made of it: a part of the second cache
-    FEWEST_GROUPS = 3         # of `pad` rows in a block
+    WIDEST_LINEAR = 48        # features of a full covariance in the linear form
+    SHARED_BY = 6             # … and at most so many times K: all components share the products
+    FIRST_CACHE = 32768       # bytes
+    BLOCK_BYTES = 589824      # of a block and what is made of it: a part of the second cache
+    FEWEST_GROUPS = 7         # of `pad` rows in a block
     MOST_GROUPS = 27
     LANE_ROWS = 2048
     LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
@@ -82,7 +84,7 @@ cdef inline void choose_form(
     """Linear or centred, float32 or float64; `form` −1 chooses, else bit 0 is linear and bit 1 float32."""
     cdef Py_ssize_t d = recipe.n_features
     cdef bint fits = recipe.layout == recipe.moments or recipe.layout == TIED
-    if recipe.moments == FULL and d > WIDEST_LINEAR:
+    if recipe.moments == FULL and d > min(WIDEST_LINEAR, SHARED_BY * recipe.n_components):
         fits = False
     recipe.linear = fits and not recipe.given and recipe.kappa < limit_linear_double()
     if form >= 0:
@@ -103,13 +105,14 @@ cdef inline void measure(Recipe* recipe) noexcept nogil:
     """The sizes that follow from the form."""
     cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
     cdef Py_ssize_t item = sizeof(float) if recipe.single else sizeof(double)
-    cdef Py_ssize_t groups
+    cdef Py_ssize_t group, groups
     cdef bint packed = recipe.linear or recipe.moments == DIAGONAL or recipe.moments == SPHERICAL
     recipe.n_density = n_terms(recipe.layout, d)
     recipe.n_moments = n_terms(recipe.moments, d)
     recipe.n_row = recipe.n_moments if packed else 1 + d
     recipe.n_sums = K * recipe.n_row + (0 if packed else n_second(recipe.moments, K, d)) + 2
-    groups = BLOCK_BYTES // (item * pad(item) * (K + (recipe.n_moments if recipe.linear else 3 * d)))
+    group = item * pad(item) * (K + (recipe.n_moments if recipe.linear else 3 * d))
+    groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
     recipe.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
     # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.

@@ -21,10 +21,13 @@
 #define TILE_DO_PRAGMA(text) _Pragma(#text)
 #define TILE_UNROLL TILE_DO_PRAGMA(GCC unroll 8)
 #define TILE_UNROLL16 TILE_DO_PRAGMA(GCC unroll 16)
+#define tile_prefetch(address) __builtin_prefetch(address, 0, 1) /* into the second cache */
 #else
 #define TILE_LEAF static inline
 #define TILE_RESTRICT
 #define TILE_UNROLL
+#define TILE_UNROLL16
+#define tile_prefetch(address)
 #endif
 
 #define TILE_HEIGHT 6 /* components, or features, that one register tile holds */
