@@ -98,30 +98,27 @@ cdef inline void append_products(
                 out[r] += x[j * ld + r] * x[j * ld + r]
 
 
-cdef inline Py_ssize_t likeliest(
-    const real* tile, Py_ssize_t n_components, Py_ssize_t ld, Py_ssize_t r,
+cdef inline void give_to_best(
+    const real* best, const real* mass,            # IN (n,), (n,)
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    real* tile,                                    # OUT (K, n) mass for the best component, 0 else
 ) noexcept nogil:
-    """The component that is largest in column r, the first of equals."""
-    cdef Py_ssize_t k, best = 0
-    for k in range(1, n_components):
-        if tile[k * ld + r] > tile[best * ld + r]:
-            best = k
-    return best
+    cdef Py_ssize_t k, r
+    for k in range(n_components):
+        for r in range(n):
+            tile[k * ld + r] = mass[r] if best[r] == k else 0
 
 
-cdef inline void normalise_hard(
-    real* tile, Py_ssize_t ld,                     # IN log ρ (K, n), OUT mass for the largest, 0 else
-    const real* mass,                              # IN (n,)
-    real* log_evidence,                            # OUT (n,) max_k log ρ_k
-    Py_ssize_t n_components, Py_ssize_t n,
+cdef inline void add_to_best(
+    const real* best, const real* mass, const real* features, Py_ssize_t terms, Py_ssize_t n, Py_ssize_t ld,   # IN
+    double* sums,                                  # IN, OUT (K, terms)
 ) noexcept nogil:
-    cdef Py_ssize_t k, r, best
+    cdef Py_ssize_t r, t
+    cdef double* row
     for r in range(n):
-        best = likeliest(tile, n_components, ld, r)
-        log_evidence[r] = tile[best * ld + r]
-        for k in range(n_components):
-            tile[k * ld + r] = 0
-        tile[best * ld + r] = mass[r]
+        row = sums + <Py_ssize_t>best[r] * terms
+        for t in range(terms):
+            row[t] += mass[r] * features[t * ld + r]
 
 
 cdef inline void take_given(
@@ -140,7 +137,8 @@ cdef inline void take_given(
 
 
 cdef inline void write_rows(
-    const real* tile, const real* log_evidence, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    const real* tile, const real* log_evidence, const real* best,          # IN
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
     double* evidence, Py_ssize_t* label, data* responsibility,             # OUT, NULL where not asked for
 ) noexcept nogil:
     cdef Py_ssize_t k, r
@@ -149,7 +147,7 @@ cdef inline void write_rows(
             evidence[r] = log_evidence[r]
     if label != NULL:
         for r in range(n):
-            label[r] = likeliest(tile, n_components, ld, r)
+            label[r] = <Py_ssize_t>best[r]
     if responsibility != NULL:
         for r in range(n):
             for k in range(n_components):

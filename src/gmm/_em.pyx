@@ -63,7 +63,7 @@ cdef class Scratch:
         cdef Py_ssize_t[:, ::1] marks
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        items = ld * (wide + K + narrow + d + 3) + max(recipe.n_moments * K, d * d) + 8
+        items = ld * (wide + K + narrow + d + 4) + max(recipe.n_moments * K, d * d) + 8
         if items > self.n_items or recipe.n_sums != self.n_sums or slots + 1 > self.n_slots:
             work = np.zeros(items)
             nodes = np.empty((slots + 1) * recipe.n_sums)
@@ -88,7 +88,8 @@ cdef class Scratch:
         self.bench.evidence = work + ld * (wide + K + narrow + d)
         self.bench.mass = work + ld * (wide + K + narrow + d + 1)
         self.bench.square = work + ld * (wide + K + narrow + d + 2)
-        self.bench.block_sums = work + ld * (wide + K + narrow + d + 3)
+        self.bench.best = work + ld * (wide + K + narrow + d + 3)
+        self.bench.block_sums = work + ld * (wide + K + narrow + d + 4)
 
 
 cdef void fill_ones(bint single, Py_ssize_t n, void* row) noexcept:

@@ -3,11 +3,12 @@ from libc.string cimport memset
 
 from gmm._blas cimport real
 from gmm._block cimport (
+    add_to_best,
     append_products,
     data,
+    give_to_best,
     load_mass,
     load_rows,
-    normalise_hard,
     take_given,
     total_of,
     weighted_sum,
@@ -16,6 +17,7 @@ from gmm._block cimport (
 from gmm._leaves cimport (
     add_gram,
     add_products,
+    choose,
     log_density_diagonal,
     log_density_triangular,
     multiply,
@@ -26,6 +28,10 @@ from gmm._leaves cimport (
 )
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED
 from gmm._plan cimport Recipe
+
+
+cdef enum:
+    MANY_EMPTY = 8              # components from which hard assignment adds row by row
 
 
 cdef struct Rows:
@@ -49,6 +55,7 @@ cdef struct Bench:
     void* product               # (d, ld)
     void* evidence
     void* mass
+    void* best                  # (ld,) the likeliest component
     void* square
     void* block_sums
     double* node
@@ -103,27 +110,40 @@ cdef inline void add_common_quadratic(
 
 cdef inline double responsibilities(
     const Recipe* recipe, const Rows* shape, const Bench* bench,
-    const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded,      # IN
-    real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities
+    const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded, bint rows_only,      # IN
+    real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities, unless hard
 ) noexcept nogil:
     """Σ w log evidence of the block."""
     cdef Py_ssize_t K = recipe.n_components, ld = bench.ld
-    cdef const double* weight = shape.weight + start if shape.weight != NULL else NULL
     cdef real* evidence = <real*>bench.evidence
-    cdef const real* mass = <const real*>bench.mass
-    if recipe.hard:
-        normalise_hard(tile, ld, mass, evidence, K, padded)
-    else:
-        normalise(recipe.tiles, tile, ld, mass, evidence, K, padded)
+    cdef bint only_labels = recipe.hard or rows_only and shape.log_evidence == NULL and shape.responsibility == NULL
+    if only_labels or shape.label != NULL:
+        choose(recipe.tiles, tile, ld, evidence, <real*>bench.best, K, padded)
+    if not only_labels:
+        normalise(recipe.tiles, tile, ld, <const real*>bench.mass, evidence, K, padded)
     if recipe.common_quadratic:
         add_common_quadratic(recipe, block, padded, ld, <real*>bench.product, <real*>bench.square, evidence)
-    return weighted_sum(weight, evidence, n)
+    return weighted_sum(shape.weight + start if shape.weight != NULL else NULL, evidence, n)
 
 
 # ---------------------------------------------------------------------------------------- accumulate
 
+cdef inline void accumulate_linear(
+    const Recipe* recipe, const Bench* bench, real* tile, const real* features, Py_ssize_t n,
+    real* block_sums,                              # scratch
+    double* sums,                                  # IN, OUT (K, n_moments)
+) noexcept nogil:
+    cdef Py_ssize_t K = recipe.n_components, terms = recipe.n_moments, ld = bench.ld
+    if recipe.hard and K >= MANY_EMPTY:
+        add_to_best(<const real*>bench.best, <const real*>bench.mass, features, terms, n, ld, sums)
+        return
+    if recipe.hard:
+        give_to_best(<const real*>bench.best, <const real*>bench.mass, K, n, ld, tile)
+    add_products(recipe.tiles, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
+
+
 cdef inline void accumulate_centred(
-    const Recipe* recipe, const Bench* bench, const real* tile, const real* block, Py_ssize_t n,
+    const Recipe* recipe, const Bench* bench, real* tile, const real* block, Py_ssize_t n,
     real* centred, real* y, real* block_sums,      # [1, z, squares], scratch (d, n), (d, d)
     double* sums,                                  # IN, OUT (K, n_row), second
 ) noexcept nogil:
@@ -132,6 +152,8 @@ cdef inline void accumulate_centred(
     cdef const real* responsibility
     cdef real* z = centred + ld
     cdef double* second = sums + K * row
+    if recipe.hard:
+        give_to_best(<const real*>bench.best, <const real*>bench.mass, K, n, ld, tile)
     for k in range(K):
         responsibility = tile + k * ld
         centre_rows(recipe, block, k, n, ld, z)
@@ -173,9 +195,9 @@ cdef inline void one_block(
                      K, padded, recipe.n_density)
         else:
             log_density_centred(recipe, block, padded, ld, centred + ld, y, tile)
-        evidence = responsibilities(recipe, shape, bench, block, start, n, padded, tile)
+        evidence = responsibilities(recipe, shape, bench, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
-        write_rows(tile, <real*>bench.evidence, K, n, ld,
+        write_rows(tile, <real*>bench.evidence, <real*>bench.best, K, n, ld,
                    shape.log_evidence + start if shape.log_evidence != NULL else NULL,
                    shape.label + start if shape.label != NULL else NULL,
                    <data*>shape.responsibility + start * K if shape.responsibility != NULL else NULL)
@@ -183,7 +205,7 @@ cdef inline void one_block(
     sums[recipe.n_sums - 2] += evidence
     sums[recipe.n_sums - 1] += n if shape.weight == NULL else total_of(shape.weight + start, n)
     if recipe.linear:
-        add_products(recipe.tiles, tile, ld, features, ld, <real*>bench.block_sums, sums, terms, K, terms, padded)
+        accumulate_linear(recipe, bench, tile, features, padded, <real*>bench.block_sums, sums)
     else:
         accumulate_centred(recipe, bench, tile, block, padded, centred, y, <real*>bench.block_sums, sums)
 

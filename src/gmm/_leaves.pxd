@@ -21,6 +21,7 @@ cdef extern from "_tile.h" nogil:
                          Py_ssize_t) noexcept nogil
         void (*subtract)(const double*, double, double*, Py_ssize_t) noexcept nogil
         void (*times)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
+        void (*choose)(const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*) noexcept nogil
         void (*normalise)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
     ctypedef struct tile_leaves_float:
         void (*multiply)(const float*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t,
@@ -33,6 +34,7 @@ cdef extern from "_tile.h" nogil:
                          Py_ssize_t) noexcept nogil
         void (*subtract)(const float*, float, float*, Py_ssize_t) noexcept nogil
         void (*times)(const float*, const float*, float*, Py_ssize_t) noexcept nogil
+        void (*choose)(const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, float*) noexcept nogil
         void (*normalise)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, float*) noexcept nogil
     const tile_leaves_double* const* tile_double
     const tile_leaves_float* const* tile_float
@@ -133,6 +135,19 @@ cdef inline void times(bint tiles, const real* x, const real* y, real* out, Py_s
         tile_double[tile_level].times(x, y, out, n)
     else:
         tile_float[tile_level].times(x, y, out, n)
+
+
+cdef inline void choose(
+    bint tiles, const real* tile, Py_ssize_t ld,   # IN log ρ (K, n)
+    real* peak, real* best,                        # OUT (n,), (n,) the largest and its component, the first of equals
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    if not tiles:
+        _twin.choose(tile, ld, peak, best, n_components, n)
+    elif real is double:
+        tile_double[tile_level].choose(tile, n_components, n, ld, peak, best)
+    else:
+        tile_float[tile_level].choose(tile, n_components, n, ld, peak, best)
 
 
 cdef inline void normalise(

@@ -68,6 +68,21 @@ cdef inline void density_from_squares(
         log_density[r] = <real>log_offset - (square if square < far else far) / 2
 
 
+cdef inline void choose(
+    const real* tile, Py_ssize_t ld,               # IN log ρ (K, n)
+    real* peak, real* best,                        # OUT (n,), (n,) the largest and its component, the first of equals
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t k, r, likeliest
+    for r in range(n):
+        likeliest = 0
+        for k in range(1, n_components):
+            if tile[k * ld + r] > tile[likeliest * ld + r]:
+                likeliest = k
+        peak[r] = tile[likeliest * ld + r]
+        best[r] = <real>likeliest
+
+
 cdef inline void normalise_soft(
     real* tile, Py_ssize_t ld,                     # IN log ρ (K, n), OUT mass × responsibilities
     const real* mass,                              # IN (n,)
