@@ -40,6 +40,14 @@ class Reading:
     value: Any
 
 
+@dataclass(frozen=True)
+class Timed:
+    """What a task returns that has timed itself: `seconds` of what counts, not of the call."""
+
+    seconds: float
+    value: Any
+
+
 class WorkerError(RuntimeError):
     """A task that could not be built or run; its text is the reason in one line."""
 
@@ -98,9 +106,11 @@ def _serve(connection: Connection, factory: Callable[..., Any], arguments: Seque
         while True:
             call = connection.recv()
             begin = time.perf_counter()
-            value = _attempt(connection, task, call)
+            value: Any = _attempt(connection, task, call)
             seconds = time.perf_counter() - begin
             peak = memory_mb("VmHWM")
+            if isinstance(value, Timed):
+                seconds, value = value.seconds, value.value
             if value is not None:
                 connection.send(Reading(seconds, peak, peak - resident, value))
 
@@ -181,3 +191,11 @@ def rounds(
                 del results[name]
                 skipped(name, str(reason))
     return results
+
+
+def slope(worker: Worker, turn: int, n_iter: int) -> tuple[float, Reading]:
+    """Return seconds per iteration, a long fit less a short one (what surrounds the loop cancels), and the long one."""
+    if turn == 0:
+        worker(1)  # first touches, thread pools
+    short, long = worker(1), worker(1 + n_iter)
+    return (long.seconds - short.seconds) / n_iter, long

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import BASELINE, OURS
+from benchmarks.peers import BASELINE, OURS, OWN
 from benchmarks.settings import Settings
 
 DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py")
@@ -67,7 +67,7 @@ class Report:
 
     def write(self, path: Path, question: str, settings: Settings) -> None:
         """Write everything as JSON."""
-        asked = {name: value for name, value in asdict(settings).items() if name != "folder"}
+        asked = {name: value for name, value in asdict(settings).items() if name not in ("folder", "arguments")}
         content = {
             "question": question,
             "settings": asked,
@@ -115,10 +115,15 @@ def factor(value: float) -> str:
     return f"{number(value)}×" if np.isfinite(value) else "–"
 
 
+def percent(value: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * value:.0f} %" if np.isfinite(value) else "–"
+
+
 def ratios(figures: Mapping[str, float]) -> tuple[float, float]:
     """Return how many times ours is below the baseline's and the best other's figure."""
     ours = figures.get(OURS, np.nan)
-    others = [figure for name, figure in figures.items() if name != OURS]
+    others = [figure for name, figure in figures.items() if name not in OWN]
     return figures.get(BASELINE, np.nan) / ours, min(others, default=np.nan) / ours
 
 

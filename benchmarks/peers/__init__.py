@@ -14,12 +14,14 @@ import numpy as np
 from benchmarks.problems import Mixture, Problem
 
 BASELINE = "sklearn"
-OURS = "gmm"
+OURS, TWIN = "gmm", "gmm (blas)"  # the machine's best kernel, and the one of Cython and BLAS alone
+OWN = (OURS, TWIN)
 PEERS = {
     BASELINE: "sklearn_peer",
     "daal4py": "daal4py_peer",
     "armadillo": "armadillo_peer",
     OURS: "gmm_peer",
+    TWIN: "gmm_blas_peer",
 }
 ESTIMATORS = (BASELINE, OURS)  # those with scikit-learn's interface
 
