@@ -15,7 +15,7 @@ from benchmarks.report import Report
 from benchmarks.settings import Settings, cpus
 from benchmarks.tasks import present
 
-QUESTIONS = ("grid", "predict", "kmeans", "default", "starts", "memory")
+QUESTIONS = ("grid", "growth", "predict", "kmeans", "default", "starts", "memory")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -193,9 +193,9 @@ def rounds(
     return results
 
 
-def slope(worker: Worker, turn: int, n_iter: int) -> tuple[float, Reading]:
+def slope(worker: Worker, turn: int, n_iter: int, *question: Any) -> tuple[float, Reading]:
     """Return seconds per iteration, a long fit less a short one (what surrounds the loop cancels), and the long one."""
     if turn == 0:
-        worker(1)  # first touches, thread pools
-    short, long = worker(1), worker(1 + n_iter)
+        worker(*question, 1)  # first touches, thread pools
+    short, long = worker(*question, 1), worker(*question, 1 + n_iter)
     return (long.seconds - short.seconds) / n_iter, long

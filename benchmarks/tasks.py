@@ -13,7 +13,7 @@ from benchmarks import peers
 from benchmarks.measure import Timed, crew, rounds
 from benchmarks.peers import OURS
 from benchmarks.peers.estimator import EstimatorPeer, fitted
-from benchmarks.problems import Mixture, Problem
+from benchmarks.problems import Mixture, Problem, generate
 from benchmarks.report import Report
 
 
@@ -39,6 +39,21 @@ class GivenFit:
     def __call__(self, n_iter: int) -> Mixture:
         """Fit."""
         return self.peer.fit(self.problem, self.X, self.start, n_iter, self.n_threads)
+
+
+class GeneratedFit:
+    """The same for one problem after another, whose rows are generated where they are used."""
+
+    def __init__(self, peer: str, n_threads: int) -> None:
+        self.peer, self.n_threads = peers.load(peer), n_threads
+        self.peer.version()  # imports what a fit needs
+        self.problem: Problem | None = None
+
+    def __call__(self, problem: Problem, n_iter: int) -> Mixture:
+        """Fit; the first call for a problem is no measurement."""
+        if problem != self.problem:
+            self.problem, (self.X, self.start) = problem, generate(problem)
+        return self.peer.fit(problem, self.X, self.start, n_iter, self.n_threads)
 
 
 class DefaultFit:
