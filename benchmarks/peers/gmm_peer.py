@@ -24,10 +24,11 @@ class GmmPeer(EstimatorPeer):
         """Return the version and the kernel in use."""
         if self.kernel:
             os.environ["GMM_KERNEL"] = self.kernel
-        version, kernel = super().version(), import_module("gmm._em").kernel()
+        version = super().version()
+        kernel = getattr(import_module("gmm._em"), "kernel", str)()  # older commits have but one
         if self.kernel not in ("", kernel):
-            raise RuntimeError(f"expected kernel {self.kernel}, got {kernel}")
-        return f"{version}, kernel {kernel}"
+            raise RuntimeError(f"expected kernel {self.kernel}, got {kernel or 'one without a name'}")
+        return f"{version}, kernel {kernel}" if kernel else version
 
     def given(self, problem: Problem, start: Mixture, n_iter: int, n_threads: int) -> Any:
         """Return an estimator of textbook iterations."""
