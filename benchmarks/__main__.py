@@ -15,7 +15,7 @@ from benchmarks.report import Report
 from benchmarks.settings import Settings, cpus
 from benchmarks.tasks import present
 
-QUESTIONS = ("grid", "growth", "predict", "kmeans", "default", "starts", "memory", "compare")
+QUESTIONS = ("grid", "growth", "predict", "kmeans", "default", "starts", "memory", "compare", "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
