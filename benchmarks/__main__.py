@@ -15,7 +15,19 @@ from benchmarks.report import Report
 from benchmarks.settings import Settings, cpus
 from benchmarks.tasks import present
 
-QUESTIONS = ("grid", "growth", "predict", "kmeans", "default", "starts", "memory", "compare", "instructions")
+# By name, the module that answers it.
+QUESTIONS = {
+    "grid": "grid",
+    "growth": "growth",
+    "predict": "predict",
+    "kmeans": "kmeans",
+    "default": "default",
+    "starts": "starts",
+    "memory": "memory",
+    "compare": "compare",
+    "instructions": "instructions",
+    "report": "publish",
+}
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -23,7 +35,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="question", metavar="QUESTION", required=True)
     for name in QUESTIONS:
-        module = import_module(f"benchmarks.{name}")
+        module = question_module(name)
         summary = str(module.__doc__).partition("\n")[0]
         command = commands.add_parser(name, help=summary, description=module.__doc__)
         add_options(command)
@@ -53,7 +65,7 @@ def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
 
 def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
     """Ask one question; return whether its answer is right."""
-    module, report = import_module(f"benchmarks.{question}"), Report()
+    module, report = question_module(question), Report()
     asked = given.threads or ((1,) if given.smoke else module.THREADS)
     for n_threads in asked:
         if n_threads > len(cpus()):
@@ -76,6 +88,11 @@ def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
             report.write(given.json, question, settings)
 
 
+def question_module(name: str) -> Any:
+    """Import what answers a question."""
+    return import_module(f"benchmarks.{QUESTIONS[name]}")
+
+
 def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:
     """Return the question's peers; for a smoke run, those with scikit-learn's interface."""
     return [name for name in peers if name in ESTIMATORS] if smoke else peers
@@ -84,13 +101,24 @@ def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:
 def main() -> int:
     """Ask; the exit status is 1 where an answer is wrong or a promise broken."""
     given = parse(sys.argv[1:])
-    right = True
-    for question in QUESTIONS if given.everything else (given.question,):
+    with TemporaryDirectory() as folder:
         if given.everything:
-            print(f"\n## {question}\n")
-        with TemporaryDirectory() as folder:
-            right &= ask(question, given, Path(folder))
-    return 0 if right else 1
+            return 0 if everything(given, Path(folder)) else 1
+        return 0 if ask(given.question, given, Path(folder)) else 1
+
+
+def everything(given: argparse.Namespace, folder: Path) -> bool:
+    """Ask every question, the report being one on the others' answers; return whether all are right."""
+    right, given.files = True, []
+    given.markdown, given.plot = folder / "report.md", folder / "report.png"
+    for question in QUESTIONS:
+        print(f"\n## {question}\n", flush=True)
+        given.json = folder / f"{question}.json"
+        place = folder / question
+        place.mkdir()
+        right &= ask(question, given, place)
+        given.files.append(given.json)
+    return right
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.peers import BASELINE, OURS, OWN
 from benchmarks.settings import Settings
 
-DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py")
+DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py", "gmmx", "jax", "pomegranate", "tgmm", "torch")
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Report:
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    table: list[tuple[str, ...]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     _pending: list[str] | None = None
@@ -36,11 +37,13 @@ class Report:
     def header(self, *titles: str) -> None:
         """Begin a Markdown table: the first column left-aligned, the others right."""
         self._pending = []
-        say("", line(titles), line([":--"] + ["--:"] * (len(titles) - 1)))
+        self.table.append(titles)
+        say("", line(titles), rule(len(titles)))
 
     def row(self, cells: Iterable[str], /, **values: Any) -> None:
-        """Print the cells and keep the values."""
-        say(line(cells))
+        """Print the cells, and keep them and the values."""
+        self.table.append(tuple(cells))
+        say(line(self.table[-1]))
         self.rows.append(values)
 
     def close(self) -> None:
@@ -73,6 +76,7 @@ class Report:
             "settings": asked,
             "conditions": conditions(),
             "rows": self.rows,
+            "table": self.table,
             "notes": self.notes,
         }
         path.write_text(json.dumps(finite(content), indent=2) + "\n")
@@ -100,6 +104,11 @@ def item(text: str) -> str:
 def line(cells: Iterable[str]) -> str:
     """Return a row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
+
+
+def rule(n_columns: int) -> str:
+    """Return the line below a Markdown table's titles: the first column left-aligned, the others right."""
+    return line([":--"] + ["--:"] * (n_columns - 1))
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -38,7 +38,7 @@ class GivenFit:
         self.peer.version()  # imports what a fit needs
         self.problem, self.start, self.X = problem, start, np.load(rows)
 
-    def __call__(self, n_iter: int) -> Mixture:
+    def __call__(self, n_iter: int) -> Mixture | Timed:
         """Fit."""
         return self.peer.fit(self.problem, self.X, self.start, n_iter, self.n_threads)
 
@@ -62,7 +62,7 @@ class GeneratedFit:
         self.peer.version()  # imports what a fit needs
         self.problem: Problem | None = None
 
-    def __call__(self, problem: Problem, n_iter: int) -> Mixture:
+    def __call__(self, problem: Problem, n_iter: int) -> Mixture | Timed:
         """Fit; the first call for a problem is no measurement."""
         if problem != self.problem:
             self.problem, (self.X, self.start) = problem, generate(problem)
