@@ -20,18 +20,20 @@ from benchmarks.settings import Settings
 PEERS: tuple[str, ...] = ()
 THREADS = (1,)
 Row = dict[str, Any]
-# Okabe and Ito's colours, which the colour-blind tell apart, and markers for who sees none; ours is black.
+# Okabe and Ito's colours, which the colour-blind tell apart, and markers for who sees none; ours is black. In this
+# order they stand above each other in a cell's row, so that nobody hides another.
 LOOKS = {
-    "gmm": ("#000000", "D"),
     "gmm (blas)": ("#000000", "d"),
     "sklearn": ("#E69F00", "o"),
-    "daal4py": ("#0072B2", "s"),
     "armadillo": ("#009E73", "^"),
     "mclust": ("#CC79A7", "v"),
+    "gmm": ("#000000", "D"),
     "gmmx": ("#D55E00", "P"),
     "pomegranate": ("#56B4E9", "X"),
     "tgmm": ("#B8A900", "<"),
+    "daal4py": ("#0072B2", "s"),
 }
+HEIGHTS = dict(zip(LOOKS, np.linspace(0.32, -0.32, len(LOOKS)), strict=True))
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -188,7 +190,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         sharex=True,
         sharey=True,
         squeeze=False,
-        figsize=(1.5 + 5.5 * columns, 1.4 + 0.42 * len(labels) * lines),
+        figsize=(1.5 + 5.5 * columns, 1.4 + 0.5 * len(labels) * lines),
         layout="constrained",
     )
     for axes, panel in zip(grid.flat, panels, strict=False):
@@ -208,25 +210,28 @@ def draw_panel(axes: Any, rows: Sequence[Row], labels: Sequence[str]) -> None:
     """Draw one panel."""
     places = [labels.index(readable(row["problem"])) for row in rows]
     limits = [known(row["limit_ms"]) for row in rows]
-    axes.vlines(limits, np.add(places, -0.35), np.add(places, 0.35), colors="#888888", linewidth=2.5, label="limit")
+    axes.vlines(limits, np.add(places, -0.4), np.add(places, 0.4), colors="#888888", linewidth=2.5, label="limit")
     for name in present(rows):
         colour, marker = LOOKS[name]
         axes.plot(
             [milliseconds(row, name) for row in rows],
-            places,
+            np.add(places, HEIGHTS[name]),
             marker,
             color=colour,
             label=name,
-            markersize=7,
+            markersize=7 if name == OURS else 6,
             markerfacecolor="none" if name in OWN[1:] else colour,
             markeredgecolor=colour if name in OWN else "white",
+            markeredgewidth=1 if name in OWN else 0.4,
             zorder=4 if name == OURS else 3,
         )
+    for place in range(1, len(labels), 2):
+        axes.axhspan(place - 0.5, place + 0.5, color="#f4f4f4", zorder=0)
     axes.set_xscale("log")
     axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", which="major", color="#dddddd", linewidth=0.8)
-    axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.xaxis.set_major_formatter("{x:g}")
     for side in ("top", "right"):
