@@ -13,31 +13,33 @@ from benchmarks.settings import Settings
 from benchmarks.tasks import DefaultFit
 
 PEERS, THREADS = ESTIMATORS, (1,)
+TALL = Problem(5_000_000, 2, 4, "full")
 PROBLEMS = (
-    Problem(5_000_000, 2, 4, "full"),
+    TALL,
     Problem(500_000, 16, 64, "diag"),
     Problem(20_000, 256, 8, "full"),
 )
-ALLOWANCE_MB = 150
+ALLOWANCE_MB = 150  # where nothing but n is large
 
 
 def run(settings: Settings, report: Report) -> bool:
     """Print the peaks; return whether our whole process is within its bound."""
-    report.note(f"the bound: data + {ALLOWANCE_MB} MB for the whole process, imports included")
+    report.note(f"the bound, {TALL.name}: data + {ALLOWANCE_MB} MB for the whole process, imports included")
     report.note(f"the goal: what the fit adds is at most {MEMORY_MB_PER_THREAD:g} MB per thread and the statistics")
     columns = ("seconds", "data_mb", "peak_mb", "beyond_data_mb", "grown_mb", "goal_mb")
     titles = (title.replace("_", " ").replace("mb", "MB") for title in columns)
     report.header("problem", "peer", "threads", *titles, "verdict")
     kept = True
     chosen = [problem for problem in PROBLEMS if settings.only in problem.name]
-    for problem in [problem.tiny() for problem in chosen[:1]] if settings.smoke else chosen:
+    for asked in chosen[:1] if settings.smoke else chosen:
+        problem = asked.tiny() if settings.smoke else asked
         X, _ = generate(problem)
         rows, data_mb = stored(X, settings.folder), X.nbytes / MB
         for n_threads in settings.threads:
             goal_mb = MEMORY_MB_PER_THREAD * n_threads + statistics_mb(problem)
             for name, reading in fitted(problem, rows, n_threads, settings, report).items():
                 beyond = reading.peak_mb - data_mb
-                kept &= name != OURS or beyond <= ALLOWANCE_MB
+                kept &= name != OURS or asked is not TALL or beyond <= ALLOWANCE_MB
                 figures = (reading.seconds, data_mb, reading.peak_mb, beyond, reading.grown_mb, goal_mb)
                 judged = "met" if reading.grown_mb <= goal_mb else "missed"
                 report.row(

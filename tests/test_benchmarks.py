@@ -1,6 +1,8 @@
 """The benchmarks' own arithmetic, tables and verdicts; nothing is timed, and no peer is imported."""
 
+import importlib
 import json
+import os
 import sys
 from argparse import Namespace
 from dataclasses import replace
@@ -13,6 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
+import benchmarks
 from benchmarks import __main__ as command
 from benchmarks import compare, goals, growth, instructions, memory, peers, publish, report
 from benchmarks.grid import Cell, Measurement, cells
@@ -22,6 +25,13 @@ from benchmarks.problems import GRID, Mixture, Problem, generate, mean_log_likel
 from benchmarks.settings import Settings
 
 PUBLISHED = Rates(multiply_adds=134.9e9 / 2, exponentials=1 / 0.183e-9, bytes_read=42e9)
+
+
+def test_nobody_is_told_which_blas_kernels_to_use(monkeypatch):
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        monkeypatch.setenv(name, "1")
+    importlib.reload(benchmarks)
+    assert not {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} & set(os.environ)
 
 
 def problem(name):
