@@ -201,7 +201,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     for axes in grid[-1]:
         axes.set_xlabel("milliseconds per EM iteration")
     found = {name: mark for axes in grid.flat for mark, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(found.values(), found.keys(), loc="outside upper center", ncols=min(10, len(found)), frameon=False)
+    names = ["limit", *present(rows)]
+    marks = [found[name] for name in names]
+    figure.legend(marks, names, loc="outside upper center", ncols=len(names), frameon=False)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
 

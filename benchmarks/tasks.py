@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -156,9 +157,19 @@ def estimator_peer(name: str) -> EstimatorPeer:
 
 def present(names: Sequence[str], report: Report) -> tuple[str, ...]:
     """Return the peers that are there, each version noted; say why the others are not."""
-    jobs = {name: (Version, name) for name in names}
-    with crew(1, jobs, report.skipped) as workers:
-        versions = rounds(workers, lambda worker, _: str(worker().value), 1, report.skipped)
-    for name, (version,) in versions.items():
+    versions, reasons = versions_of(tuple(names))
+    for name, reason in reasons.items():
+        report.skipped(name, reason)
+    for name, version in versions.items():
         report.note(f"{name} {version}")
     return tuple(name for name in names if name in versions)
+
+
+@cache
+def versions_of(names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the versions of the peers that are there, and why the others are not, each told by its own process."""
+    reasons: dict[str, str] = {}
+    jobs = {name: (Version, name) for name in names}
+    with crew(1, jobs, reasons.__setitem__) as workers:
+        versions = rounds(workers, lambda worker, _: str(worker().value), 1, reasons.__setitem__)
+    return {name: version for name, (version,) in versions.items()}, reasons
