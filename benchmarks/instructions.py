@@ -58,13 +58,13 @@ def run(settings: Settings, report: Report) -> bool:
         if kernel in available()
     }
     now = circumstances()
-    if getattr(settings.arguments, "update", False):
+    if getattr(settings.arguments, "update", False) and not settings.smoke and not report.failures:
         content = {"circumstances": now, "tolerance": TOLERANCE, "counts": counted}
         STORED.write_text(json.dumps(content, indent=2) + "\n")
         report.note(f"stored in {STORED.name}")
     stored = json.loads(STORED.read_text())
-    differing = [f"{name}: {stored['circumstances'][name]}, here {now[name]}" for name in now
-                 if stored["circumstances"][name] != now[name]]  # fmt: skip
+    before = stored["circumstances"]
+    differing = [f"{name}: {before[name]}, here {now[name]}" for name in now if before[name] != now[name]]
     more = table(counted, stored, report)
     for difference in differing:
         report.note(f"only told, not judged, as the stored figures are for {difference}")
