@@ -1,9 +1,8 @@
-"""The command line: ``python -m benchmarks [grid|memory|starts|predict]``."""
+"""The command line: ``python -m benchmarks [QUESTION] [OPTIONS]``; without a question, the grid."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -11,25 +10,52 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-# They may choose slower kernels than the machine has, for whoever happens to use OpenBLAS.
-for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-    os.environ.pop(variable, None)
+from benchmarks.peers import ESTIMATORS
+from benchmarks.report import Report
+from benchmarks.settings import Settings, cpus
+from benchmarks.tasks import present
 
-QUESTIONS = ("grid", "memory", "starts", "predict")
+# By name, the module that answers it.
+QUESTIONS = {
+    "grid": "grid",
+    "growth": "growth",
+    "predict": "predict",
+    "kmeans": "kmeans",
+    "default": "default",
+    "starts": "starts",
+    "memory": "memory",
+    "compare": "compare",
+    "instructions": "instructions",
+    "report": "publish",
+}
 
 
-def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; the question may be left out."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("question", nargs="?", default="grid", choices=QUESTIONS)
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round: seconds")
+    commands = parser.add_subparsers(dest="question", metavar="QUESTION", required=True)
+    for name in QUESTIONS:
+        module = question_module(name)
+        summary = str(module.__doc__).partition("\n")[0]
+        command = commands.add_parser(name, help=summary, description=module.__doc__)
+        add_options(command)
+        if hasattr(module, "add_arguments"):
+            module.add_arguments(command)
+    named = bool(argv) and (not argv[0].startswith("-") or argv[0] in ("-h", "--help"))
+    given = parser.parse_args(argv if named else ["grid", *argv])
+    given.everything = given.smoke and not named
+    return given
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every question takes."""
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round: seconds; alone, every question")
     parser.add_argument("--only", default="", help="a part of the name of a problem or data set")
     parser.add_argument("--peers", type=several(str), help="comma-separated")
     parser.add_argument("--threads", type=several(int), help="comma-separated")
     parser.add_argument("--dtypes", type=several(str), help="comma-separated; for the grid")
     parser.add_argument("--repeats", type=int, help="rounds of which the median is taken")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
-    return parser.parse_args(argv)
 
 
 def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
@@ -37,33 +63,62 @@ def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     return lambda text: tuple(map(kind, text.split(",")))
 
 
-def main() -> int:
-    """Ask one question; the exit status is 1 where an answer is wrong or a promise broken."""
-    given = parse()
-    # NumPy is first imported here, after the settings above.
-    from benchmarks.peers import ESTIMATORS
-    from benchmarks.report import Report
-    from benchmarks.settings import Settings
-    from benchmarks.tasks import present
+def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
+    """Ask one question; return whether its answer is right."""
+    module, report = question_module(question), Report()
+    asked = given.threads or ((1,) if given.smoke else module.THREADS)
+    for n_threads in asked:
+        if n_threads > len(cpus()):
+            report.skipped(f"threads: {n_threads}", f"{len(cpus())} CPU may be used")
+    settings = Settings(
+        folder=folder,
+        peers=present(given.peers or usual(module.PEERS, given.smoke), report),
+        threads=tuple(n for n in asked if n <= len(cpus())),
+        dtypes=given.dtypes or (("float64",) if given.smoke else ("float64", "float32")),
+        repeats=given.repeats or (1 if given.smoke else 5),
+        only=given.only,
+        smoke=given.smoke,
+        arguments=given,
+    )
+    try:
+        return module.run(settings, report) and not report.failures
+    finally:
+        report.close()
+        if given.json:
+            report.write(given.json, question, settings)
 
-    question, report = import_module(f"benchmarks.{given.question}"), Report()
+
+def question_module(name: str) -> Any:
+    """Import what answers a question."""
+    return import_module(f"benchmarks.{QUESTIONS[name]}")
+
+
+def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:
+    """Return the question's peers; for a smoke run, those with scikit-learn's interface."""
+    return [name for name in peers if name in ESTIMATORS] if smoke else peers
+
+
+def main() -> int:
+    """Ask; the exit status is 1 where an answer is wrong or a promise broken."""
+    given = parse(sys.argv[1:])
     with TemporaryDirectory() as folder:
-        settings = Settings(
-            folder=Path(folder),
-            peers=present(given.peers or (ESTIMATORS if given.smoke else question.PEERS), report),
-            threads=given.threads or ((1,) if given.smoke else question.THREADS),
-            dtypes=given.dtypes or (("float64",) if given.smoke else ("float64", "float32")),
-            repeats=given.repeats or (1 if given.smoke else 5),
-            only=given.only,
-            smoke=given.smoke,
-        )
-        try:
-            right = question.run(settings, report) and not report.failures
-        finally:
-            report.close()
-            if given.json:
-                report.write(given.json, given.question, settings)
-    return 0 if right else 1
+        if given.everything:
+            return 0 if everything(given, Path(folder)) else 1
+        return 0 if ask(given.question, given, Path(folder)) else 1
+
+
+def everything(given: argparse.Namespace, folder: Path) -> bool:
+    """Ask every question, the report being one on the others' answers; return whether all are right."""
+    right, given.files = True, []
+    given.markdown, given.plot = folder / "report.md", folder / "report.png"
+    for question in QUESTIONS:
+        print(f"\n## {question}\n", flush=True)
+        given.json = folder / f"{question}.json"
+        place = folder / question
+        place.mkdir()
+        right &= ask(question, given, place)
+        given.files.append(given.json)
+    return right
 
 
 if __name__ == "__main__":

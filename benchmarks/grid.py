@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.measure import Reading, Worker, crew, rounds
+from benchmarks.goals import OF_LIMIT, SCALING, VS_BASELINE, VS_BEST, VS_DAAL4PY, grid_goal, verdict, wording
+from benchmarks.limit import Gauge, Rates, absence, limit_seconds, typical
+from benchmarks.measure import Reading, Worker, crew, rounds, slope
+from benchmarks.peers import OURS
 from benchmarks.problems import GRID, Mixture, Problem, generate, mean_log_likelihood, stored
-from benchmarks.report import Report, factor, number, ratios
+from benchmarks.report import Report, factor, number, percent, ratios
 from benchmarks.settings import Settings
 from benchmarks.tasks import GivenFit
 
@@ -22,6 +26,8 @@ THREADS = (1, 2)
 REFEREE_ROWS = 20_000
 # Nats per row by which two right answers may differ: rounding, and daal4py's own ridge.
 AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
+LIMIT, ALONE = "limit", "gmm on one thread"
+RATIOS = (VS_BASELINE, VS_BEST, OF_LIMIT, SCALING, VS_DAAL4PY)
 
 
 @dataclass(frozen=True)
@@ -48,24 +54,59 @@ class Measurement:
         }
 
 
+@dataclass(frozen=True)
+class Cell:
+    """One problem on `n_threads`: everybody's measurements, ours on one thread beside them, and the machine's rates."""
+
+    problem: Problem
+    n_threads: int
+    measured: dict[str, Measurement] = field(default_factory=dict)
+    ms_on_one: float = np.nan
+    rates: Rates | None = None
+
+    @property
+    def ms(self) -> dict[str, float]:
+        """Milliseconds per iteration by peer."""
+        return {name: measurement.ms for name, measurement in self.measured.items()}
+
+    @property
+    def limit_ms(self) -> float:
+        """Milliseconds that the machine needs at least."""
+        return 1e3 * limit_seconds(self.problem, self.rates) if self.rates else np.nan
+
+    def figures(self) -> dict[str, float]:
+        """Return the ratios by the names that the goals have."""
+        ours = self.ms.get(OURS, np.nan)
+        values = (
+            *ratios(self.ms),
+            self.limit_ms / ours,
+            self.ms_on_one / ours if self.n_threads > 1 else np.nan,
+            self.ms.get("daal4py", np.nan) / ours if self.n_threads > 1 else np.nan,
+        )
+        return {"ms": ours, **dict(zip(RATIOS, values, strict=True))}
+
+
 def run(settings: Settings, report: Report) -> bool:
     """Print the grid; return whether all answers agree."""
     report.note("ms per EM iteration (peak MB of the process, + what the fit added to it)")
+    report.note("limit: the least that the machine needs, by its rates in the same rounds")
+    report.note("1→2: our one thread ÷ our two, in the same rounds")
     report.note("Δ: largest difference in nats per row after the same iterations")
-    titles = ("problem", "dtype", "threads", *settings.peers)
-    report.header(*titles, "vs sklearn", "vs best peer", "Δ")
-    agreed = True
+    if reason := absence():
+        report.skipped(LIMIT, reason)
+    titles = ("problem", "dtype", "threads", *settings.peers, LIMIT)
+    report.header(*titles, *RATIOS, "goals", "verdict", "Δ")
+    agreed, rates = True, {}
     for problem in cells(settings):
         X, start = generate(problem)
         rows = stored(X, settings.folder)
         for n_threads in settings.threads:
-            jobs = {
-                name: (GivenFit, name, problem, rows, start, n_threads)
-                for name in settings.peers
-                if peers.load(name).supports(problem)
-            }
-            measured = measure(problem, X, jobs, n_threads, settings.repeats, report)
-            agreed &= show(problem, n_threads, measured, settings, report)
+            cell = measure(Cell(problem, n_threads), X, rows, start, settings, report)
+            agreed &= show(cell, settings, report)
+            rates[problem.dtype, n_threads] = cell.rates
+    for (dtype, n_threads), last in rates.items():
+        if last:
+            report.note(f"the machine, {dtype}, threads: {n_threads}: {last.describe()}")
     return agreed
 
 
@@ -81,57 +122,66 @@ def cells(settings: Settings) -> Iterator[Problem]:
         yield replace(problem, dtype=dtype)
 
 
-def measure(
-    problem: Problem,
-    X: np.ndarray,
-    jobs: dict[str, tuple[Any, ...]],
-    n_threads: int,
-    repeats: int,
-    report: Report,
-) -> dict[str, Measurement]:
-    """Time everybody, in turn, and judge the answers."""
-
-    def slope(worker: Worker, turn: int) -> tuple[float, Reading]:
-        """Take a long fit less a short one: what surrounds the loop cancels."""
-        if turn == 0:
-            worker(1)  # first touches, thread pools
-        short, long = worker(1), worker(1 + problem.n_iter)
-        return (long.seconds - short.seconds) / problem.n_iter, long
-
-    def judge(mixture: Mixture) -> float:
-        return mean_log_likelihood(X[:REFEREE_ROWS], mixture, problem.covariance_type)
-
-    with crew(n_threads, jobs, report.failed) as workers:
-        results = rounds(workers, slope, repeats, report.failed)
-    return {
-        name: Measurement([s for s, _ in slopes], slopes[-1][1], judge(slopes[-1][1].value))
-        for name, slopes in results.items()
+def measure(cell: Cell, X: np.ndarray, rows: Path, start: Mixture, settings: Settings, report: Report) -> Cell:
+    """Time everybody and the machine, in turn, and judge the answers."""
+    problem, n_threads = cell.problem, cell.n_threads
+    jobs: dict[str, tuple[Any, ...]] = {
+        name: (GivenFit, name, problem, rows, start, n_threads)
+        for name in settings.peers
+        if peers.load(name).supports(problem)
     }
+    beside = {ALONE: (GivenFit, OURS, problem, rows, start, 1)} if n_threads > 1 and OURS in jobs else {}
+    if not absence():
+        jobs[LIMIT] = (Gauge, problem.dtype, n_threads)
+
+    def one_round(worker: Worker, turn: int) -> Any:
+        return worker().value if worker is workers.get(LIMIT) else slope(worker, turn, problem.n_iter)
+
+    def measurement(slopes: Sequence[tuple[float, Reading]]) -> Measurement:
+        last = slopes[-1][1]
+        score = mean_log_likelihood(X[:REFEREE_ROWS], last.value, problem.covariance_type)
+        return Measurement([seconds for seconds, _ in slopes], last, score)
+
+    with crew(n_threads, jobs, report.failed) as workers, crew(1, beside, report.failed) as alone:
+        results = rounds(workers | alone, one_round, settings.repeats, report.failed)
+    rates, single = results.pop(LIMIT, None), results.pop(ALONE, None)
+    return replace(
+        cell,
+        measured={name: measurement(slopes) for name, slopes in results.items()},
+        ms_on_one=1e3 * median(seconds for seconds, _ in single) if single else np.nan,
+        rates=typical(rates) if rates else None,
+    )
 
 
-def show(
-    problem: Problem,
-    n_threads: int,
-    measured: dict[str, Measurement],
-    settings: Settings,
-    report: Report,
-) -> bool:
+def show(cell: Cell, settings: Settings, report: Report) -> bool:
     """Print and keep one row; return whether the answers agree."""
-    to_baseline, to_best = ratios({name: m.ms for name, m in measured.items()})
-    answers = [m.log_likelihood for m in measured.values()]
+    problem, figures = cell.problem, cell.figures()
+    goals = grid_goal(problem, cell.n_threads, cell.ms_on_one)
+    answers = [m.log_likelihood for m in cell.measured.values()]
     difference = float(np.ptp(answers)) if answers else np.nan
     agree = len(answers) < 2 or difference <= AGREEMENT[problem.dtype]
-    figures = [figure(measured.get(name)) for name in settings.peers]
-    figures += [factor(to_baseline), factor(to_best)]
-    verdict = f"{difference:.0e}" if agree else f"**{difference:.0e} DISAGREE**"
     report.row(
-        (problem.name, problem.dtype, str(n_threads), *figures, verdict),
+        (
+            problem.name,
+            problem.dtype,
+            str(cell.n_threads),
+            *(figure(cell.measured.get(name)) for name in settings.peers),
+            number(cell.limit_ms),
+            *(percent(figures[name]) if name == OF_LIMIT else factor(figures[name]) for name in RATIOS),
+            wording(goals),
+            verdict(goals, figures),
+            f"{difference:.0e}" if agree else f"**{difference:.0e} DISAGREE**",
+        ),
         problem=problem.name,
         dtype=problem.dtype,
-        n_threads=n_threads,
-        peers={name: m.values() for name, m in measured.items()},
-        ratio_to_sklearn=to_baseline,
-        ratio_to_best_peer=to_best,
+        n_threads=cell.n_threads,
+        peers={name: m.values() for name, m in cell.measured.items()},
+        limit_ms=cell.limit_ms,
+        rates=asdict(cell.rates) if cell.rates else None,
+        ms_on_one_thread=cell.ms_on_one,
+        figures=figures,
+        goals=goals,
+        verdict=verdict(goals, figures),
         difference=difference,
     )
     return agree

@@ -18,11 +18,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 MB = 1e6
+SHORT_FIT = 0.05  # seconds up to which a fit is repeated
+MOST_FITS = 50
 
 Result = TypeVar("Result")
 
@@ -37,6 +40,14 @@ class Reading:
     seconds: float
     peak_mb: float
     grown_mb: float
+    value: Any
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What a task returns that has timed itself: `seconds` of what counts, not of the call."""
+
+    seconds: float
     value: Any
 
 
@@ -98,9 +109,11 @@ def _serve(connection: Connection, factory: Callable[..., Any], arguments: Seque
         while True:
             call = connection.recv()
             begin = time.perf_counter()
-            value = _attempt(connection, task, call)
+            value: Any = _attempt(connection, task, call)
             seconds = time.perf_counter() - begin
             peak = memory_mb("VmHWM")
+            if isinstance(value, Timed):
+                seconds, value = value.seconds, value.value
             if value is not None:
                 connection.send(Reading(seconds, peak, peak - resident, value))
 
@@ -181,3 +194,18 @@ def rounds(
                 del results[name]
                 skipped(name, str(reason))
     return results
+
+
+def slope(worker: Worker, turn: int, n_iter: int, *question: Any) -> tuple[float, Reading]:
+    """Return seconds per iteration, a long fit less a short one (what surrounds the loop cancels), and the long one.
+
+    Fits that are over in no time are repeated, and their medians taken.
+    """
+    if turn == 0:
+        worker(*question, 1)  # first touches, thread pools
+    short, long = [worker(*question, 1)], [worker(*question, 1 + n_iter)]
+    for _ in range(min(int(SHORT_FIT / long[0].seconds), MOST_FITS) - 1):
+        short.append(worker(*question, 1))
+        long.append(worker(*question, 1 + n_iter))
+    seconds = [median(reading.seconds for reading in readings) for readings in (short, long)]
+    return (seconds[1] - seconds[0]) / n_iter, long[-1]

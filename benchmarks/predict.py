@@ -10,6 +10,7 @@ from statistics import median
 
 import numpy as np
 
+from benchmarks.goals import PREDICT_PROBA, VS_BASELINE, verdict, wording
 from benchmarks.measure import Reading, Worker, crew, machine_share, rounds
 from benchmarks.peers import ESTIMATORS
 from benchmarks.problems import Problem, generate, stored
@@ -21,6 +22,7 @@ PEERS, THREADS = ESTIMATORS, (1,)
 PROBLEM = Problem(200_000, 8, 16, "full")
 METHODS = ("predict_proba", "score_samples")
 SINGLE_CALLS = 200
+PROMISED = (f"predict_proba, {PROBLEM.n_rows} rows", 1)
 AGREEMENT = 1e-6
 IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
@@ -30,7 +32,7 @@ def run(settings: Settings, report: Report) -> bool:
     problem = PROBLEM.tiny() if settings.smoke else PROBLEM
     X, start = generate(problem)
     rows = stored(X, settings.folder)
-    report.header(f"ms, {problem.name}", "threads", *settings.peers, "vs sklearn", "Δ")
+    report.header(f"ms, {problem.name}", "threads", *settings.peers, VS_BASELINE, "goal", "verdict", "Δ")
     agreed = True
     for n_threads in settings.threads:
         jobs = {name: (Predictor, name, problem, rows, start, n_threads) for name in settings.peers}
@@ -83,12 +85,16 @@ def show(
 ) -> None:
     """Print and keep one row."""
     to_baseline, _ = ratios(ms)
+    goals = {VS_BASELINE: PREDICT_PROBA} if (title, n_threads) == PROMISED else {}
+    judged = verdict(goals, {VS_BASELINE: to_baseline})
     figures = (number(ms.get(name, np.nan)) for name in settings.peers)
     report.row(
-        (title, str(n_threads), *figures, factor(to_baseline), f"{difference:.0e}"),
+        (title, str(n_threads), *figures, factor(to_baseline), wording(goals), judged, f"{difference:.0e}"),
         what=title,
         n_threads=n_threads,
         ms=ms,
         ratio_to_sklearn=to_baseline,
+        goals=goals,
+        verdict=judged,
         difference=difference,
     )

@@ -6,6 +6,7 @@ No timing and no peer lives here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,7 +55,7 @@ GRID = (
     Problem(200_000, 16, 256, "diag", n_iter=5),
     Problem(100_000, 32, 16, "tied"),
     Problem(200_000, 16, 32, "spherical"),
-    Problem(150, 4, 3, "full", n_iter=100),
+    Problem(150, 4, 3, "full", n_iter=50),
 )
 
 
@@ -112,19 +113,31 @@ def mean_log_likelihood(X: np.ndarray, mixture: Mixture, covariance_type: str) -
 
     It is nan for a covariance that is not positive definite.
     """
-    X = np.asarray(X, float)
     evidence = np.full(len(X), -np.inf)
+    try:
+        for log_joint in log_joints(X, mixture, covariance_type):
+            evidence = np.logaddexp(evidence, log_joint)
+    except np.linalg.LinAlgError:
+        return float("nan")
+    return float(evidence.mean())
+
+
+def responsibilities(X: np.ndarray, mixture: Mixture, covariance_type: str) -> np.ndarray:
+    """Return each component's share of each row, (n, K) in float64."""
+    joint = np.array(list(log_joints(X, mixture, covariance_type))).T
+    shares = np.exp(joint - joint.max(axis=1, keepdims=True))
+    return np.ascontiguousarray(shares / shares.sum(axis=1, keepdims=True))
+
+
+def log_joints(X: np.ndarray, mixture: Mixture, covariance_type: str) -> Iterator[np.ndarray]:
+    """Yield log(weight × density) of all rows, component by component."""
+    X = np.asarray(X, float)
     for k, (weight, mean) in enumerate(zip(mixture.weights, mixture.means, strict=True)):
-        try:
-            factor = np.linalg.cholesky(component_covariance(mixture, covariance_type, k))
-        except np.linalg.LinAlgError:
-            return float("nan")
+        factor = np.linalg.cholesky(component_covariance(mixture, covariance_type, k))
         whitened = np.linalg.solve(factor, (X - mean).T)
         log_det = 2 * np.log(np.diagonal(factor)).sum() + X.shape[1] * np.log(2 * np.pi)
         with np.errstate(divide="ignore"):
-            log_joint = np.log(weight) - 0.5 * (log_det + (whitened**2).sum(axis=0))
-        evidence = np.logaddexp(evidence, log_joint)
-    return float(evidence.mean())
+            yield np.log(weight) - 0.5 * (log_det + (whitened**2).sum(axis=0))
 
 
 def component_covariance(mixture: Mixture, covariance_type: str, k: int) -> np.ndarray:

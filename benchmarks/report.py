@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers import BASELINE, OURS
+from benchmarks.peers import BASELINE, OURS, OWN
 from benchmarks.settings import Settings
 
-DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py")
+DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py", "gmmx", "jax", "pomegranate", "tgmm", "torch")
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Report:
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
+    table: list[tuple[str, ...]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     _pending: list[str] | None = None
@@ -36,11 +37,13 @@ class Report:
     def header(self, *titles: str) -> None:
         """Begin a Markdown table: the first column left-aligned, the others right."""
         self._pending = []
-        say("", line(titles), line([":--"] + ["--:"] * (len(titles) - 1)))
+        self.table.append(titles)
+        say("", line(titles), rule(len(titles)))
 
     def row(self, cells: Iterable[str], /, **values: Any) -> None:
-        """Print the cells and keep the values."""
-        say(line(cells))
+        """Print the cells, and keep them and the values."""
+        self.table.append(tuple(cells))
+        say(line(self.table[-1]))
         self.rows.append(values)
 
     def close(self) -> None:
@@ -67,12 +70,13 @@ class Report:
 
     def write(self, path: Path, question: str, settings: Settings) -> None:
         """Write everything as JSON."""
-        asked = {name: value for name, value in asdict(settings).items() if name != "folder"}
+        asked = {name: value for name, value in asdict(settings).items() if name not in ("folder", "arguments")}
         content = {
             "question": question,
             "settings": asked,
             "conditions": conditions(),
             "rows": self.rows,
+            "table": self.table,
             "notes": self.notes,
         }
         path.write_text(json.dumps(finite(content), indent=2) + "\n")
@@ -102,6 +106,11 @@ def line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def rule(n_columns: int) -> str:
+    """Return the line below a Markdown table's titles: the first column left-aligned, the others right."""
+    return line([":--"] + ["--:"] * (n_columns - 1))
+
+
 def number(value: float, digits: int = 3) -> str:
     """Return `digits` significant digits without an exponent; a dash for what isn't known."""
     if not np.isfinite(value):
@@ -115,10 +124,15 @@ def factor(value: float) -> str:
     return f"{number(value)}×" if np.isfinite(value) else "–"
 
 
+def percent(value: float) -> str:
+    """Return a share in percent."""
+    return f"{100 * value:.0f} %" if np.isfinite(value) else "–"
+
+
 def ratios(figures: Mapping[str, float]) -> tuple[float, float]:
     """Return how many times ours is below the baseline's and the best other's figure."""
     ours = figures.get(OURS, np.nan)
-    others = [figure for name, figure in figures.items() if name != OURS]
+    others = [figure for name, figure in figures.items() if name not in OWN]
     return figures.get(BASELINE, np.nan) / ours, min(others, default=np.nan) / ours
 
 

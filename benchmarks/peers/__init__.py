@@ -11,15 +11,22 @@ from typing import Protocol
 
 import numpy as np
 
+from benchmarks.measure import Timed
 from benchmarks.problems import Mixture, Problem
 
 BASELINE = "sklearn"
-OURS = "gmm"
+OURS, TWIN = "gmm", "gmm (blas)"  # the machine's best kernel, and the one of Cython and BLAS alone
+OWN = (OURS, TWIN)
 PEERS = {
     BASELINE: "sklearn_peer",
     "daal4py": "daal4py_peer",
     "armadillo": "armadillo_peer",
+    "mclust": "mclust_peer",
+    "gmmx": "gmmx_peer",
+    "pomegranate": "pomegranate_peer",
+    "tgmm": "tgmm_peer",
     OURS: "gmm_peer",
+    TWIN: "gmm_blas_peer",
 }
 ESTIMATORS = (BASELINE, OURS)  # those with scikit-learn's interface
 
@@ -33,8 +40,8 @@ class Peer(Protocol):
     def supports(self, problem: Problem) -> bool:
         """Tell whether the peer has this covariance type, dtype and, in sane time, size."""
 
-    def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture:
-        """Do exactly `n_iter` EM iterations from `start`, without any ridge."""
+    def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture | Timed:
+        """Do exactly `n_iter` EM iterations from `start`, without any ridge; may time itself."""
 
 
 def load(name: str) -> Peer:

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import subprocess
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.compiled import library
 from benchmarks.problems import Mixture, Problem
 
 SOURCE = Path(__file__).with_name("armadillo.cpp")
-BUILD = Path(__file__).parents[2] / "build" / "benchmarks"
-COMPILE = ("g++", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
-DEFINES = ("-DARMA_NO_DEBUG", "-DARMA_USE_OPENMP", "-DARMA_DONT_USE_WRAPPER")
+FLAGS = ("-fopenmp", "-DARMA_NO_DEBUG", "-DARMA_USE_OPENMP", "-DARMA_DONT_USE_WRAPPER", "-lopenblas")
 LARGEST_D = 32  # full covariances are summed row by row: beyond, an iteration takes seconds
-
-
-@cache
-def library() -> ctypes.CDLL:
-    """Compile the bridge, once per version of its source, and load it."""
-    built = BUILD / f"armadillo-{sha256(SOURCE.read_bytes()).hexdigest()[:12]}.so"
-    if not built.exists():
-        BUILD.mkdir(parents=True, exist_ok=True)
-        command = (*COMPILE, *DEFINES, str(SOURCE), "-o", str(built), "-lopenblas")
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode:
-            errors = (line for line in result.stderr.splitlines() if "error" in line)
-            raise RuntimeError(f"does not compile: {next(errors, result.stderr)}")
-    return ctypes.CDLL(str(built))
 
 
 class ArmadilloPeer:
@@ -38,7 +20,7 @@ class ArmadilloPeer:
 
     def version(self) -> str:
         """Return the version of the headers."""
-        version = library().version
+        version = library(SOURCE, *FLAGS).version
         version.restype = ctypes.c_char_p
         return str(version().decode())
 
@@ -51,7 +33,7 @@ class ArmadilloPeer:
 
     def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture:
         """Fit in place on copies of the start."""
-        learn = getattr(library(), f"learn_{problem.covariance_type}")
+        learn = getattr(library(SOURCE, *FLAGS), f"learn_{problem.covariance_type}")
         mixture = Mixture(start.weights.copy(), start.means.copy(), start.covariances.copy())
         arrays = (mixture.weights, mixture.means, mixture.covariances)
         sizes = (ctypes.c_size_t(size) for size in (*X.shape, problem.n_components))

@@ -1,0 +1,78 @@
+"""What every cell is to reach: ratios at least, milliseconds at most; data, and a verdict.
+
+A figure or goal is named by what it compares with: ``vs sklearn`` and ``vs best peer`` are times
+theirs ÷ ours, ``of limit`` the share limit ÷ ours, ``1→2`` ours on one thread ÷ on two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from benchmarks.problems import Problem
+
+VS_BASELINE, VS_BEST, OF_LIMIT, SCALING, VS_DAAL4PY = "vs sklearn", "vs best peer", "of limit", "1→2", "vs daal4py"
+MS = "ms"
+
+# By problem and dtype, on one thread; None where no peer but scikit-learn fits such a mixture.
+GRID_GOALS: dict[tuple[str, str], tuple[float, float | None, float]] = {
+    ("full-1M-2-4", "float64"): (60, 6, 0.38),
+    ("diag-1M-2-4", "float64"): (60, 8, 0.38),
+    ("full-200k-8-16", "float64"): (28, 3.8, 0.58),
+    ("full-100k-16-16", "float64"): (14, 3.3, 0.60),
+    ("full-50k-64-32", "float64"): (5.5, 3.1, 0.68),
+    ("full-20k-256-8", "float64"): (3.4, 3.4, 0.75),
+    ("diag-500k-16-64", "float64"): (17, 4.2, 0.66),
+    ("diag-200k-16-256", "float64"): (17, 4.2, 0.66),
+    ("tied-100k-32-16", "float64"): (50, None, 0.47),
+    ("spherical-200k-16-32", "float64"): (20, None, 0.47),
+    ("full-200k-8-16", "float32"): (38, 4, 0.52),
+    ("full-50k-64-32", "float32"): (4.5, 3.1, 0.52),
+    ("diag-500k-16-64", "float32"): (22, 6, 0.52),
+}
+SMALL_GOALS = {("full-150-4-3", "float64"): 0.008}  # ms
+TWO_THREADS = {SCALING: 1.8, VS_DAAL4PY: 2.8}
+SCALING_FROM_MS = 5.0  # of an iteration on one thread
+
+PREDICT_PROBA = 20.0
+KMEANS = 8.0
+DEFAULT_FIT = {"full-200k-8-16": 20.0, "diag-200k-16-64": 10.0, "iris": 10.0}
+MEMORY_MB_PER_THREAD = 8.0
+
+
+def grid_goal(problem: Problem, n_threads: int, ms_on_one: float) -> dict[str, float]:
+    """Return the goals of a cell by name; none where nothing was promised."""
+    if n_threads == 2:
+        return {name: goal for name, goal in TWO_THREADS.items() if name != SCALING or ms_on_one >= SCALING_FROM_MS}
+    key = (problem.name, problem.dtype)
+    if n_threads > 1 or key not in GRID_GOALS:
+        return {MS: SMALL_GOALS[key]} if n_threads == 1 and key in SMALL_GOALS else {}
+    goals = zip((VS_BASELINE, VS_BEST, OF_LIMIT), GRID_GOALS[key], strict=True)
+    return {name: goal for name, goal in goals if goal is not None}
+
+
+def missed(goals: Mapping[str, float], figures: Mapping[str, float]) -> list[str]:
+    """Return the names of the goals that a measured figure does not reach."""
+    known = {name: figures[name] for name in goals if np.isfinite(figures.get(name, np.nan))}
+    return [name for name, figure in known.items() if (figure > goals[name] if name == MS else figure < goals[name])]
+
+
+def verdict(goals: Mapping[str, float], figures: Mapping[str, float]) -> str:
+    """Return "met", or which of the goals are missed; a dash where nothing is promised or measured."""
+    if not any(np.isfinite(figures.get(name, np.nan)) for name in goals):
+        return "–"
+    short = missed(goals, figures)
+    return "missed: " + ", ".join(short) if short else "met"
+
+
+def wording(goals: Mapping[str, float]) -> str:
+    """Return the goals in a few characters, in the order of the columns."""
+    return " ".join(word(name, goal) for name, goal in goals.items()) or "–"
+
+
+def word(name: str, goal: float) -> str:
+    """Return one goal with the unit that belongs to its name."""
+    if name == MS:
+        return f"≤{goal:g} ms"
+    return f"{100 * goal:.0f} %" if name == OF_LIMIT else f"{goal:g}×"
