@@ -30,20 +30,6 @@ cdef inline Py_ssize_t n_second(Layout layout, Py_ssize_t K, Py_ssize_t d) noexc
     return K * d if layout == DIAGONAL else K
 
 
-cdef inline double precision_of(
-    const double* whitener, Layout layout, Py_ssize_t d, Py_ssize_t j
-) noexcept nogil:
-    """Σ_i W_ij², the precision of feature j."""
-    cdef Py_ssize_t i
-    cdef double total = 0
-    if layout == DIAGONAL or layout == SPHERICAL:
-        i = j if layout == DIAGONAL else 0
-        return whitener[i] * whitener[i]
-    for i in range(j, d):
-        total += whitener[i * d + j] * whitener[i * d + j]
-    return total
-
-
 cdef inline Py_ssize_t whitener_size(Layout layout, Py_ssize_t d) noexcept nogil:
     """Distance between two components' whiteners: 0 when they share one."""
     if layout == FULL:
@@ -56,81 +42,91 @@ cdef inline Py_ssize_t whitener_size(Layout layout, Py_ssize_t d) noexcept nogil
 cdef inline double condition(
     const double* whiteners, const double* centres, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
+    double* far,                                   # scratch (d,)
 ) noexcept nogil:
     """κ: how far data and centres lie from the origin, squared, in a component's own spreads.
 
     The linear form loses κ·eps.  Rows and centres are bounded feature by feature, so that a
     feature's unit is of no matter.
     """
-    cdef Py_ssize_t j, k
-    cdef double kappa = 0, total, far, step
+    cdef Py_ssize_t i, j, k
+    cdef double kappa = 0, total
+    cdef const double* whitener
     for k in range(K):
-        total = 0
+        whitener = whiteners + k * whitener_size(layout, d)
         for j in range(d):
-            step = fabs(centres[k * d + j] - origin[j])
-            far = step if step > reach[j] else reach[j]
-            total += far * far * precision_of(whiteners + k * whitener_size(layout, d), layout, d, j)
+            far[j] = max(fabs(centres[k * d + j] - origin[j]), reach[j])
+        total = 0
+        for i in range(d):
+            if layout == DIAGONAL or layout == SPHERICAL:
+                total += (whitener[i if layout == DIAGONAL else 0] * far[i]) ** 2
+            else:
+                for j in range(i + 1):
+                    total += (whitener[i * d + j] * far[j]) ** 2
         if not total <= kappa:
             kappa = total
     return kappa
 
 
-cdef inline void precision_matrix(
-    const double* whitener, Layout layout, Py_ssize_t d,
-    double* precision,                             # OUT (d, d) WᵀW
+cdef inline double location_coefficients(
+    const double* whitener, const double* centre, const double* origin, Layout layout, Py_ssize_t d,
+    double* out,                                   # OUT (d,) Λδ, Λ = WᵀW and δ = c − origin
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, r
-    cdef double scale
-    memset(precision, 0, d * d * sizeof(double))
-    if layout == FULL or layout == TIED:
-        for r in range(d):
-            for i in range(r + 1):
-                for j in range(r + 1):
-                    precision[i * d + j] += whitener[r * d + i] * whitener[r * d + j]
-    else:
+    """δᵀΛδ."""
+    cdef Py_ssize_t i, j
+    cdef double total = 0, y
+    if layout == DIAGONAL or layout == SPHERICAL:
         for j in range(d):
-            scale = whitener[j if layout == DIAGONAL else 0]
-            precision[j * d + j] = scale * scale
+            y = whitener[j if layout == DIAGONAL else 0]
+            out[j] = y * y * (centre[j] - origin[j])
+            total += out[j] * (centre[j] - origin[j])
+        return total
+    memset(out, 0, d * sizeof(double))
+    for i in range(d):
+        y = 0
+        for j in range(i + 1):
+            y += whitener[i * d + j] * (centre[j] - origin[j])
+        for j in range(i + 1):
+            out[j] += whitener[i * d + j] * y
+        total += y * y
+    return total
 
 
 cdef inline void quadratic_coefficients(
-    const double* precision, Layout layout, Py_ssize_t d,
-    double* out,                                   # OUT −½Λ on the diagonal, −Λ off it
+    const double* whitener, Layout layout, Py_ssize_t d,
+    double* out,                                   # OUT −½Λ on the diagonal, −Λ off it; nothing for tied
 ) noexcept nogil:
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, r
+    cdef double* row
     if layout == FULL:
-        for i in range(d):
-            for j in range(i):
-                out[j] = -precision[i * d + j]
-            out[i] = -precision[i * d + i] / 2
-            out += i + 1
+        memset(out, 0, d * (d + 1) // 2 * sizeof(double))
+        for r in range(d):
+            row = out
+            for i in range(r + 1):
+                for j in range(i):
+                    row[j] -= whitener[r * d + i] * whitener[r * d + j]
+                row[i] -= whitener[r * d + i] * whitener[r * d + i] / 2
+                row += i + 1
     elif layout == DIAGONAL:
         for j in range(d):
-            out[j] = -precision[j * d + j] / 2
+            out[j] = -whitener[j] * whitener[j] / 2
     elif layout == SPHERICAL:
-        out[0] = -precision[0] / 2
+        out[0] = -whitener[0] * whitener[0] / 2
 
 
 cdef inline void linear_coefficients(
     const double* log_offset, const double* centres, const double* whiteners, Layout layout,
     const double* origin, Py_ssize_t K, Py_ssize_t d, Py_ssize_t terms,
-    double* precision,                             # scratch (d, d)
     double* out,                                   # OUT (K, terms)
 ) noexcept nogil:
     """[log_offset − ½δᵀΛδ, Λδ, −½Λ on the diagonal, −Λ off it], Λ = WᵀW and δ = c − origin."""
-    cdef Py_ssize_t i, j, k
-    cdef double* theta
+    cdef Py_ssize_t k
+    cdef const double* whitener
     for k in range(K):
-        precision_matrix(whiteners + k * whitener_size(layout, d), layout, d, precision)
-        theta = out + k * terms
-        theta[0] = 0
-        for j in range(d):
-            theta[1 + j] = 0
-            for i in range(d):
-                theta[1 + j] += precision[j * d + i] * (centres[k * d + i] - origin[i])
-            theta[0] += theta[1 + j] * (centres[k * d + j] - origin[j])
-        theta[0] = log_offset[k] - theta[0] / 2
-        quadratic_coefficients(precision, layout, d, theta + 1 + d)
+        whitener = whiteners + k * whitener_size(layout, d)
+        out[0] = log_offset[k] - location_coefficients(whitener, centres + k * d, origin, layout, d, out + 1) / 2
+        quadratic_coefficients(whitener, layout, d, out + 1 + d)
+        out += terms
 
 
 cdef inline void unpack_linear(

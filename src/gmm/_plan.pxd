@@ -124,7 +124,7 @@ cdef inline void measure(Recipe* recipe) noexcept nogil:
 cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `prepare` writes."""
     cdef Py_ssize_t size = n_second(layout, K, d)
-    return d + d * d + 2 * (K * d + size + max(K * n_terms(moments, d), size))
+    return d + 2 * (K * d + size + max(K * n_terms(moments, d), size))
 
 
 cdef inline void prepare(
@@ -138,11 +138,10 @@ cdef inline void prepare(
     cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k
     cdef Py_ssize_t size = n_second(recipe.layout, K, d), n_coefficients
     cdef double* stand = room
-    cdef double* precision = stand + d
-    cdef double* steps = precision + d * d
+    cdef double* steps = stand + d
     cdef double* coefficients = steps + K * d
     cdef double* wide
-    recipe.kappa = condition(whiteners, centres, recipe.layout, K, d, origin, reach)
+    recipe.kappa = condition(whiteners, centres, recipe.layout, K, d, origin, reach, stand)
     choose_form(recipe, single, reach, form)
     recipe.common_scatter = recipe.linear and recipe.layout == TIED and common_scatter
     recipe.common_quadratic = recipe.linear and recipe.layout == TIED and not common_scatter
@@ -159,7 +158,7 @@ cdef inline void prepare(
     if recipe.linear:
         n_coefficients = K * recipe.n_moments
         linear_coefficients(log_offset, centres, whiteners, recipe.layout, origin, K, d, recipe.n_moments,
-                            precision, coefficients)
+                            coefficients)
         recipe.coefficients = coefficients
     if recipe.single:
         wide = coefficients + max(K * recipe.n_moments, size)
