@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gmm import _em
 from gmm.covariance import CovarianceModel
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
@@ -44,10 +45,36 @@ def maximum_likelihood(statistics: SufficientStatistics, model: CovarianceModel,
     SingularMatrixError
         If a covariance is not positive definite and `ridge` is 0.
     """
+    if model.free:
+        parameters = _free_update(statistics, model, ridge)
+        if parameters is not None:
+            return parameters
     # A component without rows must not divide by zero; it keeps its place, with the ridge as its covariance.
     counts = np.maximum(statistics.counts, _EPS * statistics.weight)
     covariances = model.estimate(statistics.scatter, counts)
     return ridged(counts / counts.sum(), statistics.means, covariances, model, ridge)
+
+
+def _free_update(statistics: SufficientStatistics, model: CovarianceModel, ridge: float) -> MixtureParameters | None:
+    """The M-step where nothing but the layout constrains the covariances; None where one is singular."""
+    estimate, failed = _em.update(
+        model.layout.code,
+        np.ascontiguousarray(statistics.origins),
+        statistics.counts,
+        np.ascontiguousarray(statistics.first),
+        np.ravel(statistics.second),
+        statistics.weight,
+        ridge,
+    )
+    return None if failed >= 0 else from_estimate(estimate, model)
+
+
+def from_estimate(estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:
+    """The mixture that a compiled update estimated: see `gmm._em.update`."""
+    weights, means, covariances, whiteners, log_determinants = estimate
+    shape = model.layout.shape(*means.shape)
+    factors = whiteners.reshape(shape), log_determinants
+    return MixtureParameters(weights, means, covariances.reshape(shape), model, factors)
 
 
 def ridged(weights: Array, means: Array, covariances: Array, model: CovarianceModel, ridge: float) -> MixtureParameters:
