@@ -371,7 +371,7 @@ cdef class Pass:
         cdef double[:, ::1] into = moved
         course.rows = shape_of(recipe, rows, weight)
         partition.centres, partition.spread, partition.inertia = &into[0, 0], spread, inertia
-        buffer = self.moments_buffer(&moments)
+        _alive = self.moments_buffer(&moments)
         with nogil:
             n = lloyd(recipe, &course, &rows[0, 0], room, least_gain, bench, &moments, &log_offset[0], &whiteners[0],
                       &partition, &ended)
@@ -401,10 +401,9 @@ cdef class Pass:
 
     cdef moments_buffer(self, Moments* moments):
         cdef Recipe* recipe = &self.recipe
-        buffer = np.empty(moments_size(recipe.moments, recipe.n_components, recipe.n_features))
-        cdef double[::1] view = buffer
+        cdef double[::1] view = np.empty(moments_size(recipe.moments, recipe.n_components, recipe.n_features))
         moments[0] = moments_in(&view[0], recipe.n_components, recipe.n_features)
-        return buffer
+        return view.base
 
     cdef moments_arrays(self, buffer, const Moments* moments):
         cdef Py_ssize_t K = self.recipe.n_components, d = self.recipe.n_features, n = K * d

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from gmm import _em
 from gmm.covariance import CovarianceModel
+from gmm.inference import Climb, EStep, Iteration, Stopping, em
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
@@ -35,6 +39,47 @@ class MStep:
         self._repairs_left -= len(repaired)
         self.repaired += repaired
         return maximum_likelihood(statistics, self._model, self._ridge)
+
+    def burst(
+        self, e_step: EStep, parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
+    ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
+        """Passes of `e_step` and these updates in turn, as far as no update needs help: see `gmm.inference.em`."""
+        found = e_step.burst(
+            parameters.whitened(),
+            stopping,
+            bounds,
+            at_most if self._model.free else 1,
+            ridge=self._ridge,
+            refills=self._repairs_left > 0 and parameters.n_components > 1,
+        )
+        if found.estimate is not None:
+            parameters = from_estimate(found.estimate, self._model)
+        return parameters, found.statistics, found.bounds
+
+
+def maximise(
+    parameters: MixtureParameters,
+    e_step: EStep,
+    m_step: MStep,
+    *,
+    stopping: Stopping,
+    max_iter: int,
+    before: tuple[float, ...] = (),
+    start: int = 0,
+    callback: Callable[[Iteration], object] | None = None,
+) -> Climb:
+    """Climb the likelihood by EM: see `gmm.inference.em`, whose arguments the others are."""
+    return em(
+        parameters,
+        lambda theta: e_step(theta.whitened()),
+        m_step,
+        stopping=stopping,
+        max_iter=max_iter,
+        before=before,
+        start=start,
+        callback=callback,
+        burst=partial(m_step.burst, e_step),
+    )
 
 
 def maximum_likelihood(statistics: SufficientStatistics, model: CovarianceModel, ridge: float) -> MixtureParameters:
