@@ -167,7 +167,7 @@ def refilled(
     repaired : list of int
         The components that were given a new place.
     """
-    empty = np.flatnonzero(statistics.counts <= _EPS * statistics.weight)
+    empty = (statistics.counts <= _EPS * statistics.weight).nonzero()[0]
     repaired = [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
     for k in repaired:
         donor = int(np.argmax(statistics.counts))

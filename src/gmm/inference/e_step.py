@@ -123,6 +123,7 @@ class EStep:
         self._form = form
         self._scratches: list[_em.Scratch] = []
         self._pool: ThreadPoolExecutor | None = None
+        self._stopped = threading.Event()
         self._total_scatter: Array | None = None
 
     def __enter__(self) -> EStep:
@@ -297,8 +298,7 @@ class EStep:
         n_workers = self._n_workers(n_lanes, one_pass.work)
         scratches = self._prepared_scratches(one_pass, n_workers)
         step = max(1, int(_SLICE / one_pass.work))
-        stopped = threading.Event()
-        source = self._source
+        source, stopped = self._source, self._stopped
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers
@@ -310,7 +310,7 @@ class EStep:
 
         crowded = n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE
         with single_threaded_blas() if crowded else nullcontext():
-            self._spread(walk, n_workers, stopped)
+            self._spread(walk, n_workers)
         return scratches
 
     def _n_workers(self, n_lanes: int, work: float) -> int:
@@ -327,7 +327,7 @@ class EStep:
             one_pass.begin(scratch, self._source.n_rows)
         return self._scratches[:n_workers]
 
-    def _spread(self, walk: Callable[[int], None], n_workers: int, stopped: threading.Event) -> None:
+    def _spread(self, walk: Callable[[int], None], n_workers: int) -> None:
         """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""
         if n_workers == 1:
             walk(0)
@@ -340,6 +340,7 @@ class EStep:
             for other in others:
                 other.result()
         except BaseException:
-            stopped.set()
+            self._stopped.set()
             wait(others)
+            self._stopped.clear()
             raise
