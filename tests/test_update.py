@@ -17,6 +17,7 @@ from gmm.likelihood import MStep, maximise, maximum_likelihood
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
+from gmm.whitened import WhitenedMixture
 
 NEVER = GainBelow(0.0)
 every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -41,8 +42,9 @@ def statistics_of(covariance_type, rows, responsibilities, weight):
 
 def compiled_update(statistics, ridge):
     of = statistics
-    code = of.layout.code
-    return _em.update(code, of.origins, of.counts, of.first, np.ravel(of.second), of.weight, ridge)
+    update = _em.Update(of.layout.code, of.origins, of.counts, of.first, np.ravel(of.second), of.weight, ridge)
+    update.covariances(0, update.n_covariances)
+    return update.finish()
 
 
 # --- One update ---------------------------------------------------------------------------------
@@ -184,6 +186,26 @@ def test_rounding_leaves_no_negative_variance(covariance_type):
     )
 
 
+@pytest.mark.parametrize("n_threads", [1, 2, 3, None])
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_type, n_threads):
+    *_, statistics = problem(covariance_type, 5, 100)
+    model = covariance_model(covariance_type)
+    ranges = []
+    with EStep(ArraySource(np.zeros((1, 1))), model.moments, n_threads=n_threads) as e_step:
+
+        def spread(task, n, work):
+            assert work > 1e6
+            e_step.spread(lambda start, end: (ranges.append((start, end)), task(start, end)), n, work)
+
+        got = MStep(model, 1e-6, 0, spread)(statistics)
+    expected = maximum_likelihood(statistics, model, 1e-6)
+    for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
+    if n_threads is not None:
+        assert len(ranges) == (1 if covariance_type == "tied" else n_threads)
+
+
 # --- Climbs -------------------------------------------------------------------------------------
 
 
@@ -197,7 +219,16 @@ class Counting(EStep):
     def burst(self, *args, **how):
         found = super().burst(*args, **how)
         self.bursts.append(len(found.bounds))
+        if found.estimate is not None:
+            self.measures(found, args[0].layout)
         return found
+
+    def measures(self, found, layout):
+        """The estimate is that which the last pass measured."""
+        weights, means, _, whiteners, log_determinants = found.estimate
+        log_offset = _em.log_offset(layout.code, weights, log_determinants, means.shape[1])
+        mixture = WhitenedMixture(layout, log_offset, means, whiteners.reshape(layout.shape(*means.shape)))
+        assert self(mixture).mean_log_evidence == found.bounds[-1]
 
 
 def blobs(n=200, d=3, seed=0, dtype=np.float64):

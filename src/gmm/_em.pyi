@@ -28,6 +28,8 @@ class Pass:
     def work(self) -> int: ...
     @property
     def largest_product(self) -> int: ...
+    @property
+    def update_work(self) -> float: ...
     def __init__(
         self,
         log_offset: _Array,
@@ -82,15 +84,25 @@ class Pass:
         least_gain: float,
     ) -> tuple[int, bool, _Array, float, float]: ...
 
-def update(
-    layout: int,
-    origins: _Array,
-    counts: _Array,
-    first: _Array,
-    second: _Array,
-    weight: float,
-    ridge: float,
-) -> tuple[_Estimate, int]: ...
+@disjoint_base
+class Update:
+    @property
+    def n_covariances(self) -> int: ...
+    @property
+    def work(self) -> float: ...
+    def __init__(
+        self,
+        layout: int,
+        origins: _Array,
+        counts: _Array,
+        first: _Array,
+        second: _Array,
+        weight: float,
+        ridge: float,
+    ) -> None: ...
+    def covariances(self, start: int, end: int) -> None: ...
+    def finish(self) -> tuple[_Estimate, int]: ...
+
 def whiten(layout: int, matrices: _Array, d: int) -> tuple[_Array, _Array, int]: ...
 def log_offset(layout: int, weights: _Array, log_determinants: _Array, d: int) -> _Array: ...
 def normalise_tile(tile: NDArray[Any]) -> NDArray[Any]: ...

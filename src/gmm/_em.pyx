@@ -25,11 +25,16 @@ from gmm._moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._plan cimport Recipe, prepare, room_for, work_of
 from gmm._update cimport (
     Estimate,
+    begin,
+    estimate_covariances,
     estimate_in,
     estimate_size,
+    finish,
+    first_singular,
     log_offsets,
-    most_likely,
+    matrix_size,
     n_matrices,
+    update_work,
     whiten as whiten_all,
 )
 
@@ -220,6 +225,11 @@ cdef class Pass:
             return recipe.block * recipe.n_components * recipe.n_moments
         return recipe.block * recipe.n_features * recipe.n_features
 
+    @property
+    def update_work(self):
+        """Multiply-adds of a parameter update, roughly."""
+        return update_work(self.recipe.moments, self.recipe.n_components, self.recipe.n_features)
+
     def begin(self, Scratch scratch, Py_ssize_t n_rows):
         """Make a worker's scratch ready for this pass."""
         scratch.make_ready(&self.recipe, n_rows)
@@ -280,7 +290,7 @@ cdef class Pass:
         """Merge the workers' sums, and go on alone: update the parameters, walk all rows, until this calls for Python.
 
         That is after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, or where
-        `update` fails; with `refills`, also before an update in which a component has lost its rows.
+        an update fails; with `refills`, also before an update in which a component has lost its rows.
 
         Parameters
         ----------
@@ -301,7 +311,7 @@ cdef class Pass:
         moments : tuple
             Of the last pass, as `collect` returns them.
         estimate : tuple or None
-            What the last pass measured, as `update` returns it; None where that is still the mixture given.
+            What the last pass measured, as `Update` returns it; None where that is still the mixture given.
         """
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, n, size
@@ -413,16 +423,8 @@ cdef class Pass:
 
 # -------------------------------------------------------------------------- parameters from moments
 
-def update(
-    Layout layout,
-    const double[:, ::1] origins,
-    const double[::1] counts,
-    const double[:, ::1] first,
-    const double[::1] second,
-    double weight,
-    double ridge,
-):
-    """The parameter update where the covariances are free in their `layout`, with `ridge` on their diagonals.
+cdef class Update:
+    """The parameter update where the covariances are free in their layout, with a ridge on their diagonals.
 
     Parameters
     ----------
@@ -431,27 +433,68 @@ def update(
     origins, counts, first, second, weight
         The moments; `second` flat.
     ridge : float
-
-    Returns
-    -------
-    estimate : tuple
-        Weights (K,), means (K, d), covariances and whiteners, both flat, and log|W|, (K,) or (1,).
-    failed : int
-        The first component whose covariance is not positive definite, −1 when there is none.
     """
-    cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1], failed
+
+    cdef Layout layout
+    cdef const double[:, ::1] origins, first
+    cdef const double[::1] counts, second
+    cdef double[::1] buffer
+    cdef Py_ssize_t n_components, n_features
+    cdef double ridge, total
     cdef Moments moments
     cdef Estimate estimate
-    buffer = np.empty(estimate_size(layout, K, d))
-    cdef double[::1] view = buffer
-    # Nothing is written into them.
-    moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
-    moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
-    moments.weight = weight
-    estimate = estimate_in(&view[0], layout, K, d)
-    with nogil:
-        failed = most_likely(&moments, layout, K, d, ridge, &estimate)
-    return estimate_arrays(buffer, layout, K, d), failed
+
+    def __init__(
+        self,
+        Layout layout,
+        const double[:, ::1] origins,
+        const double[::1] counts,
+        const double[:, ::1] first,
+        const double[::1] second,
+        double weight,
+        double ridge,
+    ):
+        cdef Moments* moments = &self.moments
+        cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1]
+        self.layout, self.n_components, self.n_features, self.ridge = layout, K, d, ridge
+        self.origins, self.counts, self.first, self.second = origins, counts, first, second
+        # Nothing is written into them.
+        moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
+        moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
+        moments.weight = weight
+        self.buffer = np.empty(estimate_size(layout, K, d))
+        self.estimate = estimate_in(&self.buffer[0], layout, K, d)
+        self.total = begin(moments, K, d, &self.estimate)
+
+    @property
+    def n_covariances(self):
+        """How many there are: K, or 1 for all components."""
+        return n_matrices(self.layout, self.n_components)
+
+    @property
+    def work(self):
+        """Multiply-adds, roughly."""
+        return update_work(self.layout, self.n_components, self.n_features)
+
+    def covariances(self, Py_ssize_t start, Py_ssize_t end):
+        """Estimate covariances start … end − 1 and their whiteners; ranges apart may run in threads."""
+        with nogil:
+            estimate_covariances(&self.moments, self.layout, self.n_components, self.n_features, self.ridge,
+                                 self.total, start, end, &self.estimate)
+
+    def finish(self):
+        """The estimate, when all covariances have been estimated.
+
+        Returns
+        -------
+        estimate : tuple
+            Weights (K,), means (K, d), covariances and whiteners, both flat, and log|W|, (K,) or (1,).
+        failed : int
+            The first covariance that is not positive definite, −1 when there is none.
+        """
+        cdef Py_ssize_t K = self.n_components, d = self.n_features
+        cdef Py_ssize_t failed = finish(&self.moments, self.layout, K, d, self.total, &self.estimate)
+        return estimate_arrays(self.buffer.base, self.layout, K, d), failed
 
 
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
@@ -478,12 +521,12 @@ def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
     failed : int
         The first matrix that is not positive definite, −1 when there is none.
     """
-    cdef Py_ssize_t m = matrices.shape[0] // n_second(layout, 1, d), failed
+    cdef Py_ssize_t m = matrices.shape[0] // matrix_size(layout, d)
     whiteners, log_determinants = np.empty(matrices.shape[0]), np.empty(m)
     cdef double[::1] into = whiteners, sizes = log_determinants
     with nogil:
-        failed = whiten_all(layout, m, d, &matrices[0], &into[0], &sizes[0])
-    return whiteners, log_determinants, failed
+        whiten_all(layout, m, d, &matrices[0], &into[0], &sizes[0])
+    return whiteners, log_determinants, first_singular(&sizes[0], m)
 
 
 def log_offset(Layout layout, const double[::1] weights, const double[::1] log_determinants, Py_ssize_t d):

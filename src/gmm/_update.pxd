@@ -24,6 +24,10 @@ cdef inline Py_ssize_t n_matrices(Layout layout, Py_ssize_t K) noexcept nogil:
     return 1 if layout == TIED else K
 
 
+cdef inline Py_ssize_t matrix_size(Layout layout, Py_ssize_t d) noexcept nogil:
+    return n_second(layout, 1, d)
+
+
 cdef inline Py_ssize_t estimate_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     return K * (2 + d) + 2 * n_second(layout, K, d) + n_matrices(layout, K)
 
@@ -57,12 +61,27 @@ cdef inline double step_of(const Moments* moments, Py_ssize_t k, Py_ssize_t j, P
     return moments.first[k * d + j] / max(moments.counts[k], DBL_MIN)
 
 
+cdef inline double update_work(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Multiply-adds of an update, roughly."""
+    return <double>K * d * d + (n_matrices(layout, K) * <double>d * d * d if layout == FULL or layout == TIED else 0)
+
+
 cdef inline Py_ssize_t most_likely(
     const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d, double ridge,       # IN
-    Estimate* out,                                 # OUT, all of it or, where a matrix failed, up to there
+    Estimate* out,                                 # OUT
 ) noexcept nogil:
     """The first component whose covariance is not positive definite; −1 when there is none."""
-    cdef Py_ssize_t failed, j, k
+    cdef double total = begin(moments, K, d, out)
+    estimate_covariances(moments, layout, K, d, ridge, total, 0, n_matrices(layout, K), out)
+    return finish(moments, layout, K, d, total, out)
+
+
+cdef inline double begin(
+    const Moments* moments, Py_ssize_t K, Py_ssize_t d,
+    Estimate* out,                                 # OUT the counts as weights, and steps from the origins as means
+) noexcept nogil:
+    """Σ counts."""
+    cdef Py_ssize_t j, k
     cdef double total = 0
     for k in range(K):
         # A component without rows must not divide by zero: it keeps its place, with the ridge as its covariance.
@@ -70,45 +89,62 @@ cdef inline Py_ssize_t most_likely(
         total += out.weights[k]
         for j in range(d):
             out.means[k * d + j] = step_of(moments, k, j, d)
-    covariances_of(moments, layout, K, d, ridge, out.weights, total, out.means, out.covariances)
+    return total
+
+
+cdef inline Py_ssize_t finish(
+    const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d, double total,       # IN
+    Estimate* out,                                 # IN, OUT
+) noexcept nogil:
+    cdef Py_ssize_t j, k, m = n_matrices(layout, K)
     for k in range(K):
         out.weights[k] /= total
         for j in range(d):
             out.means[k * d + j] += moments.origins[k * d + j]
-    failed = whiten(layout, n_matrices(layout, K), d, out.covariances, out.whiteners, out.log_determinants)
-    if failed < 0:
-        log_offsets(out.weights, out.log_determinants, layout, K, d, out.log_offset)
-    return failed
+    log_offsets(out.weights, out.log_determinants, layout, K, d, out.log_offset)
+    return first_singular(out.log_determinants, m)
 
 
-cdef inline void covariances_of(
-    const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d, double ridge,
-    const double* counts, double total, const double* steps,               # IN (K,), their sum, (K, d)
-    double* covariances,                           # OUT
+cdef inline void estimate_covariances(
+    const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d, double ridge, double total,     # IN
+    Py_ssize_t start, Py_ssize_t end,              # of the covariances
+    Estimate* out,                                 # IN what `begin` wrote, OUT covariances and their factors
 ) noexcept nogil:
     """(S_k − n_k s_k s_kᵀ) / n_k, s_k being the steps from the origins to the means, and the ridge."""
-    cdef const double* first = moments.first
-    cdef const double* second = moments.second
-    cdef Py_ssize_t j, k
-    cdef double about
-    memcpy(covariances, second, n_second(layout, K, d) * sizeof(double))
-    if layout == FULL or layout == TIED:
+    cdef Py_ssize_t size = matrix_size(layout, d), at = start * size, k
+    memcpy(out.covariances + at, moments.second + at, (end - start) * size * sizeof(double))
+    if layout == TIED:
         for k in range(K):
-            subtract_outer(first + k * d, steps + k * d, d, covariances + (k * d * d if layout == FULL else 0))
-        for k in range(n_matrices(layout, K)):
-            divide(counts[k] if layout == FULL else total, ridge, d, covariances + k * d * d)
-    elif layout == DIAGONAL:
-        for k in range(K):
-            for j in range(d):
-                about = second[k * d + j] - first[k * d + j] * steps[k * d + j]
-                covariances[k * d + j] = (0 if about < 0 else about) / counts[k] + ridge
+            subtract_outer(moments.first + k * d, out.means + k * d, d, out.covariances)
+        divide(total, ridge, d, out.covariances)
     else:
-        for k in range(K):
-            about = 0
-            for j in range(d):
-                about += first[k * d + j] * steps[k * d + j]
-            about = second[k] - about / d
-            covariances[k] = (0 if about < 0 else about) / counts[k] + ridge
+        for k in range(start, end):
+            estimate_one(layout, d, moments.first + k * d, out.means + k * d, out.weights[k], ridge,
+                         out.covariances + k * size)
+    whiten(layout, end - start, d, out.covariances + at, out.whiteners + at, out.log_determinants + start)
+
+
+cdef inline void estimate_one(
+    Layout layout, Py_ssize_t d, const double* first, const double* step, double count, double ridge,  # IN
+    double* covariance,                            # IN a second moment, OUT
+) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double square = 0
+    if layout == FULL:
+        subtract_outer(first, step, d, covariance)
+        divide(count, ridge, d, covariance)
+    elif layout == DIAGONAL:
+        for j in range(d):
+            covariance[j] = positive(covariance[j] - first[j] * step[j]) / count + ridge
+    else:
+        for j in range(d):
+            square += first[j] * step[j]
+        covariance[0] = positive(covariance[0] - square / d) / count + ridge
+
+
+cdef inline double positive(double x) noexcept nogil:
+    """The number without a sign that rounding gave it; NaN stays."""
+    return 0 if x < 0 else x
 
 
 cdef inline void subtract_outer(
@@ -145,20 +181,23 @@ cdef inline void log_offsets(
 
 # ---------------------------------------------------------------------------------------- whiteners
 
-cdef inline Py_ssize_t whiten(
+cdef inline void whiten(
     Layout layout, Py_ssize_t m, Py_ssize_t d, const double* matrices,     # IN m matrices
-    double* whiteners, double* log_determinants,                           # OUT W with Σ⁻¹ = WᵀW, (m,) log|W|
+    double* whiteners, double* log_determinants,   # OUT W with Σ⁻¹ = WᵀW, (m,) log|W|: see `first_singular`
 ) noexcept nogil:
-    """The first matrix that is not positive definite; −1 when there is none."""
-    cdef Py_ssize_t size = n_second(layout, m, d) // m, k
-    cdef double* whitener
+    cdef Py_ssize_t size = matrix_size(layout, d), k
     memcpy(whiteners, matrices, m * size * sizeof(double))
     for k in range(m):
-        whitener = whiteners + k * size
         if layout == FULL or layout == TIED:
-            log_determinants[k] = invert_dense(whitener, d)
+            log_determinants[k] = invert_dense(whiteners + k * size, d)
         else:
-            log_determinants[k] = invert_roots(whitener, size) * (d // size)
+            log_determinants[k] = invert_roots(whiteners + k * size, size) * (d // size)
+
+
+cdef inline Py_ssize_t first_singular(const double* log_determinants, Py_ssize_t m) noexcept nogil:
+    """The first matrix that is not positive definite; −1 when there is none."""
+    cdef Py_ssize_t k
+    for k in range(m):
         if not isfinite(log_determinants[k]):
             return k
     return -1

@@ -102,7 +102,7 @@ def fit_mixture(
 
     with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
         for number in range(1 if resume is not None else settings.n_init):
-            m_step = MStep(settings.model, settings.reg_covar, settings.n_components)
+            m_step = MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread)
             parameters = resume or _start(source, settings, _child(rng), m_step)
             climb = maximise(
                 parameters,

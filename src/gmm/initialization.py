@@ -213,8 +213,8 @@ def _whitener(sample: ArraySource) -> Array:
 
 def _reached(sample: ArraySource, partition: SufficientStatistics, wanted: Wanted) -> float:
     """The mean log-likelihood on the sample after a few passes of EM; −inf where they end in a singular covariance."""
-    m_step = MStep(wanted.model, wanted.ridge, repairs=wanted.n_components)
     with EStep(sample, wanted.model.moments, n_threads=wanted.n_threads) as e_step:
+        m_step = MStep(wanted.model, wanted.ridge, wanted.n_components, e_step.spread)
         try:
             return maximise(
                 m_step(partition), e_step, m_step, stopping=GainBelow(0), max_iter=_SCREENING_PASSES

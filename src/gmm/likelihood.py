@@ -14,6 +14,8 @@ from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
 
+Spread = Callable[[Callable[[int, int], None], int, float], None]
+
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -25,12 +27,15 @@ class MStep:
     model : CovarianceModel
     ridge : float
     repairs : int
+    spread : callable, optional
+        As `maximum_likelihood` takes it.
     """
 
-    def __init__(self, model: CovarianceModel, ridge: float, repairs: int) -> None:
+    def __init__(self, model: CovarianceModel, ridge: float, repairs: int, spread: Spread | None = None) -> None:
         self._model = model
         self._ridge = ridge
         self._repairs_left = repairs
+        self._spread = spread or _in_turn
         self.repaired: list[int] = []
 
     def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
@@ -38,7 +43,7 @@ class MStep:
         statistics, repaired = refilled(statistics, self._model, self._ridge, self._repairs_left)
         self._repairs_left -= len(repaired)
         self.repaired += repaired
-        return maximum_likelihood(statistics, self._model, self._ridge)
+        return maximum_likelihood(statistics, self._model, self._ridge, self._spread)
 
     def burst(
         self, e_step: EStep, parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
@@ -82,8 +87,22 @@ def maximise(
     )
 
 
-def maximum_likelihood(statistics: SufficientStatistics, model: CovarianceModel, ridge: float) -> MixtureParameters:
+def _in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:
+    task(0, n)
+
+
+def maximum_likelihood(
+    statistics: SufficientStatistics, model: CovarianceModel, ridge: float, spread: Spread = _in_turn
+) -> MixtureParameters:
     """The M-step: weights n_k / n, means, and the model's covariances with `ridge` on their diagonals.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    model : CovarianceModel
+    ridge : float
+    spread : callable
+        Runs the covariances' estimates, in threads perhaps: see `gmm.inference.EStep.spread`.
 
     Raises
     ------
@@ -91,7 +110,7 @@ def maximum_likelihood(statistics: SufficientStatistics, model: CovarianceModel,
         If a covariance is not positive definite and `ridge` is 0.
     """
     if model.free:
-        parameters = _free_update(statistics, model, ridge)
+        parameters = _free_update(statistics, model, ridge, spread)
         if parameters is not None:
             return parameters
     # A component without rows must not divide by zero; it keeps its place, with the ridge as its covariance.
@@ -100,9 +119,11 @@ def maximum_likelihood(statistics: SufficientStatistics, model: CovarianceModel,
     return ridged(counts / counts.sum(), statistics.means, covariances, model, ridge)
 
 
-def _free_update(statistics: SufficientStatistics, model: CovarianceModel, ridge: float) -> MixtureParameters | None:
+def _free_update(
+    statistics: SufficientStatistics, model: CovarianceModel, ridge: float, spread: Spread
+) -> MixtureParameters | None:
     """The M-step where nothing but the layout constrains the covariances; None where one is singular."""
-    estimate, failed = _em.update(
+    update = _em.Update(
         model.layout.code,
         np.ascontiguousarray(statistics.origins),
         statistics.counts,
@@ -111,11 +132,13 @@ def _free_update(statistics: SufficientStatistics, model: CovarianceModel, ridge
         statistics.weight,
         ridge,
     )
+    spread(update.covariances, update.n_covariances, update.work)
+    estimate, failed = update.finish()
     return None if failed >= 0 else from_estimate(estimate, model)
 
 
 def from_estimate(estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:
-    """The mixture that a compiled update estimated: see `gmm._em.update`."""
+    """The mixture that a compiled update estimated: see `gmm._em.Update`."""
     weights, means, covariances, whiteners, log_determinants = estimate
     shape = model.layout.shape(*means.shape)
     factors = whiteners.reshape(shape), log_determinants

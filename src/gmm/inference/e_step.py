@@ -62,7 +62,7 @@ class Burst:
     statistics : SufficientStatistics
         Of the last one.
     estimate : tuple of arrays or None
-        What the last one measured, as `gmm._em.update` returns it; None where that is the mixture given.
+        What the last one measured, as `gmm._em.Update` returns it; None where that is the mixture given.
     """
 
     bounds: list[float]
@@ -275,9 +275,9 @@ class EStep:
 
     def _worth_a_loop(self, one_pass: _em.Pass, n_workers: int) -> int:
         """How many passes one call may walk, the first of which `n_workers` did."""
-        if n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE:
+        if n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE or one_pass.update_work > _WORTH_THREADS:
             return 1
-        return 1 + int(_SLICE / (self._n_lanes(one_pass) * one_pass.work))
+        return 1 + int(_SLICE / (self._n_lanes(one_pass) * one_pass.work + one_pass.update_work))
 
     def _n_lanes(self, one_pass: _em.Pass) -> int:
         return -(-self._source.n_rows // one_pass.lane_rows)
@@ -313,12 +313,18 @@ class EStep:
             self._spread(walk, n_workers)
         return scratches
 
-    def _n_workers(self, n_lanes: int, work: float) -> int:
-        if n_lanes == 1 or self._n_threads == 1 or n_lanes * work < _WORTH_THREADS:
+    def spread(self, task: Callable[[int, int], None], n: int, work: float) -> None:
+        """Run ``task(start, end)`` over all of 0 … n − 1, in threads where `work`, multiply-adds, is worth them."""
+        n_workers = self._n_workers(n, work / n)
+        with single_threaded_blas() if work > _WORTH_THREADS else nullcontext():
+            self._spread(lambda worker: task(n * worker // n_workers, n * (worker + 1) // n_workers), n_workers)
+
+    def _n_workers(self, n_tasks: int, work: float) -> int:
+        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < _WORTH_THREADS:
             return 1
         if self._n_threads is None:
             self._n_threads = usable_threads()
-        return min(self._n_threads, n_lanes)
+        return min(self._n_threads, n_tasks)
 
     def _prepared_scratches(self, one_pass: _em.Pass, n_workers: int) -> list[_em.Scratch]:
         while len(self._scratches) < n_workers:
