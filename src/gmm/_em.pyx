@@ -9,8 +9,9 @@ vector runs along rows (`_lanes.one_block`):
 Two forms compute the density and the moments of a block, a linear and a centred one: `_plan.pxd` chooses.
 
 A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
-counter, so the sums are the same bit for bit for every number of threads (`_lanes.pxd`).  Here is what Python sees: the
-workers' scratch, the pass, and its results.
+counter, so the sums are the same bit for bit for every number of threads (`_lanes.pxd`).  A pass that is not worth
+threads goes on to the next by itself (`_climb.pxd`), with the same parameter update between the two (`_update.pxd`).
+Here is what Python sees: the workers' scratch, the pass, its results, and the update.
 """
 from libc.math cimport isfinite
 from libc.string cimport memcpy

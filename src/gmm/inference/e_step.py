@@ -339,7 +339,8 @@ class EStep:
             walk(0)
             return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(n_workers - 1, thread_name_prefix="gmm")
+            # Room for all, whoever comes first: threads start when there is work for them.
+            self._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
         others = [self._pool.submit(walk, worker) for worker in range(1, n_workers)]
         try:
             walk(0)
