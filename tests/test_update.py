@@ -1,6 +1,7 @@
 """The compiled parameter update against its twin, and compiled climbs against the same climbs pass by pass."""
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -129,15 +130,8 @@ def test_the_first_singular_component_is_told(covariance_type, d):
     responsibilities[2:, 0] = responsibilities[0, 1] = responsibilities[1, 2] = 1
     statistics = statistics_of(covariance_type, rows, responsibilities, np.ones(len(rows)))
     assert compiled_update(statistics, 0.0)[1] in (1, 2)  # rounding may leave one row a spread
-    exact = SufficientStatistics(
-        statistics.layout,
-        statistics.origins,
-        statistics.counts,
-        np.zeros_like(statistics.first),
-        np.multiply(statistics.second.T, [1, 0, 0]).T.copy(),
-        0.0,
-        statistics.weight,
-    )
+    emptied = np.multiply(statistics.second.T, [1, 0, 0]).T.copy()
+    exact = replace(statistics, first=np.zeros_like(statistics.first), second=emptied)
     assert compiled_update(exact, 0.0)[1] == 1
     assert compiled_update(exact, 1e-6)[1] == -1
 
@@ -171,15 +165,7 @@ def test_a_component_without_rows_keeps_its_place_and_gets_the_ridge(covariance_
 @pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
 def test_rounding_leaves_no_negative_variance(covariance_type):
     *_, statistics = problem(covariance_type, 2, 3)
-    below = SufficientStatistics(
-        statistics.layout,
-        statistics.origins,
-        statistics.counts,
-        statistics.first,
-        -np.ones_like(statistics.second),
-        0.0,
-        statistics.weight,
-    )
+    below = replace(statistics, second=-np.ones_like(statistics.second))
     np.testing.assert_array_equal(
         maximum_likelihood(below, covariance_model(covariance_type), 0.25).covariances,
         np.full_like(statistics.second, 0.25),
@@ -204,6 +190,21 @@ def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_ty
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
     if n_threads is not None:
         assert len(ranges) == (1 if covariance_type == "tied" else n_threads)
+
+
+def test_a_pool_that_began_with_few_ranges_has_room_for_more():
+    barrier, e_step = threading.Barrier(3), EStep(ArraySource(np.zeros((1, 1))), SPHERICAL, n_threads=3)
+    with e_step:
+        e_step.spread(lambda start, end: None, 2, 1e9)
+        e_step.spread(lambda start, end: barrier.wait(10), 3, 1e9)
+
+
+@every_type
+def test_moments_of_another_layout_are_refused(covariance_type):
+    *_, statistics = problem(covariance_type, 3, 2)
+    wrong = replace(statistics, second=np.ones(5))
+    with pytest.raises(ValueError, match="layout of the covariances"):
+        compiled_update(wrong, 0.0)
 
 
 # --- Climbs -------------------------------------------------------------------------------------
@@ -360,6 +361,16 @@ def test_work_that_is_worth_threads_is_left_to_them(covariance_type):
     with Counting(ArraySource(rows), parameters.model.moments, n_threads=2) as e_step:
         maximise(parameters, e_step, MStep(parameters.model, 1e-6, 3), stopping=NEVER, max_iter=3)
     assert e_step.bursts == [1, 1, 1]
+
+
+def test_a_loop_that_cannot_be_is_refused():
+    rows = blobs()
+    parameters = begin(rows, "diag", rows[:3])
+    how = {"ridge": 0.0, "refills": False}
+    with pytest.raises(ValueError, match="layout of the covariances"):
+        EStep(ArraySource(rows), SPHERICAL).burst(parameters.whitened(), NEVER, [], 2, **how)
+    with pytest.raises(ValueError, match="at_most=0"):
+        EStep(ArraySource(rows), parameters.model.moments).burst(parameters.whitened(), NEVER, [], 0, **how)
 
 
 # --- Climbs with troubles -----------------------------------------------------------------------

@@ -324,7 +324,7 @@ cdef class Pass:
         cdef const double* whiteners = &self.whiteners[0]
         cdef double* room = &self.room[0]
         if at_most > 1 and recipe.layout != recipe.moments:
-            raise ValueError("an update needs the moments of the covariances' own layout")
+            raise ValueError("an update needs second moments in the layout of the covariances")
         course.rows = shape_of(recipe, rows, weight)
         buffer = self.moments_buffer(&moments)
         size = estimate_size(recipe.moments, K, d)
@@ -388,8 +388,10 @@ cdef class Pass:
                       &partition, &ended)
         return n, bool(ended), moved, partition.spread, partition.inertia
 
-    cdef Course course(self, const double[:, ::1] scatter, Py_ssize_t at_most) noexcept:
+    cdef Course course(self, const double[:, ::1] scatter, Py_ssize_t at_most) except *:
         cdef Course course
+        if at_most < 1:
+            raise ValueError(f"expected one pass at least, got at_most={at_most}")
         course.origin, course.reach = &self.origin[0], &self.reach[0]
         course.scatter = &scatter[0, 0] if scatter is not None else NULL
         course.single, course.form, course.at_most = self.may_be_single, self.form, at_most
@@ -457,6 +459,8 @@ cdef class Update:
     ):
         cdef Moments* moments = &self.moments
         cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1]
+        if counts.shape[0] != K or first.shape[0] != K or second.shape[0] != n_second(layout, K, d):
+            raise ValueError("an update needs second moments in the layout of the covariances")
         self.layout, self.n_components, self.n_features, self.ridge = layout, K, d, ridge
         self.origins, self.counts, self.first, self.second = origins, counts, first, second
         # Nothing is written into them.
