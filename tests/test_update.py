@@ -505,3 +505,13 @@ def test_lloyd_is_the_textbooks(n, d, K, seed):
     centres = rows[rng.integers(n, size=K)] + rng.normal(size=(K, d))
     got = lloyd(ArraySource(rows, weight), centres)
     np.testing.assert_allclose(got, slow_lloyd(rows, weight, centres), rtol=1e-9, atol=1e-9)
+
+
+def test_lloyd_ends_when_a_pass_gains_less_than_a_thousandth():
+    rows = np.random.default_rng(0).uniform(size=(3000, 2))
+    ends = [partitions(ArraySource(rows), rows[:9].copy(), at_once)[0].centres for at_once in (1, 50)]
+    expected = slow_lloyd(rows, np.ones(3000), rows[:9])
+    for centres in (*ends, lloyd(ArraySource(rows), rows[:9].copy())):
+        np.testing.assert_allclose(centres, expected, rtol=1e-9)
+    further = slow_lloyd(rows, np.ones(3000), expected)
+    assert np.abs(further - expected).max() > 1e-6
