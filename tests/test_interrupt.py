@@ -56,6 +56,11 @@ LONG = {
         4,
         "print('ready', flush=True); GaussianMixture(8, max_iter=10**9, tol=0, n_threads={n_threads}).fit(X)",
     ),
+    "one compiled climb": (
+        300,
+        2,
+        "print('ready', flush=True); GaussianMixture(3, max_iter=10**9, tol=0, n_threads={n_threads}).fit(X)",
+    ),
     "many starts": (
         5_000,
         4,

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 _Array = NDArray[np.float64]
+_Moments = tuple[_Array, _Array, _Array, _Array, float, float]
+_Estimate = tuple[_Array, _Array, _Array, _Array, _Array]
 
 @disjoint_base
 class Scratch:
@@ -26,6 +28,8 @@ class Pass:
     def work(self) -> int: ...
     @property
     def largest_product(self) -> int: ...
+    @property
+    def update_work(self) -> float: ...
     def __init__(
         self,
         log_offset: _Array,
@@ -55,13 +59,54 @@ class Pass:
         log_evidence: _Array | None = None,
         responsibility: NDArray[Any] | None = None,
     ) -> None: ...
-    def collect(
-        self, scratches: list[Scratch], scatter: _Array | None = None
-    ) -> tuple[_Array, _Array, _Array, _Array, float, float]: ...
+    def collect(self, scratches: list[Scratch], scatter: _Array | None = None) -> _Moments: ...
+    def climb(
+        self,
+        scratches: list[Scratch],
+        rows: NDArray[Any],
+        weight: _Array | None,
+        scatter: _Array | None,
+        at_most: int,
+        before: float,
+        tolerance: float,
+        ridge: float,
+        refills: bool,
+    ) -> tuple[list[float], _Moments, _Estimate | None]: ...
+    def lloyd(
+        self,
+        scratches: list[Scratch],
+        rows: NDArray[Any],
+        weight: _Array | None,
+        at_most: int,
+        centres: _Array,
+        spread: float,
+        inertia: float,
+        least_gain: float,
+    ) -> tuple[int, bool, _Array, float, float]: ...
 
+@disjoint_base
+class Update:
+    @property
+    def n_covariances(self) -> int: ...
+    @property
+    def work(self) -> float: ...
+    def __init__(
+        self,
+        layout: int,
+        origins: _Array,
+        counts: _Array,
+        first: _Array,
+        second: _Array,
+        weight: float,
+        ridge: float,
+    ) -> None: ...
+    def covariances(self, start: int, end: int) -> None: ...
+    def finish(self) -> tuple[_Estimate, int]: ...
+
+def whiten(layout: int, matrices: _Array, d: int) -> tuple[_Array, _Array, int]: ...
+def log_offset(layout: int, weights: _Array, log_determinants: _Array, d: int) -> _Array: ...
 def normalise_tile(tile: NDArray[Any]) -> NDArray[Any]: ...
 def kernel() -> str: ...
 def kernels() -> list[str]: ...
 def use_kernel(name: str) -> None: ...
-def whiten_dense(covariances: _Array) -> tuple[_Array, _Array, int]: ...
 def survey(rows: NDArray[Any], weight: _Array | None = None) -> tuple[int, int, float, _Array, _Array, _Array]: ...

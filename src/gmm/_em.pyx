@@ -9,18 +9,35 @@ vector runs along rows (`_lanes.one_block`):
 Two forms compute the density and the moments of a block, a linear and a centred one: `_plan.pxd` chooses.
 
 A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
-counter, so the sums are the same bit for bit for every number of threads (`_lanes.pxd`).  Here is what Python sees: the
-workers' scratch, the pass, and its results.
+counter, so the sums are the same bit for bit for every number of threads (`_lanes.pxd`).  A pass that is not worth
+threads goes on to the next by itself (`_climb.pxd`), with the same parameter update between the two (`_update.pxd`).
+Here is what Python sees: the workers' scratch, the pass, its results, and the update.
 """
-from libc.math cimport isfinite, log
+from libc.math cimport isfinite
 from libc.string cimport memcpy
 
-from gmm._blas cimport invert_cholesky, real
+from gmm._blas cimport real
 from gmm._block cimport data
-from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
+from gmm._climb cimport Course, Partition, climb, lloyd, walk
+from gmm._lanes cimport Bench, Rows, merge_siblings
 from gmm._leaves cimport normalise, pad
-from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
+from gmm._linear cimport Layout, n_second
+from gmm._moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._plan cimport Recipe, prepare, room_for, work_of
+from gmm._update cimport (
+    Estimate,
+    begin,
+    estimate_covariances,
+    estimate_in,
+    estimate_size,
+    finish,
+    first_singular,
+    log_offsets,
+    matrix_size,
+    n_matrices,
+    update_work,
+    whiten as whiten_all,
+)
 
 import os
 
@@ -101,8 +118,16 @@ cdef void fill_ones(bint single, Py_ssize_t n, void* row) noexcept:
             (<double*>row)[r] = 1
 
 
-cdef const void* address(array) except NULL:
-    return <const void*><Py_ssize_t>array.__array_interface__["data"][0]
+cdef Rows shape_of(const Recipe* recipe, const data[:, :] rows, const double[::1] weight) except *:
+    cdef Rows shape
+    if rows.shape[1] != recipe.n_features:
+        raise ValueError(f"expected rows of {recipe.n_features} features, got {rows.shape[1]}")
+    shape.n = rows.shape[0]
+    shape.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
+    shape.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
+    shape.weight = &weight[0] if weight is not None else NULL
+    shape.given, shape.label, shape.log_evidence, shape.responsibility = NULL, NULL, NULL, NULL
+    return shape
 
 
 cdef class Pass:
@@ -130,8 +155,10 @@ cdef class Pass:
     """
 
     cdef Recipe recipe
-    cdef object arrays
-    cdef bint accumulate
+    cdef const double[::1] log_offset, whiteners, origin, reach
+    cdef double[::1] room
+    cdef bint accumulate, may_be_single
+    cdef int form
 
     def __init__(
         self,
@@ -151,15 +178,15 @@ cdef class Pass:
     ):
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
-        cdef double[::1] room
         recipe.n_components, recipe.n_features = K, d
         recipe.layout, recipe.moments = layout, layout if rows_only else moments
         recipe.hard, recipe.given, recipe.tiles = hard, given, tiles
         self.accumulate = not rows_only
-        room = np.empty(room_for(layout, recipe.moments, K, d))
+        self.log_offset, self.whiteners, self.origin, self.reach = log_offset, whiteners, origin, reach
+        self.may_be_single, self.form = single, form
+        self.room = np.empty(room_for(layout, recipe.moments, K, d))
         prepare(recipe, &log_offset[0], &centres[0, 0], &whiteners[0], &origin[0], &reach[0], single,
-                common_scatter, form, &room[0])
-        self.arrays = (log_offset, whiteners, room)
+                common_scatter, form, &self.room[0])
 
     @property
     def kappa(self):
@@ -201,6 +228,11 @@ cdef class Pass:
             return recipe.block * recipe.n_components * recipe.n_moments
         return recipe.block * recipe.n_features * recipe.n_features
 
+    @property
+    def update_work(self):
+        """Multiply-adds of a parameter update, roughly."""
+        return update_work(self.recipe.moments, self.recipe.n_components, self.recipe.n_features)
+
     def begin(self, Scratch scratch, Py_ssize_t n_rows):
         """Make a worker's scratch ready for this pass."""
         scratch.make_ready(&self.recipe, n_rows)
@@ -218,29 +250,17 @@ cdef class Pass:
         data[:, ::1] responsibility=None,
     ):
         """Add up lanes first … last − 1 of the rows in `scratch`, and write what is asked of every row."""
-        cdef Rows shape
-        cdef Recipe* recipe = &self.recipe
-        cdef Bench* bench = &scratch.bench
-        cdef bint accumulate = self.accumulate
-        if rows.shape[1] != recipe.n_features:
-            raise ValueError(f"expected rows of {recipe.n_features} features, got {rows.shape[1]}")
-        shape.n = rows.shape[0]
-        shape.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
-        shape.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
-        shape.weight = &weight[0] if weight is not None and accumulate else NULL
+        cdef Rows shape = shape_of(&self.recipe, rows, weight)
+        if not self.accumulate:
+            shape.weight = NULL
         shape.given = &given[0, 0] if given is not None else NULL
         shape.label = &label[0] if label is not None else NULL
         shape.log_evidence = &log_evidence[0] if log_evidence is not None else NULL
         shape.responsibility = &responsibility[0, 0] if responsibility is not None else NULL
         with nogil:
-            if recipe.single:
-                walk_lanes(recipe, &shape, &rows[0, 0], first, last, bench, <float*>bench.tile,
-                           accumulate)
-            else:
-                walk_lanes(recipe, &shape, &rows[0, 0], first, last, bench, <double*>bench.tile,
-                           accumulate)
+            walk(&self.recipe, &shape, &rows[0, 0], first, last, &scratch.bench, self.accumulate)
 
-    def collect(self, list scratches, scatter=None):
+    def collect(self, list scratches, const double[:, ::1] scatter=None):
         """Merge the workers' sums, in the order of their lanes.
 
         Returns
@@ -248,13 +268,141 @@ cdef class Pass:
         origins : array of shape (K, d)
         counts : array of shape (K,)
         first : array of shape (K, d)
-        second : array in the shape of the moments' layout
+        second : flat array of what the moments' layout stores
         log_evidence, weight : float
         """
+        cdef Bench* bench = self.merge(scratches)
+        cdef Moments moments
+        buffer = self.moments_buffer(&moments)
+        take_apart(&self.recipe, bench.node, &self.whiteners[0], &scatter[0, 0] if scatter is not None else NULL,
+                   &moments)
+        return self.moments_arrays(buffer, &moments)
+
+    def climb(
+        self,
+        list scratches,
+        const data[:, :] rows,
+        const double[::1] weight,
+        const double[:, ::1] scatter,
+        Py_ssize_t at_most,
+        double before,
+        double tolerance,
+        double ridge,
+        bint refills,
+    ):
+        """Merge the workers' sums, and go on alone: update the parameters, walk all rows, until this calls for Python.
+
+        That is after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, or where
+        an update fails; with `refills`, also before an update in which a component has lost its rows.
+
+        Parameters
+        ----------
+        scratches : list of Scratch
+            Which have walked all rows; only one, if `at_most` is more than 1.
+        rows, weight, scatter : array
+            As `walk` and `collect` take them.
+        at_most : int
+        before : float
+            The mean log evidence of the pass before this one, NaN if there is none.
+        tolerance, ridge : float
+        refills : bool
+
+        Returns
+        -------
+        bounds : list of float
+            The mean log evidence of each pass.
+        moments : tuple
+            Of the last pass, as `collect` returns them.
+        estimate : tuple or None
+            What the last pass measured, as `Update` returns it; None where that is still the mixture given.
+        """
         cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, n, size
+        cdef Bench* bench = self.merge(scratches)
+        cdef Course course = self.course(scatter, at_most)
+        cdef Moments moments
+        cdef Estimate[2] estimates
+        cdef double[::1] measured = np.empty(at_most), both
+        cdef const double* whiteners = &self.whiteners[0]
+        cdef double* room = &self.room[0]
+        if at_most > 1 and recipe.layout != recipe.moments:
+            raise ValueError("an update needs second moments in the layout of the covariances")
+        course.rows = shape_of(recipe, rows, weight)
+        buffer = self.moments_buffer(&moments)
+        size = estimate_size(recipe.moments, K, d)
+        found = np.empty((2, size if at_most > 1 else 1))
+        both = found.reshape(-1)
+        estimates[0] = estimate_in(&both[0], recipe.moments, K, d)
+        estimates[1] = estimate_in(&both[0] + size, recipe.moments, K, d)
+        with nogil:
+            n = climb(recipe, &course, &rows[0, 0], whiteners, room, before, tolerance, ridge, refills, bench,
+                      &moments, estimates, &measured[0])
+        estimate = estimate_arrays(found[(n - 1) % 2].copy(), recipe.moments, K, d) if n > 1 else None
+        return np.asarray(measured[:n]).tolist(), self.moments_arrays(buffer, &moments), estimate
+
+    def lloyd(
+        self,
+        list scratches,
+        const data[:, :] rows,
+        const double[::1] weight,
+        Py_ssize_t at_most,
+        const double[:, ::1] centres,
+        double spread,
+        double inertia,
+        double least_gain,
+    ):
+        """Merge the workers' sums, move the centres to their rows' means, and go on alone, as `climb` does.
+
+        Parameters
+        ----------
+        scratches, rows, weight, at_most
+            As `climb` takes them.
+        centres : array of shape (K, d)
+        spread, inertia : float
+            Of the rows about their centres, as the pass before told them.
+        least_gain : float
+            The share of the inertia that a pass has to gain.
+
+        Returns
+        -------
+        passes : int
+        ended : bool
+            Whether the last one gained too little.
+        centres, spread, inertia
+            After the last one.
+        """
+        cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t K = recipe.n_components, n
+        cdef Bench* bench = self.merge(scratches)
+        cdef Course course = self.course(None, at_most)
+        cdef Moments moments
+        cdef Partition partition
+        cdef bint ended
+        cdef double[::1] log_offset = np.zeros(K), whiteners = np.empty(K)
+        cdef double* room = &self.room[0]
+        moved = np.array(centres)
+        cdef double[:, ::1] into = moved
+        course.rows = shape_of(recipe, rows, weight)
+        partition.centres, partition.spread, partition.inertia = &into[0, 0], spread, inertia
+        _alive = self.moments_buffer(&moments)
+        with nogil:
+            n = lloyd(recipe, &course, &rows[0, 0], room, least_gain, bench, &moments, &log_offset[0], &whiteners[0],
+                      &partition, &ended)
+        return n, bool(ended), moved, partition.spread, partition.inertia
+
+    cdef Course course(self, const double[:, ::1] scatter, Py_ssize_t at_most) except *:
+        cdef Course course
+        if at_most < 1:
+            raise ValueError(f"expected one pass at least, got at_most={at_most}")
+        course.origin, course.reach = &self.origin[0], &self.reach[0]
+        course.scatter = &scatter[0, 0] if scatter is not None else NULL
+        course.single, course.form, course.at_most = self.may_be_single, self.form, at_most
+        return course
+
+    cdef Bench* merge(self, list scratches) except NULL:
         cdef Scratch head = scratches[0], other
         cdef Bench* into = &head.bench
-        cdef Py_ssize_t i, n_sums = recipe.n_sums
+        cdef Py_ssize_t i, n_sums = self.recipe.n_sums
         for other in scratches[1:]:
             for i in range(other.bench.n_nodes):
                 memcpy(into.node + into.n_nodes * n_sums, other.bench.node + i * n_sums,
@@ -264,52 +412,136 @@ cdef class Pass:
                 into.n_nodes += 1
                 merge_siblings(into, n_sums, False)
         merge_siblings(into, n_sums, True)
-        counts, first, second = self.moments_of(into.node)
-        log_evidence, weight = into.node[n_sums - 2], into.node[n_sums - 1]
-        if recipe.common_scatter:
-            second = scatter
-            whitener = np.reshape(self.arrays[1], scatter.shape)
-            log_evidence -= 0.5 * np.vdot(whitener, whitener @ scatter)
-        return self.origins(), counts, first, second, log_evidence, weight
+        return into
 
-    cdef origins(self):
-        """What was subtracted from the rows: the rounded centres, where those were."""
+    cdef moments_buffer(self, Moments* moments):
         cdef Recipe* recipe = &self.recipe
-        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k
-        cdef double[:, ::1] out = np.empty((K, d))
-        for k in range(K):
-            for j in range(d):
-                out[k, j] = recipe.origin[j]
-                if not recipe.linear:
-                    out[k, j] += ((<float*>recipe.centres)[k * d + j] if recipe.single
-                                  else (<double*>recipe.centres)[k * d + j])
-        return np.asarray(out)
+        cdef double[::1] view = np.empty(moments_size(recipe.moments, recipe.n_components, recipe.n_features))
+        moments[0] = moments_in(&view[0], recipe.n_components, recipe.n_features)
+        return view.base
 
-    cdef moments_of(self, const double* sums):
-        cdef Recipe* recipe = &self.recipe
-        cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
-        cdef Py_ssize_t size = n_second(recipe.moments, K, d)
-        counts, first, second = np.empty(K), np.empty((K, d)), np.empty(size)
-        cdef double* n = <double*>address(counts)
-        cdef double* x = <double*>address(first)
-        cdef double* xx = <double*>address(second)
-        if recipe.linear or recipe.moments == DIAGONAL or recipe.moments == SPHERICAL:
-            unpack_linear(sums, recipe.moments, K, d, n, x, xx)
-        else:
-            unpack_linear(sums, TIED, K, d, n, x, NULL)
-            memcpy(xx, sums + K * recipe.n_row, size * sizeof(double))
-            mirror(recipe, xx)
-        if recipe.moments == SPHERICAL:
-            second /= d
-        return counts, first, second
+    cdef moments_arrays(self, buffer, const Moments* moments):
+        cdef Py_ssize_t K = self.recipe.n_components, d = self.recipe.n_features, n = K * d
+        return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[n + K:2 * n + K].reshape(K, d), buffer[2 * n + K:],
+                moments.log_evidence, moments.weight)
 
 
-cdef void mirror(const Recipe* recipe, double* second) noexcept:
-    cdef Py_ssize_t d = recipe.n_features, i, j, k
-    for k in range(recipe.n_components if recipe.moments == FULL else 1):
-        for i in range(d):
-            for j in range(i):
-                second[(k * d + j) * d + i] = second[(k * d + i) * d + j]
+# -------------------------------------------------------------------------- parameters from moments
+
+cdef class Update:
+    """The parameter update where the covariances are free in their layout, with a ridge on their diagonals.
+
+    Parameters
+    ----------
+    layout : int
+        The code of the layout of the moments and of the covariances.
+    origins, counts, first, second, weight
+        The moments; `second` flat.
+    ridge : float
+    """
+
+    cdef Layout layout
+    cdef const double[:, ::1] origins, first
+    cdef const double[::1] counts, second
+    cdef double[::1] buffer
+    cdef Py_ssize_t n_components, n_features
+    cdef double ridge, total
+    cdef Moments moments
+    cdef Estimate estimate
+
+    def __init__(
+        self,
+        Layout layout,
+        const double[:, ::1] origins,
+        const double[::1] counts,
+        const double[:, ::1] first,
+        const double[::1] second,
+        double weight,
+        double ridge,
+    ):
+        cdef Moments* moments = &self.moments
+        cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1]
+        if counts.shape[0] != K or first.shape[0] != K or second.shape[0] != n_second(layout, K, d):
+            raise ValueError("an update needs second moments in the layout of the covariances")
+        self.layout, self.n_components, self.n_features, self.ridge = layout, K, d, ridge
+        self.origins, self.counts, self.first, self.second = origins, counts, first, second
+        # Nothing is written into them.
+        moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
+        moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
+        moments.weight = weight
+        self.buffer = np.empty(estimate_size(layout, K, d))
+        self.estimate = estimate_in(&self.buffer[0], layout, K, d)
+        self.total = begin(moments, K, d, &self.estimate)
+
+    @property
+    def n_covariances(self):
+        """How many there are: K, or 1 for all components."""
+        return n_matrices(self.layout, self.n_components)
+
+    @property
+    def work(self):
+        """Multiply-adds, roughly."""
+        return update_work(self.layout, self.n_components, self.n_features)
+
+    def covariances(self, Py_ssize_t start, Py_ssize_t end):
+        """Estimate covariances start … end − 1 and their whiteners; ranges apart may run in threads."""
+        with nogil:
+            estimate_covariances(&self.moments, self.layout, self.n_components, self.n_features, self.ridge,
+                                 self.total, start, end, &self.estimate)
+
+    def finish(self):
+        """The estimate, when all covariances have been estimated.
+
+        Returns
+        -------
+        estimate : tuple
+            Weights (K,), means (K, d), covariances and whiteners, both flat, and log|W|, (K,) or (1,).
+        failed : int
+            The first covariance that is not positive definite, −1 when there is none.
+        """
+        cdef Py_ssize_t K = self.n_components, d = self.n_features
+        cdef Py_ssize_t failed = finish(&self.moments, self.layout, K, d, self.total, &self.estimate)
+        return estimate_arrays(self.buffer.base, self.layout, K, d), failed
+
+
+cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
+    cdef Py_ssize_t size = n_second(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
+    cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
+    return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
+            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m])
+
+
+def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
+    """Whiteners W of positive definite matrices, Σ⁻¹ = WᵀW.
+
+    Parameters
+    ----------
+    layout : int
+    matrices : flat array of what `layout` stores
+    d : int
+        Features.
+
+    Returns
+    -------
+    whiteners : flat array, lower triangular where they are matrices
+    log_determinants : array of shape (K,) or (1,), log|W|
+    failed : int
+        The first matrix that is not positive definite, −1 when there is none.
+    """
+    cdef Py_ssize_t m = matrices.shape[0] // matrix_size(layout, d)
+    whiteners, log_determinants = np.empty(matrices.shape[0]), np.empty(m)
+    cdef double[::1] into = whiteners, sizes = log_determinants
+    with nogil:
+        whiten_all(layout, m, d, &matrices[0], &into[0], &sizes[0])
+    return whiteners, log_determinants, first_singular(&sizes[0], m)
+
+
+def log_offset(Layout layout, const double[::1] weights, const double[::1] log_determinants, Py_ssize_t d):
+    """What a pass adds for each component, log π_k + log|W_k| − d/2·log 2π: (K,)."""
+    offsets = np.empty(weights.shape[0])
+    cdef double[::1] into = offsets
+    log_offsets(&weights[0], &log_determinants[0], layout, weights.shape[0], d, &into[0])
+    return offsets
 
 
 # -------------------------------------------------------------------------------- around the pass
@@ -359,37 +591,6 @@ def use_kernel(str name):
 
 
 use_kernel(os.environ.get("GMM_KERNEL") or kernels().pop())
-
-
-def whiten_dense(const double[:, :, ::1] covariances):
-    """Inverse Cholesky factors W of (m, d, d) covariances, Σ⁻¹ = WᵀW.
-
-    Returns
-    -------
-    whiteners : array of shape (m, d, d), lower triangular
-    log_determinants : array of shape (m,), log|W|
-    failed : int
-        The first matrix that is not positive definite, −1 when there is none.
-    """
-    cdef Py_ssize_t m = covariances.shape[0], d = covariances.shape[1], i, j, k
-    whiteners = np.array(covariances, order="C")
-    log_determinants = np.zeros(m)
-    cdef double[:, :, ::1] W = whiteners
-    cdef double[::1] log_det = log_determinants
-    cdef Py_ssize_t failed = -1
-    with nogil:
-        for k in range(m):
-            if not invert_cholesky(&W[k, 0, 0], d):
-                failed = k
-                break
-            for i in range(d):
-                log_det[k] += log(W[k, i, i])
-                for j in range(i + 1, d):
-                    W[k, i, j] = 0
-            if not isfinite(log_det[k]):
-                failed = k
-                break
-    return whiteners, log_determinants, failed
 
 
 def survey(const data[:, :] rows, const double[::1] weight=None):

@@ -28,6 +28,10 @@ class CovarianceModel(Protocol):
     def moments(self) -> Layout:
         """Of the second moments that `estimate` needs."""
 
+    @property
+    def free(self) -> bool:
+        """Whether nothing but the layout constrains them: `estimate` is then what `gmm._em.Update` computes."""
+
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Free parameters of the covariances."""
 
@@ -50,6 +54,7 @@ class Ellipsoidal:
     name: str = "full"
     layout: Layout = FULL
     moments: Layout = FULL
+    free: bool = True
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components * n_features * (n_features + 1) // 2
@@ -65,6 +70,7 @@ class CommonEllipsoidal:
     name: str = "tied"
     layout: Layout = TIED
     moments: Layout = TIED
+    free: bool = True
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_features * (n_features + 1) // 2
@@ -80,6 +86,7 @@ class AxisAligned:
     name: str = "diag"
     layout: Layout = DIAGONAL
     moments: Layout = DIAGONAL
+    free: bool = True
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components * n_features
@@ -98,6 +105,7 @@ class Round:
     name: str = "spherical"
     layout: Layout = SPHERICAL
     moments: Layout = SPHERICAL
+    free: bool = True
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components

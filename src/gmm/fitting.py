@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from gmm.covariance import CovarianceModel
-from gmm.inference import Climb, EStep, GainBelow, Iteration, em
+from gmm.inference import Climb, EStep, GainBelow, Iteration
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, start_statistics
 from gmm.layouts import Array
-from gmm.likelihood import MStep
+from gmm.likelihood import MStep, maximise
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
@@ -102,17 +102,17 @@ def fit_mixture(
 
     with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
         for number in range(1 if resume is not None else settings.n_init):
-            m_step = MStep(settings.model, settings.reg_covar, settings.n_components)
+            m_step = MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread)
             parameters = resume or _start(source, settings, _child(rng), m_step)
-            climb = em(
+            climb = maximise(
                 parameters,
-                lambda theta: e_step(theta.whitened()),
+                e_step,
                 m_step,
                 stopping=GainBelow(settings.tol),
                 max_iter=settings.max_iter,
                 before=before,
                 start=number,
-                callback=watched,
+                callback=watched if callback is not None else None,
             )
             if on_end is not None:
                 on_end(climb)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.covariance import CovarianceModel
-from gmm.inference import CENTRED_DOUBLE, EStep, GainBelow, em
+from gmm.inference import CENTRED_DOUBLE, EStep, GainBelow, Partition
 from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm.likelihood import MStep
+from gmm.likelihood import MStep, maximise
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 from gmm.whitened import WhitenedMixture
@@ -154,20 +154,12 @@ def _squared_distances(rows: Array, norms: Array, chosen: NDArray[np.intp]) -> A
 
 def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:
     """K-means from given centres (Lloyd 1982): E-steps with hard assignment, until they gain less than 0.1 % of all."""
-    K, d = centres.shape
-    # The clusters' common spread, so that the pass knows how exact it has to be.
-    spread, inertia = _reach(source), np.inf
+    partition, ended, passes_left = Partition(centres, spread=_reach(source)), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
-        for _ in range(_LLOYD_PASSES):
-            mixture = WhitenedMixture(SPHERICAL, np.zeros(K), centres, np.full(K, 1 / spread))
-            statistics = e_step(mixture, hard=True)
-            occupied = statistics.counts > 0
-            centres = np.where(occupied[:, None], statistics.means, centres)
-            before, inertia = inertia, -2 * spread**2 * statistics.log_evidence
-            if not 0 < inertia < (1 - _LLOYD_GAIN) * before:
-                break
-            spread = np.sqrt(inertia / (d * statistics.weight))
-    return centres
+        while passes_left > 0 and not ended:
+            partition, passes, ended = e_step.lloyd(partition, _LLOYD_GAIN, passes_left)
+            passes_left -= passes
+    return partition.centres
 
 
 def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
@@ -221,15 +213,11 @@ def _whitener(sample: ArraySource) -> Array:
 
 def _reached(sample: ArraySource, partition: SufficientStatistics, wanted: Wanted) -> float:
     """The mean log-likelihood on the sample after a few passes of EM; −inf where they end in a singular covariance."""
-    m_step = MStep(wanted.model, wanted.ridge, repairs=wanted.n_components)
     with EStep(sample, wanted.model.moments, n_threads=wanted.n_threads) as e_step:
+        m_step = MStep(wanted.model, wanted.ridge, wanted.n_components, e_step.spread)
         try:
-            return em(
-                m_step(partition),
-                lambda parameters: e_step(parameters.whitened()),
-                m_step,
-                stopping=GainBelow(0),
-                max_iter=_SCREENING_PASSES,
+            return maximise(
+                m_step(partition), e_step, m_step, stopping=GainBelow(0), max_iter=_SCREENING_PASSES
             ).lower_bound
         except SingularMatrixError:
             return -np.inf

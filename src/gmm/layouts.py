@@ -73,8 +73,21 @@ class Layout(Protocol):
         """The matrices written out, (K, d, d)."""
 
 
+class _Stored(Layout, Protocol):
+    """What all layouts do alike."""
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        whiteners, log_determinants, failed = _em.whiten(self.code, np.ravel(matrices), n_features)
+        if failed >= 0:
+            raise SingularMatrixError(failed)
+        return whiteners.reshape(matrices.shape), log_determinants
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        return self.gram(self.whiten(matrices, n_features)[0])
+
+
 @dataclass(frozen=True)
-class _Full:
+class _Full(_Stored):
     """One matrix per component, (K, d, d)."""
 
     code: int = 0
@@ -87,17 +100,8 @@ class _Full:
         product = a[:, :, None] * b[:, None, :]
         return product if a is b else 0.5 * (product + product.transpose(0, 2, 1))
 
-    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
-        whiteners, log_determinants, failed = _em.whiten_dense(np.ascontiguousarray(matrices))
-        if failed >= 0:
-            raise SingularMatrixError(failed)
-        return whiteners, log_determinants
-
     def gram(self, whiteners: Array) -> Array:
         return whiteners.transpose(0, 2, 1) @ whiteners
-
-    def inverse(self, matrices: Array, n_features: int) -> Array:
-        return self.gram(self.whiten(matrices, n_features)[0])
 
     def transposed(self, whiteners: Array) -> Array:
         return np.ascontiguousarray(whiteners.transpose(0, 2, 1))
@@ -119,7 +123,7 @@ class _Full:
 
 
 @dataclass(frozen=True)
-class _Tied:
+class _Tied(_Stored):
     """One matrix for all components, (d, d)."""
 
     code: int = 1
@@ -132,15 +136,8 @@ class _Tied:
         product = a.T @ b
         return 0.5 * (product + product.T)
 
-    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
-        whiteners, log_determinants = FULL.whiten(matrices[None], n_features)
-        return whiteners[0], log_determinants
-
     def gram(self, whiteners: Array) -> Array:
         return whiteners.T @ whiteners
-
-    def inverse(self, matrices: Array, n_features: int) -> Array:
-        return self.gram(self.whiten(matrices, n_features)[0])
 
     def transposed(self, whiteners: Array) -> Array:
         return np.ascontiguousarray(whiteners.T)
@@ -158,22 +155,11 @@ class _Tied:
         return np.broadcast_to(matrices, (n_components, n_features, n_features))
 
 
-class _Elementwise:
+class _Elementwise(_Stored):
     """What diagonal and spherical share: their matrices are told by variances."""
-
-    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
-        flat = matrices.reshape(len(matrices), -1)
-        bad = ~((flat > 0) & np.isfinite(flat)).all(axis=1)
-        if bad.any():
-            raise SingularMatrixError(int(np.argmax(bad)))
-        repeats = n_features / flat.shape[1]
-        return 1 / np.sqrt(matrices), -0.5 * repeats * np.log(flat).sum(axis=1)
 
     def gram(self, whiteners: Array) -> Array:
         return whiteners**2
-
-    def inverse(self, matrices: Array, n_features: int) -> Array:
-        return self.gram(self.whiten(matrices, n_features)[0])
 
     def transposed(self, whiteners: Array) -> Array:
         return whiteners

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
+from gmm import _em
 from gmm.covariance import CovarianceModel
+from gmm.inference import Climb, EStep, Iteration, Stopping, em
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
+
+Spread = Callable[[Callable[[int, int], None], int, float], None]
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -20,12 +27,15 @@ class MStep:
     model : CovarianceModel
     ridge : float
     repairs : int
+    spread : callable, optional
+        As `maximum_likelihood` takes it.
     """
 
-    def __init__(self, model: CovarianceModel, ridge: float, repairs: int) -> None:
+    def __init__(self, model: CovarianceModel, ridge: float, repairs: int, spread: Spread | None = None) -> None:
         self._model = model
         self._ridge = ridge
         self._repairs_left = repairs
+        self._spread = spread or _in_turn
         self.repaired: list[int] = []
 
     def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
@@ -33,21 +43,106 @@ class MStep:
         statistics, repaired = refilled(statistics, self._model, self._ridge, self._repairs_left)
         self._repairs_left -= len(repaired)
         self.repaired += repaired
-        return maximum_likelihood(statistics, self._model, self._ridge)
+        return maximum_likelihood(statistics, self._model, self._ridge, self._spread)
+
+    def burst(
+        self, e_step: EStep, parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
+    ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
+        """Passes of `e_step` and these updates in turn, as far as no update needs help: see `gmm.inference.em`."""
+        found = e_step.burst(
+            parameters.whitened(),
+            stopping,
+            bounds,
+            at_most if self._model.free else 1,
+            ridge=self._ridge,
+            refills=self._repairs_left > 0 and parameters.n_components > 1,
+        )
+        if found.estimate is not None:
+            parameters = from_estimate(found.estimate, self._model)
+        return parameters, found.statistics, found.bounds
 
 
-def maximum_likelihood(statistics: SufficientStatistics, model: CovarianceModel, ridge: float) -> MixtureParameters:
+def maximise(
+    parameters: MixtureParameters,
+    e_step: EStep,
+    m_step: MStep,
+    *,
+    stopping: Stopping,
+    max_iter: int,
+    before: tuple[float, ...] = (),
+    start: int = 0,
+    callback: Callable[[Iteration], object] | None = None,
+) -> Climb:
+    """Climb the likelihood by EM: see `gmm.inference.em`, whose arguments the others are."""
+    return em(
+        parameters,
+        lambda theta: e_step(theta.whitened()),
+        m_step,
+        stopping=stopping,
+        max_iter=max_iter,
+        before=before,
+        start=start,
+        callback=callback,
+        burst=partial(m_step.burst, e_step),
+    )
+
+
+def _in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:
+    task(0, n)
+
+
+def maximum_likelihood(
+    statistics: SufficientStatistics, model: CovarianceModel, ridge: float, spread: Spread = _in_turn
+) -> MixtureParameters:
     """The M-step: weights n_k / n, means, and the model's covariances with `ridge` on their diagonals.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+    model : CovarianceModel
+    ridge : float
+    spread : callable
+        Runs the covariances' estimates, in threads perhaps: see `gmm.inference.EStep.spread`.
 
     Raises
     ------
     SingularMatrixError
         If a covariance is not positive definite and `ridge` is 0.
     """
+    if model.free:
+        parameters = _free_update(statistics, model, ridge, spread)
+        if parameters is not None:
+            return parameters
     # A component without rows must not divide by zero; it keeps its place, with the ridge as its covariance.
     counts = np.maximum(statistics.counts, _EPS * statistics.weight)
     covariances = model.estimate(statistics.scatter, counts)
     return ridged(counts / counts.sum(), statistics.means, covariances, model, ridge)
+
+
+def _free_update(
+    statistics: SufficientStatistics, model: CovarianceModel, ridge: float, spread: Spread
+) -> MixtureParameters | None:
+    """The M-step where nothing but the layout constrains the covariances; None where one is singular."""
+    update = _em.Update(
+        model.layout.code,
+        np.ascontiguousarray(statistics.origins),
+        statistics.counts,
+        np.ascontiguousarray(statistics.first),
+        np.ravel(statistics.second),
+        statistics.weight,
+        ridge,
+    )
+    spread(update.covariances, update.n_covariances, update.work)
+    estimate, failed = update.finish()
+    return None if failed >= 0 else from_estimate(estimate, model)
+
+
+def from_estimate(estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:
+    """The mixture that a compiled update estimated: see `gmm._em.Update`."""
+    weights, means, covariances, whiteners, log_determinants = estimate
+    shape = model.layout.shape(*means.shape)
+    factors = whiteners.reshape(shape), log_determinants
+    return MixtureParameters(weights, means, covariances.reshape(shape), model, factors)
 
 
 def ridged(weights: Array, means: Array, covariances: Array, model: CovarianceModel, ridge: float) -> MixtureParameters:
@@ -95,7 +190,7 @@ def refilled(
     repaired : list of int
         The components that were given a new place.
     """
-    empty = np.flatnonzero(statistics.counts <= _EPS * statistics.weight)
+    empty = (statistics.counts <= _EPS * statistics.weight).nonzero()[0]
     repaired = [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
     for k in repaired:
         donor = int(np.argmax(statistics.counts))

@@ -220,7 +220,7 @@ class GaussianMixture(FittedMixture):
                 check_random_state(self.random_state),
                 resume=resume,
                 before=self._bounds_before if resume else (),
-                callback=watched,
+                callback=watched if self.verbose or callback is not None else None,
                 on_end=printer.end,
             )
         except SingularMatrixError as error:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import _em
 from gmm.covariance import CovarianceModel
 from gmm.layouts import Array
 from gmm.whitened import WhitenedMixture
@@ -23,6 +24,8 @@ class MixtureParameters:
     means : array of shape (K, d)
     covariances : array in the shape of the model's layout
     model : CovarianceModel
+    factors : tuple of arrays, optional
+        The covariances' whiteners and log determinants, where they are known already.
 
     Raises
     ------
@@ -34,11 +37,12 @@ class MixtureParameters:
     means: Array
     covariances: Array
     model: CovarianceModel
+    factors: InitVar[tuple[Array, Array] | None] = None
     whiteners: Array = field(init=False, repr=False)
     log_determinants: Array = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        whiteners, log_determinants = self.model.layout.whiten(self.covariances, self.n_features)
+    def __post_init__(self, factors: tuple[Array, Array] | None) -> None:
+        whiteners, log_determinants = factors or self.model.layout.whiten(self.covariances, self.n_features)
         object.__setattr__(self, "whiteners", whiteners)
         object.__setattr__(self, "log_determinants", log_determinants)
         for values in (self.weights, self.means, self.covariances, whiteners):
@@ -74,7 +78,6 @@ class MixtureParameters:
 
     def whitened(self) -> WhitenedMixture:
         """What a pass reads: log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
-        with np.errstate(divide="ignore"):
-            log_weights = np.log(self.weights)
-        log_offset = log_weights + self.log_determinants - 0.5 * self.n_features * np.log(2 * np.pi)
-        return WhitenedMixture(self.model.layout, log_offset, self.means, self.whiteners)
+        layout = self.model.layout
+        log_offset = _em.log_offset(layout.code, self.weights, self.log_determinants, self.n_features)
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners)

@@ -1,8 +1,19 @@
 """How to climb: the E-step over rows, the EM loop, and when to stop. Nothing here knows a covariance model."""
 
-from gmm.inference.e_step import CENTRED_DOUBLE, EStep, RowResults
+from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults
 from gmm.inference.em import Climb, Iteration, em
 from gmm.inference.stopping import GainBelow, Stopping
 from gmm.inference.trace import Trace
 
-__all__ = ["CENTRED_DOUBLE", "Climb", "EStep", "GainBelow", "Iteration", "RowResults", "Stopping", "Trace", "em"]
+__all__ = [
+    "CENTRED_DOUBLE",
+    "Climb",
+    "EStep",
+    "GainBelow",
+    "Iteration",
+    "Partition",
+    "RowResults",
+    "Stopping",
+    "Trace",
+    "em",
+]

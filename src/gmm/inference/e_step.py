@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm.layouts import TIED, Array, Layout
+from gmm.inference.stopping import GainBelow, Stopping
+from gmm.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 from gmm.threads import single_threaded_blas, usable_threads
@@ -48,6 +49,43 @@ class RowResults:
     labels: NDArray[np.intp] | None = None
     log_evidence: Array | None = None
     responsibilities: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Burst:
+    """Passes in a row.
+
+    Parameters
+    ----------
+    bounds : list of float
+        The mean log evidence of each.
+    statistics : SufficientStatistics
+        Of the last one.
+    estimate : tuple of arrays or None
+        What the last one measured, as `gmm._em.Update` returns it; None where that is the mixture given.
+    """
+
+    bounds: list[float]
+    statistics: SufficientStatistics
+    estimate: tuple[Array, Array, Array, Array, Array] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Where k-means stands.
+
+    Parameters
+    ----------
+    centres : array of shape (K, d)
+    spread : float
+        Of the rows about their centres in one feature, so that a pass knows how exact it has to be.
+    inertia : float
+        Σ w ‖x − c‖² over the pass before; infinite if there was none.
+    """
+
+    centres: Array
+    spread: float
+    inertia: float = float("inf")
 
 
 class EStep:
@@ -85,6 +123,7 @@ class EStep:
         self._form = form
         self._scratches: list[_em.Scratch] = []
         self._pool: ThreadPoolExecutor | None = None
+        self._stopped = threading.Event()
         self._total_scatter: Array | None = None
 
     def __enter__(self) -> EStep:
@@ -113,13 +152,79 @@ class EStep:
         given : array of shape (n, K), optional
             Take these responsibilities; of `mixture` only the centres matter, as origins, and nothing is measured.
         """
-        pooled = mixture.layout is TIED and self._moments is TIED
-        one_pass = self._plan(mixture, hard=hard, given=given is not None, common_scatter=pooled)
+        one_pass = self._plan(mixture, hard=hard, given=given is not None, common_scatter=self._pooled(mixture))
         scatter = self._common_scatter() if one_pass.common_scatter else None
-        used = self._run(one_pass, given=given)
-        origins, counts, first, second, log_evidence, weight = one_pass.collect(used, scatter)
-        shape = self._moments.shape(mixture.n_components, self._source.n_features)
-        return SufficientStatistics(self._moments, origins, counts, first, second.reshape(shape), log_evidence, weight)
+        return self._statistics(*one_pass.collect(self._run(one_pass, given=given), scatter))
+
+    def burst(
+        self,
+        mixture: WhitenedMixture,
+        stopping: Stopping,
+        bounds: list[float],
+        at_most: int,
+        *,
+        ridge: float,
+        refills: bool,
+    ) -> Burst:
+        """Passes from `mixture` on, each after the update by the one before, as many as are worth a compiled loop.
+
+        That is one where its work is worth threads or `stopping` is not known to the loop, and the last is one after
+        which an update needs help: see `gmm._em.Pass.climb`.
+
+        Parameters
+        ----------
+        mixture : WhitenedMixture
+            In the layout of the moments, unless `at_most` is 1.
+        stopping : Stopping
+        bounds : list of float
+            What earlier passes measured.
+        at_most : int
+        ridge : float
+            What an update adds to the covariances' diagonals.
+        refills : bool
+            Whether the loop ends for components without rows, to give them a new place.
+        """
+        one_pass = self._plan(mixture, common_scatter=self._pooled(mixture))
+        scatter = self._common_scatter() if one_pass.common_scatter else None
+        used = self._run(one_pass)
+        measured, moments, estimate = one_pass.climb(
+            used,
+            self._source.rows,
+            self._source.sample_weight,
+            scatter,
+            min(at_most, self._worth_a_loop(one_pass, len(used))) if isinstance(stopping, GainBelow) else 1,
+            bounds[-1] if bounds else np.nan,
+            stopping.tolerance if isinstance(stopping, GainBelow) else np.nan,
+            ridge,
+            refills,
+        )
+        return Burst(measured, self._statistics(*moments), estimate)
+
+    def lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
+        """Passes of k-means (Lloyd 1982) from a partition on, as many as are worth a compiled loop.
+
+        Returns
+        -------
+        partition : Partition
+        passes : int
+        ended : bool
+            Whether the last one gained less than a `least_gain` of the inertia.
+        """
+        K = len(partition.centres)
+        mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
+        one_pass = self._plan(mixture, hard=True)
+        used = self._run(one_pass)
+        passes, ended, centres, spread, inertia = one_pass.lloyd(
+            used,
+            self._source.rows,
+            self._source.sample_weight,
+            min(at_most, self._worth_a_loop(one_pass, len(used))),
+            partition.centres,
+            partition.spread,
+            partition.inertia,
+            least_gain,
+        )
+        return Partition(centres, spread, inertia), passes, ended
 
     def rows(
         self,
@@ -159,6 +264,24 @@ class EStep:
             **how,
         )
 
+    def _pooled(self, mixture: WhitenedMixture) -> bool:
+        return mixture.layout is TIED and self._moments is TIED
+
+    def _statistics(
+        self, origins: Array, counts: Array, first: Array, second: Array, log_evidence: float, weight: float
+    ) -> SufficientStatistics:
+        second = second.reshape(self._moments.shape(*origins.shape))
+        return SufficientStatistics(self._moments, origins, counts, first, second, log_evidence, weight)
+
+    def _worth_a_loop(self, one_pass: _em.Pass, n_workers: int) -> int:
+        """How many passes one call may walk, the first of which `n_workers` did."""
+        if n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE or one_pass.update_work > _WORTH_THREADS:
+            return 1
+        return 1 + int(_SLICE / (self._n_lanes(one_pass) * one_pass.work + one_pass.update_work))
+
+    def _n_lanes(self, one_pass: _em.Pass) -> int:
+        return -(-self._source.n_rows // one_pass.lane_rows)
+
     def _common_scatter(self) -> Array:
         """The rows' scatter about their centre, which pooled second moments never change from."""
         if self._total_scatter is None:
@@ -171,12 +294,11 @@ class EStep:
 
     def _run(self, one_pass: _em.Pass, **outputs: NDArray[Any] | None) -> list[_em.Scratch]:
         """Walk all lanes, each worker a consecutive share, and return the scratches in order."""
-        n_lanes = -(-self._source.n_rows // one_pass.lane_rows)
+        n_lanes = self._n_lanes(one_pass)
         n_workers = self._n_workers(n_lanes, one_pass.work)
         scratches = self._prepared_scratches(one_pass, n_workers)
         step = max(1, int(_SLICE / one_pass.work))
-        stopped = threading.Event()
-        source = self._source
+        source, stopped = self._source, self._stopped
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers
@@ -188,15 +310,21 @@ class EStep:
 
         crowded = n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE
         with single_threaded_blas() if crowded else nullcontext():
-            self._spread(walk, n_workers, stopped)
+            self._spread(walk, n_workers)
         return scratches
 
-    def _n_workers(self, n_lanes: int, work: float) -> int:
-        if n_lanes == 1 or self._n_threads == 1 or n_lanes * work < _WORTH_THREADS:
+    def spread(self, task: Callable[[int, int], None], n: int, work: float) -> None:
+        """Run ``task(start, end)`` over all of 0 … n − 1, in threads where `work`, multiply-adds, is worth them."""
+        n_workers = self._n_workers(n, work / n)
+        with single_threaded_blas() if work > _WORTH_THREADS else nullcontext():
+            self._spread(lambda worker: task(n * worker // n_workers, n * (worker + 1) // n_workers), n_workers)
+
+    def _n_workers(self, n_tasks: int, work: float) -> int:
+        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < _WORTH_THREADS:
             return 1
         if self._n_threads is None:
             self._n_threads = usable_threads()
-        return min(self._n_threads, n_lanes)
+        return min(self._n_threads, n_tasks)
 
     def _prepared_scratches(self, one_pass: _em.Pass, n_workers: int) -> list[_em.Scratch]:
         while len(self._scratches) < n_workers:
@@ -205,19 +333,21 @@ class EStep:
             one_pass.begin(scratch, self._source.n_rows)
         return self._scratches[:n_workers]
 
-    def _spread(self, walk: Callable[[int], None], n_workers: int, stopped: threading.Event) -> None:
+    def _spread(self, walk: Callable[[int], None], n_workers: int) -> None:
         """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""
         if n_workers == 1:
             walk(0)
             return
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(n_workers - 1, thread_name_prefix="gmm")
+            # Room for all, whoever comes first: threads start when there is work for them.
+            self._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
         others = [self._pool.submit(walk, worker) for worker in range(1, n_workers)]
         try:
             walk(0)
             for other in others:
                 other.result()
         except BaseException:
-            stopped.set()
+            self._stopped.set()
             wait(others)
+            self._stopped.clear()
             raise

@@ -60,6 +60,9 @@ class Climb:
 
 EStepFunction = Callable[[MixtureParameters], SufficientStatistics]
 MStepFunction = Callable[[SufficientStatistics], MixtureParameters]
+BurstFunction = Callable[
+    [MixtureParameters, Stopping, list[float], int], tuple[MixtureParameters, SufficientStatistics, list[float]]
+]
 
 
 def em(
@@ -72,6 +75,7 @@ def em(
     before: tuple[float, ...] = (),
     start: int = 0,
     callback: Callable[[Iteration], object] | None = None,
+    burst: BurstFunction | None = None,
 ) -> Climb:
     """Climb from `parameters` until `stopping` says so, `max_iter` passes, or a true answer of `callback`.
 
@@ -93,6 +97,10 @@ def em(
         The number of the start, for the record.
     callback : callable, optional
         Called with an `Iteration` after each pass.
+    burst : callable, optional
+        Several passes at once, bit by bit what `e_step` and `m_step` do in turn. From parameters, the stopping rule,
+        the lower bounds so far and a number of passes at most, to the parameters that its last pass measured, the
+        statistics of that, and the lower bounds of all its passes, none of which but the last may meet the rule.
 
     Returns
     -------
@@ -106,15 +114,16 @@ def em(
         trace = Trace(tuple(bounds[len(before) :]), tuple(seconds), reason, converged, start)
         return Climb(parameters, lower_bound, trace)
 
-    for n_iter in range(1, max_iter + 1):
+    burst = burst or _one_pass(e_step)
+    while (left := max_iter - len(seconds)) > 0:
         began = perf_counter()
         if statistics is not None:
             parameters = m_step(statistics)
-        statistics = e_step(parameters)
-        bounds.append(statistics.mean_log_evidence)
-        seconds.append(perf_counter() - began)
+        parameters, statistics, measured = burst(parameters, stopping, bounds, left if callback is None else 1)
+        bounds += measured
+        seconds += [(perf_counter() - began) / len(measured)] * len(measured)
         told = callback is not None and callback(
-            Iteration(start, n_iter, bounds[-1], _gain(bounds), seconds[-1], parameters)
+            Iteration(start, len(seconds), bounds[-1], _gain(bounds), seconds[-1], parameters)
         )
         why = stopping(bounds)
         if why or told:
@@ -125,6 +134,16 @@ def em(
     except SingularMatrixError:
         return ended("max_iter reached, the last update was singular", lower_bound=bounds[-1])
     return ended("max_iter reached", lower_bound=e_step(parameters).mean_log_evidence)
+
+
+def _one_pass(e_step: EStepFunction) -> BurstFunction:
+    def burst(
+        parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
+    ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
+        statistics = e_step(parameters)
+        return parameters, statistics, [statistics.mean_log_evidence]
+
+    return burst
 
 
 def _gain(bounds: list[float]) -> float:

@@ -1,0 +1,111 @@
+"""Passes in a row, each after an update by the one before: what one worker does without asking Python."""
+from libc.math cimport fabs, sqrt
+
+from gmm._block cimport data
+from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
+from gmm._moments cimport Moments, take_apart
+from gmm._plan cimport Recipe, prepare
+from gmm._update cimport Estimate, any_empty, most_likely, step_of
+
+
+cdef struct Course:
+    # What is the same in every pass of a climb.
+    Rows rows
+    const double* origin        # (d,) and its reach: see `prepare`
+    const double* reach
+    const double* scatter       # (d, d) about the origin, or NULL
+    bint single
+    int form
+    Py_ssize_t at_most          # passes, one at least
+
+
+cdef struct Partition:
+    # Where k-means stands.
+    double* centres             # (K, d)
+    double spread               # of the rows about their centres, in one feature
+    double inertia              # Σ w ‖x − c‖²
+
+
+cdef inline void walk(
+    const Recipe* recipe, const Rows* shape, const data* rows, Py_ssize_t first, Py_ssize_t last,
+    Bench* bench, bint accumulate,
+) noexcept nogil:
+    if recipe.single:
+        walk_lanes(recipe, shape, rows, first, last, bench, <float*>bench.tile, accumulate)
+    else:
+        walk_lanes(recipe, shape, rows, first, last, bench, <double*>bench.tile, accumulate)
+
+
+cdef inline bint walk_again(
+    Recipe* recipe, const Course* course, const data* rows, double* room,
+    const double* log_offset, const double* centres, const double* whiteners,
+    Bench* bench,                                  # IN, OUT laid out for the form of the pass before
+) noexcept nogil:
+    """Another pass, with another mixture; False where that asks for another form, which needs another bench."""
+    cdef bint linear = recipe.linear, single = recipe.single
+    prepare(recipe, log_offset, centres, whiteners, course.origin, course.reach, course.single,
+            course.scatter != NULL, course.form, room)
+    if recipe.linear != linear or recipe.single != single:
+        return False
+    bench.n_nodes = 0
+    walk(recipe, &course.rows, rows, 0, (course.rows.n + recipe.lane - 1) // recipe.lane, bench, True)
+    merge_siblings(bench, recipe.n_sums, True)
+    return True
+
+
+cdef inline Py_ssize_t climb(
+    Recipe* recipe, const Course* course, const data* rows, const double* whiteners, double* room,
+    double before, double tolerance, double ridge, bint refills,
+    Bench* bench,                                  # IN the sums of the first pass
+    Moments* moments,                              # OUT of the last pass
+    Estimate* estimates,                           # OUT two: of pass p, counted from 0, the p-th modulo 2
+    double* bounds,                                # OUT what each pass measured
+) noexcept nogil:
+    """The number of passes: until the gain is below `tolerance`, there are enough, or an update needs help."""
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, n = 0
+    cdef Estimate* estimate
+    while True:
+        take_apart(recipe, bench.node, whiteners, course.scatter, moments)
+        bounds[n] = moments.log_evidence / moments.weight
+        n += 1
+        if n == course.at_most or fabs(bounds[n - 1] - before) < tolerance or refills and any_empty(moments, K):
+            return n
+        before = bounds[n - 1]
+        estimate = estimates + n % 2
+        whiteners = estimate.whiteners
+        if most_likely(moments, recipe.moments, K, d, ridge, estimate) >= 0:
+            return n
+        if not walk_again(recipe, course, rows, room, estimate.log_offset, estimate.means, whiteners, bench):
+            return n
+
+
+cdef inline Py_ssize_t lloyd(
+    Recipe* recipe, const Course* course, const data* rows, double* room, double least_gain,
+    Bench* bench,                                  # IN the sums of the first pass, with hard assignment
+    Moments* moments,                              # OUT of the last pass
+    double* log_offset, double* whiteners,         # scratch (K,), zero, and (K,)
+    Partition* partition,                          # IN, OUT
+    bint* ended,                                   # OUT whether the last pass gained too little
+) noexcept nogil:
+    """The number of passes (Lloyd 1982): until the inertia falls by less than a `least_gain` of itself, or enough."""
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k, n = 0
+    cdef double before
+    ended[0] = False
+    while True:
+        take_apart(recipe, bench.node, NULL, NULL, moments)
+        n += 1
+        for k in range(K):
+            if moments.counts[k] > 0:
+                for j in range(d):
+                    partition.centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
+        before = partition.inertia
+        partition.inertia = -2 * (partition.spread * partition.spread) * moments.log_evidence
+        ended[0] = not 0 < partition.inertia < (1 - least_gain) * before
+        if ended[0]:
+            return n
+        partition.spread = sqrt(partition.inertia / (d * moments.weight))
+        for k in range(K):
+            whiteners[k] = 1 / partition.spread
+        if n == course.at_most or not walk_again(recipe, course, rows, room, log_offset, partition.centres,
+                                                 whiteners, bench):
+            return n

@@ -1,0 +1,517 @@
+"""The compiled parameter update against its twin, and compiled climbs against the same climbs pass by pass."""
+
+import threading
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference
+from gmm import _em
+from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.inference import EStep, GainBelow, Partition, em
+from gmm.initialization import lloyd
+from gmm.layouts import SPHERICAL, SingularMatrixError
+from gmm.likelihood import MStep, maximise, maximum_likelihood
+from gmm.parameters import MixtureParameters
+from gmm.sources import ArraySource
+from gmm.statistics import SufficientStatistics
+from gmm.whitened import WhitenedMixture
+
+NEVER = GainBelow(0.0)
+every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+
+
+def problem(covariance_type, K, d, *, seed=0, n=60):
+    """Rows, responsibilities, weights, and their statistics about origins that are no means."""
+    rng = np.random.default_rng(seed)
+    n = max(n, 3 * d * K)
+    rows, weight = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)), rng.uniform(0.2, 3.0, n)
+    responsibilities = rng.dirichlet(np.full(K, 0.5), size=n)
+    return rows, responsibilities, weight, statistics_of(covariance_type, rows, responsibilities, weight)
+
+
+def statistics_of(covariance_type, rows, responsibilities, weight):
+    origins = np.full((responsibilities.shape[1], rows.shape[1]), 0.3)
+    counts, first, second = reference.statistics(rows, responsibilities, weight, origins)
+    kept = np.ascontiguousarray(reference.in_layout(second, covariance_type))
+    layout = covariance_model(covariance_type).moments
+    return SufficientStatistics(layout, origins, counts, first, kept, 0.0, weight.sum())
+
+
+def compiled_update(statistics, ridge):
+    of = statistics
+    update = _em.Update(of.layout.code, of.origins, of.counts, of.first, np.ravel(of.second), of.weight, ridge)
+    update.covariances(0, update.n_covariances)
+    return update.finish()
+
+
+# --- One update ---------------------------------------------------------------------------------
+
+
+@every_type
+@settings(max_examples=60)
+@given(
+    K=st.integers(1, 5),
+    d=st.sampled_from([1, 2, 3, 4, 7, 15, 16, 17, 18, 30]),
+    ridge=st.sampled_from([0.0, 1e-6, 0.25]),
+    seed=st.integers(0, 2**16),
+)
+def test_the_update_is_the_textbooks(covariance_type, K, d, ridge, seed):
+    rows, responsibilities, weight, statistics = problem(covariance_type, K, d, seed=seed)
+    (weights, means, covariances, whiteners, log_determinants), failed = compiled_update(statistics, ridge)
+    expected = reference.m_step(rows, responsibilities, weight, covariance_type, ridge)
+    assert failed == -1
+    np.testing.assert_allclose(weights, expected[0], rtol=1e-11)
+    scale = np.abs(rows).max()
+    np.testing.assert_allclose(means, expected[1], rtol=0, atol=1e-12 * scale * K)
+    shape = covariance_model(covariance_type).layout.shape(K, d)
+    dense = reference.dense(covariances.reshape(shape), covariance_type, K, d)
+    np.testing.assert_allclose(dense, expected[2], rtol=0, atol=1e-11 * scale**2)
+    for k, W in enumerate(reference.dense(whiteners.reshape(shape), covariance_type, K, d)):
+        np.testing.assert_array_equal(W, np.tril(W))
+        np.testing.assert_array_equal(dense[k], dense[k].T)
+        condition = np.linalg.cond(dense[k])
+        np.testing.assert_allclose(W @ dense[k] @ W.T, np.eye(d), rtol=0, atol=1e-14 * d * condition)
+        of_k = log_determinants[k if len(log_determinants) > 1 else 0]
+        assert of_k == pytest.approx(-0.5 * np.linalg.slogdet(dense[k])[1], rel=1e-9, abs=1e-9)
+
+
+@every_type
+def test_a_free_model_is_what_the_compiled_update_estimates(covariance_type):
+    model = covariance_model(covariance_type)
+    assert model.free
+    *_, statistics = problem(covariance_type, 3, 4)
+    expected = model.estimate(statistics.scatter, statistics.counts)
+    np.testing.assert_allclose(maximum_likelihood(statistics, model, 0.0).covariances, expected, rtol=1e-12, atol=1e-14)
+
+
+@dataclass(frozen=True)
+class Constrained:
+    """A model to come: of full layout, and every covariance the identity."""
+
+    free: bool = False
+    layout = moments = covariance_model("full").layout
+
+    def estimate(self, scatter, counts):
+        return np.broadcast_to(np.eye(scatter.shape[1]), scatter.shape).copy()
+
+
+def test_a_constrained_model_estimates_for_itself():
+    rows, responsibilities, weight, statistics = problem("full", 2, 3)
+    got = maximum_likelihood(statistics, Constrained(), 0.5)
+    weights, means, _ = reference.m_step(rows, responsibilities, weight, "full")
+    np.testing.assert_allclose(got.weights, weights)
+    np.testing.assert_allclose(got.means, means, rtol=1e-9)
+    np.testing.assert_array_equal(got.covariances, [1.5 * np.eye(3)] * 2)
+
+
+@every_type
+def test_the_factors_are_those_of_the_covariances(covariance_type):
+    *_, statistics = problem(covariance_type, 3, 5)
+    got = maximum_likelihood(statistics, covariance_model(covariance_type), 1e-6)
+    again = MixtureParameters(got.weights, got.means, got.covariances, got.model)
+    np.testing.assert_array_equal(got.whiteners, again.whiteners)
+    np.testing.assert_array_equal(got.log_determinants, again.log_determinants)
+    constant = got.log_determinants - 2.5 * np.log(2 * np.pi)
+    np.testing.assert_allclose(got.whitened().log_offset, np.log(got.weights) + constant, rtol=1e-14)
+
+
+def test_a_weight_of_zero_is_a_density_of_zero():
+    assert _em.log_offset(0, np.array([1.0, 0.0]), np.zeros(2), 1)[1] == -np.inf
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("d", [1, 2, 16, 17])
+def test_the_first_singular_component_is_told(covariance_type, d):
+    rows, responsibilities = np.random.default_rng(0).normal(size=(5 * d + 9, d)), np.zeros((5 * d + 9, 3))
+    responsibilities[2:, 0] = responsibilities[0, 1] = responsibilities[1, 2] = 1
+    statistics = statistics_of(covariance_type, rows, responsibilities, np.ones(len(rows)))
+    assert compiled_update(statistics, 0.0)[1] in (1, 2)  # rounding may leave one row a spread
+    emptied = np.multiply(statistics.second.T, [1, 0, 0]).T.copy()
+    exact = replace(statistics, first=np.zeros_like(statistics.first), second=emptied)
+    assert compiled_update(exact, 0.0)[1] == 1
+    assert compiled_update(exact, 1e-6)[1] == -1
+
+
+@every_type
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("d", [2, 20])
+def test_no_positive_definite_matrix_is_told(covariance_type, bad, d):
+    layout = covariance_model(covariance_type).layout
+    matrices = layout.with_ridge(np.zeros(layout.shape(2, d)), 1.0)
+    matrices.reshape(-1)[-1] = bad
+    with pytest.raises(SingularMatrixError) as told:
+        layout.whiten(matrices, d)
+    assert told.value.component == (0 if layout.pooled else 1)
+
+
+@every_type
+def test_a_component_without_rows_keeps_its_place_and_gets_the_ridge(covariance_type):
+    rows, responsibilities, weight, _ = problem(covariance_type, 3, 2)
+    responsibilities[:, 0] += responsibilities[:, 2]
+    responsibilities[:, 2] = 0
+    statistics = statistics_of(covariance_type, rows, responsibilities, weight)
+    model = covariance_model(covariance_type)
+    got = maximum_likelihood(statistics, model, 0.5)
+    np.testing.assert_array_equal(got.means[2], statistics.origins[2])
+    assert 0 < got.weights[2] <= np.finfo(float).eps
+    if not model.layout.pooled:
+        np.testing.assert_array_equal(model.layout.dense(got.covariances, 3, 2)[2], 0.5 * np.eye(2))
+
+
+@pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
+def test_rounding_leaves_no_negative_variance(covariance_type):
+    *_, statistics = problem(covariance_type, 2, 3)
+    below = replace(statistics, second=-np.ones_like(statistics.second))
+    np.testing.assert_array_equal(
+        maximum_likelihood(below, covariance_model(covariance_type), 0.25).covariances,
+        np.full_like(statistics.second, 0.25),
+    )
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, None])
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_type, n_threads):
+    *_, statistics = problem(covariance_type, 5, 100)
+    model = covariance_model(covariance_type)
+    ranges = []
+    with EStep(ArraySource(np.zeros((1, 1))), model.moments, n_threads=n_threads) as e_step:
+
+        def spread(task, n, work):
+            assert work > 1e6
+            e_step.spread(lambda start, end: (ranges.append((start, end)), task(start, end)), n, work)
+
+        got = MStep(model, 1e-6, 0, spread)(statistics)
+    expected = maximum_likelihood(statistics, model, 1e-6)
+    for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
+        np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
+    if n_threads is not None:
+        assert len(ranges) == (1 if covariance_type == "tied" else n_threads)
+
+
+def test_a_pool_that_began_with_few_ranges_has_room_for_more():
+    barrier, e_step = threading.Barrier(3), EStep(ArraySource(np.zeros((1, 1))), SPHERICAL, n_threads=3)
+    with e_step:
+        e_step.spread(lambda start, end: None, 2, 1e9)
+        e_step.spread(lambda start, end: barrier.wait(10), 3, 1e9)
+
+
+@every_type
+def test_moments_of_another_layout_are_refused(covariance_type):
+    *_, statistics = problem(covariance_type, 3, 2)
+    wrong = replace(statistics, second=np.ones(5))
+    with pytest.raises(ValueError, match="layout of the covariances"):
+        compiled_update(wrong, 0.0)
+
+
+# --- Climbs -------------------------------------------------------------------------------------
+
+
+class Counting(EStep):
+    """An E-step that remembers how many passes each compiled loop made."""
+
+    def __init__(self, *args, **how):
+        super().__init__(*args, **how)
+        self.bursts = []
+
+    def burst(self, *args, **how):
+        found = super().burst(*args, **how)
+        self.bursts.append(len(found.bounds))
+        if found.estimate is not None:
+            self.measures(found, args[0].layout)
+        return found
+
+    def measures(self, found, layout):
+        """The estimate is that which the last pass measured."""
+        weights, means, _, whiteners, log_determinants = found.estimate
+        log_offset = _em.log_offset(layout.code, weights, log_determinants, means.shape[1])
+        mixture = WhitenedMixture(layout, log_offset, means, whiteners.reshape(layout.shape(*means.shape)))
+        assert self(mixture).mean_log_evidence == found.bounds[-1]
+
+
+def blobs(n=200, d=3, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    centres = 3 * rng.normal(size=(3, d))
+    return (centres[rng.integers(3, size=n)] + rng.normal(size=(n, d))).astype(dtype)
+
+
+def begin(rows, covariance_type, means, spread=1.0):
+    model = covariance_model(covariance_type)
+    K, d = np.shape(means)
+    covariances = model.layout.with_ridge(np.zeros(model.layout.shape(K, d)), spread**2)
+    return MixtureParameters(np.full(K, 1 / K), np.array(means, dtype=np.float64), covariances, model)
+
+
+def both_ways(source, parameters, *, ridge=1e-6, stopping=NEVER, max_iter=40, form=-1):
+    """A climb by compiled loops and the same pass by pass, and how many passes each loop made."""
+    model = parameters.model
+
+    def pass_by_pass():
+        with EStep(source, model.moments, form=form) as e_step:
+            m_step = MStep(model, ridge, parameters.n_components)
+            how = {"stopping": stopping, "max_iter": max_iter}
+            return em(parameters, lambda theta: e_step(theta.whitened()), m_step, **how), m_step
+
+    with Counting(source, model.moments, form=form) as e_step:
+        m_step = MStep(model, ridge, parameters.n_components)
+        climb = maximise(parameters, e_step, m_step, stopping=stopping, max_iter=max_iter)
+    expected, plain_m_step = pass_by_pass()
+    assert m_step.repaired == plain_m_step.repaired
+    assert_same_bits(climb, expected)
+    assert sum(e_step.bursts) == len(climb.trace) == len(climb.trace.seconds)
+    return climb, e_step.bursts
+
+
+def assert_same_bits(got, expected):
+    assert got.trace.lower_bounds == expected.trace.lower_bounds
+    assert got.lower_bound == expected.lower_bound
+    assert (got.trace.reason, got.trace.converged) == (expected.trace.reason, expected.trace.converged)
+    for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
+        ours, theirs = getattr(got.parameters, name), getattr(expected.parameters, name)
+        np.testing.assert_array_equal(ours, theirs, err_msg=name)
+        assert ours.shape == theirs.shape
+
+
+@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("form", [-1, 0, 1])
+@every_type
+def test_a_compiled_climb_is_the_same_pass_by_pass(covariance_type, form, dtype, weighted, kernel):
+    before = _em.kernel()
+    _em.use_kernel(kernel)
+    try:
+        rows = blobs(dtype=dtype)
+        source = ArraySource(rows, np.random.default_rng(1).uniform(size=len(rows)) if weighted else None)
+        _, bursts = both_ways(source, begin(rows, covariance_type, rows[:3]), form=form)
+        assert bursts == [40]
+    finally:
+        _em.use_kernel(before)
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "strided"])
+@pytest.mark.parametrize(("n", "d", "K"), [(3, 1, 1), (100, 1, 4), (5000, 2, 2), (300, 20, 2), (400, 30, 3)])
+@every_type
+def test_whatever_the_shape(covariance_type, n, d, K, layout):
+    rows = blobs(n, d)
+    means = rows[:K].copy()
+    rows = {"C": rows, "F": np.asfortranarray(rows), "strided": np.repeat(rows, 2, axis=1)[:, ::2]}[layout]
+    _, bursts = both_ways(ArraySource(rows), begin(rows, covariance_type, means), max_iter=6)
+    assert bursts == [6]
+
+
+@pytest.mark.parametrize("max_iter", [0, 1, 2, 3, 500])
+@pytest.mark.parametrize("tolerance", [0.0, 1e-3, np.inf])
+@every_type
+def test_it_stops_where_the_rule_says(covariance_type, tolerance, max_iter):
+    rows = blobs()
+    climb, bursts = both_ways(
+        ArraySource(rows), begin(rows, covariance_type, rows[:3]), stopping=GainBelow(tolerance), max_iter=max_iter
+    )
+    assert len(bursts) == min(max_iter, 1)
+    if tolerance == np.inf and max_iter > 1:
+        assert len(climb.trace) == 2
+        assert climb.trace.converged
+
+
+@every_type
+def test_a_climb_that_goes_on_knows_the_bound_before(covariance_type):
+    rows = blobs()
+    parameters = begin(rows, covariance_type, rows[:3])
+    with EStep(ArraySource(rows), parameters.model.moments) as e_step:
+        m_step = MStep(parameters.model, 1e-6, 3)
+        whole = maximise(parameters, e_step, m_step, stopping=GainBelow(1e-4), max_iter=500)
+        first = whole.trace.lower_bounds[:-1]
+        rest = maximise(whole.parameters, e_step, m_step, stopping=GainBelow(1e-4), max_iter=9, before=first)
+    assert rest.trace.lower_bounds == whole.trace.lower_bounds[-1:]
+    assert rest.trace.converged
+
+
+@dataclass(frozen=True)
+class AfterSevenPasses:
+    def __call__(self, lower_bounds):
+        return "seven" if len(lower_bounds) == 7 else None
+
+
+def test_a_rule_that_the_loop_does_not_know_is_asked_after_every_pass():
+    rows = blobs()
+    climb, bursts = both_ways(ArraySource(rows), begin(rows, "full", rows[:3]), stopping=AfterSevenPasses())
+    assert climb.trace.reason == "seven"
+    assert bursts == [1] * 7
+
+
+def test_a_watched_climb_is_told_of_every_pass():
+    rows = blobs()
+    source, parameters, told = ArraySource(rows), begin(rows, "full", rows[:3]), []
+    with Counting(source, parameters.model.moments) as e_step:
+        m_step = MStep(parameters.model, 1e-6, 3)
+        watched = maximise(parameters, e_step, m_step, stopping=NEVER, max_iter=9, callback=told.append)
+    assert e_step.bursts == [1] * 9
+    assert tuple(record.lower_bound for record in told) == watched.trace.lower_bounds
+    assert_same_bits(watched, both_ways(source, parameters, max_iter=9)[0])
+
+
+@every_type
+def test_work_that_is_worth_threads_is_left_to_them(covariance_type):
+    rows = blobs(60_000, 4)
+    parameters = begin(rows, covariance_type, rows[:8])
+    with Counting(ArraySource(rows), parameters.model.moments, n_threads=2) as e_step:
+        maximise(parameters, e_step, MStep(parameters.model, 1e-6, 3), stopping=NEVER, max_iter=3)
+    assert e_step.bursts == [1, 1, 1]
+
+
+def test_a_loop_that_cannot_be_is_refused():
+    rows = blobs()
+    parameters = begin(rows, "diag", rows[:3])
+    how = {"ridge": 0.0, "refills": False}
+    with pytest.raises(ValueError, match="layout of the covariances"):
+        EStep(ArraySource(rows), SPHERICAL).burst(parameters.whitened(), NEVER, [], 2, **how)
+    with pytest.raises(ValueError, match="at_most=0"):
+        EStep(ArraySource(rows), parameters.model.moments).burst(parameters.whitened(), NEVER, [], 0, **how)
+
+
+# --- Climbs with troubles -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-6])
+@every_type
+def test_a_component_that_loses_its_rows_is_given_a_new_place_and_the_climb_goes_on(covariance_type, ridge):
+    rows = blobs()
+    means = np.vstack([rows[:2], np.full((1, 3), 1e3)])
+    climb, bursts = both_ways(ArraySource(rows), begin(rows, covariance_type, means), ridge=ridge)
+    assert bursts == [1, 39]
+    assert (climb.parameters.weights > 0.01).all()
+
+
+@every_type
+def test_rows_lost_when_no_more_repairs_are_left_do_not_stop_the_loop(covariance_type):
+    rows = np.repeat(blobs()[:2], 20, axis=0)
+    climb, bursts = both_ways(ArraySource(rows), begin(rows, covariance_type, blobs()[:5] + 50.0), max_iter=60)
+    assert sum(bursts) == 60
+    assert np.isfinite(climb.trace.lower_bounds).all()
+
+
+def collapsing(n=30):
+    """Rows on a line, far from others in general position: one component becomes ever thinner."""
+    rows = blobs(n, 2)
+    return np.vstack([rows, np.outer(np.linspace(0, 1, n), [1.0, 1.0]) + 30.0])
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_a_singular_update_is_the_same_error(covariance_type):
+    rows = np.vstack([blobs(30, 2), np.full((5, 2), 40.0)])
+    rows = collapsing() if covariance_type == "full" else rows
+    parameters = begin(rows, covariance_type, [rows[0], rows[-1]])
+    told = []
+    for climb in (
+        lambda e_step, m_step: maximise(parameters, e_step, m_step, stopping=NEVER, max_iter=90),
+        lambda e_step, m_step: em(
+            parameters, lambda theta: e_step(theta.whitened()), m_step, stopping=NEVER, max_iter=90
+        ),
+    ):
+        with EStep(ArraySource(rows), parameters.model.moments) as e_step:
+            with pytest.raises(SingularMatrixError) as caught:
+                climb(e_step, MStep(parameters.model, 0.0, 2))
+            told.append(caught.value.component)
+    assert told == [1, 1]
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_a_last_update_that_is_singular_leaves_what_was_measured(covariance_type):
+    rows = np.vstack([blobs(30, 2), np.full((5, 2), 40.0)])
+    rows = collapsing() if covariance_type == "full" else rows
+    parameters = begin(rows, covariance_type, [rows[0], rows[-1]])
+    reasons = []
+    while not reasons or reasons[-1] == "max_iter reached":
+        climb, _ = both_ways(ArraySource(rows), parameters, ridge=0.0, max_iter=1 + len(reasons))
+        reasons.append(climb.trace.reason)
+    assert reasons[-1] == "max_iter reached, the last update was singular"
+    assert len(climb.trace) == len(reasons)
+
+
+@pytest.mark.parametrize("scale", [1e9, 1e12])
+@every_type
+def test_a_ridge_that_is_not_felt_is_raised_in_the_middle(covariance_type, scale):
+    rows = scale * collapsing()
+    parameters = begin(rows, covariance_type, [rows[0], rows[-1]], spread=30 * scale)
+    _, bursts = both_ways(ArraySource(rows), parameters, max_iter=60)
+    assert sum(bursts) == 60
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_a_climb_from_one_form_into_another(covariance_type, dtype):
+    rows = np.vstack([blobs(100, 2), np.full((20, 2), 25.0)]).astype(dtype)
+    source, parameters = ArraySource(rows), begin(rows, covariance_type, [[0.0, 0.0], [20.0, 20.0]], spread=9.0)
+    climb, bursts = both_ways(source, parameters, max_iter=30)
+    e_step = EStep(source, parameters.model.moments)
+    assert e_step._plan(parameters.whitened()).linear
+    assert not e_step._plan(climb.parameters.whitened()).linear
+    assert len(bursts) > 1
+
+
+# --- Lloyd --------------------------------------------------------------------------------------
+
+
+def partitions(source, centres, at_once, passes=50):
+    """Where k-means ends by calls of so many passes at most, and how many each made."""
+    partition, ended, made = Partition(centres, 10.0), False, []
+    with EStep(source, SPHERICAL) as e_step:
+        while not ended and sum(made) < passes:
+            partition, n, ended = e_step.lloyd(partition, 1e-3, min(at_once, passes - sum(made)))
+            made.append(n)
+    return partition, made
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n", "d", "K"), [(300, 2, 5), (40, 1, 1), (500, 7, 12)])
+def test_lloyds_loop_is_the_same_pass_by_pass(n, d, K, weighted):
+    rows = blobs(n, d)
+    source = ArraySource(rows, np.random.default_rng(1).uniform(size=n) if weighted else None)
+    got, made = partitions(source, rows[:K].copy(), 50)
+    expected, one_by_one = partitions(source, rows[:K].copy(), 1)
+    assert made == [len(one_by_one)]
+    np.testing.assert_array_equal(got.centres, expected.centres)
+    assert (got.spread, got.inertia) == (expected.spread, expected.inertia)
+    np.testing.assert_array_equal(partitions(source, rows[:K].copy(), 3)[0].centres, expected.centres)
+
+
+def slow_lloyd(rows, weight, centres, passes=50):
+    before = np.inf
+    for _ in range(passes):
+        squares = ((rows[:, None] - centres) ** 2).sum(axis=2)
+        nearest = squares.argmin(axis=1)
+        inertia = weight @ squares.min(axis=1)
+        centres = np.stack(
+            [
+                np.average(rows[nearest == k], axis=0, weights=weight[nearest == k]) if (nearest == k).any() else mean
+                for k, mean in enumerate(centres)
+            ]
+        )
+        if not 0 < inertia < (1 - 1e-3) * before:
+            break
+        before = inertia
+    return centres
+
+
+@settings(max_examples=40)
+@given(n=st.integers(1, 200), d=st.integers(1, 5), K=st.integers(1, 8), seed=st.integers(0, 2**16))
+def test_lloyd_is_the_textbooks(n, d, K, seed):
+    rng = np.random.default_rng(seed)
+    rows, weight = blobs(n, d, seed=seed), rng.uniform(0.5, 2, n)
+    centres = rows[rng.integers(n, size=K)] + rng.normal(size=(K, d))
+    got = lloyd(ArraySource(rows, weight), centres)
+    np.testing.assert_allclose(got, slow_lloyd(rows, weight, centres), rtol=1e-9, atol=1e-9)
+
+
+def test_lloyd_ends_when_a_pass_gains_less_than_a_thousandth():
+    rows = np.random.default_rng(0).uniform(size=(3000, 2))
+    ends = [partitions(ArraySource(rows), rows[:9].copy(), at_once)[0].centres for at_once in (1, 50)]
+    expected = slow_lloyd(rows, np.ones(3000), rows[:9])
+    for centres in (*ends, lloyd(ArraySource(rows), rows[:9].copy())):
+        np.testing.assert_allclose(centres, expected, rtol=1e-9)
+    further = slow_lloyd(rows, np.ones(3000), expected)
+    assert np.abs(further - expected).max() > 1e-6
