@@ -33,7 +33,7 @@ LAYERS = [
     {"layouts"},
     {"_em"},
     {"_lanes"},
-    {"_plan", "_block"},
+    {"_plan", "_block", "_seeding"},
     {"_leaves"},
     {"_linear", "_twin"},
     {"_blas"},

@@ -21,6 +21,7 @@ from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
 from gmm._leaves cimport normalise, pad
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
 from gmm._plan cimport Recipe, prepare, room_for, work_of
+from gmm._seeding cimport Item, Seeding, lay_out_seeding, merge_equal, room_for_seeding, sorted_items, sow
 
 import os
 
@@ -426,3 +427,47 @@ def survey(const data[:, :] rows, const double[::1] weight=None):
         for j in range(d):
             c[j] = origin[j] + c[j] / total
     return bad_row, bad_column, total, centre, low, high
+
+
+def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
+    """The set of rows, ordered by value, each once.
+
+    Returns
+    -------
+    distinct : array of shape (m, d)
+    mass : array of shape (m,)
+        The sum of the weights of each, or how often it came.
+    """
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], m
+    distinct, mass = np.empty((n, d)), np.empty(n)
+    cdef double[:, ::1] out = distinct
+    cdef double[::1] total = mass
+    cdef char[::1] room = np.empty(2 * n * sizeof(Item), dtype=np.int8)
+    cdef Item* items = <Item*>&room[0]
+    cdef const double* w = &weight[0] if weight is not None else NULL
+    with nogil:
+        items = sorted_items(&rows[0, 0], n, d, items, items + n)
+        m = merge_equal(&rows[0, 0], w, items, n, d, &out[0, 0], &total[0])
+    return distinct[:m], mass[:m]
+
+
+def kmeans_seeds(
+    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms, Py_ssize_t n_seeds, Py_ssize_t n_draws
+):
+    """Indices of the rows (n, d) that seed k-means, (n_seeds,): see `_seeding.pxd`.
+
+    `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
+    """
+    cdef Seeding seeding
+    seeding.n, seeding.d, seeding.n_draws, seeding.tiles = rows.shape[0], rows.shape[1], n_draws, tiles
+    if uniforms.shape[0] != 1 + (n_seeds - 1) * n_draws or weight.shape[0] != seeding.n:
+        raise ValueError(f"expected {1 + (n_seeds - 1) * n_draws} uniforms and {seeding.n} weights, "
+                         f"got {uniforms.shape[0]} and {weight.shape[0]}")
+    cdef double[::1] room = np.zeros(room_for_seeding(&seeding) + 8)
+    seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
+    cdef Py_ssize_t[::1] out = seeds
+    cdef double* start = aligned(room)
+    with nogil:
+        lay_out_seeding(&seeding, &rows[0, 0], &weight[0], start)
+        sow(&seeding, &uniforms[0], &out[n_seeds], &out[0], n_seeds)
+    return seeds[:n_seeds]

@@ -6,12 +6,13 @@ twice instead of doubling its weight changes anything, as long as the rows fit t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gmm import _em
 from gmm.covariance import CovarianceModel
 from gmm.inference import CENTRED_DOUBLE, EStep, GainBelow, em
 from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
@@ -59,27 +60,7 @@ def sampled(source: ArraySource, n_components: int, rng: Rng) -> ArraySource:
             np.ascontiguousarray(rows[chosen], dtype=np.float64),
             None if weight is None else weight[chosen],
         )
-    return _as_weighted_set(np.ascontiguousarray(rows, dtype=np.float64), weight)
-
-
-def _as_weighted_set(rows: Array, weight: Array | None) -> ArraySource:
-    order = _order(rows)
-    rows = rows[order]
-    first = np.concatenate(([True], (rows[1:] != rows[:-1]).any(axis=1)))
-    ones = np.ones(len(rows)) if weight is None else weight[order]
-    return ArraySource(rows[first], np.add.reduceat(ones, np.flatnonzero(first)))
-
-
-def _order(rows: Array) -> NDArray[np.intp]:
-    """The rows' order by value, by as many of the first columns as tell them apart."""
-    d = rows.shape[1]
-    for used in (1, 4, 16, d):
-        order = np.lexsort(rows[:, : min(used, d)].T[::-1])
-        ordered = rows[order]
-        told_apart = (ordered[1:, :used] != ordered[:-1, :used]).any(axis=1)
-        if used >= d or np.array_equal(told_apart, (ordered[1:] != ordered[:-1]).any(axis=1)):
-            break
-    return order
+    return ArraySource(*_em.distinct_rows(np.ascontiguousarray(rows, dtype=np.float64), weight))
 
 
 def from_responsibilities(
@@ -123,33 +104,9 @@ def _reach(source: ArraySource) -> float:
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
     """Seeds by greedy weighted D² sampling (Arthur & Vassilvitskii 2007), (K, d): of 2 + ⌊log K⌋ draws the best."""
-    n_draws = 2 + int(np.log(n_components))
-    norms = np.einsum("ij,ij->i", rows, rows)
-    first = _draw(weight, 1, rng)[0]
-    seeds = [first]
-    distances = _squared_distances(rows, norms, np.array([first]))[0]
-    for _ in range(1, n_components):
-        draws = _draw(weight * distances, n_draws, rng)
-        candidates = np.minimum(distances, _squared_distances(rows, norms, draws))
-        best = int(np.argmin(candidates @ weight))
-        seeds.append(int(draws[best]))
-        distances = candidates[best]
-    return rows[seeds]
-
-
-def _draw(mass: Array, size: int, rng: Rng) -> NDArray[np.intp]:
-    """Indices drawn in proportion to `mass`, or anywhere when there is none."""
-    cumulated = np.cumsum(mass)
-    if not cumulated[-1] > 0:
-        cumulated = np.arange(1.0, len(mass) + 1)
-    where = np.searchsorted(cumulated, rng.uniform(size=size) * cumulated[-1], side="right")
-    return np.minimum(where, len(mass) - 1)
-
-
-def _squared_distances(rows: Array, norms: Array, chosen: NDArray[np.intp]) -> Array:
-    """Squared distances of the `chosen` rows to all rows, (len(chosen), n)."""
-    distances = norms[chosen][:, None] + norms - 2 * rows[chosen] @ rows.T
-    return np.maximum(distances, 0)
+    n_draws = 2 + int(math.log(n_components))
+    uniforms = rng.uniform(size=1 + (n_components - 1) * n_draws)
+    return rows[_em.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components, n_draws)]
 
 
 def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:
