@@ -452,7 +452,8 @@ def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
 
 
 def kmeans_seeds(
-    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms, Py_ssize_t n_seeds, Py_ssize_t n_draws
+    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms,
+    Py_ssize_t n_seeds, Py_ssize_t n_draws,
 ):
     """Indices of the rows (n, d) that seed k-means, (n_seeds,): see `_seeding.pxd`.
 

@@ -150,12 +150,12 @@ class Estimator:
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        return sorted(_signature(cls).parameters)
+        return sorted(_parameters(cls))
 
     def _call_text(self) -> str:
         changed = [
             f"{name}={_value_text(getattr(self, name))}"
-            for name, parameter in _signature(type(self)).parameters.items()
+            for name, parameter in _parameters(type(self)).items()
             if not _is_default(getattr(self, name), parameter.default)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
@@ -180,9 +180,10 @@ class Estimator:
             self.__dict__.pop("feature_names_in_", None)
 
 
-def _signature(cls: type[Estimator]) -> inspect.Signature:
-    signature = inspect.signature(cls.__init__)
-    return signature.replace(parameters=list(signature.parameters.values())[1:])
+@functools.cache
+def _parameters(cls: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of `__init__` but `self`, in their order."""
+    return dict(list(inspect.signature(cls.__init__).parameters.items())[1:])
 
 
 def _is_default(value: Any, default: Any) -> bool:

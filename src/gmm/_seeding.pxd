@@ -54,7 +54,6 @@ cdef inline Item* sorted_items(
 ) noexcept nogil:
     """The rows in the order of their values, equal ones as they came (merge sort, bottom up); one of the scratches."""
     cdef Py_ssize_t width = 1, start, middle, end, left, right, i
-    cdef Item* swap
     for i in range(n):
         items[i].key, items[i].row = rows[i * d], i
     while width < n:
@@ -70,7 +69,7 @@ cdef inline Item* sorted_items(
                     spare[i] = items[right]
                     right += 1
             start = end
-        swap, items, spare = items, spare, items
+        items, spare = spare, items
         width *= 2
     return items
 

@@ -127,25 +127,37 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     return centres
 
 
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A sample about its centre in the coordinates of a metric: `rows` are its rows times `whitener`ᵀ."""
+
+    rows: ArraySource
+    whitener: Array
+    inverse: Array
+
+
 def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     """The best of a few k-means partitions, in the data's own units and in those of its covariance.
 
     Both metrics fail, on different data (Scrucca & Raftery 2015), so the portfolio holds both; the partitions are
     compared by the likelihood that a few passes of EM make of them.
     """
-    metrics = [np.eye(sample.n_features), _whitener(sample)] * (_CANDIDATES // 2)
+    centre, d = sample.survey.centre, sample.n_features
     if wanted.n_components == 1:
-        metrics = metrics[:1]
-    near = _NEARLY * sample.survey.reach(sample.survey.centre)
+        return _partition(sample, centre[None], np.eye(d), wanted.model.moments, wanted.n_threads)
+    near = _NEARLY * sample.survey.reach(centre)
     found: list[tuple[Array, Array]] = []
-    for number, metric in enumerate(metrics):
-        centres = _kmeans_centres(sample, wanted, metric, rng)
+    views = _views(sample)
+    for number in range(_CANDIDATES):
+        view = views[number % len(views)]
+        centres = _kmeans_centres(view, wanted, rng)
         if not any((np.abs(centres - other) <= near).all() for other, _ in found):
-            found.append((centres, metric))
+            found.append((centres, view.whitener))
         if number == 1 and len(found) == 1:
             break  # both metrics agree
     partitions = [
-        _partition(sample, centres, metric, wanted.model.moments, wanted.n_threads) for centres, metric in found
+        _partition(sample, centres + centre, whitener, wanted.model.moments, wanted.n_threads)
+        for centres, whitener in found
     ]
     if len(partitions) == 1:
         return partitions[0]
@@ -154,25 +166,27 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
     return partitions[int(np.argmax(reached >= reached.max() - _SAME_LIKELIHOOD))]
 
 
-def _kmeans_centres(sample: ArraySource, wanted: Wanted, metric: Array, rng: Rng) -> Array:
-    """The centres (K, d) of k-means in a metric, in the sample's own coordinates and sorted."""
-    centre = sample.survey.centre
-    moved = ArraySource((sample.rows - centre) @ metric.T, sample.sample_weight)
-    centres = lloyd(moved, _seeds(moved, wanted.n_components, rng), n_threads=wanted.n_threads)
-    centres = np.asarray(np.linalg.solve(metric, centres.T).T, dtype=np.float64)
-    return centres[np.lexsort(centres.T[::-1])] + centre
+def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:
+    """The centres (K, d) of k-means in a metric, from the sample's centre in its own coordinates, and sorted."""
+    seeds = _seeds(view.rows, wanted.n_components, rng)
+    centres = lloyd(view.rows, seeds, n_threads=wanted.n_threads) @ view.inverse.T
+    return centres[np.lexsort(centres.T[::-1])]
 
 
-def _whitener(sample: ArraySource) -> Array:
-    """W with WᵀW the inverse of the sample's covariance, as far as that can be inverted."""
-    rows = sample.rows - sample.survey.centre
-    weight = np.ones(len(rows)) if sample.sample_weight is None else sample.sample_weight
-    covariance = (rows * weight[:, None]).T @ rows / weight.sum()
-    scale = np.sqrt(np.diagonal(covariance))
-    scale = np.where(scale > 0, scale, 1)
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    return np.ascontiguousarray(
-        (vectors / np.sqrt(np.maximum(values, max(1e-6 * values[-1], np.finfo(float).tiny)))).T / scale
+def _views(sample: ArraySource) -> tuple[_View, _View]:
+    """The sample in its own units, and in those of its covariance as far as that can be inverted."""
+    rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
+    weighted = rows if weight is None else rows * weight[:, None]
+    covariance = weighted.T @ rows / sample.survey.weight
+    scale = np.sqrt(covariance.diagonal())
+    scale[scale == 0] = 1
+    values, vectors = np.linalg.eigh(covariance / (scale[:, None] * scale))
+    roots = np.sqrt(np.maximum(values, max(1e-6 * values[-1], np.finfo(float).tiny)))
+    whitener = np.ascontiguousarray((vectors / roots).T / scale)
+    one = np.eye(len(scale))
+    return (
+        _View(ArraySource(rows, weight), one, one),
+        _View(ArraySource(rows @ whitener.T, weight), whitener, vectors * roots * scale[:, None]),
     )
 
 

@@ -5,6 +5,7 @@ Values that depend on the data's shape are judged next door.
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 from collections.abc import Callable, Collection, Mapping
@@ -51,8 +52,11 @@ class Requirement:
         return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value))
 
 
+_TRUTHS = (bool, np.bool_)
+
+
 def _is_truth(value: object) -> bool:
-    return isinstance(value, bool | np.bool_)
+    return isinstance(value, _TRUTHS)
 
 
 def _an_int(least: int, most: float = math.inf) -> Requirement:
@@ -110,6 +114,11 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
 }
 
 
+@functools.cache
+def _a_start(names: tuple[str, ...]) -> Requirement:
+    return _a_str_among(names) | _CALLABLE | _ARRAY
+
+
 def check_parameters(estimator: Any, starts: Collection[str]) -> None:
     """Refuse parameters of a type or a value that they cannot have.
 
@@ -125,9 +134,8 @@ def check_parameters(estimator: Any, starts: Collection[str]) -> None:
     InvalidParameterError
         For the first parameter (by name) that is at fault: what it must be, and what came.
     """
-    start = _a_str_among(starts) | _CALLABLE | _ARRAY
-    for parameter, value in sorted(estimator.get_params(deep=False).items()):
-        required = start if parameter == "init_params" else _REQUIREMENTS.get(parameter)
+    for parameter, value in estimator.get_params(deep=False).items():
+        required = _a_start(tuple(starts)) if parameter == "init_params" else _REQUIREMENTS.get(parameter)
         if required is not None and not required.holds(value):
             raise raisable(InvalidParameterError)(
                 f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead."
