@@ -472,3 +472,13 @@ def kmeans_seeds(
         lay_out_seeding(&seeding, &rows[0, 0], &weight[0], start)
         sow(&seeding, &uniforms[0], &out[n_seeds], &out[0], n_seeds)
     return seeds[:n_seeds]
+
+
+def reach(const double[::1] low, const double[::1] high, const double[::1] origin):
+    """Each feature's greatest distance from `origin`, (d,)."""
+    cdef Py_ssize_t d = origin.shape[0], j
+    out = np.empty(d)
+    cdef double[::1] distance = out
+    for j in range(d):
+        distance[j] = max(high[j] - origin[j], origin[j] - low[j])
+    return out

@@ -38,8 +38,7 @@ class Survey:
 
     def reach(self, origin: Array) -> Array:
         """Each feature's greatest distance from `origin`, (d,)."""
-        with np.errstate(over="ignore"):
-            return np.maximum(self.high - origin, origin - self.low)
+        return _em.reach(self.low, self.high, origin)
 
 
 @dataclass(frozen=True, eq=False)
