@@ -148,7 +148,7 @@ class EStep:
         return _em.Pass(
             mixture.log_offset,
             np.ascontiguousarray(mixture.centres),
-            np.ravel(mixture.whiteners),
+            mixture.whiteners.ravel(),
             mixture.layout.code,
             self._moments.code,
             self._origin,
