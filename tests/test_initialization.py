@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import reference
-from gmm import GaussianMixture, _em
+from gmm import GaussianMixture, _em, initialization
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
 from gmm.initialization import (
     STARTS,
@@ -128,6 +128,33 @@ def test_kmeans_finds_groups_that_lie_apart(covariance_type):
     np.testing.assert_allclose(got.counts[order], counts[[0, 2, 1]], atol=1e-3)
     means = [ROWS[k == GROUPS].mean(axis=0) for k in (0, 2, 1)]
     np.testing.assert_allclose(got.means[order], means, atol=1e-2)
+
+
+@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize("d", [2, 6, 7, 20])
+def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_there(kernel, d, monkeypatch):
+    rng = np.random.default_rng(d)
+    centres = 3 * rng.normal(size=(4, d))
+    rows = (centres[rng.integers(4, size=500)] + rng.normal(size=(500, d))) @ rng.normal(size=(d, d))
+    tested = []
+
+    def watched(source, centres, whitener, *asked):
+        got = partition(source, centres, whitener, *asked)
+        tested.append(not np.array_equal(whitener, np.eye(d)))
+        if tested[-1]:
+            covariance = np.cov(rows.T, bias=True)
+            np.testing.assert_allclose(whitener @ covariance @ whitener.T, np.eye(d), atol=0.01)
+        distances = np.linalg.norm((source.rows[:, None] - centres) @ whitener.T, axis=2)
+        np.testing.assert_array_equal(got.counts, np.bincount(distances.argmin(axis=1), minlength=4))
+        return got
+
+    partition = initialization._partition
+    monkeypatch.setattr(initialization, "_partition", watched)
+    _em.use_kernel(kernel)
+    for seed in range(4):
+        started(rows, K=4, seed=seed)
+    _em.use_kernel(_em.kernels()[-1])
+    assert any(tested)
 
 
 @pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])

@@ -44,6 +44,7 @@ _LLOYD_PASSES = 50
 _LLOYD_GAIN = 1e-3
 _CANDIDATES = 4
 _SCREENING_PASSES = 7
+_LEAST_VARIANCE = 1e-6  # of the largest, in the sample's covariance with each feature brought to variance 1
 _NEARLY = 0.005  # of the data's reach: k-means centres that are one partition
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
@@ -174,19 +175,18 @@ def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:
 
 
 def _views(sample: ArraySource) -> tuple[_View, _View]:
-    """The sample in its own units, and in those of its covariance as far as that can be inverted."""
+    """The sample in its own units, and in those of its covariance, made as invertible as `_LEAST_VARIANCE` asks."""
     rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
     weighted = rows if weight is None else rows * weight[:, None]
     covariance = weighted.T @ rows / sample.survey.weight
-    scale = np.sqrt(covariance.diagonal())
-    scale[scale == 0] = 1
-    values, vectors = np.linalg.eigh(covariance / (scale[:, None] * scale))
-    roots = np.sqrt(np.maximum(values, max(1e-6 * values[-1], np.finfo(float).tiny)))
-    whitener = np.ascontiguousarray((vectors / roots).T / scale)
-    one = np.eye(len(scale))
+    d = len(covariance)
+    variances = covariance.diagonal()
+    covariance[range(d), range(d)] = np.where(variances > 0, variances * (1 + d * _LEAST_VARIANCE), 1)
+    whitener, _ = TIED.whiten(covariance, d)
+    one = np.eye(d)
     return (
         _View(ArraySource(rows, weight), one, one),
-        _View(ArraySource(rows @ whitener.T, weight), whitener, vectors * roots * scale[:, None]),
+        _View(ArraySource(rows @ whitener.T, weight), whitener, covariance @ whitener.T),
     )
 
 
