@@ -180,8 +180,9 @@ def _views(sample: ArraySource) -> tuple[_View, _View]:
     weighted = rows if weight is None else rows * weight[:, None]
     covariance = weighted.T @ rows / sample.survey.weight
     d = len(covariance)
-    variances = covariance.diagonal()
-    covariance[range(d), range(d)] = np.where(variances > 0, variances * (1 + d * _LEAST_VARIANCE), 1)
+    variances = covariance.ravel()[:: d + 1]
+    variances *= 1 + d * _LEAST_VARIANCE
+    variances[variances == 0] = 1
     whitener, _ = TIED.whiten(covariance, d)
     one = np.eye(d)
     return (
