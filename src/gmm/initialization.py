@@ -44,7 +44,8 @@ _LLOYD_PASSES = 50
 _LLOYD_GAIN = 1e-3
 _CANDIDATES = 4
 _SCREENING_PASSES = 7
-_LEAST_VARIANCE = 1e-6  # of the largest, in the sample's covariance with each feature brought to variance 1
+# Measured likewise, among 1e-6 … 0.1: to whiten directions of little variance in full is to look at their noise.
+_SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
 _NEARLY = 0.005  # of the data's reach: k-means centres that are one partition
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
@@ -175,13 +176,13 @@ def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:
 
 
 def _views(sample: ArraySource) -> tuple[_View, _View]:
-    """The sample in its own units, and in those of its covariance, made as invertible as `_LEAST_VARIANCE` asks."""
+    """The sample in its own units, and in those of its covariance, shrunk towards its diagonal."""
     rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
     weighted = rows if weight is None else rows * weight[:, None]
     covariance = weighted.T @ rows / sample.survey.weight
     d = len(covariance)
     variances = covariance.ravel()[:: d + 1]
-    variances *= 1 + d * _LEAST_VARIANCE
+    variances *= 1 + d * _SHRINKAGE
     variances[variances == 0] = 1
     whitener, _ = TIED.whiten(covariance, d)
     one = np.eye(d)

@@ -59,17 +59,20 @@ def _is_truth(value: object) -> bool:
     return isinstance(value, _TRUTHS)
 
 
+def _is_whole(value: object) -> bool:
+    return type(value) is int or (isinstance(value, numbers.Integral) and not _is_truth(value))
+
+
 def _an_int(least: int, most: float = math.inf) -> Requirement:
     def holds(value: Any) -> bool:
-        whole = isinstance(value, numbers.Integral) and not _is_truth(value)
-        return whole and least <= int(value) <= most
+        return _is_whole(value) and least <= int(value) <= most
 
     closing = f"{int(most)}]" if most < math.inf else "inf)"
     return Requirement((f"an int in the range [{least}, {closing}",), holds)
 
 
 def _is_finite_from_zero(value: Any) -> bool:
-    real = isinstance(value, numbers.Real) and not _is_truth(value)
+    real = type(value) is float or (isinstance(value, numbers.Real) and not _is_truth(value))
     return real and bool(0 <= value < math.inf)  # False for NaN
 
 
