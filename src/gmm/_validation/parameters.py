@@ -193,7 +193,7 @@ def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator
         return np.random.mtrand._rand
     if isinstance(seed, np.random.RandomState | np.random.Generator):
         return seed
-    if isinstance(seed, numbers.Integral) and not _is_truth(seed):
+    if _is_whole(seed):
         return np.random.RandomState(int(seed))
     raise ValueError(f"{seed!r} cannot be used to seed a numpy.random.RandomState instance")
 
