@@ -12,6 +12,7 @@ A lane is a fixed number of blocks.  Lanes are summed in order and merged two by
 counter, so the sums are the same bit for bit for every number of threads (`_lanes.pxd`).  Here is what Python sees: the
 workers' scratch, the pass, and its results.
 """
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite, log
 from libc.string cimport memcpy
 
@@ -21,7 +22,8 @@ from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
 from gmm._leaves cimport normalise, pad
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
 from gmm._plan cimport Recipe, prepare, room_for, work_of
-from gmm._seeding cimport Item, Seeding, lay_out_seeding, merge_equal, room_for_seeding, sorted_items, sow
+from gmm._seeding cimport Item, Seeding, first_seed, next_seed
+from gmm._seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
 
 import os
 
@@ -468,9 +470,14 @@ def kmeans_seeds(
     seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
     cdef Py_ssize_t[::1] out = seeds
     cdef double* start = aligned(room)
+    cdef Py_ssize_t i
     with nogil:
         lay_out_seeding(&seeding, &rows[0, 0], &weight[0], start)
-        sow(&seeding, &uniforms[0], &out[n_seeds], &out[0], n_seeds)
+        out[0] = first_seed(&seeding, uniforms[0])
+    for i in range(1, n_seeds):
+        PyErr_CheckSignals()
+        with nogil:
+            out[i] = next_seed(&seeding, &uniforms[1 + (i - 1) * n_draws], &out[n_seeds])
     return seeds[:n_seeds]
 
 

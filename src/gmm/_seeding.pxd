@@ -211,22 +211,25 @@ cdef inline Py_ssize_t best_draw(const Seeding* s) noexcept nogil:
     return best
 
 
-cdef inline void sow(
-    Seeding* s, const double* uniforms,            # IN (1 + (n_seeds − 1) n_draws,), each in [0, 1)
-    Py_ssize_t* draws,                             # scratch (n_draws,)
-    Py_ssize_t* seeds,                             # OUT (n_seeds,)
-    Py_ssize_t n_seeds,
-) noexcept nogil:
-    cdef Py_ssize_t i, k
-    seeds[0] = drawn(s, uniforms[0])
+cdef inline Py_ssize_t first_seed(Seeding* s, double uniform) noexcept nogil:
+    """The first seed, a row drawn by weight."""
+    cdef Py_ssize_t seed = drawn(s, uniform), i
     for i in range(s.n):
         s.distance[i] = INFINITY
-    look_from(s, seeds, 1)
-    settle(s, 0, seeds[0])
-    for i in range(1, n_seeds):
-        for k in range(s.n_draws):
-            draws[k] = drawn(s, uniforms[1 + (i - 1) * s.n_draws + k])
-        look_from(s, draws, s.n_draws)
-        k = best_draw(s)
-        seeds[i] = draws[k]
-        settle(s, k, draws[k])
+    look_from(s, &seed, 1)
+    settle(s, 0, seed)
+    return seed
+
+
+cdef inline Py_ssize_t next_seed(
+    Seeding* s, const double* uniforms,            # IN (n_draws,), each in [0, 1)
+    Py_ssize_t* draws,                             # scratch (n_draws,)
+) noexcept nogil:
+    """The next seed, the best of `n_draws` rows drawn by weight × distance."""
+    cdef Py_ssize_t k
+    for k in range(s.n_draws):
+        draws[k] = drawn(s, uniforms[k])
+    look_from(s, draws, s.n_draws)
+    k = best_draw(s)
+    settle(s, k, draws[k])
+    return draws[k]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -148,7 +149,7 @@ class EStep:
         return _em.Pass(
             mixture.log_offset,
             np.ascontiguousarray(mixture.centres),
-            mixture.whiteners.ravel(),
+            np.ravel(mixture.whiteners),
             mixture.layout.code,
             self._moments.code,
             self._origin,
@@ -174,29 +175,21 @@ class EStep:
         n_workers = self._n_workers(n_lanes, one_pass.work)
         scratches = self._prepared_scratches(one_pass, n_workers)
         step = max(1, int(_SLICE / one_pass.work))
+        stopped = threading.Event()
+        source = self._source
+
+        def walk(worker: int) -> None:
+            last = n_lanes * (worker + 1) // n_workers
+            for lane in range(n_lanes * worker // n_workers, last, step):
+                if stopped.is_set():
+                    return
+                to = min(lane + step, last)
+                one_pass.walk(scratches[worker], source.rows, lane, to, weight=source.sample_weight, **outputs)
+
         crowded = n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE
         with single_threaded_blas() if crowded else nullcontext():
-            if n_workers == 1:
-                self._walk(one_pass, scratches[0], 0, n_lanes, step, outputs)
-            else:
-                self._spread(one_pass, scratches, n_lanes, step, outputs)
+            self._spread(walk, n_workers, stopped)
         return scratches
-
-    def _walk(
-        self,
-        one_pass: _em.Pass,
-        scratch: _em.Scratch,
-        first: int,
-        last: int,
-        step: int,
-        outputs: dict[str, Any],
-        stopped: threading.Event | None = None,
-    ) -> None:
-        rows, weight = self._source.rows, self._source.sample_weight
-        for lane in range(first, last, step):
-            if stopped is not None and stopped.is_set():
-                return
-            one_pass.walk(scratch, rows, lane, min(lane + step, last), weight=weight, **outputs)
 
     def _n_workers(self, n_lanes: int, work: float) -> int:
         if n_lanes == 1 or self._n_threads == 1 or n_lanes * work < _WORTH_THREADS:
@@ -212,21 +205,16 @@ class EStep:
             one_pass.begin(scratch, self._source.n_rows)
         return self._scratches[:n_workers]
 
-    def _spread(
-        self, one_pass: _em.Pass, scratches: list[_em.Scratch], n_lanes: int, step: int, outputs: dict[str, Any]
-    ) -> None:
-        """Give each worker its lanes, the first one's walked here; leave no thread running on an exception."""
-        n_workers, stopped = len(scratches), threading.Event()
+    def _spread(self, walk: Callable[[int], None], n_workers: int, stopped: threading.Event) -> None:
+        """Run ``walk(0) … walk(n_workers − 1)``, the first here; leave no thread running on an exception."""
+        if n_workers == 1:
+            walk(0)
+            return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(n_workers - 1, thread_name_prefix="gmm")
-        borders = [n_lanes * worker // n_workers for worker in range(n_workers + 1)]
-        shares = [
-            (one_pass, scratch, first, last, step, outputs, stopped)
-            for scratch, first, last in zip(scratches, borders[:-1], borders[1:], strict=True)
-        ]
-        others = [self._pool.submit(self._walk, *share) for share in shares[1:]]
+        others = [self._pool.submit(walk, worker) for worker in range(1, n_workers)]
         try:
-            self._walk(*shares[0])
+            walk(0)
             for other in others:
                 other.result()
         except BaseException:
