@@ -156,3 +156,27 @@ def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0):
         bounds.append(weight @ log_evidence(joint) / weight.sum())
         path.append(m_step(X, responsibilities(joint), weight, covariance_type, reg_covar))
     return np.array(bounds), path
+
+
+# --- K-means ------------------------------------------------------------------------------------
+
+
+def kmeans_seeds(X, weight, uniforms, n_seeds, n_draws):
+    """Greedy D² sampling (Arthur & Vassilvitskii 2007): the rows that become seeds, by given uniform numbers."""
+
+    def drawn(mass, uniform):
+        mass = mass if mass.sum() > 0 else np.ones(len(mass))
+        return int(np.searchsorted(np.cumsum(mass), uniform * mass.sum(), side="right"))
+
+    def squared_distances(row):
+        return ((X - X[row]) ** 2).sum(axis=1)
+
+    seeds = [drawn(weight, uniforms[0])]
+    distances = squared_distances(seeds[0])
+    for of_one_seed in np.reshape(uniforms[1:], (n_seeds - 1, n_draws)):
+        draws = [drawn(weight * distances, uniform) for uniform in of_one_seed]
+        left = [np.minimum(distances, squared_distances(row)) for row in draws]
+        best = int(np.argmin([weight @ each for each in left]))
+        seeds.append(draws[best])
+        distances = left[best]
+    return np.array(seeds)

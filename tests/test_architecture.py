@@ -35,7 +35,7 @@ LAYERS = [
     {"_climb"},
     {"_lanes", "_update"},
     {"_moments"},
-    {"_plan", "_block"},
+    {"_plan", "_block", "_seeding"},
     {"_leaves"},
     {"_linear", "_twin"},
     {"_blas"},

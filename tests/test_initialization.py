@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import reference
-from gmm import GaussianMixture
+from gmm import GaussianMixture, _em, initialization
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
 from gmm.initialization import (
     STARTS,
@@ -82,6 +82,18 @@ def test_a_fit_of_many_rows_begins_with_a_sample_and_ends_with_all():
     np.testing.assert_allclose(fitted.means_[order], CENTRES[[0, 2, 1]], atol=0.5)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (2, 3), (7, 1), (64, 2), (1000, 3)])
+def test_the_set_of_rows_is_what_numpy_makes_of_it(n, d, weighted):
+    rng = np.random.default_rng(n)
+    rows = rng.integers(-2, 3, size=(n, d)) * rng.choice([0.0, 1.0], size=d)
+    weight = rng.uniform(size=n) if weighted else None
+    distinct, mass = _em.distinct_rows(rows, weight)
+    expected, which = np.unique(rows, axis=0, return_inverse=True)
+    np.testing.assert_array_equal(distinct, expected)
+    np.testing.assert_allclose(mass, np.bincount(which.ravel(), weight), rtol=1e-13)
+
+
 # --- The named starts ---------------------------------------------------------------------------
 
 
@@ -116,6 +128,33 @@ def test_kmeans_finds_groups_that_lie_apart(covariance_type):
     np.testing.assert_allclose(got.counts[order], counts[[0, 2, 1]], atol=1e-3)
     means = [ROWS[k == GROUPS].mean(axis=0) for k in (0, 2, 1)]
     np.testing.assert_allclose(got.means[order], means, atol=1e-2)
+
+
+@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize("d", [2, 6, 7, 20])
+def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_there(kernel, d, monkeypatch):
+    rng = np.random.default_rng(d)
+    centres = rng.normal(size=(4, d))
+    rows = (centres[rng.integers(4, size=500)] + rng.normal(size=(500, d))) @ (np.eye(d) + rng.normal(size=(d, d)) / d)
+    tested = []
+
+    def watched(source, centres, whitener, *asked):
+        got = partition(source, centres, whitener, *asked)
+        tested.append(not np.array_equal(whitener, np.eye(d)))
+        if tested[-1]:
+            shrunk = np.cov(rows.T, bias=True) * (1 + 0.03 * d * np.eye(d))
+            np.testing.assert_allclose(whitener @ shrunk @ whitener.T, np.eye(d), atol=1e-9)
+        distances = np.linalg.norm((source.rows[:, None] - centres) @ whitener.T, axis=2)
+        np.testing.assert_array_equal(got.counts, np.bincount(distances.argmin(axis=1), minlength=4))
+        return got
+
+    partition = initialization._partition
+    monkeypatch.setattr(initialization, "_partition", watched)
+    _em.use_kernel(kernel)
+    for seed in range(4):
+        started(rows, K=4, seed=seed)
+    _em.use_kernel(_em.kernels()[-1])
+    assert any(tested)
 
 
 @pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])
@@ -156,6 +195,25 @@ def test_kmeans_plusplus_has_seeds_for_more_components_than_rows():
     seeds = kmeans_plusplus(np.array([[1.0], [2.0]]), np.ones(2), 5, np.random.RandomState(0))
     assert seeds.shape == (5, 1)
     assert set(seeds[:, 0]) == {1.0, 2.0}
+
+
+@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize(("n", "d", "K", "n_draws"), [(1, 1, 1, 2), (3, 2, 3, 1), (150, 4, 3, 3), (700, 9, 20, 4)])
+def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, n_draws):
+    rng = np.random.default_rng(n)
+    rows, weight = rng.normal(size=(n, d)), rng.uniform(size=n)
+    weight[rng.uniform(size=n) < 0.2] = 0
+    weight[0] = 1
+    uniforms = rng.uniform(size=1 + (K - 1) * n_draws)
+    _em.use_kernel(kernel)
+    got = _em.kmeans_seeds(rows, weight, uniforms, K, n_draws)
+    _em.use_kernel(_em.kernels()[-1])
+    np.testing.assert_array_equal(got, reference.kmeans_seeds(rows, weight, uniforms, K, n_draws))
+
+
+def test_seeds_need_a_uniform_for_every_draw():
+    with pytest.raises(ValueError, match="expected 5 uniforms and 4 weights, got 4 and 4"):
+        _em.kmeans_seeds(np.eye(4), np.ones(4), np.zeros(4), 3, 2)
 
 
 def test_lloyd_ends_where_centres_are_the_means_of_their_rows():

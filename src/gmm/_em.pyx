@@ -13,6 +13,7 @@ counter, so the sums are the same bit for bit for every number of threads (`_lan
 threads goes on to the next by itself (`_climb.pxd`), with the same parameter update between the two (`_update.pxd`).
 Here is what Python sees: the workers' scratch, the pass, its results, and the update.
 """
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
@@ -24,6 +25,8 @@ from gmm._leaves cimport normalise, pad
 from gmm._linear cimport Layout, n_second
 from gmm._moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._plan cimport Recipe, prepare, room_for, work_of
+from gmm._seeding cimport Item, Seeding, first_seed, next_seed
+from gmm._seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
 from gmm._update cimport (
     Estimate,
     begin,
@@ -94,7 +97,7 @@ cdef class Scratch:
         self.bench.first_lane = &marks[1, 0]
         self.bench.n_nodes = 0
         fill_ones(recipe.single, ld, self.bench.block if recipe.linear else self.bench.centred)
-        fill_ones(recipe.single, ld, self.bench.mass)
+        self.bench.n_ones = -1
 
     cdef lay_out(self, double* work, Py_ssize_t ld, Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d):
         self.bench.ld = ld
@@ -629,3 +632,63 @@ def survey(const data[:, :] rows, const double[::1] weight=None):
         for j in range(d):
             c[j] = origin[j] + c[j] / total
     return bad_row, bad_column, total, centre, low, high
+
+
+def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
+    """The set of rows, ordered by value, each once.
+
+    Returns
+    -------
+    distinct : array of shape (m, d)
+    mass : array of shape (m,)
+        The sum of the weights of each, or how often it came.
+    """
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], m
+    distinct, mass = np.empty((n, d)), np.empty(n)
+    cdef double[:, ::1] out = distinct
+    cdef double[::1] total = mass
+    cdef char[::1] room = np.empty(2 * n * sizeof(Item), dtype=np.int8)
+    cdef Item* items = <Item*>&room[0]
+    cdef const double* w = &weight[0] if weight is not None else NULL
+    with nogil:
+        items = sorted_items(&rows[0, 0], n, d, items, items + n)
+        m = merge_equal(&rows[0, 0], w, items, n, d, &out[0, 0], &total[0])
+    return distinct[:m], mass[:m]
+
+
+def kmeans_seeds(
+    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms,
+    Py_ssize_t n_seeds, Py_ssize_t n_draws,
+):
+    """Indices of the rows (n, d) that seed k-means, (n_seeds,): see `_seeding.pxd`.
+
+    `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
+    """
+    cdef Seeding seeding
+    seeding.n, seeding.d, seeding.n_draws, seeding.tiles = rows.shape[0], rows.shape[1], n_draws, tiles
+    if uniforms.shape[0] != 1 + (n_seeds - 1) * n_draws or weight.shape[0] != seeding.n:
+        raise ValueError(f"expected {1 + (n_seeds - 1) * n_draws} uniforms and {seeding.n} weights, "
+                         f"got {uniforms.shape[0]} and {weight.shape[0]}")
+    cdef double[::1] room = np.zeros(room_for_seeding(&seeding) + 8)
+    seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
+    cdef Py_ssize_t[::1] out = seeds
+    cdef double* start = aligned(room)
+    cdef Py_ssize_t i
+    with nogil:
+        lay_out_seeding(&seeding, &rows[0, 0], &weight[0], start)
+        out[0] = first_seed(&seeding, uniforms[0])
+    for i in range(1, n_seeds):
+        PyErr_CheckSignals()
+        with nogil:
+            out[i] = next_seed(&seeding, &uniforms[1 + (i - 1) * n_draws], &out[n_seeds])
+    return seeds[:n_seeds]
+
+
+def reach(const double[::1] low, const double[::1] high, const double[::1] origin):
+    """Each feature's greatest distance from `origin`, (d,)."""
+    cdef Py_ssize_t d = origin.shape[0], j
+    out = np.empty(d)
+    cdef double[::1] distance = out
+    for j in range(d):
+        distance[j] = max(high[j] - origin[j], origin[j] - low[j])
+    return out

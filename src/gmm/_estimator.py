@@ -10,7 +10,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,13 @@ class Estimator:
     feature_names_in_: NDArray[np.object_]
     set_fit_request = RequestSetter("fit")
     set_score_request = RequestSetter("score")
+    _defaults: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note the parameters of `__init__`, in their order, with their defaults."""
+        super().__init_subclass__(**kwargs)
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        cls._defaults = {parameter.name: parameter.default for parameter in parameters}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of the estimator.
@@ -150,13 +157,13 @@ class Estimator:
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        return sorted(_signature(cls).parameters)
+        return sorted(cls._defaults)
 
     def _call_text(self) -> str:
         changed = [
             f"{name}={_value_text(getattr(self, name))}"
-            for name, parameter in _signature(type(self)).parameters.items()
-            if not _is_default(getattr(self, name), parameter.default)
+            for name, default in self._defaults.items()
+            if not _is_default(getattr(self, name), default)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
@@ -178,11 +185,6 @@ class Estimator:
             self.feature_names_in_ = names
         else:
             self.__dict__.pop("feature_names_in_", None)
-
-
-def _signature(cls: type[Estimator]) -> inspect.Signature:
-    signature = inspect.signature(cls.__init__)
-    return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 def _is_default(value: Any, default: Any) -> bool:

@@ -54,7 +54,8 @@ cdef struct Bench:
     void* centred               # [1, z, squares]
     void* product               # (d, ld)
     void* evidence
-    void* mass
+    void* mass                  # (ld,) the rows' weights, zero behind them
+    Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
     void* best                  # (ld,) the likeliest component
     void* square
     void* block_sums
@@ -171,7 +172,7 @@ cdef inline void accumulate_centred(
 
 cdef inline void one_block(
     const Recipe* recipe, const Rows* shape, const data* rows, Py_ssize_t start, Py_ssize_t n,
-    const Bench* bench, real* tile,
+    Bench* bench, real* tile,
     double* sums,                                  # IN, OUT, NULL when only rows are asked for
 ) noexcept nogil:
     cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = bench.ld, terms = recipe.n_moments
@@ -183,8 +184,9 @@ cdef inline void one_block(
     cdef double evidence = 0
     load_rows(rows + start * shape.row_stride, shape.row_stride, shape.column_stride, n, padded, d,
               recipe.origin, ld, block)
-    if shape.weight != NULL or n < padded:
+    if shape.weight != NULL or bench.n_ones != n:
         load_mass(shape.weight + start if shape.weight != NULL else NULL, n, padded, <real*>bench.mass)
+        bench.n_ones = n if shape.weight == NULL else -1
     if recipe.linear:
         append_products(recipe.tiles, recipe.moments, d, padded, ld, features)
     if recipe.given:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from gmm._validation import check_random_state
 from gmm.covariance import CovarianceModel
 from gmm.inference import Climb, EStep, GainBelow, Iteration
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, start_statistics
@@ -28,13 +31,13 @@ class GivenStart:
     means : array of shape (K, d)
     precisions : array in the shape of the model's layout
     responsibilities : callable
-        From a generator to an array of shape (n, K).
+        From a start's seed to an array of shape (n, K).
     """
 
     weights: Array | None = None
     means: Array | None = None
     precisions: Array | None = None
-    responsibilities: Callable[[Rng], Array] | None = None
+    responsibilities: Callable[[int], Array] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,6 @@ class FitSettings:
     tol: float
     reg_covar: float
     max_iter: int
-    n_init: int
     init_params: str
     given: GivenStart
     n_threads: int | None
@@ -63,7 +65,7 @@ class MixtureFit:
 def fit_mixture(
     source: ArraySource,
     settings: FitSettings,
-    rng: Rng,
+    seeds: Sequence[int],
     *,
     resume: MixtureParameters | None = None,
     before: tuple[float, ...] = (),
@@ -72,14 +74,12 @@ def fit_mixture(
 ) -> MixtureFit:
     """Climb from each start and return the best climb.
 
-    Start 1 of many is the start of one alone: each draws its own seed from `rng`, in turn.
-
     Parameters
     ----------
     source : ArraySource
     settings : FitSettings
-    rng : RandomState or Generator
-        Advanced by one draw per start.
+    seeds : sequence of int
+        One for each start; start 1 of many is the start of one alone.
     resume, before : MixtureParameters, tuple of float
         Continue from these parameters after passes that measured these bounds, instead of from starts.
     callback : callable, optional
@@ -101,9 +101,9 @@ def fit_mixture(
         return told_to_stop
 
     with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
-        for number in range(1 if resume is not None else settings.n_init):
+        for number in range(1 if resume is not None else len(seeds)):
             m_step = MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread)
-            parameters = resume or _start(source, settings, _child(rng), m_step)
+            parameters = resume or _start(source, settings, seeds[number], m_step)
             climb = maximise(
                 parameters,
                 e_step,
@@ -124,32 +124,41 @@ def fit_mixture(
     return best
 
 
-def _child(rng: Rng) -> Rng:
-    """A generator for one start, seeded by one draw."""
+def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
+    """The seeds of `n_init` starts: a generator, or numpy's own for None, advances by a draw for each."""
+    if isinstance(random_state, Integral):
+        return _seeds_of(int(random_state), n_init)
+    rng = check_random_state(random_state)
     if isinstance(rng, np.random.Generator):
-        return np.random.default_rng(rng.integers(2**63))
-    return np.random.RandomState(rng.randint(2**31))
+        return tuple(int(rng.integers(2**63)) for _ in range(n_init))
+    return tuple(int(rng.randint(2**31)) for _ in range(n_init))
 
 
-def _start(source: ArraySource, settings: FitSettings, rng: Rng, m_step: MStep) -> MixtureParameters:
+@lru_cache
+def _seeds_of(number: int, n_init: int) -> tuple[int, ...]:
+    # To seed a RandomState takes longer than what else a small fit does before its first pass.
+    return start_seeds(check_random_state(number), n_init)
+
+
+def _start(source: ArraySource, settings: FitSettings, seed: int, m_step: MStep) -> MixtureParameters:
     given, model = settings.given, settings.model
     covariances = None
     if given.precisions is not None:
         covariances = model.layout.inverse(given.precisions, source.n_features)
         if given.weights is not None and given.means is not None:
             return MixtureParameters(given.weights, given.means, covariances, model)
-    started = m_step(_start_statistics(source, settings, rng))
+    started = m_step(_start_statistics(source, settings, seed))
     parts: dict[str, Any] = {
         "weights": given.weights, "means": given.means, "covariances": covariances,
     }  # fmt: skip
     return replace(started, **{name: part for name, part in parts.items() if part is not None})
 
 
-def _start_statistics(source: ArraySource, settings: FitSettings, rng: Rng) -> SufficientStatistics:
+def _start_statistics(source: ArraySource, settings: FitSettings, seed: int) -> SufficientStatistics:
     given, moments, n_threads = settings.given, settings.model.moments, settings.n_threads
     if given.means is not None:
         return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:
-        return from_responsibilities(source, given.responsibilities(rng), moments, n_threads=n_threads)
+        return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
     wanted = Wanted(settings.n_components, settings.model, settings.reg_covar, n_threads)
-    return start_statistics(source, wanted, settings.init_params, rng)
+    return start_statistics(source, wanted, settings.init_params, np.random.default_rng(seed))

@@ -6,12 +6,13 @@ twice instead of doubling its weight changes anything, as long as the rows fit t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from gmm import _em
 from gmm.covariance import CovarianceModel
 from gmm.inference import CENTRED_DOUBLE, EStep, GainBelow, Partition
 from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
@@ -43,6 +44,8 @@ _LLOYD_PASSES = 50
 _LLOYD_GAIN = 1e-3
 _CANDIDATES = 4
 _SCREENING_PASSES = 7
+# Measured likewise, among 1e-6 … 0.1: to whiten directions of little variance in full is to look at their noise.
+_SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
 _NEARLY = 0.005  # of the data's reach: k-means centres that are one partition
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
@@ -59,27 +62,7 @@ def sampled(source: ArraySource, n_components: int, rng: Rng) -> ArraySource:
             np.ascontiguousarray(rows[chosen], dtype=np.float64),
             None if weight is None else weight[chosen],
         )
-    return _as_weighted_set(np.ascontiguousarray(rows, dtype=np.float64), weight)
-
-
-def _as_weighted_set(rows: Array, weight: Array | None) -> ArraySource:
-    order = _order(rows)
-    rows = rows[order]
-    first = np.concatenate(([True], (rows[1:] != rows[:-1]).any(axis=1)))
-    ones = np.ones(len(rows)) if weight is None else weight[order]
-    return ArraySource(rows[first], np.add.reduceat(ones, np.flatnonzero(first)))
-
-
-def _order(rows: Array) -> NDArray[np.intp]:
-    """The rows' order by value, by as many of the first columns as tell them apart."""
-    d = rows.shape[1]
-    for used in (1, 4, 16, d):
-        order = np.lexsort(rows[:, : min(used, d)].T[::-1])
-        ordered = rows[order]
-        told_apart = (ordered[1:, :used] != ordered[:-1, :used]).any(axis=1)
-        if used >= d or np.array_equal(told_apart, (ordered[1:] != ordered[:-1]).any(axis=1)):
-            break
-    return order
+    return ArraySource(*_em.distinct_rows(np.ascontiguousarray(rows, dtype=np.float64), weight))
 
 
 def from_responsibilities(
@@ -123,33 +106,9 @@ def _reach(source: ArraySource) -> float:
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
     """Seeds by greedy weighted D² sampling (Arthur & Vassilvitskii 2007), (K, d): of 2 + ⌊log K⌋ draws the best."""
-    n_draws = 2 + int(np.log(n_components))
-    norms = np.einsum("ij,ij->i", rows, rows)
-    first = _draw(weight, 1, rng)[0]
-    seeds = [first]
-    distances = _squared_distances(rows, norms, np.array([first]))[0]
-    for _ in range(1, n_components):
-        draws = _draw(weight * distances, n_draws, rng)
-        candidates = np.minimum(distances, _squared_distances(rows, norms, draws))
-        best = int(np.argmin(candidates @ weight))
-        seeds.append(int(draws[best]))
-        distances = candidates[best]
-    return rows[seeds]
-
-
-def _draw(mass: Array, size: int, rng: Rng) -> NDArray[np.intp]:
-    """Indices drawn in proportion to `mass`, or anywhere when there is none."""
-    cumulated = np.cumsum(mass)
-    if not cumulated[-1] > 0:
-        cumulated = np.arange(1.0, len(mass) + 1)
-    where = np.searchsorted(cumulated, rng.uniform(size=size) * cumulated[-1], side="right")
-    return np.minimum(where, len(mass) - 1)
-
-
-def _squared_distances(rows: Array, norms: Array, chosen: NDArray[np.intp]) -> Array:
-    """Squared distances of the `chosen` rows to all rows, (len(chosen), n)."""
-    distances = norms[chosen][:, None] + norms - 2 * rows[chosen] @ rows.T
-    return np.maximum(distances, 0)
+    n_draws = 2 + int(math.log(n_components))
+    uniforms = rng.uniform(size=1 + (n_components - 1) * n_draws)
+    return rows[_em.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components, n_draws)]
 
 
 def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:
@@ -162,25 +121,37 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     return partition.centres
 
 
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A sample about its centre in the coordinates of a metric: `rows` are its rows times `whitener`ᵀ."""
+
+    rows: ArraySource
+    whitener: Array
+    inverse: Array
+
+
 def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     """The best of a few k-means partitions, in the data's own units and in those of its covariance.
 
     Both metrics fail, on different data (Scrucca & Raftery 2015), so the portfolio holds both; the partitions are
     compared by the likelihood that a few passes of EM make of them.
     """
-    metrics = [np.eye(sample.n_features), _whitener(sample)] * (_CANDIDATES // 2)
+    centre, d = sample.survey.centre, sample.n_features
     if wanted.n_components == 1:
-        metrics = metrics[:1]
-    near = _NEARLY * sample.survey.reach(sample.survey.centre)
+        return _partition(sample, centre[None], np.eye(d), wanted.model.moments, wanted.n_threads)
+    near = _NEARLY * sample.survey.reach(centre)
     found: list[tuple[Array, Array]] = []
-    for number, metric in enumerate(metrics):
-        centres = _kmeans_centres(sample, wanted, metric, rng)
+    views = _views(sample)
+    for number in range(_CANDIDATES):
+        view = views[number % len(views)]
+        centres = _kmeans_centres(view, wanted, rng)
         if not any((np.abs(centres - other) <= near).all() for other, _ in found):
-            found.append((centres, metric))
+            found.append((centres, view.whitener))
         if number == 1 and len(found) == 1:
             break  # both metrics agree
     partitions = [
-        _partition(sample, centres, metric, wanted.model.moments, wanted.n_threads) for centres, metric in found
+        _partition(sample, centres + centre, whitener, wanted.model.moments, wanted.n_threads)
+        for centres, whitener in found
     ]
     if len(partitions) == 1:
         return partitions[0]
@@ -189,25 +160,27 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
     return partitions[int(np.argmax(reached >= reached.max() - _SAME_LIKELIHOOD))]
 
 
-def _kmeans_centres(sample: ArraySource, wanted: Wanted, metric: Array, rng: Rng) -> Array:
-    """The centres (K, d) of k-means in a metric, in the sample's own coordinates and sorted."""
-    centre = sample.survey.centre
-    moved = ArraySource((sample.rows - centre) @ metric.T, sample.sample_weight)
-    centres = lloyd(moved, _seeds(moved, wanted.n_components, rng), n_threads=wanted.n_threads)
-    centres = np.asarray(np.linalg.solve(metric, centres.T).T, dtype=np.float64)
-    return centres[np.lexsort(centres.T[::-1])] + centre
+def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:
+    """The centres (K, d) of k-means in a metric, from the sample's centre in its own coordinates, and sorted."""
+    seeds = _seeds(view.rows, wanted.n_components, rng)
+    centres = lloyd(view.rows, seeds, n_threads=wanted.n_threads) @ view.inverse.T
+    return centres[np.lexsort(centres.T[::-1])]
 
 
-def _whitener(sample: ArraySource) -> Array:
-    """W with WᵀW the inverse of the sample's covariance, as far as that can be inverted."""
-    rows = sample.rows - sample.survey.centre
-    weight = np.ones(len(rows)) if sample.sample_weight is None else sample.sample_weight
-    covariance = (rows * weight[:, None]).T @ rows / weight.sum()
-    scale = np.sqrt(np.diagonal(covariance))
-    scale = np.where(scale > 0, scale, 1)
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    return np.ascontiguousarray(
-        (vectors / np.sqrt(np.maximum(values, max(1e-6 * values[-1], np.finfo(float).tiny)))).T / scale
+def _views(sample: ArraySource) -> tuple[_View, _View]:
+    """The sample in its own units, and in those of its covariance, shrunk towards its diagonal."""
+    rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
+    weighted = rows if weight is None else rows * weight[:, None]
+    covariance = weighted.T @ rows / sample.survey.weight
+    d = len(covariance)
+    variances = covariance.ravel()[:: d + 1]
+    variances *= 1 + d * _SHRINKAGE
+    variances[variances == 0] = 1
+    whitener, _ = TIED.whiten(covariance, d)
+    one = np.eye(d)
+    return (
+        _View(ArraySource(rows, weight), one, one),
+        _View(ArraySource(rows @ whitener.T, weight), whitener, covariance @ whitener.T),
     )
 
 

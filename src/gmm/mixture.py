@@ -15,7 +15,6 @@ from gmm._validation import (
     check_means_init,
     check_parameters,
     check_precisions_init,
-    check_random_state,
     check_responsibilities,
     check_rows,
     check_sample_weight,
@@ -25,9 +24,9 @@ from gmm._validation import (
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting import FitSettings, GivenStart, MixtureFit, fit_mixture
+from gmm.fitting import FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
 from gmm.inference import Iteration
-from gmm.initialization import STARTS, Rng
+from gmm.initialization import STARTS
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.progress import ProgressPrinter
@@ -217,7 +216,7 @@ class GaussianMixture(FittedMixture):
             fit = fit_mixture(
                 source,
                 self._settings(source, model),
-                check_random_state(self.random_state),
+                () if resume else start_seeds(self.random_state, self.n_init),
                 resume=resume,
                 before=self._bounds_before if resume else (),
                 callback=watched if self.verbose or callback is not None else None,
@@ -270,18 +269,20 @@ class GaussianMixture(FittedMixture):
             self.tol,
             self.reg_covar,
             self.max_iter,
-            self.n_init,
             str(self.init_params) if given.responsibilities is None else "",
             given,
             self.n_threads,
         )
 
-    def _responsibilities(self, rows: NDArray[Any]) -> Callable[[Rng], Array]:
+    def _responsibilities(self, rows: NDArray[Any]) -> Callable[[int], Array]:
         """What `init_params` gives when it is no name."""
+        start = self.init_params
+        of_a_seed = (
+            np.random.default_rng if isinstance(self.random_state, np.random.Generator) else np.random.RandomState
+        )
 
-        def given(rng: Rng) -> Array:
-            start = self.init_params
-            values = start(rows, self.n_components, rng) if callable(start) else start
+        def given(seed: int) -> Array:
+            values = start(rows, self.n_components, of_a_seed(seed)) if callable(start) else start
             return check_responsibilities(values, len(rows), self.n_components)
 
         return given

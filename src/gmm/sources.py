@@ -38,8 +38,7 @@ class Survey:
 
     def reach(self, origin: Array) -> Array:
         """Each feature's greatest distance from `origin`, (d,)."""
-        with np.errstate(over="ignore"):
-            return np.maximum(self.high - origin, origin - self.low)
+        return _em.reach(self.low, self.high, origin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +63,14 @@ class ArraySource:
         """The type of the rows, and so of results about them."""
         return self.rows.dtype
 
-    @cached_property
+    @property
     def single(self) -> bool:
         """Whether float32 may do for the arithmetic: the rows are float32, and it can hold their weights."""
-        if self.dtype != np.float32 or self.sample_weight is None:
-            return self.dtype == np.float32
-        return bool(1e-12 < self.sample_weight.max() < 1e12)
+        return self.dtype == np.float32 and self._single_weights
+
+    @cached_property
+    def _single_weights(self) -> bool:
+        return self.sample_weight is None or bool(1e-12 < self.sample_weight.max() < 1e12)
 
     @cached_property
     def survey(self) -> Survey:

@@ -98,7 +98,7 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
         For another shape, values that are not finite or outside [0, 1], or another sum.
     """
     given = _given(value, "weights", (n_components,))
-    if (given < 0).any() or (given > 1).any():
+    if given.min() < 0 or given.max() > 1:
         # scikit-learn's sentence names the two the wrong way round; its tests ask for that.
         index = int(np.flatnonzero((given < 0) | (given > 1))[0])
         raise ValueError(
@@ -137,9 +137,8 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
         For another shape and for values that are not finite, or whose squares would not be.
     """
     means = _given(value, "means", (n_components, n_features)).astype(np.float64)
-    too_large = np.argwhere(np.abs(means) > _LARGEST)
-    if too_large.size:
-        k, j = too_large[0]
+    if np.abs(means).max() > _LARGEST:
+        k, j = _first(np.abs(means) > _LARGEST)
         raise ValueError(
             f"The parameter 'means' holds a value too large: {means[k, j]:g} (component {k}, feature {j}). Expected "
             f"magnitudes up to {_LARGEST:g}, whose squares are finite."
@@ -286,11 +285,23 @@ def _check_spread(value: Any, name: str, n_components: int, n_features: int, mod
     # Shapes that no K = d can confuse tell matrices from numbers, and one for all from one each.
     shape = model.layout.shape(2, 3)
     if shape[-2:] == (3, 3):
-        for k, matrix in enumerate(spread.reshape(-1, n_features, n_features)):
-            _check_matrix(matrix, name, f"component {k}" if len(shape) == 3 else "the matrix")
+        matrices = spread.reshape(-1, n_features, n_features)
+        for k in () if _all_positive_definite(matrices) else range(len(matrices)):
+            _check_matrix(matrices[k], name, f"component {k}" if len(shape) == 3 else "the matrix")
     else:
         _check_positive(spread, name)
     return spread
+
+
+def _all_positive_definite(matrices: Floats) -> bool:
+    """Whether all are positive definite and symmetric to the last digit; if not, each is worth its own look."""
+    if not (matrices == matrices.transpose(0, 2, 1)).all():
+        return False
+    try:
+        np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _check_matrix(matrix: Floats, name: str, which: str) -> None:

@@ -5,6 +5,7 @@ Values that depend on the data's shape are judged next door.
 
 from __future__ import annotations
 
+import functools
 import math
 import numbers
 from collections.abc import Callable, Collection, Mapping
@@ -51,21 +52,27 @@ class Requirement:
         return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value))
 
 
+_TRUTHS = (bool, np.bool_)
+
+
 def _is_truth(value: object) -> bool:
-    return isinstance(value, bool | np.bool_)
+    return isinstance(value, _TRUTHS)
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int or (isinstance(value, numbers.Integral) and not _is_truth(value))
 
 
 def _an_int(least: int, most: float = math.inf) -> Requirement:
     def holds(value: Any) -> bool:
-        whole = isinstance(value, numbers.Integral) and not _is_truth(value)
-        return whole and least <= int(value) <= most
+        return _is_whole(value) and least <= int(value) <= most
 
     closing = f"{int(most)}]" if most < math.inf else "inf)"
     return Requirement((f"an int in the range [{least}, {closing}",), holds)
 
 
 def _is_finite_from_zero(value: Any) -> bool:
-    real = isinstance(value, numbers.Real) and not _is_truth(value)
+    real = type(value) is float or (isinstance(value, numbers.Real) and not _is_truth(value))
     return real and bool(0 <= value < math.inf)  # False for NaN
 
 
@@ -110,6 +117,11 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
 }
 
 
+@functools.cache
+def _a_start(names: tuple[str, ...]) -> Requirement:
+    return _a_str_among(names) | _CALLABLE | _ARRAY
+
+
 def check_parameters(estimator: Any, starts: Collection[str]) -> None:
     """Refuse parameters of a type or a value that they cannot have.
 
@@ -125,9 +137,8 @@ def check_parameters(estimator: Any, starts: Collection[str]) -> None:
     InvalidParameterError
         For the first parameter (by name) that is at fault: what it must be, and what came.
     """
-    start = _a_str_among(starts) | _CALLABLE | _ARRAY
-    for parameter, value in sorted(estimator.get_params(deep=False).items()):
-        required = start if parameter == "init_params" else _REQUIREMENTS.get(parameter)
+    for parameter, value in estimator.get_params(deep=False).items():
+        required = _a_start(tuple(starts)) if parameter == "init_params" else _REQUIREMENTS.get(parameter)
         if required is not None and not required.holds(value):
             raise raisable(InvalidParameterError)(
                 f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead."
@@ -182,7 +193,7 @@ def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator
         return np.random.mtrand._rand
     if isinstance(seed, np.random.RandomState | np.random.Generator):
         return seed
-    if isinstance(seed, numbers.Integral) and not _is_truth(seed):
+    if _is_whole(seed):
         return np.random.RandomState(int(seed))
     raise ValueError(f"{seed!r} cannot be used to seed a numpy.random.RandomState instance")
 
