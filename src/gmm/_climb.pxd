@@ -24,6 +24,7 @@ cdef struct Partition:
     double* centres             # (K, d)
     double spread               # of the rows about their centres, in one feature
     double inertia              # Σ w ‖x − c‖²
+    double total                # the same about one centre for all
 
 
 cdef inline void walk(
@@ -87,7 +88,7 @@ cdef inline Py_ssize_t lloyd(
     Partition* partition,                          # IN, OUT
     bint* ended,                                   # OUT whether the last pass gained too little
 ) noexcept nogil:
-    """The number of passes (Lloyd 1982): until the inertia falls by less than a `least_gain` of itself, or enough."""
+    """The number of passes (Lloyd 1982): until one gains less than a `least_gain` of what is explained, or enough."""
     cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k, n = 0
     cdef double before
     ended[0] = False
@@ -100,7 +101,8 @@ cdef inline Py_ssize_t lloyd(
                     partition.centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
         before = partition.inertia
         partition.inertia = -2 * (partition.spread * partition.spread) * moments.log_evidence
-        ended[0] = not 0 < partition.inertia < (1 - least_gain) * before
+        ended[0] = not before - partition.inertia > least_gain * max(partition.total - partition.inertia, 0)
+        ended[0] = ended[0] or not partition.inertia > 0
         if ended[0]:
             return n
         partition.spread = sqrt(partition.inertia / (d * moments.weight))

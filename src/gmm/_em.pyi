@@ -81,6 +81,7 @@ class Pass:
         centres: _Array,
         spread: float,
         inertia: float,
+        total: float,
         least_gain: float,
     ) -> tuple[int, bool, _Array, float, float]: ...
 

@@ -352,6 +352,7 @@ cdef class Pass:
         const double[:, ::1] centres,
         double spread,
         double inertia,
+        double total,
         double least_gain,
     ):
         """Merge the workers' sums, move the centres to their rows' means, and go on alone, as `climb` does.
@@ -363,8 +364,10 @@ cdef class Pass:
         centres : array of shape (K, d)
         spread, inertia : float
             Of the rows about their centres, as the pass before told them.
+        total : float
+            The inertia about one centre for all.
         least_gain : float
-            The share of the inertia that a pass has to gain.
+            What a pass has to gain, as a share of `total` less the inertia.
 
         Returns
         -------
@@ -387,6 +390,7 @@ cdef class Pass:
         cdef double[:, ::1] into = moved
         course.rows = shape_of(recipe, rows, weight)
         partition.centres, partition.spread, partition.inertia = &into[0, 0], spread, inertia
+        partition.total = total
         _alive = self.moments_buffer(&moments)
         with nogil:
             n = lloyd(recipe, &course, &rows[0, 0], room, least_gain, bench, &moments, &log_offset[0], &whiteners[0],

@@ -79,12 +79,15 @@ class Partition:
     centres : array of shape (K, d)
     spread : float
         Of the rows about their centres in one feature, so that a pass knows how exact it has to be.
+    total : float
+        Σ w ‖x − mean‖² of all rows about one centre.
     inertia : float
         Σ w ‖x − c‖² over the pass before; infinite if there was none.
     """
 
     centres: Array
     spread: float
+    total: float
     inertia: float = float("inf")
 
 
@@ -208,7 +211,7 @@ class EStep:
         partition : Partition
         passes : int
         ended : bool
-            Whether the last one gained less than a `least_gain` of the inertia.
+            Whether the last one gained less than a `least_gain` of what the partition explains: total − inertia.
         """
         K = len(partition.centres)
         mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
@@ -222,9 +225,10 @@ class EStep:
             partition.centres,
             partition.spread,
             partition.inertia,
+            partition.total,
             least_gain,
         )
-        return Partition(centres, spread, inertia), passes, ended
+        return Partition(centres, spread, partition.total, inertia), passes, ended
 
     def rows(
         self,

@@ -48,14 +48,19 @@ class Climb:
     Parameters
     ----------
     parameters : MixtureParameters
-    lower_bound : float
-        Their mean log-likelihood, measured.
+    statistics : SufficientStatistics
+        Of the pass that measured them.
     trace : Trace
     """
 
     parameters: MixtureParameters
-    lower_bound: float
+    statistics: SufficientStatistics
     trace: Trace
+
+    @property
+    def lower_bound(self) -> float:
+        """The parameters' mean log-likelihood, in nats per unit weight."""
+        return self.statistics.mean_log_evidence
 
 
 EStepFunction = Callable[[MixtureParameters], SufficientStatistics]
@@ -110,9 +115,9 @@ def em(
     seconds: list[float] = []
     statistics: SufficientStatistics | None = None
 
-    def ended(reason: str, *, lower_bound: float, converged: bool = False) -> Climb:
+    def ended(reason: str, statistics: SufficientStatistics, *, converged: bool = False) -> Climb:
         trace = Trace(tuple(bounds[len(before) :]), tuple(seconds), reason, converged, start)
-        return Climb(parameters, lower_bound, trace)
+        return Climb(parameters, statistics, trace)
 
     burst = burst or _one_pass(e_step)
     while (left := max_iter - len(seconds)) > 0:
@@ -128,12 +133,13 @@ def em(
         why = stopping(bounds)
         if why or told:
             reason = why or "stopped by the callback"
-            return ended(reason, lower_bound=bounds[-1], converged=why is not None)
-    try:
-        parameters = parameters if statistics is None else m_step(statistics)
-    except SingularMatrixError:
-        return ended("max_iter reached, the last update was singular", lower_bound=bounds[-1])
-    return ended("max_iter reached", lower_bound=e_step(parameters).mean_log_evidence)
+            return ended(reason, statistics, converged=why is not None)
+    if statistics is not None:
+        try:
+            parameters = m_step(statistics)
+        except SingularMatrixError:
+            return ended("max_iter reached, the last update was singular", statistics)
+    return ended("max_iter reached", e_step(parameters))
 
 
 def _one_pass(e_step: EStepFunction) -> BurstFunction:
