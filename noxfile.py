@@ -8,7 +8,7 @@ import subprocess
 
 import nox
 
-KERNEL_TESTS = sorted(glob.glob("tests/test_kernel*.py"))
+KERNEL_TESTS = [*sorted(glob.glob("tests/test_kernel*.py")), "tests/test_update.py", "tests/test_initialization.py"]
 
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["tests", "lint", "types"]

@@ -16,7 +16,7 @@ DIRECTIVES = {
     "cdivision": True,
     "freethreading_compatible": True,
 }
-# Where to fuse a multiplication with an addition is said in the code, not left to the compiler.
+# The compiler may fuse a multiplication with an addition, so instruction sets differ in the last digit.
 OPTIMISED = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 CHECKED = ["-O1", "-g"]
 

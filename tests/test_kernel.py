@@ -21,8 +21,8 @@ NAMES = {layout: name for name, layout in LAYOUTS.items()}
 CENTRED, LINEAR, SINGLE = 0, 1, 2
 FORMS = {"chosen": -1, "centred": CENTRED, "linear": LINEAR, "centred32": SINGLE, "linear32": 3}
 DTYPES = [np.float64, np.float32]
-# One wide case for each way to multiply: linear, square product, triangular product.
-SHAPES = [(1, 1), (2, 1), (1, 3), (3, 2), (5, 7), (4, 24), (2, 25), (3, 48), (2, 49)]
+# Among them the widest of the linear form and the next, by features and by features per component.
+SHAPES = [(1, 1), (2, 1), (1, 3), (3, 2), (5, 7), (4, 24), (2, 12), (2, 13), (8, 48), (8, 49)]
 
 every_layout = pytest.mark.parametrize("name", LAYOUTS)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -110,12 +110,46 @@ def linear_fits(form, name, moments):
 # --- Statistics ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("K", "d", "linear"), [(8, 48, True), (8, 49, False), (2, 12, True), (2, 13, False)])
+def test_the_linear_form_is_for_few_features_that_many_components_share(K, d, linear):
+    rows, mixture = problem("full", K, d, n=400)
+    assert EStep(ArraySource(rows), FULL)._plan(mixture).linear == linear
+
+
+def test_a_far_or_thin_component_calls_for_the_centred_form_and_for_float64():
+    rows, mixture = problem("full", 3, 4, dtype=np.float32)
+    for shrunk, linear, single in ((1, True, True), (8, True, False), (1e4, False, False)):
+        thin = WhitenedMixture(FULL, mixture.log_offset, mixture.centres, mixture.whiteners * shrunk)
+        one_pass = EStep(ArraySource(rows), FULL)._plan(thin)
+        assert (one_pass.linear, one_pass.single) == (linear, single)
+    mixture.whiteners[0] = np.nan
+    assert not EStep(ArraySource(rows), FULL)._plan(mixture).linear
+
+
+def test_a_lane_of_heavy_blocks_is_short():
+    rows, mixture = problem("full", 1, 1000, n=10)
+    assert EStep(ArraySource(rows), FULL)._plan(mixture).lane_rows < 2000
+    rows, mixture = problem("diag", 2, 1000, n=10)
+    assert EStep(ArraySource(rows), DIAGONAL)._plan(mixture).lane_rows > 1600
+
+
+def test_a_pass_that_went_on_is_spent():
+    rows, mixture = problem("full")
+    one_pass, scratch = EStep(ArraySource(rows), FULL)._plan(mixture), _em.Scratch()
+    one_pass.begin(scratch, len(rows))
+    one_pass.walk(scratch, rows, 0, 1)
+    one_pass.climb([scratch], rows, None, None, 3, np.nan, 0.0, 1e-6, False)
+    with pytest.raises(ValueError, match="spent"):
+        one_pass.walk(scratch, rows, 0, 1)
+
+
+@every_kernel
 @every_form
 @every_dtype
 @every_layout
 @pytest.mark.parametrize(("K", "d"), SHAPES)
 def test_statistics_are_the_twins(name, dtype, form, K, d):
-    rows, mixture = problem(name, K, d, n=400, dtype=dtype)
+    rows, mixture = problem(name, K, d, n=130 if d > 40 else 400, dtype=dtype)
     weight = np.random.default_rng(1).uniform(0, 2, len(rows))
     for given_weight in (None, weight):
         e_step = EStep(ArraySource(rows, given_weight), mixture.layout, form=form)

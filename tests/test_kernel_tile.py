@@ -1,4 +1,4 @@
-"""The leaf arithmetic of the tile, in every instruction set that this machine can run."""
+"""Log-sum-exp on a tile, in every instruction set that this machine can run."""
 
 import mpmath
 import numpy as np
@@ -11,9 +11,10 @@ KERNELS = _em.kernels()
 
 @pytest.fixture(params=KERNELS)
 def kernel(request):
+    before = _em.kernel()
     _em.use_kernel(request.param)
     yield request.param
-    _em.use_kernel(KERNELS[-1])
+    _em.use_kernel(before)
 
 
 def exact(column):
@@ -65,8 +66,3 @@ def test_what_is_out_of_range_becomes_nothing(kernel, dtype):
     log_evidence = _em.normalise_tile(tile)
     np.testing.assert_array_equal(tile, [[1, 0, 0], [0, 1, 1], [0, 0, 0]])
     np.testing.assert_array_equal(log_evidence, 0)
-
-
-def test_an_unknown_kernel_is_refused():
-    with pytest.raises(ValueError, match="expected a kernel among"):
-        _em.use_kernel("abacus")

@@ -3,7 +3,7 @@
 The libraries are column-major: a row-major array is its transpose to them, so every face swaps its operands.
 ``ld`` is the distance between two rows.  BLAS integers live here and nowhere else.
 """
-from scipy.linalg.cython_blas cimport dgemm, dsyrk, dtrmm, sgemm, ssyrk, strmm
+from scipy.linalg.cython_blas cimport dgemm, dtrmm, sgemm, strmm
 from scipy.linalg.cython_lapack cimport dpotrf, dtrtri
 
 ctypedef fused real:
@@ -57,20 +57,6 @@ cdef inline void multiply_by_lower(
         strmm(b"R", b"U", b"N", b"N", &columns, &order, &one, <float*>triangle, &order, b, &ldb)
     else:
         dtrmm(b"R", b"U", b"N", b"N", &columns, &order, &one, <double*>triangle, &order, b, &ldb)
-
-
-cdef inline void add_gram_lower(
-    const real* a, Py_ssize_t ld_a,      # IN (m, k)
-    real* c,                             # IN, OUT (m, m), lower: keep c + a aᵀ
-    Py_ssize_t m, Py_ssize_t k,
-    real keep,
-) noexcept nogil:
-    cdef int order = <int>m, inner = <int>k, lda = <int>ld_a
-    cdef real one = 1
-    if real is float:
-        ssyrk(b"U", b"T", &order, &inner, &one, <float*>a, &lda, &keep, c, &order)
-    else:
-        dsyrk(b"U", b"T", &order, &inner, &one, <double*>a, &lda, &keep, c, &order)
 
 
 cdef inline bint invert_cholesky(

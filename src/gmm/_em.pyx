@@ -76,7 +76,7 @@ cdef class Scratch:
         cdef Py_ssize_t groups = min(recipe.block, n_rows + pad(item) - 1) // pad(item)
         cdef Py_ssize_t ld = (groups | 1) * pad(item)
         cdef Py_ssize_t wide = recipe.n_moments if recipe.linear else d
-        cdef Py_ssize_t narrow = 0 if recipe.linear else max(1 + d, recipe.n_row)
+        cdef Py_ssize_t narrow = 0 if recipe.linear else recipe.n_row
         cdef Py_ssize_t n_lanes = (n_rows + recipe.lane - 1) // recipe.lane
         cdef Py_ssize_t slots = 2, items
         cdef double[::1] work, nodes
@@ -160,7 +160,7 @@ cdef class Pass:
     cdef Recipe recipe
     cdef const double[::1] log_offset, whiteners, origin, reach
     cdef double[::1] room
-    cdef bint accumulate, may_be_single
+    cdef bint accumulate, may_be_single, spent
     cdef int form
 
     def __init__(
@@ -192,11 +192,6 @@ cdef class Pass:
                 common_scatter, form, &self.room[0])
 
     @property
-    def kappa(self):
-        """How far rows and centres lie from the origin, squared, in a component's own spreads."""
-        return self.recipe.kappa
-
-    @property
     def common_scatter(self):
         """Whether `collect` needs the rows' scatter about the origin."""
         return bool(self.recipe.common_scatter)
@@ -226,7 +221,7 @@ cdef class Pass:
         """Multiply-adds of the largest single call of BLAS."""
         cdef Recipe* recipe = &self.recipe
         if recipe.tiles:
-            return 0
+            return recipe.n_features ** 3 if recipe.common_scatter else 0
         if recipe.linear:
             return recipe.block * recipe.n_components * recipe.n_moments
         return recipe.block * recipe.n_features * recipe.n_features
@@ -260,6 +255,8 @@ cdef class Pass:
         shape.label = &label[0] if label is not None else NULL
         shape.log_evidence = &log_evidence[0] if log_evidence is not None else NULL
         shape.responsibility = &responsibility[0, 0] if responsibility is not None else NULL
+        if self.spent:
+            raise ValueError("a pass that went on to others is spent: make a new one")
         with nogil:
             walk(&self.recipe, &shape, &rows[0, 0], first, last, &scratch.bench, self.accumulate)
 
@@ -295,6 +292,7 @@ cdef class Pass:
     ):
         """Merge the workers' sums, and go on alone: update the parameters, walk all rows, until this calls for Python.
 
+        This pass is spent then: it has become the last one.
         That is after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, or where
         an update fails; with `refills`, also before an update in which a component has lost its rows.
 
@@ -333,7 +331,7 @@ cdef class Pass:
         course.rows = shape_of(recipe, rows, weight)
         buffer = self.moments_buffer(&moments)
         size = estimate_size(recipe.moments, K, d)
-        found = np.empty((2, size if at_most > 1 else 1))
+        found = np.empty((2, size))
         both = found.reshape(-1)
         estimates[0] = estimate_in(&both[0], recipe.moments, K, d)
         estimates[1] = estimate_in(&both[0] + size, recipe.moments, K, d)
@@ -401,6 +399,7 @@ cdef class Pass:
         cdef Course course
         if at_most < 1:
             raise ValueError(f"expected one pass at least, got at_most={at_most}")
+        self.spent = True
         course.origin, course.reach = &self.origin[0], &self.reach[0]
         course.scatter = &scatter[0, 0] if scatter is not None else NULL
         course.single, course.form, course.at_most = self.may_be_single, self.form, at_most

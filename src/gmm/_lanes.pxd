@@ -31,7 +31,7 @@ from gmm._plan cimport Recipe
 
 
 cdef enum:
-    MANY_EMPTY = 8              # components from which hard assignment adds row by row
+    HARD_BY_ROW = 8             # components from which hard assignment adds row by row
 
 
 cdef struct Rows:
@@ -117,14 +117,15 @@ cdef inline double responsibilities(
     """Σ w log evidence of the block."""
     cdef Py_ssize_t K = recipe.n_components, ld = bench.ld
     cdef real* evidence = <real*>bench.evidence
-    cdef bint only_labels = recipe.hard or rows_only and shape.log_evidence == NULL and shape.responsibility == NULL
+    cdef bint measured = not rows_only or shape.log_evidence != NULL
+    cdef bint only_labels = recipe.hard or not measured and shape.responsibility == NULL
     if only_labels or shape.label != NULL:
         choose(recipe.tiles, tile, ld, evidence, <real*>bench.best, K, padded)
     if not only_labels:
         normalise(recipe.tiles, tile, ld, <const real*>bench.mass, evidence, K, padded)
-    if recipe.common_quadratic:
+    if recipe.common_quadratic and measured:
         add_common_quadratic(recipe, block, padded, ld, <real*>bench.product, <real*>bench.square, evidence)
-    return weighted_sum(shape.weight + start if shape.weight != NULL else NULL, evidence, n)
+    return 0 if rows_only else weighted_sum(shape.weight + start if shape.weight != NULL else NULL, evidence, n)
 
 
 # ---------------------------------------------------------------------------------------- accumulate
@@ -135,7 +136,7 @@ cdef inline void accumulate_linear(
     double* sums,                                  # IN, OUT (K, n_moments)
 ) noexcept nogil:
     cdef Py_ssize_t K = recipe.n_components, terms = recipe.n_moments, ld = bench.ld
-    if recipe.hard and K >= MANY_EMPTY:
+    if recipe.hard and K >= HARD_BY_ROW:
         add_to_best(<const real*>bench.best, <const real*>bench.mass, features, terms, n, ld, sums)
         return
     if recipe.hard:

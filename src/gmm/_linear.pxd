@@ -3,7 +3,7 @@
 Its terms about an origin, its coefficients, how its sums are unpacked into moments, and κ, which
 tells when it is exact.
 """
-from libc.math cimport fabs
+from libc.math cimport INFINITY, fabs, isnan
 from libc.string cimport memcpy, memset
 
 cdef enum Layout:
@@ -63,8 +63,9 @@ cdef inline double condition(
             else:
                 for j in range(i + 1):
                     total += (whitener[i * d + j] * far[j]) ** 2
-        if not total <= kappa:
-            kappa = total
+        if isnan(total):  # which no comparison would keep
+            return INFINITY
+        kappa = max(kappa, total)
     return kappa
 
 

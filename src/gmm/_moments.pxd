@@ -38,7 +38,7 @@ cdef inline void take_apart(
     cdef double* second = moments.second
     stand(recipe, moments.origins)
     moments.log_evidence, moments.weight = sums[recipe.n_sums - 2], sums[recipe.n_sums - 1]
-    if recipe.linear or recipe.moments == DIAGONAL or recipe.moments == SPHERICAL:
+    if recipe.packed:
         unpack_linear(sums, recipe.moments, K, d, moments.counts, moments.first, second)
     else:
         unpack_linear(sums, TIED, K, d, moments.counts, moments.first, NULL)

@@ -35,6 +35,7 @@ cdef struct Recipe:
     Py_ssize_t n_features
     Py_ssize_t n_density        # terms of the linear density, a prefix of the linear moments
     Py_ssize_t n_moments        # terms of the linear moments
+    bint packed                 # second moments are sums of their own rows' terms, else whole matrices behind
     Py_ssize_t n_row            # sums kept for each component in a row, [1, x …]
     Py_ssize_t block            # rows
     Py_ssize_t lane             # rows
@@ -97,7 +98,10 @@ cdef inline void choose_form(
 
 cdef inline double work_of(const Recipe* recipe, Py_ssize_t rows) noexcept nogil:
     """Multiply-adds for so many rows, roughly."""
-    cdef Py_ssize_t terms = recipe.n_moments if recipe.linear else recipe.n_features * recipe.n_features
+    cdef Py_ssize_t d = recipe.n_features
+    cdef double terms = recipe.n_moments
+    if not recipe.linear:
+        terms = max(n_second(recipe.moments, 1, d), n_second(recipe.layout, 1, d), d)
     return <double>rows * recipe.n_components * (2 * terms + 20)
 
 
@@ -106,11 +110,11 @@ cdef inline void measure(Recipe* recipe) noexcept nogil:
     cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
     cdef Py_ssize_t item = sizeof(float) if recipe.single else sizeof(double)
     cdef Py_ssize_t group, groups
-    cdef bint packed = recipe.linear or recipe.moments == DIAGONAL or recipe.moments == SPHERICAL
     recipe.n_density = n_terms(recipe.layout, d)
     recipe.n_moments = n_terms(recipe.moments, d)
-    recipe.n_row = recipe.n_moments if packed else 1 + d
-    recipe.n_sums = K * recipe.n_row + (0 if packed else n_second(recipe.moments, K, d)) + 2
+    recipe.packed = recipe.linear or recipe.moments == DIAGONAL or recipe.moments == SPHERICAL
+    recipe.n_row = recipe.n_moments if recipe.packed else 1 + d
+    recipe.n_sums = K * recipe.n_row + (0 if recipe.packed else n_second(recipe.moments, K, d)) + 2
     group = item * pad(item) * (K + (recipe.n_moments if recipe.linear else 3 * d))
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
@@ -164,9 +168,10 @@ cdef inline void prepare(
         wide = coefficients + max(K * recipe.n_moments, size)
         recipe.centres = narrowed(steps, K * d, <float*>wide)
         wide += K * d
-        recipe.common = narrowed(whiteners, size, <float*>wide)
-        wide += size
         recipe.coefficients = narrowed(<double*>recipe.coefficients, n_coefficients, <float*>wide)
+        wide += n_coefficients
+        if recipe.common_quadratic:
+            recipe.common = narrowed(whiteners, size, <float*>wide)
 
 
 cdef inline float* narrowed(const double* values, Py_ssize_t n, float* out) noexcept nogil:

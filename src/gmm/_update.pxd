@@ -63,7 +63,9 @@ cdef inline double step_of(const Moments* moments, Py_ssize_t k, Py_ssize_t j, P
 
 cdef inline double update_work(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Multiply-adds of an update, roughly."""
-    return <double>K * d * d + (n_matrices(layout, K) * <double>d * d * d if layout == FULL or layout == TIED else 0)
+    if layout == FULL or layout == TIED:
+        return <double>K * d * d + n_matrices(layout, K) * <double>d * d * d
+    return <double>K * d
 
 
 cdef inline Py_ssize_t most_likely(

@@ -148,10 +148,9 @@ def _start(source: ArraySource, settings: FitSettings, seed: int, m_step: MStep)
         if given.weights is not None and given.means is not None:
             return MixtureParameters(given.weights, given.means, covariances, model)
     started = m_step(_start_statistics(source, settings, seed))
-    parts: dict[str, Any] = {
-        "weights": given.weights, "means": given.means, "covariances": covariances,
-    }  # fmt: skip
-    return replace(started, **{name: part for name, part in parts.items() if part is not None})
+    parts: dict[str, Any] = {"weights": given.weights, "means": given.means, "covariances": covariances}
+    parts = {name: part for name, part in parts.items() if part is not None}
+    return replace(started, **parts) if parts else started
 
 
 def _start_statistics(source: ArraySource, settings: FitSettings, seed: int) -> SufficientStatistics:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -91,6 +91,11 @@ class Partition:
     inertia: float = float("inf")
 
 
+def _blas_alone(largest_product: float) -> AbstractContextManager[None]:
+    """BLAS held to one thread, where it would take more by itself for so many multiply-adds."""
+    return single_threaded_blas() if largest_product > _BLAS_STAYS_SINGLE else nullcontext()
+
+
 class EStep:
     """Passes over one source, adding up the second moments in the layout `moments`.
 
@@ -157,7 +162,8 @@ class EStep:
         """
         one_pass = self._plan(mixture, hard=hard, given=given is not None, common_scatter=self._pooled(mixture))
         scatter = self._common_scatter() if one_pass.common_scatter else None
-        return self._statistics(*one_pass.collect(self._run(one_pass, given=given), scatter))
+        with _blas_alone(one_pass.largest_product):
+            return self._statistics(*one_pass.collect(self._run(one_pass, given=given), scatter))
 
     def burst(
         self,
@@ -189,18 +195,19 @@ class EStep:
         """
         one_pass = self._plan(mixture, common_scatter=self._pooled(mixture))
         scatter = self._common_scatter() if one_pass.common_scatter else None
-        used = self._run(one_pass)
-        measured, moments, estimate = one_pass.climb(
-            used,
-            self._source.rows,
-            self._source.sample_weight,
-            scatter,
-            min(at_most, self._worth_a_loop(one_pass, len(used))) if isinstance(stopping, GainBelow) else 1,
-            bounds[-1] if bounds else np.nan,
-            stopping.tolerance if isinstance(stopping, GainBelow) else np.nan,
-            ridge,
-            refills,
-        )
+        with _blas_alone(max(one_pass.largest_product, one_pass.update_work)):
+            used = self._run(one_pass)
+            measured, moments, estimate = one_pass.climb(
+                used,
+                self._source.rows,
+                self._source.sample_weight,
+                scatter,
+                min(at_most, self._worth_a_loop(one_pass, len(used))) if isinstance(stopping, GainBelow) else 1,
+                bounds[-1] if bounds else np.nan,
+                stopping.tolerance if isinstance(stopping, GainBelow) else np.nan,
+                ridge,
+                refills,
+            )
         return Burst(measured, self._statistics(*moments), estimate)
 
     def lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
@@ -216,18 +223,19 @@ class EStep:
         K = len(partition.centres)
         mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
         one_pass = self._plan(mixture, hard=True)
-        used = self._run(one_pass)
-        passes, ended, centres, spread, inertia = one_pass.lloyd(
-            used,
-            self._source.rows,
-            self._source.sample_weight,
-            min(at_most, self._worth_a_loop(one_pass, len(used))),
-            partition.centres,
-            partition.spread,
-            partition.inertia,
-            partition.total,
-            least_gain,
-        )
+        with _blas_alone(one_pass.largest_product):
+            used = self._run(one_pass)
+            passes, ended, centres, spread, inertia = one_pass.lloyd(
+                used,
+                self._source.rows,
+                self._source.sample_weight,
+                min(at_most, self._worth_a_loop(one_pass, len(used))),
+                partition.centres,
+                partition.spread,
+                partition.inertia,
+                partition.total,
+                least_gain,
+            )
         return Partition(centres, spread, partition.total, inertia), passes, ended
 
     def rows(
@@ -246,12 +254,13 @@ class EStep:
             np.empty((n, K), dtype=self._source.dtype) if responsibilities else None,
         )
         one_pass = self._plan(mixture, rows_only=True)
-        self._run(
-            one_pass,
-            label=results.labels,
-            log_evidence=results.log_evidence,
-            responsibility=results.responsibilities,
-        )
+        with _blas_alone(one_pass.largest_product):
+            self._run(
+                one_pass,
+                label=results.labels,
+                log_evidence=results.log_evidence,
+                responsibility=results.responsibilities,
+            )
         return results
 
     def _plan(self, mixture: WhitenedMixture, *, form: int | None = None, **how: bool) -> _em.Pass:
@@ -279,7 +288,7 @@ class EStep:
 
     def _worth_a_loop(self, one_pass: _em.Pass, n_workers: int) -> int:
         """How many passes one call may walk, the first of which `n_workers` did."""
-        if n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE or one_pass.update_work > _WORTH_THREADS:
+        if n_workers > 1 or one_pass.update_work > _WORTH_THREADS:
             return 1
         return 1 + int(_SLICE / (self._n_lanes(one_pass) * one_pass.work + one_pass.update_work))
 
@@ -292,8 +301,8 @@ class EStep:
             d = self._source.n_features
             one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
             one_pass = self._plan(one, form=CENTRED_DOUBLE)
-            used = self._run(one_pass)
-            self._total_scatter = one_pass.collect(used)[3].reshape(d, d)
+            with _blas_alone(one_pass.largest_product):
+                self._total_scatter = one_pass.collect(self._run(one_pass))[3].reshape(d, d)
         return self._total_scatter
 
     def _run(self, one_pass: _em.Pass, **outputs: NDArray[Any] | None) -> list[_em.Scratch]:
@@ -312,15 +321,13 @@ class EStep:
                 to = min(lane + step, last)
                 one_pass.walk(scratches[worker], source.rows, lane, to, weight=source.sample_weight, **outputs)
 
-        crowded = n_workers > 1 or one_pass.largest_product > _BLAS_STAYS_SINGLE
-        with single_threaded_blas() if crowded else nullcontext():
-            self._spread(walk, n_workers)
+        self._spread(walk, n_workers)
         return scratches
 
     def spread(self, task: Callable[[int, int], None], n: int, work: float) -> None:
         """Run ``task(start, end)`` over all of 0 … n − 1, in threads where `work`, multiply-adds, is worth them."""
         n_workers = self._n_workers(n, work / n)
-        with single_threaded_blas() if work > _WORTH_THREADS else nullcontext():
+        with _blas_alone(work):
             self._spread(lambda worker: task(n * worker // n_workers, n * (worker + 1) // n_workers), n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:

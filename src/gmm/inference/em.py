@@ -132,8 +132,7 @@ def em(
         )
         why = stopping(bounds)
         if why or told:
-            reason = why or "stopped by the callback"
-            return ended(reason, statistics, converged=why is not None)
+            return ended(why or "stopped by the callback", statistics, converged=why is not None)
     if statistics is not None:
         try:
             parameters = m_step(statistics)

@@ -14,7 +14,7 @@ class Trace:
     lower_bounds : tuple of float
         Mean log-likelihood that each pass measured, in nats per unit weight, before its parameter update.
     seconds : tuple of float
-        Time of each pass and of the parameter update before it.
+        Time of each pass and of the parameter update before it; the mean, where many were made in one go.
     reason : str
         Why the climb ended.
     converged : bool
