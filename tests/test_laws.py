@@ -183,6 +183,22 @@ def test_float32_is_limited_by_the_rounding_of_its_input_alone(covariance_type, 
     assert there.score(moved) == pytest.approx(here.score(X), rel=1e-5)
 
 
+@pytest.mark.parametrize(("d", "K"), [(2, 3), (8, 5), (60, 3)])
+@every_type
+def test_float32_gives_what_float64_gives(covariance_type, d, K):
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(K, d)) * 3 / np.sqrt(d)
+    rows = (centres[rng.integers(K, size=20_000)] + rng.normal(size=(20_000, d))).astype(np.float32)
+    begin = {"means_init": centres, "covariance_type": covariance_type, "tol": 0, "max_iter": 10}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # ten passes are no convergence
+        single, double = (GaussianMixture(K, **begin).fit(rows.astype(dtype)) for dtype in (np.float32, np.float64))
+    assert single.means_.dtype == np.float32
+    for ours, expected in zip(parameters_of(single), parameters_of(double), strict=True):
+        assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max()
+    assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=1e-6)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-10, 1e10, 1e30, 2.0**100])
 @every_type
 def test_stretching_the_rows_stretches_the_mixture(covariance_type, scale):
