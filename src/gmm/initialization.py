@@ -131,9 +131,9 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
 
     They end with one that gains less than 0.03 % of the squared deviations that the clusters explain.
     """
-    deviations = source.rows - source.survey.centre
+    rows, survey = source.rows, source.survey
     weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
-    total = float(np.einsum("ij,ij,i->", deviations, deviations, weight))
+    total = float(np.einsum("ij,ij,i->", rows, rows, weight)) - survey.weight * float(survey.centre @ survey.centre)
     partition, ended, passes_left = Partition(centres, _reach(source), total), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
         while passes_left > 0 and not ended:
