@@ -1,5 +1,6 @@
 """What reviews found, each by its smallest example."""
 
+import os
 import warnings
 
 import numpy as np
@@ -7,6 +8,13 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, select
+from gmm.covariance import covariance_model
+from gmm.inference import EStep
+from gmm.layouts import FULL, SPHERICAL, SingularMatrixError
+from gmm.likelihood import ridged
+from gmm.sources import ArraySource
+from gmm.threads import single_threaded_blas
+from gmm.whitened import WhitenedMixture
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])
@@ -163,3 +171,52 @@ def test_float32_rows_take_weights_that_float32_cannot_hold(weight):
     weighted = GaussianMixture(2, random_state=0).fit(rows, sample_weight=np.full(len(rows), weight))
     assert weighted.lower_bound_ == pytest.approx(plain.lower_bound_, abs=1e-6)
     np.testing.assert_allclose(weighted.means_, plain.means_, rtol=1e-5)
+
+
+def test_an_infinite_covariance_is_refused_and_not_ridged_for_ever():
+    model = covariance_model("diag")
+    with pytest.raises(SingularMatrixError):
+        ridged(np.ones(1), np.zeros((1, 2)), np.array([[np.inf, 1.0]]), model, 1e-6)
+
+
+def test_weights_and_values_too_large_together_are_refused():
+    X = np.random.default_rng(0).normal(size=(300, 2)) * 1e149
+    mixture = GaussianMixture(2, covariance_type="diag", random_state=0)
+    with pytest.raises(ValueError, match=r"weights sum to 3e\+12, and X holds .* at row \d+, column \d.*Divide"):
+        mixture.fit(X, sample_weight=np.full(300, 1e10))
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_float32_rows_and_weights_that_overflow_together_are_computed_in_float64(covariance_type):
+    rng = np.random.default_rng(0)
+    X = (9.5e11 * rng.choice([-1, 1], size=(2000, 3))).astype(np.float32)
+    weight = np.full(2000, 9e11)
+    single, double = (
+        GaussianMixture(1, covariance_type=covariance_type, random_state=0).fit(X.astype(dtype), sample_weight=weight)
+        for dtype in (np.float32, np.float64)
+    )
+    assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=1e-6)
+
+
+def test_a_form_that_is_not_defined_is_not_taken():
+    rng = np.random.default_rng(0)
+    source = ArraySource(rng.normal(size=(300, 8)))
+    mixture = WhitenedMixture(FULL, np.zeros(3), rng.normal(size=(3, 8)), np.tile(np.eye(8), (3, 1, 1)))
+    linear, centred = (EStep(source, SPHERICAL, form=form)(mixture) for form in (1, 0))
+    np.testing.assert_array_equal(linear.counts, centred.counts)
+
+
+def test_strides_of_broken_items_are_refused():
+    records = np.zeros(250, dtype=[("a", "f8", (2,)), ("b", "f4")])
+    mixture = WhitenedMixture(SPHERICAL, np.zeros(1), np.zeros((1, 2)), np.ones(1))
+    with pytest.raises(ValueError, match="strides of whole items, got 20 and 8"):
+        EStep(ArraySource(records["a"]), SPHERICAL)(mixture)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_forked_while_blas_is_held_does_not_wait_for_its_parents_threads():
+    with single_threaded_blas():
+        child = os.fork()
+        if child == 0:
+            os._exit(single_threaded_blas._holders)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -125,6 +125,8 @@ cdef Rows shape_of(const Recipe* recipe, const data[:, :] rows, const double[::1
     cdef Rows shape
     if rows.shape[1] != recipe.n_features:
         raise ValueError(f"expected rows of {recipe.n_features} features, got {rows.shape[1]}")
+    if rows.strides[0] % <Py_ssize_t>sizeof(data) or rows.strides[1] % <Py_ssize_t>sizeof(data):
+        raise ValueError(f"expected strides of whole items, got {rows.strides[0]} and {rows.strides[1]} bytes")
     shape.n = rows.shape[0]
     shape.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
     shape.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)

@@ -71,7 +71,7 @@ cdef inline double limit_centred_single() noexcept nogil:
 
 
 cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nogil:
-    """Whether squares of the rows, whitened, stay inside float32."""
+    """Whether squares of the rows, whitened or weighed by up to a million, stay inside float32."""
     cdef Py_ssize_t j
     for j in range(d):
         if not 1e-12 < reach[j] < 1e12:
@@ -82,16 +82,16 @@ cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nog
 cdef inline void choose_form(
     Recipe* recipe, bint single, const double* reach, int form,
 ) noexcept nogil:
-    """Linear or centred, float32 or float64; `form` −1 chooses, else bit 0 is linear and bit 1 float32."""
+    """Linear or centred, float32 or float64; `form` −1 chooses, else bit 0 asks for linear and bit 1 for float32."""
     cdef Py_ssize_t d = recipe.n_features
-    cdef bint fits = recipe.layout == recipe.moments or recipe.layout == TIED
-    if recipe.moments == FULL and d > min(WIDEST_LINEAR, SHARED_BY * recipe.n_components):
-        fits = False
-    recipe.linear = fits and not recipe.given and recipe.kappa < limit_linear_double()
+    # The terms of the density have to be among those of the moments.
+    cdef bint defined = recipe.layout == recipe.moments or recipe.layout == TIED
+    cdef bint narrow = recipe.moments != FULL or d <= min(WIDEST_LINEAR, SHARED_BY * recipe.n_components)
     if form >= 0:
-        recipe.linear = form & 1
+        recipe.linear = defined and form & 1
         recipe.single = single and form & 2
         return
+    recipe.linear = defined and narrow and not recipe.given and recipe.kappa < limit_linear_double()
     recipe.single = (single and in_single_range(reach, d)
                      and recipe.kappa < (limit_linear_single() if recipe.linear else limit_centred_single()))
 

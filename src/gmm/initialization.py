@@ -180,10 +180,12 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
     reached = [_climbed(sample, partition, wanted, GainBelow(0), passes) for partition in partitions]
     highest = max(statistics.mean_log_evidence for statistics in reached)
     # Partitions that lead to the same optimum differ by rounding: the first of them is taken.
-    best = next(found for found in reached if found.mean_log_evidence >= highest - _SAME_LIKELIHOOD)
+    best = next(n for n, found in enumerate(reached) if found.mean_log_evidence >= highest - _SAME_LIKELIHOOD)
+    if wanted.shown == 1:
+        return partitions[best]  # the climb is the caller's to watch and to end
     if wanted.shown > _SMALL_SAMPLE:
-        return best
-    return _climbed(sample, best, wanted, GainBelow(_SAMPLE_GAIN), _SAMPLE_PASSES)
+        return reached[best]
+    return _climbed(sample, reached[best], wanted, GainBelow(_SAMPLE_GAIN), _SAMPLE_PASSES)
 
 
 def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:

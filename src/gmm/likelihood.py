@@ -166,7 +166,7 @@ def ridged(weights: Array, means: Array, covariances: Array, model: CovarianceMo
             # Not the diagonal: where a component has jumped far, cancellation may have left it negative.
             scale = np.abs(once if layout.pooled else once[k]).max()
             extra[k] = max(4 * extra[k], d * _EPS * scale)
-            if not 0 < extra[k] <= 4 * d * scale:
+            if not 0 < extra[k] <= 4 * d * scale < np.inf:
                 raise
             covariances = layout.with_ridge(once, extra)
 

@@ -20,6 +20,7 @@ from gmm._validation import (
     check_sample_weight,
     check_weights_init,
     raise_nonfinite,
+    raise_too_heavy,
     raise_too_large,
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
@@ -36,6 +37,7 @@ __all__ = ["GaussianMixture"]
 
 # Distances from the centre whose squares, summed over rows, stay finite.
 _LARGEST_REACH = 1e150
+_LARGEST_SQUARES = 1e306
 
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -253,6 +255,9 @@ class GaussianMixture(FittedMixture):
         if not reach[column] < _LARGEST_REACH:
             row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
             raise_too_large(rows, row, column, centre=survey.centre[column], estimator=self, feature_names=names)
+        if not survey.weight * float(reach[column]) * float(reach[column]) < _LARGEST_SQUARES:
+            row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
+            raise_too_heavy(rows, row, column, weight=survey.weight, estimator=self)
         return source, names
 
     def _settings(self, source: ArraySource, model: CovarianceModel) -> FitSettings:

@@ -70,7 +70,7 @@ class ArraySource:
 
     @cached_property
     def _single_weights(self) -> bool:
-        return self.sample_weight is None or bool(1e-12 < self.sample_weight.max() < 1e12)
+        return self.sample_weight is None or bool(1e-6 < self.sample_weight.max() < 1e6)
 
     @cached_property
     def survey(self) -> Survey:

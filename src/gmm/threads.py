@@ -29,6 +29,12 @@ class _Guard:
     """Holds BLAS to one thread while at least one pass runs, in however many Python threads."""
 
     def __init__(self) -> None:
+        self._begin()
+        if hasattr(os, "register_at_fork"):
+            # A child has none of the threads that hold BLAS, or this lock, in its parent.
+            os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._holders = 0
         self._before: list[int] = []

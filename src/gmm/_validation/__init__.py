@@ -23,6 +23,7 @@ from gmm._validation.rows import (
     check_feature_names,
     check_rows,
     raise_nonfinite,
+    raise_too_heavy,
     raise_too_large,
 )
 
@@ -42,5 +43,6 @@ __all__ = [
     "check_sample_weight",
     "check_weights_init",
     "raise_nonfinite",
+    "raise_too_heavy",
     "raise_too_large",
 ]

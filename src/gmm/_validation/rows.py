@@ -22,6 +22,7 @@ __all__ = [
     "check_feature_names",
     "check_rows",
     "raise_nonfinite",
+    "raise_too_heavy",
     "raise_too_large",
 ]
 
@@ -170,6 +171,21 @@ def raise_too_large(
         f"Input X contains a value too large for {name_of(estimator)}: {X[row, column]!s} at "
         f"{place}. Expected values within 1e150 of their column's centre ({centre:.6g}), so that "
         "squares stay finite. Divide the column by its spread, or drop the row."
+    )
+
+
+def raise_too_heavy(X: FloatArray, row: int, column: int, *, weight: float, estimator: object) -> NoReturn:
+    """Say that squares of X, weighed and summed, overflow.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError(
+        f"sample_weight and X are too large together for {name_of(estimator)}: the weights sum to {weight:g}, and X "
+        f"holds {X[row, column]!s} at {row_and_column(row, column, None)}, so that Σ w x² overflows. Divide the "
+        "weights by their largest, or the column by its spread."
     )
 
 

@@ -327,8 +327,15 @@ class EStep:
     def spread(self, task: Callable[[int, int], None], n: int, work: float) -> None:
         """Run ``task(start, end)`` over all of 0 … n − 1, in threads where `work`, multiply-adds, is worth them."""
         n_workers = self._n_workers(n, work / n)
+        step = max(1, int(_SLICE * n / work))
+
+        def share(worker: int) -> None:
+            last = n * (worker + 1) // n_workers
+            for start in range(n * worker // n_workers, last, step):
+                task(start, min(start + step, last))
+
         with _blas_alone(work):
-            self._spread(lambda worker: task(n * worker // n_workers, n * (worker + 1) // n_workers), n_workers)
+            self._spread(share, n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:
         if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < _WORTH_THREADS:
