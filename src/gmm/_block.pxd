@@ -35,13 +35,13 @@ cdef inline void load_rows(
             block[i] = <real>(<double>rows[2 * i] - origin[0])
             block[ld + i] = <real>(<double>rows[2 * i + 1] - origin[1])
     else:
-        load_strided(rows, row_stride, column_stride, n, d, origin, ld, block)
+        load_by_eights(rows, row_stride, column_stride, n, d, origin, ld, block)
     for j in range(d):
         for i in range(n, padded):
             block[j * ld + i] = 0
 
 
-cdef inline void load_strided(
+cdef inline void load_by_eights(
     const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t d,
     const double* origin, Py_ssize_t ld, real* block,
 ) noexcept nogil:

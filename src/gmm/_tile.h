@@ -151,7 +151,6 @@ TILE_BEGIN(TILE_AVX512)
 #define TILE_BYTES 64
 #include "_tile.h"
 TILE_END
-
 static int tile_best(void)
 {
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
@@ -296,6 +295,7 @@ TILE_LEAF TILE_VEC TILE_NAME(fold)(TILE_VEC a, TILE_VEC b, const int step)
 #endif
 }
 
+/* c (h, w) += inner products of h rows of a, as many as vectors in `panel`, with w of b */
 TILE_LEAF void TILE_NAME(dots)(const int w, const int h, const TILE_REAL *restrict a, ptrdiff_t lda,
                                const TILE_REAL *restrict b, ptrdiff_t ldb, double *restrict c, ptrdiff_t ldc,
                                ptrdiff_t n)

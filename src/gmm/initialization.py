@@ -100,7 +100,7 @@ def from_means(
     source: ArraySource, means: Array, moments: Layout, *, n_threads: int | None = None
 ) -> SufficientStatistics:
     """The statistics of giving each row to the nearest of `means`, (K, d)."""
-    whitener = np.eye(source.n_features) / _reach(source)
+    whitener = np.eye(source.n_features) / _farthest(source)
     return _partition(source, means, whitener, moments, n_threads)
 
 
@@ -114,7 +114,7 @@ def _partition(
         return e_step(mixture, hard=True)
 
 
-def _reach(source: ArraySource) -> float:
+def _farthest(source: ArraySource) -> float:
     """The largest distance from the centre in any feature, 1 if there is none."""
     return float(source.survey.reach(source.survey.centre).max()) or 1.0
 
@@ -134,7 +134,7 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     rows, survey = source.rows, source.survey
     weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
     total = float(np.einsum("ij,ij,i->", rows, rows, weight)) - survey.weight * float(survey.centre @ survey.centre)
-    partition, ended, passes_left = Partition(centres, _reach(source), total), False, _LLOYD_PASSES
+    partition, ended, passes_left = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
         while passes_left > 0 and not ended:
             partition, passes, ended = e_step.lloyd(partition, _LLOYD_GAIN, passes_left)

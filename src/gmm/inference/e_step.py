@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
@@ -131,7 +130,7 @@ class EStep:
         self._form = form
         self._scratches: list[_em.Scratch] = []
         self._pool: ThreadPoolExecutor | None = None
-        self._stopped = threading.Event()
+        self._stopped = False  # for workers to see, when another has failed
         self._total_scatter: Array | None = None
 
     def __enter__(self) -> EStep:
@@ -311,12 +310,12 @@ class EStep:
         n_workers = self._n_workers(n_lanes, one_pass.work)
         scratches = self._prepared_scratches(one_pass, n_workers)
         step = max(1, int(_SLICE / one_pass.work))
-        source, stopped = self._source, self._stopped
+        source = self._source
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers
             for lane in range(n_lanes * worker // n_workers, last, step):
-                if stopped.is_set():
+                if self._stopped:
                     return
                 to = min(lane + step, last)
                 one_pass.walk(scratches[worker], source.rows, lane, to, weight=source.sample_weight, **outputs)
@@ -365,7 +364,7 @@ class EStep:
             for other in others:
                 other.result()
         except BaseException:
-            self._stopped.set()
+            self._stopped = True
             wait(others)
-            self._stopped.clear()
+            self._stopped = False
             raise
