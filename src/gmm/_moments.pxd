@@ -1,9 +1,12 @@
 """The sums of a pass taken apart into moments: what `SufficientStatistics` holds, in one buffer."""
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from gmm._blas cimport multiply_by_lower
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
 from gmm._plan cimport Recipe
+
+cdef enum:
+    TRACE_BY_HAND = 58        # features from which a pass holds BLAS to one thread: trmm takes more from 6 on
 
 
 cdef struct Moments:
@@ -77,10 +80,17 @@ cdef inline double half_trace(
     double* product,                               # scratch (d, d)
 ) noexcept nogil:
     """½ tr W S Wᵀ."""
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, r
     cdef double total = 0
-    memcpy(product, scatter, d * d * sizeof(double))
-    multiply_by_lower(whitener, product, d, d, d)
+    if d <= TRACE_BY_HAND:
+        memset(product, 0, d * d * sizeof(double))
+        for i in range(d):
+            for r in range(i + 1):
+                for j in range(i + 1):
+                    product[i * d + j] += whitener[i * d + r] * scatter[r * d + j]
+    else:
+        memcpy(product, scatter, d * d * sizeof(double))
+        multiply_by_lower(whitener, product, d, d, d)
     for i in range(d):
         for j in range(i + 1):
             total += whitener[i * d + j] * product[i * d + j]
