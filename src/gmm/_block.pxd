@@ -20,6 +20,23 @@ ctypedef fused data:
     double
 
 
+cdef inline bint look_at(
+    const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
+    double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
+) noexcept nogil:
+    """Whether all of the row is finite."""
+    cdef Py_ssize_t j
+    cdef double x
+    cdef bint broken = False
+    for j in range(d):
+        x = row[j * column_stride]
+        broken |= x - x != 0
+        sums[j] += weight * (x - origin[j])
+        low[j] = x if x < low[j] else low[j]
+        high[j] = x if x > high[j] else high[j]
+    return not broken
+
+
 cdef inline void load_rows(
     const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride,     # IN, strides in items
     Py_ssize_t n, Py_ssize_t padded, Py_ssize_t d, const double* origin, Py_ssize_t ld,
@@ -141,7 +158,7 @@ cdef inline void write_rows(
     Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
     double* evidence, Py_ssize_t* label, data* responsibility,             # OUT, NULL where not asked for
 ) noexcept nogil:
-    cdef Py_ssize_t k, r
+    cdef Py_ssize_t k, r, start
     if evidence != NULL:
         for r in range(n):
             evidence[r] = log_evidence[r]
@@ -149,9 +166,10 @@ cdef inline void write_rows(
         for r in range(n):
             label[r] = <Py_ssize_t>best[r]
     if responsibility != NULL:
-        for r in range(n):
+        for start in range(0, n, 8):
             for k in range(n_components):
-                responsibility[r * n_components + k] = <data>tile[k * ld + r]
+                for r in range(start, min(start + 8, n)):
+                    responsibility[r * n_components + k] = <data>tile[k * ld + r]
 
 
 cdef inline double total_of(const real* values, Py_ssize_t n) noexcept nogil:

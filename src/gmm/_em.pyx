@@ -18,7 +18,7 @@ from libc.math cimport isfinite
 from libc.string cimport memcpy
 
 from gmm._blas cimport real
-from gmm._block cimport data
+from gmm._block cimport data, look_at
 from gmm._climb cimport Course, Partition, climb, lloyd, walk
 from gmm._lanes cimport Bench, Rows, merge_siblings
 from gmm._leaves cimport normalise, pad
@@ -614,8 +614,10 @@ def survey(const data[:, :] rows, const double[::1] weight=None):
         The weighted mean, and each feature's least and greatest value.
     """
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+    cdef Py_ssize_t row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
+    cdef Py_ssize_t column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
     cdef Py_ssize_t bad_row = -1, bad_column = -1
-    cdef double x, w, total = 0
+    cdef double w, total = 0
     first_row = np.asarray(rows[0]).astype(np.float64)
     centre, low, high = np.zeros(d), first_row.copy(), first_row.copy()
     cdef double[::1] origin = first_row, c = centre, lo = low, hi = high
@@ -623,15 +625,10 @@ def survey(const data[:, :] rows, const double[::1] weight=None):
         for i in range(n):
             w = weight[i] if weight is not None else 1.0
             total += w
-            for j in range(d):
-                x = rows[i, j]
-                if not isfinite(x):
-                    bad_row, bad_column = i, j
-                    break
-                c[j] += w * (x - origin[j])
-                lo[j] = x if x < lo[j] else lo[j]
-                hi[j] = x if x > hi[j] else hi[j]
-            if bad_row >= 0:
+            if not look_at(&rows[0, 0] + i * row_stride, column_stride, d, w, &origin[0], &c[0], &lo[0], &hi[0]):
+                bad_row, bad_column = i, 0
+                while isfinite(<double>rows[i, bad_column]):
+                    bad_column += 1
                 break
     if bad_row < 0:
         for j in range(d):
