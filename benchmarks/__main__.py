@@ -10,9 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.peers import ESTIMATORS
+from benchmarks.peers import ESTIMATORS, OURS, PEERS
 from benchmarks.report import Report
-from benchmarks.settings import Settings, cpus
+from benchmarks.settings import Settings, UsageError, cpus
 from benchmarks.tasks import present
 
 # By name, the module that answers it.
@@ -66,13 +66,19 @@ def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
 def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
     """Ask one question; return whether its answer is right."""
     module, report = question_module(question), Report()
+    if unknown := set(given.peers or ()) - set(PEERS):
+        raise UsageError(f"expected peers out of {', '.join(PEERS)}; got {', '.join(sorted(unknown))}")
     asked = given.threads or ((1,) if given.smoke else module.THREADS)
     for n_threads in asked:
         if n_threads > len(cpus()):
             report.skipped(f"threads: {n_threads}", f"{len(cpus())} CPU may be used")
+    names = given.peers or usual(module.PEERS, given.smoke)
+    there = present(names, report)
+    if OURS in names and OURS not in there:
+        raise UsageError("gmm itself is not there: install it into this environment, as README says")
     settings = Settings(
         folder=folder,
-        peers=present(given.peers or usual(module.PEERS, given.smoke), report),
+        peers=there,
         threads=tuple(n for n in asked if n <= len(cpus())),
         dtypes=given.dtypes or (("float64",) if given.smoke else ("float64", "float32")),
         repeats=given.repeats or (1 if given.smoke else 5),
@@ -102,9 +108,12 @@ def main() -> int:
     """Ask; the exit status is 1 where an answer is wrong or a promise broken."""
     given = parse(sys.argv[1:])
     with TemporaryDirectory() as folder:
-        if given.everything:
-            return 0 if everything(given, Path(folder)) else 1
-        return 0 if ask(given.question, given, Path(folder)) else 1
+        try:
+            right = everything(given, Path(folder)) if given.everything else ask(given.question, given, Path(folder))
+        except UsageError as reason:
+            print(f"python -m benchmarks: {reason}", file=sys.stderr)
+            return 2
+        return 0 if right else 1
 
 
 def everything(given: argparse.Namespace, folder: Path) -> bool:

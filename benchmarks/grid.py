@@ -18,7 +18,7 @@ from benchmarks.measure import Reading, Worker, crew, rounds, slope
 from benchmarks.peers import OURS
 from benchmarks.problems import GRID, Mixture, Problem, generate, mean_log_likelihood, stored
 from benchmarks.report import Report, factor, number, percent, ratios
-from benchmarks.settings import Settings
+from benchmarks.settings import Settings, UsageError
 from benchmarks.tasks import GivenFit
 
 PEERS = tuple(peers.PEERS)
@@ -115,7 +115,7 @@ def cells(settings: Settings) -> Iterator[Problem]:
     chosen = [problem for problem in GRID if settings.only in problem.name]
     if not chosen:
         names = ", ".join(problem.name for problem in GRID)
-        raise ValueError(f"expected a part of one of {names}; got {settings.only!r}")
+        raise UsageError(f"expected a part of one of {names}; got {settings.only!r}")
     if settings.smoke:
         chosen = [problem.tiny() for problem in {p.covariance_type: p for p in reversed(chosen)}.values()]
     for problem, dtype in product(chosen, settings.dtypes):

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+class UsageError(ValueError):
+    """The command line asks for what is not there."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The same for every question; `folder` is a temporary place for the rows.
