@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.grid import cells
 from benchmarks.measure import Reading, Worker, crew, rounds, slope
-from benchmarks.problems import Problem, generate, mean_log_likelihood, stored
+from benchmarks.problems import REFEREE_ROWS, Problem, generate, mean_log_likelihood, stored
 from benchmarks.report import Report, number
 from benchmarks.settings import Settings
 from benchmarks.tasks import BuiltFit
@@ -27,7 +27,6 @@ PEERS: tuple[str, ...] = ()
 THREADS = (1, 2)
 ROOT = Path(__file__).parents[1]
 SIDES = ("base", "head")
-REFEREE_ROWS = 20_000
 INSTALL = ("-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--target")
 
 

@@ -16,14 +16,13 @@ from benchmarks.goals import OF_LIMIT, SCALING, VS_BASELINE, VS_BEST, VS_DAAL4PY
 from benchmarks.limit import Gauge, Rates, absence, limit_seconds, typical
 from benchmarks.measure import Reading, Worker, crew, rounds, slope
 from benchmarks.peers import OURS
-from benchmarks.problems import GRID, Mixture, Problem, generate, mean_log_likelihood, stored
+from benchmarks.problems import GRID, REFEREE_ROWS, Mixture, Problem, generate, mean_log_likelihood, stored
 from benchmarks.report import Report, factor, number, percent, ratios
 from benchmarks.settings import Settings, UsageError
 from benchmarks.tasks import GivenFit
 
 PEERS = tuple(peers.PEERS)
 THREADS = (1, 2)
-REFEREE_ROWS = 20_000
 # Nats per row by which two right answers may differ: rounding, and daal4py's own ridge.
 AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
 LIMIT, ALONE = "limit", "gmm on one thread"

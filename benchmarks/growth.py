@@ -15,13 +15,12 @@ from benchmarks.goals import OF_LIMIT, VS_BASELINE
 from benchmarks.limit import Gauge, absence, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Worker, crew, rounds, slope
 from benchmarks.peers import ESTIMATORS, OURS
-from benchmarks.problems import Problem
+from benchmarks.problems import TYPES, Problem
 from benchmarks.report import Report, factor, number, percent, ratios
 from benchmarks.settings import Settings
 from benchmarks.tasks import GeneratedFit
 
 PEERS, THREADS = ESTIMATORS, (1,)
-TYPES = ("full", "tied", "diag", "spherical")
 USUAL = 8  # of features and of components, while the other one grows
 SIZES = {
     "n": (1000, 4000, 16_000, 64_000, 256_000),

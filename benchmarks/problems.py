@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+TYPES = ("full", "tied", "diag", "spherical")
+REFEREE_ROWS = 20_000  # enough to tell answers apart
 SEPARATION = 4.0  # standard deviations between two centres, on average
 
 

@@ -12,13 +12,12 @@ from benchmarks.datasets import DATASETS
 from benchmarks.goals import VS_BASELINE, verdict, wording
 from benchmarks.measure import Worker, WorkerError, crew, rounds
 from benchmarks.peers import BASELINE, ESTIMATORS, OURS
-from benchmarks.problems import mean_log_likelihood, stored
+from benchmarks.problems import TYPES, mean_log_likelihood, stored
 from benchmarks.report import Report, factor, number, ratios
 from benchmarks.settings import Settings
 from benchmarks.tasks import DefaultFit
 
 PEERS, THREADS = ESTIMATORS, (1,)
-TYPES = ("full", "tied", "diag", "spherical")
 SEEDS = 10
 TOLERANCE = 1e-3  # nats per row that a default fit may lose, in the median over the seeds
 

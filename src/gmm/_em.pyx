@@ -122,9 +122,13 @@ cdef void fill_ones(bint single, Py_ssize_t n, void* row) noexcept:
 
 
 cdef Rows shape_of(const Recipe* recipe, const data[:, :] rows, const double[::1] weight) except *:
-    cdef Rows shape
     if rows.shape[1] != recipe.n_features:
         raise ValueError(f"expected rows of {recipe.n_features} features, got {rows.shape[1]}")
+    return layout_of(rows, weight)
+
+
+cdef Rows layout_of(const data[:, :] rows, const double[::1] weight) except *:
+    cdef Rows shape
     if rows.strides[0] % <Py_ssize_t>sizeof(data) or rows.strides[1] % <Py_ssize_t>sizeof(data):
         raise ValueError(f"expected strides of whole items, got {rows.strides[0]} and {rows.strides[1]} bytes")
     shape.n = rows.shape[0]
@@ -294,9 +298,9 @@ cdef class Pass:
     ):
         """Merge the workers' sums, and go on alone: update the parameters, walk all rows, until this calls for Python.
 
+        That is after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, where an update
+        fails or asks for another form; with `refills`, also before an update in which a component has lost its rows.
         This pass is spent then: it has become the last one.
-        That is after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, or where
-        an update fails; with `refills`, also before an update in which a component has lost its rows.
 
         Parameters
         ----------
@@ -614,8 +618,7 @@ def survey(const data[:, :] rows, const double[::1] weight=None):
         The weighted mean, and each feature's least and greatest value.
     """
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
-    cdef Py_ssize_t row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
-    cdef Py_ssize_t column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
+    cdef Rows shape = layout_of(rows, weight)
     cdef Py_ssize_t bad_row = -1, bad_column = -1
     cdef double w, total = 0
     first_row = np.asarray(rows[0]).astype(np.float64)
@@ -625,7 +628,8 @@ def survey(const data[:, :] rows, const double[::1] weight=None):
         for i in range(n):
             w = weight[i] if weight is not None else 1.0
             total += w
-            if not look_at(&rows[0, 0] + i * row_stride, column_stride, d, w, &origin[0], &c[0], &lo[0], &hi[0]):
+            if not look_at(&rows[0, 0] + i * shape.row_stride, shape.column_stride, d, w, &origin[0], &c[0], &lo[0],
+                           &hi[0]):
                 bad_row, bad_column = i, 0
                 while isfinite(<double>rows[i, bad_column]):
                     bad_column += 1

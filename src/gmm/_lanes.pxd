@@ -26,7 +26,7 @@ from gmm._leaves cimport (
     subtract,
     times,
 )
-from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED
+from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, whitener_size
 from gmm._plan cimport Recipe
 
 
@@ -82,18 +82,16 @@ cdef inline void log_density_centred(
     real* z, real* y,                              # scratch (d, n)
     real* tile,                                    # OUT (K, n)
 ) noexcept nogil:
-    cdef Py_ssize_t k, d = recipe.n_features
-    cdef const real* whitener = <const real*>recipe.coefficients
+    cdef Py_ssize_t k, d = recipe.n_features, size = whitener_size(recipe.layout, d)
+    cdef const real* whiteners = <const real*>recipe.coefficients
     for k in range(recipe.n_components):
         centre_rows(recipe, block, k, n, ld, z)
         if recipe.layout == FULL or recipe.layout == TIED:
-            log_density_triangular(
-                recipe.tiles, whitener + (k * d * d if recipe.layout == FULL else 0), z, ld,
-                recipe.log_offset[k], y, tile + k * ld, d, n)
+            log_density_triangular(recipe.tiles, whiteners + k * size, z, ld, recipe.log_offset[k], y,
+                                   tile + k * ld, d, n)
         else:
-            log_density_diagonal(
-                recipe.tiles, whitener + (k * d if recipe.layout == DIAGONAL else k),
-                1 if recipe.layout == DIAGONAL else 0, z, ld, recipe.log_offset[k], y, tile + k * ld, d, n)
+            log_density_diagonal(recipe.tiles, whiteners + k * size, 1 if recipe.layout == DIAGONAL else 0, z, ld,
+                                 recipe.log_offset[k], y, tile + k * ld, d, n)
 
 
 # ----------------------------------------------------------------------------------------- normalise

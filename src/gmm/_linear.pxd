@@ -32,11 +32,7 @@ cdef inline Py_ssize_t n_second(Layout layout, Py_ssize_t K, Py_ssize_t d) noexc
 
 cdef inline Py_ssize_t whitener_size(Layout layout, Py_ssize_t d) noexcept nogil:
     """Distance between two components' whiteners: 0 when they share one."""
-    if layout == FULL:
-        return d * d
-    if layout == TIED:
-        return 0
-    return d if layout == DIAGONAL else 1
+    return 0 if layout == TIED else n_second(layout, 1, d)
 
 
 cdef inline double condition(

@@ -6,7 +6,7 @@ from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, unpa
 from gmm._plan cimport Recipe
 
 cdef enum:
-    TRACE_BY_HAND = 58        # features from which a pass holds BLAS to one thread: trmm takes more from 6 on
+    TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
 
 
 cdef struct Moments:

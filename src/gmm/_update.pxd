@@ -17,7 +17,7 @@ cdef struct Estimate:
     double* covariances         # in the shape of their layout
     double* whiteners           # likewise
     double* log_determinants    # log|W|: (K,), or (1,) for one common covariance
-    double* log_offset          # (K,)
+    double* log_offset          # (K,) for a next pass, by `most_likely` alone
 
 
 cdef inline Py_ssize_t n_matrices(Layout layout, Py_ssize_t K) noexcept nogil:
@@ -74,8 +74,11 @@ cdef inline Py_ssize_t most_likely(
 ) noexcept nogil:
     """The first component whose covariance is not positive definite; −1 when there is none."""
     cdef double total = begin(moments, K, d, out)
+    cdef Py_ssize_t failed
     estimate_covariances(moments, layout, K, d, ridge, total, 0, n_matrices(layout, K), out)
-    return finish(moments, layout, K, d, total, out)
+    failed = finish(moments, layout, K, d, total, out)
+    log_offsets(out.weights, out.log_determinants, layout, K, d, out.log_offset)
+    return failed
 
 
 cdef inline double begin(
@@ -103,7 +106,6 @@ cdef inline Py_ssize_t finish(
         out.weights[k] /= total
         for j in range(d):
             out.means[k * d + j] += moments.origins[k * d + j]
-    log_offsets(out.weights, out.log_determinants, layout, K, d, out.log_offset)
     return first_singular(out.log_determinants, m)
 
 

@@ -113,10 +113,15 @@ def maximum_likelihood(
         parameters = _free_update(statistics, model, ridge, spread)
         if parameters is not None:
             return parameters
+    counts, covariances = _estimated(statistics, model)
+    return ridged(counts / counts.sum(), statistics.means, covariances, model, ridge)
+
+
+def _estimated(statistics: SufficientStatistics, model: CovarianceModel) -> tuple[Array, Array]:
+    """The counts, as the model divides by them, and its covariances without the ridge."""
     # A component without rows must not divide by zero; it keeps its place, with the ridge as its covariance.
     counts = np.maximum(statistics.counts, _EPS * statistics.weight)
-    covariances = model.estimate(statistics.scatter, counts)
-    return ridged(counts / counts.sum(), statistics.means, covariances, model, ridge)
+    return counts, model.estimate(statistics.scatter, counts)
 
 
 def _free_update(
@@ -200,8 +205,7 @@ def refilled(
 
 def _half_spread(statistics: SufficientStatistics, component: int, model: CovarianceModel, ridge: float) -> Array:
     """Half a standard deviation of `component` along its widest direction, (d,)."""
-    counts = np.maximum(statistics.counts, _EPS * statistics.weight)
     K, d = statistics.first.shape
-    covariances = model.layout.dense(model.estimate(statistics.scatter, counts), K, d)
+    covariances = model.layout.dense(_estimated(statistics, model)[1], K, d)
     variances, axes = np.linalg.eigh(covariances[component])
     return np.asarray(0.5 * np.sqrt(max(variances[-1], ridge)) * axes[:, -1])
