@@ -1,4 +1,4 @@
-"""Build the one extension module, gmm._em; everything else is in pyproject.toml."""
+"""Build the two extension modules, gmm._em and gmm._mstep; everything else is in pyproject.toml."""
 
 import os
 import sys
@@ -39,7 +39,7 @@ class BuildExtension(build_ext):
 
 setup(
     ext_modules=cythonize(
-        Extension("gmm._em", ["src/gmm/_em.pyx"], include_dirs=["src/gmm"], depends=["src/gmm/_tile.h"]),
+        [Extension(f"gmm.{name}", [f"src/gmm/{name}.pyx"], include_dirs=["src/gmm"]) for name in ("_em", "_mstep")],
         build_dir="build/cython-debug" if DEBUG else "build/cython",
         include_path=["src"],
         compiler_directives=DIRECTIVES,

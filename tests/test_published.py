@@ -48,7 +48,7 @@ def mclust_start(run):
 
 def climbed(run, **how):
     X = DATA[run["dataset"]]
-    asked = {"covariance_type": MODELS[run["model"]], "reg_covar": 0} | how
+    asked = {"covariance_type": MODELS[run["model"]], "reg_covar": 0, "acceleration": None} | how
     callback = asked.pop("callback", None)
     mixture = GaussianMixture(run["G"], init_params=mclust_start(run), **asked)
     return X, mixture.fit(X, callback=callback)
@@ -257,4 +257,5 @@ def test_a_lower_bound_is_that_of_the_returned_parameters():
                 mixture.fit(IRIS)
         else:
             mixture.fit(IRIS)
-        assert mixture.lower_bound_ == pytest.approx(mixture.score(IRIS), rel=1e-12)
+        assert mixture.lower_bound_ <= mixture.score(IRIS) + 1e-12
+        assert mixture.lower_bound_ == pytest.approx(mixture.score(IRIS), rel=1e-7)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import _em
+from gmm import _em, _mstep
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
 from gmm.inference import EStep, GainBelow, Partition, em
 from gmm.initialization import lloyd
@@ -43,7 +43,7 @@ def statistics_of(covariance_type, rows, responsibilities, weight):
 
 def compiled_update(statistics, ridge):
     of = statistics
-    update = _em.Update(of.layout.code, of.origins, of.counts, of.first, np.ravel(of.second), of.weight, ridge)
+    update = _mstep.Update(of.layout.code, of.origins, of.counts, of.first, np.ravel(of.second), of.weight, ridge)
     update.covariances(0, update.n_covariances)
     return update.finish()
 
@@ -120,7 +120,7 @@ def test_the_factors_are_those_of_the_covariances(covariance_type):
 
 
 def test_a_weight_of_zero_is_a_density_of_zero():
-    assert _em.log_offset(0, np.array([1.0, 0.0]), np.zeros(2), 1)[1] == -np.inf
+    assert _mstep.log_offset(0, np.array([1.0, 0.0]), np.ones(2), np.zeros(2), 1)[1] == -np.inf
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
@@ -227,7 +227,7 @@ class Counting(EStep):
     def measures(self, found, layout):
         """The estimate is that which the last pass measured."""
         weights, means, _, whiteners, log_determinants = found.estimate
-        log_offset = _em.log_offset(layout.code, weights, log_determinants, means.shape[1])
+        log_offset = _mstep.log_offset(layout.code, weights, whiteners, log_determinants, means.shape[1])
         mixture = WhitenedMixture(layout, log_offset, means, whiteners.reshape(layout.shape(*means.shape)))
         assert self(mixture).mean_log_evidence == found.bounds[-1]
 

@@ -1,7 +1,10 @@
 """Passes in a row, each after an update by the one before: what one worker does without asking Python."""
+from libc.float cimport DBL_EPSILON
 from libc.math cimport fabs, sqrt
 
+from gmm._ascent cimport judge, next_mixture, plain_bound, propose
 from gmm._block cimport data
+from gmm._frame cimport State
 from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
 from gmm._moments cimport Moments, take_apart
 from gmm._plan cimport Recipe, prepare
@@ -74,9 +77,44 @@ cdef inline Py_ssize_t climb(
         before = bounds[n - 1]
         estimate = estimates + n % 2
         whiteners = estimate.whiteners
-        if most_likely(moments, recipe.moments, K, d, ridge, estimate) >= 0:
+        if most_likely(moments, recipe.moments, K, d, ridge, 0, estimate) >= 0:
             return n
         if not walk_again(recipe, course, rows, room, estimate.log_offset, estimate.means, whiteners, bench):
+            return n
+
+
+cdef inline double noise_of(const Recipe* recipe) noexcept nogil:
+    """How far the mean log evidence may be off by rounding, relatively."""
+    if recipe.single:
+        return 3e-7
+    return max(500.0, recipe.kappa if recipe.linear else 0) * DBL_EPSILON
+
+
+cdef inline Py_ssize_t ascend(
+    Recipe* recipe, const Course* course, const data* rows, double* room, bint refills,
+    Bench* bench,                                  # IN the sums of the first pass
+    Moments* moments,                              # scratch
+    State* state,                                  # IN, OUT
+    double* told,                                  # OUT (n, 4) bound, objective, remaining gain, accepted
+) noexcept nogil:
+    """The number of passes: until converged, there are enough, or an update needs help."""
+    cdef Py_ssize_t K = recipe.n_components, n = 0
+    cdef const Estimate* mixture
+    cdef bint accepted
+    while True:
+        take_apart(recipe, bench.node, next_mixture(state).whiteners, course.scatter, moments)
+        accepted = judge(state, moments, noise_of(recipe))
+        told[4 * n], told[4 * n + 1] = plain_bound(state), state.objective
+        told[4 * n + 2], told[4 * n + 3] = state.remaining, accepted
+        n += 1
+        if accepted:
+            state.stuck = refills and any_empty(moments, K)
+            if not state.stuck:
+                propose(state)
+        mixture = next_mixture(state)
+        if (state.converged or state.stuck or n == course.at_most
+                or not walk_again(recipe, course, rows, room, mixture.log_offset, mixture.means, mixture.whiteners,
+                                  bench)):
             return n
 
 

@@ -4,6 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from gmm._mstep import Ascent
+
 _Array = NDArray[np.float64]
 _Moments = tuple[_Array, _Array, _Array, _Array, float, float]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array]
@@ -70,6 +72,16 @@ class Pass:
         ridge: float,
         refills: bool,
     ) -> tuple[list[float], _Moments, _Estimate | None]: ...
+    def ascend(
+        self,
+        scratches: list[Scratch],
+        rows: NDArray[Any],
+        weight: _Array | None,
+        scatter: _Array | None,
+        at_most: int,
+        ascent: Ascent,
+        refills: bool,
+    ) -> list[tuple[float, float, float, bool]]: ...
     def lloyd(
         self,
         scratches: list[Scratch],
@@ -83,27 +95,6 @@ class Pass:
         least_gain: float,
     ) -> tuple[int, bool, _Array, float, float]: ...
 
-@disjoint_base
-class Update:
-    @property
-    def n_covariances(self) -> int: ...
-    @property
-    def work(self) -> float: ...
-    def __init__(
-        self,
-        layout: int,
-        origins: _Array,
-        counts: _Array,
-        first: _Array,
-        second: _Array,
-        weight: float,
-        ridge: float,
-    ) -> None: ...
-    def covariances(self, start: int, end: int) -> None: ...
-    def finish(self) -> tuple[_Estimate, int]: ...
-
-def whiten(layout: int, matrices: _Array, d: int) -> tuple[_Array, _Array, int]: ...
-def log_offset(layout: int, weights: _Array, log_determinants: _Array, d: int) -> _Array: ...
 def normalise_tile(tile: NDArray[Any]) -> NDArray[Any]: ...
 def kernel() -> str: ...
 def kernels() -> list[str]: ...

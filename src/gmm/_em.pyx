@@ -19,28 +19,16 @@ from libc.string cimport memcpy
 
 from gmm._blas cimport real
 from gmm._block cimport data, look_at
-from gmm._climb cimport Course, Partition, climb, lloyd, walk
+from gmm._climb cimport Course, Partition, ascend, climb, lloyd, walk
 from gmm._lanes cimport Bench, Rows, merge_siblings
 from gmm._leaves cimport normalise, pad
-from gmm._linear cimport Layout, n_second
+from gmm._linear cimport Layout
 from gmm._moments cimport Moments, moments_in, moments_size, take_apart
+from gmm._mstep cimport Ascent, estimate_arrays, moments_arrays
 from gmm._plan cimport Recipe, prepare, room_for, work_of
 from gmm._seeding cimport Item, Seeding, first_seed, next_seed
 from gmm._seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
-from gmm._update cimport (
-    Estimate,
-    begin,
-    estimate_covariances,
-    estimate_in,
-    estimate_size,
-    finish,
-    first_singular,
-    log_offsets,
-    matrix_size,
-    n_matrices,
-    update_work,
-    whiten as whiten_all,
-)
+from gmm._update cimport Estimate, estimate_in, estimate_size, update_work
 
 import os
 
@@ -282,7 +270,7 @@ cdef class Pass:
         buffer = self.moments_buffer(&moments)
         take_apart(&self.recipe, bench.node, &self.whiteners[0], &scatter[0, 0] if scatter is not None else NULL,
                    &moments)
-        return self.moments_arrays(buffer, &moments)
+        return moments_arrays(buffer, self.recipe.n_components, self.recipe.n_features, &moments)
 
     def climb(
         self,
@@ -345,7 +333,50 @@ cdef class Pass:
             n = climb(recipe, &course, &rows[0, 0], whiteners, room, before, tolerance, ridge, refills, bench,
                       &moments, estimates, &measured[0])
         estimate = estimate_arrays(found[(n - 1) % 2].copy(), recipe.moments, K, d) if n > 1 else None
-        return np.asarray(measured[:n]).tolist(), self.moments_arrays(buffer, &moments), estimate
+        return np.asarray(measured[:n]).tolist(), moments_arrays(buffer, K, d, &moments), estimate
+
+    def ascend(
+        self,
+        list scratches,
+        const data[:, :] rows,
+        const double[::1] weight,
+        const double[:, ::1] scatter,
+        Py_ssize_t at_most,
+        Ascent ascent,
+        bint refills,
+    ):
+        """Merge the workers' sums, let `ascent` judge them and choose the next mixture, and go on alone.
+
+        That is until `ascent` has converged or needs help, for `at_most` passes, or until the next mixture asks for
+        another form; with `refills`, also before an update in which a component has lost its rows. This pass is spent
+        then. It must have been made of the mixture that `ascent` says is next.
+
+        Parameters
+        ----------
+        scratches, rows, weight, scatter, at_most, refills
+            As `climb` takes them.
+        ascent : Ascent
+
+        Returns
+        -------
+        passes : list of tuple
+            Of each: the mean log-likelihood's lower bound, the objective, the projected remaining gain (nats per unit
+            weight) and whether it was accepted; the first three are those of the accepted pass before where not.
+        """
+        cdef Recipe* recipe = &self.recipe
+        cdef Py_ssize_t n, i
+        cdef Bench* bench = self.merge(scratches)
+        cdef Course course = self.course(scatter, at_most)
+        cdef Moments moments
+        cdef double[:, ::1] told = np.empty((at_most, 4))
+        cdef double* room = &self.room[0]
+        if not ascent.fits(recipe.moments, recipe.n_components, recipe.n_features) or recipe.layout != recipe.moments:
+            raise ValueError("an ascent needs moments and whiteners in its own layout and shape")
+        course.rows = shape_of(recipe, rows, weight)
+        _alive = self.moments_buffer(&moments)
+        with nogil:
+            n = ascend(recipe, &course, &rows[0, 0], room, refills, bench, &moments, &ascent.state, &told[0, 0])
+        return [(told[i, 0], told[i, 1], told[i, 2], told[i, 3] > 0) for i in range(n)]
 
     def lloyd(
         self,
@@ -431,129 +462,6 @@ cdef class Pass:
         cdef double[::1] view = np.empty(moments_size(recipe.moments, recipe.n_components, recipe.n_features))
         moments[0] = moments_in(&view[0], recipe.n_components, recipe.n_features)
         return view.base
-
-    cdef moments_arrays(self, buffer, const Moments* moments):
-        cdef Py_ssize_t K = self.recipe.n_components, d = self.recipe.n_features, n = K * d
-        return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[n + K:2 * n + K].reshape(K, d), buffer[2 * n + K:],
-                moments.log_evidence, moments.weight)
-
-
-# -------------------------------------------------------------------------- parameters from moments
-
-cdef class Update:
-    """The parameter update where the covariances are free in their layout, with a ridge on their diagonals.
-
-    Parameters
-    ----------
-    layout : int
-        The code of the layout of the moments and of the covariances.
-    origins, counts, first, second, weight
-        The moments; `second` flat.
-    ridge : float
-    """
-
-    cdef Layout layout
-    cdef const double[:, ::1] origins, first
-    cdef const double[::1] counts, second
-    cdef double[::1] buffer
-    cdef Py_ssize_t n_components, n_features
-    cdef double ridge, total
-    cdef Moments moments
-    cdef Estimate estimate
-
-    def __init__(
-        self,
-        Layout layout,
-        const double[:, ::1] origins,
-        const double[::1] counts,
-        const double[:, ::1] first,
-        const double[::1] second,
-        double weight,
-        double ridge,
-    ):
-        cdef Moments* moments = &self.moments
-        cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1]
-        if counts.shape[0] != K or first.shape[0] != K or second.shape[0] != n_second(layout, K, d):
-            raise ValueError("an update needs second moments in the layout of the covariances")
-        self.layout, self.n_components, self.n_features, self.ridge = layout, K, d, ridge
-        self.origins, self.counts, self.first, self.second = origins, counts, first, second
-        # Nothing is written into them.
-        moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
-        moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
-        moments.weight = weight
-        self.buffer = np.empty(estimate_size(layout, K, d))
-        self.estimate = estimate_in(&self.buffer[0], layout, K, d)
-        self.total = begin(moments, K, d, &self.estimate)
-
-    @property
-    def n_covariances(self):
-        """How many there are: K, or 1 for all components."""
-        return n_matrices(self.layout, self.n_components)
-
-    @property
-    def work(self):
-        """Multiply-adds, roughly."""
-        return update_work(self.layout, self.n_components, self.n_features)
-
-    def covariances(self, Py_ssize_t start, Py_ssize_t end):
-        """Estimate covariances start … end − 1 and their whiteners; ranges apart may run in threads."""
-        with nogil:
-            estimate_covariances(&self.moments, self.layout, self.n_components, self.n_features, self.ridge,
-                                 self.total, start, end, &self.estimate)
-
-    def finish(self):
-        """The estimate, when all covariances have been estimated.
-
-        Returns
-        -------
-        estimate : tuple
-            Weights (K,), means (K, d), covariances and whiteners, both flat, and log|W|, (K,) or (1,).
-        failed : int
-            The first covariance that is not positive definite, −1 when there is none.
-        """
-        cdef Py_ssize_t K = self.n_components, d = self.n_features
-        cdef Py_ssize_t failed = finish(&self.moments, self.layout, K, d, self.total, &self.estimate)
-        return estimate_arrays(self.buffer.base, self.layout, K, d), failed
-
-
-cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
-    cdef Py_ssize_t size = n_second(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
-    cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
-    return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
-            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m])
-
-
-def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
-    """Whiteners W of positive definite matrices, Σ⁻¹ = WᵀW.
-
-    Parameters
-    ----------
-    layout : int
-    matrices : flat array of what `layout` stores
-    d : int
-        Features.
-
-    Returns
-    -------
-    whiteners : flat array, lower triangular where they are matrices
-    log_determinants : array of shape (K,) or (1,), log|W|
-    failed : int
-        The first matrix that is not positive definite, −1 when there is none.
-    """
-    cdef Py_ssize_t m = matrices.shape[0] // matrix_size(layout, d)
-    whiteners, log_determinants = np.empty(matrices.shape[0]), np.empty(m)
-    cdef double[::1] into = whiteners, sizes = log_determinants
-    with nogil:
-        whiten_all(layout, m, d, &matrices[0], &into[0], &sizes[0])
-    return whiteners, log_determinants, first_singular(&sizes[0], m)
-
-
-def log_offset(Layout layout, const double[::1] weights, const double[::1] log_determinants, Py_ssize_t d):
-    """What a pass adds for each component, log π_k + log|W_k| − d/2·log 2π: (K,)."""
-    offsets = np.empty(weights.shape[0])
-    cdef double[::1] into = offsets
-    log_offsets(&weights[0], &log_determinants[0], layout, weights.shape[0], d, &into[0])
-    return offsets
 
 
 # -------------------------------------------------------------------------------- around the pass

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm import criteria
 from gmm._estimator import Estimator
+from gmm._mstep import Ascent
 from gmm._validation import (
     check_feature_names,
     check_is_fitted,
@@ -26,7 +27,7 @@ from gmm._validation import (
     raise_nonfinite,
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm.inference import Trace
+from gmm.inference import PassRecord, Trace
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.persistence import load_state, save_state
@@ -56,6 +57,8 @@ class FittedMixture(Estimator):
     _parameters: MixtureParameters | None = None
     _dtype: np.dtype[Any] = np.dtype(np.float64)
     _bounds_before: tuple[float, ...] = ()
+    _ascent: Ascent | None = None
+    _ascent_of: tuple[object, ...] = ()
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """The most probable component of each row, (n,)."""
@@ -213,7 +216,7 @@ class FittedMixture(Estimator):
             trace = self.history_
             header |= {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
             header["lower_bound"] = self.lower_bound_
-            arrays["lower_bounds"] = np.array(trace.lower_bounds)
+            arrays["passes"] = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
             arrays["seconds"] = np.array(trace.seconds)
         save_state(path, header, arrays)
 
@@ -249,7 +252,7 @@ class FittedMixture(Estimator):
         estimator._dtype = np.dtype(header["dtype"])
         if "lower_bound" in header:
             trace = Trace(
-                tuple(arrays["lower_bounds"].tolist()),
+                _passes_told(arrays),
                 tuple(arrays["seconds"].tolist()),
                 header["reason"],
                 header["converged"],
@@ -375,7 +378,7 @@ class FittedMixture(Estimator):
         if checked[1].shape != expected:
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
         self._parameters = MixtureParameters(*checked, model)
-        self._bounds_before = ()
+        self._bounds_before, self._ascent = (), None
         # What is told of the fit is not told of these parameters.
         for name in ("history_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
@@ -407,6 +410,12 @@ def _mean(values: NDArray[Any]) -> float:
     with np.errstate(over="ignore"):
         mean = float(values.mean())
     return mean if np.isfinite(mean) else float(values.mean(dtype=np.float64))
+
+
+def _passes_told(arrays: dict[str, NDArray[Any]]) -> tuple[PassRecord, ...]:
+    if "passes" not in arrays:  # before there were objectives
+        return tuple(PassRecord(bound, bound) for bound in arrays["lower_bounds"].tolist())
+    return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in arrays["passes"].tolist())
 
 
 def _is_plain(value: object) -> bool:

@@ -69,7 +69,8 @@ cdef inline double update_work(Layout layout, Py_ssize_t K, Py_ssize_t d) noexce
 
 
 cdef inline Py_ssize_t most_likely(
-    const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d, double ridge,       # IN
+    const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d,     # IN
+    double ridge, double noise,                    # IN variances: see `log_offsets` for the second
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """The first component whose covariance is not positive definite; −1 when there is none."""
@@ -77,7 +78,7 @@ cdef inline Py_ssize_t most_likely(
     cdef Py_ssize_t failed
     estimate_covariances(moments, layout, K, d, ridge, total, 0, n_matrices(layout, K), out)
     failed = finish(moments, layout, K, d, total, out)
-    log_offsets(out.weights, out.log_determinants, layout, K, d, out.log_offset)
+    log_offsets(layout, K, d, out.weights, out.whiteners, out.log_determinants, noise, out.log_offset)
     return failed
 
 
@@ -174,13 +175,30 @@ cdef inline void divide(
 
 
 cdef inline void log_offsets(
-    const double* weights, const double* log_determinants, Layout layout, Py_ssize_t K, Py_ssize_t d,
-    double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π
+    Layout layout, Py_ssize_t K, Py_ssize_t d,
+    const double* weights, const double* whiteners, const double* log_determinants, double noise,      # IN
+    double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹
 ) noexcept nogil:
+    """What a pass adds for each component, where rows are seen through noise of that variance in every feature."""
     cdef Py_ssize_t k
     cdef double constant = 0.5 * d * log(2 * M_PI)
     for k in range(K):
         log_offset[k] = log(weights[k]) + log_determinants[0 if layout == TIED else k] - constant
+        if noise > 0:
+            log_offset[k] -= noise * half_trace_of_precision(layout, d, whiteners, k)
+
+
+cdef inline double half_trace_of_precision(
+    Layout layout, Py_ssize_t d, const double* whiteners, Py_ssize_t k,
+) noexcept nogil:
+    """½ tr Σ_k⁻¹ = ½‖W_k‖²."""
+    cdef Py_ssize_t size = matrix_size(layout, d), i
+    cdef double total = 0
+    if layout != TIED:
+        whiteners += k * size
+    for i in range(size):
+        total += whiteners[i] * whiteners[i]
+    return (d * total if layout == SPHERICAL else total) / 2
 
 
 # ---------------------------------------------------------------------------------------- whiteners

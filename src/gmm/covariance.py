@@ -30,7 +30,7 @@ class CovarianceModel(Protocol):
 
     @property
     def free(self) -> bool:
-        """Whether nothing but the layout constrains them: `estimate` is then what `gmm._em.Update` computes."""
+        """Whether nothing but the layout constrains them: `estimate` is then what `gmm._mstep.Update` computes."""
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Free parameters of the covariances."""

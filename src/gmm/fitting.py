@@ -12,10 +12,11 @@ import numpy as np
 
 from gmm._validation import check_random_state
 from gmm.covariance import CovarianceModel
+from gmm._mstep import Ascent
 from gmm.inference import Climb, EStep, GainBelow, Iteration
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, start_statistics
 from gmm.layouts import Array
-from gmm.likelihood import MStep, maximise
+from gmm.likelihood import MStep, ascend, maximise
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
@@ -52,6 +53,58 @@ class FitSettings:
     init_params: str
     given: GivenStart
     n_threads: int | None
+    accelerated: bool
+
+    def climb(
+        self,
+        e_step: EStep,
+        m_step: MStep,
+        begin: Beginning,
+        *,
+        start: int = 0,
+        callback: Callable[[Iteration], object] | None = None,
+    ) -> Climb:
+        """Climb the likelihood the way that is asked for."""
+        if self.accelerated and self.model.free:
+            return ascend(
+                begin.parameters,
+                e_step,
+                m_step,
+                tolerance=self.tol,
+                max_iter=self.max_iter,
+                start=start,
+                callback=callback,
+                ascent=begin.ascent,
+                before=begin.bounds[-1] if begin.bounds else None,
+            )
+        return maximise(
+            begin.parameters,
+            e_step,
+            m_step,
+            stopping=GainBelow(self.tol),
+            max_iter=self.max_iter,
+            before=begin.bounds,
+            start=start,
+            callback=callback,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """Where a climb begins, or goes on.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    bounds : tuple of float
+        What passes before this climb measured.
+    ascent : Ascent, optional
+        Where an accelerated climb stands that this one continues.
+    """
+
+    parameters: MixtureParameters
+    bounds: tuple[float, ...] = ()
+    ascent: Ascent | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +120,7 @@ def fit_mixture(
     settings: FitSettings,
     seeds: Sequence[int],
     *,
-    resume: MixtureParameters | None = None,
-    before: tuple[float, ...] = (),
+    resume: Beginning | None = None,
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[Climb], object] | None = None,
 ) -> MixtureFit:
@@ -80,8 +132,8 @@ def fit_mixture(
     settings : FitSettings
     seeds : sequence of int
         One for each start; start 1 of many is the start of one alone.
-    resume, before : MixtureParameters, tuple of float
-        Continue from these parameters after passes that measured these bounds, instead of from starts.
+    resume : Beginning, optional
+        Continue from here, instead of from starts.
     callback : callable, optional
         Called after each pass; a true answer ends the climb, and no further start is tried.
     on_end : callable, optional
@@ -103,17 +155,8 @@ def fit_mixture(
     with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
         for number in range(1 if resume is not None else len(seeds)):
             m_step = MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread)
-            parameters = resume or _start(source, settings, seeds[number], m_step)
-            climb = maximise(
-                parameters,
-                e_step,
-                m_step,
-                stopping=GainBelow(settings.tol),
-                max_iter=settings.max_iter,
-                before=before,
-                start=number,
-                callback=watched if callback is not None else None,
-            )
+            begin = resume or Beginning(_start(source, settings, seeds[number], m_step))
+            climb = settings.climb(e_step, m_step, begin, start=number, callback=watched if callback else None)
             if on_end is not None:
                 on_end(climb)
             if best is None or climb.lower_bound > best.climb.lower_bound:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em
+from gmm import _mstep
 
 Array = NDArray[np.float64]
 
@@ -77,7 +77,7 @@ class _Stored(Layout, Protocol):
     """What all layouts do alike."""
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
-        whiteners, log_determinants, failed = _em.whiten(self.code, np.ravel(matrices), n_features)
+        whiteners, log_determinants, failed = _mstep.whiten(self.code, np.ravel(matrices), n_features)
         if failed >= 0:
             raise SingularMatrixError(failed)
         return whiteners.reshape(matrices.shape), log_determinants

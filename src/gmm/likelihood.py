@@ -7,9 +7,10 @@ from functools import partial
 
 import numpy as np
 
-from gmm import _em
+from gmm import _mstep
+from gmm._mstep import Ascent
 from gmm.covariance import CovarianceModel
-from gmm.inference import Climb, EStep, Iteration, Stopping, em
+from gmm.inference import Climb, EStep, Iteration, QuasiNewton, Stopping, climb, em
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
@@ -33,17 +34,22 @@ class MStep:
 
     def __init__(self, model: CovarianceModel, ridge: float, repairs: int, spread: Spread | None = None) -> None:
         self._model = model
-        self._ridge = ridge
+        self.ridge = ridge
         self._repairs_left = repairs
         self._spread = spread or _in_turn
         self.repaired: list[int] = []
 
+    @property
+    def refills(self) -> bool:
+        """Whether components without rows are given a new place."""
+        return self._repairs_left > 0
+
     def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
         """The parameters that maximise the expected complete-data log-likelihood, with the ridge."""
-        statistics, repaired = refilled(statistics, self._model, self._ridge, self._repairs_left)
+        statistics, repaired = refilled(statistics, self._model, self.ridge, self._repairs_left)
         self._repairs_left -= len(repaired)
         self.repaired += repaired
-        return maximum_likelihood(statistics, self._model, self._ridge, self._spread)
+        return maximum_likelihood(statistics, self._model, self.ridge, self._spread)
 
     def burst(
         self, e_step: EStep, parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
@@ -54,11 +60,11 @@ class MStep:
             stopping,
             bounds,
             at_most if self._model.free else 1,
-            ridge=self._ridge,
-            refills=self._repairs_left > 0 and parameters.n_components > 1,
+            ridge=self.ridge,
+            refills=self.refills,
         )
         if found.estimate is not None:
-            parameters = from_estimate(found.estimate, self._model)
+            parameters = MixtureParameters.estimated(found.estimate, self._model)
         return parameters, found.statistics, found.bounds
 
 
@@ -85,6 +91,32 @@ def maximise(
         callback=callback,
         burst=partial(m_step.burst, e_step),
     )
+
+
+def ascend(
+    parameters: MixtureParameters,
+    e_step: EStep,
+    m_step: MStep,
+    *,
+    tolerance: float,
+    max_iter: int,
+    times: int = 3,
+    start: int = 0,
+    callback: Callable[[Iteration], object] | None = None,
+    ascent: Ascent | None = None,
+    before: float | None = None,
+) -> Climb:
+    """Climb by quasi-Newton steps: see `gmm.inference.QuasiNewton`, whose arguments the others are."""
+    way = QuasiNewton(
+        parameters,
+        e_step,
+        m_step,
+        ridge=m_step.ridge,
+        tolerance=tolerance,
+        times=times,
+        ascent=ascent,
+    )
+    return climb(way, max_iter=max_iter, start=start, callback=callback, before=before)
 
 
 def _in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:
@@ -128,7 +160,7 @@ def _free_update(
     statistics: SufficientStatistics, model: CovarianceModel, ridge: float, spread: Spread
 ) -> MixtureParameters | None:
     """The M-step where nothing but the layout constrains the covariances; None where one is singular."""
-    update = _em.Update(
+    update = _mstep.Update(
         model.layout.code,
         np.ascontiguousarray(statistics.origins),
         statistics.counts,
@@ -139,15 +171,7 @@ def _free_update(
     )
     spread(update.covariances, update.n_covariances, update.work)
     estimate, failed = update.finish()
-    return None if failed >= 0 else from_estimate(estimate, model)
-
-
-def from_estimate(estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:
-    """The mixture that a compiled update estimated: see `gmm._em.Update`."""
-    weights, means, covariances, whiteners, log_determinants = estimate
-    shape = model.layout.shape(*means.shape)
-    factors = whiteners.reshape(shape), log_determinants
-    return MixtureParameters(weights, means, covariances.reshape(shape), model, factors)
+    return None if failed >= 0 else MixtureParameters.estimated(estimate, model)
 
 
 def ridged(weights: Array, means: Array, covariances: Array, model: CovarianceModel, ridge: float) -> MixtureParameters:

@@ -25,7 +25,7 @@ from gmm._validation import (
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting import FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
+from gmm.fitting import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
 from gmm.inference import Iteration
 from gmm.initialization import STARTS
 from gmm.layouts import Array, SingularMatrixError
@@ -63,13 +63,14 @@ class GaussianMixture(FittedMixture):
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         A covariance per component; one for all; variances per component and feature; one variance per component.
     tol : float, default=1e-3
-        The fit has converged when a pass changes the mean log-likelihood by less, in nats per row. 0 never stops
-        before `max_iter`.
+        The fit has converged when less than this remains to be gained, in nats per row, as three passes in a row
+        project; without `acceleration` when a pass changes the mean log-likelihood by less. 0 never stops before
+        `max_iter`.
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariances, in squared units of the data. Above 0, a fit does not fail on
         degenerate data.
     max_iter : int, default=100
-        Most passes over the rows. 0 keeps the start.
+        Most passes over the rows, rejected ones included. 0 keeps the start.
     n_init : int, default=1
         Number of starts; the fit with the highest likelihood is kept. The first start is that of ``n_init=1``.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, array or callable, default="kmeans"
@@ -91,6 +92,10 @@ class GaussianMixture(FittedMixture):
     n_threads : int, default=None
         *Beyond*: threads of a pass; None takes all usable cores, and no more than BLAS is allowed by
         ``threadpoolctl``. The result is bitwise the same for every number.
+    acceleration : {"auto", None}, default="auto"
+        *Beyond*: ``"auto"`` climbs by quasi-Newton steps on EM's sufficient statistics, in a fraction of its passes,
+        and never downwards: what it climbs includes `reg_covar`, as noise of that variance through which the rows are
+        seen. None is textbook EM, pass by pass scikit-learn's, its stop included.
 
     Attributes
     ----------
@@ -103,11 +108,13 @@ class GaussianMixture(FittedMixture):
     n_iter_ : int
         Passes of the best start.
     lower_bound_ : float
-        Mean log-likelihood of the returned parameters, in nats per unit weight.
+        Mean log-likelihood of the returned parameters, in nats per unit weight; with `acceleration` a bound of it that
+        is below by the square of `reg_covar` in the components' variances.
     lower_bounds_ : list of float
-        What each pass measured, before its update.
+        What each pass measured, before its update; a rejected one repeats what stood.
     history_ : Trace
-        *Beyond*: objective and seconds of each pass, and the reason for stopping.
+        *Beyond*: of each pass the objective, the projected remaining gain, whether it was accepted, and its seconds;
+        and the reason for stopping.
     n_parameters_ : int
         *Beyond*: number of free parameters.
     n_features_in_ : int
@@ -151,6 +158,7 @@ class GaussianMixture(FittedMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
+        acceleration: str | None = "auto",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -167,6 +175,7 @@ class GaussianMixture(FittedMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
+        self.acceleration = acceleration
 
     def fit(
         self,
@@ -213,14 +222,13 @@ class GaussianMixture(FittedMixture):
             printer.step(iteration)
             return callback is not None and bool(callback(iteration))
 
-        resume = self._resumed(model, source.n_features)
+        resume = self._resumed(model, source)
         try:
             fit = fit_mixture(
                 source,
                 self._settings(source, model),
                 () if resume else start_seeds(self.random_state, self.n_init),
                 resume=resume,
-                before=self._bounds_before if resume else (),
                 callback=watched if self.verbose or callback is not None else None,
                 on_end=printer.end,
             )
@@ -277,6 +285,7 @@ class GaussianMixture(FittedMixture):
             str(self.init_params) if given.responsibilities is None else "",
             given,
             self.n_threads,
+            self.acceleration is not None,
         )
 
     def _responsibilities(self, rows: NDArray[Any]) -> Callable[[int], Array]:
@@ -292,19 +301,29 @@ class GaussianMixture(FittedMixture):
 
         return given
 
-    def _resumed(self, model: CovarianceModel, n_features: int) -> MixtureParameters | None:
-        """The parameters that a warm start continues from."""
+    def _resumed(self, model: CovarianceModel, source: ArraySource) -> Beginning | None:
+        """Where a warm start continues."""
         if not self.warm_start or self._parameters is None:
             return None
         now = self._parameters
         fitted = (now.n_components, now.model.name, now.n_features)
-        asked = (self.n_components, model.name, n_features)
+        asked = (self.n_components, model.name, source.n_features)
         if fitted != asked:
             raise ValueError(
                 "warm_start continues a fit of the same shape: expected (n_components, covariance_type, n_features) = "
                 f"{fitted}, got {asked}. Set warm_start=False to begin anew."
             )
-        return now
+        ascent = self._ascent
+        if ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
+            return Beginning(now, self._bounds_before)
+        ascent.tolerance = self.tol
+        return Beginning(now, self._bounds_before, ascent)
+
+    def _problem(self, source: ArraySource) -> tuple[object, ...]:
+        """What an accelerated climb must find unchanged to go on: the rows, by a first look, and the ridge."""
+        survey = source.survey
+        looks = (survey.centre.tobytes(), survey.low.tobytes(), survey.high.tobytes())
+        return (source.n_rows, survey.weight, *looks, self.reg_covar)
 
     def _adopt(self, fit: MixtureFit, source: ArraySource, names: NDArray[np.object_] | None) -> None:
         climb = fit.climb
@@ -312,6 +331,8 @@ class GaussianMixture(FittedMixture):
         self._dtype = source.dtype
         self._record_features(source.n_features, names)
         self._bounds_before = climb.trace.lower_bounds or self._bounds_before
+        if self.warm_start:
+            self._ascent, self._ascent_of = climb.ascent, self._problem(source)
         self._record_climb(climb.trace, climb.lower_bound)
         warn_about(fit, self.max_iter)
 

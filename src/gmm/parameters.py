@@ -7,7 +7,7 @@ from dataclasses import InitVar, dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em
+from gmm import _mstep
 from gmm.covariance import CovarianceModel
 from gmm.layouts import Array
 from gmm.whitened import WhitenedMixture
@@ -48,6 +48,14 @@ class MixtureParameters:
         for values in (self.weights, self.means, self.covariances, whiteners):
             values.flags.writeable = False
 
+    @classmethod
+    def estimated(cls, estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:
+        """The mixture that a compiled update estimated: see `gmm._mstep.Update`."""
+        weights, means, covariances, whiteners, log_determinants = estimate
+        shape = model.layout.shape(*means.shape)
+        factors = whiteners.reshape(shape), log_determinants
+        return cls(weights, means, covariances.reshape(shape), model, factors)
+
     @property
     def n_components(self) -> int:
         """K."""
@@ -76,8 +84,14 @@ class MixtureParameters:
         )
         return rows, np.repeat(np.arange(K), counts)
 
-    def whitened(self) -> WhitenedMixture:
-        """What a pass reads: log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
+    def whitened(self, noise: float = 0.0) -> WhitenedMixture:
+        """What a pass reads: log_offset_k = log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹.
+
+        With `noise`, a variance in squared units of the data, rows are seen through noise in every feature: see
+        `gmm.inference.quasi_newton`.
+        """
         layout = self.model.layout
-        log_offset = _em.log_offset(layout.code, self.weights, self.log_determinants, self.n_features)
+        log_offset = _mstep.log_offset(
+            layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features, noise
+        )
         return WhitenedMixture(layout, log_offset, self.means, self.whiteners)

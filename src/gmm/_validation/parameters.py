@@ -114,6 +114,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "verbose": _an_int(0) | _TRUTH,
     "verbose_interval": _an_int(1),
     "n_threads": _an_int(1) | _NONE,
+    "acceleration": _a_str_among(("auto",)) | _NONE,
 }
 
 

@@ -1,9 +1,11 @@
-"""How to climb: the E-step over rows, the EM loop, and when to stop. Nothing here knows a covariance model."""
+"""How to climb: passes over rows, textbook EM and the accelerated climb. Nothing here knows a covariance model."""
 
+from gmm.inference.climb import Climb, Iteration, Way, climb
 from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults
-from gmm.inference.em import Climb, Iteration, em
+from gmm.inference.em import TextbookEM, em
+from gmm.inference.quasi_newton import QuasiNewton
 from gmm.inference.stopping import GainBelow, Stopping
-from gmm.inference.trace import Trace
+from gmm.inference.trace import PassRecord, Trace
 
 __all__ = [
     "CENTRED_DOUBLE",
@@ -12,8 +14,13 @@ __all__ = [
     "GainBelow",
     "Iteration",
     "Partition",
+    "PassRecord",
+    "QuasiNewton",
     "RowResults",
     "Stopping",
+    "TextbookEM",
     "Trace",
+    "Way",
+    "climb",
     "em",
 ]

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
+from gmm._mstep import Ascent
 from gmm.inference.stopping import GainBelow, Stopping
 from gmm.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.sources import ArraySource
@@ -61,7 +62,7 @@ class Burst:
     statistics : SufficientStatistics
         Of the last one.
     estimate : tuple of arrays or None
-        What the last one measured, as `gmm._em.Update` returns it; None where that is the mixture given.
+        What the last one measured, as `gmm._mstep.Update` returns it; None where that is the mixture given.
     """
 
     bounds: list[float]
@@ -162,7 +163,7 @@ class EStep:
         one_pass = self._plan(mixture, hard=hard, given=given is not None, common_scatter=self._pooled(mixture))
         scatter = self._common_scatter() if one_pass.common_scatter else None
         with _blas_alone(one_pass.largest_product):
-            return self._statistics(*one_pass.collect(self._run(one_pass, given=given), scatter))
+            return self.statistics(*one_pass.collect(self._run(one_pass, given=given), scatter))
 
     def burst(
         self,
@@ -207,7 +208,34 @@ class EStep:
                 ridge,
                 refills,
             )
-        return Burst(measured, self._statistics(*moments), estimate)
+        return Burst(measured, self.statistics(*moments), estimate)
+
+    def ascend(
+        self, ascent: Ascent, mixture: WhitenedMixture, at_most: int, *, refills: bool
+    ) -> list[tuple[float, float, float, bool]]:
+        """Passes between which `ascent` chooses the next mixture, as many as are worth a compiled loop.
+
+        Parameters
+        ----------
+        ascent : Ascent
+        mixture : WhitenedMixture
+            Which `ascent` says is next, in the layout of the moments.
+        at_most : int
+        refills : bool
+            Whether the loop ends for components without rows, to give them a new place.
+
+        Returns
+        -------
+        list of tuple
+            For each pass what `gmm._em.Pass.ascend` tells of it.
+        """
+        one_pass = self._plan(mixture, common_scatter=self._pooled(mixture))
+        scatter = self._common_scatter() if one_pass.common_scatter else None
+        with _blas_alone(max(one_pass.largest_product, one_pass.update_work)):
+            used = self._run(one_pass)
+            at_most = min(at_most, self._worth_a_loop(one_pass, len(used)))
+            source = self._source
+            return one_pass.ascend(used, source.rows, source.sample_weight, scatter, at_most, ascent, refills)
 
     def lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
         """Passes of k-means (Lloyd 1982) from a partition on, as many as are worth a compiled loop.
@@ -279,9 +307,10 @@ class EStep:
     def _pooled(self, mixture: WhitenedMixture) -> bool:
         return mixture.layout is TIED and self._moments is TIED
 
-    def _statistics(
+    def statistics(
         self, origins: Array, counts: Array, first: Array, second: Array, log_evidence: float, weight: float
     ) -> SufficientStatistics:
+        """Compiled moments, `second` flat, as the value they are."""
         second = second.reshape(self._moments.shape(*origins.shape))
         return SufficientStatistics(self._moments, origins, counts, first, second, log_evidence, weight)
 

@@ -3,6 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class PassRecord(NamedTuple):
+    """What one pass told.
+
+    Parameters
+    ----------
+    lower_bound : float
+        Of the mean log-likelihood of the mixture that was measured, in nats per unit weight.
+    objective : float
+        What is climbed.
+    remaining : float
+        Projected remaining gain of the objective; infinite where it is not known.
+    accepted : bool
+        Whether the mixture was kept. Where it was not, the numbers are those of the one kept before.
+    """
+
+    lower_bound: float
+    objective: float
+    remaining: float = float("inf")
+    accepted: bool = True
 
 
 @dataclass(frozen=True)
@@ -11,8 +33,7 @@ class Trace:
 
     Parameters
     ----------
-    lower_bounds : tuple of float
-        Mean log-likelihood that each pass measured, in nats per unit weight, before its parameter update.
+    passes : tuple of PassRecord
     seconds : tuple of float
         Time of each pass and of the parameter update before it; the mean, where many were made in one go.
     reason : str
@@ -23,17 +44,32 @@ class Trace:
         Which of the ``n_init`` starts it began from, the first being 0.
     """
 
-    lower_bounds: tuple[float, ...]
+    passes: tuple[PassRecord, ...]
     seconds: tuple[float, ...]
     reason: str
     converged: bool
     start: int = 0
 
     @property
+    def lower_bounds(self) -> tuple[float, ...]:
+        """Of the mean log-likelihood that each pass measured, in nats per unit weight, before its parameter update."""
+        return tuple(record.lower_bound for record in self.passes)
+
+    @property
     def objective(self) -> tuple[float, ...]:
-        """What the climb maximises, pass by pass: without a prior the lower bounds themselves."""
-        return self.lower_bounds
+        """What the climb maximises, pass by pass: see `gmm.inference.quasi_newton`; else the lower bounds."""
+        return tuple(record.objective for record in self.passes)
+
+    @property
+    def remaining(self) -> tuple[float, ...]:
+        """Projected remaining gain after each pass, in nats per unit weight; infinite where it is not known."""
+        return tuple(record.remaining for record in self.passes)
+
+    @property
+    def accepted(self) -> tuple[bool, ...]:
+        """Whether each pass measured a mixture that was kept; a rejected one repeats the bound before."""
+        return tuple(record.accepted for record in self.passes)
 
     def __len__(self) -> int:
         """The number of passes."""
-        return len(self.lower_bounds)
+        return len(self.passes)

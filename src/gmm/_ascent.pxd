@@ -1,0 +1,229 @@
+"""The accelerated climb between two passes: limited-memory quasi-Newton steps on sufficient statistics.
+
+With s the statistics per unit weight that a mixture's parameters stand for and G(s) those that a pass finds with it,
+f = G(s) − s is the gradient of the objective in the natural parameters, and in the metric of the complete data's Fisher
+information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
+the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
+
+A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
+statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).
+"""
+from libc.float cimport DBL_EPSILON
+from libc.math cimport INFINITY, fabs, sqrt
+from libc.string cimport memcpy, memmove
+
+from gmm._frame cimport MEMORY, State, add, from_moments, inner, invert_whiteners, move_frame, stand_for, to_moments
+from gmm._linear cimport FULL, SPHERICAL, TIED, n_second
+from gmm._moments cimport Moments, moments_size
+from gmm._update cimport Estimate, estimate_size, half_trace_of_precision, most_likely, n_matrices
+
+cdef enum:
+    PLAIN_PASSES = 2          # before the first step that is not EM's
+    PATIENCE = 2              # accepted passes without negative curvature that a stop asks for
+
+
+cdef inline void start_anew(State* state) noexcept nogil:
+    """Forget all passes: the trial's mixture is measured next, whatever its objective."""
+    state.trying = state.converged = state.stuck = False
+    state.n_pairs = state.n_gains = state.streak = 0
+    state.n_passes = 0
+    state.since_negative = PATIENCE
+    state.radius = 1.5
+    state.objective = -INFINITY
+    state.newton = state.remaining = INFINITY
+
+
+cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
+    """What the next pass measures."""
+    return &state.trial if state.trying or state.n_passes == 0 else &state.plain
+
+
+# -------------------------------------------------------------------------------- what a pass teaches
+
+cdef inline bint judge(State* state, const Moments* found, double noise) noexcept nogil:
+    """Whether the pass is accepted; its secant is kept in either case."""
+    cdef double objective = found.log_evidence / found.weight
+    noise *= 1 + fabs(objective)
+    if state.n_passes > 0 and state.trying and not objective >= state.objective - noise:
+        reject(state, found)
+        return False
+    if state.trying:
+        state.radius = min(1.5 * state.radius, 1e6)
+    accept(state, found, objective, noise)
+    return True
+
+
+cdef inline void reject(State* state, const Moments* found) noexcept nogil:
+    """Back to where EM goes from the accepted state; the gradient at the trial still is one."""
+    cdef Py_ssize_t n = state.size
+    state.n_passes += 1
+    from_moments(state, found, &state.best, state.work)
+    add(-1, state.here, n, state.work)
+    add(-1, state.move, n, state.work)
+    remember(state, state.move)
+    state.radius = max(1.0, state.radius / 4)
+    state.trying = False
+    memcpy(state.move, state.residual, n * sizeof(double))
+
+
+cdef inline void accept(State* state, const Moments* found, double objective, double noise) noexcept nogil:
+    cdef Py_ssize_t n = state.size
+    cdef const Estimate* measured = next_mixture(state)
+    cdef bint first = state.n_passes == 0
+    if first:
+        stand_for(state, measured, state.here)
+    else:
+        add(1, state.move, n, state.here)
+        # The trial's whiteners are of no more use than to be measured: its moments' room serves as scratch.
+        move_frame(state, measured, state.tried.second)
+    memcpy(state.best.weights, measured.weights, estimate_size(state.layout, state.K, state.d) * sizeof(double))
+    invert_whiteners(state, &state.best, state.roots)
+    hold(state, found)
+    from_moments(state, found, &state.best, state.work)
+    add(-1, state.here, n, state.work)
+    if not first:
+        state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
+        note_gain(state, objective - state.objective)
+    memcpy(state.residual, state.work, n * sizeof(double))
+    state.objective = objective
+    state.n_passes += 1
+    aim(state)
+    project(state, noise)
+
+
+cdef inline void hold(State* state, const Moments* found) noexcept nogil:
+    memcpy(state.held.origins, found.origins, moments_size(state.layout, state.K, state.d) * sizeof(double))
+    state.held.log_evidence, state.held.weight = found.log_evidence, found.weight
+
+
+cdef inline void note_gain(State* state, double gain) noexcept nogil:
+    state.gains[2], state.gains[1], state.gains[0] = state.gains[1], state.gains[0], gain
+    state.n_gains = min(state.n_gains + 1, 3)
+
+
+cdef inline bint remember(State* state, const double* step) noexcept nogil:
+    """Keep a step and the change of −f along it (`work` is the new f); False where the curvature is negative."""
+    cdef Py_ssize_t n = state.size, i
+    cdef double* change = state.direction      # which is aimed anew before it is used
+    cdef double curvature
+    for i in range(n):
+        change[i] = state.residual[i] - state.work[i]
+    curvature = inner(state, step, change)
+    if curvature > 1e-8 * inner(state, step, step):
+        if state.n_pairs == MEMORY:
+            memmove(state.steps, state.steps + n, (MEMORY - 1) * n * sizeof(double))
+            memmove(state.changes, state.changes + n, (MEMORY - 1) * n * sizeof(double))
+            state.n_pairs -= 1
+        memcpy(state.steps + state.n_pairs * n, step, n * sizeof(double))
+        memcpy(state.changes + state.n_pairs * n, change, n * sizeof(double))
+        state.n_pairs += 1
+    return curvature > 0
+
+
+cdef inline void aim(State* state) noexcept nogil:
+    """The quasi-Newton step by the two loops of L-BFGS, from the identity."""
+    cdef Py_ssize_t n = state.size, i
+    cdef double[MEMORY] along, curvature
+    cdef double* q = state.direction
+    memcpy(q, state.residual, n * sizeof(double))
+    for i in range(state.n_pairs - 1, -1, -1):
+        curvature[i] = inner(state, state.steps + i * n, state.changes + i * n)
+        # A frame may have moved so far that a pair has lost its meaning.
+        along[i] = inner(state, state.steps + i * n, q) / curvature[i] if curvature[i] > 0 else 0
+        add(-along[i], state.changes + i * n, n, q)
+    for i in range(state.n_pairs):
+        if curvature[i] > 0:
+            add(along[i] - inner(state, state.changes + i * n, q) / curvature[i], state.steps + i * n, n, q)
+    state.newton = inner(state, state.residual, q) / 2
+
+
+cdef inline void project(State* state, double noise) noexcept nogil:
+    """Rule R*: what is still to be gained, and whether that has been little for long enough."""
+    cdef double scale = 1 + fabs(state.objective), square = inner(state, state.residual, state.residual)
+    if square <= 16 * DBL_EPSILON * DBL_EPSILON * scale:
+        state.remaining, state.streak = 0, state.times     # EM stands still
+    elif state.n_gains < 3:
+        state.remaining = INFINITY
+    elif fabs(state.gains[0]) <= noise and square <= 1e-10 * scale:
+        state.remaining = 0
+    elif state.since_negative < PATIENCE:
+        state.remaining = INFINITY                         # on the way out of a saddle
+    else:
+        state.remaining = max(state.newton, fabs(state.gains[0]), by_aitken(state))
+    state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
+    state.converged = state.streak >= state.times
+
+
+cdef inline double by_aitken(const State* state) noexcept nogil:
+    """What gains that go on to fall as slowly as lately would sum up to; nothing after one that rounding ate."""
+    cdef double ratio
+    if state.gains[0] <= 0:
+        return 0
+    if state.gains[1] <= 0 or state.gains[2] <= 0:
+        return INFINITY
+    ratio = max(state.gains[0] / state.gains[1], state.gains[1] / state.gains[2])
+    return state.gains[0] * ratio / (1 - ratio) if ratio < 1 else INFINITY
+
+
+cdef inline double plain_bound(const State* state) noexcept nogil:
+    """The objective without the noise: a lower bound of the mean log-likelihood, as the responsibilities saw the noise.
+
+    It is below by the square of the ridge.
+    """
+    cdef Py_ssize_t k
+    cdef double total = 0
+    if state.ridge > 0:
+        for k in range(state.K):
+            total += state.held.counts[k] * half_trace_of_precision(state.layout, state.d, state.best.whiteners, k)
+    return (state.held.log_evidence + state.ridge * total) / state.held.weight
+
+
+# ------------------------------------------------------------------------------------ where to go next
+
+cdef inline void propose(State* state) noexcept nogil:
+    """Choose what the next pass measures, from an accepted one; `stuck` where EM's own update needs help."""
+    cdef Py_ssize_t n = state.size
+    cdef double length = sqrt(inner(state, state.direction, state.direction))
+    cdef double longest = state.radius * sqrt(inner(state, state.residual, state.residual))
+    cdef double factor = 1, least
+    state.trying = False
+    memcpy(state.move, state.residual, n * sizeof(double))
+    if most_likely(&state.held, state.layout, state.K, state.d, state.ridge, state.ridge, &state.plain) >= 0:
+        state.stuck = True
+        return
+    if state.n_passes < PLAIN_PASSES:
+        return
+    if state.n_pairs == 0:
+        factor = state.radius
+    elif length > longest:
+        factor = longest / length
+    least = factor / 50
+    while factor >= least and not state.trying:
+        state.trying = leads_to_mixture(state, factor)
+        factor /= 2
+
+
+cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
+    """Whether the state so far along the direction is that of a mixture not much thinner than EM's; `trial` is it then.
+
+    A component may lose nine tenths of its rows, or of its variance in a direction, not more.
+    """
+    cdef Py_ssize_t K = state.K, d = state.d, size = n_second(state.layout, 1, d), i, j, k, m
+    cdef Py_ssize_t width = 1 if state.layout == SPHERICAL else d
+    cdef Py_ssize_t stride = d + 1 if state.layout == FULL or state.layout == TIED else 1
+    memcpy(state.work, state.here, state.size * sizeof(double))
+    add(factor, state.direction, state.size, state.work)
+    for k in range(K):
+        if not state.work[k] * state.held.weight >= 0.1 * state.held.counts[k]:
+            return False
+    to_moments(state, state.work, state.held.weight, &state.tried)
+    if most_likely(&state.tried, state.layout, K, d, state.ridge, state.ridge, &state.trial) >= 0:
+        return False
+    for m in range(n_matrices(state.layout, K)):
+        for j in range(width):
+            i = m * size + j * stride
+            if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
+                return False
+    for i in range(state.size):
+        state.move[i] = factor * state.direction[i]
+    return True

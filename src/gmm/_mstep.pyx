@@ -1,0 +1,261 @@
+"""What is done between two passes, as Python sees it: parameters from moments, and the accelerated step."""
+from libc.string cimport memcpy
+
+from gmm._ascent cimport next_mixture, start_anew
+from gmm._frame cimport State, lay_out, room_for_state
+from gmm._linear cimport Layout, n_second
+from gmm._moments cimport Moments, moments_size
+from gmm._update cimport (
+    Estimate,
+    begin,
+    estimate_covariances,
+    estimate_in,
+    estimate_size,
+    finish,
+    first_singular,
+    log_offsets,
+    matrix_size,
+    n_matrices,
+    update_work,
+    whiten as whiten_all,
+)
+
+import numpy as np
+
+
+cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
+    cdef Py_ssize_t size = n_second(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
+    cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
+    return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
+            buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m])
+
+cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
+    """A flat buffer of moments as arrays: origins, counts, first, second, log evidence and weight."""
+    n = K * d
+    return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[n + K:2 * n + K].reshape(K, d), buffer[2 * n + K:],
+            moments.log_evidence, moments.weight)
+
+
+cdef class Update:
+    """The parameter update where the covariances are free in their layout, with a ridge on their diagonals.
+
+    Parameters
+    ----------
+    layout : int
+        The code of the layout of the moments and of the covariances.
+    origins, counts, first, second, weight
+        The moments; `second` flat.
+    ridge : float
+    """
+
+    cdef Layout layout
+    cdef const double[:, ::1] origins, first
+    cdef const double[::1] counts, second
+    cdef double[::1] buffer
+    cdef Py_ssize_t n_components, n_features
+    cdef double ridge, total
+    cdef Moments moments
+    cdef Estimate estimate
+
+    def __init__(
+        self,
+        Layout layout,
+        const double[:, ::1] origins,
+        const double[::1] counts,
+        const double[:, ::1] first,
+        const double[::1] second,
+        double weight,
+        double ridge,
+    ):
+        cdef Moments* moments = &self.moments
+        cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1]
+        if counts.shape[0] != K or first.shape[0] != K or second.shape[0] != n_second(layout, K, d):
+            raise ValueError("an update needs second moments in the layout of the covariances")
+        self.layout, self.n_components, self.n_features, self.ridge = layout, K, d, ridge
+        self.origins, self.counts, self.first, self.second = origins, counts, first, second
+        # Nothing is written into them.
+        moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
+        moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
+        moments.weight = weight
+        self.buffer = np.empty(estimate_size(layout, K, d))
+        self.estimate = estimate_in(&self.buffer[0], layout, K, d)
+        self.total = begin(moments, K, d, &self.estimate)
+
+    @property
+    def n_covariances(self):
+        """How many there are: K, or 1 for all components."""
+        return n_matrices(self.layout, self.n_components)
+
+    @property
+    def work(self):
+        """Multiply-adds, roughly."""
+        return update_work(self.layout, self.n_components, self.n_features)
+
+    def covariances(self, Py_ssize_t start, Py_ssize_t end):
+        """Estimate covariances start … end − 1 and their whiteners; ranges apart may run in threads."""
+        with nogil:
+            estimate_covariances(&self.moments, self.layout, self.n_components, self.n_features, self.ridge,
+                                 self.total, start, end, &self.estimate)
+
+    def finish(self):
+        """The estimate, when all covariances have been estimated.
+
+        Returns
+        -------
+        estimate : tuple
+            Weights (K,), means (K, d), covariances and whiteners, both flat, and log|W|, (K,) or (1,).
+        failed : int
+            The first covariance that is not positive definite, −1 when there is none.
+        """
+        cdef Py_ssize_t K = self.n_components, d = self.n_features
+        cdef Py_ssize_t failed = finish(&self.moments, self.layout, K, d, self.total, &self.estimate)
+        return estimate_arrays(self.buffer.base, self.layout, K, d), failed
+
+
+def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
+    """Whiteners W of positive definite matrices, Σ⁻¹ = WᵀW.
+
+    Parameters
+    ----------
+    layout : int
+    matrices : flat array of what `layout` stores
+    d : int
+        Features.
+
+    Returns
+    -------
+    whiteners : flat array, lower triangular where they are matrices
+    log_determinants : array of shape (K,) or (1,), log|W|
+    failed : int
+        The first matrix that is not positive definite, −1 when there is none.
+    """
+    cdef Py_ssize_t m = matrices.shape[0] // matrix_size(layout, d)
+    whiteners, log_determinants = np.empty(matrices.shape[0]), np.empty(m)
+    cdef double[::1] into = whiteners, sizes = log_determinants
+    with nogil:
+        whiten_all(layout, m, d, &matrices[0], &into[0], &sizes[0])
+    return whiteners, log_determinants, first_singular(&sizes[0], m)
+
+
+def log_offset(
+    Layout layout,
+    const double[::1] weights,
+    const double[::1] whiteners,
+    const double[::1] log_determinants,
+    Py_ssize_t d,
+    double noise=0.0,
+):
+    """What a pass adds for each component, log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹: (K,)."""
+    offsets = np.empty(weights.shape[0])
+    cdef double[::1] into = offsets
+    log_offsets(layout, weights.shape[0], d, &weights[0], &whiteners[0], &log_determinants[0], noise, &into[0])
+    return offsets
+
+
+cdef class Ascent:
+    """Where an accelerated climb stands, and what it remembers: see `_ascent.pxd`.
+
+    Parameters
+    ----------
+    layout : int
+        The code of the layout of the moments and of the covariances, which must be free in it.
+    n_components, n_features : int
+    ridge : float
+        On the covariances' diagonals, and in the objective: rows are seen through noise of that variance.
+    tolerance : float
+        Projected remaining gain to stop below, in nats per unit weight.
+    times : int
+        Passes in a row that must say so.
+    """
+
+    def __init__(
+        self, Layout layout, Py_ssize_t n_components, Py_ssize_t n_features, double ridge, double tolerance, int times
+    ):
+        self.state.layout, self.state.K, self.state.d = layout, n_components, n_features
+        self.state.ridge, self.state.tolerance, self.state.times = ridge, tolerance, times
+        self.room = np.zeros(room_for_state(layout, n_components, n_features))
+        lay_out(&self.state, &self.room[0])
+        start_anew(&self.state)
+
+    def __reduce__(self):
+        cdef State* state = &self.state
+        what = state.layout, state.K, state.d, state.ridge, state.tolerance, state.times
+        return Ascent, what, (<bytes>(<char*>state)[:sizeof(State)], np.asarray(self.room))
+
+    def __setstate__(self, saved):
+        told, room = saved
+        cdef const char* raw = told
+        cdef double[::1] values = room
+        memcpy(&self.state, raw, sizeof(State))
+        lay_out(&self.state, &self.room[0])
+        self.room[:] = values
+
+    cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d):
+        return self.state.layout == layout and self.state.K == K and self.state.d == d
+
+    @property
+    def converged(self):
+        """Whether the projected remaining gain has been below the tolerance for long enough."""
+        return bool(self.state.converged)
+
+    @property
+    def stuck(self):
+        """Whether the update after the last pass needs help: see `begin`."""
+        return bool(self.state.stuck)
+
+    @property
+    def tolerance(self):
+        """Projected remaining gain to stop below, in nats per unit weight."""
+        return self.state.tolerance
+
+    @tolerance.setter
+    def tolerance(self, double value):
+        self.state.tolerance = value
+
+    @property
+    def remaining(self):
+        """Projected remaining gain, in nats per unit weight."""
+        return self.state.remaining
+
+    def begin(
+        self,
+        const double[::1] weights,
+        const double[:, ::1] means,
+        const double[::1] covariances,
+        const double[::1] whiteners,
+        const double[::1] log_determinants,
+    ):
+        """Forget what came before and measure this mixture next; matrices are flat."""
+        cdef State* state = &self.state
+        cdef Estimate* first = &state.trial
+        cdef Py_ssize_t K = state.K, size = n_second(state.layout, K, state.d)
+        if (weights.shape[0] != K or means.shape[0] != K or means.shape[1] != state.d or covariances.shape[0] != size
+                or whiteners.shape[0] != size or log_determinants.shape[0] != n_matrices(state.layout, K)):
+            raise ValueError("expected a mixture in the layout and shape of the ascent")
+        memcpy(first.weights, &weights[0], K * sizeof(double))
+        memcpy(first.means, &means[0, 0], K * state.d * sizeof(double))
+        memcpy(first.covariances, &covariances[0], size * sizeof(double))
+        memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
+        memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
+        log_offsets(state.layout, K, state.d, first.weights, first.whiteners, first.log_determinants, state.ridge,
+                    first.log_offset)
+        start_anew(state)
+
+    def measured(self):
+        """The mixture of the last accepted pass, as `Update` returns it."""
+        return self.copied(&self.state.best)
+
+    def next(self):
+        """The mixture to measure next."""
+        return self.copied(next_mixture(&self.state))
+
+    def moments(self):
+        """Of the last accepted pass, as `Pass.collect` returns them; its evidence is the objective."""
+        cdef State* state = &self.state
+        n = moments_size(state.layout, state.K, state.d)
+        return moments_arrays(np.array(<double[:n]>state.held.origins), state.K, state.d, &state.held)
+
+    cdef copied(self, const Estimate* mixture):
+        cdef State* state = &self.state
+        n = estimate_size(state.layout, state.K, state.d)
+        return estimate_arrays(np.array(<double[:n]>mixture.weights), state.layout, state.K, state.d)

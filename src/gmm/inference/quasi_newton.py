@@ -1,0 +1,116 @@
+"""The accelerated climb: EM preconditions a limited-memory quasi-Newton method on sufficient statistics.
+
+What it climbs is the likelihood of the rows as seen through noise N(0, ridge I): with log ρ_ik less by
+½·ridge·tr Σ_k⁻¹ in the E-step, the M-step that adds the ridge to the covariances never lowers it. Bounds of the plain
+likelihood are told beside it. The steps themselves, what is remembered and rule R*, which ends the climb, are compiled:
+see `_ascent.pxd` for them and their sources.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Protocol
+
+from gmm._mstep import Ascent
+from gmm.inference.e_step import EStep
+from gmm.inference.trace import PassRecord
+from gmm.parameters import MixtureParameters
+from gmm.statistics import SufficientStatistics
+
+
+class HelpfulMStep(Protocol):
+    """What a climb asks where the compiled update cannot go on."""
+
+    @property
+    def refills(self) -> bool:
+        """Whether components without rows are given a new place."""
+
+    def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
+        """The parameters for these statistics."""
+
+
+class QuasiNewton:
+    """Passes between which an `Ascent` chooses the next mixture: a way to climb.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        The start, with covariances that are free in their layout.
+    e_step : EStep
+    m_step : HelpfulMStep
+    ridge : float
+    tolerance : float
+        In nats per unit weight.
+    times : int
+        Accepted passes in a row that must project less than `tolerance` to be gained.
+    ascent : Ascent, optional
+        Continue with this one, instead of from `parameters`.
+    """
+
+    def __init__(
+        self,
+        parameters: MixtureParameters,
+        e_step: EStep,
+        m_step: HelpfulMStep,
+        *,
+        ridge: float,
+        tolerance: float,
+        times: int = 3,
+        ascent: Ascent | None = None,
+    ) -> None:
+        self._e_step = e_step
+        self._m_step = m_step
+        self._ridge = ridge
+        self._tolerance = tolerance
+        self._model = parameters.model
+        self._standing: MixtureParameters | None = parameters
+        self._bound = float("-inf")
+        K, d = parameters.means.shape
+        self._ascent = ascent or Ascent(parameters.model.layout.code, K, d, ridge, tolerance, times)
+        self.ascent = self._ascent
+        if ascent is None:
+            self._begin(parameters)
+
+    @property
+    def parameters(self) -> MixtureParameters:
+        """The mixture that stands: measured last, and kept."""
+        if self._standing is None:
+            self._standing = MixtureParameters.estimated(self._ascent.measured(), self._model)
+        return self._standing
+
+    @property
+    def statistics(self) -> SufficientStatistics:
+        """Of the pass that measured it; their evidence is the objective."""
+        return self._e_step.statistics(*self._ascent.moments())
+
+    def advance(self, at_most: int) -> list[PassRecord]:
+        """Passes, as many as are worth a compiled loop."""
+        if self._ascent.stuck:
+            self._begin(self._m_step(self.statistics))
+        self._standing = None
+        mixture = MixtureParameters.estimated(self._ascent.next(), self._model).whitened(self._ridge)
+        passes = self._e_step.ascend(self._ascent, mixture, at_most, refills=self._m_step.refills)
+        self._bound = passes[-1][0]
+        return [PassRecord(*told) for told in passes]
+
+    def why_stop(self) -> str | None:
+        """Why to stop now, or None to go on."""
+        if not self._ascent.converged:
+            return None
+        return f"projected remaining gain {self._ascent.remaining:.2g} below tol={self._tolerance:g}"
+
+    def close(self) -> tuple[str, float]:
+        """Measure what is next; it stands, unless it is worse than what stood. To continue is to measure it again."""
+        if self._ascent.stuck:
+            return "max_iter reached, before a repair", self._bound
+        self.ascent = copy(self._ascent)
+        return "max_iter reached", self.advance(1)[-1].lower_bound
+
+    def _begin(self, parameters: MixtureParameters) -> None:
+        self._ascent.begin(
+            parameters.weights,
+            parameters.means,
+            parameters.covariances.ravel(),
+            parameters.whiteners.ravel(),
+            parameters.log_determinants,
+        )
