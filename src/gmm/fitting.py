@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from gmm._mstep import Ascent
 from gmm._validation import check_random_state
 from gmm.covariance import CovarianceModel
-from gmm._mstep import Ascent
 from gmm.inference import Climb, EStep, GainBelow, Iteration
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, start_statistics
 from gmm.layouts import Array

@@ -29,7 +29,6 @@ from gmm.fitting import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixt
 from gmm.inference import Iteration
 from gmm.initialization import STARTS
 from gmm.layouts import Array, SingularMatrixError
-from gmm.parameters import MixtureParameters
 from gmm.progress import ProgressPrinter
 from gmm.sources import ArraySource, as_source
 
