@@ -8,7 +8,6 @@ the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a f
 A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
 statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).
 """
-from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memcpy, memmove
 
@@ -140,7 +139,7 @@ cdef inline void aim(State* state) noexcept nogil:
 cdef inline void project(State* state, double noise) noexcept nogil:
     """Rule R*: what is still to be gained, and whether that has been little for long enough."""
     cdef double scale = 1 + fabs(state.objective), square = inner(state, state.residual, state.residual)
-    if square <= 16 * DBL_EPSILON * DBL_EPSILON * scale:
+    if square <= noise * noise:
         state.remaining, state.streak = 0, state.times     # EM stands still
     elif state.n_gains < 3:
         state.remaining = INFINITY

@@ -1,0 +1,259 @@
+"""The accelerated climb: its steps, its objective, its stop, and what it must not depend on."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.datasets import load_iris
+
+import reference
+from gmm import GaussianMixture, _mstep
+from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.exceptions import ConvergenceWarning
+from gmm.inference import EStep
+from gmm.likelihood import MStep, ascend
+from gmm.parameters import MixtureParameters
+from gmm.sources import ArraySource
+
+every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+IRIS = load_iris().data
+
+
+def overlapping(seed=0, n=200, d=3, K=3):
+    """Rows of groups that EM takes long to tell apart."""
+    rng = np.random.default_rng(seed)
+    turn = rng.normal(size=(K, d, d)) / 2 + np.eye(d)
+    group = rng.integers(K, size=n)
+    return 1.5 * rng.normal(size=(K, d))[group] + np.einsum("nij,nj->ni", turn[group], rng.normal(size=(n, d)))
+
+
+def begun(X, covariance_type, K=3):
+    """A start: rows as means, the data's variances as all covariances."""
+    model = covariance_model(covariance_type)
+    d = X.shape[1]
+    dense = np.stack([np.diag(X.var(axis=0))] * K)
+    covariances = reference.in_layout(dense / (K if covariance_type == "tied" else 1), covariance_type)
+    rng = np.random.default_rng(1)
+    return MixtureParameters(rng.dirichlet(np.full(K, 9.0)), X[:: len(X) // K][:K] + np.zeros(d), covariances, model)
+
+
+def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, **how):
+    with EStep(ArraySource(X, weight), parameters.model.moments, n_threads=n_threads) as e_step:
+        m_step = MStep(parameters.model, ridge, parameters.n_components, e_step.spread)
+        return ascend(parameters, e_step, m_step, tolerance=tolerance, max_iter=max_iter, **how)
+
+
+# --- Its steps ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("d", [1, 3, 17])
+@pytest.mark.parametrize("ridge", [0.0, 0.05])
+@every_type
+def test_each_pass_is_the_twins(covariance_type, ridge, d, seed):
+    X = overlapping(seed, d=d)
+    weight = np.random.default_rng(seed).uniform(0.5, 2, len(X)) if seed else None
+    begin = begun(X, covariance_type)
+    written_out = (begin.weights, begin.means, reference.dense(begin.covariances, covariance_type, 3, d))
+    told = reference.accelerated_em(X, written_out, covariance_type, 12, weight=weight, reg_covar=ridge)
+    trace = climbed(X, begin, weight=weight, ridge=ridge, max_iter=12).trace
+    kept = np.maximum.accumulate([objective for objective, _ in told])
+    np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)
+    assert list(trace.accepted) == [accepted for _, accepted in told]
+
+
+def test_steps_that_are_taken_back_are_told_and_repeat_what_stood():
+    trace = GaussianMixture(4, covariance_type="tied", random_state=0, tol=1e-9, max_iter=500).fit(IRIS).history_
+    rejected = [n for n, accepted in enumerate(trace.accepted) if not accepted]
+    assert rejected
+    for n in rejected:
+        assert trace.passes[n][:3] == trace.passes[n - 1][:3]
+    assert all(trace.accepted[n + 1] for n in rejected), "EM's own step never falls"
+
+
+@every_type
+def test_it_ends_in_fewer_passes_than_em(covariance_type):
+    asked = {"covariance_type": covariance_type, "random_state": 0, "reg_covar": 1e-9}
+    X = overlapping(5, n=600, K=4)
+    fast = GaussianMixture(5, tol=1e-9, max_iter=9000, **asked).fit(X)
+    slow = GaussianMixture(5, tol=1e-12, max_iter=9000, acceleration=None, **asked).fit(X)
+    reached = np.array(slow.lower_bounds_) >= min(fast.lower_bound_, slow.lower_bound_) - 1e-6
+    assert fast.converged_
+    assert np.argmax(np.array(fast.lower_bounds_) >= slow.lower_bound_ - 1e-6) < np.argmax(reached) / 2
+
+
+# --- Its objective ------------------------------------------------------------------------------
+
+
+@every_type
+@settings(max_examples=50)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    K=st.integers(1, 6),
+    d=st.integers(1, 5),
+    ridge=st.sampled_from([1e-9, 1e-6, 1e-2, 1.0]),
+    single=st.booleans(),
+    weighted=st.booleans(),
+)
+def test_the_objective_never_falls(covariance_type, seed, K, d, ridge, single, weighted):
+    rng = np.random.default_rng(seed)
+    X = overlapping(seed, n=int(rng.integers(max(2, K), 120)), d=d)
+    X = X.round(int(rng.integers(0, 4))).astype(np.float32 if single else np.float64)  # ties collapse components
+    weight = rng.uniform(0, 2, len(X)) + 1e-3 if weighted else None
+    model = GaussianMixture(K, covariance_type=covariance_type, reg_covar=ridge, max_iter=60, random_state=0, tol=0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, sample_weight=weight)
+    if any("lost all rows" in str(warning.message) for warning in told):
+        return  # a repair begins anew
+    objective = np.array(model.history_.objective)
+    rounding = (1e-5 if single else 1e-10) * (1 + np.abs(objective).max())
+    assert (np.diff(objective) >= -rounding).all()
+    assert (np.array(model.lower_bounds_) >= objective - rounding).all()
+
+
+@every_type
+def test_the_bound_is_below_the_likelihood_by_the_square_of_the_ridge(covariance_type):
+    gaps = []
+    for ridge in (1e-3, 1e-4):
+        model = GaussianMixture(3, covariance_type=covariance_type, reg_covar=ridge, random_state=0, tol=1e-9).fit(IRIS)
+        gaps.append(model.score(IRIS) - model.lower_bound_)
+        assert model.lower_bound_ == model.lower_bounds_[-1]
+    assert gaps[0] >= -1e-13
+    assert gaps[1] <= gaps[0] / 50 + 1e-13
+
+
+# --- Fixed points, and the stop -----------------------------------------------------------------
+
+
+@every_type
+def test_where_it_ends_em_stands_still(covariance_type):
+    X = overlapping(2)
+    with EStep(ArraySource(X), covariance_model(covariance_type).moments) as e_step:
+        ended = climbed(X, begun(X, covariance_type), ridge=1e-3, tolerance=1e-13, max_iter=3000)
+        assert ended.trace.converged
+        again = MStep(ended.parameters.model, 1e-3, 0)(e_step(ended.parameters.whitened(1e-3)))
+    np.testing.assert_allclose(again.weights, ended.parameters.weights, atol=1e-5)
+    np.testing.assert_allclose(again.means, ended.parameters.means, atol=1e-5)
+    np.testing.assert_allclose(again.covariances, ended.parameters.covariances, atol=1e-5)
+
+
+@every_type
+def test_where_em_stands_still_it_stays(covariance_type):
+    X = overlapping(2)
+    asked = {"covariance_type": covariance_type, "reg_covar": 1e-12, "tol": 1e-15, "random_state": 0}
+    still = GaussianMixture(3, max_iter=20_000, acceleration=None, **asked).fit(X)
+    trace = climbed(X, still._parameters, ridge=1e-12, tolerance=1e-9, max_iter=50).trace
+    assert trace.converged
+    assert len(trace) <= 6
+    assert trace.objective[-1] == pytest.approx(trace.objective[0], abs=1e-11)
+
+
+def test_one_component_is_known_at_once():
+    assert GaussianMixture(1).fit(IRIS).n_iter_ == 1
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "random"])
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_what_remains_when_it_stops_is_less_than_ten_tol(covariance_type, init_params):
+    for seed in range(3):
+        X = overlapping(seed, n=500)
+        asked = {"covariance_type": covariance_type, "reg_covar": 1e-9}
+        model = GaussianMixture(4, random_state=seed, init_params=init_params, **asked).fit(X)
+        assert model.converged_
+        assert (np.array(model.history_.remaining[-3:]) < model.tol).all() or model.history_.remaining[-1] == 0
+        rest = climbed(X, model._parameters, ridge=1e-9, tolerance=1e-10, max_iter=3000)
+        assert rest.lower_bound - model.lower_bound_ < 10 * model.tol
+
+
+def test_tol_of_zero_never_stops():
+    assert GaussianMixture(1, tol=0, max_iter=7).fit(IRIS).n_iter_ == 7
+
+
+# --- What it must not depend on -----------------------------------------------------------------
+
+
+@every_type
+def test_units_and_axes_change_nothing(covariance_type):
+    X, begin = overlapping(3), begun(overlapping(3), covariance_type)
+    rng = np.random.default_rng(0)
+    turn = {"diag": np.diag([1e-3, 5.0, 80.0]), "spherical": 9 * np.linalg.qr(rng.normal(size=(3, 3)))[0]}
+    turn = turn.get(covariance_type, rng.normal(size=(3, 3)) * [[1e-2], [1], [30]])
+    dense = turn @ reference.dense(begin.covariances, covariance_type, 3, 3) @ turn.T
+    covariances = reference.in_layout(dense / (3 if covariance_type == "tied" else 1), covariance_type)
+    moved = MixtureParameters(begin.weights.copy(), begin.means @ turn.T + 40, covariances, begin.model)
+    here = climbed(X, begin, max_iter=15).trace
+    there = climbed(X @ turn.T + 40, moved, max_iter=15).trace
+    assert here.accepted == there.accepted
+    density = np.log(abs(np.linalg.det(turn)))
+    np.testing.assert_allclose(np.add(there.objective, density), here.objective, rtol=0, atol=1e-6)
+
+
+@every_type
+def test_watched_or_not_and_by_threads_it_is_the_same(covariance_type):
+    X = overlapping(4, n=9000, d=5)
+    begin = begun(X, covariance_type)
+    alone = climbed(X, begin, ridge=1e-6, max_iter=25)
+    watched = climbed(X, begin, ridge=1e-6, max_iter=25, callback=lambda iteration: None, n_threads=3)
+    assert alone.trace.passes == watched.trace.passes
+    np.testing.assert_array_equal(alone.parameters.covariances, watched.parameters.covariances)
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_copy_goes_on_like_the_original(clone):
+    X, asked = overlapping(6), {"warm_start": True, "max_iter": 4, "tol": 0, "random_state": 0}
+    original = GaussianMixture(3, **asked).fit(X)
+    copied = clone(original)
+    assert copied.fit(X).lower_bounds_ == original.fit(X).lower_bounds_
+    assert original.lower_bound_ == GaussianMixture(3, **asked | {"max_iter": 8}).fit(X).lower_bound_
+
+
+def test_other_rows_begin_from_the_mixture_alone():
+    X, asked = overlapping(6), {"warm_start": True, "max_iter": 4, "tol": 0, "random_state": 0}
+    model = GaussianMixture(3, **asked).fit(X)
+    standing = model._parameters
+    seen = []
+    model.fit(X[:150], callback=lambda iteration: seen.append(iteration.parameters))
+    np.testing.assert_array_equal(seen[0].means, standing.means)
+
+
+# --- Trouble ------------------------------------------------------------------------------------
+
+
+@every_type
+def test_a_component_without_rows_is_given_a_new_place(covariance_type):
+    X = np.concatenate([overlapping(0), overlapping(1) + 60])
+    shape = covariance_model(covariance_type).layout.shape(3, 3)
+    precisions = np.broadcast_to(np.eye(3) if covariance_type in ("full", "tied") else np.ones(3), shape)
+    asked = {"means_init": [[0, 0, 0], [60, 60, 60], [1e4, 1e4, 1e4]], "weights_init": [0.4, 0.4, 0.2]}
+    model = GaussianMixture(3, covariance_type=covariance_type, precisions_init=precisions, **asked)
+    with pytest.warns(ConvergenceWarning, match=r"Component\(s\) 2 lost all rows"):
+        model.fit(X)
+    assert model.converged_
+    assert (model.weights_ > 0.01).all()
+
+
+def test_a_singular_covariance_is_named():
+    X = np.concatenate([np.zeros((20, 2)), overlapping(0, d=2)])
+    asked = {"means_init": [[0.0, 0.0], [1.0, 1.0]], "precisions_init": [np.eye(2) * 1e12, np.eye(2)], "reg_covar": 0}
+    with pytest.raises(ValueError, match="The covariance of component 0 is singular"):
+        GaussianMixture(2, weights_init=[0.5, 0.5], **asked).fit(X)
+
+
+def test_an_ascent_refuses_another_shape():
+    X, begin = overlapping(), begun(overlapping(), "full")
+    ascent = _mstep.Ascent(begin.model.layout.code, 4, 3, 0.0, 1e-3, 3)
+    with pytest.raises(ValueError, match="expected a mixture in the layout and shape of the ascent"):
+        ascent.begin(
+            begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants
+        )
+    with (
+        EStep(ArraySource(X), begin.model.moments) as e_step,
+        pytest.raises(ValueError, match="in its own layout and shape"),
+    ):
+        e_step.ascend(ascent, begin.whitened(), 1, refills=False)
