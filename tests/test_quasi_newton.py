@@ -56,7 +56,7 @@ def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30
 @pytest.mark.parametrize("ridge", [0.0, 0.05])
 @every_type
 def test_each_pass_is_the_twins(covariance_type, ridge, d, seed):
-    X = overlapping(seed, d=d)
+    X = overlapping(seed, n=150 + 30 * d, d=d)
     weight = np.random.default_rng(seed).uniform(0.5, 2, len(X)) if seed else None
     begin = begun(X, covariance_type)
     written_out = (begin.weights, begin.means, reference.dense(begin.covariances, covariance_type, 3, d))
