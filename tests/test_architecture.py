@@ -24,7 +24,7 @@ LAYERS = [
     {"_fitted"},
     {"_estimator", "fitting", "progress", "summary", "versions"},
     {"initialization", "scorer", "persistence", "criteria", "_validation"},
-    {"likelihood"},
+    {"likelihood", "hierarchy"},
     {"inference"},
     {"parameters"},
     {"covariance", "sources"},

@@ -14,6 +14,7 @@ import numpy as np
 
 from gmm import _em
 from gmm.covariance import CovarianceModel
+from gmm.hierarchy import ward
 from gmm.inference import CENTRED_DOUBLE, EStep, GainBelow, Partition, Stopping
 from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
 from gmm.likelihood import MStep, maximise
@@ -57,6 +58,7 @@ _SAMPLE_PASSES = 60
 _SMALL_SAMPLE = 1 / 3  # of the rows
 # Measured likewise, among 1e-6 … 0.1: to whiten directions of little variance in full is to look at their noise.
 _SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
+_HIERARCHY_ROWS = 1000
 _NEARLY = 0.005  # of the data's reach: k-means centres that are one partition
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
@@ -229,6 +231,23 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
     return kmeans_plusplus(sample.rows, weight, n_components, rng)
 
 
+def _hierarchical(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+    """Each row with the nearest mean of Ward's clusters, which are those of at most 1000 rows, in whitened units."""
+    centre, K = sample.survey.centre, wanted.n_components
+    view = _views(sample)[1]
+    rows, weight = view.rows.rows, view.rows.sample_weight
+    weight = np.ones(len(rows)) if weight is None else weight
+    if len(rows) > _HIERARCHY_ROWS:
+        chosen = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
+        rows, weight = rows[chosen], weight[chosen]
+    clusters = ward(rows, weight, K)
+    sums = np.zeros((clusters.max() + 1, 1 + sample.n_features))
+    np.add.at(sums, clusters, np.column_stack([weight, rows * weight[:, None]]))
+    means = sums[:, 1:] / sums[:, :1] @ view.inverse.T + centre
+    # Of fewer rows than components some have to come twice.
+    return _partition(sample, np.resize(means, (K, len(centre))), view.whitener, wanted.model.moments, wanted.n_threads)
+
+
 def _plus_plus(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     centre = sample.survey.centre
     centred = ArraySource(sample.rows - centre, sample.sample_weight)
@@ -253,6 +272,7 @@ STARTS: dict[str, Start] = {
     "k-means++": _plus_plus,
     "random": _random,
     "random_from_data": _rows_of_data,
+    "hierarchical": _hierarchical,
 }
 
 
