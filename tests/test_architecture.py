@@ -23,7 +23,7 @@ LAYERS = [
     {"mixture"},
     {"_fitted"},
     {"_estimator", "fitting", "progress", "summary", "versions"},
-    {"initialization", "scorer", "persistence", "criteria", "_validation"},
+    {"initialization", "screening", "scorer", "persistence", "criteria", "_validation"},
     {"likelihood", "hierarchy"},
     {"inference"},
     {"parameters"},

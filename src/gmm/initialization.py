@@ -48,7 +48,7 @@ _FEWEST_ROWS = 10_000
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
 _CANDIDATES = 4
-_SCREENING_PASSES = 7
+_SCREENING_PASSES = 15
 # Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`): of many rows a sample is shown, on which
 # fewer candidates are screened, and most of the climb is made where its passes are cheap.
 _SAMPLE_CANDIDATES = 2

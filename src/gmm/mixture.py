@@ -71,7 +71,9 @@ class GaussianMixture(FittedMixture):
     max_iter : int, default=100
         Most passes over the rows. 0 keeps the start.
     n_init : int, default=1
-        Number of starts; the fit with the highest likelihood is kept. The first start is that of ``n_init=1``.
+        Number of starts; the fit with the highest likelihood is kept. The first is that of ``n_init=1``, and more of
+        them never end lower. *Beyond*: of many rows, a start after the first is tried for some passes on a part of
+        them, and is climbed, from where that led, only if it comes near the best before it or beyond.
     init_params : str, array or callable, default="kmeans"
         Where to begin: "kmeans", "k-means++", "random" or "random_from_data". *Beyond*: "hierarchical", Ward's clusters
         of the rows, or of 1000 of them, which leave nothing to chance where there are no more; an (n, K) array of
@@ -225,6 +227,7 @@ class GaussianMixture(FittedMixture):
                 before=self._bounds_before if resume else (),
                 callback=watched if self.verbose or callback is not None else None,
                 on_end=printer.end,
+                on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise ValueError(f"{_ILL_DEFINED} {_where(error.component, model)}") from None
