@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
 from gmm import GaussianMixture, _em, initialization
@@ -181,6 +182,23 @@ def test_the_hierarchy_leads_iris_to_the_best_optima_known(covariance_type, best
     fitted = [GaussianMixture(4, random_state=seed, **asked).fit(IRIS).bic(IRIS) for seed in range(3)]
     assert fitted[0] == pytest.approx(best, abs=6e-3)
     assert set(fitted) == {fitted[0]}, "few rows leave nothing to chance"
+
+
+@every_type
+def test_a_hierarchical_start_is_scipys_of_repeated_rows_in_whitened_units(covariance_type):
+    rng = np.random.default_rng(8)
+    rows = rng.normal(size=(90, 2)) * [1, 1000] @ np.array([[1, 300], [0, 1]])
+    weight = rng.integers(1, 9, 90)
+    repeated = np.repeat(rows, weight, axis=0)
+    whitener = np.linalg.inv(np.linalg.cholesky(np.cov(repeated.T, bias=True) * (1 + 0.03 * 2 * np.eye(2))))
+    clusters = fcluster(linkage(repeated @ whitener.T, "ward"), 3, "maxclust")
+    means = np.array([repeated[clusters == k].mean(axis=0) for k in (1, 2, 3)])
+    nearest = np.linalg.norm((repeated[:, None] - means) @ whitener.T, axis=2).argmin(axis=1)
+    got = started(rows, covariance_type, "hierarchical", weight.astype(float))
+    expected = np.bincount(nearest)
+    np.testing.assert_allclose(got.counts, np.sort(expected)[::-1], rtol=1e-12)
+    order = np.argsort(-expected)
+    np.testing.assert_allclose(got.means, [repeated[nearest == k].mean(axis=0) for k in order], rtol=1e-9)
 
 
 def test_the_hierarchy_is_of_a_thousand_rows_at_most(monkeypatch):

@@ -145,6 +145,14 @@ def test_a_start_is_promising_near_the_record_or_beyond_it():
     assert results[1].lower_bound > results[0].lower_bound + 0.1
 
 
+def test_the_record_is_the_highest_of_all_earlier_starts():
+    good, worst, poor = (mixture_of(np.full(K, 1 / K), np.resize(CENTRES[:n], (K, 2))) for n in (K, 1, 3))
+    results = screened_in_turn(good, worst, poor)
+    assert results[1].lower_bound < results[2].lower_bound - 0.1 < results[0].lower_bound - 0.2
+    assert [result.record for result in results[1:]] == [results[0].lower_bound] * 2
+    assert [result.promising for result in results] == [True, False, False]
+
+
 def test_a_start_that_nearly_reaches_the_record_is_promising(monkeypatch):
     near = mixture_of(np.full(K, 1 / K), CENTRES), mixture_of(np.full(K, 1 / K), CENTRES + 0.2)
     monkeypatch.setattr(screening, "SCREENING_PASSES", 3)
