@@ -1,11 +1,15 @@
 """Where a fit begins: the rows as a weighted set, the four named starts, and given ones."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
 from gmm import GaussianMixture, _em, initialization
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.hierarchy import ward
 from gmm.initialization import (
     STARTS,
     Wanted,
@@ -24,6 +28,7 @@ every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 every_start = pytest.mark.parametrize("init_params", STARTS)
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 
+IRIS = np.loadtxt(Path(__file__).parent / "data" / "iris.csv", delimiter=",", skiprows=1)
 rng = np.random.default_rng(0)
 CENTRES = np.array([[-9.0, 0.0], [9.0, 0.0], [0.0, 12.0]])
 GROUPS = rng.integers(3, size=150)
@@ -169,6 +174,43 @@ def test_random_responsibilities_give_every_component_about_the_mean():
     got = started(ROWS, init_params="random")
     np.testing.assert_allclose(got.counts, 50, atol=10)
     assert np.abs(got.means - ROWS.mean(axis=0)).max() < 2
+
+
+@pytest.mark.parametrize(("covariance_type", "best"), [("tied", 591.41), ("diag", 705.07), ("spherical", 783.82)])
+def test_the_hierarchy_leads_iris_to_the_best_optima_known(covariance_type, best):
+    asked = {"covariance_type": covariance_type, "init_params": "hierarchical", "tol": 1e-9, "max_iter": 999}
+    fitted = [GaussianMixture(4, random_state=seed, **asked).fit(IRIS).bic(IRIS) for seed in range(3)]
+    assert fitted[0] == pytest.approx(best, abs=6e-3)
+    assert set(fitted) == {fitted[0]}, "few rows leave nothing to chance"
+
+
+@every_type
+def test_a_hierarchical_start_is_scipys_of_repeated_rows_in_whitened_units(covariance_type):
+    rng = np.random.default_rng(8)
+    rows = rng.normal(size=(90, 2)) * [1, 1000] @ np.array([[1, 300], [0, 1]])
+    weight = rng.integers(1, 9, 90)
+    repeated = np.repeat(rows, weight, axis=0)
+    whitener = np.linalg.inv(np.linalg.cholesky(np.cov(repeated.T, bias=True) * (1 + 0.03 * 2 * np.eye(2))))
+    clusters = fcluster(linkage(repeated @ whitener.T, "ward"), 3, "maxclust")
+    means = np.array([repeated[clusters == k].mean(axis=0) for k in (1, 2, 3)])
+    nearest = np.linalg.norm((repeated[:, None] - means) @ whitener.T, axis=2).argmin(axis=1)
+    got = started(rows, covariance_type, "hierarchical", weight.astype(float))
+    expected = np.bincount(nearest)
+    np.testing.assert_allclose(got.counts, np.sort(expected)[::-1], rtol=1e-12)
+    order = np.argsort(-expected)
+    np.testing.assert_allclose(got.means, [repeated[nearest == k].mean(axis=0) for k in order], rtol=1e-9)
+
+
+def test_the_hierarchy_is_of_a_thousand_rows_at_most(monkeypatch):
+    asked = []
+    monkeypatch.setattr(initialization, "ward", lambda rows, *how: (asked.append(len(rows)), ward(rows, *how))[1])
+    rows = np.concatenate([ROWS + shift for shift in np.random.default_rng(0).normal(size=(9, 2)) / 99])
+    means = [started(rows, init_params="hierarchical", seed=seed).means for seed in range(2)]
+    assert asked == [1000, 1000]
+    for found in means:
+        np.testing.assert_allclose(found[np.argsort(found[:, 0])], CENTRES[[0, 2, 1]], atol=0.5)
+    # All rows go to the nearest mean, whichever of them made the hierarchy.
+    np.testing.assert_allclose(means[0], means[1], rtol=1e-12)
 
 
 # --- K-means itself -----------------------------------------------------------------------------

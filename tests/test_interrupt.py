@@ -224,7 +224,7 @@ def test_one_fitted_mixture_scores_in_two_python_threads():
 
 
 @quiet
-@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data", "hierarchical"])
 def test_one_thread_is_one_thread(monkeypatch, init_params):
     X = np.random.default_rng(0).normal(size=(9000, 16))
     started = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Integral
@@ -18,6 +18,7 @@ from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, s
 from gmm.layouts import Array
 from gmm.likelihood import MStep, ascend, maximise
 from gmm.parameters import MixtureParameters
+from gmm.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 
@@ -65,7 +66,7 @@ class FitSettings:
         callback: Callable[[Iteration], object] | None = None,
     ) -> Climb:
         """Climb the likelihood the way that is asked for."""
-        if self.accelerated and self.model.free:
+        if self.accelerated:
             return ascend(
                 begin.parameters,
                 e_step,
@@ -123,8 +124,9 @@ def fit_mixture(
     resume: Beginning | None = None,
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[Climb], object] | None = None,
+    on_skip: Callable[[int, Screened], object] | None = None,
 ) -> MixtureFit:
-    """Climb from each start and return the best climb.
+    """Climb from each start that is worth it and return the best climb.
 
     Parameters
     ----------
@@ -138,6 +140,8 @@ def fit_mixture(
         Called after each pass; a true answer ends the climb, and no further start is tried.
     on_end : callable, optional
         Called with each climb.
+    on_skip : callable, optional
+        Called with the number of each start that is not climbed, the first being 0, and what was found of it.
 
     Raises
     ------
@@ -153,9 +157,7 @@ def fit_mixture(
         return told_to_stop
 
     with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
-        for number in range(1 if resume is not None else len(seeds)):
-            m_step = MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread)
-            begin = resume or Beginning(_start(source, settings, seeds[number], m_step))
+        for number, begin, m_step in _starts(source, settings, seeds, resume, e_step, on_skip):
             climb = settings.climb(e_step, m_step, begin, start=number, callback=watched if callback else None)
             if on_end is not None:
                 on_end(climb)
@@ -165,6 +167,37 @@ def fit_mixture(
                 break
     assert best is not None  # n_init is at least 1
     return best
+
+
+def _starts(
+    source: ArraySource,
+    settings: FitSettings,
+    seeds: Sequence[int],
+    resume: Beginning | None,
+    e_step: EStep,
+    on_skip: Callable[[int, Screened], object] | None,
+) -> Iterator[tuple[int, Beginning, MStep]]:
+    """The number of each start that is to be climbed, where from, and the M-step of its climb."""
+    if resume is not None:
+        yield 0, resume, _m_step(settings, e_step)
+    screening: Screening | None = None
+    for number, seed in enumerate(seeds if resume is None else ()):
+        m_step = _m_step(settings, e_step)
+        parameters = _start(source, settings, seed, m_step)
+        screened = screening(parameters) if screening is not None else None
+        if screened is None or screened.promising:
+            yield number, Beginning(parameters if screened is None else screened.parameters), m_step
+        elif on_skip is not None:
+            on_skip(number, screened)
+        if number == 0 and len(seeds) > 1 and settings.max_iter > SCREENING_PASSES:
+            rows = screening_rows(source, parameters, seed)
+            if rows is not None:
+                screening = Screening(rows, settings.model, settings.reg_covar, settings.n_threads)
+                screening(parameters)
+
+
+def _m_step(settings: FitSettings, e_step: EStep) -> MStep:
+    return MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread)
 
 
 def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:

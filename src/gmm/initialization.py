@@ -14,9 +14,10 @@ import numpy as np
 
 from gmm import _em
 from gmm.covariance import CovarianceModel
-from gmm.inference import CENTRED_DOUBLE, EStep, GainBelow, Partition, Stopping
+from gmm.hierarchy import ward
+from gmm.inference import CENTRED_DOUBLE, EStep, Partition
 from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm.likelihood import MStep, maximise
+from gmm.likelihood import MStep, ascend
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 from gmm.whitened import WhitenedMixture
@@ -43,20 +44,21 @@ Start = Callable[[ArraySource, Wanted, Rng], SufficientStatistics]
 _ROWS_PER_COMPONENT = 1000
 _FEWEST_ROWS = 10_000
 # Measured on ten real data sets by four types (`python -m benchmarks starts`): fewer screening passes choose by how
-# fast a partition begins to climb, not by where it leads.
+# fast a partition begins to climb, not by where it leads, and do not see that it leads to a singular covariance.
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
 _CANDIDATES = 4
-_SCREENING_PASSES = 7
+_SCREENING_PASSES = 20
+_TOLERANCE = 1e-3  # nats per row, of a climb that compares starts
 # Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`): of many rows a sample is shown, on which
 # fewer candidates are screened, and most of the climb is made where its passes are cheap.
 _SAMPLE_CANDIDATES = 2
 _SAMPLE_SCREENING_PASSES = 3
-_SAMPLE_GAIN = 1e-4  # nats per row
-_SAMPLE_PASSES = 60
+_SAMPLE_PASSES = 100
 _SMALL_SAMPLE = 1 / 3  # of the rows
 # Measured likewise, among 1e-6 … 0.1: to whiten directions of little variance in full is to look at their noise.
 _SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
+_HIERARCHY_ROWS = 1000
 _NEARLY = 0.005  # of the data's reach: k-means centres that are one partition
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
@@ -177,7 +179,7 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
     if len(partitions) == 1 and wanted.shown == 1:
         return partitions[0]
     passes = _SCREENING_PASSES if wanted.shown == 1 else _SAMPLE_SCREENING_PASSES
-    reached = [_climbed(sample, partition, wanted, GainBelow(0), passes) for partition in partitions]
+    reached = [_climbed(sample, partition, wanted, passes) for partition in partitions]
     highest = max(statistics.mean_log_evidence for statistics in reached)
     # Partitions that lead to the same optimum differ by rounding: the first of them is taken.
     best = next(n for n, found in enumerate(reached) if found.mean_log_evidence >= highest - _SAME_LIKELIHOOD)
@@ -185,7 +187,7 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
         return partitions[best]  # the climb is the caller's to watch and to end
     if wanted.shown > _SMALL_SAMPLE:
         return reached[best]
-    return _climbed(sample, reached[best], wanted, GainBelow(_SAMPLE_GAIN), _SAMPLE_PASSES)
+    return _climbed(sample, reached[best], wanted, _SAMPLE_PASSES, times=2)
 
 
 def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:
@@ -213,13 +215,14 @@ def _views(sample: ArraySource) -> tuple[_View, _View]:
 
 
 def _climbed(
-    sample: ArraySource, begin: SufficientStatistics, wanted: Wanted, stopping: Stopping, passes: int
+    sample: ArraySource, begin: SufficientStatistics, wanted: Wanted, passes: int, times: int = 1
 ) -> SufficientStatistics:
-    """What EM makes of a partition; the partition, at −∞, where it ends in a singular covariance."""
+    """What a climb makes of a partition; the partition, at −∞, where it ends in a singular covariance."""
     with EStep(sample, wanted.model.moments, n_threads=wanted.n_threads) as e_step:
         m_step = MStep(wanted.model, wanted.ridge, wanted.n_components, e_step.spread)
         try:
-            return maximise(m_step(begin), e_step, m_step, stopping=stopping, max_iter=passes).statistics
+            begun = m_step(begin)
+            return ascend(begun, e_step, m_step, tolerance=_TOLERANCE, times=times, max_iter=passes).statistics
         except SingularMatrixError:
             return replace(begin, log_evidence=-np.inf)
 
@@ -227,6 +230,23 @@ def _climbed(
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
     weight = np.ones(sample.n_rows) if sample.sample_weight is None else sample.sample_weight
     return kmeans_plusplus(sample.rows, weight, n_components, rng)
+
+
+def _hierarchical(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+    """Each row with the nearest mean of Ward's clusters, which are those of at most 1000 rows, in whitened units."""
+    centre, K = sample.survey.centre, wanted.n_components
+    view = _views(sample)[1]
+    rows, weight = view.rows.rows, view.rows.sample_weight
+    weight = np.ones(len(rows)) if weight is None else weight
+    if len(rows) > _HIERARCHY_ROWS:
+        chosen = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
+        rows, weight = rows[chosen], weight[chosen]
+    clusters = ward(rows, weight, K)
+    sums = np.zeros((clusters.max() + 1, 1 + sample.n_features))
+    np.add.at(sums, clusters, np.column_stack([weight, rows * weight[:, None]]))
+    means = sums[:, 1:] / sums[:, :1] @ view.inverse.T + centre
+    # Of fewer rows than components some have to come twice.
+    return _partition(sample, np.resize(means, (K, len(centre))), view.whitener, wanted.model.moments, wanted.n_threads)
 
 
 def _plus_plus(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
@@ -253,6 +273,7 @@ STARTS: dict[str, Start] = {
     "k-means++": _plus_plus,
     "random": _random,
     "random_from_data": _rows_of_data,
+    "hierarchical": _hierarchical,
 }
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from gmm import _mstep
 from gmm._mstep import Ascent
 from gmm.covariance import CovarianceModel
-from gmm.inference import Climb, EStep, Iteration, QuasiNewton, Stopping, climb, em
+from gmm.inference import Climb, EStep, GainBelow, Iteration, QuasiNewton, Stopping, climb, em
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
@@ -106,7 +107,14 @@ def ascend(
     ascent: Ascent | None = None,
     before: float | None = None,
 ) -> Climb:
-    """Climb by quasi-Newton steps: see `gmm.inference.QuasiNewton`, whose arguments the others are."""
+    """Climb by quasi-Newton steps: see `gmm.inference.QuasiNewton`, whose arguments the others are.
+
+    By EM, where the covariances are constrained beyond their layout.
+    """
+    if not parameters.model.free:
+        bounds = () if before is None else (before,)
+        how: dict[str, Any] = {"before": bounds, "start": start, "callback": callback}
+        return maximise(parameters, e_step, m_step, stopping=GainBelow(tolerance), max_iter=max_iter, **how)
     way = QuasiNewton(
         parameters,
         e_step,

@@ -71,10 +71,14 @@ class GaussianMixture(FittedMixture):
     max_iter : int, default=100
         Most passes over the rows, rejected ones included. 0 keeps the start.
     n_init : int, default=1
-        Number of starts; the fit with the highest likelihood is kept. The first start is that of ``n_init=1``.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, array or callable, default="kmeans"
-        Where to begin. *Beyond*: an (n, K) array of responsibilities, or a callable ``(X, K, rng)`` that returns one;
-        ``rng`` is a RandomState, or a Generator where `random_state` is one.
+        Number of starts; the fit with the highest likelihood is kept. The first is that of ``n_init=1``, and more of
+        them never end lower. *Beyond*: of many rows, a start after the first is tried for some passes on a part of
+        them, and is climbed, from where that led, only if it comes near the best before it or beyond.
+    init_params : str, array or callable, default="kmeans"
+        Where to begin: "kmeans", "k-means++", "random" or "random_from_data". *Beyond*: "hierarchical", Ward's clusters
+        of the rows, or of 1000 of them, which leave nothing to chance where there are no more; an (n, K) array of
+        responsibilities; or a callable ``(X, K, rng)`` that returns one, whose ``rng`` is a RandomState, or a Generator
+        where `random_state` is one.
     weights_init : array-like of shape (K,), default=None
     means_init : array-like of shape (K, d), default=None
         Given alone, every row begins with the nearest of them.
@@ -230,6 +234,7 @@ class GaussianMixture(FittedMixture):
                 resume=resume,
                 callback=watched if self.verbose or callback is not None else None,
                 on_end=printer.end,
+                on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise ValueError(f"{_ILL_DEFINED} {_where(error.component, model)}") from None

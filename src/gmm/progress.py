@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gmm.inference import Climb, Iteration
+from gmm.screening import Screened
 
 
 class ProgressPrinter:
@@ -42,6 +43,15 @@ class ProgressPrinter:
                 climb.trace.start,
                 f"{how} after {len(climb.trace)} passes ({climb.trace.reason}), "
                 f"log-likelihood {climb.lower_bound:.6f} nats per row",
+            )
+
+    def skip(self, start: int, screened: Screened) -> None:
+        """Report a start that is not climbed."""
+        if self._verbose:
+            self._print(
+                start,
+                f"not climbed: log-likelihood {screened.lower_bound:.6f} on a part of the rows, "
+                f"where an earlier start reached {screened.record:.6f}",
             )
 
     def _print(self, start: int, text: str) -> None:

@@ -1,0 +1,189 @@
+"""Several starts: which of them are climbed, and that more of them never end lower."""
+
+import numpy as np
+import pytest
+
+from gmm import GaussianMixture, fitting, screening
+from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.initialization import STARTS
+from gmm.parameters import MixtureParameters
+from gmm.screening import SCREENING_PASSES, Screening, screening_rows
+from gmm.sources import ArraySource
+
+every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+every_start = pytest.mark.parametrize("init_params", STARTS)
+quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+
+K, N_INIT = 6, 6
+rng = np.random.default_rng(3)
+CENTRES = rng.uniform(-6, 6, size=(K, 2))
+ROWS = CENTRES[rng.integers(K, size=6000)] + rng.normal(size=(6000, 2)) * [1, 0.4]
+
+
+def fitted(X=ROWS, n_init=N_INIT, **asked):
+    """Return the mixture, and which of its starts were climbed."""
+    climbed = []
+    asked = {"init_params": "random_from_data", "random_state": 1} | asked
+    mixture = GaussianMixture(K, n_init=n_init, **asked)
+    mixture.fit(X, callback=lambda iteration: climbed.append(iteration.start))
+    return mixture, sorted(set(climbed))
+
+
+def mixture_of(weights, means, covariance_type="spherical"):
+    model = covariance_model(covariance_type)
+    means = np.asarray(means, dtype=float)
+    covariances = model.layout.with_ridge(np.zeros(model.layout.shape(*means.shape)), 1.0)
+    return MixtureParameters(np.asarray(weights, dtype=float), means, covariances, model)
+
+
+# --- Laws ---------------------------------------------------------------------------------------
+
+
+@every_type
+@pytest.mark.parametrize("init_params", ["random_from_data", "kmeans"])
+def test_more_starts_never_end_lower_and_climb_all_that_fewer_climbed(covariance_type, init_params):
+    asked = {"covariance_type": covariance_type, "init_params": init_params}
+    fits = [fitted(n_init=n, **asked) for n in range(1, N_INIT + 1)]
+    bounds = [mixture.lower_bound_ for mixture, _ in fits]
+    assert bounds == sorted(bounds)
+    every = fits[-1][1]
+    for n, (_, climbed) in enumerate(fits, 1):
+        assert climbed == [start for start in every if start < n]
+
+
+def test_some_starts_are_left_and_little_is_lost(monkeypatch):
+    mixture, climbed = fitted()
+    monkeypatch.setattr(fitting, "screening_rows", lambda *_: None)
+    thorough, every = fitted()
+    assert every == list(range(N_INIT))
+    assert 1 < len(climbed) < N_INIT
+    assert mixture.lower_bound_ > thorough.lower_bound_ - 1e-3
+    assert thorough.lower_bound_ > fitted(n_init=1)[0].lower_bound_ + 1e-2, "a problem with luck in it"
+
+
+@every_start
+@every_type
+def test_the_first_start_is_climbed_as_if_it_were_alone(covariance_type, init_params):
+    asked = {"covariance_type": covariance_type, "init_params": init_params, "random_state": 5}
+    told = []
+    GaussianMixture(K, n_init=3, **asked).fit(ROWS, callback=told.append)
+    alone = GaussianMixture(K, **asked).fit(ROWS)
+    assert [iteration.lower_bound for iteration in told if iteration.start == 0] == alone.lower_bounds_
+
+
+def test_threads_change_nothing():
+    one, two = (GaussianMixture(K, n_init=4, random_state=2, n_threads=n).fit(np.tile(ROWS, (9, 1))) for n in (1, 3))
+    assert one.history_.start == two.history_.start
+    assert one.lower_bounds_ == two.lower_bounds_
+    np.testing.assert_array_equal(one.means_, two.means_)
+
+
+@quiet
+def test_a_callback_that_says_stop_ends_all_starts():
+    mixture = GaussianMixture(K, n_init=N_INIT, random_state=1, init_params="random_from_data")
+    told = []
+    mixture.fit(ROWS, callback=lambda iteration: told.append(iteration.start) or len(told) == 2)
+    assert told == [0, 0]
+
+
+# --- Where there is nothing to screen -----------------------------------------------------------
+
+
+def test_few_rows_are_climbed_from_every_start():
+    assert fitted(ROWS[:3999])[1] == list(range(N_INIT))
+    assert fitted(ROWS[:4000])[1] != list(range(N_INIT))
+
+
+@quiet
+def test_few_passes_are_made_of_every_start():
+    assert fitted(max_iter=SCREENING_PASSES, tol=0)[1] == list(range(N_INIT))
+
+
+def test_the_rows_of_the_screening_are_a_part_of_them_with_their_weights():
+    rows = np.arange(100_000.0).reshape(50_000, 2)
+    first = mixture_of(np.full(20, 0.05), np.zeros((20, 2)), "full")  # 119 parameters
+    got = screening_rows(ArraySource(rows, 1 + rows[:, 0]), first, seed=4)
+    assert len(got.rows) == 50 * 119
+    np.testing.assert_array_equal(got.sample_weight, 1 + got.rows[:, 0])
+    assert len(np.unique(got.sample_weight)) == len(got.rows)
+    again = screening_rows(ArraySource(rows), first, seed=4)
+    np.testing.assert_array_equal(again.rows, got.rows)
+    assert again.sample_weight is None
+    assert not np.array_equal(screening_rows(ArraySource(rows), first, seed=5).rows, got.rows)
+
+
+def test_rows_of_weight_zero_are_not_there():
+    rows = np.arange(20_000.0).reshape(10_000, 2)
+    weight = np.where(np.arange(10_000) % 2, 0.0, 3.0)
+    first = mixture_of([0.5, 0.5], np.zeros((2, 2)))
+    got = screening_rows(ArraySource(rows, weight), first, seed=4)
+    np.testing.assert_array_equal(got.rows, screening_rows(ArraySource(rows[::2]), first, seed=4).rows)
+    np.testing.assert_array_equal(got.sample_weight, np.full(2000, 3.0))
+    assert screening_rows(ArraySource(rows[:7998], weight[:7998]), first, seed=4) is None
+
+
+@pytest.mark.parametrize(("rarest", "screened"), [(0.011, True), (0.009, False)])
+def test_a_rare_component_asks_for_all_rows(rarest, screened):
+    first = mixture_of([1 - rarest, rarest], np.zeros((2, 2)))
+    assert (screening_rows(ArraySource(ROWS), first, seed=0) is not None) is screened
+
+
+# --- One start after another --------------------------------------------------------------------
+
+
+def screened_in_turn(*starts, rows=ROWS, ridge=1e-6):
+    screening = Screening(ArraySource(rows), starts[0].model, ridge, 1)
+    return [screening(start) for start in starts]
+
+
+def test_a_start_is_promising_near_the_record_or_beyond_it():
+    two = np.array([[-3.0, 0.0], [3.0, 0.0]])
+    good, bad = mixture_of(np.full(K, 1 / K), CENTRES), mixture_of(np.full(K, 1 / K), np.resize(two, (K, 2)))
+    results = screened_in_turn(bad, good, bad)
+    assert [result.promising for result in results] == [True, True, False]
+    assert [result.record for result in results] == [-np.inf, results[0].lower_bound, results[1].lower_bound]
+    assert results[1].lower_bound > results[0].lower_bound + 0.1
+
+
+def test_the_record_is_the_highest_of_all_earlier_starts():
+    good, worst, poor = (mixture_of(np.full(K, 1 / K), np.resize(CENTRES[:n], (K, 2))) for n in (K, 1, 3))
+    results = screened_in_turn(good, worst, poor)
+    assert results[1].lower_bound < results[2].lower_bound - 0.1 < results[0].lower_bound - 0.2
+    assert [result.record for result in results[1:]] == [results[0].lower_bound] * 2
+    assert [result.promising for result in results] == [True, False, False]
+
+
+def test_a_start_that_nearly_reaches_the_record_is_promising(monkeypatch):
+    near = mixture_of(np.full(K, 1 / K), CENTRES), mixture_of(np.full(K, 1 / K), CENTRES + 0.2)
+    monkeypatch.setattr(screening, "SCREENING_PASSES", 3)
+    first, second = screened_in_turn(*near)
+    assert first.lower_bound - 0.002 < second.lower_bound < first.lower_bound - 1e-6
+    assert second.promising
+
+
+def test_a_start_that_leads_where_an_earlier_one_did_is_not_climbed_again():
+    assert fitted(means_init=CENTRES, n_init=3)[1] == [0]
+    start = mixture_of(np.full(K, 1 / K), CENTRES)
+    assert [result.promising for result in screened_in_turn(start, start)] == [True, False]
+
+
+def test_a_start_that_ends_in_a_singular_covariance_is_left():
+    rows = np.concatenate([ROWS, np.full((3, 2), 40.0)])
+    sound = mixture_of([0.5, 0.5], [[-3, 0], [3, 0]], "diag")
+    spike = mixture_of([0.5, 0.5], [[0, 0], [40, 40]], "diag")
+    first, second = screened_in_turn(sound, spike, rows=rows, ridge=0)
+    assert first.promising
+    assert np.isfinite(first.lower_bound)
+    assert not second.promising
+    assert second.lower_bound == -np.inf
+
+
+def test_the_starts_that_are_left_are_told(capsys):
+    _, climbed = fitted(verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    left = [line for line in lines if "not climbed" in line]
+    assert [int(line.split("/")[0].removeprefix("start ")) - 1 for line in left] == sorted(
+        set(range(N_INIT)) - set(climbed)
+    )
+    assert all(f"/{N_INIT}  not climbed: log-likelihood -" in line for line in left)
+    assert sum("converged after" in line for line in lines) == len(climbed)
