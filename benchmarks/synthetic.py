@@ -29,13 +29,16 @@ def stretches(K: int, d: int, strength: float, rng: np.random.Generator) -> np.n
     return np.asarray(np.eye(d) + strength / np.sqrt(d) * rng.standard_normal((K, d, d)))
 
 
-def overlap(n_rows: int, d: int, K: int, separation: float, *, diagonal: bool = False) -> np.ndarray:
-    """Draw from components of equal weight whose centres have the standard deviation `separation`."""
+def overlap(n_rows: int, d: int, K: int, separation: float, strength: float) -> np.ndarray:
+    """Draw from components of equal weight whose centres have the standard deviation `separation`.
+
+    Their features are correlated by `strength`; or of unequal variances, where that is 0.
+    """
     rng = np.random.default_rng(2)
     centres = separation * rng.standard_normal((K, d))
-    if diagonal:
+    if strength == 0:
         return drawn(n_rows, centres, np.eye(d) * np.exp(0.35 * rng.standard_normal((K, 1, d))), rng)
-    return drawn(n_rows, centres, stretches(K, d, 1.0, rng), rng)
+    return drawn(n_rows, centres, stretches(K, d, strength, rng), rng)
 
 
 def rare() -> np.ndarray:
@@ -69,10 +72,10 @@ def problem(name: str, K: int, kind: str, load: Callable[[], np.ndarray]) -> Dat
 SYNTHETIC = (
     problem("four blobs", 4, "full", four),
     problem("four blobs", 8, "full", four),
-    problem("overlap2", 5, "full", partial(overlap, 5000, 2, 5, 0.8)),
-    problem("overlap8", 8, "full", partial(overlap, 5000, 8, 8, 1.0)),
-    problem("overlap8d", 8, "diag", partial(overlap, 5000, 8, 8, 0.4, diagonal=True)),
+    problem("overlap2", 5, "full", partial(overlap, 5000, 2, 5, 0.8, 1.0)),
+    problem("overlap8", 8, "full", partial(overlap, 5000, 8, 8, 0.8, 0.5)),
+    problem("overlap8d", 8, "diag", partial(overlap, 5000, 8, 8, 0.4, 0.0)),
     problem("blobs8", 16, "full", partial(blobs, 4000, 8, 16, 2.5)),
     problem("rare", 5, "full", rare),
-    problem("high32", 16, "full", partial(overlap, 20_000, 32, 16, 0.3)),
+    problem("high32", 16, "full", partial(overlap, 20_000, 32, 16, 0.3, 0.5)),
 )
