@@ -204,7 +204,7 @@ def draw(told: Mapping[str, Mapping[str, float]], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(figsize=(6.5, 4.2), layout="constrained")
     for peer in (BASELINE, OURS):
@@ -222,6 +222,11 @@ def draw(told: Mapping[str, Mapping[str, float]], path: Path) -> None:
             axes.annotate(text, (x, y), (7, 5), textcoords="offset points", fontsize=9, color=colour)
     axes.set(xscale="log", yscale="log", xlabel="seconds of a fit, mean over the problems")
     axes.set_ylabel("nats per row below the best known, mean")
+    axes.margins(0.14)
+    axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(ticker.NullFormatter())
     axes.legend(frameon=False)
     axes.grid(which="major", color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
