@@ -8,6 +8,8 @@ from importlib import resources
 
 import numpy as np
 
+from benchmarks.problems import TYPES
+
 # Velocities of 82 galaxies in km/s, Roeder (1990); with the 26690 of R's MASS, which mclust uses.
 GALAXIES = """
 9172 9350 9483 9558 9775 10227 10406 16084 16170 18419 18552 18600 18927 19052 19070 19330 19343
@@ -21,21 +23,26 @@ GALAXIES = """
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows by name, and a number of components that is ordinary for them."""
+    """Rows by name, a number of components that is ordinary for them, and the covariance types that are asked for."""
 
     name: str
     n_components: int
     load: Callable[[], np.ndarray]
+    types: tuple[str, ...] = TYPES
+
+    def title(self, covariance_type: str) -> str:
+        """Return what names one of the problems: rows, K, type."""
+        return f"{self.name}, K={self.n_components}, {covariance_type}"
 
 
-def bundled(name: str, columns: slice = slice(None)) -> Callable[[], np.ndarray]:
-    """Return a loader of scikit-learn's set of that name, each column in units of its spread."""
+def bundled(name: str, columns: slice = slice(None), *, scaled: bool = True) -> Callable[[], np.ndarray]:
+    """Return a loader of scikit-learn's set of that name, each column in units of its spread or in its own."""
 
     def load() -> np.ndarray:
         from sklearn import datasets
 
         X = np.asarray(getattr(datasets, f"load_{name}")().data[:, columns], float)
-        return np.asarray(X / X.std(axis=0))
+        return np.asarray(X / X.std(axis=0)) if scaled else X
 
     return load
 
@@ -44,10 +51,19 @@ def digits() -> np.ndarray:
     """Return the first ten principal components of the digits."""
     from sklearn import datasets
 
-    X = datasets.load_digits().data
+    return projected(datasets.load_digits().data, 10)
+
+
+def breast_cancer_axes() -> np.ndarray:
+    """Return the first six principal components of the breast cancer set, each column in units of its spread before."""
+    return projected(bundled("breast_cancer")(), 6)
+
+
+def projected(X: np.ndarray, n_axes: int) -> np.ndarray:
+    """Return the rows' first principal components."""
     centred = X - X.mean(axis=0)
     _, _, axes = np.linalg.svd(centred, full_matrices=False)
-    return np.asarray(centred @ axes[:10].T)
+    return np.asarray(centred @ axes[:n_axes].T)
 
 
 def pixels(name: str) -> Callable[[], np.ndarray]:
@@ -84,4 +100,13 @@ DATASETS = (
     Dataset("flower, pixels", 6, pixels("flower")),
     Dataset("galaxies", 3, galaxies),
     Dataset("Old Faithful", 3, faithful),
+)
+
+# The same rows with other numbers of components, of the types for which fits are slow or optima many.
+HARDER = (
+    Dataset("iris", 4, bundled("iris")),
+    Dataset("wine", 4, bundled("wine"), ("tied",)),
+    Dataset("breast cancer", 4, bundled("breast_cancer"), ("diag",)),
+    Dataset("breast cancer, 6 axes", 3, breast_cancer_axes, ("full",)),
+    Dataset("china, pixels", 16, pixels("china"), ("full",)),
 )

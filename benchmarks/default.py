@@ -8,10 +8,10 @@ from dataclasses import replace
 from benchmarks.datasets import DATASETS
 from benchmarks.goals import DEFAULT_FIT, VS_BASELINE
 from benchmarks.peers import ESTIMATORS
-from benchmarks.problems import Problem, generate
+from benchmarks.problems import TYPES, Problem, generate
 from benchmarks.report import Report
 from benchmarks.settings import Settings
-from benchmarks.starts import TYPES, Case, table
+from benchmarks.starts import Case, table
 
 PEERS, THREADS = ESTIMATORS, (1,)
 SMALL = "iris"

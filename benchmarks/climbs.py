@@ -1,0 +1,115 @@
+"""Fits that tell everything: a task that takes any parameters and starts, and what it returns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import Timed
+from benchmarks.peers import OURS
+from benchmarks.peers.estimator import fitted
+from benchmarks.problems import Mixture, component_covariance
+from benchmarks.tasks import estimator_peer
+
+POLISH = {"tol": 1e-10, "max_iter": 20_000}  # to a climb's own optimum
+
+
+@dataclass(frozen=True)
+class Climb:
+    """Where a fit ended and by which way.
+
+    `bounds` is the mean log-likelihood that each pass measured, in nats per row, before its update: a trial that was
+    rejected repeats the last. `n_passes` counts those of all starts and moves: nan where the estimator does not tell.
+    """
+
+    mixture: Mixture
+    bounds: tuple[float, ...]
+    n_passes: float
+    score: float
+
+    def passes_to(self, bound: float) -> float:
+        """Return the number of passes until one measured `bound`; infinity if none did."""
+        reached = np.flatnonzero(np.array(self.bounds) >= bound)
+        return float(reached[0] + 1) if reached.size else np.inf
+
+
+class RecordedFit:
+    """Fits of one peer to the same rows."""
+
+    def __init__(self, peer: str, rows: Path, n_threads: int) -> None:
+        self.peer, self.n_threads = estimator_peer(peer), n_threads
+        self.peer.version()  # imports what a fit needs
+        self.X = np.load(rows)
+
+    def __call__(self, covariance_type: str, parameters: Mapping[str, Any], start: Mixture | None = None) -> Timed:
+        """Fit, from `start` where it is given; the fit alone is timed."""
+        given = {} if start is None else given_start(start, covariance_type)
+        estimator = self.peer.estimator(self.n_threads, covariance_type=covariance_type, **parameters, **given)
+        begin = time.perf_counter()
+        estimator.fit(self.X)
+        seconds = time.perf_counter() - begin
+        score = float(estimator.score(self.X))
+        climb = Climb(fitted(estimator), tuple(estimator.lower_bounds_), passes_of(estimator), score)
+        return Timed(seconds, climb)
+
+
+class LabelledFit(RecordedFit):
+    """The same from the clusters that scikit-learn's KMeans finds."""
+
+    def __init__(self, peer: str, rows: Path, n_threads: int) -> None:
+        super().__init__(peer, rows, n_threads)
+        from sklearn.cluster import KMeans
+
+        self.clusters = KMeans
+
+    def __call__(self, covariance_type: str, parameters: Mapping[str, Any], start: Mixture | None = None) -> Timed:
+        """Fit, the seed being that of KMeans."""
+        K = parameters["n_components"]
+        labels = self.clusters(K, n_init=1, random_state=parameters["random_state"]).fit(self.X).labels_
+        return super().__call__(covariance_type, {**parameters, "init_params": np.eye(K)[labels]})
+
+
+def passes_of(estimator: Any) -> float:
+    """Return the passes of all starts and moves; nan where they are not told."""
+    alone = float(estimator.n_iter_) if estimator.n_init == 1 else np.nan
+    return float(getattr(getattr(estimator, "history_", None), "passes", alone))
+
+
+def given_start(start: Mixture, covariance_type: str) -> dict[str, np.ndarray]:
+    """Return a mixture as parameters of an estimator with scikit-learn's interface."""
+    return {
+        "weights_init": start.weights / start.weights.sum(),
+        "means_init": start.means,
+        "precisions_init": precisions(start, covariance_type),
+    }
+
+
+def precisions(mixture: Mixture, covariance_type: str) -> np.ndarray:
+    """Return the inverse covariances in the shape of the type."""
+    if covariance_type in ("diag", "spherical"):
+        return np.asarray(1 / mixture.covariances)
+    if covariance_type == "tied":
+        return inverse(mixture.covariances)
+    K = len(mixture.weights)
+    return np.array([inverse(component_covariance(mixture, covariance_type, k)) for k in range(K)])
+
+
+def inverse(covariance: np.ndarray) -> np.ndarray:
+    """Return a symmetric inverse, which is what estimators demand."""
+    inverted = np.linalg.inv(covariance)
+    return np.asarray((inverted + inverted.T) / 2)
+
+
+def textbook() -> dict[str, Any]:
+    """Return what makes our estimator climb by plain EM, as every other one does."""
+    return {"acceleration": None} if takes("acceleration") else {}
+
+
+def takes(parameter: str, peer: str = OURS) -> bool:
+    """Tell whether the peer's estimator has that parameter."""
+    return parameter in estimator_peer(peer).estimator(1).get_params()

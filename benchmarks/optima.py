@@ -1,0 +1,247 @@
+"""What is the best that is known? The highest likelihoods of healthy mixtures, stored, and how they were found.
+
+`--update` searches on from where the last search ended: for each problem rounds of one fit from each kind of start,
+every round with a new seed, until its time is over; the best of them climb on until nothing is gained. A stored value
+never falls. Without it the table is printed, and each best start climbed once more.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.climbs import POLISH, Climb, LabelledFit, RecordedFit, takes
+from benchmarks.datasets import DATASETS, HARDER, Dataset
+from benchmarks.health import Health, health, rows_needed
+from benchmarks.measure import Reading, Worker, WorkerError, crew
+from benchmarks.peers import OURS
+from benchmarks.problems import mean_log_likelihood, stored
+from benchmarks.report import Report, conditions
+from benchmarks.settings import Settings
+from benchmarks.synthetic import SYNTHETIC
+
+PEERS, THREADS = (OURS,), (1,)
+STORED = Path(__file__).with_name("optima.json")
+PROBLEMS = (*DATASETS, *HARDER, *SYNTHETIC)
+SECONDS = 20.0  # of search for one problem and type
+FINALISTS = 6
+DISTINCT = 1e-5  # nats per row between two finalists
+NEAR = 1e-3  # nats per row within which an optimum counts as found
+SCREEN = {"tol": 1e-5, "max_iter": 300}
+KINDS: dict[str, dict[str, Any]] = {
+    "k-means": {"init_params": "kmeans"},
+    "k-means++": {"init_params": "k-means++"},
+    "rows": {"init_params": "random_from_data"},
+    "scikit-learn's KMeans": {},
+    "split-merge": {"refine": "split-merge"},
+}
+LABELLED = "scikit-learn's KMeans"
+Entry = dict[str, Any]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what is only for this question."""
+    parser.add_argument("--update", action="store_true", help="search on, and store what is better")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of search for each problem and type")
+
+
+def run(settings: Settings, report: Report) -> bool:
+    """Print a row for each problem and type; return whether all climbs end where they did."""
+    given = settings.arguments
+    update = getattr(given, "update", False)
+    report.note(
+        "log-likelihood in nats per row; rows and thinness of the poorest component, both must reach 1 and 1e-4"
+    )
+    report.header(
+        "problem", "one component", "best known", "BIC", "rows, of needed", "thinness", "found by", "hits", "again"
+    )
+    answers = []
+    for dataset, X in loaded(PROBLEMS, settings, report):
+        jobs = {
+            OURS: (RecordedFit, OURS, stored(X, settings.folder), 1),
+            LABELLED: (LabelledFit, OURS, stored(X, settings.folder), 1),
+        }
+        with crew(1, jobs, report.failed) as workers:
+            for covariance_type in dataset.types:
+                search = Search(dataset, covariance_type, X, workers)
+                entry = entries().get(search.title)
+                if update and not settings.smoke:
+                    entry = searched(search, entry, given.seconds)
+                    keep(search.title, entry)
+                answers.append(show(search, entry, report, check=not update))
+    return settings.smoke or all(answers)
+
+
+class Search:
+    """One problem and type, and who fits it."""
+
+    def __init__(self, dataset: Dataset, covariance_type: str, X: np.ndarray, workers: dict[str, Worker]) -> None:
+        self.X, self.covariance_type, self.workers = X, covariance_type, workers
+        self.n_components, self.title = dataset.n_components, dataset.title(covariance_type)
+
+    def fit(self, kind: str, seed: int, **parameters: Any) -> Climb | None:
+        """Fit from a start of that kind; None where that fails."""
+        asked = {"n_components": self.n_components, "random_state": seed, **KINDS[kind], **parameters}
+        return climbed(self.workers.get(LABELLED if kind == LABELLED else OURS), self.covariance_type, asked)
+
+    def polish(self, climb: Climb) -> Climb | None:
+        """Climb on until nothing is gained."""
+        asked = {"n_components": self.n_components, **POLISH}
+        return climbed(self.workers.get(OURS), self.covariance_type, asked, climb.mixture)
+
+    def score(self, climb: Climb) -> float:
+        """Return the referee's log-likelihood."""
+        return mean_log_likelihood(self.X, climb.mixture, self.covariance_type)
+
+    def health(self, climb: Climb) -> Health:
+        """Return the health of the fitted mixture."""
+        return health(climb.mixture, self.covariance_type, len(self.X))
+
+
+def show(search: Search, entry: Entry | None, report: Report, *, check: bool) -> bool:
+    """Print and keep one row; return whether the entry is of these rows."""
+    if entry is None:
+        report.row((search.title, *["–"] * 8), problem=search.title)
+        return True
+    again = np.nan
+    if check and (first := search.fit(entry["kind"], entry["seed"], **SCREEN)) and (climb := search.polish(first)):
+        again = search.score(climb) - entry["score"]
+    same = bool(np.isclose(entry["one_component"], alone(search.X), rtol=1e-9))
+    if not same:
+        report.note(f"{search.title}: the rows are not those whose optimum is stored")
+    n_rows, d = search.X.shape
+    bic = n_parameters(search.covariance_type, search.n_components, d) * np.log(n_rows) - 2 * n_rows * entry["score"]
+    report.row(
+        (
+            search.title,
+            f"{entry['one_component']:.4f}",
+            f"{entry['score']:.6f}",
+            f"{bic:.2f}",
+            f"{entry['rows']:.1f} of {rows_needed(search.covariance_type, d)}",
+            f"{entry['thinness']:.1e}",
+            f"{entry['kind']}, seed {entry['seed']}",
+            f"{entry['last']['hits']} of {entry['last']['restarts']}",
+            f"{again:+.0e}" if np.isfinite(again) else "–",
+        ),
+        problem=search.title,
+        **entry,
+        bic=bic,
+        again=again,
+    )
+    return same
+
+
+def n_parameters(covariance_type: str, K: int, d: int) -> int:
+    """Return the number of free parameters."""
+    square = d * (d + 1) // 2
+    return K - 1 + K * d + {"full": K * square, "tied": square, "diag": K * d, "spherical": K}[covariance_type]
+
+
+def loaded(problems: Iterable[Dataset], settings: Settings, report: Report) -> Iterator[tuple[Dataset, np.ndarray]]:
+    """Yield the data sets that are there and whose name contains `only`, with their rows; for a smoke run, one."""
+    chosen = [dataset for dataset in problems if settings.only in dataset.name]
+    for dataset in chosen[:1] if settings.smoke else chosen:
+        try:
+            yield dataset, dataset.load()
+        except ImportError as reason:
+            report.skipped(dataset.name, str(reason))
+
+
+def climbed(worker: Worker | None, *question: Any) -> Climb | None:
+    """Return a worker's fit; None where there is no such worker or the fit fails."""
+    if worker is None:
+        return None
+    try:
+        reading: Reading = worker(*question)
+    except WorkerError:
+        return None
+    climb: Climb = reading.value
+    return climb
+
+
+def searched(search: Search, entry: Entry | None, seconds: float) -> Entry | None:
+    """Return the entry after another search; None where nothing healthy is known."""
+    before = entry or {"score": -np.inf, "tried": {}}
+    tried = dict(before["tried"])
+    found = []
+    for kind, seed, climb in rounds(search, tried, seconds):
+        tried[kind] = seed + 1
+        if climb is not None and search.health(climb).good:
+            found.append((climb.score, kind, seed, climb))
+    best = before
+    for _, kind, seed, climb in finalists(found):
+        polished = search.polish(climb)
+        if polished is None or not search.health(polished).good:
+            continue
+        score = search.score(polished)
+        if score > best["score"] + 1e-9:
+            state = search.health(polished)
+            made = {key: conditions()[key] for key in ("date", "python", "cpu")} | {"versions": versions()}
+            best = {"score": score, "rows": state.rows, "thinness": state.thinness, "kind": kind, "seed": seed, **made}
+    if not np.isfinite(best["score"]):
+        return None
+    hits = sum(score > best["score"] - NEAR for score, *_ in found)
+    last = {"hits": hits, "restarts": sum(tried.values()) - sum(before["tried"].values())}
+    return {**best, "one_component": alone(search.X), "tried": tried, "last": last}
+
+
+def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tuple[str, int, Climb | None]]:
+    """Yield fits from each kind of start in turn, each with its next seed."""
+    kinds = [kind for kind, asked in KINDS.items() if all(map(takes, asked))]
+    end = time.monotonic() + seconds
+    next_seed = {kind: tried.get(kind, 0) for kind in kinds}
+    while time.monotonic() < end:
+        for kind in kinds:
+            yield kind, next_seed[kind], search.fit(kind, next_seed[kind], **SCREEN)
+            next_seed[kind] += 1
+
+
+def finalists(found: list[tuple[float, str, int, Climb]]) -> Iterator[tuple[float, str, int, Climb]]:
+    """Yield the best fits that differ."""
+    last, count = np.inf, 0
+    for candidate in sorted(found, key=lambda fit: fit[0], reverse=True):
+        if candidate[0] < last - DISTINCT and count < FINALISTS:
+            yield candidate
+            last, count = candidate[0], count + 1
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a climb depends on."""
+    return {
+        name: found for name, found in conditions()["versions"].items() if name in ("gmm-em", "numpy", "scikit-learn")
+    }
+
+
+def alone(X: np.ndarray) -> float:
+    """Return the log-likelihood of one full Gaussian, by which changed data are known."""
+    _, log_det = np.linalg.slogdet(np.atleast_2d(np.cov(X.T, bias=True)))
+    return float(-0.5 * (X.shape[1] * (1 + np.log(2 * np.pi)) + log_det))
+
+
+@cache
+def entries() -> dict[str, Entry]:
+    """Return the stored table."""
+    table: dict[str, Entry] = json.loads(STORED.read_text()) if STORED.exists() else {}
+    return table
+
+
+def best_known(dataset: Dataset, covariance_type: str, X: np.ndarray) -> float:
+    """Return the stored optimum; nan where none is known of these rows."""
+    entry = entries().get(dataset.title(covariance_type))
+    if entry is None or not np.isclose(entry["one_component"], alone(X), rtol=1e-9):
+        return np.nan
+    return float(entry["score"])
+
+
+def keep(title: str, entry: Entry | None) -> None:
+    """Store an entry at once: a search may be stopped and taken up again."""
+    if entry is not None:
+        entries()[title] = entry
+        STORED.write_text(json.dumps(entries(), indent=1) + "\n")

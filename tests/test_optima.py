@@ -1,0 +1,399 @@
+"""The benchmarks of the climb: the stored optima, what is healthy, and the arithmetic of gaps, stops and passes."""
+
+import sys
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+# At hand in the repository and in the source distribution, beside the tests.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
+
+from benchmarks import climbs, gaps, goals, iris, optima, passes, stops
+from benchmarks.climbs import Climb
+from benchmarks.gaps import Outcome
+from benchmarks.goals import MEAN_GAP, WITHIN
+from benchmarks.health import health, rows_needed
+from benchmarks.measure import Reading, WorkerError
+from benchmarks.passes import ACCELERATED, PLAIN, Comparison
+from benchmarks.problems import TYPES, Mixture, component_covariance
+from benchmarks.report import Report
+from benchmarks.settings import Settings
+from benchmarks.synthetic import SYNTHETIC
+
+from gmm import GaussianMixture
+
+ROWS = np.random.default_rng(0).normal(size=(300, 2)) * [1, 3] + np.repeat([[0, 0], [6, 6], [0, 12]], 100, axis=0)
+
+
+def mixture(covariances, weights=(0.5, 0.5)):
+    covariances = np.array(covariances, float)
+    return Mixture(np.array(weights), np.zeros((2, 2)), covariances)
+
+
+def climb(score=0.0, bounds=(), fitted=None):
+    return Climb(fitted or mixture([np.eye(2), np.eye(2)]), tuple(bounds), 5.0, score)
+
+
+def settings(folder, **changes):
+    return replace(Settings(folder, ("gmm",), (1,), ("float64",), 1, "", smoke=True), **changes)
+
+
+# --- What is healthy ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("covariance_type", "needed"), [("full", 6), ("tied", 4), ("diag", 4), ("spherical", 4)])
+def test_rows_that_a_component_needs(covariance_type, needed):
+    covariances = {"full": np.tile(np.eye(2), (2, 1, 1)), "tied": np.eye(2), "diag": np.ones((2, 2))}
+    told = Mixture(np.array([0.9, 0.1]), np.zeros((2, 2)), covariances.get(covariance_type, np.ones(2)))
+    found = health(told, covariance_type, 10 * needed)
+    assert (found.rows, found.needed) == (pytest.approx(needed), needed)
+    assert health(told, covariance_type, 10 * needed - 4).good  # half a row is rounded up
+    assert not health(told, covariance_type, 10 * needed - 6).good
+
+
+def test_types_that_are_the_same_need_the_same():
+    assert {rows_needed(covariance_type, 1) for covariance_type in TYPES} == {3}
+
+
+def test_thinness_is_relative_to_the_pooled_covariance():
+    thin = mixture([np.eye(2), np.diag([1, 1e-3])], weights=(0.75, 0.25))
+    assert health(thin, "full", 1000).thinness == pytest.approx(1e-3 / (0.75 + 0.25e-3))
+    assert health(thin, "full", 1000).good
+    assert not health(mixture([np.eye(2), np.diag([1, 1e-5])]), "full", 1000).good
+
+
+def test_tied_components_are_as_thick_as_the_pooled():
+    told = Mixture(np.array([0.5, 0.5]), np.zeros((2, 2)), np.diag([1, 1e-9]))
+    assert health(told, "tied", 1000).thinness == pytest.approx(1)
+
+
+def test_health_does_not_depend_on_units():
+    rng = np.random.default_rng(3)
+    first, second, units = (factor @ factor.T for factor in rng.normal(size=(3, 2, 2)))
+    before = health(mixture([first, second]), "full", 50)
+    after = health(mixture([units @ first @ units.T, units @ second @ units.T]), "full", 50)
+    assert after.thinness == pytest.approx(before.thinness, rel=1e-6)
+
+
+def test_singular_covariances_are_not_healthy():
+    assert not health(mixture(np.zeros((2, 2, 2))), "full", 1000).good
+
+
+# --- The stored table ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dataset", optima.PROBLEMS, ids=lambda dataset: f"{dataset.name}, {dataset.n_components}")
+def test_every_problem_has_a_healthy_optimum_of_its_rows(dataset):
+    try:
+        X = dataset.load()
+    except ImportError as reason:  # scikit-learn, and for its pictures Pillow
+        pytest.skip(str(reason))
+    for covariance_type in dataset.types:
+        assert np.isfinite(optima.best_known(dataset, covariance_type, X)), covariance_type
+        entry = optima.entries()[dataset.title(covariance_type)]
+        assert entry["rows"] >= rows_needed(covariance_type, X.shape[1]) - 0.5
+        assert entry["thinness"] > 1e-4
+        assert {"kind", "seed", "date", "cpu", "versions", "tried"} <= set(entry)
+
+
+def test_no_optimum_is_stored_for_what_is_no_problem():
+    titles = {dataset.title(name) for dataset in optima.PROBLEMS for name in dataset.types}
+    assert set(optima.entries()) == titles
+
+
+def test_an_optimum_of_other_rows_is_not_taken():
+    dataset = next(dataset for dataset in SYNTHETIC if dataset.name == "overlap2")
+    assert np.isfinite(optima.best_known(dataset, "full", dataset.load()))
+    assert np.isnan(optima.best_known(dataset, "full", dataset.load() * 1.001))
+
+
+def test_enough_problems():
+    assert len({dataset.name for dataset in optima.DATASETS}) >= 8
+    assert len({dataset.title(dataset.types[0]) for dataset in SYNTHETIC}) >= 6
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_number_of_parameters(covariance_type):
+    fitted = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(ROWS)
+    assert optima.n_parameters(covariance_type, 3, 2) == fitted.n_parameters_
+
+
+def test_likelihood_of_one_component():
+    assert optima.alone(ROWS) == pytest.approx(GaussianMixture(1, reg_covar=0).fit(ROWS).score(ROWS))
+    column = ROWS[:, :1]
+    assert optima.alone(column) == pytest.approx(GaussianMixture(1, reg_covar=0).fit(column).score(column))
+
+
+def test_finalists_differ_and_are_the_best():
+    found = [(score, "rows", seed, climb(score)) for seed, score in enumerate([1, 3, 3 - 1e-9, 2, -1, -2, -3, -4, -5])]
+    assert [score for score, *_ in optima.finalists(found)] == [3, 2, 1, -1, -2, -3]
+
+
+class FakeSearch:
+    """Climbs by seed, of which some are not healthy; to polish adds a hundredth."""
+
+    def __init__(self, scores, sick=()):
+        self.scores, self.sick, self.X = scores, sick, ROWS
+
+    def fit(self, kind, seed, **parameters):
+        found = self.scores[kind][seed] if seed < len(self.scores[kind]) else None
+        return None if found is None else climb(found)
+
+    def polish(self, found):
+        return climb(found.score + 0.01)
+
+    def score(self, found):
+        return found.score
+
+    def health(self, found):
+        return SimpleNamespace(good=round(found.score, 3) not in self.sick, rows=2.0, thinness=0.5)
+
+
+@pytest.fixture
+def one_round(monkeypatch):
+    """Rounds of two seeds from two kinds of start, whatever the clock says."""
+
+    def rounds(search, tried, seconds):
+        for kind in search.scores:
+            for seed in range(tried.get(kind, 0), tried.get(kind, 0) + 2):
+                yield kind, seed, search.fit(kind, seed)
+
+    monkeypatch.setattr(optima, "rounds", rounds)
+
+
+@pytest.mark.usefixtures("one_round")
+@pytest.mark.parametrize("sick", [5.0, 5.01], ids=["before", "polished"])
+def test_a_search_stores_the_best_healthy_climb_and_how_it_was_found(sick):
+    entry = optima.searched(FakeSearch({"rows": [-3, -1], "k-means": [5, None]}, sick=[sick]), None, 0)
+    assert entry["score"] == pytest.approx(-0.99)
+    assert (entry["kind"], entry["seed"]) == ("rows", 1)
+    assert entry["tried"] == {"rows": 2, "k-means": 2}
+    assert entry["last"]["restarts"] == 4
+
+
+@pytest.mark.usefixtures("one_round")
+def test_a_later_search_begins_with_new_seeds_and_never_lowers():
+    first = optima.searched(FakeSearch({"rows": [-1, -3]}), None, 0)
+    worse = optima.searched(FakeSearch({"rows": [9, 9, -2, -2]}), first, 0)
+    assert (worse["score"], worse["seed"], worse["date"]) == (first["score"], first["seed"], first["date"])
+    assert worse["tried"] == {"rows": 4}
+    better = optima.searched(FakeSearch({"rows": [None] * 4 + [-0.5, -3]}), worse, 0)
+    assert (better["score"], better["seed"]) == (pytest.approx(-0.49), 4)
+
+
+@pytest.mark.usefixtures("one_round")
+def test_nothing_is_stored_where_nothing_is_healthy():
+    assert optima.searched(FakeSearch({"rows": [1, 1]}, sick=[1.0]), None, 0) is None
+
+
+def test_rounds_take_every_kind_of_start_that_is_there(monkeypatch):
+    monkeypatch.setattr(optima, "takes", lambda parameter: parameter != "refine")
+    clock = iter([0.0, 0.0, 0.5, 2.0])
+    monkeypatch.setattr(optima.time, "monotonic", lambda: next(clock))
+    search = SimpleNamespace(fit=lambda kind, seed, **parameters: None)
+    asked = [(kind, seed) for kind, seed, _ in optima.rounds(search, {"rows": 7}, 1.0)]
+    kinds = [kind for kind in optima.KINDS if kind != "split-merge"]
+    assert asked == [(kind, 7 * (kind == "rows") + more) for more in (0, 1) for kind in kinds]
+
+
+# --- Climbs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_a_start_is_where_a_fit_without_passes_stays(covariance_type):
+    fitted = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(ROWS)
+    told = Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
+    given = climbs.given_start(told, covariance_type)
+    again = GaussianMixture(3, covariance_type=covariance_type, max_iter=0, **given).fit(ROWS)
+    assert again.score(ROWS) == pytest.approx(fitted.score(ROWS), abs=1e-12)
+    np.testing.assert_allclose(
+        component_covariance(Mixture(again.weights_, again.means_, again.covariances_), covariance_type, 1),
+        component_covariance(told, covariance_type, 1),
+    )
+
+
+def test_passes_to_a_bound():
+    told = climb(bounds=[-3, -2, -2, -1])
+    assert told.passes_to(-2) == 2
+    assert told.passes_to(-1.5) == 4
+    assert told.passes_to(0) == np.inf
+
+
+def test_passes_of_all_starts_are_told_or_not_known():
+    estimator = SimpleNamespace(n_init=1, n_iter_=7, history_=None)
+    assert climbs.passes_of(estimator) == 7
+    estimator.n_init = 3
+    assert np.isnan(climbs.passes_of(estimator))
+    estimator.history_ = SimpleNamespace(passes=21)
+    assert climbs.passes_of(estimator) == 21
+
+
+# --- Gaps ---------------------------------------------------------------------------------------
+
+
+def test_figures_of_gaps():
+    found = [
+        Outcome(0.0, healthy=True, passes=10, seconds=1.0),
+        Outcome(0.1, healthy=True, passes=20, seconds=2.0),
+        Outcome(-0.4, healthy=False, passes=30, seconds=3.0),  # above the best known, and no hit
+        Outcome(-0.1, healthy=True, passes=40, seconds=4.0),
+        Outcome(np.nan, healthy=False, passes=np.nan, seconds=np.nan),  # raised
+    ]
+    told = gaps.figures(found)
+    assert told[MEAN_GAP] == pytest.approx(0.1 / 4)
+    assert told["mean gap, healthy fits"] == pytest.approx(0.1 / 3)
+    assert told[WITHIN] == pytest.approx(2 / 5)
+    assert told["unhealthy"] == pytest.approx(2 / 5)
+    assert told["passes"] == pytest.approx(25)
+    assert told["above the best known"] == 1
+
+
+def test_an_outcome_is_judged_by_the_referee():
+    fitted = GaussianMixture(3, random_state=0).fit(ROWS)
+    told = Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
+
+    def worker(covariance_type, parameters):
+        return Reading(2.0, 0.0, 0.0, climb(score=123.0, fitted=told))
+
+    found = gaps.outcome(ROWS, "full", {}, fitted.score(ROWS) + 0.5, worker)
+    assert (found.gap, found.healthy, found.passes, found.seconds) == (pytest.approx(0.5), True, 5.0, 2.0)
+
+
+def test_a_fit_that_raises_is_no_hit():
+    def worker(covariance_type, parameters):
+        raise WorkerError("no")
+
+    found = gaps.outcome(ROWS, "full", {}, 0.0, worker)
+    assert np.isnan(found.gap)
+    assert not found.healthy
+
+
+def test_variants_that_the_estimator_does_not_know_are_left_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gaps, "takes", lambda parameter: parameter != "refine")
+    told = Report()
+    names = [variant.name for variant in gaps.chosen(settings(tmp_path, peers=("gmm",), smoke=False), told)]
+    assert names == ["gmm", "gmm, n_init=10", "gmm, n_init=100"]
+    assert "gmm, split-merge left out: this gmm has no `refine`" in capsys.readouterr().out
+    monkeypatch.setattr(gaps, "takes", lambda parameter: True)
+    assert "gmm, split-merge" in [variant.name for variant in gaps.chosen(settings(tmp_path), told)]
+
+
+def test_goals_of_gaps_are_of_variants_and_said(capsys):
+    assert set(goals.GAPS) <= {variant.name for variant in gaps.VARIANTS}
+    fine = {
+        MEAN_GAP: 0.019,
+        "mean gap, healthy fits": 0.02,
+        WITHIN: 0.5,
+        "unhealthy": 0.0,
+        "passes": 20.0,
+        "seconds": 1.0,
+    }
+    refined = fine | {MEAN_GAP: 0.004, WITHIN: 0.9, "passes": 300.0}
+    gaps.summarise({"gmm": fine, "gmm, split-merge": refined}, Report())
+    out = capsys.readouterr().out
+    assert "goals ≤0.02 nats: met" in out
+    assert "15.0 times the passes of gmm; goals ≤0.008 nats 80 % ≤10×: missed: passes ÷ default's" in out
+
+
+def test_the_plot_is_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    told = {variant.name: {MEAN_GAP: 0.1 / (1 + n), "seconds": 1.0 + n} for n, variant in enumerate(gaps.VARIANTS)}
+    gaps.draw(told, tmp_path / "gap.png")
+    assert (tmp_path / "gap.png").read_bytes().startswith(b"\x89PNG")
+
+
+# --- Stops and passes ---------------------------------------------------------------------------
+
+
+def test_figures_of_stops():
+    told = stops.figures([0.0, 0.5, 2.0, 20.0, np.nan])
+    assert told == {"median": 1.25, "p90": pytest.approx(14.6), "most": 20.0, "short": 0.5, "far": 0.25, "fits": 4}
+    assert stops.figures([np.nan])["fits"] == 0
+    assert goals.verdict(goals.STOPS, {goals.FAR_SHORT: told["far"]}) == f"missed: {goals.FAR_SHORT}"
+    assert goals.verdict(goals.STOPS, {goals.FAR_SHORT: 0.0}) == "met"
+
+
+@pytest.mark.parametrize(("gained", "expected"), [(0.004, 4), (-1e-5, 0)])
+def test_what_a_stop_has_left_is_what_climbing_on_gains(gained, expected):
+    fitted = GaussianMixture(3, random_state=0).fit(ROWS)
+    told = Mixture(fitted.weights_, fitted.means_, fitted.covariances_)
+    ends = {0: told, 1: replace(told, means=told.means * 1.0)}
+    scores = {id(ends[0]): -4.0, id(ends[1]): -4.0 + gained}
+
+    def worker(covariance_type, parameters, start=None):
+        return Reading(1.0, 0.0, 0.0, climb(fitted=ends[0] if start is None else ends[1]))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stops, "mean_log_likelihood", lambda X, mixture, covariance_type: scores[id(mixture)])
+        workers = {"gmm": worker}
+        assert stops.left(ROWS, 3, "full", workers, "gmm", 0) == pytest.approx(expected)
+        assert np.isnan(stops.left(ROWS[:10], 3, "full", workers, "gmm", 0))  # too few rows to be healthy
+        assert np.isnan(stops.left(ROWS, 3, "full", workers, "sklearn", 0))  # not there
+
+
+def compared(plain, accelerated, gain=0.0):
+    return Comparison(0.0, {PLAIN: plain, ACCELERATED: accelerated}, {}, {PLAIN: 0.0, ACCELERATED: gain})
+
+
+def test_summary_of_passes():
+    told = passes.summary(
+        [compared(1000, 100), compared(2000, 50), compared(300, 600), compared(50, 55), compared(40, 20)]
+    )
+    assert told == {goals.SLOW_MEDIAN: 10, goals.SLOW_BEST: 40, goals.EASY_WORST: pytest.approx(1.1)}
+    assert goals.verdict(goals.PASSES, told) == "met"
+
+
+def test_a_climb_that_does_not_arrive_has_lost():
+    assert compared(1000, np.inf).ratio == 0
+    told = passes.summary([compared(1000, np.inf), compared(100, np.inf)])
+    assert told == {goals.SLOW_MEDIAN: 0, goals.SLOW_BEST: 0, goals.EASY_WORST: np.inf}
+
+
+def test_without_acceleration_nothing_is_compared():
+    alone = Comparison(0.0, {PLAIN: 300.0}, {}, {PLAIN: 0.0})
+    assert np.isnan(alone.ratio)
+    assert np.isnan(alone.gain)
+    assert passes.summary([alone]) == {}
+
+
+@pytest.mark.parametrize(
+    ("ends", "target"),
+    [((-1.0, -1.0 - 5e-5), -1.0 - 1e-6), ((-1.0, -1.5), -1.5 - 1e-6), ((-2.0, -1.0), -2.0 - 1e-6)],
+)
+def test_both_climbs_are_to_reach_the_same(ends, target):
+    ours = {PLAIN: {"which": 0}, ACCELERATED: {"which": 1}}
+    dataset = SimpleNamespace(n_components=2)
+
+    def worker(covariance_type, parameters, start):
+        assert start is begin.mixture
+        end = ends[parameters["which"]]
+        return Reading(0.5, 0.0, 0.0, climb(bounds=[-9.0, end], fitted=mixture([np.eye(2), np.eye(2)])))
+
+    begin = climb()
+    case = passes.Case(dataset, "full", 100, 0, {"gmm": worker})
+    found = case.compare(ours, begin, 1)
+    assert found.target == pytest.approx(target, abs=1e-12)
+    assert found.passes == {name: 2 if end >= target else np.inf for name, end in zip(ours, ends, strict=True)}
+    assert found.seconds == {name: 0.5 for name, count in found.passes.items() if count == 2}
+    assert "too few rows" in passes.Case(dataset, "full", 5, 0, {"gmm": worker}).compare(ours, begin, 1)
+
+
+def test_the_worst_bic_is_infinite_where_a_fit_is_not_healthy():
+    assert iris.Found(np.array([3.0, 5.0])).worst == 5
+    sick = iris.Found(np.array([3.0, np.nan]))
+    assert (sick.worst, sick.unhealthy, sick.range()) == (np.inf, 1, "3.00 … 3.00")
+
+
+@pytest.mark.parametrize("question", ["optima", "gaps", "iris", "stops", "passes"])
+def test_questions_are_asked_of_nothing(question, tmp_path, capsys):
+    """A name that no data set has: titles and goals alone are printed."""
+    module = {"optima": optima, "gaps": gaps, "iris": iris, "stops": stops, "passes": passes}[question]
+    told = Report()
+    assert module.run(settings(tmp_path, only="no such rows", arguments=Namespace()), told)
+    told.close()
+    assert len(told.table) >= 1
