@@ -52,13 +52,13 @@ def test_more_starts_never_end_lower_and_climb_all_that_fewer_climbed(covariance
 
 
 def test_some_starts_are_left_and_little_is_lost(monkeypatch):
-    mixture, climbed = fitted()
+    mixture, climbed = fitted(random_state=4)
     monkeypatch.setattr(fitting, "screening_rows", lambda *_: None)
-    thorough, every = fitted()
+    thorough, every = fitted(random_state=4)
     assert every == list(range(N_INIT))
     assert 1 < len(climbed) < N_INIT
     assert mixture.lower_bound_ > thorough.lower_bound_ - 1e-3
-    assert thorough.lower_bound_ > fitted(n_init=1)[0].lower_bound_ + 1e-2, "a problem with luck in it"
+    assert thorough.lower_bound_ > fitted(n_init=1, random_state=4)[0].lower_bound_ + 1e-2, "a problem with luck in it"
 
 
 @every_start

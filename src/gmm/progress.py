@@ -29,11 +29,14 @@ class ProgressPrinter:
         """Report one pass."""
         self._seconds += iteration.seconds
         if self._verbose and iteration.n_iter % self._interval == 0:
-            gain = "" if iteration.n_iter == 1 else f"  gain {iteration.gain:+.2e}"
-            self._print(
-                iteration.start,
-                f"pass {iteration.n_iter:>4}  log-likelihood {iteration.lower_bound:.6f}{gain}",
-            )
+            text = f"pass {iteration.n_iter:>4}  log-likelihood {iteration.lower_bound:.6f}"
+            if not iteration.accepted:
+                text += "  step taken back"
+            elif iteration.n_iter > 1:
+                text += f"  gain {iteration.gain:+.2e}"
+            if iteration.remaining < float("inf"):
+                text += f"  remaining {iteration.remaining:.2e}"
+            self._print(iteration.start, text)
 
     def end(self, climb: Climb) -> None:
         """Report the end of one start."""
