@@ -3,7 +3,8 @@
 Both climbs begin with the parameters of a k-means start and go on until nothing is gained. Where they end in the same
 optimum, that is 1e-4 nats per row from each other or less, they are to reach the higher end less 1e-6; else the lower
 one. The ridge is next to nothing, 1e-12: with an ordinary one the two maximise what differs by more than is asked.
-Rejected trials are passes. Fits are slow where plain EM takes more than 200 passes, and easy else.
+Rejected trials are passes. Fits are slow where plain EM takes more than 200 passes, and easy else; where it does not
+arrive in 5000 they are counted.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ SAME = 1e-4  # nats per row between two ends of one optimum
 CLOSE = 1e-6  # nats per row to what is to be reached
 PLAIN, ACCELERATED = "plain EM", "accelerated"
 RIDGE = {"reg_covar": 1e-12}
+LONGEST = POLISH["max_iter"]
 TOLERANCES = (1e-3, 1e-6)  # at which scikit-learn stops
 ORDINARY = {"iris": ("full",), "wine": ("diag",), "digits, 10 axes": ("full",), "china, pixels": ("full",)}
 PROBLEMS = (
@@ -54,8 +56,8 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Plain EM's passes ÷ the accelerated ones: nan where one is not there, 0 where it does not arrive."""
-        return self.passes.get(PLAIN, np.nan) / self.passes.get(ACCELERATED, np.nan)
+        """Plain EM's passes ÷ the accelerated ones: nan where these are not there, 0 where they do not arrive."""
+        return min(self.passes[PLAIN], LONGEST) / self.passes.get(ACCELERATED, np.nan)
 
     @property
     def gain(self) -> float:
@@ -141,11 +143,11 @@ def show(case: Case, ours: dict[str, dict[str, Any]], settings: Settings, report
     if isinstance(found, str):
         report.note(f"{title}, seed {case.seed} left out: {found}")
         return
-    cells = [number(found.passes[name]) for name in ours] + [number(found.seconds.get(name, np.nan)) for name in ours]
+    cells = [count(found.passes[name]) for name in ours] + [number(found.seconds.get(name, np.nan)) for name in ours]
     theirs = {}
     for tol in TOLERANCES if BASELINE in case.workers else ():
         theirs[tol] = stopped(case, tol, start, found.target, settings.repeats)
-        cells += [number(value) for value in theirs[tol][:2]] + [f"{theirs[tol][2]:.0e}"]
+        cells += [number(theirs[tol][0], 1), number(theirs[tol][1]), f"{theirs[tol][2]:.0e}"]
     kind = "slow" if found.passes[PLAIN] > SLOW else "easy"
     gain = f"{found.gain:+.0e}" if abs(found.gain) > CLOSE else "–"
     report.row(
@@ -159,6 +161,11 @@ def show(case: Case, ours: dict[str, dict[str, Any]], settings: Settings, report
         gain=found.gain,
     )
     yield found
+
+
+def count(passes: float) -> str:
+    """Return a number of passes."""
+    return f"{passes:.0f}" if np.isfinite(passes) else f"> {LONGEST}"
 
 
 def stopped(case: Case, tol: float, start: Climb, target: float, repeats: int) -> tuple[float, float, float]:

@@ -354,6 +354,11 @@ def test_a_climb_that_does_not_arrive_has_lost():
     assert told == {goals.SLOW_MEDIAN: 0, goals.SLOW_BEST: 0, goals.EASY_WORST: np.inf}
 
 
+def test_plain_em_that_does_not_arrive_counts_with_all_its_passes():
+    assert compared(np.inf, 100).ratio == climbs.POLISH["max_iter"] / 100
+    assert passes.count(np.inf) == f"> {climbs.POLISH['max_iter']}"
+
+
 def test_without_acceleration_nothing_is_compared():
     alone = Comparison(0.0, {PLAIN: 300.0}, {}, {PLAIN: 0.0})
     assert np.isnan(alone.ratio)
