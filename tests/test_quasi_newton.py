@@ -247,7 +247,7 @@ def test_a_singular_covariance_is_named():
 
 def test_an_ascent_refuses_another_shape():
     X, begin = overlapping(), begun(overlapping(), "full")
-    ascent = _mstep.Ascent(begin.model.layout.code, 4, 3, 0.0, 1e-3, 3)
+    ascent = _mstep.Ascent(begin.model.layout.code, 4, 3, 0.0, 1e-3, True)
     with pytest.raises(ValueError, match="expected a mixture in the layout and shape of the ascent"):
         ascent.begin(
             begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants

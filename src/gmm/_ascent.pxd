@@ -19,6 +19,8 @@ from gmm._update cimport Estimate, estimate_size, half_trace_of_precision, most_
 cdef enum:
     PLAIN_PASSES = 2          # before the first step that is not EM's
     PATIENCE = 2              # accepted passes without negative curvature that a stop asks for
+    IN_A_ROW = 3              # … and such that project less than the tolerance to be gained, …
+    HOW_CLOSE = 100           # … the last of them so many times less: near a saddle projections fall, but not so far
 
 
 cdef inline void start_anew(State* state) noexcept nogil:
@@ -139,8 +141,9 @@ cdef inline void aim(State* state) noexcept nogil:
 cdef inline void project(State* state, double noise) noexcept nogil:
     """Rule R*: what is still to be gained, and whether that has been little for long enough."""
     cdef double scale = 1 + fabs(state.objective), square = inner(state, state.residual, state.residual)
-    if square <= noise * noise:
-        state.remaining, state.streak = 0, state.times     # EM stands still
+    cdef bint still = square <= noise * noise              # EM moves no more
+    if still:
+        state.remaining = 0
     elif state.n_gains < 3:
         state.remaining = INFINITY
     elif fabs(state.gains[0]) <= noise and square <= 1e-10 * scale:
@@ -150,7 +153,8 @@ cdef inline void project(State* state, double noise) noexcept nogil:
     else:
         state.remaining = max(state.newton, fabs(state.gains[0]), by_aitken(state))
     state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
-    state.converged = state.streak >= state.times
+    state.converged = state.streak > 0 and (still or not state.thorough or state.streak >= IN_A_ROW
+                                            and HOW_CLOSE * state.remaining <= state.tolerance)
 
 
 cdef inline double by_aitken(const State* state) noexcept nogil:

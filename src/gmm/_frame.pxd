@@ -27,7 +27,7 @@ cdef struct State:
     Py_ssize_t size             # numbers in a state
     double ridge
     double tolerance
-    int times                   # passes in a row that have to be below it
+    bint thorough               # see `project`
     # Mixtures: the accepted one, which is the frame; EM's next; a trial; and which of the two is measured next.
     Estimate best
     Estimate plain

@@ -40,7 +40,7 @@ class Ascent:
     @property
     def remaining(self) -> float: ...
     def __init__(
-        self, layout: int, n_components: int, n_features: int, ridge: float, tolerance: float, times: int
+        self, layout: int, n_components: int, n_features: int, ridge: float, tolerance: float, thorough: bool
     ) -> None: ...
     def begin(
         self, weights: _Array, means: _Array, covariances: _Array, whiteners: _Array, log_determinants: _Array

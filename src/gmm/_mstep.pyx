@@ -164,22 +164,23 @@ cdef class Ascent:
         On the covariances' diagonals, and in the objective: rows are seen through noise of that variance.
     tolerance : float
         Projected remaining gain to stop below, in nats per unit weight.
-    times : int
-        Passes in a row that must say so.
+    thorough : bool
+        Whether three passes in a row must say so, the last by far; else one will do.
     """
 
     def __init__(
-        self, Layout layout, Py_ssize_t n_components, Py_ssize_t n_features, double ridge, double tolerance, int times
+        self, Layout layout, Py_ssize_t n_components, Py_ssize_t n_features, double ridge, double tolerance,
+        bint thorough
     ):
         self.state.layout, self.state.K, self.state.d = layout, n_components, n_features
-        self.state.ridge, self.state.tolerance, self.state.times = ridge, tolerance, times
+        self.state.ridge, self.state.tolerance, self.state.thorough = ridge, tolerance, thorough
         self.room = np.zeros(room_for_state(layout, n_components, n_features))
         lay_out(&self.state, &self.room[0])
         start_anew(&self.state)
 
     def __reduce__(self):
         cdef State* state = &self.state
-        what = state.layout, state.K, state.d, state.ridge, state.tolerance, state.times
+        what = state.layout, state.K, state.d, state.ridge, state.tolerance, state.thorough
         return Ascent, what, (<bytes>(<char*>state)[:sizeof(State)], np.asarray(self.room))
 
     def __setstate__(self, saved):

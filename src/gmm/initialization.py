@@ -187,7 +187,7 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
         return partitions[best]  # the climb is the caller's to watch and to end
     if wanted.shown > _SMALL_SAMPLE:
         return reached[best]
-    return _climbed(sample, reached[best], wanted, _SAMPLE_PASSES, times=2)
+    return _climbed(sample, reached[best], wanted, _SAMPLE_PASSES)
 
 
 def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:
@@ -215,14 +215,14 @@ def _views(sample: ArraySource) -> tuple[_View, _View]:
 
 
 def _climbed(
-    sample: ArraySource, begin: SufficientStatistics, wanted: Wanted, passes: int, times: int = 1
+    sample: ArraySource, begin: SufficientStatistics, wanted: Wanted, passes: int
 ) -> SufficientStatistics:
     """What a climb makes of a partition; the partition, at −∞, where it ends in a singular covariance."""
     with EStep(sample, wanted.model.moments, n_threads=wanted.n_threads) as e_step:
         m_step = MStep(wanted.model, wanted.ridge, wanted.n_components, e_step.spread)
         try:
             begun = m_step(begin)
-            return ascend(begun, e_step, m_step, tolerance=_TOLERANCE, times=times, max_iter=passes).statistics
+            return ascend(begun, e_step, m_step, tolerance=_TOLERANCE, thorough=False, max_iter=passes).statistics
         except SingularMatrixError:
             return replace(begin, log_evidence=-np.inf)
 

@@ -101,7 +101,7 @@ def ascend(
     *,
     tolerance: float,
     max_iter: int,
-    times: int = 3,
+    thorough: bool = True,
     start: int = 0,
     callback: Callable[[Iteration], object] | None = None,
     ascent: Ascent | None = None,
@@ -121,7 +121,7 @@ def ascend(
         m_step,
         ridge=m_step.ridge,
         tolerance=tolerance,
-        times=times,
+        thorough=thorough,
         ascent=ascent,
     )
     return climb(way, max_iter=max_iter, start=start, callback=callback, before=before)

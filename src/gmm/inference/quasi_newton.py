@@ -41,8 +41,9 @@ class QuasiNewton:
     ridge : float
     tolerance : float
         In nats per unit weight.
-    times : int
-        Accepted passes in a row that must project less than `tolerance` to be gained.
+    thorough : bool
+        Whether to stop only when three accepted passes in a row project less than `tolerance` to be gained, the last
+        less than a hundredth of it; else after the first.
     ascent : Ascent, optional
         Continue with this one, instead of from `parameters`.
     """
@@ -55,7 +56,7 @@ class QuasiNewton:
         *,
         ridge: float,
         tolerance: float,
-        times: int = 3,
+        thorough: bool = True,
         ascent: Ascent | None = None,
     ) -> None:
         self._e_step = e_step
@@ -66,7 +67,7 @@ class QuasiNewton:
         self._standing: MixtureParameters | None = parameters
         self._bound = float("-inf")
         K, d = parameters.means.shape
-        self._ascent = ascent or Ascent(parameters.model.layout.code, K, d, ridge, tolerance, times)
+        self._ascent = ascent or Ascent(parameters.model.layout.code, K, d, ridge, tolerance, thorough)
         self.ascent = self._ascent
         if ascent is None:
             self._begin(parameters)
