@@ -34,7 +34,7 @@ LAYERS = [
     {"_em"},
     {"_climb"},
     {"_lanes", "_update"},
-    {"_moments"},
+    {"_moments", "_shape"},
     {"_plan", "_block", "_seeding"},
     {"_leaves"},
     {"_linear", "_twin"},

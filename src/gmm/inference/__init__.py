@@ -1,6 +1,6 @@
 """How to climb: the E-step over rows, the EM loop, and when to stop. Nothing here knows a covariance model."""
 
-from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults
+from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults, Shapes
 from gmm.inference.em import Climb, Iteration, em
 from gmm.inference.stopping import GainBelow, Stopping
 from gmm.inference.trace import Trace
@@ -13,6 +13,7 @@ __all__ = [
     "Iteration",
     "Partition",
     "RowResults",
+    "Shapes",
     "Stopping",
     "Trace",
     "em",
