@@ -25,7 +25,7 @@ LAYERS = [
     {"_estimator", "fitting", "progress", "summary", "versions"},
     {"initialization", "scorer", "persistence", "criteria", "_validation"},
     {"likelihood"},
-    {"inference"},
+    {"inference", "health"},
     {"parameters"},
     {"covariance", "sources"},
     {"whitened"},
