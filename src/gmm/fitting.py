@@ -9,16 +9,20 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm._validation import check_random_state
 from gmm.covariance import CovarianceModel
-from gmm.inference import Climb, EStep, GainBelow, Iteration
-from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, start_statistics
+from gmm.health import effective_rows, spikes
+from gmm.inference import Climb, EStep, GainBelow, Ground, Iteration, Watch, refined
+from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, sampled, start_statistics
 from gmm.layouts import Array
 from gmm.likelihood import MStep, maximise
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
+
+_WORTH_A_SAMPLE = 0.5  # of the rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,7 @@ class FitSettings:
     init_params: str
     given: GivenStart
     n_threads: int | None
+    refine: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +125,41 @@ def fit_mixture(
                 best = MixtureFit(climb, tuple(m_step.repaired))
             if told_to_stop:
                 break
-    assert best is not None  # n_init is at least 1
+        assert best is not None  # n_init is at least 1
+        if settings.refine is not None and best.climb.trace.converged and not told_to_stop:
+            best = replace(best, climb=_refined(source, settings, best.climb, e_step))
     return best
+
+
+def _refined(source: ArraySource, settings: FitSettings, climb: Climb, e_step: EStep) -> Climb:
+    """What split–merge makes of a climb's end, with moves tried on a sample where there are many rows."""
+    n_effective = effective_rows(source)
+
+    def collapsed(parameters: MixtureParameters) -> NDArray[np.bool_]:
+        return spikes(parameters, n_effective, settings.reg_covar)
+
+    # The same sample for every seed: a refinement is a function of the rows and of where it begins.
+    sample = sampled(source, settings.n_components, np.random.default_rng(0))
+    share = sample.n_rows / source.n_rows
+    with EStep(sample, settings.model.moments, n_threads=settings.n_threads) as on_sample:
+        return refined(
+            climb,
+            _ground(settings, e_step),
+            collapsed,
+            tol=settings.tol,
+            max_iter=settings.max_iter,
+            screen=_ground(settings, on_sample, share) if share < _WORTH_A_SAMPLE else None,
+        )
+
+
+def _ground(settings: FitSettings, e_step: EStep, share: float = 1.0) -> Ground:
+    # A component that loses its rows makes a move fail: it is given no new place.
+    m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread)
+
+    def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> Climb:
+        return maximise(parameters, e_step, m_step, stopping=GainBelow(tol), max_iter=max_passes, callback=watch)
+
+    return Ground(e_step, m_step, climb, share)
 
 
 def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:

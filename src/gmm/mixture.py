@@ -80,6 +80,10 @@ class GaussianMixture(FittedMixture):
         Given alone, every row begins with the nearest of them.
     precisions_init : array-like, default=None
         In the shape of ``precisions_``.
+    refine : {"split-merge"} or None, default=None
+        *Beyond*: what to do from where the best start converged. "split-merge" drops one component and splits another
+        in its place, again and again, and keeps what raises the likelihood without collapsing a component on a few
+        rows. It takes several times the passes of the fit; ``history_.refinement`` tells.
     random_state : int, RandomState, Generator or None, default=None
         Seeds the starts and `sample`. None follows numpy's global state; a generator that is passed advances.
     warm_start : bool, default=False
@@ -101,13 +105,13 @@ class GaussianMixture(FittedMixture):
         place; assigned anew they change the mixture, or are refused.
     converged_ : bool
     n_iter_ : int
-        Passes of the best start.
+        Passes of the best start, or of the climb that a refinement ended with.
     lower_bound_ : float
         Mean log-likelihood of the returned parameters, in nats per unit weight.
     lower_bounds_ : list of float
         What each pass measured, before its update.
     history_ : Trace
-        *Beyond*: objective and seconds of each pass, and the reason for stopping.
+        *Beyond*: objective and seconds of each pass, the reason for stopping, and what a refinement did.
     n_parameters_ : int
         *Beyond*: number of free parameters.
     n_features_in_ : int
@@ -117,8 +121,9 @@ class GaussianMixture(FittedMixture):
     References
     ----------
     A. P. Dempster, N. M. Laird, D. B. Rubin (1977). Maximum likelihood from incomplete data via the EM algorithm.
-    *Journal of the Royal Statistical Society B* 39, 1-38. C. M. Bishop (2006). *Pattern Recognition and Machine
-    Learning*, section 9.2.
+    *Journal of the Royal Statistical Society B* 39, 1-38. N. Ueda, R. Nakano, Z. Ghahramani, G. E. Hinton (2000). SMEM
+    algorithm for mixture models. *Neural Computation* 12, 2109-2128. C. M. Bishop (2006). *Pattern Recognition and
+    Machine Learning*, section 9.2.
 
     Examples
     --------
@@ -146,6 +151,7 @@ class GaussianMixture(FittedMixture):
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
+        refine: str | None = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -162,6 +168,7 @@ class GaussianMixture(FittedMixture):
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+        self.refine = refine
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -277,6 +284,7 @@ class GaussianMixture(FittedMixture):
             str(self.init_params) if given.responsibilities is None else "",
             given,
             self.n_threads,
+            self.refine,
         )
 
     def _responsibilities(self, rows: NDArray[Any]) -> Callable[[int], Array]:

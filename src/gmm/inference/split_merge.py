@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.inference.e_step import EStep
+from gmm.inference.e_step import EStep, Shapes
 from gmm.inference.em import Climb, Iteration, MStepFunction
 from gmm.inference.trace import Refinement
 from gmm.layouts import Array, SingularMatrixError
@@ -26,9 +26,10 @@ _EACH_DROPPED, _EACH_SPLIT = 2, 3  # how often a component is tried, in one roun
 _OFFSET = 0.8  # standard deviations between the whole's mean and each half's
 _WATCHED = 8  # passes between two looks at a component's health
 _MOST_ROUNDS = 50
+_LEAST_GAIN = 1e-5  # nats per unit weight
 
 Watch = Callable[[Iteration], object]
-Healthy = Callable[[MixtureParameters], bool]
+Spikes = Callable[[MixtureParameters], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +65,19 @@ class Move:
 
 
 def refined(
-    climb: Climb, ground: Ground, healthy: Healthy, *, tol: float, max_iter: int, screen: Ground | None = None
+    climb: Climb, ground: Ground, spikes: Spikes, *, tol: float, max_iter: int, screen: Ground | None = None
 ) -> Climb:
-    """The best that moves make of a climb's end: never lower, and with healthy components if it is another.
+    """The best that moves make of a climb's end: higher and without spikes, if it is another.
+
+    An end with spikes, whose likelihood means nothing, gives way to one without, be it lower.
 
     Parameters
     ----------
     climb : Climb
     ground : Ground
         All rows.
-    healthy : callable
-        Whether parameters hold no spike.
+    spikes : callable
+        Which components of a mixture have collapsed, (K,).
     tol : float
         Of the climbs, in nats per unit weight.
     max_iter : int
@@ -84,7 +87,7 @@ def refined(
     """
     if climb.parameters.n_components == 1 or max_iter == 0:
         return climb
-    search = _Search(ground, screen, healthy, tol, max_iter)
+    search = _Search(ground, screen, spikes, tol, max_iter)
     best = climb
     while len(search.moves) < _MOST_ROUNDS and (better := search.improved(best)) is not None:
         best = better
@@ -95,10 +98,10 @@ def refined(
 class _Search:
     """Rounds of moves, and what they cost."""
 
-    def __init__(self, ground: Ground, screen: Ground | None, healthy: Healthy, tol: float, max_iter: int) -> None:
+    def __init__(self, ground: Ground, screen: Ground | None, spikes: Spikes, tol: float, max_iter: int) -> None:
         self._ground = ground
         self._screen = screen
-        self._healthy = healthy
+        self._spikes = spikes
         self._tol = tol
         self._max_iter = max_iter
         self.moves: list[tuple[int, int, float]] = []
@@ -114,41 +117,39 @@ class _Search:
         look = where.e_step.shapes(base.parameters.whitened(), principal)
         self._count(1, where)
         kept: dict[int, SufficientStatistics] = {}
-        for move in moves(look.log_rest, look.powers, look.statistics)[:_TRIES]:
+        spiked = self._spikes(best.parameters)
+        least = -np.inf if spiked.any() else best.lower_bound + max(self._tol, _LEAST_GAIN)
+        for move in moves(look, spiked)[:_TRIES]:
             if move.dropped not in kept:
                 kept[move.dropped] = self._without(base.parameters, move.dropped, where)
             offset = _OFFSET * model.layout.deviation(principal, move.split, move.axis, look.powers.shape[2])
             statistics = kept[move.dropped].split(move.split, move.dropped, offset)
             self.tried += 1
-            end = self._followed(move, statistics, base, best, where)
-            if end is not None:
+            hopeful = base.lower_bound - max(0.02 * abs(move.promise), 5e-3) if least > -np.inf else least
+            end = self._followed(statistics, hopeful, where)
+            if end is not None and end.lower_bound > least and not self._spikes(end.parameters).any():
                 self.moves.append((move.dropped, move.split, end.lower_bound - best.lower_bound))
                 return end
         return None
 
-    def _followed(
-        self, move: Move, statistics: SufficientStatistics, base: Climb, best: Climb, where: Ground
-    ) -> Climb | None:
-        """Where a move leads, if that is higher and healthy."""
-        least = base.lower_bound - max(0.02 * abs(move.promise), 5e-3)
+    def _followed(self, statistics: SufficientStatistics, hopeful: float, where: Ground) -> Climb | None:
+        """Where a move leads: no further than a short climb that ends below `hopeful`, or than a component collapses."""
         try:
             parameters = where.m_step(statistics)
             if self._screen is not None:
                 tried = self._climbed(where, parameters, _SHORT)
-                if tried.lower_bound < least:
+                if tried.lower_bound < hopeful:
                     return None
-                parameters, least = tried.parameters, -np.inf
-            end = self._climbed(self._ground, parameters, self._max_iter, self._watch(least))
+                parameters, hopeful = tried.parameters, -np.inf
+            return self._climbed(self._ground, parameters, self._max_iter, self._watch(hopeful))
         except SingularMatrixError:
             return None
-        gained = end.lower_bound > best.lower_bound + max(self._tol, 1e-5)
-        return end if gained and self._healthy(end.parameters) else None
 
-    def _watch(self, least: float) -> Watch:
+    def _watch(self, hopeful: float) -> Watch:
         def hopeless(iteration: Iteration) -> bool:
-            if iteration.n_iter % _WATCHED == 0 and not self._healthy(iteration.parameters):
+            if iteration.n_iter % _WATCHED == 0 and self._spikes(iteration.parameters).any():
                 return True
-            return iteration.n_iter == _SHORT and iteration.lower_bound < least
+            return iteration.n_iter == _SHORT and iteration.lower_bound < hopeful
 
         return hopeless
 
@@ -171,20 +172,22 @@ class _Search:
         self.passes += passes * where.share
 
 
-def moves(log_rest: Array, powers: Array, statistics: SufficientStatistics) -> list[Move]:
-    """All moves that are worth a try, by falling promise.
+def moves(look: Shapes, spiked: NDArray[np.bool_]) -> list[Move]:
+    """All moves that are worth a try, by falling promise; where there are spikes, those that drop one.
 
     To drop j costs log(1 − π_j) − log(1 − r_ij) in the rows' mean, exactly; to split k may gain what its Hermite
     moments along an axis differ from a Gaussian's, to leading order.
     """
-    counts, weight = statistics.counts, statistics.weight
-    loss = np.log1p(-np.minimum(counts / weight, 1 - 1e-12)) - log_rest / weight
-    second, third, fourth = powers / np.maximum(counts, np.finfo(float).tiny)[:, None]
+    counts, weight = look.statistics.counts, look.statistics.weight
+    loss = np.log1p(-np.minimum(counts / weight, 1 - 1e-12)) - look.log_rest / weight
+    second, third, fourth = look.powers / np.maximum(counts, np.finfo(float).tiny)[:, None]
     gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
     axes = gain.argmax(axis=1)
     gain = gain.max(axis=1) * counts / weight
     promise = gain[None, :] - loss[:, None]
     np.fill_diagonal(promise, -np.inf)
+    if spiked.any():
+        promise[~spiked] = -np.inf
     return _ranked(promise, axes)
 
 
@@ -194,7 +197,7 @@ def _ranked(promise: Array, axes: NDArray[np.intp]) -> list[Move]:
     found = []
     for flat in np.argsort(-promise, axis=None, kind="stable"):
         j, k = divmod(int(flat), K)
-        if j == k or dropped[j] == _EACH_DROPPED or split[k] == _EACH_SPLIT:
+        if promise[j, k] == -np.inf or dropped[j] == _EACH_DROPPED or split[k] == _EACH_SPLIT:
             continue
         dropped[j] += 1
         split[k] += 1
