@@ -126,13 +126,13 @@ def fit_mixture(
             if told_to_stop:
                 break
         assert best is not None  # n_init is at least 1
-        if settings.refine is not None and best.climb.trace.converged and not told_to_stop:
-            best = replace(best, climb=_refined(source, settings, best.climb, e_step))
-    return best
+        return best if told_to_stop else _refined(source, settings, best, e_step)
 
 
-def _refined(source: ArraySource, settings: FitSettings, climb: Climb, e_step: EStep) -> Climb:
-    """What split–merge makes of a climb's end, with moves tried on a sample where there are many rows."""
+def _refined(source: ArraySource, settings: FitSettings, best: MixtureFit, e_step: EStep) -> MixtureFit:
+    """What split–merge makes of where the best climb converged; on a sample first, where there are many rows."""
+    if settings.refine is None or not best.climb.trace.converged:
+        return best
     n_effective = effective_rows(source)
 
     def collapsed(parameters: MixtureParameters) -> NDArray[np.bool_]:
@@ -142,14 +142,15 @@ def _refined(source: ArraySource, settings: FitSettings, climb: Climb, e_step: E
     sample = sampled(source, settings.n_components, np.random.default_rng(0))
     share = sample.n_rows / source.n_rows
     with EStep(sample, settings.model.moments, n_threads=settings.n_threads) as on_sample:
-        return refined(
-            climb,
+        climb = refined(
+            best.climb,
             _ground(settings, e_step),
             collapsed,
             tol=settings.tol,
             max_iter=settings.max_iter,
             screen=_ground(settings, on_sample, share) if share < _WORTH_A_SAMPLE else None,
         )
+    return replace(best, climb=climb)
 
 
 def _ground(settings: FitSettings, e_step: EStep, share: float = 1.0) -> Ground:

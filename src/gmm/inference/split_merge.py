@@ -19,14 +19,20 @@ from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
 
-# ALGORITHMS
+# Measured on ten real data sets by four types.
 _TRIES = 6  # moves that fail, in a row, before the last solution stands
-_SHORT = 12  # passes that a move is given to show what it is worth
-_EACH_DROPPED, _EACH_SPLIT = 2, 3  # how often a component is tried, in one round
+# A climb is given up if the gain of its last passes, so many times, leaves it below what it has to reach. Of moves that
+# end higher, one in four is far below after a dozen passes, but climbs.
+_FIRST_JUDGED, _JUDGED_BY, _FORESEEN = 5, 3, 30  # passes
+_SCREENING = 30  # passes on a sample
+_EACH_DROPPED, _EACH_SPLIT = 2, 3  # how often a component is tried in one round; of few components, more often
+_AXES = 3  # along which a component may be split
 _OFFSET = 0.8  # standard deviations between the whole's mean and each half's
 _WATCHED = 8  # passes between two looks at a component's health
 _MOST_ROUNDS = 50
 _LEAST_GAIN = 1e-5  # nats per unit weight
+
+_EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 Watch = Callable[[Iteration], object]
 Spikes = Callable[[MixtureParameters], NDArray[np.bool_]]
@@ -111,7 +117,7 @@ class _Search:
     def improved(self, best: Climb) -> Climb | None:
         """The end of the first move that leads higher; None where none of a few does."""
         where = self._screen or self._ground
-        base = best if self._screen is None else self._climbed(where, best.parameters, _SHORT)
+        base = best if self._screen is None else self._climbed(where, best.parameters, _SCREENING)
         model = base.parameters.model
         principal = model.layout.principal(base.parameters.covariances)
         look = where.e_step.shapes(base.parameters.whitened(), principal)
@@ -119,37 +125,43 @@ class _Search:
         kept: dict[int, SufficientStatistics] = {}
         spiked = self._spikes(best.parameters)
         least = -np.inf if spiked.any() else best.lower_bound + max(self._tol, _LEAST_GAIN)
-        for move in moves(look, spiked)[:_TRIES]:
+        for move in moves(look, spiked):
             if move.dropped not in kept:
                 kept[move.dropped] = self._without(base.parameters, move.dropped, where)
             offset = _OFFSET * model.layout.deviation(principal, move.split, move.axis, look.powers.shape[2])
             statistics = kept[move.dropped].split(move.split, move.dropped, offset)
             self.tried += 1
-            hopeful = base.lower_bound - max(0.02 * abs(move.promise), 5e-3) if least > -np.inf else least
-            end = self._followed(statistics, hopeful, where)
+            end = self._followed(statistics, base.lower_bound, least, where)
             if end is not None and end.lower_bound > least and not self._spikes(end.parameters).any():
                 self.moves.append((move.dropped, move.split, end.lower_bound - best.lower_bound))
                 return end
         return None
 
-    def _followed(self, statistics: SufficientStatistics, hopeful: float, where: Ground) -> Climb | None:
-        """Where a move leads: no further than a short climb that ends below `hopeful`, or than a component collapses."""
+    def _followed(self, statistics: SufficientStatistics, base: float, least: float, where: Ground) -> Climb | None:
+        """Where a move leads; on a sample it has to pass `base` first."""
         try:
             parameters = where.m_step(statistics)
             if self._screen is not None:
-                tried = self._climbed(where, parameters, _SHORT)
-                if tried.lower_bound < hopeful:
+                tried = self._climbed(where, parameters, _SCREENING, self._watch(min(base, least)))
+                if tried.lower_bound < min(base, least):
                     return None
-                parameters, hopeful = tried.parameters, -np.inf
-            return self._climbed(self._ground, parameters, self._max_iter, self._watch(hopeful))
+                parameters = tried.parameters
+            return self._climbed(self._ground, parameters, self._max_iter, self._watch(least))
         except SingularMatrixError:
             return None
 
-    def _watch(self, hopeful: float) -> Watch:
+    def _watch(self, target: float) -> Watch:
+        """What ends a climb that will not reach a lower bound of `target`, or reaches it by a collapse."""
+        bounds: list[float] = []
+
         def hopeless(iteration: Iteration) -> bool:
-            if iteration.n_iter % _WATCHED == 0 and self._spikes(iteration.parameters).any():
+            bounds.append(max([iteration.lower_bound, *bounds[-1:]]))  # a rejected trial of the climb is lower
+            if len(bounds) % _WATCHED == 0 and self._spikes(iteration.parameters).any():
                 return True
-            return iteration.n_iter == _SHORT and iteration.lower_bound < hopeful
+            if len(bounds) < _FIRST_JUDGED:
+                return False
+            gain = (bounds[-1] - bounds[-1 - _JUDGED_BY]) / _JUDGED_BY
+            return bounds[-1] + _FORESEEN * gain < target
 
         return hopeless
 
@@ -173,33 +185,37 @@ class _Search:
 
 
 def moves(look: Shapes, spiked: NDArray[np.bool_]) -> list[Move]:
-    """All moves that are worth a try, by falling promise; where there are spikes, those that drop one.
+    """The moves that are worth a try, by falling promise; where there are spikes, they drop one.
 
     To drop j costs log(1 − π_j) − log(1 − r_ij) in the rows' mean, exactly; to split k may gain what its Hermite
     moments along an axis differ from a Gaussian's, to leading order.
     """
     counts, weight = look.statistics.counts, look.statistics.weight
-    loss = np.log1p(-np.minimum(counts / weight, 1 - 1e-12)) - look.log_rest / weight
-    second, third, fourth = look.powers / np.maximum(counts, np.finfo(float).tiny)[:, None]
+    loss = np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - look.log_rest / weight
+    second, third, fourth = look.powers / np.maximum(counts, _TINY)[:, None]
     gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
-    axes = gain.argmax(axis=1)
-    gain = gain.max(axis=1) * counts / weight
-    promise = gain[None, :] - loss[:, None]
-    np.fill_diagonal(promise, -np.inf)
+    gain *= (counts / weight)[:, None]
+    axes = np.argsort(-gain, axis=1, kind="stable")[:, :_AXES]
+    promise = np.take_along_axis(gain, axes, axis=1) - loss[:, None, None]
+    forbidden = np.eye(len(counts), dtype=bool)
     if spiked.any():
-        promise[~spiked] = -np.inf
+        forbidden |= ~spiked[:, None]
+    promise[forbidden] = -np.inf
     return _ranked(promise, axes)
 
 
 def _ranked(promise: Array, axes: NDArray[np.intp]) -> list[Move]:
+    """The first of all (j, k, axis), of the `axes` (K, _) for each k, that do not lean on few components alone."""
     K = len(promise)
+    most_dropped, most_split = (max(each, -(-_TRIES // K)) for each in (_EACH_DROPPED, _EACH_SPLIT))
     dropped, split = [0] * K, [0] * K
-    found = []
+    found: list[Move] = []
     for flat in np.argsort(-promise, axis=None, kind="stable"):
-        j, k = divmod(int(flat), K)
-        if promise[j, k] == -np.inf or dropped[j] == _EACH_DROPPED or split[k] == _EACH_SPLIT:
-            continue
-        dropped[j] += 1
-        split[k] += 1
-        found.append(Move(j, k, int(axes[k]), float(promise[j, k])))
+        j, k, number = (int(i) for i in np.unravel_index(flat, promise.shape))
+        if promise[j, k, number] == -np.inf or len(found) == _TRIES:
+            break
+        if dropped[j] < most_dropped and split[k] < most_split:
+            dropped[j] += 1
+            split[k] += 1
+            found.append(Move(j, k, int(axes[k, number]), float(promise[j, k, number])))
     return found
