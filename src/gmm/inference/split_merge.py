@@ -20,7 +20,7 @@ from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
 
 # Measured on ten real data sets by four types.
-_TRIES = 6  # moves that fail, in a row, before the last solution stands
+_TRIES = 8  # moves that fail, in a row, before the last solution stands
 # A climb is given up if the gain of its last passes, so many times, leaves it below what it has to reach. Of moves that
 # end higher, one in four is far below after a dozen passes, but climbs.
 _FIRST_JUDGED, _JUDGED_BY, _FORESEEN = 5, 3, 30  # passes
