@@ -9,7 +9,7 @@ from gmm import GaussianMixture
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
 from gmm.health import effective_rows, spikes
 from gmm.inference import EStep
-from gmm.inference.split_merge import moves
+from gmm.inference.split_merge import Ground, _Search, moves
 from gmm.sources import ArraySource
 from test_published import IRIS, IRIS_BIC
 
@@ -193,3 +193,15 @@ def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its
     assert abs(direction[1]) > 10 * abs(direction[0])
     # Where there is a spike, it is what has to go.
     assert {move.dropped for move in moves(look, np.array([False, True, False, False]))} == {1}
+
+
+@every_type
+def test_the_neighbours_take_over_the_rows_of_a_dropped_component(covariance_type):
+    X = blobs()
+    parameters = stuck(covariance_type, refine=None).fit(X)._parameters
+    ground = Ground(EStep(ArraySource(X), covariance_model(covariance_type).moments), None, None)
+    search = _Search(ground, None, None, 1e-3, 10)
+    without = search._without(parameters, 2, ground)
+    assert without.counts[2] == 0
+    assert without.counts.sum() == pytest.approx(len(X), rel=1e-12)
+    assert search.passes == 1
