@@ -114,6 +114,26 @@ def statistics(X, responsibilities, weight, origins):
     return np.array(counts), np.array(first), np.array(second)
 
 
+def log_rest(log_joint):
+    """ln(1 − γ_ik), from what the row's evidence is without component k: (n, K)."""
+    whole = log_evidence(log_joint)
+    K = log_joint.shape[1]
+    without = [log_evidence(np.delete(log_joint, k, axis=1)) for k in range(K)]
+    return np.stack(without, axis=1) - whole[:, None]
+
+
+def power_sums(X, responsibilities, weight, centres, axes):
+    """Σ_i γ_ik y^p for p = 2, 3, 4, with y = A_k (x_i − c_k), rows being weighed: (3, K, d)."""
+    sums = []
+    for p in (2, 3, 4):
+        of_p = []
+        for k, centre in enumerate(centres):
+            y = (X - centre) @ axes[k].T
+            of_p.append((weight * responsibilities[:, k]) @ y**p)
+        sums.append(of_p)
+    return np.array(sums)
+
+
 # --- M-step -------------------------------------------------------------------------------------
 
 

@@ -25,9 +25,10 @@ from gmm._leaves cimport normalise, pad
 from gmm._linear cimport Layout
 from gmm._moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._mstep cimport Ascent, estimate_arrays, moments_arrays
-from gmm._plan cimport Recipe, prepare, room_for, work_of
+from gmm._plan cimport Recipe, n_shape, prepare, room_for, work_of
 from gmm._seeding cimport Item, Seeding, first_seed, next_seed
 from gmm._seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
+from gmm._shape cimport shape_rows
 from gmm._update cimport Estimate, estimate_in, estimate_size, update_work
 
 import os
@@ -71,7 +72,7 @@ cdef class Scratch:
         cdef Py_ssize_t[:, ::1] marks
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        items = ld * (wide + K + narrow + d + 4) + max(recipe.n_moments * K, d * d) + 8
+        items = ld * (wide + K + narrow + d + 4 + shape_rows(recipe)) + max(recipe.n_moments * K, d * d) + 8
         if items > self.n_items or recipe.n_sums != self.n_sums or slots + 1 > self.n_slots:
             work = np.zeros(items)
             nodes = np.empty((slots + 1) * recipe.n_sums)
@@ -79,7 +80,7 @@ cdef class Scratch:
             self.buffers = (work, nodes, marks)
             self.n_items, self.n_sums, self.n_slots = items, recipe.n_sums, slots + 1
         work, nodes, marks = self.buffers
-        self.lay_out(aligned(work), ld, wide, K, narrow, d)
+        self.lay_out(aligned(work), ld, wide, K, narrow, d, shape_rows(recipe))
         self.bench.node = &nodes[0]
         self.bench.level = &marks[0, 0]
         self.bench.first_lane = &marks[1, 0]
@@ -87,7 +88,8 @@ cdef class Scratch:
         fill_ones(recipe.single, ld, self.bench.block if recipe.linear else self.bench.centred)
         self.bench.n_ones = -1
 
-    cdef lay_out(self, double* work, Py_ssize_t ld, Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d):
+    cdef lay_out(self, double* work, Py_ssize_t ld, Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d,
+                 Py_ssize_t shaped):
         self.bench.ld = ld
         self.bench.block = work
         self.bench.tile = work + ld * wide
@@ -97,7 +99,8 @@ cdef class Scratch:
         self.bench.mass = work + ld * (wide + K + narrow + d + 1)
         self.bench.square = work + ld * (wide + K + narrow + d + 2)
         self.bench.best = work + ld * (wide + K + narrow + d + 3)
-        self.bench.block_sums = work + ld * (wide + K + narrow + d + 4)
+        self.bench.shape = work + ld * (wide + K + narrow + d + 4)
+        self.bench.block_sums = work + ld * (wide + K + narrow + d + 4 + shaped)
 
 
 cdef void fill_ones(bint single, Py_ssize_t n, void* row) noexcept:
@@ -149,10 +152,12 @@ cdef class Pass:
     form : int
         −1 to choose by shape and conditioning; else bit 0 asks for the linear form, bit 1 for
         float32 arithmetic.
+    axes : flat array in the layout of the whiteners, optional
+        Measure the components' shapes along these: see `_shape.pxd`, and `shapes`. Not with `single`.
     """
 
     cdef Recipe recipe
-    cdef const double[::1] log_offset, whiteners, origin, reach
+    cdef const double[::1] log_offset, whiteners, origin, reach, axes
     cdef double[::1] room
     cdef bint accumulate, may_be_single, spent
     cdef int form
@@ -172,6 +177,7 @@ cdef class Pass:
         bint rows_only=False,
         bint common_scatter=False,
         int form=-1,
+        const double[::1] axes=None,
     ):
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
@@ -180,7 +186,11 @@ cdef class Pass:
         recipe.hard, recipe.given, recipe.tiles = hard, given, tiles
         self.accumulate = not rows_only
         self.log_offset, self.whiteners, self.origin, self.reach = log_offset, whiteners, origin, reach
-        self.may_be_single, self.form = single, form
+        self.may_be_single, self.form, self.axes = single, form, axes
+        if axes is not None:
+            if axes.shape[0] != whiteners.shape[0] or single or given or rows_only:
+                raise ValueError("expected axes in the layout of the whiteners, and a pass in float64 over densities")
+            recipe.axes = &axes[0]
         self.room = np.empty(room_for(layout, recipe.moments, K, d))
         prepare(recipe, &log_offset[0], &centres[0, 0], &whiteners[0], &origin[0], &reach[0], single,
                 common_scatter, form, &self.room[0])
@@ -217,7 +227,8 @@ cdef class Pass:
         if recipe.tiles:
             return recipe.n_features ** 3 if recipe.common_scatter else 0
         if recipe.linear:
-            return recipe.block * recipe.n_components * recipe.n_moments
+            return recipe.block * max(recipe.n_components * recipe.n_moments,
+                                      recipe.n_features ** 2 if recipe.axes != NULL else 0)
         return recipe.block * recipe.n_features * recipe.n_features
 
     @property
@@ -271,6 +282,16 @@ cdef class Pass:
         take_apart(&self.recipe, bench.node, &self.whiteners[0], &scatter[0, 0] if scatter is not None else NULL,
                    &moments)
         return moments_arrays(buffer, self.recipe.n_components, self.recipe.n_features, &moments)
+
+    def shapes(self, list scratches):
+        """What `_shape.pxd` measured, once `collect` has merged the workers' sums: (K,) and (K, 3, d)."""
+        cdef Scratch head = scratches[0]
+        cdef Py_ssize_t K = self.recipe.n_components, n = n_shape(&self.recipe)
+        sums = np.empty(n)
+        cdef double[::1] into = sums
+        if n > 0:
+            memcpy(&into[0], head.bench.node + self.recipe.n_sums - 2 - n, n * sizeof(double))
+        return sums[:K], sums[K:].reshape(K, -1, self.recipe.n_features)
 
     def climb(
         self,

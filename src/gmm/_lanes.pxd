@@ -28,6 +28,7 @@ from gmm._leaves cimport (
 )
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, whitener_size
 from gmm._plan cimport Recipe
+from gmm._shape cimport add_shapes
 
 
 cdef enum:
@@ -57,6 +58,7 @@ cdef struct Bench:
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
     void* best                  # (ld,) the likeliest component
+    void* shape                 # see `_shape.pxd`
     void* square
     void* block_sums
     double* node
@@ -196,6 +198,10 @@ cdef inline void one_block(
                      K, padded, recipe.n_density)
         else:
             log_density_centred(recipe, block, padded, ld, centred + ld, y, tile)
+        if real is double:
+            if recipe.axes != NULL:
+                add_shapes(recipe, block, tile, <const double*>bench.mass, padded, ld, <double*>bench.shape,
+                           <double*>bench.block_sums, sums)
         evidence = responsibilities(recipe, shape, bench, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
         write_rows(tile, <real*>bench.evidence, <real*>bench.best, K, n, ld,

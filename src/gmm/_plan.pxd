@@ -28,6 +28,7 @@ cdef enum:
     MOST_GROUPS = 27
     LANE_ROWS = 2048
     LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
+    N_POWERS = 3              # of the coordinates along the axes: the second to the fourth
 
 cdef struct Recipe:
     # What all workers of one pass read.
@@ -55,6 +56,7 @@ cdef struct Recipe:
     const void* centres         # (K, d) from the origin
     const void* coefficients    # linear (K, n_moments), else the whiteners
     const void* common          # (d, d) the tied whitener, for common_quadratic
+    const double* axes          # in the layout of the whiteners: see `_shape.pxd`; NULL where that is not asked for
 
 
 cdef inline double limit_linear_double() noexcept nogil:
@@ -96,12 +98,19 @@ cdef inline void choose_form(
                      and recipe.kappa < (limit_linear_single() if recipe.linear else limit_centred_single()))
 
 
+cdef inline Py_ssize_t n_shape(const Recipe* recipe) noexcept nogil:
+    """Sums of `_shape.pxd` in a node, before the last two."""
+    return recipe.n_components * (1 + N_POWERS * recipe.n_features) if recipe.axes != NULL else 0
+
+
 cdef inline double work_of(const Recipe* recipe, Py_ssize_t rows) noexcept nogil:
     """Multiply-adds for so many rows, roughly."""
     cdef Py_ssize_t d = recipe.n_features
     cdef double terms = recipe.n_moments
     if not recipe.linear:
         terms = max(n_second(recipe.moments, 1, d), n_second(recipe.layout, 1, d), d)
+    if recipe.axes != NULL:
+        terms += max(n_second(recipe.layout, 1, d), d) + 2 * N_POWERS * d
     return <double>rows * recipe.n_components * (2 * terms + 20)
 
 
@@ -114,7 +123,7 @@ cdef inline void measure(Recipe* recipe) noexcept nogil:
     recipe.n_moments = n_terms(recipe.moments, d)
     recipe.packed = recipe.linear or recipe.moments == DIAGONAL or recipe.moments == SPHERICAL
     recipe.n_row = recipe.n_moments if recipe.packed else 1 + d
-    recipe.n_sums = K * recipe.n_row + (0 if recipe.packed else n_second(recipe.moments, K, d)) + 2
+    recipe.n_sums = K * recipe.n_row + (0 if recipe.packed else n_second(recipe.moments, K, d)) + n_shape(recipe) + 2
     group = item * pad(item) * (K + (recipe.n_moments if recipe.linear else 3 * d))
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.

@@ -35,6 +35,9 @@ class CovarianceModel(Protocol):
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Free parameters of the covariances."""
 
+    def fewest_rows(self, n_features: int) -> int:
+        """Rows below which a component's parameters say more of these rows than of the data."""
+
     def estimate(self, scatter: Array, counts: Array) -> Array:
         """The covariances that maximise the expected complete-data log-likelihood.
 
@@ -59,6 +62,9 @@ class Ellipsoidal:
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components * n_features * (n_features + 1) // 2
 
+    def fewest_rows(self, n_features: int) -> int:
+        return 2 * (n_features + 1)
+
     def estimate(self, scatter: Array, counts: Array) -> Array:
         return scatter / counts[:, None, None]
 
@@ -75,6 +81,9 @@ class CommonEllipsoidal:
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_features * (n_features + 1) // 2
 
+    def fewest_rows(self, n_features: int) -> int:
+        return n_features + 2
+
     def estimate(self, scatter: Array, counts: Array) -> Array:
         return scatter / counts.sum()
 
@@ -90,6 +99,9 @@ class AxisAligned:
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components * n_features
+
+    def fewest_rows(self, n_features: int) -> int:
+        return n_features + 2
 
     def estimate(self, scatter: Array, counts: Array) -> Array:
         return np.maximum(scatter, 0) / counts[:, None]
@@ -109,6 +121,9 @@ class Round:
 
     def n_parameters(self, n_components: int, n_features: int) -> int:
         return n_components
+
+    def fewest_rows(self, n_features: int) -> int:
+        return n_features + 2
 
     def estimate(self, scatter: Array, counts: Array) -> Array:
         return np.maximum(scatter, 0) / counts

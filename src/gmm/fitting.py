@@ -9,18 +9,22 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm._mstep import Ascent
 from gmm._validation import check_random_state
 from gmm.covariance import CovarianceModel
-from gmm.inference import Climb, EStep, GainBelow, Iteration
-from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, start_statistics
+from gmm.health import effective_rows, spikes
+from gmm.inference import Climb, EStep, GainBelow, Ground, Iteration, Watch, refined
+from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, sampled, start_statistics
 from gmm.layouts import Array
 from gmm.likelihood import MStep, ascend, maximise
 from gmm.parameters import MixtureParameters
 from gmm.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
+
+_WORTH_A_SAMPLE = 0.5  # of the rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,7 @@ class FitSettings:
     given: GivenStart
     n_threads: int | None
     accelerated: bool
+    refine: str | None = None
 
     def climb(
         self,
@@ -165,8 +170,44 @@ def fit_mixture(
                 best = MixtureFit(climb, tuple(m_step.repaired))
             if told_to_stop:
                 break
-    assert best is not None  # n_init is at least 1
-    return best
+        assert best is not None  # n_init is at least 1
+        return best if told_to_stop else _refined(source, settings, best, e_step)
+
+
+def _refined(source: ArraySource, settings: FitSettings, best: MixtureFit, e_step: EStep) -> MixtureFit:
+    """What split–merge makes of where the best climb converged; on a sample first, where there are many rows."""
+    if settings.refine is None or not best.climb.trace.converged:
+        return best
+    n_effective = effective_rows(source)
+
+    def collapsed(parameters: MixtureParameters) -> NDArray[np.bool_]:
+        return spikes(parameters, n_effective, settings.reg_covar)
+
+    # The same sample for every seed: a refinement is a function of the rows and of where it begins.
+    sample = sampled(source, settings.n_components, np.random.default_rng(0))
+    share = sample.n_rows / source.n_rows
+    with EStep(sample, settings.model.moments, n_threads=settings.n_threads) as on_sample:
+        climb = refined(
+            best.climb,
+            _ground(settings, e_step),
+            collapsed,
+            tol=settings.tol,
+            max_iter=settings.max_iter,
+            screen=_ground(settings, on_sample, share) if share < _WORTH_A_SAMPLE else None,
+        )
+    return replace(best, climb=climb)
+
+
+def _ground(settings: FitSettings, e_step: EStep, share: float = 1.0) -> Ground:
+    # A component that loses its rows makes a move fail: it is given no new place.
+    m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread)
+
+    def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> Climb:
+        return replace(settings, tol=tol, max_iter=max_passes).climb(
+            e_step, m_step, Beginning(parameters), callback=watch
+        )
+
+    return Ground(e_step, m_step, climb, share)
 
 
 def _starts(

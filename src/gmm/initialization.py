@@ -214,9 +214,7 @@ def _views(sample: ArraySource) -> tuple[_View, _View]:
     )
 
 
-def _climbed(
-    sample: ArraySource, begin: SufficientStatistics, wanted: Wanted, passes: int
-) -> SufficientStatistics:
+def _climbed(sample: ArraySource, begin: SufficientStatistics, wanted: Wanted, passes: int) -> SufficientStatistics:
     """What a climb makes of a partition; the partition, at −∞, where it ends in a singular covariance."""
     with EStep(sample, wanted.model.moments, n_threads=wanted.n_threads) as e_step:
         m_step = MStep(wanted.model, wanted.ridge, wanted.n_components, e_step.spread)

@@ -51,6 +51,15 @@ class Layout(Protocol):
             Where a matrix is not positive definite.
         """
 
+    def principal(self, matrices: Array) -> Array:
+        """Axes that whiten as well, along the matrices' own: rows u_jᵀ/s_j with Σ = Σ_j s_j² u_j u_jᵀ.
+
+        Where the axes are the features', the numbers 1/s_j alone, in the layout's shape.
+        """
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        """One standard deviation along an axis that `principal` found, (d,)."""
+
     def gram(self, whiteners: Array) -> Array:
         """The matrices WᵀW."""
 
@@ -100,6 +109,13 @@ class _Full(_Stored):
         product = a[:, :, None] * b[:, None, :]
         return product if a is b else 0.5 * (product + product.transpose(0, 2, 1))
 
+    def principal(self, matrices: Array) -> Array:
+        variances, axes = np.linalg.eigh(matrices)
+        return np.asarray(axes.transpose(0, 2, 1) / np.sqrt(variances)[:, :, None], dtype=np.float64)
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        return TIED.deviation(principal[component], component, axis, n_features)
+
     def gram(self, whiteners: Array) -> Array:
         return whiteners.transpose(0, 2, 1) @ whiteners
 
@@ -136,6 +152,13 @@ class _Tied(_Stored):
         product = a.T @ b
         return 0.5 * (product + product.T)
 
+    def principal(self, matrices: Array) -> Array:
+        return FULL.principal(matrices[None])[0]
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        row = principal[axis]
+        return row / (row @ row)
+
     def gram(self, whiteners: Array) -> Array:
         return whiteners.T @ whiteners
 
@@ -157,6 +180,14 @@ class _Tied(_Stored):
 
 class _Elementwise(_Stored):
     """What diagonal and spherical share: their matrices are told by variances."""
+
+    def principal(self, matrices: Array) -> Array:
+        return 1 / np.sqrt(matrices)
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        step = np.zeros(n_features)
+        step[axis] = 1 / self.diagonal(principal, n_features)[component, axis]
+        return step
 
     def gram(self, whiteners: Array) -> Array:
         return whiteners**2

@@ -84,6 +84,10 @@ class GaussianMixture(FittedMixture):
         Given alone, every row begins with the nearest of them.
     precisions_init : array-like, default=None
         In the shape of ``precisions_``.
+    refine : {"split-merge"} or None, default=None
+        *Beyond*: what to do from where the best start converged. "split-merge" drops one component and splits another
+        in its place, again and again, and keeps what raises the likelihood without collapsing a component on a few
+        rows. It takes several times the passes of the fit; ``history_.refinement`` tells.
     random_state : int, RandomState, Generator or None, default=None
         Seeds the starts and `sample`. None follows numpy's global state; a generator that is passed advances.
     warm_start : bool, default=False
@@ -109,7 +113,7 @@ class GaussianMixture(FittedMixture):
         place; assigned anew they change the mixture, or are refused.
     converged_ : bool
     n_iter_ : int
-        Passes of the best start.
+        Passes of the best start, or of the climb that a refinement ended with.
     lower_bound_ : float
         Mean log-likelihood of the returned parameters, in nats per unit weight; with `acceleration` a bound of it that
         is below by the square of `reg_covar` in the components' variances.
@@ -117,7 +121,7 @@ class GaussianMixture(FittedMixture):
         What each pass measured, before its update; a rejected one repeats what stood.
     history_ : Trace
         *Beyond*: of each pass the objective, the projected remaining gain, whether it was accepted, and its seconds;
-        and the reason for stopping.
+        the reason for stopping, and what a refinement did.
     n_parameters_ : int
         *Beyond*: number of free parameters.
     n_features_in_ : int
@@ -127,8 +131,9 @@ class GaussianMixture(FittedMixture):
     References
     ----------
     A. P. Dempster, N. M. Laird, D. B. Rubin (1977). Maximum likelihood from incomplete data via the EM algorithm.
-    *Journal of the Royal Statistical Society B* 39, 1-38. C. M. Bishop (2006). *Pattern Recognition and Machine
-    Learning*, section 9.2.
+    *Journal of the Royal Statistical Society B* 39, 1-38. N. Ueda, R. Nakano, Z. Ghahramani, G. E. Hinton (2000). SMEM
+    algorithm for mixture models. *Neural Computation* 12, 2109-2128. C. M. Bishop (2006). *Pattern Recognition and
+    Machine Learning*, section 9.2.
 
     Examples
     --------
@@ -156,6 +161,7 @@ class GaussianMixture(FittedMixture):
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
+        refine: str | None = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         warm_start: bool = False,
         verbose: int = 0,
@@ -173,6 +179,7 @@ class GaussianMixture(FittedMixture):
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
+        self.refine = refine
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
@@ -290,6 +297,7 @@ class GaussianMixture(FittedMixture):
             given,
             self.n_threads,
             self.acceleration is not None,
+            self.refine,
         )
 
     def _responsibilities(self, rows: NDArray[Any]) -> Callable[[int], Array]:

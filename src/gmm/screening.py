@@ -91,7 +91,9 @@ class Screening:
         with EStep(self._rows, self._model.moments, n_threads=self._n_threads) as e_step:
             m_step = MStep(self._model, self._ridge, parameters.n_components, e_step.spread)
             try:
-                climb = ascend(parameters, e_step, m_step, tolerance=_TOLERANCE, thorough=False, max_iter=SCREENING_PASSES)
+                climb = ascend(
+                    parameters, e_step, m_step, tolerance=_TOLERANCE, thorough=False, max_iter=SCREENING_PASSES
+                )
                 parameters, reached = climb.parameters, climb.lower_bound
             except SingularMatrixError:
                 pass

@@ -30,6 +30,7 @@ from gmm._validation import (
 )
 from gmm.covariance import COVARIANCE_TYPES, covariance_model
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError
+from gmm.health import effective_rows, spikes
 from gmm.mixture import GaussianMixture
 from gmm.sources import as_source
 
@@ -41,8 +42,6 @@ SPIKE = "spike: "
 FAILED = "failed: "
 
 _CLOSE = {"tol": 1e-5, "max_iter": 1000}
-# A spike is thinner than this in variances of the pooled covariance or of the data, and rests on few rows or the ridge.
-_THIN_BESIDE_OTHERS, _THIN_IN_DATA = 1e-4, 1e-6
 
 
 @dataclass(frozen=True)
@@ -294,6 +293,11 @@ class _Rows:
         """What the criteria call n: the sum of the weights."""
         return float(len(self.values) if self.weights is None else self.weights.sum())
 
+    @property
+    def effective(self) -> float:
+        """As many rows of equal weight say as much."""
+        return effective_rows(as_source(self.values, self.weights))
+
 
 def _requested_components(n_components: int | Iterable[int]) -> list[int]:
     many = n_components if isinstance(n_components, Iterable) else [n_components]
@@ -353,7 +357,7 @@ def _fit_cell(estimator: GaussianMixture, rows: _Rows) -> _Cell:
     if rows.names is not None:
         estimator.feature_names_in_ = rows.names
     seconds = time.perf_counter() - began
-    return _Cell(estimator, _status(estimator, rows.total), seconds, loglik, estimator.n_parameters_, scores)
+    return _Cell(estimator, _status(estimator, rows.effective), seconds, loglik, estimator.n_parameters_, scores)
 
 
 def _scores(estimator: GaussianMixture, rows: _Rows, loglik: float) -> dict[str, float]:
@@ -361,39 +365,13 @@ def _scores(estimator: GaussianMixture, rows: _Rows, loglik: float) -> dict[str,
     return criteria.evaluate(loglik, classification, estimator.n_parameters_, rows.total)
 
 
-def _status(estimator: GaussianMixture, total: float) -> str:
-    spikes = np.flatnonzero(_spikes(estimator, total))
-    if spikes.size:
-        return f"{SPIKE}component {spikes[0]}"
+def _status(estimator: GaussianMixture, n_effective: float) -> str:
+    parameters = estimator._parameters
+    assert parameters is not None  # it is fitted
+    collapsed = np.flatnonzero(spikes(parameters, n_effective, estimator.reg_covar))
+    if collapsed.size:
+        return f"{SPIKE}component {collapsed[0]}"
     return OK if estimator.converged_ else NOT_CONVERGED
-
-
-def _spikes(estimator: GaussianMixture, total: float) -> NDArray[np.bool_]:
-    """Tell which components have collapsed on a few rows or on ties, shape (K,).
-
-    Such a component is thin beside the others (the least eigenvalue of W⁻¹Σ_k, W = Σ_k π_k Σ_k) or beside the data,
-    and either has fewer than 2(d + 1) rows or no more than the ridge for a variance. A tight cluster of many rows is
-    neither.
-    """
-    layout = covariance_model(estimator.covariance_type).layout
-    covariances = np.asarray(estimator.covariances_, dtype=np.float64)
-    dense = layout.dense(covariances, *estimator.means_.shape)
-    pooled = np.einsum("k,kij->ij", estimator.weights_, dense)
-    steps = estimator.means_ - estimator.weights_ @ estimator.means_
-    whole = pooled + (steps.T * estimator.weights_) @ steps
-    thin = (_thinnest(dense, pooled) < _THIN_BESIDE_OTHERS) | (_thinnest(dense, whole) < _THIN_IN_DATA)
-    few = total * estimator.weights_ < 2 * (estimator.n_features_in_ + 1)
-    ridge = np.linalg.eigvalsh(dense)[:, 0] <= 2 * estimator.reg_covar
-    return np.asarray(thin & (few | ridge))
-
-
-def _thinnest(covariances: NDArray[np.float64], yardstick: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The least eigenvalue of yardstick⁻¹Σ_k, shape (K,)."""
-    try:
-        whitener = np.linalg.inv(np.linalg.cholesky(yardstick))
-    except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
-        return np.ones(len(covariances))
-    return np.asarray(np.linalg.eigvalsh(whitener @ covariances @ whitener.T)[:, 0], dtype=np.float64)
 
 
 def _progress(number: int, n_cells: int, cell: _Cell) -> Progress:

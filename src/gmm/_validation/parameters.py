@@ -110,6 +110,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "means_init": _ARRAY | _NONE,
     "precisions_init": _ARRAY | _NONE,
     "random_state": _SEED,
+    "refine": _a_str_among(("split-merge",)) | _NONE,
     "warm_start": _TRUTH,
     "verbose": _an_int(0) | _TRUTH,
     "verbose_interval": _an_int(1),

@@ -1,26 +1,32 @@
 """How to climb: passes over rows, textbook EM and the accelerated climb. Nothing here knows a covariance model."""
 
 from gmm.inference.climb import Climb, Iteration, Way, climb
-from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults
+from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults, Shapes
 from gmm.inference.em import TextbookEM, em
 from gmm.inference.quasi_newton import QuasiNewton
+from gmm.inference.split_merge import Ground, Watch, refined
 from gmm.inference.stopping import GainBelow, Stopping
-from gmm.inference.trace import PassRecord, Trace
+from gmm.inference.trace import PassRecord, Refinement, Trace
 
 __all__ = [
     "CENTRED_DOUBLE",
     "Climb",
     "EStep",
     "GainBelow",
+    "Ground",
     "Iteration",
     "Partition",
     "PassRecord",
     "QuasiNewton",
+    "Refinement",
     "RowResults",
+    "Shapes",
     "Stopping",
     "TextbookEM",
     "Trace",
+    "Watch",
     "Way",
     "climb",
     "em",
+    "refined",
 ]

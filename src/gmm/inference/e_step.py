@@ -71,6 +71,25 @@ class Burst:
 
 
 @dataclass(frozen=True, eq=False)
+class Shapes:
+    """How far from Gaussian each component is, and what it is there for.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        Of the same pass.
+    log_rest : array of shape (K,)
+        Σ_i w_i log(1 − r_ik), in nats: what its rows lose without the component.
+    powers : array of shape (3, K, d)
+        Σ_i w_i r_ik y^p for p = 2, 3, 4, y the coordinates from the component's centre along its axes.
+    """
+
+    statistics: SufficientStatistics
+    log_rest: Array
+    powers: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Partition:
     """Where k-means stands.
 
@@ -265,6 +284,25 @@ class EStep:
             )
         return Partition(centres, spread, partition.total, inertia), passes, ended
 
+    def shapes(self, mixture: WhitenedMixture, axes: Array) -> Shapes:
+        """A pass that also tells the components' shapes, in float64.
+
+        Parameters
+        ----------
+        mixture : WhitenedMixture
+            Of two components at least.
+        axes : array in the shape of the mixture's whiteners
+            A row for each: coordinates are its products with x − c_k. A number for each feature, or for all, where the
+            axes are the features'.
+        """
+        one_pass = self._plan(mixture, common_scatter=self._pooled(mixture), axes=np.ravel(axes))
+        scatter = self._common_scatter() if one_pass.common_scatter else None
+        with _blas_alone(one_pass.largest_product):
+            scratches = self._run(one_pass)
+            statistics = self.statistics(*one_pass.collect(scratches, scatter))
+            log_rest, powers = one_pass.shapes(scratches)
+        return Shapes(statistics, log_rest, np.ascontiguousarray(powers.transpose(1, 0, 2)))
+
     def rows(
         self,
         mixture: WhitenedMixture,
@@ -290,7 +328,9 @@ class EStep:
             )
         return results
 
-    def _plan(self, mixture: WhitenedMixture, *, form: int | None = None, **how: bool) -> _em.Pass:
+    def _plan(
+        self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
+    ) -> _em.Pass:
         return _em.Pass(
             mixture.log_offset,
             np.ascontiguousarray(mixture.centres),
@@ -299,8 +339,9 @@ class EStep:
             self._moments.code,
             self._origin,
             self._reach,
-            self._source.single,
+            self._source.single and axes is None,
             form=self._form if form is None else form,
+            axes=axes,
             **how,
         )
 

@@ -28,6 +28,25 @@ class PassRecord(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Refinement:
+    """What split–merge did after a climb.
+
+    Parameters
+    ----------
+    moves : tuple of (int, int, float)
+        Those that were kept: the component dropped, the one split, and the gain in nats per unit weight.
+    tried : int
+        How many were.
+    passes : float
+        All its passes, in passes over all rows.
+    """
+
+    moves: tuple[tuple[int, int, float], ...]
+    tried: int
+    passes: float
+
+
+@dataclass(frozen=True)
 class Trace:
     """The passes of one climb.
 
@@ -42,6 +61,8 @@ class Trace:
         Whether it ended because the stopping rule was met.
     start : int
         Which of the ``n_init`` starts it began from, the first being 0.
+    refinement : Refinement, optional
+        What led to this climb, where that was a refinement.
     """
 
     passes: tuple[PassRecord, ...]
@@ -49,6 +70,7 @@ class Trace:
     reason: str
     converged: bool
     start: int = 0
+    refinement: Refinement | None = None
 
     @property
     def lower_bounds(self) -> tuple[float, ...]:

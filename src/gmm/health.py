@@ -1,0 +1,67 @@
+"""Which components are spikes: collapsed on a few rows or on ties, so that their likelihood means nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.layouts import FULL, Array
+from gmm.parameters import MixtureParameters
+from gmm.sources import ArraySource
+
+# In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
+_THIN = 1e-4
+# So many times the fewest rows, with more than the ridge for a variance, make a thin component a tight cluster.
+_MANY = 10
+
+
+def effective_rows(source: ArraySource) -> float:
+    """How many rows of equal weight say as much: (Σ w)² / Σ w² (Kish 1965)."""
+    weight = source.sample_weight
+    if weight is None:
+        return float(source.n_rows)
+    shares = weight / weight.max()
+    return float(shares.sum() ** 2 / (shares @ shares))
+
+
+def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
+    """Tell which components have collapsed, (K,).
+
+    Such a component has fewer rows than its model asks for, or is thin beside the others: the least eigenvalue of
+    W⁻¹Σ_k, W = Σ_k π_k Σ_k, says so. A tight cluster of many rows is none, and neither is the only component.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    n_effective : float
+        See `effective_rows`.
+    ridge : float
+        In the covariances' diagonals.
+    """
+    if parameters.n_components == 1:
+        return np.zeros(1, dtype=bool)
+    fewest, rows = parameters.model.fewest_rows(parameters.n_features), n_effective * parameters.weights
+    thinnest, least = _thinnest(parameters)
+    tight = (rows >= _MANY * fewest) & (least > 2 * ridge)
+    return np.asarray((rows < fewest) | ((thinnest < _THIN) & ~tight))
+
+
+def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:
+    """The least eigenvalues of W⁻¹Σ_k and of Σ_k, (K,) each."""
+    layout, weights = parameters.model.layout, parameters.weights
+    if layout is FULL:
+        covariances = parameters.covariances
+        pooled = np.tensordot(weights, covariances, 1)
+        try:
+            whitener = np.linalg.inv(np.linalg.cholesky(pooled))
+        except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
+            return np.ones(len(weights)), _least_eigenvalues(covariances)
+        return _least_eigenvalues(whitener @ covariances @ whitener.T), _least_eigenvalues(covariances)
+    if layout.pooled:
+        return np.ones(len(weights)), np.full(len(weights), np.inf)
+    variances = layout.diagonal(parameters.covariances, parameters.n_features)
+    return (variances / (weights @ variances)).min(axis=1), variances.min(axis=1)
+
+
+def _least_eigenvalues(matrices: Array) -> Array:
+    return np.asarray(np.linalg.eigvalsh(matrices)[:, 0], dtype=np.float64)

@@ -1,0 +1,150 @@
+"""What a pass tells of its components' shapes, against the twin; and a component that is left out by its offset."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import reference
+from gmm.inference import EStep
+from gmm.layouts import FULL, TIED
+from gmm.sources import ArraySource
+from test_kernel import (
+    FORMS,
+    NAMES,
+    SINGLE,
+    assert_statistics_match,
+    every_dtype,
+    every_kernel,
+    every_layout,
+    kernel,  # noqa: F401 - the fixture behind every_kernel
+    problem,
+    tolerance_of,
+)
+
+CENTRED_AND_LINEAR = pytest.mark.parametrize("form", [0, 1])
+
+
+def some_axes(mixture, seed=5):
+    """Axes without symmetry or triangles."""
+    axes = np.random.default_rng(seed).uniform(0.2, 0.8, size=mixture.whiteners.shape)
+    return axes / np.sqrt(mixture.centres.shape[1]) if mixture.layout in (FULL, TIED) else axes
+
+
+def expected_shapes(rows, mixture, axes, weight):
+    X = np.asarray(rows, dtype=np.longdouble)
+    K, d = mixture.centres.shape
+    name = NAMES[mixture.layout]
+    whiteners = reference.dense(mixture.whiteners, name, K, d).astype(np.longdouble)
+    joint = reference.whitened_log_joint(X, mixture.log_offset, mixture.centres, whiteners)
+    log_rest = weight @ reference.log_rest(joint)
+    written = reference.dense(axes, name, K, d)
+    return log_rest, reference.power_sums(X, reference.responsibilities(joint), weight, mixture.centres, written)
+
+
+def assert_shapes_match(got, rows, mixture, axes, weight=None):
+    weight = np.ones(len(rows)) if weight is None else weight
+    log_rest, powers = expected_shapes(rows, mixture, axes, weight)
+    scale = np.abs(expected_shapes(rows, mixture, axes, np.ones(len(rows)))[1]).max() + weight.sum()
+    assert np.abs(got.log_rest - log_rest).max() <= 1e-10 * (weight.sum() + np.abs(log_rest).max())
+    assert np.abs(got.powers - powers).max() <= 1e-10 * max(scale, np.abs(powers).max())
+    assert_statistics_match(got.statistics, rows, mixture, 1e-11, weight)
+
+
+@every_kernel
+@CENTRED_AND_LINEAR
+@every_dtype
+@every_layout
+@pytest.mark.parametrize(("K", "d"), [(2, 1), (2, 3), (5, 7), (12, 2), (3, 50)])
+def test_shapes_are_the_twins(name, dtype, form, K, d):
+    rows, mixture = problem(name, K, d, n=150 if d > 40 else 400, dtype=dtype)
+    weight = np.random.default_rng(1).integers(0, 3, len(rows)).astype(float)
+    axes = some_axes(mixture)
+    for given_weight in (None, weight):
+        e_step = EStep(ArraySource(rows, given_weight), mixture.layout, form=form)
+        assert_shapes_match(e_step.shapes(mixture, axes), rows, mixture, axes, given_weight)
+
+
+@every_dtype
+@every_layout
+def test_threads_change_no_bit(name, dtype):
+    rows, mixture = problem(name, 7, 5, n=30_000, dtype=dtype)
+    axes = some_axes(mixture)
+    one, many = (EStep(ArraySource(rows), mixture.layout, n_threads=t).shapes(mixture, axes) for t in (1, 3))
+    np.testing.assert_array_equal(one.log_rest, many.log_rest)
+    np.testing.assert_array_equal(one.powers, many.powers)
+    np.testing.assert_array_equal(one.statistics.second, many.statistics.second)
+
+
+@every_layout
+def test_the_statistics_are_those_of_an_ordinary_pass(name):
+    rows, mixture = problem(name, 4, 3)
+    e_step = EStep(ArraySource(rows), mixture.layout)
+    plain, told = e_step(mixture), e_step.shapes(mixture, some_axes(mixture)).statistics
+    np.testing.assert_array_equal(plain.second, told.second)
+    assert plain.log_evidence == told.log_evidence
+
+
+@every_kernel
+def test_rows_that_one_component_owns_alone_lose_what_is_there_to_lose():
+    """1 − r is exp(−2000) there: nothing that a difference or an underflow would know."""
+    rows, mixture = problem("full", 3, 2, n=90)
+    owned = rows[:30] + 60.0
+    moved = replace(mixture, centres=np.concatenate([mixture.centres[:2], owned.mean(axis=0)[None]]))
+    rows = np.concatenate([rows[30:], owned])
+    got = EStep(ArraySource(rows), FULL).shapes(moved, some_axes(moved))
+    assert_shapes_match(got, rows, moved, some_axes(moved))
+    assert got.log_rest[2] < -30 * 1000
+
+
+@every_layout
+def test_a_component_less_costs_what_its_rest_says(name):
+    """log(1 − π_j) renormalises the others' weights; what is left is the pass without j."""
+    rows, mixture = problem(name, 4, 3)
+    e_step = EStep(ArraySource(rows), mixture.layout)
+    got = e_step.shapes(mixture, some_axes(mixture))
+    for j in range(4):
+        offset = mixture.log_offset.copy()
+        offset[j] = -np.inf
+        without = e_step(replace(mixture, log_offset=offset))
+        assert without.log_evidence == pytest.approx(got.statistics.log_evidence + got.log_rest[j], rel=1e-11)
+
+
+def test_axes_of_another_layout_are_refused():
+    rows, mixture = problem("full", 3, 2)
+    with pytest.raises(ValueError, match="axes"):
+        EStep(ArraySource(rows), FULL).shapes(mixture, np.ones((3, 2)))
+
+
+# --- A component that is left out -----------------------------------------------------------------
+
+
+@every_kernel
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@every_dtype
+@every_layout
+def test_an_offset_of_minus_infinity_leaves_the_component_out(name, dtype, form):
+    rows, mixture = problem(name, 4, 3, dtype=dtype)
+    # Component 1 is far and owns its rows alone, so they have to be told apart by the others' tails.
+    mixture.centres[1] += 12.0
+    rows = np.concatenate([rows, (mixture.centres[1] + rows[:40] / 3).astype(dtype)])
+    weight = np.random.default_rng(1).uniform(0, 2, len(rows))
+    offset = mixture.log_offset.copy()
+    offset[1] = -np.inf
+    got = EStep(ArraySource(rows, weight), mixture.layout, form=form)(replace(mixture, log_offset=offset))
+    kept = [0, 2, 3]
+    whiteners = mixture.whiteners if mixture.layout is TIED else mixture.whiteners[kept]
+    rest = replace(mixture, log_offset=mixture.log_offset[kept], centres=mixture.centres[kept], whiteners=whiteners)
+    assert got.counts[1] == 0
+    assert (got.first[1] == 0).all()
+    if mixture.layout is not TIED:
+        assert (got.second[1] == 0).all()
+    others = replace(
+        got,
+        origins=got.origins[kept],
+        counts=got.counts[kept],
+        first=got.first[kept],
+        second=got.second if mixture.layout is TIED else got.second[kept],
+    )
+    single = tolerance_of(dtype, form) > 1e-9 and (form == -1 or form & SINGLE)
+    assert_statistics_match(others, rows, rest, 1e-3 if single else 1e-11, weight)

@@ -1,0 +1,207 @@
+"""Split and merge: never lower, never a spike, reproducible, and out of solutions that EM does not leave."""
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+from gmm import GaussianMixture
+from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.health import effective_rows, spikes
+from gmm.inference import EStep
+from gmm.inference.split_merge import Ground, _Search, moves
+from gmm.sources import ArraySource
+from test_published import IRIS, IRIS_BIC
+
+every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+PRECISE = {"tol": 1e-7, "max_iter": 20_000}
+CORNERS = np.array([[-9.0, -9.0], [-9.0, 9.0], [9.0, -9.0], [9.0, 9.0]])
+# One component between the last two corners, two in the first.
+STUCK = np.array([[9.0, 0.0], [-9.0, 9.0], [-10.0, -10.0], [-8.0, -8.0]])
+
+
+def blobs(n=400, seed=0):
+    rng = np.random.default_rng(seed)
+    return CORNERS[rng.integers(4, size=n)] + rng.normal(size=(n, 2))
+
+
+def stuck(covariance_type="full", refine="split-merge", **asked):
+    return GaussianMixture(4, covariance_type=covariance_type, means_init=STUCK, refine=refine, **asked)
+
+
+def collapsed(mixture, X, weight=None):
+    return spikes(mixture._parameters, effective_rows(ArraySource(X, weight)), mixture.reg_covar).any()
+
+
+# --- What it is for -----------------------------------------------------------------------------
+
+
+@every_type
+def test_a_component_between_two_blobs_and_a_blob_shared_by_two_are_put_right(covariance_type):
+    X = blobs()
+    plain = stuck(covariance_type, refine=None).fit(X)
+    refined = stuck(covariance_type).fit(X)
+    assert refined.lower_bound_ > plain.lower_bound_ + 0.2
+    nearest = np.abs(refined.means_[:, None] - CORNERS).max(axis=2).argmin(axis=1)
+    assert sorted(nearest) == [0, 1, 2, 3]
+    refinement = refined.history_.refinement
+    assert len(refinement.moves) == 1
+    assert refinement.moves[0][2] == pytest.approx(refined.lower_bound_ - plain.lower_bound_, abs=1e-9)
+    assert refinement.passes > refinement.tried
+    assert plain.history_.refinement is None
+
+
+def test_many_rows_are_searched_on_a_sample():
+    X = blobs(60_000)
+    refined = stuck().fit(X)
+    assert sorted(np.abs(refined.means_[:, None] - CORNERS).max(axis=2).argmin(axis=1)) == [0, 1, 2, 3]
+    # A move costs as much as a pass over all rows, and a few passes end it.
+    assert refined.history_.refinement.passes < 40
+
+
+# The plain climb is so slow here that a good move is given up; the accelerated one reaches 617.41 from every seed.
+SLOW = pytest.mark.xfail(reason="waits for the accelerated climb", strict=False)
+
+
+@pytest.mark.parametrize("covariance_type", [pytest.param("full", marks=SLOW), *list(IRIS_BIC)[1:]])
+@pytest.mark.parametrize("seed", range(10))
+def test_the_best_known_optima_of_iris_are_found_from_every_seed(covariance_type, seed):
+    asked = {"covariance_type": covariance_type, "refine": "split-merge", "random_state": seed} | PRECISE
+    fitted = GaussianMixture(4, **asked).fit(IRIS)
+    assert fitted.bic(IRIS) < IRIS_BIC[covariance_type][3] + 0.01
+    assert not collapsed(fitted, IRIS)
+
+
+# --- Laws ---------------------------------------------------------------------------------------
+
+
+def cloud(seed, n=150, d=3):
+    """Rows with heavy tails, skewed and lumped: nothing that a mixture fits well."""
+    rng = np.random.default_rng(seed)
+    lumps = rng.normal(size=(6, d))[rng.integers(6, size=n)]
+    return 2 * lumps + rng.gamma(2.0, size=(n, d)) * rng.normal(size=d)
+
+
+@every_type
+@pytest.mark.parametrize("seed", range(6))
+def test_never_lower_but_for_health_and_never_a_spike(covariance_type, seed):
+    X = cloud(seed)
+    weight = np.random.default_rng(seed).uniform(0.5, 2, len(X)) if seed % 2 else None
+    asked = {"covariance_type": covariance_type, "random_state": seed, "init_params": "random_from_data", "tol": 1e-5}
+    plain = GaussianMixture(5, max_iter=2000, **asked).fit(X, sample_weight=weight)
+    refined = GaussianMixture(5, max_iter=2000, refine="split-merge", **asked).fit(X, sample_weight=weight)
+    if not collapsed(plain, X, weight):
+        assert refined.lower_bound_ >= plain.lower_bound_
+    assert refined.lower_bound_ == pytest.approx(refined.score(X, sample_weight=weight), rel=1e-12)
+    if refined.history_.refinement.moves:
+        assert not collapsed(refined, X, weight)
+    else:
+        np.testing.assert_array_equal(refined.means_, plain.means_)
+
+
+def test_a_spike_gives_way_to_health():
+    X = np.concatenate([blobs(), np.tile([[0.0, 30.0]], (12, 1))])
+    asked = {"means_init": [[0.0, 30.0], *CORNERS[:3]]} | PRECISE
+    spiked = GaussianMixture(4, **asked).fit(X)
+    refined = GaussianMixture(4, refine="split-merge", **asked).fit(X)
+    assert collapsed(spiked, X)
+    assert not collapsed(refined, X)
+
+
+def test_no_move_collapses_a_component_on_ties():
+    X = np.concatenate([blobs(), np.tile([[0.0, 30.0]], (12, 1))])
+    refined = GaussianMixture(4, means_init=CORNERS, refine="split-merge", **PRECISE).fit(X)
+    assert not collapsed(refined, X)
+    spiked = GaussianMixture(4, means_init=[[0.0, 30.0], *CORNERS[:3]], **PRECISE).fit(X)
+    assert collapsed(spiked, X)
+    assert spiked.lower_bound_ > refined.lower_bound_  # there was something to resist
+
+
+@every_type
+def test_no_random_number_decides_and_threads_change_no_bit(covariance_type):
+    X = cloud(1, n=6000)
+    one, other = (
+        GaussianMixture(
+            5,
+            covariance_type=covariance_type,
+            means_init=X[:5],
+            refine="split-merge",
+            tol=1e-5,
+            max_iter=2000,
+            n_threads=n_threads,
+            random_state=seed,
+        ).fit(X)
+        for n_threads, seed in ((1, 0), (2, 1))
+    )
+    np.testing.assert_array_equal(one.means_, other.means_)
+    assert one.history_.refinement == other.history_.refinement
+
+
+@every_type
+def test_the_order_of_rows_where_they_stand_and_repeats_do_not_matter(covariance_type):
+    X = blobs()
+    whole = stuck(covariance_type, **PRECISE).fit(X)
+    assert whole.history_.refinement.moves
+    shift = np.array([100.0, -50.0])
+    shifted = stuck(covariance_type, **PRECISE).set_params(means_init=STUCK + shift).fit(X + shift)
+    repeats = np.full(len(X), 3)
+    for other, moved in (
+        (stuck(covariance_type, **PRECISE).fit(X[::-1]), 0),
+        (shifted, shift),
+        (stuck(covariance_type, **PRECISE).fit(np.repeat(X, repeats, axis=0)), 0),
+        (stuck(covariance_type, **PRECISE).fit(X, sample_weight=repeats), 0),
+    ):
+        np.testing.assert_allclose(other.means_ - moved, whole.means_, atol=1e-4)
+        (move,), (expected,) = other.history_.refinement.moves, whole.history_.refinement.moves
+        assert move[:2] == expected[:2]
+
+
+@pytest.mark.parametrize("asked", [{"n_components": 1}, {"max_iter": 0}, {"max_iter": 1}])
+def test_where_there_is_nothing_to_refine_nothing_is_done(asked):
+    X = blobs(50)
+    asked = {"n_components": 3, "random_state": 0} | asked
+    with pytest.warns() if asked.get("max_iter") == 1 else nullcontext():
+        refined = GaussianMixture(refine="split-merge", **asked).fit(X)
+    assert refined.history_.refinement is None
+
+
+def test_a_callback_that_ends_the_fit_ends_it():
+    refined = stuck().fit(blobs(), callback=lambda iteration: iteration.n_iter == 3)
+    assert refined.n_iter_ == 3
+    assert refined.history_.refinement is None
+
+
+def test_another_refinement_is_refused():
+    with pytest.raises(ValueError, match=r"'refine' parameter .* \{'split-merge'\} or None"):
+        GaussianMixture(2, refine="merge").fit(blobs(50))
+
+
+# --- Which moves --------------------------------------------------------------------------------
+
+
+@every_type
+def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its_length(covariance_type):
+    X = blobs()
+    parameters = stuck(covariance_type, refine=None).fit(X)._parameters
+    layout = covariance_model(covariance_type).layout
+    principal = layout.principal(parameters.covariances)
+    look = EStep(ArraySource(X), layout).shapes(parameters.whitened(), principal)
+    first = moves(look, np.zeros(4, dtype=bool))[0]
+    assert first.dropped in (2, 3)
+    assert first.split == 0
+    direction = layout.deviation(principal, first.split, first.axis, 2)
+    assert abs(direction[1]) > 10 * abs(direction[0])
+    # Where there is a spike, it is what has to go.
+    assert {move.dropped for move in moves(look, np.array([False, True, False, False]))} == {1}
+
+
+@every_type
+def test_the_neighbours_take_over_the_rows_of_a_dropped_component(covariance_type):
+    X = blobs()
+    parameters = stuck(covariance_type, refine=None).fit(X)._parameters
+    ground = Ground(EStep(ArraySource(X), covariance_model(covariance_type).moments), None, None)
+    search = _Search(ground, None, None, 1e-3, 10)
+    without = search._without(parameters, 2, ground)
+    assert without.counts[2] == 0
+    assert without.counts.sum() == pytest.approx(len(X), rel=1e-12)
+    assert search.passes == 1
