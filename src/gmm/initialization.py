@@ -7,15 +7,16 @@ twice instead of doubling its weight changes anything, as long as the rows fit t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gmm import _em
 from gmm.covariance import CovarianceModel
+from gmm.health import effective_rows, spikes
 from gmm.hierarchy import ward
-from gmm.inference import CENTRED_DOUBLE, EStep, Partition
+from gmm.inference import CENTRED_DOUBLE, Climb, EStep, Partition
 from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
 from gmm.likelihood import MStep, ascend
 from gmm.sources import ArraySource
@@ -179,15 +180,29 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
     if len(partitions) == 1 and wanted.shown == 1:
         return partitions[0]
     passes = _SCREENING_PASSES if wanted.shown == 1 else _SAMPLE_SCREENING_PASSES
-    reached = [_climbed(sample, partition, wanted, passes) for partition in partitions]
-    highest = max(statistics.mean_log_evidence for statistics in reached)
-    # Partitions that lead to the same optimum differ by rounding: the first of them is taken.
-    best = next(n for n, found in enumerate(reached) if found.mean_log_evidence >= highest - _SAME_LIKELIHOOD)
-    if wanted.shown == 1:
+    reached = [_climbed(sample, wanted, partition, passes) for partition in partitions]
+    best = _best(reached, sample, wanted)
+    if wanted.shown == 1 or (climb := reached[best]) is None:
         return partitions[best]  # the climb is the caller's to watch and to end
-    if wanted.shown > _SMALL_SAMPLE:
-        return reached[best]
-    return _climbed(sample, reached[best], wanted, _SAMPLE_PASSES)
+    if wanted.shown <= _SMALL_SAMPLE:
+        climb = _climbed(sample, wanted, climb.statistics, _SAMPLE_PASSES) or climb
+    return climb.statistics
+
+
+def _best(reached: Sequence[Climb | None], sample: ArraySource, wanted: Wanted) -> int:
+    """Which climb is the highest of those that end without spikes; of all where there is none."""
+    n_effective = effective_rows(sample)
+    bounds = [-np.inf if climb is None else climb.lower_bound for climb in reached]
+
+    def sound(number: int) -> bool:
+        climb = reached[number]
+        return climb is not None and not spikes(climb.parameters, n_effective, wanted.ridge).any()
+
+    falling = sorted(range(len(reached)), key=lambda number: -bounds[number])
+    highest = bounds[next(filter(sound, falling), falling[0])]
+    # Partitions that lead to the same optimum differ by rounding: the first of them is taken.
+    near = (highest - _SAME_LIKELIHOOD, highest + _SAME_LIKELIHOOD)
+    return next(number for number, bound in enumerate(bounds) if near[0] <= bound <= near[1])
 
 
 def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:
@@ -214,15 +229,14 @@ def _views(sample: ArraySource) -> tuple[_View, _View]:
     )
 
 
-def _climbed(sample: ArraySource, begin: SufficientStatistics, wanted: Wanted, passes: int) -> SufficientStatistics:
-    """What a climb makes of a partition; the partition, at −∞, where it ends in a singular covariance."""
+def _climbed(sample: ArraySource, wanted: Wanted, begin: SufficientStatistics, passes: int) -> Climb | None:
+    """What a climb makes of a partition; None where it ends in a singular covariance."""
     with EStep(sample, wanted.model.moments, n_threads=wanted.n_threads) as e_step:
         m_step = MStep(wanted.model, wanted.ridge, wanted.n_components, e_step.spread)
         try:
-            begun = m_step(begin)
-            return ascend(begun, e_step, m_step, tolerance=_TOLERANCE, thorough=False, max_iter=passes).statistics
+            return ascend(m_step(begin), e_step, m_step, tolerance=_TOLERANCE, thorough=False, max_iter=passes)
         except SingularMatrixError:
-            return replace(begin, log_evidence=-np.inf)
+            return None
 
 
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
