@@ -36,6 +36,7 @@ LAYERS = [
     {"_lanes", "_mstep"},
     {"_ascent"},
     {"_frame"},
+    {"_state"},
     {"_update"},
     {"_moments", "_shape"},
     {"_plan", "_block", "_seeding"},

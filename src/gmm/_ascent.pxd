@@ -11,9 +11,10 @@ statistics are at hand, and the secant of the rejected step is remembered.  Rule
 from libc.math cimport INFINITY, fabs, sqrt
 from libc.string cimport memcpy, memmove
 
-from gmm._frame cimport MEMORY, State, add, from_moments, inner, invert_whiteners, move_frame, stand_for, to_moments
+from gmm._frame cimport add, from_moments, inner, invert_whiteners, move_frame, stand_for, to_moments
 from gmm._linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._moments cimport Moments, moments_size
+from gmm._state cimport MEMORY, State
 from gmm._update cimport Estimate, estimate_size, half_trace_of_precision, most_likely, n_matrices
 
 cdef enum:

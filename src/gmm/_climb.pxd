@@ -4,10 +4,10 @@ from libc.math cimport fabs, sqrt
 
 from gmm._ascent cimport judge, next_mixture, plain_bound, propose
 from gmm._block cimport data
-from gmm._frame cimport State
 from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
 from gmm._moments cimport Moments, take_apart
 from gmm._plan cimport Recipe, prepare
+from gmm._state cimport State
 from gmm._update cimport Estimate, any_empty, most_likely, step_of
 
 

@@ -1,7 +1,7 @@
 """What the pass takes from here."""
-from gmm._frame cimport State
 from gmm._linear cimport Layout
 from gmm._moments cimport Moments
+from gmm._state cimport State
 from gmm._update cimport Estimate
 
 

@@ -2,9 +2,9 @@
 from libc.string cimport memcpy
 
 from gmm._ascent cimport next_mixture, start_anew
-from gmm._frame cimport State, lay_out, room_for_state
 from gmm._linear cimport Layout, n_second
 from gmm._moments cimport Moments, moments_size
+from gmm._state cimport State, lay_out, room_for_state
 from gmm._update cimport (
     Estimate,
     begin,
