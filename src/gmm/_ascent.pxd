@@ -20,8 +20,9 @@ from gmm._update cimport Estimate, estimate_size, half_trace_of_precision, most_
 cdef enum:
     PLAIN_PASSES = 2          # before the first step that is not EM's
     PATIENCE = 2              # accepted passes without negative curvature that a stop asks for
-    IN_A_ROW = 3              # … and such that project less than the tolerance to be gained, …
-    HOW_CLOSE = 100           # … the last of them so many times less: near a saddle projections fall, but not so far
+    IN_A_ROW = 5              # … and of such that project less than the tolerance to be gained, …
+    CLOSE_IN_A_ROW = 3        # … or so few, if the last of them projects …
+    HOW_CLOSE = 100           # … so many times less: near a saddle projections fall, but not so far
 
 
 cdef inline void start_anew(State* state) noexcept nogil:
@@ -143,6 +144,7 @@ cdef inline void project(State* state, double noise) noexcept nogil:
     """Rule R*: what is still to be gained, and whether that has been little for long enough."""
     cdef double scale = 1 + fabs(state.objective), square = inner(state, state.residual, state.residual)
     cdef bint still = square <= noise * noise              # EM moves no more
+    cdef int enough
     if still:
         state.remaining = 0
     elif state.n_gains < 3:
@@ -154,8 +156,8 @@ cdef inline void project(State* state, double noise) noexcept nogil:
     else:
         state.remaining = max(state.newton, fabs(state.gains[0]), by_aitken(state))
     state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
-    state.converged = state.streak > 0 and (still or not state.thorough or state.streak >= IN_A_ROW
-                                            and HOW_CLOSE * state.remaining <= state.tolerance)
+    enough = CLOSE_IN_A_ROW if HOW_CLOSE * state.remaining < state.tolerance else IN_A_ROW
+    state.converged = state.streak >= (1 if still or not state.thorough else enough)
 
 
 cdef inline double by_aitken(const State* state) noexcept nogil:

@@ -165,7 +165,7 @@ cdef class Ascent:
     tolerance : float
         Projected remaining gain to stop below, in nats per unit weight.
     thorough : bool
-        Whether three passes in a row must say so, the last by far; else one will do.
+        Whether five passes in a row must say so, or three and the last by far; else one will do.
     """
 
     def __init__(

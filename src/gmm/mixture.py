@@ -62,8 +62,8 @@ class GaussianMixture(FittedMixture):
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         A covariance per component; one for all; variances per component and feature; one variance per component.
     tol : float, default=1e-3
-        The fit has converged when less than this remains to be gained, in nats per row, as three passes in a row
-        project; without `acceleration` when a pass changes the mean log-likelihood by less. 0 never stops before
+        The fit has converged when less than this remains to be gained, in nats per row, as three to five passes in a
+        row project; without `acceleration` when a pass changes the mean log-likelihood by less. 0 never stops before
         `max_iter`.
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariances, in squared units of the data. Above 0, a fit does not fail on

@@ -42,8 +42,8 @@ class QuasiNewton:
     tolerance : float
         In nats per unit weight.
     thorough : bool
-        Whether to stop only when three accepted passes in a row project less than `tolerance` to be gained, the last
-        less than a hundredth of it; else after the first.
+        Whether to stop only when five accepted passes in a row project less than `tolerance` to be gained, or three of
+        which the last does less than a hundredth of it; else after the first.
     ascent : Ascent, optional
         Continue with this one, instead of from `parameters`.
     """
