@@ -8,7 +8,10 @@ import subprocess
 
 import nox
 
-KERNEL_TESTS = [*sorted(glob.glob("tests/test_kernel*.py")), "tests/test_update.py", "tests/test_initialization.py"]
+KERNEL_TESTS = [
+    *sorted(glob.glob("tests/test_kernel*.py")),
+    *(f"tests/test_{name}.py" for name in ("update", "shapes", "quasi_newton", "initialization")),
+]
 
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["tests", "lint", "types"]

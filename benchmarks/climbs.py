@@ -76,8 +76,10 @@ class LabelledFit(RecordedFit):
 
 def passes_of(estimator: Any) -> float:
     """Return the passes of all starts and moves; nan where they are not told."""
-    alone = float(estimator.n_iter_) if estimator.n_init == 1 else np.nan
-    return float(getattr(getattr(estimator, "history_", None), "passes", alone))
+    refinement = getattr(getattr(estimator, "history_", None), "refinement", None)
+    if estimator.n_init > 1:
+        return np.nan
+    return float(estimator.n_iter_ if refinement is None else refinement.passes)
 
 
 def given_start(start: Mixture, covariance_type: str) -> dict[str, np.ndarray]:

@@ -224,13 +224,13 @@ def test_passes_to_a_bound():
     assert told.passes_to(0) == np.inf
 
 
-def test_passes_of_all_starts_are_told_or_not_known():
-    estimator = SimpleNamespace(n_init=1, n_iter_=7, history_=None)
-    assert climbs.passes_of(estimator) == 7
-    estimator.n_init = 3
-    assert np.isnan(climbs.passes_of(estimator))
-    estimator.history_ = SimpleNamespace(passes=21)
-    assert climbs.passes_of(estimator) == 21
+def test_passes_of_all_starts_and_moves_are_told_or_not_known():
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    alone = GaussianMixture(3, random_state=0).fit(X)
+    assert climbs.passes_of(alone) == alone.n_iter_
+    refined = GaussianMixture(3, random_state=0, refine="split-merge").fit(X)
+    assert climbs.passes_of(refined) == refined.history_.refinement.passes > alone.n_iter_
+    assert np.isnan(climbs.passes_of(GaussianMixture(3, random_state=0, n_init=2).fit(X)))
 
 
 # --- Gaps ---------------------------------------------------------------------------------------

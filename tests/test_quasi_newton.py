@@ -82,9 +82,13 @@ def test_it_ends_in_fewer_passes_than_em(covariance_type):
     X = overlapping(5, n=600, K=4)
     fast = GaussianMixture(5, tol=1e-9, max_iter=9000, **asked).fit(X)
     slow = GaussianMixture(5, tol=1e-12, max_iter=9000, acceleration=None, **asked).fit(X)
-    reached = np.array(slow.lower_bounds_) >= min(fast.lower_bound_, slow.lower_bound_) - 1e-6
+    target = min(fast.lower_bound_, slow.lower_bound_) - 1e-6
     assert fast.converged_
-    assert np.argmax(np.array(fast.lower_bounds_) >= slow.lower_bound_ - 1e-6) < np.argmax(reached) / 2
+    assert passes_to(target, fast) < passes_to(target, slow) / 2
+
+
+def passes_to(target, mixture):
+    return next(n for n, bound in enumerate(mixture.lower_bounds_, 1) if bound >= target)
 
 
 # --- Its objective ------------------------------------------------------------------------------
@@ -219,6 +223,28 @@ def test_a_copy_goes_on_like_the_original(clone):
     assert original.lower_bound_ == GaussianMixture(3, **asked | {"max_iter": 8}).fit(X).lower_bound_
 
 
+def test_only_the_last_fit_is_continued():
+    X, asked = overlapping(6), {"max_iter": 4, "tol": 0, "random_state": 0}
+    model = GaussianMixture(3, warm_start=True, **asked).fit(X)
+    model.set_params(warm_start=False, covariance_type="diag").fit(X)
+    standing = model.lower_bound_
+    again = model.set_params(warm_start=True).fit(X)
+    assert again.lower_bounds_[0] == pytest.approx(standing, abs=1e-4)
+
+
+def test_a_fit_that_is_interrupted_has_not_moved_what_a_warm_start_continues():
+    X, asked = overlapping(6), {"warm_start": True, "max_iter": 6, "tol": 0, "random_state": 0}
+    model, undisturbed = GaussianMixture(3, **asked).fit(X), GaussianMixture(3, **asked).fit(X)
+
+    def interrupt(iteration):
+        if iteration.n_iter == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, callback=interrupt)
+    assert model.fit(X).lower_bounds_ == undisturbed.fit(X).lower_bounds_
+
+
 def test_other_rows_begin_from_the_mixture_alone():
     X, asked = overlapping(6), {"warm_start": True, "max_iter": 4, "tol": 0, "random_state": 0}
     model = GaussianMixture(3, **asked).fit(X)
@@ -242,6 +268,16 @@ def test_a_component_without_rows_is_given_a_new_place(covariance_type):
         model.fit(X)
     assert model.converged_
     assert (model.weights_ > 0.01).all()
+
+
+@every_type
+def test_a_ridge_that_rounding_eats_leaves_the_climb_to_em(covariance_type):
+    a = np.random.default_rng(0).normal(size=(200, 1)) * 1e5
+    X = np.concatenate([a, 2 * a, a + 0.5], axis=1)
+    for K in (1, 2):
+        model = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(X)
+        assert model.converged_
+        assert model.n_iter_ < 60
 
 
 def test_a_singular_covariance_is_named():

@@ -32,7 +32,7 @@ cdef inline void start_anew(State* state) noexcept nogil:
     state.n_passes = 0
     state.since_negative = PATIENCE
     state.radius = 1.5
-    state.objective = -INFINITY
+    state.objective, state.noise = -INFINITY, 0
     state.newton = state.remaining = INFINITY
 
 
@@ -43,11 +43,12 @@ cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
 
 # -------------------------------------------------------------------------------- what a pass teaches
 
-cdef inline bint judge(State* state, const Moments* found, double noise) noexcept nogil:
+cdef inline bint judge(State* state, const Moments* found, double relative_noise) noexcept nogil:
     """Whether the pass is accepted; its secant is kept in either case."""
     cdef double objective = found.log_evidence / found.weight
-    noise *= 1 + fabs(objective)
-    if state.n_passes > 0 and state.trying and not objective >= state.objective - noise:
+    cdef double noise = relative_noise * (1 + fabs(objective))
+    # The form of a pass may change, and with it the rounding.
+    if state.trying and not objective >= state.objective - max(noise, state.noise):
         reject(state, found)
         return False
     if state.trying:
@@ -88,10 +89,11 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
         note_gain(state, objective - state.objective)
     memcpy(state.residual, state.work, n * sizeof(double))
-    state.objective = objective
+    state.objective, state.noise = objective, max(noise, state.noise if not first else 0)
     state.n_passes += 1
     aim(state)
-    project(state, noise)
+    project(state, state.noise)
+    state.noise = noise
 
 
 cdef inline void hold(State* state, const Moments* found) noexcept nogil:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
@@ -27,7 +28,7 @@ from gmm._validation import (
     raise_nonfinite,
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm.inference import PassRecord, Trace
+from gmm.inference import PassRecord, Refinement, Trace
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.persistence import load_state, save_state
@@ -216,6 +217,8 @@ class FittedMixture(Estimator):
             trace = self.history_
             header |= {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
             header["lower_bound"] = self.lower_bound_
+            if trace.refinement is not None:
+                header["refinement"] = asdict(trace.refinement)
             arrays["passes"] = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
             arrays["seconds"] = np.array(trace.seconds)
         save_state(path, header, arrays)
@@ -257,6 +260,7 @@ class FittedMixture(Estimator):
                 header["reason"],
                 header["converged"],
                 header["start"],
+                Refinement.told(header["refinement"]) if "refinement" in header else None,
             )
             estimator._record_climb(trace, header["lower_bound"])
         return estimator

@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 from gmm._ascent cimport next_mixture, start_anew
 from gmm._linear cimport Layout, n_second
 from gmm._moments cimport Moments, moments_size
-from gmm._state cimport State, lay_out, room_for_state
+from gmm._state cimport MEMORY, State, lay_out, room_for_state
 from gmm._update cimport (
     Estimate,
     begin,
@@ -180,16 +180,24 @@ cdef class Ascent:
 
     def __reduce__(self):
         cdef State* state = &self.state
-        what = state.layout, state.K, state.d, state.ridge, state.tolerance, state.thorough
-        return Ascent, what, (<bytes>(<char*>state)[:sizeof(State)], np.asarray(self.room))
+        shape = state.layout, state.K, state.d, state.ridge, state.tolerance, bool(state.thorough)
+        told = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.noise,
+                (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
+                state.newton, state.remaining, state.converged, state.stuck, state.held.log_evidence,
+                state.held.weight)
+        return Ascent, shape, (told, np.array(self.room))
 
     def __setstate__(self, saved):
+        cdef State* state = &self.state
+        cdef const double[::1] room
         told, room = saved
-        cdef const char* raw = told
-        cdef double[::1] values = room
-        memcpy(&self.state, raw, sizeof(State))
-        lay_out(&self.state, &self.room[0])
-        self.room[:] = values
+        (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.noise, gains,
+         state.n_gains, state.since_negative, state.streak, state.newton, state.remaining, state.converged,
+         state.stuck, state.held.log_evidence, state.held.weight) = told
+        state.gains[0], state.gains[1], state.gains[2] = gains
+        if room.shape[0] != self.room.shape[0] or not 0 <= state.n_pairs <= MEMORY:
+            raise ValueError("not the state of an ascent of this shape")
+        self.room[:] = room
 
     cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d):
         return self.state.layout == layout and self.state.K == K and self.state.d == d

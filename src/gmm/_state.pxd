@@ -35,7 +35,8 @@ cdef struct State:
     int n_pairs
     Py_ssize_t n_passes
     double radius
-    double objective            # of the accepted pass
+    double objective            # of the accepted pass, …
+    double noise                # … and how far rounding may have put it off
     double[3] gains             # the last, the one before, …
     int n_gains
     int since_negative

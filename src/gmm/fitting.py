@@ -16,7 +16,7 @@ from gmm._validation import check_random_state
 from gmm.covariance import CovarianceModel
 from gmm.health import effective_rows, spikes
 from gmm.inference import Climb, EStep, GainBelow, Ground, Iteration, Watch, refined
-from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, sampled, start_statistics
+from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, sampled, share_shown, start_statistics
 from gmm.layouts import Array
 from gmm.likelihood import MStep, ascend, maximise
 from gmm.parameters import MixtureParameters
@@ -58,7 +58,7 @@ class FitSettings:
     init_params: str
     given: GivenStart
     n_threads: int | None
-    accelerated: bool
+    acceleration: str | None
     refine: str | None = None
 
     def climb(
@@ -71,7 +71,7 @@ class FitSettings:
         callback: Callable[[Iteration], object] | None = None,
     ) -> Climb:
         """Climb the likelihood the way that is asked for."""
-        if self.accelerated:
+        if self.acceleration is not None:
             return ascend(
                 begin.parameters,
                 e_step,
@@ -171,43 +171,50 @@ def fit_mixture(
             if told_to_stop:
                 break
         assert best is not None  # n_init is at least 1
-        return best if told_to_stop else _refined(source, settings, best, e_step)
+        if settings.refine is None or told_to_stop or not best.climb.trace.converged:
+            return best
+        return _refined(source, settings, best, e_step, watched, lambda: told_to_stop)
 
 
-def _refined(source: ArraySource, settings: FitSettings, best: MixtureFit, e_step: EStep) -> MixtureFit:
+def _refined(
+    source: ArraySource,
+    settings: FitSettings,
+    best: MixtureFit,
+    e_step: EStep,
+    watched: Watch,
+    told_to_stop: Callable[[], bool],
+) -> MixtureFit:
     """What split–merge makes of where the best climb converged; on a sample first, where there are many rows."""
-    if settings.refine is None or not best.climb.trace.converged:
-        return best
     n_effective = effective_rows(source)
 
     def collapsed(parameters: MixtureParameters) -> NDArray[np.bool_]:
         return spikes(parameters, n_effective, settings.reg_covar)
 
+    def ground(e_step: EStep, share: float = 1.0) -> Ground:
+        # A component that loses its rows makes a move fail: it is given no new place.
+        m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread)
+
+        def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> Climb:
+            asked, start = replace(settings, tol=tol, max_iter=max_passes), best.climb.trace.start
+            return asked.climb(
+                e_step,
+                m_step,
+                Beginning(parameters),
+                start=start,
+                callback=lambda iteration: watched(iteration) or (watch is not None and watch(iteration)),
+            )
+
+        return Ground(e_step, m_step, climb, share)
+
+    share = share_shown(source, settings.n_components)
+    how: dict[str, Any] = {"tol": settings.tol, "max_iter": settings.max_iter, "told_to_stop": told_to_stop}
+    if share >= _WORTH_A_SAMPLE:
+        return replace(best, climb=refined(best.climb, ground(e_step), collapsed, **how))
     # The same sample for every seed: a refinement is a function of the rows and of where it begins.
     sample = sampled(source, settings.n_components, np.random.default_rng(0))
-    share = sample.n_rows / source.n_rows
     with EStep(sample, settings.model.moments, n_threads=settings.n_threads) as on_sample:
-        climb = refined(
-            best.climb,
-            _ground(settings, e_step),
-            collapsed,
-            tol=settings.tol,
-            max_iter=settings.max_iter,
-            screen=_ground(settings, on_sample, share) if share < _WORTH_A_SAMPLE else None,
-        )
-    return replace(best, climb=climb)
-
-
-def _ground(settings: FitSettings, e_step: EStep, share: float = 1.0) -> Ground:
-    # A component that loses its rows makes a move fail: it is given no new place.
-    m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread)
-
-    def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> Climb:
-        return replace(settings, tol=tol, max_iter=max_passes).climb(
-            e_step, m_step, Beginning(parameters), callback=watch
-        )
-
-    return Ground(e_step, m_step, climb, share)
+        screen = ground(on_sample, share)
+        return replace(best, climb=refined(best.climb, ground(e_step), collapsed, screen=screen, **how))
 
 
 def _starts(

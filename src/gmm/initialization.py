@@ -17,8 +17,8 @@ from gmm.covariance import CovarianceModel
 from gmm.health import effective_rows, spikes
 from gmm.hierarchy import ward
 from gmm.inference import CENTRED_DOUBLE, Climb, EStep, Partition
-from gmm.layouts import SPHERICAL, TIED, Array, Layout, SingularMatrixError
-from gmm.likelihood import MStep, ascend
+from gmm.layouts import SPHERICAL, TIED, Array, Layout
+from gmm.likelihood import short_climb
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 from gmm.whitened import WhitenedMixture
@@ -50,7 +50,6 @@ _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
 _CANDIDATES = 4
 _SCREENING_PASSES = 20
-_TOLERANCE = 1e-3  # nats per row, of a climb that compares starts
 # Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`): of many rows a sample is shown, on which
 # fewer candidates are screened, and most of the climb is made where its passes are cheap.
 _SAMPLE_CANDIDATES = 2
@@ -66,6 +65,11 @@ _SAME_LIKELIHOOD = 1e-6  # nats per row
 
 def _sample_size(n_components: int) -> int:
     return max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)
+
+
+def share_shown(source: ArraySource, n_components: int) -> float:
+    """The share of the rows that `sampled` returns."""
+    return min(1.0, _sample_size(n_components) / source.n_rows)
 
 
 def sampled(source: ArraySource, n_components: int, rng: Rng) -> ArraySource:
@@ -230,13 +234,7 @@ def _views(sample: ArraySource) -> tuple[_View, _View]:
 
 
 def _climbed(sample: ArraySource, wanted: Wanted, begin: SufficientStatistics, passes: int) -> Climb | None:
-    """What a climb makes of a partition; None where it ends in a singular covariance."""
-    with EStep(sample, wanted.model.moments, n_threads=wanted.n_threads) as e_step:
-        m_step = MStep(wanted.model, wanted.ridge, wanted.n_components, e_step.spread)
-        try:
-            return ascend(m_step(begin), e_step, m_step, tolerance=_TOLERANCE, thorough=False, max_iter=passes)
-        except SingularMatrixError:
-            return None
+    return short_climb(sample, wanted.model, wanted.ridge, begin, max_iter=passes, n_threads=wanted.n_threads)
 
 
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
@@ -295,7 +293,7 @@ def start_statistics(source: ArraySource, wanted: Wanted, init_params: str, rng:
     Components come from the heaviest to the lightest, and by falling means where they weigh the same.
     """
     sample = sampled(source, wanted.n_components, rng)
-    wanted = replace(wanted, shown=min(1, _sample_size(wanted.n_components) / source.n_rows))
+    wanted = replace(wanted, shown=share_shown(source, wanted.n_components))
     statistics = STARTS[init_params](sample, wanted, rng)
     # Rounded, so that components that weigh the same are told apart by their means and not by a last digit.
     shares = np.round(statistics.counts / statistics.weight, 9)

@@ -14,11 +14,13 @@ from gmm.covariance import CovarianceModel
 from gmm.inference import Climb, EStep, GainBelow, Iteration, QuasiNewton, Stopping, climb, em
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
+from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 
 Spread = Callable[[Callable[[int, int], None], int, float], None]
 
 _EPS = float(np.finfo(np.float64).eps)
+_ROUGHLY = 1e-3  # nats per unit weight
 
 
 class MStep:
@@ -125,6 +127,25 @@ def ascend(
         ascent=ascent,
     )
     return climb(way, max_iter=max_iter, start=start, callback=callback, before=before)
+
+
+def short_climb(
+    rows: ArraySource,
+    model: CovarianceModel,
+    ridge: float,
+    begin: SufficientStatistics | MixtureParameters,
+    *,
+    max_iter: int,
+    n_threads: int | None = None,
+) -> Climb | None:
+    """Where a start leads, roughly, to compare it with others; None where it ends in a singular covariance."""
+    with EStep(rows, model.moments, n_threads=n_threads) as e_step:
+        try:
+            m_step = MStep(model, ridge, len(begin.means), e_step.spread)
+            parameters = m_step(begin) if isinstance(begin, SufficientStatistics) else begin
+            return ascend(parameters, e_step, m_step, tolerance=_ROUGHLY, thorough=False, max_iter=max_iter)
+        except SingularMatrixError:
+            return None
 
 
 def _in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:

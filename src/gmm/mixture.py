@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -84,10 +85,6 @@ class GaussianMixture(FittedMixture):
         Given alone, every row begins with the nearest of them.
     precisions_init : array-like, default=None
         In the shape of ``precisions_``.
-    refine : {"split-merge"} or None, default=None
-        *Beyond*: what to do from where the best start converged. "split-merge" drops one component and splits another
-        in its place, again and again, and keeps what raises the likelihood without collapsing a component on a few
-        rows. It takes several times the passes of the fit; ``history_.refinement`` tells.
     random_state : int, RandomState, Generator or None, default=None
         Seeds the starts and `sample`. None follows numpy's global state; a generator that is passed advances.
     warm_start : bool, default=False
@@ -103,6 +100,11 @@ class GaussianMixture(FittedMixture):
         *Beyond*: ``"auto"`` climbs by quasi-Newton steps on EM's sufficient statistics, in a fraction of its passes,
         and never downwards: what it climbs includes `reg_covar`, as noise of that variance through which the rows are
         seen. None is textbook EM, pass by pass scikit-learn's, its stop included.
+    refine : {"split-merge"} or None, default=None
+        *Beyond*: what to do from where the best start converged. "split-merge" drops one component and splits another
+        in its place, again and again, and keeps what raises the likelihood without collapsing a component on a few
+        rows. It takes several times the passes of the fit; ``history_.refinement`` tells. A fit that did not
+        converge is not refined.
 
     Attributes
     ----------
@@ -161,13 +163,13 @@ class GaussianMixture(FittedMixture):
         weights_init: ArrayLike | None = None,
         means_init: ArrayLike | None = None,
         precisions_init: ArrayLike | None = None,
-        refine: str | None = None,
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         warm_start: bool = False,
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
         acceleration: str | None = "auto",
+        refine: str | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -179,13 +181,13 @@ class GaussianMixture(FittedMixture):
         self.weights_init = weights_init
         self.means_init = means_init
         self.precisions_init = precisions_init
-        self.refine = refine
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
         self.acceleration = acceleration
+        self.refine = refine
 
     def fit(
         self,
@@ -204,7 +206,8 @@ class GaussianMixture(FittedMixture):
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: a row of weight 2 counts as two rows.
         callback : callable, default=None
-            *Beyond*: called with an `Iteration` after each pass; a true answer ends the fit.
+            *Beyond*: called with an `Iteration` after each pass, those of a refinement's moves included, which each
+            count from 1; a true answer ends the fit.
 
         Returns
         -------
@@ -245,6 +248,7 @@ class GaussianMixture(FittedMixture):
             )
         except SingularMatrixError as error:
             raise ValueError(f"{_ILL_DEFINED} {_where(error.component, model)}") from None
+        printer.refined(fit.climb)
         self._adopt(fit, source, names)
         return self
 
@@ -296,7 +300,7 @@ class GaussianMixture(FittedMixture):
             str(self.init_params) if given.responsibilities is None else "",
             given,
             self.n_threads,
-            self.acceleration is not None,
+            self.acceleration,
             self.refine,
         )
 
@@ -325,9 +329,9 @@ class GaussianMixture(FittedMixture):
                 "warm_start continues a fit of the same shape: expected (n_components, covariance_type, n_features) = "
                 f"{fitted}, got {asked}. Set warm_start=False to begin anew."
             )
-        ascent = self._ascent
-        if ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
+        if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
             return Beginning(now, self._bounds_before)
+        ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
         ascent.tolerance = self.tol
         return Beginning(now, self._bounds_before, ascent)
 
@@ -343,8 +347,7 @@ class GaussianMixture(FittedMixture):
         self._dtype = source.dtype
         self._record_features(source.n_features, names)
         self._bounds_before = climb.trace.lower_bounds or self._bounds_before
-        if self.warm_start:
-            self._ascent, self._ascent_of = climb.ascent, self._problem(source)
+        self._ascent, self._ascent_of = (climb.ascent, self._problem(source)) if self.warm_start else (None, ())
         self._record_climb(climb.trace, climb.lower_bound)
         warn_about(fit, self.max_iter)
 

@@ -48,6 +48,16 @@ class ProgressPrinter:
                 f"log-likelihood {climb.lower_bound:.6f} nats per row",
             )
 
+    def refined(self, climb: Climb) -> None:
+        """Report what split–merge did."""
+        done = climb.trace.refinement
+        if self._verbose and done is not None:
+            self._print(
+                climb.trace.start,
+                f"split-merge: {len(done.moves)} of {done.tried} moves kept, {done.passes:.0f} passes in all, "
+                f"log-likelihood {climb.lower_bound:.6f} nats per row",
+            )
+
     def skip(self, start: int, screened: Screened) -> None:
         """Report a start that is not climbed."""
         if self._verbose:

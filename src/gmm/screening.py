@@ -7,14 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmm.covariance import CovarianceModel
-from gmm.inference import EStep
-from gmm.layouts import SingularMatrixError
-from gmm.likelihood import MStep, ascend
+from gmm.likelihood import short_climb
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 
 SCREENING_PASSES = 15
-_TOLERANCE = 1e-3  # nats per row
 # Fitted to m rows, p parameters are p / 2m nats per row better on these than they are: 0.01.
 _ROWS_PER_PARAMETER = 50
 _FEWEST_ROWS = 2000
@@ -87,16 +84,11 @@ class Screening:
 
     def __call__(self, parameters: MixtureParameters) -> Screened:
         """Climb from the next start."""
-        reached = -np.inf
-        with EStep(self._rows, self._model.moments, n_threads=self._n_threads) as e_step:
-            m_step = MStep(self._model, self._ridge, parameters.n_components, e_step.spread)
-            try:
-                climb = ascend(
-                    parameters, e_step, m_step, tolerance=_TOLERANCE, thorough=False, max_iter=SCREENING_PASSES
-                )
-                parameters, reached = climb.parameters, climb.lower_bound
-            except SingularMatrixError:
-                pass
+        climb = short_climb(
+            self._rows, self._model, self._ridge, parameters, max_iter=SCREENING_PASSES, n_threads=self._n_threads
+        )
+        reached = -np.inf if climb is None else climb.lower_bound
+        parameters = parameters if climb is None else climb.parameters
         record = max(self._reached, default=-np.inf)
         new = all(abs(reached - other) > _SAME for other in self._reached)
         self._reached.append(reached)

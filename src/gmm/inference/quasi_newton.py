@@ -13,6 +13,8 @@ from typing import Protocol
 
 from gmm._mstep import Ascent
 from gmm.inference.e_step import EStep
+from gmm.inference.em import TextbookEM
+from gmm.inference.stopping import GainBelow
 from gmm.inference.trace import PassRecord
 from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
@@ -21,9 +23,11 @@ from gmm.statistics import SufficientStatistics
 class HelpfulMStep(Protocol):
     """What a climb asks where the compiled update cannot go on."""
 
+    repaired: list[int]
+
     @property
     def refills(self) -> bool:
-        """Whether components without rows are given a new place."""
+        """Whether components without rows are given a new place, and told in `repaired`."""
 
     def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
         """The parameters for these statistics."""
@@ -66,15 +70,18 @@ class QuasiNewton:
         self._model = parameters.model
         self._standing: MixtureParameters | None = parameters
         self._bound = float("-inf")
+        self._instead: TextbookEM | None = None
         K, d = parameters.means.shape
         self._ascent = ascent or Ascent(parameters.model.layout.code, K, d, ridge, tolerance, thorough)
-        self.ascent = self._ascent
+        self.ascent: Ascent | None = self._ascent
         if ascent is None:
             self._begin(parameters)
 
     @property
     def parameters(self) -> MixtureParameters:
         """The mixture that stands: measured last, and kept."""
+        if self._instead is not None:
+            return self._instead.parameters
         if self._standing is None:
             self._standing = MixtureParameters.estimated(self._ascent.measured(), self._model)
         return self._standing
@@ -82,12 +89,14 @@ class QuasiNewton:
     @property
     def statistics(self) -> SufficientStatistics:
         """Of the pass that measured it; their evidence is the objective."""
-        return self._e_step.statistics(*self._ascent.moments())
+        return self._instead.statistics if self._instead else self._e_step.statistics(*self._ascent.moments())
 
     def advance(self, at_most: int) -> list[PassRecord]:
         """Passes, as many as are worth a compiled loop."""
-        if self._ascent.stuck:
-            self._begin(self._m_step(self.statistics))
+        if self._ascent.stuck and self._instead is None:
+            self._repair()
+        if self._instead is not None:
+            return self._instead.advance(at_most)
         self._standing = None
         mixture = MixtureParameters.estimated(self._ascent.next(), self._model).whitened(self._ridge)
         passes = self._e_step.ascend(self._ascent, mixture, at_most, refills=self._m_step.refills)
@@ -96,16 +105,39 @@ class QuasiNewton:
 
     def why_stop(self) -> str | None:
         """Why to stop now, or None to go on."""
+        if self._instead is not None:
+            return self._instead.why_stop()
         if not self._ascent.converged:
             return None
         return f"projected remaining gain {self._ascent.remaining:.2g} below tol={self._tolerance:g}"
 
     def close(self) -> tuple[str, float]:
         """Measure what is next; it stands, unless it is worse than what stood. To continue is to measure it again."""
+        if self._instead is not None:
+            return self._instead.close()
         if self._ascent.stuck:
             return "max_iter reached, before a repair", self._bound
         self.ascent = copy(self._ascent)
         return "max_iter reached", self.advance(1)[-1].lower_bound
+
+    def _repair(self) -> None:
+        """Begin anew with a component in a new place; where it is a covariance that needs help, leave it to EM.
+
+        Such a covariance is singular but for the ridge, which rounding eats: no objective can tell what that adds.
+        """
+        before = len(self._m_step.repaired)
+        parameters = self._m_step(self.statistics)
+        if len(self._m_step.repaired) > before:
+            self._begin(parameters)
+        else:
+            self.ascent = None
+            self._instead = TextbookEM(
+                parameters,
+                lambda theta: self._e_step(theta.whitened()),
+                self._m_step,
+                GainBelow(self._tolerance),
+                before=(self._bound,),
+            )
 
     def _begin(self, parameters: MixtureParameters) -> None:
         self._ascent.begin(

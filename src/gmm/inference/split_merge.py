@@ -72,7 +72,14 @@ class Move:
 
 
 def refined(
-    climb: Climb, ground: Ground, spikes: Spikes, *, tol: float, max_iter: int, screen: Ground | None = None
+    climb: Climb,
+    ground: Ground,
+    spikes: Spikes,
+    *,
+    tol: float,
+    max_iter: int,
+    screen: Ground | None = None,
+    told_to_stop: Callable[[], bool] = lambda: False,
 ) -> Climb:
     """The best that moves make of a climb's end: higher and without spikes, if it is another.
 
@@ -91,21 +98,32 @@ def refined(
         Passes of one climb at most.
     screen : Ground, optional
         A sample on which moves are tried first.
+    told_to_stop : callable, optional
+        Whether to end with the best so far; asked after each move.
     """
     if climb.parameters.n_components == 1 or max_iter == 0:
         return climb
-    search = _Search(ground, screen, spikes, tol, max_iter)
+    search = _Search(ground, screen, spikes, tol, max_iter, told_to_stop)
     best = climb
     while len(search.moves) < _MOST_ROUNDS and (better := search.improved(best)) is not None:
         best = better
-    refinement = Refinement(tuple(search.moves), search.tried, search.passes)
+    refinement = Refinement(tuple(search.moves), search.tried, len(climb.trace) + search.passes)
     return replace(best, trace=replace(best.trace, refinement=refinement))
 
 
 class _Search:
     """Rounds of moves, and what they cost."""
 
-    def __init__(self, ground: Ground, screen: Ground | None, spikes: Spikes, tol: float, max_iter: int) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        screen: Ground | None,
+        spikes: Spikes,
+        tol: float,
+        max_iter: int,
+        told_to_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._told_to_stop = told_to_stop
         self._ground = ground
         self._screen = screen
         self._spikes = spikes
@@ -133,6 +151,8 @@ class _Search:
             statistics = kept[move.dropped].split(move.split, move.dropped, offset)
             self.tried += 1
             end = self._followed(statistics, base.lower_bound, least, where)
+            if self._told_to_stop():
+                return None
             if end is not None and end.lower_bound > least and not self._spikes(end.parameters).any():
                 self.moves.append((move.dropped, move.split, end.lower_bound - best.lower_bound))
                 return end

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class PassRecord(NamedTuple):
@@ -38,12 +39,18 @@ class Refinement:
     tried : int
         How many were.
     passes : float
-        All its passes, in passes over all rows.
+        Those of all moves and of the climb before them, in passes over all rows.
     """
 
     moves: tuple[tuple[int, int, float], ...]
     tried: int
     passes: float
+
+    @classmethod
+    def told(cls, saved: Mapping[str, Any]) -> Refinement:
+        """What `dataclasses.asdict` said of one, from a file."""
+        moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in saved["moves"])
+        return cls(moves, int(saved["tried"]), float(saved["passes"]))
 
 
 @dataclass(frozen=True)
