@@ -24,7 +24,7 @@ class Climb:
     """Where a fit ended and by which way.
 
     `bounds` is the mean log-likelihood that each pass measured, in nats per row, before its update: a trial that was
-    rejected repeats the last. `n_passes` counts those of all starts and moves: nan where the estimator does not tell.
+    rejected repeats the last. `n_passes` counts those of moves too: nan where the estimator does not tell.
     """
 
     mixture: Mixture
@@ -75,9 +75,12 @@ class LabelledFit(RecordedFit):
 
 
 def passes_of(estimator: Any) -> float:
-    """Return the passes of all starts and moves; nan where they are not told."""
-    alone = float(estimator.n_iter_) if estimator.n_init == 1 else np.nan
-    return float(getattr(getattr(estimator, "history_", None), "passes", alone))
+    """Return the passes of the climb and of all moves; nan for several starts, whose passes are not told.
+
+    Where moves were kept, the first climb is not told: it counts like the last one, which then is counted twice.
+    """
+    refinement = getattr(getattr(estimator, "history_", None), "refinement", None)
+    return float(estimator.n_iter_ + getattr(refinement, "passes", 0)) if estimator.n_init == 1 else np.nan
 
 
 def given_start(start: Mixture, covariance_type: str) -> dict[str, np.ndarray]:

@@ -224,13 +224,27 @@ def test_passes_to_a_bound():
     assert told.passes_to(0) == np.inf
 
 
-def test_passes_of_all_starts_are_told_or_not_known():
-    estimator = SimpleNamespace(n_init=1, n_iter_=7, history_=None)
+def test_passes_of_a_climb_and_of_moves_are_told_or_not_known():
+    estimator = SimpleNamespace(n_init=1, n_iter_=7)
     assert climbs.passes_of(estimator) == 7
+    estimator.history_ = SimpleNamespace(refinement=None)
+    assert climbs.passes_of(estimator) == 7
+    estimator.history_ = SimpleNamespace(refinement=SimpleNamespace(passes=21.5))
+    assert climbs.passes_of(estimator) == 28.5
     estimator.n_init = 3
     assert np.isnan(climbs.passes_of(estimator))
-    estimator.history_ = SimpleNamespace(passes=21)
-    assert climbs.passes_of(estimator) == 21
+
+
+@pytest.mark.parametrize("refine", [None, "split-merge"])
+def test_a_fit_of_ours_tells_where_it_ended_and_by_which_way(refine, tmp_path):
+    """By the estimator itself: what it tells of a fit changes, and every benchmark of climbs reads it."""
+    np.save(tmp_path / "rows.npy", ROWS)
+    asked = {"n_components": 3, "random_state": 0, "refine": refine}
+    told = climbs.RecordedFit("gmm", tmp_path / "rows.npy", 1)("diag", asked).value
+    again = GaussianMixture(covariance_type="diag", **asked).fit(ROWS)
+    assert told.bounds == tuple(again.lower_bounds_)
+    assert told.score == again.score(ROWS)
+    assert told.n_passes == again.n_iter_ if refine is None else told.n_passes > again.n_iter_
 
 
 # --- Gaps ---------------------------------------------------------------------------------------
