@@ -373,6 +373,27 @@ def test_plain_em_that_does_not_arrive_counts_with_all_its_passes():
     assert passes.count(np.inf) == f"> {climbs.POLISH['max_iter']}"
 
 
+def test_climbs_are_drawn_as_far_as_they_are_worth_it(tmp_path):
+    np.testing.assert_allclose(passes.remaining((-3.0, -2.0, -2.0, -1.0, -1.0), -1.0), [2, 1, 1, 0])
+    np.testing.assert_allclose(passes.remaining((-3.0, -2.0), -1.0), [2, 1])
+    pytest.importorskip("matplotlib")
+    title = next(iter(passes.DRAWN))
+    drawn = {title: {PLAIN: (-3.0, -2.0, -1.5), ACCELERATED: (-3.0, -2.0, -2.0, -1.0)}}
+    asked = settings(tmp_path, arguments=Namespace(plot=tmp_path / "climb.png"))
+    passes.plot(drawn, asked, Report())
+    assert (tmp_path / "climb.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_drawn_is_climbed_both_ways(tmp_path):
+    asked = settings(tmp_path, arguments=Namespace(plot=tmp_path / "climb.png"))
+    passes.plot(
+        {next(iter(passes.DRAWN)): {PLAIN: (-1.0,)}, "other": {PLAIN: (-1.0,), ACCELERATED: ()}}, asked, Report()
+    )
+    assert not list(tmp_path.iterdir())
+    titles = {dataset.title(name) for dataset in passes.PROBLEMS for name in dataset.types}
+    assert set(passes.DRAWN) <= titles
+
+
 def test_without_acceleration_nothing_is_compared():
     alone = Comparison(0.0, {PLAIN: 300.0}, {}, {PLAIN: 0.0})
     assert np.isnan(alone.ratio)
