@@ -24,7 +24,7 @@ class Climb:
     """Where a fit ended and by which way.
 
     `bounds` is the mean log-likelihood that each pass measured, in nats per row, before its update: a trial that was
-    rejected repeats the last. `n_passes` counts those of all starts and moves: nan where the estimator does not tell.
+    rejected repeats the last. `n_passes` counts those of moves too: nan where the estimator does not tell.
     """
 
     mixture: Mixture

@@ -9,8 +9,10 @@ arrive in 5000 they are counted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -24,6 +26,7 @@ from benchmarks.measure import Reading, Worker, WorkerError, crew
 from benchmarks.optima import loaded
 from benchmarks.peers import BASELINE, ESTIMATORS, OURS
 from benchmarks.problems import stored
+from benchmarks.publish import LOOKS
 from benchmarks.report import Report, factor, number
 from benchmarks.settings import Settings
 from benchmarks.synthetic import SYNTHETIC
@@ -43,16 +46,22 @@ PROBLEMS = (
     *HARDER,
     *SYNTHETIC,
 )
+# One panel each, of the first seed from which both climbs end in one optimum.
+DRAWN = {"iris, K=3, full": "easy", "four blobs, K=8, full": "too many components", "overlap2, K=5, full": "overlap"}
+LEAST_DRAWN = 1e-8  # nats per row
+
+Bounds = Mapping[str, tuple[float, ...]]  # by climb
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Passes and seconds of both climbs to the same log-likelihood, `target`, and where they ended."""
+    """Passes and seconds of both climbs to the same log-likelihood, `target`; their ends, and what passes told."""
 
     target: float
     passes: dict[str, float]
     seconds: dict[str, float]
     ends: dict[str, float]
+    bounds: Bounds = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
@@ -63,6 +72,11 @@ class Comparison:
     def gain(self) -> float:
         """How much higher the accelerated climb ends."""
         return self.ends.get(ACCELERATED, np.nan) - self.ends[PLAIN]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what is only for this question."""
+    parser.add_argument("--plot", type=Path, help="PNG to draw three of the climbs to")
 
 
 def climbs() -> dict[str, dict[str, Any]]:
@@ -81,6 +95,7 @@ def run(settings: Settings, report: Report) -> bool:
     columns += [f"{name} {what}" for name in theirs for what in ("passes", "s", "short")]
     report.header("problem", "seed", *columns, "class", "plain ÷ accelerated", "end higher by")
     compared: list[Comparison] = []
+    drawn: dict[str, Bounds] = {}
     for dataset, X in loaded(PROBLEMS, settings, report):
         rows = stored(X, settings.folder)
         jobs = {peer: (RecordedFit, peer, rows, 1) for peer in {OURS, *settings.peers}}
@@ -88,9 +103,24 @@ def run(settings: Settings, report: Report) -> bool:
             for covariance_type in dataset.types[: 1 if settings.smoke else None]:
                 for seed in range(1 if settings.smoke else SEEDS):
                     case = Case(dataset, covariance_type, len(X), seed, workers)
-                    compared += show(case, ours, settings, report)
+                    for found in show(case, ours, settings, report):
+                        compared.append(found)
+                        if abs(found.gain) <= SAME:
+                            drawn.setdefault(case.title, found.bounds)
     summarise(compared, report)
+    plot(drawn, settings, report)
     return True
+
+
+def plot(climbed: Mapping[str, Bounds], settings: Settings, report: Report) -> None:
+    """Draw what is to be drawn, and was climbed both ways, if a file is given for it."""
+    path = getattr(settings.arguments, "plot", None)
+    chosen = {title: climbed[title] for title in DRAWN if len(climbed.get(title, {})) > 1}
+    if path and chosen:
+        try:
+            draw(chosen, path)
+        except ImportError as reason:
+            report.skipped("the plot", str(reason))
 
 
 @dataclass(frozen=True)
@@ -102,6 +132,11 @@ class Case:
     n_rows: int
     seed: int
     workers: dict[str, Worker]
+
+    @property
+    def title(self) -> str:
+        """What names the problem: rows, K, type."""
+        return self.dataset.title(self.covariance_type)
 
     def fit(self, peer: str, parameters: dict[str, Any], climb: Climb | None = None) -> Reading:
         """Fit, from where a climb ended if it is given."""
@@ -124,7 +159,7 @@ class Case:
             for name, count in passes.items()
             if np.isfinite(count)
         }
-        return Comparison(target, passes, seconds, ends)
+        return Comparison(target, passes, seconds, ends, {name: climb.bounds for name, climb in found.items()})
 
     def seconds_of(self, parameters: dict[str, Any], start: Climb, repeats: int) -> Iterator[float]:
         """Yield the seconds of the same fit, again and again."""
@@ -134,14 +169,13 @@ class Case:
 
 def show(case: Case, ours: dict[str, dict[str, Any]], settings: Settings, report: Report) -> Iterator[Comparison]:
     """Print and keep one row; yield the comparison if there is one."""
-    title = case.dataset.title(case.covariance_type)
     try:
         start = case.fit(OURS, {**textbook(), "max_iter": 0}).value
         found = case.compare(ours, start, settings.repeats)
     except WorkerError as reason:
         found = str(reason)
     if isinstance(found, str):
-        report.note(f"{title}, seed {case.seed} left out: {found}")
+        report.note(f"{case.title}, seed {case.seed} left out: {found}")
         return
     cells = [count(found.passes[name]) for name in ours] + [number(found.seconds.get(name, np.nan)) for name in ours]
     theirs = {}
@@ -151,8 +185,8 @@ def show(case: Case, ours: dict[str, dict[str, Any]], settings: Settings, report
     kind = "slow" if found.passes[PLAIN] > SLOW else "easy"
     gain = f"{found.gain:+.0e}" if abs(found.gain) > CLOSE else "–"
     report.row(
-        (title, str(case.seed), *cells, kind, factor(found.ratio), gain),
-        problem=title,
+        (case.title, str(case.seed), *cells, kind, factor(found.ratio), gain),
+        problem=case.title,
         seed=case.seed,
         passes=found.passes,
         seconds=found.seconds,
@@ -209,3 +243,46 @@ def summary(compared: list[Comparison]) -> dict[str, float]:
     easy = [found.ratio for found in known if found.passes[PLAIN] <= SLOW]
     figures = {SLOW_MEDIAN: median(slow), SLOW_BEST: max(slow)} if slow else {}
     return figures | ({EASY_WORST: 1 / min(easy) if min(easy) else np.inf} if easy else {})
+
+
+def draw(climbed: Mapping[str, Bounds], path: Path) -> None:
+    """Draw what is still to be gained over passes, a panel per problem; passes whose step was taken back as crosses."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot, ticker
+
+    size = {"figsize": (1 + 3.2 * len(climbed), 3.6), "layout": "constrained"}
+    figure, grid = pyplot.subplots(1, len(climbed), sharex=True, sharey=True, squeeze=False, **size)
+    for axes, (title, bounds) in zip(grid[0], climbed.items(), strict=True):
+        draw_panel(axes, bounds)
+        axes.set_title(f"{DRAWN[title]}: {title}", fontsize=10)
+        axes.set(xscale="log", yscale="log", xlabel="passes over the rows", ylim=(LEAST_DRAWN, None))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+        axes.grid(which="major", color="#dddddd", linewidth=0.8)
+        axes.set_axisbelow(True)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    grid[0, 0].set_ylabel("log-likelihood still to be gained,\nnats per row")
+    marks, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(marks, names, loc="outside upper center", ncols=len(names), frameon=False)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def draw_panel(axes: Any, bounds: Bounds) -> None:
+    """Draw both climbs of one problem, from the same start to where both end, or the higher one."""
+    top = max(max(of_climb) for of_climb in bounds.values())
+    for name, peer, width in ((PLAIN, BASELINE, 2.5), (ACCELERATED, OURS, 1.5)):
+        colour, _ = LOOKS[peer]
+        left = remaining(bounds[name], top)
+        axes.plot(range(1, len(left) + 1), left, color=colour, linewidth=width, label=name)
+    back = np.flatnonzero(np.diff(left) == 0) + 1
+    axes.plot(back + 1, left[back], "x", color=colour, markersize=5, label="a step taken back")
+
+
+def remaining(bounds: tuple[float, ...], top: float) -> np.ndarray:
+    """Return what each pass was below `top`, as far as it is worth drawing."""
+    left = top - np.array(bounds)
+    return left[: int(np.argmax(left < LEAST_DRAWN)) + 1] if (left < LEAST_DRAWN).any() else left

@@ -233,6 +233,18 @@ def test_passes_of_all_starts_and_moves_are_told_or_not_known():
     assert np.isnan(climbs.passes_of(GaussianMixture(3, random_state=0, n_init=2).fit(X)))
 
 
+@pytest.mark.parametrize("refine", [None, "split-merge"])
+def test_a_fit_of_ours_tells_where_it_ended_and_by_which_way(refine, tmp_path):
+    """By the estimator itself: what it tells of a fit changes, and every benchmark of climbs reads it."""
+    np.save(tmp_path / "rows.npy", ROWS)
+    asked = {"n_components": 3, "random_state": 0, "refine": refine}
+    told = climbs.RecordedFit("gmm", tmp_path / "rows.npy", 1)("diag", asked).value
+    again = GaussianMixture(covariance_type="diag", **asked).fit(ROWS)
+    assert told.bounds == tuple(again.lower_bounds_)
+    assert told.score == again.score(ROWS)
+    assert told.n_passes == again.n_iter_ if refine is None else told.n_passes > again.n_iter_
+
+
 # --- Gaps ---------------------------------------------------------------------------------------
 
 
@@ -357,6 +369,27 @@ def test_a_climb_that_does_not_arrive_has_lost():
 def test_plain_em_that_does_not_arrive_counts_with_all_its_passes():
     assert compared(np.inf, 100).ratio == climbs.POLISH["max_iter"] / 100
     assert passes.count(np.inf) == f"> {climbs.POLISH['max_iter']}"
+
+
+def test_climbs_are_drawn_as_far_as_they_are_worth_it(tmp_path):
+    np.testing.assert_allclose(passes.remaining((-3.0, -2.0, -2.0, -1.0, -1.0), -1.0), [2, 1, 1, 0])
+    np.testing.assert_allclose(passes.remaining((-3.0, -2.0), -1.0), [2, 1])
+    pytest.importorskip("matplotlib")
+    title = next(iter(passes.DRAWN))
+    drawn = {title: {PLAIN: (-3.0, -2.0, -1.5), ACCELERATED: (-3.0, -2.0, -2.0, -1.0)}}
+    asked = settings(tmp_path, arguments=Namespace(plot=tmp_path / "climb.png"))
+    passes.plot(drawn, asked, Report())
+    assert (tmp_path / "climb.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_drawn_is_climbed_both_ways(tmp_path):
+    asked = settings(tmp_path, arguments=Namespace(plot=tmp_path / "climb.png"))
+    passes.plot(
+        {next(iter(passes.DRAWN)): {PLAIN: (-1.0,)}, "other": {PLAIN: (-1.0,), ACCELERATED: ()}}, asked, Report()
+    )
+    assert not list(tmp_path.iterdir())
+    titles = {dataset.title(name) for dataset in passes.PROBLEMS for name in dataset.types}
+    assert set(passes.DRAWN) <= titles
 
 
 def test_without_acceleration_nothing_is_compared():
