@@ -245,6 +245,58 @@ def test_a_fit_that_is_interrupted_has_not_moved_what_a_warm_start_continues():
     assert model.fit(X).lower_bounds_ == undisturbed.fit(X).lower_bounds_
 
 
+@every_type
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_copy_of_many_features_goes_on_like_the_original(covariance_type, clone):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 9)) + rng.integers(0, 3, (500, 1)) * 2
+    asked = {"init_params": "random", "max_iter": 3, "tol": 0, "warm_start": True, "random_state": 0}
+    for acceleration in ("auto", None):
+        model = GaussianMixture(3, covariance_type=covariance_type, acceleration=acceleration, **asked).fit(X)
+        copied = clone(model)
+        assert copied.fit(X).lower_bounds_ == model.fit(X).lower_bounds_
+
+
+def test_rows_that_look_alike_are_told_apart():
+    rng = np.random.default_rng(1)
+    a = rng.integers(0, 10, (500, 1))
+    X = np.hstack([a, a + rng.integers(0, 3, (500, 1))]) * 1.0
+    Y = np.column_stack([X[:, 0], rng.permutation(X[:, 1])])
+    model = GaussianMixture(2, warm_start=True, random_state=0).fit(X).fit(Y)
+    assert model.lower_bound_ == pytest.approx(model.score(Y), abs=1e-4)
+    x = np.r_[-np.arange(1, 201), np.arange(1, 201)][:, None] * 1.0
+    inner = np.where(np.abs(x[:, 0]) <= 100, 1.0, 2.0)
+    model = (
+        GaussianMixture(2, warm_start=True, random_state=0).fit(x, sample_weight=inner).fit(x, sample_weight=3 - inner)
+    )
+    assert model.lower_bound_ == pytest.approx(model.score(x, sample_weight=3 - inner), abs=1e-4)
+
+
+def test_a_smaller_tol_is_met_anew():
+    X = np.random.default_rng(231).normal(size=(200, 2))
+    model = GaussianMixture(4, random_state=231, warm_start=True, tol=1e-2, max_iter=500).fit(X)
+    model.set_params(tol=1e-10).fit(X)
+    assert model.converged_
+    assert model.history_.remaining[-1] < 1e-10
+
+
+def test_a_first_pass_that_is_rejected_repeats_a_finite_bound():
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 3)) + rng.integers(0, 3, (300, 1)) * 1.5
+    model = GaussianMixture(3, warm_start=True, max_iter=11, tol=0, random_state=3).fit(X).set_params(max_iter=1)
+    told = [model.fit(X).history_.passes[0] for _ in range(12)]
+    assert not all(record.accepted for record in told)
+    bounds = [record.lower_bound for record in told]
+    assert np.isfinite(bounds).all()
+    assert bounds == sorted(bounds)
+
+
+def test_no_further_pass_keeps_what_stands():
+    model = GaussianMixture(3, warm_start=True, random_state=0, tol=1e-2).fit(IRIS)
+    standing = model.means_
+    np.testing.assert_array_equal(model.set_params(max_iter=0).fit(IRIS).means_, standing)
+
+
 def test_other_rows_begin_from_the_mixture_alone():
     X, asked = overlapping(6), {"warm_start": True, "max_iter": 4, "tol": 0, "random_state": 0}
     model = GaussianMixture(3, **asked).fit(X)
@@ -285,6 +337,12 @@ def test_a_singular_covariance_is_named():
     asked = {"means_init": [[0.0, 0.0], [1.0, 1.0]], "precisions_init": [np.eye(2) * 1e12, np.eye(2)], "reg_covar": 0}
     with pytest.raises(ValueError, match="The covariance of component 0 is singular"):
         GaussianMixture(2, weights_init=[0.5, 0.5], **asked).fit(X)
+
+
+def test_copies_of_a_point_are_no_thinner_than_the_ridge():
+    with pytest.warns(ConvergenceWarning):
+        model = GaussianMixture(10, max_iter=1, random_state=0).fit(np.full((20, 1), 7.0))
+    assert (model.covariances_ >= 0.99 * model.reg_covar).all()
 
 
 def test_an_ascent_refuses_another_shape():

@@ -8,7 +8,7 @@ the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a f
 A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
 statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).
 """
-from libc.math cimport INFINITY, fabs, sqrt
+from libc.math cimport INFINITY, fabs, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
 from gmm._frame cimport add, from_moments, inner, invert_whiteners, move_frame, stand_for, to_moments
@@ -157,6 +157,8 @@ cdef inline void project(State* state, double noise) noexcept nogil:
         state.remaining = INFINITY                         # on the way out of a saddle
     else:
         state.remaining = max(state.newton, fabs(state.gains[0]), by_aitken(state))
+    if isnan(state.remaining):                             # gains out of the range of numbers
+        state.remaining = INFINITY
     state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
     enough = CLOSE_IN_A_ROW if HOW_CLOSE * state.remaining < state.tolerance else IN_A_ROW
     state.converged = state.streak >= (1 if still or not state.thorough else enough)

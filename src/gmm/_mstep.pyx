@@ -168,10 +168,12 @@ cdef class Ascent:
         Whether five passes in a row must say so, or three and the last by far; else one will do.
     """
 
-    def __init__(
+    def __cinit__(
         self, Layout layout, Py_ssize_t n_components, Py_ssize_t n_features, double ridge, double tolerance,
         bint thorough
     ):
+        if not 0 <= <int>layout <= 3 or n_components < 1 or n_features < 1:
+            raise ValueError(f"expected a layout, components and features, got {(layout, n_components, n_features)}")
         self.state.layout, self.state.K, self.state.d = layout, n_components, n_features
         self.state.ridge, self.state.tolerance, self.state.thorough = ridge, tolerance, thorough
         self.room = np.zeros(room_for_state(layout, n_components, n_features))
@@ -219,7 +221,8 @@ cdef class Ascent:
 
     @tolerance.setter
     def tolerance(self, double value):
-        self.state.tolerance = value
+        if value != self.state.tolerance:
+            self.state.tolerance, self.state.streak, self.state.converged = value, 0, False
 
     @property
     def remaining(self):

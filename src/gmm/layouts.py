@@ -6,6 +6,7 @@ Covariances, their whiteners and the second moments of a pass all come in one of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -84,6 +85,10 @@ class Layout(Protocol):
 
 class _Stored(Layout, Protocol):
     """What all layouts do alike."""
+
+    def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
+        """Layouts are told apart by identity: what comes out of a pickle is the one that is there."""
+        return layout_of_code, (self.code,)
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
         whiteners, log_determinants, failed = _mstep.whiten(self.code, np.ravel(matrices), n_features)
@@ -246,3 +251,8 @@ FULL: Layout = _Full()
 TIED: Layout = _Tied()
 DIAGONAL: Layout = _Diagonal()
 SPHERICAL: Layout = _Spherical()
+
+
+def layout_of_code(code: int) -> Layout:
+    """The layout that the compiled pass knows by this number."""
+    return (FULL, TIED, DIAGONAL, SPHERICAL)[code]

@@ -261,4 +261,4 @@ def _half_spread(statistics: SufficientStatistics, component: int, model: Covari
     K, d = statistics.first.shape
     covariances = model.layout.dense(_estimated(statistics, model)[1], K, d)
     variances, axes = np.linalg.eigh(covariances[component])
-    return np.asarray(0.5 * np.sqrt(max(variances[-1], ridge)) * axes[:, -1])
+    return np.asarray(0.5 * np.sqrt(max(variances[-1], 0.0)) * axes[:, -1])

@@ -98,8 +98,9 @@ class GaussianMixture(FittedMixture):
         ``threadpoolctl``. The result is bitwise the same for every number.
     acceleration : {"auto", None}, default="auto"
         *Beyond*: ``"auto"`` climbs by quasi-Newton steps on EM's sufficient statistics, in a fraction of its passes,
-        and never downwards: what it climbs includes `reg_covar`, as noise of that variance through which the rows are
-        seen. None is textbook EM, pass by pass scikit-learn's, its stop included.
+        and never downwards, unless a component is given a new place: what it climbs includes `reg_covar`, as noise of
+        that variance through which the rows are seen. None is textbook EM, pass by pass scikit-learn's, its stop
+        included.
     refine : {"split-merge"} or None, default=None
         *Beyond*: what to do from where the best start converged. "split-merge" drops one component and splits another
         in its place, again and again, and keeps what raises the likelihood without collapsing a component on a few
@@ -336,10 +337,8 @@ class GaussianMixture(FittedMixture):
         return Beginning(now, self._bounds_before, ascent)
 
     def _problem(self, source: ArraySource) -> tuple[object, ...]:
-        """What an accelerated climb must find unchanged to go on: the rows, by a first look, and the ridge."""
-        survey = source.survey
-        looks = (survey.centre.tobytes(), survey.low.tobytes(), survey.high.tobytes())
-        return (source.n_rows, survey.weight, *looks, self.reg_covar)
+        """What an accelerated climb must find unchanged to go on: rows, their weights, and the ridge."""
+        return source.fingerprint, self.reg_covar
 
     def _adopt(self, fit: MixtureFit, source: ArraySource, names: NDArray[np.object_] | None) -> None:
         climb = fit.climb

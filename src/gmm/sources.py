@@ -5,6 +5,7 @@ Which source fits the data that validation let through is asked here and nowhere
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm.layouts import Array
+
+_HASHED_AT_ONCE = 1 << 16  # rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,16 @@ class ArraySource:
         """The first look, taken once."""
         row, column, weight, centre, low, high = _em.survey(self.rows, self.sample_weight)
         return Survey((row, column) if row >= 0 else None, weight, centre, low, high)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of all rows and weights, by which a climb knows them again."""
+        digest = hashlib.blake2b(repr((self.rows.shape, self.dtype.str)).encode())
+        for start in range(0, self.n_rows, _HASHED_AT_ONCE):
+            digest.update(np.ascontiguousarray(self.rows[start : start + _HASHED_AT_ONCE]).data)
+        if self.sample_weight is not None:
+            digest.update(np.ascontiguousarray(self.sample_weight).data)
+        return digest.hexdigest()
 
 
 def as_source(data: Any, sample_weight: Array | None = None) -> ArraySource:

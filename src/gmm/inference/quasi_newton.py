@@ -8,6 +8,7 @@ see `_ascent.pxd` for them and their sources.
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from typing import Protocol
 
@@ -69,7 +70,8 @@ class QuasiNewton:
         self._tolerance = tolerance
         self._model = parameters.model
         self._standing: MixtureParameters | None = parameters
-        self._bound = float("-inf")
+        self._bound = -math.inf
+        self._closing: SufficientStatistics | None = None
         self._instead: TextbookEM | None = None
         K, d = parameters.means.shape
         self._ascent = ascent or Ascent(parameters.model.layout.code, K, d, ridge, tolerance, thorough)
@@ -89,7 +91,9 @@ class QuasiNewton:
     @property
     def statistics(self) -> SufficientStatistics:
         """Of the pass that measured it; their evidence is the objective."""
-        return self._instead.statistics if self._instead else self._e_step.statistics(*self._ascent.moments())
+        if self._instead is not None:
+            return self._instead.statistics
+        return self._closing or self._e_step.statistics(*self._ascent.moments())
 
     def advance(self, at_most: int) -> list[PassRecord]:
         """Passes, as many as are worth a compiled loop."""
@@ -115,6 +119,9 @@ class QuasiNewton:
         """Measure what is next; it stands, unless it is worse than what stood. To continue is to measure it again."""
         if self._instead is not None:
             return self._instead.close()
+        if self._bound == -math.inf:  # no pass was made: the start stays
+            self._closing = self._e_step(self.parameters.whitened())
+            return "max_iter reached", self._closing.mean_log_evidence
         if self._ascent.stuck:
             return "max_iter reached, before a repair", self._bound
         self.ascent = copy(self._ascent)
