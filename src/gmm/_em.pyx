@@ -11,7 +11,7 @@ Two forms compute the density and the moments of a block, a linear and a centred
 A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
 counter, so the sums are the same bit for bit for every number of threads (`_lanes.pxd`).  A pass that is not worth
 threads goes on to the next by itself (`_climb.pxd`), with the same parameter update between the two (`_update.pxd`).
-Here is what Python sees: the workers' scratch, the pass, its results, and the update.
+Here is what Python sees: the workers' scratch, the pass and its results; `_mstep.pyx` has what is done between passes.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
