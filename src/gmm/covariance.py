@@ -63,7 +63,7 @@ class Ellipsoidal:
         return n_components * n_features * (n_features + 1) // 2
 
     def fewest_rows(self, n_features: int) -> int:
-        return 2 * (n_features + 1)
+        return 2 * (n_features + 1) if n_features > 1 else 3  # of one feature it is a variance, as the others'
 
     def estimate(self, scatter: Array, counts: Array) -> Array:
         return scatter / counts[:, None, None]

@@ -27,7 +27,7 @@ def effective_rows(source: ArraySource) -> float:
 def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
     """Tell which components have collapsed, (K,).
 
-    Such a component has fewer rows than its model asks for, or is thin beside the others: the least eigenvalue of
+    Such a component has fewer rows than its model asks for, half a row being rounded up, or is thin beside the others: the least eigenvalue of
     W⁻¹Σ_k, W = Σ_k π_k Σ_k, says so. A tight cluster of many rows is none, and neither is the only component.
 
     Parameters
@@ -43,7 +43,7 @@ def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> N
     fewest, rows = parameters.model.fewest_rows(parameters.n_features), n_effective * parameters.weights
     thinnest, least = _thinnest(parameters)
     tight = (rows >= _MANY * fewest) & (least > 2 * ridge)
-    return np.asarray((rows < fewest) | ((thinnest < _THIN) & ~tight))
+    return np.asarray((rows < fewest - 0.5) | ((thinnest < _THIN) & ~tight))
 
 
 def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:

@@ -116,6 +116,8 @@ class _Full(_Stored):
 
     def principal(self, matrices: Array) -> Array:
         variances, axes = np.linalg.eigh(matrices)
+        # What a Cholesky factorisation accepts may have an eigenvalue that rounding makes negative.
+        variances = np.maximum(variances, np.finfo(np.float64).eps * variances[:, -1:])
         return np.asarray(axes.transpose(0, 2, 1) / np.sqrt(variances)[:, :, None], dtype=np.float64)
 
     def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
