@@ -27,8 +27,9 @@ def effective_rows(source: ArraySource) -> float:
 def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
     """Tell which components have collapsed, (K,).
 
-    Such a component has fewer rows than its model asks for, half a row being rounded up, or is thin beside the others: the least eigenvalue of
-    W⁻¹Σ_k, W = Σ_k π_k Σ_k, says so. A tight cluster of many rows is none, and neither is the only component.
+    Such a component has fewer rows than its model asks for, half a row being rounded up, or is thin beside the others:
+    the least eigenvalue of W⁻¹Σ_k, W = Σ_k π_k Σ_k, says so. A tight cluster of many rows is none, and neither is the
+    only component.
 
     Parameters
     ----------
