@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import count
 from numbers import Integral
 from typing import Any
 
@@ -181,7 +182,7 @@ def _refined(
     settings: FitSettings,
     best: MixtureFit,
     e_step: EStep,
-    watched: Watch,
+    watched: Callable[[Iteration], bool],
     told_to_stop: Callable[[], bool],
 ) -> MixtureFit:
     """What split–merge makes of where the best climb converged; on a sample first, where there are many rows."""
@@ -190,22 +191,12 @@ def _refined(
     def collapsed(parameters: MixtureParameters) -> NDArray[np.bool_]:
         return spikes(parameters, n_effective, settings.reg_covar)
 
-    def ground(e_step: EStep, share: float = 1.0) -> Ground:
-        # A component that loses its rows makes a move fail: it is given no new place.
-        m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread)
+    numbers = count(1)
 
-        def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> Climb:
-            asked, start = replace(settings, tol=tol, max_iter=max_passes), best.climb.trace.start
-            return asked.climb(
-                e_step,
-                m_step,
-                Beginning(parameters),
-                start=start,
-                callback=lambda iteration: watched(iteration) or (watch is not None and watch(iteration)),
-            )
+    def seen(iteration: Iteration, move: int) -> bool:
+        return watched(replace(iteration, start=best.climb.trace.start, move=move))
 
-        return Ground(e_step, m_step, climb, share)
-
+    ground = partial(_ground, settings, seen=seen, numbers=numbers)
     share = share_shown(source, settings.n_components)
     how: dict[str, Any] = {"tol": settings.tol, "max_iter": settings.max_iter, "told_to_stop": told_to_stop}
     if share >= _WORTH_A_SAMPLE:
@@ -213,8 +204,31 @@ def _refined(
     # The same sample for every seed: a refinement is a function of the rows and of where it begins.
     sample = sampled(source, settings.n_components, np.random.default_rng(0))
     with EStep(sample, settings.model.moments, n_threads=settings.n_threads) as on_sample:
-        screen = ground(on_sample, share)
+        screen = ground(on_sample, share=share)
         return replace(best, climb=refined(best.climb, ground(e_step), collapsed, screen=screen, **how))
+
+
+def _ground(
+    settings: FitSettings,
+    e_step: EStep,
+    *,
+    seen: Callable[[Iteration, int], bool],
+    numbers: Iterator[int],
+    share: float = 1.0,
+) -> Ground:
+    """Where moves climb, each climb `seen` with the next of `numbers`."""
+    # A component that loses its rows makes a move fail: it is given no new place.
+    m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread)
+
+    def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> Climb:
+        asked, move = replace(settings, tol=tol, max_iter=max_passes), next(numbers)
+
+        def told(iteration: Iteration) -> bool:
+            return seen(iteration, move) or (watch is not None and bool(watch(iteration)))
+
+        return asked.climb(e_step, m_step, Beginning(parameters), callback=told)
+
+    return Ground(e_step, m_step, climb, share)
 
 
 def _starts(

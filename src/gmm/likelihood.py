@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -143,7 +144,8 @@ def short_climb(
         try:
             m_step = MStep(model, ridge, len(begin.means), e_step.spread)
             parameters = m_step(begin) if isinstance(begin, SufficientStatistics) else begin
-            return ascend(parameters, e_step, m_step, tolerance=_ROUGHLY, thorough=False, max_iter=max_iter)
+            found = ascend(parameters, e_step, m_step, tolerance=_ROUGHLY, thorough=False, max_iter=max_iter)
+            return replace(found, ascent=None)  # which is of the size of many mixtures
         except SingularMatrixError:
             return None
 

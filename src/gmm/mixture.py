@@ -56,6 +56,10 @@ class GaussianMixture(FittedMixture):
     The parameters, attributes and methods are those of scikit-learn's class of the same name; what is beyond them is
     marked *beyond*.
 
+    From the same weights, means and precisions `acceleration=None` makes scikit-learn's passes. Two things
+    still differ: what is returned is what the last pass measured, not the update after it; and the starts, whose trial passes are
+    counted nowhere.
+
     Parameters
     ----------
     n_components : int, default=1
@@ -76,19 +80,20 @@ class GaussianMixture(FittedMixture):
         them never end lower. *Beyond*: of many rows, a start after the first is tried for some passes on a part of
         them, and is climbed, from where that led, only if it comes near the best before it or beyond.
     init_params : str, array or callable, default="kmeans"
-        Where to begin: "kmeans", "k-means++", "random" or "random_from_data". *Beyond*: "hierarchical", Ward's clusters
-        of the rows, or of 1000 of them, which leave nothing to chance where there are no more; an (n, K) array of
-        responsibilities; or a callable ``(X, K, rng)`` that returns one, whose ``rng`` is a RandomState, or a Generator
-        where `random_state` is one.
+        Where to begin: "kmeans", the best of up to four k-means partitions; "k-means++"; "random"; "random_from_data".
+        *Beyond*: "hierarchical", Ward's clusters of the rows, or of 1000 of them, which leave nothing to chance where
+        there are no more; an (n, K) array of responsibilities; or a callable ``(X, K, rng)`` that returns one, whose
+        ``rng`` is a RandomState, or a Generator where `random_state` is one.
     weights_init : array-like of shape (K,), default=None
     means_init : array-like of shape (K, d), default=None
-        Given alone, every row begins with the nearest of them.
+        Given alone, every row begins with the nearest of them (*beyond*; scikit-learn runs its start for the rest).
     precisions_init : array-like, default=None
         In the shape of ``precisions_``.
     random_state : int, RandomState, Generator or None, default=None
         Seeds the starts and `sample`. None follows numpy's global state; a generator that is passed advances.
     warm_start : bool, default=False
-        Whether the next `fit` continues where the last one ended: thirty fits of one pass are one fit of thirty.
+        Whether the next `fit` continues where the last one ended: thirty fits with ``max_iter=1`` equal one with
+        ``max_iter=30``.
     verbose : int, default=0
         1 prints the passes, 2 their times as well.
     verbose_interval : int, default=10
@@ -99,12 +104,11 @@ class GaussianMixture(FittedMixture):
     acceleration : {"auto", None}, default="auto"
         *Beyond*: ``"auto"`` climbs by quasi-Newton steps on EM's sufficient statistics, in a fraction of its passes,
         and never downwards, unless a component is given a new place: what it climbs includes `reg_covar`, as noise of
-        that variance through which the rows are seen. None is textbook EM, pass by pass scikit-learn's, its stop
-        included.
+        that variance through which the rows are seen. None is textbook EM, its stop scikit-learn's.
     refine : {"split-merge"} or None, default=None
         *Beyond*: what to do from where the best start converged. "split-merge" drops one component and splits another
         in its place, again and again, and keeps what raises the likelihood without collapsing a component on a few
-        rows. It takes several times the passes of the fit; ``history_.refinement`` tells. A fit that did not
+        rows. It takes some 5 to 15 times the passes of the fit; ``history_.refinement`` tells. A fit that did not
         converge is not refined.
 
     Attributes
@@ -118,10 +122,11 @@ class GaussianMixture(FittedMixture):
     n_iter_ : int
         Passes of the best start, or of the climb that a refinement ended with.
     lower_bound_ : float
-        Mean log-likelihood of the returned parameters, in nats per unit weight; with `acceleration` a bound of it that
-        is below by the square of `reg_covar` in the components' variances.
+        Mean log-likelihood of the returned parameters, in nats per unit weight. With `acceleration` it is a lower bound
+        of that, below it by the order of (`reg_covar` / variance)²; ``score`` is exact.
     lower_bounds_ : list of float
-        What each pass measured, before its update; a rejected one repeats what stood.
+        What each pass measured, before its update; a rejected one repeats what stood. A fit that ends at `max_iter`
+        measures the last update as well, by a pass that is not listed.
     history_ : Trace
         *Beyond*: of each pass the objective, the projected remaining gain, whether it was accepted, and its seconds;
         the reason for stopping, and what a refinement did.

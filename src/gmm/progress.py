@@ -29,7 +29,8 @@ class ProgressPrinter:
         """Report one pass."""
         self._seconds += iteration.seconds
         if self._verbose and iteration.n_iter % self._interval == 0:
-            text = f"pass {iteration.n_iter:>4}  log-likelihood {iteration.lower_bound:.6f}"
+            text = f"move {iteration.move:>3}  " if iteration.move else ""
+            text += f"pass {iteration.n_iter:>4}  log-likelihood {iteration.lower_bound:.6f}"
             if not iteration.accepted:
                 text += "  step taken back"
             elif iteration.n_iter > 1:
@@ -41,11 +42,9 @@ class ProgressPrinter:
     def end(self, climb: Climb) -> None:
         """Report the end of one start."""
         if self._verbose:
-            how = "converged" if climb.trace.converged else "not converged"
             self._print(
                 climb.trace.start,
-                f"{how} after {len(climb.trace)} passes ({climb.trace.reason}), "
-                f"log-likelihood {climb.lower_bound:.6f} nats per row",
+                f"{climb.trace.ending} ({climb.trace.reason}), log-likelihood {climb.lower_bound:.6f} nats per row",
             )
 
     def refined(self, climb: Climb) -> None:

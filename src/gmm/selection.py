@@ -212,7 +212,7 @@ def select(
         Called with a `Progress` after each cell; a true answer ends the search, and the cells
         so far are compared.
     **parameters
-        Further parameters of `GaussianMixture`, the same for every cell. Unless given,
+        Further parameters of `GaussianMixture`, ``refine="split-merge"`` say, the same for every cell. Unless given,
         ``tol=1e-5`` and ``max_iter=1000``: a criterion is n times a mean, so fits that are to
         be compared must end closer to their optimum than one fit alone needs to.
 

@@ -41,8 +41,7 @@ def summary(
         f"{parameters.n_parameters} free parameters"
     ]
     if trace is not None and len(trace):
-        how = "converged" if trace.converged else "not converged"
-        lines.append(f"{how} after {len(trace)} passes ({trace.reason}), mean log-likelihood {lower_bound:.6g} nats")
+        lines.append(f"{trace.ending} ({trace.reason}), mean log-likelihood {lower_bound:.6g} nats")
     return "\n".join(lines + _table(parameters, feature_names))
 
 

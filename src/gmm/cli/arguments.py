@@ -111,7 +111,9 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,
                         help="passes per start at most (default 1000)")  # fmt: skip
     search.add_argument("--tol", metavar="T", type=_non_negative, default=1e-5,
-                        help="stop below this gain, nats per row (default 1e-5)")  # fmt: skip
+                        help="stop when less remains to be gained, nats per row (default 1e-5)")  # fmt: skip
+    search.add_argument("--refine", choices=("split-merge",),
+                        help="leave solutions that no pass leaves; several times the passes")  # fmt: skip
     search.add_argument("--reg-covar", metavar="R", type=_non_negative, default=1e-6,
                         help="added to every variance (default 1e-6)")  # fmt: skip
     search.add_argument("--seed", metavar="S", type=_natural, default=0,

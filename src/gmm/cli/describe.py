@@ -156,7 +156,7 @@ def ended(model: GaussianMixture) -> str:
     """
     if not hasattr(model, "history_"):
         return "given, not fitted"
-    return f"{'converged' if model.converged_ else 'not converged'} after {model.n_iter_} passes"
+    return model.history_.ending
 
 
 def cells_json(found: Selection) -> list[dict[str, Any]]:

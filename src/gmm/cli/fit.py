@@ -207,6 +207,7 @@ def _search(screen: Screen, rows: Rows, types: Sequence[str], options: argparse.
                 callback=advance,
                 max_iter=options.max_iter,
                 tol=options.tol,
+                refine=options.refine,
                 reg_covar=options.reg_covar,
             )
     for text, times in Counter(str(warning.message) for warning in caught).items():

@@ -35,6 +35,8 @@ class Iteration:
         Projected remaining gain, in nats per unit weight; infinite where it is not known.
     accepted : bool
         Whether the pass measured a mixture that was kept.
+    move : int
+        Which climb of a refinement it belongs to, counted from 1; 0 before.
     """
 
     start: int
@@ -45,6 +47,7 @@ class Iteration:
     parameters: MixtureParameters
     remaining: float = float("inf")
     accepted: bool = True
+    move: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +142,10 @@ def climb(
         told = False
         if callback is not None:
             gain = float("inf") if before is None else bound - before
-            iteration = Iteration(start, len(passes), bound, gain, seconds[-1], way.parameters, *made[-1][2:])
+            remaining, accepted = made[-1].remaining, made[-1].accepted
+            iteration = Iteration(
+                start, len(passes), bound, gain, seconds[-1], way.parameters, remaining=remaining, accepted=accepted
+            )
             told = bool(callback(iteration))
         before = bound
         why = way.why_stop()

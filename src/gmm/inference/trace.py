@@ -69,7 +69,9 @@ class Trace:
     start : int
         Which of the ``n_init`` starts it began from, the first being 0.
     refinement : Refinement, optional
-        What led to this climb, where that was a refinement.
+        What split–merge did; None where it was not asked for, or the climb did not converge.
+
+    The properties `lower_bounds`, `objective`, `remaining` and `accepted` are the columns of `passes`.
     """
 
     passes: tuple[PassRecord, ...]
@@ -98,6 +100,12 @@ class Trace:
     def accepted(self) -> tuple[bool, ...]:
         """Whether each pass measured a mixture that was kept; a rejected one repeats the bound before."""
         return tuple(record.accepted for record in self.passes)
+
+    @property
+    def ending(self) -> str:
+        """In words: ``converged after 12 passes``."""
+        how = "converged" if self.converged else "not converged"
+        return f"{how} after {len(self)} pass{'es' * (len(self) != 1)}"
 
     def __len__(self) -> int:
         """The number of passes."""
