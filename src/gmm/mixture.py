@@ -56,9 +56,8 @@ class GaussianMixture(FittedMixture):
     The parameters, attributes and methods are those of scikit-learn's class of the same name; what is beyond them is
     marked *beyond*.
 
-    From the same weights, means and precisions `acceleration=None` makes scikit-learn's passes. Two things still differ,
-    what is returned, which is what the last pass measured and not the update after it, and the starts, whose trial
-    passes are counted nowhere.
+    From the same weights, means and precisions `acceleration=None` makes scikit-learn's passes, but returns what the
+    last pass measured, not the update after it. Starts differ, and their trial passes are counted nowhere.
 
     Parameters
     ----------
