@@ -1,3 +1,5 @@
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
@@ -39,9 +41,9 @@ class Ascent:
     def stuck(self) -> bool: ...
     @property
     def remaining(self) -> float: ...
-    def __init__(
-        self, layout: int, n_components: int, n_features: int, ridge: float, tolerance: float, thorough: bool
-    ) -> None: ...
+    def __new__(
+        cls, layout: int, n_components: int, n_features: int, ridge: float, tolerance: float, thorough: bool
+    ) -> Self: ...
     def begin(
         self, weights: _Array, means: _Array, covariances: _Array, whiteners: _Array, log_determinants: _Array
     ) -> None: ...
