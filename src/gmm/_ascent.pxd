@@ -78,7 +78,7 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
         stand_for(state, measured, state.here)
     else:
         add(1, state.move, n, state.here)
-        # The trial's whiteners are of no more use than to be measured: its moments' room serves as scratch.
+        # The moments of the trial have been of use: their room serves as scratch.
         move_frame(state, measured, state.tried.second)
     memcpy(state.best.weights, measured.weights, estimate_size(state.layout, state.K, state.d) * sizeof(double))
     invert_whiteners(state, &state.best, state.roots)
@@ -89,10 +89,10 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
         note_gain(state, objective - state.objective)
     memcpy(state.residual, state.work, n * sizeof(double))
-    state.objective, state.noise = objective, max(noise, state.noise if not first else 0)
+    state.objective = objective
     state.n_passes += 1
     aim(state)
-    project(state, state.noise)
+    project(state, max(noise, state.noise))
     state.noise = noise
 
 

@@ -179,8 +179,7 @@ class EStep:
         given : array of shape (n, K), optional
             Take these responsibilities; of `mixture` only the centres matter, as origins, and nothing is measured.
         """
-        one_pass = self._plan(mixture, hard=hard, given=given is not None, common_scatter=self._pooled(mixture))
-        scatter = self._common_scatter() if one_pass.common_scatter else None
+        one_pass, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
         with _blas_alone(one_pass.largest_product):
             return self.statistics(*one_pass.collect(self._run(one_pass, given=given), scatter))
 
@@ -212,8 +211,7 @@ class EStep:
         refills : bool
             Whether the loop ends for components without rows, to give them a new place.
         """
-        one_pass = self._plan(mixture, common_scatter=self._pooled(mixture))
-        scatter = self._common_scatter() if one_pass.common_scatter else None
+        one_pass, scatter = self._plan_for_moments(mixture)
         with _blas_alone(max(one_pass.largest_product, one_pass.update_work)):
             used = self._run(one_pass)
             measured, moments, estimate = one_pass.climb(
@@ -248,8 +246,7 @@ class EStep:
         list of tuple
             For each pass what `gmm._em.Pass.ascend` tells of it.
         """
-        one_pass = self._plan(mixture, common_scatter=self._pooled(mixture))
-        scatter = self._common_scatter() if one_pass.common_scatter else None
+        one_pass, scatter = self._plan_for_moments(mixture)
         with _blas_alone(max(one_pass.largest_product, one_pass.update_work)):
             used = self._run(one_pass)
             at_most = min(at_most, self._worth_a_loop(one_pass, len(used)))
@@ -295,8 +292,7 @@ class EStep:
             A row for each: coordinates are its products with x − c_k. A number for each feature, or for all, where the
             axes are the features'.
         """
-        one_pass = self._plan(mixture, common_scatter=self._pooled(mixture), axes=np.ravel(axes))
-        scatter = self._common_scatter() if one_pass.common_scatter else None
+        one_pass, scatter = self._plan_for_moments(mixture, axes=np.ravel(axes))
         with _blas_alone(one_pass.largest_product):
             scratches = self._run(one_pass)
             statistics = self.statistics(*one_pass.collect(scratches, scatter))
@@ -345,8 +341,13 @@ class EStep:
             **how,
         )
 
-    def _pooled(self, mixture: WhitenedMixture) -> bool:
-        return mixture.layout is TIED and self._moments is TIED
+    def _plan_for_moments(
+        self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
+    ) -> tuple[_em.Pass, Array | None]:
+        """A pass that adds up moments, and the rows' scatter where it needs that."""
+        pooled = mixture.layout is TIED and self._moments is TIED
+        one_pass = self._plan(mixture, common_scatter=pooled, axes=axes, **how)
+        return one_pass, self._common_scatter() if one_pass.common_scatter else None
 
     def statistics(
         self, origins: Array, counts: Array, first: Array, second: Array, log_evidence: float, weight: float

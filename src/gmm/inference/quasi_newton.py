@@ -67,7 +67,6 @@ class QuasiNewton:
         self._e_step = e_step
         self._m_step = m_step
         self._ridge = ridge
-        self._tolerance = tolerance
         self._model = parameters.model
         self._standing: MixtureParameters | None = parameters
         self._bound = -math.inf
@@ -113,7 +112,7 @@ class QuasiNewton:
             return self._instead.why_stop()
         if not self._ascent.converged:
             return None
-        return f"projected remaining gain {self._ascent.remaining:.2g} below tol={self._tolerance:g}"
+        return f"projected remaining gain {self._ascent.remaining:.2g} below tol={self._ascent.tolerance:g}"
 
     def close(self) -> tuple[str, float]:
         """Measure what is next; it stands, unless it is worse than what stood. To continue is to measure it again."""
@@ -142,7 +141,7 @@ class QuasiNewton:
                 parameters,
                 lambda theta: self._e_step(theta.whitened()),
                 self._m_step,
-                GainBelow(self._tolerance),
+                GainBelow(self._ascent.tolerance),
                 before=(self._bound,),
             )
 
