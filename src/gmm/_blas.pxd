@@ -4,7 +4,7 @@ The libraries are column-major: a row-major array is its transpose to them, so e
 ``ld`` is the distance between two rows.  BLAS integers live here and nowhere else.
 """
 from scipy.linalg.cython_blas cimport dgemm, dtrmm, sgemm, strmm
-from scipy.linalg.cython_lapack cimport dpotrf, dtrtri
+from scipy.linalg.cython_lapack cimport dpotrf, dsyevd, dtrtri
 
 ctypedef fused real:
     float
@@ -68,4 +68,21 @@ cdef inline bint invert_cholesky(
     dpotrf(b"U", &order, matrix, &order, &info)
     if info == 0:
         dtrtri(b"U", b"N", &order, matrix, &order, &info)
+    return info == 0
+
+
+cdef inline Py_ssize_t room_for_eigenvectors(Py_ssize_t m) noexcept nogil:
+    """In doubles: LAPACK's work, and its integers."""
+    return 1 + 6 * m + 2 * m * m + 3 + 5 * m
+
+
+cdef inline bint eigenvectors(
+    double* matrix,                      # IN (m, m), symmetric, OUT a unit eigenvector in each row
+    double* values,                      # OUT (m,), ascending
+    Py_ssize_t m,
+    double* room,                        # scratch: see `room_for_eigenvectors`
+) noexcept nogil:
+    """Whether they were found."""
+    cdef int order = <int>m, n_room = 1 + 6 * order + 2 * order * order, n_integers = 3 + 5 * order, info = 0
+    dsyevd(b"V", b"U", &order, matrix, &order, values, room, &n_room, <int*>(room + n_room), &n_integers, &info)
     return info == 0

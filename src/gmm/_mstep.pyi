@@ -32,6 +32,10 @@ def log_offset(
     layout: int, weights: _Array, whiteners: _Array, log_determinants: _Array, d: int, noise: float = 0.0
 ) -> _Array: ...
 
+def constrained(
+    constraint: int, covariances: _Array, counts: _Array, previous: _Array | None, d: int
+) -> tuple[_Array, bool]: ...
+
 @disjoint_base
 class Ascent:
     tolerance: float

@@ -2,6 +2,7 @@
 from libc.string cimport memcpy
 
 from gmm._ascent cimport next_mixture, start_anew
+from gmm._constraint cimport Constraint, constrain, layout_of, room_for_constraint
 from gmm._linear cimport Layout, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State, lay_out, room_for_state
@@ -150,6 +151,45 @@ def log_offset(
     cdef double[::1] into = offsets
     log_offsets(layout, weights.shape[0], d, &weights[0], &whiteners[0], &log_determinants[0], noise, &into[0])
     return offsets
+
+
+def constrained(
+    Constraint constraint,
+    const double[::1] covariances,
+    const double[::1] counts,
+    const double[::1] previous,
+    Py_ssize_t d,
+):
+    """The most likely covariances under a constraint, from the most likely ones that are free.
+
+    Parameters
+    ----------
+    constraint : int
+        Its code in `_constraint.pxd`.
+    covariances : flat array of (K,), (K, d) or (K, d, d)
+    counts : array of shape (K,)
+    previous : flat array like `covariances`, or None
+        What an earlier call returned: to begin there.
+    d : int
+        Features.
+
+    Returns
+    -------
+    covariances : flat array like those given
+    found : bool
+        Whether there is a solution.
+    """
+    cdef Py_ssize_t K = counts.shape[0], size = n_second(layout_of(constraint), K, d)
+    if (not 0 < <int>constraint <= 10 or covariances.shape[0] != size
+            or (previous is not None and previous.shape[0] != size)):
+        raise ValueError("expected a constraint, and covariances in its layout")
+    cdef bint found
+    cdef const double* before = NULL if previous is None else &previous[0]
+    result, room = np.array(covariances), np.empty(room_for_constraint(constraint, K, d))
+    cdef double[::1] into = result, scratch = room
+    with nogil:
+        found = constrain(constraint, K, d, &counts[0], before, &into[0], &scratch[0])
+    return result, bool(found)
 
 
 cdef class Ascent:

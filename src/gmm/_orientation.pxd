@@ -1,0 +1,221 @@
+"""The common axes in which covariances have the least variances: the orientation of EVE and VVE.
+
+With a_kj the variances of component k along the axes, the objective is Σ_k w_k Σ_j log a_kj where volumes are of their
+own, and d log Σ_k w_k (Π_j a_kj)^(1/d) where they are equal.  It is lowered one plane of two axes at a time: turned by
+an angle θ, and ψ = 4θ, the product of the two variances of a component becomes a_i a_j times
+1 + h (1 − cos ψ) − r sin ψ, of period 2π.
+"""
+from libc.math cimport INFINITY, M_PI, atan2, cos, exp, expm1, fabs, isfinite, log, log1p, sin
+from libc.string cimport memcpy, memset
+
+from gmm._axes cimport (
+    diagonalise_jointly,
+    identity,
+    in_axes,
+    principal_axes,
+    room_for_axes,
+    turn,
+    turn_rows,
+)
+
+cdef enum:
+    SCANNED = 8               # angles that a search tries in a plane, with the best of each component
+    MOST_PASSES = 500         # over all planes
+
+
+cdef struct Planes:
+    Py_ssize_t K
+    double power                # of the product of variances in a summand: 0 for its logarithm
+    const double* weights       # (K,)
+    double* shares              # (K,)
+    double* level               # (K,) h
+    double* slope               # (K,) r
+
+
+cdef inline Py_ssize_t room_for_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    return K * d * d + 2 * d * d + room_for_axes(d) + K * d + 3 * K
+
+
+cdef inline bint common_axes(
+    bint equal_volumes, Py_ssize_t K, Py_ssize_t d,
+    const double* weights,                         # IN (K,)
+    const double* previous, const double* covariances,     # IN (K, d, d); the first may be NULL
+    double* variances, double* axes,               # OUT (K, d), (d, d)
+    double* room,
+) noexcept nogil:
+    """Whether all variances are positive."""
+    cdef Planes planes
+    cdef double* turned = room
+    cdef double* product = turned + K * d * d
+    cdef Py_ssize_t j, k
+    planes.K, planes.power, planes.weights = K, 1. / d if equal_volumes else 0, weights
+    planes.shares = product + 2 * d * d + room_for_axes(d) + K * d
+    planes.level = planes.shares + K
+    planes.slope = planes.level + K
+    if previous == NULL or not axes_of(previous, K, d, turned, axes):
+        search_axes(&planes, d, covariances, variances, axes, turned, product)
+    else:
+        climb(&planes, d, covariances, axes, turned, product, True)
+    for k in range(K):
+        in_axes(axes, covariances + k * d * d, d, turned, product)
+        for j in range(d):
+            variances[k * d + j] = turned[j * d + j]
+            if not variances[k * d + j] > 0:
+                return False
+    return True
+
+
+cdef inline bint axes_of(
+    const double* matrices, Py_ssize_t K, Py_ssize_t d,    # IN (K, d, d) that share their axes
+    double* scaled, double* axes,                  # scratch (K, d, d), OUT (d, d)
+) noexcept nogil:
+    cdef Py_ssize_t j, k
+    cdef double trace
+    for k in range(K):
+        trace = 0
+        for j in range(d):
+            trace += matrices[(k * d + j) * d + j]
+        if not (trace > 0 and isfinite(trace)):
+            return False
+        for j in range(d * d):
+            scaled[k * d * d + j] = matrices[k * d * d + j] / trace
+    identity(axes, d)
+    diagonalise_jointly(scaled, K, d, axes)
+    return True
+
+
+cdef inline void search_axes(
+    Planes* planes, Py_ssize_t d, const double* covariances,       # IN
+    double* first_variances, double* axes,         # scratch (K, d), OUT (d, d)
+    double* turned, double* product,               # scratch
+) noexcept nogil:
+    """From the axes of the pooled covariance, of each component and the features, the lowest that is reached."""
+    cdef Py_ssize_t K = planes.K, start, j, k
+    cdef double* found = product + d * d
+    cdef double* work = found + d * d
+    cdef double objective, least = INFINITY
+    for start in range(-2, K):
+        identity(found, d)
+        if start >= 0:
+            memcpy(found, covariances + start * d * d, d * d * sizeof(double))
+            principal_axes(found, d, first_variances, work)
+        elif start == -1:
+            memset(found, 0, d * d * sizeof(double))
+            for k in range(K):
+                for j in range(d * d):
+                    found[j] += planes.weights[k] * covariances[k * d * d + j]
+            principal_axes(found, d, first_variances, work)
+        objective = climb(planes, d, covariances, found, turned, product, True)
+        if objective < least or start == -2:
+            least = objective
+            memcpy(axes, found, d * d * sizeof(double))
+
+
+cdef inline double climb(
+    Planes* planes, Py_ssize_t d, const double* covariances,       # IN
+    double* axes,                                  # IN, OUT
+    double* turned, double* product,               # scratch (K, d, d), (d, d)
+    bint search,                                   # whether to look beyond the nearest angle first
+) noexcept nogil:
+    """The objective."""
+    cdef Py_ssize_t K = planes.K, i, j, k, _
+    cdef double gain, before = INFINITY
+    for k in range(K):
+        in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
+    for _ in range(MOST_PASSES):
+        gain = 0
+        share(planes, d, turned)
+        for i in range(d):
+            for j in range(i + 1, d):
+                gain += settle(planes, d, i, j, search, turned, axes)
+        if not gain > 1e-24 or (gain < 1e-19 and gain >= before):
+            break
+        before, search = gain, False
+    return share(planes, d, turned)
+
+
+cdef inline double share(Planes* planes, Py_ssize_t d, const double* turned) noexcept nogil:
+    """What each component counts; the objective."""
+    cdef Py_ssize_t j, k
+    cdef double total = 0, most = -INFINITY
+    cdef double* shares = planes.shares
+    for k in range(planes.K):
+        shares[k] = 0
+        for j in range(d):
+            shares[k] += log(turned[(k * d + j) * d + j])
+    if planes.power == 0:
+        for k in range(planes.K):
+            total += planes.weights[k] * shares[k]
+            shares[k] = planes.weights[k]
+        return total
+    for k in range(planes.K):
+        most = max(most, shares[k])
+    for k in range(planes.K):
+        shares[k] = planes.weights[k] * exp((shares[k] - most) / d)
+        total += shares[k]
+    for k in range(planes.K):
+        shares[k] /= total
+    return d * log(total) + most
+
+
+cdef inline double settle(
+    Planes* planes, Py_ssize_t d, Py_ssize_t i, Py_ssize_t j, bint search,
+    double* turned, double* axes,                  # IN, OUT
+) noexcept nogil:
+    """Turn axes i and j; the gain."""
+    cdef Py_ssize_t K = planes.K, k
+    cdef double p, q, s, u, inverse, slope = 0, curvature = 0, angle, gain
+    for k in range(K):
+        p, q, s = turned[(k * d + i) * d + i], turned[(k * d + j) * d + j], turned[(k * d + i) * d + j]
+        u, inverse = (p - q) / 2, 1 / (p * q)
+        planes.slope[k] = u * s * inverse
+        planes.level[k] = (u * u - s * s) / 2 * inverse
+        slope += planes.shares[k] * planes.slope[k]
+        curvature += planes.shares[k] * (planes.level[k] - (1 - planes.power) * planes.slope[k] ** 2)
+    angle = slope / curvature
+    gain = slope * angle / 2
+    if search or not curvature > 0 or not fabs(angle) < 1e-3:
+        gain = -change(planes, angle) if curvature > 0 else 0
+        if search or not gain > 0:
+            gain = look_around(planes, gain, &angle)
+    if not gain > 1e-27:
+        return 0
+    p, q = cos(angle / 4), sin(angle / 4)
+    for k in range(K):
+        if planes.power > 0:
+            planes.shares[k] *= exp(planes.power * log_ratio(planes, k, cos(angle), sin(angle)))
+        turn(turned + k * d * d, d, i, j, p, q)
+    turn_rows(axes + i * d, axes + j * d, d, p, q)
+    return gain
+
+
+cdef inline double log_ratio(const Planes* planes, Py_ssize_t k, double c, double s) noexcept nogil:
+    """Of the products of variances after and before."""
+    return log1p(planes.level[k] * (1 - c) - planes.slope[k] * s)
+
+
+cdef inline double change(const Planes* planes, double angle) noexcept nogil:
+    """Of the objective, were the axes turned."""
+    cdef Py_ssize_t k
+    cdef double total = 0, c = cos(angle), s = sin(angle), ratio
+    for k in range(planes.K):
+        ratio = log_ratio(planes, k, c, s)
+        total += planes.shares[k] * (ratio if planes.power == 0 else expm1(planes.power * ratio))
+    return total if planes.power == 0 else total / planes.power
+
+
+cdef inline double look_around(
+    const Planes* planes, double gain,             # IN of `angle`
+    double* angle,                                 # IN, OUT
+) noexcept nogil:
+    """The gain of the best angle tried."""
+    cdef Py_ssize_t n
+    cdef double tried, better
+    for n in range(SCANNED + planes.K):
+        tried = (2 * n + 1) * M_PI / SCANNED
+        if n >= SCANNED:
+            tried = atan2(planes.slope[n - SCANNED], planes.level[n - SCANNED])
+        better = -change(planes, tried)
+        if better > gain:
+            gain, angle[0] = better, tried
+    return gain
