@@ -12,12 +12,12 @@ from sklearn.mixture import GaussianMixture as Peer
 
 from gmm import GaussianMixture
 from gmm._validation import check_rows
-from gmm.covariance import COVARIANCE_TYPES
+from gmm.covariance import CLASSIC
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])
 NAMES = ["length", "width", "height"]
-each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+each_type = pytest.mark.parametrize("covariance_type", CLASSIC)
 
 
 def with_value(value, row=7, column=1, rows=ROWS):
@@ -350,7 +350,7 @@ BAD_PARAMETERS = [
     ("n_components", 0, "an int in the range [1, inf)"),
     ("n_components", 1.5, "an int in the range [1, inf)"),
     ("n_components", True, "an int in the range [1, inf)"),
-    ("covariance_type", "round", "a str among {'full', 'tied', 'diag', 'spherical'}"),
+    ("covariance_type", "round", "a str among {'full', 'tied', 'diag', 'spherical', 'EII', "),
     ("tol", -1.0, "a float in the range [0.0, inf)"),
     ("tol", np.nan, "a float in the range [0.0, inf)"),
     ("reg_covar", -1e-9, "a float in the range [0.0, inf)"),

@@ -91,10 +91,10 @@ def test_the_main_job_on_the_data_inside():
     # The mixture R's mclust chooses too: EEE with 3 components, BIC 2314.3.
     best = next(line for line in done.stdout.splitlines() if line.startswith("★"))
     k, covariance, loglik, df, bic, delta, *_ = best.split()[1:]
-    assert (k, covariance, df, delta) == ("3", "tied", "11", "0.00")
+    assert (k, covariance, df, delta) == ("3", "EEE", "11", "0.00")
     assert float(loglik) == pytest.approx(-1126.32, abs=0.02)
     assert float(bic) == pytest.approx(2314.31, abs=0.02)
-    assert "3 components, tied: converged after" in done.stdout
+    assert "3 components, EEE: converged after" in done.stdout
     assert "eruptions" in done.stdout
     assert " ± " in done.stdout
 
@@ -113,7 +113,7 @@ def test_every_file_of_a_result(result, iris):
     np.testing.assert_allclose(proba, loaded.predict_proba(X), rtol=1e-12)
     assert [int(row) for row in labels["row"]] == list(range(1, 151))
     cells = table((out / "criteria.csv").read_text())
-    assert cells["covariance_type"] == list(gmm.covariance.COVARIANCE_TYPES)
+    assert cells["covariance_type"] == list(gmm.covariance.PARSIMONIOUS)
     best = document["best"]
     assert best["columns"] == list(loaded.feature_names_in_)
     np.testing.assert_array_equal(best["means"], loaded.means_)

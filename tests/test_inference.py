@@ -20,7 +20,7 @@ def climb(bounds, *, stopping=NEVER, **how):
         told = {"log_evidence": 10 * bounds[parameters], "weight": 10}
         return SufficientStatistics(DIAGONAL, nothing, nothing[0], nothing, nothing, **told)
 
-    def m_step(statistics):
+    def m_step(statistics, previous):
         return measured[-1] + 1
 
     return em(0, e_step, m_step, stopping=stopping, **how), measured

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
 from gmm import GaussianMixture, _em, initialization
-from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.covariance import CLASSIC, covariance_model
 from gmm.hierarchy import ward
 from gmm.initialization import (
     STARTS,
@@ -24,7 +24,7 @@ from gmm.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 from gmm.sources import ArraySource
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
-every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
 every_start = pytest.mark.parametrize("init_params", STARTS)
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 

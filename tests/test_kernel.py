@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import _em
+from gmm import _em, _mstep
 from gmm.inference import EStep
 from gmm.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 from gmm.sources import ArraySource
@@ -138,7 +138,9 @@ def test_a_pass_that_went_on_is_spent():
     one_pass, scratch = EStep(ArraySource(rows), FULL)._plan(mixture), _em.Scratch()
     one_pass.begin(scratch, len(rows))
     one_pass.walk(scratch, rows, 0, 1)
-    one_pass.climb([scratch], rows, None, None, 3, np.nan, 0.0, 1e-6, False)
+    family = _mstep.MixtureFamily(FULL.code, 0, *mixture.centres.shape, 1e-6)
+    covariances = np.ravel(FULL.gram(mixture.whiteners))
+    one_pass.climb([scratch], rows, None, None, 3, family, covariances, np.nan, 0.0, False)
     with pytest.raises(ValueError, match="spent"):
         one_pass.walk(scratch, rows, 0, 1)
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, fitting, screening
-from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.covariance import CLASSIC, covariance_model
 from gmm.initialization import STARTS
 from gmm.parameters import MixtureParameters
 from gmm.screening import SCREENING_PASSES, Screening, screening_rows
 from gmm.sources import ArraySource
 
-every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
 every_start = pytest.mark.parametrize("init_params", STARTS)
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 

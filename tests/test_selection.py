@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from gmm import GaussianMixture, Selection, select
-from gmm.covariance import COVARIANCE_TYPES
+from gmm.covariance import PARSIMONIOUS
 from gmm.criteria import CRITERIA
 
 rng = np.random.default_rng(0)
@@ -20,8 +20,8 @@ def found():
 
 
 def test_cells_are_ordered_by_components_then_types(found):
-    assert found.n_components.tolist() == [1] * 4 + [2] * 4 + [3] * 4
-    assert found.covariance_type == COVARIANCE_TYPES * 3
+    assert found.n_components.tolist() == [1] * 14 + [2] * 14 + [3] * 14
+    assert found.covariance_type == PARSIMONIOUS * 3
     assert set(found.status) <= {"ok", "not converged"}
     assert (found.seconds > 0).all()
 
@@ -93,7 +93,7 @@ def test_a_failed_cell_is_told_and_the_rest_goes_on():
 
 
 def test_no_cell_at_all_is_an_error():
-    with pytest.raises(ValueError, match=r"all 4 cells failed; with 9 components, full: Expected"):
+    with pytest.raises(ValueError, match=r"all 14 cells failed; with 9 components, EII: Expected"):
         select(X[:5], [9])
 
 
@@ -169,8 +169,8 @@ def test_without_a_frame_library_the_reason_is_told(found, monkeypatch):
 
 def test_the_repr_is_a_table_with_the_best_marked(found):
     lines = repr(found).splitlines()
-    assert lines[0].startswith("Selection by BIC among 12 cells: 2 components, ")
-    assert lines[1].split() == ["K", *COVARIANCE_TYPES]
+    assert lines[0].startswith("Selection by BIC among 42 cells: 2 components, ")
+    assert lines[1].split() == ["K", *PARSIMONIOUS]
     assert repr(found).count("* ") == 2  # the cell and the legend
     best = next(line for line in lines if line.split()[0] == "2")
     assert f"* {found.bic.min():.2f}" in best

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
-from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.covariance import CLASSIC, covariance_model
 from gmm.health import effective_rows, spikes
 from gmm.inference import EStep
 from gmm.inference.split_merge import Ground, _Search, moves
 from gmm.sources import ArraySource
 from test_published import IRIS, IRIS_BIC
 
-every_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
 PRECISE = {"tol": 1e-7, "max_iter": 20_000}
 CORNERS = np.array([[-9.0, -9.0], [-9.0, 9.0], [9.0, -9.0], [9.0, 9.0]])
 # One component between the last two corners, two in the first.

@@ -6,6 +6,7 @@ The public face; nothing is defined here.
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
 from gmm.inference import Iteration, Trace
 from gmm.mixture import GaussianMixture
+from gmm.priors import NormalInverseWishart
 from gmm.selection import Selection, select
 from gmm.versions import __version__, show_versions
 
@@ -16,6 +17,7 @@ __all__ = [
     "GaussianMixture",
     "InvalidParameterError",
     "Iteration",
+    "NormalInverseWishart",
     "NotFittedError",
     "Selection",
     "Trace",

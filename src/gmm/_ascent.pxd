@@ -5,17 +5,23 @@ f = G(s) − s is the gradient of the objective in the natural parameters, and i
 information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
 the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
+Where a model constrains the covariances, or there is a prior, s are still the statistics that parameters stand for, and
+G(s) those that the *update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are those
+of its map.  A state that is no mixture's of the model is brought back by its update.
+
 A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
 statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).
 """
 from libc.math cimport INFINITY, fabs, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
-from gmm._frame cimport add, from_moments, inner, invert_whiteners, move_frame, stand_for, to_moments
+from gmm._constraint cimport NONE
+from gmm._frame cimport add, from_moments, imply, inner, invert_whiteners, move_frame, stand_for, to_moments
 from gmm._linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State
-from gmm._update cimport Estimate, estimate_size, half_trace_of_precision, most_likely, n_matrices
+from gmm._update cimport Estimate, Family, estimate_size, half_trace_of_precision, log_prior, most_likely
+from gmm._whitener cimport n_matrices
 
 cdef enum:
     PLAIN_PASSES = 2          # before the first step that is not EM's
@@ -45,7 +51,7 @@ cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
 
 cdef inline bint judge(State* state, const Moments* found, double relative_noise) noexcept nogil:
     """Whether the pass is accepted; its secant is kept in either case."""
-    cdef double objective = found.log_evidence / found.weight
+    cdef double objective = (found.log_evidence + log_prior(&state.family, next_mixture(state))) / found.weight
     cdef double noise = relative_noise * (1 + fabs(objective))
     # The form of a pass may change, and with it the rounding.
     if state.trying and not objective >= state.objective - max(noise, state.noise):
@@ -61,10 +67,11 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     """Back to where EM goes from the accepted state; the gradient at the trial still is one."""
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
-    from_moments(state, found, &state.best, state.work)
-    add(-1, state.here, n, state.work)
-    add(-1, state.move, n, state.work)
-    remember(state, state.move)
+    if not apart(state) or updated(state, found, &state.trial):
+        from_moments(state, stood_for(state, found, &state.trial), &state.best, state.work)
+        add(-1, state.here, n, state.work)
+        add(-1, state.move, n, state.work)
+        remember(state, state.move)
     state.radius = max(1.0, state.radius / 4)
     state.trying = False
     memcpy(state.move, state.residual, n * sizeof(double))
@@ -80,10 +87,12 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
         add(1, state.move, n, state.here)
         # The moments of the trial have been of use: their room serves as scratch.
         move_frame(state, measured, state.tried.second)
-    memcpy(state.best.weights, measured.weights, estimate_size(state.layout, state.K, state.d) * sizeof(double))
+    memcpy(state.best.weights, measured.weights,
+           estimate_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
     invert_whiteners(state, &state.best, state.roots)
     hold(state, found)
-    from_moments(state, found, &state.best, state.work)
+    state.stuck = not updated(state, found, &state.plain)
+    from_moments(state, found if state.stuck else stood_for(state, found, &state.plain), &state.best, state.work)
     add(-1, state.here, n, state.work)
     if not first:
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
@@ -96,8 +105,29 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
     state.noise = noise
 
 
+cdef inline bint apart(const State* state) noexcept nogil:
+    """Whether the statistics that an update stands for are others than those it was made of."""
+    return state.family.constraint != NONE or state.family.prior.mean != NULL
+
+
+cdef inline bint updated(State* state, const Moments* found, Estimate* out) noexcept nogil:
+    return most_likely(found, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
+
+
+cdef inline const Moments* stood_for(State* state, const Moments* found, const Estimate* mixture) noexcept nogil:
+    """Those that the update stands for which was made of a pass's, in the room of the trial's."""
+    if not apart(state):
+        return found
+    memcpy(state.tried.origins, found.origins,
+           moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
+    state.tried.weight = found.weight
+    imply(state, mixture, &state.tried)
+    return &state.tried
+
+
 cdef inline void hold(State* state, const Moments* found) noexcept nogil:
-    memcpy(state.held.origins, found.origins, moments_size(state.layout, state.K, state.d) * sizeof(double))
+    memcpy(state.held.origins, found.origins,
+           moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
     state.held.log_evidence, state.held.weight = found.log_evidence, found.weight
 
 
@@ -182,25 +212,24 @@ cdef inline double plain_bound(const State* state) noexcept nogil:
     """
     cdef Py_ssize_t k
     cdef double total = 0
-    if state.ridge > 0:
-        for k in range(state.K):
-            total += state.held.counts[k] * half_trace_of_precision(state.layout, state.d, state.best.whiteners, k)
-    return (state.held.log_evidence + state.ridge * total) / state.held.weight
+    if state.family.ridge > 0:
+        for k in range(state.family.K):
+            total += state.held.counts[k] * half_trace_of_precision(
+                state.family.layout, state.family.d, state.best.whiteners, k)
+    total = state.held.log_evidence + state.family.ridge * total + log_prior(&state.family, &state.best)
+    return total / state.held.weight
 
 
 # ------------------------------------------------------------------------------------ where to go next
 
 cdef inline void propose(State* state) noexcept nogil:
-    """Choose what the next pass measures, from an accepted one; `stuck` where EM's own update needs help."""
+    """Choose what the next pass measures, from an accepted one."""
     cdef Py_ssize_t n = state.size
     cdef double length = sqrt(inner(state, state.direction, state.direction))
     cdef double longest = state.radius * sqrt(inner(state, state.residual, state.residual))
     cdef double factor = 1, least
     state.trying = False
     memcpy(state.move, state.residual, n * sizeof(double))
-    if most_likely(&state.held, state.layout, state.K, state.d, state.ridge, state.ridge, &state.plain) >= 0:
-        state.stuck = True
-        return
     if state.n_passes < PLAIN_PASSES:
         return
     if state.n_pairs == 0:
@@ -218,22 +247,28 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
 
     A component may lose nine tenths of its rows, or of its variance in a direction, not more.
     """
-    cdef Py_ssize_t K = state.K, d = state.d, size = n_second(state.layout, 1, d), i, j, k, m
-    cdef Py_ssize_t width = 1 if state.layout == SPHERICAL else d
-    cdef Py_ssize_t stride = d + 1 if state.layout == FULL or state.layout == TIED else 1
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(state.family.layout, 1, d), i, j, k, m
+    cdef Py_ssize_t width = 1 if state.family.layout == SPHERICAL else d
+    cdef Family likelihood = state.family          # a state stands for its mixture without the prior
+    cdef Py_ssize_t stride = d + 1 if state.family.layout == FULL or state.family.layout == TIED else 1
     memcpy(state.work, state.here, state.size * sizeof(double))
     add(factor, state.direction, state.size, state.work)
     for k in range(K):
         if not state.work[k] * state.held.weight >= 0.1 * state.held.counts[k]:
             return False
     to_moments(state, state.work, state.held.weight, &state.tried)
-    if most_likely(&state.tried, state.layout, K, d, state.ridge, state.ridge, &state.trial) >= 0:
+    likelihood.prior.mean = NULL
+    if most_likely(&state.tried, &likelihood, state.family.ridge, state.best.covariances, state.scratch,
+                   &state.trial) >= 0:
         return False
-    for m in range(n_matrices(state.layout, K)):
+    for m in range(n_matrices(state.family.layout, K)):
         for j in range(width):
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
+    if apart(state):
+        imply(state, &state.trial, &state.tried)
+        from_moments(state, &state.tried, &state.best, state.work)
     for i in range(state.size):
-        state.move[i] = factor * state.direction[i]
+        state.move[i] = state.work[i] - state.here[i] if apart(state) else factor * state.direction[i]
     return True

@@ -8,7 +8,7 @@ from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
 from gmm._moments cimport Moments, take_apart
 from gmm._plan cimport Recipe, prepare
 from gmm._state cimport State
-from gmm._update cimport Estimate, any_empty, most_likely, step_of
+from gmm._update cimport Estimate, Family, any_empty, most_likely, step_of
 
 
 cdef struct Course:
@@ -59,14 +59,15 @@ cdef inline bint walk_again(
 
 cdef inline Py_ssize_t climb(
     Recipe* recipe, const Course* course, const data* rows, const double* whiteners, double* room,
-    double before, double tolerance, double ridge, bint refills,
+    const Family* family, const double* covariances, double before, double tolerance, bint refills,
+    double* scratch,                               # of an update
     Bench* bench,                                  # IN the sums of the first pass
     Moments* moments,                              # OUT of the last pass
     Estimate* estimates,                           # OUT two: of pass p, counted from 0, the p-th modulo 2
     double* bounds,                                # OUT what each pass measured
 ) noexcept nogil:
     """The number of passes: until the gain is below `tolerance`, there are enough, or an update needs help."""
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, n = 0
+    cdef Py_ssize_t K = recipe.n_components, n = 0
     cdef Estimate* estimate
     while True:
         take_apart(recipe, bench.node, whiteners, course.scatter, moments)
@@ -77,8 +78,9 @@ cdef inline Py_ssize_t climb(
         before = bounds[n - 1]
         estimate = estimates + n % 2
         whiteners = estimate.whiteners
-        if most_likely(moments, recipe.moments, K, d, ridge, 0, estimate) >= 0:
+        if most_likely(moments, family, 0, covariances, scratch, estimate) >= 0:
             return n
+        covariances = estimate.covariances
         if not walk_again(recipe, course, rows, room, estimate.log_offset, estimate.means, whiteners, bench):
             return n
 
@@ -108,7 +110,7 @@ cdef inline Py_ssize_t ascend(
         told[4 * n + 2], told[4 * n + 3] = state.remaining, accepted
         n += 1
         if accepted:
-            state.stuck = refills and any_empty(moments, K)
+            state.stuck = state.stuck or (refills and any_empty(moments, K))
             if not state.stuck:
                 propose(state)
         mixture = next_mixture(state)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from gmm._mstep import Ascent
+from gmm._mstep import Ascent, MixtureFamily
 
 _Array = NDArray[np.float64]
 _Moments = tuple[_Array, _Array, _Array, _Array, float, float]
@@ -28,8 +28,6 @@ class Pass:
     def work(self) -> int: ...
     @property
     def largest_product(self) -> int: ...
-    @property
-    def update_work(self) -> float: ...
     def __init__(
         self,
         log_offset: _Array,
@@ -69,9 +67,10 @@ class Pass:
         weight: _Array | None,
         scatter: _Array | None,
         at_most: int,
+        family: MixtureFamily,
+        covariances: _Array,
         before: float,
         tolerance: float,
-        ridge: float,
         refills: bool,
     ) -> tuple[list[float], _Moments, _Estimate | None]: ...
     def ascend(

@@ -22,14 +22,14 @@ from gmm._block cimport data, look_at
 from gmm._climb cimport Course, Partition, ascend, climb, lloyd, walk
 from gmm._lanes cimport Bench, Rows, merge_siblings
 from gmm._leaves cimport normalise, pad
-from gmm._linear cimport Layout
+from gmm._linear cimport Layout, n_second
 from gmm._moments cimport Moments, moments_in, moments_size, take_apart
-from gmm._mstep cimport Ascent, estimate_arrays, moments_arrays
+from gmm._mstep cimport Ascent, MixtureFamily, estimate_arrays, moments_arrays
 from gmm._plan cimport Recipe, n_shape, prepare, room_for, work_of
 from gmm._seeding cimport Item, Seeding, first_seed, next_seed
 from gmm._seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
 from gmm._shape cimport shape_rows
-from gmm._update cimport Estimate, estimate_in, estimate_size, update_work
+from gmm._update cimport Estimate, estimate_in, estimate_size, room_for_update
 
 import os
 
@@ -231,11 +231,6 @@ cdef class Pass:
                                       recipe.n_features ** 2 if recipe.axes != NULL else 0)
         return recipe.block * recipe.n_features * recipe.n_features
 
-    @property
-    def update_work(self):
-        """Multiply-adds of a parameter update, roughly."""
-        return update_work(self.recipe.moments, self.recipe.n_components, self.recipe.n_features)
-
     def begin(self, Scratch scratch, Py_ssize_t n_rows):
         """Make a worker's scratch ready for this pass."""
         scratch.make_ready(&self.recipe, n_rows)
@@ -300,9 +295,10 @@ cdef class Pass:
         const double[::1] weight,
         const double[:, ::1] scatter,
         Py_ssize_t at_most,
+        MixtureFamily family,
+        const double[::1] covariances,
         double before,
         double tolerance,
-        double ridge,
         bint refills,
     ):
         """Merge the workers' sums, and go on alone: update the parameters, walk all rows, until this calls for Python.
@@ -318,9 +314,13 @@ cdef class Pass:
         rows, weight, scatter : array
             As `walk` and `collect` take them.
         at_most : int
+        family : MixtureFamily
+            Of the mixtures that updates choose among; without a prior.
+        covariances : flat array
+            Of this pass's mixture.
         before : float
             The mean log evidence of the pass before this one, NaN if there is none.
-        tolerance, ridge : float
+        tolerance : float
         refills : bool
 
         Returns
@@ -338,11 +338,12 @@ cdef class Pass:
         cdef Course course = self.course(scatter, at_most)
         cdef Moments moments
         cdef Estimate[2] estimates
-        cdef double[::1] measured = np.empty(at_most), both
+        cdef double[::1] measured = np.empty(at_most), both, scratch = np.empty(room_for_update(&family.family))
         cdef const double* whiteners = &self.whiteners[0]
         cdef double* room = &self.room[0]
-        if at_most > 1 and recipe.layout != recipe.moments:
-            raise ValueError("an update needs second moments in the layout of the covariances")
+        if at_most > 1 and (recipe.layout != recipe.moments or not family.takes(recipe.moments, K, d)
+                            or covariances.shape[0] != n_second(recipe.moments, K, d)):
+            raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
         course.rows = shape_of(recipe, rows, weight)
         buffer = self.moments_buffer(&moments)
         size = estimate_size(recipe.moments, K, d)
@@ -351,8 +352,8 @@ cdef class Pass:
         estimates[0] = estimate_in(&both[0], recipe.moments, K, d)
         estimates[1] = estimate_in(&both[0] + size, recipe.moments, K, d)
         with nogil:
-            n = climb(recipe, &course, &rows[0, 0], whiteners, room, before, tolerance, ridge, refills, bench,
-                      &moments, estimates, &measured[0])
+            n = climb(recipe, &course, &rows[0, 0], whiteners, room, &family.family, &covariances[0], before,
+                      tolerance, refills, &scratch[0], bench, &moments, estimates, &measured[0])
         estimate = estimate_arrays(found[(n - 1) % 2].copy(), recipe.moments, K, d) if n > 1 else None
         return np.asarray(measured[:n]).tolist(), moments_arrays(buffer, K, d, &moments), estimate
 

@@ -9,13 +9,16 @@ diagonals, or one mean of the diagonal).  The metric is there Σ_k (n n' + f·f'
 of the complete data, so nothing depends on units or axes.  Frames move with the mixture, and what is remembered moves
 along.
 """
+from libc.float cimport DBL_MIN
 from libc.string cimport memcpy, memset
 
 from gmm._blas cimport multiply_by_lower
+from gmm._cholesky cimport WIDEST_BY_HAND
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, whitener_size
 from gmm._moments cimport Moments, mirror
 from gmm._state cimport State, counted, packed_of, packed_size
-from gmm._update cimport WIDEST_BY_HAND, Estimate, n_matrices
+from gmm._update cimport Estimate, subtract_outer
+from gmm._whitener cimport n_matrices
 
 
 cdef inline void conjugate(
@@ -139,7 +142,8 @@ cdef inline void carry(
     double* vector,                                # IN, OUT in the old frame, then in the new
 ) noexcept nogil:
     """Bring the components of matrix `m` (one of them, or all that share it) of a state into another frame."""
-    open_second(state.layout, packed_of(state, vector, m), counted(state, vector, m), state.d, state.matrices)
+    cdef double count = counted(state, vector, m)
+    open_second(state.family.layout, packed_of(state, vector, m), count, state.family.d, state.matrices)
     turn(state, m, a, shifts, vector)
 
 
@@ -147,8 +151,8 @@ cdef inline void turn(
     const State* state, Py_ssize_t m, const double* a, const double* shifts,
     double* vector,                                # IN, OUT; second moments are IN in `state.matrices`
 ) noexcept nogil:
-    cdef Layout layout = state.layout
-    cdef Py_ssize_t K = state.K, d = state.d, k, first = 0 if layout == TIED else m
+    cdef Layout layout = state.family.layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, k, first = 0 if layout == TIED else m
     cdef double* second = state.matrices
     cdef double* turned = second + d * d
     turn_second(layout, d, a, turned, second)
@@ -162,15 +166,15 @@ cdef inline void invert_whiteners(
     const State* state, const Estimate* mixture,
     double* roots,                                 # OUT W⁻¹
 ) noexcept nogil:
-    cdef Py_ssize_t d = state.d, m, i, j, r
+    cdef Py_ssize_t d = state.family.d, m, i, j, r
     cdef const double* whitener
     cdef double* root
     cdef double total
-    if state.layout == DIAGONAL or state.layout == SPHERICAL:
-        for i in range(n_second(state.layout, state.K, d)):
+    if state.family.layout == DIAGONAL or state.family.layout == SPHERICAL:
+        for i in range(n_second(state.family.layout, state.family.K, d)):
             roots[i] = 1 / mixture.whiteners[i]
         return
-    for m in range(n_matrices(state.layout, state.K)):
+    for m in range(n_matrices(state.family.layout, state.family.K)):
         whitener, root = mixture.whiteners + m * d * d, roots + m * d * d
         memset(root, 0, d * d * sizeof(double))
         for i in range(d):
@@ -218,8 +222,8 @@ cdef inline void move_frame(
     double* change,                                # scratch (d, d)
 ) noexcept nogil:
     """Bring all that is remembered from the frame of `best` into that of `mixture`."""
-    cdef Layout layout = state.layout
-    cdef Py_ssize_t K = state.K, d = state.d, size = whitener_size(layout, d), k, m, i
+    cdef Layout layout = state.family.layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = whitener_size(layout, d), k, m, i
     cdef const double* whitener
     for k in range(K):
         whiten_step(layout, mixture.whiteners + k * size, state.best.means + k * d, mixture.means + k * d, d,
@@ -243,8 +247,8 @@ cdef inline void from_moments(
     const State* state, const Moments* moments, const Estimate* frame,
     double* vector,                                # OUT the state in the frame
 ) noexcept nogil:
-    cdef Layout layout = state.layout
-    cdef Py_ssize_t K = state.K, d = state.d, size = whitener_size(layout, d), k, m, i
+    cdef Layout layout = state.family.layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = whitener_size(layout, d), k, m, i
     cdef Py_ssize_t whole = n_second(layout, 1, d)
     cdef double weight = moments.weight
     for k in range(K):
@@ -263,8 +267,8 @@ cdef inline void to_moments(
     const State* state, const double* vector, double weight,
     Moments* moments,                              # OUT about the frame's means
 ) noexcept nogil:
-    cdef Layout layout = state.layout
-    cdef Py_ssize_t K = state.K, d = state.d, size = whitener_size(layout, d), j, k, m
+    cdef Layout layout = state.family.layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = whitener_size(layout, d), j, k, m
     cdef Py_ssize_t whole = n_second(layout, 1, d)
     cdef double* second = moments.second
     memcpy(moments.origins, state.best.means, K * d * sizeof(double))
@@ -291,40 +295,68 @@ cdef inline void stand_for(
     double* vector,                                # OUT the state that the mixture is the update of, in its own frame
 ) noexcept nogil:
     """Counts π_k about the means, and covariances without the ridge: H = −π λ W Wᵀ."""
-    cdef Layout layout = state.layout
-    cdef Py_ssize_t K = state.K, d = state.d, size = n_second(layout, 1, d), i, j, m, r
+    cdef Layout layout = state.family.layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, 1, d), i, j, m, r
     cdef Py_ssize_t packed = packed_size(layout, d)
     cdef const double* whitener
     cdef double* second = vector + K * (1 + d)
-    cdef double count
+    cdef double noise
     memset(vector, 0, state.size * sizeof(double))
     memcpy(vector, mixture.weights, K * sizeof(double))
     for m in range(n_matrices(layout, K)):
         whitener = mixture.whiteners + m * size
-        count = counted(state, vector, m)
+        noise = counted(state, vector, m) * state.family.ridge
         if layout == FULL or layout == TIED:
             for i in range(d):
                 for j in range(i + 1):
                     for r in range(j + 1):
-                        second[i * (i + 1) // 2 + j] -= count * state.ridge * whitener[i * d + r] * whitener[j * d + r]
+                        second[i * (i + 1) // 2 + j] -= noise * whitener[i * d + r] * whitener[j * d + r]
         else:
             for i in range(size):
-                second[i] = -count * state.ridge * whitener[i] * whitener[i]
+                second[i] = -noise * whitener[i] * whitener[i]
         second += packed
+
+
+cdef inline void imply(
+    const State* state, const Estimate* mixture,   # IN
+    Moments* moments,                              # IN counts and origins, OUT those that the mixture is the update of
+) noexcept nogil:
+    """First moments by the means, second ones by the covariances without the ridge, as if there were no prior."""
+    cdef Layout layout = state.family.layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, 1, d), i, j, k, m
+    cdef double count = 0
+    for k in range(K):
+        count = moments.counts[k] if layout != TIED else count + moments.counts[k]
+        for j in range(d):
+            moments.first[k * d + j] = moments.counts[k] * (mixture.means[k * d + j] - moments.origins[k * d + j])
+        if layout == TIED and k < K - 1:
+            continue
+        m = 0 if layout == TIED else k
+        for i in range(size):
+            moments.second[m * size + i] = count * mixture.covariances[m * size + i]
+            if size <= d or i % (d + 1) == 0:
+                moments.second[m * size + i] -= count * state.family.ridge
+    for k in range(K):
+        m = 0 if layout == TIED else k
+        for j in range(d):
+            state.shifts[j] = -moments.first[k * d + j] / max(moments.counts[k], DBL_MIN)
+        subtract_outer(layout, d, moments.first + k * d, state.shifts, moments.second + m * size)
+    for m in range(n_matrices(layout, K) if layout == FULL or layout == TIED else 0):
+        mirror(moments.second + m * size, d)
 
 
 cdef inline double inner(const State* state, const double* a, const double* b) noexcept nogil:
     """⟨a, b⟩ in the metric of the complete data's Fisher information."""
-    cdef Py_ssize_t K = state.K, d = state.d, k, m, packed = packed_size(state.layout, d)
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, k, m, packed = packed_size(state.family.layout, d)
     cdef const double* weights = state.best.weights
     cdef double total = 0, second
     for k in range(K):
         total += (a[k] * b[k] + product_sum(a + K + k * d, b + K + k * d, d)) / weights[k]
     a += K * (1 + d)
     b += K * (1 + d)
-    for m in range(n_matrices(state.layout, K)):
-        second = inner_second(state.layout, d, a + m * packed, b + m * packed)
-        total += second if state.layout == TIED else second / weights[m]
+    for m in range(n_matrices(state.family.layout, K)):
+        second = inner_second(state.family.layout, d, a + m * packed, b + m * packed)
+        total += second if state.family.layout == TIED else second / weights[m]
     return total
 
 

@@ -2,10 +2,20 @@
 from gmm._linear cimport Layout
 from gmm._moments cimport Moments
 from gmm._state cimport State
-from gmm._update cimport Estimate
+from gmm._update cimport Estimate, Family
+
+
+cdef class MixtureFamily:
+    cdef Family family
+    cdef object told
+    cdef const double[::1] mean
+    cdef const double[::1] scale          # `family` points into them
+
+    cdef bint takes(self, Layout layout, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef class Ascent:
+    cdef MixtureFamily family             # whose prior `state` points into
     cdef State state
     cdef double[::1] room
 

@@ -8,46 +8,62 @@ _Array = NDArray[np.float64]
 _Moments = tuple[_Array, _Array, _Array, _Array, float, float]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array]
 
+_Prior = tuple[_Array, _Array, float, float, float]
+
+@disjoint_base
+class MixtureFamily:
+    @property
+    def work(self) -> float: ...
+    @property
+    def ridge(self) -> float: ...
+    def __new__(
+        cls,
+        layout: int,
+        constraint: int,
+        n_components: int,
+        n_features: int,
+        ridge: float,
+        prior: _Prior | None = None,
+    ) -> Self: ...
+    def log_prior(self, means: _Array, whiteners: _Array, log_determinants: _Array) -> float: ...
+
 @disjoint_base
 class Update:
     @property
     def n_covariances(self) -> int: ...
-    @property
-    def work(self) -> float: ...
     def __init__(
         self,
-        layout: int,
+        family: MixtureFamily,
         origins: _Array,
         counts: _Array,
         first: _Array,
         second: _Array,
         weight: float,
-        ridge: float,
+        previous: _Array | None = None,
     ) -> None: ...
     def covariances(self, start: int, end: int) -> None: ...
     def finish(self) -> tuple[_Estimate, int]: ...
 
+def constrained(
+    constraint: int, covariances: _Array, counts: _Array, previous: _Array | None, d: int
+) -> tuple[_Array, bool]: ...
 def whiten(layout: int, matrices: _Array, d: int) -> tuple[_Array, _Array, int]: ...
 def log_offset(
     layout: int, weights: _Array, whiteners: _Array, log_determinants: _Array, d: int, noise: float = 0.0
 ) -> _Array: ...
 
-def constrained(
-    constraint: int, covariances: _Array, counts: _Array, previous: _Array | None, d: int
-) -> tuple[_Array, bool]: ...
-
 @disjoint_base
 class Ascent:
     tolerance: float
+    @property
+    def work(self) -> float: ...
     @property
     def converged(self) -> bool: ...
     @property
     def stuck(self) -> bool: ...
     @property
     def remaining(self) -> float: ...
-    def __new__(
-        cls, layout: int, n_components: int, n_features: int, ridge: float, tolerance: float, thorough: bool
-    ) -> Self: ...
+    def __new__(cls, family: MixtureFamily, tolerance: float, thorough: bool) -> Self: ...
     def begin(
         self, weights: _Array, means: _Array, covariances: _Array, whiteners: _Array, log_determinants: _Array
     ) -> None: ...

@@ -8,18 +8,18 @@ from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State, lay_out, room_for_state
 from gmm._update cimport (
     Estimate,
+    Family,
     begin,
     estimate_covariances,
     estimate_in,
     estimate_size,
     finish,
-    first_singular,
     log_offsets,
-    matrix_size,
-    n_matrices,
+    log_prior,
+    room_for_update,
     update_work,
-    whiten as whiten_all,
 )
+from gmm._whitener cimport first_singular, matrix_size, n_matrices, whiten as whiten_all
 
 import numpy as np
 
@@ -37,66 +37,128 @@ cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
             moments.log_evidence, moments.weight)
 
 
-cdef class Update:
-    """The parameter update where the covariances are free in their layout, with a ridge on their diagonals.
+cdef class MixtureFamily:
+    """Which mixtures there are, and what a parameter update maximises over them.
 
     Parameters
     ----------
     layout : int
-        The code of the layout of the moments and of the covariances.
-    origins, counts, first, second, weight
-        The moments; `second` flat.
+        The code of the layout of the covariances, and of the moments they are estimated from.
+    constraint : int
+        What constrains them beyond it, 0 for nothing: see `_constraint.pxd`.
+    n_components, n_features : int
     ridge : float
+        On the covariances' diagonals, before they are constrained.
+    prior : tuple, optional
+        Its mean (d,), scale (flat, one matrix in the layout), shrinkage, pseudocount and the constant of its log
+        density: see `_update.pxd`.
     """
 
-    cdef Layout layout
+    def __cinit__(
+        self, Layout layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features, double ridge,
+        prior=None,
+    ):
+        if not 0 <= <int>layout <= 3 or not 0 <= <int>constraint <= 10 or n_components < 1 or n_features < 1:
+            shape = layout, constraint, n_components, n_features
+            raise ValueError(f"expected a layout, a constraint, components and features, got {shape}")
+        cdef Family* family = &self.family
+        family.layout, family.constraint, family.ridge = layout, constraint, ridge
+        family.K, family.d = n_components, n_features
+        family.prior.mean = NULL
+        self.told = layout, constraint, n_components, n_features, ridge, prior
+        if prior is None:
+            return
+        self.mean, self.scale, family.prior.shrinkage, family.prior.pseudocount, family.prior.constant = prior
+        if self.mean.shape[0] != n_features or self.scale.shape[0] != matrix_size(layout, n_features):
+            raise ValueError("a prior needs a mean of all features and a scale in the layout of the covariances")
+        family.prior.mean, family.prior.scale = &self.mean[0], &self.scale[0]
+
+    def __reduce__(self):
+        return MixtureFamily, self.told
+
+    @property
+    def work(self):
+        """Multiply-adds of an update, roughly."""
+        return update_work(&self.family)
+
+    @property
+    def ridge(self):
+        """On the covariances' diagonals."""
+        return self.family.ridge
+
+    def log_prior(
+        self,
+        const double[:, ::1] means,
+        const double[::1] whiteners,
+        const double[::1] log_determinants,
+    ):
+        """The prior's log density at a mixture; 0 without one."""
+        cdef Estimate mixture
+        if (not self.takes(self.family.layout, means.shape[0], means.shape[1])
+                or whiteners.shape[0] != n_second(self.family.layout, self.family.K, self.family.d)):
+            raise ValueError("expected a mixture in the layout and shape of the family")
+        mixture.means, mixture.whiteners = <double*>&means[0, 0], <double*>&whiteners[0]
+        mixture.log_determinants = <double*>&log_determinants[0]
+        return log_prior(&self.family, &mixture)
+
+    cdef bint takes(self, Layout layout, Py_ssize_t K, Py_ssize_t d):
+        return self.family.layout == layout and self.family.K == K and self.family.d == d
+
+
+cdef class Update:
+    """The parameter update of a family.
+
+    Parameters
+    ----------
+    family : MixtureFamily
+    origins, counts, first, second, weight
+        The moments; `second` flat.
+    previous : flat array, optional
+        The covariances before: where they have to be searched for, the search is never worse than these.
+    """
+
+    cdef MixtureFamily family
     cdef const double[:, ::1] origins, first
-    cdef const double[::1] counts, second
-    cdef double[::1] buffer
-    cdef Py_ssize_t n_components, n_features
-    cdef double ridge, total
+    cdef const double[::1] counts, second, previous
+    cdef double[::1] buffer, room
     cdef Moments moments
     cdef Estimate estimate
 
     def __init__(
         self,
-        Layout layout,
+        MixtureFamily family,
         const double[:, ::1] origins,
         const double[::1] counts,
         const double[:, ::1] first,
         const double[::1] second,
         double weight,
-        double ridge,
+        const double[::1] previous=None,
     ):
         cdef Moments* moments = &self.moments
-        cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1]
-        if counts.shape[0] != K or first.shape[0] != K or second.shape[0] != n_second(layout, K, d):
-            raise ValueError("an update needs second moments in the layout of the covariances")
-        self.layout, self.n_components, self.n_features, self.ridge = layout, K, d, ridge
+        cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1], size = n_second(family.family.layout, K, d)
+        if (not family.takes(family.family.layout, K, d) or counts.shape[0] != K or first.shape[0] != K
+                or second.shape[0] != size or previous is not None and previous.shape[0] != size):
+            raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
+        self.family, self.previous = family, previous
         self.origins, self.counts, self.first, self.second = origins, counts, first, second
         # Nothing is written into them.
         moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
         moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
         moments.weight = weight
-        self.buffer = np.empty(estimate_size(layout, K, d))
-        self.estimate = estimate_in(&self.buffer[0], layout, K, d)
-        self.total = begin(moments, K, d, &self.estimate)
+        self.buffer = np.empty(estimate_size(family.family.layout, K, d))
+        self.room = np.empty(room_for_update(&family.family))
+        self.estimate = estimate_in(&self.buffer[0], family.family.layout, K, d)
+        begin(moments, &family.family, &self.estimate)
 
     @property
     def n_covariances(self):
         """How many there are: K, or 1 for all components."""
-        return n_matrices(self.layout, self.n_components)
-
-    @property
-    def work(self):
-        """Multiply-adds, roughly."""
-        return update_work(self.layout, self.n_components, self.n_features)
+        return n_matrices(self.family.family.layout, self.family.family.K)
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
-        """Estimate covariances start … end − 1 and their whiteners; ranges apart may run in threads."""
+        """Estimate covariances start … end − 1, not yet constrained; ranges apart may run in threads."""
         with nogil:
-            estimate_covariances(&self.moments, self.layout, self.n_components, self.n_features, self.ridge,
-                                 self.total, start, end, &self.estimate)
+            estimate_covariances(&self.moments, &self.family.family, start, end, &self.estimate)
 
     def finish(self):
         """The estimate, when all covariances have been estimated.
@@ -108,9 +170,12 @@ cdef class Update:
         failed : int
             The first covariance that is not positive definite, −1 when there is none.
         """
-        cdef Py_ssize_t K = self.n_components, d = self.n_features
-        cdef Py_ssize_t failed = finish(&self.moments, self.layout, K, d, self.total, &self.estimate)
-        return estimate_arrays(self.buffer.base, self.layout, K, d), failed
+        cdef const Family* family = &self.family.family
+        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
+        cdef Py_ssize_t failed
+        with nogil:
+            failed = finish(&self.moments, family, previous, &self.room[0], &self.estimate)
+        return estimate_arrays(self.buffer.base, family.layout, family.K, family.d), failed
 
 
 def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
@@ -197,32 +262,25 @@ cdef class Ascent:
 
     Parameters
     ----------
-    layout : int
-        The code of the layout of the moments and of the covariances, which must be free in it.
-    n_components, n_features : int
-    ridge : float
-        On the covariances' diagonals, and in the objective: rows are seen through noise of that variance.
+    family : MixtureFamily
+        Its ridge is in the objective too: rows are seen through noise of that variance.
     tolerance : float
         Projected remaining gain to stop below, in nats per unit weight.
     thorough : bool
         Whether five passes in a row must say so, or three and the last by far; else one will do.
     """
 
-    def __cinit__(
-        self, Layout layout, Py_ssize_t n_components, Py_ssize_t n_features, double ridge, double tolerance,
-        bint thorough
-    ):
-        if not 0 <= <int>layout <= 3 or n_components < 1 or n_features < 1:
-            raise ValueError(f"expected a layout, components and features, got {(layout, n_components, n_features)}")
-        self.state.layout, self.state.K, self.state.d = layout, n_components, n_features
-        self.state.ridge, self.state.tolerance, self.state.thorough = ridge, tolerance, thorough
-        self.room = np.zeros(room_for_state(layout, n_components, n_features))
+    def __cinit__(self, MixtureFamily family, double tolerance, bint thorough):
+        self.family = family
+        self.state.family = family.family
+        self.state.tolerance, self.state.thorough = tolerance, thorough
+        self.room = np.zeros(room_for_state(&self.state.family))
         lay_out(&self.state, &self.room[0])
         start_anew(&self.state)
 
     def __reduce__(self):
         cdef State* state = &self.state
-        shape = state.layout, state.K, state.d, state.ridge, state.tolerance, bool(state.thorough)
+        shape = self.family, state.tolerance, bool(state.thorough)
         told = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.noise,
                 (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                 state.newton, state.remaining, state.converged, state.stuck, state.held.log_evidence,
@@ -242,7 +300,12 @@ cdef class Ascent:
         self.room[:] = room
 
     cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d):
-        return self.state.layout == layout and self.state.K == K and self.state.d == d
+        return self.family.takes(layout, K, d)
+
+    @property
+    def work(self):
+        """Multiply-adds of a parameter update, roughly."""
+        return self.family.work
 
     @property
     def converged(self):
@@ -280,16 +343,17 @@ cdef class Ascent:
         """Forget what came before and measure this mixture next; matrices are flat."""
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
-        cdef Py_ssize_t K = state.K, size = n_second(state.layout, K, state.d)
-        if (weights.shape[0] != K or means.shape[0] != K or means.shape[1] != state.d or covariances.shape[0] != size
-                or whiteners.shape[0] != size or log_determinants.shape[0] != n_matrices(state.layout, K)):
+        cdef Layout layout = state.family.layout
+        cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, K, d)
+        if (weights.shape[0] != K or means.shape[0] != K or means.shape[1] != d or covariances.shape[0] != size
+                or whiteners.shape[0] != size or log_determinants.shape[0] != n_matrices(layout, K)):
             raise ValueError("expected a mixture in the layout and shape of the ascent")
         memcpy(first.weights, &weights[0], K * sizeof(double))
-        memcpy(first.means, &means[0, 0], K * state.d * sizeof(double))
+        memcpy(first.means, &means[0, 0], K * d * sizeof(double))
         memcpy(first.covariances, &covariances[0], size * sizeof(double))
         memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
         memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
-        log_offsets(state.layout, K, state.d, first.weights, first.whiteners, first.log_determinants, state.ridge,
+        log_offsets(layout, K, d, first.weights, first.whiteners, first.log_determinants, state.family.ridge,
                     first.log_offset)
         start_anew(state)
 
@@ -303,11 +367,11 @@ cdef class Ascent:
 
     def moments(self):
         """Of the last accepted pass, as `Pass.collect` returns them; its evidence is the objective."""
-        cdef State* state = &self.state
-        n = moments_size(state.layout, state.K, state.d)
-        return moments_arrays(np.array(<double[:n]>state.held.origins), state.K, state.d, &state.held)
+        cdef const Family* family = &self.state.family
+        n = moments_size(family.layout, family.K, family.d)
+        return moments_arrays(np.array(<double[:n]>self.state.held.origins), family.K, family.d, &self.state.held)
 
     cdef copied(self, const Estimate* mixture):
-        cdef State* state = &self.state
-        n = estimate_size(state.layout, state.K, state.d)
-        return estimate_arrays(np.array(<double[:n]>mixture.weights), state.layout, state.K, state.d)
+        cdef const Family* family = &self.state.family
+        n = estimate_size(family.layout, family.K, family.d)
+        return estimate_arrays(np.array(<double[:n]>mixture.weights), family.layout, family.K, family.d)

@@ -1,18 +1,16 @@
 """What an accelerated climb remembers, in one buffer."""
 from gmm._linear cimport DIAGONAL, FULL, TIED, Layout, n_second
 from gmm._moments cimport Moments, moments_in, moments_size
-from gmm._update cimport Estimate, estimate_in, estimate_size, n_matrices
+from gmm._update cimport Estimate, Family, estimate_in, estimate_size, room_for_update
+from gmm._whitener cimport n_matrices
 
 cdef enum:
     MEMORY = 5                # secants
 
 
 cdef struct State:
-    Layout layout
-    Py_ssize_t K
-    Py_ssize_t d
+    Family family
     Py_ssize_t size             # numbers in a state
-    double ridge
     double tolerance
     bint thorough               # see `project`
     # Mixtures: the accepted one, which is the frame; EM's next; a trial; and which of the two is measured next.
@@ -32,6 +30,7 @@ cdef struct State:
     double* changes             # (MEMORY, size) of −f along them
     double* matrices            # scratch, two of them
     double* shifts              # scratch (K, d)
+    double* scratch             # of an update
     int n_pairs
     Py_ssize_t n_passes
     double radius
@@ -59,15 +58,17 @@ cdef inline Py_ssize_t state_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noe
     return K * (1 + d) + n_matrices(layout, K) * packed_size(layout, d)
 
 
-cdef inline Py_ssize_t room_for_state(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Py_ssize_t room_for_state(const Family* family) noexcept nogil:
+    cdef Layout layout = family.layout
+    cdef Py_ssize_t K = family.K, d = family.d
     return (3 * estimate_size(layout, K, d) + 2 * moments_size(layout, K, d) + n_second(layout, K, d)
-            + (5 + 2 * MEMORY) * state_size(layout, K, d) + 2 * d * d + K * d)
+            + (5 + 2 * MEMORY) * state_size(layout, K, d) + 2 * d * d + K * d + room_for_update(family))
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
     """Point into the room, whose layout follows from the shape alone."""
-    cdef Layout layout = state.layout
-    cdef Py_ssize_t K = state.K, d = state.d, size = state_size(layout, K, d)
+    cdef Layout layout = state.family.layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = state_size(layout, K, d)
     cdef Py_ssize_t estimate = estimate_size(layout, K, d), moments = moments_size(layout, K, d)
     state.size = size
     state.best = estimate_in(room, layout, K, d)
@@ -87,18 +88,19 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.changes = state.steps + MEMORY * size
     state.matrices = state.changes + MEMORY * size
     state.shifts = state.matrices + 2 * d * d
+    state.scratch = state.shifts + K * d
 
 
 cdef inline double* packed_of(const State* state, double* vector, Py_ssize_t m) noexcept nogil:
-    return vector + state.K * (1 + state.d) + m * packed_size(state.layout, state.d)
+    return vector + state.family.K * (1 + state.family.d) + m * packed_size(state.family.layout, state.family.d)
 
 
 cdef inline double counted(const State* state, const double* vector, Py_ssize_t m) noexcept nogil:
     """The count of the components of matrix `m`."""
     cdef Py_ssize_t k
     cdef double total = 0
-    if state.layout != TIED:
+    if state.family.layout != TIED:
         return vector[m]
-    for k in range(state.K):
+    for k in range(state.family.K):
         total += vector[k]
     return total

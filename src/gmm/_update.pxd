@@ -1,14 +1,31 @@
-"""The parameter update: from moments to the most likely mixture whose covariances are free in their layout."""
+"""The parameter update: from moments to the mixture of a family that is most likely, or likeliest a posteriori."""
 from libc.float cimport DBL_EPSILON, DBL_MIN
-from libc.math cimport INFINITY, M_PI, isfinite, log, sqrt
-from libc.string cimport memcpy, memset
+from libc.math cimport M_PI, log
+from libc.string cimport memcpy
 
-from gmm._blas cimport invert_cholesky
+from gmm._constraint cimport NONE, Constraint, constrain, room_for_constraint
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second
 from gmm._moments cimport Moments, mirror
+from gmm._whitener cimport first_singular, matrix_size, n_matrices, whiten
 
-cdef enum:
-    WIDEST_BY_HAND = 16       # features up to which a call of LAPACK costs more than its work
+cdef struct Prior:
+    # Conjugate, on every mean and covariance: N(μ_k | mean, Σ_k / shrinkage) and an inverse Wishart, or inverse gamma,
+    # distribution that says as much of Σ_k as `pseudocount` rows with a scatter of `scale`.
+    const double* mean          # (d,), or NULL: there is no prior
+    const double* scale         # one matrix in the layout of the covariances
+    double shrinkage            # 0: says nothing of the means
+    double pseudocount
+    double constant             # of its log density
+
+
+cdef struct Family:
+    # Which mixtures there are, and what an update maximises over them.
+    Layout layout               # of the covariances, and of the moments
+    Constraint constraint       # beyond it
+    Py_ssize_t K
+    Py_ssize_t d
+    double ridge                # on the covariances' diagonals, before they are constrained
+    Prior prior
 
 
 cdef struct Estimate:
@@ -18,14 +35,6 @@ cdef struct Estimate:
     double* whiteners           # likewise
     double* log_determinants    # log|W|: (K,), or (1,) for one common covariance
     double* log_offset          # (K,) for a next pass, by `most_likely` alone
-
-
-cdef inline Py_ssize_t n_matrices(Layout layout, Py_ssize_t K) noexcept nogil:
-    return 1 if layout == TIED else K
-
-
-cdef inline Py_ssize_t matrix_size(Layout layout, Py_ssize_t d) noexcept nogil:
-    return n_second(layout, 1, d)
 
 
 cdef inline Py_ssize_t estimate_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
@@ -61,90 +70,129 @@ cdef inline double step_of(const Moments* moments, Py_ssize_t k, Py_ssize_t j, P
     return moments.first[k * d + j] / max(moments.counts[k], DBL_MIN)
 
 
-cdef inline double update_work(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline double update_work(const Family* family) noexcept nogil:
     """Multiply-adds of an update, roughly."""
-    if layout == FULL or layout == TIED:
-        return <double>K * d * d + n_matrices(layout, K) * <double>d * d * d
+    cdef Py_ssize_t K = family.K, d = family.d
+    if family.layout == FULL or family.layout == TIED:
+        return <double>K * d * d + n_matrices(family.layout, K) * <double>d * d * d
     return <double>K * d
 
 
+cdef inline Py_ssize_t room_for_update(const Family* family) noexcept nogil:
+    return family.K + room_for_constraint(family.constraint, family.K, family.d)
+
+
 cdef inline Py_ssize_t most_likely(
-    const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d,     # IN
-    double ridge, double noise,                    # IN variances: see `log_offsets` for the second
+    const Moments* moments, const Family* family,  # IN
+    double noise,                                  # IN a variance: see `log_offsets`
+    const double* previous,                        # IN covariances that a search is not to be worse than, or NULL
+    double* room,                                  # scratch: see `room_for_update`
     Estimate* out,                                 # OUT
 ) noexcept nogil:
     """The first component whose covariance is not positive definite; −1 when there is none."""
-    cdef double total = begin(moments, K, d, out)
     cdef Py_ssize_t failed
-    estimate_covariances(moments, layout, K, d, ridge, total, 0, n_matrices(layout, K), out)
-    failed = finish(moments, layout, K, d, total, out)
-    log_offsets(layout, K, d, out.weights, out.whiteners, out.log_determinants, noise, out.log_offset)
+    begin(moments, family, out)
+    estimate_covariances(moments, family, 0, n_matrices(family.layout, family.K), out)
+    failed = finish(moments, family, previous, room, out)
+    log_offsets(family.layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise,
+                out.log_offset)
     return failed
 
 
-cdef inline double begin(
-    const Moments* moments, Py_ssize_t K, Py_ssize_t d,
+cdef inline void begin(
+    const Moments* moments, const Family* family,
     Estimate* out,                                 # OUT the counts as weights, and steps from the origins as means
 ) noexcept nogil:
-    """Σ counts."""
     cdef Py_ssize_t j, k
-    cdef double total = 0
-    for k in range(K):
+    for k in range(family.K):
         # A component without rows must not divide by zero: it keeps its place, with the ridge as its covariance.
         out.weights[k] = max(moments.counts[k], least_count(moments))
-        total += out.weights[k]
-        for j in range(d):
-            out.means[k * d + j] = step_of(moments, k, j, d)
-    return total
+        for j in range(family.d):
+            out.means[k * family.d + j] = step_of(moments, k, j, family.d)
 
 
 cdef inline Py_ssize_t finish(
-    const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d, double total,       # IN
-    Estimate* out,                                 # IN, OUT
+    const Moments* moments, const Family* family, const double* previous,      # IN
+    double* room,                                  # scratch
+    Estimate* out,                                 # IN what `begin` and `estimate_covariances` wrote, OUT
 ) noexcept nogil:
-    cdef Py_ssize_t j, k, m = n_matrices(layout, K)
+    cdef Py_ssize_t K = family.K, d = family.d, j, k, m = n_matrices(family.layout, K)
+    cdef double total = 0
+    if family.constraint != NONE:
+        for k in range(K):
+            room[k] = divisor(family, out.weights[k])
+        if not constrain(family.constraint, K, d, room, previous, out.covariances, room + K):
+            return 0
+        whiten(family.layout, m, d, out.covariances, out.whiteners, out.log_determinants)
     for k in range(K):
-        out.weights[k] /= total
+        total += out.weights[k]
         for j in range(d):
             out.means[k * d + j] += moments.origins[k * d + j]
+            if family.prior.mean != NULL:
+                out.means[k * d + j] += pull(family, out.weights[k]) * (family.prior.mean[j] - out.means[k * d + j])
+    for k in range(K):
+        out.weights[k] /= total
     return first_singular(out.log_determinants, m)
 
 
 cdef inline void estimate_covariances(
-    const Moments* moments, Layout layout, Py_ssize_t K, Py_ssize_t d, double ridge, double total,     # IN
+    const Moments* moments, const Family* family,  # IN
     Py_ssize_t start, Py_ssize_t end,              # of the covariances
-    Estimate* out,                                 # IN what `begin` wrote, OUT covariances and their factors
+    Estimate* out,                                 # IN what `begin` wrote, OUT free covariances and their factors
 ) noexcept nogil:
     """(S_k − n_k s_k s_kᵀ) / n_k, s_k being the steps from the origins to the means, and the ridge."""
-    cdef Py_ssize_t size = matrix_size(layout, d), at = start * size, k
+    cdef Layout layout = family.layout
+    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), at = start * size, k
+    cdef double total = 0
     memcpy(out.covariances + at, moments.second + at, (end - start) * size * sizeof(double))
+    for k in range(0 if layout == TIED else start, K if layout == TIED else end):
+        subtract_outer(layout, d, moments.first + k * d, out.means + k * d,
+                       out.covariances + (0 if layout == TIED else k * size))
+    if family.prior.mean != NULL:
+        add_prior(moments, family, start, end, out)
     if layout == TIED:
         for k in range(K):
-            subtract_outer(moments.first + k * d, out.means + k * d, d, out.covariances)
-        divide(total, ridge, d, out.covariances)
+            total += out.weights[k]
+        divide(layout, d, divisor(family, total), family.ridge, out.covariances)
     else:
         for k in range(start, end):
-            estimate_one(layout, d, moments.first + k * d, out.means + k * d, out.weights[k], ridge,
-                         out.covariances + k * size)
-    whiten(layout, end - start, d, out.covariances + at, out.whiteners + at, out.log_determinants + start)
+            divide(layout, d, divisor(family, out.weights[k]), family.ridge, out.covariances + k * size)
+    if family.constraint == NONE:
+        whiten(layout, end - start, d, out.covariances + at, out.whiteners + at, out.log_determinants + start)
 
 
-cdef inline void estimate_one(
-    Layout layout, Py_ssize_t d, const double* first, const double* step, double count, double ridge,  # IN
-    double* covariance,                            # IN a second moment, OUT
+cdef inline void subtract_outer(
+    Layout layout, Py_ssize_t d, const double* a, const double* b,     # IN (d,)
+    double* second,                                # IN, OUT −= a bᵀ, the lower triangle of what the layout holds of it
 ) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double square = 0
-    if layout == FULL:
-        subtract_outer(first, step, d, covariance)
-        divide(count, ridge, d, covariance)
-    elif layout == DIAGONAL:
-        for j in range(d):
-            covariance[j] = positive(covariance[j] - first[j] * step[j]) / count + ridge
+    cdef Py_ssize_t i, j
+    cdef double product = 0
+    for i in range(d):
+        if layout == FULL or layout == TIED:
+            for j in range(i + 1):
+                second[i * d + j] -= a[i] * b[j]
+        elif layout == DIAGONAL:
+            second[i] -= a[i] * b[i]
+        else:
+            product += a[i] * b[i]
+    if layout == SPHERICAL:
+        second[0] -= product / d
+
+
+cdef inline void divide(
+    Layout layout, Py_ssize_t d, double count, double ridge,
+    double* scatter,                               # IN lower, OUT both triangles: / count + ridge I
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    if layout == FULL or layout == TIED:
+        for i in range(d):
+            for j in range(i + 1):
+                scatter[i * d + j] /= count
+            scatter[i * d + i] += ridge
+        mirror(scatter, d)
     else:
-        for j in range(d):
-            square += first[j] * step[j]
-        covariance[0] = positive(covariance[0] - square / d) / count + ridge
+        for i in range(d if layout == DIAGONAL else 1):
+            scatter[i] = positive(scatter[i]) / count + ridge
 
 
 cdef inline double positive(double x) noexcept nogil:
@@ -152,27 +200,111 @@ cdef inline double positive(double x) noexcept nogil:
     return 0 if x < 0 else x
 
 
-cdef inline void subtract_outer(
-    const double* a, const double* b, Py_ssize_t d,        # IN (d,)
-    double* matrix,                                # IN, OUT (d, d), lower: −= a bᵀ
+# -------------------------------------------------------------------------------------------- prior
+
+cdef inline double divisor(const Family* family, double count) noexcept nogil:
+    """What a scatter is divided by: of all components together, if their covariance is one matrix."""
+    if family.prior.mean == NULL:
+        return count
+    if family.prior.shrinkage > 0:
+        count += family.K if family.layout == TIED else 1
+    return count + family.prior.pseudocount
+
+
+cdef inline double pull(const Family* family, double count) noexcept nogil:
+    """How far the prior pulls a mean towards its own, of the whole way."""
+    return family.prior.shrinkage / (count + family.prior.shrinkage)
+
+
+cdef inline void add_prior(
+    const Moments* moments, const Family* family, Py_ssize_t start, Py_ssize_t end,    # IN
+    Estimate* out,                                 # IN counts and steps, IN, OUT scatter: the prior's is added
 ) noexcept nogil:
+    """Fraley & Raftery (2007), section 3: + κ n_k / (κ + n_k) (x̄_k − m)(x̄_k − m)ᵀ + Λ."""
+    cdef Layout layout = family.layout
+    cdef Py_ssize_t d = family.d, size = matrix_size(layout, d), i, j, k, m
+    cdef double* scatter
+    cdef double strength
+    for m in range(start, end):
+        for i in range(size):
+            out.covariances[m * size + i] += family.prior.scale[i]
+    for k in range(0 if layout == TIED else start, family.K if layout == TIED else end):
+        scatter = out.covariances + (0 if layout == TIED else k * size)
+        strength = out.weights[k] * pull(family, out.weights[k])
+        for i in range(d):
+            if layout == FULL or layout == TIED:
+                for j in range(i + 1):
+                    scatter[i * d + j] += strength * from_prior(moments, family, out, k, i) * from_prior(
+                        moments, family, out, k, j)
+            else:
+                scatter[i if layout == DIAGONAL else 0] += (
+                    strength * from_prior(moments, family, out, k, i) ** 2 / (1 if layout == DIAGONAL else d))
+
+
+cdef inline double from_prior(
+    const Moments* moments, const Family* family, const Estimate* out, Py_ssize_t k, Py_ssize_t j,
+) noexcept nogil:
+    """x̄_k − m in feature j, while `out` still holds steps."""
+    return moments.origins[k * family.d + j] + out.means[k * family.d + j] - family.prior.mean[j]
+
+
+cdef inline double log_prior(const Family* family, const Estimate* mixture) noexcept nogil:
+    """The prior's log density at a mixture; 0 without one."""
+    cdef const Prior* prior = &family.prior
+    cdef Layout layout = family.layout
+    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), j, k, m
+    cdef double total = prior.constant, z
+    if prior.mean == NULL:
+        return 0
+    for m in range(n_matrices(layout, K)):
+        total += prior.pseudocount * mixture.log_determinants[m]
+        total -= half_trace_of_product(layout, d, mixture.whiteners + m * size, prior.scale)
+    if prior.shrinkage > 0:
+        for k in range(K):
+            m = 0 if layout == TIED else k
+            total += mixture.log_determinants[m]
+            total -= prior.shrinkage * half_square(
+                layout, d, mixture.whiteners + m * size, mixture.means + k * d, prior.mean)
+    return total
+
+
+cdef inline double half_square(
+    Layout layout, Py_ssize_t d, const double* whitener, const double* a, const double* b,
+) noexcept nogil:
+    """½‖W (a − b)‖²."""
     cdef Py_ssize_t i, j
+    cdef double total = 0, z
+    for i in range(d):
+        if layout == FULL or layout == TIED:
+            z = 0
+            for j in range(i + 1):
+                z += whitener[i * d + j] * (a[j] - b[j])
+        else:
+            z = whitener[i if layout == DIAGONAL else 0] * (a[i] - b[i])
+        total += z * z
+    return total / 2
+
+
+cdef inline double half_trace_of_product(
+    Layout layout, Py_ssize_t d, const double* whitener, const double* matrix,
+) noexcept nogil:
+    """½ tr Σ⁻¹Λ = ½ tr WΛWᵀ."""
+    cdef Py_ssize_t i, j, r
+    cdef double total = 0, row
+    if layout == DIAGONAL or layout == SPHERICAL:
+        for i in range(d if layout == DIAGONAL else 1):
+            total += whitener[i] * whitener[i] * matrix[i]
+        return total / 2 * (1 if layout == DIAGONAL else d)
     for i in range(d):
         for j in range(i + 1):
-            matrix[i * d + j] -= a[i] * b[j]
+            row = 0
+            for r in range(i + 1):
+                row += matrix[j * d + r] * whitener[i * d + r]
+            total += whitener[i * d + j] * row
+    return total / 2
 
 
-cdef inline void divide(
-    double count, double ridge, Py_ssize_t d,
-    double* matrix,                                # IN (d, d), lower, OUT both triangles: / count + ridge I
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    for i in range(d):
-        for j in range(i + 1):
-            matrix[i * d + j] /= count
-        matrix[i * d + i] += ridge
-    mirror(matrix, d)
-
+# ---------------------------------------------------------------------------------------- log offsets
 
 cdef inline void log_offsets(
     Layout layout, Py_ssize_t K, Py_ssize_t d,
@@ -199,84 +331,3 @@ cdef inline double half_trace_of_precision(
     for i in range(size):
         total += whiteners[i] * whiteners[i]
     return (d * total if layout == SPHERICAL else total) / 2
-
-
-# ---------------------------------------------------------------------------------------- whiteners
-
-cdef inline void whiten(
-    Layout layout, Py_ssize_t m, Py_ssize_t d, const double* matrices,     # IN m matrices
-    double* whiteners, double* log_determinants,   # OUT W with Σ⁻¹ = WᵀW, (m,) log|W|: see `first_singular`
-) noexcept nogil:
-    cdef Py_ssize_t size = matrix_size(layout, d), k
-    memcpy(whiteners, matrices, m * size * sizeof(double))
-    for k in range(m):
-        if layout == FULL or layout == TIED:
-            log_determinants[k] = invert_dense(whiteners + k * size, d)
-        else:
-            log_determinants[k] = invert_roots(whiteners + k * size, size) * (d // size)
-
-
-cdef inline Py_ssize_t first_singular(const double* log_determinants, Py_ssize_t m) noexcept nogil:
-    """The first matrix that is not positive definite; −1 when there is none."""
-    cdef Py_ssize_t k
-    for k in range(m):
-        if not isfinite(log_determinants[k]):
-            return k
-    return -1
-
-
-cdef inline double invert_roots(double* values, Py_ssize_t n) noexcept nogil:
-    """Turn variances v into 1/√v; Σ log of those, infinite or NaN where one is no positive number."""
-    cdef Py_ssize_t j
-    cdef double total = 0
-    for j in range(n):
-        total -= log(values[j]) / 2
-        values[j] = 1 / sqrt(values[j])
-    return total
-
-
-cdef inline double invert_dense(
-    double* matrix, Py_ssize_t d,                  # IN, OUT (d, d): A, then L⁻¹ where A = L Lᵀ, zero above
-) noexcept nogil:
-    """log|L⁻¹|, infinite where A is not positive definite."""
-    cdef Py_ssize_t i
-    cdef double total = 0
-    if not (invert_by_hand(matrix, d) if d <= WIDEST_BY_HAND else invert_cholesky(matrix, d)):
-        return -INFINITY
-    for i in range(d):
-        total += log(matrix[i * d + i])
-        memset(matrix + i * d + i + 1, 0, (d - i - 1) * sizeof(double))
-    return total
-
-
-cdef inline bint invert_by_hand(
-    double* matrix, Py_ssize_t d,                  # IN, OUT (d, d), lower: A, then L⁻¹ where A = L Lᵀ
-) noexcept nogil:
-    """Whether A was positive definite."""
-    cdef Py_ssize_t i, j, p
-    cdef double rest
-    cdef double* row
-    cdef double* other
-    for i in range(d):
-        row = matrix + i * d
-        for j in range(i):
-            other = matrix + j * d
-            rest = row[j]
-            for p in range(j):
-                rest -= row[p] * other[p]
-            row[j] = rest / other[j]
-        rest = row[i]
-        for p in range(i):
-            rest -= row[p] * row[p]
-        if not rest > 0:
-            return False
-        row[i] = sqrt(rest)
-    for i in range(d):
-        row = matrix + i * d
-        row[i] = 1 / row[i]
-        for j in range(i):
-            rest = 0
-            for p in range(j, i):
-                rest += row[p] * matrix[p * d + j]
-            row[j] = -rest * row[i]
-    return True

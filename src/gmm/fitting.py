@@ -13,17 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._mstep import Ascent
-from gmm._validation import check_random_state
+from gmm._validation import check_prior, check_random_state
 from gmm.covariance import CovarianceModel
 from gmm.health import effective_rows, spikes
 from gmm.inference import Climb, EStep, GainBelow, Ground, Iteration, Watch, refined
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, sampled, share_shown, start_statistics
-from gmm.layouts import Array
+from gmm.layouts import TIED, Array
 from gmm.likelihood import MStep, ascend, maximise
 from gmm.parameters import MixtureParameters
+from gmm.priors import ConjugatePrior, NormalInverseWishart
 from gmm.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
+from gmm.whitened import WhitenedMixture
 
 _WORTH_A_SAMPLE = 0.5  # of the rows
 
@@ -61,6 +63,7 @@ class FitSettings:
     n_threads: int | None
     acceleration: str | None
     refine: str | None = None
+    prior: ConjugatePrior | None = None
 
     def climb(
         self,
@@ -120,6 +123,22 @@ class MixtureFit:
 
     climb: Climb
     repaired: tuple[int, ...]
+
+
+def prior_of(
+    prior: NormalInverseWishart | str,
+    model: CovarianceModel,
+    n_components: int,
+    source: ArraySource,
+    n_threads: int | None = None,
+) -> ConjugatePrior:
+    """The prior with all its parts: what was left open is told by the rows, as one component."""
+    d = source.n_features
+    one = WhitenedMixture(TIED, np.zeros(1), source.survey.centre[None], np.eye(d))
+    with EStep(source, TIED, n_threads=n_threads) as e_step:
+        statistics = e_step(one)
+    covariance = statistics.scatter / max(statistics.weight - 1, 1)
+    return check_prior(prior, model, n_components, mean=statistics.means[0], covariance=covariance)
 
 
 def fit_mixture(
@@ -218,7 +237,7 @@ def _ground(
 ) -> Ground:
     """Where moves climb, each climb `seen` with the next of `numbers`."""
     # A component that loses its rows makes a move fail: it is given no new place.
-    m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread)
+    m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread, settings.prior)
 
     def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> Climb:
         asked, move = replace(settings, tol=tol, max_iter=max_passes), next(numbers)
@@ -254,12 +273,12 @@ def _starts(
         if number == 0 and len(seeds) > 1 and settings.max_iter > SCREENING_PASSES:
             rows = screening_rows(source, parameters, seed)
             if rows is not None:
-                screening = Screening(rows, settings.model, settings.reg_covar, settings.n_threads)
+                screening = Screening(rows, settings.model, settings.reg_covar, settings.n_threads, settings.prior)
                 screening(parameters)
 
 
 def _m_step(settings: FitSettings, e_step: EStep) -> MStep:
-    return MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread)
+    return MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread, settings.prior)
 
 
 def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
@@ -283,6 +302,8 @@ def _start(source: ArraySource, settings: FitSettings, seed: int, m_step: MStep)
     covariances = None
     if given.precisions is not None:
         covariances = model.layout.inverse(given.precisions, source.n_features)
+        shares = np.full(settings.n_components, 1 / settings.n_components) if given.weights is None else given.weights
+        covariances = model.constrained(covariances, np.maximum(shares, 1e-300))
         if given.weights is not None and given.means is not None:
             return MixtureParameters(given.weights, given.means, covariances, model)
     started = m_step(_start_statistics(source, settings, seed))
@@ -297,5 +318,5 @@ def _start_statistics(source: ArraySource, settings: FitSettings, seed: int) -> 
         return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:
         return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
-    wanted = Wanted(settings.n_components, settings.model, settings.reg_covar, n_threads)
+    wanted = Wanted(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)
     return start_statistics(source, wanted, settings.init_params, np.random.default_rng(seed))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from gmm.hierarchy import ward
 from gmm.inference import CENTRED_DOUBLE, Climb, EStep, Partition
 from gmm.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.likelihood import short_climb
+from gmm.priors import ConjugatePrior
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 from gmm.whitened import WhitenedMixture
@@ -38,6 +40,7 @@ class Wanted:
     ridge: float
     n_threads: int | None = None
     shown: float = 1.0
+    prior: ConjugatePrior | None = None
 
 
 Start = Callable[[ArraySource, Wanted, Rng], SufficientStatistics]
@@ -234,7 +237,8 @@ def _views(sample: ArraySource) -> tuple[_View, _View]:
 
 
 def _climbed(sample: ArraySource, wanted: Wanted, begin: SufficientStatistics, passes: int) -> Climb | None:
-    return short_climb(sample, wanted.model, wanted.ridge, begin, max_iter=passes, n_threads=wanted.n_threads)
+    how: dict[str, Any] = {"max_iter": passes, "n_threads": wanted.n_threads, "prior": wanted.prior}
+    return short_climb(sample, wanted.model, wanted.ridge, begin, **how)
 
 
 def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:

@@ -76,6 +76,9 @@ class Layout(Protocol):
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         """The diagonals, (K, d) or (1, d)."""
 
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        """Scatter divided by the counts, (K,), of the components whose it is: S_k / n_k."""
+
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         """The matrices with `ridge`, a number or one for each of the matrices, added to their diagonals."""
 
@@ -135,6 +138,9 @@ class _Full(_Stored):
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         return np.diagonal(matrices, axis1=1, axis2=2)
 
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return scatter / counts[:, None, None]
+
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         ridged = matrices.copy()
         K, d, _ = matrices.shape
@@ -178,6 +184,9 @@ class _Tied(_Stored):
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         return np.diagonal(matrices)[None]
 
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return np.asarray(scatter / counts.sum(), dtype=np.float64)
+
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         return matrices + np.ravel(ridge)[0] * np.eye(len(matrices))
 
@@ -204,6 +213,9 @@ class _Elementwise(_Stored):
 
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
         return white / whiteners[component]
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return np.asarray(np.maximum(scatter, 0) / counts.reshape((-1,) + (1,) * (scatter.ndim - 1)), dtype=np.float64)
 
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
         return matrices + np.reshape(ridge, (-1,) + (1,) * (matrices.ndim - 1))

@@ -1,20 +1,19 @@
-"""Parameters from statistics: maximum likelihood, the ridge, and components that lost their rows."""
+"""Parameters from statistics: maximum likelihood or a posteriori, the ridge, and components that lost their rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 
 from gmm import _mstep
-from gmm._mstep import Ascent
+from gmm._mstep import Ascent, MixtureFamily
 from gmm.covariance import CovarianceModel
-from gmm.inference import Climb, EStep, GainBelow, Iteration, QuasiNewton, Stopping, climb, em
+from gmm.inference import BurstFunction, Climb, EStep, EStepFunction, Iteration, QuasiNewton, Stopping, climb, em
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
+from gmm.priors import ConjugatePrior
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 
@@ -22,6 +21,15 @@ Spread = Callable[[Callable[[int, int], None], int, float], None]
 
 _EPS = float(np.finfo(np.float64).eps)
 _ROUGHLY = 1e-3  # nats per unit weight
+
+
+def mixture_family(
+    model: CovarianceModel, shape: tuple[int, ...], ridge: float, prior: ConjugatePrior | None = None
+) -> MixtureFamily:
+    """What updates choose among and maximise, as the compiled core knows it; `shape` is that of the means."""
+    K, d = shape
+    told = None if prior is None else prior.told(model, K, d)
+    return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, told)
 
 
 class MStep:
@@ -33,14 +41,23 @@ class MStep:
     ridge : float
     repairs : int
     spread : callable, optional
-        As `maximum_likelihood` takes it.
+        As `most_likely` takes it.
+    prior : ConjugatePrior, optional
     """
 
-    def __init__(self, model: CovarianceModel, ridge: float, repairs: int, spread: Spread | None = None) -> None:
+    def __init__(
+        self,
+        model: CovarianceModel,
+        ridge: float,
+        repairs: int,
+        spread: Spread | None = None,
+        prior: ConjugatePrior | None = None,
+    ) -> None:
         self._model = model
         self.ridge = ridge
         self._repairs_left = repairs
         self._spread = spread or _in_turn
+        self._prior = prior
         self.repaired: list[int] = []
 
     @property
@@ -48,28 +65,52 @@ class MStep:
         """Whether components without rows are given a new place."""
         return self._repairs_left > 0
 
-    def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
-        """The parameters that maximise the expected complete-data log-likelihood, with the ridge."""
-        statistics, repaired = refilled(statistics, self._model, self.ridge, self._repairs_left)
+    def family(self, parameters: MixtureParameters) -> MixtureFamily:
+        """What it maximises over mixtures of that shape."""
+        return mixture_family(self._model, parameters.means.shape, self.ridge, self._prior)
+
+    def __call__(
+        self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
+    ) -> MixtureParameters:
+        """The parameters that maximise the expected complete-data log-likelihood, with the ridge and the prior.
+
+        They are never worse than those of `previous`.
+        """
+        statistics, repaired = refilled(statistics, self._model, self._repairs_left)
         self._repairs_left -= len(repaired)
         self.repaired += repaired
-        return maximum_likelihood(statistics, self._model, self.ridge, self._spread)
+        before = None if previous is None else previous.covariances
+        return most_likely(statistics, self._model, self.ridge, spread=self._spread, previous=before, prior=self._prior)
 
-    def burst(
-        self, e_step: EStep, parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
-    ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
-        """Passes of `e_step` and these updates in turn, as far as no update needs help: see `gmm.inference.em`."""
-        found = e_step.burst(
-            parameters.whitened(),
-            stopping,
-            bounds,
-            at_most if self._model.free else 1,
-            ridge=self.ridge,
-            refills=self.refills,
-        )
-        if found.estimate is not None:
-            parameters = MixtureParameters.estimated(found.estimate, self._model)
-        return parameters, found.statistics, found.bounds
+    def measuring(self, e_step: EStep) -> EStepFunction:
+        """Passes whose statistics have what is maximised for their evidence: the prior is counted in."""
+
+        def measured(parameters: MixtureParameters) -> SufficientStatistics:
+            statistics = e_step(parameters.whitened())
+            if self._prior is None:
+                return statistics
+            log_prior = self.family(parameters).log_prior(
+                np.ascontiguousarray(parameters.means), np.ravel(parameters.whiteners), parameters.log_determinants
+            )
+            return replace(statistics, log_evidence=statistics.log_evidence + log_prior)
+
+        return measured
+
+    def burst(self, e_step: EStep) -> BurstFunction | None:
+        """Passes and these updates in turn, as far as no update needs help: see `gmm.inference.em`."""
+        if self._prior is not None:
+            return None
+
+        def made(
+            parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
+        ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
+            family = self.family(parameters)
+            found = e_step.burst(parameters, stopping, bounds, at_most, family=family, refills=self.refills)
+            if found.estimate is not None:
+                parameters = MixtureParameters.estimated(found.estimate, self._model)
+            return parameters, found.statistics, found.bounds
+
+        return made
 
 
 def maximise(
@@ -86,14 +127,14 @@ def maximise(
     """Climb the likelihood by EM: see `gmm.inference.em`, whose arguments the others are."""
     return em(
         parameters,
-        lambda theta: e_step(theta.whitened()),
+        m_step.measuring(e_step),
         m_step,
         stopping=stopping,
         max_iter=max_iter,
         before=before,
         start=start,
         callback=callback,
-        burst=partial(m_step.burst, e_step),
+        burst=m_step.burst(e_step),
     )
 
 
@@ -110,23 +151,8 @@ def ascend(
     ascent: Ascent | None = None,
     before: float | None = None,
 ) -> Climb:
-    """Climb by quasi-Newton steps: see `gmm.inference.QuasiNewton`, whose arguments the others are.
-
-    By EM, where the covariances are constrained beyond their layout.
-    """
-    if not parameters.model.free:
-        bounds = () if before is None else (before,)
-        how: dict[str, Any] = {"before": bounds, "start": start, "callback": callback}
-        return maximise(parameters, e_step, m_step, stopping=GainBelow(tolerance), max_iter=max_iter, **how)
-    way = QuasiNewton(
-        parameters,
-        e_step,
-        m_step,
-        ridge=m_step.ridge,
-        tolerance=tolerance,
-        thorough=thorough,
-        ascent=ascent,
-    )
+    """Climb by quasi-Newton steps: see `gmm.inference.QuasiNewton`, whose arguments the others are."""
+    way = QuasiNewton(parameters, e_step, m_step, tolerance=tolerance, thorough=thorough, ascent=ascent)
     return climb(way, max_iter=max_iter, start=start, callback=callback, before=before)
 
 
@@ -138,11 +164,12 @@ def short_climb(
     *,
     max_iter: int,
     n_threads: int | None = None,
+    prior: ConjugatePrior | None = None,
 ) -> Climb | None:
     """Where a start leads, roughly, to compare it with others; None where it ends in a singular covariance."""
     with EStep(rows, model.moments, n_threads=n_threads) as e_step:
         try:
-            m_step = MStep(model, ridge, len(begin.means), e_step.spread)
+            m_step = MStep(model, ridge, len(begin.means), e_step.spread, prior)
             parameters = m_step(begin) if isinstance(begin, SufficientStatistics) else begin
             found = ascend(parameters, e_step, m_step, tolerance=_ROUGHLY, thorough=False, max_iter=max_iter)
             return replace(found, ascent=None)  # which is of the size of many mixtures
@@ -154,10 +181,16 @@ def _in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:
     task(0, n)
 
 
-def maximum_likelihood(
-    statistics: SufficientStatistics, model: CovarianceModel, ridge: float, spread: Spread = _in_turn
+def most_likely(
+    statistics: SufficientStatistics,
+    model: CovarianceModel,
+    ridge: float,
+    *,
+    spread: Spread = _in_turn,
+    previous: Array | None = None,
+    prior: ConjugatePrior | None = None,
 ) -> MixtureParameters:
-    """The M-step: weights n_k / n, means, and the model's covariances with `ridge` on their diagonals.
+    """The M-step: weights n_k / n, means, and the model's covariances of S_k / n_k with `ridge` on the diagonals.
 
     Parameters
     ----------
@@ -166,73 +199,71 @@ def maximum_likelihood(
     ridge : float
     spread : callable
         Runs the covariances' estimates, in threads perhaps: see `gmm.inference.EStep.spread`.
+    previous : array in the shape of the model's layout, optional
+        The covariances before.
+    prior : ConjugatePrior, optional
 
     Raises
     ------
     SingularMatrixError
         If a covariance is not positive definite and `ridge` is 0.
     """
-    if model.free:
-        parameters = _free_update(statistics, model, ridge, spread)
-        if parameters is not None:
-            return parameters
-    counts, covariances = _estimated(statistics, model)
-    return ridged(counts / counts.sum(), statistics.means, covariances, model, ridge)
-
-
-def _estimated(statistics: SufficientStatistics, model: CovarianceModel) -> tuple[Array, Array]:
-    """The counts, as the model divides by them, and its covariances without the ridge."""
-    # A component without rows must not divide by zero; it keeps its place, with the ridge as its covariance.
-    counts = np.maximum(statistics.counts, _EPS * statistics.weight)
-    return counts, model.estimate(statistics.scatter, counts)
-
-
-def _free_update(
-    statistics: SufficientStatistics, model: CovarianceModel, ridge: float, spread: Spread
-) -> MixtureParameters | None:
-    """The M-step where nothing but the layout constrains the covariances; None where one is singular."""
+    family = mixture_family(model, statistics.first.shape, ridge, prior)
     update = _mstep.Update(
-        model.layout.code,
+        family,
         np.ascontiguousarray(statistics.origins),
         statistics.counts,
         np.ascontiguousarray(statistics.first),
         np.ravel(statistics.second),
         statistics.weight,
-        ridge,
+        None if previous is None else np.ravel(previous),
     )
-    spread(update.covariances, update.n_covariances, update.work)
+    spread(update.covariances, update.n_covariances, family.work)
     estimate, failed = update.finish()
-    return None if failed >= 0 else MixtureParameters.estimated(estimate, model)
+    if failed < 0:
+        return MixtureParameters.estimated(estimate, model)
+    if prior is not None:
+        raise SingularMatrixError(failed)
+    counts = _divisors(statistics)
+    free = model.layout.per_count(statistics.scatter, counts)
+    return ridged(counts, statistics.means, free, model, ridge)
 
 
-def ridged(weights: Array, means: Array, covariances: Array, model: CovarianceModel, ridge: float) -> MixtureParameters:
-    """The mixture with `ridge` on its covariances' diagonals, and more where rounding asks for more.
+def _divisors(statistics: SufficientStatistics) -> Array:
+    """The counts; a component without rows must not divide by zero: it keeps its place, with the ridge alone."""
+    return np.maximum(statistics.counts, _EPS * statistics.weight)
+
+
+def ridged(counts: Array, means: Array, free: Array, model: CovarianceModel, ridge: float) -> MixtureParameters:
+    """The mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more where rounding asks for it.
 
     Raises
     ------
     SingularMatrixError
-        As `maximum_likelihood`.
+        As `most_likely`.
     """
     layout = model.layout
-    covariances = once = layout.with_ridge(covariances, ridge)
-    extra = np.zeros(1 if layout.pooled else len(weights))
+    once = layout.with_ridge(free, ridge)
+    extra = np.zeros(1 if layout.pooled else len(counts))
+    weights, d = counts / counts.sum(), means.shape[1]
     while True:
         try:
+            covariances = model.constrained(layout.with_ridge(once, extra), counts)
             return MixtureParameters(weights, means, covariances, model)
         except SingularMatrixError as error:
             if ridge == 0:
                 raise
-            k, d = error.component, means.shape[1]
+            # Constrained covariances depend on each other: all are helped.
+            k = slice(None) if model.constraint else slice(error.component, error.component + 1)
             # Not the diagonal: where a component has jumped far, cancellation may have left it negative.
             scale = np.abs(once if layout.pooled else once[k]).max()
-            extra[k] = max(4 * extra[k], d * _EPS * scale)
-            if not 0 < extra[k] <= 4 * d * scale < np.inf:
+            extra[k] = np.maximum(4 * extra[k], d * _EPS * scale)
+            if not (0 < extra[k].max() <= 4 * d * scale < np.inf):
                 raise
-            covariances = layout.with_ridge(once, extra)
 
 
 def refilled(
-    statistics: SufficientStatistics, model: CovarianceModel, ridge: float, at_most: int
+    statistics: SufficientStatistics, model: CovarianceModel, at_most: int
 ) -> tuple[SufficientStatistics, list[int]]:
     """Give components without rows half of the heaviest one, split along its widest direction.
 
@@ -240,7 +271,6 @@ def refilled(
     ----------
     statistics : SufficientStatistics
     model : CovarianceModel
-    ridge : float
     at_most : int
         How many to repair; more are left where they are.
 
@@ -254,13 +284,14 @@ def refilled(
     repaired = [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
     for k in repaired:
         donor = int(np.argmax(statistics.counts))
-        statistics = statistics.split(donor, k, _half_spread(statistics, donor, model, ridge))
+        statistics = statistics.split(donor, k, _half_spread(statistics, donor, model))
     return statistics, repaired
 
 
-def _half_spread(statistics: SufficientStatistics, component: int, model: CovarianceModel, ridge: float) -> Array:
+def _half_spread(statistics: SufficientStatistics, component: int, model: CovarianceModel) -> Array:
     """Half a standard deviation of `component` along its widest direction, (d,)."""
     K, d = statistics.first.shape
-    covariances = model.layout.dense(_estimated(statistics, model)[1], K, d)
+    free = model.layout.per_count(statistics.scatter, _divisors(statistics))
+    covariances = model.layout.dense(free, K, d)
     variances, axes = np.linalg.eigh(covariances[component])
     return np.asarray(0.5 * np.sqrt(max(variances[-1], 0.0)) * axes[:, -1])

@@ -26,10 +26,11 @@ from gmm._validation import (
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
+from gmm.fitting import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
 from gmm.inference import Iteration
 from gmm.initialization import STARTS
 from gmm.layouts import Array, SingularMatrixError
+from gmm.priors import NormalInverseWishart
 from gmm.progress import ProgressPrinter
 from gmm.sources import ArraySource, as_source
 
@@ -175,6 +176,7 @@ class GaussianMixture(FittedMixture):
         n_threads: int | None = None,
         acceleration: str | None = "auto",
         refine: str | None = None,
+        prior: str | NormalInverseWishart | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -193,6 +195,7 @@ class GaussianMixture(FittedMixture):
         self.n_threads = n_threads
         self.acceleration = acceleration
         self.refine = refine
+        self.prior = prior
 
     def fit(
         self,
@@ -307,6 +310,7 @@ class GaussianMixture(FittedMixture):
             self.n_threads,
             self.acceleration,
             self.refine,
+            None if self.prior is None else prior_of(self.prior, model, K, source, self.n_threads),
         )
 
     def _responsibilities(self, rows: NDArray[Any]) -> Callable[[int], Array]:
@@ -327,8 +331,8 @@ class GaussianMixture(FittedMixture):
         if not self.warm_start or self._parameters is None:
             return None
         now = self._parameters
-        fitted = (now.n_components, now.model.name, now.n_features)
-        asked = (self.n_components, model.name, source.n_features)
+        fitted = (now.n_components, now.model.known_as, now.n_features)
+        asked = (self.n_components, model.known_as, source.n_features)
         if fitted != asked:
             raise ValueError(
                 "warm_start continues a fit of the same shape: expected (n_components, covariance_type, n_features) = "

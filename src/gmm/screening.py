@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from gmm.covariance import CovarianceModel
 from gmm.likelihood import short_climb
 from gmm.parameters import MixtureParameters
+from gmm.priors import ConjugatePrior
 from gmm.sources import ArraySource
 
 SCREENING_PASSES = 15
@@ -73,20 +75,26 @@ class Screening:
     model : CovarianceModel
     ridge : float
     n_threads : int, optional
+    prior : ConjugatePrior, optional
     """
 
-    def __init__(self, rows: ArraySource, model: CovarianceModel, ridge: float, n_threads: int | None) -> None:
+    def __init__(
+        self,
+        rows: ArraySource,
+        model: CovarianceModel,
+        ridge: float,
+        n_threads: int | None,
+        prior: ConjugatePrior | None = None,
+    ) -> None:
         self._rows = rows
         self._model = model
         self._ridge = ridge
-        self._n_threads = n_threads
+        self._how: dict[str, Any] = {"max_iter": SCREENING_PASSES, "n_threads": n_threads, "prior": prior}
         self._reached: list[float] = []
 
     def __call__(self, parameters: MixtureParameters) -> Screened:
         """Climb from the next start."""
-        climb = short_climb(
-            self._rows, self._model, self._ridge, parameters, max_iter=SCREENING_PASSES, n_threads=self._n_threads
-        )
+        climb = short_climb(self._rows, self._model, self._ridge, parameters, **self._how)
         reached = -np.inf if climb is None else climb.lower_bound
         parameters = parameters if climb is None else climb.parameters
         record = max(self._reached, default=-np.inf)

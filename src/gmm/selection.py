@@ -28,7 +28,7 @@ from gmm._validation import (
     check_sample_weight,
     raise_nonfinite,
 )
-from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError
 from gmm.health import effective_rows, spikes
 from gmm.mixture import GaussianMixture
@@ -312,7 +312,7 @@ def _requested_components(n_components: int | Iterable[int]) -> list[int]:
 
 def _requested_types(covariance_type: str | Iterable[str]) -> list[str]:
     if isinstance(covariance_type, str):
-        names = list(COVARIANCE_TYPES) if covariance_type == "all" else [covariance_type]
+        names = list(PARSIMONIOUS) if covariance_type == "all" else [covariance_type]
     else:
         names = list(covariance_type)
     if not names:

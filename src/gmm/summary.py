@@ -37,7 +37,7 @@ def summary(
     """
     K, d = parameters.means.shape
     lines = [
-        f"{K} component{'s' * (K > 1)}, {d} feature{'s' * (d > 1)}, {parameters.model.name} covariance, "
+        f"{K} component{'s' * (K > 1)}, {d} feature{'s' * (d > 1)}, {parameters.model.known_as} covariance, "
         f"{parameters.n_parameters} free parameters"
     ]
     if trace is not None and len(trace):

@@ -18,6 +18,7 @@ from gmm._validation.parameters import (
     check_parameters,
     check_random_state,
 )
+from gmm._validation.prior import check_prior
 from gmm._validation.rows import (
     check_enough_rows,
     check_feature_names,
@@ -37,6 +38,7 @@ __all__ = [
     "check_parameters",
     "check_parameters_given",
     "check_precisions_init",
+    "check_prior",
     "check_random_state",
     "check_responsibilities",
     "check_rows",

@@ -27,6 +27,8 @@ __all__ = [
 Floats = NDArray[np.float64]
 _LARGEST = 1e150
 _LEAST_WEIGHT = 1e-280
+_LEAST_SHARE = 1e-300
+_CONSTRAINED = 1e-5  # relative: what is rounded to float32 on its way is still of its model
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
@@ -97,7 +99,7 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
     ValueError
         For another shape, values that are not finite or outside [0, 1], or another sum.
     """
-    given = _given(value, "weights", (n_components,))
+    given = given_array(value, "weights", (n_components,))
     if given.min() < 0 or given.max() > 1:
         # scikit-learn's sentence names the two the wrong way round; its tests ask for that.
         index = int(np.flatnonzero((given < 0) | (given > 1))[0])
@@ -136,7 +138,7 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
     ValueError
         For another shape and for values that are not finite, or whose squares would not be.
     """
-    means = _given(value, "means", (n_components, n_features)).astype(np.float64)
+    means = given_array(value, "means", (n_components, n_features)).astype(np.float64)
     if np.abs(means).max() > _LARGEST:
         k, j = _first(np.abs(means) > _LARGEST)
         raise ValueError(
@@ -168,7 +170,7 @@ def check_precisions_init(value: Any, n_components: int, n_features: int, model:
         For another shape, values that are not finite, and what is not symmetric and
         positive-definite, with the component.
     """
-    return _check_spread(value, f"{model.name} precision", n_components, n_features, model)
+    return _check_spread(value, f"{model.known_as} precision", n_components, n_features, model)
 
 
 def check_parameters_given(
@@ -202,12 +204,11 @@ def check_parameters_given(
             f"The parameter 'means' should have the shape of (n_components, n_features), but got {centres.shape}"
         )
     n_components, n_features = centres.shape
-    name = f"{model.name} covariance"
-    return (
-        check_weights_init(weights, n_components),
-        check_means_init(centres, n_components, n_features),
-        _check_spread(covariances, name, n_components, n_features, model),
-    )
+    shares = check_weights_init(weights, n_components)
+    centres = check_means_init(centres, n_components, n_features)
+    spread = _check_spread(covariances, f"{model.known_as} covariance", n_components, n_features, model)
+    _check_constraint(spread, shares, model)
+    return shares, centres, spread
 
 
 def check_responsibilities(value: Any, n_rows: int, n_components: int) -> Floats:
@@ -231,7 +232,7 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int) -> Floats
         not 1, with the row.
     """
     name = "responsibilities"
-    given = _given(value, name, (n_rows, n_components))
+    given = given_array(value, name, (n_rows, n_components))
     _check_not_negative(given, name, name)
     sums = given.sum(axis=1, dtype=np.float64)
     tolerance = 1e-5 if given.dtype == np.float32 else 1e-6
@@ -249,7 +250,7 @@ def _floats(value: Any, name: str) -> FloatArray:
     return as_floats(as_plain_array(value, name), name, place_in(name))
 
 
-def _given(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
+def given_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
     given = _floats(value, name)
     if given.shape != shape:
         raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}")
@@ -281,16 +282,28 @@ def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 def _check_spread(value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
-    spread = _given(value, name, model.layout.shape(n_components, n_features)).astype(np.float64)
+    spread = given_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64)
     # Shapes that no K = d can confuse tell matrices from numbers, and one for all from one each.
     shape = model.layout.shape(2, 3)
     if shape[-2:] == (3, 3):
         matrices = spread.reshape(-1, n_features, n_features)
         for k in () if _all_positive_definite(matrices) else range(len(matrices)):
-            _check_matrix(matrices[k], name, f"component {k}" if len(shape) == 3 else "the matrix")
+            check_matrix(matrices[k], name, f"component {k}" if len(shape) == 3 else "the matrix")
     else:
         _check_positive(spread, name)
     return spread
+
+
+def _check_constraint(covariances: Floats, weights: Floats, model: CovarianceModel) -> None:
+    """Refuse covariances that the model does not allow."""
+    nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)
+    off = np.abs(covariances - nearest)
+    if off.max() > _CONSTRAINED * np.abs(covariances).max():
+        index = _first(off == off.max())
+        raise ValueError(
+            f"no covariances of the model {model.known_as}: {_component(index)} has {covariances[index]:.6g}, "
+            f"where the nearest of the model have {nearest[index]:.6g}"
+        )
 
 
 def _all_positive_definite(matrices: Floats) -> bool:
@@ -304,7 +317,7 @@ def _all_positive_definite(matrices: Floats) -> bool:
     return True
 
 
-def _check_matrix(matrix: Floats, name: str, which: str) -> None:
+def check_matrix(matrix: Floats, name: str, which: str) -> None:
     fault = _asymmetry(matrix)
     if not fault:
         try:

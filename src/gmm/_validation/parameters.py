@@ -17,6 +17,7 @@ import numpy as np
 from gmm._validation.where import name_of
 from gmm.covariance import COVARIANCE_TYPES
 from gmm.exceptions import InvalidParameterError, NotFittedError, raisable
+from gmm.priors import NormalInverseWishart
 
 __all__ = [
     "check_callback",
@@ -116,6 +117,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "verbose_interval": _an_int(1),
     "n_threads": _an_int(1) | _NONE,
     "acceleration": _a_str_among(("auto",)) | _NONE,
+    "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 
 

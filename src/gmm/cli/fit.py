@@ -31,7 +31,7 @@ from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful, read
 from gmm.cli.write import labels_table, table_to, to_json
-from gmm.covariance import COVARIANCE_TYPES
+from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS
 from gmm.criteria import CRITERIA
 from gmm.mixture import GaussianMixture
 
@@ -178,7 +178,7 @@ def _covariance_types(names: Sequence[str]) -> list[str]:
     unknown = [name for name in names if name not in (*COVARIANCE_TYPES, "all")]
     if unknown:
         raise UsageError(f"--covariance {','.join(unknown)}: expected all, or some of {','.join(COVARIANCE_TYPES)}")
-    return list(COVARIANCE_TYPES) if "all" in names else list(dict.fromkeys(names))
+    return list(PARSIMONIOUS) if "all" in names else list(dict.fromkeys(names))
 
 
 def _directory(path: str | None) -> Path | None:

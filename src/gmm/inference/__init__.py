@@ -2,7 +2,7 @@
 
 from gmm.inference.climb import Climb, Iteration, Way, climb
 from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults, Shapes
-from gmm.inference.em import TextbookEM, em
+from gmm.inference.em import BurstFunction, EStepFunction, TextbookEM, em
 from gmm.inference.quasi_newton import QuasiNewton
 from gmm.inference.split_merge import Ground, Watch, refined
 from gmm.inference.stopping import GainBelow, Stopping
@@ -10,8 +10,10 @@ from gmm.inference.trace import PassRecord, Refinement, Trace
 
 __all__ = [
     "CENTRED_DOUBLE",
+    "BurstFunction",
     "Climb",
     "EStep",
+    "EStepFunction",
     "GainBelow",
     "Ground",
     "Iteration",

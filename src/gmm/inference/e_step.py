@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm._mstep import Ascent
+from gmm._mstep import Ascent, MixtureFamily
 from gmm.inference.stopping import GainBelow, Stopping
 from gmm.layouts import SPHERICAL, TIED, Array, Layout
+from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 from gmm.threads import single_threaded_blas, usable_threads
@@ -185,44 +186,46 @@ class EStep:
 
     def burst(
         self,
-        mixture: WhitenedMixture,
+        parameters: MixtureParameters,
         stopping: Stopping,
         bounds: list[float],
         at_most: int,
         *,
-        ridge: float,
+        family: MixtureFamily,
         refills: bool,
     ) -> Burst:
-        """Passes from `mixture` on, each after the update by the one before, as many as are worth a compiled loop.
+        """Passes from `parameters` on, each after the update by the one before, as many as are worth a compiled loop.
 
         That is one where its work is worth threads or `stopping` is not known to the loop, and the last is one after
         which an update needs help: see `gmm._em.Pass.climb`.
 
         Parameters
         ----------
-        mixture : WhitenedMixture
-            In the layout of the moments, unless `at_most` is 1.
+        parameters : MixtureParameters
         stopping : Stopping
         bounds : list of float
             What earlier passes measured.
         at_most : int
-        ridge : float
-            What an update adds to the covariances' diagonals.
+        family : MixtureFamily
+            What updates choose among and maximise, without a prior.
         refills : bool
             Whether the loop ends for components without rows, to give them a new place.
         """
-        one_pass, scatter = self._plan_for_moments(mixture)
-        with _blas_alone(max(one_pass.largest_product, one_pass.update_work)):
+        one_pass, scatter = self._plan_for_moments(parameters.whitened())
+        with _blas_alone(max(one_pass.largest_product, family.work)):
             used = self._run(one_pass)
             measured, moments, estimate = one_pass.climb(
                 used,
                 self._source.rows,
                 self._source.sample_weight,
                 scatter,
-                min(at_most, self._worth_a_loop(one_pass, len(used))) if isinstance(stopping, GainBelow) else 1,
+                min(at_most, self._worth_a_loop(one_pass, len(used), family.work))
+                if isinstance(stopping, GainBelow)
+                else 1,
+                family,
+                np.ravel(parameters.covariances),
                 bounds[-1] if bounds else np.nan,
                 stopping.tolerance if isinstance(stopping, GainBelow) else np.nan,
-                ridge,
                 refills,
             )
         return Burst(measured, self.statistics(*moments), estimate)
@@ -247,9 +250,9 @@ class EStep:
             For each pass what `gmm._em.Pass.ascend` tells of it.
         """
         one_pass, scatter = self._plan_for_moments(mixture)
-        with _blas_alone(max(one_pass.largest_product, one_pass.update_work)):
+        with _blas_alone(max(one_pass.largest_product, ascent.work)):
             used = self._run(one_pass)
-            at_most = min(at_most, self._worth_a_loop(one_pass, len(used)))
+            at_most = min(at_most, self._worth_a_loop(one_pass, len(used), ascent.work))
             source = self._source
             return one_pass.ascend(used, source.rows, source.sample_weight, scatter, at_most, ascent, refills)
 
@@ -272,7 +275,7 @@ class EStep:
                 used,
                 self._source.rows,
                 self._source.sample_weight,
-                min(at_most, self._worth_a_loop(one_pass, len(used))),
+                min(at_most, self._worth_a_loop(one_pass, len(used), 0.0)),
                 partition.centres,
                 partition.spread,
                 partition.inertia,
@@ -356,11 +359,11 @@ class EStep:
         second = second.reshape(self._moments.shape(*origins.shape))
         return SufficientStatistics(self._moments, origins, counts, first, second, log_evidence, weight)
 
-    def _worth_a_loop(self, one_pass: _em.Pass, n_workers: int) -> int:
+    def _worth_a_loop(self, one_pass: _em.Pass, n_workers: int, update_work: float) -> int:
         """How many passes one call may walk, the first of which `n_workers` did."""
-        if n_workers > 1 or one_pass.update_work > _WORTH_THREADS:
+        if n_workers > 1 or update_work > _WORTH_THREADS:
             return 1
-        return 1 + int(_SLICE / (self._n_lanes(one_pass) * one_pass.work + one_pass.update_work))
+        return 1 + int(_SLICE / (self._n_lanes(one_pass) * one_pass.work + update_work))
 
     def _n_lanes(self, one_pass: _em.Pass) -> int:
         return -(-self._source.n_rows // one_pass.lane_rows)

@@ -12,7 +12,7 @@ from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
 
 EStepFunction = Callable[[MixtureParameters], SufficientStatistics]
-MStepFunction = Callable[[SufficientStatistics], MixtureParameters]
+MStepFunction = Callable[[SufficientStatistics, MixtureParameters | None], MixtureParameters]
 BurstFunction = Callable[
     [MixtureParameters, Stopping, list[float], int], tuple[MixtureParameters, SufficientStatistics, list[float]]
 ]
@@ -26,7 +26,7 @@ class TextbookEM:
     parameters : MixtureParameters
         The start.
     e_step, m_step : callable
-        From parameters to statistics, and back.
+        From parameters to statistics, whose evidence is what is climbed, and from those and the parameters back.
     stopping : Stopping
     before : tuple of float
         Lower bounds of an earlier climb that this one continues.
@@ -65,7 +65,7 @@ class TextbookEM:
     def advance(self, at_most: int) -> list[PassRecord]:
         """The update that is due, and passes."""
         if self._statistics is not None:
-            self.parameters = self._m_step(self._statistics)
+            self.parameters = self._m_step(self._statistics, self.parameters)
         self.parameters, self._statistics, bounds = self._burst(self.parameters, self._stopping, self._bounds, at_most)
         self._bounds += bounds
         return [PassRecord(bound, bound) for bound in bounds]
@@ -78,7 +78,7 @@ class TextbookEM:
         """Make the update that is due, and measure it; where it is singular, the parameters measured last stand."""
         if self._statistics is not None:
             try:
-                self.parameters = self._m_step(self._statistics)
+                self.parameters = self._m_step(self._statistics, self.parameters)
             except SingularMatrixError:
                 return "max_iter reached, the last update was singular", self._bounds[-1]
         self._statistics = self._e_step(self.parameters)

@@ -12,9 +12,9 @@ import math
 from copy import copy
 from typing import Protocol
 
-from gmm._mstep import Ascent
+from gmm._mstep import Ascent, MixtureFamily
 from gmm.inference.e_step import EStep
-from gmm.inference.em import TextbookEM
+from gmm.inference.em import EStepFunction, TextbookEM
 from gmm.inference.stopping import GainBelow
 from gmm.inference.trace import PassRecord
 from gmm.parameters import MixtureParameters
@@ -30,7 +30,15 @@ class HelpfulMStep(Protocol):
     def refills(self) -> bool:
         """Whether components without rows are given a new place, and told in `repaired`."""
 
-    def __call__(self, statistics: SufficientStatistics) -> MixtureParameters:
+    def family(self, parameters: MixtureParameters) -> MixtureFamily:
+        """What it maximises over mixtures of that shape."""
+
+    def measuring(self, e_step: EStep) -> EStepFunction:
+        """Passes whose statistics have what it maximises for their evidence."""
+
+    def __call__(
+        self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
+    ) -> MixtureParameters:
         """The parameters for these statistics."""
 
 
@@ -40,10 +48,9 @@ class QuasiNewton:
     Parameters
     ----------
     parameters : MixtureParameters
-        The start, with covariances that are free in their layout.
+        The start.
     e_step : EStep
     m_step : HelpfulMStep
-    ridge : float
     tolerance : float
         In nats per unit weight.
     thorough : bool
@@ -59,21 +66,20 @@ class QuasiNewton:
         e_step: EStep,
         m_step: HelpfulMStep,
         *,
-        ridge: float,
         tolerance: float,
         thorough: bool = True,
         ascent: Ascent | None = None,
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
-        self._ridge = ridge
+        self._measuring = m_step.measuring(e_step)
+        self._family = m_step.family(parameters)
         self._model = parameters.model
         self._standing: MixtureParameters | None = parameters
         self._bound = -math.inf
         self._closing: SufficientStatistics | None = None
         self._instead: TextbookEM | None = None
-        K, d = parameters.means.shape
-        self._ascent = ascent or Ascent(parameters.model.layout.code, K, d, ridge, tolerance, thorough)
+        self._ascent = ascent or Ascent(self._family, tolerance, thorough)
         self.ascent: Ascent | None = self._ascent
         if ascent is None:
             self._begin(parameters)
@@ -101,7 +107,7 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.advance(at_most)
         self._standing = None
-        mixture = MixtureParameters.estimated(self._ascent.next(), self._model).whitened(self._ridge)
+        mixture = MixtureParameters.estimated(self._ascent.next(), self._model).whitened(self._family.ridge)
         passes = self._e_step.ascend(self._ascent, mixture, at_most, refills=self._m_step.refills)
         self._bound = passes[-1][0]
         return [PassRecord(*told) for told in passes]
@@ -119,7 +125,7 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.close()
         if self._bound == -math.inf:  # no pass was made: the start stays
-            self._closing = self._e_step(self.parameters.whitened())
+            self._closing = self._measuring(self.parameters)
             return "max_iter reached", self._closing.mean_log_evidence
         if self._ascent.stuck:
             return "max_iter reached, before a repair", self._bound
@@ -132,14 +138,14 @@ class QuasiNewton:
         Such a covariance is singular but for the ridge, which rounding eats: no objective can tell what that adds.
         """
         before = len(self._m_step.repaired)
-        parameters = self._m_step(self.statistics)
+        parameters = self._m_step(self.statistics, self.parameters)
         if len(self._m_step.repaired) > before:
             self._begin(parameters)
         else:
             self.ascent = None
             self._instead = TextbookEM(
                 parameters,
-                lambda theta: self._e_step(theta.whitened()),
+                self._measuring,
                 self._m_step,
                 GainBelow(self._ascent.tolerance),
                 before=(self._bound,),

@@ -161,7 +161,7 @@ class _Search:
     def _followed(self, statistics: SufficientStatistics, base: float, least: float, where: Ground) -> Climb | None:
         """Where a move leads; on a sample it has to pass `base` first."""
         try:
-            parameters = where.m_step(statistics)
+            parameters = where.m_step(statistics, None)
             if self._screen is not None:
                 tried = self._climbed(where, parameters, _SCREENING, self._watch(min(base, least)))
                 if tried.lower_bound < min(base, least):
