@@ -64,8 +64,12 @@ class GaussianMixture(FittedMixture):
     ----------
     n_components : int, default=1
         Number of components, K.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        A covariance per component; one for all; variances per component and feature; one variance per component.
+    covariance_type : str, default="full"
+        "full", "tied", "diag" or "spherical": a covariance per component; one for all; variances per component and
+        feature; one variance per component. *Beyond*: one of the 14 models Σ_k = λ_k D_k A_k D_kᵀ by the letters of its
+        volumes λ_k, shapes A_k and orientations D_k, each equal in all components (E), variable (V) or the identity
+        (I): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV. scikit-learn's four are VVV, EEE,
+        VVI and VII.
     tol : float, default=1e-3
         The fit has converged when less than this remains to be gained, in nats per row, as three to five passes in a
         row project; without `acceleration` when a pass changes the mean log-likelihood by less. 0 never stops before
@@ -110,20 +114,26 @@ class GaussianMixture(FittedMixture):
         in its place, again and again, and keeps what raises the likelihood without collapsing a component on a few
         rows. It takes some 5 to 15 times the passes of the fit; ``history_.refinement`` tells. A fit that did not
         converge is not refined.
+    prior : {"conjugate"}, NormalInverseWishart or None, default=None
+        *Beyond*: what is believed of means and covariances; the fit is then the most probable mixture (MAP) instead of
+        the most likely one. "conjugate" is ``NormalInverseWishart()``, whose parts the rows tell; with it no component
+        collapses, be it with ``reg_covar=0``. Scores, BIC and the like are of the likelihood alone.
 
     Attributes
     ----------
     weights_ : ndarray of shape (K,)
     means_ : ndarray of shape (K, d)
     covariances_, precisions_, precisions_cholesky_ : ndarray
-        (K, d, d) for "full", (d, d) for "tied", (K, d) for "diag", (K,) for "spherical". These five are read-only in
-        place; assigned anew they change the mixture, or are refused.
+        (K, d, d) for "full" and VEE, EVE, VVE, EEV, VEV, EVV; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI;
+        (K,) for "spherical" and EII. These five are read-only in place; assigned anew they change the mixture, or are
+        refused.
     converged_ : bool
     n_iter_ : int
         Passes of the best start, or of the climb that a refinement ended with.
     lower_bound_ : float
         Mean log-likelihood of the returned parameters, in nats per unit weight. With `acceleration` it is a lower bound
-        of that, below it by the order of (`reg_covar` / variance)²; ``score`` is exact.
+        of that, below it by the order of (`reg_covar` / variance)²; ``score`` is exact. With a `prior`, its log density
+        per unit weight is added.
     lower_bounds_ : list of float
         What each pass measured, before its update; a rejected one repeats what stood. A fit that ends at `max_iter`
         measures the last update as well, by a pass that is not listed.
@@ -140,8 +150,10 @@ class GaussianMixture(FittedMixture):
     ----------
     A. P. Dempster, N. M. Laird, D. B. Rubin (1977). Maximum likelihood from incomplete data via the EM algorithm.
     *Journal of the Royal Statistical Society B* 39, 1-38. N. Ueda, R. Nakano, Z. Ghahramani, G. E. Hinton (2000). SMEM
-    algorithm for mixture models. *Neural Computation* 12, 2109-2128. C. M. Bishop (2006). *Pattern Recognition and
-    Machine Learning*, section 9.2.
+    algorithm for mixture models. *Neural Computation* 12, 2109-2128. G. Celeux, G. Govaert (1995). Gaussian
+    parsimonious clustering models. *Pattern Recognition* 28, 781-793. C. Fraley, A. E. Raftery (2007). Bayesian
+    regularization for normal mixture estimation and model-based clustering. *Journal of Classification* 24, 155-181.
+    C. M. Bishop (2006). *Pattern Recognition and Machine Learning*, section 9.2.
 
     Examples
     --------
