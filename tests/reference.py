@@ -355,10 +355,10 @@ class Constrained:
         if self.n_shapes:
             logs = logs + shapes - shapes.mean(axis=1, keepdims=True)
         X = np.zeros((self.n_axes, d, d))
-        X[:, *self.skew] = turns.reshape(self.n_axes, -1)
+        X[:, *self.skew] = turns.reshape(self.n_axes, len(self.skew[0]))
         X -= X.transpose(0, 2, 1)
         turned = np.linalg.solve(np.eye(d) - X, np.eye(d) + X)
-        orientations = self.axes[: self.n_axes] @ turned if self.n_axes else np.eye(d)[None]
+        orientations = self.axes[: self.n_axes] @ turned if self.n_axes else np.eye(d)
         return np.exp(np.broadcast_to(logs, (K, d))), np.broadcast_to(orientations, (K, d, d)), X, turned
 
     def covariances(self, numbers):

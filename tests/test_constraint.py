@@ -97,12 +97,17 @@ def breach(model, covariances):
     return max(found)
 
 
+def assert_meets(model, covariances):
+    condition = np.linalg.cond(covariances).max()
+    assert breach(model, covariances) < max(1e-9, 1e-15 * condition)  # to which eigenvalues are known
+
+
 @every_model
 @settings(max_examples=60)
 @given(**sizes, spread=st.sampled_from([0.0, 0.5, 2.0]))
 def test_the_covariances_are_what_the_letters_say(model, K, d, seed, spread):
     free, counts = scatters(K, d, seed, spread)
-    assert breach(model, constrained(model, free, counts)) < 1e-9
+    assert_meets(model, constrained(model, free, counts))
 
 
 @every_model
@@ -115,9 +120,9 @@ def test_no_covariances_of_the_model_are_more_likely(model, K, d, seed, spread):
     starts = [own, pooled, np.stack([np.eye(d)] * K), random_axes(np.random.default_rng(seed), K, d)]
     rival = reference.constrained_maximum(model, free, counts, starts)
     found = constrained(model, free, counts)
-    assert breach(model, rival) < 1e-9
+    assert_meets(model, rival)
     assert objective(found, free, counts) > objective(rival, free, counts) - 1e-7
-    if spread < 1:  # where BFGS arrives
+    if spread < 1 and (model[2] == "I" or model in ("VEE", "EVV")):  # of one maximum, where BFGS arrives
         assert objective(found, free, counts) < objective(rival, free, counts) + 1e-6
 
 
@@ -172,7 +177,7 @@ def test_nothing_is_lost_from_where_it_begins(model, K, d, seed, spread):
     free, counts = scatters(K, d, seed, spread)
     before = constrained(model, *scatters(K, d, seed + 1, spread))
     found = constrained(model, free, counts, before)
-    assert breach(model, found) < 1e-9
+    assert_meets(model, found)
     assert objective(found, free, counts) > objective(before, free, counts) - 1e-12 * d
 
 
@@ -227,7 +232,7 @@ def test_wide_ones_are_covariances_of_the_model_too(model, d):
     """Where LAPACK takes over, and where planes are too many for Newton's method."""
     free, counts = scatters(3, d, d)
     found = constrained(model, free, counts)
-    assert breach(model, found) < 1e-9
+    assert_meets(model, found)
     assert close(constrained(model, found, counts), found)
     assert close(constrained(model, free, counts, found), found, 1e-7)
     own = objective(found, free, counts)
@@ -258,7 +263,7 @@ def test_a_flat_component_borrows_the_shape_of_others(model):
     free, _ = scatters(3, 3, 0)
     free[1, 2] = free[1, :, 2] = 0
     found = constrained(model, free, np.array([4.0, 1.0, 3.0]))
-    assert breach(model, found) < 1e-9
+    assert_meets(model, found)
     assert np.linalg.eigvalsh(found).min() > 0
 
 

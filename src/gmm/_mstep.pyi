@@ -31,7 +31,6 @@ def whiten(layout: int, matrices: _Array, d: int) -> tuple[_Array, _Array, int]:
 def log_offset(
     layout: int, weights: _Array, whiteners: _Array, log_determinants: _Array, d: int, noise: float = 0.0
 ) -> _Array: ...
-
 def constrained(
     constraint: int, covariances: _Array, counts: _Array, previous: _Array | None, d: int
 ) -> tuple[_Array, bool]: ...

@@ -23,7 +23,8 @@ cdef enum:
     SCANNED = 8               # angles that a search tries in a plane, with the best of each component
     MOST_PASSES = 200         # over all planes
     MOST_STEPS = 50           # of Newton's method between two passes
-    WIDEST_NEWTON = 10        # features up to which it is worth d⁶
+    WIDEST_NEWTON = 20        # features up to which it is worth d⁶
+    FEW_PASSES = 4            # that show which of many wide starts is worth more
 
 
 cdef struct Planes:
@@ -67,7 +68,7 @@ cdef inline bint common_axes(
     if previous == NULL or not axes_of(previous, K, d, turned, axes):
         search_axes(&planes, d, covariances, variances, axes, turned, product)
     else:
-        climb(&planes, d, covariances, axes, turned, product, False)
+        climb(&planes, d, covariances, axes, turned, product, False, MOST_PASSES)
     for k in range(K):
         in_axes(axes, covariances + k * d * d, d, turned, product)
         for j in range(d):
@@ -102,7 +103,7 @@ cdef inline void search_axes(
     double* turned, double* product,               # scratch
 ) noexcept nogil:
     """From the axes of the pooled covariance, of each component and the features, the lowest that is reached."""
-    cdef Py_ssize_t K = planes.K, start, j, k
+    cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_NEWTON else FEW_PASSES, start, j, k
     cdef double* found = product + d * d
     cdef double* work = found + d * d
     cdef double objective, least = INFINITY
@@ -117,10 +118,12 @@ cdef inline void search_axes(
                 for j in range(d * d):
                     found[j] += planes.weights[k] * covariances[k * d * d + j]
             principal_axes(found, d, first_variances, work)
-        objective = climb(planes, d, covariances, found, turned, product, True)
+        objective = climb(planes, d, covariances, found, turned, product, True, most_passes)
         if objective < least or start == -2:
             least = objective
             memcpy(axes, found, d * d * sizeof(double))
+    if most_passes < MOST_PASSES:
+        climb(planes, d, covariances, axes, turned, product, False, MOST_PASSES)
 
 
 cdef inline double climb(
@@ -128,16 +131,17 @@ cdef inline double climb(
     double* axes,                                  # IN, OUT
     double* turned, double* product,               # scratch (K, d, d), (d, d)
     bint thorough,                                 # whether to look beyond the nearest angles once more at the end
+    Py_ssize_t most_passes,
 ) noexcept nogil:
     """The objective."""
     cdef Py_ssize_t k, _
-    cdef double gain, before = INFINITY
+    cdef double gain, before = INFINITY, enough = 1e-24 if planes.newton != NULL else 1e-13
     cdef bint search = True, ended = False
     for k in range(planes.K):
         in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
-    for _ in range(MOST_PASSES):
+    for _ in range(most_passes):
         gain = sweep(planes, d, search, turned, axes)
-        if not gain > (1e-12 if ended else 1e-24) or (gain < 1e-19 and gain >= before):
+        if not gain > (1e-12 if ended else enough) or (gain < 1e-19 and gain >= before):
             break
         before = gain
         ended = planes.newton != NULL and gain < 0.01 and converge(planes, d, turned, axes)
