@@ -7,6 +7,7 @@ given as long doubles make the twin a judge.
 """
 
 import numpy as np
+from scipy.optimize import minimize
 
 # --- Matrices, in any floating type -------------------------------------------------------------
 
@@ -315,3 +316,97 @@ def kmeans_seeds(X, weight, uniforms, n_seeds, n_draws):
         seeds.append(draws[best])
         distances = left[best]
     return np.array(seeds)
+
+
+# --- Constrained covariances (Celeux and Govaert 1995) ------------------------------------------
+
+
+def constraint_objective(covariances, free, counts):
+    """−½ Σ_k n_k (ln |Σ_k| + tr Σ_k⁻¹ C_k), with C_k the free covariances (K, d, d)."""
+    total = 0.0
+    for covariance, own, count in zip(covariances, free, counts, strict=True):
+        log_determinant = np.linalg.slogdet(covariance)[1]
+        total -= count * (log_determinant + np.trace(np.linalg.solve(covariance, own))) / 2
+    return total
+
+
+class Constrained:
+    """Covariances λ_k D_k A_k D_kᵀ of a model as a function of numbers that are free.
+
+    The numbers are log volumes, log shapes but for a common factor, and for each orientation a skew
+    matrix X, which turns a starting one by Cayley's (I − X)⁻¹ (I + X).
+    """
+
+    def __init__(self, model, K, d, axes):
+        self.model, self.K, self.d, self.axes = model, K, d, axes
+        volume, shape, orientation = model
+        self.n_volumes = K if volume == "V" else 1
+        self.n_shapes = {"I": 0, "E": 1, "V": K}[shape]
+        self.n_axes = {"I": 0, "E": 1, "V": K}[orientation]
+        self.skew = np.triu_indices(d, 1)
+        self.size = self.n_volumes + self.n_shapes * d + self.n_axes * len(self.skew[0])
+
+    def parts(self, numbers):
+        """Variances (K, d), orientations (K, d, d) with axes as columns, and the turns behind them."""
+        K, d = self.K, self.d
+        volumes, shapes, turns = np.split(numbers, [self.n_volumes, self.n_volumes + self.n_shapes * d])
+        shapes = shapes.reshape(self.n_shapes, d)
+        logs = np.broadcast_to(volumes[:, None], (self.n_volumes, d))
+        if self.n_shapes:
+            logs = logs + shapes - shapes.mean(axis=1, keepdims=True)
+        X = np.zeros((self.n_axes, d, d))
+        X[:, *self.skew] = turns.reshape(self.n_axes, len(self.skew[0]))
+        X -= X.transpose(0, 2, 1)
+        turned = np.linalg.solve(np.eye(d) - X, np.eye(d) + X)
+        orientations = self.axes[: self.n_axes] @ turned if self.n_axes else np.eye(d)
+        return np.exp(np.broadcast_to(logs, (K, d))), np.broadcast_to(orientations, (K, d, d)), X, turned
+
+    def covariances(self, numbers):
+        variances, orientations, _, _ = self.parts(numbers)
+        return (orientations * variances[:, None]) @ orientations.transpose(0, 2, 1)
+
+    def loss(self, numbers, free, weights):
+        """Minus the objective per count, and its gradient."""
+        d = self.d
+        variances, orientations, X, turned = self.parts(numbers)
+        inside = np.einsum("kia,kij,kjb->kab", orientations, free, orientations, optimize=True)
+        own = np.diagonal(inside, axis1=1, axis2=2)
+        value = (weights @ (np.log(variances) + own / variances).sum(axis=1)) / 2
+        by_log = weights[:, None] * (1 - own / variances) / 2
+        volumes = by_log.sum(axis=1)
+        shapes = by_log - by_log.mean(axis=1, keepdims=True)
+        gradient = [volumes if self.n_volumes > 1 else [volumes.sum()]]
+        if self.n_shapes:
+            gradient.append(np.ravel(shapes if self.n_shapes > 1 else shapes.sum(axis=0)))
+        if self.n_axes:
+            # tr Σ⁻¹C = tr V⁻¹ PᵀCP with P = P₀Y: its change is 2 tr (V⁻¹ PᵀC P₀) dY, dY = (I − X)⁻¹ dX (I + Y).
+            pulled = weights[:, None, None] / 2 * (orientations.transpose(0, 2, 1) @ free) / variances[:, :, None]
+            if self.n_axes == 1:
+                pulled = pulled.sum(axis=0, keepdims=True)
+            by_turn = (np.eye(d) + turned) @ pulled @ self.axes[: self.n_axes] @ np.linalg.inv(np.eye(d) - X)
+            by_turn = 2 * (by_turn.transpose(0, 2, 1) - by_turn)
+            gradient.append(np.ravel(by_turn[:, *self.skew]))
+        return value, np.concatenate(gradient)
+
+
+def constrained_maximum(model, free, counts, starts):
+    """The covariances of the highest objective that BFGS reaches from orientations (K, d, d)."""
+    K, d = free.shape[:2]
+    best, highest = None, -np.inf
+    for axes in starts:
+        family = Constrained(model, K, d, axes)
+        inside = np.einsum("kja,kji,kib->kab", axes, free, axes, optimize=True)
+        logs = np.log(np.diagonal(inside, axis1=1, axis2=2))
+        numbers = np.zeros(family.size)
+        numbers[: family.n_volumes] = logs.mean(axis=1)[: family.n_volumes]
+        if family.n_shapes:
+            at = slice(family.n_volumes, family.n_volumes + family.n_shapes * d)
+            numbers[at] = np.ravel(logs[: family.n_shapes])
+        found = minimize(
+            family.loss, numbers, (free, counts / counts.sum()), jac=True, method="BFGS", options={"gtol": 1e-9}
+        )
+        covariances = family.covariances(found.x)
+        objective = constraint_objective(covariances, free, counts)
+        if objective > highest:
+            best, highest = covariances, objective
+    return best

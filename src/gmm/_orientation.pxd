@@ -17,10 +17,14 @@ from gmm._axes cimport (
     turn,
     turn_rows,
 )
+from gmm._cholesky cimport invert_dense
 
 cdef enum:
     SCANNED = 8               # angles that a search tries in a plane, with the best of each component
-    MOST_PASSES = 500         # over all planes
+    MOST_PASSES = 200         # over all planes
+    MOST_STEPS = 50           # of Newton's method between two passes
+    WIDEST_NEWTON = 20        # features up to which it is worth d⁶
+    FEW_PASSES = 4            # that show which of many wide starts is worth more
 
 
 cdef struct Planes:
@@ -30,10 +34,18 @@ cdef struct Planes:
     double* shares              # (K,)
     double* level               # (K,) h
     double* slope               # (K,) r
+    double* newton              # scratch of `newton_step`, NULL where features are too many
+
+
+cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
+    return d * (d - 1) // 2
 
 
 cdef inline Py_ssize_t room_for_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * d * d + 2 * d * d + room_for_axes(d) + K * d + 3 * K
+    cdef Py_ssize_t room = K * d * d + 2 * d * d + room_for_axes(d) + K * d + 3 * K
+    if d <= WIDEST_NEWTON:
+        room += (K + 1) * d * d + n_planes(d) * (n_planes(d) + 3)
+    return room
 
 
 cdef inline bint common_axes(
@@ -52,10 +64,11 @@ cdef inline bint common_axes(
     planes.shares = product + 2 * d * d + room_for_axes(d) + K * d
     planes.level = planes.shares + K
     planes.slope = planes.level + K
+    planes.newton = planes.slope + K if d <= WIDEST_NEWTON else NULL
     if previous == NULL or not axes_of(previous, K, d, turned, axes):
         search_axes(&planes, d, covariances, variances, axes, turned, product)
     else:
-        climb(&planes, d, covariances, axes, turned, product, True)
+        climb(&planes, d, covariances, axes, turned, product, False, MOST_PASSES)
     for k in range(K):
         in_axes(axes, covariances + k * d * d, d, turned, product)
         for j in range(d):
@@ -90,7 +103,7 @@ cdef inline void search_axes(
     double* turned, double* product,               # scratch
 ) noexcept nogil:
     """From the axes of the pooled covariance, of each component and the features, the lowest that is reached."""
-    cdef Py_ssize_t K = planes.K, start, j, k
+    cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_NEWTON else FEW_PASSES, start, j, k
     cdef double* found = product + d * d
     cdef double* work = found + d * d
     cdef double objective, least = INFINITY
@@ -105,33 +118,51 @@ cdef inline void search_axes(
                 for j in range(d * d):
                     found[j] += planes.weights[k] * covariances[k * d * d + j]
             principal_axes(found, d, first_variances, work)
-        objective = climb(planes, d, covariances, found, turned, product, True)
+        objective = climb(planes, d, covariances, found, turned, product, True, most_passes)
         if objective < least or start == -2:
             least = objective
             memcpy(axes, found, d * d * sizeof(double))
+    if most_passes < MOST_PASSES:
+        climb(planes, d, covariances, axes, turned, product, False, MOST_PASSES)
 
 
 cdef inline double climb(
     Planes* planes, Py_ssize_t d, const double* covariances,       # IN
     double* axes,                                  # IN, OUT
     double* turned, double* product,               # scratch (K, d, d), (d, d)
-    bint search,                                   # whether to look beyond the nearest angle first
+    bint thorough,                                 # whether to look beyond the nearest angles once more at the end
+    Py_ssize_t most_passes,
 ) noexcept nogil:
     """The objective."""
-    cdef Py_ssize_t K = planes.K, i, j, k, _
-    cdef double gain, before = INFINITY
-    for k in range(K):
+    cdef Py_ssize_t k, _
+    cdef double gain, before = INFINITY, enough = 1e-24 if planes.newton != NULL else 1e-13
+    cdef bint search = True, ended = False
+    for k in range(planes.K):
         in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
-    for _ in range(MOST_PASSES):
-        gain = 0
-        share(planes, d, turned)
-        for i in range(d):
-            for j in range(i + 1, d):
-                gain += settle(planes, d, i, j, search, turned, axes)
-        if not gain > 1e-24 or (gain < 1e-19 and gain >= before):
+    for _ in range(most_passes):
+        gain = sweep(planes, d, search, turned, axes)
+        if not gain > (1e-12 if ended else enough) or (gain < 1e-19 and gain >= before):
             break
-        before, search = gain, False
+        before = gain
+        ended = planes.newton != NULL and gain < 0.01 and converge(planes, d, turned, axes)
+        if ended and not thorough:
+            break
+        search = ended
     return share(planes, d, turned)
+
+
+cdef inline double sweep(
+    Planes* planes, Py_ssize_t d, bint search,
+    double* turned, double* axes,                  # IN, OUT
+) noexcept nogil:
+    """All planes in turn; the gain."""
+    cdef Py_ssize_t i, j
+    cdef double gain = 0
+    share(planes, d, turned)
+    for i in range(d):
+        for j in range(i + 1, d):
+            gain += settle(planes, d, i, j, search, turned, axes)
+    return gain
 
 
 cdef inline double share(Planes* planes, Py_ssize_t d, const double* turned) noexcept nogil:
@@ -219,3 +250,110 @@ cdef inline double look_around(
         if better > gain:
             gain, angle[0] = better, tried
     return gain
+
+
+# ---------------------------------------------------------------------------------------- all planes at once
+
+cdef inline bint converge(
+    Planes* planes, Py_ssize_t d,
+    double* turned, double* axes,                  # IN, OUT
+) noexcept nogil:
+    """Newton's method: whether it ended at a minimum."""
+    cdef Py_ssize_t K = planes.K, at, i, j, k, _
+    cdef double* angles = planes.newton
+    cdef double* kept = angles + 3 * n_planes(d) + n_planes(d) ** 2
+    cdef double before = share(planes, d, turned), after, expected, c, s
+    for _ in range(MOST_STEPS):
+        expected = newton_angles(planes, d, turned, angles)
+        if expected < 1e-26:
+            return True
+        if not expected < 1:
+            return False
+        memcpy(kept, turned, K * d * d * sizeof(double))
+        memcpy(kept + K * d * d, axes, d * d * sizeof(double))
+        at = 0
+        for i in range(d):
+            for j in range(i + 1, d):
+                c, s = cos(angles[at]), sin(angles[at])
+                for k in range(K):
+                    turn(turned + k * d * d, d, i, j, c, s)
+                turn_rows(axes + i * d, axes + j * d, d, c, s)
+                at += 1
+        after = share(planes, d, turned)
+        if expected < 1e-12:                       # the next would be its square, below all digits
+            return True
+        if not after < before - expected / 8:
+            memcpy(turned, kept, K * d * d * sizeof(double))
+            memcpy(axes, kept + K * d * d, d * d * sizeof(double))
+            share(planes, d, turned)
+            return False
+        before = after
+    return False
+
+
+cdef inline double newton_angles(
+    const Planes* planes, Py_ssize_t d, const double* turned,      # IN
+    double* angles,                                # OUT one for each plane, and scratch behind
+) noexcept nogil:
+    """The expected gain, infinite where the second derivatives are not positive definite."""
+    cdef Py_ssize_t n = n_planes(d), i, j, k
+    cdef double* slopes = angles + n
+    cdef double* own = slopes + n
+    cdef double* hessian = own + n
+    cdef double total, expected = 0
+    memset(slopes, 0, n * sizeof(double))
+    memset(hessian, 0, n * n * sizeof(double))
+    for k in range(planes.K):
+        add_derivatives(planes.shares[k], planes.power, d, turned + k * d * d, own, slopes, hessian)
+    if not isfinite(invert_dense(hessian, n)):
+        return INFINITY
+    memset(angles, 0, n * sizeof(double))
+    for i in range(n):
+        total = 0
+        for j in range(i + 1):
+            total -= hessian[i * n + j] * slopes[j]
+        expected += total * total / 2
+        for j in range(i + 1):
+            angles[j] += hessian[i * n + j] * total
+    return expected
+
+
+cdef inline Py_ssize_t plane(Py_ssize_t i, Py_ssize_t j, Py_ssize_t d) noexcept nogil:
+    """Its place among the planes, i < j."""
+    return i * (2 * d - i - 1) // 2 + j - i - 1
+
+
+cdef inline void add_derivatives(
+    double weight, double power, Py_ssize_t d, const double* matrix,       # IN (d, d) of one component
+    double* own, double* slopes, double* hessian,  # scratch, and IN, OUT: lower triangle
+) noexcept nogil:
+    """Of Σ_j log a_j, and for its power's sake of half its square.
+
+    With X skew and exp(X) A exp(X)ᵀ, the second order is Σ_ilm X_il X_im (A_lm (1/a_i − 1/2a_l − 1/2a_m)
+    − 2 A_il A_im / a_i²).
+    """
+    cdef Py_ssize_t n = n_planes(d), at = 0, i, j, l, m, a, b
+    cdef double x, bi
+    for i in range(d):
+        for j in range(i + 1, d):
+            own[at] = 2 * matrix[i * d + j] * (1 / matrix[i * d + i] - 1 / matrix[j * d + j])
+            slopes[at] += weight * own[at]
+            at += 1
+    if power > 0:
+        for a in range(n):
+            for b in range(a + 1):
+                hessian[a * n + b] += weight * power * own[a] * own[b]
+    for i in range(d):
+        bi = 1 / matrix[i * d + i]
+        for l in range(d):
+            if l == i:
+                continue
+            a = plane(i, l, d) if i < l else plane(l, i, d)
+            for m in range(l + 1):
+                if m == i:
+                    continue
+                b = plane(i, m, d) if i < m else plane(m, i, d)
+                x = (matrix[l * d + m] * (bi - (1 / matrix[l * d + l] + 1 / matrix[m * d + m]) / 2)
+                     - 2 * matrix[i * d + l] * matrix[i * d + m] * bi * bi)
+                x *= 2 * weight if (i < l) == (i < m) else -2 * weight
+                hessian[max(a, b) * n + min(a, b)] += x

@@ -1,0 +1,307 @@
+"""The compiled covariances under a constraint, against a numerical maximiser and against the model's own laws."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ortho_group
+
+import reference
+from gmm import _mstep
+
+HERE = Path(__file__).parent / "data"
+MODELS = ["EII", "EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"]  # by their codes, from 1
+DIAGONAL = ["EEI", "VEI", "EVI"]
+every_model = pytest.mark.parametrize("model", MODELS)
+sizes = {"K": st.integers(1, 4), "d": st.integers(1, 4), "seed": st.integers(0, 2**16)}
+
+
+def flat(matrices, model):
+    """(K, d, d) as the model keeps them."""
+    if model == "EII":
+        return np.trace(matrices, axis1=1, axis2=2) / matrices.shape[1]
+    kept = np.diagonal(matrices, axis1=1, axis2=2) if model in DIAGONAL else matrices
+    return np.array(kept).ravel()
+
+
+def dense(values, model, K, d):
+    if model == "EII":
+        return values[:, None, None] * np.eye(d)
+    return values.reshape(K, d)[:, :, None] * np.eye(d) if model in DIAGONAL else values.reshape(K, d, d)
+
+
+def constrained(model, free, counts, previous=None):
+    """The covariances, (K, d, d)."""
+    K, d = free.shape[:2]
+    before = None if previous is None else flat(previous, model)
+    values, found = _mstep.constrained(MODELS.index(model) + 1, flat(free, model), counts, before, d)
+    assert found
+    return dense(values, model, K, d)
+
+
+def fails(model, free, counts, previous=None):
+    d = free.shape[1]
+    return not _mstep.constrained(MODELS.index(model) + 1, flat(free, model), counts, previous, d)[1]
+
+
+def random_axes(rng, K, d):
+    return ortho_group.rvs(d, size=K, random_state=rng).reshape(K, d, d) if d > 1 else np.ones((K, 1, 1))
+
+
+def scatters(K, d, seed, spread=0.5):
+    """Free covariances that are akin, with standard deviations over 10^±spread, and uneven counts."""
+    rng = np.random.default_rng(seed)
+    scale = 10 ** rng.uniform(-spread, spread, d)
+    common = rng.normal(size=(d, d))
+    rows = rng.normal(size=(K, d + 4, d)) @ (common + 0.5 * rng.normal(size=(K, d, d))) * scale
+    volumes = 10 ** rng.uniform(-spread, spread, K)
+    return volumes[:, None, None] * rows.transpose(0, 2, 1) @ rows / (d + 4), rng.dirichlet(np.ones(K)) * 100 + 0.01
+
+
+def objective(covariances, free, counts):
+    return reference.constraint_objective(covariances, free, counts) / counts.sum()
+
+
+def close(a, b, tolerance=1e-9):
+    """Matrices (K, d, d), each in its own size."""
+    size = np.abs(b).max(axis=(1, 2), keepdims=True)
+    return np.allclose(a / size, b / size, rtol=0, atol=tolerance)
+
+
+# --- Against the model's definition and a numerical maximiser -----------------------------------
+
+
+def breach(model, covariances):
+    """How far from what the three letters say, in relative terms."""
+    d = covariances.shape[1]
+    values = np.linalg.eigvalsh(covariances)
+    volumes = np.exp(np.log(values).mean(axis=1))
+    shapes = covariances / volumes[:, None, None]
+    found = [np.abs(covariances - covariances.transpose(0, 2, 1)).max() / values.max()]
+    if model[0] == "E":
+        found.append(np.ptp(volumes) / volumes.max())
+    if model[2] == "I":
+        found.append(np.abs(covariances * (1 - np.eye(d))).max() / values.max())
+    if model[1] == "I":
+        found.append(np.abs(shapes - np.eye(d)).max())
+    elif model[1] == "E":
+        same = shapes if model[2] != "V" else values / volumes[:, None]
+        found.append(np.ptp(same, axis=0).max() / same.max())
+    elif model[2] == "E":
+        products = np.einsum("kij,ljm->klim", covariances, covariances)
+        found += [np.abs(products - products.swapaxes(0, 1)).max() / products.max()]
+    return max(found)
+
+
+def assert_meets(model, covariances):
+    condition = np.linalg.cond(covariances).max()
+    assert breach(model, covariances) < max(1e-9, 1e-15 * condition)  # to which eigenvalues are known
+
+
+@every_model
+@settings(max_examples=60)
+@given(**sizes, spread=st.sampled_from([0.0, 0.5, 2.0]))
+def test_the_covariances_are_what_the_letters_say(model, K, d, seed, spread):
+    free, counts = scatters(K, d, seed, spread)
+    assert_meets(model, constrained(model, free, counts))
+
+
+@every_model
+@settings(max_examples=25)
+@given(**sizes, spread=st.sampled_from([0.0, 0.5, 1.5]))
+def test_no_covariances_of_the_model_are_more_likely(model, K, d, seed, spread):
+    free, counts = scatters(K, d, seed, spread)
+    own = np.linalg.eigh(free)[1]
+    pooled = np.stack([np.linalg.eigh(np.einsum("k,kij", counts, free))[1]] * K)
+    starts = [own, pooled, np.stack([np.eye(d)] * K), random_axes(np.random.default_rng(seed), K, d)]
+    rival = reference.constrained_maximum(model, free, counts, starts)
+    found = constrained(model, free, counts)
+    assert_meets(model, rival)
+    assert objective(found, free, counts) > objective(rival, free, counts) - 1e-7
+    if spread < 1 and (model[2] == "I" or model in ("VEE", "EVV")):  # of one maximum, where BFGS arrives
+        assert objective(found, free, counts) < objective(rival, free, counts) + 1e-6
+
+
+# --- Laws ---------------------------------------------------------------------------------------
+
+
+@every_model
+@settings(max_examples=40)
+@given(**sizes, exponent=st.sampled_from([-100, -7, 3, 100]))
+def test_scaled_rows_have_scaled_covariances(model, K, d, seed, exponent):
+    free, counts = scatters(K, d, seed)
+    scale = 10.0 ** (2 * exponent)
+    found = constrained(model, free, counts)
+    assert close(constrained(model, free * scale, counts), found * scale)
+    assert close(constrained(model, free * scale, counts, found * scale), found * scale)
+    doubled = 2.0 ** (6 * exponent)
+    np.testing.assert_array_equal(constrained(model, free * doubled, counts), found * doubled)
+
+
+@every_model
+@settings(max_examples=40)
+@given(**sizes)
+def test_components_have_no_order(model, K, d, seed):
+    free, counts = scatters(K, d, seed)
+    order = np.random.default_rng(seed).permutation(K)
+    assert close(constrained(model, free[order], counts[order]), constrained(model, free, counts)[order])
+
+
+@pytest.mark.parametrize("model", ["EII", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"])
+@settings(max_examples=40)
+@given(**sizes)
+def test_turned_rows_have_turned_covariances(model, K, d, seed):
+    free, counts = scatters(K, d, seed)
+    turn = random_axes(np.random.default_rng(seed), 1, d)[0]
+    assert close(constrained(model, turn @ free @ turn.T, counts), turn @ constrained(model, free, counts) @ turn.T)
+
+
+@every_model
+@settings(max_examples=40)
+@given(**sizes)
+def test_covariances_of_the_model_stay(model, K, d, seed):
+    free, counts = scatters(K, d, seed)
+    once = constrained(model, free, counts)
+    assert close(constrained(model, once, counts), once)
+    assert close(constrained(model, once, counts, once), once)
+
+
+@every_model
+@settings(max_examples=60)
+@given(**sizes, spread=st.sampled_from([0.5, 3.0]))
+def test_nothing_is_lost_from_where_it_begins(model, K, d, seed, spread):
+    free, counts = scatters(K, d, seed, spread)
+    before = constrained(model, *scatters(K, d, seed + 1, spread))
+    found = constrained(model, free, counts, before)
+    assert_meets(model, found)
+    assert objective(found, free, counts) > objective(before, free, counts) - 1e-12 * d
+
+
+@pytest.mark.parametrize("model", ["VEI", "VEE", "VEV"])
+@settings(max_examples=40)
+@given(**sizes)
+def test_volumes_do_not_depend_on_where_they_begin(model, K, d, seed):
+    free, counts = scatters(K, d, seed)
+    before = constrained(model, *scatters(K, d, seed + 1, 2.0))
+    assert close(constrained(model, free, counts, before), constrained(model, free, counts), 1e-12)
+
+
+FREER = {
+    "EII": ["EEI"],
+    "EEI": ["VEI", "EVI", "EVE"],
+    "VEI": ["VEE", "VVE"],
+    "EVI": ["EVE"],
+    "VEE": ["VVE", "VEV"],
+    "EVE": ["VVE", "EVV"],
+    "EEV": ["VEV", "EVV"],
+}
+
+
+@pytest.mark.parametrize("model", FREER)
+@settings(max_examples=40)
+@given(**sizes)
+def test_more_freedom_fits_no_worse(model, K, d, seed):
+    free, counts = scatters(K, d, seed)
+    fits = objective(constrained(model, free, counts), free, counts)
+    for freer in FREER[model]:
+        assert objective(constrained(freer, free, counts), free, counts) > fits - 1e-12 * d
+
+
+@every_model
+@given(K=sizes["K"], seed=sizes["seed"])
+def test_of_one_feature_only_volumes_are_left(model, K, seed):
+    free, counts = scatters(K, 1, seed)
+    expected = free if model[0] == "V" else np.broadcast_to(np.average(free, axis=0, weights=counts), free.shape)
+    np.testing.assert_allclose(constrained(model, free, counts), expected, rtol=1e-14)
+
+
+@every_model
+@given(d=sizes["d"], seed=sizes["seed"])
+def test_one_component_keeps_its_covariance(model, d, seed):
+    free, counts = scatters(1, d, seed)
+    np.testing.assert_array_equal(constrained(model, free, counts), dense(flat(free, model), model, 1, d))
+
+
+@pytest.mark.parametrize("model", ["EEV", "VEV", "VEE", "EVE", "VVE", "EVV"])
+@pytest.mark.parametrize("d", [8, 9, 11, 17, 24])
+def test_wide_ones_are_covariances_of_the_model_too(model, d):
+    """Where LAPACK takes over, and where planes are too many for Newton's method."""
+    free, counts = scatters(3, d, d)
+    found = constrained(model, free, counts)
+    assert_meets(model, found)
+    assert close(constrained(model, found, counts), found)
+    assert close(constrained(model, free, counts, found), found, 1e-7)
+    own = objective(found, free, counts)
+    for seed in range(5):  # no neighbour is better
+        nearby = free + 1e-3 * scatters(3, d, seed)[0]
+        assert objective(constrained(model, nearby, counts, found), free, counts) < own + 1e-12 * d
+
+
+# --- Where there is nothing to find -------------------------------------------------------------
+
+
+@every_model
+def test_without_scatter_there_is_no_solution(model):
+    counts = np.array([3.0, 4.0])
+    for nothing in (np.zeros((2, 3, 3)), np.full((2, 3, 3), np.nan), np.full((2, 3, 3), np.inf)):
+        assert fails(model, nothing, counts)
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if model not in ("EII", "EEI", "EEV")])
+def test_a_component_without_scatter_has_no_solution(model):
+    free, counts = scatters(3, 3, 0)
+    free[1] = 0
+    assert fails(model, free, counts)
+
+
+@pytest.mark.parametrize("model", ["EEI", "EEV", "VEE", "VEI", "VEV"])
+def test_a_flat_component_borrows_the_shape_of_others(model):
+    free, _ = scatters(3, 3, 0)
+    free[1, 2] = free[1, :, 2] = 0
+    found = constrained(model, free, np.array([4.0, 1.0, 3.0]))
+    assert_meets(model, found)
+    assert np.linalg.eigvalsh(found).min() > 0
+
+
+@pytest.mark.parametrize("model", ["VEE", "VEI", "VEV"])
+def test_a_heavy_flat_component_has_no_bound(model):
+    """Its volume can shrink for ever: 3 × 0.9 > 2, its rank."""
+    free, _ = scatters(2, 3, 0)
+    free[1, 2] = free[1, :, 2] = 0
+    assert fails(model, free, np.array([1.0, 9.0]))
+
+
+def test_wrong_shapes_and_codes_are_refused():
+    for code, size in ((0, 2), (11, 8), (5, 7)):
+        with pytest.raises(ValueError, match="constraint"):
+            _mstep.constrained(code, np.ones(size), np.ones(2), None, 2)
+
+
+# --- Against mclust's starts and an exact solution ----------------------------------------------
+
+EXACT = json.loads((HERE / "exact_orientation.json").read_text())
+
+
+def first_m_step(run):
+    """Weights, means and free covariances from the run's partition."""
+    dataset, G = run["dataset"], run["G"]
+    path = HERE / "iris.csv" if dataset == "iris" else str(files("gmm") / "data" / "faithful.csv")
+    X = np.loadtxt(path, delimiter=",", skiprows=1)
+    labels = np.loadtxt(HERE / f"{dataset}_partitions.csv", delimiter=",", skiprows=1)[:, G - 2].astype(int)
+    soft = np.eye(G)[labels] if run["start"] == "hard" else 0.7 * np.eye(G)[labels] + 0.3 / G
+    counts = soft.sum(axis=0)
+    means = soft.T @ X / counts[:, None]
+    apart = X[:, None] - means
+    return X, counts, means, np.einsum("nk,nki,nkj->kij", soft, apart, apart) / counts[:, None, None]
+
+
+@pytest.mark.parametrize("run", EXACT, ids=lambda run: f"{run['dataset']} {run['model']},{run['G']} {run['start']}")
+def test_common_orientations_are_exact(run):
+    """The log-likelihood has a slope there, so that the published ones' own tolerance shows: some 1e-6."""
+    X, counts, means, free = first_m_step(run)
+    parameters = counts / counts.sum(), means, constrained(run["model"], free, counts)
+    assert reference.mean_log_likelihood(X, parameters) * len(X) == pytest.approx(run["loglik_1"], abs=5e-6)
