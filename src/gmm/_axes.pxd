@@ -35,16 +35,16 @@ cdef inline void turn(
     double* matrix, Py_ssize_t d,                  # IN, OUT (d, d), symmetric
     Py_ssize_t i, Py_ssize_t j, double c, double s,        # axes i and j turn by the angle of this cosine and sine
 ) noexcept nogil:
-    cdef Py_ssize_t l
+    cdef Py_ssize_t m
     cdef double p = matrix[i * d + i], q = matrix[j * d + j], r = matrix[i * d + j], x
     cdef double* row = matrix + i * d
     cdef double* other = matrix + j * d
-    for l in range(d):
-        x = row[l]
-        row[l] = c * x + s * other[l]
-        other[l] = c * other[l] - s * x
-        matrix[l * d + i] = row[l]
-        matrix[l * d + j] = other[l]
+    for m in range(d):
+        x = row[m]
+        row[m] = c * x + s * other[m]
+        other[m] = c * other[m] - s * x
+        matrix[m * d + i] = row[m]
+        matrix[m * d + j] = other[m]
     row[i] = c * c * p + 2 * c * s * r + s * s * q
     other[j] = s * s * p - 2 * c * s * r + c * c * q
     row[j] = other[i] = (c * c - s * s) * r + c * s * (q - p)
@@ -159,7 +159,7 @@ cdef inline void in_axes(
     double* out,                                   # OUT D A Dᵀ, symmetric to the last digit
     double* product,                               # scratch (d, d)
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, l
+    cdef Py_ssize_t i, j, m
     cdef double total
     if d > WIDEST_PRODUCT:
         multiply(axes, d, matrix, d, product, d, d, d, d)
@@ -168,14 +168,14 @@ cdef inline void in_axes(
         for i in range(d):
             for j in range(d):
                 total = 0
-                for l in range(d):
-                    total += axes[i * d + l] * matrix[l * d + j]
+                for m in range(d):
+                    total += axes[i * d + m] * matrix[m * d + j]
                 product[i * d + j] = total
         for i in range(d):
             for j in range(i + 1):
                 total = 0
-                for l in range(d):
-                    total += product[i * d + l] * axes[j * d + l]
+                for m in range(d):
+                    total += product[i * d + m] * axes[j * d + m]
                 out[i * d + j] = total
     for i in range(d):
         for j in range(i):
@@ -186,14 +186,14 @@ cdef inline void from_axes(
     const double* axes, const double* values, Py_ssize_t d,        # IN (d, d), (d,)
     double* out,                                   # OUT Dᵀ diag(values) D
 ) noexcept nogil:
-    cdef Py_ssize_t i, j, l
+    cdef Py_ssize_t i, j, m
     cdef double x
     memset(out, 0, d * d * sizeof(double))
-    for l in range(d):
+    for m in range(d):
         for i in range(d):
-            x = values[l] * axes[l * d + i]
+            x = values[m] * axes[m * d + i]
             for j in range(i + 1):
-                out[i * d + j] += x * axes[l * d + j]
+                out[i * d + j] += x * axes[m * d + j]
     for i in range(d):
         for j in range(i):
             out[j * d + i] = out[i * d + j]

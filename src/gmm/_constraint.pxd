@@ -249,7 +249,7 @@ cdef inline bint common_shape(
 
 cdef inline bint common_shape_of(
     Layout layout, Layout kept, Py_ssize_t K, Py_ssize_t d,
-    const double* weights, const double* previous, # IN the second in the layout `kept`
+    const double* weights, const double* previous,         # IN the second in the layout `kept`
     double* matrices,                              # IN C_k, OUT λ_k A
     double* room,                                  # scratch: see `room_for_volumes`
 ) noexcept nogil:
@@ -365,24 +365,24 @@ cdef inline double newton_step(
 
     gradient d w_k − tr P_k; second derivatives δ_kl tr P_k − tr P_k P_l, and d w wᵀ: a common factor is held.
     """
-    cdef Py_ssize_t j, k, l
+    cdef Py_ssize_t j, k, other
     cdef double total, longest = 0
     for k in range(K):
-        for l in range(k + 1):
-            total = d * weights[k] * weights[l]
+        for other in range(k + 1):
+            total = d * weights[k] * weights[other]
             for j in range(size):
-                total -= parts[k * size + j] * parts[l * size + j]
-            hessian[k * K + l] = total
+                total -= parts[k * size + j] * parts[other * size + j]
+            hessian[k * K + other] = total
         hessian[k * K + k] += traces[k]
         step[k] = 0
     if not isfinite(invert_dense(hessian, K)):
         return INFINITY
     for k in range(K):
         total = 0
-        for l in range(k + 1):
-            total += hessian[k * K + l] * (traces[l] - d * weights[l])
-        for l in range(k + 1):
-            step[l] += hessian[k * K + l] * total
+        for other in range(k + 1):
+            total += hessian[k * K + other] * (traces[other] - d * weights[other])
+        for other in range(k + 1):
+            step[other] += hessian[k * K + other] * total
     for k in range(K):
         longest = max(longest, fabs(step[k])) if step[k] == step[k] else INFINITY
     return longest

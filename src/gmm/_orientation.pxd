@@ -332,7 +332,7 @@ cdef inline void add_derivatives(
     With X skew and exp(X) A exp(X)ᵀ, the second order is Σ_ilm X_il X_im (A_lm (1/a_i − 1/2a_l − 1/2a_m)
     − 2 A_il A_im / a_i²).
     """
-    cdef Py_ssize_t n = n_planes(d), at = 0, i, j, l, m, a, b
+    cdef Py_ssize_t n = n_planes(d), at = 0, i, j, other, m, a, b
     cdef double x, bi
     for i in range(d):
         for j in range(i + 1, d):
@@ -345,15 +345,15 @@ cdef inline void add_derivatives(
                 hessian[a * n + b] += weight * power * own[a] * own[b]
     for i in range(d):
         bi = 1 / matrix[i * d + i]
-        for l in range(d):
-            if l == i:
+        for other in range(d):
+            if other == i:
                 continue
-            a = plane(i, l, d) if i < l else plane(l, i, d)
-            for m in range(l + 1):
+            a = plane(i, other, d) if i < other else plane(other, i, d)
+            for m in range(other + 1):
                 if m == i:
                     continue
                 b = plane(i, m, d) if i < m else plane(m, i, d)
-                x = (matrix[l * d + m] * (bi - (1 / matrix[l * d + l] + 1 / matrix[m * d + m]) / 2)
-                     - 2 * matrix[i * d + l] * matrix[i * d + m] * bi * bi)
-                x *= 2 * weight if (i < l) == (i < m) else -2 * weight
+                x = (matrix[other * d + m] * (bi - (1 / matrix[other * d + other] + 1 / matrix[m * d + m]) / 2)
+                     - 2 * matrix[i * d + other] * matrix[i * d + m] * bi * bi)
+                x *= 2 * weight if (i < other) == (i < m) else -2 * weight
                 hessian[max(a, b) * n + min(a, b)] += x
