@@ -161,6 +161,36 @@ def test_threads_change_nothing(monkeypatch):
     assert together.statistic == alone.statistic
 
 
+def test_replicates_are_fitted_from_where_they_were_drawn(monkeypatch):
+    truths = []
+    pair = resampling._Fits.pair
+
+    def seen(fits, rows, seed, truth=None):
+        truths.append(truth)
+        return pair(fits, rows, seed, truth)
+
+    monkeypatch.setattr(resampling._Fits, "pair", seen)
+    found = bootstrap_lrt(X, 2, n_threads=1, **FEW)
+    assert truths == [None] + [found.null._parameters] * 9
+
+
+def test_a_good_beginning_saves_a_poor_start():
+    truth = GaussianMixture(2, random_state=0).fit(X)._fitted()
+    how = {"init_params": one_and_the_rest, "covariance_type": "full", "n_init": 1, "n_threads": 1}
+    alone, begun = (resampling._Fits(2, how).pair(X, 0, given).null for given in (None, truth))
+    assert resampling._spiked(alone, len(X))
+    assert not resampling._spiked(begun, len(X))
+    np.testing.assert_allclose(begun.means_, truth.means, atol=0.1)
+
+
+def one_and_the_rest(rows, n_components, rng):
+    """Give one row to each component and the others to the last, a start that leads to poor optima."""
+    shares = np.zeros((len(rows), n_components))
+    shares[:, -1] = 1
+    shares[: n_components - 1] = np.eye(n_components)[: n_components - 1]
+    return shares
+
+
 def test_more_replicates_keep_the_first():
     few, many = (bootstrap_lrt(X, 1, **FEW | {"n_replicates": n}) for n in (3, 6))
     np.testing.assert_array_equal(few.replicates, many.replicates[:3])

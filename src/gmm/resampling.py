@@ -6,9 +6,8 @@ How one mixture is fitted is the estimator's business; the formulas that judge a
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -383,15 +382,10 @@ def _drawn(
     if n_workers == 1:
         yield from map(statistic, seeds)
         return
-    ahead: deque[Future[float]] = deque()
     pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm")
     try:
-        for seed in seeds:
-            ahead.append(pool.submit(statistic, seed))
-            if len(ahead) > n_workers:  # few, so that an end before the last is soon
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        for replicate in [pool.submit(statistic, seed) for seed in seeds]:
+            yield replicate.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
