@@ -26,6 +26,7 @@ QUESTIONS = {
     "optima": "optima",
     "gaps": "gaps",
     "iris": "iris",
+    "search": "search",
     "stops": "stops",
     "passes": "passes",
     "memory": "memory",

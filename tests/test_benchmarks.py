@@ -17,7 +17,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import __main__ as command
-from benchmarks import compare, goals, growth, instructions, memory, peers, publish, report
+from benchmarks import compare, goals, growth, instructions, memory, peers, publish, report, search
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
@@ -319,3 +319,49 @@ def test_compare_prints_the_ratio_of_the_rounds(tmp_path, capsys):
     compare.show(asked, 1, X, fits, told)
     assert told.rows[0]["ratios"] == [0.5, 0.75]
     assert "| 15.0 | 10.0 | 0.625 | 0.500 … 0.750 | 0e+00 |" in capsys.readouterr().out
+
+
+def test_a_search_is_judged_cell_by_cell():
+    theirs = search.Found(
+        {(1, "VVV"): 10.0, (2, "VVV"): 10.0, (3, "VVV"): 10.0, (4, "VVV"): 10.0, (5, "VVV"): 1.0, (6, "VVV"): np.nan}
+        | {(1, "VVE"): 1.0, (7, "VVV"): 10.0},
+        {(K, "VVV"): K != 5 for K in range(1, 8)} | {(1, "VVE"): True},
+    )
+    ours = search.Found(
+        {(K, "VVV"): bic for K, bic in enumerate([9.0, 9.6, 10.4, 13.0, 20.0, 20.0, 3.0], 1)} | {(1, "VVE"): 30.0},
+        {(K, "VVV"): K != 7 for K in range(1, 8)} | {(1, "VVE"): True},
+    )
+    # Better; the same twice; worse; their spike; they have nothing; VVE; our spike.
+    assert search.tally(ours, theirs) == search.Tally(1, 2, 2, 1, 3, 3.0)
+    assert (ours.best, theirs.best) == (9.0, 1.0)
+
+
+def test_a_search_knows_models_by_the_names_of_mclust():
+    names = search.our_names()
+    assert set(search.CLASSIC) <= set(names) <= set(search.MODELS)
+    assert len(set(names.values())) == len(names)
+
+
+@pytest.mark.parametrize("model", search.our_names())
+def test_the_health_of_a_search_is_of_full_covariances(model):
+    from gmm import GaussianMixture
+
+    X = np.random.default_rng(0).normal(size=(60, 3)) * [1, 2, 3]
+    fit = GaussianMixture(3, covariance_type=search.our_names()[model], random_state=0).fit(X)
+    mixture = search.dense(fit, model)
+    assert mixture.covariances.shape == (3, 3, 3)
+    score = mean_log_likelihood(X, mixture, "full")
+    assert score == pytest.approx(fit.score(X), rel=1e-9)
+    assert search.healthy(mixture, model, 60)
+    assert not search.healthy(mixture, model, 6)
+
+
+def test_a_search_tells_a_peer_that_is_not_there(tmp_path, capsys):
+    found = search.Found({(1, "VVV"): 1.0}, {(1, "VVV"): True})
+    told = report.Report()
+    assert search.show(("iris", 4, "mclust"), {"gmm": (1.0, found)}, settings(tmp_path), told)
+    assert "| iris | 4 | mclust: not there | – |" in capsys.readouterr().out
+
+
+def test_every_goal_of_a_search_is_a_table():
+    assert {name for name, _ in goals.OF_SEARCH} == set(search.LOADERS)

@@ -7,21 +7,27 @@ from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedE
 from gmm.inference import Iteration, Trace
 from gmm.mixture import GaussianMixture
 from gmm.priors import NormalInverseWishart
+from gmm.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 from gmm.selection import Selection, select
 from gmm.versions import __version__, show_versions
 
 load = GaussianMixture.load
 
 __all__ = [
+    "BootstrapLRT",
     "ConvergenceWarning",
     "GaussianMixture",
+    "HeldOut",
     "InvalidParameterError",
     "Iteration",
     "NormalInverseWishart",
     "NotFittedError",
+    "Replicate",
     "Selection",
     "Trace",
     "__version__",
+    "bootstrap_lrt",
+    "held_out_log_likelihood",
     "load",
     "select",
     "show_versions",

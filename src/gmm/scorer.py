@@ -7,8 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmm.inference import EStep, RowResults
+from gmm.layouts import SPHERICAL
+from gmm.likelihood import MStep
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
+from gmm.whitened import WhitenedMixture
+
+_BLOCK = 1 << 20  # responsibilities at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,36 @@ class Scorer:
         """Σ_i w_i max_k log ρ_ik, in nats."""
         with self._e_step(source) as e_step:
             return e_step(self.parameters.whitened(), hard=True).log_evidence
+
+    def entropy(self, source: ArraySource) -> float:
+        """−Σ_i w_i Σ_k r_ik log r_ik of the responsibilities, in nats; 0 where no components overlap."""
+        n, K = source.n_rows, self.parameters.n_components
+        if K == 1:
+            return 0.0
+        size = max(1, _BLOCK // K)
+        return sum(self._entropy_of(source, start, min(start + size, n)) for start in range(0, n, size))
+
+    def log_likelihood_of_one(self, source: ArraySource, ridge: float) -> float:
+        """What a single component of the same model, fitted to the rows with that ridge, says of them, in nats.
+
+        A mixture of one component stands for itself.
+        """
+        if self.parameters.n_components == 1:
+            return self.log_likelihood(source)
+        model = self.parameters.model
+        one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
+        with EStep(source, model.moments, n_threads=self.n_threads) as e_step:
+            fitted = MStep(model, ridge, 0, e_step.spread)(e_step(one, hard=True))
+        return Scorer(fitted, self.n_threads).log_likelihood(source)
+
+    def _entropy_of(self, source: ArraySource, start: int, end: int) -> float:
+        weight = source.sample_weight
+        block = ArraySource(source.rows[start:end], None if weight is None else weight[start:end])
+        shares = self.rows(block, responsibilities=True).responsibilities
+        assert shares is not None  # they were asked for
+        # Single precision for the rows' sums would lose the small ones.
+        of_rows = -(shares * np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))).sum(axis=1, dtype=np.float64)
+        return float(of_rows.sum() if block.sample_weight is None else block.sample_weight @ of_rows)
 
     def _e_step(self, source: ArraySource) -> EStep:
         # About the mixture's own centre: a single row has no spread to stand in.

@@ -41,6 +41,7 @@ NOT_CONVERGED = "not converged"
 SPIKE = "spike: "
 FAILED = "failed: "
 
+_IN_FRAME = ("bic", "aic", "icl")
 _CLOSE = {"tol": 1e-5, "max_iter": 1000}
 
 
@@ -86,7 +87,7 @@ class Selection:
         Total log-likelihood, nats (weighted, if weights were given).
     n_parameters : ndarray of int, shape (n_cells,)
         Number of free parameters.
-    bic, aic, icl : ndarray of float64, shape (n_cells,)
+    bic, aic, aicc, icl, nec : ndarray of float64, shape (n_cells,)
         The criteria, smaller is better.
     status : tuple of str
         ``"ok"``; ``"not converged"``; ``"spike: component k"``, where a component has collapsed
@@ -107,7 +108,9 @@ class Selection:
     n_parameters: NDArray[np.int64]
     bic: NDArray[np.float64]
     aic: NDArray[np.float64]
+    aicc: NDArray[np.float64]
     icl: NDArray[np.float64]
+    nec: NDArray[np.float64]
     status: tuple[str, ...]
     seconds: NDArray[np.float64]
     estimators: tuple[GaussianMixture | None, ...]
@@ -146,7 +149,7 @@ class Selection:
                 "covariance_type": list(self.covariance_type),
                 "loglik": self.loglik,
                 "n_parameters": self.n_parameters,
-                **{name: getattr(self, name) for name in criteria.CRITERIA},
+                **{name: getattr(self, name) for name in _IN_FRAME},
                 "status": list(self.status),
             }
         )
@@ -196,7 +199,7 @@ def select(
         The numbers of components to try.
     covariance_type : str or sequence of str, default="all"
         The covariance types to try.
-    criterion : {"bic", "aic", "icl"}, default="bic"
+    criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         What chooses; smaller is better.
     n_init : int, default=1
         Starts per cell.
@@ -361,8 +364,15 @@ def _fit_cell(estimator: GaussianMixture, rows: _Rows) -> _Cell:
 
 
 def _scores(estimator: GaussianMixture, rows: _Rows, loglik: float) -> dict[str, float]:
-    classification = estimator.log_likelihood(rows.values, sample_weight=rows.weights, classified=True)
-    return criteria.evaluate(loglik, classification, estimator.n_parameters_, rows.total)
+    source, scorer = as_source(rows.values, rows.weights), estimator._scorer()
+    return criteria.evaluate(
+        loglik,
+        scorer.classification_log_likelihood(source),
+        estimator.n_parameters_,
+        rows.total,
+        entropy=scorer.entropy(source),
+        loglik_of_one=scorer.log_likelihood_of_one(source, estimator.reg_covar),
+    )
 
 
 def _status(estimator: GaussianMixture, n_effective: float) -> str:

@@ -1,0 +1,35 @@
+# Answers lines "most components, model names": elapsed seconds of mclustBIC and the criterion of every cell; and the
+# line "mixtures" with the parameters behind those criteria.
+suppressMessages(library(mclust))
+given <- commandArgs(trailingOnly = TRUE)
+folder <- given[1]
+sizes <- as.integer(given[2:3])
+data <- matrix(readBin(file.path(folder, "rows.bin"), "double", prod(sizes)), sizes[1], sizes[2], byrow = TRUE)
+cat(as.character(packageVersion("mclust")), "\n")
+flush(stdout())
+written <- function(values) {
+  output <- file(file.path(folder, "answer.bin"), "wb")
+  writeBin(as.double(values), output)
+  close(output)
+}
+asked <- file("stdin", "r")
+while (length(line <- readLines(asked, 1)) == 1) {
+  if (line == "mixtures") {
+    values <- c()
+    for (model in colnames(found)) for (K in as.integer(rownames(found))) {
+      if (is.na(found[as.character(K), model])) next
+      parameters <- summary(found, data, G = K, modelNames = model)$parameters
+      values <- c(values, parameters$pro, parameters$mean, parameters$variance$sigma)
+    }
+    written(values)
+    cat("done\n")
+  } else {
+    words <- strsplit(line, " ")[[1]]
+    set.seed(0)  # of many rows, mclust clusters a random part first
+    gc()
+    took <- system.time(found <- mclustBIC(data, G = 1:as.integer(words[1]), modelNames = words[-1], verbose = FALSE))
+    written(unclass(found)[, words[-1]])
+    cat(took[["elapsed"]], "\n")
+  }
+  flush(stdout())
+}

@@ -1,0 +1,299 @@
+"""How quick is the search over components and models, and does it find criteria as good as others' in every cell?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.datasets import bundled
+from benchmarks.goals import OF_SEARCH, VS_PEER, WORSE, verdict, wording
+from benchmarks.health import health, rows_needed
+from benchmarks.measure import Timed, Worker, crew, rounds
+from benchmarks.peers import BASELINE, OURS
+from benchmarks.peers.mclust_search import MODELS, MclustSearch
+from benchmarks.problems import Mixture, Problem, component_covariance, generate, stored
+from benchmarks.report import Report, factor, number
+from benchmarks.settings import Settings
+from benchmarks.tasks import estimator_peer
+
+MCLUST = "mclust"
+PEERS, THREADS = (MCLUST, BASELINE, OURS), (1,)
+MOST, N_INIT = 9, 10
+# scikit-learn's types by mclust's names, by which cells are told apart here.
+CLASSIC = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
+NEAR = 0.5  # of a criterion, nats: no difference
+# mclust's M-step is no maximiser: what its cells hold is no fit of that model.
+NOT_COMPARED = ("VVE",)
+SMALL_ROWS, LARGE_REPEATS = 1000, 1
+
+Cell = tuple[int, str]
+
+
+def three_groups() -> np.ndarray:
+    """Draw 145 rows in 3 dimensions as of a clinic: a compact group, a loose one, and one that runs far out."""
+    rng = np.random.default_rng(1)
+    compact = rng.multivariate_normal([91, 350, 172], [[60, 80, 30], [80, 1300, 400], [30, 400, 3300]], 76)
+    loose = rng.multivariate_normal([99, 495, 290], [[80, 250, 100], [250, 3000, 900], [100, 900, 16000]], 36)
+    far = rng.multivariate_normal(
+        [217, 1040, 110], [[5900, 22000, -2000], [22000, 92000, -9000], [-2000, -9000, 1900]], 33
+    )
+    return np.concatenate([compact, loose, far])
+
+
+def drawn(problem: Problem) -> np.ndarray:
+    """Return the rows of a problem of the grid's kind."""
+    return generate(problem)[0]
+
+
+LOADERS: dict[str, Callable[[], np.ndarray]] = {
+    "iris, 150 × 4": bundled("iris", scaled=False),
+    "three groups, 145 × 3": three_groups,
+    "5100 × 4": partial(drawn, Problem(5100, 4, 5, "full")),
+    "10000 × 8": partial(drawn, Problem(10_000, 8, 6, "full")),
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search has found by cell: a criterion, the smaller the better, and whether the mixture is healthy."""
+
+    bic: Mapping[Cell, float]
+    good: Mapping[Cell, bool]
+
+    def counting(self) -> dict[Cell, float]:
+        """Return the criteria that count: of healthy mixtures."""
+        return {cell: value for cell, value in self.bic.items() if self.good[cell] and np.isfinite(value)}
+
+    @property
+    def best(self) -> float:
+        """The smallest that counts; NaN if none does."""
+        return min(self.counting().values(), default=np.nan)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Cells where ours is better, the same and worse; those are left out where the peer has a spike or nothing.
+
+    In `spikes` of the worse ones we have a spike or nothing; the others fall short by at most `shortfall`.
+    """
+
+    better: int
+    same: int
+    worse: int
+    spikes: int
+    left_out: int
+    shortfall: float
+
+
+def tally(ours: Found, theirs: Found) -> Tally:
+    """Compare two searches cell by cell; what is a spike with us and none with them is worse."""
+    known, judged = ours.counting(), theirs.counting()
+    above = {cell: known.get(cell, np.inf) - judged[cell] for cell in judged if cell[1] not in NOT_COMPARED}
+    gaps = np.array(list(above.values()))
+    better, worse, spikes = (int(cells.sum()) for cells in (gaps < -NEAR, gaps > NEAR, np.isinf(gaps)))
+    shortfall = float(gaps[np.isfinite(gaps)].max(initial=0))
+    return Tally(better, len(gaps) - better - worse, worse, spikes, len(theirs.bic) - len(gaps), shortfall)
+
+
+class OurSearch:
+    """``gmm.select``, from the rows to the table."""
+
+    def __init__(self, rows: Path, n_threads: int) -> None:
+        import gmm
+
+        self.select, self.X, self.n_threads = gmm.select, np.load(rows), n_threads
+
+    def __call__(self, most: int, models: Mapping[str, str]) -> Timed:
+        """Search; `models` are our names by mclust's."""
+        begin = time.perf_counter()
+        found = self.select(self.X, range(1, most + 1), list(models.values()), random_state=0, n_threads=self.n_threads)
+        seconds = time.perf_counter() - begin
+        named = {ours: theirs for theirs, ours in models.items()}
+        cells = [(int(K), named[name]) for K, name in zip(found.n_components, found.covariance_type, strict=True)]
+        good = {
+            cell: fit is not None and healthy(dense(fit, cell[1]), cell[1], len(self.X))
+            for cell, fit in zip(cells, found.estimators, strict=True)
+        }
+        return Timed(seconds, Found(dict(zip(cells, found.bic.tolist(), strict=True)), good))
+
+
+class LoopSearch:
+    """What is done without a search: an estimator for each cell, ten starts each, and its BIC."""
+
+    def __init__(self, rows: Path, n_threads: int) -> None:
+        self.X, self.n_threads = np.load(rows), n_threads
+        estimator_peer(BASELINE).version()  # imports what a fit needs
+
+    def __call__(self, most: int, models: Mapping[str, str]) -> Timed:
+        """Search; `models` are scikit-learn's names by mclust's."""
+        fits, bic = {}, {}
+        begin = time.perf_counter()
+        for K in range(1, most + 1):
+            for model, name in models.items():
+                fits[K, model] = estimator_peer(BASELINE).estimator(
+                    self.n_threads, n_components=K, covariance_type=name, n_init=N_INIT, random_state=0
+                )
+                bic[K, model] = float(fits[K, model].fit(self.X).bic(self.X))
+        seconds = time.perf_counter() - begin
+        return Timed(
+            seconds, Found(bic, {cell: healthy(dense(fits[cell], cell[1]), cell[1], len(self.X)) for cell in bic})
+        )
+
+
+class RSearch:
+    """The same by mclust; its time is R's, of the search alone."""
+
+    def __init__(self, rows: Path, n_threads: int) -> None:
+        self.search, self.n_rows = MclustSearch(rows), len(np.load(rows))
+        self.mixtures: dict[tuple[Any, ...], dict[Cell, Mixture]] = {}
+
+    def __call__(self, most: int, models: Mapping[str, str]) -> Timed:
+        """Search; `models` by mclust's names."""
+        names = tuple(models)
+        timed = self.search(most, names)
+        if (most, names) not in self.mixtures:  # the same every time
+            self.mixtures[most, names] = self.search.mixtures()
+        fits = self.mixtures[most, names]
+        bic = {(K, name): float(timed.value[K - 1, j]) for K in range(1, most + 1) for j, name in enumerate(names)}
+        good = {cell: cell in fits and healthy(fits[cell], cell[1], self.n_rows) for cell in bic}
+        return Timed(timed.seconds, Found(bic, good))
+
+
+SEARCHES = {MCLUST: RSearch, BASELINE: LoopSearch, OURS: OurSearch}
+
+
+def dense(fit: Any, model: str) -> Mixture:
+    """Return what an estimator has found by a model of mclust's name, with a full covariance for each component."""
+    kind = "spherical" if model.endswith("II") else "diag" if model.endswith("I") else CLASSIC.get(model, "full")
+    mixture = Mixture(fit.weights_, fit.means_, fit.covariances_)
+    covariances = [component_covariance(mixture, kind, k) for k in range(len(fit.weights_))]
+    return replace(mixture, covariances=np.array(covariances))
+
+
+def healthy(mixture: Mixture, model: str, n_rows: int) -> bool:
+    """Tell whether no component of a mixture with full covariances has collapsed."""
+    found = health(mixture, CLASSIC["VVV"], n_rows)
+    return replace(found, needed=rows_needed(CLASSIC.get(model, model), mixture.means.shape[1])).good
+
+
+def our_names() -> dict[str, str]:
+    """Return the models that the package knows, its names by mclust's."""
+    from gmm.covariance import covariance_model
+
+    def known(name: str) -> bool:
+        try:
+            covariance_model(name)
+        except ValueError:
+            return False
+        return True
+
+    return {model: model if known(model) else CLASSIC[model] for model in MODELS if known(model) or model in CLASSIC}
+
+
+def run(settings: Settings, report: Report) -> bool:
+    """Print a row for each table, set of models and peer; return whether no cell that counts is worse."""
+    report.note(
+        f"BIC of 1 … {MOST} components; a cell is better or worse by more than {NEAR}, if the peer's is healthy"
+    )
+    report.note(f"sklearn: a loop with n_init={N_INIT}; mclust: mclustBIC, timed in R; VVE is timed but not compared")
+    known = our_names()
+    classic = {model: known[model] for model in CLASSIC}
+    if len(known) < len(MODELS):
+        report.note(f"gmm knows {len(known)} of mclust's {len(MODELS)} models: only the classic four are compared")
+    titles = ("better", "same", "worse (our spikes)", "left out", "worst by", "best BIC", "theirs", "goals", "verdict")
+    report.header("table", "models", "peer", "gmm s", "theirs s", "theirs ÷ ours", *titles)
+    right = True
+    for name, load in chosen(settings, report):
+        right &= compare(name, load(), classic, (MCLUST, BASELINE), settings, report)
+        if len(known) > len(classic):
+            right &= compare(name, load(), known, (MCLUST,), settings, report)
+    return right
+
+
+def chosen(settings: Settings, report: Report) -> list[tuple[str, Callable[[], np.ndarray]]]:
+    """Return the tables with names that contain `only`; for a smoke run the smallest alone."""
+    there = []
+    for name, load in list(LOADERS.items())[: 2 if settings.smoke else None]:
+        try:
+            load()
+        except ImportError as reason:
+            report.skipped(name, str(reason))
+        else:
+            there += [(name, load)] if settings.only in name else []
+    return there[:1] if settings.smoke else there
+
+
+def compare(
+    name: str, X: np.ndarray, models: Mapping[str, str], peers: Sequence[str], settings: Settings, report: Report
+) -> bool:
+    """Search by everybody, and print a row for each peer; return whether none has a better cell."""
+    most = 2 if settings.smoke else MOST
+
+    def searched(worker: Worker, turn: int) -> tuple[float, Found]:
+        reading = worker(most, dict(models))
+        return reading.seconds, reading.value
+
+    rows = stored(X, settings.folder)
+    jobs = {peer: (SEARCHES[peer], rows, 1) for peer in (*peers, OURS) if peer in settings.peers}
+    repeats = settings.repeats if len(X) <= SMALL_ROWS else LARGE_REPEATS
+    with crew(1, jobs, report.failed) as workers:
+        results = rounds(workers, searched, repeats, report.failed)
+    told = {peer: (median(seconds for seconds, _ in of), of[-1][1]) for peer, of in results.items()}
+    right = True
+    for peer in peers:
+        right &= show((name, len(models), peer), told, settings, report)
+    return right
+
+
+def show(
+    case: tuple[str, int, str], told: Mapping[str, tuple[float, Found]], settings: Settings, report: Report
+) -> bool:
+    """Print and keep one row; return whether no cell is worse. A peer that is not there has a row that says so."""
+    name, n_models, peer = case
+    if OURS not in told or peer not in told:
+        report.row((name, str(n_models), f"{peer}: not there", *"–" * 12), table=name, n_models=n_models, peer=peer)
+        return True
+    (seconds, ours), (their_seconds, theirs) = told[OURS], told[peer]
+    found, ratio = tally(ours, theirs), their_seconds / seconds
+    goals = {} if settings.smoke else OF_SEARCH.get((name, peer), {WORSE: 0})
+    judged = verdict(goals, {VS_PEER: ratio, WORSE: found.worse})
+    report.row(
+        (
+            name,
+            str(n_models),
+            peer,
+            number(seconds),
+            number(their_seconds),
+            factor(ratio),
+            *map(str, (found.better, found.same)),
+            f"{found.worse} ({found.spikes})",
+            str(found.left_out),
+            f"{found.shortfall:.2f}",
+            f"{ours.best:.2f}",
+            f"{theirs.best:.2f}",
+            wording(goals),
+            judged,
+        ),
+        table=name,
+        n_models=n_models,
+        peer=peer,
+        seconds={OURS: seconds, peer: their_seconds},
+        ratio=ratio,
+        tally=vars(found),
+        bic={who: listed(of) for who, of in ((OURS, ours), (peer, theirs))},
+        goals=goals,
+        verdict=judged,
+    )
+    return settings.smoke or found.worse == 0
+
+
+def listed(found: Found) -> list[tuple[int, str, float, bool]]:
+    """Return every cell: K, model, BIC, whether it is healthy."""
+    return [(K, model, value, found.good[K, model]) for (K, model), value in found.bic.items()]
