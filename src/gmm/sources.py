@@ -57,6 +57,11 @@ class ArraySource:
         return len(self.rows)
 
     @property
+    def n_used(self) -> int:
+        """How many rows have a weight above 0."""
+        return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    @property
     def n_features(self) -> int:
         """D."""
         return int(self.rows.shape[1])

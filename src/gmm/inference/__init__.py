@@ -4,12 +4,13 @@ from gmm.inference.climb import Climb, Iteration, Way, climb
 from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults, Shapes
 from gmm.inference.em import TextbookEM, em
 from gmm.inference.quasi_newton import QuasiNewton
-from gmm.inference.split_merge import Ground, Watch, refined
+from gmm.inference.split_merge import OFFSET, Ground, Watch, refined, split_gains
 from gmm.inference.stopping import GainBelow, Stopping
 from gmm.inference.trace import PassRecord, Refinement, Trace
 
 __all__ = [
     "CENTRED_DOUBLE",
+    "OFFSET",
     "Climb",
     "EStep",
     "GainBelow",
@@ -29,4 +30,5 @@ __all__ = [
     "climb",
     "em",
     "refined",
+    "split_gains",
 ]

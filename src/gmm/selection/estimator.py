@@ -1,0 +1,6 @@
+"""`GaussianMixtureSearch`: the search as an estimator, for pipelines."""
+
+from __future__ import annotations
+
+
+class GaussianMixtureSearch: ...
