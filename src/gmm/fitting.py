@@ -69,10 +69,11 @@ class FitSettings:
         begin: Beginning,
         *,
         at_most: int | None = None,
+        closing: bool = True,
         start: int = 0,
         callback: Callable[[Iteration], object] | None = None,
     ) -> Climb:
-        """Climb the likelihood the way that is asked for, by `at_most` passes, if not `max_iter`."""
+        """Climb the likelihood the way that is asked for; by `at_most` passes, if that is told."""
         max_iter = self.max_iter if at_most is None else at_most
         if self.acceleration is not None:
             return ascend(
@@ -85,6 +86,7 @@ class FitSettings:
                 callback=callback,
                 ascent=begin.ascent,
                 before=begin.bounds[-1] if begin.bounds else None,
+                closing=closing,
             )
         return maximise(
             begin.parameters,

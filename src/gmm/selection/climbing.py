@@ -192,20 +192,21 @@ class Cell:
         self, worker: Worker, starts: Sequence[SufficientStatistics]
     ) -> tuple[list[_Runner], SingularMatrixError | None]:
         """The starts after some passes each, the highest first, without those that end in a singular covariance."""
-        e_step, passes = worker.sample(self._model.moments), self._race_passes()
+        e_step = worker.sample(self._model.moments)
         runners: list[_Runner] = []
         failure: SingularMatrixError | None = None
         for start in starts:
             m_step = self._m_step(e_step)
             try:
                 begin = Beginning(m_step(start.reduced(self._model.moments)))
-                runners.append(_Runner(self._climbed(e_step, m_step, begin, passes), m_step))
+                runners.append(_Runner(self._climbed(e_step, m_step, begin, self._race_passes), m_step))
             except SingularMatrixError as error:
                 failure = error
         return sorted(runners, key=lambda runner: -runner.climb.lower_bound), failure
 
+    @property
     def _race_passes(self) -> int:
-        return min(_RACE if self._ground.whole else _RACE_ON_SAMPLE, self._settings.max_iter)
+        return _RACE if self._ground.whole else _RACE_ON_SAMPLE
 
     def _pace(self, worker: Worker, standing: Solution) -> float:
         """What a solution reaches in the race."""
@@ -214,7 +215,7 @@ class Cell:
         e_step = worker.sample(self._model.moments)
         begin = Beginning(standing.parameters)
         try:
-            return self._climbed(e_step, self._m_step(e_step), begin, self._race_passes()).lower_bound
+            return self._climbed(e_step, self._m_step(e_step), begin, self._race_passes).lower_bound
         except SingularMatrixError:
             return -inf
 
@@ -223,7 +224,7 @@ class Cell:
         e_step, m_step, climb = worker.all(self._model.moments), runner.m_step, runner.climb
         if not self._ground.whole:
             m_step = self._m_step(e_step)
-            climb = self._climbed(e_step, m_step, Beginning(climb.parameters), self._leg(0, _FIRST_LEG))
+            climb = self._climbed(e_step, m_step, Beginning(climb.parameters), _FIRST_LEG)
         leg = _FIRST_LEG
         while not self._ended(climb):
             if self._hopeless(climb, target):
@@ -232,7 +233,7 @@ class Cell:
                 judged = self._judged(climb)
                 if not judged.healthy:
                     return judged
-            climb = self._continued(e_step, m_step, climb, self._leg(len(climb.trace), leg))
+            climb = self._continued(e_step, m_step, climb, leg)
             leg *= 2
         return self._judged(climb)
 
@@ -241,25 +242,25 @@ class Cell:
         e_step, climb = worker.all(self._model.moments), solution.climb
         m_step = self._m_step(e_step)
         while not self._ended(climb):
-            climb = self._continued(e_step, m_step, climb, self._leg(len(climb.trace), self._settings.max_iter))
+            climb = self._continued(e_step, m_step, climb, self._settings.max_iter)
         return self._judged(climb)
 
     def _continued(self, e_step: EStep, m_step: MStep, climb: Climb, passes: int) -> Climb:
         begin = Beginning(climb.parameters, climb.trace.lower_bounds[-1:], climb.ascent)
-        more = self._climbed(e_step, m_step, begin, passes)
-        trace = replace(
-            more.trace, passes=climb.trace.passes + more.trace.passes, seconds=climb.trace.seconds + more.trace.seconds
-        )
-        return replace(more, trace=trace)
+        made = climb.trace
+        more = self._climbed(e_step, m_step, begin, passes, made=len(made))
+        told = {"passes": made.passes + more.trace.passes, "seconds": made.seconds + more.trace.seconds}
+        return replace(more, trace=replace(more.trace, **told))
 
-    def _climbed(self, e_step: EStep, m_step: MStep, begin: Beginning, passes: int) -> Climb:
-        return self._settings.climb(e_step, m_step, begin, at_most=passes, callback=self._watch)
+    def _climbed(self, e_step: EStep, m_step: MStep, begin: Beginning, passes: int, *, made: int = 0) -> Climb:
+        """A climb of so many passes, to be continued unless `max_iter` is reached; `made` were before."""
+        left = self._settings.max_iter - made
+        closing = passes >= left
+        at_most = min(passes, left)
+        return self._settings.climb(e_step, m_step, begin, at_most=at_most, closing=closing, callback=self._watch)
 
     def _m_step(self, e_step: EStep) -> MStep:
         return MStep(self._model, self._settings.reg_covar, self._settings.n_components, e_step.spread)
-
-    def _leg(self, made: int, passes: int) -> int:
-        return max(0, min(passes, self._settings.max_iter - made))
 
     def _ended(self, climb: Climb) -> bool:
         return climb.trace.converged or len(climb.trace) >= self._settings.max_iter

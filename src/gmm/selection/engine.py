@@ -16,15 +16,14 @@ from typing import Any, NamedTuple
 
 from gmm.covariance import CovarianceModel
 from gmm.fitting import FitSettings
-from gmm.inference import Iteration, Shapes
-from gmm.layouts import SingularMatrixError
+from gmm.inference import OFFSET, Iteration, Shapes
 from gmm.selection.candidates import Starts, as_model, levels, look, neighbours, same_as, special_cases, splits
 from gmm.selection.climbing import Cell, Ground, Solution, Worker
 from gmm.threads import usable_threads
 
 # Multiply-adds of a pass below which Python's part of the work is the larger, so that threads do not help.
 _WORTH_THREADS = 5e5
-_OFFSETS = (0.8, 0.4, 0.1)  # standard deviations: the smaller, the nearer to the likelihood before a split
+_NEAR = 0.3  # standard deviations between the halves' means: so the likelihood is near that before a split
 
 
 class Key(NamedTuple):
@@ -196,10 +195,9 @@ class Engine:
         """
         for key in keys:
             for lower in self._below(key):
-                for offset in _OFFSETS:
-                    if self._stuck(key, lower):
-                        self._looked([lower])
-                        self._improve([key], lambda key, low=lower, far=offset: self._from_below(key, low, far))
+                if self._stuck(key, lower):
+                    self._looked([lower])
+                    self._improve([key], lambda key, lower=lower: self._from_below(key, lower))
                 if self._stuck(key, lower):
                     self.refine([key])
 
@@ -257,7 +255,7 @@ class Engine:
         less = [Key(K - 1, same_as(model, K - 1, d)) for K, model in keys if K > 1]
         return [key for key in dict.fromkeys(less) if key in self.found]
 
-    def _split(self, key: Key, offset: float = _OFFSETS[0]) -> list[Any]:
+    def _split(self, key: Key, offset: float = OFFSET) -> list[Any]:
         for less in self._before([key]):
             solution, seen = self.found[less], self._look(less)
             if isinstance(solution, Solution) and seen is not None:
@@ -274,9 +272,9 @@ class Engine:
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
         return self._before([key]) + special
 
-    def _from_below(self, key: Key, lower: Key, offset: float) -> list[Any]:
+    def _from_below(self, key: Key, lower: Key) -> list[Any]:
         if lower.n_components < key.n_components:
-            return self._split(key, offset)
+            return self._split(key, _NEAR)
         seen = self._look(lower)
         return [] if seen is None else [seen.statistics]
 

@@ -196,7 +196,7 @@ class _Search:
     def _told_to_stop(self, n_components: int, callback: Callable[[Progress], object]) -> bool:
         cells = self._request.cells
         for number, (K, name) in enumerate(cells):
-            if K == n_components:
+            if n_components == K:
                 status = _status(self._engine.found.get(self._request.key(K, name)), name)
                 if callback(Progress(number, len(cells), K, name, status)):
                     return True
