@@ -19,7 +19,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"gmm"},  # the public face
-    {"selection"},
+    {"selection", "resampling"},
     {"mixture"},
     {"_fitted"},
     {"_estimator", "fitting", "progress", "summary", "versions"},

@@ -1,16 +1,24 @@
 """Criteria against their formulas and against published numbers."""
 
-from math import log
+from math import inf, isnan, log, nan
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmm import criteria
+from gmm import GaussianMixture, criteria
+from gmm.covariance import COVARIANCE_TYPES
+from gmm.scorer import Scorer
+from gmm.sources import as_source
 
 logliks = st.floats(-1e9, 1e9)
 sizes = st.integers(1, 10**6)
 rows = st.floats(1, 1e9)
+
+rng = np.random.default_rng(0)
+X = np.concatenate([rng.normal(-1.5, 1, (120, 3)), rng.normal(1.5, [0.5, 1, 2], (80, 3))])
+WEIGHTS = rng.integers(1, 4, len(X)).astype(float)
 
 
 def test_bic_of_old_faithful_is_the_published_one():
@@ -23,14 +31,43 @@ def test_aic_counts_two_per_parameter():
     assert criteria.aic(-1130.264068, 11) == pytest.approx(2260.528136 + 22)
 
 
-@given(logliks, logliks, sizes, rows)
-def test_every_criterion_is_evaluated(loglik, classification, p, n):
-    assert criteria.evaluate(loglik, classification, p, n) == {
+def test_aicc_is_published_one_and_infinite_for_too_few_rows():
+    # Hurvich & Tsai (1989), with σ² among the p parameters: AIC + 2 p (p + 1) / (n − p − 1).
+    assert criteria.aicc(-40.0, 3, 10) == pytest.approx(86 + 24 / 6)
+    assert criteria.aicc(-40.0, 3, 4) == criteria.aicc(-40.0, 3, 2) == inf
+    assert criteria.aicc(-40.0, 3, 4.1) < inf
+
+
+def test_nec_of_one_component_is_1_and_of_several_that_gain_nothing_infinite():
+    assert criteria.nec(0.0, -150.0, -150.0) == 1
+    assert criteria.nec(0.0, -150.0, -150.0 * (1 + 1e-14)) == 1
+    assert criteria.nec(2.0, -150.0, -150.0) == criteria.nec(2.0, -151.0, -150.0) == inf
+    assert criteria.nec(0.0, -100.0, -150.0) == 0
+    assert isnan(criteria.nec(nan, -100.0, -150.0))
+    assert isnan(criteria.nec(1.0, -100.0, nan))
+
+
+@given(logliks, logliks, sizes, rows, st.floats(0, 1e6), st.floats(1, 1e9))
+def test_every_criterion_is_evaluated(loglik, classification, p, n, entropy, gain):
+    found = criteria.evaluate(loglik, classification, p, n, entropy=entropy, loglik_of_one=loglik - gain)
+    assert found == {
         "bic": -2 * loglik + p * log(n),
         "aic": -2 * loglik + 2 * p,
+        "aicc": criteria.aicc(loglik, p, n),
         "icl": -2 * classification + p * log(n),
+        "nec": criteria.nec(entropy, loglik, loglik - gain),
     }
-    assert tuple(criteria.evaluate(loglik, classification, p, n)) == criteria.CRITERIA
+    assert tuple(found) == criteria.CRITERIA
+
+
+def test_without_an_entropy_there_is_no_nec():
+    assert isnan(criteria.evaluate(-100.0, -101.0, 5, 10)["nec"])
+
+
+@given(logliks, sizes, st.floats(0.01, 1e6))
+def test_aicc_is_above_aic_and_tends_to_it(loglik, p, spare):
+    assert criteria.aicc(loglik, p, p + 1 + spare) >= criteria.aic(loglik, p)
+    assert criteria.aicc(loglik, p, 1e16) == pytest.approx(criteria.aic(loglik, p), rel=1e-3, abs=1e-3)
 
 
 @given(logliks, sizes, rows)
@@ -38,3 +75,42 @@ def test_a_better_fit_and_fewer_parameters_are_smaller(loglik, p, n):
     assert criteria.bic(loglik + 1, p, n) <= criteria.bic(loglik, p, n)
     assert criteria.bic(loglik, p, n) <= criteria.bic(loglik, p + 1, n)
     assert criteria.aic(loglik, p) <= criteria.aic(loglik, p + 1)
+
+
+def entropy(mixture, rows, weights):
+    shares = mixture.predict_proba(rows).astype(np.float64)
+    logs = np.log(shares, where=shares > 0, out=np.zeros_like(shares))
+    return -float(weights @ (shares * logs).sum(axis=1))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_the_methods_are_the_formulas(name, dtype):
+    rows = X.astype(dtype)
+    mixture = GaussianMixture(3, covariance_type=name, random_state=0).fit(rows, sample_weight=WEIGHTS)
+    one = GaussianMixture(1, covariance_type=name).fit(rows, sample_weight=WEIGHTS)
+    loglik, of_one = (fitted.log_likelihood(rows, WEIGHTS) for fitted in (mixture, one))
+    p, n = mixture.n_parameters_, WEIGHTS.sum()
+    assert mixture.aicc(rows, WEIGHTS) == pytest.approx(criteria.aicc(loglik, p, n), rel=1e-12)
+    expected = entropy(mixture, rows, WEIGHTS) / (loglik - of_one)
+    assert mixture.nec(rows, WEIGHTS) == pytest.approx(expected, rel=1e-5 if dtype == np.float32 else 1e-9)
+    assert one.nec(rows, WEIGHTS) == 1
+    assert mixture.nec(rows) != pytest.approx(mixture.nec(rows, WEIGHTS), rel=1e-3)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
+def test_entropy_in_blocks_is_that_of_all_rows(weights, monkeypatch):
+    mixture = GaussianMixture(4, random_state=0).fit(X)
+    whole = entropy(mixture, X, np.ones(len(X)) if weights is None else weights)
+    monkeypatch.setattr("gmm.scorer._BLOCK", 4 * 17)
+    scorer = Scorer(mixture._parameters)
+    assert scorer.entropy(as_source(X, weights)) == pytest.approx(whole, rel=1e-12)
+
+
+def test_nec_finds_clusters_and_bic_the_density():
+    # Two clusters, one of which is no Gaussian: a density of three components, of which two overlap.
+    heavy = rng.standard_t(3, (300, 1)) * 0.5
+    rows = np.concatenate([heavy, rng.normal(12, 1, (300, 1))])
+    fits = [GaussianMixture(k, random_state=0, n_init=3, tol=1e-6, max_iter=1000).fit(rows) for k in (1, 2, 3)]
+    assert 1 + np.argmin([fit.nec(rows) for fit in fits]) == 2
+    assert 1 + np.argmin([fit.bic(rows) for fit in fits]) == 3

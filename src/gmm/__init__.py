@@ -6,22 +6,28 @@ The public face; nothing is defined here.
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
 from gmm.inference import Iteration, Trace
 from gmm.mixture import GaussianMixture
+from gmm.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
 from gmm.versions import __version__, show_versions
 
 load = GaussianMixture.load
 
 __all__ = [
+    "BootstrapLRT",
     "ConvergenceWarning",
     "GaussianMixture",
     "GaussianMixtureSearch",
+    "HeldOut",
     "InvalidParameterError",
     "Iteration",
     "NotFittedError",
     "Progress",
+    "Replicate",
     "Selection",
     "Trace",
     "__version__",
+    "bootstrap_lrt",
+    "held_out_log_likelihood",
     "load",
     "select",
     "show_versions",

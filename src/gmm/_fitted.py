@@ -31,7 +31,7 @@ from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_
 from gmm.inference import PassRecord, Refinement, Trace
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
-from gmm.persistence import load_state, save_state
+from gmm.persistence import load_state, plain, save_state
 from gmm.scorer import Scorer
 from gmm.sources import ArraySource, as_source
 from gmm.summary import summary
@@ -49,6 +49,7 @@ class FittedMixture(Estimator):
     covariance_type: str
     random_state: int | np.random.RandomState | np.random.Generator | None
     n_threads: int | None
+    reg_covar: float
     converged_: bool
     n_iter_: int
     lower_bound_: float
@@ -104,12 +105,19 @@ class FittedMixture(Estimator):
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The Bayesian information criterion, smaller is better; n is the sum of the weights."""
         source = self._source(X, sample_weight)
-        loglik = self._scorer().log_likelihood(source)
-        return criteria.bic(loglik, self.n_parameters_, source.survey.weight)
+        return criteria.bic(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
 
     def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Akaike's information criterion, smaller is better."""
         return criteria.aic(self.log_likelihood(X, sample_weight), self.n_parameters_)
+
+    def aicc(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Akaike's criterion corrected for few rows, smaller is better; *beyond*.
+
+        n is the sum of the weights; infinite where n ≤ p + 1 (Hurvich & Tsai 1989).
+        """
+        source = self._source(X, sample_weight)
+        return criteria.aicc(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
 
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The integrated completed likelihood, smaller is better; *beyond*.
@@ -119,6 +127,17 @@ class FittedMixture(Estimator):
         source = self._source(X, sample_weight)
         loglik = self._scorer().classification_log_likelihood(source)
         return criteria.icl(loglik, self.n_parameters_, source.survey.weight)
+
+    def nec(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """The normalised entropy criterion, smaller is better; *beyond*.
+
+        The entropy of the responsibilities over what the mixture gains on one component of the same covariance model,
+        fitted to X with the same `reg_covar` (Celeux & Soromenho 1996); 1 for one component (Biernacki, Celeux &
+        Govaert 1999).
+        """
+        source, scorer = self._source(X, sample_weight), self._scorer()
+        loglik, loglik_of_one = scorer.log_likelihood(source), scorer.log_likelihood_of_one(source, self.reg_covar)
+        return criteria.nec(scorer.entropy(source), loglik, loglik_of_one)
 
     def sample(
         self,
@@ -207,7 +226,7 @@ class FittedMixture(Estimator):
         header: dict[str, Any] = {
             "gmm_version": __version__,
             "class": type(self).__name__,
-            "parameters": {k: _plain(v) for k, v in self.get_params().items() if _is_plain(v)},
+            "parameters": plain(self.get_params()),
             "covariance_model": parameters.model.name,
             "dtype": self._dtype.name,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
@@ -424,11 +443,3 @@ def _passes_told(arrays: dict[str, NDArray[Any]]) -> tuple[PassRecord, ...]:
     if "passes" not in arrays:  # before there were objectives
         return tuple(PassRecord(bound, bound) for bound in arrays["lower_bounds"].tolist())
     return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in arrays["passes"].tolist())
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float | np.bool_ | np.integer | np.floating)
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

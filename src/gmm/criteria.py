@@ -1,14 +1,17 @@
-"""Criteria that weigh a mixture's fit against its size: BIC, AIC and ICL.
+"""Criteria that weigh a mixture's fit against its size or its overlap: BIC, AIC, AICc, ICL and NEC.
 
 Here live formulas over plain numbers, all with the sign "smaller is better". How the
 log-likelihood is measured, and which cells are compared, lives elsewhere.
 """
 
-from math import log
+from math import inf, log, nan
 
-__all__ = ["CRITERIA", "aic", "bic", "evaluate", "icl"]
+__all__ = ["CRITERIA", "aic", "aicc", "bic", "evaluate", "icl", "nec"]
 
-CRITERIA = ("bic", "aic", "icl")
+CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
+
+# Of a log-likelihood, relatively: what two ways to add it up may differ by.
+_ROUNDING = 1e-10
 
 
 def bic(loglik: float, n_parameters: int, n: float) -> float:
@@ -69,6 +72,42 @@ def aic(loglik: float, n_parameters: int) -> float:
     return -2.0 * loglik + 2.0 * n_parameters
 
 
+def aicc(loglik: float, n_parameters: int, n: float) -> float:
+    """Return Akaike's criterion corrected for few rows, ``aic + 2 p (p + 1) / (n - p - 1)``.
+
+    Parameters
+    ----------
+    loglik : float
+        Total log-likelihood of the data, nats.
+    n_parameters : int
+        Number of free parameters of the mixture, p.
+    n : float
+        Number of rows; for weighted data the sum of the weights.
+
+    Returns
+    -------
+    float
+        The criterion, nats; smaller is better, and never below `aic`. Infinite where n is not
+        above p + 1: so few rows say nothing of so many parameters.
+
+    References
+    ----------
+    C. M. Hurvich, C.-L. Tsai (1989). Regression and time series model selection in small
+    samples. *Biometrika* 76, 297-307.
+
+    Examples
+    --------
+    >>> aicc(-100.0, 5, 26)
+    213.0
+    >>> aicc(-100.0, 5, 6)
+    inf
+    """
+    spare = n - n_parameters - 1
+    if spare <= 0:
+        return inf
+    return aic(loglik, n_parameters) + 2.0 * n_parameters * (n_parameters + 1) / spare
+
+
 def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
     """Return the integrated completed likelihood, ``-2 loglik_c + p ln n``.
 
@@ -104,7 +143,58 @@ def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
     return bic(classification_loglik, n_parameters, n)
 
 
-def evaluate(loglik: float, classification_loglik: float, n_parameters: int, n: float) -> dict[str, float]:
+def nec(entropy: float, loglik: float, loglik_of_one: float) -> float:
+    """Return the normalised entropy criterion, ``entropy / (loglik - loglik_of_one)``.
+
+    It compares how much the components overlap with how much they gain over one component, and
+    does not count parameters: it asks for clusters, not for a density.
+
+    Parameters
+    ----------
+    entropy : float
+        ``-sum_i w_i sum_k r_ik log r_ik``, nats, of the responsibilities ``r_ik``.
+    loglik : float
+        Total log-likelihood of the data, nats.
+    loglik_of_one : float
+        That of one component of the same covariance model, fitted to the same data; of a mixture
+        of one component it is `loglik` itself.
+
+    Returns
+    -------
+    float
+        The criterion, a ratio; smaller is better. 1 by definition for one component, so that
+        several are chosen only where their criterion is below 1; infinite for several that gain
+        nothing over one.
+
+    References
+    ----------
+    G. Celeux, G. Soromenho (1996). An entropy criterion for assessing the number of clusters in
+    a mixture model. *Journal of Classification* 13, 195-212. C. Biernacki, G. Celeux, G. Govaert
+    (1999). An improvement of the NEC criterion for assessing the number of clusters in a mixture
+    model. *Pattern Recognition Letters* 20, 267-272, for one component.
+
+    Examples
+    --------
+    >>> nec(5.0, -100.0, -150.0)
+    0.1
+    >>> nec(0.0, -150.0, -150.0)
+    1.0
+    """
+    gain = loglik - loglik_of_one
+    if gain <= _ROUNDING * abs(loglik_of_one):
+        return 1.0 if entropy == 0 else inf
+    return entropy / gain
+
+
+def evaluate(
+    loglik: float,
+    classification_loglik: float,
+    n_parameters: int,
+    n: float,
+    *,
+    entropy: float = nan,
+    loglik_of_one: float = nan,
+) -> dict[str, float]:
     """Return every criterion of one fit by its name in ``CRITERIA``.
 
     Parameters
@@ -115,6 +205,8 @@ def evaluate(loglik: float, classification_loglik: float, n_parameters: int, n: 
         Number of free parameters of the mixture.
     n : float
         Number of rows, or the sum of their weights.
+    entropy, loglik_of_one : float, default=nan
+        As `nec` takes them; where one is not known, that criterion is NaN.
 
     Returns
     -------
@@ -123,11 +215,13 @@ def evaluate(loglik: float, classification_loglik: float, n_parameters: int, n: 
 
     Examples
     --------
-    >>> evaluate(-100.0, -101.0, 5, 1)
-    {'bic': 200.0, 'aic': 210.0, 'icl': 202.0}
+    >>> evaluate(-100.0, -101.0, 5, 1, entropy=1.0, loglik_of_one=-110.0)
+    {'bic': 200.0, 'aic': 210.0, 'aicc': inf, 'icl': 202.0, 'nec': 0.1}
     """
     return {
         "bic": bic(loglik, n_parameters, n),
         "aic": aic(loglik, n_parameters),
+        "aicc": aicc(loglik, n_parameters, n),
         "icl": icl(classification_loglik, n_parameters, n),
+        "nec": nec(entropy, loglik, loglik_of_one),
     }

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "save_state"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "plain", "save_state"]
 
 FORMAT = "gmm-em model"
 FORMAT_VERSION = 1
@@ -115,6 +115,24 @@ def load_state(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             f"{FORMAT_VERSION}: install a newer gmm-em"
         )
     return header, arrays
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values that a header can hold: numbers, names, truths and None.
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        Parameters of an estimator, say.
+
+    Returns
+    -------
+    dict
+        The values that are one thing, numpy's scalars as Python's.
+    """
+    kinds = (str, int, float, np.bool_, np.integer, np.floating)
+    held = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in held.items()}
 
 
 def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:

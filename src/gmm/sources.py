@@ -76,6 +76,11 @@ class ArraySource:
         """Whether float32 may do for the arithmetic: the rows are float32, and it can hold their weights."""
         return self.dtype == np.float32 and self._single_weights
 
+    def part(self, start: int, end: int) -> ArraySource:
+        """The rows from `start` to before `end`."""
+        weight = self.sample_weight
+        return ArraySource(self.rows[start:end], None if weight is None else weight[start:end])
+
     @cached_property
     def _single_weights(self) -> bool:
         return self.sample_weight is None or bool(1e-6 < self.sample_weight.max() < 1e6)

@@ -57,7 +57,7 @@ class Worker:
 
     def __init__(self, ground: Ground, n_threads: int | None) -> None:
         self.ground = ground
-        self._n_threads = n_threads
+        self.n_threads = n_threads
         self._open = ExitStack()
         self._e_steps: dict[tuple[bool, int], EStep] = {}
 
@@ -77,7 +77,7 @@ class Worker:
     def _e_step(self, source: ArraySource, moments: Layout) -> EStep:
         key = (source is self.ground.rows, moments.code)
         if key not in self._e_steps:
-            e_step = EStep(source, moments, n_threads=self._n_threads)
+            e_step = EStep(source, moments, n_threads=self.n_threads)
             self._e_steps[key] = self._open.enter_context(e_step)
         return self._e_steps[key]
 
@@ -249,8 +249,8 @@ class Cell:
         begin = Beginning(climb.parameters, climb.trace.lower_bounds[-1:], climb.ascent)
         made = climb.trace
         more = self._climbed(e_step, m_step, begin, passes, made=len(made))
-        told = {"passes": made.passes + more.trace.passes, "seconds": made.seconds + more.trace.seconds}
-        return replace(more, trace=replace(more.trace, **told))
+        both = made.passes + more.trace.passes, made.seconds + more.trace.seconds
+        return replace(more, trace=replace(more.trace, passes=both[0], seconds=both[1]))
 
     def _climbed(self, e_step: EStep, m_step: MStep, begin: Beginning, passes: int, *, made: int = 0) -> Climb:
         """A climb of so many passes, to be continued unless `max_iter` is reached; `made` were before."""

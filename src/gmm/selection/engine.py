@@ -19,6 +19,7 @@ from gmm.fitting import FitSettings
 from gmm.inference import OFFSET, Iteration, Shapes
 from gmm.selection.candidates import Starts, as_model, levels, look, neighbours, same_as, special_cases, splits
 from gmm.selection.climbing import Cell, Ground, Solution, Worker
+from gmm.statistics import SufficientStatistics
 from gmm.threads import usable_threads
 
 # Multiply-adds of a pass below which Python's part of the work is the larger, so that threads do not help.
@@ -41,6 +42,7 @@ class Failure:
 
 
 Found = dict[Key, Solution | Failure]
+Task = Callable[[Worker], Any]
 
 
 class Clock:
@@ -98,7 +100,7 @@ class Stage:
         for worker in self._all:
             worker.close()
 
-    def __call__(self, tasks: Mapping[Key, Callable[[Worker], Any]], *, in_any_case: bool = False) -> dict[Key, Any]:
+    def __call__(self, tasks: Mapping[Key, Task], *, in_any_case: bool = False) -> dict[Key, Any]:
         """What each task returns, in their order; without those for which there was no time, unless it is no matter."""
         run = partial(self._run, in_any_case=in_any_case)
         if self._pool is None or len(tasks) == 1:
@@ -114,7 +116,7 @@ class Stage:
                 raise
         return {key: result for key, (result, tried) in done.items() if tried}
 
-    def _run(self, key: Key, task: Callable[[Worker], Any], *, in_any_case: bool) -> tuple[Any, bool]:
+    def _run(self, key: Key, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
         if self._clock.is_up() and not in_any_case:
             return None, False
         worker, began = self._workers.get(), time.perf_counter()
@@ -179,12 +181,12 @@ class Engine:
         keys = [Key(n_components, model) for model in models]
         self._looked(self._before(keys))
         starts = self._starts.of(n_components)
-        self._improve(keys, lambda key: starts + self._split(key))
+        self._improve({key: starts + self._splits(key) for key in keys})
         if n_components > 1 and len(models) > 1:
             self._looked(keys)
             for level in levels(models):
                 here = [Key(n_components, model) for model in level]
-                self._improve(here, lambda key: self._from_neighbours(key, models))
+                self._improve({key: self._from_neighbours(key, models) for key in here})
                 self._looked(here)
         self.free(keys)
 
@@ -194,36 +196,31 @@ class Engine:
         Of one component less, split; of a special case of the model, as it is; if neither helps, by split–merge.
         """
         for key in keys:
-            for lower in self._below(key):
+            below = self._below(key)
+            for lower in below:
                 if self._stuck(key, lower):
                     self._looked([lower])
-                    self._improve([key], lambda key, lower=lower: self._from_below(key, lower))
-                if self._stuck(key, lower):
-                    self.refine([key])
+                    self._improve({key: self._from_below(key, lower)})
+            if any(self._stuck(key, lower) for lower in below):
+                self.refine([key])
 
     def refine(self, keys: Iterable[Key]) -> None:
-        """Improve cells by split–merge."""
-        solutions = {key: self.found.get(key) for key in keys}
-        self._keep(
-            self._stage(
-                {
-                    key: lambda worker, key=key, solution=solution: self._cell(key).refined(worker, solution)
-                    for key, solution in solutions.items()
-                    if isinstance(solution, Solution) and solution.healthy
-                }
-            )
-        )
-
-    def _improve(self, keys: Sequence[Key], begin: Callable[[Key], list[Any]]) -> None:
-        """Solve cells from what `begin` says of them, unless that is lower than what stands."""
-        tasks: dict[Key, Callable[[Worker], Any]] = {}
+        """Improve cells without spikes by split–merge."""
+        tasks: dict[Key, Task] = {}
         for key in keys:
-            standing = self.found.get(key)
-            begins = begin(key)
-            if begins:
-                tasks[key] = lambda worker, key=key, begins=begins, standing=standing: self._cell(key).solved(
-                    worker, begins, standing if isinstance(standing, Solution) else None
-                )
+            solution = self.found[key]
+            if isinstance(solution, Solution) and solution.healthy:
+                tasks[key] = partial(self._cell(key).refined, solution=solution)
+        self._keep(self._stage(tasks))
+
+    def _improve(self, begins: Mapping[Key, list[SufficientStatistics]]) -> None:
+        """Solve cells, each from some starts, unless all of them end lower than what stands."""
+        tasks: dict[Key, Task] = {}
+        for key, starts in begins.items():
+            if starts:
+                found = self.found.get(key)
+                standing = found if isinstance(found, Solution) else None
+                tasks[key] = partial(self._cell(key).solved, starts=starts, standing=standing)
         self._keep(self._stage(tasks))
 
     def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
@@ -233,17 +230,15 @@ class Engine:
 
     def _looked(self, keys: Iterable[Key]) -> None:
         """Look at solutions that were not looked at before."""
-        tasks: dict[Key, Callable[[Worker], Any]] = {}
+        tasks: dict[Key, Task] = {}
         for key in keys:
             solution = self.found.get(key)
             if isinstance(solution, Solution) and self._look(key) is None:
-                tasks[key] = lambda worker, solution=solution: (
-                    solution,
-                    look(worker.sample(self._starts.moments), solution.parameters),
-                )
-        for key, seen in self._stage(tasks).items():
-            if not isinstance(seen, Failure):
-                self._looks[key] = seen
+                tasks[key] = partial(self._seen, solution)
+        self._looks |= {key: seen for key, seen in self._stage(tasks).items() if not isinstance(seen, Failure)}
+
+    def _seen(self, solution: Solution, worker: Worker) -> tuple[Solution, Shapes]:
+        return solution, look(worker.sample(self._starts.moments), solution.parameters)
 
     def _look(self, key: Key) -> Shapes | None:
         solution, seen = self._looks.get(key, (None, None))
@@ -255,14 +250,14 @@ class Engine:
         less = [Key(K - 1, same_as(model, K - 1, d)) for K, model in keys if K > 1]
         return [key for key in dict.fromkeys(less) if key in self.found]
 
-    def _split(self, key: Key, offset: float = OFFSET) -> list[Any]:
+    def _splits(self, key: Key, offset: float = OFFSET) -> list[SufficientStatistics]:
         for less in self._before([key]):
             solution, seen = self.found[less], self._look(less)
             if isinstance(solution, Solution) and seen is not None:
                 return splits(seen, as_model(solution.parameters, key.model), offset=offset)
         return []
 
-    def _from_neighbours(self, key: Key, models: Sequence[CovarianceModel]) -> list[Any]:
+    def _from_neighbours(self, key: Key, models: Sequence[CovarianceModel]) -> list[SufficientStatistics]:
         seen = [self._look(Key(key.n_components, other)) for other in neighbours(key.model, models)]
         return [one.statistics for one in seen if one is not None]
 
@@ -272,9 +267,9 @@ class Engine:
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
         return self._before([key]) + special
 
-    def _from_below(self, key: Key, lower: Key) -> list[Any]:
+    def _from_below(self, key: Key, lower: Key) -> list[SufficientStatistics]:
         if lower.n_components < key.n_components:
-            return self._split(key, _NEAR)
+            return self._splits(key, _NEAR)
         seen = self._look(lower)
         return [] if seen is None else [seen.statistics]
 

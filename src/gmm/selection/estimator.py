@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import criteria
 from gmm._estimator import Estimator
 from gmm._validation import check_is_fitted
 from gmm.mixture import GaussianMixture
@@ -58,8 +59,8 @@ class GaussianMixtureSearch(Estimator):
     selection_ : Selection
         All that the search found.
     results_ : dict of str to ndarray
-        The table, one entry for each cell: ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``,
-        ``bic``, ``aic``, ``icl``, ``status``, ``seconds``, and ``rank``, from 1 for the best, 0 where there is no fit.
+        The table, one entry for each cell: ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the
+        criteria by their names, ``status``, ``seconds``, and ``rank``, from 1 for the best, 0 where there is no fit.
     best_index_ : int
         The place of the best in the table.
     n_components_ : int
@@ -197,6 +198,6 @@ def _results(found: Selection) -> dict[str, NDArray[Any]]:
     ranks = np.zeros(len(found.status), dtype=np.int64)
     ranked = found.ranked()
     ranks[ranked] = np.arange(1, len(ranked) + 1)
-    numbers = ("n_components", "loglik", "n_parameters", "bic", "aic", "icl", "seconds")
+    numbers = ("n_components", "loglik", "n_parameters", *criteria.CRITERIA, "seconds")
     told = {"covariance_type": np.array(found.covariance_type), "status": np.array(found.status), "rank": ranks}
     return {name: getattr(found, name) for name in numbers} | told

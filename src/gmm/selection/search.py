@@ -21,6 +21,7 @@ from gmm.health import effective_rows
 from gmm.initialization import STARTS, sampled, share_shown
 from gmm.layouts import SingularMatrixError
 from gmm.mixture import GaussianMixture, ill_defined, source_to_fit
+from gmm.scorer import Scorer, Totals
 from gmm.selection.candidates import Starts, as_model, same_as
 from gmm.selection.climbing import Ground, Solution, Worker
 from gmm.selection.engine import Clock, Engine, Failure, Key, Stage, workers_and_threads
@@ -166,6 +167,7 @@ class _Search:
         self._stage = stage
         self._clock = clock
         self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
+        self._of_one: dict[CovarianceModel, float] = {}
 
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
         """Search, and say what was found."""
@@ -210,20 +212,36 @@ class _Search:
             self._measure(keys)
             keys = sorted(keys, key=lambda key: self._measured[key][1][request.criterion])[:_REFINED]
         engine.refine(keys)
-        d = request.source.n_features
-        engine.free(
-            sorted(engine.found, key=lambda key: (key.n_components, key.model.n_parameters(key.n_components, d)))
-        )
+        engine.free(sorted(engine.found, key=self._size))
+
+    def _size(self, key: Key) -> tuple[int, int]:
+        K, model = key
+        return K, model.n_parameters(K, self._request.source.n_features)
 
     def _measure(self, keys: Iterable[Key]) -> None:
         """The log-likelihood and the criteria of all solutions that have none yet."""
-        tasks: dict[Key, Callable[[Worker], Any]] = {}
+        found, tasks = self._engine.found, {}
         for key in keys:
-            solution = self._engine.found[key]
+            solution = found[key]
             if isinstance(solution, Solution) and self._measured.get(key, (None, {}))[0] is not solution:
-                tasks[key] = partial(_criteria, solution)
-        for key, scores in self._stage(tasks, in_any_case=True).items():
-            self._measured[key] = (self._engine.found[key], scores)
+                tasks[key] = partial(_totals, solution)
+        n = self._ground.rows.survey.weight
+        for key, (solution, totals) in self._stage(tasks, in_any_case=True).items():
+            fit = (totals.log_likelihood, totals.classification, solution.parameters.n_parameters, n)
+            of_one = self._log_likelihood_of_one(solution, totals)
+            scores = criteria.evaluate(*fit, entropy=totals.entropy, loglik_of_one=of_one)
+            self._measured[key] = (solution, scores | {"loglik": totals.log_likelihood})
+
+    def _log_likelihood_of_one(self, solution: Solution, totals: Totals) -> float:
+        """What one component of the solution's model says of the rows."""
+        if solution.parameters.n_components == 1:
+            return totals.log_likelihood
+        model = solution.parameters.model
+        if model not in self._of_one:
+            template = self._request.template
+            scorer = Scorer(solution.parameters, template.n_threads)
+            self._of_one[model] = scorer.log_likelihood_of_one(self._ground.rows, template.reg_covar)
+        return self._of_one[model]
 
     def _entry(self, n_components: int, name: str) -> Entry:
         """A requested cell as the table has it."""
@@ -240,12 +258,8 @@ class _Search:
         return Entry(*told, estimator, scores["loglik"], parameters.n_parameters, scores)
 
 
-def _criteria(solution: Solution, worker: Worker) -> dict[str, float]:
-    """All criteria, and the log-likelihood, by exact passes over all rows."""
-    parameters, n = solution.parameters, worker.ground.rows.survey.weight
-    e_step, mixture = worker.all(parameters.model.moments), parameters.whitened()
-    loglik, classification = e_step(mixture).log_evidence, e_step(mixture, hard=True).log_evidence
-    return {"loglik": loglik} | criteria.evaluate(loglik, classification, parameters.n_parameters, n)
+def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
+    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.ground.rows)
 
 
 def _status(found: Solution | Failure | None, name: str) -> str:

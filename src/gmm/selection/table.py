@@ -102,14 +102,14 @@ class Selection:
         Total log-likelihood, nats (weighted, if weights were given).
     n_parameters : ndarray of int, shape (n_cells,)
         Number of free parameters.
-    bic, aic, icl : ndarray of float64, shape (n_cells,)
+    bic, aic, aicc, icl, nec : ndarray of float64, shape (n_cells,)
         The criteria, smaller is better.
     scores : ndarray of float64, shape (n_cells,)
         The criterion that chose.
     status : tuple of str
         ``"ok"``; ``"not converged"``; ``"spike: component k"``, where in every fit that was found a component has
-        collapsed on a few rows or on ties, so that its criterion means nothing; ``"failed: "`` and why; ``"not tried"``,
-        where the search ended before.
+        collapsed on a few rows or on ties, so that its criterion means nothing; ``"failed: "`` and why;
+        ``"not tried"``, where the search ended before.
     seconds : ndarray of float64, shape (n_cells,)
         What was spent on the cell alone; what cells share is in none of them.
     estimators : tuple of GaussianMixture or None
@@ -128,7 +128,9 @@ class Selection:
     n_parameters: NDArray[np.int64]
     bic: NDArray[np.float64]
     aic: NDArray[np.float64]
+    aicc: NDArray[np.float64]
     icl: NDArray[np.float64]
+    nec: NDArray[np.float64]
     scores: NDArray[np.float64]
     status: tuple[str, ...]
     seconds: NDArray[np.float64]

@@ -1,0 +1,270 @@
+"""Held-out folds and the bootstrap test, against what their definitions promise."""
+
+import threading
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood, resampling
+from gmm.covariance import COVARIANCE_TYPES
+from gmm.inference import EStep
+from gmm.sources import as_source
+
+rng = np.random.default_rng(0)
+X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
+WEIGHTS = rng.integers(1, 4, len(X)).astype(float)
+FEW = {"n_replicates": 9, "n_init": 1, "random_state": 0}
+
+
+class Uniform:
+    """A density that remembers what it was asked for, and knows no weights."""
+
+    seen: ClassVar = []
+
+    def __init__(self, width=1.0):
+        self.width = width
+
+    def get_params(self, deep=True):
+        return {"width": self.width}
+
+    def fit(self, rows):
+        self.fitted_ = rows
+        return self
+
+    def score_samples(self, rows):
+        Uniform.seen.append((self.fitted_, rows))
+        return np.full(len(rows), -np.log(self.width))
+
+
+@given(st.integers(4, 30), st.data())
+@settings(deadline=None, max_examples=25)
+def test_each_row_is_held_out_once_and_never_fitted_then(n, data):
+    n_splits = data.draw(st.integers(2, n // 2))
+    rows = np.arange(float(n))[:, None]
+    Uniform.seen.clear()
+    found = held_out_log_likelihood(Uniform(2.0), rows, n_splits=n_splits, random_state=1)
+    assert len(Uniform.seen) == len(found.folds) == n_splits
+    for fitted, held in Uniform.seen:
+        np.testing.assert_array_equal(np.sort(np.concatenate([fitted, held]), axis=0), rows)
+    np.testing.assert_array_equal(np.sort(np.concatenate([held for _, held in Uniform.seen]), axis=0), rows)
+    assert found.mean == pytest.approx(-np.log(2))
+    assert found.weights.sum() == n
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_a_fold_is_scored_by_a_fit_to_the_others(name):
+    estimator = GaussianMixture(2, covariance_type=name, random_state=3)
+    found = held_out_log_likelihood(estimator, X, n_splits=4, random_state=7, sample_weight=WEIGHTS)
+    fold = np.array_split(np.random.RandomState(7).permutation(len(X)), 4)[1]
+    rest = np.setdiff1d(np.arange(len(X)), fold)
+    alone = GaussianMixture(2, covariance_type=name, random_state=3).fit(X[rest], sample_weight=WEIGHTS[rest])
+    assert found.folds[1] == pytest.approx(alone.score(X[fold], sample_weight=WEIGHTS[fold]), rel=1e-9)
+    assert found.mean == pytest.approx(found.folds @ found.weights / WEIGHTS.sum())
+    assert found.weights[1] == WEIGHTS[fold].sum()
+    assert not estimator.__sklearn_is_fitted__()
+
+
+def test_rows_of_no_weight_are_no_rows():
+    weights = np.where(np.arange(len(X)) % 3, 2.0, 0.0)
+    kept = weights > 0
+    estimator = GaussianMixture(2, random_state=0)
+    weighted = held_out_log_likelihood(estimator, X, random_state=0, sample_weight=weights)
+    without = held_out_log_likelihood(estimator, X[kept], random_state=0, sample_weight=weights[kept])
+    np.testing.assert_array_equal(weighted.folds, without.folds)
+
+
+def test_held_out_rows_prefer_the_true_number():
+    means = [held_out_log_likelihood(GaussianMixture(k, random_state=0), X, random_state=0).mean for k in (1, 2, 8)]
+    assert np.argmax(means) == 1
+
+
+def test_what_is_held_out_is_told_in_a_line():
+    found = held_out_log_likelihood(GaussianMixture(2, random_state=0), X, random_state=0)
+    assert repr(found) == f"HeldOut({found.mean:.4f} ± {found.standard_error:.4f} nats per row, 5 folds)"
+    assert found.standard_error == pytest.approx(np.std(found.folds, ddof=1) / 5**0.5)
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_splits", "told"),
+    [
+        (X, 1, "n_splits to be a whole number from 2, got 1"),
+        (X, 2.5, "n_splits to be a whole number from 2, got 2.5"),
+        (X[:4], 5, "as many rows as folds, n_splits=5, got 4"),
+        (X[:5], 2, "5 rows in n_splits=2 folds leave 2 to fit, expected at least 3"),
+        (np.where(np.arange(len(X))[:, None] == 17, np.nan, X), 5, "row 17"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused(rows, n_splits, told):
+    with pytest.raises(ValueError, match=told):
+        held_out_log_likelihood(GaussianMixture(3), rows, n_splits=n_splits)
+
+
+def test_a_fit_that_fails_tells_its_fold():
+    with pytest.raises(InvalidParameterError, match="'tol' parameter") as failure:
+        held_out_log_likelihood(GaussianMixture(2, tol=-1.0), X)
+    assert failure.value.__notes__ == ["In fold 1 of 5, fitted to 80 rows."]
+
+
+def test_the_test_finds_two_clusters_and_no_more():
+    one = bootstrap_lrt(X, 1, n_replicates=39, random_state=0)
+    two = bootstrap_lrt(X, 2, n_replicates=39, random_state=0)
+    assert one.p_value == 1 / 40
+    assert two.p_value > 0.1
+    assert (two.null.n_components, two.alternative.n_components) == (2, 3)
+    assert repr(one).startswith("BootstrapLRT of 1 against 2 components, full: p = 0.025\n−2 log λ = ")
+    assert "of 39 replicates half are above" in repr(one)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_the_statistic_is_what_it_says_and_never_negative(name, dtype):
+    rows = X.astype(dtype)
+    for K in (1, 2, 4):
+        found = bootstrap_lrt(rows, K, covariance_type=name, **FEW)
+        gain = found.alternative.log_likelihood(rows) - found.null.log_likelihood(rows)
+        assert found.statistic == pytest.approx(2 * gain, abs=1e-9 * len(X))
+        assert found.statistic >= 0
+        assert found.replicates.min() >= 0
+        assert found.replicates.shape == (9,)
+        assert found.p_value == (1 + np.sum(found.replicates >= found.statistic)) / 10
+        assert found.alternative.predict(rows).max() <= K
+
+
+def test_under_the_null_p_values_are_uniform():
+    p_values = []
+    for seed in range(60):
+        rows = np.random.default_rng(seed).normal(size=(30, 1))
+        p_values.append(bootstrap_lrt(rows, 1, n_replicates=19, n_init=1, random_state=seed).p_value)
+    # 60 of a uniform distribution have a mean within 0.5 ± 3 · 0.037, and 6 ± 3 · 2.3 of them are up to 0.1.
+    assert abs(np.mean(p_values) - 0.525) < 0.11
+    assert np.sum(np.array(p_values) <= 0.1) <= 13
+
+
+def test_threads_change_nothing(monkeypatch):
+    alone = bootstrap_lrt(X, 2, n_threads=1, **FEW)
+    used = set()
+    pair = resampling._Fits.pair
+
+    def seen(*args, **kwargs):
+        used.add(threading.get_ident())
+        return pair(*args, **kwargs)
+
+    monkeypatch.setattr(resampling, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(resampling._Fits, "pair", seen)
+    together = bootstrap_lrt(X, 2, n_threads=3, **FEW)
+    assert len(used) > 1
+    np.testing.assert_array_equal(together.replicates, alone.replicates)
+    assert together.statistic == alone.statistic
+
+
+def test_more_replicates_keep_the_first():
+    few, many = (bootstrap_lrt(X, 1, **FEW | {"n_replicates": n}) for n in (3, 6))
+    np.testing.assert_array_equal(few.replicates, many.replicates[:3])
+    other = bootstrap_lrt(X, 1, **FEW | {"random_state": 1})
+    assert (few.replicates != other.replicates[:3]).all()
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch):
+    monkeypatch.setattr(resampling, "_WORTH_A_THREAD", 0)
+    told = []
+
+    def three(replicate):
+        told.append(replicate)
+        return len(told) == 3
+
+    found = bootstrap_lrt(X, 2, n_threads=n_threads, callback=three, **FEW)
+    assert [replicate.number for replicate in told] == [0, 1, 2]
+    assert [replicate.statistic for replicate in told] == found.replicates.tolist()
+    assert told[-1].p_value == found.p_value
+    assert told[0].n_replicates == found.n_replicates == 9
+    assert "of 3 of 9 replicates" in repr(found)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_interrupt_goes_through_and_leaves_no_thread(n_threads, monkeypatch):
+    monkeypatch.setattr(resampling, "_WORTH_A_THREAD", 0)
+    before = threading.active_count()
+
+    def interrupted(replicate):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bootstrap_lrt(X, 2, n_threads=n_threads, callback=interrupted, **FEW)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_a_component_in_two_halves_is_the_same_density(name):
+    null = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
+    twice = resampling._Fits(3, {})._with_halves(null)
+    assert (twice.n_components, twice.covariance_type) == (4, name)
+    np.testing.assert_allclose(twice.score_samples(X), null.score_samples(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_a_split_keeps_the_moments_of_the_whole(name):
+    null = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)._fitted()
+    with EStep(as_source(X), null.model.moments) as e_step:
+        statistics = e_step(null.whitened())
+    splits = list(resampling._splits(null, statistics))
+    assert len(splits) == 3
+    for k, split in enumerate(splits):
+        apart = split.means[3] - split.means[k]
+        step = np.zeros(2)
+        variances, axes = np.linalg.eigh(null.model.layout.dense(null.covariances, 3, 2)[k])
+        step = 1.6 * np.sqrt(variances[-1])
+        assert np.linalg.norm(apart) == pytest.approx(step, rel=1e-6)
+        if variances[1] > 1.01 * variances[0]:
+            assert abs(apart @ axes[:, -1]) == pytest.approx(step, rel=1e-6)
+        np.testing.assert_allclose(split.counts[[k, 3]].sum(), statistics.counts[k])
+        np.testing.assert_allclose(
+            split.means[[k, 3]].mean(axis=0), statistics.means[k], rtol=1e-9, atol=1e-9 * np.abs(X).max()
+        )
+
+
+def test_an_alternative_that_collapses_is_none():
+    ties = np.concatenate([X, np.tile([[0.0, 30.0]], (15, 1))])
+    found = bootstrap_lrt(ties, 1, **FEW)
+    assert not resampling._spiked(found.alternative, len(ties))
+    with pytest.raises(ValueError, match="has collapsed on a few rows or on ties"):
+        bootstrap_lrt(ties, 3, **FEW)
+
+
+def test_names_of_features_are_kept():
+    table = pd.DataFrame(X, columns=["length", "width"])
+    found = bootstrap_lrt(table, 2, **FEW)
+    assert found.null.feature_names_in_.tolist() == ["length", "width"]
+    found.alternative.predict(table)  # without a warning of names
+
+
+def test_a_generator_is_drawn_from_once():
+    used, fresh = np.random.default_rng(1), np.random.default_rng(1)
+    bootstrap_lrt(X, 1, **FEW | {"random_state": used, "n_replicates": 1})
+    fresh.integers(2**31)
+    assert used.random() == fresh.random()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"n_components": 0}, "n_components to be a whole number from 1, got 0"),
+        ({"n_components": 1.5}, "n_components to be a whole number from 1, got 1.5"),
+        ({"n_components": 1, "n_replicates": 0}, "n_replicates to be a whole number from 1, got 0"),
+        ({"n_components": 100}, "n_components = 101, n_samples = 100"),
+        ({"n_components": 1, "covariance_type": "square"}, "'covariance_type' parameter"),
+        ({"n_components": 1, "means_init": [[0.0, 0.0]]}, "means"),
+    ],
+)
+def test_a_test_that_cannot_be_is_refused(given, told):
+    with pytest.raises(ValueError, match=told):
+        bootstrap_lrt(X, **given)
+
+
+def test_an_unknown_parameter_is_refused():
+    with pytest.raises(TypeError, match="patience"):
+        bootstrap_lrt(X, 1, patience=3)
