@@ -231,11 +231,7 @@ class FittedMixture(Estimator):
             "dtype": self._dtype.name,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
         }
-        arrays: dict[str, NDArray[Any]] = {
-            "weights": parameters.weights,
-            "means": parameters.means,
-            "covariances": parameters.covariances,
-        }
+        arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
         if "history_" in vars(self):
             trace = self.history_
             header |= {"reason": trace.reason, "converged": trace.converged, "start": trace.start}

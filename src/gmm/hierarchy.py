@@ -44,11 +44,6 @@ class Hierarchy:
         return np.unique(into, return_inverse=True)[1].reshape(-1)
 
 
-def ward(rows: Array, weight: Array, n_clusters: int) -> NDArray[np.intp]:
-    """The cluster of each row, (n,), where Ward's merges leave `n_clusters` of them: see `Hierarchy`."""
-    return Hierarchy(rows, weight).clusters(n_clusters)
-
-
 def _costs(rows: Array, weight: Array) -> Array:
     """What it costs to merge any two rows, (n, n), symmetric to the last bit; ∞ for a row and itself."""
     squares = np.einsum("ij,ij->i", rows, rows)

@@ -25,7 +25,7 @@ class GaussianMixtureSearch(Estimator):
 
     Parameters
     ----------
-    n_components : int or iterable of int, default=range(1, 10)
+    n_components : int or iterable of int, default=(1, ..., 9)
         The numbers of components to try.
     covariance_type : str or sequence of str, default="all"
         The covariance types to try.
@@ -97,7 +97,7 @@ class GaussianMixtureSearch(Estimator):
 
     def __init__(
         self,
-        n_components: int | Iterable[int] = range(1, 10),
+        n_components: int | Iterable[int] = tuple(range(1, 10)),
         covariance_type: str | Sequence[str] = "all",
         *,
         criterion: str = "bic",
