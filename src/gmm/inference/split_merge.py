@@ -146,7 +146,8 @@ class _Search:
         least = -np.inf if spiked.any() else best.lower_bound + max(self._tol, _LEAST_GAIN)
         for move in moves(look, spiked):
             if move.dropped not in kept:
-                kept[move.dropped] = self._without(base.parameters, move.dropped, where)
+                kept[move.dropped] = without(where.e_step, base.parameters, move.dropped)
+                self._count(1, where)
             offset = OFFSET * model.layout.deviation(principal, move.split, move.axis, look.powers.shape[2])
             statistics = kept[move.dropped].split(move.split, move.dropped, offset)
             self.tried += 1
@@ -186,14 +187,6 @@ class _Search:
 
         return hopeless
 
-    def _without(self, parameters: MixtureParameters, component: int, where: Ground) -> SufficientStatistics:
-        """The statistics of the rows when a component is dropped and the others take over what was its own."""
-        mixture = parameters.whitened()
-        log_offset = mixture.log_offset.copy()
-        log_offset[component] = -np.inf
-        self._count(1, where)
-        return where.e_step(replace(mixture, log_offset=log_offset))
-
     def _climbed(self, where: Ground, parameters: MixtureParameters, passes: int, watch: Watch | None = None) -> Climb:
         climb = where.climb(parameters, self._tol, passes, watch)
         trace = climb.trace
@@ -208,11 +201,10 @@ class _Search:
 def moves(look: Shapes, spiked: NDArray[np.bool_]) -> list[Move]:
     """The moves that are worth a try, by falling promise; where there are spikes, they drop one.
 
-    To drop j costs log(1 − π_j) − log(1 − r_ij) in the rows' mean, exactly; what to split k may gain: `split_gains`.
+    See `drop_losses` and `split_gains`.
     """
-    counts, weight = look.statistics.counts, look.statistics.weight
-    loss = np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - look.log_rest / weight
-    gain = split_gains(look)
+    counts = look.statistics.counts
+    loss, gain = drop_losses(look), split_gains(look)
     axes = np.argsort(-gain, axis=1, kind="stable")[:, :_AXES]
     promise = np.take_along_axis(gain, axes, axis=1) - loss[:, None, None]
     forbidden = np.eye(len(counts), dtype=bool)
@@ -220,6 +212,23 @@ def moves(look: Shapes, spiked: NDArray[np.bool_]) -> list[Move]:
         forbidden |= ~spiked[:, None]
     promise[forbidden] = -np.inf
     return _ranked(promise, axes)
+
+
+def drop_losses(look: Shapes) -> Array:
+    """What it costs to drop each component, whose rows go to the others, (K,), in nats per unit weight.
+
+    It is log(1 − π_j) − log(1 − r_ij) in the rows' mean, exactly.
+    """
+    counts, weight = look.statistics.counts, look.statistics.weight
+    return np.asarray(np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - look.log_rest / weight)
+
+
+def without(e_step: EStep, parameters: MixtureParameters, component: int) -> SufficientStatistics:
+    """The statistics of the rows when a component is dropped and the others take over what was its own."""
+    mixture = parameters.whitened()
+    log_offset = mixture.log_offset.copy()
+    log_offset[component] = -np.inf
+    return e_step(replace(mixture, log_offset=log_offset))
 
 
 def split_gains(look: Shapes) -> Array:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from gmm.covariance import CovarianceModel
-from gmm.inference import OFFSET, EStep, Shapes, split_gains
+from gmm.inference import OFFSET, EStep, Shapes, drop_losses, split_gains, without
 from gmm.initialization import STARTS, Portfolio, Rng, Wanted
 from gmm.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
 from gmm.mixture import GaussianMixture
@@ -16,6 +16,7 @@ from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 
 _SPLITS = 2  # components of the smaller mixture that are split, each in its turn
+_DROPS = 2  # components of the larger one
 
 
 def same_as(model: CovarianceModel, n_components: int, n_features: int) -> CovarianceModel:
@@ -138,6 +139,24 @@ def splits(
         statistics.split(int(k), K, offset * layout.deviation(principal, int(k), int(axes[k]), parameters.n_features))
         for k in worst
     ]
+
+
+def drops(e_step: EStep, seen: Shapes, parameters: MixtureParameters, most: int = _DROPS) -> list[SufficientStatistics]:
+    """Mixtures of one component less: those that are missed least are dropped, each in its turn.
+
+    Parameters
+    ----------
+    e_step : EStep
+    seen : Shapes
+        Of `parameters`, as `look` returns it.
+    parameters : MixtureParameters
+        Of two components at least.
+    most : int
+        How many components are dropped, each in its turn.
+    """
+    least = np.argsort(drop_losses(seen), kind="stable")[:most]
+    left = [np.delete(np.arange(parameters.n_components), j) for j in least]
+    return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, left, strict=True)]
 
 
 def _widths(layout: Layout, principal: Array, n_features: int) -> Array:

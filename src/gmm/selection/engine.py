@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from gmm.covariance import CovarianceModel
 from gmm.fitting import FitSettings
 from gmm.inference import OFFSET, Iteration, Shapes
-from gmm.selection.candidates import Starts, as_model, levels, look, neighbours, same_as, special_cases, splits
+from gmm.selection.candidates import Starts, as_model, drops, levels, look, neighbours, same_as, special_cases, splits
 from gmm.selection.climbing import Cell, Ground, Solution, Worker
 from gmm.statistics import SufficientStatistics
 from gmm.threads import usable_threads
@@ -182,13 +182,47 @@ class Engine:
         self._looked(self._before(keys))
         starts = self._starts.of(n_components)
         self._improve({key: starts + self._splits(key) for key in keys})
-        if n_components > 1 and len(models) > 1:
-            self._looked(keys)
-            for level in levels(models):
-                here = [Key(n_components, model) for model in level]
-                self._improve({key: self._from_neighbours(key, models) for key in here})
-                self._looked(here)
+        self._share(keys)
         self.free(keys)
+
+    def go_back(self, n_components: int, models: Sequence[CovarianceModel]) -> None:
+        """Fit one number of components anew from solutions of one more."""
+        keys = [Key(n_components, model) for model in models]
+        more = {key: Key(n_components + 1, key.model) for key in keys if Key(n_components + 1, key.model) in self.found}
+        self._looked(more.values())
+        tasks: dict[Key, Task] = {}
+        for key, larger in more.items():
+            solution, seen, standing = self.found[larger], self._look(larger), self.found.get(key)
+            if isinstance(solution, Solution) and isinstance(standing, Solution) and seen is not None:
+                tasks[key] = partial(self._from_larger, key, solution, seen, standing)
+        before = dict(self.found)
+        self._keep(self._stage(tasks))
+        if any(self.found[key] is not before[key] for key in tasks):
+            self._share(keys)
+
+    def go_on(self, n_components: int, models: Sequence[CovarianceModel], before: Found) -> None:
+        """Fit one number of components anew, where what its cells began from has changed since."""
+        keys = [Key(n_components, model) for model in models]
+        changed = [less for less in self._before(keys) if self.found[less] is not before.get(less)]
+        self._looked(changed)
+        self._improve({key: self._splits(key) for key in keys if set(self._before([key])) & set(changed)})
+        if any(self.found.get(key) is not before.get(key) for key in keys):
+            self._share(keys)
+
+    def _from_larger(self, key: Key, larger: Solution, seen: Shapes, standing: Solution, worker: Worker) -> Solution:
+        e_step = worker.sample(key.model.moments)
+        return self._cell(key).solved(worker, drops(e_step, seen, larger.parameters), standing)
+
+    def _share(self, keys: Sequence[Key]) -> None:
+        """Let cells of one number of components begin from each other, the special cases first."""
+        n_components, models = keys[0].n_components, [key.model for key in keys]
+        if n_components == 1 or len(models) == 1:
+            return
+        self._looked(keys)
+        for level in levels(models):
+            here = [Key(n_components, model) for model in level]
+            self._improve({key: self._from_neighbours(key, models) for key in here})
+            self._looked(here)
 
     def free(self, keys: Iterable[Key]) -> None:
         """Go on from what is a mixture of a cell's model too, and higher, where there is such: cells are stuck there.

@@ -207,6 +207,12 @@ class _Search:
     def _improve(self) -> None:
         """Refine the best cells, or all if that is asked for, and free those that this leaves behind."""
         engine, request = self._engine, self._request
+        counts = sorted(set(request.n_components))
+        before = dict(engine.found)
+        for K in reversed(counts):
+            engine.go_back(K, [key.model for key in request.keys(K)])
+        for K in counts:
+            engine.go_on(K, [key.model for key in request.keys(K)], before)
         keys = [key for key, found in engine.found.items() if isinstance(found, Solution) and found.healthy]
         if request.template.refine is None:
             self._measure(keys)
