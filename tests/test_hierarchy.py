@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from gmm.hierarchy import ward
+from gmm.hierarchy import Hierarchy
+
+
+def ward(rows, weight, n_clusters):
+    return Hierarchy(rows, weight).clusters(n_clusters)
 
 
 def same_clusters(got, expected):

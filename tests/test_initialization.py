@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 import reference
 from gmm import GaussianMixture, _em, initialization
 from gmm.covariance import CLASSIC, covariance_model
-from gmm.hierarchy import ward
+from gmm.hierarchy import Hierarchy
 from gmm.initialization import (
     STARTS,
     Wanted,
@@ -203,7 +203,8 @@ def test_a_hierarchical_start_is_scipys_of_repeated_rows_in_whitened_units(covar
 
 def test_the_hierarchy_is_of_a_thousand_rows_at_most(monkeypatch):
     asked = []
-    monkeypatch.setattr(initialization, "ward", lambda rows, *how: (asked.append(len(rows)), ward(rows, *how))[1])
+    seen = lambda rows, weight: (asked.append(len(rows)), Hierarchy(rows, weight))[1]  # noqa: E731
+    monkeypatch.setattr(initialization, "Hierarchy", seen)
     rows = np.concatenate([ROWS + shift for shift in np.random.default_rng(0).normal(size=(9, 2)) / 99])
     means = [started(rows, init_params="hierarchical", seed=seed).means for seed in range(2)]
     assert asked == [1000, 1000]

@@ -8,7 +8,7 @@ from gmm.inference import Iteration, Trace
 from gmm.mixture import GaussianMixture
 from gmm.priors import NormalInverseWishart
 from gmm.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
-from gmm.selection import Selection, select
+from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
 from gmm.versions import __version__, show_versions
 
 load = GaussianMixture.load
@@ -17,11 +17,13 @@ __all__ = [
     "BootstrapLRT",
     "ConvergenceWarning",
     "GaussianMixture",
+    "GaussianMixtureSearch",
     "HeldOut",
     "InvalidParameterError",
     "Iteration",
     "NormalInverseWishart",
     "NotFittedError",
+    "Progress",
     "Replicate",
     "Selection",
     "Trace",

@@ -218,6 +218,10 @@ class FittedMixture(Estimator):
         Parameters that say how to fit are saved where they are a number or a name; a generator, a callable and the
         arrays of a start are not.
         """
+        save_state(path, *self._state())
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What `save` writes: what JSON holds, and arrays."""
         parameters = self._fitted()
         header: dict[str, Any] = {
             "gmm_version": __version__,
@@ -227,11 +231,7 @@ class FittedMixture(Estimator):
             "dtype": self._dtype.name,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
         }
-        arrays = {
-            "weights": parameters.weights,
-            "means": parameters.means,
-            "covariances": parameters.covariances,
-        }
+        arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
         if "history_" in vars(self):
             trace = self.history_
             header |= {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
@@ -240,7 +240,7 @@ class FittedMixture(Estimator):
                 header["refinement"] = asdict(trace.refinement)
             arrays["passes"] = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
             arrays["seconds"] = np.array(trace.seconds)
-        save_state(path, header, arrays)
+        return header, arrays
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -71,28 +71,32 @@ class FitSettings:
         m_step: MStep,
         begin: Beginning,
         *,
+        at_most: int | None = None,
+        closing: bool = True,
         start: int = 0,
         callback: Callable[[Iteration], object] | None = None,
     ) -> Climb:
-        """Climb the likelihood the way that is asked for."""
+        """Climb the likelihood the way that is asked for; by `at_most` passes, if that is told."""
+        max_iter = self.max_iter if at_most is None else at_most
         if self.acceleration is not None:
             return ascend(
                 begin.parameters,
                 e_step,
                 m_step,
                 tolerance=self.tol,
-                max_iter=self.max_iter,
+                max_iter=max_iter,
                 start=start,
                 callback=callback,
                 ascent=begin.ascent,
                 before=begin.bounds[-1] if begin.bounds else None,
+                closing=closing,
             )
         return maximise(
             begin.parameters,
             e_step,
             m_step,
             stopping=GainBelow(self.tol),
-            max_iter=self.max_iter,
+            max_iter=max_iter,
             before=begin.bounds,
             start=start,
             callback=callback,
@@ -193,19 +197,37 @@ def fit_mixture(
         assert best is not None  # n_init is at least 1
         if settings.refine is None or told_to_stop or not best.climb.trace.converged:
             return best
-        return _refined(source, settings, best, e_step, watched, lambda: told_to_stop)
+        how = (watched, lambda: told_to_stop, effective_rows(source))
+        climb = split_merged(source, settings, best.climb, e_step, *how)
+        return replace(best, climb=climb)
 
 
-def _refined(
+def split_merged(
     source: ArraySource,
     settings: FitSettings,
-    best: MixtureFit,
+    best: Climb,
     e_step: EStep,
     watched: Callable[[Iteration], bool],
     told_to_stop: Callable[[], bool],
-) -> MixtureFit:
-    """What split–merge makes of where the best climb converged; on a sample first, where there are many rows."""
-    n_effective = effective_rows(source)
+    n_effective: float,
+) -> Climb:
+    """What split–merge makes of where the best climb converged; on a sample first, where there are many rows.
+
+    Parameters
+    ----------
+    source : ArraySource
+        All rows.
+    settings : FitSettings
+    best : Climb
+    e_step : EStep
+        Over `source`.
+    watched : callable
+        Called after each pass of a move; a true answer ends the move's climb.
+    told_to_stop : callable
+        Whether to end with the best so far.
+    n_effective : float
+        See `gmm.health.effective_rows`.
+    """
 
     def collapsed(parameters: MixtureParameters) -> NDArray[np.bool_]:
         return spikes(parameters, n_effective, settings.reg_covar)
@@ -213,18 +235,18 @@ def _refined(
     numbers = count(1)
 
     def seen(iteration: Iteration, move: int) -> bool:
-        return watched(replace(iteration, start=best.climb.trace.start, move=move))
+        return watched(replace(iteration, start=best.trace.start, move=move))
 
     ground = partial(_ground, settings, seen=seen, numbers=numbers)
     share = share_shown(source, settings.n_components)
     how: dict[str, Any] = {"tol": settings.tol, "max_iter": settings.max_iter, "told_to_stop": told_to_stop}
     if share >= _WORTH_A_SAMPLE:
-        return replace(best, climb=refined(best.climb, ground(e_step), collapsed, **how))
+        return refined(best, ground(e_step), collapsed, **how)
     # The same sample for every seed: a refinement is a function of the rows and of where it begins.
     sample = sampled(source, settings.n_components, np.random.default_rng(0))
     with EStep(sample, settings.model.moments, n_threads=settings.n_threads) as on_sample:
         screen = ground(on_sample, share=share)
-        return replace(best, climb=refined(best.climb, ground(e_step), collapsed, screen=screen, **how))
+        return refined(best, ground(e_step), collapsed, screen=screen, **how)
 
 
 def _ground(

@@ -11,8 +11,8 @@ from gmm.threads import single_threaded_blas
 _TIE = 1e-9  # of a cost: merges that differ by less come in the order of their rows, whatever rounding makes of them
 
 
-def ward(rows: Array, weight: Array, n_clusters: int) -> NDArray[np.intp]:
-    """Cluster rows by Ward's method (1963): the next merge is always the one that adds least to the scatter within.
+class Hierarchy:
+    """The merges of rows by Ward's method (1963), each the one that adds least to the scatter within.
 
     To merge a and b costs w_a w_b / (w_a + w_b) ‖c_a − c_b‖², so that a row of weight 2 is two equal rows.
 
@@ -22,25 +22,26 @@ def ward(rows: Array, weight: Array, n_clusters: int) -> NDArray[np.intp]:
         About their centre.
     weight : array of shape (n,)
         Above 0.
-    n_clusters : int
-
-    Returns
-    -------
-    array of shape (n,)
-        The cluster of each row, numbered by their first rows; there are no more of them than rows.
     """
-    weight = weight / weight.sum()
-    merges, costs = _merges(_costs(rows, weight), weight)
-    order = np.argsort(costs)
-    rank = np.empty_like(order)
-    rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
-    # Stable, because a cluster is made before it is merged, though both may cost the same.
-    cheapest = np.argsort(rank, kind="stable")[: max(len(rows) - n_clusters, 0)]
-    into = np.arange(len(rows))
-    into[merges[cheapest, 1]] = merges[cheapest, 0]
-    while not np.array_equal(into, into[into]):
-        into = into[into]
-    return np.unique(into, return_inverse=True)[1].reshape(-1)
+
+    def __init__(self, rows: Array, weight: Array) -> None:
+        weight = weight / weight.sum()
+        self._merges, costs = _merges(_costs(rows, weight), weight)
+        order = np.argsort(costs)
+        rank = np.empty_like(order)
+        rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
+        # Stable, because a cluster is made before it is merged, though both may cost the same.
+        self._order = np.argsort(rank, kind="stable")
+
+    def clusters(self, n_clusters: int) -> NDArray[np.intp]:
+        """The cluster of each row, (n,), numbered by their first rows; there are no more of them than rows."""
+        n = len(self._merges) + 1
+        cheapest = self._merges[self._order[: max(n - n_clusters, 0)]]
+        into = np.arange(n)
+        into[cheapest[:, 1]] = cheapest[:, 0]
+        while not np.array_equal(into, into[into]):
+            into = into[into]
+        return np.unique(into, return_inverse=True)[1].reshape(-1)
 
 
 def _costs(rows: Array, weight: Array) -> Array:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from gmm import _em
 from gmm.covariance import CovarianceModel
 from gmm.health import effective_rows, spikes
-from gmm.hierarchy import ward
+from gmm.hierarchy import Hierarchy
 from gmm.inference import CENTRED_DOUBLE, Climb, EStep, Partition
 from gmm.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.likelihood import short_climb
@@ -32,7 +33,8 @@ Rng = np.random.RandomState | np.random.Generator
 class Wanted:
     """What a start is to begin: a mixture of `n_components` with covariances of `model`.
 
-    `shown` is the share of the rows that a start is shown.
+    `shown` is the share of the rows that a start is shown, `moments` what is kept of theirs, if not what the model
+    needs.
     """
 
     n_components: int
@@ -41,6 +43,12 @@ class Wanted:
     n_threads: int | None = None
     shown: float = 1.0
     prior: ConjugatePrior | None = None
+    moments: Layout | None = None
+
+    @property
+    def kept(self) -> Layout:
+        """The layout of the second moments that a start adds up."""
+        return self.moments or self.model.moments
 
 
 Start = Callable[[ArraySource, Wanted, Rng], SufficientStatistics]
@@ -169,20 +177,19 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
     """
     centre, d = sample.survey.centre, sample.n_features
     if wanted.n_components == 1:
-        return _partition(sample, centre[None], np.eye(d), wanted.model.moments, wanted.n_threads)
+        return _partition(sample, centre[None], np.eye(d), wanted.kept, wanted.n_threads)
     near = _NEARLY * sample.survey.reach(centre)
     found: list[tuple[Array, Array]] = []
     views = _views(sample)
     for number in range(_CANDIDATES if wanted.shown == 1 else _SAMPLE_CANDIDATES):
         view = views[number % len(views)]
-        centres = _kmeans_centres(view, wanted, rng)
+        centres = _kmeans_centres(view, wanted.n_components, rng, wanted.n_threads)
         if not any((np.abs(centres - other) <= near).all() for other, _ in found):
             found.append((centres, view.whitener))
         if number == 1 and len(found) == 1:
             break  # both metrics agree
     partitions = [
-        _partition(sample, centres + centre, whitener, wanted.model.moments, wanted.n_threads)
-        for centres, whitener in found
+        _partition(sample, centres + centre, whitener, wanted.kept, wanted.n_threads) for centres, whitener in found
     ]
     if len(partitions) == 1 and wanted.shown == 1:
         return partitions[0]
@@ -212,10 +219,10 @@ def _best(reached: Sequence[Climb | None], sample: ArraySource, wanted: Wanted) 
     return next(number for number, bound in enumerate(bounds) if near[0] <= bound <= near[1])
 
 
-def _kmeans_centres(view: _View, wanted: Wanted, rng: Rng) -> Array:
+def _kmeans_centres(view: _View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
     """The centres (K, d) of k-means in a metric, from the sample's centre in its own coordinates, and sorted."""
-    seeds = _seeds(view.rows, wanted.n_components, rng)
-    centres = lloyd(view.rows, seeds, n_threads=wanted.n_threads) @ view.inverse.T
+    seeds = _seeds(view.rows, n_components, rng)
+    centres = lloyd(view.rows, seeds, n_threads=n_threads) @ view.inverse.T
     return centres[np.lexsort(centres.T[::-1])]
 
 
@@ -248,38 +255,100 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
 
 def _hierarchical(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     """Each row with the nearest mean of Ward's clusters, which are those of at most 1000 rows, in whitened units."""
-    centre, K = sample.survey.centre, wanted.n_components
     view = _views(sample)[1]
-    rows, weight = view.rows.rows, view.rows.sample_weight
-    weight = np.ones(len(rows)) if weight is None else weight
-    if len(rows) > _HIERARCHY_ROWS:
-        chosen = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
-        rows, weight = rows[chosen], weight[chosen]
-    clusters = ward(rows, weight, K)
-    sums = np.zeros((clusters.max() + 1, 1 + sample.n_features))
-    np.add.at(sums, clusters, np.column_stack([weight, rows * weight[:, None]]))
-    means = sums[:, 1:] / sums[:, :1] @ view.inverse.T + centre
-    # Of fewer rows than components some have to come twice.
-    return _partition(sample, np.resize(means, (K, len(centre))), view.whitener, wanted.model.moments, wanted.n_threads)
+    centres = _Ward(view, rng).centres(wanted.n_components) + sample.survey.centre
+    return _partition(sample, centres, view.whitener, wanted.kept, wanted.n_threads)
+
+
+class _Ward:
+    """Ward's hierarchy of at most 1000 rows of a view."""
+
+    def __init__(self, view: _View, rng: Rng) -> None:
+        rows, weight = view.rows.rows, view.rows.sample_weight
+        weight = np.ones(len(rows)) if weight is None else weight
+        if len(rows) > _HIERARCHY_ROWS:
+            chosen = np.sort(rng.choice(len(rows), _HIERARCHY_ROWS, replace=False))
+            rows, weight = rows[chosen], weight[chosen]
+        self._moments = np.column_stack([weight, rows * weight[:, None]])
+        self._hierarchy = Hierarchy(rows, weight)
+        self._inverse = view.inverse
+
+    def centres(self, n_components: int) -> Array:
+        """The clusters' means from the sample's centre, (K, d), in its own units."""
+        clusters = self._hierarchy.clusters(n_components)
+        sums = np.zeros((clusters.max() + 1, self._moments.shape[1]))
+        np.add.at(sums, clusters, self._moments)
+        means = sums[:, 1:] / sums[:, :1] @ self._inverse.T
+        # Of fewer rows than components some have to come twice.
+        return np.resize(means, (n_components, means.shape[1]))
+
+
+class Portfolio:
+    """Partitions of one sample into any number of components: k-means in both metrics, and Ward's clusters.
+
+    Parameters
+    ----------
+    sample : ArraySource
+    moments : Layout
+        What is kept of each partition.
+    rng : Rng
+        Chooses the rows of Ward's hierarchy, where there are more than it takes.
+    n_threads : int, optional
+    """
+
+    def __init__(self, sample: ArraySource, moments: Layout, rng: Rng, n_threads: int | None) -> None:
+        self._sample = sample
+        self._moments = moments
+        self._n_threads = n_threads
+        self._rng = rng
+
+    @cached_property
+    def _seen(self) -> tuple[_View, _View]:
+        return _views(self._sample)
+
+    @cached_property
+    def _ward(self) -> _Ward:
+        return _Ward(self._seen[1], self._rng)
+
+    def partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
+        """Two partitions for each of `rngs`, and one of Ward's; those that are nearly the same come once."""
+        sample, views = self._sample, self._seen
+        centre = sample.survey.centre
+        if n_components == 1:
+            return [_partition(sample, centre[None], np.eye(len(centre)), self._moments, self._n_threads)]
+        near = _NEARLY * sample.survey.reach(centre)
+        tried = [
+            (_kmeans_centres(view, n_components, rng, self._n_threads), view.whitener) for rng in rngs for view in views
+        ]
+        by_ward = self._ward.centres(n_components)
+        tried.append((by_ward[np.lexsort(by_ward.T[::-1])], views[1].whitener))
+        found: list[tuple[Array, Array]] = []
+        for centres, whitener in tried:
+            if not any((np.abs(centres - other) <= near).all() for other, _ in found):
+                found.append((centres, whitener))
+        return [
+            _partition(sample, centres + centre, whitener, self._moments, self._n_threads)
+            for centres, whitener in found
+        ]
 
 
 def _plus_plus(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     centre = sample.survey.centre
     centred = ArraySource(sample.rows - centre, sample.sample_weight)
     seeds = _seeds(centred, wanted.n_components, rng) + centre
-    return from_means(sample, seeds, wanted.model.moments, n_threads=wanted.n_threads)
+    return from_means(sample, seeds, wanted.kept, n_threads=wanted.n_threads)
 
 
 def _rows_of_data(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     enough = sample.n_rows >= wanted.n_components
     chosen = rng.choice(sample.n_rows, wanted.n_components, replace=not enough)
-    return from_means(sample, sample.rows[chosen], wanted.model.moments, n_threads=wanted.n_threads)
+    return from_means(sample, sample.rows[chosen], wanted.kept, n_threads=wanted.n_threads)
 
 
 def _random(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     responsibilities = rng.uniform(size=(sample.n_rows, wanted.n_components))
     responsibilities /= responsibilities.sum(axis=1, keepdims=True)
-    return from_responsibilities(sample, responsibilities, wanted.model.moments, n_threads=wanted.n_threads)
+    return from_responsibilities(sample, responsibilities, wanted.kept, n_threads=wanted.n_threads)
 
 
 STARTS: dict[str, Start] = {

@@ -85,6 +85,15 @@ class Layout(Protocol):
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         """The matrices written out, (K, d, d)."""
 
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        """What this layout keeps of second moments that another one holds, and that hold as much.
+
+        Raises
+        ------
+        ValueError
+            Where they do not.
+        """
+
 
 class _Stored(Layout, Protocol):
     """What all layouts do alike."""
@@ -150,6 +159,9 @@ class _Full(_Stored):
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         return matrices
 
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        return _kept(layout, self, layout is FULL, moments)
+
 
 @dataclass(frozen=True)
 class _Tied(_Stored):
@@ -192,6 +204,11 @@ class _Tied(_Stored):
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(matrices, (n_components, n_features, n_features))
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        if layout is TIED:
+            return moments
+        return _kept(layout, self, layout is FULL, moments).sum(axis=0)
 
 
 class _Elementwise(_Stored):
@@ -240,6 +257,10 @@ class _Diagonal(_Elementwise):
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         return matrices[:, :, None] * np.eye(n_features)
 
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        held = layout is FULL or layout is DIAGONAL
+        return np.ascontiguousarray(layout.diagonal(_kept(layout, self, held, moments), n_features))
+
 
 @dataclass(frozen=True)
 class _Spherical(_Elementwise):
@@ -259,6 +280,17 @@ class _Spherical(_Elementwise):
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         return matrices[:, None, None] * np.eye(n_features)
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        if layout is SPHERICAL:
+            return moments
+        return DIAGONAL.reduced(moments, layout, n_features).mean(axis=1)
+
+
+def _kept(layout: Layout, wanted: Layout, held: bool, moments: Array) -> Array:
+    if not held:
+        raise ValueError(f"{layout} moments do not tell those of {wanted}")
+    return moments
 
 
 FULL: Layout = _Full()

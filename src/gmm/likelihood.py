@@ -150,10 +150,11 @@ def ascend(
     callback: Callable[[Iteration], object] | None = None,
     ascent: Ascent | None = None,
     before: float | None = None,
+    closing: bool = True,
 ) -> Climb:
     """Climb by quasi-Newton steps: see `gmm.inference.QuasiNewton`, whose arguments the others are."""
     way = QuasiNewton(parameters, e_step, m_step, tolerance=tolerance, thorough=thorough, ascent=ascent)
-    return climb(way, max_iter=max_iter, start=start, callback=callback, before=before)
+    return climb(way, max_iter=max_iter, start=start, callback=callback, before=before, closing=closing)
 
 
 def short_climb(

@@ -27,7 +27,7 @@ from gmm._validation import (
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.fitting import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
-from gmm.inference import Iteration
+from gmm.inference import Climb, Iteration
 from gmm.initialization import STARTS
 from gmm.layouts import Array, SingularMatrixError
 from gmm.priors import NormalInverseWishart
@@ -267,7 +267,7 @@ class GaussianMixture(FittedMixture):
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
-            raise ValueError(f"{_ILL_DEFINED} {_where(error.component, model)}") from None
+            raise ValueError(ill_defined(error, model)) from None
         printer.refined(fit.climb)
         self._adopt(fit, source, names)
         return self
@@ -285,23 +285,7 @@ class GaussianMixture(FittedMixture):
     def _source_to_fit(
         self, X: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[ArraySource, NDArray[np.object_] | None]:
-        rows, names = check_rows(X, estimator=self, min_rows=2)
-        weight = check_sample_weight(sample_weight, len(rows))
-        n_used = len(rows) if weight is None else int(np.count_nonzero(weight))
-        check_enough_rows(n_used, self.n_components)
-        source = as_source(rows, weight)
-        survey = source.survey
-        if survey.nonfinite is not None:
-            raise_nonfinite(rows, *survey.nonfinite, estimator=self, feature_names=names)
-        reach = survey.reach(survey.centre)
-        column = int(np.argmax(reach))
-        if not reach[column] < _LARGEST_REACH:
-            row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
-            raise_too_large(rows, row, column, centre=survey.centre[column], estimator=self, feature_names=names)
-        if not survey.weight * float(reach[column]) * float(reach[column]) < _LARGEST_SQUARES:
-            row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
-            raise_too_heavy(rows, row, column, weight=survey.weight, estimator=self)
-        return source, names
+        return source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
 
     def _settings(self, source: ArraySource, model: CovarianceModel) -> FitSettings:
         K, d = self.n_components, source.n_features
@@ -361,14 +345,48 @@ class GaussianMixture(FittedMixture):
         return source.fingerprint, self.reg_covar
 
     def _adopt(self, fit: MixtureFit, source: ArraySource, names: NDArray[np.object_] | None) -> None:
-        climb = fit.climb
+        self._end_at(fit.climb, source, names)
+        self._ascent, self._ascent_of = (fit.climb.ascent, self._problem(source)) if self.warm_start else (None, ())
+        warn_about(fit, self.max_iter)
+
+    def _end_at(self, climb: Climb, source: ArraySource, names: NDArray[np.object_] | None) -> None:
+        """Hold the mixture where a climb ended, and what is told of it."""
         self._parameters = climb.parameters
         self._dtype = source.dtype
         self._record_features(source.n_features, names)
         self._bounds_before = climb.trace.lower_bounds or self._bounds_before
-        self._ascent, self._ascent_of = (climb.ascent, self._problem(source)) if self.warm_start else (None, ())
         self._record_climb(climb.trace, climb.lower_bound)
-        warn_about(fit, self.max_iter)
+
+
+def source_to_fit(
+    X: Any, sample_weight: ArrayLike | None, *, estimator: object, n_components: int = 1
+) -> tuple[ArraySource, NDArray[np.object_] | None]:
+    """The rows to fit `n_components` to, and their features' names, or an error that tells what is wrong with them.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+    sample_weight : array-like of shape (n,) or None
+    estimator : object
+        The estimator, or its name, for messages.
+    n_components : int
+    """
+    rows, names = check_rows(X, estimator=estimator, min_rows=2)
+    weight = check_sample_weight(sample_weight, len(rows))
+    source = as_source(rows, weight)
+    check_enough_rows(source.n_used, n_components)
+    survey = source.survey
+    if survey.nonfinite is not None:
+        raise_nonfinite(rows, *survey.nonfinite, estimator=estimator, feature_names=names)
+    reach = survey.reach(survey.centre)
+    column = int(np.argmax(reach))
+    if not reach[column] < _LARGEST_REACH:
+        row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
+        raise_too_large(rows, row, column, centre=survey.centre[column], estimator=estimator, feature_names=names)
+    if not survey.weight * float(reach[column]) * float(reach[column]) < _LARGEST_SQUARES:
+        row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
+        raise_too_heavy(rows, row, column, weight=survey.weight, estimator=estimator)
+    return source, names
 
 
 def warn_about(fit: MixtureFit, max_iter: int) -> None:
@@ -385,7 +403,8 @@ def warn_about(fit: MixtureFit, max_iter: int) -> None:
         )
 
 
-def _where(component: int, model: CovarianceModel) -> str:
+def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
+    """What to say where a covariance is singular: scikit-learn's sentence, and which one it is."""
     if model.layout.pooled:
-        return "The covariance that all components share is singular."
-    return f"The covariance of component {component} is singular."
+        return f"{_ILL_DEFINED} The covariance that all components share is singular."
+    return f"{_ILL_DEFINED} The covariance of component {error.component} is singular."

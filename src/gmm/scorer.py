@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,24 @@ from gmm.sources import ArraySource
 from gmm.whitened import WhitenedMixture
 
 _BLOCK = 1 << 20  # responsibilities at once
+
+
+class Totals(NamedTuple):
+    """Sums over rows, in nats.
+
+    Parameters
+    ----------
+    log_likelihood : float
+        Σ_i w_i log Σ_k ρ_ik.
+    classification : float
+        Σ_i w_i max_k log ρ_ik.
+    entropy : float
+        −Σ_i w_i Σ_k r_ik log r_ik.
+    """
+
+    log_likelihood: float
+    classification: float
+    entropy: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +68,15 @@ class Scorer:
 
     def entropy(self, source: ArraySource) -> float:
         """−Σ_i w_i Σ_k r_ik log r_ik of the responsibilities, in nats; 0 where no components overlap."""
-        n, K = source.n_rows, self.parameters.n_components
-        if K == 1:
-            return 0.0
-        size = max(1, _BLOCK // K)
-        return sum(self._entropy_of(source, start, min(start + size, n)) for start in range(0, n, size))
+        return self.totals(source).entropy
+
+    def totals(self, source: ArraySource) -> Totals:
+        """What criteria are made of, by one pass, in blocks, so that no (n, K) array is held."""
+        n, size = source.n_rows, max(1, _BLOCK // self.parameters.n_components)
+        if n <= size:
+            return self._totals_of(source)
+        blocks = [self._totals_of(source.part(start, min(start + size, n))) for start in range(0, n, size)]
+        return Totals(*map(sum, zip(*blocks, strict=True)))
 
     def log_likelihood_of_one(self, source: ArraySource, ridge: float) -> float:
         """What a single component of the same model, fitted to the rows with that ridge, says of them, in nats.
@@ -68,14 +91,15 @@ class Scorer:
             fitted = MStep(model, ridge, 0, e_step.spread)(e_step(one, hard=True))
         return Scorer(fitted, self.n_threads).log_likelihood(source)
 
-    def _entropy_of(self, source: ArraySource, start: int, end: int) -> float:
-        weight = source.sample_weight
-        block = ArraySource(source.rows[start:end], None if weight is None else weight[start:end])
-        shares = self.rows(block, responsibilities=True).responsibilities
+    def _totals_of(self, block: ArraySource) -> Totals:
+        found = self.rows(block, log_evidence=True, responsibilities=True)
+        log_evidence, shares = found.log_evidence, found.responsibilities
+        assert log_evidence is not None  # it was asked for
         assert shares is not None  # they were asked for
+        logs = np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))
         # Single precision for the rows' sums would lose the small ones.
-        of_rows = -(shares * np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))).sum(axis=1, dtype=np.float64)
-        return float(of_rows.sum() if block.sample_weight is None else block.sample_weight @ of_rows)
+        rows = np.stack([log_evidence, log_evidence + logs.max(axis=1), -(shares * logs).sum(axis=1, dtype=np.float64)])
+        return Totals(*(rows.sum(axis=1) if block.sample_weight is None else rows @ block.sample_weight).tolist())
 
     def _e_step(self, source: ArraySource) -> EStep:
         # About the mixture's own centre: a single row has no spread to stand in.

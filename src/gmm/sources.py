@@ -57,6 +57,11 @@ class ArraySource:
         return len(self.rows)
 
     @property
+    def n_used(self) -> int:
+        """How many rows have a weight above 0."""
+        return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    @property
     def n_features(self) -> int:
         """D."""
         return int(self.rows.shape[1])
@@ -70,6 +75,11 @@ class ArraySource:
     def single(self) -> bool:
         """Whether float32 may do for the arithmetic: the rows are float32, and it can hold their weights."""
         return self.dtype == np.float32 and self._single_weights
+
+    def part(self, start: int, end: int) -> ArraySource:
+        """The rows from `start` to before `end`."""
+        weight = self.sample_weight
+        return ArraySource(self.rows[start:end], None if weight is None else weight[start:end])
 
     @cached_property
     def _single_weights(self) -> bool:

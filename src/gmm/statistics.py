@@ -106,6 +106,32 @@ class SufficientStatistics:
             second=self.second if self.layout.pooled else self.second[order],
         )
 
+    def reduced(self, layout: Layout) -> SufficientStatistics:
+        """The same moments, as far as another `layout` keeps them: full ones tell all others, diagonal the spherical.
+
+        Raises
+        ------
+        ValueError
+            Where these do not tell them.
+        """
+        if layout is self.layout:
+            return self
+        second = layout.reduced(self.second, self.layout, self.first.shape[1])
+        return replace(self, layout=layout, second=second)
+
+    def grown(self) -> SufficientStatistics:
+        """The same with one more component, the last, which is empty."""
+        second = self.second
+        if not self.layout.pooled:
+            second = np.concatenate([second, np.zeros_like(second[:1])])
+        return replace(
+            self,
+            origins=np.concatenate([self.origins, self.origins[:1]]),
+            counts=np.append(self.counts, 0.0),
+            first=np.concatenate([self.first, np.zeros_like(self.first[:1])]),
+            second=second,
+        )
+
     def split(self, component: int, into: int, offset: Array) -> SufficientStatistics:
         """Half of `component` given to the empty component `into`, the two means 2·`offset` (d,) apart.
 

@@ -4,12 +4,13 @@ from gmm.inference.climb import Climb, Iteration, Way, climb
 from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults, Shapes
 from gmm.inference.em import BurstFunction, EStepFunction, TextbookEM, em
 from gmm.inference.quasi_newton import QuasiNewton
-from gmm.inference.split_merge import Ground, Watch, refined
+from gmm.inference.split_merge import OFFSET, Ground, Watch, drop_losses, refined, split_gains, without
 from gmm.inference.stopping import GainBelow, Stopping
 from gmm.inference.trace import PassRecord, Refinement, Trace
 
 __all__ = [
     "CENTRED_DOUBLE",
+    "OFFSET",
     "BurstFunction",
     "Climb",
     "EStep",
@@ -29,6 +30,9 @@ __all__ = [
     "Watch",
     "Way",
     "climb",
+    "drop_losses",
     "em",
     "refined",
+    "split_gains",
+    "without",
 ]

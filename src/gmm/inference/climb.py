@@ -105,6 +105,7 @@ def climb(
     start: int = 0,
     callback: Callable[[Iteration], object] | None = None,
     before: float | None = None,
+    closing: bool = True,
 ) -> Climb:
     """Climb until the way's rule says so, `max_iter` passes, or a true answer of `callback`.
 
@@ -121,6 +122,8 @@ def climb(
         Called with an `Iteration` after each pass.
     before : float, optional
         The last lower bound of an earlier climb that this one continues.
+    closing : bool
+        Whether to end for lack of passes as the way has it; else with what the last pass measured, to go on from there.
 
     Returns
     -------
@@ -151,4 +154,6 @@ def climb(
         why = way.why_stop()
         if why or told:
             return ended(why or "stopped by the callback", bound, converged=why is not None)
+    if passes and not closing:
+        return ended("to be continued", passes[-1].lower_bound)
     return ended(*way.close())

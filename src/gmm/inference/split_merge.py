@@ -28,7 +28,7 @@ _FIRST_JUDGED, _JUDGED_BY, _FORESEEN = 5, 3, 30  # passes
 _SCREENING = 30  # passes on a sample
 _EACH_DROPPED, _EACH_SPLIT = 2, 3  # how often a component is tried in one round; of few components, more often
 _AXES = 3  # along which a component may be split
-_OFFSET = 0.8  # standard deviations between the whole's mean and each half's
+OFFSET = 0.8  # standard deviations between the whole's mean and each half's
 _WATCHED = 8  # passes between two looks at a component's health
 _MOST_ROUNDS = 50
 _LEAST_GAIN = 1e-5  # nats per unit weight
@@ -146,8 +146,9 @@ class _Search:
         least = -np.inf if spiked.any() else best.lower_bound + max(self._tol, _LEAST_GAIN)
         for move in moves(look, spiked):
             if move.dropped not in kept:
-                kept[move.dropped] = self._without(base.parameters, move.dropped, where)
-            offset = _OFFSET * model.layout.deviation(principal, move.split, move.axis, look.powers.shape[2])
+                kept[move.dropped] = without(where.e_step, base.parameters, move.dropped)
+                self._count(1, where)
+            offset = OFFSET * model.layout.deviation(principal, move.split, move.axis, look.powers.shape[2])
             statistics = kept[move.dropped].split(move.split, move.dropped, offset)
             self.tried += 1
             end = self._followed(statistics, base.lower_bound, least, where)
@@ -186,14 +187,6 @@ class _Search:
 
         return hopeless
 
-    def _without(self, parameters: MixtureParameters, component: int, where: Ground) -> SufficientStatistics:
-        """The statistics of the rows when a component is dropped and the others take over what was its own."""
-        mixture = parameters.whitened()
-        log_offset = mixture.log_offset.copy()
-        log_offset[component] = -np.inf
-        self._count(1, where)
-        return where.e_step(replace(mixture, log_offset=log_offset))
-
     def _climbed(self, where: Ground, parameters: MixtureParameters, passes: int, watch: Watch | None = None) -> Climb:
         climb = where.climb(parameters, self._tol, passes, watch)
         trace = climb.trace
@@ -208,14 +201,10 @@ class _Search:
 def moves(look: Shapes, spiked: NDArray[np.bool_]) -> list[Move]:
     """The moves that are worth a try, by falling promise; where there are spikes, they drop one.
 
-    To drop j costs log(1 − π_j) − log(1 − r_ij) in the rows' mean, exactly; to split k may gain what its Hermite
-    moments along an axis differ from a Gaussian's, to leading order.
+    See `drop_losses` and `split_gains`.
     """
-    counts, weight = look.statistics.counts, look.statistics.weight
-    loss = np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - look.log_rest / weight
-    second, third, fourth = look.powers / np.maximum(counts, _TINY)[:, None]
-    gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
-    gain *= (counts / weight)[:, None]
+    counts = look.statistics.counts
+    loss, gain = drop_losses(look), split_gains(look)
     axes = np.argsort(-gain, axis=1, kind="stable")[:, :_AXES]
     promise = np.take_along_axis(gain, axes, axis=1) - loss[:, None, None]
     forbidden = np.eye(len(counts), dtype=bool)
@@ -223,6 +212,34 @@ def moves(look: Shapes, spiked: NDArray[np.bool_]) -> list[Move]:
         forbidden |= ~spiked[:, None]
     promise[forbidden] = -np.inf
     return _ranked(promise, axes)
+
+
+def drop_losses(look: Shapes) -> Array:
+    """What it costs to drop each component, whose rows go to the others, (K,), in nats per unit weight.
+
+    It is log(1 − π_j) − log(1 − r_ij) in the rows' mean, exactly.
+    """
+    counts, weight = look.statistics.counts, look.statistics.weight
+    return np.asarray(np.log1p(-np.minimum(counts / weight, 1 - _EPS)) - look.log_rest / weight)
+
+
+def without(e_step: EStep, parameters: MixtureParameters, component: int) -> SufficientStatistics:
+    """The statistics of the rows when a component is dropped and the others take over what was its own."""
+    mixture = parameters.whitened()
+    log_offset = mixture.log_offset.copy()
+    log_offset[component] = -np.inf
+    return e_step(replace(mixture, log_offset=log_offset))
+
+
+def split_gains(look: Shapes) -> Array:
+    """What to split each component along each of its axes may gain, (K, d), in nats per unit weight.
+
+    To leading order it is what its Hermite moments there differ from a Gaussian's.
+    """
+    counts, weight = look.statistics.counts, look.statistics.weight
+    second, third, fourth = look.powers / np.maximum(counts, _TINY)[:, None]
+    gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
+    return np.asarray(gain * (counts / weight)[:, None])
 
 
 def _ranked(promise: Array, axes: NDArray[np.intp]) -> list[Move]:

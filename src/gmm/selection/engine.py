@@ -1,0 +1,319 @@
+"""The order of a search: components from few to many, and for each number the models in stages that share starts.
+
+A stage is a list of tasks, one for each cell, none of which sees what another of its stage does: so it makes no
+difference how many threads there are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from gmm.covariance import CovarianceModel, same_as
+from gmm.fitting import FitSettings
+from gmm.inference import OFFSET, Iteration, Shapes
+from gmm.selection.candidates import Starts, as_model, drops, levels, look, neighbours, special_cases, splits
+from gmm.selection.climbing import Cell, Ground, Solution, Worker
+from gmm.statistics import SufficientStatistics
+from gmm.threads import usable_threads
+
+# Multiply-adds of a pass below which Python's part of the work is the larger, so that threads do not help.
+_WORTH_THREADS = 5e5
+_NEAR = 0.3  # standard deviations between the halves' means: so the likelihood is near that before a split
+
+
+class Key(NamedTuple):
+    """A cell that is fitted: every requested cell is one, or means the same as one."""
+
+    n_components: int
+    model: CovarianceModel
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a cell has no solution."""
+
+    error: Exception
+
+
+Found = dict[Key, Solution | Failure]
+Task = Callable[[Worker], Any]
+
+
+class Clock:
+    """Whether time is up; never before something is found.
+
+    Parameters
+    ----------
+    seconds : float or None
+        From now; None is for ever.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+        self.found = False
+
+    def is_up(self) -> bool:
+        """Whether to begin nothing more."""
+        return self.found and self._end is not None and time.perf_counter() >= self._end
+
+
+class Stage:
+    """Runs tasks for cells, on threads where that is worth it, and takes their times.
+
+    Parameters
+    ----------
+    ground : Ground
+    n_workers : int
+        Cells at a time.
+    n_threads : int or None
+        Of one cell's passes.
+    clock : Clock
+    """
+
+    def __init__(self, ground: Ground, n_workers: int, n_threads: int | None, clock: Clock) -> None:
+        self._clock = clock
+        self._workers: SimpleQueue[Worker] = SimpleQueue()
+        self._all = [Worker(ground, n_threads) for _ in range(n_workers)]
+        for worker in self._all:
+            self._workers.put(worker)
+        self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm-cell") if n_workers > 1 else None
+        self._interrupted = False
+        self.seconds: dict[Key, float] = {}
+
+    @property
+    def watch(self) -> Callable[[Iteration], None] | None:
+        """What to call after each pass, so that a cell on another thread ends when this one is interrupted."""
+        return None if self._pool is None else self._end_if_interrupted
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        for worker in self._all:
+            worker.close()
+
+    def __call__(self, tasks: Mapping[Key, Task], *, in_any_case: bool = False) -> dict[Key, Any]:
+        """What each task returns, in their order; without those for which there was no time, unless it is no matter."""
+        run = partial(self._run, in_any_case=in_any_case)
+        if self._pool is None or len(tasks) == 1:
+            done = {key: run(key, task) for key, task in tasks.items()}
+        else:
+            futures = {key: self._pool.submit(run, key, task) for key, task in tasks.items()}
+            try:
+                done = {key: future.result() for key, future in futures.items()}
+            except BaseException:
+                self._interrupted = True
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                wait([future for future in futures.values() if not future.cancelled()])
+                raise
+        return {key: result for key, (result, tried) in done.items() if tried}
+
+    def _run(self, key: Key, task: Task, *, in_any_case: bool) -> tuple[Any, bool]:
+        if self._clock.is_up() and not in_any_case:
+            return None, False
+        worker, began = self._workers.get(), time.perf_counter()
+        try:
+            result = task(worker)
+        except (ValueError, ArithmeticError, MemoryError) as error:
+            result = Failure(error)
+        finally:
+            self._workers.put(worker)
+            self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - began
+        if isinstance(result, Solution):
+            self._clock.found = True
+        return result, True
+
+    def _end_if_interrupted(self, _: Iteration) -> None:
+        if self._interrupted:
+            raise InterruptedError
+
+
+def workers_and_threads(
+    ground: Ground, n_cells: int, most_components: int, n_threads: int | None
+) -> tuple[int, int | None]:
+    """How many cells are climbed at a time, and on how many threads each: the one place that decides.
+
+    Parameters
+    ----------
+    ground : Ground
+    n_cells : int
+        That do not depend on each other.
+    most_components : int
+    n_threads : int or None
+    """
+    usable = usable_threads() if n_threads is None else n_threads
+    d = ground.rows.n_features
+    work = ground.rows.n_rows * most_components * (d + 1) * (d + 2) / 2
+    n_workers = min(usable, n_cells) if work > _WORTH_THREADS else 1
+    return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
+
+
+class Engine:
+    """A search over cells.
+
+    Parameters
+    ----------
+    settings : FitSettings
+        Of every cell, but for its components and model.
+    ground : Ground
+    starts : Starts
+    stage : Stage
+    """
+
+    def __init__(self, settings: FitSettings, ground: Ground, starts: Starts, stage: Stage) -> None:
+        self._settings = settings
+        self._ground = ground
+        self._starts = starts
+        self._stage = stage
+        self.found: Found = {}
+        self._looks: dict[Key, tuple[Solution, Shapes]] = {}
+
+    def solve(self, n_components: int, models: Sequence[CovarianceModel]) -> None:
+        """Fit one number of components by all models."""
+        keys = [Key(n_components, model) for model in models]
+        self._looked(self._before(keys))
+        starts = self._starts.of(n_components)
+        self._improve({key: starts + self._splits(key) for key in keys})
+        self._share(keys)
+        self.free(keys)
+
+    def go_back(self, n_components: int, models: Sequence[CovarianceModel]) -> None:
+        """Fit one number of components anew from solutions of one more."""
+        keys = [Key(n_components, model) for model in models]
+        more = {key: Key(n_components + 1, key.model) for key in keys if Key(n_components + 1, key.model) in self.found}
+        self._looked(more.values())
+        tasks: dict[Key, Task] = {}
+        for key, larger in more.items():
+            solution, seen, standing = self.found[larger], self._look(larger), self.found.get(key)
+            if isinstance(solution, Solution) and isinstance(standing, Solution) and seen is not None:
+                tasks[key] = partial(self._from_larger, key, solution, seen, standing)
+        before = dict(self.found)
+        self._keep(self._stage(tasks))
+        if any(self.found[key] is not before[key] for key in tasks):
+            self._share(keys)
+
+    def go_on(self, n_components: int, models: Sequence[CovarianceModel], before: Found) -> None:
+        """Fit one number of components anew, where what its cells began from has changed since."""
+        keys = [Key(n_components, model) for model in models]
+        changed = [less for less in self._before(keys) if self.found[less] is not before.get(less)]
+        self._looked(changed)
+        self._improve({key: self._splits(key) for key in keys if set(self._before([key])) & set(changed)})
+        if any(self.found.get(key) is not before.get(key) for key in keys):
+            self._share(keys)
+
+    def _from_larger(self, key: Key, larger: Solution, seen: Shapes, standing: Solution, worker: Worker) -> Solution:
+        e_step = worker.sample(key.model.moments)
+        return self._cell(key).solved(worker, drops(e_step, seen, larger.parameters), standing)
+
+    def _share(self, keys: Sequence[Key]) -> None:
+        """Let cells of one number of components begin from each other, the special cases first."""
+        n_components, models = keys[0].n_components, [key.model for key in keys]
+        if n_components == 1 or len(models) == 1:
+            return
+        self._looked(keys)
+        for level in levels(models):
+            here = [Key(n_components, model) for model in level]
+            self._improve({key: self._from_neighbours(key, models) for key in here})
+            self._looked(here)
+
+    def free(self, keys: Iterable[Key]) -> None:
+        """Go on from what is a mixture of a cell's model too, and higher, where there is such: cells are stuck there.
+
+        Of one component less, split; of a special case of the model, as it is; if neither helps, by split–merge.
+        """
+        for key in keys:
+            below = self._below(key)
+            for lower in below:
+                if self._stuck(key, lower):
+                    self._looked([lower])
+                    self._improve({key: self._from_below(key, lower)})
+            if any(self._stuck(key, lower) for lower in below):
+                self.refine([key])
+
+    def refine(self, keys: Iterable[Key]) -> None:
+        """Improve cells without spikes by split–merge."""
+        tasks: dict[Key, Task] = {}
+        for key in keys:
+            solution = self.found[key]
+            if isinstance(solution, Solution) and solution.healthy:
+                tasks[key] = partial(self._cell(key).refined, solution=solution)
+        self._keep(self._stage(tasks))
+
+    def _improve(self, begins: Mapping[Key, list[SufficientStatistics]]) -> None:
+        """Solve cells, each from some starts, unless all of them end lower than what stands."""
+        tasks: dict[Key, Task] = {}
+        for key, starts in begins.items():
+            if starts:
+                found = self.found.get(key)
+                standing = found if isinstance(found, Solution) else None
+                tasks[key] = partial(self._cell(key).solved, starts=starts, standing=standing)
+        self._keep(self._stage(tasks))
+
+    def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
+        for key, result in results.items():
+            if isinstance(result, Solution) or not isinstance(self.found.get(key), Solution):
+                self.found[key] = result
+
+    def _looked(self, keys: Iterable[Key]) -> None:
+        """Look at solutions that were not looked at before."""
+        tasks: dict[Key, Task] = {}
+        for key in keys:
+            solution = self.found.get(key)
+            if isinstance(solution, Solution) and self._look(key) is None:
+                tasks[key] = partial(self._seen, solution)
+        self._looks |= {key: seen for key, seen in self._stage(tasks).items() if not isinstance(seen, Failure)}
+
+    def _seen(self, solution: Solution, worker: Worker) -> tuple[Solution, Shapes]:
+        return solution, look(worker.sample(self._starts.moments), solution.parameters)
+
+    def _look(self, key: Key) -> Shapes | None:
+        solution, seen = self._looks.get(key, (None, None))
+        return seen if solution is self.found.get(key) else None
+
+    def _before(self, keys: Iterable[Key]) -> list[Key]:
+        """The cells of one component less, where they were fitted."""
+        d = self._ground.rows.n_features
+        less = [Key(K - 1, same_as(model, K - 1, d)) for K, model in keys if K > 1]
+        return [key for key in dict.fromkeys(less) if key in self.found]
+
+    def _splits(self, key: Key, offset: float = OFFSET) -> list[SufficientStatistics]:
+        for less in self._before([key]):
+            solution, seen = self.found[less], self._look(less)
+            if isinstance(solution, Solution) and seen is not None:
+                return splits(seen, as_model(solution.parameters, key.model), offset=offset)
+        return []
+
+    def _from_neighbours(self, key: Key, models: Sequence[CovarianceModel]) -> list[SufficientStatistics]:
+        seen = [self._look(Key(key.n_components, other)) for other in neighbours(key.model, models)]
+        return [one.statistics for one in seen if one is not None]
+
+    def _below(self, key: Key) -> list[Key]:
+        """The cells whose every mixture is one of this cell's, or its limit."""
+        models = [other.model for other in self.found if other.n_components == key.n_components]
+        special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
+        return self._before([key]) + special
+
+    def _from_below(self, key: Key, lower: Key) -> list[SufficientStatistics]:
+        if lower.n_components < key.n_components:
+            return self._splits(key, _NEAR)
+        seen = self._look(lower)
+        return [] if seen is None else [seen.statistics]
+
+    def _stuck(self, key: Key, lower: Key) -> bool:
+        solution, below = self.found.get(key), self.found.get(lower)
+        if not isinstance(solution, Solution) or not isinstance(below, Solution):
+            return False
+        told = solution.healthy and below.healthy
+        return told and solution.lower_bound < below.lower_bound - self._settings.tol
+
+    def _cell(self, key: Key) -> Cell:
+        settings = replace(self._settings, n_components=key.n_components, model=key.model)
+        return Cell(settings, self._ground, self._stage.watch)

@@ -1,0 +1,366 @@
+"""`Selection`: what a search found, as a value with a table, a text and a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from math import isfinite, nan
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm import criteria
+from gmm.mixture import GaussianMixture
+from gmm.persistence import load_state, save_state
+from gmm.versions import __version__
+
+OK = "ok"
+NOT_CONVERGED = "not converged"
+NOT_TRIED = "not tried"
+SPIKE = "spike: "
+FAILED = "failed: "
+
+_WIDTH, _COLUMN, _NARROW = 120, 14, 8
+_TOP = 5
+_NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One cell of a search, as `select` reports it to its callback.
+
+    Attributes
+    ----------
+    cell, n_cells : int
+        The number of the cell in the table, from 0, and how many there are.
+    n_components : int
+        Its number of components.
+    covariance_type : str
+        Its covariance type.
+    status : str
+        As in `Selection`; the cell may still be improved.
+    """
+
+    cell: int
+    n_cells: int
+    n_components: int
+    covariance_type: str
+    status: str
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One cell of the table.
+
+    Parameters
+    ----------
+    n_components : int
+    covariance_type : str
+    status : str
+    seconds : float
+    estimator : GaussianMixture, optional
+    loglik : float
+    n_parameters : int
+    scores : mapping of str to float
+        The criteria by their names.
+    """
+
+    n_components: int
+    covariance_type: str
+    status: str
+    seconds: float
+    estimator: GaussianMixture | None = None
+    loglik: float = nan
+    n_parameters: int = 0
+    scores: Mapping[str, float] | None = None
+
+    def score(self, criterion: str) -> float:
+        """The criterion of this name; NaN where there is no fit."""
+        return nan if self.scores is None else self.scores[criterion]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection:
+    """What a search found: the table of all cells, and the best of them.
+
+    Cells are ordered by number of components, then by covariance type, as requested. Arrays have one entry per cell and
+    hold NaN where there is no fit.
+
+    Attributes
+    ----------
+    criterion : str
+        The criterion that chose, a name of `gmm.criteria.CRITERIA`.
+    n_components : ndarray of int, shape (n_cells,)
+        Number of components.
+    covariance_type : tuple of str
+        Covariance type, as requested.
+    loglik : ndarray of float64, shape (n_cells,)
+        Total log-likelihood, nats (weighted, if weights were given).
+    n_parameters : ndarray of int, shape (n_cells,)
+        Number of free parameters.
+    bic, aic, aicc, icl, nec : ndarray of float64, shape (n_cells,)
+        The criteria, smaller is better.
+    scores : ndarray of float64, shape (n_cells,)
+        The criterion that chose.
+    status : tuple of str
+        ``"ok"``; ``"not converged"``; ``"spike: component k"``, where in every fit that was found a component has
+        collapsed on a few rows or on ties, so that its criterion means nothing; ``"failed: "`` and why;
+        ``"not tried"``, where the search ended before.
+    seconds : ndarray of float64, shape (n_cells,)
+        What was spent on the cell alone; what cells share is in none of them.
+    estimators : tuple of GaussianMixture or None
+        The fitted mixtures, None where there is none.
+    best_index : int
+        The cell with the smallest criterion among those that neither failed nor hold a spike (among the spikes where
+        there is nothing else); the first of equals.
+    complete : bool
+        Whether the search came to its end, and not to that of its time or to a callback that ended it.
+    """
+
+    criterion: str
+    n_components: NDArray[np.int64]
+    covariance_type: tuple[str, ...]
+    loglik: NDArray[np.float64]
+    n_parameters: NDArray[np.int64]
+    bic: NDArray[np.float64]
+    aic: NDArray[np.float64]
+    aicc: NDArray[np.float64]
+    icl: NDArray[np.float64]
+    nec: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    status: tuple[str, ...]
+    seconds: NDArray[np.float64]
+    estimators: tuple[GaussianMixture | None, ...]
+    best_index: int
+    complete: bool = True
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
+        """The table of these cells.
+
+        Raises
+        ------
+        ValueError
+            If none of them is fitted.
+        """
+        return cls(
+            criterion=criterion,
+            n_components=_frozen([entry.n_components for entry in entries], np.int64),
+            covariance_type=tuple(entry.covariance_type for entry in entries),
+            loglik=_frozen([entry.loglik for entry in entries], np.float64),
+            n_parameters=_frozen([entry.n_parameters for entry in entries], np.int64),
+            **{name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.CRITERIA},
+            scores=_frozen([entry.score(criterion) for entry in entries], np.float64),
+            status=tuple(entry.status for entry in entries),
+            seconds=_frozen([entry.seconds for entry in entries], np.float64),
+            estimators=tuple(entry.estimator for entry in entries),
+            best_index=_best_index(entries, criterion),
+            complete=complete,
+        )
+
+    @property
+    def best(self) -> GaussianMixture:
+        """The fitted mixture of the best cell."""
+        best = self.estimators[self.best_index]
+        assert best is not None  # best_index names a cell that is fitted
+        return best
+
+    def ranked(self) -> list[int]:
+        """The fitted cells from the best on; those with spikes come last.
+
+        Returns
+        -------
+        list of int
+            Places in the table.
+        """
+        fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
+        return sorted(fitted, key=lambda number: (self.status[number].startswith(SPIKE), self.scores[number]))
+
+    def to_frame(self) -> Any:
+        """Return the table as a data frame of pandas or polars.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            One row per cell; the columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
+            ``aic``, ``icl`` and ``status``. A library already imported is preferred, then pandas.
+
+        Raises
+        ------
+        ImportError
+            Neither library is installed.
+        """
+        return _frame_library().DataFrame(
+            {
+                "n_components": self.n_components,
+                "covariance_type": list(self.covariance_type),
+                "loglik": self.loglik,
+                "n_parameters": self.n_parameters,
+                "bic": self.bic,
+                "aic": self.aic,
+                "icl": self.icl,
+                "status": list(self.status),
+            }
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table and all fitted mixtures to `path`, in a format that holds numbers and text only.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            Where to write; nothing is appended to the name.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib, numpy as np
+        >>> from gmm import Selection, select
+        >>> found = select(np.random.default_rng(0).normal(size=(50, 2)), 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "found"
+        ...     found.save(path)
+        ...     Selection.load(path).best.n_components
+        1
+        """
+        arrays: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _NUMBERS}
+        arrays |= {"n_components": self.n_components, "n_parameters": self.n_parameters}
+        headers: list[dict[str, Any] | None] = []
+        for number, estimator in enumerate(self.estimators):
+            header, parts = (None, {}) if estimator is None else estimator._state()
+            headers.append(header)
+            arrays |= {f"{number}/{name}": values for name, values in parts.items()}
+        told = ("criterion", "covariance_type", "status", "best_index", "complete")
+        header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
+        save_state(path, header | {name: getattr(self, name) for name in told}, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is no saved selection, or of a newer version.
+        """
+        header, arrays = load_state(path)
+        if header.get("class") != cls.__name__:
+            raise ValueError(f"{path} holds {header.get('class')!r}, expected {cls.__name__!r}")
+        try:
+            return cls._from_state(header, arrays)
+        except KeyError as error:
+            raise ValueError(f"{path} is no complete selection: {error} is missing") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{path} is no usable selection: {error}") from None
+
+    @classmethod
+    def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        parts: list[dict[str, NDArray[Any]]] = [{} for _ in header["mixtures"]]
+        for name, values in arrays.items():
+            number, _, part = name.partition("/")
+            if part:
+                parts[int(number)][part] = values
+        estimators = tuple(
+            None if told is None else GaussianMixture._from_state(told, own)
+            for told, own in zip(header["mixtures"], parts, strict=True)
+        )
+        return cls(
+            criterion=header["criterion"],
+            covariance_type=tuple(header["covariance_type"]),
+            status=tuple(header["status"]),
+            best_index=int(header["best_index"]),
+            complete=bool(header["complete"]),
+            estimators=estimators,
+            n_components=_frozen(arrays["n_components"], np.int64),
+            n_parameters=_frozen(arrays["n_parameters"], np.int64),
+            **{name: _frozen(arrays[name], np.float64) for name in _NUMBERS},
+        )
+
+    def __repr__(self) -> str:
+        """Return the criterion as a grid, the best cell marked with a star, and how far the next ones are."""
+        return "\n".join([self._headline(), *_grid(self), *self._footnotes()])
+
+    def _headline(self) -> str:
+        best = self.best_index
+        ended = "" if self.complete else " (incomplete)"
+        return (
+            f"Selection by {self.criterion.upper()} among {len(self.status)} cells{ended}: "
+            f"{self.n_components[best]} components, {self.covariance_type[best]}"
+        )
+
+    def _footnotes(self) -> list[str]:
+        told = {"* best (smallest)": True}
+        told["~ not converged"] = NOT_CONVERGED in self.status
+        told["^ holds a spike, not chosen"] = any(s.startswith(SPIKE) for s in self.status)
+        lines = ["   ".join(note for note, there in told.items() if there)]
+        nearest = [n for n in self.ranked()[1 : 1 + _TOP] if not self.status[n].startswith(SPIKE)]
+        if nearest:
+            distances = self.scores - self.scores[self.best_index]
+            cells = [f"{self.n_components[n]} {self.covariance_type[n]} +{distances[n]:.2f}" for n in nearest]
+            lines.append(f"next by Δ{self.criterion.upper()}: {', '.join(cells)}")
+        return lines + [
+            f"{k} components, {name}: {status}"
+            for k, name, status in zip(self.n_components, self.covariance_type, self.status, strict=True)
+            if status.startswith(FAILED)
+        ]
+
+
+def _best_index(entries: Sequence[Entry], criterion: str) -> int:
+    """Find the smallest criterion; a spike counts only where there is nothing else."""
+    fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
+    if not fitted:
+        first = next(entry for entry in entries if entry.status.startswith(FAILED))
+        raise ValueError(
+            f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
+            f"{first.covariance_type}: {first.status.removeprefix(FAILED)}"
+        )
+    sound = [number for number in fitted if not entries[number].status.startswith(SPIKE)]
+    return min(sound or fitted, key=lambda number: entries[number].score(criterion))
+
+
+def _frozen(values: Sequence[float] | NDArray[Any], dtype: Any) -> NDArray[Any]:
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def _frame_library() -> Any:
+    names = sorted(("pandas", "polars"), key=lambda name: name not in sys.modules)
+    for name in names:
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    raise ImportError("to_frame needs pandas or polars: install one of them")
+
+
+def _grid(found: Selection) -> list[str]:
+    types = list(dict.fromkeys(found.covariance_type))
+    width = min(_COLUMN, max(_NARROW, (_WIDTH - 4) // len(types)))
+    rows: dict[int, dict[str, str]] = {}
+    for number, k in enumerate(found.n_components):
+        rows.setdefault(int(k), {})[found.covariance_type[number]] = _grid_entry(found, number, width)
+    lines = [f"{'K':>4}" + "".join(f"{name:>{width}}" for name in types)]
+    lines += [f"{k:>4}" + "".join(f"{row.get(name, ''):>{width}}" for name in types) for k, row in rows.items()]
+    return lines
+
+
+def _grid_entry(found: Selection, number: int, width: int) -> str:
+    status = found.status[number]
+    if status.startswith(FAILED):
+        return "failed"
+    if status == NOT_TRIED:
+        return "–"
+    best = "*" if number == found.best_index else ""
+    mark = "~" if status == NOT_CONVERGED else "^" if status.startswith(SPIKE) else ""
+    marks = " ".join([*best, *mark, ""]) if width == _COLUMN else best + mark
+    return marks + _shortened(found.scores[number], width - 1 - len(marks))
+
+
+def _shortened(score: float, width: int) -> str:
+    """A number with as many decimals, of two, as there is room for."""
+    texts = [f"{score:.2f}", f"{score:.1f}", f"{score:.0f}", f"{score:.1e}"] if isfinite(score) else [str(score)]
+    return next((text for text in texts if len(text) <= width), texts[-1])

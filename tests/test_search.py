@@ -1,0 +1,561 @@
+"""Cells that help each other: laws of the search, its targets, its ends and its file."""
+
+import pickle
+import signal
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+import gmm
+from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
+from gmm.covariance import COVARIANCE_TYPES, covariance_model
+from gmm.criteria import CRITERIA
+from gmm.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm.selection import candidates, climbing, engine
+
+HERE = Path(__file__).parent / "data"
+IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)
+BLOBS = np.load(HERE / "blobs.npy")
+CLASSIC = ("full", "tied", "diag", "spherical")
+ROUNDING = 1e-6  # nats in all
+
+
+def overlapping(n=600, d=3, seed=0):
+    rng = np.random.default_rng(seed)
+    means = 2.5 * rng.normal(size=(4, d))
+    return np.concatenate([rng.normal(size=(n // 4, d)) @ rng.normal(size=(d, d)) + mean for mean in means])
+
+
+ROWS = overlapping()
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return select(IRIS, range(1, 10), CLASSIC, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return select(ROWS, range(1, 6), CLASSIC, random_state=0)
+
+
+def cell(found, K, name):
+    return next(i for i, k in enumerate(found.n_components) if k == K and found.covariance_type[i] == name)
+
+
+def sound(found, *numbers):
+    return all(found.status[number] == "ok" for number in numbers)
+
+
+def same_table(one, other):
+    assert one.status == other.status
+    for name in ("loglik", "n_parameters", *CRITERIA):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+# --- Laws ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("data", [IRIS, ROWS, BLOBS], ids=["iris", "overlapping", "blobs"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_cell_is_below_one_whose_mixtures_are_all_its_own(data, seed):
+    found = select(data, range(1, 8), CLASSIC, random_state=seed)
+    slack = 1e-5 * len(data)  # what a fit may leave
+    compared = 0
+    for K in range(1, 8):
+        for name in CLASSIC:
+            here = cell(found, K, name)
+            constrained = [other for other in CLASSIC if general(covariance_model(other), covariance_model(name))]
+            lower = [cell(found, K, other) for other in constrained] + ([cell(found, K - 1, name)] if K > 1 else [])
+            for low in lower:
+                if sound(found, here, low):
+                    compared += 1
+                    assert found.loglik[here] >= found.loglik[low] - slack, (K, name, found.covariance_type[low])
+    assert compared > 30
+
+
+def general(constrained, model):
+    return candidates.special_case(constrained, model)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_a_seed_gives_one_result_for_any_number_of_threads(monkeypatch, n_threads):
+    monkeypatch.setattr(engine, "_WORTH_THREADS", 0)
+    same_table(
+        select(ROWS, range(1, 5), random_state=3), select(ROWS, range(1, 5), random_state=3, n_threads=n_threads)
+    )
+
+
+def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, small):
+    monkeypatch.setattr(engine, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(engine, "usable_threads", lambda: 4)
+    seen = set()
+    solved = climbing.Cell.solved
+    monkeypatch.setattr(
+        climbing.Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1]
+    )
+    same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0), small)
+    assert len(seen - {threading.get_ident()}) > 1
+
+
+def test_weights_are_repeats():
+    weight = np.random.default_rng(0).integers(1, 4, len(ROWS))
+    weighted = select(ROWS, range(1, 5), CLASSIC, sample_weight=weight, random_state=0)
+    repeated = select(np.repeat(ROWS, weight, axis=0), range(1, 5), CLASSIC, random_state=0)
+    for name in ("loglik", *CRITERIA):
+        np.testing.assert_allclose(getattr(weighted, name), getattr(repeated, name), rtol=1e-6, atol=1e-6)
+
+
+def test_the_order_of_the_rows_is_nothing(small):
+    order = np.random.default_rng(1).permutation(len(ROWS))
+    found = select(ROWS[order], range(1, 6), CLASSIC, random_state=0)
+    np.testing.assert_allclose(found.bic, small.bic, rtol=1e-9)
+    assert found.best_index == small.best_index
+
+
+def test_single_precision_finds_the_same():
+    found = select(ROWS.astype(np.float32), range(1, 4), CLASSIC, random_state=0)
+    np.testing.assert_allclose(found.bic, select(ROWS, range(1, 4), CLASSIC, random_state=0).bic, rtol=1e-4)
+    assert found.best.means_.dtype == np.float32
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e4])
+def test_units_of_the_data_change_no_choice(small, unit):
+    found = select(ROWS * unit, range(1, 6), CLASSIC, random_state=0, reg_covar=1e-6 * unit**2)
+    shift = 2 * ROWS.size * np.log(unit)
+    np.testing.assert_allclose(found.bic, small.bic + shift, rtol=1e-6)
+
+
+def test_more_rows_than_the_sample_are_searched_on_it_and_finished_on_all(monkeypatch):
+    rows = overlapping(24_000)
+    found = select(rows, range(1, 6), CLASSIC, random_state=0)
+    assert found.best.n_components == 4
+    for number, estimator in enumerate(found.estimators):
+        assert found.loglik[number] == pytest.approx(len(rows) * estimator.score(rows), rel=1e-10)
+    alone = GaussianMixture(4, random_state=0, tol=1e-8, max_iter=1000).fit(rows)
+    assert found.loglik[cell(found, 4, "full")] >= alone.score(rows) * len(rows) - 0.05
+
+
+# --- Every cell at its best ---------------------------------------------------------------------
+
+
+def test_iris_at_four_components_is_at_its_best(iris):
+    targets = {"full": 621.75, "tied": 591.41, "diag": 705.07, "spherical": 783.82}
+    for name, target in targets.items():
+        number = cell(iris, 4, name)
+        assert iris.status[number] == "ok"
+        assert iris.bic[number] <= target + 0.01, name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_iris_up_to_three_components_is_published(seed):
+    published = {
+        "full": (829.9782, 574.0178, 580.8389),
+        "tied": (829.9782, 688.0972, 632.9633),
+        "diag": (1522.1202, 857.5515, 744.6317),
+        "spherical": (1804.0854, 1012.2352, 853.8090),
+    }
+    found = select(IRIS, range(1, 4), CLASSIC, random_state=seed)
+    for name, values in published.items():
+        for K, value in enumerate(values, 1):
+            assert found.bic[cell(found, K, name)] <= value + 0.01, (K, name)
+
+
+def test_the_blog_example_is_at_its_best_in_every_row():
+    published = (6366.27, 5551.61, 4414.90, 4111.27, 4148.57, 4185.43, 4224.16, 4260.07, 4294.57, 4335.98)
+    found = select(BLOBS, range(1, 11), "full", random_state=0)
+    assert found.best.n_components == 4
+    assert found.bic[3] == pytest.approx(4111.261, abs=0.005)
+    for K, value in enumerate(published, 1):
+        assert found.bic[K - 1] <= value + 0.01, K
+
+
+def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
+    """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
+    good = candidates.Starts.of
+
+    def useless(self, K):
+        found = good(self, K)
+        if K < 3:
+            return found
+        whole = found[0].counts.sum()
+        share = np.full(K, whole / K)
+        one = good(self, 1)[0]
+        return [
+            type(found[0])(
+                one.layout,
+                np.repeat(one.means, K, axis=0),
+                share,
+                np.zeros((K, 3)),
+                np.repeat(one.scatter / K, K, axis=0),
+                0.0,
+                whole,
+            )
+        ]
+
+    monkeypatch.setattr(candidates.Starts, "of", useless)
+    monkeypatch.setattr(engine.Engine, "_splits", lambda self, key, offset=None: [])
+    monkeypatch.setattr(engine.Engine, "refine", lambda self, keys: None)
+    stuck = select(ROWS, [2, 3], "full", random_state=0)
+    assert stuck.loglik[1] < stuck.loglik[0]
+    monkeypatch.undo()
+    monkeypatch.setattr(candidates.Starts, "of", useless)
+    freed = select(ROWS, [2, 3], "full", random_state=0)
+    assert freed.loglik[1] > freed.loglik[0]
+
+
+def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
+    monkeypatch.setattr(climbing.Cell, "refined", lambda self, worker, solution: solution)
+    original = climbing.Cell.solved
+
+    def lamed(self, worker, starts, standing=None):
+        """The full model's own starts lead nowhere."""
+        if standing is None and self._model.layout is FULL and self._settings.n_components > 1:
+            starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
+            starts = [type(starts[0])(**vars(starts[0]) | {"second": starts[0].second * 0 + 9 * np.eye(3)})]
+            return self._judged(
+                self._climbed(worker.all(FULL), self._m_step(worker.all(FULL)), begin_of(self, worker, starts[0]), 0)
+            )
+        return original(self, worker, starts, standing)
+
+    def begin_of(self, worker, start):
+        return climbing.Beginning(self._m_step(worker.all(FULL))(start))
+
+    monkeypatch.setattr(climbing.Cell, "solved", lamed)
+    found = select(ROWS, [2, 3], CLASSIC, random_state=0)
+    for K in (2, 3):
+        others = [cell(found, K, name) for name in CLASSIC[1:]]
+        assert found.loglik[cell(found, K, "full")] > found.loglik[others].max()
+
+
+def test_a_healthy_end_is_preferred_to_a_higher_spike():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2)), np.tile([[0.0, 9.0]], (12, 1))])
+    found = select(rows, [2], "full", random_state=0)
+    assert found.status == ("ok",)
+
+
+def test_refine_goes_to_every_cell_if_asked(iris):
+    found = select(IRIS, [2, 4], CLASSIC, random_state=0, refine="split-merge")
+    assert all(estimator.history_.refinement is not None for estimator in found.estimators)
+    assert sum(estimator.history_.refinement is not None for estimator in iris.estimators if estimator) <= 6
+
+
+def test_more_starts_find_no_less(iris):
+    more = select(IRIS, range(1, 5), CLASSIC, random_state=0, n_init=5)
+    assert more.bic.min() <= iris.bic.min() + ROUNDING
+    for name in CLASSIC:
+        assert more.bic[cell(more, 4, name)] <= iris.bic[cell(iris, 4, name)] + 0.1
+
+
+# --- What is shared -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", [TIED, DIAGONAL, SPHERICAL])
+def test_full_moments_tell_the_others(layout):
+    source = gmm.sources.as_source(ROWS)
+    responsibilities = np.random.default_rng(0).dirichlet(np.ones(3), len(ROWS))
+    full, own = (gmm.initialization.from_responsibilities(source, responsibilities, kept) for kept in (FULL, layout))
+    got = full.reduced(layout)
+    np.testing.assert_allclose(got.second, own.second, rtol=1e-10)
+    assert got.layout is layout
+    np.testing.assert_allclose(got.scatter, own.scatter, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("have", "want"), [(TIED, DIAGONAL), (SPHERICAL, DIAGONAL), (DIAGONAL, FULL), (DIAGONAL, TIED)]
+)
+def test_poorer_moments_do_not_tell_richer_ones(have, want):
+    source = gmm.sources.as_source(ROWS)
+    statistics = gmm.initialization.from_responsibilities(source, np.ones((len(ROWS), 1)), have)
+    with pytest.raises(ValueError, match="do not tell"):
+        statistics.reduced(want)
+
+
+def test_a_grown_mixture_has_an_empty_component_that_a_split_fills():
+    source = gmm.sources.as_source(ROWS)
+    for kept in (FULL, TIED, DIAGONAL, SPHERICAL):
+        one = gmm.initialization.from_responsibilities(source, np.ones((len(ROWS), 1)), kept)
+        two = one.grown()
+        assert two.counts.tolist() == [len(ROWS), 0]
+        halves = two.split(0, 1, np.array([0.1, 0.0, 0.0]))
+        np.testing.assert_allclose(halves.counts, len(ROWS) / 2)
+        np.testing.assert_allclose(halves.first.sum(axis=0), one.first[0], atol=1e-9)
+
+
+def test_models_come_after_their_special_cases():
+    models = [covariance_model(name) for name in COVARIANCE_TYPES]
+    order = list(candidates.levels(models))
+    assert sorted(model.name for level in order for model in level) == sorted(COVARIANCE_TYPES)
+    before = []
+    for level in order:
+        for model in level:
+            assert all(other in before for other in candidates.special_cases(model, models))
+        before += level
+
+
+def test_a_split_is_of_the_component_that_fits_worst():
+    rng = np.random.default_rng(0)
+    two_in_one = np.concatenate([rng.normal(-2, 0.5, (200, 1)), rng.normal(2, 0.5, (200, 1))])
+    rows = np.concatenate([np.hstack([two_in_one, rng.normal(size=(400, 1))]), rng.normal(20, 1, (400, 2))])
+    mixture = GaussianMixture(2, random_state=0).fit(rows)
+    worst = int(np.argmin(mixture.means_[:, 0]))
+    with gmm.inference.EStep(gmm.sources.as_source(rows), FULL) as e_step:
+        seen = candidates.look(e_step, mixture._parameters)
+    first = candidates.splits(seen, mixture._parameters)[0]
+    np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)
+    assert np.abs(first.means[worst] - first.means[2])[0] > 2
+
+
+# --- Its ends -----------------------------------------------------------------------------------
+
+
+def test_no_time_leaves_one_cell_and_says_so():
+    found = select(ROWS, range(1, 6), CLASSIC, random_state=0, time_limit=0)
+    assert not found.complete
+    assert "(incomplete)" in repr(found)
+    tried = [status for status in found.status if status != "not tried"]
+    assert tried == ["ok"]
+    assert found.best.predict(ROWS).shape == (len(ROWS),)
+    assert np.isnan(found.bic[[status == "not tried" for status in found.status]]).all()
+
+
+def test_with_time_enough_it_is_complete(small):
+    found = select(ROWS, range(1, 6), CLASSIC, random_state=0, time_limit=600)
+    assert found.complete
+    same_table(found, small)
+
+
+def test_time_ends_between_fits(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(engine.time, "perf_counter", lambda: now.__setitem__(0, now[0] + 1.0) or now[0])
+    few, more = (select(ROWS, range(1, 5), CLASSIC, random_state=0, time_limit=limit) for limit in (40, 120))
+    assert 0 < few.status.count("ok") < more.status.count("ok")
+    assert not few.complete
+
+
+def test_without_time_failures_are_no_result():
+    with pytest.raises(ValueError, match="all 2 cells failed; with 9 components, full: Expected"):
+        select(ROWS[:4], [9, 10], "full", random_state=0, time_limit=0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"), [(-1, ValueError), (np.nan, ValueError), ("1", TypeError), (True, TypeError)]
+)
+def test_a_time_limit_is_a_number_of_seconds(limit, error):
+    with pytest.raises(error, match="time_limit"):
+        select(ROWS, 1, time_limit=limit)
+
+
+def test_a_callback_may_end_it():
+    records = []
+    found = select(
+        ROWS,
+        range(1, 6),
+        ["full", "diag"],
+        random_state=0,
+        callback=lambda r: (records.append(r), len(records) == 3)[1],
+    )
+    assert not found.complete
+    assert len(records) == 3
+    assert found.status == ("ok",) * 4 + ("not tried",) * 6
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_an_interrupt_raises_soon(monkeypatch, threaded):
+    if threaded:
+        monkeypatch.setattr(engine, "usable_threads", lambda: 2)
+    rows = overlapping(200_000, 8)
+    alarm = threading.Timer(0.5, signal.raise_signal, [signal.SIGINT])
+    alarm.start()
+    began = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        select(rows, range(1, 30), "full", random_state=0, tol=0)
+    assert time.perf_counter() - began < 30
+    assert threading.active_count() <= 2 or not [t for t in threading.enumerate() if t.name.startswith("gmm-cell")]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"weights_init": [1.0]},
+        {"means_init": [[0.0]]},
+        {"precisions_init": [1.0]},
+        {"warm_start": True},
+        {"verbose": 1},
+    ],
+)
+def test_what_has_no_meaning_in_a_search_is_refused(parameters):
+    with pytest.raises(TypeError, match=f"{next(iter(parameters))} is for one mixture"):
+        select(ROWS, 2, **parameters)
+
+
+@pytest.mark.parametrize("start", [lambda X, K, rng: None, np.ones((len(ROWS), 1))], ids=["callable", "array"])
+def test_starts_are_asked_for_by_name(start):
+    with pytest.raises(TypeError, match="name of a start in init_params"):
+        select(ROWS, 2, init_params=start)
+
+
+@pytest.mark.parametrize("start", ["k-means++", "random", "random_from_data", "hierarchical"])
+def test_every_start_by_name_will_do(start, small):
+    found = select(ROWS, [1, 4], CLASSIC, random_state=0, init_params=start)
+    assert found.bic.min() <= small.bic.min() + 0.1
+
+
+@pytest.mark.parametrize("how", [{"acceleration": None}, {"acceleration": None, "max_iter": 3}, {"max_iter": 0}])
+def test_other_ways_to_climb_go_through(how):
+    found = select(ROWS, [1, 3], CLASSIC, random_state=0, **how)
+    most = how.get("max_iter", 1000)
+    for estimator in found.estimators:
+        assert estimator.n_iter_ == len(estimator.lower_bounds_) <= most
+        assert estimator.get_params()["acceleration"] == how.get("acceleration", "auto")
+
+
+def test_without_a_ridge_a_singular_cell_is_told():
+    rows = np.concatenate([ROWS, ROWS[:, :1]], axis=1)
+    found = select(rows, [2], ["full", "diag"], random_state=0, reg_covar=0)
+    assert found.status[0].startswith("failed: Fitting the mixture model failed because some components have ill-def")
+    assert found.status[1] == "ok"
+
+
+# --- What comes out -----------------------------------------------------------------------------
+
+
+def test_history_tells_the_whole_climb(small):
+    for number, estimator in enumerate(small.estimators):
+        assert estimator.n_iter_ == len(estimator.history_) == len(estimator.lower_bounds_)
+        assert estimator.converged_ == (small.status[number] == "ok")
+        assert np.diff(estimator.lower_bounds_).min(initial=0) > -1e-9
+        assert estimator.lower_bound_ == pytest.approx(small.loglik[number] / len(ROWS), abs=1e-6)
+
+
+def test_a_file_holds_all_of_it(small, tmp_path):
+    small.save(tmp_path / "found")
+    again = Selection.load(tmp_path / "found")
+    same_table(again, small)
+    assert repr(again) == repr(small)
+    assert (again.best_index, again.criterion, again.complete) == (small.best_index, small.criterion, True)
+    for one, other in zip(again.estimators, small.estimators, strict=True):
+        np.testing.assert_array_equal(one.predict_proba(ROWS), other.predict_proba(ROWS))
+        assert one.history_ == other.history_
+        assert one.get_params() == other.get_params()
+
+
+def test_a_file_keeps_failures(tmp_path):
+    found = select(ROWS[:5], [1, 9], "diag", random_state=0)
+    found.save(tmp_path / "found")
+    again = Selection.load(tmp_path / "found")
+    assert again.status == found.status
+    assert again.estimators[1] is None
+    assert np.isnan(again.bic[1])
+
+
+def test_another_file_is_no_selection(small, tmp_path):
+    small.best.save(tmp_path / "mixture")
+    with pytest.raises(ValueError, match="holds 'GaussianMixture', expected 'Selection'"):
+        Selection.load(tmp_path / "mixture")
+    small.save(tmp_path / "found")
+    with pytest.raises(ValueError, match="holds 'Selection', expected 'GaussianMixture'"):
+        GaussianMixture.load(tmp_path / "found")
+
+
+def test_a_selection_can_be_pickled(small):
+    again = pickle.loads(pickle.dumps(small))
+    same_table(again, small)
+    np.testing.assert_array_equal(again.best.means_, small.best.means_)
+
+
+def test_the_text_of_many_types_is_narrow(small):
+    names = [f"{name}{i}" for i in range(4) for name in ("VVV", "EEE", "VVI", "VII")][:14]
+    many = Selection(
+        **{
+            field: getattr(small, field)[: 14 * (len(small.status) // 14)]
+            for field in (
+                "n_components",
+                "loglik",
+                "n_parameters",
+                *CRITERIA,
+                "scores",
+                "status",
+                "seconds",
+                "estimators",
+            )
+        },
+        covariance_type=tuple(names * (len(small.status) // 14)),
+        criterion="bic",
+        best_index=0,
+    )
+    assert max(map(len, repr(many).splitlines())) <= 120
+
+
+def test_the_text_tells_how_far_the_next_cells_are(small):
+    ranked = np.argsort(small.bic)
+    gap = small.bic[ranked[1]] - small.bic[ranked[0]]
+    assert small.ranked()[:2] == ranked[:2].tolist()
+    assert f"{small.n_components[ranked[1]]} {small.covariance_type[ranked[1]]} +{gap:.2f}" in repr(small)
+
+
+# --- The estimator ------------------------------------------------------------------------------
+
+
+def test_the_estimator_is_the_search(small):
+    search = GaussianMixtureSearch(range(1, 6), CLASSIC, random_state=0).fit(ROWS)
+    same_table(search.selection_, small)
+    assert search.best_estimator_ is search.selection_.best
+    assert (search.n_components_, search.covariance_type_) == (search.best_estimator_.n_components, "full")
+    np.testing.assert_array_equal(search.predict(ROWS), small.best.predict(ROWS))
+    np.testing.assert_array_equal(search.predict_proba(ROWS), small.best.predict_proba(ROWS))
+    np.testing.assert_array_equal(search.score_samples(ROWS), small.best.score_samples(ROWS))
+    assert search.score(ROWS) == small.best.score(ROWS)
+    np.testing.assert_array_equal(search.fit_predict(ROWS), search.predict(ROWS))
+    assert search.results_["rank"][search.best_index_] == 1
+    assert set(search.results_["rank"]) == set(range(1, 21))
+
+
+def test_the_estimator_in_a_pipeline():
+    pipeline = make_pipeline(StandardScaler(), GaussianMixtureSearch(range(1, 5), "full", random_state=0))
+    assert len(set(pipeline.fit_predict(ROWS))) == pipeline[-1].n_components_
+    pipeline.set_params(gaussianmixturesearch__n_components=[2]).fit(ROWS)
+    assert pipeline[-1].n_components_ == 2
+
+
+def test_the_estimator_is_cloned_and_asks_to_be_fitted():
+    search = GaussianMixtureSearch([1, 2], criterion="icl", random_state=0)
+    assert clone(search).get_params() == search.get_params()
+    for method in ("predict", "predict_proba", "score_samples", "score"):
+        with pytest.raises(NotFittedError, match="GaussianMixtureSearch instance is not fitted"):
+            getattr(search, method)(ROWS)
+
+
+def test_the_estimators_parameters_are_those_of_the_search():
+    search = GaussianMixtureSearch(
+        [2], "diag", criterion="aic", tol=1e-4, n_init=2, random_state=1, refine="split-merge"
+    )
+    direct = select(
+        ROWS,
+        [2],
+        "diag",
+        criterion="aic",
+        tol=1e-4,
+        n_init=2,
+        random_state=1,
+        refine="split-merge",
+        init_params="kmeans",
+    )
+    same_table(search.fit(ROWS).selection_, direct)
+
+
+def test_scikit_learns_checks():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        told = check_estimator(GaussianMixtureSearch(range(1, 3), ["full", "diag"], max_iter=50), on_fail=None)
+    failed = {check["check_name"]: check["exception"] for check in told if check["status"] == "failed"}
+    assert not failed
