@@ -6,7 +6,9 @@ volume, shape and orientation is a class of its own with the same verbs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -17,7 +19,7 @@ _COMMON, _OWN, _IDENTITY = "E", "V", "I"  # equal, variable, identity
 _FREEDOM = {_IDENTITY: 0, _COMMON: 1, _OWN: 2}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CovarianceModel:
     """Covariances Σ_k = λ_k D_k A_k D_kᵀ with volumes λ_k, shapes A_k, |A_k| = 1, and orientations D_k.
 
@@ -40,7 +42,11 @@ class CovarianceModel:
     constraint: int
     alias: str = ""
 
-    @property
+    def __reduce__(self) -> tuple[Callable[[str], CovarianceModel], tuple[str]]:
+        """Models are told apart by identity: what comes out of a pickle is the one that is there."""
+        return covariance_model, (self.name,)
+
+    @cached_property
     def name(self) -> str:
         """Volume, shape and orientation."""
         return self.volume + self.shape + self.orientation
@@ -50,7 +56,7 @@ class CovarianceModel:
         """The name it is spoken of."""
         return self.alias or self.name
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         """Of the covariances."""
         if self.shape == _IDENTITY:
@@ -149,12 +155,14 @@ def covariance_model(name: str) -> CovarianceModel:
         raise ValueError(f"expected a covariance type among {expected}, got {name!r}") from None
 
 
+@cache
 def special_case(constrained: CovarianceModel, general: CovarianceModel) -> bool:
     """Whether every covariance of the first model is one of the second, which has more."""
     freedoms = [(_FREEDOM[one], _FREEDOM[other]) for one, other in zip(constrained.name, general.name, strict=True)]
     return constrained is not general and all(one <= other for one, other in freedoms)
 
 
+@cache
 def same_as(model: CovarianceModel, n_components: int, n_features: int) -> CovarianceModel:
     """The first model of the registry that allows the same covariances for so many components and features.
 
