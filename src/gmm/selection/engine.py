@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from gmm.covariance import CovarianceModel, same_as
 from gmm.fitting import FitSettings
-from gmm.inference import OFFSET, Iteration, Shapes
+from gmm.inference import Iteration, Shapes
 from gmm.selection.candidates import Starts, as_model, drops, levels, look, neighbours, special_cases, splits
 from gmm.selection.climbing import Cell, Ground, Solution, Worker
 from gmm.statistics import SufficientStatistics
@@ -43,6 +44,7 @@ class Failure:
 
 Found = dict[Key, Solution | Failure]
 Task = Callable[[Worker], Any]
+Begin = Callable[[Key, Worker], list[SufficientStatistics]]
 
 
 class Clock:
@@ -175,66 +177,82 @@ class Engine:
         self._stage = stage
         self.found: Found = {}
         self._looks: dict[Key, tuple[Solution, Shapes]] = {}
+        self._served: dict[tuple[Key, Key], Solution] = {}
 
-    def solve(self, n_components: int, models: Sequence[CovarianceModel]) -> None:
-        """Fit one number of components by all models."""
-        keys = [Key(n_components, model) for model in models]
-        self._looked(self._before(keys))
-        starts = self._starts.of(n_components)
-        self._improve({key: starts + self._splits(key) for key in keys})
+    def solve(self, keys: Sequence[Key]) -> None:
+        """Fit one number of components by some models: from starts, from one component less, and from each other."""
+        less = {key: self._less(key) for key in keys}
+        self._looked(chain.from_iterable(less.values()))
+        starts = self._starts.of(keys[0].n_components)
+        self._improve({key: partial(self._beginning, starts, self._news(key, less[key])) for key in keys})
         self._share(keys)
         self.free(keys)
 
-    def go_back(self, n_components: int, models: Sequence[CovarianceModel]) -> None:
-        """Fit one number of components anew from solutions of one more."""
-        keys = [Key(n_components, model) for model in models]
-        more = {key: Key(n_components + 1, key.model) for key in keys if Key(n_components + 1, key.model) in self.found}
-        self._looked(more.values())
-        tasks: dict[Key, Task] = {}
-        for key, larger in more.items():
-            solution, seen, standing = self.found[larger], self._look(larger), self.found.get(key)
-            if isinstance(solution, Solution) and isinstance(standing, Solution) and seen is not None:
-                tasks[key] = partial(self._from_larger, key, solution, seen, standing)
-        before = dict(self.found)
-        self._keep(self._stage(tasks))
-        if any(self.found[key] is not before[key] for key in tasks):
-            self._share(keys)
+    def go_on(self, keys: Sequence[Key]) -> None:
+        """Go on from what was found for one component less since."""
+        self._go({key: self._less(key) for key in keys})
 
-    def go_on(self, n_components: int, models: Sequence[CovarianceModel], before: Found) -> None:
-        """Fit one number of components anew, where what its cells began from has changed since."""
-        keys = [Key(n_components, model) for model in models]
-        changed = [less for less in self._before(keys) if self.found[less] is not before.get(less)]
-        self._looked(changed)
-        self._improve({key: self._splits(key) for key in keys if set(self._before([key])) & set(changed)})
-        if any(self.found.get(key) is not before.get(key) for key in keys):
-            self._share(keys)
+    def go_back(self, keys: Sequence[Key]) -> None:
+        """Go on from what was found for one component more."""
+        d = self._ground.rows.n_features
+        self._go({key: [Key(key.n_components + 1, same_as(key.model, key.n_components + 1, d))] for key in keys})
 
-    def _from_larger(self, key: Key, larger: Solution, seen: Shapes, standing: Solution, worker: Worker) -> Solution:
-        e_step = worker.sample(key.model.moments)
-        return self._cell(key).solved(worker, drops(e_step, seen, larger.parameters), standing)
+    def _go(self, sources: Mapping[Key, Sequence[Key]]) -> None:
+        self._looked(chain.from_iterable(sources.values()))
+        news = {key: self._news(key, of_key) for key, of_key in sources.items()}
+        self._improve({key: partial(self._beginning, [], told) for key, told in news.items() if told})
+        self._share(list(sources))
 
     def _share(self, keys: Sequence[Key]) -> None:
         """Let cells of one number of components begin from each other, the special cases first."""
-        n_components, models = keys[0].n_components, [key.model for key in keys]
-        if n_components == 1 or len(models) == 1:
+        models = [key.model for key in keys]
+        if keys[0].n_components == 1 or len(models) == 1:
             return
         self._looked(keys)
         for level in levels(models):
-            here = [Key(n_components, model) for model in level]
-            self._improve({key: self._from_neighbours(key, models) for key in here})
+            here = [Key(keys[0].n_components, model) for model in level]
+            news = {
+                key: self._news(key, [Key(key.n_components, m) for m in neighbours(key.model, models)]) for key in here
+            }
+            self._improve({key: partial(self._beginning, [], told) for key, told in news.items() if told})
             self._looked(here)
+
+    def _news(self, key: Key, sources: Iterable[Key]) -> list[tuple[Solution, Shapes]]:
+        """The sources' solutions from which a cell has not begun yet."""
+        told: list[tuple[Solution, Shapes]] = []
+        for source in sources:
+            looked = self._looks.get(source)
+            if looked is not None and looked[0] is self.found[source] is not self._served.get((key, source)):
+                self._served[key, source] = looked[0]
+                told.append(looked)
+        return told
+
+    def _beginning(
+        self, starts: Sequence[SufficientStatistics], told: Iterable[tuple[Solution, Shapes]], key: Key, worker: Worker
+    ) -> list[SufficientStatistics]:
+        """Starts, and what comes of solutions of other cells."""
+        begins = list(starts)
+        for solution, seen in told:
+            more = key.n_components - solution.parameters.n_components
+            if more > 0:
+                begins += splits(seen, as_model(solution.parameters, key.model))
+            elif more < 0:
+                begins += drops(worker.sample(key.model.moments), seen, solution.parameters)
+            else:
+                begins.append(seen.statistics)
+        return begins
 
     def free(self, keys: Iterable[Key]) -> None:
         """Go on from what is a mixture of a cell's model too, and higher, where there is such: cells are stuck there.
 
-        Of one component less, split; of a special case of the model, as it is; if neither helps, by split–merge.
+        Of one component less, split by a little; of a special case of the model, as it is; and then by split–merge.
         """
         for key in keys:
             below = self._below(key)
             for lower in below:
                 if self._stuck(key, lower):
                     self._looked([lower])
-                    self._improve({key: self._from_below(key, lower)})
+                    self._improve({key: partial(self._from_below, self._looks[lower])})
             if any(self._stuck(key, lower) for lower in below):
                 self.refine([key])
 
@@ -247,15 +265,16 @@ class Engine:
                 tasks[key] = partial(self._cell(key).refined, solution=solution)
         self._keep(self._stage(tasks))
 
-    def _improve(self, begins: Mapping[Key, list[SufficientStatistics]]) -> None:
-        """Solve cells, each from some starts, unless all of them end lower than what stands."""
+    def _improve(self, begins: Mapping[Key, Begin]) -> None:
+        """Solve cells, each from where it may begin, unless all that comes of it is lower than what stands."""
         tasks: dict[Key, Task] = {}
-        for key, starts in begins.items():
-            if starts:
-                found = self.found.get(key)
-                standing = found if isinstance(found, Solution) else None
-                tasks[key] = partial(self._cell(key).solved, starts=starts, standing=standing)
+        for key, begin in begins.items():
+            found = self.found.get(key)
+            tasks[key] = partial(self._solved, key, begin, found if isinstance(found, Solution) else None)
         self._keep(self._stage(tasks))
+
+    def _solved(self, key: Key, begin: Begin, standing: Solution | None, worker: Worker) -> Solution:
+        return self._cell(key).solved(worker, begin(key, worker), standing)
 
     def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
         for key, result in results.items():
@@ -267,45 +286,30 @@ class Engine:
         tasks: dict[Key, Task] = {}
         for key in keys:
             solution = self.found.get(key)
-            if isinstance(solution, Solution) and self._look(key) is None:
+            if isinstance(solution, Solution) and self._looks.get(key, (None,))[0] is not solution:
                 tasks[key] = partial(self._seen, solution)
         self._looks |= {key: seen for key, seen in self._stage(tasks).items() if not isinstance(seen, Failure)}
 
     def _seen(self, solution: Solution, worker: Worker) -> tuple[Solution, Shapes]:
         return solution, look(worker.sample(self._starts.moments), solution.parameters)
 
-    def _look(self, key: Key) -> Shapes | None:
-        solution, seen = self._looks.get(key, (None, None))
-        return seen if solution is self.found.get(key) else None
-
-    def _before(self, keys: Iterable[Key]) -> list[Key]:
-        """The cells of one component less, where they were fitted."""
-        d = self._ground.rows.n_features
-        less = [Key(K - 1, same_as(model, K - 1, d)) for K, model in keys if K > 1]
-        return [key for key in dict.fromkeys(less) if key in self.found]
-
-    def _splits(self, key: Key, offset: float = OFFSET) -> list[SufficientStatistics]:
-        for less in self._before([key]):
-            solution, seen = self.found[less], self._look(less)
-            if isinstance(solution, Solution) and seen is not None:
-                return splits(seen, as_model(solution.parameters, key.model), offset=offset)
-        return []
-
-    def _from_neighbours(self, key: Key, models: Sequence[CovarianceModel]) -> list[SufficientStatistics]:
-        seen = [self._look(Key(key.n_components, other)) for other in neighbours(key.model, models)]
-        return [one.statistics for one in seen if one is not None]
+    def _less(self, key: Key) -> list[Key]:
+        """The cell of one component less, if it was fitted."""
+        K = key.n_components - 1
+        less = Key(K, same_as(key.model, K, self._ground.rows.n_features)) if K else key
+        return [less] if K and less in self.found else []
 
     def _below(self, key: Key) -> list[Key]:
         """The cells whose every mixture is one of this cell's, or its limit."""
         models = [other.model for other in self.found if other.n_components == key.n_components]
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
-        return self._before([key]) + special
+        return self._less(key) + special
 
-    def _from_below(self, key: Key, lower: Key) -> list[SufficientStatistics]:
-        if lower.n_components < key.n_components:
-            return self._splits(key, _NEAR)
-        seen = self._look(lower)
-        return [] if seen is None else [seen.statistics]
+    def _from_below(self, looked: tuple[Solution, Shapes], key: Key, worker: Worker) -> list[SufficientStatistics]:
+        lower, seen = looked
+        if lower.parameters.n_components == key.n_components:
+            return [seen.statistics]
+        return splits(seen, as_model(lower.parameters, key.model), offset=_NEAR)
 
     def _stuck(self, key: Key, lower: Key) -> bool:
         solution, below = self.found.get(key), self.found.get(lower)

@@ -188,7 +188,7 @@ class _Search:
             except ValueError as error:
                 engine.found |= dict.fromkeys(keys, Failure(error))
             else:
-                engine.solve(K, [key.model for key in keys])
+                engine.solve(keys)
             if callback is not None and self._told_to_stop(K, callback):
                 return True
             if self._clock.is_up():
@@ -207,12 +207,11 @@ class _Search:
     def _improve(self) -> None:
         """Refine the best cells, or all if that is asked for, and free those that this leaves behind."""
         engine, request = self._engine, self._request
-        counts = sorted(set(request.n_components))
-        before = dict(engine.found)
+        counts = sorted({key.n_components for key in engine.found})
         for K in reversed(counts):
-            engine.go_back(K, [key.model for key in request.keys(K)])
+            engine.go_back(request.keys(K))
         for K in counts:
-            engine.go_on(K, [key.model for key in request.keys(K)], before)
+            engine.go_on(request.keys(K))
         keys = [key for key, found in engine.found.items() if isinstance(found, Solution) and found.healthy]
         if request.template.refine is None:
             self._measure(keys)
