@@ -21,6 +21,7 @@ from gmm._cholesky cimport invert_dense
 
 cdef enum:
     SCANNED = 8               # angles that a search tries in a plane, with the best of each component
+    MOST_STARTS = 4           # components whose axes a search begins from
     MOST_PASSES = 200         # over all planes
     MOST_STEPS = 50           # of Newton's method between two passes
     WIDEST_NEWTON = 20        # features up to which it is worth d⁶
@@ -102,12 +103,12 @@ cdef inline void search_axes(
     double* first_variances, double* axes,         # scratch (K, d), OUT (d, d)
     double* turned, double* product,               # scratch
 ) noexcept nogil:
-    """From the axes of the pooled covariance, of each component and the features, the lowest that is reached."""
+    """From the axes of the pooled covariance, of some components and the features, the lowest that is reached."""
     cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_NEWTON else FEW_PASSES, start, j, k
     cdef double* found = product + d * d
     cdef double* work = found + d * d
     cdef double objective, least = INFINITY
-    for start in range(-2, K):
+    for start in range(-2, min(K, MOST_STARTS)):
         identity(found, d)
         if start >= 0:
             memcpy(found, covariances + start * d * d, d * d * sizeof(double))

@@ -42,9 +42,22 @@ def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> N
     if parameters.n_components == 1:
         return np.zeros(1, dtype=bool)
     fewest, rows = parameters.model.fewest_rows(parameters.n_features), n_effective * parameters.weights
+    if not _any_thin(parameters):
+        return np.asarray(rows < fewest - 0.5)
     thinnest, least = _thinnest(parameters)
     tight = (rows >= _MANY * fewest) & (least > 2 * ridge)
     return np.asarray((rows < fewest - 0.5) | ((thinnest < _THIN) & ~tight))
+
+
+def _any_thin(parameters: MixtureParameters) -> bool:
+    """Whether a component may be thin: none is where all tr Σ_k⁻¹W are small, which bound what the eigenvalues are."""
+    if parameters.model.common:
+        return False
+    if parameters.model.layout is not FULL:
+        return True
+    pooled = np.tensordot(parameters.weights, parameters.covariances, 1)
+    traces = (parameters.whiteners @ pooled * parameters.whiteners).sum(axis=(1, 2))
+    return not bool((_THIN * traces < 1).all())
 
 
 def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:
