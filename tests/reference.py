@@ -2,7 +2,7 @@
 
 Equation numbers are those of C. M. Bishop, *Pattern Recognition and Machine Learning* (2006).
 Matrices are always written out, one (d, d) per component; `dense` and `in_layout` go between that
-and the shapes that covariance types have, of which there are four. Everything is computed in the type of its input: rows
+and the four shapes that covariance types have. Everything is computed in the type of its input: rows
 given as long doubles make the twin a judge.
 """
 

@@ -32,6 +32,7 @@ from gmm.inference import PassRecord, Refinement, Trace
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.persistence import load_state, save_state
+from gmm.priors import NormalInverseWishart, plain
 from gmm.scorer import Scorer
 from gmm.sources import ArraySource, as_source
 from gmm.summary import summary
@@ -196,8 +197,8 @@ class FittedMixture(Estimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted mixture to `path`, in a format that holds numbers only; *beyond*.
 
-        Parameters that say how to fit are saved where they are a number or a name; a generator, a callable and the
-        arrays of a start are not.
+        Parameters that say how to fit are saved where they are a number, a name or a prior; a generator, a callable
+        and the arrays of a start are not.
         """
         parameters = self._fitted()
         header: dict[str, Any] = {
@@ -249,7 +250,10 @@ class FittedMixture(Estimator):
         model = covariance_model(header["covariance_model"])
         parameters = MixtureParameters(weights, means, covariances, model)
         estimator = cls._holding(parameters, header["feature_names"] or None)
-        estimator.set_params(**header["parameters"])
+        asked = dict(header["parameters"])
+        if isinstance(asked.get("prior"), dict):
+            asked["prior"] = NormalInverseWishart(**asked["prior"])
+        estimator.set_params(**asked)
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])
@@ -423,8 +427,11 @@ def _passes_told(arrays: dict[str, NDArray[Any]]) -> tuple[PassRecord, ...]:
 
 
 def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float | np.bool_ | np.integer | np.floating)
+    plain_types = str | int | float | np.bool_ | np.integer | np.floating | NormalInverseWishart
+    return value is None or isinstance(value, plain_types)
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, NormalInverseWishart):
+        return plain(value)
     return value.item() if isinstance(value, np.generic) else value
