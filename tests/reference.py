@@ -2,7 +2,7 @@
 
 Equation numbers are those of C. M. Bishop, *Pattern Recognition and Machine Learning* (2006).
 Matrices are always written out, one (d, d) per component; `dense` and `in_layout` go between that
-and the shapes of the four covariance types. Everything is computed in the type of its input: rows
+and the four shapes that covariance types have. Everything is computed in the type of its input: rows
 given as long doubles make the twin a judge.
 """
 
@@ -31,27 +31,38 @@ def forward_substituted(L, rows):
     return y
 
 
+def shape_of(covariance_type):
+    """Which of four shapes its covariances have: that of "full", "tied", "diag" or "spherical"."""
+    if covariance_type in ("full", "tied", "diag", "spherical"):
+        return covariance_type
+    _, shape, orientation = covariance_type  # the letters of Celeux & Govaert's models
+    if orientation == "I":
+        return "spherical" if shape == "I" else "diag"
+    return "tied" if covariance_type == "EEE" else "full"
+
+
 def dense(values, covariance_type, K, d):
     """Covariances, precisions or whiteners in the shape of their type, written out: (K, d, d)."""
-    values = np.asarray(values)
+    values, shape = np.asarray(values), shape_of(covariance_type)
     identity = np.eye(d, dtype=values.dtype)
-    if covariance_type == "full":
+    if shape == "full":
         return values
-    if covariance_type == "tied":
+    if shape == "tied":
         return np.stack([values] * K)
-    if covariance_type == "diag":
+    if shape == "diag":
         return np.stack([np.diag(values[k]) for k in range(K)])
     return np.stack([values[k] * identity for k in range(K)])
 
 
 def in_layout(second, covariance_type):
     """Second moments (K, d, d) as the type keeps them: all, their sum, diagonals or those' means."""
-    if covariance_type == "full":
+    shape = shape_of(covariance_type)
+    if shape == "full":
         return second
-    if covariance_type == "tied":
+    if shape == "tied":
         return second.sum(axis=0)
     diagonals = np.stack([np.diag(matrix) for matrix in second])
-    return diagonals if covariance_type == "diag" else diagonals.mean(axis=1)
+    return diagonals if shape == "diag" else diagonals.mean(axis=1)
 
 
 # --- E-step -------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_
 from gmm.inference import PassRecord, Refinement, Trace
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
-from gmm.persistence import load_state, plain, save_state
+from gmm.persistence import load_state, plain, restored, save_state
 from gmm.scorer import Scorer
 from gmm.sources import ArraySource, as_source
 from gmm.summary import summary
@@ -215,8 +215,8 @@ class FittedMixture(Estimator):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted mixture to `path`, in a format that holds numbers only; *beyond*.
 
-        Parameters that say how to fit are saved where they are a number or a name; a generator, a callable and the
-        arrays of a start are not.
+        Parameters that say how to fit are saved where they are a number, a name or a prior; a generator, a callable
+        and the arrays of a start are not.
         """
         save_state(path, *self._state())
 
@@ -268,7 +268,7 @@ class FittedMixture(Estimator):
         model = covariance_model(header["covariance_model"])
         parameters = MixtureParameters(weights, means, covariances, model)
         estimator = cls._holding(parameters, header["feature_names"] or None)
-        estimator.set_params(**header["parameters"])
+        estimator.set_params(**restored(header["parameters"]))
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])

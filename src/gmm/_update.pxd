@@ -153,10 +153,10 @@ cdef inline void estimate_covariances(
     if layout == TIED:
         for k in range(K):
             total += out.weights[k]
-        divide(layout, d, divisor(family, total), family.ridge, out.covariances)
+        divide(layout, d, divisor(family, total), felt(family, total), out.covariances)
     else:
         for k in range(start, end):
-            divide(layout, d, divisor(family, out.weights[k]), family.ridge, out.covariances + k * size)
+            divide(layout, d, divisor(family, out.weights[k]), felt(family, out.weights[k]), out.covariances + k * size)
     if family.constraint == NONE:
         whiten(layout, end - start, d, out.covariances + at, out.whiteners + at, out.log_determinants + start)
 
@@ -211,6 +211,11 @@ cdef inline double divisor(const Family* family, double count) noexcept nogil:
     return count + family.prior.pseudocount
 
 
+cdef inline double felt(const Family* family, double count) noexcept nogil:
+    """The ridge on a covariance: the rows' own spread is the wider for it, what the prior says is not."""
+    return family.ridge * (count / divisor(family, count))
+
+
 cdef inline double pull(const Family* family, double count) noexcept nogil:
     """How far the prior pulls a mean towards its own, of the whole way."""
     return family.prior.shrinkage / (count + family.prior.shrinkage)
@@ -252,8 +257,8 @@ cdef inline double log_prior(const Family* family, const Estimate* mixture) noex
     """The prior's log density at a mixture; 0 without one."""
     cdef const Prior* prior = &family.prior
     cdef Layout layout = family.layout
-    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), j, k, m
-    cdef double total = prior.constant, z
+    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), k, m
+    cdef double total = prior.constant
     if prior.mean == NULL:
         return 0
     for m in range(n_matrices(layout, K)):

@@ -30,7 +30,7 @@ from gmm.fitting import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixt
 from gmm.inference import Climb, Iteration
 from gmm.initialization import STARTS
 from gmm.layouts import Array, SingularMatrixError
-from gmm.priors import NormalInverseWishart
+from gmm.priors import NormalInverseWishart, parts
 from gmm.progress import ProgressPrinter
 from gmm.sources import ArraySource, as_source
 
@@ -341,8 +341,9 @@ class GaussianMixture(FittedMixture):
         return Beginning(now, self._bounds_before, ascent)
 
     def _problem(self, source: ArraySource) -> tuple[object, ...]:
-        """What an accelerated climb must find unchanged to go on: rows, their weights, and the ridge."""
-        return source.fingerprint, self.reg_covar
+        """What an accelerated climb must find unchanged to go on: rows, their weights, the ridge, and the prior."""
+        prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
+        return source.fingerprint, self.reg_covar, prior
 
     def _adopt(self, fit: MixtureFit, source: ArraySource, names: NDArray[np.object_] | None) -> None:
         self._end_at(fit.climb, source, names)

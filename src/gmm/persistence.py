@@ -19,7 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "plain", "save_state"]
+from gmm.priors import NormalInverseWishart, parts
+
+__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "plain", "restored", "save_state"]
 
 FORMAT = "gmm-em model"
 FORMAT_VERSION = 1
@@ -118,7 +120,7 @@ def load_state(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the values that a header can hold: numbers, names, truths and None.
+    """Return those of the values that a header can hold: numbers, names, truths, None, and priors by their parts.
 
     Parameters
     ----------
@@ -130,9 +132,15 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     dict
         The values that are one thing, numpy's scalars as Python's.
     """
-    kinds = (str, int, float, np.bool_, np.integer, np.floating)
-    held = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
+    kinds = (str, int, float, np.bool_, np.integer, np.floating, dict)
+    named = {name: parts(value) if isinstance(value, NormalInverseWishart) else value for name, value in values.items()}
+    held = {name: value for name, value in named.items() if value is None or isinstance(value, kinds)}
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in held.items()}
+
+
+def restored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that `plain` was given: those that a header held by their parts are whole again."""
+    return {name: NormalInverseWishart(**value) if isinstance(value, dict) else value for name, value in values.items()}
 
 
 def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:

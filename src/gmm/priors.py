@@ -6,8 +6,9 @@ moments, so updates are as exact and as fast as without, for every covariance mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import lgamma, log, pi
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -58,6 +59,11 @@ class NormalInverseWishart:
     shrinkage: float = 0.01
     dof: float | None = None
     scale: float | ArrayLike | None = None
+
+
+def parts(prior: NormalInverseWishart) -> dict[str, Any]:
+    """Its parts by name as what can be compared and written down: numbers, lists of them, or None."""
+    return {field.name: np.asarray(getattr(prior, field.name)).tolist() for field in fields(prior)}
 
 
 @dataclass(frozen=True, eq=False)

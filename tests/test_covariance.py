@@ -1,0 +1,239 @@
+"""The fourteen covariance models: what they are called, how many parameters they have, which are cases of which."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import reference
+from gmm import GaussianMixture
+from gmm.covariance import (
+    CLASSIC,
+    COVARIANCE_TYPES,
+    PARSIMONIOUS,
+    covariance_model,
+    same_as,
+    special_case,
+)
+from gmm.likelihood import most_likely
+from gmm.parameters import MixtureParameters
+from gmm.statistics import SufficientStatistics
+
+every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
+MODELS = [covariance_model(name) for name in PARSIMONIOUS]
+PAIRS = [(one.name, other.name) for one in MODELS for other in MODELS if special_case(one, other)]
+
+# Celeux & Govaert (1995), table 1, without the K d means and K − 1 weights that they call α; β = d (d + 1) / 2.
+TABLE = {
+    "EEE": lambda K, d, beta: beta,
+    "VEE": lambda K, d, beta: beta + K - 1,
+    "EVE": lambda K, d, beta: beta + (K - 1) * (d - 1),
+    "VVE": lambda K, d, beta: beta + (K - 1) * d,
+    "EEV": lambda K, d, beta: K * beta - (K - 1) * d,
+    "VEV": lambda K, d, beta: K * beta - (K - 1) * (d - 1),
+    "EVV": lambda K, d, beta: K * beta - (K - 1),
+    "VVV": lambda K, d, beta: K * beta,
+    "EEI": lambda K, d, beta: d,
+    "VEI": lambda K, d, beta: d + K - 1,
+    "EVI": lambda K, d, beta: K * d - K + 1,
+    "VVI": lambda K, d, beta: K * d,
+    "EII": lambda K, d, beta: 1,
+    "VII": lambda K, d, beta: K,
+}
+# What mclust's nMclustParams says of d = 4, K = 3, less the 14 of means and weights.
+OF_FOUR_BY_THREE = {"EII": 1, "VII": 3, "EEI": 4, "VEI": 6, "EVI": 10, "VVI": 12, "EEE": 10, "VEE": 12}
+OF_FOUR_BY_THREE |= {"EVE": 16, "VVE": 18, "EEV": 22, "VEV": 24, "EVV": 28, "VVV": 30}
+SHAPES = {"EEE": "dd"} | dict.fromkeys(("EII", "VII"), "K") | dict.fromkeys(("EEI", "VEI", "EVI", "VVI"), "Kd")
+
+
+# --- Names, numbers and shapes ------------------------------------------------------------------
+
+
+def test_there_are_fourteen_and_four_of_them_have_scikit_learns_names():
+    assert sorted(PARSIMONIOUS) == sorted(TABLE)
+    assert COVARIANCE_TYPES == CLASSIC + PARSIMONIOUS
+    for alias, name in {"full": "VVV", "tied": "EEE", "diag": "VVI", "spherical": "VII"}.items():
+        model = covariance_model(alias)
+        assert model is covariance_model(name)
+        assert (model.alias, model.known_as, model.name) == (alias, alias, name)
+    assert {model.known_as for model in MODELS if not model.alias} == set(PARSIMONIOUS) - {"VVV", "EEE", "VVI", "VII"}
+
+
+@pytest.mark.parametrize("name", ["VIE", "eii", "E", "", None, ["EII"], 3])
+def test_another_name_is_refused_and_told_of_the_others(name):
+    with pytest.raises(ValueError, match=r"'full', 'tied', 'diag', 'spherical', 'EII', 'VII'.*'VVV'"):
+        covariance_model(name)
+
+
+@every_model
+def test_the_numbers_of_parameters_are_the_papers(name):
+    model = covariance_model(name)
+    assert model.n_parameters(3, 4) == OF_FOUR_BY_THREE[name]
+    for K in (1, 2, 5):
+        for d in (1, 2, 7):
+            assert model.n_parameters(K, d) == TABLE[name](K, d, d * (d + 1) // 2)
+
+
+@every_model
+def test_covariances_have_the_shape_of_their_layout(name):
+    X = rows(seed=1, n=300, d=4)
+    mixture = fitted(name, X)
+    size = {"K": 3, "d": 4}
+    assert mixture.covariances_.shape == tuple(size[axis] for axis in SHAPES.get(name, "Kdd"))
+    assert mixture.precisions_.shape == mixture.precisions_cholesky_.shape == mixture.covariances_.shape
+    assert mixture.n_parameters_ == OF_FOUR_BY_THREE[name] + 3 * 4 + 2
+
+
+@pytest.mark.parametrize(("alias", "name"), list(zip(CLASSIC, ("VVV", "EEE", "VVI", "VII"), strict=True)))
+def test_two_names_of_a_model_are_one_fit(alias, name):
+    X = rows(seed=1)
+    one, other = fitted(alias, X), fitted(name, X)
+    np.testing.assert_array_equal(one.covariances_, other.covariances_)
+    assert one.lower_bounds_ == other.lower_bounds_
+
+
+def rows(seed, n=200, d=3):
+    """Three groups that overlap."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(3, size=n)
+    turn = rng.normal(size=(3, d, d)) / 2 + np.eye(d)
+    return 2 * rng.normal(size=(3, d))[group] + np.einsum("nij,nj->ni", turn[group], rng.normal(size=(n, d)))
+
+
+def fitted(name, X, **asked):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return GaussianMixture(3, covariance_type=name, **{"random_state": 0, "max_iter": 500} | asked).fit(X)
+
+
+# --- Which are cases of which -------------------------------------------------------------------
+
+
+def drawn(name, seed, K=3, d=3):
+    """Covariances of a model, (K, d, d), drawn as its letters say: λ_k D_k A_k D_kᵀ."""
+    rng = np.random.default_rng(seed)
+
+    def part(letter, draw, identity):
+        if letter == "I":
+            return [identity] * K
+        return [draw()] * K if letter == "E" else [draw() for _ in range(K)]
+
+    def shape():
+        logs = rng.normal(size=d)
+        return np.diag(np.exp(logs - logs.mean()))
+
+    volumes = part(name[0], lambda: rng.uniform(0.5, 3), None)
+    shapes = part(name[1], shape, np.eye(d))
+    axes = part(name[2], lambda: np.linalg.qr(rng.normal(size=(d, d)))[0], np.eye(d))
+    return np.array([v * D @ A @ D.T for v, A, D in zip(volumes, shapes, axes, strict=True)])
+
+
+def estimated(model, covariances, counts, means=None):
+    """The model's estimate, written out, from scatters n_k C_k."""
+    K, d = covariances.shape[:2]
+    means = np.zeros((K, d)) if means is None else means
+    second = reference.in_layout(covariances * counts[:, None, None], model.name)
+    statistics = SufficientStatistics(
+        model.moments, means, counts, np.zeros((K, d)), np.ascontiguousarray(second), 0.0, counts.sum()
+    )
+    return model.layout.dense(most_likely(statistics, model, 0.0).covariances, K, d)
+
+
+@every_model
+@pytest.mark.parametrize("general", PARSIMONIOUS)
+def test_a_model_keeps_the_covariances_of_its_special_cases_alone(name, general):
+    counts = np.array([20.0, 50.0, 30.0])
+    one, other = covariance_model(name), covariance_model(general)
+    kept = []
+    for seed in range(3):
+        covariances = drawn(name, seed)
+        got = estimated(other, covariances, counts)
+        kept.append(np.abs(got - covariances).max() < 1e-6 * np.abs(covariances).max())
+    assert kept == [name == general or special_case(one, other)] * 3
+
+
+def test_being_a_special_case_is_a_strict_partial_order():
+    cases = {model.name: {name for name, general in PAIRS if general == model.name} for model in MODELS}
+    for name, its in cases.items():
+        assert name not in its
+        for case in its:
+            assert cases[case] <= its - {case}
+            assert covariance_model(case).n_parameters(3, 4) < covariance_model(name).n_parameters(3, 4)
+    assert cases["VVV"] == set(PARSIMONIOUS) - {"VVV"}
+    assert cases["EII"] == set()
+    assert cases["EEE"] == {"EII", "EEI"}
+    assert cases["EVI"] == {"EII", "EEI"}
+
+
+@pytest.mark.parametrize(("case", "general"), PAIRS)
+def test_more_freedom_never_ends_lower_than_where_less_has_led(case, general):
+    X = rows(seed=3)
+    less = fitted(case, X, reg_covar=1e-9, tol=1e-8)
+    begin = less._parameters
+    precisions = np.linalg.inv(begin.model.layout.dense(begin.covariances, 3, 3))
+    if general == "EEE":
+        precisions = precisions[0]
+    elif SHAPES.get(general) is not None:
+        precisions = reference.in_layout(precisions, general)
+    given = {"weights_init": less.weights_, "means_init": less.means_, "precisions_init": precisions}
+    for acceleration in ("auto", None):
+        more = fitted(general, X, reg_covar=1e-9, acceleration=acceleration, **given)
+        assert more.lower_bounds_[0] == pytest.approx(less.lower_bound_, abs=1e-9)
+        assert more.lower_bound_ >= less.lower_bound_ - 1e-10
+
+
+# --- Which are the same -------------------------------------------------------------------------
+
+
+@every_model
+@pytest.mark.parametrize(("K", "d"), [(1, 1), (1, 3), (3, 1)])
+def test_of_one_component_or_one_feature_a_model_is_the_first_that_is_the_same(name, K, d):
+    model = covariance_model(name)
+    same = same_as(model, K, d)
+    assert same_as(same, K, d) is same
+    assert MODELS.index(same) <= MODELS.index(model)
+    assert same.n_parameters(K, d) == model.n_parameters(K, d)
+    covariances, counts = drawn("VVV", 0, 3, d)[:K], np.array([20.0, 50.0, 30.0])[:K]
+    got, expected = (estimated(of, covariances, counts) for of in (model, same))
+    np.testing.assert_allclose(got, expected, rtol=1e-12)
+    # Of none that comes before are all its covariances.
+    free = drawn(name, 1, 3, d)[:K]
+    for before in MODELS[: MODELS.index(same)]:
+        assert np.abs(estimated(before, free, counts) - free).max() > 1e-3
+
+
+@every_model
+def test_of_several_components_and_features_no_two_models_are_the_same(name):
+    model = covariance_model(name)
+    assert same_as(model, 2, 2) is model
+
+
+@every_model
+def test_the_fits_of_models_that_are_the_same_are_equally_likely(name):
+    line = np.concatenate([rows(1)[:, :1], rows(2)[:, :1] + 7])
+    for K, X in ((1, rows(1)), (3, line), (1, line)):
+        same = same_as(covariance_model(name), K, X.shape[1])
+        asked = {"random_state": 0, "max_iter": 500}
+        got, expected = (GaussianMixture(K, covariance_type=of, **asked).fit(X) for of in (name, same.name))
+        assert got.n_iter_ == expected.n_iter_
+        assert got.lower_bound_ == pytest.approx(expected.lower_bound_, rel=1e-9)
+        assert got.bic(X) == pytest.approx(expected.bic(X), rel=1e-9)
+
+
+def test_parameters_of_a_model_are_taken_as_they_are_given():
+    for name in PARSIMONIOUS:
+        model = covariance_model(name)
+        covariances = np.ascontiguousarray(reference.in_layout(drawn(name, 4), name))
+        if model.layout.pooled:
+            covariances = covariances / 3
+        given = MixtureParameters(np.full(3, 1 / 3), np.eye(3), covariances, model)
+        mixture = GaussianMixture.from_parameters(given.weights, given.means, covariances, covariance_type=name)
+        np.testing.assert_array_equal(mixture.covariances_, covariances)
+        if model.constraint:
+            with pytest.raises(ValueError, match=name):
+                GaussianMixture.from_parameters(
+                    given.weights,
+                    given.means,
+                    reference.in_layout(drawn("VVV", 4), name),
+                    covariance_type=name,
+                )

@@ -1,0 +1,536 @@
+"""The conjugate prior: what it says, that fits climb the posterior and end at its modes, and what is refused."""
+
+import copy
+import json
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import invgamma, invwishart, multivariate_normal
+from sklearn.base import clone
+
+import gmm
+import reference
+from gmm import GaussianMixture, NormalInverseWishart
+from gmm.covariance import PARSIMONIOUS, covariance_model
+from gmm.health import spikes
+from gmm.likelihood import mixture_family, most_likely
+from gmm.parameters import MixtureParameters
+from gmm.priors import ConjugatePrior
+from gmm.statistics import SufficientStatistics
+
+HERE = Path(__file__).parent / "data"
+IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)
+PARTITIONS = np.loadtxt(HERE / "iris_partitions.csv", delimiter=",", skiprows=1, dtype=int)
+MCLUST = json.loads((HERE / "mclust_prior.json").read_text())
+
+K, D = 3, 3
+every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
+every_way = pytest.mark.parametrize("acceleration", ["auto", None])
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+seeds = st.integers(0, 2**32 - 1)
+
+
+def rows(seed=0, n=150, d=D):
+    """Three groups that overlap."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(3, size=n)
+    turn = rng.normal(size=(3, d, d)) / 2 + np.eye(d)
+    return 2 * rng.normal(size=(3, d))[group] + np.einsum("nij,nj->ni", turn[group], rng.normal(size=(n, d)))
+
+
+def a_prior(shrinkage=0.3, dof=6.5, d=D):
+    scale = np.diag(np.arange(1.0, d + 1)) + 0.4
+    return NormalInverseWishart(np.linspace(-1, 2, d), shrinkage, dof, scale)
+
+
+def known(prior):
+    """The prior as a fit takes it, for one that leaves nothing open."""
+    return ConjugatePrior(np.asarray(prior.mean), prior.shrinkage, prior.dof, np.asarray(prior.scale))
+
+
+def log_density(name, means, covariances, prior):
+    """Of means (K, d) and covariances in their layout's shape, by scipy's distributions."""
+    n_components, d = means.shape
+    dense = reference.dense(covariances, name, n_components, d)
+    total = 0.0
+    if prior.shrinkage > 0:
+        for mean, covariance in zip(means, dense, strict=True):
+            total += multivariate_normal.logpdf(mean, prior.mean, covariance / prior.shrinkage)
+    for covariance in dense[:1] if "V" not in name else dense:
+        if name.endswith("II"):
+            total += invgamma.logpdf(covariance[0, 0], prior.dof / 2, scale=np.diag(prior.scale).mean() / 2)
+        elif name.endswith("I"):
+            total += invgamma.logpdf(np.diag(covariance), prior.dof / 2, scale=np.diag(prior.scale) / 2).sum()
+        else:
+            total += invwishart.logpdf(covariance, prior.dof, prior.scale)
+    return total
+
+
+def a_mixture(name, seed=0, d=D):
+    """Some mixture of a model, the estimate of random covariances."""
+    rng = np.random.default_rng(seed)
+    model = covariance_model(name)
+    roots = rng.normal(size=(K, d, d)) + np.eye(d)
+    free = np.ascontiguousarray(reference.in_layout(roots @ roots.transpose(0, 2, 1), name))
+    weights = rng.dirichlet(np.full(K, 5.0))
+    return MixtureParameters(weights, rng.normal(size=(K, d)), model.constrained(free, weights), model)
+
+
+def fitted(name, X, prior, sample_weight=None, n_components=K, **asked):
+    asked = {"random_state": 0, "reg_covar": 0, "max_iter": 300} | asked
+    mixture = GaussianMixture(n_components, covariance_type=name, prior=prior, **asked)
+    return mixture.fit(X, sample_weight=sample_weight)
+
+
+# --- What it says -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+@pytest.mark.parametrize("shrinkage", [0.0, 0.01, 3.0])
+@every_model
+def test_the_log_density_is_scipys(name, shrinkage, d):
+    mixture, prior = a_mixture(name, seed=1, d=d), a_prior(shrinkage, d + 1.5, d)
+    family = mixture_family(mixture.model, (K, d), 0.0, known(prior))
+    args = (np.ascontiguousarray(mixture.means), np.ravel(mixture.whiteners), mixture.log_determinants)
+    expected = log_density(name, mixture.means, mixture.covariances, prior)
+    assert family.log_prior(*args) == pytest.approx(expected, rel=1e-10)
+    assert mixture_family(mixture.model, (K, d), 0.0).log_prior(*args) == 0
+
+
+@pytest.mark.parametrize("prior", ["conjugate", "given"])
+@every_way
+@every_model
+def test_the_objective_is_the_likelihood_and_the_prior_per_unit_weight(name, acceleration, prior):
+    X, weight = rows(), np.random.default_rng(0).uniform(0.5, 2, 150)
+    told = a_prior() if prior == "given" else defaults(X, weight, name)
+    mixture = fitted(name, X, a_prior() if prior == "given" else prior, weight, acceleration=acceleration, tol=1e-6)
+    log_prior = log_density(name, mixture.means_, mixture.covariances_, told)
+    expected = mixture.score(X, sample_weight=weight) + log_prior / weight.sum()
+    assert mixture.converged_
+    assert mixture.lower_bound_ == pytest.approx(expected, rel=1e-11)
+    assert mixture.history_.objective[-1] == pytest.approx(expected, abs=1e-5)
+
+
+def defaults(X, weight, name):
+    """mclust's: Fraley & Raftery (2007), section 3.2."""
+    covariance = np.cov(X.T, aweights=weight, ddof=0) * weight.sum() / (weight.sum() - 1)
+    d = X.shape[1]
+    if name.endswith("I"):
+        covariance = np.trace(covariance) / d * np.eye(d)
+    return NormalInverseWishart(np.average(X, axis=0, weights=weight), 0.01, d + 2, covariance / K ** (2 / d))
+
+
+# --- mclust's, from its partitions --------------------------------------------------------------
+
+
+def at_first(run):
+    return np.eye(run["G"])[PARTITIONS[:, run["G"] - 2]]
+
+
+every_run = pytest.mark.parametrize("run", MCLUST, ids=lambda run: f"{run['model']},{run['G']}")
+
+
+@every_run
+def test_mclusts_first_update_is_ours(run):
+    mixture = fitted(run["model"], IRIS, "conjugate", n_components=run["G"], init_params=at_first(run), max_iter=0)
+    dense = reference.dense(mixture.covariances_, run["model"], run["G"], 4)
+    expected = np.moveaxis(np.array(run["sigma1"]), -1, 0)
+    np.testing.assert_allclose(dense, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "run", [run for run in MCLUST if "loglik" in run], ids=lambda run: f"{run['model']},{run['G']}"
+)
+def test_mclusts_optima_with_a_prior_are_ours(run):
+    asked = {"n_components": run["G"], "init_params": at_first(run), "max_iter": 20_000, "tol": 1e-13}
+    mixture = fitted(run["model"], IRIS, "conjugate", acceleration=None, **asked)
+    assert len(IRIS) * mixture.score(IRIS) == pytest.approx(run["loglik"], rel=1e-6)
+    np.testing.assert_allclose(mixture.weights_, run["pro"], atol=1e-5)
+    np.testing.assert_allclose(mixture.means_, run["mean"], atol=1e-5)
+    dense = reference.dense(mixture.covariances_, run["model"], run["G"], 4)
+    np.testing.assert_allclose(dense, np.moveaxis(np.array(run["sigma"]), -1, 0), atol=1e-5)
+
+
+# --- Climbing the posterior ---------------------------------------------------------------------
+
+
+@every_model
+@settings(max_examples=8)
+@given(seed=seeds)
+def test_the_update_is_no_worse_than_any_neighbour(name, seed):
+    """It maximises the expected log-likelihood and the log prior, within its model."""
+    rng = np.random.default_rng(seed)
+    X, r, prior = rows(seed % 1000, n=40), rng.dirichlet(np.ones(K), size=40), a_prior(rng.choice([0.0, 0.5, 20.0]))
+    model = covariance_model(name)
+    counts, first, second = reference.statistics(X, r, np.ones(40), np.zeros((K, D)))
+    kept = np.ascontiguousarray(reference.in_layout(second, name))
+    best = most_likely(
+        SufficientStatistics(model.moments, np.zeros((K, D)), counts, first, kept, 0.0, 40.0),
+        model,
+        0.0,
+        prior=known(prior),
+    )
+
+    def expected(weights, means, covariances):
+        joint = reference.log_joint(X, weights, means, reference.dense(covariances, name, K, D))
+        return (r * joint).sum() + log_density(name, means, covariances, prior)
+
+    reached = expected(best.weights, best.means, best.covariances)
+    dense = reference.dense(best.covariances, name, K, D)
+    lost = []
+    for size in (1e-3, 0.05):
+        weights = best.weights * rng.uniform(1 - size, 1 + size, K)
+        turns = np.eye(D) + size * rng.normal(size=(K, D, D))
+        turned = reference.in_layout(turns @ dense @ turns.transpose(0, 2, 1), name)
+        turned = model.constrained(np.ascontiguousarray(turned / (K if name == "EEE" else 1)), counts)
+        lost += [
+            reached - expected(weights / weights.sum(), best.means, best.covariances),
+            reached - expected(best.weights, best.means + size * rng.normal(size=(K, D)), best.covariances),
+            reached - expected(best.weights, best.means, best.covariances * (1 + size)),
+            reached - expected(best.weights, best.means, best.covariances / (1 + size)),
+            reached - expected(best.weights, best.means, turned),
+        ]
+    assert min(lost) >= -1e-9 * abs(reached)
+    assert min(lost[5:]) > 0
+
+
+@pytest.mark.parametrize(("acceleration", "ridge"), [("auto", 0.0), ("auto", 1e-2), (None, 0.0)])
+@every_model
+@settings(max_examples=10)
+@given(seed=seeds, n_components=st.integers(1, 6), d=st.integers(1, 4), single=st.booleans(), weighted=st.booleans())
+def test_the_objective_never_falls(name, acceleration, ridge, seed, n_components, d, single, weighted):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(max(3, n_components), 80))
+    X = rows(seed, n, d).round(int(rng.integers(0, 3))).astype(np.float32 if single else np.float64)
+    weight = rng.uniform(0, 2, n) + 1e-3 if weighted else None
+    prior = a_prior(rng.choice([0.0, 0.01, 5.0]), d + 2, d)
+    asked = {"reg_covar": ridge, "acceleration": acceleration, "max_iter": 40, "tol": 0}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        mixture = fitted(name, X, prior, weight, n_components, **asked)
+    if any("lost all rows" in str(warning.message) for warning in told):
+        return  # a repair begins anew
+    objective = np.array(mixture.history_.objective)
+    rounding = (1e-5 if single else 1e-11) * (1 + np.abs(objective).max())
+    assert (np.diff(objective) >= -rounding).all()
+    assert mixture.lower_bound_ >= objective[-1] - rounding
+
+
+@every_model
+def test_where_the_accelerated_climb_ends_em_stands_still(name):
+    X = rows(4)
+    ended = fitted(name, X, "conjugate", tol=1e-13, max_iter=3000)
+    assert ended.converged_
+    precisions = ended.precisions_
+    given = {"weights_init": ended.weights_, "means_init": ended.means_, "precisions_init": precisions}
+    again = fitted(name, X, "conjugate", acceleration=None, tol=0, max_iter=3, **given)
+    for part in ("weights_", "means_", "covariances_"):
+        np.testing.assert_allclose(getattr(again, part), getattr(ended, part), atol=1e-5)
+
+
+@every_way
+@every_model
+def test_a_strong_prior_has_its_way(name, acceleration):
+    believed = np.diag([1.0, 2.0, 3.0])
+    strong = NormalInverseWishart([1.0, 2.0, 3.0], 1e12, 1e10, 1e10 * believed)
+    mixture = fitted(name, rows(), strong, acceleration=acceleration)
+    dense = reference.dense(mixture.covariances_, name, K, D)
+    np.testing.assert_allclose(mixture.means_, np.tile([1.0, 2.0, 3.0], (K, 1)), atol=1e-6)
+    expected = 2 * np.eye(D) if name.endswith("II") else believed
+    np.testing.assert_allclose(dense, np.tile(expected, (K, 1, 1)), rtol=1e-6, atol=1e-6)
+
+
+@every_model
+def test_a_prior_is_forgotten_where_there_are_many_rows(name):
+    X = rows(2)
+    asked = {"tol": 1e-10, "max_iter": 5000}
+    many = fitted(name, X, "conjugate", sample_weight=1e9, **asked)
+    none = fitted(name, X, None, **asked)
+    assert many.lower_bound_ == pytest.approx(none.lower_bound_, abs=1e-6)
+    np.testing.assert_allclose(many.covariances_, none.covariances_, atol=1e-3)
+
+
+# --- Against degeneracy -------------------------------------------------------------------------
+
+DEGENERATE = {
+    "tied rows": np.concatenate([rows(0, 40), np.tile([[9.0, 9.0, 9.0]], (20, 1))]),
+    "two distinct rows": np.repeat([[0.0, 1.0, 2.0], [5.0, 5.0, 5.0]], 10, axis=0),
+    "collinear": np.outer(np.arange(20.0), [1.0, 2.0, -1.0]),
+    "more features than rows": rows(1, 6, 9),
+    "as many rows as components": rows(2, 4),
+    "one far row": np.concatenate([rows(0, 30), [[1e7, 0.0, 0.0]]]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("X", DEGENERATE.values(), ids=DEGENERATE)
+@every_way
+@every_model
+def test_no_covariance_is_singular_without_a_ridge(name, acceleration, X):
+    mixture = fitted(name, X, "conjugate", n_components=4, acceleration=acceleration, max_iter=60)
+    assert np.isfinite(mixture.lower_bound_)
+    dense = reference.dense(mixture.covariances_, name, 4, X.shape[1])
+    least = 1e-9 if X is DEGENERATE["collinear"] else 1e-4
+    assert np.linalg.eigvalsh(dense).min() > least
+    assert np.isfinite(mixture.predict_proba(X)).all()
+
+
+@every_model
+def test_rows_that_are_all_one_row_need_a_scale(name):
+    X = np.full((20, D), 7.0)
+    with pytest.raises(ValueError, match="column 0 does not vary, so the rows tell no scale of a prior: give it one"):
+        fitted(name, X, "conjugate")
+    mixture = fitted(name, X, NormalInverseWishart(scale=1.0), n_components=1)
+    np.testing.assert_allclose(mixture.means_, 7)
+    dense = reference.dense(mixture.covariances_, name, 1, D)[0]
+    # λ = Λ / (n + ν + 2) of a variance with its mean, which says as much as a row; d + 1 of a whole matrix.
+    extra = 20 + 5 + 1 + (D + 1 if not name.endswith("I") else 2)
+    if name.endswith("II"):
+        extra = 20 * D + D + 5 + 2
+    np.testing.assert_allclose(dense, np.eye(D) / extra, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["EEE", "VVV", "EEV", "VEE"])
+def test_a_constant_column_is_named_where_the_scale_has_to_come_from_it(name):
+    X = rows()
+    X[:, 1] = 3.0
+    with pytest.raises(ValueError, match="column 1 does not vary"):
+        fitted(name, X, "conjugate")
+    mixture = fitted("VVI", X, "conjugate")  # whose scale is the mean of the variances
+    assert (mixture.covariances_ > 0).all()
+
+
+@pytest.mark.parametrize("reg_covar", [0.0, 1e-6])
+@every_model
+def test_a_component_that_loses_its_rows_is_given_a_new_place(name, reg_covar):
+    X = np.concatenate([rows(0), rows(1) + 60])
+    far = [[0.0, 0, 0], [60, 60, 60], [1e4, 1e4, 1e4]]
+    with pytest.warns(gmm.ConvergenceWarning, match=r"Component\(s\) 2 lost all rows"):
+        mixture = fitted(name, X, "conjugate", means_init=far, reg_covar=reg_covar, max_iter=2000)
+    assert mixture.converged_
+    assert np.abs(mixture.means_).max() < 100
+
+
+# --- What it must not depend on -----------------------------------------------------------------
+
+
+def one_way_or_another():
+    """Rows, whole weights, and what is asked of a fit."""
+    X, weight = rows(5), np.random.default_rng(0).integers(0, 4, 150)
+    return X, weight, {"means_init": X[:3], "tol": 0, "max_iter": 15}
+
+
+@every_way
+@every_model
+def test_moving_stretching_and_mixing_the_rows_moves_the_mixture_along(name, acceleration):
+    X, _, asked = one_way_or_another()
+    asked["acceleration"] = acceleration
+    here = fitted(name, X, "conjugate", **asked)
+    moved = fitted(name, 1000 * X + 1e5, "conjugate", **asked | {"means_init": 1000 * X[:3] + 1e5})
+    np.testing.assert_allclose((moved.means_ - 1e5) / 1000, here.means_, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(moved.covariances_ / 1e6, here.covariances_, rtol=1e-6, atol=1e-7)
+    order = np.random.default_rng(1).permutation(len(X))
+    np.testing.assert_allclose(fitted(name, X[order], "conjugate", **asked).covariances_, here.covariances_, rtol=1e-7)
+
+
+@every_way
+@every_model
+def test_weights_are_repeats(name, acceleration):
+    X, weight, asked = one_way_or_another()
+    asked["acceleration"] = acceleration
+    weighted = fitted(name, X, "conjugate", weight, **asked)
+    repeated = fitted(name, np.repeat(X, weight, axis=0), "conjugate", **asked)
+    np.testing.assert_allclose(weighted.lower_bounds_, repeated.lower_bounds_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.covariances_, repeated.covariances_, rtol=1e-7, atol=1e-9)
+
+
+@every_model
+def test_float32_rows_give_nearly_the_same_in_float32(name):
+    X, _, asked = one_way_or_another()
+    double = fitted(name, X.astype(np.float32).astype(np.float64), "conjugate", **asked)
+    single = fitted(name, X.astype(np.float32), "conjugate", **asked)
+    assert single.covariances_.dtype == np.float32
+    np.testing.assert_allclose(single.covariances_, double.covariances_, rtol=1e-3, atol=1e-3)
+    assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=1e-4)
+
+
+@every_way
+@every_model
+def test_the_number_of_threads_changes_no_bit(name, acceleration):
+    X = rows(6, 30_000, 6)
+    asked = {"max_iter": 3, "acceleration": acceleration, "n_components": 5}
+    one, many = (fitted(name, X, "conjugate", n_threads=n, **asked) for n in (1, 3))
+    np.testing.assert_array_equal(many.covariances_, one.covariances_)
+    assert many.lower_bounds_ == one.lower_bounds_
+
+
+@pytest.mark.parametrize("name", ["VVV", "VVI", "VEE"])
+def test_an_update_in_ranges_is_the_update(name):
+    mixture = a_mixture(name)
+    statistics = SufficientStatistics(
+        mixture.model.moments,
+        np.ones((K, D)),
+        np.array([9.0, 5.0, 7.0]),
+        mixture.means.copy(),
+        9 + mixture.covariances,
+        0.0,
+        21.0,
+    )
+
+    def one_by_one(task, n, work):
+        for k in reversed(range(n)):
+            task(k, k + 1)
+
+    got, expected = (
+        most_likely(statistics, mixture.model, 0.1, prior=known(a_prior()), **how)
+        for how in ({"spread": one_by_one}, {})
+    )
+    np.testing.assert_array_equal(got.covariances, expected.covariances)
+    np.testing.assert_array_equal(got.means, expected.means)
+
+
+# --- Starts, going on, refinement ---------------------------------------------------------------
+
+
+@every_way
+@every_model
+def test_warm_fits_of_one_pass_are_one_fit(name, acceleration):
+    X, asked = rows(7), {"tol": 0, "acceleration": acceleration}
+    once = fitted(name, X, "conjugate", max_iter=12, **asked)
+    warm = fitted(name, X, "conjugate", max_iter=1, warm_start=True, **asked)
+    for _ in range(11):
+        warm.fit(X)
+    assert warm.lower_bound_ == once.lower_bound_
+    np.testing.assert_array_equal(warm.covariances_, once.covariances_)
+
+
+@pytest.mark.parametrize("before", [None, "conjugate", a_prior()])
+@pytest.mark.parametrize("after", [None, "conjugate", a_prior(dof=9.0)])
+def test_a_warm_start_with_another_prior_climbs_that_ones_objective(before, after):
+    X = rows(7)
+    mixture = fitted("VVV", X, before, warm_start=True, reg_covar=1e-9, max_iter=10)
+    mixture.set_params(prior=after, max_iter=1000, tol=1e-9).fit(X)
+    anew = fitted(
+        "VVV",
+        X,
+        after,
+        weights_init=mixture.weights_,
+        means_init=mixture.means_,
+        max_iter=0,
+        precisions_init=mixture.precisions_,
+        reg_covar=1e-9,
+    )
+    assert mixture.lower_bound_ == pytest.approx(anew.lower_bound_, abs=1e-9)
+
+
+@every_model
+def test_more_starts_never_end_lower(name):
+    X = rows(8, 200)
+    bounds = [fitted(name, X, "conjugate", n_init=n, init_params="random", n_components=5).lower_bound_ for n in (1, 3)]
+    assert bounds[1] >= bounds[0]
+
+
+@every_model
+def test_split_and_merge_never_end_lower(name):
+    X = rows(9, 200)
+    asked = {"n_components": 5, "init_params": "random", "tol": 1e-6, "max_iter": 2000}
+    plain = fitted(name, X, "conjugate", **asked)
+    refined = fitted(name, X, "conjugate", refine="split-merge", **asked)
+    if not spikes(plain._parameters, len(X), 0).any():
+        assert refined.lower_bound_ >= plain.lower_bound_ - 1e-12
+    log_prior = log_density(name, refined.means_, refined.covariances_, with_components(X, name, 5))
+    assert refined.lower_bound_ == pytest.approx(refined.score(X) + log_prior / 200, rel=1e-10)
+
+
+def with_components(X, name, n_components):
+    """The default prior for that many components."""
+    of_three = defaults(X, np.ones(len(X)), name)
+    scale = of_three.scale * (K / n_components) ** (2 / X.shape[1])
+    return NormalInverseWishart(of_three.mean, of_three.shrinkage, of_three.dof, scale)
+
+
+# --- What is refused ----------------------------------------------------------------------------
+
+WRONG = {
+    "dof too small": ({"dof": 2.0}, r"dof above d − 1 = 2, got 2"),
+    "dof of no number": ({"dof": np.nan}, "a finite number for a prior's dof, got nan"),
+    "dof of text": ({"dof": "many"}, "a finite number for a prior's dof, got 'many'"),
+    "dof endless": ({"dof": np.inf}, "a finite number for a prior's dof, got inf"),
+    "shrinkage below 0": ({"shrinkage": -0.1}, "shrinkage from 0 upwards, got -0.1"),
+    "shrinkage of no number": ({"shrinkage": np.nan}, "a finite number for a prior's shrinkage"),
+    "shrinkage of several": ({"shrinkage": [1, 2]}, r"a finite number for a prior's shrinkage, got \[1, 2\]"),
+    "mean of another length": ({"mean": [1.0, 2.0]}, r"prior\.mean.*\(3,\).*\(2,\)"),
+    "mean of no number": ({"mean": [1.0, np.nan, 0.0]}, r"prior\.mean.*NaN"),
+    "scale of another shape": ({"scale": np.eye(2)}, r"prior\.scale.*\(3, 3\).*\(2, 2\)"),
+    "scale of zero": ({"scale": 0.0}, r"prior\.scale"),
+    "scale below zero": ({"scale": -1.0}, r"prior\.scale"),
+    "scale of no number": ({"scale": np.nan}, "a finite number for a prior's scale"),
+    "scale not symmetric": ({"scale": np.eye(3) + np.eye(3, k=1) / 2}, r"prior\.scale.*symmetric"),
+    "scale not positive": ({"scale": np.eye(3) - 1}, r"prior\.scale.*positive"),
+    "scale of text": ({"scale": "wide"}, r"prior"),
+}
+
+
+@pytest.mark.parametrize(("parts", "message"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("name", ["VVV", "EII", "EVI"])
+def test_parts_that_cannot_be_are_refused_by_name(name, parts, message):
+    mixture = GaussianMixture(K, covariance_type=name, random_state=0).fit(rows())
+    standing = mixture.means_
+    mixture.set_params(prior=NormalInverseWishart(**parts))
+    with pytest.raises(ValueError, match=message):
+        mixture.fit(rows())
+    np.testing.assert_array_equal(mixture.means_, standing)
+
+
+@pytest.mark.parametrize("prior", ["mclust", "", 3, 0.5, NormalInverseWishart, {"dof": 5}])
+def test_what_is_no_prior_is_refused(prior):
+    with pytest.raises(ValueError, match=r"'prior' parameter .*'conjugate'.*NormalInverseWishart.*None"):
+        GaussianMixture(K, prior=prior).fit(rows())
+
+
+@pytest.mark.parametrize("scale", [2.5, np.eye(D) * 2.5, (np.eye(D) * 2.5).tolist()])
+def test_a_scale_may_be_a_number(scale):
+    got, expected = (fitted("VVV", rows(), NormalInverseWishart(scale=of)) for of in (scale, 2.5 * np.eye(D)))
+    np.testing.assert_array_equal(got.covariances_, expected.covariances_)
+
+
+def test_the_name_is_the_prior_with_nothing_said():
+    got, expected = (fitted("VVV", rows(), prior) for prior in ("conjugate", NormalInverseWishart()))
+    np.testing.assert_array_equal(got.covariances_, expected.covariances_)
+
+
+# --- As a parameter of an estimator -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copied", [clone, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_copy_fits_alike(copied):
+    mixture = fitted("VEV", rows(), a_prior())
+    twin = copied(mixture)
+    assert isinstance(twin.get_params()["prior"], NormalInverseWishart)
+    np.testing.assert_array_equal(twin.fit(rows()).covariances_, mixture.covariances_)
+
+
+def test_an_estimator_with_a_prior_is_told_as_the_call_that_makes_it():
+    assert repr(GaussianMixture(2, prior="conjugate")) == "GaussianMixture(n_components=2, prior='conjugate')"
+    estimator = GaussianMixture(2, prior=NormalInverseWishart(shrinkage=0, scale=0.5))
+    again = eval(repr(estimator))
+    assert again.prior.scale == 0.5
+    assert repr(again) == repr(estimator)
+
+
+@pytest.mark.parametrize("prior", [None, "conjugate", NormalInverseWishart(dof=np.float64(7)), a_prior()])
+def test_a_saved_prior_comes_back(prior, tmp_path):
+    X = rows()
+    mixture = fitted("EVV", X, prior)
+    mixture.save(tmp_path / "mixture.gmm")
+    loaded = gmm.load(tmp_path / "mixture.gmm")
+    assert loaded.lower_bound_ == mixture.lower_bound_
+    assert type(loaded.prior) is type(prior)
+    again = loaded.fit(X)
+    np.testing.assert_array_equal(again.covariances_, mixture.covariances_)
+    assert again.lower_bounds_ == mixture.lower_bounds_
