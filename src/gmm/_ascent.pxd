@@ -5,9 +5,9 @@ f = G(s) − s is the gradient of the objective in the natural parameters, and i
 information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
 the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
-Where a model constrains the covariances, or there is a prior, s are still the statistics that parameters stand for, and
-G(s) those that the *update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are those
-of its map.  A state that is no mixture's of the model is brought back by its update.
+Where a model constrains the covariances, or there is a prior, s are still the statistics that parameters stand for,
+and G(s) those that the *update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are
+those of its map.  A state that is no mixture's of the model is brought back by its update.
 
 A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
 statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).

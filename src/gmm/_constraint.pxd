@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from gmm._axes cimport from_axes, in_axes, principal_axes, room_for_axes
 from gmm._cholesky cimport invert_dense
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, Layout, n_second
-from gmm._orientation cimport common_axes, room_for_orientation
+from gmm._orientation cimport common_axes, room_for_orientation, work_of_orientation
 
 cdef enum Constraint:
     NONE = 0
@@ -47,6 +47,15 @@ cdef inline Py_ssize_t room_for_constraint(Constraint constraint, Py_ssize_t K, 
     cdef Py_ssize_t size = n_second(layout_of(constraint), 1, d)
     return (K + K * d + room_for_axes(d) + room_for_orientation(K, d) + room_for_volumes(K, size)
             if size > d else K + room_for_volumes(K, size))
+
+
+cdef inline double work_of_constraint(Constraint constraint, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Multiply-adds, roughly."""
+    if constraint == EVE or constraint == VVE:
+        return work_of_orientation(K, d)
+    if layout_of(constraint) == FULL:
+        return 10. * K * d * d * d                 # eigenvectors, or a few factorisations
+    return <double>K * d
 
 
 cdef inline bint constrain(

@@ -10,6 +10,7 @@ from gmm._update cimport (
     Estimate,
     Family,
     begin,
+    constrain_covariances,
     estimate_covariances,
     estimate_in,
     estimate_size,
@@ -160,8 +161,14 @@ cdef class Update:
         with nogil:
             estimate_covariances(&self.moments, &self.family.family, start, end, &self.estimate)
 
+    def constrain(self, Py_ssize_t start, Py_ssize_t end):
+        """Bring them under the family's constraint: all at once, whatever the range."""
+        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
+        with nogil:
+            constrain_covariances(&self.family.family, previous, &self.room[0], &self.estimate)
+
     def finish(self):
-        """The estimate, when all covariances have been estimated.
+        """The estimate, when all covariances have been estimated and constrained.
 
         Returns
         -------
@@ -171,10 +178,7 @@ cdef class Update:
             The first covariance that is not positive definite, −1 when there is none.
         """
         cdef const Family* family = &self.family.family
-        cdef const double* previous = NULL if self.previous is None else &self.previous[0]
-        cdef Py_ssize_t failed
-        with nogil:
-            failed = finish(&self.moments, family, previous, &self.room[0], &self.estimate)
+        cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
         return estimate_arrays(self.buffer.base, family.layout, family.K, family.d), failed
 
 

@@ -49,6 +49,12 @@ cdef inline Py_ssize_t room_for_orientation(Py_ssize_t K, Py_ssize_t d) noexcept
     return room
 
 
+cdef inline double work_of_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Multiply-adds of a search that begins near its end, roughly."""
+    cdef double planes = n_planes(d)
+    return 4 * K * planes * d + (planes * planes * planes if d <= WIDEST_NEWTON else 40 * K * planes * d)
+
+
 cdef inline bint common_axes(
     bint equal_volumes, Py_ssize_t K, Py_ssize_t d,
     const double* weights,                         # IN (K,)

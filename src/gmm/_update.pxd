@@ -1,9 +1,9 @@
 """The parameter update: from moments to the mixture of a family that is most likely, or likeliest a posteriori."""
 from libc.float cimport DBL_EPSILON, DBL_MIN
-from libc.math cimport M_PI, log
+from libc.math cimport M_PI, NAN, log
 from libc.string cimport memcpy
 
-from gmm._constraint cimport NONE, Constraint, constrain, room_for_constraint
+from gmm._constraint cimport NONE, Constraint, constrain, room_for_constraint, work_of_constraint
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second
 from gmm._moments cimport Moments, mirror
 from gmm._whitener cimport first_singular, matrix_size, n_matrices, whiten
@@ -73,9 +73,10 @@ cdef inline double step_of(const Moments* moments, Py_ssize_t k, Py_ssize_t j, P
 cdef inline double update_work(const Family* family) noexcept nogil:
     """Multiply-adds of an update, roughly."""
     cdef Py_ssize_t K = family.K, d = family.d
+    cdef double work = 0 if family.constraint == NONE else work_of_constraint(family.constraint, K, d)
     if family.layout == FULL or family.layout == TIED:
-        return <double>K * d * d + n_matrices(family.layout, K) * <double>d * d * d
-    return <double>K * d
+        return work + <double>K * d * d + n_matrices(family.layout, K) * <double>d * d * d
+    return work + <double>K * d
 
 
 cdef inline Py_ssize_t room_for_update(const Family* family) noexcept nogil:
@@ -93,7 +94,8 @@ cdef inline Py_ssize_t most_likely(
     cdef Py_ssize_t failed
     begin(moments, family, out)
     estimate_covariances(moments, family, 0, n_matrices(family.layout, family.K), out)
-    failed = finish(moments, family, previous, room, out)
+    constrain_covariances(family, previous, room, out)
+    failed = finish(moments, family, out)
     log_offsets(family.layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise,
                 out.log_offset)
     return failed
@@ -111,19 +113,29 @@ cdef inline void begin(
             out.means[k * family.d + j] = step_of(moments, k, j, family.d)
 
 
+cdef inline void constrain_covariances(
+    const Family* family, const double* previous,  # IN
+    double* room,                                  # scratch: see `room_for_update`
+    Estimate* out,                                 # IN counts and free covariances, OUT covariances and their factors
+) noexcept nogil:
+    """Where the family asks for it; the first log determinant is NaN where there is no solution."""
+    cdef Py_ssize_t K = family.K, d = family.d, k
+    if family.constraint == NONE:
+        return
+    for k in range(K):
+        room[k] = divisor(family, out.weights[k])
+    if constrain(family.constraint, K, d, room, previous, out.covariances, room + K):
+        whiten(family.layout, n_matrices(family.layout, K), d, out.covariances, out.whiteners, out.log_determinants)
+    else:
+        out.log_determinants[0] = NAN
+
+
 cdef inline Py_ssize_t finish(
-    const Moments* moments, const Family* family, const double* previous,      # IN
-    double* room,                                  # scratch
-    Estimate* out,                                 # IN what `begin` and `estimate_covariances` wrote, OUT
+    const Moments* moments, const Family* family,  # IN
+    Estimate* out,                                 # IN what the steps before wrote, OUT
 ) noexcept nogil:
     cdef Py_ssize_t K = family.K, d = family.d, j, k, m = n_matrices(family.layout, K)
     cdef double total = 0
-    if family.constraint != NONE:
-        for k in range(K):
-            room[k] = divisor(family, out.weights[k])
-        if not constrain(family.constraint, K, d, room, previous, out.covariances, room + K):
-            return 0
-        whiten(family.layout, m, d, out.covariances, out.whiteners, out.log_determinants)
     for k in range(K):
         total += out.weights[k]
         for j in range(d):

@@ -220,6 +220,8 @@ def most_likely(
         None if previous is None else np.ravel(previous),
     )
     spread(update.covariances, update.n_covariances, family.work)
+    if model.constraint:
+        spread(update.constrain, 1, family.work)
     estimate, failed = update.finish()
     if failed < 0:
         return MixtureParameters.estimated(estimate, model)
