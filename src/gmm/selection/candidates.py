@@ -53,12 +53,10 @@ def special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> 
     return [other for other in models if special_case(other, model)]
 
 
-def neighbours(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
-    """The next special cases of `model` and the next that it is one of: none stands between."""
+def next_special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
+    """Its special cases that are not those of another of them."""
     below = special_cases(model, models)
-    above = [other for other in models if special_case(model, other)]
-    nearest = [a for a in below if not any(special_case(a, b) for b in below)]
-    return nearest + [a for a in above if not any(special_case(b, a) for b in above)]
+    return [one for one in below if not any(special_case(one, other) for other in below)]
 
 
 class Starts:

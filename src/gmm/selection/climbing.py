@@ -18,7 +18,7 @@ from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 
 _RACE = 6  # passes of each start
-_RACE_ON_SAMPLE = 30  # which cost little beside those over all rows
+_RACE_ON_SAMPLE = 10  # which cost little beside those over all rows
 _RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
 _FINISHED = 2  # starts, unless their ends have spikes
 _FIRST_LEG = 8  # passes; each leg is twice as long as the one before
@@ -91,10 +91,13 @@ class Solution:
     climb : Climb
     spiked : int
         The first component that is a spike, −1 where none is.
+    pace : float
+        What it reaches in a race; −∞ where that was not tried.
     """
 
     climb: Climb
     spiked: int
+    pace: float = -inf
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -155,7 +158,7 @@ class Cell:
         """
         runners, failure = self._raced(worker, starts)
         best = standing if standing is not None and standing.healthy else None
-        lead = -inf if best is None else self._pace(worker, best)
+        lead = -inf if best is None else best.pace
         last_resort, finished = (standing if best is None else None), 0
         for runner in runners:
             if best is not None and (finished == _FINISHED or runner.climb.lower_bound < lead - _RIVALRY):
@@ -173,7 +176,7 @@ class Cell:
             elif end.beats(best):
                 best, lead = end, max(lead, runner.climb.lower_bound)
         if best is not None:
-            return best
+            return best if best is standing else self._paced(worker, best)
         if last_resort is None:
             assert failure is not None  # a start that nothing is better than is finished, or fails
             raise failure
@@ -185,8 +188,9 @@ class Cell:
             return solution
         e_step, ground = worker.all(self._model.moments), self._ground
         how = (lambda iteration: bool(self._watch and self._watch(iteration)), lambda: False, ground.n_effective)
-        end = self._judged(split_merged(ground.rows, self._settings, solution.climb, e_step, *how))
-        return solution if solution.beats(end) else end
+        sample = None if ground.whole else ground.sample
+        end = self._judged(split_merged(ground.rows, self._settings, solution.climb, e_step, *how, sample))
+        return solution if solution.beats(end) else self._paced(worker, end)
 
     def _raced(
         self, worker: Worker, starts: Sequence[SufficientStatistics]
@@ -208,16 +212,17 @@ class Cell:
     def _race_passes(self) -> int:
         return _RACE if self._ground.whole else _RACE_ON_SAMPLE
 
-    def _pace(self, worker: Worker, standing: Solution) -> float:
-        """What a solution reaches in the race."""
+    def _paced(self, worker: Worker, solution: Solution) -> Solution:
+        """A solution, and what it reaches in a race."""
         if self._ground.whole:
-            return standing.lower_bound
+            return replace(solution, pace=solution.lower_bound)
         e_step = worker.sample(self._model.moments)
-        begin = Beginning(standing.parameters)
+        begin = Beginning(solution.parameters)
         try:
-            return self._climbed(e_step, self._m_step(e_step), begin, self._race_passes).lower_bound
+            reached = self._climbed(e_step, self._m_step(e_step), begin, self._race_passes).lower_bound
         except SingularMatrixError:
-            return -inf
+            reached = -inf
+        return replace(solution, pace=reached)
 
     def _finished(self, worker: Worker, runner: _Runner, target: float) -> Solution | None:
         """The end of a start, finished or not if it has spikes; None where it will not pass `target`."""
@@ -229,7 +234,7 @@ class Cell:
         while not self._ended(climb):
             if self._hopeless(climb, target):
                 return None
-            if len(climb.trace) >= _WATCHED:
+            if len(climb.trace) >= _WATCHED and self._has_few_rows(climb):
                 judged = self._judged(climb)
                 if not judged.healthy:
                     return judged
@@ -260,7 +265,8 @@ class Cell:
         return self._settings.climb(e_step, m_step, begin, at_most=at_most, closing=closing, callback=self._watch)
 
     def _m_step(self, e_step: EStep) -> MStep:
-        return MStep(self._model, self._settings.reg_covar, self._settings.n_components, e_step.spread)
+        settings = self._settings
+        return MStep(self._model, settings.reg_covar, settings.n_components, e_step.spread, settings.prior)
 
     def _ended(self, climb: Climb) -> bool:
         return climb.trace.converged or len(climb.trace) >= self._settings.max_iter
@@ -268,6 +274,11 @@ class Cell:
     def _judged(self, climb: Climb) -> Solution:
         collapsed = spikes(climb.parameters, self._ground.n_effective, self._settings.reg_covar)
         return Solution(climb, int(collapsed.argmax()) if collapsed.any() else -1)
+
+    def _has_few_rows(self, climb: Climb) -> bool:
+        """Whether some component is about to be left without rows: other spikes show in the end."""
+        fewest = self._model.fewest_rows(climb.parameters.n_features)
+        return bool(self._ground.n_effective * climb.parameters.weights.min() < 2 * fewest)
 
     def _hopeless(self, climb: Climb, target: float) -> bool:
         """Whether a climb will not end above `target` by as much as is worth telling."""
