@@ -53,10 +53,12 @@ def special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> 
     return [other for other in models if special_case(other, model)]
 
 
-def next_special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
-    """Its special cases that are not those of another of them."""
+def neighbours(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
+    """The next special cases of `model` and the next that it is one of: none stands between."""
     below = special_cases(model, models)
-    return [one for one in below if not any(special_case(one, other) for other in below)]
+    above = [other for other in models if special_case(model, other)]
+    nearest = [one for one in below if not any(special_case(one, other) for other in below)]
+    return nearest + [one for one in above if not any(special_case(other, one) for other in above)]
 
 
 class Starts:

@@ -18,8 +18,11 @@ from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 
 _RACE = 6  # passes of each start
-_RACE_ON_SAMPLE = 10  # which cost little beside those over all rows
+_RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # which cost little beside those over all rows
 _RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
+_RIVALRY_AFTER = 0.002  # after the second heat
+_BETTER = 1e-4  # nats per row, on a sample, than what stands
+_HEAT = 3  # starts that a second heat is of
 _FINISHED = 2  # starts, unless their ends have spikes
 _FIRST_LEG = 8  # passes; each leg is twice as long as the one before
 _WATCHED = 16  # passes after which a climb's components are looked at
@@ -126,6 +129,10 @@ class _Runner(NamedTuple):
     m_step: MStep
 
 
+def _place(runner: _Runner) -> float:
+    return -runner.climb.lower_bound
+
+
 class Cell:
     """One number of components and one model, and how it is climbed.
 
@@ -159,9 +166,11 @@ class Cell:
         runners, failure = self._raced(worker, starts)
         best = standing if standing is not None and standing.healthy else None
         lead = -inf if best is None else best.pace
+        rivalry = _RIVALRY if self._ground.whole else _RIVALRY_AFTER
         last_resort, finished = (standing if best is None else None), 0
         for runner in runners:
-            if best is not None and (finished == _FINISHED or runner.climb.lower_bound < lead - _RIVALRY):
+            bar = lead + _BETTER if best is standing and not self._ground.whole else lead - rivalry
+            if best is not None and (finished == _FINISHED or runner.climb.lower_bound < bar):
                 break
             try:
                 end = self._finished(worker, runner, -inf if best is None else best.lower_bound)
@@ -206,7 +215,21 @@ class Cell:
                 runners.append(_Runner(self._climbed(e_step, m_step, begin, self._race_passes), m_step))
             except SingularMatrixError as error:
                 failure = error
-        return sorted(runners, key=lambda runner: -runner.climb.lower_bound), failure
+        runners.sort(key=_place)
+        if not self._ground.whole:
+            lead = max([runner.climb.lower_bound for runner in runners[:1]], default=-inf)
+            near = [runner for runner in runners[:_HEAT] if runner.climb.lower_bound >= lead - _RIVALRY]
+            runners = [self._after_second_heat(e_step, runner) for runner in near]
+            runners.sort(key=_place)
+        return runners, failure
+
+    def _after_second_heat(self, e_step: EStep, runner: _Runner) -> _Runner:
+        if runner.climb.trace.converged:
+            return runner
+        try:
+            return runner._replace(climb=self._continued(e_step, runner.m_step, runner.climb, _SECOND_HEAT))
+        except SingularMatrixError:
+            return runner
 
     @property
     def _race_passes(self) -> int:
@@ -219,7 +242,7 @@ class Cell:
         e_step = worker.sample(self._model.moments)
         begin = Beginning(solution.parameters)
         try:
-            reached = self._climbed(e_step, self._m_step(e_step), begin, self._race_passes).lower_bound
+            reached = self._climbed(e_step, self._m_step(e_step), begin, _SECOND_HEAT).lower_bound
         except SingularMatrixError:
             reached = -inf
         return replace(solution, pace=reached)

@@ -19,7 +19,7 @@ from gmm.covariance import CovarianceModel, same_as
 from gmm.fitting import FitSettings, prior_of
 from gmm.inference import Iteration, Shapes
 from gmm.priors import NormalInverseWishart
-from gmm.selection.candidates import Starts, as_model, drops, levels, look, next_special_cases, special_cases, splits
+from gmm.selection.candidates import Starts, as_model, drops, levels, look, neighbours, special_cases, splits
 from gmm.selection.climbing import Cell, Ground, Solution, Worker
 from gmm.statistics import SufficientStatistics
 from gmm.threads import usable_threads
@@ -248,8 +248,7 @@ class Engine:
         for level in levels(models):
             here = [Key(keys[0].n_components, model) for model in level]
             news = {
-                key: self._news(key, [Key(key.n_components, m) for m in next_special_cases(key.model, models)])
-                for key in here
+                key: self._news(key, [Key(key.n_components, m) for m in neighbours(key.model, models)]) for key in here
             }
             self._improve({key: partial(self._beginning, [], told) for key, told in news.items() if told})
             self._looked(here)
