@@ -8,8 +8,8 @@ import pytest
 from gmm import GaussianMixture
 from gmm.covariance import CLASSIC, covariance_model
 from gmm.health import effective_rows, spikes
-from gmm.inference import EStep
-from gmm.inference.split_merge import Ground, _Search, moves
+from gmm.inference import EStep, without
+from gmm.inference.split_merge import moves
 from gmm.sources import ArraySource
 from test_published import IRIS, IRIS_BIC
 
@@ -199,9 +199,6 @@ def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its
 def test_the_neighbours_take_over_the_rows_of_a_dropped_component(covariance_type):
     X = blobs()
     parameters = stuck(covariance_type, refine=None).fit(X)._parameters
-    ground = Ground(EStep(ArraySource(X), covariance_model(covariance_type).moments), None, None)
-    search = _Search(ground, None, None, 1e-3, 10)
-    without = search._without(parameters, 2, ground)
-    assert without.counts[2] == 0
-    assert without.counts.sum() == pytest.approx(len(X), rel=1e-12)
-    assert search.passes == 1
+    left = without(EStep(ArraySource(X), covariance_model(covariance_type).moments), parameters, 2)
+    assert left.counts[2] == 0
+    assert left.counts.sum() == pytest.approx(len(X), rel=1e-12)
