@@ -17,7 +17,8 @@ from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 
-_RACE = 6  # passes of each start
+_RACE = 6  # passes of each start, …
+_FIRST_ROUND, _IN_SIGHT = 3, 10  # … after so many of which it is out, if so many more gains like its last are too few
 _RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # which cost little beside those over all rows
 _RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
 _RIVALRY_AFTER = 0.002  # after the second heat
@@ -133,6 +134,11 @@ def _place(runner: _Runner) -> float:
     return -runner.climb.lower_bound
 
 
+def _in_sight(runner: _Runner, lead: float) -> bool:
+    bounds = runner.climb.trace.lower_bounds
+    return len(bounds) < 2 or bounds[-1] + _IN_SIGHT * (bounds[-1] - bounds[-2]) >= lead
+
+
 class Cell:
     """One number of components and one model, and how it is climbed.
 
@@ -163,9 +169,9 @@ class Cell:
         SingularMatrixError
             If every start ends in a singular covariance, and nothing stands.
         """
-        runners, failure = self._raced(worker, starts)
         best = standing if standing is not None and standing.healthy else None
         lead = -inf if best is None else best.pace
+        runners, failure = self._raced(worker, starts, lead)
         rivalry = _RIVALRY if self._ground.whole else _RIVALRY_AFTER
         last_resort, finished = (standing if best is None else None), 0
         for runner in runners:
@@ -202,9 +208,12 @@ class Cell:
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def _raced(
-        self, worker: Worker, starts: Sequence[SufficientStatistics]
+        self, worker: Worker, starts: Sequence[SufficientStatistics], lead: float
     ) -> tuple[list[_Runner], SingularMatrixError | None]:
-        """The starts after some passes each, the highest first, without those that end in a singular covariance."""
+        """The starts after some passes each, the highest first, without those that end in a singular covariance.
+
+        Those that fall behind what stands, which reaches `lead`, or behind the first of them are left where they are.
+        """
         e_step = worker.sample(self._model.moments)
         runners: list[_Runner] = []
         failure: SingularMatrixError | None = None
@@ -212,22 +221,26 @@ class Cell:
             m_step = self._m_step(e_step)
             try:
                 begin = Beginning(m_step(start.reduced(self._model.moments)))
-                runners.append(_Runner(self._climbed(e_step, m_step, begin, self._race_passes), m_step))
+                runners.append(_Runner(self._climbed(e_step, m_step, begin, _FIRST_ROUND), m_step))
             except SingularMatrixError as error:
                 failure = error
+        lead = max([lead, *(runner.climb.lower_bound for runner in runners)])
+        left = self._race_passes - _FIRST_ROUND
+        runners = [self._after(e_step, runner, left) if _in_sight(runner, lead) else runner for runner in runners]
         runners.sort(key=_place)
         if not self._ground.whole:
             lead = max([runner.climb.lower_bound for runner in runners[:1]], default=-inf)
             near = [runner for runner in runners[:_HEAT] if runner.climb.lower_bound >= lead - _RIVALRY]
-            runners = [self._after_second_heat(e_step, runner) for runner in near]
+            runners = [self._after(e_step, runner, _SECOND_HEAT) for runner in near]
             runners.sort(key=_place)
         return runners, failure
 
-    def _after_second_heat(self, e_step: EStep, runner: _Runner) -> _Runner:
-        if runner.climb.trace.converged:
+    def _after(self, e_step: EStep, runner: _Runner, passes: int) -> _Runner:
+        """A runner so many passes later."""
+        if self._ended(runner.climb):
             return runner
         try:
-            return runner._replace(climb=self._continued(e_step, runner.m_step, runner.climb, _SECOND_HEAT))
+            return runner._replace(climb=self._continued(e_step, runner.m_step, runner.climb, passes))
         except SingularMatrixError:
             return runner
 

@@ -33,7 +33,7 @@ _LEFT = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 _ROUNDING = 1e-9  # nats per row: no fit is told to come closer
 _REFINED = 3  # cells
 # On which starts race.
-_FEWEST_ROWS, _ROWS_PER_PARAMETER = 2000, 20
+_FEWEST_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
 _WORTH_A_SAMPLE = 0.5  # of the rows
 # What says where or how one fit begins, goes on or talks has no meaning for many.
 _NOT_OF_A_SEARCH = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
