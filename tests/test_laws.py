@@ -377,9 +377,7 @@ def test_how_the_rows_are_stored_changes_no_bit(covariance_type, stored):
     np.testing.assert_array_equal(got.predict_proba(stored(X)), expected.predict_proba(X))
 
 
-@pytest.mark.parametrize(
-    ("dtype", "n_threads"), [(np.float64, 2), (np.float32, 3), (np.float32, 5), (np.float64, None)]
-)
+@pytest.mark.parametrize(("n_threads", "dtype"), [(2, "f8"), (3, "f4"), (5, "f4"), (None, "f8")])
 @every_type
 def test_the_number_of_threads_changes_no_bit_of_a_fit(covariance_type, dtype, n_threads):
     X = blobs(n=30_000, d=6).astype(dtype)
