@@ -7,6 +7,7 @@ from gmm import GaussianMixture, fitting, screening
 from gmm.covariance import PARSIMONIOUS, covariance_model
 from gmm.initialization import STARTS
 from gmm.parameters import MixtureParameters
+from gmm.priors import ConjugatePrior
 from gmm.screening import SCREENING_PASSES, Screening, screening_rows
 from gmm.sources import ArraySource
 
@@ -177,6 +178,9 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
     assert np.isfinite(first.lower_bound)
     assert not second.promising
     assert second.lower_bound == -np.inf
+    prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.eye(2))
+    believing = Screening(ArraySource(rows), sound.model, 0.0, 1, prior)
+    assert np.isfinite([believing(start).lower_bound for start in (sound, spike)]).all()
 
 
 def test_the_starts_that_are_left_are_told(capsys):
