@@ -153,7 +153,8 @@ def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0):
     """Weights (9.26), means (9.24) and covariances (9.25), the latter written out.
 
     The restricted types maximise the same expected log-likelihood (Celeux & Govaert 1995): tied is
-    the mean of the Σ_k weighed by N_k, diag their diagonals, spherical the mean of each diagonal.
+    the mean of the Σ_k weighed by N_k, diag their diagonals, spherical the mean of each diagonal; the
+    others are functions of these.
     """
     K, d = responsibilities.shape[1], X.shape[1]
     zero = np.zeros((K, d), dtype=X.dtype)
@@ -161,10 +162,32 @@ def m_step(X, responsibilities, weight, covariance_type, reg_covar=0.0):
     means = first / counts[:, None]
     _, _, scatter = statistics(X, responsibilities, weight, means)
     kept = in_layout(scatter, covariance_type)
-    mass = counts.sum() if covariance_type == "tied" else counts
+    mass = counts.sum() if shape_of(covariance_type) == "tied" else counts
     covariances = (kept.T / mass).T
     ridge = reg_covar * np.eye(d, dtype=X.dtype)
-    return counts / weight.sum(), means, dense(covariances, covariance_type, K, d) + ridge
+    free = dense(covariances, covariance_type, K, d) + ridge
+    return counts / weight.sum(), means, constrained(free, counts, covariance_type)
+
+
+CLOSED_FORMS = ("EII", "VII", "EEI", "EVI", "VVI", "EEE", "EEV", "EVV", "VVV")
+
+
+def constrained(free, counts, covariance_type):
+    """The covariances from those that are free of all but their shape, for the models in closed form.
+
+    Celeux & Govaert (1995): equal volumes are |C_k|^(1/d)'s mean weighed by N_k, equal shapes and volumes the mean of
+    the C_k, or of their eigenvalues in descending order where each has axes of its own.
+    """
+    d, shares = free.shape[1], counts / counts.sum()
+    if covariance_type in ("EII", "EEI"):
+        return np.stack([np.tensordot(shares, free, 1)] * len(free))
+    if covariance_type in ("EVI", "EVV"):
+        volumes = np.linalg.det(free) ** (1 / d)
+        return free * (shares @ volumes / volumes)[:, None, None]
+    if covariance_type == "EEV":
+        eigenvalues, axes = np.linalg.eigh(free)
+        return np.stack([D @ np.diag(shares @ eigenvalues) @ D.T for D in axes])
+    return free
 
 
 # --- EM -----------------------------------------------------------------------------------------

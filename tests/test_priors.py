@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 import gmm
 import reference
-from gmm import GaussianMixture, NormalInverseWishart
+from gmm import GaussianMixture, NormalInverseWishart, initialization
 from gmm.covariance import PARSIMONIOUS, covariance_model
 from gmm.health import spikes
 from gmm.likelihood import mixture_family, most_likely
@@ -433,6 +433,19 @@ def test_more_starts_never_end_lower(name):
     X = rows(8, 200)
     bounds = [fitted(name, X, "conjugate", n_init=n, init_params="random", n_components=5).lower_bound_ for n in (1, 3)]
     assert bounds[1] >= bounds[0]
+
+
+def test_partitions_are_tried_with_the_prior(monkeypatch):
+    tried, climb = [], initialization.short_climb
+
+    def watched(*args, **how):
+        tried.append(climb(*args, **how))
+        return tried[-1]
+
+    monkeypatch.setattr(initialization, "short_climb", watched)
+    fitted("VVV", DEGENERATE["tied rows"], "conjugate", n_components=4)
+    assert len(tried) > 1
+    assert None not in tried
 
 
 @every_model
