@@ -31,8 +31,7 @@ from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_
 from gmm.inference import PassRecord, Refinement, Trace
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
-from gmm.persistence import load_state, save_state
-from gmm.priors import NormalInverseWishart, plain
+from gmm.persistence import load_state, read_parameters, save_state, written_parameters
 from gmm.scorer import Scorer
 from gmm.sources import ArraySource, as_source
 from gmm.summary import summary
@@ -204,7 +203,7 @@ class FittedMixture(Estimator):
         header: dict[str, Any] = {
             "gmm_version": __version__,
             "class": type(self).__name__,
-            "parameters": {k: _plain(v) for k, v in self.get_params().items() if _is_plain(v)},
+            "parameters": written_parameters(self.get_params()),
             "covariance_model": parameters.model.name,
             "dtype": self._dtype.name,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
@@ -250,10 +249,7 @@ class FittedMixture(Estimator):
         model = covariance_model(header["covariance_model"])
         parameters = MixtureParameters(weights, means, covariances, model)
         estimator = cls._holding(parameters, header["feature_names"] or None)
-        asked = dict(header["parameters"])
-        if isinstance(asked.get("prior"), dict):
-            asked["prior"] = NormalInverseWishart(**asked["prior"])
-        estimator.set_params(**asked)
+        estimator.set_params(**read_parameters(header["parameters"]))
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])
@@ -424,14 +420,3 @@ def _passes_told(arrays: dict[str, NDArray[Any]]) -> tuple[PassRecord, ...]:
     if "passes" not in arrays:  # before there were objectives
         return tuple(PassRecord(bound, bound) for bound in arrays["lower_bounds"].tolist())
     return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in arrays["passes"].tolist())
-
-
-def _is_plain(value: object) -> bool:
-    plain_types = str | int | float | np.bool_ | np.integer | np.floating | NormalInverseWishart
-    return value is None or isinstance(value, plain_types)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, NormalInverseWishart):
-        return plain(value)
-    return value.item() if isinstance(value, np.generic) else value

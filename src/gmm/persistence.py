@@ -19,7 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "save_state"]
+from gmm.priors import NormalInverseWishart, plain
+
+__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "read_parameters", "save_state", "written_parameters"]
 
 FORMAT = "gmm-em model"
 FORMAT_VERSION = 1
@@ -128,6 +130,26 @@ def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
         except TypeError as error:
             raise TypeError(f"expected a JSON value for {key!r}, got {value!r}") from error
     return np.frombuffer(json.dumps(document, indent=1).encode(), dtype=np.uint8)
+
+
+def written_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of an estimator's parameters that are a number, a name or a prior, as a header holds them."""
+    kinds = str | int | float | np.bool_ | np.integer | np.floating | NormalInverseWishart
+    kept = {name: value for name, value in parameters.items() if value is None or isinstance(value, kinds)}
+    return {name: _written(value) for name, value in kept.items()}
+
+
+def read_parameters(written: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that `written_parameters` wrote."""
+    return {
+        name: NormalInverseWishart(**value) if isinstance(value, dict) else value for name, value in written.items()
+    }
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, NormalInverseWishart):
+        return plain(value)
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _checked(name: str, values: NDArray[Any]) -> NDArray[Any]:
