@@ -346,7 +346,8 @@ def test_a_search_knows_models_by_the_names_of_mclust():
 def test_the_health_of_a_search_is_of_full_covariances(model):
     from gmm import GaussianMixture
 
-    X = np.random.default_rng(0).normal(size=(60, 3)) * [1, 2, 3]
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3)) * [1, 2, 3] + 20 * np.eye(3)[np.arange(60) % 3]
     fit = GaussianMixture(3, covariance_type=search.our_names()[model], random_state=0).fit(X)
     mixture = search.dense(fit, model)
     assert mixture.covariances.shape == (3, 3, 3)

@@ -47,6 +47,7 @@ def compiled_update(statistics, ridge, constraint=0):
     family = _mstep.MixtureFamily(of.layout.code, constraint, *of.first.shape, ridge)
     update = _mstep.Update(family, of.origins, of.counts, of.first, np.ravel(of.second), of.weight)
     update.covariances(0, update.n_covariances)
+    update.constrain(0, 1)
     return update.finish()
 
 
@@ -274,8 +275,10 @@ def test_whatever_the_shape(covariance_type, n, d, K, layout):
     rows = blobs(n, d)
     means = rows[:K].copy()
     rows = {"C": rows, "F": np.asfortranarray(rows), "strided": np.repeat(rows, 2, axis=1)[:, ::2]}[layout]
-    _, bursts = both_ways(ArraySource(rows), begin(rows, covariance_type, means), max_iter=6)
-    assert bursts == [6]
+    parameters = begin(rows, covariance_type, means)
+    _, bursts = both_ways(ArraySource(rows), parameters, max_iter=6)
+    # An update that is worth threads ends the loop.
+    assert bursts == ([1] * 6 if MStep(parameters.model, 1e-6, 0).family(parameters).work > 2e6 else [6])
 
 
 @pytest.mark.parametrize("max_iter", [0, 1, 2, 3, 500])
