@@ -348,6 +348,31 @@ def test_without_time_failures_are_no_result():
         select(ROWS[:4], [9, 10], "full", random_state=0, time_limit=0)
 
 
+def test_time_may_be_up_anywhere(monkeypatch):
+    """Whatever was the last thing that there was time for, what is found is told."""
+    asked = []
+
+    def ended_after(n):
+        asked.clear()
+
+        def is_up(clock):
+            asked.append(clock.found)
+            return clock.found and len(asked) > n
+
+        monkeypatch.setattr(engine.Clock, "is_up", is_up)
+        return select(BLOBS[::10], range(1, 5), ["EII", "VVI", "EVE", "full"], random_state=0, time_limit=9)
+
+    whole = ended_after(10**9)
+    n_asked = len(asked)
+    assert whole.complete
+    assert n_asked > 30
+    for n in range(0, n_asked, 3):
+        found = ended_after(n)
+        assert not found.complete
+        assert found.best.converged_
+        assert found.bic[found.best_index] >= whole.bic.min() - 1e-6
+
+
 @pytest.mark.parametrize(
     ("limit", "error"), [(-1, ValueError), (np.nan, ValueError), ("1", TypeError), (True, TypeError)]
 )

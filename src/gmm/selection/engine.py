@@ -288,7 +288,8 @@ class Engine:
             for lower in below:
                 if self._stuck(key, lower):
                     self._looked([lower])
-                    self._improve({key: partial(self._from_below, self._looks[lower])})
+                    if lower in self._looks:  # there was time to look
+                        self._improve({key: partial(self._from_below, self._looks[lower])})
             if any(self._stuck(key, lower) for lower in below):
                 self.refine([key])
 

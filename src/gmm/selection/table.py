@@ -296,7 +296,9 @@ class Selection:
         told["~ not converged"] = NOT_CONVERGED in self.status
         told["^ holds a spike, not chosen"] = any(s.startswith(SPIKE) for s in self.status)
         lines = ["   ".join(note for note, there in told.items() if there)]
-        nearest = [n for n in self.ranked()[1 : 1 + _TOP] if not self.status[n].startswith(SPIKE)]
+        # Where models mean the same, of one component or one feature, the first stands for all.
+        apart = {(self.n_components[n], self.scores[n]): n for n in reversed(self.ranked())}
+        nearest = [n for n in list(reversed(apart.values()))[1 : 1 + _TOP] if not self.status[n].startswith(SPIKE)]
         if nearest:
             distances = self.scores - self.scores[self.best_index]
             cells = [f"{self.n_components[n]} {self.covariance_type[n]} +{distances[n]:.2f}" for n in nearest]
