@@ -210,6 +210,7 @@ def split_merged(
     watched: Callable[[Iteration], bool],
     told_to_stop: Callable[[], bool],
     n_effective: float,
+    sample: ArraySource | None = None,
 ) -> Climb:
     """What split–merge makes of where the best climb converged; on a sample first, where there are many rows.
 
@@ -227,6 +228,8 @@ def split_merged(
         Whether to end with the best so far.
     n_effective : float
         See `gmm.health.effective_rows`.
+    sample : ArraySource, optional
+        The sample; of its own choice if None.
     """
 
     def collapsed(parameters: MixtureParameters) -> NDArray[np.bool_]:
@@ -238,12 +241,12 @@ def split_merged(
         return watched(replace(iteration, start=best.trace.start, move=move))
 
     ground = partial(_ground, settings, seen=seen, numbers=numbers)
-    share = share_shown(source, settings.n_components)
+    share = share_shown(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
     how: dict[str, Any] = {"tol": settings.tol, "max_iter": settings.max_iter, "told_to_stop": told_to_stop}
     if share >= _WORTH_A_SAMPLE:
         return refined(best, ground(e_step), collapsed, **how)
     # The same sample for every seed: a refinement is a function of the rows and of where it begins.
-    sample = sampled(source, settings.n_components, np.random.default_rng(0))
+    sample = sample or sampled(source, settings.n_components, np.random.default_rng(0))
     with EStep(sample, settings.model.moments, n_threads=settings.n_threads) as on_sample:
         screen = ground(on_sample, share=share)
         return refined(best, ground(e_step), collapsed, screen=screen, **how)

@@ -83,9 +83,9 @@ def share_shown(source: ArraySource, n_components: int) -> float:
     return min(1.0, _sample_size(n_components) / source.n_rows)
 
 
-def sampled(source: ArraySource, n_components: int, rng: Rng) -> ArraySource:
+def sampled(source: ArraySource, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
     """The rows that starts look at: all of them as a weighted set, or a random subset when there are many."""
-    size = _sample_size(n_components)
+    size = size or _sample_size(n_components)
     rows, weight = source.rows, source.sample_weight
     if weight is not None and not weight.all():
         rows, weight = rows[weight > 0], weight[weight > 0]

@@ -57,8 +57,8 @@ def neighbours(model: CovarianceModel, models: Sequence[CovarianceModel]) -> lis
     """The next special cases of `model` and the next that it is one of: none stands between."""
     below = special_cases(model, models)
     above = [other for other in models if special_case(model, other)]
-    nearest = [a for a in below if not any(special_case(a, b) for b in below)]
-    return nearest + [a for a in above if not any(special_case(b, a) for b in above)]
+    nearest = [one for one in below if not any(special_case(one, other) for other in below)]
+    return nearest + [one for one in above if not any(special_case(other, one) for other in above)]
 
 
 class Starts:

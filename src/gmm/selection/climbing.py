@@ -18,8 +18,11 @@ from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
 
 _RACE = 6  # passes of each start
-_RACE_ON_SAMPLE = 30  # which cost little beside those over all rows
+_RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # which cost little beside those over all rows
 _RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
+_RIVALRY_AFTER = 0.002  # after the second heat
+_BETTER = 1e-4  # nats per row, on a sample, than what stands
+_HEAT = 3  # starts that a second heat is of
 _FINISHED = 2  # starts, unless their ends have spikes
 _FIRST_LEG = 8  # passes; each leg is twice as long as the one before
 _WATCHED = 16  # passes after which a climb's components are looked at
@@ -91,10 +94,13 @@ class Solution:
     climb : Climb
     spiked : int
         The first component that is a spike, −1 where none is.
+    pace : float
+        What it reaches in a race; −∞ where that was not tried.
     """
 
     climb: Climb
     spiked: int
+    pace: float = -inf
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -121,6 +127,10 @@ class _Runner(NamedTuple):
 
     climb: Climb
     m_step: MStep
+
+
+def _place(runner: _Runner) -> float:
+    return -runner.climb.lower_bound
 
 
 class Cell:
@@ -155,10 +165,12 @@ class Cell:
         """
         runners, failure = self._raced(worker, starts)
         best = standing if standing is not None and standing.healthy else None
-        lead = -inf if best is None else self._pace(worker, best)
+        lead = -inf if best is None else best.pace
+        rivalry = _RIVALRY if self._ground.whole else _RIVALRY_AFTER
         last_resort, finished = (standing if best is None else None), 0
         for runner in runners:
-            if best is not None and (finished == _FINISHED or runner.climb.lower_bound < lead - _RIVALRY):
+            bar = lead + _BETTER if best is standing and not self._ground.whole else lead - rivalry
+            if best is not None and (finished == _FINISHED or runner.climb.lower_bound < bar):
                 break
             try:
                 end = self._finished(worker, runner, -inf if best is None else best.lower_bound)
@@ -173,7 +185,7 @@ class Cell:
             elif end.beats(best):
                 best, lead = end, max(lead, runner.climb.lower_bound)
         if best is not None:
-            return best
+            return best if best is standing else self._paced(worker, best)
         if last_resort is None:
             assert failure is not None  # a start that nothing is better than is finished, or fails
             raise failure
@@ -185,8 +197,9 @@ class Cell:
             return solution
         e_step, ground = worker.all(self._model.moments), self._ground
         how = (lambda iteration: bool(self._watch and self._watch(iteration)), lambda: False, ground.n_effective)
-        end = self._judged(split_merged(ground.rows, self._settings, solution.climb, e_step, *how))
-        return solution if solution.beats(end) else end
+        sample = None if ground.whole else ground.sample
+        end = self._judged(split_merged(ground.rows, self._settings, solution.climb, e_step, *how, sample))
+        return solution if solution.beats(end) else self._paced(worker, end)
 
     def _raced(
         self, worker: Worker, starts: Sequence[SufficientStatistics]
@@ -202,22 +215,37 @@ class Cell:
                 runners.append(_Runner(self._climbed(e_step, m_step, begin, self._race_passes), m_step))
             except SingularMatrixError as error:
                 failure = error
-        return sorted(runners, key=lambda runner: -runner.climb.lower_bound), failure
+        runners.sort(key=_place)
+        if not self._ground.whole:
+            lead = max([runner.climb.lower_bound for runner in runners[:1]], default=-inf)
+            near = [runner for runner in runners[:_HEAT] if runner.climb.lower_bound >= lead - _RIVALRY]
+            runners = [self._after_second_heat(e_step, runner) for runner in near]
+            runners.sort(key=_place)
+        return runners, failure
+
+    def _after_second_heat(self, e_step: EStep, runner: _Runner) -> _Runner:
+        if runner.climb.trace.converged:
+            return runner
+        try:
+            return runner._replace(climb=self._continued(e_step, runner.m_step, runner.climb, _SECOND_HEAT))
+        except SingularMatrixError:
+            return runner
 
     @property
     def _race_passes(self) -> int:
         return _RACE if self._ground.whole else _RACE_ON_SAMPLE
 
-    def _pace(self, worker: Worker, standing: Solution) -> float:
-        """What a solution reaches in the race."""
+    def _paced(self, worker: Worker, solution: Solution) -> Solution:
+        """A solution, and what it reaches in a race."""
         if self._ground.whole:
-            return standing.lower_bound
+            return replace(solution, pace=solution.lower_bound)
         e_step = worker.sample(self._model.moments)
-        begin = Beginning(standing.parameters)
+        begin = Beginning(solution.parameters)
         try:
-            return self._climbed(e_step, self._m_step(e_step), begin, self._race_passes).lower_bound
+            reached = self._climbed(e_step, self._m_step(e_step), begin, _SECOND_HEAT).lower_bound
         except SingularMatrixError:
-            return -inf
+            reached = -inf
+        return replace(solution, pace=reached)
 
     def _finished(self, worker: Worker, runner: _Runner, target: float) -> Solution | None:
         """The end of a start, finished or not if it has spikes; None where it will not pass `target`."""
@@ -229,7 +257,7 @@ class Cell:
         while not self._ended(climb):
             if self._hopeless(climb, target):
                 return None
-            if len(climb.trace) >= _WATCHED:
+            if len(climb.trace) >= _WATCHED and self._has_few_rows(climb):
                 judged = self._judged(climb)
                 if not judged.healthy:
                     return judged
@@ -260,7 +288,8 @@ class Cell:
         return self._settings.climb(e_step, m_step, begin, at_most=at_most, closing=closing, callback=self._watch)
 
     def _m_step(self, e_step: EStep) -> MStep:
-        return MStep(self._model, self._settings.reg_covar, self._settings.n_components, e_step.spread)
+        settings = self._settings
+        return MStep(self._model, settings.reg_covar, settings.n_components, e_step.spread, settings.prior)
 
     def _ended(self, climb: Climb) -> bool:
         return climb.trace.converged or len(climb.trace) >= self._settings.max_iter
@@ -268,6 +297,11 @@ class Cell:
     def _judged(self, climb: Climb) -> Solution:
         collapsed = spikes(climb.parameters, self._ground.n_effective, self._settings.reg_covar)
         return Solution(climb, int(collapsed.argmax()) if collapsed.any() else -1)
+
+    def _has_few_rows(self, climb: Climb) -> bool:
+        """Whether some component is about to be left without rows: other spikes show in the end."""
+        fewest = self._model.fewest_rows(climb.parameters.n_features)
+        return bool(self._ground.n_effective * climb.parameters.weights.min() < 2 * fewest)
 
     def _hopeless(self, climb: Climb, target: float) -> bool:
         """Whether a climb will not end above `target` by as much as is worth telling."""

@@ -16,8 +16,9 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from gmm.covariance import CovarianceModel, same_as
-from gmm.fitting import FitSettings
+from gmm.fitting import FitSettings, prior_of
 from gmm.inference import Iteration, Shapes
+from gmm.priors import NormalInverseWishart
 from gmm.selection.candidates import Starts, as_model, drops, levels, look, neighbours, special_cases, splits
 from gmm.selection.climbing import Cell, Ground, Solution, Worker
 from gmm.statistics import SufficientStatistics
@@ -158,21 +159,56 @@ def workers_and_threads(
     return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
 
 
+class Cells:
+    """The cells of a search, as they are climbed.
+
+    Parameters
+    ----------
+    settings : FitSettings
+        Of every cell, but for its components, its model and what its prior becomes by them.
+    ground : Ground
+    prior : NormalInverseWishart or str, optional
+    watch : callable, optional
+        Called after each pass; it may raise.
+    """
+
+    def __init__(
+        self,
+        settings: FitSettings,
+        ground: Ground,
+        prior: NormalInverseWishart | str | None,
+        watch: Callable[[Iteration], object] | None,
+    ) -> None:
+        self._settings = settings
+        self._ground = ground
+        self._watch = watch
+        self._known: dict[Key, Cell] = {}
+        self.prior = prior
+        self.tol = settings.tol
+        self.n_features = ground.rows.n_features
+
+    def __call__(self, key: Key) -> Cell:
+        """The cell of this key."""
+        if key not in self._known:
+            K, model = key
+            of_cell = None if self.prior is None else prior_of(self.prior, model, K, self._ground.rows, 1)
+            settings = replace(self._settings, n_components=K, model=model, prior=of_cell)
+            self._known[key] = Cell(settings, self._ground, self._watch)
+        return self._known[key]
+
+
 class Engine:
     """A search over cells.
 
     Parameters
     ----------
-    settings : FitSettings
-        Of every cell, but for its components and model.
-    ground : Ground
+    cells : Cells
     starts : Starts
     stage : Stage
     """
 
-    def __init__(self, settings: FitSettings, ground: Ground, starts: Starts, stage: Stage) -> None:
-        self._settings = settings
-        self._ground = ground
+    def __init__(self, cells: Cells, starts: Starts, stage: Stage) -> None:
+        self._cells = cells
         self._starts = starts
         self._stage = stage
         self.found: Found = {}
@@ -194,7 +230,7 @@ class Engine:
 
     def go_back(self, keys: Sequence[Key]) -> None:
         """Go on from what was found for one component more."""
-        d = self._ground.rows.n_features
+        d = self._cells.n_features
         self._go({key: [Key(key.n_components + 1, same_as(key.model, key.n_components + 1, d))] for key in keys})
 
     def _go(self, sources: Mapping[Key, Sequence[Key]]) -> None:
@@ -262,7 +298,7 @@ class Engine:
         for key in keys:
             solution = self.found[key]
             if isinstance(solution, Solution) and solution.healthy:
-                tasks[key] = partial(self._cell(key).refined, solution=solution)
+                tasks[key] = partial(self._cells(key).refined, solution=solution)
         self._keep(self._stage(tasks))
 
     def _improve(self, begins: Mapping[Key, Begin]) -> None:
@@ -270,11 +306,9 @@ class Engine:
         tasks: dict[Key, Task] = {}
         for key, begin in begins.items():
             found = self.found.get(key)
-            tasks[key] = partial(self._solved, key, begin, found if isinstance(found, Solution) else None)
+            standing = found if isinstance(found, Solution) else None
+            tasks[key] = partial(_solved, self._cells(key), partial(begin, key), standing)
         self._keep(self._stage(tasks))
-
-    def _solved(self, key: Key, begin: Begin, standing: Solution | None, worker: Worker) -> Solution:
-        return self._cell(key).solved(worker, begin(key, worker), standing)
 
     def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
         for key, result in results.items():
@@ -296,7 +330,7 @@ class Engine:
     def _less(self, key: Key) -> list[Key]:
         """The cell of one component less, if it was fitted."""
         K = key.n_components - 1
-        less = Key(K, same_as(key.model, K, self._ground.rows.n_features)) if K else key
+        less = Key(K, same_as(key.model, K, self._cells.n_features)) if K else key
         return [less] if K and less in self.found else []
 
     def _below(self, key: Key) -> list[Key]:
@@ -315,9 +349,12 @@ class Engine:
         solution, below = self.found.get(key), self.found.get(lower)
         if not isinstance(solution, Solution) or not isinstance(below, Solution):
             return False
-        told = solution.healthy and below.healthy
-        return told and solution.lower_bound < below.lower_bound - self._settings.tol
+        # A prior is another for each cell, and so is what is climbed.
+        told = solution.healthy and below.healthy and self._cells.prior is None
+        return told and solution.lower_bound < below.lower_bound - self._cells.tol
 
-    def _cell(self, key: Key) -> Cell:
-        settings = replace(self._settings, n_components=key.n_components, model=key.model)
-        return Cell(settings, self._ground, self._stage.watch)
+
+def _solved(
+    cell: Cell, begin: Callable[[Worker], list[SufficientStatistics]], standing: Solution | None, worker: Worker
+) -> Solution:
+    return cell.solved(worker, begin(worker), standing)

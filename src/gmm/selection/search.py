@@ -24,7 +24,7 @@ from gmm.mixture import GaussianMixture, ill_defined, source_to_fit
 from gmm.scorer import Scorer, Totals
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.climbing import Ground, Solution, Worker
-from gmm.selection.engine import Clock, Engine, Failure, Key, Stage, workers_and_threads
+from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, Stage, workers_and_threads
 from gmm.selection.table import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE, Entry, Progress, Selection
 from gmm.sources import ArraySource
 
@@ -32,6 +32,9 @@ _CLOSE = {"tol": 1e-5, "max_iter": 1000}
 _LEFT = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 _ROUNDING = 1e-9  # nats per row: no fit is told to come closer
 _REFINED = 3  # cells
+# On which starts race.
+_FEWEST_ROWS, _ROWS_PER_PARAMETER = 2000, 20
+_WORTH_A_SAMPLE = 0.5  # of the rows
 # What says where or how one fit begins, goes on or talks has no meaning for many.
 _NOT_OF_A_SEARCH = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
 
@@ -123,7 +126,8 @@ def select(
     ground = _ground(source, max(counts), seed)
     starts = Starts(ground.sample, template, request.models, start_seeds(seed, n_init))
     with Stage(ground, *workers_and_threads(ground, len(types), max(counts), n_threads), clock) as stage:
-        engine = Engine(_settings(template, source.survey.weight), ground, starts, stage)
+        settings = _settings(template, source.survey.weight)
+        engine = Engine(Cells(settings, ground, template.prior, stage.watch), starts, stage)
         return _Search(request, ground, engine, stage, clock).run(callback)
 
 
@@ -281,9 +285,13 @@ def _status(found: Solution | Failure | None, name: str) -> str:
 
 def _ground(source: ArraySource, most_components: int, seed: int) -> Ground:
     """All rows and a sample; where there are few they are one, as a weighted set, so that their order is nothing."""
-    sample = sampled(source, most_components, np.random.default_rng(seed))
-    whole = share_shown(source, most_components) == 1
-    return Ground(sample if whole else source, sample, effective_rows(source))
+    rng, n_effective = np.random.default_rng(seed), effective_rows(source)
+    sample = sampled(source, most_components, rng)
+    rows = sample if share_shown(source, most_components) == 1 else source
+    size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
+    if size > _WORTH_A_SAMPLE * rows.n_rows:
+        return Ground(rows, rows if rows is sample else sample, n_effective)
+    return Ground(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 
 def _settings(template: GaussianMixture, weight: float) -> FitSettings:
