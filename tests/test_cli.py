@@ -108,12 +108,12 @@ def test_the_readme_shows_what_is_printed():
     lines = told.splitlines(), ok("fit", COLUMNS="80").stdout.splitlines()
     for one, other in zip(*lines, strict=True):
         for word, printed in zip(one.split(), other.split(), strict=True):
-            number = re.fullmatch(r"(\D?)(-?[\d.]+)(\D?)", word)
-            if number is None:
+            numbers = [re.fullmatch(r"([★^~(+]?)(-?\d[\d.]*)", text) for text in (word, printed)]
+            if numbers[0] is None or numbers[1] is None:
                 assert word == printed
             else:
-                assert float(printed.strip("★+")) == pytest.approx(float(number[2]), rel=1e-4, abs=0.11)
-                assert len(word) == len(printed)
+                assert numbers[0][1] == numbers[1][1]
+                assert float(numbers[1][2]) == pytest.approx(float(numbers[0][2]), rel=1e-4, abs=0.11)
 
 
 def test_every_file_of_a_result(result, iris):
