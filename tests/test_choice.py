@@ -97,6 +97,17 @@ def test_what_was_not_chosen_is_marked(found):
     assert [line for line in lines(failed) if "failed:" in line] == ["2 all models failed: no"]
 
 
+def test_spikes_are_listed_only_where_there_is_nothing_else(found):
+    sound = {"EEE_3", "EEE_4", "VVE_2"}
+    cells = [f"{name}_{K}" for name, K in zip(found.covariance_type, found.n_components, strict=True)]
+    spiked = dict.fromkeys([cell for cell in cells if cell not in sound], "spike: component 0")
+    shown = lines(marked(found, **spiked), 100)
+    first = next(n for n, line in enumerate(shown) if "loglik" in line) + 2
+    assert [line.replace("★", "").split()[:2] for line in shown[first:-1]] == [["3", "EEE"], ["4", "EEE"], ["2", "VVE"]]
+    shown = lines(marked(found, **dict.fromkeys(cells, "spike: component 0")), 100)
+    assert all("^" in line for line in shown[first : first + 10])
+
+
 def test_a_number_of_components_that_was_not_tried_takes_no_room(found):
     turned = marked(found, **{f"{name}_5": "not tried" for name in PARSIMONIOUS})
     shown = lines(replace(turned, complete=False))
