@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -99,6 +101,21 @@ def test_the_main_job_on_the_data_inside():
     assert " ± " in done.stdout
 
 
+def test_the_readme_shows_what_is_printed():
+    """Words are the same, and numbers but for what other processors' arithmetic may change."""
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    told = next(text for text in re.findall(r"^```text\n(.*?)^```$", readme, re.M | re.S) if "Old Faithful" in text)
+    lines = told.splitlines(), ok("fit", COLUMNS="80").stdout.splitlines()
+    for one, other in zip(*lines, strict=True):
+        for word, printed in zip(one.split(), other.split(), strict=True):
+            numbers = [re.fullmatch(r"([★^~(+]?)(-?\d[\d.]*)", text) for text in (word, printed)]
+            if numbers[0] is None or numbers[1] is None:
+                assert word == printed
+            else:
+                assert numbers[0][1] == numbers[1][1]
+                assert float(numbers[1][2]) == pytest.approx(float(numbers[0][2]), rel=1e-4, abs=0.11)
+
+
 def test_every_file_of_a_result(result, iris):
     out, shown = result
     names = ["criteria.csv", "labels.csv", "model.gmm", "result.json"]
@@ -154,13 +171,55 @@ def test_a_run_is_reproducible_and_seeded(iris):
     assert documents[2]["seed"] == 3
 
 
-@pytest.mark.parametrize("criterion", ["bic", "aic", "icl"])
+@pytest.mark.parametrize("criterion", gmm.criteria.CRITERIA)
 def test_the_criterion_chooses(criterion, iris):
     done = ok("fit", iris, "--exclude", "species", *FAST, "--json", "--criterion", criterion)
     document = json.loads(done.stdout)
     best = next(cell for cell in document["cells"] if cell["best"])
     assert best[criterion] == min(cell[criterion] for cell in document["cells"])
     assert document["criterion"] == criterion
+
+
+def cells(*words):
+    """The cells of a fit by their names, without their seconds."""
+    found = json.loads(ok("fit", *words, "--json").stdout)["cells"]
+    return [{name: value for name, value in cell.items() if name != "seconds"} for cell in found]
+
+
+def test_models_are_covariance_types_by_either_name(iris):
+    few = (iris, "--exclude", "species", "--components", "1:2")
+    by_models, by_types = (cells(*few, option, "EEE,diag") for option in ("--models", "--covariance"))
+    assert by_models == by_types
+    assert [cell["covariance_type"] for cell in by_models] == ["EEE", "diag"] * 2
+    names = cells(*few, "--models", "VII", "--models", "all")
+    assert [cell["covariance_type"] for cell in names] == list(gmm.covariance.PARSIMONIOUS) * 2
+
+
+def test_one_column_has_two_models(tmp_path):
+    np.save(tmp_path / "one.npy", np.random.default_rng(0).normal(size=60))
+    found = cells(tmp_path / "one.npy", "--components", "1:3")
+    assert [cell["covariance_type"] for cell in found] == ["EII", "VII"] * 3
+
+
+def test_time_that_is_up_is_told(iris):
+    words = ("fit", iris, "--exclude", "species", "--time-limit", "0")
+    shown = ok(*words).stdout
+    assert "incomplete: time was up before" in shown
+    assert "– not tried" in shown
+    document = json.loads(ok(*words, "--json").stdout)
+    assert document["complete"] is False
+    left = [cell for cell in document["cells"] if cell["status"] == "not tried"]
+    assert len(document["cells"]) == 9 * 14 > len(left) > 0
+    assert all(cell[name] is None for cell in left for name in ("bic", "loglik", "n_parameters"))
+    assert json.loads(ok("fit", "--components", "2", "--time-limit", "60", "--json").stdout)["complete"] is True
+
+
+def test_a_prior_is_believed():
+    few = ("--components", "3", "--models", "VVV")
+    document = json.loads(ok("fit", *few, "--prior", "conjugate", "--json").stdout)
+    assert document["prior"] == "conjugate"
+    assert document["best"]["loglik"] < cells(*few)[0]["loglik"] - 1
+    assert "3 components, VVV, conjugate prior: converged" in ok("fit", *few, "--prior", "conjugate").stdout
 
 
 def test_columns_are_chosen(iris):
@@ -362,7 +421,13 @@ def test_version_and_help_need_nothing():
         (("fit", "--components", "3:1"), "from 1 upwards"),
         (("fit", "--components", "a"), "expected 3, 2,4,6 or 1:9, got 'a'"),
         (("fit", "--covariance", "full,round"), "--covariance round: expected all, or some of"),
+        (("fit", "--models", "EEE,EEX"), "--models EEX: expected all, or some of full,tied,diag,spherical,EII,VII"),
+        (("fit", "--models", ""), "names between commas"),
+        (("fit", "--models", "EEE", "--covariance", "VVV"), "not allowed with argument --models"),
         (("fit", "--criterion", "dic"), "invalid choice: 'dic'"),
+        (("fit", "--prior", "wishart"), "invalid choice: 'wishart'"),
+        (("fit", "--time-limit", "-1"), "--time-limit: expected a number from 0 upwards, got '-1'"),
+        (("fit", "--time-limit", "soon"), "number from 0 upwards"),
         (("fit", "--n-init", "0"), "whole number from 1 upwards"),
         (("fit", "--tol", "nan"), "number from 0 upwards"),
         (("fit", "--seed", "-1"), "--seed"),

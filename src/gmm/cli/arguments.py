@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from gmm.criteria import CRITERIA
+
 __all__ = ["parse"]
 
 _EPILOG = """\
@@ -16,6 +18,7 @@ exit codes: 0 all went well, 1 the work failed, 2 bad usage, 130 interrupted.
 examples:
   gmm fit                                             the Old Faithful eruptions, shipped inside
   gmm fit iris.csv --label-column species --out found
+  gmm fit big.parquet --models EEE,VVV --components 2:20 --time-limit 60
   gmm predict found/model.gmm more.csv --proba --out labels.csv
 """
 
@@ -83,8 +86,8 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     command = commands.add_parser(
         "fit",
         help="fit mixtures to a table and choose the best",
-        description="Fit every number of components by every covariance type and choose the "
-        "best by a criterion. Without FILE: the Old Faithful eruptions.",
+        description="Fit every number of components by every covariance model, each cell helped by "
+        "the others, and choose the best by a criterion. Without FILE: the Old Faithful eruptions.",
     )
     command.set_defaults(run=_Command("fit", "fit"))
     command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
@@ -102,18 +105,25 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     search = command.add_argument_group("search")
     search.add_argument("--components", metavar="K", type=_components, default=_components("1:9"),
                         help="numbers of components: 3, 2,4,6 or 1:9 (default 1:9)")  # fmt: skip
-    search.add_argument("--covariance", metavar="TYPES", type=_names, default=["all"],
-                        help="covariance types: all (default) or some, as full,diag")  # fmt: skip
-    search.add_argument("--criterion", choices=("bic", "aic", "icl"), default="bic",
+    types = search.add_mutually_exclusive_group()
+    types.add_argument("--covariance", metavar="NAMES", type=_names, action="extend",
+                       help="covariance models: all 14 (default) or some, as EEE,VVV or full,diag")  # fmt: skip
+    types.add_argument("--models", metavar="NAMES", type=_names, action="extend",
+                       help="another name of --covariance")  # fmt: skip
+    search.add_argument("--criterion", choices=CRITERIA, default=CRITERIA[0],
                         help="what chooses; smaller is better (default bic)")  # fmt: skip
-    search.add_argument("--n-init", metavar="N", type=_positive, default=10,
-                        help="starts per cell (default 10)")  # fmt: skip
+    search.add_argument("--time-limit", metavar="SECONDS", type=_non_negative,
+                        help="begin no fit after so long, and tell if the search is incomplete")  # fmt: skip
+    search.add_argument("--prior", choices=("conjugate",),
+                        help="a prior against collapsing components, with mclust's defaults")  # fmt: skip
+    search.add_argument("--n-init", metavar="N", type=_positive, default=1,
+                        help="more starts per number of components, for all models (default 1)")  # fmt: skip
     search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,
                         help="passes per start at most (default 1000)")  # fmt: skip
     search.add_argument("--tol", metavar="T", type=_non_negative, default=1e-5,
                         help="stop when less remains to be gained, nats per row (default 1e-5)")  # fmt: skip
     search.add_argument("--refine", choices=("split-merge",),
-                        help="leave solutions that no pass leaves; several times the passes")  # fmt: skip
+                        help="leave solutions that no pass leaves, in every cell, not in the best alone")  # fmt: skip
     search.add_argument("--reg-covar", metavar="R", type=_non_negative, default=1e-6,
                         help="added to every variance (default 1e-6)")  # fmt: skip
     search.add_argument("--seed", metavar="S", type=_natural, default=0,

@@ -170,14 +170,14 @@ def cells_json(found: Selection) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One per cell; null where a cell failed.
+        One per cell; null where a cell failed or was not tried.
     """
     numbers = ("loglik", *CRITERIA, "seconds")
     return [
         {
             "n_components": int(found.n_components[i]),
             "covariance_type": found.covariance_type[i],
-            "n_parameters": int(found.n_parameters[i]),
+            "n_parameters": None if found.estimators[i] is None else int(found.n_parameters[i]),
             **{name: finite_or_none(getattr(found, name)[i]) for name in numbers},
             "status": found.status[i],
             "best": i == found.best_index,

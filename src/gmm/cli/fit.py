@@ -31,7 +31,7 @@ from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful, read
 from gmm.cli.write import labels_table, table_to, to_json
-from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS
+from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
 from gmm.criteria import CRITERIA
 from gmm.mixture import GaussianMixture
 
@@ -54,7 +54,7 @@ def fit(options: argparse.Namespace) -> int:
         0; 1 when no cell converged, after everything has been written and shown.
     """
     screen = Screen(options.quiet)
-    types = _covariance_types(options.covariance)
+    names = _covariance_types(options)
     table, notes = (faithful(), ()) if options.file is None else read(options.file)
     rows = numeric_rows(
         table,
@@ -67,6 +67,7 @@ def fit(options: argparse.Namespace) -> int:
     for note in (*notes, *rows.notes):
         screen.note(note)
     out = _directory(options.out)
+    types = _distinct_types(len(rows.names)) if names is None else names
     found = _search(screen, rows, types, options)
     report = _Report(rows, found, options)
     if out is not None:
@@ -130,6 +131,8 @@ class _Report:
             },
             "seed": self.options.seed,
             "criterion": self.found.criterion,
+            "prior": self.options.prior,
+            "complete": self.found.complete,
             "best": {
                 **mixture_json(self.model),
                 "loglik": finite_or_none(self.found.loglik[best]),
@@ -162,9 +165,10 @@ class _Report:
 
     def _headline(self) -> str:
         model, loglik = self.model, self.found.loglik[self.found.best_index]
+        prior = "" if self.options.prior is None else f", {self.options.prior} prior"
         each = "unit weight" if self.rows.weights is not None else "row"
         return (
-            f"{counted(model.n_components, 'component')}, {model.covariance_type}: "
+            f"{counted(model.n_components, 'component')}, {model.covariance_type}{prior}: "
             f"{ended(model)}, log-likelihood {loglik:.2f} "
             f"({loglik / self._total_weight():.4f} per {each})"
         )
@@ -174,11 +178,19 @@ class _Report:
         return float(len(self.rows.values) if weights is None else weights.sum())
 
 
-def _covariance_types(names: Sequence[str]) -> list[str]:
+def _covariance_types(options: argparse.Namespace) -> list[str] | None:
+    """The names that were given, checked; None for all."""
+    option = "--covariance" if options.models is None else "--models"
+    names = options.covariance or options.models or ["all"]
     unknown = [name for name in names if name not in (*COVARIANCE_TYPES, "all")]
     if unknown:
-        raise UsageError(f"--covariance {','.join(unknown)}: expected all, or some of {','.join(COVARIANCE_TYPES)}")
-    return list(PARSIMONIOUS) if "all" in names else list(dict.fromkeys(names))
+        raise UsageError(f"{option} {','.join(unknown)}: expected all, or some of {','.join(COVARIANCE_TYPES)}")
+    return None if "all" in names else list(dict.fromkeys(names))
+
+
+def _distinct_types(n_columns: int) -> list[str]:
+    """All models; of one column there are fewer that differ."""
+    return list(dict.fromkeys(same_as(covariance_model(name), 2, n_columns).name for name in PARSIMONIOUS))
 
 
 def _directory(path: str | None) -> Path | None:
@@ -191,10 +203,9 @@ def _directory(path: str | None) -> Path | None:
 
 
 def _search(screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace) -> selection.Selection:
-    n_cells = len(options.components) * len(types)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with screen.progress(n_cells) as advance:
+        with screen.progress(options.components, len(types)) as advance:
             found = selection.select(
                 rows.frame,
                 options.components,
@@ -205,10 +216,12 @@ def _search(screen: Screen, rows: Rows, types: Sequence[str], options: argparse.
                 n_threads=options.threads,
                 sample_weight=rows.weights,
                 callback=advance,
+                time_limit=options.time_limit,
                 max_iter=options.max_iter,
                 tol=options.tol,
                 refine=options.refine,
                 reg_covar=options.reg_covar,
+                prior=options.prior,
             )
     for text, times in Counter(str(warning.message) for warning in caught).items():
         screen.note(text if times == 1 else f"{text} ({times} times)")

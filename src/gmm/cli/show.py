@@ -18,13 +18,11 @@ from rich.table import Table
 
 from gmm import selection
 from gmm.cli.agreement import Agreement
+from gmm.cli.choice import choice
 from gmm.cli.describe import MixtureFacts
-from gmm.criteria import CRITERIA
 
 __all__ = ["Screen"]
 
-_TOP = 5  # cells listed below the grid
-_FEW = 12  # up to so many cells, the list is whole and needs no grid
 _COLUMNS_SHOWN = 24
 _UNCUT = 10_000
 _GAP = 3  # between two columns of a table
@@ -75,13 +73,15 @@ class Screen:
         self._out.print(escape(text), soft_wrap=True)
 
     @contextmanager
-    def progress(self, n_cells: int) -> Iterator[Callable[[selection.Progress], None]]:
+    def progress(self, n_components: Sequence[int], n_models: int) -> Iterator[Callable[[selection.Progress], None]]:
         """Show a bar on a terminal while cells are fitted; nothing elsewhere.
 
         Parameters
         ----------
-        n_cells : int
-            How many cells there will be.
+        n_components : sequence of int
+            The numbers of components, in the order of their fits.
+        n_models : int
+            How many cells there are of each.
 
         Yields
         ------
@@ -93,39 +93,33 @@ class Screen:
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[cell]}"),
+            TextColumn("{task.fields[now]}"),
             console=self._err,
             transient=True,
             expand=True,
             disable=self._quiet or not sys.stderr.isatty(),
         )
+        begun = [f"K={k}" for k in n_components]
         with bar:
-            task = bar.add_task("fitting", total=n_cells, cell="")
+            task = bar.add_task("fitting", total=len(begun) * n_models, now=begun[0])
 
             def advance(done: selection.Progress) -> None:
-                cell = f"{done.n_components} {done.covariance_type}"
-                bar.update(task, completed=done.cell + 1, cell=cell)
+                count = done.cell + 1
+                now = begun[count // n_models] if count < done.n_cells else "improving the best"
+                bar.update(task, completed=count, now=now)
 
             yield advance
 
     def cells(self, found: selection.Selection) -> None:
-        """Print the table of cells: a grid of the criterion if there are many, and the top.
+        """Print the table of cells: a grid of the criterion if there are many, and the best of them.
 
         Parameters
         ----------
         found : Selection
             The search.
         """
-        many = len(found.status) > _FEW
-        if many:
-            self._out.print(_grid(found))
-            self.line()
-        self._out.print(_ranking(found, _TOP if many else len(found.status)))
-        self._out.print(f"[dim]{'   '.join(_legend(found))}[/]")
-        for number, status in enumerate(found.status):
-            if status.startswith(selection.FAILED):
-                cell = f"{found.n_components[number]} {found.covariance_type[number]}"
-                self._out.print(f"[red]{cell} {escape(status)}[/]", soft_wrap=True)
+        for line in choice(found, self._width):
+            self._out.print(line)
 
     def mixture(self, facts: MixtureFacts, counts: NDArray[np.int64] | None = None) -> None:
         """Print a mixture's weights, means and spreads, by column name.
@@ -175,81 +169,6 @@ class Screen:
 
 def _table() -> Table:
     return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-
-
-def _grid(found: selection.Selection) -> Table:
-    """Lay the criterion out as numbers of components by covariance types."""
-    types = list(dict.fromkeys(found.covariance_type))
-    table = _table()
-    table.title = f"{found.criterion.upper()} by components and covariance"
-    table.title_justify = "left"
-    table.add_column("K", justify="right")
-    for name in types:
-        table.add_column(escape(name), justify="right")
-    entries: dict[int, dict[str, str]] = {}
-    for number, k in enumerate(found.n_components):
-        entries.setdefault(int(k), {})[found.covariance_type[number]] = _score(found, number)
-    for k, row in entries.items():
-        table.add_row(str(k), *(row.get(name, "") for name in types))
-    return table
-
-
-def _score(found: selection.Selection, number: int) -> str:
-    if found.status[number].startswith(selection.FAILED):
-        return "[red]failed[/]"
-    text = f"{_mark(found, number)} {found.scores[number]:.2f}"
-    return f"[bold green]{text}[/]" if number == found.best_index else text
-
-
-def _mark(found: selection.Selection, number: int) -> str:
-    """Return the sign of what the legend tells about a cell."""
-    status = found.status[number]
-    best = "★" if number == found.best_index else ""
-    if status == selection.NOT_CONVERGED:
-        return best + "~"
-    return best + "^" if status.startswith(selection.SPIKE) else best
-
-
-def _legend(found: selection.Selection) -> Iterator[str]:
-    yield "★ best (smallest)"
-    if selection.NOT_CONVERGED in found.status:
-        yield "~ not converged"
-    if any(status.startswith(selection.SPIKE) for status in found.status):
-        yield "^ a component collapsed on few rows or ties: not chosen"
-
-
-def _ranking(found: selection.Selection, shown: int) -> Table:
-    """List the best cells with all their numbers and the distance to the best."""
-    best = found.scores[found.best_index]
-    table = _table()
-    for name in ("", "K", "covariance", "loglik", "df"):
-        table.add_column(name, justify="left" if name == "covariance" else "right")
-    for name in CRITERIA:
-        table.add_column(name.upper(), justify="right")
-        if name == found.criterion:
-            table.add_column(f"Δ{name.upper()}", justify="right")
-    for number in _by_score(found)[:shown]:
-        numbers = []
-        for name in CRITERIA:
-            numbers.append(f"{getattr(found, name)[number]:.2f}")
-            if name == found.criterion:
-                numbers.append(f"{found.scores[number] - best:.2f}")
-        table.add_row(
-            _mark(found, number),
-            str(found.n_components[number]),
-            escape(found.covariance_type[number]),
-            f"{found.loglik[number]:.2f}",
-            str(found.n_parameters[number]),
-            *numbers,
-            style="bold green" if number == found.best_index else None,
-        )
-    return table
-
-
-def _by_score(found: selection.Selection) -> list[int]:
-    """Return the cells that did not fail, the best first, spikes last."""
-    fitted = [n for n, status in enumerate(found.status) if not status.startswith(selection.FAILED)]
-    return sorted(fitted, key=lambda n: (found.status[n].startswith(selection.SPIKE), found.scores[n]))
 
 
 def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
