@@ -348,6 +348,15 @@ def test_without_time_failures_are_no_result():
         select(ROWS[:4], [9, 10], "full", random_state=0, time_limit=0)
 
 
+def test_more_components_than_rows_fail_whatever_is_found_for_fewer():
+    found = select(ROWS[:5], range(1, 8), ["EII", "full"], random_state=0)
+    told = {
+        (int(K), status.startswith("failed: Expected"))
+        for K, status in zip(found.n_components, found.status, strict=True)
+    }
+    assert told == {(K, K > 5) for K in range(1, 8)}
+
+
 def test_time_may_be_up_anywhere(monkeypatch):
     """Whatever was the last thing that there was time for, what is found is told."""
     asked = []

@@ -12,6 +12,7 @@ from gmm import criteria
 from gmm._estimator import Estimator
 from gmm._validation import check_is_fitted
 from gmm.mixture import GaussianMixture
+from gmm.priors import NormalInverseWishart
 from gmm.selection.search import select
 from gmm.selection.table import Progress, Selection
 
@@ -51,6 +52,8 @@ class GaussianMixtureSearch(Estimator):
         As `GaussianMixture`'s.
     refine : {"split-merge"} or None, default=None
         "split-merge" refines all cells, and not only the best.
+    prior : {"conjugate"}, NormalInverseWishart or None, default=None
+        As `GaussianMixture`'s.
 
     Attributes
     ----------
@@ -111,6 +114,7 @@ class GaussianMixtureSearch(Estimator):
         time_limit: float | None = None,
         acceleration: str | None = "auto",
         refine: str | None = None,
+        prior: str | NormalInverseWishart | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -125,6 +129,7 @@ class GaussianMixtureSearch(Estimator):
         self.time_limit = time_limit
         self.acceleration = acceleration
         self.refine = refine
+        self.prior = prior
 
     def fit(
         self,

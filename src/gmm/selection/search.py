@@ -211,7 +211,8 @@ class _Search:
     def _improve(self) -> None:
         """Refine the best cells, or all if that is asked for, and free those that this leaves behind."""
         engine, request = self._engine, self._request
-        counts = sorted({key.n_components for key in engine.found})
+        # A number of components that there are too few rows for has no cell to begin from, and is to have none.
+        counts = sorted({key.n_components for key, found in engine.found.items() if isinstance(found, Solution)})
         for K in reversed(counts):
             engine.go_back(request.keys(K))
         for K in counts:
