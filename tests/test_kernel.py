@@ -140,7 +140,8 @@ def test_a_pass_that_went_on_is_spent():
     one_pass.walk(scratch, rows, 0, 1)
     family = _mstep.MixtureFamily(FULL.code, 0, *mixture.centres.shape, 1e-6)
     covariances = np.ravel(FULL.gram(mixture.whiteners))
-    one_pass.climb([scratch], rows, None, None, 3, family, covariances, np.nan, 0.0, False)
+    how = family, mixture.centres, covariances, np.zeros(len(mixture.centres))
+    one_pass.climb([scratch], rows, None, None, 3, *how, np.nan, 0.0, False)
     with pytest.raises(ValueError, match="spent"):
         one_pass.walk(scratch, rows, 0, 1)
 

@@ -547,3 +547,19 @@ def test_a_saved_prior_comes_back(prior, tmp_path):
     again = loaded.fit(X)
     np.testing.assert_array_equal(again.covariances_, mixture.covariances_)
     assert again.lower_bounds_ == mixture.lower_bounds_
+
+
+@pytest.mark.parametrize("covariance_type", ["EII", "EEI", "EEE", "EVE", "VVV"])
+def test_compiled_passes_with_a_prior_are_those_made_one_by_one(covariance_type):
+    X = np.random.default_rng(0).normal(size=(80, 3)) + 4 * np.eye(3)[np.arange(80) % 3]
+    how = {
+        "covariance_type": covariance_type,
+        "prior": "conjugate",
+        "acceleration": None,
+        "tol": 1e-9,
+        "random_state": 0,
+    }
+    at_once = GaussianMixture(3, **how).fit(X)
+    one_by_one = GaussianMixture(3, **how).fit(X, callback=lambda iteration: False)
+    assert at_once.lower_bounds_ == one_by_one.lower_bounds_
+    np.testing.assert_array_equal(at_once.means_, one_by_one.means_)

@@ -183,6 +183,28 @@ def test_moments_of_another_layout_are_refused(covariance_type):
         compiled_update(wrong, 0.0)
 
 
+@pytest.mark.parametrize(("layout", "constraint"), [(0, 1), (1, 5), (2, 10), (3, 3), (2, 11), (0, -1), (4, 0)])
+def test_a_family_has_its_constraints_layout(layout, constraint):
+    with pytest.raises(ValueError, match="a constraint on it"):
+        _mstep.MixtureFamily(layout, constraint, 2, 3, 0.0)
+
+
+def test_a_family_refuses_numbers_of_another_shape():
+    prior = np.zeros(2), np.eye(2).ravel(), 0.01, 5.0, 0.0
+    family = _mstep.MixtureFamily(0, 0, 3, 2, 0.0, prior)
+    means, whiteners = np.zeros((3, 2)), np.tile(np.eye(2), (3, 1, 1)).ravel()
+    assert np.isfinite(family.log_prior(means, whiteners, np.zeros(3)))
+    for wrong in [
+        (means[:2], whiteners, np.zeros(3)),
+        (means, whiteners[:8], np.zeros(3)),
+        (means, whiteners, np.zeros(1)),
+    ]:
+        with pytest.raises(ValueError, match="shape of the family"):
+            family.log_prior(*wrong)
+    with pytest.raises(ValueError, match="layout and shape of its family"):
+        _mstep.Update(family, means, np.ones(3), np.zeros((3, 3)), np.zeros(12), 3.0)
+
+
 # --- Climbs -------------------------------------------------------------------------------------
 
 

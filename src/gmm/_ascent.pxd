@@ -16,7 +16,8 @@ from libc.math cimport INFINITY, fabs, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
 from gmm._constraint cimport NONE
-from gmm._frame cimport add, from_moments, imply, inner, invert_whiteners, move_frame, stand_for, to_moments
+from gmm._frame cimport add, from_moments, inner, invert_whiteners, moments_of_mixture, move_frame, state_of_mixture
+from gmm._frame cimport to_moments
 from gmm._linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State
@@ -38,7 +39,7 @@ cdef inline void start_anew(State* state) noexcept nogil:
     state.n_passes = 0
     state.since_negative = PATIENCE
     state.radius = 1.5
-    state.objective, state.noise = -INFINITY, 0
+    state.objective, state.rounding = -INFINITY, 0
     state.newton = state.remaining = INFINITY
 
 
@@ -49,17 +50,17 @@ cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
 
 # -------------------------------------------------------------------------------- what a pass teaches
 
-cdef inline bint judge(State* state, const Moments* found, double relative_noise) noexcept nogil:
+cdef inline bint judge(State* state, const Moments* found, double relative_rounding) noexcept nogil:
     """Whether the pass is accepted; its secant is kept in either case."""
     cdef double objective = (found.log_evidence + log_prior(&state.family, next_mixture(state))) / found.weight
-    cdef double noise = relative_noise * (1 + fabs(objective))
+    cdef double rounding = relative_rounding * (1 + fabs(objective))
     # The form of a pass may change, and with it the rounding.
-    if state.trying and not objective >= state.objective - max(noise, state.noise):
+    if state.trying and not objective >= state.objective - max(rounding, state.rounding):
         reject(state, found)
         return False
     if state.trying:
         state.radius = min(1.5 * state.radius, 1e6)
-    accept(state, found, objective, noise)
+    accept(state, found, objective, rounding)
     return True
 
 
@@ -67,8 +68,8 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     """Back to where EM goes from the accepted state; the gradient at the trial still is one."""
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
-    if not apart(state) or updated(state, found, &state.trial):
-        from_moments(state, stood_for(state, found, &state.trial), &state.best, state.work)
+    if not has_image(state) or updated(state, found, &state.trial):
+        from_moments(state, image_of(state, found, &state.trial), &state.best, state.work)
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
         remember(state, state.move)
@@ -77,12 +78,12 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     memcpy(state.move, state.residual, n * sizeof(double))
 
 
-cdef inline void accept(State* state, const Moments* found, double objective, double noise) noexcept nogil:
+cdef inline void accept(State* state, const Moments* found, double objective, double rounding) noexcept nogil:
     cdef Py_ssize_t n = state.size
     cdef const Estimate* measured = next_mixture(state)
     cdef bint first = state.n_passes == 0
     if first:
-        stand_for(state, measured, state.here)
+        state_of_mixture(state, measured, state.here)
     else:
         add(1, state.move, n, state.here)
         # The moments of the trial have been of use: their room serves as scratch.
@@ -92,7 +93,7 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
     invert_whiteners(state, &state.best, state.roots)
     hold(state, found)
     state.stuck = not updated(state, found, &state.plain)
-    from_moments(state, found if state.stuck else stood_for(state, found, &state.plain), &state.best, state.work)
+    from_moments(state, found if state.stuck else image_of(state, found, &state.plain), &state.best, state.work)
     add(-1, state.here, n, state.work)
     if not first:
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
@@ -101,12 +102,12 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
     state.objective = objective
     state.n_passes += 1
     aim(state)
-    project(state, max(noise, state.noise))
-    state.noise = noise
+    project(state, max(rounding, state.rounding))
+    state.rounding = rounding
 
 
-cdef inline bint apart(const State* state) noexcept nogil:
-    """Whether the statistics that an update stands for are others than those it was made of."""
+cdef inline bint has_image(const State* state) noexcept nogil:
+    """Whether the mixture that an update makes of statistics is the update of others: see `image_of`."""
     return state.family.constraint != NONE or state.family.prior.mean != NULL
 
 
@@ -114,14 +115,14 @@ cdef inline bint updated(State* state, const Moments* found, Estimate* out) noex
     return most_likely(found, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
 
 
-cdef inline const Moments* stood_for(State* state, const Moments* found, const Estimate* mixture) noexcept nogil:
-    """Those that the update stands for which was made of a pass's, in the room of the trial's."""
-    if not apart(state):
+cdef inline const Moments* image_of(State* state, const Moments* found, const Estimate* mixture) noexcept nogil:
+    """The moments that a mixture, the update of a pass's, is the update of by itself; in the room of the trial's."""
+    if not has_image(state):
         return found
     memcpy(state.tried.origins, found.origins,
            moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
     state.tried.weight = found.weight
-    imply(state, mixture, &state.tried)
+    moments_of_mixture(state, mixture, &state.tried)
     return &state.tried
 
 
@@ -172,16 +173,16 @@ cdef inline void aim(State* state) noexcept nogil:
     state.newton = inner(state, state.residual, q) / 2
 
 
-cdef inline void project(State* state, double noise) noexcept nogil:
+cdef inline void project(State* state, double rounding) noexcept nogil:
     """Rule R*: what is still to be gained, and whether that has been little for long enough."""
     cdef double scale = 1 + fabs(state.objective), square = inner(state, state.residual, state.residual)
-    cdef bint still = square <= noise * noise              # EM moves no more
+    cdef bint still = square <= rounding * rounding              # EM moves no more
     cdef int enough
     if still:
         state.remaining = 0
     elif state.n_gains < 3:
         state.remaining = INFINITY
-    elif fabs(state.gains[0]) <= noise and square <= 1e-10 * scale:
+    elif fabs(state.gains[0]) <= rounding and square <= 1e-10 * scale:
         state.remaining = 0
     elif state.since_negative < PATIENCE:
         state.remaining = INFINITY                         # on the way out of a saddle
@@ -266,9 +267,9 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
-    if apart(state):
-        imply(state, &state.trial, &state.tried)
+    if has_image(state):
+        moments_of_mixture(state, &state.trial, &state.tried)
         from_moments(state, &state.tried, &state.best, state.work)
     for i in range(state.size):
-        state.move[i] = state.work[i] - state.here[i] if apart(state) else factor * state.direction[i]
+        state.move[i] = state.work[i] - state.here[i] if has_image(state) else factor * state.direction[i]
     return True

@@ -8,7 +8,7 @@ from gmm._lanes cimport Bench, Rows, merge_siblings, walk_lanes
 from gmm._moments cimport Moments, take_apart
 from gmm._plan cimport Recipe, prepare
 from gmm._state cimport State
-from gmm._update cimport Estimate, Family, any_empty, most_likely, step_of
+from gmm._update cimport Estimate, Family, any_empty, log_prior, most_likely, step_of
 
 
 cdef struct Course:
@@ -58,8 +58,8 @@ cdef inline bint walk_again(
 
 
 cdef inline Py_ssize_t climb(
-    Recipe* recipe, const Course* course, const data* rows, const double* whiteners, double* room,
-    const Family* family, const double* covariances, double before, double tolerance, bint refills,
+    Recipe* recipe, const Course* course, const data* rows, double* room,
+    const Family* family, const Estimate* begin, double before, double tolerance, bint refills,
     double* scratch,                               # of an update
     Bench* bench,                                  # IN the sums of the first pass
     Moments* moments,                              # OUT of the last pass
@@ -68,24 +68,25 @@ cdef inline Py_ssize_t climb(
 ) noexcept nogil:
     """The number of passes: until the gain is below `tolerance`, there are enough, or an update needs help."""
     cdef Py_ssize_t K = recipe.n_components, n = 0
+    cdef const Estimate* measured = begin
     cdef Estimate* estimate
     while True:
-        take_apart(recipe, bench.node, whiteners, course.scatter, moments)
+        take_apart(recipe, bench.node, measured.whiteners, course.scatter, moments)
+        moments.log_evidence += log_prior(family, measured)
         bounds[n] = moments.log_evidence / moments.weight
         n += 1
         if n == course.at_most or fabs(bounds[n - 1] - before) < tolerance or refills and any_empty(moments, K):
             return n
         before = bounds[n - 1]
         estimate = estimates + n % 2
-        whiteners = estimate.whiteners
-        if most_likely(moments, family, 0, covariances, scratch, estimate) >= 0:
+        if most_likely(moments, family, 0, measured.covariances, scratch, estimate) >= 0:
             return n
-        covariances = estimate.covariances
-        if not walk_again(recipe, course, rows, room, estimate.log_offset, estimate.means, whiteners, bench):
+        measured = estimate
+        if not walk_again(recipe, course, rows, room, estimate.log_offset, estimate.means, estimate.whiteners, bench):
             return n
 
 
-cdef inline double noise_of(const Recipe* recipe) noexcept nogil:
+cdef inline double rounding_of(const Recipe* recipe) noexcept nogil:
     """How far the mean log evidence may be off by rounding, relatively."""
     if recipe.single:
         return 3e-7
@@ -105,7 +106,7 @@ cdef inline Py_ssize_t ascend(
     cdef bint accepted
     while True:
         take_apart(recipe, bench.node, next_mixture(state).whiteners, course.scatter, moments)
-        accepted = judge(state, moments, noise_of(recipe))
+        accepted = judge(state, moments, rounding_of(recipe))
         told[4 * n], told[4 * n + 1] = plain_bound(state), state.objective
         told[4 * n + 2], told[4 * n + 3] = state.remaining, accepted
         n += 1

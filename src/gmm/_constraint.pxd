@@ -45,6 +45,8 @@ cdef inline bint volumes_vary(Constraint constraint) noexcept nogil:
 cdef inline Py_ssize_t room_for_constraint(Constraint constraint, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """In doubles."""
     cdef Py_ssize_t size = n_second(layout_of(constraint), 1, d)
+    if constraint == NONE:
+        return 0
     return (K + K * d + room_for_axes(d) + room_for_orientation(K, d) + room_for_volumes(K, size)
             if size > d else K + room_for_volumes(K, size))
 

@@ -30,6 +30,7 @@ from gmm._seeding cimport Item, Seeding, first_seed, next_seed
 from gmm._seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
 from gmm._shape cimport shape_rows
 from gmm._update cimport Estimate, estimate_in, estimate_size, room_for_update
+from gmm._whitener cimport n_matrices
 
 import os
 
@@ -288,6 +289,22 @@ cdef class Pass:
             memcpy(&into[0], head.bench.node + self.recipe.n_sums - 2 - n, n * sizeof(double))
         return sums[:K], sums[K:].reshape(K, -1, self.recipe.n_features)
 
+    cdef Estimate measured(
+        self, MixtureFamily family, const double[:, ::1] means, const double[::1] covariances,
+        const double[::1] log_determinants,
+    ):
+        """The pass's own mixture, as an update would have estimated it; nothing is to be written into it."""
+        cdef Py_ssize_t K = self.recipe.n_components, d = self.recipe.n_features
+        cdef Layout layout = self.recipe.moments
+        cdef Estimate mixture
+        if (self.recipe.layout != layout or not family.takes(layout, K, d) or means.shape[0] != K or means.shape[1] != d
+                or covariances.shape[0] != n_second(layout, K, d)
+                or log_determinants.shape[0] != n_matrices(layout, K)):
+            raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
+        mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
+        mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
+        return mixture
+
     def climb(
         self,
         list scratches,
@@ -296,7 +313,9 @@ cdef class Pass:
         const double[:, ::1] scatter,
         Py_ssize_t at_most,
         MixtureFamily family,
+        const double[:, ::1] means,
         const double[::1] covariances,
+        const double[::1] log_determinants,
         double before,
         double tolerance,
         bint refills,
@@ -315,9 +334,9 @@ cdef class Pass:
             As `walk` and `collect` take them.
         at_most : int
         family : MixtureFamily
-            Of the mixtures that updates choose among; without a prior.
-        covariances : flat array
-            Of this pass's mixture.
+            Of the mixtures that updates choose among.
+        means, covariances, log_determinants : array, the second one flat
+            Of this pass's mixture, and of its whiteners.
         before : float
             The mean log evidence of the pass before this one, NaN if there is none.
         tolerance : float
@@ -326,7 +345,7 @@ cdef class Pass:
         Returns
         -------
         bounds : list of float
-            The mean log evidence of each pass.
+            The mean log evidence of each pass, a prior's log density counted in.
         moments : tuple
             Of the last pass, as `collect` returns them.
         estimate : tuple or None
@@ -339,11 +358,8 @@ cdef class Pass:
         cdef Moments moments
         cdef Estimate[2] estimates
         cdef double[::1] measured = np.empty(at_most), both, scratch = np.empty(room_for_update(&family.family))
-        cdef const double* whiteners = &self.whiteners[0]
+        cdef Estimate begin = self.measured(family, means, covariances, log_determinants)
         cdef double* room = &self.room[0]
-        if at_most > 1 and (recipe.layout != recipe.moments or not family.takes(recipe.moments, K, d)
-                            or covariances.shape[0] != n_second(recipe.moments, K, d)):
-            raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
         course.rows = shape_of(recipe, rows, weight)
         buffer = self.moments_buffer(&moments)
         size = estimate_size(recipe.moments, K, d)
@@ -352,8 +368,8 @@ cdef class Pass:
         estimates[0] = estimate_in(&both[0], recipe.moments, K, d)
         estimates[1] = estimate_in(&both[0] + size, recipe.moments, K, d)
         with nogil:
-            n = climb(recipe, &course, &rows[0, 0], whiteners, room, &family.family, &covariances[0], before,
-                      tolerance, refills, &scratch[0], bench, &moments, estimates, &measured[0])
+            n = climb(recipe, &course, &rows[0, 0], room, &family.family, &begin, before, tolerance, refills,
+                      &scratch[0], bench, &moments, estimates, &measured[0])
         estimate = estimate_arrays(found[(n - 1) % 2].copy(), recipe.moments, K, d) if n > 1 else None
         return np.asarray(measured[:n]).tolist(), moments_arrays(buffer, K, d, &moments), estimate
 

@@ -290,7 +290,7 @@ cdef inline void to_moments(
         second += whole
 
 
-cdef inline void stand_for(
+cdef inline void state_of_mixture(
     const State* state, const Estimate* mixture,
     double* vector,                                # OUT the state that the mixture is the update of, in its own frame
 ) noexcept nogil:
@@ -317,7 +317,7 @@ cdef inline void stand_for(
         second += packed
 
 
-cdef inline void imply(
+cdef inline void moments_of_mixture(
     const State* state, const Estimate* mixture,   # IN
     Moments* moments,                              # IN counts and origins, OUT those that the mixture is the update of
 ) noexcept nogil:
@@ -338,7 +338,7 @@ cdef inline void imply(
                 moments.second[m * size + i] -= count * state.family.ridge
     for k in range(K):
         m = 0 if layout == TIED else k
-        for j in range(d):
+        for j in range(d):                         # minus the step, so that its square is added
             state.shifts[j] = -moments.first[k * d + j] / max(moments.counts[k], DBL_MIN)
         subtract_outer(layout, d, moments.first + k * d, state.shifts, moments.second + m * size)
     for m in range(n_matrices(layout, K) if layout == FULL or layout == TIED else 0):

@@ -2,7 +2,7 @@
 from libc.string cimport memcpy, memset
 
 from gmm._blas cimport multiply_by_lower
-from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
+from gmm._linear cimport FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
 from gmm._plan cimport Recipe
 
 cdef enum:

@@ -31,8 +31,8 @@ class MixtureFamily:
 class Update:
     @property
     def n_covariances(self) -> int: ...
-    def __init__(
-        self,
+    def __new__(
+        cls,
         family: MixtureFamily,
         origins: _Array,
         counts: _Array,
@@ -40,7 +40,7 @@ class Update:
         second: _Array,
         weight: float,
         previous: _Array | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     def covariances(self, start: int, end: int) -> None: ...
     def constrain(self, start: int, end: int) -> None: ...
     def finish(self) -> tuple[_Estimate, int]: ...

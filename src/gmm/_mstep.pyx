@@ -2,7 +2,7 @@
 from libc.string cimport memcpy
 
 from gmm._ascent cimport next_mixture, start_anew
-from gmm._constraint cimport Constraint, constrain, layout_of, room_for_constraint
+from gmm._constraint cimport EVV, NONE, Constraint, constrain, layout_of, room_for_constraint
 from gmm._linear cimport Layout, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State, lay_out, room_for_state
@@ -59,9 +59,10 @@ cdef class MixtureFamily:
         self, Layout layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features, double ridge,
         prior=None,
     ):
-        if not 0 <= <int>layout <= 3 or not 0 <= <int>constraint <= 10 or n_components < 1 or n_features < 1:
+        if (not 0 <= <int>layout <= 3 or not NONE <= constraint <= EVV or n_components < 1 or n_features < 1
+                or constraint != NONE and layout != layout_of(constraint)):
             shape = layout, constraint, n_components, n_features
-            raise ValueError(f"expected a layout, a constraint, components and features, got {shape}")
+            raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
         cdef Family* family = &self.family
         family.layout, family.constraint, family.ridge = layout, constraint, ridge
         family.K, family.d = n_components, n_features
@@ -96,7 +97,8 @@ cdef class MixtureFamily:
         """The prior's log density at a mixture; 0 without one."""
         cdef Estimate mixture
         if (not self.takes(self.family.layout, means.shape[0], means.shape[1])
-                or whiteners.shape[0] != n_second(self.family.layout, self.family.K, self.family.d)):
+                or whiteners.shape[0] != n_second(self.family.layout, self.family.K, self.family.d)
+                or log_determinants.shape[0] != n_matrices(self.family.layout, self.family.K)):
             raise ValueError("expected a mixture in the layout and shape of the family")
         mixture.means, mixture.whiteners = <double*>&means[0, 0], <double*>&whiteners[0]
         mixture.log_determinants = <double*>&log_determinants[0]
@@ -125,7 +127,7 @@ cdef class Update:
     cdef Moments moments
     cdef Estimate estimate
 
-    def __init__(
+    def __cinit__(
         self,
         MixtureFamily family,
         const double[:, ::1] origins,
@@ -138,7 +140,8 @@ cdef class Update:
         cdef Moments* moments = &self.moments
         cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1], size = n_second(family.family.layout, K, d)
         if (not family.takes(family.family.layout, K, d) or counts.shape[0] != K or first.shape[0] != K
-                or second.shape[0] != size or previous is not None and previous.shape[0] != size):
+                or first.shape[1] != d or second.shape[0] != size
+                or previous is not None and previous.shape[0] != size):
             raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
         self.family, self.previous = family, previous
         self.origins, self.counts, self.first, self.second = origins, counts, first, second
@@ -249,7 +252,7 @@ def constrained(
         Whether there is a solution.
     """
     cdef Py_ssize_t K = counts.shape[0], size = n_second(layout_of(constraint), K, d)
-    if (not 0 < <int>constraint <= 10 or covariances.shape[0] != size
+    if (not NONE < constraint <= EVV or covariances.shape[0] != size
             or (previous is not None and previous.shape[0] != size)):
         raise ValueError("expected a constraint, and covariances in its layout")
     cdef bint found
@@ -285,7 +288,7 @@ cdef class Ascent:
     def __reduce__(self):
         cdef State* state = &self.state
         shape = self.family, state.tolerance, bool(state.thorough)
-        told = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.noise,
+        told = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
                 (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                 state.newton, state.remaining, state.converged, state.stuck, state.held.log_evidence,
                 state.held.weight)
@@ -295,7 +298,7 @@ cdef class Ascent:
         cdef State* state = &self.state
         cdef const double[::1] room
         told, room = saved
-        (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.noise, gains,
+        (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding, gains,
          state.n_gains, state.since_negative, state.streak, state.newton, state.remaining, state.converged,
          state.stuck, state.held.log_evidence, state.held.weight) = told
         state.gains[0], state.gains[1], state.gains[2] = gains

@@ -35,7 +35,7 @@ cdef struct Planes:
     double* shares              # (K,)
     double* level               # (K,) h
     double* slope               # (K,) r
-    double* newton              # scratch of `newton_step`, NULL where features are too many
+    double* newton              # scratch of `converge`, NULL where features are too many
 
 
 cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
@@ -118,13 +118,13 @@ cdef inline void search_axes(
         identity(found, d)
         if start >= 0:
             memcpy(found, covariances + start * d * d, d * d * sizeof(double))
-            principal_axes(found, d, first_variances, work)
         elif start == -1:
             memset(found, 0, d * d * sizeof(double))
             for k in range(K):
                 for j in range(d * d):
                     found[j] += planes.weights[k] * covariances[k * d * d + j]
-            principal_axes(found, d, first_variances, work)
+        if start > -2 and not principal_axes(found, d, first_variances, work):
+            continue
         objective = climb(planes, d, covariances, found, turned, product, True, most_passes)
         if objective < least or start == -2:
             least = objective

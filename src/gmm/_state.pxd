@@ -35,7 +35,7 @@ cdef struct State:
     Py_ssize_t n_passes
     double radius
     double objective            # of the accepted pass, …
-    double noise                # … and how far rounding may have put it off
+    double rounding                # … and how far rounding may have put it off
     double[3] gains             # the last, the one before, …
     int n_gains
     int since_negative

@@ -71,8 +71,6 @@ def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:
         except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
             return np.ones(len(weights)), _least_eigenvalues(covariances)
         return _least_eigenvalues(whitener @ covariances @ whitener.T), _least_eigenvalues(covariances)
-    if layout.pooled:
-        return np.ones(len(weights)), np.full(len(weights), np.inf)
     variances = layout.diagonal(parameters.covariances, parameters.n_features)
     return (variances / (weights @ variances)).min(axis=1), variances.min(axis=1)
 

@@ -96,10 +96,8 @@ class MStep:
 
         return measured
 
-    def burst(self, e_step: EStep) -> BurstFunction | None:
+    def burst(self, e_step: EStep) -> BurstFunction:
         """Passes and these updates in turn, as far as no update needs help: see `gmm.inference.em`."""
-        if self._prior is not None:
-            return None
 
         def made(
             parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int

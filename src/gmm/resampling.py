@@ -27,7 +27,7 @@ from gmm._validation import (
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm.exceptions import ConvergenceWarning
 from gmm.health import spikes
-from gmm.inference import EStep
+from gmm.inference import OFFSET, EStep
 from gmm.layouts import Array
 from gmm.likelihood import short_climb
 from gmm.mixture import GaussianMixture
@@ -42,7 +42,6 @@ Seed = int | np.random.RandomState | np.random.Generator | None
 
 # A statistic is n times the difference of two means: both must end closer to their optimum than one fit alone needs to.
 _CLOSE = {"tol": 1e-5, "max_iter": 1000}
-_OFFSET = 0.8  # standard deviations between the whole's mean and each half's
 _SPLIT_PASSES = 15
 # Multiply-adds of a pass below which replicates side by side would wait for each other in Python, and above which a
 # pass has threads of its own.
@@ -326,6 +325,8 @@ def bootstrap_lrt(
     for name, value in {"n_components": n_components, "n_replicates": n_replicates}.items():
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"expected {name} to be a whole number from 1, got {value!r}")
+    if parameters.get("prior") is not None:
+        raise TypeError("bootstrap_lrt compares likelihoods, of which a prior is no part: leave prior out")
     rows, _, names = _checked(X, None, bootstrap_lrt.__name__)
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(_seed(random_state))
@@ -466,24 +467,11 @@ def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> 
     """The statistics of K + 1 components, for each component that is split along its widest direction."""
     (K, d), layout = parameters.means.shape, parameters.model.layout
     principal = layout.principal(parameters.covariances)
-    room = _with_an_empty_component(statistics)
+    grown = statistics.grown()
     for k in range(K):
         deviations = [layout.deviation(principal, k, axis, d) for axis in range(d)]
         widest = max(deviations, key=lambda step: float(step @ step))
-        yield room.split(k, K, _OFFSET * widest)
-
-
-def _with_an_empty_component(statistics: SufficientStatistics) -> SufficientStatistics:
-    def extended(values: Array) -> Array:
-        return np.concatenate([values, np.zeros_like(values[:1])])
-
-    return replace(
-        statistics,
-        origins=extended(statistics.origins),
-        counts=extended(statistics.counts),
-        first=extended(statistics.first),
-        second=statistics.second if statistics.layout.pooled else extended(statistics.second),
-    )
+        yield grown.split(k, K, OFFSET * widest)
 
 
 def _spiked(fit: GaussianMixture, n_rows: int) -> bool:

@@ -207,7 +207,7 @@ class EStep:
             What earlier passes measured.
         at_most : int
         family : MixtureFamily
-            What updates choose among and maximise, without a prior.
+            What updates choose among and maximise.
         refills : bool
             Whether the loop ends for components without rows, to give them a new place.
         """
@@ -223,7 +223,9 @@ class EStep:
                 if isinstance(stopping, GainBelow)
                 else 1,
                 family,
+                np.ascontiguousarray(parameters.means),
                 np.ravel(parameters.covariances),
+                parameters.log_determinants,
                 bounds[-1] if bounds else np.nan,
                 stopping.tolerance if isinstance(stopping, GainBelow) else np.nan,
                 refills,
