@@ -14,8 +14,8 @@ import reference
 from gmm import GaussianMixture, _mstep
 from gmm.covariance import CLASSIC, covariance_model
 from gmm.exceptions import ConvergenceWarning
-from gmm.inference import EStep
-from gmm.likelihood import MStep, ascend
+from gmm.inference import EStep, QuasiNewton, climb
+from gmm.likelihood import MStep
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 
@@ -42,10 +42,11 @@ def begun(X, covariance_type, K=3):
     return MixtureParameters(rng.dirichlet(np.full(K, 9.0)), X[:: len(X) // K][:K] + np.zeros(d), covariances, model)
 
 
-def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, **how):
+def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, ascent=None, **how):
     with EStep(ArraySource(X, weight), parameters.model.moments, n_threads=n_threads) as e_step:
         m_step = MStep(parameters.model, ridge, parameters.n_components, e_step.spread)
-        return ascend(parameters, e_step, m_step, tolerance=tolerance, max_iter=max_iter, **how)
+        way = QuasiNewton(parameters, e_step, m_step, tolerance=tolerance, ascent=ascent)
+        return climb(way, max_iter=max_iter, **how)
 
 
 # --- Its steps ----------------------------------------------------------------------------------

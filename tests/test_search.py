@@ -222,13 +222,10 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
         if standing is None and self._model.layout is FULL and self._settings.n_components > 1:
             starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
             starts = [type(starts[0])(**vars(starts[0]) | {"second": starts[0].second * 0 + 9 * np.eye(3)})]
-            return self._judged(
-                self._climbed(worker.all(FULL), self._m_step(worker.all(FULL)), begin_of(self, worker, starts[0]), 0)
-            )
+            e_step = worker.all(FULL)
+            m_step = self._m_step(e_step)
+            return self._judged(self._climber(e_step, m_step, m_step(starts[0])).go(0))
         return original(self, worker, starts, standing)
-
-    def begin_of(self, worker, start):
-        return climbing.Beginning(self._m_step(worker.all(FULL))(start))
 
     monkeypatch.setattr(climbing.Cell, "solved", lamed)
     found = select(ROWS, [2, 3], CLASSIC, random_state=0)
