@@ -15,6 +15,7 @@ from gmm import GaussianMixture, _mstep
 from gmm.covariance import CLASSIC, covariance_model
 from gmm.exceptions import ConvergenceWarning
 from gmm.inference import EStep, QuasiNewton, climb
+from gmm.layouts import DIAGONAL, FULL
 from gmm.likelihood import MStep
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
@@ -353,8 +354,8 @@ def test_an_ascent_refuses_another_shape():
         ascent.begin(
             begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants
         )
-    with (
-        EStep(ArraySource(X), begin.model.moments) as e_step,
-        pytest.raises(ValueError, match="in its own layout and shape"),
-    ):
-        e_step.ascend(ascent, begin.whitened(), 1, refills=False)
+    ascent = _mstep.Ascent(_mstep.MixtureFamily(begin.model.layout.code, 0, *begin.means.shape, 0.0), 1e-3, True)
+    ascent.begin(begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants)
+    for rows, moments, told in ((X, DIAGONAL, "in its own layout and shape"), (X[:, :1], FULL, "features")):
+        with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match=told):
+            e_step.ascend(ascent, 1, refills=False)

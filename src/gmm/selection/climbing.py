@@ -179,9 +179,9 @@ class Cell:
             except SingularMatrixError as error:
                 failure = error
                 continue
+            finished += climber.ended or end is not None
             if end is None:
                 continue
-            finished += 1
             if end.healthy and end.beats(best):
                 best, lead = end, max(lead, raced)
             elif not end.healthy and end.beats(last_resort):
@@ -260,7 +260,7 @@ class Cell:
         return self._climber(e_step, self._m_step(e_step), runner.parameters).go(_FIRST_LEG)
 
     def _finished(self, climber: Climber, target: float) -> Solution | None:
-        """The end of a climb, finished or not if it has spikes; None where it will not pass `target`."""
+        """The end of a climb, finished or not if it has spikes; None where it does not pass `target`."""
         leg = _FIRST_LEG
         while not climber.ended:
             if self._hopeless(climber, target):
@@ -271,7 +271,7 @@ class Cell:
                     return judged
             climber.go(leg)
             leg *= 2
-        return self._judged(climber)
+        return self._judged(climber) if climber.lower_bound > target else None
 
     def _climber(self, e_step: EStep, m_step: MStep, parameters: MixtureParameters) -> Climber:
         return self._settings.climber(e_step, m_step, Beginning(parameters), callback=self._watch)
