@@ -234,6 +234,24 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
         assert found.loglik[cell(found, K, "full")] > found.loglik[others].max()
 
 
+def test_no_solution_is_refined_twice(monkeypatch):
+    told, original = [], climbing.Cell.refined
+
+    def counted(self, worker, solution):
+        end = original(self, worker, solution)
+        told.append((solution, end))
+        return end
+
+    monkeypatch.setattr(climbing.Cell, "refined", counted)
+    # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
+    monkeypatch.setattr(engine.Engine, "_stuck", lambda self, key, lower: key.n_components == 3)
+    select(ROWS, [2, 3], CLASSIC, random_state=0)
+    assert told
+    ends = [end for _, end in told]
+    assert not any(solution is end for solution, _ in told for end in ends if end is not solution)
+    assert len({id(solution) for solution, _ in told}) == len(told)
+
+
 def test_a_healthy_end_is_preferred_to_a_higher_spike():
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2)), np.tile([[0.0, 9.0]], (12, 1))])
@@ -290,8 +308,8 @@ def test_a_grown_mixture_has_an_empty_component_that_a_split_fills():
 
 
 def test_models_come_after_their_special_cases():
-    models = [covariance_model(name) for name in PARSIMONIOUS]
-    order = list(candidates.levels(models))
+    models = tuple(covariance_model(name) for name in PARSIMONIOUS)
+    order = candidates.levels(models)
     assert sorted(model.name for level in order for model in level) == sorted(PARSIMONIOUS)
     before = []
     for level in order:

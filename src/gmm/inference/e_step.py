@@ -146,6 +146,7 @@ class EStep:
         self._source = source
         self._origin = source.survey.centre if origin is None else origin
         self._reach = source.survey.reach(self._origin)
+        self._single = source.single
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
@@ -253,7 +254,7 @@ class EStep:
             moments.code,
             self._origin,
             self._reach,
-            source.single,
+            self._single,
             common_scatter=moments is TIED,
             form=self._form,
         )
@@ -346,7 +347,7 @@ class EStep:
             self._moments.code,
             self._origin,
             self._reach,
-            self._source.single and axes is None,
+            self._single and axes is None,
             form=self._form if form is None else form,
             axes=axes,
             **how,
