@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from gmm.inference import GainBelow, Trace, em
+from gmm.inference import Climber, GainBelow, TextbookEM, Trace
 from gmm.layouts import DIAGONAL
 from gmm.statistics import SufficientStatistics
 
 NEVER = GainBelow(0.0)
 
 
-def climb(bounds, *, stopping=NEVER, **how):
+def climbing(bounds, *, stopping=NEVER, before=(), **how):
     """A climb over parameters 0, 1, 2, …, each measured as 10 × ``bounds[parameter]`` of weight 10."""
     measured = []
 
@@ -23,7 +23,13 @@ def climb(bounds, *, stopping=NEVER, **how):
     def m_step(statistics, previous):
         return measured[-1] + 1
 
-    return em(0, e_step, m_step, stopping=stopping, **how), measured
+    way = TextbookEM(0, e_step, m_step, stopping, before=before)
+    return Climber(way, before=before[-1] if before else None, **how), measured
+
+
+def climb(bounds, **how):
+    climber, measured = climbing(bounds, **how)
+    return climber.go().climb, measured
 
 
 def test_a_pass_measures_the_parameters_before_its_update():
@@ -126,3 +132,28 @@ def test_gain_below_looks_at_the_size_of_the_last_gain(bounds, tolerance, stops)
 
 def test_a_trace_is_as_long_as_its_passes():
     assert len(Trace((1.0, 2.0), (0.1, 0.1), "max_iter reached", False)) == 2
+
+
+@pytest.mark.parametrize("legs", [(1, 1, 1, 1, 1, 1), (2, 3, 1), (4, 9)])
+def test_a_climb_in_legs_is_the_climb(legs):
+    bounds = [1.0, 2.0, 2.5, 2.7, 2.75, 2.76, 2.765]
+    for stopping, max_iter in [(NEVER, 5), (GainBelow(0.1), 9)]:
+        whole, _ = climb(bounds, stopping=stopping, max_iter=max_iter)
+        climber, measured = climbing(bounds, stopping=stopping, max_iter=max_iter)
+        for leg in legs:
+            made = len(climber.passes)
+            assert len(climber.go(leg).passes) - made <= leg
+            assert climber.lower_bound == bounds[measured[-1]]
+        assert climber.ended
+        assert climber.climb.lower_bound == whole.lower_bound
+        assert climber.climb.parameters == whole.parameters
+        assert climber.climb.trace.passes == whole.trace.passes
+        assert (climber.climb.trace.reason, climber.converged) == (whole.trace.reason, whole.trace.converged)
+
+
+def test_a_climb_between_two_legs_says_where_it_stands():
+    climber, _ = climbing([1.0, 2.0, 3.0, 4.0], max_iter=4)
+    here = climber.go(2).climb
+    assert (here.parameters, here.lower_bound, here.trace.reason) == (1, 2.0, "to be continued")
+    assert not climber.ended
+    assert not here.trace.converged

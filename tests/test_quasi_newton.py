@@ -14,8 +14,9 @@ import reference
 from gmm import GaussianMixture, _mstep
 from gmm.covariance import CLASSIC, PARSIMONIOUS, covariance_model
 from gmm.exceptions import ConvergenceWarning
-from gmm.inference import EStep
-from gmm.likelihood import MStep, ascend
+from gmm.inference import EStep, QuasiNewton, climb
+from gmm.layouts import DIAGONAL, FULL
+from gmm.likelihood import MStep
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 
@@ -43,10 +44,11 @@ def begun(X, covariance_type, K=3):
     return MixtureParameters(rng.dirichlet(np.full(K, 9.0)), X[:: len(X) // K][:K] + np.zeros(d), covariances, model)
 
 
-def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, **how):
+def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, ascent=None, **how):
     with EStep(ArraySource(X, weight), parameters.model.moments, n_threads=n_threads) as e_step:
         m_step = MStep(parameters.model, ridge, parameters.n_components, e_step.spread)
-        return ascend(parameters, e_step, m_step, tolerance=tolerance, max_iter=max_iter, **how)
+        way = QuasiNewton(parameters, e_step, m_step, tolerance=tolerance, ascent=ascent)
+        return climb(way, max_iter=max_iter, **how)
 
 
 # --- Its steps ----------------------------------------------------------------------------------
@@ -370,8 +372,8 @@ def test_an_ascent_refuses_another_shape():
         ascent.begin(
             begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants
         )
-    with (
-        EStep(ArraySource(X), begin.model.moments) as e_step,
-        pytest.raises(ValueError, match="in its own layout and shape"),
-    ):
-        e_step.ascend(ascent, begin.whitened(), 1, refills=False)
+    ascent = _mstep.Ascent(_mstep.MixtureFamily(begin.model.layout.code, 0, *begin.means.shape, 0.0), 1e-3, True)
+    ascent.begin(begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants)
+    for rows, moments, told in ((X, DIAGONAL, "in its own layout and shape"), (X[:, :1], FULL, "features")):
+        with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match=told):
+            e_step.ascend(ascent, 1, refills=False)

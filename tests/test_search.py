@@ -222,19 +222,34 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
         if standing is None and self._model.layout is FULL and self._settings.n_components > 1:
             starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
             starts = [type(starts[0])(**vars(starts[0]) | {"second": starts[0].second * 0 + 9 * np.eye(3)})]
-            return self._judged(
-                self._climbed(worker.all(FULL), self._m_step(worker.all(FULL)), begin_of(self, worker, starts[0]), 0)
-            )
+            e_step = worker.all(FULL)
+            m_step = self._m_step(e_step)
+            return self._judged(self._climber(e_step, m_step, m_step(starts[0])).go(0))
         return original(self, worker, starts, standing)
-
-    def begin_of(self, worker, start):
-        return climbing.Beginning(self._m_step(worker.all(FULL))(start))
 
     monkeypatch.setattr(climbing.Cell, "solved", lamed)
     found = select(ROWS, [2, 3], CLASSIC, random_state=0)
     for K in (2, 3):
         others = [cell(found, K, name) for name in CLASSIC[1:]]
         assert found.loglik[cell(found, K, "full")] > found.loglik[others].max()
+
+
+def test_no_solution_is_refined_twice(monkeypatch):
+    told, original = [], climbing.Cell.refined
+
+    def counted(self, worker, solution):
+        end = original(self, worker, solution)
+        told.append((solution, end))
+        return end
+
+    monkeypatch.setattr(climbing.Cell, "refined", counted)
+    # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
+    monkeypatch.setattr(engine.Engine, "_stuck", lambda self, key, lower: key.n_components == 3)
+    select(ROWS, [2, 3], CLASSIC, random_state=0)
+    assert told
+    ends = [end for _, end in told]
+    assert not any(solution is end for solution, _ in told for end in ends if end is not solution)
+    assert len({id(solution) for solution, _ in told}) == len(told)
 
 
 def test_a_healthy_end_is_preferred_to_a_higher_spike():
@@ -293,8 +308,8 @@ def test_a_grown_mixture_has_an_empty_component_that_a_split_fills():
 
 
 def test_models_come_after_their_special_cases():
-    models = [covariance_model(name) for name in PARSIMONIOUS]
-    order = list(candidates.levels(models))
+    models = tuple(covariance_model(name) for name in PARSIMONIOUS)
+    order = candidates.levels(models)
     assert sorted(model.name for level in order for model in level) == sorted(PARSIMONIOUS)
     before = []
     for level in order:

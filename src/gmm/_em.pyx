@@ -182,6 +182,8 @@ cdef class Pass:
     ):
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
+        if origin.shape[0] != d or reach.shape[0] != d:
+            raise ValueError(f"expected an origin and a reach of {d} features, as the centres have")
         recipe.n_components, recipe.n_features = K, d
         recipe.layout, recipe.moments = layout, layout if rows_only else moments
         recipe.hard, recipe.given, recipe.tiles = hard, given, tiles

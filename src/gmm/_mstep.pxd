@@ -2,7 +2,7 @@
 from gmm._linear cimport Layout
 from gmm._moments cimport Moments
 from gmm._state cimport State
-from gmm._update cimport Estimate, Family
+from gmm._update cimport Family
 
 
 cdef class MixtureFamily:
@@ -20,7 +20,6 @@ cdef class Ascent:
     cdef double[::1] room
 
     cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d)
-    cdef copied(self, const Estimate* mixture)
 
 
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d)

@@ -366,19 +366,24 @@ cdef class Ascent:
 
     def measured(self):
         """The mixture of the last accepted pass, as `Update` returns it."""
-        return self.copied(&self.state.best)
+        cdef const Family* family = &self.state.family
+        n = estimate_size(family.layout, family.K, family.d)
+        return estimate_arrays(np.array(<double[:n]>self.state.best.weights), family.layout, family.K, family.d)
 
     def next(self):
-        """The mixture to measure next."""
-        return self.copied(next_mixture(&self.state))
+        """The mixture to measure next, as a pass reads it: offsets, centres, whiteners (flat), their layout's code."""
+        cdef const Estimate* mixture = next_mixture(&self.state)
+        cdef Layout layout = self.state.family.layout
+        cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = n_second(layout, K, d)
+        flat = np.empty(K + K * d + size)
+        cdef double[::1] into = flat
+        memcpy(&into[0], mixture.log_offset, K * sizeof(double))
+        memcpy(&into[K], mixture.means, K * d * sizeof(double))
+        memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
+        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], <int>layout
 
     def moments(self):
         """Of the last accepted pass, as `Pass.collect` returns them; its evidence is the objective."""
         cdef const Family* family = &self.state.family
         n = moments_size(family.layout, family.K, family.d)
         return moments_arrays(np.array(<double[:n]>self.state.held.origins), family.K, family.d, &self.state.held)
-
-    cdef copied(self, const Estimate* mixture):
-        cdef const Family* family = &self.state.family
-        n = estimate_size(family.layout, family.K, family.d)
-        return estimate_arrays(np.array(<double[:n]>mixture.weights), family.layout, family.K, family.d)

@@ -16,10 +16,10 @@ from gmm._mstep import Ascent
 from gmm._validation import check_prior, check_random_state
 from gmm.covariance import CovarianceModel
 from gmm.health import effective_rows, spikes
-from gmm.inference import Climb, EStep, GainBelow, Ground, Iteration, Watch, refined
+from gmm.inference import Climb, Climber, EStep, GainBelow, Ground, Iteration, QuasiNewton, Watch, Way, refined
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, sampled, share_shown, start_statistics
 from gmm.layouts import TIED, Array
-from gmm.likelihood import MStep, ascend, maximise
+from gmm.likelihood import MStep, textbook
 from gmm.parameters import MixtureParameters
 from gmm.priors import ConjugatePrior, NormalInverseWishart
 from gmm.screening import SCREENING_PASSES, Screened, Screening, screening_rows
@@ -65,42 +65,24 @@ class FitSettings:
     refine: str | None = None
     prior: ConjugatePrior | None = None
 
-    def climb(
+    def climber(
         self,
         e_step: EStep,
         m_step: MStep,
         begin: Beginning,
         *,
-        at_most: int | None = None,
-        closing: bool = True,
         start: int = 0,
         callback: Callable[[Iteration], object] | None = None,
-    ) -> Climb:
-        """Climb the likelihood the way that is asked for; by `at_most` passes, if that is told."""
-        max_iter = self.max_iter if at_most is None else at_most
+    ) -> Climber:
+        """A climb of the likelihood the way that is asked for; it has not begun."""
+        way = self._way(e_step, m_step, begin)
+        before = begin.bounds[-1] if begin.bounds else None
+        return Climber(way, max_iter=self.max_iter, start=start, callback=callback, before=before)
+
+    def _way(self, e_step: EStep, m_step: MStep, begin: Beginning) -> Way:
         if self.acceleration is not None:
-            return ascend(
-                begin.parameters,
-                e_step,
-                m_step,
-                tolerance=self.tol,
-                max_iter=max_iter,
-                start=start,
-                callback=callback,
-                ascent=begin.ascent,
-                before=begin.bounds[-1] if begin.bounds else None,
-                closing=closing,
-            )
-        return maximise(
-            begin.parameters,
-            e_step,
-            m_step,
-            stopping=GainBelow(self.tol),
-            max_iter=max_iter,
-            before=begin.bounds,
-            start=start,
-            callback=callback,
-        )
+            return QuasiNewton(begin.parameters, e_step, m_step, tolerance=self.tol, ascent=begin.ascent)
+        return textbook(begin.parameters, e_step, m_step, GainBelow(self.tol), begin.bounds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +169,8 @@ def fit_mixture(
 
     with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
         for number, begin, m_step in _starts(source, settings, seeds, resume, e_step, on_skip):
-            climb = settings.climb(e_step, m_step, begin, start=number, callback=watched if callback else None)
+            climber = settings.climber(e_step, m_step, begin, start=number, callback=watched if callback else None)
+            climb = climber.go().climb
             if on_end is not None:
                 on_end(climb)
             if best is None or climb.lower_bound > best.climb.lower_bound:
@@ -270,7 +253,7 @@ def _ground(
         def told(iteration: Iteration) -> bool:
             return seen(iteration, move) or (watch is not None and bool(watch(iteration)))
 
-        return asked.climb(e_step, m_step, Beginning(parameters), callback=told)
+        return asked.climber(e_step, m_step, Beginning(parameters), callback=told).go().climb
 
     return Ground(e_step, m_step, climb, share)
 

@@ -55,9 +55,15 @@ def _any_thin(parameters: MixtureParameters) -> bool:
         return False
     if parameters.model.layout is not FULL:
         return True
-    pooled = np.tensordot(parameters.weights, parameters.covariances, 1)
-    traces = (parameters.whiteners @ pooled * parameters.whiteners).sum(axis=(1, 2))
+    whiteners = parameters.whiteners
+    traces = (whiteners @ _pooled(parameters) * whiteners).reshape(len(whiteners), -1).sum(axis=1)
     return not bool((_THIN * traces < 1).all())
+
+
+def _pooled(parameters: MixtureParameters) -> Array:
+    """W of full covariances, (d, d)."""
+    K, d = parameters.means.shape
+    return np.asarray((parameters.weights @ parameters.covariances.reshape(K, d * d)).reshape(d, d))
 
 
 def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:
@@ -65,9 +71,8 @@ def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:
     layout, weights = parameters.model.layout, parameters.weights
     if layout is FULL:
         covariances = parameters.covariances
-        pooled = np.tensordot(weights, covariances, 1)
         try:
-            whitener = np.linalg.inv(np.linalg.cholesky(pooled))
+            whitener = np.linalg.inv(np.linalg.cholesky(_pooled(parameters)))
         except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
             return np.ones(len(weights)), _least_eigenvalues(covariances)
         return _least_eigenvalues(whitener @ covariances @ whitener.T), _least_eigenvalues(covariances)

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from gmm import _mstep
-from gmm._mstep import Ascent, MixtureFamily
+from gmm._mstep import MixtureFamily
 from gmm.covariance import CovarianceModel
-from gmm.inference import BurstFunction, Climb, EStep, EStepFunction, Iteration, QuasiNewton, Stopping, climb, em
+from gmm.inference import BurstFunction, Climb, EStep, EStepFunction, QuasiNewton, Stopping, TextbookEM, climb
 from gmm.layouts import Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.priors import ConjugatePrior
@@ -111,48 +111,16 @@ class MStep:
         return made
 
 
-def maximise(
+def textbook(
     parameters: MixtureParameters,
     e_step: EStep,
     m_step: MStep,
-    *,
     stopping: Stopping,
-    max_iter: int,
     before: tuple[float, ...] = (),
-    start: int = 0,
-    callback: Callable[[Iteration], object] | None = None,
-) -> Climb:
-    """Climb the likelihood by EM: see `gmm.inference.em`, whose arguments the others are."""
-    return em(
-        parameters,
-        m_step.measuring(e_step),
-        m_step,
-        stopping=stopping,
-        max_iter=max_iter,
-        before=before,
-        start=start,
-        callback=callback,
-        burst=m_step.burst(e_step),
-    )
-
-
-def ascend(
-    parameters: MixtureParameters,
-    e_step: EStep,
-    m_step: MStep,
-    *,
-    tolerance: float,
-    max_iter: int,
-    thorough: bool = True,
-    start: int = 0,
-    callback: Callable[[Iteration], object] | None = None,
-    ascent: Ascent | None = None,
-    before: float | None = None,
-    closing: bool = True,
-) -> Climb:
-    """Climb by quasi-Newton steps: see `gmm.inference.QuasiNewton`, whose arguments the others are."""
-    way = QuasiNewton(parameters, e_step, m_step, tolerance=tolerance, thorough=thorough, ascent=ascent)
-    return climb(way, max_iter=max_iter, start=start, callback=callback, before=before, closing=closing)
+) -> TextbookEM:
+    """The likelihood's way by EM: see `gmm.inference.TextbookEM`, whose arguments the others are."""
+    burst = m_step.burst(e_step)
+    return TextbookEM(parameters, m_step.measuring(e_step), m_step, stopping, before=before, burst=burst)
 
 
 def short_climb(
@@ -170,8 +138,8 @@ def short_climb(
         try:
             m_step = MStep(model, ridge, len(begin.means), e_step.spread, prior)
             parameters = m_step(begin) if isinstance(begin, SufficientStatistics) else begin
-            found = ascend(parameters, e_step, m_step, tolerance=_ROUGHLY, thorough=False, max_iter=max_iter)
-            return replace(found, ascent=None)  # which is of the size of many mixtures
+            way = QuasiNewton(parameters, e_step, m_step, tolerance=_ROUGHLY, thorough=False)
+            return replace(climb(way, max_iter=max_iter), ascent=None)  # which is of the size of many mixtures
         except SingularMatrixError:
             return None
 

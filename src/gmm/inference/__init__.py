@@ -1,8 +1,8 @@
 """How to climb: passes over rows, textbook EM and the accelerated climb. Nothing here knows a covariance model."""
 
-from gmm.inference.climb import Climb, Iteration, Way, climb
+from gmm.inference.climb import Climb, Climber, Iteration, Way, climb
 from gmm.inference.e_step import CENTRED_DOUBLE, EStep, Partition, RowResults, Shapes
-from gmm.inference.em import BurstFunction, EStepFunction, TextbookEM, em
+from gmm.inference.em import BurstFunction, EStepFunction, TextbookEM
 from gmm.inference.quasi_newton import QuasiNewton
 from gmm.inference.split_merge import OFFSET, Ground, Watch, drop_losses, refined, split_gains, without
 from gmm.inference.stopping import GainBelow, Stopping
@@ -13,6 +13,7 @@ __all__ = [
     "OFFSET",
     "BurstFunction",
     "Climb",
+    "Climber",
     "EStep",
     "EStepFunction",
     "GainBelow",
@@ -31,7 +32,6 @@ __all__ = [
     "Way",
     "climb",
     "drop_losses",
-    "em",
     "refined",
     "split_gains",
     "without",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
@@ -98,6 +99,99 @@ class Way(Protocol):
         """End for lack of passes: say so, and what is the lower bound of the mixture that stands then."""
 
 
+class Climber:
+    """A climb under way: it goes on in legs, and tells where it stands to whom that concerns.
+
+    Parameters
+    ----------
+    way : Way
+    max_iter : int
+        Passes at most.
+    start : int
+        The number of the start, for the record.
+    callback : callable, optional
+        Called with an `Iteration` after each pass; a true answer ends the climb.
+    before : float, optional
+        The last lower bound of an earlier climb that this one continues.
+
+    Attributes
+    ----------
+    passes : list of PassRecord
+        Those made.
+    lower_bound : float
+        The mean log-likelihood of the mixture that stands, in nats per unit weight.
+    ended, converged : bool
+        Whether there is nothing more to be done, and whether that is by the way's rule.
+    """
+
+    def __init__(
+        self,
+        way: Way,
+        *,
+        max_iter: int,
+        start: int = 0,
+        callback: Callable[[Iteration], object] | None = None,
+        before: float | None = None,
+    ) -> None:
+        self._way = way
+        self._max_iter = max_iter
+        self._start = start
+        self._callback = callback
+        self._before = before
+        self._seconds: list[float] = []
+        self._reason = "to be continued"
+        self.passes: list[PassRecord] = []
+        self.lower_bound = -math.inf
+        self.ended = self.converged = False
+
+    @property
+    def parameters(self) -> MixtureParameters:
+        """The mixture that stands."""
+        return self._way.parameters
+
+    @property
+    def climb(self) -> Climb:
+        """Where it stands, as a record."""
+        trace = Trace(tuple(self.passes), tuple(self._seconds), self._reason, self.converged, self._start)
+        return Climb(self._way.parameters, self._way.statistics, self.lower_bound, trace, self._way.ascent)
+
+    def go(self, at_most: int | None = None) -> Climber:
+        """Make `at_most` passes more, or all; where there are no more to be had, the way says what stands then."""
+        enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
+        while not self.ended and len(self.passes) < enough:
+            self._advance(1 if self._callback else enough - len(self.passes))
+        if not self.ended and enough == self._max_iter:
+            self._reason, self.lower_bound = self._way.close()
+            self.ended = True
+        return self
+
+    def _advance(self, at_most: int) -> None:
+        began = perf_counter()
+        made = self._way.advance(at_most)
+        self.passes += made
+        self._seconds += [(perf_counter() - began) / len(made)] * len(made)
+        self.lower_bound = made[-1].lower_bound
+        told_to_stop = self._callback is not None and self._told(self._callback, made[-1])
+        self._before = self.lower_bound
+        why = self._way.why_stop()
+        if why or told_to_stop:
+            self._reason, self.ended, self.converged = why or "stopped by the callback", True, why is not None
+
+    def _told(self, callback: Callable[[Iteration], object], last: PassRecord) -> bool:
+        gain = math.inf if self._before is None else last.lower_bound - self._before
+        iteration = Iteration(
+            self._start,
+            len(self.passes),
+            last.lower_bound,
+            gain,
+            self._seconds[-1],
+            self._way.parameters,
+            remaining=last.remaining,
+            accepted=last.accepted,
+        )
+        return bool(callback(iteration))
+
+
 def climb(
     way: Way,
     *,
@@ -105,55 +199,10 @@ def climb(
     start: int = 0,
     callback: Callable[[Iteration], object] | None = None,
     before: float | None = None,
-    closing: bool = True,
 ) -> Climb:
-    """Climb until the way's rule says so, `max_iter` passes, or a true answer of `callback`.
+    """Climb until the way's rule says so, `max_iter` passes, or a true answer of `callback`: see `Climber`.
 
     A climb that ends by its rule returns the parameters that its last pass measured; what one does that runs out of
     passes is the way's affair.
-
-    Parameters
-    ----------
-    way : Way
-    max_iter : int
-    start : int
-        The number of the start, for the record.
-    callback : callable, optional
-        Called with an `Iteration` after each pass.
-    before : float, optional
-        The last lower bound of an earlier climb that this one continues.
-    closing : bool
-        Whether to end for lack of passes as the way has it; else with what the last pass measured, to go on from there.
-
-    Returns
-    -------
-    Climb
     """
-    passes: list[PassRecord] = []
-    seconds: list[float] = []
-
-    def ended(reason: str, lower_bound: float, *, converged: bool = False) -> Climb:
-        trace = Trace(tuple(passes), tuple(seconds), reason, converged, start)
-        return Climb(way.parameters, way.statistics, lower_bound, trace, way.ascent)
-
-    while (left := max_iter - len(passes)) > 0:
-        began = perf_counter()
-        made = way.advance(left if callback is None else 1)
-        passes += made
-        seconds += [(perf_counter() - began) / len(made)] * len(made)
-        bound = made[-1].lower_bound
-        told = False
-        if callback is not None:
-            gain = float("inf") if before is None else bound - before
-            remaining, accepted = made[-1].remaining, made[-1].accepted
-            iteration = Iteration(
-                start, len(passes), bound, gain, seconds[-1], way.parameters, remaining=remaining, accepted=accepted
-            )
-            told = bool(callback(iteration))
-        before = bound
-        why = way.why_stop()
-        if why or told:
-            return ended(why or "stopped by the callback", bound, converged=why is not None)
-    if passes and not closing:
-        return ended("to be continued", passes[-1].lower_bound)
-    return ended(*way.close())
+    return Climber(way, max_iter=max_iter, start=start, callback=callback, before=before).go().climb

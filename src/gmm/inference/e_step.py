@@ -146,6 +146,7 @@ class EStep:
         self._source = source
         self._origin = source.survey.centre if origin is None else origin
         self._reach = source.survey.reach(self._origin)
+        self._single = source.single
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
@@ -232,16 +233,13 @@ class EStep:
             )
         return Burst(measured, self.statistics(*moments), estimate)
 
-    def ascend(
-        self, ascent: Ascent, mixture: WhitenedMixture, at_most: int, *, refills: bool
-    ) -> list[tuple[float, float, float, bool]]:
+    def ascend(self, ascent: Ascent, at_most: int, *, refills: bool) -> list[tuple[float, float, float, bool]]:
         """Passes between which `ascent` chooses the next mixture, as many as are worth a compiled loop.
 
         Parameters
         ----------
         ascent : Ascent
-        mixture : WhitenedMixture
-            Which `ascent` says is next, in the layout of the moments.
+            Of mixtures in the layout of the moments.
         at_most : int
         refills : bool
             Whether the loop ends for components without rows, to give them a new place.
@@ -251,11 +249,22 @@ class EStep:
         list of tuple
             For each pass what `gmm._em.Pass.ascend` tells of it.
         """
-        one_pass, scatter = self._plan_for_moments(mixture)
-        with _blas_alone(max(one_pass.largest_product, ascent.work)):
+        source, moments = self._source, self._moments
+        # What `_plan` does: a climb has many such bursts, and most of them are short.
+        one_pass = _em.Pass(
+            *ascent.next(),
+            moments.code,
+            self._origin,
+            self._reach,
+            self._single,
+            common_scatter=moments is TIED,
+            form=self._form,
+        )
+        scatter = self._common_scatter() if one_pass.common_scatter else None
+        work = ascent.work
+        with _blas_alone(max(one_pass.largest_product, work)):
             used = self._run(one_pass)
-            at_most = min(at_most, self._worth_a_loop(one_pass, len(used), ascent.work))
-            source = self._source
+            at_most = min(at_most, self._worth_a_loop(one_pass, len(used), work))
             return one_pass.ascend(used, source.rows, source.sample_weight, scatter, at_most, ascent, refills)
 
     def lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
@@ -340,7 +349,7 @@ class EStep:
             self._moments.code,
             self._origin,
             self._reach,
-            self._source.single and axes is None,
+            self._single and axes is None,
             form=self._form if form is None else form,
             axes=axes,
             **how,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gmm.inference.climb import Climb, Iteration, climb
 from gmm.inference.stopping import Stopping
 from gmm.inference.trace import PassRecord
 from gmm.layouts import SingularMatrixError
@@ -89,20 +88,3 @@ class TextbookEM:
     ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
         statistics = self._e_step(parameters)
         return parameters, statistics, [statistics.mean_log_evidence]
-
-
-def em(
-    parameters: MixtureParameters,
-    e_step: EStepFunction,
-    m_step: MStepFunction,
-    *,
-    stopping: Stopping,
-    max_iter: int,
-    before: tuple[float, ...] = (),
-    start: int = 0,
-    callback: Callable[[Iteration], object] | None = None,
-    burst: BurstFunction | None = None,
-) -> Climb:
-    """Climb by EM: see `TextbookEM` and `climb`."""
-    way = TextbookEM(parameters, e_step, m_step, stopping, before=before, burst=burst)
-    return climb(way, max_iter=max_iter, start=start, callback=callback, before=before[-1] if before else None)

@@ -72,14 +72,12 @@ class QuasiNewton:
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
-        self._measuring = m_step.measuring(e_step)
-        self._family = m_step.family(parameters)
         self._model = parameters.model
         self._standing: MixtureParameters | None = parameters
         self._bound = -math.inf
         self._closing: SufficientStatistics | None = None
         self._instead: TextbookEM | None = None
-        self._ascent = ascent or Ascent(self._family, tolerance, thorough)
+        self._ascent = ascent or Ascent(m_step.family(parameters), tolerance, thorough)
         self.ascent: Ascent | None = self._ascent
         if ascent is None:
             self._begin(parameters)
@@ -107,10 +105,9 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.advance(at_most)
         self._standing = None
-        mixture = MixtureParameters.estimated(self._ascent.next(), self._model).whitened(self._family.ridge)
-        passes = self._e_step.ascend(self._ascent, mixture, at_most, refills=self._m_step.refills)
+        passes = self._e_step.ascend(self._ascent, at_most, refills=self._m_step.refills)
         self._bound = passes[-1][0]
-        return [PassRecord(*told) for told in passes]
+        return [PassRecord._make(told) for told in passes]
 
     def why_stop(self) -> str | None:
         """Why to stop now, or None to go on."""
@@ -125,7 +122,7 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.close()
         if self._bound == -math.inf:  # no pass was made: the start stays
-            self._closing = self._measuring(self.parameters)
+            self._closing = self._m_step.measuring(self._e_step)(self.parameters)
             return "max_iter reached", self._closing.mean_log_evidence
         if self._ascent.stuck:
             return "max_iter reached, before a repair", self._bound
@@ -145,7 +142,7 @@ class QuasiNewton:
             self.ascent = None
             self._instead = TextbookEM(
                 parameters,
-                self._measuring,
+                self._m_step.measuring(self._e_step),
                 self._m_step,
                 GainBelow(self._ascent.tolerance),
                 before=(self._bound,),

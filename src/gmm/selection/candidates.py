@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,13 +40,14 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
     return MixtureParameters(parameters.weights, parameters.means, covariances, model)
 
 
-def levels(models: Sequence[CovarianceModel]) -> Iterator[list[CovarianceModel]]:
+@cache
+def levels(models: tuple[CovarianceModel, ...]) -> list[list[CovarianceModel]]:
     """The models, those of each level after all their special cases."""
-    left = list(models)
+    left, found = list(models), []
     while left:
-        level = [model for model in left if not any(special_case(other, model) for other in left)]
-        yield level
-        left = [model for model in left if model not in level]
+        found.append([model for model in left if not any(special_case(other, model) for other in left)])
+        left = [model for model in left if model not in found[-1]]
+    return found
 
 
 def special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
@@ -53,7 +55,8 @@ def special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> 
     return [other for other in models if special_case(other, model)]
 
 
-def neighbours(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
+@cache
+def neighbours(model: CovarianceModel, models: tuple[CovarianceModel, ...]) -> list[CovarianceModel]:
     """The next special cases of `model` and the next that it is one of: none stands between."""
     below = special_cases(model, models)
     above = [other for other in models if special_case(model, other)]

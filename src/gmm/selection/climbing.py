@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from math import inf
-from typing import NamedTuple
 
 from gmm.fitting import Beginning, FitSettings, split_merged
 from gmm.health import spikes
-from gmm.inference import Climb, EStep, Iteration
+from gmm.inference import Climb, Climber, EStep, Iteration
 from gmm.layouts import Layout, SingularMatrixError
 from gmm.likelihood import MStep
 from gmm.parameters import MixtureParameters
@@ -123,20 +122,15 @@ class Solution:
         return other is None or (self.healthy, self.lower_bound) > (other.healthy, other.lower_bound)
 
 
-class _Runner(NamedTuple):
-    """A start after the race, and what updates it."""
-
-    climb: Climb
-    m_step: MStep
+def _place(runner: Climber) -> float:
+    return -runner.lower_bound
 
 
-def _place(runner: _Runner) -> float:
-    return -runner.climb.lower_bound
-
-
-def _in_sight(runner: _Runner, lead: float) -> bool:
-    bounds = runner.climb.trace.lower_bounds
-    return len(bounds) < 2 or bounds[-1] + _IN_SIGHT * (bounds[-1] - bounds[-2]) >= lead
+def _in_sight(runner: Climber, lead: float) -> bool:
+    if len(runner.passes) < 2:
+        return True
+    before, last = runner.passes[-2:]
+    return last.lower_bound + _IN_SIGHT * (last.lower_bound - before.lower_bound) >= lead
 
 
 class Cell:
@@ -173,29 +167,31 @@ class Cell:
         lead = -inf if best is None else best.pace
         runners, failure = self._raced(worker, starts, lead)
         rivalry = _RIVALRY if self._ground.whole else _RIVALRY_AFTER
-        last_resort, finished = (standing if best is None else None), 0
+        last_resort, left_off, finished = (standing if best is None else None), None, 0
         for runner in runners:
             bar = lead + _BETTER if best is standing and not self._ground.whole else lead - rivalry
-            if best is not None and (finished == _FINISHED or runner.climb.lower_bound < bar):
+            raced = runner.lower_bound
+            if best is not None and (finished == _FINISHED or raced < bar):
                 break
             try:
-                end = self._finished(worker, runner, -inf if best is None else best.lower_bound)
+                climber = self._over_all_rows(worker, runner)
+                end = self._finished(climber, -inf if best is None else best.lower_bound)
             except SingularMatrixError as error:
                 failure = error
                 continue
+            finished += climber.ended or end is not None
             if end is None:
                 continue
-            finished += 1
-            if not end.healthy:
-                last_resort = end if end.beats(last_resort) else last_resort
-            elif end.beats(best):
-                best, lead = end, max(lead, runner.climb.lower_bound)
+            if end.healthy and end.beats(best):
+                best, lead = end, max(lead, raced)
+            elif not end.healthy and end.beats(last_resort):
+                last_resort, left_off = end, climber
         if best is not None:
             return best if best is standing else self._paced(worker, best)
         if last_resort is None:
             assert failure is not None  # a start that nothing is better than is finished, or fails
             raise failure
-        return self._to_the_end(worker, last_resort)
+        return last_resort if left_off is None else self._judged(left_off.go())
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """What split–merge makes of a solution, if it is better."""
@@ -204,45 +200,41 @@ class Cell:
         e_step, ground = worker.all(self._model.moments), self._ground
         how = (lambda iteration: bool(self._watch and self._watch(iteration)), lambda: False, ground.n_effective)
         sample = None if ground.whole else ground.sample
-        end = self._judged(split_merged(ground.rows, self._settings, solution.climb, e_step, *how, sample))
+        end = self._solution(split_merged(ground.rows, self._settings, solution.climb, e_step, *how, sample))
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def _raced(
         self, worker: Worker, starts: Sequence[SufficientStatistics], lead: float
-    ) -> tuple[list[_Runner], SingularMatrixError | None]:
+    ) -> tuple[list[Climber], SingularMatrixError | None]:
         """The starts after some passes each, the highest first, without those that end in a singular covariance.
 
         Those that fall behind what stands, which reaches `lead`, or behind the first of them are left where they are.
         """
         e_step = worker.sample(self._model.moments)
-        runners: list[_Runner] = []
+        runners: list[Climber] = []
         failure: SingularMatrixError | None = None
         for start in starts:
             m_step = self._m_step(e_step)
             try:
-                begin = Beginning(m_step(start.reduced(self._model.moments)))
-                runners.append(_Runner(self._climbed(e_step, m_step, begin, _FIRST_ROUND), m_step))
+                begin = m_step(start.reduced(self._model.moments))
+                runners.append(self._climber(e_step, m_step, begin).go(_FIRST_ROUND))
             except SingularMatrixError as error:
                 failure = error
-        lead = max([lead, *(runner.climb.lower_bound for runner in runners)])
-        left = self._race_passes - _FIRST_ROUND
-        runners = [self._after(e_step, runner, left) if _in_sight(runner, lead) else runner for runner in runners]
+        lead = max([lead, *(runner.lower_bound for runner in runners)])
+        self._race_on([runner for runner in runners if _in_sight(runner, lead)], self._race_passes - _FIRST_ROUND)
         runners.sort(key=_place)
         if not self._ground.whole:
-            lead = max([runner.climb.lower_bound for runner in runners[:1]], default=-inf)
-            near = [runner for runner in runners[:_HEAT] if runner.climb.lower_bound >= lead - _RIVALRY]
-            runners = [self._after(e_step, runner, _SECOND_HEAT) for runner in near]
+            lead = max([runner.lower_bound for runner in runners[:1]], default=-inf)
+            runners = [runner for runner in runners[:_HEAT] if runner.lower_bound >= lead - _RIVALRY]
+            self._race_on(runners, _SECOND_HEAT)
             runners.sort(key=_place)
         return runners, failure
 
-    def _after(self, e_step: EStep, runner: _Runner, passes: int) -> _Runner:
-        """A runner so many passes later."""
-        if self._ended(runner.climb):
-            return runner
-        try:
-            return runner._replace(climb=self._continued(e_step, runner.m_step, runner.climb, passes))
-        except SingularMatrixError:
-            return runner
+    def _race_on(self, runners: Sequence[Climber], passes: int) -> None:
+        """So many passes more; those that end in a singular covariance are left before that."""
+        for runner in runners:
+            with suppress(SingularMatrixError):
+                runner.go(passes)
 
     @property
     def _race_passes(self) -> int:
@@ -253,74 +245,59 @@ class Cell:
         if self._ground.whole:
             return replace(solution, pace=solution.lower_bound)
         e_step = worker.sample(self._model.moments)
-        begin = Beginning(solution.parameters)
         try:
-            reached = self._climbed(e_step, self._m_step(e_step), begin, _SECOND_HEAT).lower_bound
+            climber = self._climber(e_step, self._m_step(e_step), solution.parameters)
+            reached = climber.go(_SECOND_HEAT).lower_bound
         except SingularMatrixError:
             reached = -inf
         return replace(solution, pace=reached)
 
-    def _finished(self, worker: Worker, runner: _Runner, target: float) -> Solution | None:
-        """The end of a start, finished or not if it has spikes; None where it will not pass `target`."""
-        e_step, m_step, climb = worker.all(self._model.moments), runner.m_step, runner.climb
-        if not self._ground.whole:
-            m_step = self._m_step(e_step)
-            climb = self._climbed(e_step, m_step, Beginning(climb.parameters), _FIRST_LEG)
+    def _over_all_rows(self, worker: Worker, runner: Climber) -> Climber:
+        """The climb that finishes a start: of the race itself, where that is over all rows."""
+        if self._ground.whole:
+            return runner
+        e_step = worker.all(self._model.moments)
+        return self._climber(e_step, self._m_step(e_step), runner.parameters).go(_FIRST_LEG)
+
+    def _finished(self, climber: Climber, target: float) -> Solution | None:
+        """The end of a climb, finished or not if it has spikes; None where it does not pass `target`."""
         leg = _FIRST_LEG
-        while not self._ended(climb):
-            if self._hopeless(climb, target):
+        while not climber.ended:
+            if self._hopeless(climber, target):
                 return None
-            if len(climb.trace) >= _WATCHED and self._has_few_rows(climb):
-                judged = self._judged(climb)
+            if len(climber.passes) >= _WATCHED and self._has_few_rows(climber.parameters):
+                judged = self._judged(climber)
                 if not judged.healthy:
                     return judged
-            climb = self._continued(e_step, m_step, climb, leg)
+            climber.go(leg)
             leg *= 2
-        return self._judged(climb)
+        return self._judged(climber) if climber.lower_bound > target else None
 
-    def _to_the_end(self, worker: Worker, solution: Solution) -> Solution:
-        """A solution with spikes, better than none, whose climb was left off for them."""
-        e_step, climb = worker.all(self._model.moments), solution.climb
-        m_step = self._m_step(e_step)
-        while not self._ended(climb):
-            climb = self._continued(e_step, m_step, climb, self._settings.max_iter)
-        return self._judged(climb)
-
-    def _continued(self, e_step: EStep, m_step: MStep, climb: Climb, passes: int) -> Climb:
-        begin = Beginning(climb.parameters, climb.trace.lower_bounds[-1:], climb.ascent)
-        made = climb.trace
-        more = self._climbed(e_step, m_step, begin, passes, made=len(made))
-        both = made.passes + more.trace.passes, made.seconds + more.trace.seconds
-        return replace(more, trace=replace(more.trace, passes=both[0], seconds=both[1]))
-
-    def _climbed(self, e_step: EStep, m_step: MStep, begin: Beginning, passes: int, *, made: int = 0) -> Climb:
-        """A climb of so many passes, to be continued unless `max_iter` is reached; `made` were before."""
-        left = self._settings.max_iter - made
-        closing = passes >= left
-        at_most = min(passes, left)
-        return self._settings.climb(e_step, m_step, begin, at_most=at_most, closing=closing, callback=self._watch)
+    def _climber(self, e_step: EStep, m_step: MStep, parameters: MixtureParameters) -> Climber:
+        return self._settings.climber(e_step, m_step, Beginning(parameters), callback=self._watch)
 
     def _m_step(self, e_step: EStep) -> MStep:
         settings = self._settings
         return MStep(self._model, settings.reg_covar, settings.n_components, e_step.spread, settings.prior)
 
-    def _ended(self, climb: Climb) -> bool:
-        return climb.trace.converged or len(climb.trace) >= self._settings.max_iter
+    def _judged(self, climber: Climber) -> Solution:
+        return self._solution(climber.climb)
 
-    def _judged(self, climb: Climb) -> Solution:
+    def _solution(self, climb: Climb) -> Solution:
         collapsed = spikes(climb.parameters, self._ground.n_effective, self._settings.reg_covar)
         return Solution(climb, int(collapsed.argmax()) if collapsed.any() else -1)
 
-    def _has_few_rows(self, climb: Climb) -> bool:
+    def _has_few_rows(self, parameters: MixtureParameters) -> bool:
         """Whether some component is about to be left without rows: other spikes show in the end."""
-        fewest = self._model.fewest_rows(climb.parameters.n_features)
-        return bool(self._ground.n_effective * climb.parameters.weights.min() < 2 * fewest)
+        fewest = self._model.fewest_rows(parameters.n_features)
+        return bool(self._ground.n_effective * parameters.weights.min() < 2 * fewest)
 
-    def _hopeless(self, climb: Climb, target: float) -> bool:
+    def _hopeless(self, climber: Climber, target: float) -> bool:
         """Whether a climb will not end above `target` by as much as is worth telling."""
-        if target == -inf:
+        if target == -inf or not climber.passes:
             return False
-        bounds, remaining = climb.trace.lower_bounds, climb.trace.passes[-1].remaining if climb.trace.passes else inf
-        if remaining == inf and len(bounds) > _JUDGED_BY:
-            remaining = _FORESEEN / _TRUST * max(bounds[-1] - bounds[-1 - _JUDGED_BY], 0) / _JUDGED_BY
-        return climb.lower_bound + _TRUST * remaining < target + self._worth
+        passes, remaining = climber.passes, climber.passes[-1].remaining
+        if remaining == inf and len(passes) > _JUDGED_BY:
+            gained = passes[-1].lower_bound - passes[-1 - _JUDGED_BY].lower_bound
+            remaining = _FORESEEN / _TRUST * max(gained, 0) / _JUDGED_BY
+        return climber.lower_bound + _TRUST * remaining < target + self._worth

@@ -214,6 +214,7 @@ class Engine:
         self.found: Found = {}
         self._looks: dict[Key, tuple[Solution, Shapes]] = {}
         self._served: dict[tuple[Key, Key], Solution] = {}
+        self._refined: dict[Key, Solution] = {}
 
     def solve(self, keys: Sequence[Key]) -> None:
         """Fit one number of components by some models: from starts, from one component less, and from each other."""
@@ -241,7 +242,7 @@ class Engine:
 
     def _share(self, keys: Sequence[Key]) -> None:
         """Let cells of one number of components begin from each other, the special cases first."""
-        models = [key.model for key in keys]
+        models = tuple(key.model for key in keys)
         if keys[0].n_components == 1 or len(models) == 1:
             return
         self._looked(keys)
@@ -298,9 +299,12 @@ class Engine:
         tasks: dict[Key, Task] = {}
         for key in keys:
             solution = self.found[key]
-            if isinstance(solution, Solution) and solution.healthy:
+            # To refine again what no move leads on from would find the same.
+            if isinstance(solution, Solution) and solution.healthy and self._refined.get(key) is not solution:
                 tasks[key] = partial(self._cells(key).refined, solution=solution)
-        self._keep(self._stage(tasks))
+        results = self._stage(tasks)
+        self._keep(results)
+        self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
 
     def _improve(self, begins: Mapping[Key, Begin]) -> None:
         """Solve cells, each from where it may begin, unless all that comes of it is lower than what stands."""

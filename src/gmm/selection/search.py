@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from math import inf
 from numbers import Integral, Real
 from operator import index
@@ -31,7 +31,8 @@ from gmm.sources import ArraySource
 _CLOSE = {"tol": 1e-5, "max_iter": 1000}
 _LEFT = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 _ROUNDING = 1e-9  # nats per row: no fit is told to come closer
-_REFINED = 3  # cells
+_REFINED = 3  # cells at most, …
+_REACH = 0.02  # … which are the best if their log-likelihood grows by so much, in nats per row
 # On which starts race.
 _FEWEST_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
 _WORTH_A_SAMPLE = 0.5  # of the rows
@@ -147,6 +148,11 @@ class _Request:
         """Every number of components with every covariance type."""
         return [(K, name) for K in self.n_components for name in self.types]
 
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """The template's."""
+        return self.template.get_params()
+
     @property
     def models(self) -> list[CovarianceModel]:
         """Of the types."""
@@ -220,7 +226,9 @@ class _Search:
         keys = [key for key, found in engine.found.items() if isinstance(found, Solution) and found.healthy]
         if request.template.refine is None:
             self._measure(keys)
-            keys = sorted(keys, key=lambda key: self._measured[key][1][request.criterion])[:_REFINED]
+            scores = {key: self._measured[key][1][request.criterion] for key in keys}
+            reach = min(scores.values(), default=inf) + 2 * _REACH * self._ground.rows.survey.weight
+            keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
         engine.refine(keys)
         engine.free(sorted(engine.found, key=self._size))
 
@@ -262,8 +270,7 @@ class _Search:
             return Entry(*told)
         scores = self._measured[key][1]
         parameters = as_model(found.parameters, model)
-        estimator = GaussianMixture(**request.template.get_params())
-        estimator.n_components, estimator.covariance_type = n_components, name
+        estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
         estimator._end_at(replace(found.climb, parameters=parameters), request.source, request.features)
         return Entry(*told, estimator, scores["loglik"], parameters.n_parameters, scores)
 
