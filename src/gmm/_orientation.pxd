@@ -22,7 +22,8 @@ from gmm._cholesky cimport invert_dense
 cdef enum:
     SCANNED = 8               # angles that a search tries in a plane, with the best of each component
     MOST_STARTS = 4           # components whose axes a search begins from
-    MOST_PASSES = 200         # over all planes
+    MOST_PASSES = 40          # over all planes, of a search, …
+    MOST_PASSES_ON = 6        # … and of one that goes on from the last update: where it is slow, EM is as well
     MOST_STEPS = 50           # of Newton's method between two passes
     WIDEST_NEWTON = 20        # features up to which it is worth d⁶
     FEW_PASSES = 4            # that show which of many wide starts is worth more
@@ -75,7 +76,7 @@ cdef inline bint common_axes(
     if previous == NULL or not axes_of(previous, K, d, turned, axes):
         search_axes(&planes, d, covariances, variances, axes, turned, product)
     else:
-        climb(&planes, d, covariances, axes, turned, product, False, MOST_PASSES)
+        climb(&planes, d, covariances, axes, turned, product, False, MOST_PASSES_ON)
     for k in range(K):
         in_axes(axes, covariances + k * d * d, d, turned, product)
         for j in range(d):
