@@ -24,7 +24,7 @@ _RIVALRY_AFTER = 0.002  # after the second heat
 _BETTER = 1e-4  # nats per row, on a sample, than what stands
 _HEAT = 3  # starts that a second heat is of
 _FINISHED = 2  # starts, unless their ends have spikes
-_FIRST_LEG = 8  # passes; each leg is twice as long as the one before
+_LEG = 6  # passes between two looks at a climb
 _WATCHED = 16  # passes after which a climb's components are looked at
 _JUDGED_BY, _FORESEEN = 3, 30  # passes: the gain of the last so many goes on for so many, where nothing else is known
 _TRUST = 3  # times what a climb projects to gain, it may gain
@@ -257,11 +257,10 @@ class Cell:
         if self._ground.whole:
             return runner
         e_step = worker.all(self._model.moments)
-        return self._climber(e_step, self._m_step(e_step), runner.parameters).go(_FIRST_LEG)
+        return self._climber(e_step, self._m_step(e_step), runner.parameters).go(_LEG)
 
     def _finished(self, climber: Climber, target: float) -> Solution | None:
         """The end of a climb, finished or not if it has spikes; None where it does not pass `target`."""
-        leg = _FIRST_LEG
         while not climber.ended:
             if self._hopeless(climber, target):
                 return None
@@ -269,8 +268,7 @@ class Cell:
                 judged = self._judged(climber)
                 if not judged.healthy:
                     return judged
-            climber.go(leg)
-            leg *= 2
+            climber.go(_LEG)
         return self._judged(climber) if climber.lower_bound > target else None
 
     def _climber(self, e_step: EStep, m_step: MStep, parameters: MixtureParameters) -> Climber:
