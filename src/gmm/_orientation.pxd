@@ -26,6 +26,7 @@ cdef enum:
     MOST_PASSES_ON = 6        # … and of one that goes on from the last update: where it is slow, EM is as well
     MOST_STEPS = 50           # of Newton's method between two passes
     WIDEST_NEWTON = 20        # features up to which it is worth d⁶
+    WIDEST_THOROUGH = 8       # features up to which every start of a search is followed to its end
     FEW_PASSES = 4            # that show which of many wide starts is worth more
 
 
@@ -111,7 +112,7 @@ cdef inline void search_axes(
     double* turned, double* product,               # scratch
 ) noexcept nogil:
     """From the axes of the pooled covariance, of some components and the features, the lowest that is reached."""
-    cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_NEWTON else FEW_PASSES, start, j, k
+    cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_THOROUGH else FEW_PASSES, start, j, k
     cdef double* found = product + d * d
     cdef double* work = found + d * d
     cdef double objective, least = INFINITY

@@ -25,6 +25,7 @@ _BETTER = 1e-4  # nats per row, on a sample, than what stands
 _HEAT = 3  # starts that a second heat is of
 _FINISHED = 2  # starts, unless their ends have spikes
 _LEG = 6  # passes between two looks at a climb
+_LAST_RESORT = 50  # passes of the best of them, where all have spikes
 _WATCHED = 16  # passes after which a climb's components are looked at
 _JUDGED_BY, _FORESEEN = 3, 30  # passes: the gain of the last so many goes on for so many, where nothing else is known
 _TRUST = 3  # times what a climb projects to gain, it may gain
@@ -191,7 +192,7 @@ class Cell:
         if last_resort is None:
             assert failure is not None  # a start that nothing is better than is finished, or fails
             raise failure
-        return last_resort if left_off is None else self._judged(left_off.go())
+        return last_resort if left_off is None else self._judged(left_off.go(_LAST_RESORT))
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """What split–merge makes of a solution, if it is better."""
