@@ -119,7 +119,7 @@ def test_a_number_of_components_that_was_not_tried_takes_no_room(found):
 
 def test_few_cells_are_a_list_alone_and_one_has_no_rival():
     shown = lines(select(X, [2, 3], CLASSIC, random_state=0))
-    assert len(shown) == 2 + 8 + 1
+    assert len(shown) == 2 + 8 + 2
     assert shown[0].split()[:3] == ["K", "model", "loglik"]
     alone = lines(select(X, 2, "VVE", random_state=0))
     assert len(alone) == 3

@@ -6,6 +6,7 @@ import pytest
 import reference
 from gmm.covariance import PARSIMONIOUS, covariance_model
 from gmm.health import effective_rows, spikes
+from gmm.layouts import FULL, TIED
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 
@@ -60,7 +61,16 @@ def test_one_thin_direction_is_enough_in_any_coordinates():
 
 @every_type
 def test_the_only_component_is_no_spike(name):
-    assert not spikes(mixture(name, [1.0], [1e-9]), 1, RIDGE).any()
+    assert not spikes(mixture(name, [1.0], [1e-9]), 100, RIDGE).any()
+
+
+@every_type
+def test_the_only_component_has_rows_for_all_its_directions(name):
+    """Of no more rows than features a matrix is singular but for the ridge."""
+    dense = covariance_model(name).layout in (FULL, TIED)
+    assert spikes(mixture(name, [1.0], [RIDGE]), 2, RIDGE).any() == dense
+    assert not spikes(mixture(name, [1.0], [RIDGE]), 3, RIDGE).any()
+    assert not spikes(mixture(name, [1.0], [1.0]), 2, RIDGE).any()  # a prior's, say
 
 
 def test_components_far_apart_are_judged_by_their_own_widths():

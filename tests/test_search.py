@@ -370,6 +370,44 @@ def test_more_components_than_rows_fail_whatever_is_found_for_fewer():
     assert told == {(K, K > 5) for K in range(1, 8)}
 
 
+def test_a_direction_without_variance_loses_cells_and_not_the_search():
+    """One component has no likelihood there, which NEC compares with."""
+    flat = np.c_[ROWS, ROWS[:, 0]]
+    found = select(flat, [1, 2], ["EII", "VVI", "VVV"], reg_covar=0, random_state=0)
+    assert [status == "ok" for status in found.status] == [True, True, False] * 2
+    prior = gmm.NormalInverseWishart(scale=1.0)
+    with_prior = select(np.c_[ROWS, np.ones(len(ROWS))], [2], ["VVV"], prior=prior, reg_covar=0, random_state=0)
+    assert with_prior.status == ("ok",)
+    assert with_prior.nec[0] == np.inf
+    assert np.isfinite(with_prior.bic[0])
+
+
+def test_rounding_is_no_variance():
+    rows = ROWS[:, :2]
+    found = select(np.c_[rows, rows @ [1, 2]], [1, 2, 3], ["EVE", "VVE", "EII"], reg_covar=0, random_state=0)
+    assert found.covariance_type[found.best_index] == "EII"
+
+
+def test_one_component_of_too_few_rows_is_no_choice():
+    found = select(np.random.default_rng(0).normal(size=(10, 30)), [1, 2], ["EII", "EEE", "VVV"], random_state=0)
+    assert (found.n_components[found.best_index], found.covariance_type[found.best_index]) == (1, "EII")
+    assert found.status[1] == found.status[2] == "spike: component 0"
+
+
+def test_what_is_no_parameter_is_told_with_what_is_meant():
+    with pytest.raises(TypeError, match="no parameter 'models'; models are asked for by covariance_type"):
+        select(ROWS, 2, models=["EII"])
+    with pytest.raises(TypeError, match="names of covariance types"):
+        select(ROWS, 2, None)
+
+
+def test_the_most_components_tried_are_told_where_they_are_the_best():
+    told = "the best has the most components that were tried"
+    assert told in repr(select(BLOBS[::5], [2, 3], "full", random_state=0))
+    assert told not in repr(select(BLOBS[::5], [3, 4, 5], "full", random_state=0))
+    assert told not in repr(select(BLOBS[::5], [3], ["full", "tied"], random_state=0))
+
+
 def test_time_may_be_up_anywhere(monkeypatch):
     """Whatever was the last thing that there was time for, what is found is told."""
     asked = []

@@ -5,6 +5,7 @@ own, and d log Σ_k w_k (Π_j a_kj)^(1/d) where they are equal.  It is lowered o
 an angle θ, and ψ = 4θ, the product of the two variances of a component becomes a_i a_j times
 1 + h (1 − cos ψ) − r sin ψ, of period 2π.
 """
+from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, M_PI, atan2, cos, exp, expm1, fabs, isfinite, log, log1p, sin
 from libc.string cimport memcpy, memset
 
@@ -64,10 +65,11 @@ cdef inline bint common_axes(
     double* variances, double* axes,               # OUT (K, d), (d, d)
     double* room,
 ) noexcept nogil:
-    """Whether all variances are positive."""
+    """Whether all variances are positive, beyond rounding."""
     cdef Planes planes
     cdef double* turned = room
     cdef double* product = turned + K * d * d
+    cdef double trace
     cdef Py_ssize_t j, k
     planes.K, planes.power, planes.weights = K, 1. / d if equal_volumes else 0, weights
     planes.shares = product + 2 * d * d + room_for_axes(d) + K * d
@@ -80,9 +82,12 @@ cdef inline bint common_axes(
         climb(&planes, d, covariances, axes, turned, product, False, MOST_PASSES_ON)
     for k in range(K):
         in_axes(axes, covariances + k * d * d, d, turned, product)
+        trace = 0
         for j in range(d):
             variances[k * d + j] = turned[j * d + j]
-            if not variances[k * d + j] > 0:
+            trace += turned[j * d + j]
+        for j in range(d):                         # what rounding leaves of none is no variance
+            if not variances[k * d + j] > 64 * DBL_EPSILON * trace:
                 return False
     return True
 

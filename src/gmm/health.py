@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.layouts import FULL, Array
+from gmm.layouts import FULL, TIED, Array
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
 
@@ -29,7 +29,7 @@ def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> N
 
     Such a component has fewer rows than its model asks for, half a row being rounded up, or is thin beside the others:
     the least eigenvalue of W⁻¹Σ_k, W = Σ_k π_k Σ_k, says so. A tight cluster of many rows is none, and neither is the
-    only component.
+    only component, unless its matrix has hardly more than the ridge in directions that too few rows cannot span.
 
     Parameters
     ----------
@@ -40,13 +40,20 @@ def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> N
         In the covariances' diagonals.
     """
     if parameters.n_components == 1:
-        return np.zeros(1, dtype=bool)
+        return np.array([n_effective < parameters.n_features + 1 and _is_flat(parameters, ridge)])
     fewest, rows = parameters.model.fewest_rows(parameters.n_features), n_effective * parameters.weights
     if not _any_thin(parameters):
         return np.asarray(rows < fewest - 0.5)
     thinnest, least = _thinnest(parameters)
     tight = (rows >= _MANY * fewest) & (least > 2 * ridge)
     return np.asarray((rows < fewest - 0.5) | ((thinnest < _THIN) & ~tight))
+
+
+def _is_flat(parameters: MixtureParameters, ridge: float) -> bool:
+    layout, d = parameters.model.layout, parameters.n_features
+    return layout in (FULL, TIED) and bool(
+        _least_eigenvalues(layout.dense(parameters.covariances, 1, d))[0] <= 2 * ridge
+    )
 
 
 def _any_thin(parameters: MixtureParameters) -> bool:

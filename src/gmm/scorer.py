@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
 from gmm.inference import EStep, RowResults
-from gmm.layouts import SPHERICAL
+from gmm.layouts import SPHERICAL, SingularMatrixError
 from gmm.likelihood import MStep
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
@@ -81,14 +82,18 @@ class Scorer:
     def log_likelihood_of_one(self, source: ArraySource, ridge: float) -> float:
         """What a single component of the same model, fitted to the rows with that ridge, says of them, in nats.
 
-        A mixture of one component stands for itself.
+        A mixture of one component stands for itself. Infinite where the rows leave a direction without variance, and
+        there is no ridge.
         """
         if self.parameters.n_components == 1:
             return self.log_likelihood(source)
         model = self.parameters.model
         one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
         with EStep(source, model.moments, n_threads=self.n_threads) as e_step:
-            fitted = MStep(model, ridge, 0, e_step.spread)(e_step(one, hard=True))
+            try:
+                fitted = MStep(model, ridge, 0, e_step.spread)(e_step(one, hard=True))
+            except SingularMatrixError:
+                return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)
 
     def _totals_of(self, block: ArraySource) -> Totals:

@@ -166,9 +166,14 @@ def _legend(found: Selection, many: bool) -> Iterator[str]:
     if NOT_CONVERGED in found.status:
         yield "~ not converged"
     if any(status.startswith(SPIKE) for status in found.status):
-        yield "^ a component collapsed on few rows or ties: not chosen"
+        chosen = found.status[found.best_index].startswith(SPIKE)
+        told = "in every fit: these criteria mean nothing" if chosen else "not chosen"
+        yield f"^ a component collapsed on few rows or ties: {told}"
     if many and NOT_TRIED in found.status:
         yield "– not tried"
+    fitted = found.n_components[found.ranked()]
+    if fitted.min() < fitted.max() == found.n_components[found.best_index]:
+        yield "the best has the most components that were tried: more may be better"
 
 
 def _failures(found: Selection) -> Iterator[Text]:

@@ -143,16 +143,23 @@ class Cell:
     ground : Ground
     watch : callable, optional
         Called after each pass; it may raise.
+    time_is_up : callable
+        Whether to leave climbs where they are.
     """
 
     def __init__(
-        self, settings: FitSettings, ground: Ground, watch: Callable[[Iteration], object] | None = None
+        self,
+        settings: FitSettings,
+        ground: Ground,
+        watch: Callable[[Iteration], object] | None = None,
+        time_is_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
         self._ground = ground
         self._model = settings.model
         self._worth = _WORTH / ground.rows.survey.weight
         self._watch = watch
+        self._time_is_up = time_is_up
 
     def solved(
         self, worker: Worker, starts: Sequence[SufficientStatistics], standing: Solution | None = None
@@ -199,7 +206,7 @@ class Cell:
         if not solution.climb.trace.converged:
             return solution
         e_step, ground = worker.all(self._model.moments), self._ground
-        how = (lambda iteration: bool(self._watch and self._watch(iteration)), lambda: False, ground.n_effective)
+        how = (lambda iteration: bool(self._watch and self._watch(iteration)), self._time_is_up, ground.n_effective)
         sample = None if ground.whole else ground.sample
         end = self._solution(split_merged(ground.rows, self._settings, solution.climb, e_step, *how, sample))
         return solution if solution.beats(end) else self._paced(worker, end)
@@ -262,7 +269,7 @@ class Cell:
 
     def _finished(self, climber: Climber, target: float) -> Solution | None:
         """The end of a climb, finished or not if it has spikes; None where it does not pass `target`."""
-        while not climber.ended:
+        while not climber.ended and not self._time_is_up():
             if self._hopeless(climber, target):
                 return None
             if len(climber.passes) >= _WATCHED and self._has_few_rows(climber.parameters):

@@ -170,6 +170,8 @@ class Cells:
     prior : NormalInverseWishart or str, optional
     watch : callable, optional
         Called after each pass; it may raise.
+    time_is_up : callable
+        Asked between the legs of a climb.
     """
 
     def __init__(
@@ -178,10 +180,11 @@ class Cells:
         ground: Ground,
         prior: NormalInverseWishart | str | None,
         watch: Callable[[Iteration], object] | None,
+        time_is_up: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._ground = ground
-        self._watch = watch
+        self._told = watch, time_is_up
         self._known: dict[Key, Cell] = {}
         self.prior = prior
         self.tol = settings.tol
@@ -193,7 +196,7 @@ class Cells:
             K, model = key
             of_cell = None if self.prior is None else prior_of(self.prior, model, K, self._ground.rows, 1)
             settings = replace(self._settings, n_components=K, model=model, prior=of_cell)
-            self._known[key] = Cell(settings, self._ground, self._watch)
+            self._known[key] = Cell(settings, self._ground, *self._told)
         return self._known[key]
 
 

@@ -128,7 +128,7 @@ def select(
     starts = Starts(ground.sample, template, request.models, start_seeds(seed, n_init))
     with Stage(ground, *workers_and_threads(ground, len(types), max(counts), n_threads), clock) as stage:
         settings = _settings(template, source.survey.weight)
-        engine = Engine(Cells(settings, ground, template.prior, stage.watch), starts, stage)
+        engine = Engine(Cells(settings, ground, template.prior, stage.watch, clock.is_up), starts, stage)
         return _Search(request, ground, engine, stage, clock).run(callback)
 
 
@@ -323,6 +323,9 @@ def _template(parameters: dict[str, Any]) -> GaussianMixture:
     meaningless = [name for name in _NOT_OF_A_SEARCH if name in parameters]
     if meaningless:
         raise TypeError(f"{meaningless[0]} is for one mixture, and means nothing in a search over many: leave it out")
+    unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
+    if unknown:
+        raise TypeError(f"select has no parameter {unknown[0]!r}; models are asked for by covariance_type")
     template = GaussianMixture(**_CLOSE | parameters)
     check_parameters(template, STARTS)
     if not isinstance(template.init_params, str):
@@ -360,6 +363,8 @@ def _requested_components(n_components: int | Iterable[int]) -> list[int]:
 
 
 def _requested_types(covariance_type: str | Iterable[str]) -> list[str]:
+    if not isinstance(covariance_type, Iterable):
+        raise TypeError(f'expected names of covariance types, or "all", got {covariance_type!r}')
     if isinstance(covariance_type, str):
         names = list(PARSIMONIOUS) if covariance_type == "all" else [covariance_type]
     else:

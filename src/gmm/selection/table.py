@@ -294,8 +294,13 @@ class Selection:
     def _footnotes(self) -> list[str]:
         told = {"* best (smallest)": True}
         told["~ not converged"] = NOT_CONVERGED in self.status
-        told["^ holds a spike, not chosen"] = any(s.startswith(SPIKE) for s in self.status)
+        spiked = any(status.startswith(SPIKE) for status in self.status)
+        told["^ holds a spike, not chosen"] = spiked and not self.status[self.best_index].startswith(SPIKE)
+        told["^ holds a spike, as all do: its criterion means nothing"] = self.status[self.best_index].startswith(SPIKE)
         lines = ["   ".join(note for note, there in told.items() if there)]
+        fitted = self.n_components[self.ranked()]
+        if fitted.min() < fitted.max() == self.n_components[self.best_index]:
+            lines.append("the best has the most components that were tried: more may be better")
         # Where models mean the same, of one component or one feature, the first stands for all.
         apart = {(self.n_components[n], self.scores[n]): n for n in reversed(self.ranked())}
         nearest = [n for n in list(reversed(apart.values()))[1 : 1 + _TOP] if not self.status[n].startswith(SPIKE)]
