@@ -31,6 +31,10 @@ cdef enum:
     MOST_STEPS = 200          # of Newton's method for the volumes, which takes 3 to 10 where there is a solution
 
 
+cdef inline bint is_known(Constraint constraint) noexcept nogil:
+    return NONE <= constraint <= EVV
+
+
 cdef inline Layout layout_of(Constraint constraint) noexcept nogil:
     """Of the covariances it is about."""
     if constraint == EII:

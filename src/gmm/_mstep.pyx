@@ -2,7 +2,7 @@
 from libc.string cimport memcpy
 
 from gmm._ascent cimport next_mixture, start_anew
-from gmm._constraint cimport EVV, NONE, Constraint, constrain, layout_of, room_for_constraint
+from gmm._constraint cimport NONE, Constraint, constrain, is_known, layout_of, room_for_constraint
 from gmm._linear cimport Layout, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State, lay_out, room_for_state
@@ -59,7 +59,7 @@ cdef class MixtureFamily:
         self, Layout layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features, double ridge,
         prior=None,
     ):
-        if (not 0 <= <int>layout <= 3 or not NONE <= constraint <= EVV or n_components < 1 or n_features < 1
+        if (not 0 <= <int>layout <= 3 or not is_known(constraint) or n_components < 1 or n_features < 1
                 or constraint != NONE and layout != layout_of(constraint)):
             shape = layout, constraint, n_components, n_features
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
@@ -252,7 +252,7 @@ def constrained(
         Whether there is a solution.
     """
     cdef Py_ssize_t K = counts.shape[0], size = n_second(layout_of(constraint), K, d)
-    if (not NONE < constraint <= EVV or covariances.shape[0] != size
+    if (constraint == NONE or not is_known(constraint) or covariances.shape[0] != size
             or (previous is not None and previous.shape[0] != size)):
         raise ValueError("expected a constraint, and covariances in its layout")
     cdef bint found

@@ -1,7 +1,6 @@
 """Which covariances a mixture may have: each model estimates them from scatter matrices, in one of four layouts.
 
-The only room that knows the models by name. To add one, write a line of the registry; a model that is not told by
-volume, shape and orientation is a class of its own with the same verbs.
+The only room that knows the models by name. To add one, write a line of the registry.
 """
 
 from __future__ import annotations

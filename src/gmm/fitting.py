@@ -1,4 +1,4 @@
-"""One maximum-likelihood fit: starts, climbs, and the best of them. No estimator and no input checking here."""
+"""One fit: starts, climbs, and the best of them. No estimator here."""
 
 from __future__ import annotations
 

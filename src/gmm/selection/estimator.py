@@ -39,7 +39,7 @@ class GaussianMixtureSearch(Estimator):
     max_iter : int, default=1000
         Most passes of a fit.
     n_init : int, default=1
-        More starts: two partitions more for each, the same for all types.
+        Seeds of starts, the same for all types: see `select`.
     init_params : str, default="kmeans"
         The name of a start; "kmeans" takes partitions of several kinds.
     random_state : int, RandomState, Generator or None, default=None
@@ -47,7 +47,7 @@ class GaussianMixtureSearch(Estimator):
     n_threads : int or None, default=None
         Threads, for cells or their passes; None for all usable cores.
     time_limit : float or None, default=None
-        Seconds after which no further fit begins.
+        Seconds after which the search ends with what there is.
     acceleration : {"auto", None}, default="auto"
         As `GaussianMixture`'s.
     refine : {"split-merge"} or None, default=None

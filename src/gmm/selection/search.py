@@ -75,7 +75,8 @@ def select(
     criterion : str, default="bic"
         What chooses, a name of `gmm.criteria.CRITERIA`; smaller is better.
     n_init : int, default=1
-        More starts: two partitions more for each, the same for all types.
+        Seeds of starts, the same for all types; each but the first adds two k-means partitions for every number of
+        components. More of them find more, but begin another search: a cell may end lower as well.
     random_state : int, RandomState, Generator or None, default=None
         Seeds the starts. With an int, the result is the same every time.
     n_threads : int or None, default=None
@@ -86,7 +87,7 @@ def select(
         Called with a `Progress` for each cell, once all of its number of components are fitted; a true answer ends the
         search with what is found.
     time_limit : float or None, default=None
-        Seconds after which no further fit begins; one at least is made. See `Selection.complete`.
+        Seconds after which the search ends with what there is; one fit at least is made. See `Selection.complete`.
     **parameters
         Further parameters of `GaussianMixture`, the same for every cell: ``reg_covar``, ``init_params`` by name,
         ``acceleration``, ``refine="split-merge"``, which then goes to every cell, ``tol`` and ``max_iter``. Unless
