@@ -22,7 +22,7 @@ from gmm._cholesky cimport invert_dense
 
 cdef enum:
     SCANNED = 8               # angles that a search tries in a plane, with the best of each component
-    MOST_STARTS = 4           # components whose axes a search begins from
+    MOST_STARTS = 2           # components whose axes a search begins from
     MOST_PASSES = 40          # over all planes, of a search, …
     MOST_PASSES_ON = 6        # … and of one that goes on from the last update: where it is slow, EM is as well
     MOST_STEPS = 50           # of Newton's method between two passes
@@ -116,7 +116,7 @@ cdef inline void search_axes(
     double* first_variances, double* axes,         # scratch (K, d), OUT (d, d)
     double* turned, double* product,               # scratch
 ) noexcept nogil:
-    """From the axes of the pooled covariance, of some components and the features, the lowest that is reached."""
+    """from the axes of the pooled covariance, of two components and the features, the lowest that is reached."""
     cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_THOROUGH else FEW_PASSES, start, j, k
     cdef double* found = product + d * d
     cdef double* work = found + d * d
@@ -150,7 +150,7 @@ cdef inline double climb(
     """The objective."""
     cdef Py_ssize_t k, _
     cdef double gain, before = INFINITY, enough = 1e-24 if planes.newton != NULL else 1e-13
-    cdef bint search = True, ended = False
+    cdef bint search = thorough, ended = False
     for k in range(planes.K):
         in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
     for _ in range(most_passes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 
@@ -81,7 +82,7 @@ class Trace:
     start: int = 0
     refinement: Refinement | None = None
 
-    @property
+    @cached_property
     def lower_bounds(self) -> tuple[float, ...]:
         """Of the mean log-likelihood that each pass measured, in nats per unit weight, before its parameter update."""
         return tuple(record.lower_bound for record in self.passes)
