@@ -116,7 +116,7 @@ cdef inline void search_axes(
     double* first_variances, double* axes,         # scratch (K, d), OUT (d, d)
     double* turned, double* product,               # scratch
 ) noexcept nogil:
-    """from the axes of the pooled covariance, of two components and the features, the lowest that is reached."""
+    """From the axes of the pooled covariance, of two components and the features, the lowest that is reached."""
     cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_THOROUGH else FEW_PASSES, start, j, k
     cdef double* found = product + d * d
     cdef double* work = found + d * d
