@@ -26,6 +26,7 @@ from gmm._validation import (
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm.exceptions import ConvergenceWarning
+from gmm.fitting import COMPARED, shared_seed
 from gmm.health import spikes
 from gmm.inference import OFFSET, EStep
 from gmm.layouts import Array
@@ -40,8 +41,6 @@ __all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_lo
 
 Seed = int | np.random.RandomState | np.random.Generator | None
 
-# A statistic is n times the difference of two means: both must end closer to their optimum than one fit alone needs to.
-_CLOSE = {"tol": 1e-5, "max_iter": 1000}
 _SPLIT_PASSES = 15
 # Multiply-adds of a pass below which replicates side by side would wait for each other in Python, and above which a
 # pass has threads of its own.
@@ -329,8 +328,8 @@ def bootstrap_lrt(
         raise TypeError("bootstrap_lrt compares likelihoods, of which a prior is no part: leave prior out")
     rows, _, names = _checked(X, None, bootstrap_lrt.__name__)
     check_enough_rows(len(rows), n_components + 1)
-    rng = np.random.default_rng(_seed(random_state))
-    how = _CLOSE | parameters | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    rng = np.random.default_rng(shared_seed(random_state))
+    how = COMPARED | parameters | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
     fits = _Fits(int(n_components), how)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -344,13 +343,6 @@ def bootstrap_lrt(
             fit._record_features(rows.shape[1], names)
         found = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, int(n_replicates))
         return _with_replicates(found, _drawn(fits, observed.null, len(rows), rng, int(n_replicates)), callback)
-
-
-def _seed(random_state: Seed) -> int:
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    rng = check_random_state(random_state)
-    return int(rng.integers(2**31) if isinstance(rng, np.random.Generator) else rng.randint(2**31))
 
 
 def _with_replicates(

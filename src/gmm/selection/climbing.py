@@ -29,7 +29,7 @@ _LAST_RESORT = 50  # passes of the best of them, where all have spikes
 _WATCHED = 16  # passes after which a climb's components are looked at
 _JUDGED_BY, _FORESEEN = 3, 30  # passes: the gain of the last so many goes on for so many, where nothing else is known
 _TRUST = 3  # times what a climb projects to gain, it may gain
-_WORTH = 0.025  # nats in all: 0.05 of a criterion
+WORTH = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +157,7 @@ class Cell:
         self._settings = settings
         self._ground = ground
         self._model = settings.model
-        self._worth = _WORTH / ground.rows.survey.weight
+        self._worth = WORTH / ground.rows.survey.weight
         self._watch = watch
         self._time_is_up = time_is_up
 

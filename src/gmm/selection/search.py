@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import inf
-from numbers import Integral, Real
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -14,22 +14,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import criteria
-from gmm._validation import check_callback, check_enough_rows, check_parameters, check_random_state
+from gmm._validation import check_callback, check_enough_rows, check_parameters
 from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
-from gmm.fitting import FitSettings, GivenStart, start_seeds
+from gmm.fitting import COMPARED, FitSettings, GivenStart, shared_seed, start_seeds
 from gmm.health import effective_rows
 from gmm.initialization import STARTS, sampled, share_shown
 from gmm.layouts import SingularMatrixError
 from gmm.mixture import GaussianMixture, ill_defined, source_to_fit
 from gmm.scorer import Scorer, Totals
 from gmm.selection.candidates import Starts, as_model
-from gmm.selection.climbing import Ground, Solution, Worker
+from gmm.selection.climbing import WORTH, Ground, Solution, Worker
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, Stage, workers_and_threads
 from gmm.selection.table import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE, Entry, Progress, Selection
 from gmm.sources import ArraySource
 
-_CLOSE = {"tol": 1e-5, "max_iter": 1000}
-_LEFT = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 _ROUNDING = 1e-9  # nats per row: no fit is told to come closer
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … which are the best if their log-likelihood grows by so much, in nats per row
@@ -121,7 +119,7 @@ def select(
     clock = Clock(_checked_limit(time_limit))
     types, counts = _requested_types(covariance_type), _requested_components(n_components)
     template = _template(parameters | {"n_init": n_init, "n_threads": n_threads})
-    template.random_state = seed = _shared_seed(random_state)
+    template.random_state = seed = shared_seed(random_state)
     check_parameters(template, STARTS)
     source, features = source_to_fit(X, sample_weight, estimator=select.__name__)
     request = _Request(counts, types, criterion, template, source, features)
@@ -305,7 +303,7 @@ def _ground(source: ArraySource, most_components: int, seed: int) -> Ground:
 
 def _settings(template: GaussianMixture, weight: float) -> FitSettings:
     """Of all cells: their components and model are put in for each."""
-    tol = template.tol and min(template.tol, max(_LEFT / weight, _ROUNDING))
+    tol = template.tol and min(template.tol, max(WORTH / weight, _ROUNDING))
     return FitSettings(
         template.n_components,
         covariance_model(template.covariance_type),
@@ -327,7 +325,7 @@ def _template(parameters: dict[str, Any]) -> GaussianMixture:
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
         raise TypeError(f"select has no parameter {unknown[0]!r}; models are asked for by covariance_type")
-    template = GaussianMixture(**_CLOSE | parameters)
+    template = GaussianMixture(**COMPARED | parameters)
     check_parameters(template, STARTS)
     if not isinstance(template.init_params, str):
         raise TypeError(
@@ -375,11 +373,3 @@ def _requested_types(covariance_type: str | Iterable[str]) -> list[str]:
     for name in names:
         covariance_model(name)
     return names
-
-
-def _shared_seed(random_state: Any) -> int:
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    rng = check_random_state(random_state)
-    draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
-    return int(draw(2**31))
