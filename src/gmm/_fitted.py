@@ -31,7 +31,7 @@ from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_
 from gmm.inference import PassRecord, Refinement, Trace
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
-from gmm.persistence import load_state, plain, restored, save_state
+from gmm.persistence import loaded, plain, restored, save_state
 from gmm.scorer import Scorer
 from gmm.sources import ArraySource, as_source
 from gmm.summary import summary
@@ -251,15 +251,7 @@ class FittedMixture(Estimator):
         ValueError
             If the file is no saved model, or of a newer version.
         """
-        header, arrays = load_state(path)
-        if header.get("class") != cls.__name__:
-            raise ValueError(f"{path} holds {header.get('class')!r}, expected {cls.__name__!r}")
-        try:
-            return cls._from_state(header, arrays)
-        except KeyError as error:
-            raise ValueError(f"{path} is no complete model: {error} is missing") from None
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path} is no usable model: {error}") from None
+        return loaded(path, cls.__name__, "model", cls._from_state)
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:

@@ -14,14 +14,17 @@ import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm.priors import NormalInverseWishart, parts
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "plain", "restored", "save_state"]
+Arrays = dict[str, NDArray[Any]]
+Saved = TypeVar("Saved")
+
+__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "loaded", "plain", "restored", "save_state"]
 
 FORMAT = "gmm-em model"
 FORMAT_VERSION = 1
@@ -117,6 +120,28 @@ def load_state(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, 
             f"{FORMAT_VERSION}: install a newer gmm-em"
         )
     return header, arrays
+
+
+def loaded(
+    path: str | os.PathLike[str], wanted: str, noun: str, made: Callable[[dict[str, Any], Arrays], Saved]
+) -> Saved:
+    """Return what `made` makes of a file's header and arrays, if it holds a `wanted`, the name of a class.
+
+    Raises
+    ------
+    ValueError
+        As `load_state`; for a file of another class, and where `made` misses something or cannot use it, in the words
+        of a `noun`.
+    """
+    header, arrays = load_state(path)
+    if header.get("class") != wanted:
+        raise ValueError(f"{path} holds {header.get('class')!r}, expected {wanted!r}")
+    try:
+        return made(header, arrays)
+    except KeyError as error:
+        raise ValueError(f"{path} is no complete {noun}: {error} is missing") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} is no usable {noun}: {error}") from None
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gmm import criteria
 from gmm.mixture import GaussianMixture
-from gmm.persistence import load_state, save_state
+from gmm.persistence import loaded, save_state
 from gmm.versions import __version__
 
 OK = "ok"
@@ -246,15 +246,7 @@ class Selection:
         ValueError
             If the file is no saved selection, or of a newer version.
         """
-        header, arrays = load_state(path)
-        if header.get("class") != cls.__name__:
-            raise ValueError(f"{path} holds {header.get('class')!r}, expected {cls.__name__!r}")
-        try:
-            return cls._from_state(header, arrays)
-        except KeyError as error:
-            raise ValueError(f"{path} is no complete selection: {error} is missing") from None
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{path} is no usable selection: {error}") from None
+        return loaded(path, cls.__name__, "selection", cls._from_state)
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
