@@ -114,9 +114,7 @@ def look(e_step: EStep, parameters: MixtureParameters) -> Shapes:
     return e_step.shapes(parameters.whitened(), parameters.model.layout.principal(parameters.covariances))
 
 
-def splits(
-    seen: Shapes, parameters: MixtureParameters, most: int = _SPLITS, offset: float = OFFSET
-) -> list[SufficientStatistics]:
+def splits(seen: Shapes, parameters: MixtureParameters, offset: float = OFFSET) -> list[SufficientStatistics]:
     """Mixtures of one component more: those that fit worst are split in two, along the axis where they fit worst.
 
     Parameters
@@ -124,8 +122,6 @@ def splits(
     seen : Shapes
         Of `parameters`, as `look` returns it.
     parameters : MixtureParameters
-    most : int
-        How many components are split, each in its turn.
     offset : float
         Of the halves' means, in standard deviations.
     """
@@ -134,14 +130,14 @@ def splits(
     statistics = seen.statistics.reduced(parameters.model.moments).grown()
     gains = split_gains(seen) if K > 1 else _widths(layout, principal, parameters.n_features)
     axes = gains.argmax(axis=1)
-    worst = np.argsort(-gains.max(axis=1), kind="stable")[:most]
+    worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS]
     return [
         statistics.split(int(k), K, offset * layout.deviation(principal, int(k), int(axes[k]), parameters.n_features))
         for k in worst
     ]
 
 
-def drops(e_step: EStep, seen: Shapes, parameters: MixtureParameters, most: int = _DROPS) -> list[SufficientStatistics]:
+def drops(e_step: EStep, seen: Shapes, parameters: MixtureParameters) -> list[SufficientStatistics]:
     """Mixtures of one component less: those that are missed least are dropped, each in its turn.
 
     Parameters
@@ -151,10 +147,8 @@ def drops(e_step: EStep, seen: Shapes, parameters: MixtureParameters, most: int 
         Of `parameters`, as `look` returns it.
     parameters : MixtureParameters
         Of two components at least.
-    most : int
-        How many components are dropped, each in its turn.
     """
-    least = np.argsort(drop_losses(seen), kind="stable")[:most]
+    least = np.argsort(drop_losses(seen), kind="stable")[:_DROPS]
     left = [np.delete(np.arange(parameters.n_components), j) for j in least]
     return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, left, strict=True)]
 
