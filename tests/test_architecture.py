@@ -18,11 +18,12 @@ SOURCES = PYTHON + CYTHON
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"plotting"},
     {"gmm"},  # the public face
-    {"selection", "resampling"},
+    {"selection", "resampling", "steps"},
     {"mixture"},
     {"_fitted"},
-    {"_estimator", "fitting", "progress", "summary", "versions"},
+    {"_estimator", "fitting", "markup", "progress", "summary", "versions"},
     {"initialization", "screening", "scorer", "persistence", "criteria", "_validation"},
     {"likelihood", "hierarchy"},
     {"inference", "health"},
@@ -51,6 +52,7 @@ COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
     *("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 }
 ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
+EXTRAS = {"cli": {"pyarrow", "rich"}, "plotting": {"matplotlib"}}  # rooms that no other imports when it is loaded
 
 
 def room(path):
@@ -164,14 +166,21 @@ def test_imports_go_down(path):
     )
 
 
-@each([path for path in PYTHON if room(path) != "cli"])
+@each(PYTHON)
 def test_only_numpy_and_scipy_are_imported_at_once(path):
-    allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"}
+    allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | EXTRAS.get(room(path), set())
     rows = [(line, name) for line, name in python_imports(path, nested=False) if name.split(".")[0] not in allowed]
     assert not rows, (
         "`import gmm` costs numpy, scipy and threadpoolctl alone; import an optional package "
         "inside the function that needs it" + places(path, rows)
     )
+
+
+@each(PYTHON)
+def test_an_extra_is_imported_in_its_room_alone(path):
+    others = set().union(*(names for name, names in EXTRAS.items() if name != room(path)))
+    rows = [(line, name) for line, name in python_imports(path) if name.split(".")[0] in others]
+    assert not rows, "what an extra installs is imported in one room" + places(path, rows)
 
 
 @each([path for path in PYTHON if room(path) != "covariance"])

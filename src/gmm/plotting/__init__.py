@@ -1,0 +1,11 @@
+"""Pictures of mixtures, by matplotlib: functions that draw on an Axes and return it, and never call `show`.
+
+The only place for matplotlib, which the extra installs: ``pip install "gmm-em[plot]"``. Nothing below draws.
+"""
+
+try:
+    import matplotlib as _matplotlib  # noqa: F401
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        'gmm.plotting draws with matplotlib, which is not installed: pip install "gmm-em[plot]"', name=_error.name
+    ) from None

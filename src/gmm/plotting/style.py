@@ -1,0 +1,48 @@
+"""One style for all pictures: colours that are told apart by everyone and in grey, and how Axes are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from numpy.typing import NDArray
+
+INK, FAINT = "#24292f", "#8c959f"  # text and lines that say something; what stands behind
+# Okabe & Ito (2008), ordered so that neighbours differ in lightness as well; yellow is darkened for white paper.
+_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5D3A9B", "#B8A100")
+STYLE: Any = {
+    "figure.figsize": (6.0, 4.5),
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+}
+
+
+def colours(n: int) -> NDArray[np.float64]:
+    """Colours of `n` components, (n, 3) in RGB from 0 to 1; after the eighth they come again, lighter."""
+    base = np.array([to_rgb(name) for name in _PALETTE])
+    rounds = np.arange(n) // len(base)
+    shade = (0.6**rounds)[:, None]
+    return base[np.arange(n) % len(base)] * shade + (1 - shade)
+
+
+def axes_of(ax: Axes | None, **figure: Any) -> Axes:
+    """The Axes to draw on: the caller's, or those of a new figure in the style of the package."""
+    if ax is not None:
+        return ax
+    with mpl.rc_context(STYLE):
+        return plt.subplots(**figure)[1]
