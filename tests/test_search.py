@@ -442,6 +442,11 @@ def test_a_time_limit_is_a_number_of_seconds(limit, error):
         select(ROWS, 1, time_limit=limit)
 
 
+def test_a_cell_of_few_components_is_no_worse_than_a_fit_beside_others():
+    alone = GaussianMixture(2, random_state=0).fit(BLOBS).bic(BLOBS)
+    assert select(BLOBS, [2, 3], "full", random_state=0).bic[0] < alone + 0.5
+
+
 def test_a_callback_may_end_it():
     records = []
     found = select(
@@ -456,6 +461,15 @@ def test_a_callback_may_end_it():
     assert found.status == ("ok",) * 4 + ("not tried",) * 6
 
 
+@pytest.fixture
+def interruptible():
+    """A shell's background job ignores the interrupt, and so would these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("threaded", [False, True])
 def test_an_interrupt_raises_soon(monkeypatch, threaded):
     if threaded:

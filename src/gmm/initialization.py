@@ -60,6 +60,7 @@ _FEWEST_ROWS = 10_000
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
 _CANDIDATES = 4
+_FEW_CLUSTERS = 8  # over the number of components: how often a search partitions in each metric
 _SCREENING_PASSES = 20
 # Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`): of many rows a sample is shown, on which
 # fewer candidates are screened, and most of the climb is made where its passes are cheap.
@@ -311,14 +312,20 @@ class Portfolio:
         return _Ward(self._seen[1], self._rng)
 
     def partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
-        """Two partitions for each of `rngs`, and one of Ward's; those that are nearly the same come once."""
+        """Two partitions for each of `rngs`, and one of Ward's; those that are nearly the same come once.
+
+        Of few components there are more: they cost little, and each partition shows but one way to group the data.
+        """
         sample, views = self._sample, self._seen
         centre = sample.survey.centre
         if n_components == 1:
             return [_partition(sample, centre[None], np.eye(len(centre)), self._moments, self._n_threads)]
         near = _NEARLY * sample.survey.reach(centre)
+        rounds = max(1, _FEW_CLUSTERS // n_components)
         tried = [
-            (_kmeans_centres(view, n_components, rng, self._n_threads), view.whitener) for rng in rngs for view in views
+            (_kmeans_centres(view, n_components, rng, self._n_threads), view.whitener)
+            for rng in rngs
+            for view in views * rounds
         ]
         by_ward = self._ward.centres(n_components)
         tried.append((by_ward[np.lexsort(by_ward.T[::-1])], views[1].whitener))
