@@ -20,15 +20,16 @@ _DEEPEST = 0.32  # the opacity of a shade of 1
 # Colours are mixed from the text's own: whatever theme a notebook or a page has is followed without asking for it.
 # JupyterLab paints the rows of tables in rules of two classes, which only more classes outdo.
 STYLE = """
-.gmm { --gmm-accent: #2a7fcb; --gmm-best: #1c8a57; --gmm-line: #8885; --gmm-veil: #8881;
+.gmm { --gmm-accent: #2a7fcb; --gmm-best: #1c8a57; --gmm-line: #8885; --gmm-veil: #8881; --gmm-track: #8883;
   color: var(--jp-content-font-color1, var(--vscode-editor-foreground, inherit)); line-height: 1.45; max-width: 100%; }
 @supports (color: color-mix(in oklab, red, blue)) { .gmm {
   --gmm-accent: color-mix(in oklab, #2a86dd 80%, currentColor);
   --gmm-best: color-mix(in oklab, #17975a 72%, currentColor);
   --gmm-line: color-mix(in oklab, currentColor 22%, transparent);
-  --gmm-veil: color-mix(in oklab, currentColor 5%, transparent); } }
+  --gmm-veil: color-mix(in oklab, currentColor 5%, transparent);
+  --gmm-track: color-mix(in oklab, currentColor 10%, transparent); } }
 .gmm p { margin: 0.35em 0; }
-.gmm svg { vertical-align: middle; color: var(--gmm-accent); }
+.gmm .gmm-spark { vertical-align: middle; color: var(--gmm-accent); margin-right: 0.4em; }
 .gmm .gmm-title { font-weight: 600; }
 .gmm .gmm-faint { opacity: 0.68; }
 .gmm .gmm-wide { overflow-x: auto; max-width: 100%; margin: 0.5em 0; }
@@ -36,15 +37,18 @@ STYLE = """
   font-variant-numeric: tabular-nums; color: inherit; }
 .gmm.gmm caption { caption-side: top; text-align: left; padding: 0 0.7em 0.35em; color: inherit; opacity: 0.68; }
 .gmm.gmm table th, .gmm.gmm table td { padding: 0.22em 0.7em; border: 0; text-align: left; vertical-align: baseline;
-  white-space: nowrap; font-weight: 400; color: inherit; background: none; }
+  white-space: nowrap; font-weight: inherit; color: inherit; background: none; }
 .gmm.gmm table thead th { font-weight: 600; border-bottom: 1px solid var(--gmm-line); }
 .gmm.gmm table .gmm-number { text-align: right; }
 .gmm.gmm tbody tr:nth-child(n) { background: none; border: 0; }
 .gmm.gmm tbody tr:nth-child(n):hover { background: var(--gmm-veil); }
 .gmm.gmm table .gmm-best { color: var(--gmm-best); font-weight: 700; }
 .gmm.gmm table .gmm-muted { opacity: 0.5; }
+.gmm.gmm table .gmm-strong { font-weight: 600; }
 .gmm.gmm table .gmm-long { white-space: normal; overflow-wrap: anywhere; min-width: 12em; max-width: 40em; }
-.gmm .gmm-bar { display: block; height: 2px; border-radius: 1px; margin: 0.1em 0 0; background: var(--gmm-accent); }
+.gmm .gmm-bar { display: inline-block; width: 4.5em; height: 0.4em; border-radius: 0.2em; margin-left: 0.7em;
+  vertical-align: 0.1em; background: var(--gmm-track); overflow: hidden; }
+.gmm .gmm-bar span { display: block; height: 100%; background: var(--gmm-accent); }
 .gmm details { margin: 0.35em 0; }
 .gmm summary { cursor: pointer; opacity: 0.68; display: list-item; }
 .gmm code { font-size: 0.95em; background: none; color: inherit; padding: 0; white-space: normal;
@@ -68,10 +72,10 @@ class Cell:
     text : str
     title : str, default=""
         What is told when one points at it.
-    kind : {"", "best", "muted", "long"}, default=""
-        How it looks; a "long" one may be broken into lines.
+    kind : str, default=""
+        How it looks, in words among "best", "muted", "strong" and "long": that one may be broken into lines.
     bar : float, optional
-        Length of a thin bar below the text, as a share of the column's width, 0 to 1.
+        What a thin bar beside the text is filled with, 0 to 1.
     shade : float, default=0
         Of the cell's background, 0 to 1.
     """
@@ -134,17 +138,17 @@ def table(
 
 def _entry(tag: str, given: object, right: bool, attributes: str = "") -> str:
     cell = given if isinstance(given, Cell) else Cell(escaped(given))
-    classes = " ".join(f"gmm-{name}" for name in ("number" if right else "", cell.kind) if name)
+    classes = " ".join(f"gmm-{name}" for name in ["number"] * right + cell.kind.split())
     attributes += f' class="{classes}"' if classes else ""
     attributes += f' title="{escaped(cell.title)}"' if cell.title else ""
     if cell.shade > 0:
         attributes += f' style="background-color: rgba(42, 134, 221, {_DEEPEST * min(cell.shade, 1):.3f})"'
-    bar = (
-        ""
-        if cell.bar is None
-        else f'<span class="gmm-bar" style="width: {100 * min(max(cell.bar, 0), 1):.1f}%"></span>'
-    )
+    bar = "" if cell.bar is None else _bar(cell.bar)
     return f"<{tag}{attributes}>{escaped(cell.text)}{bar}</{tag}>"
+
+
+def _bar(share: float) -> str:
+    return f'<span class="gmm-bar"><span style="width: {100 * min(max(share, 0.0), 1.0):.1f}%"></span></span>'
 
 
 def sparkline(values: Sequence[float], *, label: str) -> Html:
