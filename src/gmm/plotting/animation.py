@@ -43,6 +43,7 @@ __all__ = ["FitAnimation", "animate_fit"]
 _CONTENTS = (0.5, 0.95)
 _MOST_ROWS = 2000
 _MOST_BINS = 60
+_NEARLY_WHITE = 30  # sum over the channels, of 255 each
 _FIRST, _LAST = 1000, 2500  # milliseconds at least that a GIF stays on these frames
 _GREY = np.array([[0.55, 0.58, 0.62, 0.55]])
 _STARTS = ("init_params", "weights_init", "means_init", "precisions_init")
@@ -271,9 +272,9 @@ class FitAnimation(FuncAnimation):
 
 
 def _with_white(sheet: Image) -> Image:
-    """The palette, with white for what is nearly white, as paper is."""
+    """The palette, with white for all that is nearly white, as paper is."""
     palette = np.array(sheet.getpalette()).reshape(-1, 3)
-    palette[palette.min(axis=1) >= 248] = 255
+    palette[np.abs(255 - palette).sum(axis=1) <= _NEARLY_WHITE] = 255
     sheet.putpalette(palette.ravel().tolist())
     return sheet
 
