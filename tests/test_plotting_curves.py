@@ -64,7 +64,7 @@ def test_there_is_a_line_for_each_start(asked):
     back = [n for n, kept in enumerate(model.history_.accepted, 1) if not kept]
     assert sorted(expected) == sorted(line for line in line_data(ax) if line[0] != tuple(back))
     assert ends(ax) == {(len(t), t.objective[-1], t.converged) for t in model.histories_}
-    title = ax.get_title(loc="left")
+    title = ax.get_title()
     assert title.split("\n")[1] == model.history_.reason
     assert title.lower().startswith(model.history_.ending)
     assert whole_ticks(ax.xaxis)
@@ -99,7 +99,7 @@ def test_one_start_needs_no_legend_and_steps_taken_back_are_crossed():
 def test_a_refinement_is_told():
     model = GaussianMixture(3, refine="split-merge", random_state=0).fit(ROWS)
     done = model.history_.refinement
-    assert f"kept {len(done.moves)} of {done.tried} moves" in plot_convergence(model).get_title(loc="left")
+    assert f"kept {len(done.moves)} of {done.tried} moves" in plot_convergence(model).get_title()
 
 
 def test_it_draws_where_it_is_told_to():
@@ -135,7 +135,7 @@ def test_there_is_a_line_for_each_type(found, criterion):
     values = getattr(found, name)
     best = int(np.nanargmin(values))
     assert markers(ax, "*") == [(found.n_components[best], values[best])]
-    title = ax.get_title(loc="left")
+    title = ax.get_title()
     assert title == f"{name.upper()} chooses {found.n_components[best]} components, {found.covariance_type[best]}"
     assert ax.get_ylabel().startswith(name.upper())
     assert whole_ticks(ax.xaxis)
@@ -189,7 +189,7 @@ def test_a_spike_is_no_point_of_a_line(found):
 
 def test_where_all_are_spikes_they_are_drawn_and_the_title_says_so(found):
     ax = plot_selection(replace(found, status=("spike: component 0",) * len(found.status)))
-    assert ax.get_title(loc="left").endswith("a spike")
+    assert ax.get_title().endswith("a spike")
     assert len(line_data(ax)) == 14
 
 
@@ -200,7 +200,7 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
     bic[6:9] = np.nan
     ax = plot_selection(replace(found, status=tuple(status), bic=bic))
     assert ends(ax) == {(found.n_components[5], bic[5], False)}
-    assert ax.get_title(loc="left").split("\n")[1] == "without a point: 1 failed, 2 not tried"
+    assert ax.get_title().split("\n")[1] == "without a point: 1 failed, 2 not tried"
 
 
 def test_types_that_mean_the_same_share_a_line():
@@ -229,7 +229,7 @@ def test_of_a_selection_the_best_type_is_drawn(found):
     ax = plot_criteria(found)
     drawn = [line for line in line_data(ax) if len(line[0]) == 5]
     assert drawn == [values_of(found, best, "bic"), values_of(found, best, "aic")]
-    assert ax.get_title(loc="left").endswith(f"(of {best})")
+    assert ax.get_title().endswith(f"(of {best})")
     ax = plot_criteria(found, criteria="icl", covariance_type="EII")
     assert [line for line in line_data(ax) if len(line[0]) == 5] == [values_of(found, "EII", "icl")]
 
@@ -244,7 +244,7 @@ def test_of_mixtures_the_rows_decide():
     assert [line for line in line_data(ax) if len(line[0]) == 3] == [((1, 2, 3), tuple(v)) for v in values.values()]
     smallest = [(1 + int(np.argmin(v)), min(v)) for v in values.values()]
     assert markers(ax, "*") == smallest
-    assert ax.get_title(loc="left").startswith(f"BIC chooses {smallest[0][0]} component")
+    assert ax.get_title().startswith(f"BIC chooses {smallest[0][0]} component")
     assert [text.get_text() for text in ax.texts] == ["BIC", "AIC", "ICL"]
     assert whole_ticks(ax.xaxis)
 

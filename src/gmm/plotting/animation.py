@@ -31,7 +31,7 @@ from gmm.parameters import MixtureParameters
 from gmm.plotting import marks
 from gmm.plotting.frame import amount
 from gmm.plotting.scene import Scene, limits, scene_of, scored
-from gmm.plotting.style import FAINT, INK, STYLE, colours
+from gmm.plotting.style import FAINT, INK, STYLE, colours, steady_ticks
 from gmm.plotting.view import View, ellipse, view_of
 from gmm.steps import ClimbToBe, climb_to_be
 
@@ -282,6 +282,8 @@ def _with_white(sheet: Image) -> Image:
 def _stage(film: _Film) -> tuple[Figure, Callable[[int], list[Any]]]:
     """The figure, and what draws a frame on it by its number."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.5, 1))
+    for ax in (left, right):
+        steady_ticks(ax)
     panel = _histogram(left, film) if film.view.n_axes == 1 else _plane(left, film)
     grown = _curve(right, film)
 
@@ -375,7 +377,9 @@ def _histogram(ax: Axes, film: _Film) -> Callable[[int], None]:
 
 def _caption(ax: Axes, told: str, scene: Scene) -> None:
     shown = (
-        f"{amount(len(scene.shown))} of {amount(scene.n_used)} rows shown" if len(scene.shown) < scene.n_used else ""
+        f"{amount(len(scene.shown))} of {amount(scene.source.n_used)} rows shown"
+        if len(scene.shown) < scene.source.n_used
+        else ""
     )
     text = "; ".join(part for part in (told, shown) if part)
     paper: dict[str, Any] = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +59,7 @@ def plot_convergence(model: GaussianMixture, *, ax: Axes | None = None) -> Axes:
     'pass'
     """
     best, others = _histories(model)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE) if ax is None else nullcontext():
         ax = axes_of(ax)
         for number, trace in enumerate(others):
             told = f"other starts ({len(others)})" if number == 0 else None
@@ -70,7 +71,7 @@ def plot_convergence(model: GaussianMixture, *, ax: Axes | None = None) -> Axes:
         ax.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
         measured = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
         ax.set(xlabel="pass", ylabel=f"mean {measured} (nats per row)")
-        ax.set_title(_ending(best), loc="left")
+        ax.set_title(_ending(best))
         if len(ax.get_legend_handles_labels()[1]):
             ax.legend(loc="lower right")
     return ax
@@ -155,7 +156,7 @@ def plot_selection(selection: Selection, *, ax: Axes | None = None, criterion: s
     found = _table(selection)
     name = _criterion(found.criterion if criterion is None else criterion)
     cells = _cells(found, name)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE) if ax is None else nullcontext():
         ax = axes_of(ax, figsize=(7.0, 4.8))
         lines = _lines(found, cells)
         _faint_lines(ax, lines[_IN_COLOUR:])
@@ -167,7 +168,7 @@ def plot_selection(selection: Selection, *, ax: Axes | None = None, criterion: s
         _counts_axis(ax, found.n_components)
         _name_at_the_end(ax, lines[:_IN_COLOUR])
         ax.set_ylabel(f"{name.upper()} (smaller is better)")
-        ax.set_title("\n".join([_chosen(found, name, cells), *_not_drawn(found, cells)]), loc="left")
+        ax.set_title("\n".join([_chosen(found, name, cells), *_not_drawn(found, cells)]))
         if ax.get_legend_handles_labels()[1]:
             ax.legend(loc="best")
     return ax
@@ -388,7 +389,7 @@ def plot_criteria(
     >>> from gmm.plotting import plot_criteria
     >>> X = np.concatenate([np.arange(9.0), np.arange(40.0, 49.0)])[:, None]
     >>> models = [GaussianMixture(K, random_state=0).fit(X) for K in (1, 2)]
-    >>> plot_criteria(models, X).get_title(loc="left")
+    >>> plot_criteria(models, X).get_title()
     'BIC chooses 2 components, AIC 2'
     """
     names = [_criterion(name) for name in ([criteria] if isinstance(criteria, str) else criteria)]
@@ -397,7 +398,7 @@ def plot_criteria(
     else:
         counts, values = _of_mixtures(models, X, sample_weight, names)
         told = ""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE) if ax is None else nullcontext():
         ax = axes_of(ax)
         lines = [
             _Line((name.upper(),), counts, of_name, colour)
@@ -411,7 +412,7 @@ def plot_criteria(
         _counts_axis(ax, counts)
         _name_at_the_end(ax, lines)
         ax.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")
-        ax.set_title(_minima(lines) + told, loc="left")
+        ax.set_title(_minima(lines) + told)
     return ax
 
 
