@@ -210,11 +210,18 @@ def test_types_that_mean_the_same_share_a_line():
     assert {text.get_text().removesuffix(" ↑") for text in ax.texts} == {"EII = EEI = …", "VII = VEI = …"}
 
 
-def test_what_is_no_selection_is_refused(found):
+def test_a_search_is_its_selection_and_its_best_mixture():
     search = GaussianMixtureSearch(n_components=[1, 2], covariance_type="full", random_state=0).fit(ROWS)
-    with pytest.raises(ValueError, match=r"expected the Selection.*selection_ of a fitted.*got GaussianMixtureSearch"):
-        plot_selection(search)
-    assert plot_selection(search.selection_).lines
+    table = search.selection_
+    assert line_data(plot_selection(search)) == line_data(plot_selection(table))
+    assert line_data(plot_criteria(search)) == line_data(plot_criteria(table))
+    assert line_data(plot_convergence(search)) == line_data(plot_convergence(search.best_estimator_))
+
+
+def test_what_is_no_selection_is_refused(found):
+    for what in (GaussianMixture(2), GaussianMixtureSearch()):
+        with pytest.raises(ValueError, match=f"expected the Selection.*got {type(what).__name__}"):
+            plot_selection(what)
     with pytest.raises(ValueError, match=r"expected a criterion among .*got 'gini'"):
         plot_selection(found, criterion="gini")
     with pytest.raises(ValueError, match="nec is finite for no cell"):
@@ -250,6 +257,8 @@ def test_of_mixtures_the_rows_decide():
 
 
 def test_criteria_of_what_cannot_be_compared_are_refused(found):
+    with pytest.raises(ValueError, match=r"expected the Selection.*got GaussianMixtureSearch"):
+        plot_criteria(GaussianMixtureSearch())
     one = GaussianMixture(1).fit(ROWS)
     with pytest.raises(ValueError, match="give X, or a Selection"):
         plot_criteria([one])

@@ -17,7 +17,7 @@ from gmm.criteria import CRITERIA
 from gmm.inference import Trace
 from gmm.mixture import GaussianMixture
 from gmm.plotting.style import FAINT, INK, STYLE, axes_of, colours
-from gmm.selection import Selection
+from gmm.selection import GaussianMixtureSearch, Selection
 from gmm.selection.table import NOT_CONVERGED, OK, SPIKE
 
 __all__ = ["plot_convergence", "plot_criteria", "plot_selection"]
@@ -29,13 +29,13 @@ _MEDIANS = 4  # a picture is as high as so many times the median's distance from
 _PAPER = "white"
 
 
-def plot_convergence(model: GaussianMixture, *, ax: Axes | None = None) -> Axes:
+def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes | None = None) -> Axes:
     """Draw what a fit climbed, pass by pass: a line for each start, that of the best in colour.
 
     Parameters
     ----------
-    model : GaussianMixture
-        Fitted by `fit`.
+    model : GaussianMixture or GaussianMixtureSearch
+        Fitted by `fit`; of a search the best.
     ax : Axes, optional
         Where to draw; a new figure if None.
 
@@ -77,7 +77,8 @@ def plot_convergence(model: GaussianMixture, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _histories(model: Any) -> tuple[Trace, list[Trace]]:
+def _histories(fitted: Any) -> tuple[Trace, list[Trace]]:
+    model = getattr(fitted, "best_estimator_", fitted)
     if not hasattr(model, "histories_"):
         raise ValueError(
             "expected a mixture that `fit` has fitted, whose histories_ tell how it climbed; this "
@@ -118,7 +119,9 @@ def _ending(trace: Trace) -> str:
     return f"{ending}{moves}\n{trace.reason}"
 
 
-def plot_selection(selection: Selection, *, ax: Axes | None = None, criterion: str | None = None) -> Axes:
+def plot_selection(
+    selection: Selection | GaussianMixtureSearch, *, ax: Axes | None = None, criterion: str | None = None
+) -> Axes:
     """Draw a criterion against the number of components, with a line for each covariance type.
 
     The types that come lowest are in colour and named at their lines; the best cell has a star. A cell that did not
@@ -127,8 +130,8 @@ def plot_selection(selection: Selection, *, ax: Axes | None = None, criterion: s
 
     Parameters
     ----------
-    selection : Selection
-        What `select` returned, or ``GaussianMixtureSearch.selection_``.
+    selection : Selection or GaussianMixtureSearch
+        What `select` returned, or a fitted search.
     ax : Axes, optional
         Where to draw; a new figure if None.
     criterion : str, optional
@@ -199,10 +202,11 @@ class _Line:
 
 
 def _table(selection: Any) -> Selection:
-    if isinstance(selection, Selection):
-        return selection
+    found = getattr(selection, "selection_", selection)
+    if isinstance(found, Selection):
+        return found
     raise ValueError(
-        "expected the Selection that `select` returns, or selection_ of a fitted GaussianMixtureSearch; got "
+        "expected the Selection that `select` returns, or a fitted GaussianMixtureSearch; got "
         f"{type(selection).__name__}"
     )
 
@@ -347,7 +351,7 @@ def _not_drawn(found: Selection, cells: _Cells) -> list[str]:
 
 
 def plot_criteria(
-    models: Selection | Sequence[GaussianMixture],
+    models: Selection | GaussianMixtureSearch | Sequence[GaussianMixture],
     X: ArrayLike | None = None,
     *,
     ax: Axes | None = None,
@@ -359,8 +363,8 @@ def plot_criteria(
 
     Parameters
     ----------
-    models : Selection, or sequence of GaussianMixture
-        The cells of one covariance type; or fitted mixtures, of different numbers of components.
+    models : Selection, GaussianMixtureSearch, or sequence of GaussianMixture
+        A search, whose cells of one covariance type are drawn; or fitted mixtures of different numbers of components.
     X : array-like of shape (n, d), optional
         The rows by which fitted mixtures are judged; a `Selection` needs none.
     ax : Axes, optional
@@ -393,8 +397,8 @@ def plot_criteria(
     'BIC chooses 2 components, AIC 2'
     """
     names = [_criterion(name) for name in ([criteria] if isinstance(criteria, str) else criteria)]
-    if isinstance(models, Selection):
-        counts, values, told = _of_type(models, names, covariance_type)
+    if isinstance(models, Selection | GaussianMixtureSearch):
+        counts, values, told = _of_type(_table(models), names, covariance_type)
     else:
         counts, values = _of_mixtures(models, X, sample_weight, names)
         told = ""
