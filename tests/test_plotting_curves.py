@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, GaussianMixtureSearch, select
-from gmm.selection.table import NOT_CONVERGED
+from gmm.selection import NOT_CONVERGED
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
