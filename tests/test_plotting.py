@@ -15,7 +15,7 @@ from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, 
 from gmm.plotting.boundaries import boundaries
 from gmm.plotting.density import highest_density
 from gmm.plotting.scene import limits, scene_of
-from gmm.plotting.style import colours
+from gmm.plotting.style import STYLE, colours
 from gmm.plotting.view import feature_names, view_of
 
 PLOTS = [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty]
@@ -26,6 +26,11 @@ each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name_
 def _figures():
     yield
     plt.close("all")
+
+
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch):
+    monkeypatch.setitem(STYLE, "figure.dpi", 30)
 
 
 @pytest.fixture(autouse=True)
@@ -369,7 +374,7 @@ def test_what_is_near_is_seen_whole():
 
 
 @each_plot
-@pytest.mark.parametrize(("offset", "scale"), [(1e9, 1.0), (0.0, 1e-9), (-1e12, 1e3), (0.0, 1e9)])
+@pytest.mark.parametrize(("offset", "scale"), [(-1e9, 1.0), (0.0, 1e-9)])
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_any_place_and_scale_is_drawn_alike(plot, d, offset, scale):
     model, X = with_rows(d=d)
@@ -399,8 +404,7 @@ def test_components_without_weight_are_not_drawn():
 
 
 @each_plot
-@pytest.mark.parametrize("K", [1, 2, 9])
-@pytest.mark.parametrize("d", [1, 2, 4])
+@pytest.mark.parametrize(("K", "d"), [(1, 1), (1, 3), (2, 2), (9, 1), (9, 4)])
 @pytest.mark.parametrize("n", [1, 20])
 def test_every_shape_is_drawn(plot, K, d, n):
     model = mixture(K, d)

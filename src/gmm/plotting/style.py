@@ -48,13 +48,4 @@ def axes_of(ax: Axes | None, **figure: Any) -> Axes:
     if ax is not None:
         return ax
     with mpl.rc_context(STYLE):
-        made: Axes = plt.subplots(**figure)[1]
-    steady_ticks(made)
-    return made
-
-
-def steady_ticks(ax: Axes) -> None:
-    """Keep the ticks' colours: matplotlib makes ticks when it draws, in the style that holds then."""
-    ax.tick_params(colors=INK)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.get_offset_text().set_color(INK)
+        return plt.subplots(**figure)[1]
