@@ -15,7 +15,7 @@ from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, 
 from gmm.plotting.boundaries import boundaries
 from gmm.plotting.density import highest_density
 from gmm.plotting.scene import limits, scene_of
-from gmm.plotting.style import colours
+from gmm.plotting.style import STYLE, colours
 from gmm.plotting.view import feature_names, view_of
 
 PLOTS = [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty]
@@ -26,6 +26,11 @@ each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name_
 def _figures():
     yield
     plt.close("all")
+
+
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch):
+    monkeypatch.setitem(STYLE, "figure.dpi", 30)
 
 
 @pytest.fixture(autouse=True)
@@ -170,12 +175,13 @@ def test_boundaries_part_the_regions():
 def test_boundaries_along_one_axis_are_exact():
     model = GaussianMixture.from_parameters([0.3, 0.7], [[0.0], [3.0]], [[[1.0]], [[4.0]]])
     X = model.sample(100, random_state=0)[0]
-    drawn = sorted(segment[0, 0] for segment in lines_between(plot_decision_boundaries(model, X)).get_segments())
+    ax = plot_decision_boundaries(model, X)
+    drawn = sorted(segment[0, 0] for segment in lines_between(ax).get_segments())
     # The roots of log 0.3 − x²/2 = log 0.7 − log 2 − (x − 3)²/8.
     roots = np.sort(np.roots([-0.5 + 0.125, -0.75, np.log(0.3) - np.log(0.7) + np.log(2) + 9 / 8]))
-    inside = [root for root in roots if X.min() - 4 < root < X.max() + 4]
-    np.testing.assert_allclose(drawn, inside[-len(drawn) :], atol=1e-12)
-    assert drawn
+    low, high = ax.get_xlim()
+    np.testing.assert_allclose(drawn, [root for root in roots if low < root < high], rtol=0, atol=1e-12)
+    assert len(drawn) == 2
 
 
 def test_a_spike_has_its_boundary_as_well():
@@ -369,7 +375,7 @@ def test_what_is_near_is_seen_whole():
 
 
 @each_plot
-@pytest.mark.parametrize(("offset", "scale"), [(1e9, 1.0), (0.0, 1e-9), (-1e12, 1e3), (0.0, 1e9)])
+@pytest.mark.parametrize(("offset", "scale"), [(-1e9, 1.0), (0.0, 1e-9)])
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_any_place_and_scale_is_drawn_alike(plot, d, offset, scale):
     model, X = with_rows(d=d)
@@ -399,8 +405,7 @@ def test_components_without_weight_are_not_drawn():
 
 
 @each_plot
-@pytest.mark.parametrize("K", [1, 2, 9])
-@pytest.mark.parametrize("d", [1, 2, 4])
+@pytest.mark.parametrize(("K", "d"), [(1, 1), (1, 3), (2, 2), (9, 1), (9, 4)])
 @pytest.mark.parametrize("n", [1, 20])
 def test_every_shape_is_drawn(plot, K, d, n):
     model = mixture(K, d)

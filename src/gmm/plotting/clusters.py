@@ -130,8 +130,8 @@ def _histogram(seen: Array, sample_weight: Array | None, edge: Array) -> tuple[A
     low, high = (inside.min(), inside.max()) if len(inside) else edge
     spread = np.subtract(*np.percentile(inside, [75, 25])) if len(inside) else 0.0
     width = 2 * spread / max(len(inside), 1) ** (1 / 3)  # Freedman & Diaconis (1981)
-    # Several modes make the quartiles wide and such bins too coarse: 1.5 √n bins are a floor.
-    wanted = max((high - low) / width if width > 0 else 0, 1.5 * np.sqrt(len(inside)))
+    # Several modes make the quartiles wide and such bins too coarse: 2 √n bins are a floor.
+    wanted = max((high - low) / width if width > 0 else 0, 2 * np.sqrt(len(inside)))
     n_bins = int(np.clip(wanted, _FEWEST_BINS, _MOST_BINS))
     if not high > low:
         low, high = edge
