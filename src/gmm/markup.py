@@ -29,7 +29,8 @@ STYLE = """
   --gmm-veil: color-mix(in oklab, currentColor 5%, transparent);
   --gmm-track: color-mix(in oklab, currentColor 10%, transparent); } }
 .gmm p { margin: 0.35em 0; }
-.gmm .gmm-spark { vertical-align: middle; color: var(--gmm-accent); margin-right: 0.4em; }
+.gmm .gmm-spark { vertical-align: middle; color: var(--gmm-accent); flex: none; }
+.gmm .gmm-beside { display: flex; align-items: center; gap: 0.7em; }
 .gmm .gmm-title { font-weight: 600; }
 .gmm .gmm-faint { opacity: 0.68; }
 .gmm .gmm-wide { overflow-x: auto; max-width: 100%; margin: 0.5em 0; }
@@ -94,7 +95,7 @@ def escaped(text: object) -> Html:
 
 
 def line(text: object, kind: str = "") -> Html:
-    """A paragraph; of the kind "title" or "faint", where one is named."""
+    """A paragraph; of the kind "title", "faint" or "beside" (a picture, and text that does not flow below it)."""
     return Html(f'<p class="gmm-{kind}">{escaped(text)}</p>' if kind else f"<p>{escaped(text)}</p>")
 
 

@@ -103,7 +103,7 @@ class Summary:
         parts = [line(self.headline, "title"), table(self.headings, rows), line(notes, "faint")]
         if self.ending:
             curve = sparkline(self.lower_bounds, label=f"mean log-likelihood, pass 1 to {len(self.lower_bounds)}")
-            parts.append(line(Html(f"{curve} {escaped(self.ending)}")))
+            parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
         return parts
 
 
