@@ -368,13 +368,8 @@ class FittedMixture(Estimator):
         return self.n_components, shape[-1] if len(shape) > 1 else 1
 
     def _shown(self, values: Array) -> NDArray[Any]:
-        """An attribute's array, in the type of the data; writing into it would be lost, so it is refused."""
-        limits = np.finfo(self._dtype)
-        largest = np.abs(values).max()
-        fits = largest == 0 or limits.tiny <= largest <= limits.max
-        shown = values.astype(self._dtype if fits else np.float64, copy=False)
-        shown.flags.writeable = False
-        return shown
+        """An attribute's array; writing into it would be lost."""
+        return shown(values, self._dtype)
 
     def _assign(self, **given: ArrayLike) -> None:
         """Take parameters set by hand; an unfitted estimator becomes fitted with the last of the three."""
@@ -418,6 +413,16 @@ class FittedMixture(Estimator):
         self.n_iter_ = len(trace)
         self.lower_bound_ = lower_bound
         self.lower_bounds_ = list(trace.lower_bounds)
+
+
+def shown(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values in the type of the data, or in float64 where that cannot hold them; writing into them is refused."""
+    limits = np.finfo(dtype)
+    largest = np.abs(values).max()
+    fits = largest == 0 or limits.tiny <= largest <= limits.max
+    array = values.astype(dtype if fits else np.float64, copy=False)
+    array.flags.writeable = False
+    return array
 
 
 def _mean(values: NDArray[Any]) -> float:

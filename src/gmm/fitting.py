@@ -191,6 +191,43 @@ def fit_mixture(
         return replace(best, climb=climb, traces=replaced(best.traces, best.climb.trace, climb.trace))
 
 
+@dataclass(frozen=True, eq=False)
+class Stride:
+    """One pass of a climb.
+
+    Parameters
+    ----------
+    iteration : Iteration
+    statistics : SufficientStatistics
+        Of the mixture that stands after it.
+    reason : str or None
+        Why it was the last one.
+    repaired : tuple of int
+        The components that the climb had to give a new place so far.
+    """
+
+    iteration: Iteration
+    statistics: SufficientStatistics
+    reason: str | None
+    repaired: tuple[int, ...]
+
+
+def strides(source: ArraySource, settings: FitSettings, seed: int) -> Iterator[Stride]:
+    """The passes of the climb that `fit_mixture` makes from one start, each when it is asked for."""
+    made: list[tuple[Iteration, SufficientStatistics]] = []
+
+    def seen(iteration: Iteration) -> None:
+        # Now, for at the last pass of all the climber makes the update that is due, and measures it.
+        made.append((iteration, climber.climb.statistics))
+
+    with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
+        ((number, begin, m_step),) = _starts(source, settings, (seed,), None, e_step, None)
+        climber = settings.climber(e_step, m_step, begin, start=number, callback=seen)
+        while not climber.go(1).ended or made:
+            reason = climber.climb.trace.reason if climber.ended else None
+            yield Stride(*made.pop(), reason, tuple(m_step.repaired))
+
+
 def replaced(traces: Sequence[Trace], old: Trace, new: Trace) -> tuple[Trace, ...]:
     """The traces with `new` where `old` stood."""
     return tuple(new if trace is old else trace for trace in traces)

@@ -405,8 +405,13 @@ def warn_about(fit: MixtureFit, max_iter: int) -> None:
     trace = fit.climb.trace
     if not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
-    if fit.repaired:
-        listed = ", ".join(map(str, dict.fromkeys(fit.repaired)))
+    warn_of_repairs(fit.repaired)
+
+
+def warn_of_repairs(repaired: tuple[int, ...]) -> None:
+    """Warn of components that lost their rows, if there are any."""
+    if repaired:
+        listed = ", ".join(map(str, dict.fromkeys(repaired)))
         warn(
             f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
             "components, or another start, may suit the data better.",
