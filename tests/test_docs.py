@@ -3,36 +3,57 @@
 import contextlib
 import io
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gmm import GaussianMixture
+from gmm.cli import main
 from gmm.covariance import PARSIMONIOUS, covariance_model
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-FENCES = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+FENCES = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page):
+    return FENCES.findall(page.read_text(encoding="utf-8"))
 
 
 def test_there_are_pages():
     assert PAGES
 
 
-@every_page
-def test_blocks_run_in_turn_and_print_what_stands_below(page):
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+def test_blocks_run_in_turn_and_print_what_stands_below(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # what a block saves
+    monkeypatch.setenv("COLUMNS", "80")
     names, printed, compared = {}, None, 0
-    for kind, text in FENCES.findall(page.read_text(encoding="utf-8")):
+    for kind, text in blocks(page):
         if kind == "python":
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                exec(compile(text, page.name, "exec"), names)
-            printed = out.getvalue()
-        elif kind == "text" and printed:
+            assert not printed, "what a block prints stands below it"
+            printed = output_of(exec, compile(text, page.name, "exec"), names)
+        elif kind == "console":
+            asked, told = text.split("\n", 1)
+            assert stripped(output_of(main, shlex.split(asked)[2:])) == told
+            compared += 1
+        elif printed:
             assert printed == text
             printed, compared = None, compared + 1
+    assert not printed
     assert compared
+
+
+def output_of(call, *arguments):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        call(*arguments)
+    return out.getvalue()
+
+
+def stripped(text):
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
