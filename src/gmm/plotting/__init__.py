@@ -9,3 +9,7 @@ except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
         'gmm.plotting draws with matplotlib, which is not installed: pip install "gmm-em[plot]"', name=_error.name
     ) from None
+
+from gmm.plotting.clusters import plot_clusters
+
+__all__ = ["plot_clusters"]

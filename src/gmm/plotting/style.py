@@ -12,11 +12,14 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 INK, FAINT = "#24292f", "#8c959f"  # text and lines that say something; what stands behind
-# Okabe & Ito (2008), ordered so that neighbours differ in lightness as well; yellow is darkened for white paper.
-_PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#5D3A9B", "#B8A100")
+# The hues of Okabe & Ito (2008), moved until all are told apart with each kind of red-green blindness, and neighbours
+# by lightness alone (tests/test_plotting_style.py).
+_PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
 STYLE: Any = {
     "figure.figsize": (6.0, 4.5),
     "figure.dpi": 110,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
     "figure.constrained_layout.use": True,
     "font.size": 10,
     "axes.titlesize": 11,
@@ -25,6 +28,7 @@ STYLE: Any = {
     "axes.spines.right": False,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
     "text.color": INK,
     "xtick.color": INK,
     "ytick.color": INK,

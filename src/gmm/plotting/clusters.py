@@ -1,0 +1,145 @@
+"""`plot_clusters`: rows by soft assignment and the components that claim them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import ArrayLike
+
+from gmm.layouts import Array
+from gmm.plotting.frame import Entries, component_entries, draw, heading, share
+from gmm.plotting.marks import curve, ellipses, numbers, rows, softly
+from gmm.plotting.scene import Scene, scene_of
+from gmm.plotting.style import FAINT, INK, colours
+from gmm.plotting.view import View, check_content
+
+_FEWEST_BINS, _MOST_BINS = 10, 100
+
+
+def plot_clusters(
+    model: Any,
+    X: ArrayLike,
+    *,
+    ax: Axes | None = None,
+    view: Any = None,
+    content: float | Sequence[float] = (0.5, 0.95),
+    sample_weight: ArrayLike | None = None,
+    max_points: int = 5000,
+    random_state: Any = 0,
+) -> Any:
+    """Rows coloured by soft assignment, with the components' ellipses and numbered means.
+
+    A row's colour is that of the components, mixed by its responsibilities, which all features tell, whatever the view;
+    the more certain its assignment, the more opaque it is. Along one feature a histogram is drawn instead, with the
+    density of each component and their sum.
+
+    Parameters
+    ----------
+    model : GaussianMixture or GaussianMixtureSearch
+        Fitted.
+    X : array-like or data frame of shape (n, d)
+        Rows, such as `predict` takes.
+    ax : Axes, default=None
+        Where to draw; None makes a figure.
+    view : None, int, str, pair of int or str, "discriminating" or "pairs", default=None
+        One feature or two, by number or name; the plane in which components differ most; or a grid of all pairs of up
+        to six features. None takes the features of one or two, else the discriminating plane.
+    content : float or sequence of float, default=(0.5, 0.95)
+        What share of its component in the view each ellipse holds.
+    sample_weight : array-like of shape (n,), default=None
+        Rows are drawn the larger the heavier; none of weight 0 is drawn.
+    max_points : int, default=5000
+        Most rows that are drawn; of more, as many by chance, which the legend tells. Histogram and counts are of all.
+    random_state : int, RandomState, Generator or None, default=0
+        Draws those rows.
+
+    Returns
+    -------
+    Axes, or ndarray of Axes of shape (d, d) for "pairs"
+
+    Raises
+    ------
+    NotFittedError
+        For a model that is not fitted.
+    ValueError
+        For a view or a content that cannot be, and rows that the model cannot score.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_clusters
+    >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
+    >>> ax = plot_clusters(GaussianMixture(2, random_state=0).fit(X), X)
+    >>> ax.get_title()
+    '2 components'
+    """
+    contents = [check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))]
+    scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
+    return draw(scene, view, ax, partial(_panel, contents=contents), heading(scene))
+
+
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, contents: list[float]) -> Entries:
+    return histogram(ax, scene, view, edges) if view.n_axes == 1 else _plane(ax, scene, view, contents)
+
+
+def _plane(ax: Axes, scene: Scene, view: View, contents: list[float]) -> Entries:
+    mixture = view.marginal(scene.mixture)
+    rows(ax, scene, view, softly(scene))
+    ellipses(ax, mixture, contents)
+    numbers(ax, mixture.means, scene.present)
+    lines = [
+        (Line2D([], [], color=FAINT, linewidth=1.5, linestyle="-" if i == 0 else "--"), f"{share(part)} of a component")
+        for i, part in enumerate(sorted(contents))
+    ]
+    return [*component_entries(scene), *lines]
+
+
+def histogram(ax: Axes, scene: Scene, view: View, edges: Array) -> Entries:
+    """The rows' histogram as a density, the density of each component, and their sum."""
+    mixture = view.marginal(scene.mixture)
+    seen = view.project(scene.rows)[:, 0]
+    heights, bins = _histogram(seen, scene.sample_weight, edges[0])
+    ax.stairs(heights, bins, fill=True, color="#d8dde2", zorder=1)
+    x, density, parts = curve(mixture, edges)
+    ax.plot(x, density, color=INK, linewidth=1.6, zorder=3)
+    shades = colours(scene.n_components)
+    for k in scene.present:
+        seen_of = parts[:, k] > 1e-3 * density.max()  # no line along the axis where there is nothing
+        ax.fill_between(x, parts[:, k], where=seen_of, color=shades[k], alpha=0.25, linewidth=0, zorder=2)
+        ax.plot(x[seen_of], parts[seen_of, k], color=shades[k], linewidth=1.4, zorder=2.5)
+    top = _top(heights, density)
+    ax.set_ylim(0, top)
+    ax.set_ylabel("density")
+    peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
+    numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present)
+    sum_entry: Entries = [(Line2D([], [], color=INK, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
+    return [*component_entries(scene), *sum_entry, (Patch(color="#d8dde2"), "rows")]
+
+
+def _histogram(seen: Array, sample_weight: Array | None, edge: Array) -> tuple[Array, Array]:
+    """Heights (b,) and edges (b + 1,) of a histogram between two edges, as a density of all rows."""
+    inside = seen[(seen >= edge[0]) & (seen <= edge[1])]
+    low, high = (inside.min(), inside.max()) if len(inside) else edge
+    spread = np.subtract(*np.percentile(inside, [75, 25])) if len(inside) else 0.0
+    width = 2 * spread / max(len(inside), 1) ** (1 / 3)  # Freedman & Diaconis (1981)
+    # Several modes make the quartiles wide and bins too coarse; √n bins are a floor.
+    wanted = max((high - low) / width if width > 0 else 0, np.sqrt(len(inside)))
+    n_bins = int(np.clip(wanted, _FEWEST_BINS, _MOST_BINS))
+    if not high > low:
+        low, high = edge
+    counts, bins = np.histogram(seen, bins=n_bins, range=(low, high), weights=sample_weight)
+    total = len(seen) if sample_weight is None else sample_weight.sum()
+    return counts / (total * np.diff(bins)), bins
+
+
+def _top(heights: Array, density: Array) -> float:
+    """How high the picture is: a component that is a spike would flatten all else."""
+    highest = float(heights.max())
+    top = float(density.max())
+    return 1.1 * (max(highest, top) if top < 4 * highest or highest == 0 else 2 * highest)

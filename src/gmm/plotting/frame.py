@@ -1,0 +1,173 @@
+"""What surrounds a picture: its figure or the caller's Axes, a grid of pairs, labels, the legend and what it must tell.
+
+What is inside of the axes is drawn by a panel, which is given one Axes and one view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from gmm.exceptions import InvalidParameterError, raisable
+from gmm.layouts import Array
+from gmm.plotting.scene import Scene, beyond, limits
+from gmm.plotting.style import FAINT, STYLE, axes_of, colours
+from gmm.plotting.view import View, view_of
+
+_MOST_PAIRED = 6
+_MOST_LISTED = 8
+Entries = list[tuple[Artist, str]]
+
+
+class Panel(Protocol):
+    """Draws inside of one Axes."""
+
+    def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array) -> Entries:
+        """Draw, and return what the legend says of it."""
+
+
+def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> Any:
+    """One panel in `ax` or in a new figure, or a grid of them; returns the Axes, or an array of them."""
+    if isinstance(view, str) and view == "pairs":
+        return _pairs(scene, ax, panel, title)
+    chosen = view_of(scene.mixture, scene.names, view)
+    with _style(ax):
+        target = axes_of(ax, figsize=(7.2, 4.5))
+        entries = _drawn(target, scene, chosen, panel)
+        for axis, label in zip((target.xaxis, target.yaxis), chosen.labels, strict=False):
+            axis.set_label_text(label)
+        target.set_title(title)
+        _legend(target, [*entries, *_notes(scene, chosen)], scene, chosen, outside=ax is None)
+    return target
+
+
+def component_entries(scene: Scene) -> Entries:
+    """Components by number, weight and rows; of many, the heaviest."""
+    shades, counts = colours(scene.n_components), scene.counts
+    weights = scene.mixture.weights
+    listed = np.argsort(-weights, kind="stable")[: _MOST_LISTED - 2] if len(weights) > _MOST_LISTED else ...
+    chosen = np.sort(np.arange(len(weights))[listed])
+    word = "rows" if scene.sample_weight is None else "weight of rows"
+    entries: Entries = [(_nothing(), f"component: weight, {word}")]
+    entries += [(_dot(shades[k]), f"{k}:  {share(weights[k])},  {amount(counts[k])}") for k in chosen]
+    left = len(weights) - len(chosen)
+    return [*entries, (_nothing(), f"and {left} lighter components")] if left else entries
+
+
+def share(fraction: float) -> str:
+    """A fraction in per cent, with a digit where it is small."""
+    return f"{100 * fraction:.0f} %" if fraction >= 0.095 else f"{100 * fraction:.2g} %"
+
+
+def amount(number: float) -> str:
+    """A number of rows, in groups of three digits; weights that are no whole numbers by four digits."""
+    return f"{number:,.0f}".replace(",", "\u2009") if number == round(number) else f"{number:.4g}"
+
+
+def heading(scene: Scene) -> str:
+    """How many components, of which covariance model."""
+    K = scene.n_components
+    return "1 component" if K == 1 else f"{K} components"
+
+
+def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[np.object_]:
+    d = len(scene.names)
+    if ax is not None:
+        raise raisable(InvalidParameterError)("view='pairs' draws a grid of its own: give it no ax, or another view")
+    if d > _MOST_PAIRED:
+        raise raisable(InvalidParameterError)(
+            f"view='pairs' draws at most {_MOST_PAIRED} features, and these are {d}: choose two of them, as in "
+            f"view=({scene.names[0]!r}, {scene.names[1]!r}), or view='discriminating'"
+        )
+    with _style(None):
+        size = max(2.0 * d + 1.0, 4.5)
+        figure, grid = plt.subplots(d, d, figsize=(size, size), squeeze=False)
+        entries: Entries = []
+        for i, j in np.ndindex(d, d):
+            if j > i:
+                grid[i, j].set_axis_off()
+                continue
+            view = view_of(scene.mixture, scene.names, j if i == j else (j, i))
+            drawn = _drawn(grid[i, j], scene, view, panel)
+            entries = drawn if i == min(1, d - 1) and j == 0 else entries
+            _label_outer(grid[i, j], scene.names, i, j, d)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        every = View(np.eye(d), np.zeros(d), scene.names, "features")
+        handles = [*entries, *_notes(scene, every)]
+        figure.legend(*_columns(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+    return np.asarray(grid, dtype=object)
+
+
+def _label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
+    ax.set_xlabel(names[j] if i == d - 1 else "")
+    ax.set_ylabel(names[i] if j == 0 and i > 0 else "")
+    ax.tick_params(labelbottom=i == d - 1, labelleft=j == 0 and i > 0, labelsize=8)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.get_offset_text().set_fontsize(8)
+    if i == j:
+        ax.tick_params(left=False)
+
+
+def _drawn(ax: Axes, scene: Scene, view: View, panel: Panel) -> Entries:
+    edges = limits(scene, view)
+    entries = panel(ax, scene, view, edges)
+    ax.set_xlim(*edges[0])
+    if view.n_axes == 2:
+        ax.set_ylim(*edges[1])
+    return entries
+
+
+def _notes(scene: Scene, view: View) -> Entries:
+    """What a reader must know of rows that are not drawn."""
+    notes = []
+    if len(scene.shown) < scene.n_used:
+        notes.append(f"{amount(len(scene.shown))} of {amount(scene.n_used)} rows shown")
+    if out := beyond(scene, view):
+        notes.append(f"{amount(out)} {'row' if out == 1 else 'rows'} beyond the edges")
+    return [(_nothing(), note) for note in notes]
+
+
+def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bool) -> None:
+    if outside:
+        ax.legend(*_columns(entries), loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0)
+        return
+    ax.legend(*_columns(entries), loc=_quietest_corner(ax, scene, view), fontsize=8, frameon=True, framealpha=0.85)
+
+
+def _quietest_corner(ax: Axes, scene: Scene, view: View) -> str:
+    """The corner with the fewest rows; of a picture with one axis of features, the side."""
+    seen = view.project(scene.rows[scene.shown])
+    low, high = np.sort(np.array([ax.get_xlim(), ax.get_ylim()]), axis=1).T
+    place = (seen - low[: view.n_axes]) / (high - low)[: view.n_axes]
+    right = place[:, 0] > 0.5
+    upper = place[:, 1] > 0.5 if view.n_axes == 2 else np.ones(len(place), dtype=bool)
+    corners = {"upper right": right & upper, "upper left": ~right & upper}
+    if view.n_axes == 2:
+        corners |= {"lower left": ~right & ~upper, "lower right": right & ~upper}
+    return min(corners, key=lambda corner: np.count_nonzero(corners[corner]))
+
+
+def _columns(entries: Entries) -> tuple[list[Artist], list[str]]:
+    return [handle for handle, _ in entries], [text for _, text in entries]
+
+
+def _dot(colour: Any) -> Line2D:
+    return Line2D([], [], marker="o", linestyle="", color=colour, markersize=7)
+
+
+def _nothing() -> Line2D:
+    return Line2D([], [], linestyle="", color=FAINT)
+
+
+def _style(ax: Axes | None) -> AbstractContextManager[Any]:
+    """Our style for figures of ours; what a caller has made keeps its own."""
+    return mpl.rc_context(STYLE) if ax is None else nullcontext()

@@ -1,0 +1,73 @@
+"""Marks that several pictures share: rows, ellipses, numbered means, curves of densities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.patches import Polygon
+from numpy.typing import NDArray
+
+from gmm.layouts import Array
+from gmm.parameters import MixtureParameters
+from gmm.plotting.scene import Scene, coordinates, scored
+from gmm.plotting.style import INK, colours
+from gmm.plotting.view import View, ellipse
+
+_DARKER = 0.75  # of a component's colour, for lines on its rows
+
+
+def soft_colours(responsibilities: Array) -> Array:
+    """Colours mixed by responsibility, (n, 3)."""
+    return np.clip(responsibilities @ colours(responsibilities.shape[1]), 0, 1)
+
+
+def rows(ax: Axes, scene: Scene, view: View, shades: Any, *, area: Any = 1.0) -> PathCollection:
+    """The rows shown, in the plane; `shades` (s, 4), `area` times what suits their number and weight."""
+    seen = view.project(scene.rows[scene.shown])
+    size = np.clip(9000 / max(len(seen), 1), 5, 20) * area * np.clip(scene.relative_weight, 0.1, 8)
+    return ax.scatter(seen[:, 0], seen[:, 1], s=size, c=shades, linewidths=0, zorder=2)
+
+
+def softly(scene: Scene, least: float = 0.3, most: float = 0.8) -> Array:
+    """Colours of the rows shown by soft assignment, the more opaque the more certain, (s, 4)."""
+    opacity = least + (most - least) * scene.certainty
+    return np.column_stack([soft_colours(scene.responsibilities), opacity])
+
+
+def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) -> None:
+    """Outlines that hold given shares of each component; the smallest share in the strongest line."""
+    shades = colours(mixture.n_components) * _DARKER
+    for k in np.flatnonzero(mixture.weights > 0):
+        for order, content in enumerate(sorted(contents)):
+            outline = ellipse(mixture.means[k], mixture.covariances[k], content)
+            style = {"linewidth": 1.8 if order == 0 else 1.2, "linestyle": "-" if order == 0 else (0, (4, 2))}
+            patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **style)
+            patch.set_gid(f"component {k} content {content:g}")
+            ax.add_patch(patch)
+
+
+def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> None:
+    """The components' numbers at given points (K, 2), where grey or colour-blind readers find them."""
+    shades = colours(len(points)) * _DARKER
+    for k in present:
+        x, y = points[k]
+        badge = {"boxstyle": "circle,pad=0.18", "facecolor": "white", "edgecolor": shades[k], "linewidth": 1.5}
+        ax.text(
+            *(x, y, str(k)),
+            **{"ha": "center", "va": "center", "fontsize": 7 if small else 8.5, "fontweight": "bold", "color": INK},
+            bbox=badge,
+            zorder=5,
+            clip_on=True,
+        )
+
+
+def curve(mixture: MixtureParameters, edges: Array) -> tuple[Array, Array, Array]:
+    """Along one axis: points (n,), the density (n,), and the components' parts of it (n, K)."""
+    (x,) = coordinates(mixture, edges, n=600)
+    responsibilities, log_density = scored(mixture, x[:, None])
+    density = np.exp(log_density)
+    return x, density, responsibilities * density[:, None]

@@ -1,0 +1,203 @@
+"""`Scene`: what a picture is of, a fitted mixture and rows, checked and thinned; nothing is drawn here.
+
+How far the axes of a view reach, and where a mixture is evaluated for curves and contours, are told here as well.
+"""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._fitted import FittedMixture
+from gmm._validation import check_is_fitted, check_random_state
+from gmm.exceptions import InvalidParameterError, raisable
+from gmm.layouts import Array
+from gmm.parameters import MixtureParameters
+from gmm.plotting.view import View, feature_names
+from gmm.scorer import Scorer
+from gmm.sources import as_source
+
+_REACH = 3.0  # standard deviations of a component that a picture has room for
+_LIGHT = 0.01  # a weight below which a component does not settle alone how far the axes reach
+_FINE = 8  # as many points per standard deviation stand about a component that the grid would miss
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A fitted mixture, and rows.
+
+    Attributes
+    ----------
+    mixture : MixtureParameters
+    names : tuple of str
+        Of the features.
+    rows : array of shape (n, d)
+    sample_weight : array of shape (n,) or None
+    labels : array of shape (n,)
+        The most probable component of each row.
+    shown : array of shape (s,)
+        Numbers of the rows that are drawn one by one.
+    responsibilities : array of shape (s, K)
+        Of the rows shown, by all features.
+    """
+
+    mixture: MixtureParameters
+    names: tuple[str, ...]
+    rows: NDArray[Any]
+    sample_weight: Array | None
+    labels: NDArray[np.intp]
+    shown: NDArray[np.intp]
+    responsibilities: Array
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return self.mixture.n_components
+
+    @property
+    def uncertainty(self) -> Array:
+        """One minus the largest responsibility of each row shown, (s,)."""
+        return np.asarray(1 - self.responsibilities.max(axis=1))
+
+    @property
+    def certainty(self) -> Array:
+        """From 0, where all components are as probable, to 1, (s,)."""
+        return certainty(self.responsibilities)
+
+    @property
+    def counts(self) -> Array:
+        """Weight of the rows of which each component is the most probable, (K,)."""
+        return np.bincount(self.labels, self.sample_weight, minlength=self.n_components).astype(np.float64)
+
+    @property
+    def n_used(self) -> int:
+        """How many rows have a weight above 0."""
+        return len(self.rows) if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    @property
+    def relative_weight(self) -> Array:
+        """Weights of the rows shown over the mean of all that have one, (s,)."""
+        weight = self.sample_weight
+        return np.ones(len(self.shown)) if weight is None else weight[self.shown] * (self.n_used / weight.sum())
+
+    @property
+    def present(self) -> NDArray[np.intp]:
+        """The components that have a weight."""
+        return np.flatnonzero(self.mixture.weights > 0)
+
+
+def scene_of(
+    model: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None, max_points: int = 5000, random_state: Any = 0
+) -> Scene:
+    """A mixture and rows, or the estimator's own error for rows that it cannot score.
+
+    Parameters
+    ----------
+    model : GaussianMixture or GaussianMixtureSearch
+        Fitted.
+    X : array-like or data frame of shape (n, d)
+    sample_weight : array-like of shape (n,), default=None
+    max_points : int, default=5000
+        Most rows that are drawn one by one; of more, as many are drawn without replacement.
+    random_state : int, RandomState, Generator or None, default=0
+    """
+    mixture = fitted_mixture(model)
+    parameters, names = mixture._fitted(), feature_names(mixture)
+    if not isinstance(max_points, numbers.Integral) or int(max_points) < 1:
+        raise raisable(InvalidParameterError)(f"max_points must be an int from 1, got {max_points!r}")
+    source = mixture._source(X, sample_weight)
+    labels = mixture._scorer().rows(source, labels=True).labels
+    assert labels is not None  # it was asked for
+    weight = source.sample_weight
+    shown = np.arange(len(labels)) if weight is None else np.flatnonzero(weight)
+    if len(shown) > max_points:
+        shown = np.sort(check_random_state(random_state).choice(shown, int(max_points), replace=False))
+    responsibilities, _ = scored(parameters, np.ascontiguousarray(source.rows[shown]))
+    return Scene(parameters, names, source.rows, weight, labels, shown, responsibilities)
+
+
+def fitted_mixture(model: Any) -> FittedMixture:
+    """The mixture, or the best one of a search.
+
+    Raises
+    ------
+    NotFittedError
+        Where it is not fitted.
+    TypeError
+        For anything else.
+    """
+    if hasattr(model, "__sklearn_is_fitted__"):
+        check_is_fitted(model)
+    found = getattr(model, "best_estimator_", model)
+    if not isinstance(found, FittedMixture):
+        raise TypeError(f"expected a fitted GaussianMixture or GaussianMixtureSearch, got {type(model).__name__}")
+    return found
+
+
+def scored(mixture: MixtureParameters, rows: NDArray[Any]) -> tuple[Array, Array]:
+    """Responsibilities (n, K) and log densities (n,) of rows, in nats."""
+    found = Scorer(mixture).rows(as_source(rows), responsibilities=True, log_evidence=True)
+    assert found.responsibilities is not None  # they were asked for
+    assert found.log_evidence is not None
+    return found.responsibilities.astype(np.float64), found.log_evidence
+
+
+def certainty(responsibilities: Array) -> Array:
+    """How far the largest responsibility is on the way from 1/K to 1."""
+    K = responsibilities.shape[-1]
+    largest = responsibilities.max(axis=-1)
+    return np.ones_like(largest) if K == 1 else np.clip((largest - 1 / K) / (1 - 1 / K), 0, 1)
+
+
+def limits(scene: Scene, view: View) -> Array:
+    """How far each axis reaches, (m, 2).
+
+    As far as all rows and components do, but no farther, on either side, than the width that components of some weight
+    need: what lies beyond would squeeze all else, and is told by number.
+    """
+    seen = _of_weight(view.project(scene.rows), scene.sample_weight)
+    mixture = view.marginal(scene.mixture)
+    reach = _REACH * np.sqrt(np.einsum("kjj->kj", mixture.covariances))
+    low, high = mixture.means - reach, mixture.means + reach
+    weights = mixture.weights
+    core = weights >= min(_LIGHT, weights.max())
+    core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
+    room = core_high - core_low
+    low = np.minimum(seen.min(axis=0), low[scene.present].min(axis=0))
+    high = np.maximum(seen.max(axis=0), high[scene.present].max(axis=0))
+    margin = 0.03 * room
+    return np.stack([np.maximum(low, core_low - room) - margin, np.minimum(high, core_high + room) + margin], axis=1)
+
+
+def beyond(scene: Scene, view: View) -> int:
+    """How many rows lie outside of the axes."""
+    seen, edges = _of_weight(view.project(scene.rows), scene.sample_weight), limits(scene, view)
+    return int(np.count_nonzero(((seen < edges[:, 0]) | (seen > edges[:, 1])).any(axis=1)))
+
+
+def coordinates(mixture: MixtureParameters, edges: Array, n: int = 240) -> list[Array]:
+    """Coordinates along each axis at which a mixture is evaluated.
+
+    Evenly spaced from edge to edge, and closer about components that are thin beside the spacing.
+    """
+    spreads = np.sqrt(np.einsum("kjj->kj", mixture.covariances))
+    offsets = np.linspace(-6, 6, 6 * _FINE + 1)
+    found = []
+    for j, (low, high) in enumerate(edges):
+        thin = np.flatnonzero((spreads[:, j] < 4 * (high - low) / n) & (mixture.weights > 0))
+        about = (mixture.means[thin, j, None] + offsets * spreads[thin, j, None]).ravel()
+        found.append(np.unique(np.concatenate([np.linspace(low, high, n), about[(about > low) & (about < high)]])))
+    return found
+
+
+def grid(axes: list[Array]) -> Array:
+    """All points of a grid, (n_0 · n_1 …, m), the first axis the fastest."""
+    return np.stack([part.ravel() for part in np.meshgrid(*axes)], axis=1)
+
+
+def _of_weight(seen: Array, sample_weight: Array | None) -> Array:
+    return seen if sample_weight is None else seen[sample_weight > 0]
