@@ -9,6 +9,7 @@ from gmm.mixture import GaussianMixture
 from gmm.priors import NormalInverseWishart
 from gmm.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
+from gmm.steps import EMStep, em_steps
 from gmm.versions import __version__, show_versions
 
 load = GaussianMixture.load
@@ -16,6 +17,7 @@ load = GaussianMixture.load
 __all__ = [
     "BootstrapLRT",
     "ConvergenceWarning",
+    "EMStep",
     "GaussianMixture",
     "GaussianMixtureSearch",
     "HeldOut",
@@ -29,6 +31,7 @@ __all__ = [
     "Trace",
     "__version__",
     "bootstrap_lrt",
+    "em_steps",
     "held_out_log_likelihood",
     "load",
     "select",

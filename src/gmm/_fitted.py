@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +27,7 @@ from gmm._validation import (
     raise_nonfinite,
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm.inference import PassRecord, Refinement, Trace
+from gmm.inference import Trace, loaded_trace, saved_trace
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.persistence import loaded, plain, restored, save_state
@@ -55,6 +54,7 @@ class FittedMixture(Estimator):
     lower_bound_: float
     lower_bounds_: list[float]
     history_: Trace
+    histories_: tuple[Trace, ...]
 
     _parameters: MixtureParameters | None = None
     _dtype: np.dtype[Any] = np.dtype(np.float64)
@@ -233,13 +233,14 @@ class FittedMixture(Estimator):
         }
         arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
         if "history_" in vars(self):
-            trace = self.history_
-            header |= {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
-            header["lower_bound"] = self.lower_bound_
-            if trace.refinement is not None:
-                header["refinement"] = asdict(trace.refinement)
-            arrays["passes"] = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
-            arrays["seconds"] = np.array(trace.seconds)
+            told, passes = saved_trace(self.history_)
+            others = [saved_trace(trace) for trace in self.histories_ if trace is not self.history_]
+            header |= {**told, "lower_bound": self.lower_bound_}
+            arrays |= passes
+            if others:
+                header["others"] = [told for told, _ in others]
+                for number, (_, passes) in enumerate(others):
+                    arrays |= {f"others/{number}/{name}": values for name, values in passes.items()}
         return header, arrays
 
     @classmethod
@@ -265,15 +266,13 @@ class FittedMixture(Estimator):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])
         if "lower_bound" in header:
-            trace = Trace(
-                _passes_told(arrays),
-                tuple(arrays["seconds"].tolist()),
-                header["reason"],
-                header["converged"],
-                header["start"],
-                Refinement.told(header["refinement"]) if "refinement" in header else None,
-            )
-            estimator._record_climb(trace, header["lower_bound"])
+            trace = loaded_trace(header, arrays)
+            others = [
+                loaded_trace(told, {name: arrays[f"others/{number}/{name}"] for name in ("passes", "seconds")})
+                for number, told in enumerate(header.get("others", ()))
+            ]
+            traces = tuple(sorted([trace, *others], key=lambda trace: trace.start))
+            estimator._record_climb(trace, header["lower_bound"], traces)
         return estimator
 
     @property
@@ -369,13 +368,8 @@ class FittedMixture(Estimator):
         return self.n_components, shape[-1] if len(shape) > 1 else 1
 
     def _shown(self, values: Array) -> NDArray[Any]:
-        """An attribute's array, in the type of the data; writing into it would be lost, so it is refused."""
-        limits = np.finfo(self._dtype)
-        largest = np.abs(values).max()
-        fits = largest == 0 or limits.tiny <= largest <= limits.max
-        shown = values.astype(self._dtype if fits else np.float64, copy=False)
-        shown.flags.writeable = False
-        return shown
+        """An attribute's array; writing into it would be lost."""
+        return shown(values, self._dtype)
 
     def _assign(self, **given: ArrayLike) -> None:
         """Take parameters set by hand; an unfitted estimator becomes fitted with the last of the three."""
@@ -395,7 +389,7 @@ class FittedMixture(Estimator):
         self._parameters = MixtureParameters(*checked, model)
         self._bounds_before, self._ascent = (), None
         # What is told of the fit is not told of these parameters.
-        for name in ("history_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
+        for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             self._record_features(self._parameters.n_features, None)
@@ -412,12 +406,23 @@ class FittedMixture(Estimator):
             raise_nonfinite(rows, *source.survey.nonfinite, estimator=self, feature_names=names)
         return source
 
-    def _record_climb(self, trace: Trace, lower_bound: float) -> None:
+    def _record_climb(self, trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> None:
         self.history_ = trace
+        self.histories_ = traces
         self.converged_ = trace.converged
         self.n_iter_ = len(trace)
         self.lower_bound_ = lower_bound
         self.lower_bounds_ = list(trace.lower_bounds)
+
+
+def shown(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values in the type of the data, or in float64 where that cannot hold them; writing into them is refused."""
+    limits = np.finfo(dtype)
+    largest = np.abs(values).max()
+    fits = largest == 0 or limits.tiny <= largest <= limits.max
+    array = values.astype(dtype if fits else np.float64, copy=False)
+    array.flags.writeable = False
+    return array
 
 
 def _mean(values: NDArray[Any]) -> float:
@@ -425,9 +430,3 @@ def _mean(values: NDArray[Any]) -> float:
     with np.errstate(over="ignore"):
         mean = float(values.mean())
     return mean if np.isfinite(mean) else float(values.mean(dtype=np.float64))
-
-
-def _passes_told(arrays: dict[str, NDArray[Any]]) -> tuple[PassRecord, ...]:
-    if "passes" not in arrays:  # before there were objectives
-        return tuple(PassRecord(bound, bound) for bound in arrays["lower_bounds"].tolist())
-    return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in arrays["passes"].tolist())

@@ -16,7 +16,7 @@ from gmm._mstep import Ascent
 from gmm._validation import check_prior, check_random_state
 from gmm.covariance import CovarianceModel
 from gmm.health import effective_rows, spikes
-from gmm.inference import Climb, Climber, EStep, GainBelow, Ground, Iteration, QuasiNewton, Watch, Way, refined
+from gmm.inference import Climb, Climber, EStep, GainBelow, Ground, Iteration, QuasiNewton, Trace, Watch, Way, refined
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, sampled, share_shown, start_statistics
 from gmm.layouts import TIED, Array
 from gmm.likelihood import MStep, textbook
@@ -107,10 +107,11 @@ class Beginning:
 
 @dataclass(frozen=True, eq=False)
 class MixtureFit:
-    """The best climb, and which components it had to give a new place."""
+    """The best climb, which components it had to give a new place, and how each climb went."""
 
     climb: Climb
     repaired: tuple[int, ...]
+    traces: tuple[Trace, ...] = ()
 
 
 def prior_of(
@@ -162,6 +163,7 @@ def fit_mixture(
         If a covariance is singular and there is no ridge.
     """
     best: MixtureFit | None = None
+    traces: list[Trace] = []
     told_to_stop = False
 
     def watched(iteration: Iteration) -> bool:
@@ -173,6 +175,7 @@ def fit_mixture(
         for number, begin, m_step in _starts(source, settings, seeds, resume, e_step, on_skip):
             climber = settings.climber(e_step, m_step, begin, start=number, callback=watched if callback else None)
             climb = climber.go().climb
+            traces.append(climb.trace)
             if on_end is not None:
                 on_end(climb)
             if best is None or climb.lower_bound > best.climb.lower_bound:
@@ -180,11 +183,54 @@ def fit_mixture(
             if told_to_stop:
                 break
         assert best is not None  # n_init is at least 1
+        best = replace(best, traces=tuple(traces))
         if settings.refine is None or told_to_stop or not best.climb.trace.converged:
             return best
         how = (watched, lambda: told_to_stop, effective_rows(source))
         climb = split_merged(source, settings, best.climb, e_step, *how)
-        return replace(best, climb=climb)
+        return replace(best, climb=climb, traces=replaced(best.traces, best.climb.trace, climb.trace))
+
+
+@dataclass(frozen=True, eq=False)
+class Stride:
+    """One pass of a climb.
+
+    Parameters
+    ----------
+    iteration : Iteration
+    statistics : SufficientStatistics
+        Of the mixture that stands after it.
+    reason : str or None
+        Why it was the last one.
+    repaired : tuple of int
+        The components that the climb had to give a new place so far.
+    """
+
+    iteration: Iteration
+    statistics: SufficientStatistics
+    reason: str | None
+    repaired: tuple[int, ...]
+
+
+def strides(source: ArraySource, settings: FitSettings, seed: int) -> Iterator[Stride]:
+    """The passes of the climb that `fit_mixture` makes from one start, each when it is asked for."""
+    made: list[tuple[Iteration, SufficientStatistics]] = []
+
+    def seen(iteration: Iteration) -> None:
+        # Now, for at the last pass of all the climber makes the update that is due, and measures it.
+        made.append((iteration, climber.climb.statistics))
+
+    with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
+        ((number, begin, m_step),) = _starts(source, settings, (seed,), None, e_step, None)
+        climber = settings.climber(e_step, m_step, begin, start=number, callback=seen)
+        while not climber.go(1).ended or made:
+            reason = climber.climb.trace.reason if climber.ended else None
+            yield Stride(*made.pop(), reason, tuple(m_step.repaired))
+
+
+def replaced(traces: Sequence[Trace], old: Trace, new: Trace) -> tuple[Trace, ...]:
+    """The traces with `new` where `old` stood."""
+    return tuple(new if trace is old else trace for trace in traces)
 
 
 def split_merged(

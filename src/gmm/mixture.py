@@ -27,7 +27,7 @@ from gmm._validation import (
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.fitting import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
-from gmm.inference import Climb, Iteration
+from gmm.inference import Climb, Iteration, Trace
 from gmm.initialization import STARTS
 from gmm.layouts import Array, SingularMatrixError
 from gmm.priors import NormalInverseWishart, parts
@@ -140,6 +140,10 @@ class GaussianMixture(FittedMixture):
     history_ : Trace
         *Beyond*: of each pass the objective, the projected remaining gain, whether it was accepted, and its seconds;
         the reason for stopping, and what a refinement did.
+    histories_ : tuple of Trace
+        *Beyond*: one for each start that was climbed, in their order; ``history_`` is that of the best. A start that a
+        trial on a part of the rows left out has none. After a refinement ``history_`` is the climb that it ended with,
+        and stands in the place of its start's.
     n_parameters_ : int
         *Beyond*: number of free parameters.
     n_features_in_ : int
@@ -346,17 +350,23 @@ class GaussianMixture(FittedMixture):
         return source.fingerprint, self.reg_covar, prior
 
     def _adopt(self, fit: MixtureFit, source: ArraySource, names: NDArray[np.object_] | None) -> None:
-        self._end_at(fit.climb, source, names)
+        self._end_at(fit.climb, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.climb.ascent, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
 
-    def _end_at(self, climb: Climb, source: ArraySource, names: NDArray[np.object_] | None) -> None:
-        """Hold the mixture where a climb ended, and what is told of it."""
+    def _end_at(
+        self,
+        climb: Climb,
+        source: ArraySource,
+        names: NDArray[np.object_] | None,
+        traces: tuple[Trace, ...] = (),
+    ) -> None:
+        """Hold the mixture where a climb ended, and what is told of it and of the climbs beside it."""
         self._parameters = climb.parameters
         self._dtype = source.dtype
         self._record_features(source.n_features, names)
         self._bounds_before = climb.trace.lower_bounds or self._bounds_before
-        self._record_climb(climb.trace, climb.lower_bound)
+        self._record_climb(climb.trace, climb.lower_bound, traces or (climb.trace,))
 
 
 def source_to_fit(
@@ -395,8 +405,13 @@ def warn_about(fit: MixtureFit, max_iter: int) -> None:
     trace = fit.climb.trace
     if not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
-    if fit.repaired:
-        listed = ", ".join(map(str, dict.fromkeys(fit.repaired)))
+    warn_of_repairs(fit.repaired)
+
+
+def warn_of_repairs(repaired: tuple[int, ...]) -> None:
+    """Warn of components that lost their rows, if there are any."""
+    if repaired:
+        listed = ", ".join(map(str, dict.fromkeys(repaired)))
         warn(
             f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
             "components, or another start, may suit the data better.",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class PassRecord(NamedTuple):
@@ -111,3 +114,30 @@ class Trace:
     def __len__(self) -> int:
         """The number of passes."""
         return len(self.passes)
+
+
+def saved_trace(trace: Trace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """A trace for a file: what JSON holds, and arrays."""
+    told: dict[str, Any] = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
+    if trace.refinement is not None:
+        told["refinement"] = asdict(trace.refinement)
+    passes = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
+    return told, {"passes": passes, "seconds": np.array(trace.seconds)}
+
+
+def loaded_trace(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Trace:
+    """The trace that `saved_trace` was given, from what it made of it and other things beside that."""
+    return Trace(
+        _passes_told(arrays),
+        tuple(arrays["seconds"].tolist()),
+        told["reason"],
+        told["converged"],
+        told["start"],
+        Refinement.told(told["refinement"]) if "refinement" in told else None,
+    )
+
+
+def _passes_told(arrays: Mapping[str, NDArray[Any]]) -> tuple[PassRecord, ...]:
+    if "passes" not in arrays:  # before there were objectives
+        return tuple(PassRecord(bound, bound) for bound in arrays["lower_bounds"].tolist())
+    return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in arrays["passes"].tolist())

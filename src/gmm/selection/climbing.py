@@ -29,6 +29,7 @@ _LAST_RESORT = 50  # passes of the best of them, where all have spikes
 _WATCHED = 16  # passes after which a climb's components are looked at
 _JUDGED_BY, _FORESEEN = 3, 30  # passes: the gain of the last so many goes on for so many, where nothing else is known
 _TRUST = 3  # times what a climb projects to gain, it may gain
+_OUT_OF_TIME, _SPIKED = "the time of the search was up", "left where it was: a component had collapsed"
 WORTH = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 
 
@@ -199,7 +200,7 @@ class Cell:
         if last_resort is None:
             assert failure is not None  # a start that nothing is better than is finished, or fails
             raise failure
-        return last_resort if left_off is None else self._judged(left_off.go(_LAST_RESORT))
+        return last_resort if left_off is None else self._judged(left_off.go(_LAST_RESORT), _SPIKED)
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """What split–merge makes of a solution, if it is better."""
@@ -273,7 +274,7 @@ class Cell:
             if self._hopeless(climber, target):
                 return None
             if len(climber.passes) >= _WATCHED and self._has_few_rows(climber.parameters):
-                judged = self._judged(climber)
+                judged = self._judged(climber, _SPIKED)
                 if not judged.healthy:
                     return judged
             climber.go(_LEG)
@@ -286,8 +287,10 @@ class Cell:
         settings = self._settings
         return MStep(self._model, settings.reg_covar, settings.n_components, e_step.spread, settings.prior)
 
-    def _judged(self, climber: Climber) -> Solution:
-        return self._solution(climber.climb)
+    def _judged(self, climber: Climber, why_left: str = _OUT_OF_TIME) -> Solution:
+        """Where a climb stands, `why_left` being why it does not go on if it could."""
+        climb = climber.climb
+        return self._solution(climb if climber.ended else replace(climb, trace=replace(climb.trace, reason=why_left)))
 
     def _solution(self, climb: Climb) -> Solution:
         collapsed = spikes(climb.parameters, self._ground.n_effective, self._settings.reg_covar)

@@ -1,0 +1,205 @@
+"""`em_steps`: a fit one pass at a time, to look at and to learn by."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._fitted import shown
+from gmm._validation import check_parameters
+from gmm.covariance import covariance_model
+from gmm.exceptions import InvalidParameterError, raisable
+from gmm.fitting import FitSettings, Stride, start_seeds, strides
+from gmm.initialization import STARTS
+from gmm.layouts import SingularMatrixError
+from gmm.mixture import GaussianMixture, ill_defined, source_to_fit, warn_of_repairs
+from gmm.scorer import Scorer
+from gmm.sources import ArraySource
+
+__all__ = ["EMStep", "em_steps"]
+
+_MEANINGLESS = {
+    "n_init": "steps are those of one start; call it once for each random_state",
+    "warm_start": "steps begin at their start; give the mixture to go on from as weights_init, means_init and "
+    "precisions_init",
+    "refine": "a refinement tries many climbs; fit a GaussianMixture for that",
+    "verbose": "print what each step tells",
+    "verbose_interval": "print what each step tells",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class EMStep:
+    """One pass of EM: the mixture that it measured, and what it found.
+
+    Arrays are read-only and, `counts` apart, in the type of the rows.
+
+    Attributes
+    ----------
+    n_iter : int
+        Which pass, from 1. The first measures the start.
+    weights : ndarray of shape (K,)
+    means : ndarray of shape (K, d)
+    covariances : ndarray
+        In the shape of the covariance type, as ``GaussianMixture.covariances_``.
+    counts : ndarray of shape (K,)
+        Rows that each component answers for, Σ_i w_i r_ik, in float64. Textbook EM's next weights are these over their
+        sum.
+    lower_bound : float
+        Mean log-likelihood of this mixture, in nats per unit weight; see ``GaussianMixture.lower_bound_``.
+    responsibilities : ndarray of shape (n, K) or None
+        r_ik, the probability of component k once row i is seen, where they were asked for.
+    accepted : bool
+        False where an accelerated step went down and was taken back; the other fields are then those of the mixture
+        that stands.
+    reason : str or None
+        Why this step is the last; None before.
+    """
+
+    n_iter: int
+    weights: NDArray[Any]
+    means: NDArray[Any]
+    covariances: NDArray[Any]
+    counts: NDArray[np.float64]
+    lower_bound: float
+    responsibilities: NDArray[Any] | None = None
+    accepted: bool = True
+    reason: str | None = None
+
+
+def em_steps(
+    X: ArrayLike,
+    n_components: int,
+    *,
+    sample_weight: ArrayLike | None = None,
+    responsibilities: bool = False,
+    **parameters: Any,
+) -> Generator[EMStep, None, None]:
+    """Fit a mixture, one pass at a time.
+
+    The steps are the passes of ``GaussianMixture(n_components, **parameters).fit(X)``, bit for bit, and as many as its
+    ``n_iter_``; each is made when it is asked for. A step holds the mixture before its update: where the fit converged,
+    the last one is what `fit` returns; where it ran out of passes, `fit` returns the update after it.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, d)
+        Rows.
+    n_components : int
+        Number of components, K.
+    sample_weight : array-like of shape (n,), default=None
+        A row of weight 2 counts as two rows.
+    responsibilities : bool, default=False
+        Whether each step has the responsibilities of its mixture; they cost a pass more.
+    **parameters
+        Further parameters of `GaussianMixture` for one start: ``covariance_type``, ``init_params``, ``means_init``,
+        ``tol``, ``max_iter`` and so on. Here ``acceleration=None``, textbook EM, unless given.
+
+    Returns
+    -------
+    generator of EMStep
+        Input is judged at once; starts and passes are made from the first ``next`` on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        At the call, for input that cannot be used, and for parameters that mean nothing here; with ``reg_covar=0``
+        later, for a component whose covariance is singular.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If a component lost its rows and was given a new place. A climb that ends at `max_iter` says so in `reason`.
+
+    Examples
+    --------
+    One E-step and one M-step by hand: what the second step has follows from the first one's responsibilities.
+
+    >>> import numpy as np
+    >>> from gmm import em_steps
+    >>> X = np.array([[0.0], [1.0], [4.0], [5.0]])
+    >>> steps = em_steps(X, 2, means_init=[[1.0], [5.0]], responsibilities=True)
+    >>> one, two = next(steps), next(steps)
+    >>> one.weights, one.means.ravel()
+    (array([0.5, 0.5]), array([1., 5.]))
+
+    The E-step shares each row between the components, by weight times density.
+
+    >>> variances = one.covariances.ravel()
+    >>> density = np.exp(-((X - one.means.T) ** 2) / (2 * variances)) / np.sqrt(2 * np.pi * variances)
+    >>> joint = one.weights * density
+    >>> r = joint / joint.sum(axis=1, keepdims=True)
+    >>> np.allclose(r, one.responsibilities), np.allclose(np.log(joint.sum(axis=1)).mean(), one.lower_bound)
+    (True, True)
+
+    The M-step takes shares, means and variances of the rows as they were shared.
+
+    >>> counts = r.sum(axis=0)
+    >>> np.allclose(counts / len(X), two.weights), np.allclose(r.T @ X / counts[:, None], two.means)
+    (True, True)
+    """
+    estimator = _estimator(n_components, parameters)
+    source, _ = source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
+    settings = estimator._settings(source, covariance_model(estimator.covariance_type))
+    if settings.given.responsibilities is not None and not callable(estimator.init_params):
+        settings.given.responsibilities(0)  # an array is judged now, what a callable returns when it is called
+    (seed,) = start_seeds(estimator.random_state, 1)
+    return _steps(source, settings, seed, bool(responsibilities))
+
+
+def _estimator(n_components: int, parameters: dict[str, Any]) -> GaussianMixture:
+    """The estimator whose fit it is, or an error that tells which parameter is out of place."""
+    known = GaussianMixture().get_params()
+    unknown = sorted(parameters.keys() - known.keys())
+    if unknown:
+        there = ", ".join(sorted(known.keys() - _MEANINGLESS.keys() - {"n_components"}))
+        raise TypeError(f"em_steps has no parameter {unknown[0]!r}; expected some of {there}")
+    for name, instead in _MEANINGLESS.items():
+        if name in parameters and parameters[name] != known[name]:
+            message = f"em_steps takes no {name}: {instead}. Got {name}={parameters[name]!r}."
+            raise raisable(InvalidParameterError)(message)
+    estimator = GaussianMixture(n_components, **{"acceleration": None} | parameters)
+    check_parameters(estimator, STARTS)
+    return estimator
+
+
+def _steps(
+    source: ArraySource, settings: FitSettings, seed: int, responsibilities: bool
+) -> Generator[EMStep, None, None]:
+    repaired: tuple[int, ...] = ()
+    try:
+        for stride in strides(source, settings, seed):
+            repaired = stride.repaired
+            shares = _responsibilities(stride, source, settings.n_threads) if responsibilities else None
+            yield _step(stride, source.dtype, shares)
+    except SingularMatrixError as error:
+        raise ValueError(ill_defined(error, settings.model)) from None
+    warn_of_repairs(repaired)
+
+
+def _responsibilities(stride: Stride, source: ArraySource, n_threads: int | None) -> NDArray[Any]:
+    found = Scorer(stride.iteration.parameters, n_threads).rows(source, responsibilities=True).responsibilities
+    assert found is not None  # it was asked for
+    found.flags.writeable = False
+    return found
+
+
+def _step(stride: Stride, dtype: np.dtype[Any], responsibilities: NDArray[Any] | None) -> EMStep:
+    iteration, counts = stride.iteration, np.array(stride.statistics.counts)
+    counts.flags.writeable = False
+    parameters = iteration.parameters
+    return EMStep(
+        iteration.n_iter,
+        shown(parameters.weights, dtype),
+        shown(parameters.means, dtype),
+        shown(parameters.covariances, dtype),
+        counts,
+        iteration.lower_bound,
+        responsibilities,
+        iteration.accepted,
+        stride.reason,
+    )

@@ -1,0 +1,309 @@
+"""Climbs told start by start and pass by pass: `histories_`, and `em_steps`."""
+
+import pickle
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gmm
+import reference
+from gmm import GaussianMixture, em_steps, select
+from gmm.covariance import PARSIMONIOUS
+from gmm.selection import engine
+
+
+def overlapping(seed, n=400, d=2, K=3, distance=2.0):
+    """Rows of K Gaussians that are not told apart: EM takes its time."""
+    rng = np.random.default_rng(seed)
+    centres = distance * rng.normal(size=(K, d))
+    return centres[rng.integers(K, size=n)] + rng.normal(size=(n, d))
+
+
+# --- histories_ ---------------------------------------------------------------------------------
+
+
+def test_every_start_that_was_climbed_has_a_history():
+    X, ended = overlapping(0), []
+    model = GaussianMixture(3, n_init=5, init_params="random_from_data", random_state=0, tol=1e-6)
+    model.fit(X, callback=lambda iteration: ended.append((iteration.start, iteration.lower_bound)) and None)
+    assert [trace.start for trace in model.histories_] == list(range(5))
+    for trace in model.histories_:
+        assert list(trace.lower_bounds) == [bound for start, bound in ended if start == trace.start]
+    assert sum(trace is model.history_ for trace in model.histories_) == 1
+    assert max(trace.lower_bounds[-1] for trace in model.histories_) == model.history_.lower_bounds[-1]
+
+
+def test_a_start_that_was_left_out_has_none(capsys):
+    X = overlapping(1, n=20_000, d=3, K=6, distance=4.0)
+    model = GaussianMixture(6, n_init=6, init_params="random_from_data", random_state=0, verbose=1).fit(X)
+    skipped = capsys.readouterr().out.count("not climbed")
+    assert skipped > 0
+    assert len(model.histories_) == 6 - skipped
+    assert model.history_ in model.histories_
+
+
+def test_a_refinement_stands_where_its_start_stood():
+    X = overlapping(1, n=900, K=6, distance=5.0)
+    asked = {"n_init": 3, "init_params": "random_from_data", "max_iter": 500, "random_state": 0}
+    plain = GaussianMixture(6, **asked).fit(X)
+    refined = GaussianMixture(6, refine="split-merge", **asked).fit(X)
+    assert refined.history_.refinement.moves
+    assert [trace.start for trace in refined.histories_] == [trace.start for trace in plain.histories_]
+    for before, after in zip(plain.histories_, refined.histories_, strict=True):
+        assert (after is refined.history_) == (before is plain.history_)
+        assert after is refined.history_ or after.passes == before.passes
+
+
+def test_a_callback_that_ends_the_fit_leaves_the_climbs_so_far():
+    X = overlapping(0)
+    model = GaussianMixture(3, n_init=4, init_params="random_from_data", random_state=0)
+    model.fit(X, callback=lambda iteration: iteration.start == 1 and iteration.n_iter == 2)
+    assert [trace.start for trace in model.histories_] == [0, 1]
+    assert model.histories_[1].reason == "stopped by the callback"
+
+
+def test_what_was_set_by_hand_has_no_history():
+    model = GaussianMixture(2, random_state=0).fit(overlapping(0))
+    model.weights_ = [0.5, 0.5]
+    assert not hasattr(model, "histories_")
+    assert not hasattr(GaussianMixture(2), "histories_")
+    assert not hasattr(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "histories_")
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+def test_a_warm_start_tells_of_its_one_climb():
+    X = overlapping(2)
+    warm = GaussianMixture(3, n_init=3, max_iter=1, tol=0, warm_start=True, random_state=0)
+    assert len(warm.fit(X).histories_) == 3
+    for _ in range(29):
+        assert warm.fit(X).histories_ == (warm.history_,)
+    whole = GaussianMixture(3, n_init=3, max_iter=30, tol=0, random_state=0).fit(X)
+    assert len(whole.histories_) == 3
+
+
+def test_histories_go_to_files_and_pickles_and_back(tmp_path):
+    model = GaussianMixture(3, n_init=4, init_params="random_from_data", random_state=1).fit(overlapping(0))
+    model.save(tmp_path / "model")
+    for copy in (GaussianMixture.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        assert copy.histories_ == model.histories_
+        assert copy.history_ == model.history_
+        assert any(trace is copy.history_ for trace in copy.histories_)
+    GaussianMixture.load(tmp_path / "model").save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+def test_a_file_from_before_holds_one_history():
+    model = gmm.load(Path(__file__).parent / "data" / "model-v1.gmm")
+    assert model.histories_ == (model.history_,)
+
+
+def test_a_selection_keeps_them(tmp_path):
+    found = select(overlapping(0), [2, 3], ["full", "tied"], random_state=0)
+    found.save(tmp_path / "found")
+    for selection in (found, gmm.Selection.load(tmp_path / "found")):
+        for model in selection.estimators:
+            assert model.histories_ == (model.history_,)
+
+
+def test_a_climb_without_time_says_so(monkeypatch):
+    """The clock is looked at before each cell, then between the legs of its climbs."""
+    X = overlapping(5, n=600, K=5)
+
+    def reasons(n_looks):
+        looks = []
+
+        def is_up(clock):
+            looks.append(clock.found)
+            return clock.found and sum(looks) > n_looks
+
+        monkeypatch.setattr(engine.Clock, "is_up", is_up)
+        found = select(X, [2, 5], "full", random_state=0, time_limit=9)
+        return [model.history_.reason for model in found.estimators if model is not None]
+
+    told = [reason for n_looks in range(12) for reason in reasons(n_looks)]
+    assert "the time of the search was up" in told
+    assert "to be continued" not in told
+
+
+# --- em_steps -----------------------------------------------------------------------------------
+
+ITERATIVE = {"max_iter": 12, "tol": 0.0}
+
+
+def parts(step):
+    return step.weights, step.means, step.covariances
+
+
+def start_of(X, K, name):
+    """A start that is a mixture of the model: its weights, means and covariances, and what makes a fit begin there."""
+    (step,) = em_steps(X, K, covariance_type=name, random_state=0, max_iter=1)
+    model = GaussianMixture.from_parameters(*parts(step), covariance_type=name)
+    given = {"weights_init": step.weights, "means_init": step.means, "precisions_init": model.precisions_}
+    return parts(step), given
+
+
+@pytest.mark.parametrize("name", reference.CLOSED_FORMS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_each_step_is_the_textbooks(name, weighted):
+    X = overlapping(3)
+    weight = np.random.default_rng(0).integers(1, 4, len(X)).astype(float) if weighted else np.ones(len(X))
+    (weights, means, covariances), given = start_of(X, 3, name)
+    start = weights, means, reference.dense(covariances, name, 3, 2)
+    bounds, path = reference.em(X, start, name, 12, weight=weight, reg_covar=1e-6)
+    steps = list(em_steps(X, 3, covariance_type=name, sample_weight=weight, **given, **ITERATIVE))
+    assert [step.n_iter for step in steps] == list(range(1, 13))
+    np.testing.assert_allclose([step.lower_bound for step in steps], bounds, rtol=1e-9)
+    for step, expected in zip(steps, path, strict=False):
+        np.testing.assert_allclose(step.weights, expected[0], rtol=1e-7)
+        np.testing.assert_allclose(step.means, expected[1], rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(reference.dense(step.covariances, name, 3, 2), expected[2], rtol=1e-6, atol=1e-8)
+        responsibilities = reference.responsibilities(reference.log_joint(X, *expected))
+        np.testing.assert_allclose(step.counts, weight @ responsibilities, rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_next_weights_are_the_counts_shares(name, weighted):
+    X = overlapping(4)
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighted else None
+    total = len(X) if weight is None else weight.sum()
+    steps = list(em_steps(X, 3, covariance_type=name, sample_weight=weight, random_state=0, **ITERATIVE))
+    for one, two in pairwise(steps):
+        np.testing.assert_allclose(two.weights, one.counts / total, rtol=1e-12)
+        assert two.lower_bound > one.lower_bound - 1e-9
+    assert (steps[0].means != steps[-1].means).any()
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+@pytest.mark.parametrize("acceleration", [None, "auto"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("max_iter", [7, 300])
+def test_steps_are_the_passes_of_fit(name, acceleration, dtype, max_iter):
+    X = overlapping(5).astype(dtype)
+    weight = np.random.default_rng(2).uniform(0.5, 2, len(X))
+    asked = {"covariance_type": name, "acceleration": acceleration, "max_iter": max_iter, "random_state": 0}
+    fitted = GaussianMixture(3, **asked).fit(X, sample_weight=weight)
+    steps = list(em_steps(X, 3, sample_weight=weight, responsibilities=True, **asked))
+    assert [step.lower_bound for step in steps] == fitted.lower_bounds_
+    assert [step.accepted for step in steps] == list(fitted.history_.accepted)
+    assert len(steps) == fitted.n_iter_
+    assert [step.reason for step in steps[:-1]] == [None] * (len(steps) - 1)
+    assert steps[-1].reason == fitted.history_.reason
+    if fitted.converged_:
+        for ours, theirs in zip(parts(steps[-1]), (fitted.weights_, fitted.means_, fitted.covariances_), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+            assert ours.dtype == theirs.dtype == dtype
+        np.testing.assert_array_equal(steps[-1].responsibilities, fitted.predict_proba(X))
+    assert fitted.converged_ or max_iter == 7
+
+
+def test_a_step_that_was_taken_back_tells_what_stands():
+    told = []
+    for seed in range(30):
+        steps = list(em_steps(overlapping(seed), 4, acceleration="auto", tol=1e-9, max_iter=400, random_state=0))
+        told += [(one, two) for one, two in pairwise(steps) if not two.accepted]
+    assert told
+    for one, two in told:
+        assert two.lower_bound == one.lower_bound
+        np.testing.assert_array_equal(two.means, one.means)
+        np.testing.assert_array_equal(two.counts, one.counts)
+
+
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+def test_responsibilities_are_those_of_the_steps_mixture(name):
+    X = overlapping(6, d=3)
+    for step in em_steps(X, 3, covariance_type=name, responsibilities=True, random_state=0, max_iter=4, tol=0):
+        model = GaussianMixture.from_parameters(*parts(step), covariance_type=name)
+        np.testing.assert_allclose(step.responsibilities, model.predict_proba(X), atol=1e-12)
+        np.testing.assert_allclose(step.responsibilities.sum(axis=0), step.counts, rtol=1e-9)
+        assert step.lower_bound == pytest.approx(model.score(X), rel=1e-12)
+    assert next(em_steps(X, 3)).responsibilities is None
+
+
+def test_nothing_is_computed_before_it_is_asked_for():
+    calls = []
+
+    def start(rows, K, rng):
+        calls.append(K)
+        return rng.dirichlet(np.ones(K), len(rows))
+
+    steps = em_steps(overlapping(0), 3, init_params=start, random_state=0)
+    assert calls == []
+    assert next(steps).n_iter == 1
+    assert calls == [3]
+
+
+def test_a_generator_that_is_closed_leaves_no_thread():
+    X = overlapping(0, n=60_000, d=8, K=4)
+    before = set(threading.enumerate())
+    steps = em_steps(X, 4, init_params="random_from_data", random_state=0, n_threads=2)
+    next(steps)
+    assert [thread.name for thread in set(threading.enumerate()) - before]
+    steps.close()
+    assert set(threading.enumerate()) == before
+
+
+def test_what_a_step_tells_cannot_be_written_into():
+    step = next(em_steps(overlapping(0), 2, responsibilities=True))
+    for array in (*parts(step), step.counts, step.responsibilities):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    with pytest.raises(AttributeError):
+        step.n_iter = 2
+
+
+def test_no_pass_is_no_step():
+    assert list(em_steps(overlapping(0), 2, max_iter=0)) == []
+
+
+def test_a_seed_gives_the_fits_start_whatever_kind_it_is():
+    X = overlapping(7)
+    for seed in (3, np.random.RandomState(3), np.random.default_rng(3)):
+        first = next(em_steps(X, 4, init_params="random", random_state=pickle.loads(pickle.dumps(seed))))
+        fitted = GaussianMixture(4, init_params="random", random_state=seed, max_iter=0).fit(X)
+        np.testing.assert_array_equal(first.means, fitted.means_)
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "match"),
+    [
+        ({"n_clusters": 3}, TypeError, "no parameter 'n_clusters'; expected some of acceleration, covariance_type"),
+        ({"n_init": 2}, ValueError, "takes no n_init: steps are those of one start.*Got n_init=2"),
+        ({"warm_start": True}, ValueError, "takes no warm_start.*weights_init, means_init and precisions_init"),
+        ({"refine": "split-merge"}, ValueError, "takes no refine"),
+        ({"verbose": 1}, ValueError, "takes no verbose: print what each step tells"),
+        ({"tol": -1.0}, ValueError, "'tol' parameter of GaussianMixture must be a float in the range"),
+        ({"covariance_type": "round"}, ValueError, "'covariance_type' parameter"),
+        ({"means_init": [[0.0]]}, ValueError, "means"),
+        ({"init_params": np.ones((3, 3))}, ValueError, "responsibilities"),
+        ({"sample_weight": [1.0]}, ValueError, "sample_weight"),
+        ({"X": [[np.nan, 0.0], [1.0, 1.0], [0.0, 0.0]]}, ValueError, "NaN"),
+    ],
+)
+def test_bad_input_is_refused_at_the_call(asked, error, match):
+    with pytest.raises(error, match=match):
+        em_steps(**{"X": overlapping(0), "n_components": 2} | asked)
+
+
+def test_what_means_nothing_may_be_said_with_its_default():
+    assert next(em_steps(overlapping(0), 2, n_init=1, warm_start=False, refine=None)).n_iter == 1
+
+
+def test_a_singular_covariance_is_told_as_fit_tells_it():
+    X = np.repeat([[0.0], [10.0]], 5, axis=0)
+    asked = {"reg_covar": 0.0, "random_state": 0}
+    with pytest.raises(ValueError, match=r"ill-defined empirical covariance.*component 0 is singular"):
+        list(em_steps(X, 2, **asked))
+
+
+def test_a_component_without_rows_is_told():
+    X = np.concatenate([overlapping(0), [[60.0, 60.0]]])
+    far = {"means_init": [[0.0, 0.0], [1e4, 1e4]], "weights_init": [0.5, 0.5], "precisions_init": [1.0, 1.0]}
+    with pytest.warns(gmm.ConvergenceWarning, match="lost all rows"):
+        steps = list(em_steps(X, 2, covariance_type="spherical", **far))
+    assert steps[0].counts[1] == 0
+    assert steps[-1].counts.min() > 0
