@@ -1,15 +1,21 @@
 """Whether the built pages load anything from elsewhere: a script, a style, a font or a picture is then a warning."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
-from sphinx.util import logging
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 # Links that a reader may follow are <a href>; these elements load without being asked.
 LOADED = (
-    re.compile(r"""<(?:script|img|iframe|video|audio|source|embed)\b[^>]*\bsrc(?:set)?\s*=\s*["']?\s*((?:https?:)?//[^"'\s>]+)"""),
+    re.compile(
+        r"""<(?:script|img|iframe|video|audio|source|embed)\b[^>]*\bsrc(?:set)?\s*=\s*["']?\s*((?:https?:)?//[^"'\s>]+)"""
+    ),
     re.compile(r"""<link\b(?![^>]*\brel=["']?canonical)[^>]*\bhref\s*=\s*["']?\s*((?:https?:)?//[^"'\s>]+)"""),
+    re.compile(r"""\b(?:import\s*\(|from)\s*["'](https?://[^"']+)"""),
     re.compile(r"""(?:@import\s+|\burl\()\s*(?:url\()?["']?((?:https?:)?//[^"')\s]+)"""),
 )
 
@@ -23,6 +29,8 @@ def check(app: Sphinx, error: Exception | None) -> None:
     """Warn of every page that needs a network."""
     if error is not None or app.builder.format != "html":
         return
+    from sphinx.util import logging  # the tests read this file where there is no Sphinx
+
     for path in sorted(Path(app.outdir).rglob("*")):
         if path.suffix in {".html", ".css"}:
             for address in loaded_from_elsewhere(path.read_text(encoding="utf-8")):
