@@ -10,6 +10,9 @@ except ModuleNotFoundError as _error:
         'gmm.plotting draws with matplotlib, which is not installed: pip install "gmm-em[plot]"', name=_error.name
     ) from None
 
+from gmm.plotting.boundaries import plot_decision_boundaries
 from gmm.plotting.clusters import plot_clusters
+from gmm.plotting.density import plot_density
+from gmm.plotting.uncertainty import plot_uncertainty
 
-__all__ = ["plot_clusters"]
+__all__ = ["plot_clusters", "plot_decision_boundaries", "plot_density", "plot_uncertainty"]

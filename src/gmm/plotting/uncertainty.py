@@ -1,0 +1,115 @@
+"""`plot_uncertainty`: which rows the mixture is not sure of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
+
+from gmm.layouts import Array
+from gmm.plotting.frame import Entries, draw, share
+from gmm.plotting.marks import numbers, rows
+from gmm.plotting.scene import Scene, coordinates, scene_of, scored
+from gmm.plotting.style import FAINT, INK
+from gmm.plotting.view import View
+
+_LARGEST = 5.0  # times the area of a row of which nothing is uncertain
+_NOTED = 0.1  # the uncertainty from which rows are counted
+_SHOWN = (0.01, 0.1, 0.3, 0.5)
+
+
+def plot_uncertainty(
+    model: Any,
+    X: ArrayLike,
+    *,
+    ax: Axes | None = None,
+    view: Any = None,
+    sample_weight: ArrayLike | None = None,
+    max_points: int = 5000,
+    random_state: Any = 0,
+) -> Any:
+    """Rows drawn the larger and the darker the less certain their component is.
+
+    The uncertainty of a row is one minus its largest responsibility, by all features, whatever the view: what
+    `predict` has to be wrong with where the mixture is true. Along one feature it is the height of each row, over the
+    curve of the feature alone.
+
+    Parameters
+    ----------
+    model, X, ax, view, sample_weight, max_points, random_state
+        As in `plot_clusters`.
+
+    Returns
+    -------
+    Axes, or ndarray of Axes of shape (d, d) for "pairs"
+
+    Raises
+    ------
+    NotFittedError, ValueError
+        As in `plot_clusters`.
+
+    Examples
+    --------
+    >>> from gmm import GaussianMixture
+    >>> from gmm.plotting import plot_uncertainty
+    >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
+    >>> ax = plot_uncertainty(GaussianMixture(2, random_state=0).fit(X), X)
+    >>> ax.get_title()
+    'Uncertainty of the assignment'
+    """
+    scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
+    return draw(scene, view, ax, _panel, "Uncertainty of the assignment")
+
+
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array) -> Entries:
+    (_axis if view.n_axes == 1 else _plane)(ax, scene, view, edges)
+    sizes: Entries = [
+        (_example(value), f"uncertainty {value:g}") for value in _SHOWN if value < 1 - 1 / scene.n_components + 1e-9
+    ]
+    weight = scene.relative_weight
+    part = float(weight @ (scene.uncertainty > _NOTED) / weight.sum())
+    mean = float(weight @ scene.uncertainty / weight.sum())
+    told = [f"mean {mean:.2g}", f"above {_NOTED:g}: {share(part) if part else 'none'} of rows"]
+    return [*sizes, *((Line2D([], [], linestyle=""), text) for text in told)]
+
+
+def _plane(ax: Axes, scene: Scene, view: View, edges: Array) -> None:
+    order = np.argsort(scene.uncertainty, kind="stable")  # the uncertain ones on top
+    uncertainty = scene.uncertainty
+    drawn = rows(ax, scene, view, _ink(uncertainty), area=_area(uncertainty))
+    drawn.set_offsets(drawn.get_offsets()[order])
+    drawn.set_sizes(drawn.get_sizes()[order])
+    drawn.set_facecolor(_ink(uncertainty)[order])
+    numbers(ax, view.marginal(scene.mixture).means, scene.present)
+
+
+def _axis(ax: Axes, scene: Scene, view: View, edges: Array) -> None:
+    mixture = view.marginal(scene.mixture)
+    (x,) = coordinates(mixture, edges, n=800)
+    responsibilities, _ = scored(mixture, x[:, None])
+    ax.plot(x, 1 - responsibilities.max(axis=1), color=FAINT, linewidth=1.4, zorder=1)
+    seen, uncertainty = view.project(scene.rows[scene.shown])[:, 0], scene.uncertainty
+    ax.scatter(seen, uncertainty, s=14 * _area(uncertainty), c=_ink(uncertainty), linewidths=0, zorder=2)
+    ax.set_ylim(-0.04, max(0.55, 1.1 * (1 - 1 / scene.n_components)))
+    ax.set_ylabel("uncertainty")
+    numbers(ax, np.column_stack([mixture.means[:, 0], np.zeros(len(mixture.means))]), scene.present)
+
+
+def _example(uncertainty: float) -> Line2D:
+    ink, size = _ink(np.array([uncertainty]))[0], 4 * float(np.sqrt(_area(uncertainty)))
+    return Line2D([], [], marker="o", linestyle="", color=ink, markersize=size)
+
+
+def _area(uncertainty: Any) -> Any:
+    return 0.6 + _LARGEST * np.clip(2 * np.asarray(uncertainty), 0, 1)
+
+
+def _ink(uncertainty: Array) -> Array:
+    """From faint grey to ink, (s, 4)."""
+    depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
+    shades = (1 - depth) * np.array(to_rgb(FAINT)) + depth * np.array(to_rgb(INK))
+    return np.column_stack([shades, 0.35 + 0.5 * depth])
