@@ -12,7 +12,16 @@ except ModuleNotFoundError as _error:
 
 from gmm.plotting.boundaries import plot_decision_boundaries
 from gmm.plotting.clusters import plot_clusters
+from gmm.plotting.curves import plot_convergence, plot_criteria, plot_selection
 from gmm.plotting.density import plot_density
 from gmm.plotting.uncertainty import plot_uncertainty
 
-__all__ = ["plot_clusters", "plot_decision_boundaries", "plot_density", "plot_uncertainty"]
+__all__ = [
+    "plot_clusters",
+    "plot_convergence",
+    "plot_criteria",
+    "plot_decision_boundaries",
+    "plot_density",
+    "plot_selection",
+    "plot_uncertainty",
+]

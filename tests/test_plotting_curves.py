@@ -1,0 +1,259 @@
+"""Curves are what they are of: objectives pass by pass, criteria cell by cell."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from gmm import GaussianMixture, GaussianMixtureSearch, select
+from gmm.selection.table import NOT_CONVERGED
+
+plt = pytest.importorskip("matplotlib.pyplot")
+
+from matplotlib.colors import to_hex  # noqa: E402
+from matplotlib.text import Text  # noqa: E402
+
+from gmm.plotting import plot_convergence, plot_criteria, plot_selection  # noqa: E402
+from gmm.plotting.curves import _apart  # noqa: E402
+
+RNG = np.random.default_rng(0)
+ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def found():
+    return select(ROWS, range(1, 6), random_state=0)
+
+
+def line_data(ax):
+    """What lines of more than one point are drawn: pairs of tuples, NaN left out."""
+    drawn = [(line.get_xdata(), np.asarray(line.get_ydata(), dtype=float)) for line in ax.lines]
+    return [(tuple(np.asarray(x)[~np.isnan(y)]), tuple(y[~np.isnan(y)])) for x, y in drawn if len(y) > 1]
+
+
+def markers(ax, marker):
+    return [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines if line.get_marker() == marker]
+
+
+def ends(ax):
+    """The single dots, as (x, y, whether they are full)."""
+    dots = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata()) == 1]
+    return {(dot.get_xdata()[0], dot.get_ydata()[0], to_hex(dot.get_markerfacecolor()) != "#ffffff") for dot in dots}
+
+
+def whole_ticks(axis):
+    return all(float(tick).is_integer() for tick in axis.get_ticklocs())
+
+
+# --- plot_convergence ---------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("asked", [{}, {"max_iter": 2}, {"acceleration": None}, {"prior": "conjugate"}])
+def test_there_is_a_line_for_each_start(asked):
+    model = GaussianMixture(3, n_init=4, init_params="random_from_data", random_state=0, **asked).fit(ROWS)
+    ax = plot_convergence(model)
+    expected = [(tuple(range(1, len(t) + 1)), tuple(t.objective)) for t in model.histories_]
+    back = [n for n, kept in enumerate(model.history_.accepted, 1) if not kept]
+    assert sorted(expected) == sorted(line for line in line_data(ax) if line[0] != tuple(back))
+    assert ends(ax) == {(len(t), t.objective[-1], t.converged) for t in model.histories_}
+    title = ax.get_title(loc="left")
+    assert title.split("\n")[1] == model.history_.reason
+    assert title.lower().startswith(model.history_.ending)
+    assert whole_ticks(ax.xaxis)
+    assert ("and prior" in ax.get_ylabel()) == ("prior" in asked)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[:2] == ["other starts (3)", f"start {model.history_.start + 1}, the best"]
+
+
+def test_the_best_is_drawn_over_the_others_and_in_colour():
+    ax = plot_convergence(GaussianMixture(3, n_init=4, init_params="random", random_state=0).fit(ROWS))
+    best = [line for line in ax.lines if line.get_label().endswith("the best")]
+    others = [line for line in ax.lines if line not in best and line.get_marker() not in "xo"]
+    assert len(best) == 1
+    assert all(line.get_zorder() < best[0].get_zorder() for line in others)
+    assert {to_hex(line.get_color()) for line in others}.isdisjoint({to_hex(best[0].get_color())})
+
+
+def test_one_start_needs_no_legend_and_steps_taken_back_are_crossed():
+    iris_like = np.random.default_rng(1).normal(size=(300, 3)) ** 3
+    crossed = 0
+    for seed in range(6):
+        model = GaussianMixture(4, tol=1e-8, max_iter=1000, random_state=seed).fit(iris_like)
+        ax = plot_convergence(model)
+        back = [n for n, kept in enumerate(model.history_.accepted, 1) if not kept]
+        assert (ax.get_legend() is None) == (not back)
+        crosses = [line for line in ax.lines if line.get_marker() == "x"]
+        assert [list(line.get_xdata()) for line in crosses] == ([back] if back else [])
+        crossed += len(back)
+    assert crossed
+
+
+def test_a_refinement_is_told():
+    model = GaussianMixture(3, refine="split-merge", random_state=0).fit(ROWS)
+    done = model.history_.refinement
+    assert f"kept {len(done.moves)} of {done.tried} moves" in plot_convergence(model).get_title(loc="left")
+
+
+def test_it_draws_where_it_is_told_to():
+    _, axes = plt.subplots(1, 2)
+    assert plot_convergence(GaussianMixture(2, random_state=0).fit(ROWS), ax=axes[1]) is axes[1]
+    assert not axes[0].lines
+
+
+def test_a_mixture_without_a_history_is_refused():
+    for model in (GaussianMixture(2), GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "a model"):
+        with pytest.raises(ValueError, match="has none: it is not fitted, or its parameters were given or set by hand"):
+            plot_convergence(model)
+    with pytest.raises(ValueError, match=r"made no pass.*max_iter of 1 or more"):
+        plot_convergence(GaussianMixture(2, max_iter=0).fit(ROWS))
+
+
+# --- plot_selection -----------------------------------------------------------------------------
+
+
+def values_of(found, name, criterion):
+    cells = [n for n, kind in enumerate(found.covariance_type) if kind == name]
+    return tuple(found.n_components[cells]), tuple(getattr(found, criterion)[cells])
+
+
+@pytest.mark.parametrize("criterion", [None, "aic", "icl"])
+def test_there_is_a_line_for_each_type(found, criterion):
+    ax = plot_selection(found, criterion=criterion)
+    name = criterion or found.criterion
+    assert all(status == "ok" for status in found.status)
+    lines = line_data(ax)
+    assert len(lines) == 14
+    assert set(lines) == {values_of(found, kind, name) for kind in found.covariance_type}
+    values = getattr(found, name)
+    best = int(np.nanargmin(values))
+    assert markers(ax, "*") == [(found.n_components[best], values[best])]
+    title = ax.get_title(loc="left")
+    assert title == f"{name.upper()} chooses {found.n_components[best]} components, {found.covariance_type[best]}"
+    assert ax.get_ylabel().startswith(name.upper())
+    assert whole_ticks(ax.xaxis)
+
+
+def test_another_criterion_has_its_own_best(found):
+    assert found.best_index != 8
+    ax = plot_selection(replace(found, icl=np.where(np.arange(len(found.icl)) == 8, 100.0, found.icl)), criterion="icl")
+    assert markers(ax, "*") == [(found.n_components[8], 100.0)]
+
+
+def test_the_lowest_five_are_named_at_their_ends_in_their_colours(found):
+    ax = plot_selection(found)
+    lowest = {kind: min(values_of(found, kind, "bic")[1]) for kind in found.covariance_type}
+    named = {text.get_text().removesuffix(" ↑"): text.get_color() for text in ax.texts}
+    assert list(named) == sorted(lowest, key=lowest.get)[:5]
+    assert len({tuple(colour) for colour in named.values()}) == 5
+    for kind, colour in named.items():
+        (line,) = [line for line in ax.lines if tuple(line.get_ydata()) == values_of(found, kind, "bic")[1]]
+        assert tuple(line.get_color()) == tuple(colour)
+    assert ax.get_legend().get_texts()[0].get_text() == "9 other types"
+
+
+def test_names_do_not_overlap(found):
+    ax = plot_selection(found)
+    ax.figure.draw_without_rendering()
+    boxes = sorted(Text.get_window_extent(text).intervaly.tolist() for text in ax.texts)
+    assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))
+
+
+def test_labels_are_moved_by_as_little_as_keeps_them_apart():
+    np.testing.assert_allclose(_apart([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])
+    np.testing.assert_allclose(_apart([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
+    np.testing.assert_allclose(_apart([3.0, 0.0], 1.0), [3, 0])
+
+
+def test_a_spike_is_no_point_of_a_line(found):
+    number = 20  # of 3 components, some type
+    status = [*found.status]
+    status[number] = "spike: component 1"
+    bic = np.array(found.bic)
+    bic[number] = -1e6
+    ax = plot_selection(replace(found, status=tuple(status), bic=bic))
+    assert [x for x, _ in markers(ax, "v")] == [found.n_components[number]]
+    low, high = ax.get_ylim()
+    assert low < markers(ax, "v")[0][1] < high
+    assert low > 0
+    assert all(-1e6 not in values for _, values in line_data(ax))
+    assert "holds a spike: means nothing" in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_where_all_are_spikes_they_are_drawn_and_the_title_says_so(found):
+    ax = plot_selection(replace(found, status=("spike: component 0",) * len(found.status)))
+    assert ax.get_title(loc="left").endswith("a spike")
+    assert len(line_data(ax)) == 14
+
+
+def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(found):
+    status, bic = [*found.status], np.array(found.bic)
+    status[5] = NOT_CONVERGED
+    status[6], status[7:9] = "failed: singular: very", ["not tried"] * 2
+    bic[6:9] = np.nan
+    ax = plot_selection(replace(found, status=tuple(status), bic=bic))
+    assert ends(ax) == {(found.n_components[5], bic[5], False)}
+    assert ax.get_title(loc="left").split("\n")[1] == "without a point: 1 failed, 2 not tried"
+
+
+def test_types_that_mean_the_same_share_a_line():
+    found = select(ROWS[:, :1], range(1, 4), random_state=0)
+    ax = plot_selection(found)
+    assert len(line_data(ax)) == 2
+    assert {text.get_text().removesuffix(" ↑") for text in ax.texts} == {"EII = EEI = …", "VII = VEI = …"}
+
+
+def test_what_is_no_selection_is_refused(found):
+    search = GaussianMixtureSearch(n_components=[1, 2], covariance_type="full", random_state=0).fit(ROWS)
+    with pytest.raises(ValueError, match=r"expected the Selection.*selection_ of a fitted.*got GaussianMixtureSearch"):
+        plot_selection(search)
+    assert plot_selection(search.selection_).lines
+    with pytest.raises(ValueError, match=r"expected a criterion among .*got 'gini'"):
+        plot_selection(found, criterion="gini")
+    with pytest.raises(ValueError, match="nec is finite for no cell"):
+        plot_selection(replace(found, nec=np.full(len(found.status), np.inf)), criterion="nec")
+
+
+# --- plot_criteria ------------------------------------------------------------------------------
+
+
+def test_of_a_selection_the_best_type_is_drawn(found):
+    best = found.covariance_type[found.best_index]
+    ax = plot_criteria(found)
+    drawn = [line for line in line_data(ax) if len(line[0]) == 5]
+    assert drawn == [values_of(found, best, "bic"), values_of(found, best, "aic")]
+    assert ax.get_title(loc="left").endswith(f"(of {best})")
+    ax = plot_criteria(found, criteria="icl", covariance_type="EII")
+    assert [line for line in line_data(ax) if len(line[0]) == 5] == [values_of(found, "EII", "icl")]
+
+
+def test_of_mixtures_the_rows_decide():
+    weight = np.random.default_rng(0).uniform(0.5, 2, len(ROWS))
+    models = [GaussianMixture(K, random_state=0).fit(ROWS, sample_weight=weight) for K in (3, 1, 2)]
+    ax = plot_criteria(models, ROWS, criteria=("bic", "aic", "icl"), sample_weight=weight)
+    values = {}
+    for name in ("bic", "aic", "icl"):
+        values[name] = [getattr(models[n], name)(ROWS, weight) for n in (1, 2, 0)]
+    assert [line for line in line_data(ax) if len(line[0]) == 3] == [((1, 2, 3), tuple(v)) for v in values.values()]
+    smallest = [(1 + int(np.argmin(v)), min(v)) for v in values.values()]
+    assert markers(ax, "*") == smallest
+    assert ax.get_title(loc="left").startswith(f"BIC chooses {smallest[0][0]} component")
+    assert [text.get_text() for text in ax.texts] == ["BIC", "AIC", "ICL"]
+    assert whole_ticks(ax.xaxis)
+
+
+def test_criteria_of_what_cannot_be_compared_are_refused(found):
+    one = GaussianMixture(1).fit(ROWS)
+    with pytest.raises(ValueError, match="give X, or a Selection"):
+        plot_criteria([one])
+    with pytest.raises(ValueError, match=r"one for each number of components.*\[1, 1\]"):
+        plot_criteria([one, one], ROWS)
+    with pytest.raises(ValueError, match="no cell of covariance_type 'full'; it has EII, VII"):
+        plot_criteria(found, covariance_type="full")
