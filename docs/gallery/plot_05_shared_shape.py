@@ -9,7 +9,7 @@ has to learn that four times. A *tied* one knows it: one covariance for all. Doe
 import numpy as np
 from sklearn.datasets import make_blobs
 
-from gmm import GaussianMixture, select
+from gmm import select
 from gmm.plotting import plot_clusters, plot_selection
 
 blobs, _ = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=0)
@@ -19,10 +19,8 @@ X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
 # The four types of scikit-learn, four components each. Tied has the smallest BIC, though full has the larger likelihood:
 # nine parameters more gain it less than they cost.
 
-for covariance_type in ("full", "tied", "diag", "spherical"):
-    mixture = GaussianMixture(4, covariance_type=covariance_type, random_state=0).fit(X)
-    log_likelihood, n_parameters = mixture.score(X) * len(X), mixture.n_parameters()
-    print(f"{covariance_type:10} log-likelihood {log_likelihood:9.2f}, {n_parameters:2} parameters, BIC {mixture.bic(X):.2f}")
+four = select(X, 4, ["full", "tied", "diag", "spherical"], random_state=0)
+print(four.to_frame()[["covariance_type", "loglik", "n_parameters", "bic"]].round(2).to_string(index=False))
 
 # %%
 # Now all 14 models that make volume, shape and orientation equal or variable, with one to eight components, in one

@@ -19,19 +19,21 @@ X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
 # Textbook EM from eight random starts, a line each. They stop at a small gain, and that is not always at the top: the
 # flat stretches on the way are what a small gain looks like in the middle of a climb.
 
-em = GaussianMixture(4, init_params="random_from_data", n_init=8, acceleration=None, tol=1e-6, max_iter=500, random_state=3).fit(X)
+settings = {"init_params": "random_from_data", "n_init": 8, "tol": 1e-6, "max_iter": 500, "random_state": 10}
+em = GaussianMixture(4, acceleration=None, **settings).fit(X)
 plot_convergence(em)
 
 # %%
 # The default climb aims with what the last passes taught, from the same starts, to the same end.
 
-accelerated = GaussianMixture(4, init_params="random_from_data", n_init=8, tol=1e-6, max_iter=500, random_state=3).fit(X)
+accelerated = GaussianMixture(4, **settings).fit(X)
 plot_convergence(accelerated)
 
 # %%
 for name, mixture in {"EM": em, "accelerated": accelerated}.items():
-    passes = [len(trace) for trace in mixture.histories_]
-    print(f"{name:12} ends at {mixture.lower_bound_:.4f} nats per row; passes of its starts: {passes}")
+    print(f"{name}: the best start ends at {mixture.lower_bound_:.4f} nats per row")
+    for trace in mixture.histories_:
+        print(f"    {len(trace):3} passes, end at {trace.lower_bounds[-1]:.4f}")
 
 # %%
 # With the default starts, chosen among k-means partitions, there is little left to climb on these rows:

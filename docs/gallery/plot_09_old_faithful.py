@@ -32,8 +32,8 @@ plot_clusters(best, faithful)
 # Short eruptions are followed by short waits, long ones by long waits; the third component is the lower shoulder of the
 # long ones. Are there two kinds, or three? By BIC three, and not by much: a table of the nearest rivals.
 
-table = found.to_pandas().sort_values("bic")[["n_components", "covariance_type", "loglik", "n_parameters", "bic", "icl"]]
-print(table.head(6).round(2).to_string(index=False))
+columns = ["n_components", "covariance_type", "loglik", "n_parameters", "bic", "icl"]
+print(found.to_frame().sort_values("bic")[columns].head(6).round(2).to_string(index=False))
 
 # %%
 # ICL asks for components that are well apart, and takes two. Two well-separated *clusters* of which the larger is not

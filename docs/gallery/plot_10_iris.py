@@ -31,7 +31,7 @@ plot_selection(found)
 # The eight cells with the smallest BIC, and the adjusted Rand index of each with the species: 1 where groups and species
 # are the same, 0 where they have nothing to do with each other.
 
-table = found.to_pandas()[["n_components", "covariance_type", "n_parameters", "bic"]]
+table = found.to_frame()[["n_components", "covariance_type", "n_parameters", "bic"]]
 table["adjusted Rand"] = [adjusted_rand_score(species, fit.predict(flowers)) for fit in found.estimators]
 print(table.sort_values("bic").head(8).round(3).to_string(index=False))
 
