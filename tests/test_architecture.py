@@ -23,7 +23,7 @@ LAYERS = [
     {"selection", "resampling", "steps"},
     {"mixture"},
     {"_fitted"},
-    {"_estimator", "fitting", "markup", "progress", "summary", "versions"},
+    {"_estimator", "fitting", "progress", "summary", "versions"},
     {"initialization", "screening", "scorer", "persistence", "criteria", "_validation"},
     {"likelihood", "hierarchy"},
     {"inference", "health"},
@@ -44,7 +44,7 @@ LAYERS = [
     {"_leaves", "_axes", "_cholesky"},
     {"_linear", "_twin"},
     {"_blas"},
-    {"exceptions", "threads"},
+    {"exceptions", "markup", "threads"},
 ]
 DEPTH = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms}
 

@@ -46,14 +46,14 @@ def test_a_fit_is_not_told_of_parameters_set_by_hand():
     mixture = GaussianMixture(2, random_state=0).fit(X)
     mixture.means_ = mixture.means_ + 1
     assert not hasattr(mixture, "lower_bound_")
-    assert "converged" not in repr(mixture)
+    assert "converged" not in str(mixture)
 
 
-def test_the_repr_tells_the_likelihood_of_its_parameters():
+def test_the_text_tells_the_likelihood_of_its_parameters():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mixture = GaussianMixture(2, max_iter=1, random_state=0).fit(X)
-    assert f"{mixture.lower_bound_:.6g} nats" in repr(mixture)
+    assert f"{mixture.lower_bound_:.6g} nats" in str(mixture)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

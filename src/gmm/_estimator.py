@@ -9,18 +9,20 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._validation import check_is_fitted, check_rows
+from gmm.markup import Cell, Html, block, details, escaped, table
 
 __all__ = ["Estimator"]
 
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
+_LONGEST = 400  # characters of a parameter's value on a page
 
 
 class RequestSetter:
@@ -139,6 +141,23 @@ class Estimator:
         """Return the call that makes the estimator, with the parameters that are no defaults."""
         return self._call_text()
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the call, what was found, and all parameters below a fold."""
+        call = Html(f"<p><code>{escaped(_cut(self._call_text()))}</code></p>")
+        return block(call, *self._described(), details("parameters", self._parameters_table()))
+
+    def _described(self) -> Sequence[Html]:
+        """What was found, as parts of a page; nothing before a fit."""
+        return ()
+
+    def _parameters_table(self) -> Html:
+        rows = []
+        for name, default in self._defaults.items():
+            value = getattr(self, name)
+            kind = "" if _is_default(value, default) else "strong"
+            rows.append([Cell(name, kind=kind), Cell(_cut(_value_text(value)), kind=f"long {kind}".rstrip())])
+        return table((), rows, numeric=())
+
     def __sklearn_is_fitted__(self) -> bool:
         """Tell whether the estimator has been fitted."""
         return any(name.endswith("_") and not name.startswith("_") for name in vars(self))
@@ -194,6 +213,10 @@ def _is_default(value: Any, default: Any) -> bool:
 def _value_text(value: Any) -> str:
     with np.printoptions(threshold=8, edgeitems=2, precision=4):
         return repr(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def _metadata_names(cls: type, method: str) -> list[str]:

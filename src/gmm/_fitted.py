@@ -29,11 +29,12 @@ from gmm._validation import (
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.inference import Trace, loaded_trace, saved_trace
 from gmm.layouts import Array
+from gmm.markup import Html
 from gmm.parameters import MixtureParameters
 from gmm.persistence import loaded, plain, restored, save_state
 from gmm.scorer import Scorer
 from gmm.sources import ArraySource, as_source
-from gmm.summary import summary
+from gmm.summary import Summary
 from gmm.versions import __version__
 
 __all__ = ["FittedMixture"]
@@ -341,14 +342,16 @@ class FittedMixture(Estimator):
         """Tell whether there is a mixture to score with."""
         return self._parameters is not None
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         """The call that makes the estimator; once fitted, the mixture below it."""
-        call = super().__repr__()
-        if self._parameters is None:
-            return call
-        history, names = vars(self).get("history_"), getattr(self, "feature_names_in_", None)
-        lower_bound = vars(self).get("lower_bound_")
-        return f"{call}\n{summary(self._parameters, history, lower_bound, names)}"
+        return super().__str__() if self._parameters is None else f"{self!r}\n{self._summary()}"
+
+    def _described(self) -> list[Html]:
+        return [] if self._parameters is None else self._summary().html()
+
+    def _summary(self) -> Summary:
+        history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
+        return Summary.of(self._fitted(), history, lower_bound, getattr(self, "feature_names_in_", None))
 
     def _fitted(self) -> MixtureParameters:
         check_is_fitted(self)

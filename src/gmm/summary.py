@@ -1,64 +1,125 @@
-"""A fitted mixture in words and a small table, for `repr`."""
+"""A fitted mixture in words and a small table: facts as text, once for `print` and once for a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from gmm.inference import Trace
+from gmm.markup import Cell, Html, escaped, line, sparkline, table
 from gmm.parameters import MixtureParameters
 
 _MOST_COMPONENTS = 12
 _MOST_FEATURES = 6
+_MEANING = "mean ± standard deviation"
 
 
-def summary(
-    parameters: MixtureParameters,
-    trace: Trace | None = None,
-    lower_bound: float | None = None,
-    feature_names: Sequence[str] | None = None,
-) -> str:
+@dataclass(frozen=True)
+class Summary:
     """Weights, means and spread of the components, and how the fit went.
 
     Parameters
     ----------
-    parameters : MixtureParameters
-    trace : Trace, optional
-        Of the fit, where there was one.
-    lower_bound : float, optional
-        Of the parameters, where there was a fit.
-    feature_names : sequence of str, optional
-
-    Returns
-    -------
-    str
-        Several lines; many components or features are cut short, and it says so.
+    headline : str
+        How many components, features and free parameters, and the covariance model.
+    ending : str
+        How the fit ended, and where; empty where there was none.
+    headings : tuple of str
+        Of the table's columns: the component, its weight, features.
+    rows : tuple of tuples of str
+        Of the table; many components or features are cut short.
+    left_out : str
+        What was, in words; empty where nothing was.
+    weights : tuple of float
+        Of the components in the table.
+    lower_bounds : tuple of float
+        Pass by pass.
     """
-    K, d = parameters.means.shape
-    lines = [
-        f"{K} component{'s' * (K > 1)}, {d} feature{'s' * (d > 1)}, {parameters.model.known_as} covariance, "
-        f"{parameters.n_parameters} free parameters"
-    ]
-    if trace is not None and len(trace):
-        lines.append(f"{trace.ending} ({trace.reason}), mean log-likelihood {lower_bound:.6g} nats")
-    return "\n".join(lines + _table(parameters, feature_names))
+
+    headline: str
+    ending: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: str
+    weights: tuple[float, ...]
+    lower_bounds: tuple[float, ...]
+
+    @classmethod
+    def of(
+        cls,
+        parameters: MixtureParameters,
+        trace: Trace | None = None,
+        lower_bound: float | None = None,
+        feature_names: Sequence[str] | None = None,
+    ) -> Summary:
+        """Take the facts.
+
+        Parameters
+        ----------
+        parameters : MixtureParameters
+        trace : Trace, optional
+            Of the fit, where there was one.
+        lower_bound : float, optional
+            Of the parameters, where there was a fit.
+        feature_names : sequence of str, optional
+        """
+        K, d = parameters.means.shape
+        many, shown = min(K, _MOST_COMPONENTS), min(d, _MOST_FEATURES)
+        names = [f"x{j}" for j in range(d)] if feature_names is None else map(str, feature_names)
+        told = trace if trace is not None and len(trace) else None
+        cut = [f"{_counted(K - many, 'more component')}"] if many < K else []
+        cut += [f"{_counted(d - shown, 'more feature')}"] if d > shown else []
+        return cls(
+            headline=f"{_counted(K, 'component')}, {_counted(d, 'feature')}, {parameters.model.known_as} covariance, "
+            f"{_counted(parameters.n_parameters, 'free parameter')}",
+            ending=f"{told.ending} ({told.reason}), mean log-likelihood {lower_bound:.6g} nats" if told else "",
+            headings=("", "weight", *list(names)[:shown]),
+            rows=_rows(parameters, many, shown),
+            left_out=f"… and {', '.join(cut)}" if cut else "",
+            weights=tuple(parameters.weights[:many].tolist()),
+            lower_bounds=told.lower_bounds if told else (),
+        )
+
+    def __str__(self) -> str:
+        """Several lines of text."""
+        cells = [self.headings, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        lines = [
+            "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in cells
+        ]
+        notes = [f"  {note}" for note in (self.left_out, f"({_MEANING})") if note]
+        return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
+
+    def html(self) -> list[Html]:
+        """The same as parts of a page, with a bar for each weight and a line of the lower bounds."""
+        rows = [
+            [number, Cell(weight, bar=share), *rest]
+            for (number, weight, *rest), share in zip(self.rows, self.weights, strict=True)
+        ]
+        notes = "; ".join(note for note in (self.left_out, _MEANING) if note)
+        parts = [line(self.headline, "title"), table(self.headings, rows), line(notes, "faint")]
+        if self.ending:
+            curve = sparkline(self.lower_bounds, label=f"mean log-likelihood, pass 1 to {len(self.lower_bounds)}")
+            parts.append(line(Html(f"{curve} {escaped(self.ending)}")))
+        return parts
 
 
-def _table(parameters: MixtureParameters, names: Sequence[str] | None) -> list[str]:
+def _rows(parameters: MixtureParameters, many: int, shown: int) -> tuple[tuple[str, ...], ...]:
     K, d = parameters.means.shape
     variances = parameters.model.layout.diagonal(parameters.covariances, d)
     spreads = np.broadcast_to(np.sqrt(variances), (K, d))
-    shown = min(d, _MOST_FEATURES)
-    titles = [str(name) for name in names] if names is not None else [f"x{j}" for j in range(d)]
-    rows = [["", "weight", *titles[:shown]]]
-    for k in range(min(K, _MOST_COMPONENTS)):
-        cells = [f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(shown)]
-        rows.append([str(k), f"{parameters.weights[k]:.4f}", *cells])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
-    left_out = [f"{K - _MOST_COMPONENTS} more components"] if K > _MOST_COMPONENTS else []
-    left_out += [f"{d - shown} more features"] if d > shown else []
-    return lines + [f"  … and {', '.join(left_out)}"] * bool(left_out) + ["  (mean ± standard deviation)"]
+    return tuple(
+        (
+            str(k),
+            f"{parameters.weights[k]:.4f}",
+            *(f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(shown)),
+        )
+        for k in range(many)
+    )
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{n} {word}{'s' * (n != 1)}"

@@ -1,0 +1,235 @@
+"""What a notebook shows: well-formed, escaped, with the model's own numbers, and never an error."""
+
+import math
+import warnings
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gmm import GaussianMixture
+from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS
+from gmm.markup import STYLE, Cell, Html, block, details, escaped, line, sparkline, table
+
+WICKED = "<b>&\"x'"
+RNG = np.random.default_rng(0)
+X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])
+
+
+def parsed(html):
+    """The tree of a piece of HTML that is XML as well: every tag closed, every attribute quoted."""
+    return ElementTree.fromstring(html)
+
+
+def texts(tree, tag):
+    return ["".join(element.itertext()) for element in tree.iter(tag)]
+
+
+def shown(estimator):
+    return parsed(estimator._repr_html_())
+
+
+# --- Markup -------------------------------------------------------------------------------------
+
+
+def test_texts_are_escaped_wherever_they_stand():
+    cells = [[WICKED, Cell(WICKED, title=WICKED, kind="best", bar=0.5, shade=0.5)]]
+    page = parsed(block(line(WICKED), table([WICKED, 1], cells, caption=WICKED), details(WICKED, WICKED)))
+    for tag in ("p", "caption", "summary"):
+        assert texts(page, tag) == [WICKED]
+    assert texts(page, "th") == [WICKED, "1"]
+    assert texts(page, "td") == [WICKED, WICKED]
+    assert page.findall(".//td")[1].get("title") == WICKED
+    picture = parsed(sparkline([0, 1], label=WICKED))
+    assert picture.get("aria-label") == picture[0].text == WICKED
+    assert not page.findall(".//b")
+
+
+def test_what_is_html_already_is_not_escaped_again():
+    once = escaped(WICKED)
+    assert isinstance(once, Html)
+    assert escaped(once) == once
+    assert texts(parsed(line(once)), "p") == [WICKED]
+
+
+def test_a_table_says_which_columns_are_numbers_and_which_row_is_best():
+    rows = parsed(table(["name", "many"], [["a", 1], ["b", 2]], best=1)).findall(".//tr")
+    assert [row.get("class") for row in rows] == [None, None, "gmm-best"]
+    assert [[cell.get("class") for cell in row] for row in rows] == [[None, "gmm-number"]] * 3
+    bare = parsed(table([], [["a", "b"]], numeric=()))
+    assert not bare.findall(".//th")
+    assert all(cell.get("class") is None for cell in bare.iter("td"))
+
+
+def test_the_bar_and_the_shade_stay_within_their_bounds():
+    cells = [[Cell("", bar=share, shade=share)] for share in (-1, 0.25, 7)]
+    page = parsed(table(["share"], cells))
+    assert [bar[0].get("style") for bar in page.iter("span") if bar.get("class")] == [
+        "width: 0.0%",
+        "width: 25.0%",
+        "width: 100.0%",
+    ]
+    assert [cell.get("style", "")[-7:] for cell in page.iter("td")] == ["", " 0.080)", " 0.320)"]
+
+
+def test_the_style_touches_nothing_of_the_page():
+    plain = STYLE.replace("@media print", "").replace("@supports (color: color-mix(in oklab, red, blue))", "")
+    selectors = [part for rule in plain.split("}") for part in rule.rpartition("{")[0].split("{")[-1].split(",")]
+    assert all(part.strip().startswith(".gmm") for part in selectors if part.strip())
+    assert "url(" not in STYLE
+    assert STYLE.count("{") == STYLE.count("}")
+
+
+def points(values):
+    found = parsed(sparkline(values, label="values")).find("{*}polyline")
+    return np.array([]) if found is None else np.array([p.split(",") for p in found.get("points").split()], dtype=float)
+
+
+def test_a_sparkline_rises_where_the_values_do():
+    places = points([0.0, 1.0, 3.0, 2.0])
+    assert (np.diff(places[:, 0]) > 0).all()
+    assert np.argsort(-places[:, 1]).tolist() == [0, 1, 3, 2]  # y points down
+    np.testing.assert_allclose(places[1, 1] - places[2, 1], 2 * (places[0, 1] - places[1, 1]), atol=0.11)
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [math.nan], [math.inf, -math.inf]])
+def test_a_sparkline_of_less_than_two_values_is_no_line(values):
+    assert not points(values).size
+    drawn = parsed(sparkline(values, label="values")).findall("{*}circle")
+    assert len(drawn) == sum(map(math.isfinite, values))
+
+
+def test_a_sparkline_leaves_out_what_is_not_finite_at_its_place():
+    whole, holed = points([0, 1, 2, 3, 4]), points([0, math.nan, 2, -math.inf, 4])
+    np.testing.assert_array_equal(holed, whole[::2])
+
+
+@pytest.mark.parametrize("values", [[2.0, 2.0, 2.0], [1e308, -1e308, 0.0], [5e-324, 0.0]])
+def test_a_sparkline_stays_in_its_frame(values):
+    places = points(values)
+    assert len(places) == len(values)
+    assert (places >= 0).all()
+    assert (places <= [160, 28]).all()
+
+
+def test_a_long_sparkline_is_thinned_and_keeps_its_extremes():
+    values = np.sin(np.arange(20_000) / 3000)
+    values[7777], values[12_345] = 5, -4
+    places = points(values)
+    assert len(places) <= 200
+    assert places[:, 0].tolist() == sorted(places[:, 0])
+    whole = points(values[[0, 7777, 12_345, -1]])[:, 1]
+    assert places[:, 1].min() == whole.min()
+    assert places[:, 1].max() == whole.max()
+    assert (places[0, 1], places[-1, 1]) == (whole[0], whole[-1])
+
+
+# --- Mixtures -----------------------------------------------------------------------------------
+
+
+def test_an_unfitted_mixture_shows_its_call_and_all_parameters():
+    mixture = GaussianMixture(3, covariance_type="tied", means_init=np.zeros((3, 2)))
+    page = shown(mixture)
+    assert texts(page, "code") == [repr(mixture)]
+    names, values = texts(page, "td")[::2], texts(page, "td")[1::2]
+    assert sorted(names) == sorted(mixture.get_params())
+    assert dict(zip(names, values, strict=True))["covariance_type"] == "'tied'"
+    strong = {cell.text for cell in page.iter("td") if "strong" in cell.get("class", "")}
+    assert strong & set(names) == {"n_components", "covariance_type", "means_init"}
+
+
+def test_a_fitted_mixture_shows_its_own_numbers():
+    mixture = GaussianMixture(2, random_state=0).fit(pd.DataFrame(X, columns=[WICKED, "size"]))
+    page = shown(mixture)
+    assert texts(page, "th") == ["", "weight", WICKED, "size"]
+    cells = np.array(texts(page, "td")[:8]).reshape(2, 4)
+    np.testing.assert_array_equal(cells[:, 0], ["0", "1"])
+    np.testing.assert_allclose(cells[:, 1].astype(float), mixture.weights_, atol=1e-4)
+    means, spreads = np.moveaxis(np.array([[cell.split(" ± ") for cell in row] for row in cells[:, 2:]], float), -1, 0)
+    np.testing.assert_allclose(means, mixture.means_, rtol=1e-3)
+    np.testing.assert_allclose(spreads, np.sqrt(np.einsum("kjj->kj", mixture.covariances_)), rtol=1e-2)
+    bars = [span.get("style") for span in page.iter("span") if span.get("style")]
+    assert bars == [f"width: {100 * weight:.1f}%" for weight in mixture.weights_]
+    told = " ".join(texts(page, "p"))
+    assert "2 components, 2 features, full covariance, 11 free parameters" in told
+    assert f"converged after {mixture.n_iter_} passes ({mixture.history_.reason})" in told
+    assert f"mean log-likelihood {mixture.lower_bound_:.6g} nats" in told
+    curve = page.find(".//{*}polyline").get("points").split()
+    assert len(curve) == mixture.n_iter_
+
+
+def test_the_text_and_the_page_say_the_same():
+    mixture = GaussianMixture(2, random_state=0).fit(X)
+    text = str(mixture)
+    assert text.startswith(repr(mixture) + "\n")
+    page = shown(mixture)
+    for told in texts(page, "td")[:8] + texts(page, "th"):
+        assert told in text
+    assert repr(mixture) == "GaussianMixture(n_components=2, random_state=0)"
+
+
+def test_many_components_and_features_are_cut_and_it_is_told():
+    mixture = GaussianMixture.from_parameters(
+        np.full(15, 1 / 15), np.zeros((15, 9)), np.ones(15), covariance_type="VII"
+    )
+    page = shown(mixture)
+    assert len(page.find(".//tbody")) == 12
+    assert texts(page, "th") == ["", "weight", *(f"x{j}" for j in range(6))]
+    assert "… and 3 more components, 3 more features" in " ".join(texts(page, "p"))
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+@pytest.mark.parametrize(
+    ("K", "d", "dtype"), [(1, 1, np.float64), (2, 1, np.float32), (1, 3, np.float32), (3, 2, float)]
+)
+def test_every_mixture_can_be_shown(name, K, d, dtype, tmp_path):
+    rows = np.random.default_rng(1).normal(size=(60, d)).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mixture = GaussianMixture(K, covariance_type=name, max_iter=3, random_state=0).fit(rows)
+    mixture.save(tmp_path / "model")
+    loaded = GaussianMixture.load(tmp_path / "model")
+    parts = {part: getattr(mixture, part) for part in ("weights_", "means_", "covariances_")}
+    by_hand = GaussianMixture(K, covariance_type=name)
+    for part, values in parts.items():
+        shown(by_hand)
+        setattr(by_hand, part, values)
+    given = GaussianMixture.from_parameters(*parts.values(), covariance_type=name)
+    headline = f"{K} component{'s' * (K > 1)}, {d} feature{'s' * (d > 1)}, "
+    for each, fitted in ((mixture, True), (loaded, True), (by_hand, False), (given, False)):
+        told = " ".join(texts(shown(each), "p"))
+        assert headline in told
+        assert ("mean log-likelihood" in told) == ("mean log-likelihood" in str(each)) == fitted
+
+
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+def test_parameters_set_after_a_fit_are_shown_without_it(name):
+    mixture = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
+    mixture.weights_ = [0.25, 0.75]
+    page = shown(mixture)
+    assert texts(page, "td")[1::4][:2] == ["0.2500", "0.7500"]
+    assert page.find(".//{*}svg") is None
+
+
+def test_a_very_long_parameter_is_cut_on_the_page():
+    page = shown(GaussianMixture(1000, means_init=np.ones((1000, 2)).tolist()))
+    assert max(map(len, texts(page, "td") + texts(page, "code"))) < 500
+
+
+@pytest.mark.parametrize("display", ["diagram", "text"])
+def test_pipelines_are_shown(display):
+    pipeline = Pipeline([("scale", StandardScaler()), ("mixture", GaussianMixture(2, random_state=0))])
+    with sklearn.config_context(display=display):
+        before = pipeline._repr_mimebundle_()
+        after = pipeline.fit(X)._repr_mimebundle_()
+    for bundle in (before, after):
+        assert ("text/html" in bundle) == (display == "diagram")
+        assert all("GaussianMixture(n_components=2, random_state=0)" in text for text in bundle.values())
+        assert len(bundle["text/plain"].splitlines()) == 2
+    if display == "diagram":
+        assert "mean log-likelihood" not in before["text/html"]
+        assert "mean log-likelihood" in after["text/html"]
