@@ -79,37 +79,39 @@ def boundaries(mixture: MixtureParameters, edges: Array) -> list[Array]:
     return _points(mixture, edges) if mixture.n_features == 1 else _lines(mixture, edges)
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, uncertainty: bool) -> Entries:
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, uncertainty: bool) -> Entries:
     mixture = view.marginal(scene.mixture)
     draw_panel = _axis if view.n_axes == 1 else _plane
-    draw_panel(ax, scene, view, mixture, edges, uncertainty)
+    places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
+    numbers(ax, places, scene.present, small=small)
     entries = component_entries(scene)
     if scene.n_components > 1:
         entries.append((Line2D([], [], color=INK, linewidth=1), "two equally probable"))
     if scene.n_components > 1 and uncertainty:
         entries.append((Patch(facecolor="#f4f5f6", edgecolor="#c8ccd1"), "pale: uncertain"))
     if not view.whole:
-        entries.append((Line2D([], [], linestyle=""), "regions: by this view alone"))
+        entries.append((Line2D([], [], linestyle=""), f"regions: by {'each' if small else 'this'} view alone"))
     return entries
 
 
-def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> None:
+def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     axes = [np.linspace(low, high, 2 * _TINTS + 1)[1::2] for low, high in edges]
     responsibilities, _ = scored(mixture, grid(axes))
     tints = _tints(responsibilities, uncertainty).reshape(_TINTS, _TINTS, 4)
-    ax.imshow(tints, extent=edges.ravel().tolist(), origin="lower", aspect="auto", interpolation="nearest", zorder=0)
+    (low, high), (bottom, top) = edges.tolist()
+    ax.imshow(tints, extent=(low, high, bottom, top), origin="lower", aspect="auto", interpolation="nearest", zorder=0)
     rows(ax, scene, view, softly(scene, 0.45, 0.95), area=0.8)
     if scene.n_components > 1:
         lines = LineCollection(boundaries(mixture, edges), colors=INK, linewidths=1.0, zorder=3)
         lines.set_gid("boundaries")
         ax.add_collection(lines, autolim=False)
-    numbers(ax, mixture.means, scene.present)
+    return mixture.means
 
 
-def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> None:
+def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
-    even = np.linspace(*edges[0], 4 * _TINTS + 1)[1::2]
+    even = np.linspace(edges[0, 0], edges[0, 1], 4 * _TINTS + 1)[1::2]
     tints = _tints(scored(mixture, even[:, None])[0], uncertainty)[None]
     extent = (*edges[0].tolist(), 0.0, 1.0)
     ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
@@ -122,7 +124,7 @@ def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges:
     ax.set_ylim(-0.08, 1.08)
     ax.set_ylabel("responsibility")
     highest = responsibilities[np.abs(x[:, None] - mixture.means[:, 0]).argmin(axis=0), np.arange(scene.n_components)]
-    numbers(ax, np.column_stack([mixture.means[:, 0], highest]), scene.present)
+    return np.column_stack([mixture.means[:, 0], highest])
 
 
 def _tints(responsibilities: Array, uncertainty: bool) -> Array:

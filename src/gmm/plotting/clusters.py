@@ -84,15 +84,17 @@ def plot_clusters(
     return draw(scene, view, ax, partial(_panel, contents=contents), heading(scene))
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, contents: list[float]) -> Entries:
-    return histogram(ax, scene, view, edges) if view.n_axes == 1 else _plane(ax, scene, view, contents)
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> Entries:
+    if view.n_axes == 1:
+        return _axis(ax, scene, view, edges, small)
+    return _plane(ax, scene, view, contents, small)
 
 
-def _plane(ax: Axes, scene: Scene, view: View, contents: list[float]) -> Entries:
+def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> Entries:
     mixture = view.marginal(scene.mixture)
     rows(ax, scene, view, softly(scene))
     ellipses(ax, mixture, contents)
-    numbers(ax, mixture.means, scene.present)
+    numbers(ax, mixture.means, scene.present, small=small)
     lines = [
         (Line2D([], [], color=FAINT, linewidth=1.5, linestyle="-" if i == 0 else "--"), f"{share(part)} of a component")
         for i, part in enumerate(sorted(contents))
@@ -100,7 +102,7 @@ def _plane(ax: Axes, scene: Scene, view: View, contents: list[float]) -> Entries
     return [*component_entries(scene), *lines]
 
 
-def histogram(ax: Axes, scene: Scene, view: View, edges: Array) -> Entries:
+def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entries:
     """The rows' histogram as a density, the density of each component, and their sum."""
     mixture = view.marginal(scene.mixture)
     seen = view.project(scene.rows)[:, 0]
@@ -117,7 +119,7 @@ def histogram(ax: Axes, scene: Scene, view: View, edges: Array) -> Entries:
     ax.set_ylim(0, top)
     ax.set_ylabel("density")
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
-    numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present)
+    numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
     sum_entry: Entries = [(Line2D([], [], color=INK, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
     return [*component_entries(scene), *sum_entry, (Patch(color="#d8dde2"), "rows")]
 
@@ -128,8 +130,8 @@ def _histogram(seen: Array, sample_weight: Array | None, edge: Array) -> tuple[A
     low, high = (inside.min(), inside.max()) if len(inside) else edge
     spread = np.subtract(*np.percentile(inside, [75, 25])) if len(inside) else 0.0
     width = 2 * spread / max(len(inside), 1) ** (1 / 3)  # Freedman & Diaconis (1981)
-    # Several modes make the quartiles wide and bins too coarse; √n bins are a floor.
-    wanted = max((high - low) / width if width > 0 else 0, np.sqrt(len(inside)))
+    # Several modes make the quartiles wide and such bins too coarse: 1.5 √n bins are a floor.
+    wanted = max((high - low) / width if width > 0 else 0, 1.5 * np.sqrt(len(inside)))
     n_bins = int(np.clip(wanted, _FEWEST_BINS, _MOST_BINS))
     if not high > low:
         low, high = edge

@@ -88,7 +88,7 @@ def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Ar
     return np.asarray(np.quantile(log_density, 1 - np.asarray(contents)))
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, contents: list[float]) -> Entries:
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> Entries:
     mixture = view.marginal(scene.mixture)
     levels = highest_density(mixture, contents)
     if view.n_axes == 1:
@@ -96,21 +96,29 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, contents: list[f
         seen = view.project(scene.rows[scene.shown])[:, 0]
         ax.plot(seen, np.full(len(seen), 0.015), "|", color=INK, alpha=0.25, transform=ax.get_xaxis_transform())
     else:
-        _plane(ax, scene, view, mixture, edges, dict(zip(levels, contents, strict=True)))
+        _plane(ax, scene, view, mixture, edges, dict(zip(levels, contents, strict=True)), small)
     keys: list[Artist] = [Line2D([], [], color=INK, linewidth=width) for width in _strengths(len(contents))]
     if view.n_axes == 1:
         keys = [Patch(color=tint) for tint in _tints(len(contents))]
     lines: Entries = [
-        (key, f"{share(part)} within: log density ≥ {level:.3g}".replace("-", "−"))
+        (key, f"{share(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
     dots = Line2D([], [], color=FAINT, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
-    marginal: Entries = [] if view.whole else [(Line2D([], [], linestyle=""), "density of this view alone")]
+    marginal: Entries = (
+        [] if view.whole else [(Line2D([], [], linestyle=""), f"density of {'each' if small else 'this'} view alone")]
+    )
     return [*lines, (dots, "rows"), *marginal]
 
 
 def _plane(
-    ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, content_at: dict[float, float]
+    ax: Axes,
+    scene: Scene,
+    view: View,
+    mixture: MixtureParameters,
+    edges: Array,
+    content_at: dict[float, float],
+    small: bool,
 ) -> None:
     axes = coordinates(mixture, edges)
     _, log_density = scored(mixture, grid(axes))
@@ -128,8 +136,9 @@ def _plane(
         linestyles="solid",
         zorder=3,
     )
-    ax.clabel(lines, fmt={level: share(content_at[level]) for level in levels}, fontsize=8)
-    numbers(ax, mixture.means, scene.present)
+    if not small:
+        ax.clabel(lines, fmt={level: share(content_at[level]) for level in levels}, fontsize=8)
+    numbers(ax, mixture.means, scene.present, small=small)
 
 
 def _curve(ax: Axes, mixture: MixtureParameters, edges: Array, levels: Array) -> None:

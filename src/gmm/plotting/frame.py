@@ -31,8 +31,8 @@ Entries = list[tuple[Artist, str]]
 class Panel(Protocol):
     """Draws inside of one Axes."""
 
-    def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array) -> Entries:
-        """Draw, and return what the legend says of it."""
+    def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> Entries:
+        """Draw, and return what the legend says of it; `small` where it is one of many."""
 
 
 def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> Any:
@@ -42,11 +42,12 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
     chosen = view_of(scene.mixture, scene.names, view)
     with _style(ax):
         target = axes_of(ax, figsize=(7.2, 4.5))
-        entries = _drawn(target, scene, chosen, panel)
+        edges = limits(scene, chosen)
+        entries = _drawn(target, scene, chosen, panel, edges)
         for axis, label in zip((target.xaxis, target.yaxis), chosen.labels, strict=False):
             axis.set_label_text(label)
         target.set_title(title)
-        _legend(target, [*entries, *_notes(scene, chosen)], scene, chosen, outside=ax is None)
+        _legend(target, [*entries, *_notes(scene, chosen, edges)], scene, chosen, outside=ax is None)
     return target
 
 
@@ -90,21 +91,23 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
         )
     with _style(None):
         size = max(2.0 * d + 1.0, 4.5)
-        figure, grid = plt.subplots(d, d, figsize=(size, size), squeeze=False)
+        figure, made = plt.subplots(d, d, figsize=(size, size), squeeze=False)
+        grid: Any = np.asarray(made, dtype=object)
         entries: Entries = []
+        features = View(np.eye(d), np.zeros(d), scene.names, "features")
+        every = limits(scene, features)
         for i, j in np.ndindex(d, d):
             if j > i:
                 grid[i, j].set_axis_off()
                 continue
             view = view_of(scene.mixture, scene.names, j if i == j else (j, i))
-            drawn = _drawn(grid[i, j], scene, view, panel)
+            drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
             entries = drawn if i == min(1, d - 1) and j == 0 else entries
             _label_outer(grid[i, j], scene.names, i, j, d)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        every = View(np.eye(d), np.zeros(d), scene.names, "features")
-        handles = [*entries, *_notes(scene, every)]
+        handles = [*entries, *_notes(scene, features, every)]
         figure.legend(*_columns(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
-    return np.asarray(grid, dtype=object)
+    return grid
 
 
 def _label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None:
@@ -117,22 +120,25 @@ def _label_outer(ax: Axes, names: Sequence[str], i: int, j: int, d: int) -> None
         ax.tick_params(left=False)
 
 
-def _drawn(ax: Axes, scene: Scene, view: View, panel: Panel) -> Entries:
-    edges = limits(scene, view)
-    entries = panel(ax, scene, view, edges)
+def _drawn(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, small: bool = False) -> Entries:
+    entries = panel(ax, scene, view, edges, small=small)
     ax.set_xlim(*edges[0])
     if view.n_axes == 2:
         ax.set_ylim(*edges[1])
     return entries
 
 
-def _notes(scene: Scene, view: View) -> Entries:
-    """What a reader must know of rows that are not drawn."""
+def _notes(scene: Scene, view: View, edges: Array) -> Entries:
+    """What a reader must know of what is not drawn."""
     notes = []
-    if len(scene.shown) < scene.n_used:
-        notes.append(f"{amount(len(scene.shown))} of {amount(scene.n_used)} rows shown")
-    if out := beyond(scene, view):
-        notes.append(f"{amount(out)} {'row' if out == 1 else 'rows'} beyond the edges")
+    if len(scene.shown) < scene.source.n_used:
+        notes.append(f"{amount(len(scene.shown))} of {amount(scene.source.n_used)} rows shown")
+    n_rows, components = beyond(scene, view, edges)
+    if n_rows:
+        notes.append(f"beyond the edges: {amount(n_rows)} {'row' if n_rows == 1 else 'rows'}")
+    if components:
+        listed = ", ".join(map(str, components[:5])) + (", …" if len(components) > 5 else "")
+        notes.append(f"beyond the edges: component {listed}")
     return [(_nothing(), note) for note in notes]
 
 
@@ -140,7 +146,8 @@ def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bo
     if outside:
         ax.legend(*_columns(entries), loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0)
         return
-    ax.legend(*_columns(entries), loc=_quietest_corner(ax, scene, view), fontsize=8, frameon=True, framealpha=0.85)
+    place: Any = _quietest_corner(ax, scene, view)
+    ax.legend(*_columns(entries), loc=place, fontsize=8, frameon=True, framealpha=0.85)
 
 
 def _quietest_corner(ax: Axes, scene: Scene, view: View) -> str:

@@ -53,16 +53,11 @@ def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) ->
 def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> None:
     """The components' numbers at given points (K, 2), where grey or colour-blind readers find them."""
     shades = colours(len(points)) * _DARKER
+    words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7 if small else 8.5, "fontweight": "bold"}
     for k in present:
         x, y = points[k]
         badge = {"boxstyle": "circle,pad=0.18", "facecolor": "white", "edgecolor": shades[k], "linewidth": 1.5}
-        ax.text(
-            *(x, y, str(k)),
-            **{"ha": "center", "va": "center", "fontsize": 7 if small else 8.5, "fontweight": "bold", "color": INK},
-            bbox=badge,
-            zorder=5,
-            clip_on=True,
-        )
+        ax.text(x, y, str(k), color=INK, bbox=badge, zorder=5, clip_on=True, **words)
 
 
 def curve(mixture: MixtureParameters, edges: Array) -> tuple[Array, Array, Array]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numbers
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.plotting.view import View, feature_names
 from gmm.scorer import Scorer
-from gmm.sources import as_source
+from gmm.sources import ArraySource, as_source
 
 _REACH = 3.0  # standard deviations of a component that a picture has room for
-_LIGHT = 0.01  # a weight below which a component does not settle alone how far the axes reach
+_CORE = 0.9  # of the weight: what the heaviest components that have it need, settles how far the axes may reach
+_BEYOND = 2.0  # so many times that width may stand beside it, on either side
 _FINE = 8  # as many points per standard deviation stand about a component that the grid would miss
 
 
@@ -35,10 +37,8 @@ class Scene:
     mixture : MixtureParameters
     names : tuple of str
         Of the features.
-    rows : array of shape (n, d)
-    sample_weight : array of shape (n,) or None
-    labels : array of shape (n,)
-        The most probable component of each row.
+    source : ArraySource
+        All rows (n, d) and their weights (n,) or None.
     shown : array of shape (s,)
         Numbers of the rows that are drawn one by one.
     responsibilities : array of shape (s, K)
@@ -47,9 +47,7 @@ class Scene:
 
     mixture: MixtureParameters
     names: tuple[str, ...]
-    rows: NDArray[Any]
-    sample_weight: Array | None
-    labels: NDArray[np.intp]
+    source: ArraySource
     shown: NDArray[np.intp]
     responsibilities: Array
 
@@ -57,6 +55,16 @@ class Scene:
     def n_components(self) -> int:
         """K."""
         return self.mixture.n_components
+
+    @property
+    def rows(self) -> NDArray[Any]:
+        """All rows, (n, d)."""
+        return self.source.rows
+
+    @property
+    def sample_weight(self) -> Array | None:
+        """Their weights, (n,)."""
+        return self.source.sample_weight
 
     @property
     def uncertainty(self) -> Array:
@@ -68,21 +76,18 @@ class Scene:
         """From 0, where all components are as probable, to 1, (s,)."""
         return certainty(self.responsibilities)
 
-    @property
+    @cached_property
     def counts(self) -> Array:
-        """Weight of the rows of which each component is the most probable, (K,)."""
-        return np.bincount(self.labels, self.sample_weight, minlength=self.n_components).astype(np.float64)
-
-    @property
-    def n_used(self) -> int:
-        """How many rows have a weight above 0."""
-        return len(self.rows) if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+        """Weight of the rows of which each component is the most probable, (K,); a pass over all rows."""
+        labels = Scorer(self.mixture).rows(self.source, labels=True).labels
+        assert labels is not None  # it was asked for
+        return np.bincount(labels, self.sample_weight, minlength=self.n_components).astype(np.float64)
 
     @property
     def relative_weight(self) -> Array:
         """Weights of the rows shown over the mean of all that have one, (s,)."""
         weight = self.sample_weight
-        return np.ones(len(self.shown)) if weight is None else weight[self.shown] * (self.n_used / weight.sum())
+        return np.ones(len(self.shown)) if weight is None else weight[self.shown] * (self.source.n_used / weight.sum())
 
     @property
     def present(self) -> NDArray[np.intp]:
@@ -110,14 +115,12 @@ def scene_of(
     if not isinstance(max_points, numbers.Integral) or int(max_points) < 1:
         raise raisable(InvalidParameterError)(f"max_points must be an int from 1, got {max_points!r}")
     source = mixture._source(X, sample_weight)
-    labels = mixture._scorer().rows(source, labels=True).labels
-    assert labels is not None  # it was asked for
     weight = source.sample_weight
-    shown = np.arange(len(labels)) if weight is None else np.flatnonzero(weight)
+    shown = np.arange(source.n_rows) if weight is None else np.flatnonzero(weight)
     if len(shown) > max_points:
         shown = np.sort(check_random_state(random_state).choice(shown, int(max_points), replace=False))
     responsibilities, _ = scored(parameters, np.ascontiguousarray(source.rows[shown]))
-    return Scene(parameters, names, source.rows, weight, labels, shown, responsibilities)
+    return Scene(parameters, names, source, shown, responsibilities)
 
 
 def fitted_mixture(model: Any) -> FittedMixture:
@@ -156,27 +159,31 @@ def certainty(responsibilities: Array) -> Array:
 def limits(scene: Scene, view: View) -> Array:
     """How far each axis reaches, (m, 2).
 
-    As far as all rows and components do, but no farther, on either side, than the width that components of some weight
-    need: what lies beyond would squeeze all else, and is told by number.
+    As far as all rows and components do, but no farther, on either side, than twice the width that the heaviest
+    components need: what lies beyond would squeeze all else, and is told.
     """
-    seen = _of_weight(view.project(scene.rows), scene.sample_weight)
-    mixture = view.marginal(scene.mixture)
+    seen, mixture = _of_weight(view.project(scene.rows), scene.sample_weight), view.marginal(scene.mixture)
     reach = _REACH * np.sqrt(np.einsum("kjj->kj", mixture.covariances))
     low, high = mixture.means - reach, mixture.means + reach
-    weights = mixture.weights
-    core = weights >= min(_LIGHT, weights.max())
+    order = np.argsort(-mixture.weights, kind="stable")
+    before = np.cumsum(mixture.weights[order]) - mixture.weights[order]
+    core = order[before < _CORE - 1e-9]
     core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
-    room = core_high - core_low
-    low = np.minimum(seen.min(axis=0), low[scene.present].min(axis=0))
-    high = np.maximum(seen.max(axis=0), high[scene.present].max(axis=0))
-    margin = 0.03 * room
-    return np.stack([np.maximum(low, core_low - room) - margin, np.minimum(high, core_high + room) + margin], axis=1)
+    room, margin = _BEYOND * (core_high - core_low), 0.02 * (core_high - core_low)
+    least, most = core_low - room, core_high + room
+    points = np.concatenate([seen, low[scene.present], high[scene.present]])
+    # What lies beyond does not even stretch the axes: they end at the last that is seen.
+    near = (points >= least) & (points <= most)
+    low, high = points.min(axis=0, initial=np.inf, where=near), points.max(axis=0, initial=-np.inf, where=near)
+    return np.stack([low - margin, high + margin], axis=1)
 
 
-def beyond(scene: Scene, view: View) -> int:
-    """How many rows lie outside of the axes."""
-    seen, edges = _of_weight(view.project(scene.rows), scene.sample_weight), limits(scene, view)
-    return int(np.count_nonzero(((seen < edges[:, 0]) | (seen > edges[:, 1])).any(axis=1)))
+def beyond(scene: Scene, view: View, edges: Array) -> tuple[int, list[int]]:
+    """How many rows lie outside of the axes, and which components' means."""
+    seen = _of_weight(view.project(scene.rows), scene.sample_weight)
+    means = view.project(scene.mixture.means)[scene.present]
+    rows, components = (((a < edges[:, 0]) | (a > edges[:, 1])).any(axis=1) for a in (seen, means))
+    return int(np.count_nonzero(rows)), scene.present[components].tolist()
 
 
 def coordinates(mixture: MixtureParameters, edges: Array, n: int = 240) -> list[Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,38 +66,36 @@ def plot_uncertainty(
     return draw(scene, view, ax, _panel, "Uncertainty of the assignment")
 
 
-def _panel(ax: Axes, scene: Scene, view: View, edges: Array) -> Entries:
-    (_axis if view.n_axes == 1 else _plane)(ax, scene, view, edges)
+def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> Entries:
+    places = _axis(ax, scene, view, edges) if view.n_axes == 1 else _plane(ax, scene, view)
+    numbers(ax, places, scene.present, small=small)
     sizes: Entries = [
         (_example(value), f"uncertainty {value:g}") for value in _SHOWN if value < 1 - 1 / scene.n_components + 1e-9
     ]
     weight = scene.relative_weight
     part = float(weight @ (scene.uncertainty > _NOTED) / weight.sum())
     mean = float(weight @ scene.uncertainty / weight.sum())
-    told = [f"mean {mean:.2g}", f"above {_NOTED:g}: {share(part) if part else 'none'} of rows"]
+    told = [f"mean {mean:.2g}", f"above {_NOTED:g}: {share(part) + ' of' if part else 'no'} rows"]
     return [*sizes, *((Line2D([], [], linestyle=""), text) for text in told)]
 
 
-def _plane(ax: Axes, scene: Scene, view: View, edges: Array) -> None:
+def _plane(ax: Axes, scene: Scene, view: View) -> Array:
     order = np.argsort(scene.uncertainty, kind="stable")  # the uncertain ones on top
-    uncertainty = scene.uncertainty
-    drawn = rows(ax, scene, view, _ink(uncertainty), area=_area(uncertainty))
-    drawn.set_offsets(drawn.get_offsets()[order])
-    drawn.set_sizes(drawn.get_sizes()[order])
-    drawn.set_facecolor(_ink(uncertainty)[order])
-    numbers(ax, view.marginal(scene.mixture).means, scene.present)
+    ordered = replace(scene, shown=scene.shown[order], responsibilities=scene.responsibilities[order])
+    rows(ax, ordered, view, _ink(ordered.uncertainty), area=_area(ordered.uncertainty))
+    return view.project(scene.mixture.means)
 
 
-def _axis(ax: Axes, scene: Scene, view: View, edges: Array) -> None:
+def _axis(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
     mixture = view.marginal(scene.mixture)
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
     ax.plot(x, 1 - responsibilities.max(axis=1), color=FAINT, linewidth=1.4, zorder=1)
     seen, uncertainty = view.project(scene.rows[scene.shown])[:, 0], scene.uncertainty
-    ax.scatter(seen, uncertainty, s=14 * _area(uncertainty), c=_ink(uncertainty), linewidths=0, zorder=2)
+    ax.scatter(seen, uncertainty, s=10 * np.sqrt(_area(uncertainty)), c=_ink(uncertainty), linewidths=0, zorder=2)
     ax.set_ylim(-0.04, max(0.55, 1.1 * (1 - 1 / scene.n_components)))
     ax.set_ylabel("uncertainty")
-    numbers(ax, np.column_stack([mixture.means[:, 0], np.zeros(len(mixture.means))]), scene.present)
+    return np.column_stack([mixture.means[:, 0], np.zeros(len(mixture.means))])
 
 
 def _example(uncertainty: float) -> Line2D:
