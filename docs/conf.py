@@ -13,6 +13,7 @@ copyright = author
 release = gmm.__version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -44,6 +45,10 @@ autosummary_imported_members = True
 autodoc_typehints = "none"  # the docstrings tell types, with shapes and units
 numpydoc_show_inherited_class_members = True
 numpydoc_class_members_toctree = False
+
+plot_formats = [("png", 140)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",

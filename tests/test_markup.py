@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,8 +12,10 @@ import sklearn
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gmm import GaussianMixture
+from gmm import GaussianMixture, select
+from gmm.cli.choice import choice
 from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS
+from gmm.criteria import CRITERIA
 from gmm.markup import STYLE, Cell, Html, block, details, escaped, line, sparkline, table
 
 WICKED = "<b>&\"x'"
@@ -108,12 +111,13 @@ def test_a_sparkline_leaves_out_what_is_not_finite_at_its_place():
     np.testing.assert_array_equal(holed, whole[::2])
 
 
-@pytest.mark.parametrize("values", [[2.0, 2.0, 2.0], [1e308, -1e308, 0.0], [5e-324, 0.0]])
+@pytest.mark.parametrize("values", [[2.0, 2.0, 2.0], [1e308, -1e308, 0.0], [1e-300, 0.0]])
 def test_a_sparkline_stays_in_its_frame(values):
     places = points(values)
     assert len(places) == len(values)
     assert (places >= 0).all()
     assert (places <= [160, 28]).all()
+    assert (np.diff(places[:, 1])[: len(set(values)) - 1] != 0).all()
 
 
 def test_a_long_sparkline_is_thinned_and_keeps_its_extremes():
@@ -233,3 +237,95 @@ def test_pipelines_are_shown(display):
     if display == "diagram":
         assert "mean log-likelihood" not in before["text/html"]
         assert "mean log-likelihood" in after["text/html"]
+
+
+# --- Searches -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def found():
+    return select(X, range(1, 4), random_state=0)
+
+
+def grid_of(page):
+    """The first table of a page as {(row, column): cell}."""
+    first = page.find(".//table")
+    names = texts(first.find("thead"), "th")
+    return {
+        (row[0].text, name): cell for row in first.find("tbody") for name, cell in zip(names[1:], row[1:], strict=True)
+    }
+
+
+def test_a_search_shows_every_cell_and_marks_the_best(found):
+    page = shown(found)
+    grid = grid_of(page)
+    best = {cell for cell, entry in grid.items() if "gmm-best" in entry.get("class")}
+    assert best == {(found.best.covariance_type, f"K={found.best.n_components}")}
+    for name, K, score, loglik in zip(
+        found.covariance_type, found.n_components, found.scores, found.loglik, strict=True
+    ):
+        cell = grid[name, f"K={K}"]
+        assert float(cell.text.lstrip("★")) == pytest.approx(score, abs=0.005)
+        assert f"log-likelihood {loglik:.2f}" in cell.get("title")
+    assert page.find(".//summary").text == "the best mixture"
+    assert found.best._summary().headline in " ".join(texts(page, "p"))
+
+
+def test_the_nearer_to_the_best_the_deeper_is_the_colour(found):
+    def shade(cell):
+        return float(cell.get("style", "0)").rpartition(" ")[2].rstrip(")"))
+
+    grid = grid_of(shown(found))
+    shades = [shade(grid[name, f"K={K}"]) for name, K in zip(found.covariance_type, found.n_components, strict=True)]
+    ranked = np.array(shades)[found.ranked()]
+    assert (np.diff(ranked) <= 0).all()
+    assert ranked[0] > ranked[-1] > 0
+
+
+def test_the_next_best_are_listed_with_their_numbers(found):
+    columns = shown(found).findall(".//table")[1]
+    names = texts(columns.find("thead"), "th")
+    rows = [dict(zip(names, texts(row, "td"), strict=True)) for row in columns.find("tbody")]
+    assert rows[0]["ΔBIC"] == "0.00"
+    assert len(rows) == 6
+    bics = [float(row["BIC"]) for row in rows]
+    assert bics == sorted(bics)
+    for row in rows:
+        number = list(zip(found.n_components, found.covariance_type, strict=True)).index((int(row["K"]), row["model"]))
+        assert float(row["loglik"]) == pytest.approx(found.loglik[number], abs=0.005)
+        assert int(row["df"]) == found.n_parameters[number]
+
+
+def test_what_failed_is_muted_and_says_why(found):
+    told, estimators = list(found.status), list(found.estimators)
+    places = {"spike: component 1": 1, f"failed: {WICKED}": 2, "not tried": 15, "not converged": 16}
+    for status, number in places.items():
+        told[number] = status
+        estimators[number] = None if status[0] in "f" or status == "not tried" else estimators[number]
+    turned = replace(found, status=tuple(told), estimators=tuple(estimators), complete=False)
+    page = shown(turned)
+    grid = grid_of(page)
+    for status, number in places.items():
+        cell = grid[found.covariance_type[number], f"K={found.n_components[number]}"]
+        assert cell.get("title").endswith(f"; {status}")
+        assert ("gmm-muted" in cell.get("class")) == (status != "not converged")
+        assert (cell.get("style") is None) == (status != "not converged")
+    paragraphs = " ".join(texts(page, "p"))
+    for sign in ("★ best", "~ not converged", "^ a component collapsed", "– not tried", "incomplete: time was up"):
+        assert sign in paragraphs
+    assert f"1 {found.covariance_type[2]} failed: {WICKED}" in paragraphs
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+@pytest.mark.parametrize(("counts", "names"), [([2], "VVE"), (range(1, 6), ["full", "tied"]), ([1], "all")])
+def test_every_search_can_be_shown(criterion, counts, names):
+    found = select(X, counts, names, criterion=criterion, random_state=0)
+    page = shown(found)
+    assert len(grid_of(page)) == len(found.status)
+
+
+def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
+    entries = {cell.text for cell in grid_of(shown(found)).values()}
+    for lines in (repr(found).splitlines(), [text.plain for text in choice(found, 80)]):
+        words = {word for text in lines for word in text.split()}
+        assert entries <= words

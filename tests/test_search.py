@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -569,27 +570,15 @@ def test_a_selection_can_be_pickled(small):
     np.testing.assert_array_equal(again.best.means_, small.best.means_)
 
 
-def test_the_text_of_many_types_is_narrow(small):
-    names = [f"{name}{i}" for i in range(4) for name in ("VVV", "EEE", "VVI", "VII")][:14]
-    many = Selection(
-        **{
-            field: getattr(small, field)[: 14 * (len(small.status) // 14)]
-            for field in (
-                "n_components",
-                "loglik",
-                "n_parameters",
-                *CRITERIA,
-                "scores",
-                "status",
-                "seconds",
-                "estimators",
-            )
-        },
-        covariance_type=tuple(names * (len(small.status) // 14)),
-        criterion="bic",
-        best_index=0,
-    )
-    assert max(map(len, repr(many).splitlines())) <= 120
+@pytest.mark.parametrize("times", [1, 20])
+def test_the_text_of_many_cells_is_narrow(small, times):
+    cells = np.tile(np.arange(len(small.status)), times)
+    arrays = {name: getattr(small, name)[cells] for name in ("loglik", "n_parameters", "scores", "seconds", *CRITERIA)}
+    told = {name: getattr(small, name) * times for name in ("covariance_type", "status", "estimators")}
+    counts = small.n_components[cells] + small.n_components.max() * np.repeat(np.arange(times), len(small.status))
+    lines = repr(replace(small, n_components=counts, **arrays, **told)).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert sum(text.count(".") for text in lines[1:-2]) == len(cells)
 
 
 def test_the_text_tells_how_far_the_next_cells_are(small):

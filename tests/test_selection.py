@@ -1,5 +1,7 @@
 """The search: every cell is a fit of its own, the best is the smallest, failures are told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -83,7 +85,7 @@ def test_a_failed_cell_is_told_and_the_rest_goes_on():
     assert found.estimators[1] is None
     assert all(np.isnan(getattr(found, name)[1]) for name in ("loglik", *CRITERIA))
     assert found.best_index != 1
-    assert "9 components, full: failed: Expected" in repr(found)
+    assert "9 full failed: Expected" in repr(found)
 
 
 def test_no_cell_at_all_is_an_error():
@@ -103,7 +105,7 @@ def test_a_spike_is_marked_and_not_chosen():
     assert found.status[1].startswith("spike: component")
     assert found.best_index == 0
     assert found.bic[1] < found.bic[0]
-    assert "^ holds a spike" in repr(found)
+    assert "^ a component collapsed on few rows or ties: not chosen" in repr(found)
 
 
 def test_a_spike_is_better_than_nothing():
@@ -164,10 +166,30 @@ def test_without_a_frame_library_the_reason_is_told(found, monkeypatch):
 def test_the_repr_is_a_table_with_the_best_marked(found):
     lines = repr(found).splitlines()
     assert lines[0].startswith("Selection by BIC among 42 cells: 2 components, ")
-    assert lines[1].split() == ["K", *PARSIMONIOUS]
-    assert repr(found).count("*") == 2  # the cell and the legend
-    best = next(line for line in lines if line.split()[0] == "2")
-    assert f"*{found.bic.min():.2f}" in best.replace("* ", "*")
+    assert lines[1].split() == ["model", "K=1", "K=2", "K=3"]
+    assert [line.split()[0] for line in lines[3:17]] == list(PARSIMONIOUS)
+    assert repr(found).count("★") == 2  # the cell and the legend
+    best = next(line for line in lines[3:] if line.startswith(found.covariance_type[found.best_index]))
+    assert best.split()[2] == f"★{found.bic.min():.2f}"
+    assert max(map(len, lines)) <= 80
+
+
+def test_cells_that_were_not_asked_for_are_empty(found):
+    cells = [n for n, K in enumerate(found.n_components) if K < 3 or found.covariance_type[n] != "VVV"]
+    arrays = {
+        name: getattr(found, name)[cells] for name in ("n_components", "n_parameters", "loglik", "scores", *CRITERIA)
+    }
+    told = {name: tuple(getattr(found, name)[n] for n in cells) for name in ("covariance_type", "status", "estimators")}
+    part = replace(found, **arrays, **told, best_index=cells.index(found.best_index))
+    row = next(line for line in repr(part).splitlines() if line.startswith("VVV"))
+    assert len(row.split()) == 3
+    part._repr_html_()
+
+
+def test_numbers_beyond_all_room_are_written_with_an_exponent(found):
+    far = replace(found, scores=found.scores * 1e200)
+    assert max(map(len, repr(far).splitlines())) <= 120
+    assert f"★{far.scores.min():.4g}" in repr(far)
 
 
 def test_a_selection_is_frozen(found):

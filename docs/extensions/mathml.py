@@ -9,7 +9,6 @@ from sphinx.application import Sphinx
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-
 FONT = files("ziamath") / "fonts" / "STIXTwoMath-Regular.ttf"
 FUNCTION = re.compile(r"<m[io]>(log|exp|max|tr|diag|KL)</m[io]>")
 BETTER = {

@@ -35,7 +35,8 @@ STYLE = """
 .gmm .gmm-wide { overflow-x: auto; max-width: 100%; margin: 0.5em 0; }
 .gmm.gmm table { border-collapse: collapse; border: 0; margin: 0; width: auto; font-size: 0.93em; table-layout: auto;
   font-variant-numeric: tabular-nums; color: inherit; }
-.gmm.gmm caption { caption-side: top; text-align: left; padding: 0 0.7em 0.35em; color: inherit; opacity: 0.68; }
+.gmm.gmm caption { caption-side: top; text-align: left; white-space: nowrap;
+  padding: 0 0.7em 0.35em; color: inherit; opacity: 0.68; }
 .gmm.gmm table th, .gmm.gmm table td { padding: 0.22em 0.7em; border: 0; text-align: left; vertical-align: baseline;
   white-space: nowrap; font-weight: inherit; color: inherit; background: none; }
 .gmm.gmm table thead th { font-weight: 600; border-bottom: 1px solid var(--gmm-line); }

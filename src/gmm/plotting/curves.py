@@ -16,8 +16,7 @@ from gmm.criteria import CRITERIA
 from gmm.inference import Trace
 from gmm.mixture import GaussianMixture
 from gmm.plotting.style import FAINT, INK, STYLE, axes_of, colours
-from gmm.selection import Selection
-from gmm.selection.table import NOT_CONVERGED, OK, SPIKE
+from gmm.selection import NOT_CONVERGED, OK, SPIKE, Selection
 
 __all__ = ["plot_convergence", "plot_criteria", "plot_selection"]
 

@@ -25,7 +25,8 @@ from gmm.scorer import Scorer, Totals
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.climbing import WORTH, Ground, Solution, Worker
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, Stage, workers_and_threads
-from gmm.selection.table import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE, Entry, Progress, Selection
+from gmm.selection.status import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE
+from gmm.selection.table import Entry, Progress, Selection
 from gmm.sources import ArraySource
 
 _ROUNDING = 1e-9  # nats per row: no fit is told to come closer

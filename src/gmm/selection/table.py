@@ -7,25 +7,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from math import isfinite, nan
+from math import nan
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import criteria
+from gmm.markup import Html, block, details, line, table
 from gmm.mixture import GaussianMixture
 from gmm.persistence import loaded, save_state
+from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
+from gmm.selection.status import FAILED, SPIKE
 from gmm.versions import __version__
 
-OK = "ok"
-NOT_CONVERGED = "not converged"
-NOT_TRIED = "not tried"
-SPIKE = "spike: "
-FAILED = "failed: "
-
-_WIDTH, _COLUMN, _NARROW = 120, 14, 8
-_TOP = 5
+_WIDTH = 80
+_NEXT = 5
 _NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
 
 
@@ -273,38 +270,44 @@ class Selection:
 
     def __repr__(self) -> str:
         """Return the criterion as a grid, the best cell marked with a star, and how far the next ones are."""
-        return "\n".join([self._headline(), *_grid(self), *self._footnotes()])
+        grid = Grid.of(self, _WIDTH)
+        lines = [left + "".join(text for text, _ in cells) for left, cells in grid.lines()]
+        together = "   ".join(grid.legend)
+        lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
+        nearest = [f"{self.n_components[n]} {self.covariance_type[n]} +{distance(self, n)}" for n in self._nearest()]
+        lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
+        told = (*failures(self), incomplete(self))
+        return "\n".join([self._headline(), *lines, *filter(None, told)])
+
+    def _nearest(self) -> list[int]:
+        return distinct(self)[1 : 1 + _NEXT]
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the grid, the best in full, and the best mixture below a fold."""
+        return block(*self._described())
+
+    def _described(self) -> list[Html]:
+        grid = Grid.of(self)
+        parts = [
+            line(self._headline(), "title"),
+            grid.html(),
+            *([line(" · ".join(grid.legend), "faint")] * bool(grid.legend)),
+        ]
+        columns = ranking(self, [self.best_index, *self._nearest()])
+        headings, *rows = zip(*columns, strict=True)
+        if len(rows) > 1:
+            numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
+            parts.append(table(headings, rows, caption=f"The best by {title(self.criterion)}", best=0, numeric=numbers))
+        parts += [line(told, "faint") for told in (*failures(self), incomplete(self)) if told]
+        return [*parts, details("the best mixture", Html("".join(self.best._described())))]
 
     def _headline(self) -> str:
-        best = self.best_index
+        K = int(self.n_components[self.best_index])
         ended = "" if self.complete else " (incomplete)"
         return (
-            f"Selection by {self.criterion.upper()} among {len(self.status)} cells{ended}: "
-            f"{self.n_components[best]} components, {self.covariance_type[best]}"
+            f"Selection by {title(self.criterion)} among {len(self.status)} cell{'s' * (len(self.status) > 1)}{ended}: "
+            f"{K} component{'s' * (K > 1)}, {self.covariance_type[self.best_index]}"
         )
-
-    def _footnotes(self) -> list[str]:
-        told = {"* best (smallest)": True}
-        told["~ not converged"] = NOT_CONVERGED in self.status
-        spiked = any(status.startswith(SPIKE) for status in self.status)
-        told["^ holds a spike, not chosen"] = spiked and not self.status[self.best_index].startswith(SPIKE)
-        told["^ holds a spike, as all do: its criterion means nothing"] = self.status[self.best_index].startswith(SPIKE)
-        lines = ["   ".join(note for note, there in told.items() if there)]
-        fitted = self.n_components[self.ranked()]
-        if fitted.min() < fitted.max() == self.n_components[self.best_index]:
-            lines.append("the best has the most components that were tried: more may be better")
-        # Where models mean the same, of one component or one feature, the first stands for all.
-        apart = {(self.n_components[n], self.scores[n]): n for n in reversed(self.ranked())}
-        nearest = [n for n in list(reversed(apart.values()))[1 : 1 + _TOP] if not self.status[n].startswith(SPIKE)]
-        if nearest:
-            distances = self.scores - self.scores[self.best_index]
-            cells = [f"{self.n_components[n]} {self.covariance_type[n]} +{distances[n]:.2f}" for n in nearest]
-            lines.append(f"next by Δ{self.criterion.upper()}: {', '.join(cells)}")
-        return lines + [
-            f"{k} components, {name}: {status}"
-            for k, name, status in zip(self.n_components, self.covariance_type, self.status, strict=True)
-            if status.startswith(FAILED)
-        ]
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:
@@ -334,32 +337,3 @@ def _frame_library() -> Any:
         except ImportError:
             continue
     raise ImportError("to_frame needs pandas or polars: install one of them")
-
-
-def _grid(found: Selection) -> list[str]:
-    types = list(dict.fromkeys(found.covariance_type))
-    width = min(_COLUMN, max(_NARROW, (_WIDTH - 4) // len(types)))
-    rows: dict[int, dict[str, str]] = {}
-    for number, k in enumerate(found.n_components):
-        rows.setdefault(int(k), {})[found.covariance_type[number]] = _grid_entry(found, number, width)
-    lines = [f"{'K':>4}" + "".join(f"{name:>{width}}" for name in types)]
-    lines += [f"{k:>4}" + "".join(f"{row.get(name, ''):>{width}}" for name in types) for k, row in rows.items()]
-    return lines
-
-
-def _grid_entry(found: Selection, number: int, width: int) -> str:
-    status = found.status[number]
-    if status.startswith(FAILED):
-        return "failed"
-    if status == NOT_TRIED:
-        return "–"
-    best = "*" if number == found.best_index else ""
-    mark = "~" if status == NOT_CONVERGED else "^" if status.startswith(SPIKE) else ""
-    marks = " ".join([*best, *mark, ""]) if width == _COLUMN else best + mark
-    return marks + _shortened(found.scores[number], width - 1 - len(marks))
-
-
-def _shortened(score: float, width: int) -> str:
-    """A number with as many decimals, of two, as there is room for."""
-    texts = [f"{score:.2f}", f"{score:.1f}", f"{score:.0f}", f"{score:.1e}"] if isfinite(score) else [str(score)]
-    return next((text for text in texts if len(text) <= width), texts[-1])
