@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
 
 from gmm.layouts import Array
@@ -137,7 +138,9 @@ def _plane(
         zorder=3,
     )
     if not small:
-        ax.clabel(lines, fmt={level: share(content_at[level]) for level in levels}, fontsize=8)
+        texts = ax.clabel(lines, fmt={level: share(content_at[level]) for level in levels}, fontsize=8, inline=False)
+        for text in texts:
+            text.set_path_effects([withStroke(linewidth=3, foreground="white")])
     numbers(ax, mixture.means, scene.present, small=small)
 
 

@@ -104,7 +104,7 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
             drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
             entries = drawn if i == min(1, d - 1) and j == 0 else entries
             _label_outer(grid[i, j], scene.names, i, j, d)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        figure.suptitle(title, fontsize=11)
         handles = [*entries, *_notes(scene, features, every)]
         figure.legend(*_columns(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
     return grid
