@@ -19,11 +19,11 @@ from gmm.plotting import plot_clusters, plot_decision_boundaries
 blobs, group = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=0)
 blobs = blobs[:, ::-1]
 stretched = blobs @ np.random.RandomState(15).randn(2, 2)
-stretched_more = blobs @ np.random.RandomState(13).randn(2, 2)
+X = stretched_more = blobs @ np.random.RandomState(13).randn(2, 2)
 
 # %%
-# k-means is a mixture too, the most modest one: equal weights, and one variance for all components and directions. With
-# its centres and that variance given, and no pass made, it can be drawn like any other.
+# k-means is a mixture too, the most modest one: equal weights, and one variance for all components and directions.
+# With its centres and that variance given, and no pass made, it can be drawn like any other.
 
 
 def as_mixture(kmeans, X):
@@ -34,26 +34,26 @@ def as_mixture(kmeans, X):
     return GaussianMixture(K, covariance_type="EII", means_init=means, **start, max_iter=0).fit(X)
 
 
-kmeans_blobs = KMeans(4, n_init=10, random_state=0).fit(blobs)
-plot_decision_boundaries(as_mixture(kmeans_blobs, blobs), blobs)
+kmeans = KMeans(4, n_init=10, random_state=0).fit(blobs)
+plot_decision_boundaries(as_mixture(kmeans, blobs), blobs)
 
 # %%
-# The same rows under a linear map. The groups are now long ellipses, all leaning the same way; k-means still lays
-# circles over them, and its straight borders cut off the tips.
+# The same rows under a linear map (there are two here, the second stretches more). The groups are now long ellipses,
+# all leaning the same way; k-means still thinks in circles, and its straight borders cut off the tips.
 
-kmeans = KMeans(4, n_init=10, random_state=0).fit(stretched_more)
-plot_decision_boundaries(as_mixture(kmeans, stretched_more), stretched_more)
+kmeans = KMeans(4, n_init=10, random_state=0).fit(X)
+plot_decision_boundaries(as_mixture(kmeans, X), X)
 
 # %%
 # A mixture with free covariances takes the ellipses as they are.
 
-mixture = GaussianMixture(4, random_state=0).fit(stretched_more)
-plot_clusters(mixture, stretched_more)
+mixture = GaussianMixture(4, random_state=0).fit(X)
+plot_clusters(mixture, X)
 
 # %%
 # How many of the 1250 rows are in the wrong group? For the mixture it is the same number under each map: a linear map
-# of the rows maps the means and covariances along and changes no responsibility. For k-means, which has one row less wrong
-# on the round blobs, it depends on the map.
+# of the rows maps the means and covariances along and changes no responsibility. For k-means, which has one row less
+# wrong on the round blobs, it depends on the map.
 
 
 def wrong(labels):
@@ -62,27 +62,28 @@ def wrong(labels):
 
 
 tables = {"round": blobs, "stretched": stretched, "stretched more": stretched_more}
-for name, X in tables.items():
-    by_kmeans = KMeans(4, n_init=10, random_state=0).fit_predict(X)
-    by_mixture = GaussianMixture(4, random_state=0).fit_predict(X)
+for name, rows in tables.items():
+    by_kmeans = KMeans(4, n_init=10, random_state=0).fit_predict(rows)
+    by_mixture = GaussianMixture(4, random_state=0).fit_predict(rows)
     print(f"{name:15} k-means: {wrong(by_kmeans):3} rows wrong   mixture: {wrong(by_mixture)} rows wrong")
 
 # %%
-# The scores that usually come with k-means do not warn of it, for they measure by the same circles. Inertia, the sum of
-# squared distances to the centres, is smaller for the partition of k-means than for the true groups, however wrong that
-# partition is; and it falls with every further cluster, so that it chooses no number of them. The silhouette compares
-# distances within clusters with those to the next one: on stretched rows it prefers three clusters to the true four.
+# The scores that usually come with k-means do not warn of it, for they measure by the same circles. Inertia, the sum
+# of squared distances to the centres, is smaller for the partition of k-means than for the true groups, however wrong
+# that partition is; and it falls with every further cluster, so that it chooses no number of them. The silhouette
+# compares distances within clusters with those to the next one: on stretched rows it prefers three clusters to the
+# true four.
 
 
-def inertia(X, labels):
+def inertia(rows, labels):
     """Sum of squared distances to the centres of the clusters."""
-    return sum(((X[labels == k] - X[labels == k].mean(axis=0)) ** 2).sum() for k in np.unique(labels))
+    return sum(((rows[labels == k] - rows[labels == k].mean(axis=0)) ** 2).sum() for k in np.unique(labels))
 
 
-for name, X in tables.items():
-    partitions = {f"k-means, K={K}": KMeans(K, n_init=5, random_state=0).fit_predict(X) for K in range(2, 7)}
+for name, rows in tables.items():
+    partitions = {f"k-means, K={K}": KMeans(K, n_init=5, random_state=0).fit_predict(rows) for K in range(2, 7)}
     partitions["the true groups"] = group
-    scores = {which: (inertia(X, labels), silhouette_score(X, labels)) for which, labels in partitions.items()}
+    scores = {which: (inertia(rows, labels), silhouette_score(rows, labels)) for which, labels in partitions.items()}
     scores = pd.DataFrame(scores, index=["inertia", "silhouette"]).T
     print(f"{name}: the largest silhouette has {scores['silhouette'].idxmax()}", scores.round(3), sep="\n", end="\n\n")
 

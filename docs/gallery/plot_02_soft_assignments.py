@@ -13,7 +13,7 @@ from gmm import GaussianMixture
 from gmm.plotting import plot_clusters, plot_uncertainty
 
 blobs, group = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=0)
-X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
+X = blobs[:, ::-1] @ np.random.RandomState(13).randn(2, 2)
 mixture = GaussianMixture(4, random_state=0).fit(X)
 
 # %%
@@ -28,16 +28,17 @@ plot_clusters(mixture, X)
 plot_uncertainty(mixture, X)
 
 # %%
-# In numbers: how sure is the label of a row? One minus its largest responsibility is the probability that the label is
-# wrong, so the sum of these is how many wrong labels the mixture itself expects. Here the groups are known, and the
-# count can be compared.
+# In numbers: how sure is the label of a row? One minus its largest responsibility is the probability that the label
+# is wrong, so the sum of these is how many wrong labels the mixture itself expects. Here the groups are known, and
+# the count can be compared.
 
 responsibilities = mixture.predict_proba(X)
 largest = responsibilities.max(axis=1)
 labels = responsibilities.argmax(axis=1)
 name = [np.bincount(group[labels == k]).argmax() for k in range(4)]  # the group that a component found
+wrong = np.take(name, labels) != group
 print(f"{(largest > 0.99).sum()} of {len(X)} rows are 99 % certain, {(largest < 0.8).sum()} are less than 80 % certain")
-print(f"wrong labels that the mixture expects: {(1 - largest).sum():.1f}; that there are: {(np.take(name, labels) != group).sum()}")
+print(f"wrong labels that the mixture expects: {(1 - largest).sum():.1f}; that there are: {wrong.sum()}")
 
 # %%
 # The rows it is least sure of:

@@ -36,7 +36,8 @@ plot_decision_boundaries(full, X)
 for mixture in spherical, full:
     found = adjusted_rand_score(group, mixture.predict(X))
     log_likelihood = mixture.score(X) * len(X)
-    print(f"{mixture.covariance_type:10} log-likelihood {log_likelihood:8.1f}   BIC {mixture.bic(X):7.1f}   adjusted Rand {found:.3f}")
+    print(f"{mixture.covariance_type:10} log-likelihood {log_likelihood:8.1f}", end="   ")
+    print(f"BIC {mixture.bic(X):7.1f}   adjusted Rand {found:.3f}")
 
 # %%
 # What to try next

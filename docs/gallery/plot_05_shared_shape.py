@@ -2,7 +2,7 @@
 A shape in common
 =================
 
-The blobs of the last pages were stretched by one map, so all four ellipses are alike. A mixture with full covariances
+The blobs of these pages were stretched by one map, so all four ellipses are alike. A mixture with full covariances
 has to learn that four times. A *tied* one knows it: one covariance for all. Does a criterion see it?
 """
 
@@ -16,8 +16,8 @@ blobs, _ = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=
 X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
 
 # %%
-# The four types of scikit-learn, four components each. Tied has the smallest BIC, though full has the larger likelihood:
-# nine parameters more gain it less than they cost.
+# The four types of scikit-learn, four components each. Tied has the smallest BIC, though full has the larger
+# likelihood: nine parameters more gain it less than they cost.
 
 four = select(X, 4, ["full", "tied", "diag", "spherical"], random_state=0)
 print(four.to_frame()[["covariance_type", "loglik", "n_parameters", "bic"]].round(2).to_string(index=False))

@@ -12,7 +12,7 @@ from sklearn.datasets import make_blobs
 from gmm.plotting import animate_fit
 
 blobs, _ = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=0)
-X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
+X = blobs[:, ::-1] @ np.random.RandomState(13).randn(2, 2)
 
 # %%
 # The first frame is the start: no row has been looked at, and all are grey. Then a frame for every pass: the rows are

@@ -31,9 +31,9 @@ print(found)
 plot_selection(found)
 
 # %%
-# BIC chooses three, each of its own variance: a small near group, a small far one, and most galaxies in a broad middle.
-# With six there is a lower BIC, which the table marks as a spike: a component on a few nearly equal velocities, whose
-# likelihood can be made as large as one likes. Such a fit is never chosen.
+# BIC chooses three, each of its own variance: a small near group, a small far one, and most galaxies in a broad
+# middle. With six there is a lower BIC, which the table marks as a spike: a component on a few nearly equal
+# velocities, whose likelihood can be made as large as one likes. Such a fit is never chosen.
 
 plot_clusters(found.best, galaxies)
 

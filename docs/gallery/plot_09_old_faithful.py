@@ -17,8 +17,8 @@ faithful = pd.read_csv(files("gmm") / "data" / "faithful.csv")
 print(faithful.describe().round(2).to_string())
 
 # %%
-# Every number of components from 1 to 9 with each of 14 covariance models, in one search. The best is three components
-# of one common covariance: a story that the published analyses of these data tell too.
+# Every number of components from 1 to 9 with each of 14 covariance models, in one search. The best is three
+# components of one common covariance: a story that the published analyses of these data tell too.
 
 found = gmm.select(faithful, random_state=0)
 plot_selection(found)
@@ -29,8 +29,8 @@ print(best)
 plot_clusters(best, faithful)
 
 # %%
-# Short eruptions are followed by short waits, long ones by long waits; the third component is the lower shoulder of the
-# long ones. Are there two kinds, or three? By BIC three, and not by much: a table of the nearest rivals.
+# Short eruptions are followed by short waits, long ones by long waits; the third component is the lower shoulder of
+# the long ones. Are there two kinds, or three? By BIC three, and not by much: a table of the nearest rivals.
 
 columns = ["n_components", "covariance_type", "loglik", "n_parameters", "bic", "icl"]
 print(found.to_frame().sort_values("bic")[columns].head(6).round(2).to_string(index=False))
@@ -49,8 +49,8 @@ plot_clusters(two, faithful)
 plot_density(best, faithful)
 
 # %%
-# A mixture can answer what its rows are asked: this eruption lasted three minutes and the next came after 66. Of which
-# kind was it?
+# A mixture can answer what its rows are asked: this eruption lasted three minutes and the next came after 66. Of
+# which kind was it?
 
 odd = pd.DataFrame({"eruptions": [3.0], "waiting": [66.0]})
 print("responsibilities", two.predict_proba(odd).round(3), "log density", two.score_samples(odd).round(2))

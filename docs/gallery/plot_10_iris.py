@@ -28,8 +28,8 @@ print(found)
 plot_selection(found)
 
 # %%
-# The eight cells with the smallest BIC, and the adjusted Rand index of each with the species: 1 where groups and species
-# are the same, 0 where they have nothing to do with each other.
+# The eight cells with the smallest BIC, and the adjusted Rand index of each with the species: 1 where groups and
+# species are the same, 0 where they have nothing to do with each other.
 
 table = found.to_frame()[["n_components", "covariance_type", "n_parameters", "bic"]]
 table["adjusted Rand"] = [adjusted_rand_score(species, fit.predict(flowers)) for fit in found.estimators]
@@ -37,8 +37,8 @@ print(table.sort_values("bic").head(8).round(3).to_string(index=False))
 
 # %%
 # Two groups and three are as good as equal: less than one unit of BIC is between them. The measurements alone cannot
-# tell whether versicolor and virginica are one group or two; that they are two is what the botanist knew. In the plane
-# in which the components of the second-best fit differ most:
+# tell whether versicolor and virginica are one group or two; that they are two is what the botanist knew. In the
+# plane in which the components of the second-best fit differ most:
 
 three = found.estimators[table["bic"].argsort()[1]]
 plot_clusters(three, flowers)

@@ -21,10 +21,10 @@ from gmm.plotting import plot_clusters
 
 rng = np.random.default_rng(7)
 kinds = {  # customers; mean and spread of age, income, visits a month, basket
-    "students": (260, [23, 17, 6.0, 16], [2.5, 4, 1.8, 5]),
-    "families": (420, [41, 58, 4.2, 92], [6.0, 11, 1.1, 19]),
-    "pensioners": (240, [70, 31, 8.5, 29], [5.0, 7, 1.7, 8]),
-    "collectors": (80, [48, 96, 1.5, 240], [9.0, 18, 0.4, 45]),
+    "students": (260, [23, 19, 6.0, 19], [3.0, 5, 2.0, 6]),
+    "families": (420, [41, 56, 4.2, 88], [8.0, 13, 1.3, 24]),
+    "pensioners": (240, [66, 33, 7.5, 33], [8.0, 9, 2.0, 10]),
+    "collectors": (80, [48, 86, 1.8, 210], [10.0, 20, 0.6, 55]),
 }
 columns = ["age", "income", "visits", "basket"]
 rows = [pd.DataFrame(rng.normal(mean, spread, (n, 4)), columns=columns) for n, mean, spread in kinds.values()]
@@ -39,7 +39,7 @@ print(customers.head().to_string())
 
 folder = Path(tempfile.mkdtemp())
 customers.to_csv(folder / "customers.csv", index=False)
-command = [sys.executable, "-m", "gmm", "fit", "customers.csv", "--components", "1-7", "--report", "--out", "segments"]
+command = [sys.executable, "-m", "gmm", "fit", "customers.csv", "--components", "1:7", "--report", "--out", "segments"]
 print(subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout)
 
 # %%
@@ -53,7 +53,8 @@ class Framed:
         self.page = page
 
     def _repr_html_(self):
-        return f'<iframe srcdoc="{html.escape(self.page)}" style="width:100%;height:36em;border:1px solid #8c959f"></iframe>'
+        style = "width: 100%; height: 40em; border: 1px solid #8c959f"
+        return f'<iframe title="report" srcdoc="{html.escape(self.page)}" style="{style}"></iframe>'
 
 
 report = folder / "segments" / "report.html"

@@ -36,8 +36,8 @@ pump = found.best
 print(pump)
 
 # %%
-# One false alarm in a hundred normal readings is bearable. The threshold is then the score that one in a hundred of the
-# *held-out* rows fall below: those of the fit would flatter it.
+# One false alarm in a hundred normal readings is bearable. The threshold is then the score that one in a hundred of
+# the *held-out* rows fall below: those of the fit would flatter it.
 
 rate = 0.01
 rank = int(rate * (len(held_out) + 1))
@@ -50,16 +50,19 @@ print(f"alarm below a log density of {threshold:.2f}")
 
 alarms = int((pump.score_samples(fresh) < threshold).sum())
 interval = binomtest(alarms, len(fresh)).proportion_ci(0.95)
-print(f"{alarms} alarms in {len(fresh)} normal readings: {alarms / len(fresh):.2%}, between {interval.low:.2%} and {interval.high:.2%}")
+print(f"{alarms} alarms in {len(fresh)} normal readings: {alarms / len(fresh):.2%}", end=", ")
+print(f"between {interval.low:.2%} and {interval.high:.2%}")
 print(f"the rate that was asked for is in the interval: {interval.low <= rate <= interval.high}")
 
 # %%
-# Three kinds of faults: a leak (less flow at the usual speed), a worn bearing (more vibration), and a sensor that reports
-# speeds between the modes. In each column alone they are within the normal range.
+# Three kinds of faults: a leak (less flow at the usual speed), a worn bearing (more vibration), and a sensor that
+# reports speeds between the modes. In each column alone they are within the range of normal rows, with limits set for
+# the same rate.
 
+usual = fresh[fresh["speed"].between(40, 60)]
 faults = {
-    "leak": fresh[fresh["speed"].between(40, 60)].head(200) - [0, 7, 0],
-    "worn bearing": fresh[fresh["speed"].between(40, 60)].tail(200) + [0, 0, 0.9],
+    "leak": usual.head(200).sub([0, 7, 0]),
+    "worn bearing": usual.tail(200).add([0, 0, 0.9]),
     "sensor": pd.DataFrame(rng.normal([35, 18, 1.5], [2, 1, 0.1], (200, 3)), columns=columns),
 }
 low, high = normal.quantile(rate / 6), normal.quantile(1 - rate / 6)
@@ -86,4 +89,5 @@ plot_clusters(pump, normal, view=("speed", "vibration"))
 # - ``pump.save("pump.gmm")``, and `gmm.load` where the readings come in.
 # - A rate of 0.1 %: how many held-out rows does that need?
 #
-# Used here: `gmm.select`, ``GaussianMixture.score_samples``, `gmm.plotting.plot_density`, `gmm.plotting.plot_clusters`.
+# Used here: `gmm.select`, ``GaussianMixture.score_samples``, `gmm.plotting.plot_density`,
+# `gmm.plotting.plot_clusters`.

@@ -33,7 +33,8 @@ print(f"largest difference of the means: {np.abs(by_counts.means_ - by_rows.mean
 # %%
 # The scores are weighted in the same way: BIC of the table is BIC of the million.
 
-print(f"BIC of {len(table)} rows {by_counts.bic(X, sample_weight=table['count']):.1f}, of {n} rows {by_rows.bic(repeated):.1f}")
+print(f"{len(table):7} rows, weighted: BIC {by_counts.bic(X, sample_weight=table['count']):.1f}")
+print(f"{n:7} rows: BIC {by_rows.bic(repeated):.1f}")
 
 # %%
 # What is lost is only what a histogram loses: every measurement was moved to the middle of its bin, which adds a
@@ -43,7 +44,9 @@ exact = GaussianMixture(2, tol=1e-9, random_state=0).fit(measured[:, None])
 width = edges[1] - edges[0]
 for name, mixture in {"measured": exact, "histogram": by_counts}.items():
     order = mixture.means_.ravel().argsort()
-    print(f"{name:10} means {mixture.means_[order, 0].round(3)}, variances {mixture.covariances_[order, 0, 0].round(3)}")
+    print(
+        f"{name:10} means {mixture.means_[order, 0].round(3)}, variances {mixture.covariances_[order, 0, 0].round(3)}"
+    )
 print(f"a twelfth of the squared width: {width**2 / 12:.3f}")
 
 # %%

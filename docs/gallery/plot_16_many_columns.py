@@ -20,9 +20,9 @@ from gmm.plotting import plot_clusters
 wine = load_wine(as_frame=True)
 
 # %%
-# Full covariances would take more parameters than there are wines. The best of the 14 models is VVE: one orientation for
-# all components, and volumes and shapes of their own. These are the best cells of the search, each compared with the
-# cultivars that the wines come from, of which it knows nothing.
+# Full covariances would take more parameters than there are wines. The best of the 14 models is VVE: one orientation
+# for all components, and volumes and shapes of their own. These are the best cells of the search, each compared with
+# the cultivars that the wines come from, of which it knows nothing.
 
 found = select(wine.data, n_components=range(1, 7), random_state=0)
 table = found.to_frame()[["n_components", "covariance_type", "n_parameters", "bic"]]
@@ -50,8 +50,8 @@ for name, labels in partitions.items():
     print(f"{name:15} adjusted Rand index {adjusted_rand_score(wine.target, labels):.3f}")
 
 # %%
-# Two of the thirteen columns, by their names. What is drawn is the same mixture, seen from there: its exact marginal, not
-# a fit of two columns.
+# Two of the thirteen columns, by their names. What is drawn is the same mixture, seen from there: its exact marginal,
+# not a fit of two columns.
 
 plot_clusters(three, wine.data, view=("flavanoids", "color_intensity"))
 
@@ -69,7 +69,8 @@ plot_clusters(ten, axes)
 # certain.
 
 certain = (ten.predict_proba(axes).max(axis=1) > 0.99).mean()
-print(f"{certain:.0%} of the digits are at least 99 % certain; adjusted Rand index {adjusted_rand_score(digits.target, ten.predict(axes)):.3f}")
+print(f"{certain:.0%} of the rows are at least 99 % certain")
+print(f"adjusted Rand index with the digits: {adjusted_rand_score(digits.target, ten.predict(axes)):.3f}")
 print(pd.crosstab(digits.target, ten.predict(axes), rownames=["digit"], colnames=["component"]))
 
 # %%
