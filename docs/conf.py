@@ -23,6 +23,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "command_line",
     "mathml",
+    "public_names",
     "self_contained",
 ]
 exclude_patterns = ["gallery", "templates"]
@@ -43,6 +44,7 @@ myst_links_external_new_tab = False
 autosummary_ignore_module_all = False  # a module's page lists what its __all__ does
 autosummary_imported_members = True
 autodoc_typehints = "none"  # the docstrings tell types, with shapes and units
+maximum_signature_line_length = 88
 numpydoc_show_inherited_class_members = True
 numpydoc_class_members_toctree = False
 

@@ -12,7 +12,7 @@ import sklearn
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gmm import GaussianMixture, select
+from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm.cli.choice import choice
 from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS
 from gmm.criteria import CRITERIA
@@ -287,6 +287,8 @@ def test_the_next_best_are_listed_with_their_numbers(found):
     names = texts(columns.find("thead"), "th")
     rows = [dict(zip(names, texts(row, "td"), strict=True)) for row in columns.find("tbody")]
     assert rows[0]["ΔBIC"] == "0.00"
+    assert [row.get("class") for row in columns.find("tbody")] == ["gmm-best"] + [None] * 5
+    assert [cell.get("class") for cell in columns.find("thead")[0]][:4] == [None, "gmm-number", None, "gmm-number"]
     assert len(rows) == 6
     bics = [float(row["BIC"]) for row in rows]
     assert bics == sorted(bics)
@@ -329,3 +331,37 @@ def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
     for lines in (repr(found).splitlines(), [text.plain for text in choice(found, 80)]):
         words = {word for text in lines for word in text.split()}
         assert entries <= words
+
+
+def test_the_estimator_of_a_search_tells_what_it_found(found):
+    search = GaussianMixtureSearch(range(1, 4), random_state=0)
+    call = "GaussianMixtureSearch(n_components=range(1, 4), random_state=0)"
+    assert str(search) == repr(search) == call
+    assert not list(shown(search).iter("th"))
+    search.fit(X)
+    assert repr(search) == call
+    assert str(search) == f"{call}\n{search.selection_!r}"
+    page = shown(search)
+    assert texts(page, "code") == [call]
+    assert texts(page, "summary") == ["the best mixture", "parameters"]
+    assert {cell: entry.text for cell, entry in grid_of(page).items()} == {
+        cell: entry.text for cell, entry in grid_of(shown(found)).items()
+    }
+    assert len(page.findall(".//{*}style")) == 1
+
+
+# --- In short -----------------------------------------------------------------------------------
+
+
+def test_values_with_many_numbers_are_short():
+    passes = []
+    mixture = GaussianMixture(2, random_state=0).fit(X, callback=passes.append)
+    history = mixture.history_
+    assert repr(history) == f"Trace(converged after {mixture.n_iter_} passes: {history.reason})"
+    assert repr(mixture._parameters) == "MixtureParameters(K=2, d=2, full)"
+    told = repr(passes[0])
+    assert told.startswith(
+        f"Iteration(start=0, n_iter=1, lower_bound={passes[0].lower_bound:.6g}, gain=inf, remaining="
+    )
+    assert len(told) < 100
+    assert repr(replace(passes[0], accepted=False, move=2)).endswith("not accepted)")

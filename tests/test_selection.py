@@ -174,6 +174,17 @@ def test_the_repr_is_a_table_with_the_best_marked(found):
     assert max(map(len, lines)) <= 80
 
 
+def test_decimals_are_left_away_before_the_repr_is_wider_than_a_terminal(found):
+    names = ("n_components", "n_parameters", "loglik", "scores", *CRITERIA)
+    arrays = {name: np.tile(getattr(found, name), 3) for name in names}
+    told = {name: getattr(found, name) * 3 for name in ("covariance_type", "status", "estimators")}
+    arrays |= {"n_components": np.repeat(np.arange(1, 10), 14), "scores": arrays["scores"] + 10_000}
+    lines = repr(replace(found, **arrays, **told)).splitlines()
+    assert lines[1].split()[-1] == "K=9"
+    assert max(map(len, lines[1:17])) <= 80
+    assert lines[3].split()[1] == f"{found.scores[0] + 10_000:.0f}"
+
+
 def test_cells_that_were_not_asked_for_are_empty(found):
     cells = [n for n, K in enumerate(found.n_components) if K < 3 or found.covariance_type[n] != "VVV"]
     arrays = {

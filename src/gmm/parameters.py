@@ -13,7 +13,7 @@ from gmm.layouts import Array
 from gmm.whitened import WhitenedMixture
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MixtureParameters:
     """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k).
 
@@ -38,8 +38,8 @@ class MixtureParameters:
     covariances: Array
     model: CovarianceModel
     factors: InitVar[tuple[Array, Array] | None] = None
-    whiteners: Array = field(init=False, repr=False)
-    log_determinants: Array = field(init=False, repr=False)
+    whiteners: Array = field(init=False)
+    log_determinants: Array = field(init=False)
 
     def __post_init__(self, factors: tuple[Array, Array] | None) -> None:
         whiteners, log_determinants = factors or self.model.layout.whiten(self.covariances, self.n_features)
@@ -47,6 +47,11 @@ class MixtureParameters:
         object.__setattr__(self, "log_determinants", log_determinants)
         for values in (self.weights, self.means, self.covariances, whiteners):
             values.flags.writeable = False
+
+    def __repr__(self) -> str:
+        """Its sizes and its model: the arrays may be large."""
+        K, d = self.means.shape
+        return f"MixtureParameters(K={K}, d={d}, {self.model.known_as})"
 
     @classmethod
     def estimated(cls, estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:

@@ -14,7 +14,7 @@ from gmm.parameters import MixtureParameters
 from gmm.statistics import SufficientStatistics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Iteration:
     """One pass, as a callback sees it.
 
@@ -49,6 +49,12 @@ class Iteration:
     remaining: float = float("inf")
     accepted: bool = True
     move: int = 0
+
+    def __repr__(self) -> str:
+        """The numbers of the pass, rounded."""
+        at = f"start={self.start}, n_iter={self.n_iter}" + f", move={self.move}" * bool(self.move)
+        told = f"lower_bound={self.lower_bound:.6g}, gain={self.gain:.3g}, remaining={self.remaining:.3g}"
+        return f"Iteration({at}, {told}{'' if self.accepted else ', not accepted'})"
 
 
 @dataclass(frozen=True, eq=False)

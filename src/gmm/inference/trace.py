@@ -57,7 +57,7 @@ class Refinement:
         return cls(moves, int(saved["tried"]), float(saved["passes"]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trace:
     """The passes of one climb.
 
@@ -110,6 +110,10 @@ class Trace:
         """In words: ``converged after 12 passes``."""
         how = "converged" if self.converged else "not converged"
         return f"{how} after {len(self)} pass{'es' * (len(self) != 1)}"
+
+    def __repr__(self) -> str:
+        """How it ended, and why."""
+        return f"Trace({self.ending}: {self.reason})"
 
     def __len__(self) -> int:
         """The number of passes."""

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import criteria
 from gmm._estimator import Estimator
 from gmm._validation import check_is_fitted
+from gmm.markup import Html
 from gmm.mixture import GaussianMixture
 from gmm.priors import NormalInverseWishart
 from gmm.selection.search import select
@@ -193,6 +194,13 @@ class GaussianMixtureSearch(Estimator):
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """The mean log-likelihood under it, in nats per unit weight."""
         return self._best().score(X, y, sample_weight)
+
+    def __str__(self) -> str:
+        """The call that makes the estimator; once fitted, the table of what was found below it."""
+        return f"{self!r}\n{self.selection_!r}" if "selection_" in vars(self) else super().__str__()
+
+    def _described(self) -> Sequence[Html]:
+        return self.selection_._described() if "selection_" in vars(self) else ()
 
     def _best(self) -> GaussianMixture:
         check_is_fitted(self)

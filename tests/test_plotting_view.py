@@ -1,0 +1,174 @@
+"""Views: which axes there are, what a mixture is on them, and what an ellipse holds."""
+
+import numpy as np
+import pytest
+from matplotlib.path import Path
+from scipy import stats
+
+from gmm import GaussianMixture
+from gmm.covariance import COVARIANCE_TYPES
+from gmm.exceptions import InvalidParameterError
+from gmm.plotting.view import discriminating, ellipse, feature_names, view_of
+
+MODELS = [name for name in COVARIANCE_TYPES if name.isupper()]
+NAMES = ("length", "width", "height", "depth")
+
+
+def four_features(covariance_type="full", K=3, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.normal(0, rng.uniform(0.5, 2, 4), (150, 4)) + rng.normal(0, 4, 4) for _ in range(K)])
+    return GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(rows)
+
+
+def view(model, wanted=None):
+    return view_of(model._fitted(), feature_names(model), wanted)
+
+
+@pytest.mark.parametrize("covariance_type", MODELS)
+@pytest.mark.parametrize("wanted", [(3, 1), "discriminating"], ids=str)
+def test_an_ellipse_holds_its_share_of_every_model(covariance_type, wanted):
+    model, n = four_features(covariance_type), 100_000
+    seen = view(model, wanted)
+    mixture = seen.marginal(model._fitted())
+    rows, labels = model._fitted().sample(3 * n, np.random.default_rng(1))
+    for k in range(3):
+        inside = seen.project(rows[labels == k])
+        for content in (0.5, 0.95):
+            held = Path(ellipse(mixture.means[k], mixture.covariances[k], content)).contains_points(inside).mean()
+            # Five standard errors, and what a polygon of 360 edges lacks of its ellipse.
+            assert abs(held - content) < 5 * np.sqrt(content * (1 - content) / len(inside)) + 1e-4
+
+
+@pytest.mark.parametrize("covariance_type", MODELS)
+@pytest.mark.parametrize("wanted", [2, (0, 3), "discriminating"], ids=str)
+def test_a_marginal_is_the_mixture_of_what_is_seen(covariance_type, wanted):
+    model = four_features(covariance_type)
+    seen = view(model, wanted)
+    mixture = seen.marginal(model._fitted())
+    dense = model._fitted().model.layout.dense(model._fitted().covariances, 3, 4)
+    points = seen.project(model.sample(50, random_state=3)[0])
+    density = sum(
+        weight
+        * stats.multivariate_normal(seen.matrix @ (mean - seen.centre), seen.matrix @ covariance @ seen.matrix.T).pdf(
+            points
+        )
+        for weight, mean, covariance in zip(model.weights_, model.means_, dense, strict=True)
+    )
+    ours = GaussianMixture.from_parameters(mixture.weights, mixture.means, mixture.covariances).score_samples(points)
+    np.testing.assert_allclose(np.exp(ours), density, rtol=1e-9)
+
+
+def test_a_marginal_says_how_projected_rows_lie():
+    model = four_features(K=2)
+    seen = view(model)
+    mixture = seen.marginal(model._fitted())
+    rows, labels = model._fitted().sample(200_000, np.random.default_rng(0))
+    for k in range(2):
+        projected = seen.project(rows[labels == k])
+        np.testing.assert_allclose(projected.mean(axis=0), mixture.means[k], atol=0.02)
+        np.testing.assert_allclose(np.cov(projected.T), mixture.covariances[k], atol=0.02)
+
+
+@pytest.mark.parametrize("offset", [0, 1e9])
+@pytest.mark.parametrize("scale", [1e-9, 1, 1e9])
+def test_units_of_the_features_change_nothing(scale, offset):
+    rows = four_features().sample(600, random_state=0)[0]
+    units = np.array([1.0, scale, 1.0, 1.0 / scale])
+    plain, scaled = (discriminating(fit._fitted(), NAMES) for fit in (as_fitted(rows), as_fitted(rows, units, offset)))
+    assert plain.labels == scaled.labels
+    np.testing.assert_allclose(
+        plain.project(rows), scaled.project(rows * units + offset * units), atol=1e-5 if offset else 1e-9
+    )
+
+
+def as_fitted(rows, units=1.0, offset=0.0):
+    """The mixture of three blocks of rows, in other units."""
+    blocks = np.split(rows * units, 3)
+    means = np.array([block.mean(axis=0) for block in blocks]) + offset * units
+    return GaussianMixture.from_parameters([1 / 3] * 3, means, [np.cov(block.T) for block in blocks])
+
+
+def test_the_plane_is_fishers_where_covariances_are_equal():
+    means, covariance = np.array([[0.0, 0, 0, 0], [6, 0, 0, 0], [0, 3, 0, 0]]), np.diag([1.0, 1, 50, 90])
+    model = GaussianMixture.from_parameters([0.4, 0.3, 0.3], means, covariance, covariance_type="tied")
+    seen = view(model)
+    assert np.abs(seen.matrix[:, 2:]).max() < 1e-12 * np.abs(seen.matrix).max()
+    assert seen.labels[0].startswith("discriminating direction 1\n+x0")
+    assert seen.labels[1].startswith("discriminating direction 2\n")
+    within = seen.matrix @ covariance @ seen.matrix.T
+    between = np.cov(seen.project(means).T, aweights=model.weights_, ddof=0)
+    np.testing.assert_allclose(within + between, np.eye(2), atol=1e-12)
+
+
+def test_two_components_that_share_a_covariance_have_one_discriminating_direction():
+    model = four_features("tied", K=2)
+    seen = view(model)
+    assert [label.split("\n")[0] for label in seen.labels] == ["discriminating direction 1", "principal direction 2"]
+    apart = seen.project(model.means_)
+    assert abs(apart[0, 0] - apart[1, 0]) > 1
+    assert abs(apart[0, 1] - apart[1, 1]) < 1e-9
+
+
+def test_covariances_that_differ_are_discriminating_too():
+    covariances = [np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 40, 1])]
+    model = GaussianMixture.from_parameters([0.5, 0.5], np.zeros((2, 4)), covariances)
+    assert view(model).labels[0] == "discriminating direction 1\n+x2"
+
+
+def test_one_component_is_seen_in_its_principal_plane():
+    model = four_features(K=1)
+    seen = view(model)
+    assert seen.kind == "principal"
+    spread = np.sqrt(np.diag(model.covariances_[0]))
+    correlation = model.covariances_[0] / np.outer(spread, spread)
+    axes = np.linalg.eigh(correlation)[1][:, :-3:-1].T
+    ours = seen.matrix * spread
+    ours /= np.linalg.norm(ours, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.abs((ours * axes).sum(axis=1)), 1, atol=1e-9)
+
+
+def test_signs_are_settled():
+    model = four_features()
+    seen = view(model)
+    loadings = seen.matrix * np.sqrt(np.cov(model.sample(1000, random_state=0)[0].T).diagonal())
+    assert (loadings[[0, 1], np.abs(loadings).argmax(axis=1)] > 0).all()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_a_thin_component_has_a_marginal(scale):
+    direction = np.array([[1.0, 2, 3, 4]]) / np.sqrt(30)
+    thin = (direction.T @ direction + 1e-13 * np.eye(4)) * scale**2
+    model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0] * 4, [scale] * 4], [thin, np.eye(4) * scale**2])
+    for wanted in ("discriminating", (0, 1), 2):
+        assert np.isfinite(view(model, wanted).marginal(model._fitted()).whiteners).all()
+
+
+def test_features_come_by_number_and_name():
+    model = GaussianMixture.from_parameters([1.0], [[1.0, 2, 3, 4]], np.eye(4)[None], feature_names=NAMES)
+    assert view(model, "height").labels == ("height",)
+    assert view(model, np.int64(1)).labels == ("width",)
+    assert view(model, ("depth", 0)).labels == ("depth", "length")
+    assert view(model, ["depth", "width"]).project(np.array([[5.0, 6, 7, 8]])).tolist() == [[8, 6]]
+    chosen = view(model, (0, 1))
+    assert view_of(model._fitted(), NAMES, chosen) is chosen
+
+
+def test_up_to_two_features_are_seen_as_they_are():
+    for d in (1, 2):
+        model = GaussianMixture.from_parameters([1.0], np.zeros((1, d)), np.eye(d)[None])
+        assert view(model).whole
+        assert view(model).labels == ("x0", "x1")[:d]
+    assert view(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "discriminating").labels == ("x0",)
+
+
+@pytest.mark.parametrize("wanted", ["lenght", 4, -1, True, (0, 1, 2), (), (1, "width"), 1.5, ("width", None)], ids=str)
+def test_a_view_that_cannot_be_is_refused_with_what_there_is(wanted):
+    model = GaussianMixture.from_parameters([1.0], [[1.0, 2, 3, 4]], np.eye(4)[None], feature_names=NAMES)
+    with pytest.raises(InvalidParameterError, match=r"The features are 0 to 3: 'length', 'width', 'height', 'depth'"):
+        view(model, wanted)
+
+
+@pytest.mark.parametrize("content", [0, 1, -0.5, 95, np.nan, "0.5", None])
+def test_a_content_that_cannot_be_is_refused(content):
+    with pytest.raises(InvalidParameterError, match="content must be between 0 and 1"):
+        ellipse(np.zeros(2), np.eye(2), content)
