@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import count
@@ -212,7 +212,7 @@ class Stride:
     repaired: tuple[int, ...]
 
 
-def strides(source: ArraySource, settings: FitSettings, seed: int) -> Iterator[Stride]:
+def strides(source: ArraySource, settings: FitSettings, seed: int) -> Generator[Stride, None, None]:
     """The passes of the climb that `fit_mixture` makes from one start, each when it is asked for."""
     made: list[tuple[Iteration, SufficientStatistics]] = []
 

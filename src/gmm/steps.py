@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,54 +143,85 @@ def em_steps(
     >>> np.allclose(counts / len(X), two.weights), np.allclose(r.T @ X / counts[:, None], two.means)
     (True, True)
     """
-    estimator = _estimator(n_components, parameters)
-    source, _ = source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
+    climb = climb_to_be(X, n_components, sample_weight, parameters, caller=em_steps.__name__)
+    return _steps(climb, bool(responsibilities))
+
+
+@dataclass(frozen=True, eq=False)
+class ClimbToBe:
+    """A fit from one start that is checked and not begun.
+
+    Parameters
+    ----------
+    source : ArraySource
+    feature_names : array of shape (d,) or None
+    settings : FitSettings
+    seed : int
+    """
+
+    source: ArraySource
+    feature_names: NDArray[np.object_] | None
+    settings: FitSettings
+    seed: int
+
+    def __iter__(self) -> Generator[Stride, None, None]:
+        """Make its passes, each when it is asked for; what goes wrong is told as `fit` tells it."""
+        repaired: tuple[int, ...] = ()
+        try:
+            with closing(strides(self.source, self.settings, self.seed)) as made:
+                for stride in made:
+                    repaired = stride.repaired
+                    yield stride
+        except SingularMatrixError as error:
+            raise ValueError(ill_defined(error, self.settings.model)) from None
+        warn_of_repairs(repaired)
+
+
+def climb_to_be(
+    X: ArrayLike, n_components: int, sample_weight: ArrayLike | None, parameters: dict[str, Any], *, caller: str
+) -> ClimbToBe:
+    """What `em_steps` is asked for by the same arguments, or its errors, in the name of `caller`."""
+    estimator = _estimator(n_components, parameters, caller)
+    source, names = source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
     settings = estimator._settings(source, covariance_model(estimator.covariance_type))
     if settings.given.responsibilities is not None and not callable(estimator.init_params):
         settings.given.responsibilities(0)  # an array is judged now, what a callable returns when it is called
     (seed,) = start_seeds(estimator.random_state, 1)
-    return _steps(source, settings, seed, bool(responsibilities))
+    return ClimbToBe(source, names, settings, seed)
 
 
-def _estimator(n_components: int, parameters: dict[str, Any]) -> GaussianMixture:
+def _estimator(n_components: int, parameters: dict[str, Any], caller: str) -> GaussianMixture:
     """The estimator whose fit it is, or an error that tells which parameter is out of place."""
     known = GaussianMixture().get_params()
     unknown = sorted(parameters.keys() - known.keys())
     if unknown:
         there = ", ".join(sorted(known.keys() - _MEANINGLESS.keys() - {"n_components"}))
-        raise TypeError(f"em_steps has no parameter {unknown[0]!r}; expected some of {there}")
+        raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {there}")
     for name, instead in _MEANINGLESS.items():
         if name in parameters and parameters[name] != known[name]:
-            message = f"em_steps takes no {name}: {instead}. Got {name}={parameters[name]!r}."
+            message = f"{caller} takes no {name}: {instead}. Got {name}={parameters[name]!r}."
             raise raisable(InvalidParameterError)(message)
     estimator = GaussianMixture(n_components, **{"acceleration": None} | parameters)
     check_parameters(estimator, STARTS)
     return estimator
 
 
-def _steps(
-    source: ArraySource, settings: FitSettings, seed: int, responsibilities: bool
-) -> Generator[EMStep, None, None]:
-    repaired: tuple[int, ...] = ()
-    try:
-        for stride in strides(source, settings, seed):
-            repaired = stride.repaired
-            shares = _responsibilities(stride, source, settings.n_threads) if responsibilities else None
-            yield _step(stride, source.dtype, shares)
-    except SingularMatrixError as error:
-        raise ValueError(ill_defined(error, settings.model)) from None
-    warn_of_repairs(repaired)
+def _steps(climb: ClimbToBe, responsibilities: bool) -> Generator[EMStep, None, None]:
+    with closing(iter(climb)) as made:
+        for stride in made:
+            yield _step(stride, climb, _responsibilities(stride, climb) if responsibilities else None)
 
 
-def _responsibilities(stride: Stride, source: ArraySource, n_threads: int | None) -> NDArray[Any]:
-    found = Scorer(stride.iteration.parameters, n_threads).rows(source, responsibilities=True).responsibilities
+def _responsibilities(stride: Stride, climb: ClimbToBe) -> NDArray[Any]:
+    scorer = Scorer(stride.iteration.parameters, climb.settings.n_threads)
+    found = scorer.rows(climb.source, responsibilities=True).responsibilities
     assert found is not None  # it was asked for
     found.flags.writeable = False
     return found
 
 
-def _step(stride: Stride, dtype: np.dtype[Any], responsibilities: NDArray[Any] | None) -> EMStep:
-    iteration, counts = stride.iteration, np.array(stride.statistics.counts)
+def _step(stride: Stride, climb: ClimbToBe, responsibilities: NDArray[Any] | None) -> EMStep:
+    iteration, counts, dtype = stride.iteration, np.array(stride.statistics.counts), climb.source.dtype
     counts.flags.writeable = False
     parameters = iteration.parameters
     return EMStep(

@@ -10,6 +10,7 @@ except ModuleNotFoundError as _error:
         'gmm.plotting draws with matplotlib, which is not installed: pip install "gmm-em[plot]"', name=_error.name
     ) from None
 
+from gmm.plotting.animation import FitAnimation, animate_fit
 from gmm.plotting.boundaries import plot_decision_boundaries
 from gmm.plotting.clusters import plot_clusters
 from gmm.plotting.curves import plot_convergence, plot_criteria, plot_selection
@@ -17,6 +18,8 @@ from gmm.plotting.density import plot_density
 from gmm.plotting.uncertainty import plot_uncertainty
 
 __all__ = [
+    "FitAnimation",
+    "animate_fit",
     "plot_clusters",
     "plot_convergence",
     "plot_criteria",
