@@ -2,8 +2,8 @@
 Components as they learn
 ========================
 
-A film of textbook EM on the stretched blobs. It begins badly on purpose, all components in one place, so that there is
-something to see; the curve beside it is what each pass gains.
+A film of textbook EM on the stretched blobs. It begins badly on purpose, so that there is something to see: four random
+rows for means, and for each component the covariance of all rows. The curve beside it is the log-likelihood so far.
 """
 
 import numpy as np
@@ -15,12 +15,16 @@ blobs, _ = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=
 X = blobs[:, ::-1] @ np.random.RandomState(13).randn(2, 2)
 
 # %%
-# The first frame is the start: no row has been looked at, and all are grey. Then a frame for every pass: the rows are
-# shared out (the colours change), and each component moves to the mean and covariance of its share.
+# The first frame is the start: nothing has been shared out yet, and all rows are grey. Then a frame for every pass: the
+# rows are shared (the colours change), and each component moves to the mean and covariance of its share, leaving a
+# trace.
 
 learning = animate_fit(X, 4)
 learning
 
+# %%
+# Where the curve is nearly flat two components compete for the same rows; once one gives way, it climbs again. A rule
+# that stops at a small gain may stop there, so the film takes a finer one than the estimator.
 # %%
 # ``learning.save("learning.gif")`` writes it to a file; Pillow is all that needs.
 #
