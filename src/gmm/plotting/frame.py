@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.plotting.scene import Scene, beyond, limits
-from gmm.plotting.style import FAINT, STYLE, axes_of, colours
+from gmm.plotting.style import FAINT, STYLE, axes_of, colours, steady_ticks
 from gmm.plotting.view import View, view_of
 
 _MOST_PAIRED = 6
@@ -97,6 +97,7 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
         features = View(np.eye(d), np.zeros(d), scene.names, "features")
         every = limits(scene, features)
         for i, j in np.ndindex(d, d):
+            steady_ticks(grid[i, j])
             if j > i:
                 grid[i, j].set_axis_off()
                 continue

@@ -48,4 +48,13 @@ def axes_of(ax: Axes | None, **figure: Any) -> Axes:
     if ax is not None:
         return ax
     with mpl.rc_context(STYLE):
-        return plt.subplots(**figure)[1]
+        made: Axes = plt.subplots(**figure)[1]
+    steady_ticks(made)
+    return made
+
+
+def steady_ticks(ax: Axes) -> None:
+    """Keep the ticks' colours: matplotlib makes ticks when it draws, in the style that holds then."""
+    ax.tick_params(colors=INK)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.get_offset_text().set_color(INK)

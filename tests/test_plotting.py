@@ -1,0 +1,489 @@
+"""Pictures by their properties: what is drawn where, what legends say, and what is left alone."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.path import Path as Outline
+
+from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError
+from gmm.exceptions import InvalidParameterError
+from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
+from gmm.plotting.boundaries import boundaries
+from gmm.plotting.density import highest_density
+from gmm.plotting.scene import limits, scene_of
+from gmm.plotting.style import colours
+from gmm.plotting.view import feature_names, view_of
+
+PLOTS = [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty]
+each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)
+
+
+@pytest.fixture(autouse=True)
+def _figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(autouse=True)
+def _no_show(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a function of gmm.plotting called show")
+
+    monkeypatch.setattr(plt, "show", refuse)
+    monkeypatch.setattr(mpl.figure.Figure, "show", refuse)
+
+
+def mixture(K=3, d=2, seed=0, apart=4.0):
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(K, d, d))
+    covariances = factors @ factors.transpose(0, 2, 1) / d + 0.2 * np.eye(d)
+    return GaussianMixture.from_parameters(rng.dirichlet(np.full(K, 5.0)), rng.normal(0, apart, (K, d)), covariances)
+
+
+def with_rows(K=3, d=2, n=400, **more):
+    model = mixture(K, d, **more)
+    return model, model.sample(n, random_state=1)[0]
+
+
+def legend(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def dots(ax):
+    return next(item for item in ax.collections if isinstance(item, PathCollection))
+
+
+def lines_between(ax):
+    return next(item for item in ax.collections if isinstance(item, LineCollection) and item.get_gid() == "boundaries")
+
+
+def outlines(ax):
+    return {patch.get_gid(): patch for patch in ax.patches if (patch.get_gid() or "").startswith("component")}
+
+
+# ---- what is drawn
+
+
+@pytest.mark.parametrize(("d", "view"), [(2, None), (4, None), (4, (3, 1))])
+def test_drawn_ellipses_hold_what_the_legend_says(d, view):
+    model, X = with_rows(d=d)
+    ax = plot_clusters(model, X, view=view, content=(0.3, 0.9))
+    seen = view_of(model._fitted(), feature_names(model), view)
+    rows, labels = model.sample(60_000, random_state=5)
+    drawn = outlines(ax)
+    assert len(drawn) == 6
+    for k in range(3):
+        inside = seen.project(rows[labels == k])
+        for content in (0.3, 0.9):
+            held = Outline(drawn[f"component {k} content {content:g}"].get_xy()).contains_points(inside).mean()
+            assert abs(held - content) < 5 * np.sqrt(content * (1 - content) / len(inside)) + 1e-3
+    assert legend(ax)[-2:] == ["30 % of a component", "90 % of a component"]
+
+
+def test_rows_stand_where_they_are_in_mixed_colours():
+    model, X = with_rows()
+    drawn = dots(plot_clusters(model, X))
+    np.testing.assert_array_equal(drawn.get_offsets(), X)
+    np.testing.assert_allclose(drawn.get_facecolor()[:, :3], model.predict_proba(X) @ colours(3), atol=1e-12)
+
+
+def test_certain_rows_have_their_components_colour_and_uncertain_ones_are_paler():
+    model = GaussianMixture.from_parameters([0.5, 0.5], [[-5.0, 0], [5, 0]], np.array([np.eye(2)] * 2))
+    X = np.array([[-5.0, 0], [5, 0], [0, 0]])
+    shades = dots(plot_clusters(model, X)).get_facecolor()
+    np.testing.assert_allclose(shades[:2, :3], colours(2), atol=1e-12)
+    np.testing.assert_allclose(shades[2, :3], colours(2).mean(axis=0), atol=1e-12)
+    assert shades[2, 3] < shades[0, 3] == shades[1, 3]
+
+
+def test_colours_are_of_all_features_whatever_the_view():
+    model, X = with_rows(d=4)
+    shades = model.predict_proba(X) @ colours(3)
+    for view in (None, (0, 1)):
+        np.testing.assert_allclose(dots(plot_clusters(model, X, view=view)).get_facecolor()[:, :3], shades, atol=1e-12)
+
+
+def test_means_are_numbered():
+    model, X = with_rows(K=12)
+    texts = {text.get_text(): text.get_position() for text in plot_clusters(model, X).texts}
+    assert set(texts) == set(map(str, range(12)))
+    for k in range(12):
+        np.testing.assert_allclose(texts[str(k)], model.means_[k])
+
+
+def test_a_histogram_is_a_density_and_its_curves_add_up():
+    model, X = with_rows(d=1, n=3000)
+    ax = plot_clusters(model, X)
+    (stairs,) = (patch for patch in ax.patches if hasattr(patch, "get_data"))
+    heights, bins, _ = stairs.get_data()
+    assert heights @ np.diff(bins) == pytest.approx(1)
+    total, *parts = ax.lines
+    x, density = total.get_data()
+    np.testing.assert_allclose(density, np.exp(model.score_samples(x[:, None])), rtol=1e-9)
+    for part in parts:
+        assert (np.interp(part.get_xdata(), x, density) >= part.get_ydata() - 1e-12).all()
+    assert np.trapezoid(density, x) == pytest.approx(1, abs=0.02)
+
+
+def test_a_histogram_of_weights_is_that_of_repeated_rows():
+    model, X = with_rows(d=1, n=200)
+    weight = np.arange(200) % 3
+    data = []
+    for rows, weights in ((X, weight), (np.repeat(X, weight, axis=0), None)):
+        ax = plot_clusters(model, rows, sample_weight=weights)
+        heights, bins, _ = next(patch for patch in ax.patches if hasattr(patch, "get_data")).get_data()
+        data.append((heights @ np.diff(bins), legend(ax)[1:4]))
+    assert data[0] == (pytest.approx(data[1][0]), data[1][1])
+
+
+@pytest.mark.parametrize(("K", "d", "view"), [(2, 2, None), (5, 2, None), (3, 4, None), (4, 4, (2, 0)), (12, 2, None)])
+def test_boundaries_are_where_two_responsibilities_are_equal(K, d, view):
+    model, X = with_rows(K=K, d=d, apart=2.5)
+    ax = plot_decision_boundaries(model, X, view=view)
+    points = np.concatenate(lines_between(ax).get_segments())
+    marginal = view_of(model._fitted(), feature_names(model), view).marginal(model._fitted())
+    seen = GaussianMixture.from_parameters(marginal.weights, marginal.means, marginal.covariances)
+    second, first = np.sort(seen.predict_proba(points), axis=1)[:, -2:].T
+    assert len(points) > 50
+    assert np.quantile(first - second, 0.99) < 1e-9
+    assert (first - second).max() < 1e-2
+
+
+def test_boundaries_part_the_regions():
+    """Between neighbours on a fine grid with different labels there is a line, and nowhere else."""
+    model, X = with_rows(K=4, apart=2.0)
+    edges = limits(scene_of(model, X), view_of(model._fitted(), ("x0", "x1")))
+    points = np.concatenate(boundaries(model._fitted(), edges))
+    x, y = (np.linspace(*edge, 120) for edge in edges)
+    labels = model.predict(np.stack(np.meshgrid(x, y), axis=2).reshape(-1, 2)).reshape(120, 120)
+    steps = (edges[:, 1] - edges[:, 0]) / 119
+    rows, columns = np.nonzero(labels[:, 1:] != labels[:, :-1])
+    changes = np.column_stack([(x[columns] + x[columns + 1]) / 2, y[rows]])
+    away = np.abs((changes[:, None] - points[None]) / steps).max(axis=2).min(axis=1)
+    assert away.max() < 1.5
+
+
+def test_boundaries_along_one_axis_are_exact():
+    model = GaussianMixture.from_parameters([0.3, 0.7], [[0.0], [3.0]], [[[1.0]], [[4.0]]])
+    X = model.sample(100, random_state=0)[0]
+    drawn = sorted(segment[0, 0] for segment in lines_between(plot_decision_boundaries(model, X)).get_segments())
+    # The roots of log 0.3 − x²/2 = log 0.7 − log 2 − (x − 3)²/8.
+    roots = np.sort(np.roots([-0.5 + 0.125, -0.75, np.log(0.3) - np.log(0.7) + np.log(2) + 9 / 8]))
+    inside = [root for root in roots if X.min() - 4 < root < X.max() + 4]
+    np.testing.assert_allclose(drawn, inside[-len(drawn) :], atol=1e-12)
+    assert drawn
+
+
+def test_a_spike_has_its_boundary_as_well():
+    spread = 1e-4
+    covariances = [np.eye(2), np.eye(2) * spread**2]
+    model = GaussianMixture.from_parameters([0.9, 0.1], [[0.0, 0], [1, 1]], covariances)
+    ax = plot_decision_boundaries(model, model.sample(300, random_state=0)[0])
+    around = np.concatenate(lines_between(ax).get_segments()) - 1
+    # log 0.1 − r²/2s² − 2 log s = log 0.9 − |x|²/2
+    radius = spread * np.sqrt(2 * (np.log(1 / 9) - 2 * np.log(spread) + 1))
+    np.testing.assert_allclose(np.linalg.norm(around, axis=1), radius, rtol=1e-3)
+
+
+def test_regions_are_tinted_by_the_most_probable_component():
+    model, X = with_rows()
+    for uncertainty in (True, False):
+        ax = plot_decision_boundaries(model, X, uncertainty=uncertainty)
+        (picture,) = ax.images
+        tints = np.asarray(picture.get_array())
+        left, right, bottom, top = picture.get_extent()
+        x, y = (np.linspace(low, high, 801)[1::2] for low, high in ((left, right), (bottom, top)))
+        points = np.stack(np.meshgrid(x, y), axis=2).reshape(-1, 2)
+        np.testing.assert_allclose(tints[..., :3].reshape(-1, 3), colours(3)[model.predict(points)])
+        opacity, certain = tints[..., 3].ravel(), model.predict_proba(points).max(axis=1)
+        assert uncertainty == (np.ptp(opacity) > 0.1)
+        assert not uncertainty or (np.diff(opacity[np.argsort(certain)]) > -1e-9).all()
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_regions_of_highest_density_hold_their_share(d):
+    model = mixture(d=d)
+    levels = highest_density(model._fitted(), (0.5, 0.9, 0.99))
+    scores = model.score_samples(model.sample(100_000, random_state=9)[0])
+    np.testing.assert_allclose([(scores >= level).mean() for level in levels], (0.5, 0.9, 0.99), atol=0.012)
+
+
+def test_contours_of_density_are_at_the_levels_of_the_legend():
+    model, X = with_rows()
+    ax = plot_density(model, X)
+    told = [float(text.split()[-1].replace("−", "-")) for text in legend(ax)[:3]]
+    levels = highest_density(model._fitted(), (0.5, 0.9, 0.99))
+    np.testing.assert_allclose(told, levels, rtol=5e-3)
+    lines = next(item for item in ax.collections if not getattr(item, "filled", True))
+    np.testing.assert_allclose(np.sort(lines.levels), np.sort(levels))
+    for level, outline in zip(lines.levels, lines.get_paths(), strict=True):
+        np.testing.assert_allclose(model.score_samples(outline.vertices), level, atol=0.05)
+
+
+def test_uncertain_rows_are_larger_darker_and_on_top():
+    model, X = with_rows(apart=2.0)
+    drawn = dots(plot_uncertainty(model, X))
+    uncertainty = 1 - model.predict_proba(np.asarray(drawn.get_offsets())).max(axis=1)
+    assert (np.diff(uncertainty) >= -1e-12).all()
+    assert (np.diff(drawn.get_sizes()) >= 0).all()
+    assert np.ptp(drawn.get_sizes()) > 0
+    assert (np.diff(drawn.get_facecolor()[:, 3]) >= 0).all()
+    assert (np.diff(drawn.get_facecolor()[:, :3].sum(axis=1)) <= 1e-12).all()
+
+
+def test_uncertainty_along_one_axis_is_its_height():
+    model, X = with_rows(d=1)
+    ax = plot_uncertainty(model, X)
+    expected = np.column_stack([X[:, 0], 1 - model.predict_proba(X).max(axis=1)])
+    np.testing.assert_allclose(dots(ax).get_offsets(), expected, atol=1e-12)
+
+
+# ---- what legends and labels say
+
+
+def test_the_legend_counts():
+    model, X = with_rows()
+    counts = np.bincount(model.predict(X), minlength=3)
+    expected = [f"{k}:  {100 * model.weights_[k]:.0f} %,  {counts[k]}" for k in range(3)]
+    assert legend(plot_clusters(model, X))[:4] == ["component: weight, rows", *expected]
+
+
+def test_the_legend_sums_weights():
+    model, X = with_rows()
+    weight = np.full(len(X), 0.25)
+    weight[:10] = 0
+    sums = np.bincount(model.predict(X), weight, minlength=3)
+    ax = plot_clusters(model, X, sample_weight=weight)
+    assert legend(ax)[0] == "component: weight, weight of rows"
+    for k in range(3):
+        assert float(legend(ax)[1 + k].split(",  ")[1]) == pytest.approx(sums[k], rel=1e-3)
+    assert len(dots(ax).get_offsets()) == len(X) - 10
+
+
+def test_heavier_rows_are_larger():
+    model, X = with_rows()
+    sizes = dots(plot_clusters(model, X, sample_weight=np.linspace(1, 3, len(X)))).get_sizes()
+    assert (np.diff(sizes) > 0).all()
+    assert sizes[-1] == pytest.approx(3 * sizes[0])
+
+
+def test_of_many_components_the_legend_lists_the_heaviest():
+    model, X = with_rows(K=12)
+    listed = legend(plot_clusters(model, X))
+    heaviest = sorted(np.argsort(-model.weights_, kind="stable")[:6])
+    assert [int(text.split(":")[0]) for text in listed[1:7]] == heaviest
+    assert listed[7] == "and 6 lighter components"
+
+
+@each_plot
+def test_thinning_is_told_and_keeps_shares(plot):
+    model, X = with_rows(n=20_000)
+    ax = plot(model, X, max_points=1000)
+    assert "1\u2009000 of 20\u2009000 rows shown" in legend(ax)
+    shown = np.asarray(dots(ax).get_offsets())
+    assert len(np.unique(shown, axis=0)) == 1000
+    share = np.bincount(model.predict(shown), minlength=3) / 1000
+    np.testing.assert_allclose(share, np.bincount(model.predict(X), minlength=3) / 20_000, atol=0.06)
+    again, other = (dots(plot(model, X, max_points=1000, random_state=seed)).get_offsets() for seed in (0, 1))
+    np.testing.assert_array_equal(again, shown)
+    assert not np.array_equal(other, shown)
+    assert not [text for text in legend(plot(model, X, max_points=20_000)) if "shown" in text]
+
+
+@each_plot
+def test_axes_are_named_after_columns(plot):
+    _, X = with_rows(d=4)
+    frame = pd.DataFrame(X, columns=["mass", "speed", "spin", "charge"])
+    fitted = GaussianMixture(2, random_state=0).fit(frame)
+    ax = plot(fitted, frame, view=("speed", 3))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("speed", "charge")
+    assert plot(fitted, frame, view=2).get_xlabel() == "spin"
+    plane = plot(fitted, frame)
+    assert plane.get_xlabel().startswith("discriminating direction 1\n")
+    assert any(name in plane.get_xlabel() for name in frame.columns)
+    assert plane.get_title()
+
+
+@each_plot
+def test_a_view_that_leaves_features_out_says_so(plot):
+    model, X = with_rows(d=4)
+    alone = [any("view alone" in text for text in legend(plot(fit, rows))) for fit, rows in ((model, X), with_rows())]
+    assert alone == ([True, False] if plot in (plot_density, plot_decision_boundaries) else [False, False])
+
+
+# ---- pairs
+
+
+@each_plot
+def test_pairs_are_a_grid_with_one_legend(plot):
+    model, X = with_rows(d=3)
+    grid = plot(model, X, view="pairs")
+    assert grid.shape == (3, 3)
+    assert len({ax.figure for ax in grid.ravel()}) == 1
+    assert all(ax.get_legend() is None for ax in grid.ravel())
+    assert len(grid[0, 0].figure.legends) == 1
+    assert [ax.get_xlabel() for ax in grid[2]] == ["x0", "x1", "x2"]
+    assert [ax.get_ylabel() for ax in grid[1:, 0]] == ["x1", "x2"]
+    for i in range(3):
+        assert all(grid[i, j].get_xlim() == grid[2, j].get_xlim() for j in range(i + 1))
+    np.testing.assert_array_equal(np.sort(dots(grid[2, 1]).get_offsets(), axis=0), np.sort(X[:, [1, 2]], axis=0))
+    grid[0, 0].figure.canvas.draw()
+
+
+@each_plot
+def test_pairs_of_one_feature_and_of_too_many(plot):
+    assert plot(*with_rows(d=1), view="pairs").shape == (1, 1)
+    with pytest.raises(InvalidParameterError, match="at most 6 features, and these are 7"):
+        plot(*with_rows(d=7), view="pairs")
+    with pytest.raises(InvalidParameterError, match="give it no ax"):
+        plot(*with_rows(), view="pairs", ax=plt.figure().subplots())
+
+
+# ---- limits
+
+
+@each_plot
+def test_far_rows_and_spikes_do_not_squeeze_the_rest(plot):
+    model, X = with_rows()
+    weights, means = [*(0.98 * model.weights_), 0.02], [*model.means_, [5e3, 5e3]]
+    spiked = GaussianMixture.from_parameters(weights, means, [*model.covariances_, np.eye(2) * 1e-6])
+    ax = plot(spiked, [*X, [5e3, 5e3], [-9e8, 0.0]])
+    plain = plot(model, X)
+    assert np.diff(ax.get_xlim()) < 2 * np.diff(plain.get_xlim())
+    assert "beyond the edges: 2 rows" in legend(ax)
+    assert "beyond the edges: component 3" in legend(ax)
+    assert not [text for text in legend(plain) if "beyond" in text]
+
+
+def test_what_is_near_is_seen_whole():
+    model, X = with_rows()
+    ax = plot_clusters(model, X)
+    low, high = np.array([ax.get_xlim(), ax.get_ylim()]).T
+    assert ((low < X) & (high > X)).all()
+    for outline in outlines(ax).values():
+        assert ((outline.get_xy() > low) & (outline.get_xy() < high)).all()
+
+
+@each_plot
+@pytest.mark.parametrize(("offset", "scale"), [(1e9, 1.0), (0.0, 1e-9), (-1e12, 1e3), (0.0, 1e9)])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_any_place_and_scale_is_drawn_alike(plot, d, offset, scale):
+    model, X = with_rows(d=d)
+    moved = GaussianMixture.from_parameters(
+        model.weights_, model.means_ * scale + offset, np.asarray(model.covariances_) * scale**2
+    )
+    axes = [plot(model, X), plot(moved, X * scale + offset)]
+    limits_of = [np.array(ax.get_xlim()) for ax in axes]
+    expected = limits_of[0] if d == 3 else limits_of[0] * scale + offset
+    span = np.ptp(expected)
+    np.testing.assert_allclose(limits_of[1], expected, atol=1e-3 * span)
+    axes[1].figure.canvas.draw()
+
+
+def test_components_without_weight_are_not_drawn():
+    model = GaussianMixture.from_parameters([0.5, 0.5, 0.0], [[0.0, 0], [4, 0], [99, 99]], np.array([np.eye(2)] * 3))
+    X = model.sample(100, random_state=0)[0]
+    for plot in PLOTS:
+        ax = plot(model, X)
+        assert {text.get_text() for text in ax.texts} >= {"0", "1"}
+        assert "2" not in {text.get_text() for text in ax.texts}
+        assert ax.get_xlim()[1] < 20
+        ax.figure.canvas.draw()
+
+
+# ---- what may come, and what is left alone
+
+
+@each_plot
+@pytest.mark.parametrize("K", [1, 2, 9])
+@pytest.mark.parametrize("d", [1, 2, 4])
+@pytest.mark.parametrize("n", [1, 20])
+def test_every_shape_is_drawn(plot, K, d, n):
+    model = mixture(K, d)
+    ax = plot(model, model.sample(n, random_state=0)[0])
+    ax.figure.canvas.draw()
+    assert ax.get_legend() is not None
+
+
+@each_plot
+def test_rows_may_be_a_list_or_a_frame(plot):
+    X = with_rows(n=40)[1]
+    names = ["a", "b"]
+    for rows in (X.tolist(), pd.DataFrame(X, columns=names), pl.DataFrame(X, schema=names), X.astype(np.float32)):
+        fitted = GaussianMixture(2, random_state=0).fit(rows)
+        drawn = np.asarray(dots(plot(fitted, rows)).get_offsets())
+        np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(X, axis=0), rtol=1e-5)
+
+
+@each_plot
+def test_a_search_is_drawn_as_its_best(plot):
+    X = with_rows(n=60)[1]
+    search = GaussianMixtureSearch(n_components=[1, 2], covariance_type=["full"], random_state=0).fit(X)
+    assert legend(plot(search, X)) == legend(plot(search.best_estimator_, X))
+
+
+@each_plot
+def test_what_cannot_be_drawn_is_refused(plot):
+    model, X = with_rows()
+    with pytest.raises(NotFittedError):
+        plot(GaussianMixture(2), X)
+    with pytest.raises(NotFittedError):
+        plot(GaussianMixtureSearch(), X)
+    with pytest.raises(TypeError, match="expected a fitted GaussianMixture"):
+        plot("model.gmm", X)
+    with pytest.raises(ValueError, match="3 features, but GaussianMixture is expecting 2"):
+        plot(model, np.zeros((5, 3)))
+    with pytest.raises(ValueError, match="NaN"):
+        plot(model, [[0.0, np.nan]])
+    with pytest.raises(InvalidParameterError, match="max_points must be an int from 1, got 0"):
+        plot(model, X, max_points=0)
+    with pytest.raises(InvalidParameterError, match="The features are 0 to 1"):
+        plot(model, X, view="x7")
+    assert not plt.get_fignums()
+
+
+@each_plot
+def test_only_the_given_axes_are_touched(plot):
+    model, X = with_rows()
+    figure, (left, right) = plt.subplots(1, 2)
+    current = plt.figure()
+    before = dict(mpl.rcParams)
+    assert plot(model, X, ax=left) is left
+    assert plt.gcf() is current
+    assert plt.get_fignums() == [figure.number, current.number]
+    assert not right.has_data()
+    assert figure.axes == [left, right]
+    figure.canvas.draw()
+    plot(model, X)
+    plot(model, X, view="pairs")
+    assert dict(mpl.rcParams) == before
+
+
+@each_plot
+def test_text_is_legible_in_dark_surroundings(plot):
+    model, X = with_rows()
+    with plt.style.context("dark_background"):
+        ax = plot(model, X)
+        ax.figure.canvas.draw()
+        ax.set_xlim(0, 1e9)  # other ticks, made in the style that holds now
+        assert mpl.colors.to_hex(ax.figure.get_facecolor()) == "#ffffff"
+        texts = [
+            ax.title,
+            ax.xaxis.label,
+            *ax.get_xticklabels(),
+            *ax.get_xticklabels(minor=True),
+            ax.xaxis.get_offset_text(),
+            *ax.get_legend().get_texts(),
+        ]
+        assert all(sum(mpl.colors.to_rgb(text.get_color())) < 1.2 for text in texts)
+
+
+@each_plot
+def test_nothing_is_drawn_from_rows_that_do_not_vary(plot):
+    model = mixture(d=2)
+    plot(model, np.ones((30, 2))).figure.canvas.draw()
+    plot(mixture(d=1), np.ones((30, 1))).figure.canvas.draw()
