@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from gmm._validation import check_random_state
 from gmm.exceptions import InvalidParameterError, raisable
+from gmm.initialization import kmeans_plusplus
 from gmm.layouts import Array
 from gmm.mixture import GaussianMixture
 from gmm.parameters import MixtureParameters
@@ -42,6 +43,7 @@ __all__ = ["FitAnimation", "animate_fit"]
 _CONTENTS = (0.5, 0.95)
 _MOST_ROWS = 2000
 _MOST_BINS = 60
+_NEARLY_WHITE = 30  # sum over the channels, of 255 each
 _FIRST, _LAST = 1000, 2500  # milliseconds at least that a GIF stays on these frames
 _GREY = np.array([[0.55, 0.58, 0.62, 0.55]])
 _STARTS = ("init_params", "weights_init", "means_init", "precisions_init")
@@ -64,8 +66,9 @@ def animate_fit(
     the ways of the means, and beside them the mean log-likelihood so far. Along one feature, densities over a histogram
     stand for the ellipses.
 
-    Unless a start is given, it is poor, so that there is something to see: random rows for means, and for each
-    component the covariance of all rows. `random_state` chooses them; another may lead to another optimum, as EM does.
+    Unless a start is given, it is poor, so that there is something to see: random rows for means, as k-means++ draws
+    them, and for each component the covariance of all rows. `random_state` chooses them; another may lead to another
+    optimum, as EM does.
 
     Parameters
     ----------
@@ -83,7 +86,7 @@ def animate_fit(
     random_state : int, RandomState, Generator or None, default=0
         Seeds the start, and which rows are drawn.
     **parameters
-        Further parameters of the fit, as `gmm.em_steps` takes them; here ``tol=5e-5`` unless given, which does not take
+        Further parameters of the fit, as `gmm.em_steps` takes them; here ``tol=1e-5`` unless given, which does not take
         a slow beginning for an end. ``max_iter`` bounds the frames, and ``acceleration="auto"`` shows how the default
         fit gets there in fewer.
 
@@ -106,7 +109,7 @@ def animate_fit(
     """
     if not isinstance(interval, numbers.Integral) or interval < 1:
         raise raisable(InvalidParameterError)(f"interval must be an int from 1, in milliseconds; got {interval!r}")
-    asked = {"tol": 5e-5, "random_state": random_state} | parameters
+    asked = {"tol": 1e-5, "random_state": random_state} | parameters
     begin = partial(climb_to_be, X, n_components, sample_weight, caller=animate_fit.__name__)
     climb = begin(asked)
     if not any(parameters.get(name) is not None for name in _STARTS):
@@ -117,16 +120,25 @@ def animate_fit(
 
 
 def _poor_start(climb: ClimbToBe, asked: dict[str, Any]) -> dict[str, Array]:
-    """Random rows for means, equal weights, and for each component the covariance of all rows."""
+    """Random rows for means, far from each other; equal weights; and for each component the covariance of all rows.
+
+    From rows that are close, EM lingers for long where components are still the same.
+    """
     K, model, source = climb.settings.n_components, climb.settings.model, climb.source
     about_all = {name: asked[name] for name in ("covariance_type", "reg_covar", "n_threads") if name in asked}
     one = GaussianMixture(1, **about_all).fit(source.rows, sample_weight=source.sample_weight)
     precisions = one.precisions_ if model.layout.pooled else np.repeat(one.precisions_, K, axis=0)
     weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
-    distinct = np.unique(source.rows[weight > 0], axis=0)
+    rows, scale = source.rows.astype(np.float64), np.sqrt(_variances(one))
     rng = check_random_state(asked["random_state"])
-    means = distinct[rng.choice(len(distinct), K, replace=len(distinct) < K)]
+    means = scale * kmeans_plusplus((rows - one.means_) / scale, weight, K, rng) + one.means_
     return {"weights_init": np.full(K, 1 / K), "means_init": means, "precisions_init": precisions}
+
+
+def _variances(one: GaussianMixture) -> Array:
+    """Of each feature, (d,), in a mixture of one component."""
+    parameters = one._fitted()
+    return np.asarray(parameters.model.layout.dense(parameters.covariances, 1, parameters.n_features)[0].diagonal())
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,12 +168,12 @@ def _film(climb: ClimbToBe, random_state: Any, asked_view: Any) -> _Film:
     if not strides:
         raise raisable(InvalidParameterError)("max_iter=0 makes no pass, so nothing moves: expected 1 or more")
     source, last = climb.source, strides[-1]
-    names = None if climb.feature_names is None else climb.feature_names.tolist()
-    model = GaussianMixture._holding(last.iteration.parameters, names)
+    model = GaussianMixture._holding(last.iteration.parameters, None)
     weight = source.sample_weight
     seed = random_state if isinstance(random_state, int | None) else 0  # a generator has given the start
     scene = scene_of(model, source.rows, sample_weight=weight, max_points=_MOST_ROWS, random_state=seed)
-    view = view_of(scene.mixture, scene.names, asked_view)
+    names = scene.names if climb.feature_names is None else tuple(climb.feature_names.tolist())
+    view = view_of(scene.mixture, names, asked_view)
     shown = np.ascontiguousarray(source.rows[scene.shown])
     passes = [
         _Pass(
@@ -193,7 +205,7 @@ class FitAnimation(FuncAnimation):
 
     def __init__(self, film: _Film, interval: int) -> None:
         self.n_frames = 1 + len(film.passes)
-        self._interval_asked = interval
+        self._film, self._interval_asked = film, interval
         self._figure, draw = _stage(film)
         self._show = draw
         super().__init__(self._figure, draw, frames=self.n_frames, interval=interval, cache_frame_data=False)
@@ -260,9 +272,9 @@ class FitAnimation(FuncAnimation):
 
 
 def _with_white(sheet: Image) -> Image:
-    """The palette whose lightest colour is white, which paper is."""
+    """The palette, with white for all that is nearly white, as paper is."""
     palette = np.array(sheet.getpalette()).reshape(-1, 3)
-    palette[palette.sum(axis=1).argmax()] = 255
+    palette[np.abs(255 - palette).sum(axis=1) <= _NEARLY_WHITE] = 255
     sheet.putpalette(palette.ravel().tolist())
     return sheet
 
@@ -342,7 +354,13 @@ def _histogram(ax: Axes, film: _Film) -> Callable[[int], None]:
         ax.add_patch(part)
     (total,) = ax.plot([], [], color=INK, lw=1.6, zorder=3)
     highest = max(marks.curve(one.mixture, edges)[1].max() for one in film.passes)
-    ax.set(xlim=edges[0], ylim=(0, 1.08 * min(highest, 2 * np.max(heights))), xlabel=view.labels[0], ylabel="density")
+    ax.set(
+        xlim=edges[0],
+        ylim=(0, 1.08 * min(highest, 2 * np.max(heights))),
+        xlabel=view.labels[0],
+        ylabel="density",
+        yticks=[],
+    )
     _caption(ax, "", scene)
 
     def draw(number: int) -> None:
@@ -360,7 +378,17 @@ def _caption(ax: Axes, told: str, scene: Scene) -> None:
         f"{amount(len(scene.shown))} of {amount(scene.n_used)} rows shown" if len(scene.shown) < scene.n_used else ""
     )
     text = "; ".join(part for part in (told, shown) if part)
-    ax.text(0.99, 0.015, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=8, color=INK, zorder=6)
+    paper: dict[str, Any] = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5}
+    place: dict[str, Any] = {
+        "transform": ax.transAxes,
+        "ha": "right",
+        "va": "bottom",
+        "fontsize": 8,
+        "color": INK,
+        "zorder": 6,
+    }
+    if text:
+        ax.text(0.99, 0.015, text, bbox=paper, **place)
 
 
 def _curve(ax: Axes, film: _Film) -> Callable[[int], None]:

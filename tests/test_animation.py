@@ -1,0 +1,268 @@
+"""Animations: one frame for each pass, what moves is the fit, and files that anyone can open."""
+
+import base64
+import gc
+import io
+import re
+import warnings
+
+import numpy as np
+import pytest
+
+from gmm import em_steps
+from gmm.covariance import PARSIMONIOUS
+
+plt = pytest.importorskip("matplotlib.pyplot")
+Image = pytest.importorskip("PIL.Image")
+
+from matplotlib import animation as films  # noqa: E402
+from matplotlib.path import Path  # noqa: E402
+
+from gmm.plotting import FitAnimation, animate_fit  # noqa: E402
+from gmm.plotting.marks import soft_colours  # noqa: E402
+
+RNG = np.random.default_rng(0)
+PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
+GIVEN = {"means_init": [[-1.0, 0.0], [1.0, 0.0]], "tol": 1e-4}
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def shown(film, number):
+    """Draw a frame, and return its two Axes."""
+    film._show(number)
+    return film._figure.axes
+
+
+def gif(film, tmp_path, **how):
+    film.save(tmp_path / "film.gif", **{"dpi": 50} | how)
+    return Image.open(io.BytesIO((tmp_path / "film.gif").read_bytes()))
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "asked", [GIVEN, {"acceleration": "auto"}, {"max_iter": 3, **GIVEN}, {"covariance_type": "EEE", "max_iter": 6}]
+)
+def test_there_is_a_frame_for_the_start_and_for_each_pass(asked, tmp_path):
+    film = animate_fit(PLANE, 2, **asked)
+    assert isinstance(film, FitAnimation)
+    if "means_init" in asked:
+        assert film.n_frames == 1 + len(list(em_steps(PLANE, 2, random_state=0, **asked)))
+    assert film.n_frames > 2
+    assert len(list(film.new_frame_seq())) == film.n_frames
+    assert gif(film, tmp_path).n_frames == film.n_frames
+
+
+def test_frames_are_the_passes():
+    film, steps = animate_fit(PLANE, 2, **GIVEN), list(em_steps(PLANE, 2, responsibilities=True, **GIVEN))
+    for number, step in enumerate(steps, 1):
+        left, right = shown(film, number)
+        assert left.get_title(loc="left").startswith(f"Pass {number} of {len(steps)}")
+        np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], step.means)
+        colours = left.collections[0].get_facecolor()
+        np.testing.assert_allclose(colours[:, :3], soft_colours(step.responsibilities), atol=1e-12)
+        np.testing.assert_allclose(right.lines[0].get_ydata(), [one.lower_bound for one in steps[:number]])
+        assert list(right.lines[0].get_xdata()) == list(range(1, number + 1))
+        assert right.get_title(loc="left") == f"Log-likelihood −{abs(step.lower_bound):.4f}"
+        for k, way in enumerate(left.lines[:2]):
+            np.testing.assert_allclose(np.transpose(way.get_data()), [one.means[k] for one in steps[:number]])
+    assert left.get_title(loc="left").endswith(steps[-1].reason)
+
+
+def test_ellipses_hold_what_they_say():
+    film = animate_fit(PLANE, 2, **GIVEN)
+    steps = list(em_steps(PLANE, 2, **GIVEN))
+    for number in (0, 1, len(steps)):
+        left, _ = shown(film, number)
+        step = steps[max(number, 1) - 1]
+        for patch in left.patches:
+            _, k, _, content = patch.get_gid().split()
+            sample = np.random.default_rng(0).multivariate_normal(step.means[int(k)], step.covariances[int(k)], 20_000)
+            inside = Path(patch.get_xy()).contains_points(sample).mean()
+            assert inside == pytest.approx(float(content), abs=0.015)
+    assert len(left.patches) == 4
+
+
+def test_the_first_frame_is_the_start_in_grey():
+    film = animate_fit(PLANE, 2, **GIVEN)
+    left, right = shown(film, 0)
+    red, green, blue, _ = left.collections[0].get_facecolor().T
+    assert np.ptp([red, green, blue]) < 0.1
+    assert left.get_title(loc="left") == "The start: 2 components"
+    assert len(right.lines[0].get_xdata()) == 0
+    np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], GIVEN["means_init"])
+    # Not once it has been shown to its end, either: films are shown again and again.
+    shown(film, film.n_frames - 1)
+    assert np.ptp(shown(film, 0)[0].collections[0].get_facecolor()[:, :3]) < 0.1
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, "tied", "diag"])
+def test_the_start_is_poor_unless_it_is_given(name):
+    """Rows for means, and a component is as wide as all rows; then it moves, soon and far."""
+    film = animate_fit(PLANE, 3, covariance_type=name, random_state=1, max_iter=40)
+    first, last = film._film.passes[0], film._film.passes[-1]
+    for mean in first.mixture.means:
+        assert np.abs(PLANE - mean).max(axis=1).min() < 1e-9
+    np.testing.assert_allclose(first.mixture.weights, 1 / 3)
+    traces = np.trace(first.mixture.covariances, axis1=1, axis2=2)
+    np.testing.assert_allclose(traces, PLANE.var(axis=0).sum(), rtol=1e-4)
+    assert film._film.passes[min(10, film.n_frames - 2)].lower_bound > first.lower_bound + 0.1
+    assert last.lower_bound > first.lower_bound + 0.3
+
+
+def test_the_seed_chooses_the_start():
+    one, same, other = (animate_fit(PLANE, 2, random_state=seed, max_iter=2)._film for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.passes[0].mixture.means, same.passes[0].mixture.means)
+    assert (one.passes[0].mixture.means != other.passes[0].mixture.means).any()
+    animate_fit(PLANE, 2, random_state=np.random.default_rng(0), max_iter=2)
+
+
+def test_weights_count_as_rows(tmp_path):
+    weight = np.random.default_rng(0).integers(0, 3, len(PLANE))
+    weighted = animate_fit(PLANE, 2, sample_weight=weight, **GIVEN)
+    repeated = animate_fit(np.repeat(PLANE, weight, axis=0), 2, **GIVEN)
+    bounds = [[one.lower_bound for one in film._film.passes] for film in (weighted, repeated)]
+    np.testing.assert_allclose(*bounds, rtol=1e-9)
+    animate_fit(PLANE, 2, sample_weight=weight, max_iter=2)  # whose poor start draws no row of weight 0
+
+
+def test_one_feature_is_a_histogram_with_densities():
+    X = PLANE[:, :1]
+    film, steps = animate_fit(X, 2, max_iter=5, tol=0, means_init=[[-1.0], [1.0]]), None
+    steps = list(em_steps(X, 2, max_iter=5, tol=0, means_init=[[-1.0], [1.0]]))
+    for number, step in enumerate(steps, 1):
+        left, _ = shown(film, number)
+        x, total = left.lines[0].get_data()
+        variances = step.covariances.ravel()
+        parts = (
+            step.weights
+            * np.exp(-((x[:, None] - step.means.T) ** 2) / (2 * variances))
+            / np.sqrt(2 * np.pi * variances)
+        )
+        np.testing.assert_allclose(total, parts.sum(axis=1), rtol=1e-6)
+        drawn = [patch for patch in left.patches if patch.get_zorder() == 2]
+        for patch, part in zip(drawn, parts.T, strict=True):
+            np.testing.assert_allclose(patch.get_xy()[1 : len(x) + 1, 1], part, rtol=1e-6, atol=1e-12)
+    assert left.get_xlabel() == "x0"
+
+
+def test_more_features_are_seen_in_the_plane_that_tells_the_last_components_apart(tmp_path):
+    X = np.hstack([PLANE, np.random.default_rng(1).normal(size=(len(PLANE), 2))])
+    film = animate_fit(X, 2, max_iter=4)
+    assert "discriminating direction 1" in film._figure.axes[0].get_xlabel()
+    steps = list(em_steps(X, 2, max_iter=4, means_init=X[:2]))
+    film = animate_fit(X, 2, max_iter=4, means_init=X[:2], view=(2, 0))
+    left, _ = shown(film, 3)
+    assert (left.get_xlabel(), left.get_ylabel()) == ("x2", "x0")
+    np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], steps[2].means[:, [2, 0]])
+    assert animate_fit(X, 2, max_iter=2, view=3)._figure.axes[0].get_xlabel() == "x3"
+
+
+def test_columns_give_names():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(PLANE, columns=["length", "width"])
+    left = animate_fit(frame, 2, max_iter=2)._figure.axes[0]
+    assert (left.get_xlabel(), left.get_ylabel()) == ("length", "width")
+
+
+def test_many_rows_are_thinned_and_that_is_told():
+    X = np.tile(PLANE, (20, 1)) + np.random.default_rng(0).normal(size=(3000, 2)) * 0.1
+    left, _ = shown(animate_fit(X, 2, max_iter=2), 2)
+    assert len(left.collections[0].get_offsets()) == 2000
+    assert re.search(r"2.000 of 3.000 rows shown", left.texts[-1].get_text())
+    assert "shown" not in animate_fit(PLANE, 2, max_iter=2)._figure.axes[0].texts[-1].get_text()
+
+
+def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
+    film = animate_fit(PLANE, 2, interval=120, max_iter=4, tol=0)
+    for how, wait in (({}, 120), ({"fps": 20}, 50)):
+        picture, waits = gif(film, tmp_path, **how), []
+        for number in range(picture.n_frames):
+            picture.seek(number)
+            waits.append(picture.info["duration"])
+        assert waits == [1000, wait, wait, wait, 2500]
+        assert picture.info["loop"] == 0
+    small = gif(film, tmp_path)
+    assert small.size == (480, 230)
+    assert small.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
+
+
+def test_a_gif_has_the_colours_of_the_components(tmp_path):
+    from gmm.plotting.style import colours
+
+    picture = gif(animate_fit(PLANE, 2, **GIVEN), tmp_path)
+    picture.seek(picture.n_frames - 1)
+    pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3).astype(float)
+    for colour in colours(2):
+        assert (np.abs(pixels - 255 * (0.75 * colour)).max(axis=1) < 12).sum() > 30  # the outlines'
+
+
+def test_a_notebook_shows_it_without_the_network():
+    film = animate_fit(PLANE, 2, max_iter=3, tol=0)
+    html = film._repr_html_()
+    found = re.fullmatch(r'<img alt="([^"]*)" style="[^"]*" src="data:image/gif;base64,([^"]*)">', html)
+    assert found[1] == "Animation of a fit: its start and 3 passes"
+    assert Image.open(io.BytesIO(base64.b64decode(found[2]))).n_frames == 4
+    assert not plt.get_fignums()
+    assert film._repr_html_() == html
+
+
+def test_one_that_is_made_and_dropped_is_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        film = animate_fit(PLANE, 2, max_iter=2)
+        plt.close("all")
+        del film
+        gc.collect()
+
+
+def test_matplotlib_can_save_it_too(tmp_path):
+    film = animate_fit(PLANE, 2, max_iter=2)
+    assert gif(film, tmp_path, writer=films.PillowWriter(fps=5)).n_frames == 3
+
+
+def test_without_ffmpeg_a_film_is_refused_in_words(tmp_path, monkeypatch):
+    monkeypatch.setattr(films.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
+    with pytest.raises(ValueError, match=r"film\.mp4' needs ffmpeg, which is not installed; a \.gif needs nothing"):
+        animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.mp4")
+
+
+@pytest.mark.skipif(not films.FFMpegWriter.isAvailable(), reason="needs ffmpeg")
+def test_with_ffmpeg_a_film_is_saved(tmp_path):
+    animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.mp4")
+    assert (tmp_path / "film.mp4").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "match"),
+    [
+        ({"interval": 0}, ValueError, "interval must be an int from 1, in milliseconds; got 0"),
+        ({"view": "pairs"}, ValueError, "an animation shows one view"),
+        ({"view": "z"}, ValueError, "view must be"),
+        ({"max_iter": 0}, ValueError, "max_iter=0 makes no pass"),
+        ({"n_clusters": 2}, TypeError, "animate_fit has no parameter 'n_clusters'"),
+        ({"n_init": 2}, ValueError, "animate_fit takes no n_init"),
+        ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(asked, error, match):
+    with pytest.raises(error, match=match):
+        animate_fit(**{"X": PLANE, "n_components": 2} | asked)
+    assert not plt.get_fignums()
+
+
+def test_a_step_that_was_taken_back_says_so():
+    told = []
+    for seed in range(4):
+        film = animate_fit(PLANE, 4, acceleration="auto", random_state=seed, tol=1e-8)
+        told += [
+            shown(film, n)[0].get_title(loc="left") for n, one in enumerate(film._film.passes, 1) if not one.accepted
+        ]
+        plt.close("all")
+    assert told
+    assert all(title.endswith("a step taken back") for title in told if ":" not in title)
