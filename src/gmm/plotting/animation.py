@@ -375,7 +375,9 @@ def _histogram(ax: Axes, film: _Film) -> Callable[[int], None]:
 
 def _caption(ax: Axes, told: str, scene: Scene) -> None:
     shown = (
-        f"{amount(len(scene.shown))} of {amount(scene.n_used)} rows shown" if len(scene.shown) < scene.n_used else ""
+        f"{amount(len(scene.shown))} of {amount(scene.source.n_used)} rows shown"
+        if len(scene.shown) < scene.source.n_used
+        else ""
     )
     text = "; ".join(part for part in (told, shown) if part)
     paper: dict[str, Any] = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5}
