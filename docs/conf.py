@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_gallery",
     "backreferences_dir": "generated/backreferences",  # which pages of the gallery use a function
     "doc_module": ("gmm",),
+    "within_subsection_order": "FileNameSortKey",
     "capture_repr": ("_repr_html_",),
     "write_computation_times": False,
     "show_signature": False,
