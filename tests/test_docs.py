@@ -175,3 +175,10 @@ def test_the_build_notices_what_is_loaded_from_elsewhere(text, expected):
     module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location(path.stem, path))
     spec.loader.exec_module(module)
     assert module.loaded_from_elsewhere(text) == expected
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pictures_that_are_named_can_be_drawn(page):
+    plotting = pytest.importorskip("gmm.plotting")
+    named_here = set(re.findall(r"\b(?:plot|animate)_\w+", page.read_text(encoding="utf-8")))
+    assert named_here <= set(plotting.__all__)
