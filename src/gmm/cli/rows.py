@@ -56,6 +56,20 @@ class Rows:
         """The rows as a `Frame`, which estimators take like any other."""
         return Frame(self.names, self.values)
 
+    def part(self, chosen: slice | NDArray[np.int64]) -> Any:
+        """Some of the rows, as a `Frame`.
+
+        Parameters
+        ----------
+        chosen : slice or ndarray of int
+            Their places, from 0.
+
+        Returns
+        -------
+        Frame
+        """
+        return Frame(self.names, self.values[chosen])
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
