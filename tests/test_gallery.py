@@ -69,6 +69,7 @@ def test_what_a_page_speaks_of_is_there(page):
 def test_a_page_tells_what_to_try_next_and_what_it_used(page):
     text = source(page)
     assert "\n# %%\n# What to try next\n# ----------------\n" in text
+    assert text.count("# %%") == text.count("\n\n# %%\n")  # else it is read as a word
     told = flat(text[text.index("# Used here:") :])
     drawn = set(re.findall(r"\b(plot_\w+|animate_fit)\(", text))
     for name in drawn:

@@ -41,7 +41,7 @@ PICTURES = (
     Picture("plot_09_old_faithful", 4, "density.png", "plot_density(best, faithful)"),
     Picture("plot_10_iris", 3, "pairs.png", 'plot_clusters(three, flowers, view="pairs")'),
     Picture("plot_11_colours", 1, "colours.png", "mixture.predict(pixels)"),
-    Picture("plot_13_anomalies", 1, "anomalies.png", 'plot_density(pump, normal, view=("speed", "flow"))'),
+    Picture("plot_13_anomalies", 1, "anomalies.png", "plot_density(pump, normal, view=(x, y))"),
     Picture("plot_16_many_columns", 1, "plane.png", "plot_clusters(found.best, wine.data)"),
 )
 

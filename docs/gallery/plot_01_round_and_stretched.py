@@ -2,10 +2,10 @@
 Round blobs, and stretched ones
 ===============================
 
-k-means puts every row with the nearest centre. That is right for groups that are round
-and of one size, and it has no way to notice when they are not. Here are four groups for
-which it is right, the same four groups stretched, and what k-means, its inertia and the
-silhouette say then.
+k-means puts every row with the nearest centre. That is right for groups that
+are round and of one size, and it has no way to notice when they are not. Here
+are four groups for which it is right, the same four groups stretched, and what
+k-means, its inertia and the silhouette say then.
 """
 
 import numpy as np
@@ -17,16 +17,18 @@ from sklearn.metrics import silhouette_score
 from gmm import GaussianMixture
 from gmm.plotting import plot_clusters, plot_decision_boundaries
 
-blobs, group = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=0)
+blobs, group = make_blobs(
+    n_samples=1250, centers=4, cluster_std=0.60, random_state=0
+)
 blobs = blobs[:, ::-1]
 stretched = blobs @ np.random.RandomState(15).randn(2, 2)
 X = stretched_more = blobs @ np.random.RandomState(13).randn(2, 2)
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# k-means is a mixture too, the most modest one: equal weights, and one variance for all
-# components and directions. With its centres and that variance given, and no pass made,
-# it can be drawn like any other.
+# k-means is a mixture too, the most modest one: equal weights, and one variance
+# for all components and directions. With its centres and that variance given,
+# and no pass made, it can be drawn like any other.
 
 
 def as_mixture(kmeans, X):
@@ -46,9 +48,9 @@ kmeans = KMeans(4, n_init=10, random_state=0).fit(blobs)
 plot_decision_boundaries(as_mixture(kmeans, blobs), blobs)
 
 # %%
-# The same rows under a linear map (there are two here, the second stretches more). The
-# groups are now long ellipses, all leaning the same way; k-means still thinks in
-# circles, and its straight borders cut off the tips.
+# The same rows under a linear map (there are two here, the second stretches
+# more). The groups are now long ellipses, all leaning the same way; k-means
+# still thinks in circles, and its straight borders cut off the tips.
 
 kmeans = KMeans(4, n_init=10, random_state=0).fit(X)
 plot_decision_boundaries(as_mixture(kmeans, X), X)
@@ -60,30 +62,36 @@ mixture = GaussianMixture(4, random_state=0).fit(X)
 plot_clusters(mixture, X)
 
 # %%
-# How many of the 1250 rows are in the wrong group? For the mixture it is the same
-# number under each map: a linear map of the rows maps the means and covariances along
-# and changes no responsibility. For k-means, which has one row less wrong on the round
-# blobs, it depends on the map.
+# How many of the 1250 rows are in the wrong group? For the mixture it is the
+# same number under each map: a linear map of the rows maps the means and
+# covariances along and changes no responsibility. For k-means, which has one
+# row less wrong on the round blobs, it depends on the map.
 
 
 def wrong(labels):
-    """Rows that are not in the group that most rows of their cluster come from."""
+    """Rows that are not of the group that most rows of their cluster are of."""
     return len(group) - pd.crosstab(labels, group).max(axis=1).sum()
 
 
-tables = {"round": blobs, "stretched": stretched, "stretched more": stretched_more}
+tables = {
+    "round": blobs,
+    "stretched": stretched,
+    "stretched more": stretched_more,
+}
 for name, rows in tables.items():
     by_kmeans = KMeans(4, n_init=10, random_state=0).fit_predict(rows)
     by_mixture = GaussianMixture(4, random_state=0).fit_predict(rows)
-    print(f"{name:15} wrong: k-means {wrong(by_kmeans):3}, mixture {wrong(by_mixture)}")
+    counts = f"k-means {wrong(by_kmeans):3}, mixture {wrong(by_mixture)}"
+    print(f"{name:15} wrong: {counts}")
 
 # %%
-# The scores that usually come with k-means do not warn of it, for they measure by the
-# same circles. Inertia, the sum of squared distances to the centres, is smaller for the
-# partition of k-means than for the true groups, however wrong that partition is; and it
-# falls with every further cluster, so that it chooses no number of them. The silhouette
-# compares distances within clusters with those to the next one: on stretched rows it
-# prefers three clusters to the true four.
+# The scores that usually come with k-means do not warn of it, for they measure
+# by the same circles. Inertia, the sum of squared distances to the centres, is
+# smaller for the partition of k-means than for the true groups, however wrong
+# that partition is; and it falls with every further cluster, so that it chooses
+# no number of them. The silhouette compares distances within clusters with
+# those to the next one: on stretched rows it prefers three clusters to the true
+# four.
 
 
 def inertia(rows, labels):
@@ -116,9 +124,11 @@ for name, rows in tables.items():
 # What to try next
 # ----------------
 #
-# - :ref:`sphx_glr_auto_gallery_plot_02_soft_assignments.py`: what else a mixture knows
+# - :ref:`sphx_glr_auto_gallery_plot_02_soft_assignments.py`: what else a
+#   mixture knows
 #   about a row.
-# - :ref:`sphx_glr_auto_gallery_plot_04_how_many.py`: a criterion that does find the
+# - :ref:`sphx_glr_auto_gallery_plot_04_how_many.py`: a criterion that does find
+#   the
 #   four.
 # - Stretch the blobs with a map of your own, and count again.
 #

@@ -2,9 +2,9 @@
 Soft assignments
 ================
 
-A mixture does not only say to which component a row most probably belongs; it says how
-probably. A row between two components is shared, and its share is its responsibility:
-the probability of the component once the row is seen.
+A mixture does not only say to which component a row most probably belongs; it
+says how probably. A row between two components is shared, and its share is its
+responsibility: the probability of the component once the row is seen.
 """
 
 import numpy as np
@@ -13,28 +13,31 @@ from sklearn.datasets import make_blobs
 from gmm import GaussianMixture
 from gmm.plotting import plot_clusters, plot_uncertainty
 
-blobs, group = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=0)
+blobs, group = make_blobs(
+    n_samples=1250, centers=4, cluster_std=0.60, random_state=0
+)
 X = blobs[:, ::-1] @ np.random.RandomState(13).randn(2, 2)
 mixture = GaussianMixture(4, random_state=0).fit(X)
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
 # Each row has the colours of its components, mixed by its responsibilities. The
-# ellipses hold half and 95 % of what a component makes; they are computed from its
-# covariance, not drawn around rows.
+# ellipses hold half and 95 % of what a component makes; they are computed from
+# its covariance, not drawn around rows.
 
 plot_clusters(mixture, X)
 
 # %%
-# Most rows are clear. Where two components meet, rows are not, and here is where that
-# is:
+# Most rows are clear. Where two components meet, rows are not, and here is
+# where that is:
 
 plot_uncertainty(mixture, X)
 
 # %%
-# In numbers: how sure is the label of a row? One minus its largest responsibility is
-# the probability that the label is wrong, so the sum of these is how many wrong labels
-# the mixture itself expects. Here the groups are known, and the count can be compared.
+# In numbers: how sure is the label of a row? One minus its largest
+# responsibility is the probability that the label is wrong, so the sum of these
+# is how many wrong labels the mixture itself expects. Here the groups are
+# known, and the count can be compared.
 
 responsibilities = mixture.predict_proba(X)
 largest = responsibilities.max(axis=1)
@@ -57,7 +60,8 @@ for i in largest.argsort()[:5]:
 # What to try next
 # ----------------
 #
-# - :ref:`sphx_glr_auto_gallery_plot_15_by_hand.py`: how responsibilities come about.
+# - :ref:`sphx_glr_auto_gallery_plot_15_by_hand.py`: how responsibilities come
+#   about.
 # - Take a threshold, say 0.9, and hand the rows below it to a person.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`,

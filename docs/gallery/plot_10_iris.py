@@ -2,8 +2,8 @@
 Iris: 14 models, and what the species say
 =========================================
 
-150 flowers, four measurements, three species. The search sees only the measurements;
-the species are used afterwards, to see what it found.
+150 flowers, four measurements, three species. The search sees only the
+measurements; the species are used afterwards, to see what it found.
 """
 
 import numpy as np
@@ -29,21 +29,24 @@ print(found)
 plot_selection(found)
 
 # %%
-# The eight cells with the smallest BIC, and the adjusted Rand index of each with the
-# species: 1 where groups and species are the same, 0 where they have nothing to do with
-# each other.
+# The eight cells with the smallest BIC, and the adjusted Rand index of each
+# with the species: 1 where groups and species are the same, 0 where they have
+# nothing to do with each other.
 
-table = found.to_frame()[["n_components", "covariance_type", "n_parameters", "bic"]]
+table = found.to_frame()[
+    ["n_components", "covariance_type", "n_parameters", "bic"]
+]
 table["adjusted Rand"] = [
-    adjusted_rand_score(species, fit.predict(flowers)) for fit in found.estimators
+    adjusted_rand_score(species, fit.predict(flowers))
+    for fit in found.estimators
 ]
 print(table.sort_values("bic").head(8).round(3).to_string(index=False))
 
 # %%
-# Two groups and three are as good as equal: less than one unit of BIC is between them.
-# The measurements alone cannot tell whether versicolor and virginica are one group or
-# two; that they are two is what the botanist knew. In the plane in which the components
-# of the second-best fit differ most:
+# Two groups and three are as good as equal: less than one unit of BIC is
+# between them. The measurements alone cannot tell whether versicolor and
+# virginica are one group or two; that they are two is what the botanist knew.
+# In the plane in which the components of the second-best fit differ most:
 
 three = found.estimators[table["bic"].argsort()[1]]
 plot_clusters(three, flowers)
@@ -54,17 +57,21 @@ plot_clusters(three, flowers)
 plot_clusters(three, flowers, view="pairs")
 
 # %%
-# Its groups against the species. Setosa is alone; five flowers of versicolor are with
-# virginica.
+# Its groups against the species. Setosa is alone; five flowers of versicolor
+# are with virginica.
 
 print(
     pd.crosstab(
-        species, three.predict(flowers), rownames=["species"], colnames=["component"]
+        species,
+        three.predict(flowers),
+        rownames=["species"],
+        colnames=["component"],
     )
 )
 
 # %%
-# Those flowers are the ones on which the mixture is least sure of itself, or nearly so:
+# Those flowers are the ones on which the mixture is least sure of itself, or
+# nearly so:
 
 largest = three.predict_proba(flowers).max(axis=1)
 component = three.predict(flowers)

@@ -2,9 +2,9 @@
 A picture by its colours
 ========================
 
-A photograph is a table: a row for each pixel, with columns red, green and blue. A
-mixture of five components finds five kinds of colour, each with its own shades, and
-knows for each pixel how sure it is.
+A photograph is a table: a row for each pixel, with columns red, green and blue.
+A mixture of five components finds five kinds of colour, each with its own
+shades, and knows for each pixel how sure it is.
 """
 
 import matplotlib.pyplot as plt
@@ -17,13 +17,15 @@ from gmm.plotting import plot_clusters
 
 photograph = load_sample_image("china.jpg")[::2, ::2] / 255
 height, width, _ = photograph.shape
-pixels = pd.DataFrame(photograph.reshape(-1, 3), columns=["red", "green", "blue"])
+pixels = pd.DataFrame(
+    photograph.reshape(-1, 3), columns=["red", "green", "blue"]
+)
 print(f"{len(pixels)} rows from {width} x {height} pixels")
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# One fit of a tenth of the rows is enough to learn the colours, and then all pixels are
-# asked.
+# One fit of a tenth of the rows is enough to learn the colours, and then all
+# pixels are asked.
 
 mixture = GaussianMixture(5, random_state=0).fit(pixels[::10])
 component = mixture.predict(pixels)
@@ -35,7 +37,10 @@ print(mixture)
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 for ax, picture, title in zip(
     axes,
-    (photograph, mixture.means_.clip(0, 1)[component].reshape(photograph.shape)),
+    (
+        photograph,
+        mixture.means_.clip(0, 1)[component].reshape(photograph.shape),
+    ),
     ("the photograph", "five components"),
     strict=True,
 ):
@@ -44,16 +49,16 @@ for ax, picture, title in zip(
     ax.set_axis_off()
 
 # %%
-# The pixels in the plane in which the components differ most. The sky is the small
-# dense one; the rest of the picture runs from shadow to light in elongated clouds,
-# which is why full covariances suit it and circles would not.
+# The pixels in the plane in which the components differ most. The sky is the
+# small dense one; the rest of the picture runs from shadow to light in
+# elongated clouds, which is why full covariances suit it and circles would not.
 
 plot_clusters(mixture, pixels)
 
 # %%
-# Where is the mixture unsure? White is certain; the darker, the more a pixel belongs to
-# several components. It is at edges and in textures, where colours pass into each
-# other.
+# Where is the mixture unsure? White is certain; the darker, the more a pixel
+# belongs to several components. It is at edges and in textures, where colours
+# pass into each other.
 
 unsure = 1 - mixture.predict_proba(pixels).max(axis=1)
 figure, ax = plt.subplots(figsize=(6, 4.2), layout="constrained")

@@ -3,9 +3,9 @@ From a table of customers to segments
 =====================================
 
 No line of Python is needed to find groups in a table: ``gmm fit customers.csv
---report`` searches, chooses, and writes a page that can be sent to a colleague. The
-table here is made up, with four kinds of customers in it; who is of which kind stands
-in no column.
+--report`` searches, chooses, and writes a page that can be sent to a colleague.
+The table here is made up, with four kinds of customers in it; who is of which
+kind stands in no column.
 """
 
 import html
@@ -80,15 +80,17 @@ class Framed:
     def _repr_html_(self):
         style = "width: 100%; height: 40em; border: 1px solid #8c959f"
         page = html.escape(self.page)
-        return f'<iframe title="report" srcdoc="{page}" style="{style}"></iframe>'
+        return (
+            f'<iframe title="report" srcdoc="{page}" style="{style}"></iframe>'
+        )
 
 
 report = folder / "segments" / "report.html"
 Framed(report.read_text(encoding="utf-8"))
 
 # %%
-# Beside it lie the model and a table with each customer's segment. The model is read
-# back with `gmm.load`.
+# Beside it lie the model and a table with each customer's segment. The model is
+# read back with `gmm.load`.
 
 print(sorted(path.name for path in report.parent.iterdir()))
 segments = gmm.load(report.parent / "model.gmm")
@@ -99,13 +101,16 @@ plot_clusters(segments, customers)
 
 print(
     pd.crosstab(
-        kind, segments.predict(customers), rownames=["kind"], colnames=["segment"]
+        kind,
+        segments.predict(customers),
+        rownames=["kind"],
+        colnames=["segment"],
     )
 )
 
 # %%
-# And a new customer, who is 45, earns 60, comes four times a month and spends 80 each
-# time?
+# And a new customer, who is 45, earns 60, comes four times a month and spends
+# 80 each time?
 
 new = pd.DataFrame([[45, 60, 4, 80]], columns=columns)
 print(
@@ -120,7 +125,8 @@ print(
 # ----------------
 #
 # - ``gmm predict segments/model.gmm new.csv`` for a file of new customers.
-# - ``--criterion icl`` for segments that are well apart; ``--models EEE,VVV`` for fewer
+# - ``--criterion icl`` for segments that are well apart; ``--models EEE,VVV``
+#   for fewer
 #   models.
 #
 # Used here: the command ``gmm``, `gmm.load`, `gmm.plotting.plot_clusters`.
