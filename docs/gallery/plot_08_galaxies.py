@@ -64,11 +64,8 @@ for k in order:
 # The broad middle looks as if it had two humps; four components cost hardly
 # more.
 
-four = int(
-    np.flatnonzero(
-        (found.n_components == 4) & (np.array(found.covariance_type) == "VII")
-    )[0]
-)
+table = found.to_frame()
+four = table.query("n_components == 4 and covariance_type == 'VII'").index[0]
 difference = found.bic[four] - found.bic[found.best_index]
 print(f"ΔBIC of four components: {difference:.2f}")
 plot_clusters(found.estimators[four], galaxies)

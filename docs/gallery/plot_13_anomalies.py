@@ -83,9 +83,7 @@ print("faults that are found:")
 for name, rows in faults.items():
     by_density = (pump.score_samples(rows) < threshold).mean()
     by_limits = ((rows < low) | (rows > high)).any(axis=1).mean()
-    print(
-        f"{name:12} by the mixture {by_density:6.1%}, by limits {by_limits:6.1%}"
-    )
+    print(f"{name:12} by mixture {by_density:4.0%}, by limits {by_limits:4.0%}")
 
 # %%
 # The pictures show why: the faults lie in the empty space between and beside
