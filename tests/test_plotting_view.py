@@ -109,6 +109,15 @@ def test_two_components_that_share_a_covariance_have_one_discriminating_directio
     assert abs(apart[0, 1] - apart[1, 1]) < 1e-9
 
 
+def test_means_are_told_apart_before_spreads():
+    covariances = [np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 400, 1])]
+    means = np.array([[0.0, 0, 0, 0], [4, 0, 0, 0], [0, 4, 0, 0]])
+    seen = view(GaussianMixture.from_parameters([0.3, 0.3, 0.4], means, covariances))
+    assert np.abs(seen.matrix[:, 2:]).max() < 1e-12
+    alike = view(GaussianMixture.from_parameters([0.3, 0.3, 0.4], means * [1, 0, 0, 0], covariances))
+    assert [label.split("\n")[1] for label in alike.labels] == ["+x0", "+x2"]
+
+
 def test_covariances_that_differ_are_discriminating_too():
     covariances = [np.diag([1.0, 1, 1, 1]), np.diag([1.0, 1, 40, 1])]
     model = GaussianMixture.from_parameters([0.5, 0.5], np.zeros((2, 4)), covariances)

@@ -9,8 +9,9 @@ import numpy as np
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 
-# Eigenvalues of the kernel are at most of the order of 1; below this, components do not differ but by rounding.
-_NOTHING = 1e-10
+# Of the variance along a direction, the part that the means make: below it, it does not show the components apart.
+_APART = 0.05
+_NOTHING = 1e-10  # an eigenvalue of the kernel below which components do not differ but by rounding
 _FLAT = 1e-12  # of the largest variance: a direction in which rows do not vary
 
 
@@ -37,10 +38,13 @@ class Directions:
 def directions(mixture: MixtureParameters) -> Directions:
     """The two directions in which the components' means and covariances differ most.
 
-    They solve M v = λ Σ v for the largest λ, with M = B Σ⁻¹ B + Σ_k π_k (Σ_k − W) Σ⁻¹ (Σ_k − W), where B is the
-    covariance of the means, W the mean of the covariances, and Σ = B + W that of the mixture (Scrucca 2010).
-    Where fewer than two tell components apart (one component; two that share a covariance), the rest are those
-    of the largest variance, in units of each feature's own, that are uncorrelated with the others.
+    First those that tell the means apart: B v = λ Σ v with the largest λ, where B is the covariance of the means, W
+    the mean of the covariances, and Σ = B + W that of the mixture; λ is the part of the variance that the means make.
+    Where fewer than two have λ ≥ 0.05, those follow, uncorrelated with them, in which means or covariances differ
+    most: M v = λ Σ v with M = B Σ⁻¹ B + Σ_k π_k (Σ_k − W) Σ⁻¹ (Σ_k − W) (Scrucca 2010; means first as in Scrucca
+    2014, since spreads differ without bound, and components of one centre but different spreads lie on each other).
+    Where components do not differ in two directions (one component; two that share a covariance), the rest are those
+    of the largest variance, in units of each feature's own.
 
     The feature that weighs most in a direction has a positive sign.
 
@@ -52,6 +56,8 @@ def directions(mixture: MixtureParameters) -> Directions:
     References
     ----------
     L. Scrucca (2010). Dimension reduction for model-based clustering. *Statistics and Computing* 20, 471-484.
+    L. Scrucca (2014). Graphical tools for model-based mixture discriminant analysis. *Advances in Data Analysis and
+    Classification* 8, 147-165.
     """
     weights = mixture.weights / mixture.weights.sum()
     dense = mixture.model.layout.dense(mixture.covariances, *mixture.means.shape)
@@ -80,11 +86,25 @@ def _whitener(covariance: Array) -> Array:
 def _telling(means: Array, covariances: Array, weights: Array) -> Array:
     """Up to two directions in which components differ, (d, 0 to 2); where the mixture's covariance is 1."""
     between = (means.T * weights) @ means
+    apart = _leading(between, _APART)
+    complement = _complement(apart)
     differences = covariances - np.tensordot(weights, covariances, axes=1)
     kernel = between @ between + np.tensordot(weights, differences @ differences, axes=1)
+    beside = complement @ _leading(complement.T @ kernel @ complement, _NOTHING)
+    return np.hstack([apart, beside])[:, :2]
+
+
+def _leading(kernel: Array, least: float) -> Array:
+    """Up to two eigenvectors, of the largest eigenvalues, those above `least`; (d, 0 to 2)."""
     values, vectors = np.linalg.eigh(kernel)
     order = np.argsort(-values, kind="stable")[:2]
-    return np.asarray(vectors[:, order[values[order] > _NOTHING]])
+    return np.asarray(vectors[:, order[values[order] > least]])
+
+
+def _complement(directions: Array) -> Array:
+    """An orthonormal basis of what is orthogonal to m orthonormal directions, (d, d − m)."""
+    d, n_directions = directions.shape
+    return np.asarray(np.linalg.qr(np.hstack([directions, np.eye(d)]))[0][:, n_directions:d])
 
 
 def _varying(whitener: Array, telling: Array) -> Array:
@@ -92,7 +112,6 @@ def _varying(whitener: Array, telling: Array) -> Array:
 
     Where the mixture's covariance is 1 they are orthogonal directions u, and vᵀΣv / vᵀv of v = T u is largest.
     """
-    d, n_telling = telling.shape
-    complement = np.linalg.qr(np.hstack([telling, np.eye(d)]))[0][:, n_telling:d]
+    complement = _complement(telling)
     basis = whitener @ complement
     return np.asarray(complement @ np.linalg.eigh(basis.T @ basis)[1][:, :2])
