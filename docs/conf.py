@@ -58,6 +58,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",  # which pages of the gallery use a function
     "doc_module": ("gmm",),
     "within_subsection_order": "FileNameSortKey",
+    "remove_config_comments": True,
     "capture_repr": ("_repr_html_",),
     "write_computation_times": False,
     "show_signature": False,

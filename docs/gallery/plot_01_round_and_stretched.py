@@ -125,11 +125,9 @@ for name, rows in tables.items():
 # ----------------
 #
 # - :ref:`sphx_glr_auto_gallery_plot_02_soft_assignments.py`: what else a
-#   mixture knows
-#   about a row.
+#   mixture knows about a row.
 # - :ref:`sphx_glr_auto_gallery_plot_04_how_many.py`: a criterion that does find
-#   the
-#   four.
+#   the four.
 # - Stretch the blobs with a map of your own, and count again.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_decision_boundaries`,

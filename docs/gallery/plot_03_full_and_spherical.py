@@ -55,8 +55,7 @@ for mixture in spherical, full:
 # ----------------
 #
 # - :ref:`sphx_glr_auto_gallery_plot_05_shared_shape.py`: there are 14 types,
-#   and the
-#   best is neither of these two.
+#   and the best is neither of these two.
 # - ``covariance_type="diag"``: ellipses that may not lean.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_decision_boundaries`.

@@ -77,10 +77,8 @@ print(f"BIC chooses {K[found.bic.argmin()]}, AIC {K[found.aic.argmin()]}")
 # ----------------
 #
 # - :ref:`sphx_glr_auto_gallery_plot_05_shared_shape.py`: choosing the
-#   covariance as
-#   well.
+#   covariance as well.
 # - `gmm.held_out_log_likelihood` measures what AIC estimates;
-#   `gmm.bootstrap_lrt` tests
-#   K components against K + 1.
+#   `gmm.bootstrap_lrt` tests K components against K + 1.
 #
 # Used here: `gmm.select`, `gmm.GaussianMixture`, `gmm.plotting.plot_criteria`.

@@ -17,6 +17,7 @@ blobs, _ = make_blobs(
     n_samples=1250, centers=4, cluster_std=0.60, random_state=0
 )
 X = blobs[:, ::-1] @ np.random.RandomState(13).randn(2, 2)
+# sphinx_gallery_thumbnail_path = "pictures/learning.gif"
 
 # %%
 # The first frame is the start: nothing has been shared out yet, and all rows
@@ -25,6 +26,7 @@ X = blobs[:, ::-1] @ np.random.RandomState(13).randn(2, 2)
 # leaving a trace.
 
 learning = animate_fit(X, 4)
+# sphinx_gallery_defer_figures
 learning
 
 # %%
@@ -36,16 +38,16 @@ learning
 # ``learning.save("learning.gif")`` writes it to a file; Pillow is all that
 # needs.
 
+print(f"the start and {learning.n_frames - 1} passes")
+
 # %%
 # What to try next
 # ----------------
 #
 # - ``acceleration="auto"``, the default of the estimator, to see the steps of
-#   the
-#   faster climb.
+#   the faster climb.
 # - ``means_init``, to begin where you like; ``view``, to see rows of more than
-#   two
-#   features.
+#   two features.
 # - :ref:`sphx_glr_auto_gallery_plot_15_by_hand.py`: one pass of these, by hand.
 #
 # Used here: `gmm.plotting.animate_fit`.

@@ -126,7 +126,6 @@ print(
 #
 # - ``gmm predict segments/model.gmm new.csv`` for a file of new customers.
 # - ``--criterion icl`` for segments that are well apart; ``--models EEE,VVV``
-#   for fewer
-#   models.
+#   for fewer models.
 #
 # Used here: the command ``gmm``, `gmm.load`, `gmm.plotting.plot_clusters`.

@@ -77,8 +77,7 @@ plot_clusters(by_counts, repeated)
 # ----------------
 #
 # - Weights need not be counts: the inverse of a sampling probability, a degree
-#   of
-#   trust, a decay with age.
+#   of trust, a decay with age.
 # - `gmm.select` takes ``sample_weight`` too, and its criteria count the
 #   weights.
 #

@@ -100,8 +100,7 @@ plot_clusters(mixture, X)
 #
 # - :ref:`sphx_glr_auto_gallery_plot_07_learning.py`: passes as a film.
 # - ``acceleration="auto"``: the steps of the default climb, of which some may
-#   be
-#   rejected.
+#   be rejected.
 #
 # Used here: `gmm.em_steps`, `gmm.EMStep`, `gmm.plotting.plot_convergence`,
 # `gmm.plotting.plot_clusters`.

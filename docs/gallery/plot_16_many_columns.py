@@ -106,8 +106,7 @@ print(
 # ----------------
 #
 # - ``view="pairs"`` draws every column against every other; of a few columns it
-#   is a
-#   good first picture.
+#   is a good first picture.
 # - :ref:`sphx_glr_auto_gallery_plot_10_iris.py`: the same on four columns.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.select`, `gmm.plotting.plot_clusters`.
