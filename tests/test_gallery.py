@@ -151,6 +151,11 @@ def convergence(names):
     assert len(em.histories_) == 8
     assert np.ptp([trace.lower_bounds[-1] for trace in em.histories_]) > 0.1
     assert abs(em.lower_bound_ - accelerated.lower_bound_) < 1e-5
+    ends = [[trace.lower_bounds[-1] for trace in fit.histories_] for fit in (em, accelerated)]
+    higher = np.flatnonzero(np.diff(ends, axis=0)[0] > 0.1)
+    assert len(higher) == 1  # the one that goes on
+    assert ends[1][higher[0]] > accelerated.lower_bound_ - 1e-5
+    assert not all(accelerated.history_.accepted)
     assert sum(map(len, accelerated.histories_)) < sum(map(len, em.histories_)) / 2
 
 

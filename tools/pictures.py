@@ -3,6 +3,8 @@
 It needs what the documentation needs: ``pip install . --group docs``. Names of pages after it make those alone.
 """
 
+import contextlib
+import io
 import os
 import runpy
 import sys
@@ -35,7 +37,7 @@ PICTURES = (
     Picture("plot_03_full_and_spherical", 2, "full.png", "plot_decision_boundaries(full, X)"),
     Picture("plot_04_how_many", 2, "criteria.png", "plot_criteria(found)"),
     Picture("plot_05_shared_shape", 1, "models.png", "plot_selection(found)"),
-    Picture("plot_06_convergence", 1, "convergence.png", "plot_convergence(em)"),
+    Picture("plot_06_convergence", 2, "convergence.png", "plot_convergence(accelerated)"),
     Picture("plot_07_learning", 0, "learning.gif", "animate_fit(X, 4)"),
     Picture("plot_08_galaxies", 2, "galaxies.png", "plot_clusters(found.best, galaxies)"),
     Picture("plot_09_old_faithful", 4, "density.png", "plot_density(best, faithful)"),
@@ -55,7 +57,8 @@ def main(pages: list[str]) -> None:
     for page in dict.fromkeys(picture.page for picture in PICTURES):
         if pages and page not in pages:
             continue
-        names = runpy.run_path(str(GALLERY / f"{page}.py"))
+        with contextlib.redirect_stdout(io.StringIO()):
+            names = runpy.run_path(str(GALLERY / f"{page}.py"))
         for picture in PICTURES:
             if picture.page == page:
                 save(picture, names, plt)

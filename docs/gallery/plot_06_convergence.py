@@ -17,12 +17,13 @@ blobs, _ = make_blobs(
     n_samples=1250, centers=4, cluster_std=0.60, random_state=0
 )
 X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
-# sphinx_gallery_thumbnail_number = 1
+# sphinx_gallery_thumbnail_number = 2
 
 # %%
-# Textbook EM from eight random starts, a line each. They stop at a small gain,
-# and that is not always at the top: the flat stretches on the way are what a
-# small gain looks like in the middle of a climb.
+# Textbook EM from eight random starts, a line each; the best in colour, with
+# the reason for its end above. Some end lower than others: at a solution that
+# no pass leaves, or where a pass gains so little that the climb takes it for
+# the end.
 
 settings = {
     "init_params": "random_from_data",
@@ -35,8 +36,10 @@ em = GaussianMixture(4, acceleration=None, **settings).fit(X)
 plot_convergence(em)
 
 # %%
-# The default climb aims with what the last passes taught, from the same starts,
-# to the same end.
+# The default climb, from the same starts. It aims with what the last passes
+# taught, takes a fraction of EM's passes, and stops by what remains to be
+# gained: one line lies flat where EM had stopped, and then goes on to the top.
+# A cross is a step that would have gone down and was taken back.
 
 accelerated = GaussianMixture(4, **settings).fit(X)
 plot_convergence(accelerated)
@@ -45,7 +48,7 @@ plot_convergence(accelerated)
 for name, mixture in {"EM": em, "accelerated": accelerated}.items():
     print(f"{name}: the best ends at {mixture.lower_bound_:.4f} nats per row")
     for trace in mixture.histories_:
-        print(f"    {len(trace):3} passes, end at {trace.lower_bounds[-1]:.4f}")
+        print(f"  {len(trace):3} passes, end at {trace.lower_bounds[-1]:.4f}")
 
 # %%
 # With the default starts, chosen among k-means partitions, there is little left

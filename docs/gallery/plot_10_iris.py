@@ -20,6 +20,8 @@ species = iris.target_names[iris.target]
 # sphinx_gallery_thumbnail_number = 3
 
 # %%
+# One to six components by each of the 14 models.
+
 found = select(flowers, n_components=range(1, 7), random_state=0)
 print(found)
 
@@ -70,8 +72,9 @@ print(
 )
 
 # %%
-# Those flowers are the ones on which the mixture is least sure of itself, or
-# nearly so:
+# Of those five together the mixture is less sure than of all flowers, but of
+# one it is quite sure, and wrong: certainty is about the model, not about the
+# botanist.
 
 largest = three.predict_proba(flowers).max(axis=1)
 component = three.predict(flowers)

@@ -34,18 +34,10 @@ print(mixture)
 # %%
 # Left the photograph; right each pixel in the mean colour of its component.
 
+painted = mixture.means_[component].clip(0, 1).reshape(photograph.shape)
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-for ax, picture, title in zip(
-    axes,
-    (
-        photograph,
-        mixture.means_.clip(0, 1)[component].reshape(photograph.shape),
-    ),
-    ("the photograph", "five components"),
-    strict=True,
-):
+for ax, picture in zip(axes, (photograph, painted), strict=True):
     ax.imshow(picture)
-    ax.set_title(title)
     ax.set_axis_off()
 
 # %%
