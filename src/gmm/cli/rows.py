@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gmm.cli.failures import CommandError, quoted
 from gmm.cli.tables import is_number
 
-__all__ = ["Rows", "matched", "numeric_rows"]
+__all__ = ["Frame", "Rows", "matched", "numeric_rows"]
 
 _SHOWN = 4
 
