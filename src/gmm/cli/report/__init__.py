@@ -38,19 +38,19 @@ def page(result: Result, origin: Origin) -> str:
     pictures = figures(result)
     several = result.model.n_components > 1
     parts = [
-        Part("picture", "The picture", Html(pictures["clusters"] + pictures.get("pairs", ""))),
-        Part("groups", "The groups" if several else "The group", sections.groups(result)),
-        Part("choice", "Why this mixture", choice(result, pictures)),
+        Part("picture", "Picture", "What it looks like", Html(pictures["clusters"] + pictures.get("pairs", ""))),
+        Part("groups", *(("Groups", "The groups") if several else ("Group", "The group")), sections.groups(result)),
+        Part("choice", "Choice", "Why this mixture", choice(result, pictures)),
     ]
     if several:
-        parts.append(Part("certainty", "How certain", sections.certainty(result, pictures)))
+        parts.append(Part("certainty", "Certainty", "How certain it is", sections.certainty(result, pictures)))
     if result.agreement is not None:
-        parts.append(Part("labels", "Groups and labels", sections.agreement(result)))
+        parts.append(Part("labels", "Labels", "Groups and labels", sections.agreement(result)))
     parts += [
-        Part("data", "The data", sections.data(result, origin)),
-        Part("fit", "How the fit went", sections.fitting(result, pictures)),
-        Part("again", "To make it again", sections.reproduction(result, origin)),
-        Part("words", "What the words mean", sections.glossary(result.found.criterion)),
+        Part("data", "Data", "The data", sections.data(result, origin)),
+        Part("fit", "Fit", "How the fit went", sections.fitting(result, pictures)),
+        Part("again", "Reproduce", "How to make it again", sections.reproduction(result, origin)),
+        Part("words", "Words", "What the words mean", sections.glossary(result.found.criterion)),
     ]
     name = result.source if result.options.file is None else origin.file
     heading = f"{name}: {result.model.n_components} {'groups' if several else 'group'}"

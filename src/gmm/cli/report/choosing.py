@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gmm.cli.describe import counted
 from gmm.cli.report import wording
-from gmm.cli.report.page import items, paragraph
+from gmm.cli.report.page import paragraph
 from gmm.cli.result import Result
 from gmm.covariance import covariance_model
 from gmm.markup import Html, details, table
@@ -57,7 +57,7 @@ def choice(result: Result, pictures: Mapping[str, Html]) -> Html:
         + paragraph(wording.scale_sentence(found.criterion))
         + pictures.get("selection", "")
         + _ranking(result, cells)
-        + details(f"{name} of every mixture", _grid(result), open=len(found.status) <= _TOP)
+        + details(f"{name} of every mixture", _grid(result), open=True)
     )
 
 
@@ -75,5 +75,4 @@ def _ranking(result: Result, cells: list[int]) -> Html:
 
 def _grid(result: Result) -> Html:
     grid = Grid.of(result.found)
-    told = [*grid.legend, *failures(result.found)]
-    return Html(grid.html() + (items(told) if told else ""))
+    return Html(grid.html() + paragraph(" · ".join(grid.legend), kind="beneath") + "".join(map(paragraph, failures(result.found))))

@@ -87,7 +87,7 @@ _PAIRS = (
     "The rows and the groups by every pair of columns. On the diagonal stand the values of one column and the density "
     "of each group."
 )
-_BOUNDARIES = "Where each group is the most probable. The paler, the less certain."
-_UNCERTAINTY = "How uncertain each row is. The larger a mark, the less probable is the most probable group."
+_BOUNDARIES = "Where each group is the most probable. The fainter the colour, the less certain."
+_UNCERTAINTY = "How uncertain each row is. The larger a mark, the less it is known which group the row belongs to."
 _SELECTION = "The criterion against the number of groups, a line for each covariance model. Smaller is better."
 _CONVERGENCE = "The log-likelihood per row, pass by pass, as the chosen mixture was fitted."

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gmm import markup
 from gmm.markup import Html, escaped
 
-__all__ = ["Part", "facts", "figure", "items", "paragraph", "whole"]
+__all__ = ["Part", "facts", "figure", "items", "on_page", "paragraph", "whole"]
 
+_LIGHT, _GREY = 190, 24  # of a grey: the least of its parts, and how far they differ
+_FAINT_ON_DARK = "#39424c"
+_VISIBLE = 0.22  # luminance: more than 4:1 beside the dark paper
 _STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ground: #f6f7f9; --ink: #1f2429; --soft: #59636e; --faint: #8c959f;
   --line: #d9dee4; --accent: #0b5fa5; --good: #16744a; --warn: #8a5200; }
@@ -39,13 +43,16 @@ nav ul { display: flex; flex-wrap: wrap; gap: 0.2rem 1.3rem; max-width: none; ma
 .facts dt { color: var(--soft); font-size: 0.83rem; }
 .facts dd { margin: 0; font-size: 1.3rem; line-height: 1.35; font-weight: 600; font-variant-numeric: tabular-nums;
   letter-spacing: -0.01em; overflow-wrap: anywhere; }
+p.beneath { color: var(--soft); font-size: 0.9rem; }
 figure { margin: 1.4rem 0; }
 figcaption { max-width: 44rem; margin-top: 0.4rem; color: var(--soft); font-size: 0.9rem; line-height: 1.5; }
 svg.picture { display: block; width: 100%; height: auto; color: var(--ink); }
+@media (prefers-color-scheme: dark) { svg.picture image { filter: brightness(1.3); }
+  svg.uncertainty image { filter: invert(1) hue-rotate(180deg); } }
 svg.picture text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif !important; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1.5rem; }
 .groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17.5rem), 1fr)); gap: 0.9rem;
-  max-width: none; margin: 0 0 1.6rem; padding: 0; list-style: none; }
+  max-width: none; margin: 1.1rem 0 1.6rem; padding: 0; list-style: none; }
 .groups li { margin: 0; padding: 0.85rem 1rem 0.9rem; border: 1px solid var(--line); border-left: 5px solid var(--own);
   border-radius: 6px; background: var(--paper); break-inside: avoid; }
 .groups h3 { display: flex; justify-content: space-between; gap: 1rem; margin: 0 0 0.35rem; }
@@ -69,7 +76,8 @@ footer { margin-top: 3rem; padding-top: 1.2rem; border-top: 1px solid var(--line
 .gmm { --gmm-accent: var(--accent); --gmm-best: var(--good); --gmm-line: var(--line); --gmm-veil: var(--ground);
   color: var(--ink); }
 .gmm .gmm-wide { margin: 0.9rem 0 1.4rem; }
-.gmm.gmm caption { padding-left: 0; color: var(--soft); opacity: 1; max-width: 44rem; white-space: normal; }
+.gmm.gmm caption { padding-left: 0; color: var(--soft); opacity: 1; max-width: min(44rem, 100vw - 2.5rem);
+  white-space: normal; }
 .gmm.gmm table th:first-child, .gmm.gmm table td:first-child { padding-left: 0.2rem; }
 .gmm summary { opacity: 1; color: var(--accent); }
 @media (max-width: 34rem) { .sheet { padding: 0 1rem 3rem; } header { padding-top: 1.8rem; } .lead { font-size: 1.08rem; }
@@ -90,11 +98,14 @@ class Part:
     ----------
     name : str
         Its id.
+    link : str
+        Its title in the contents.
     title : str
     body : Html
     """
 
     name: str
+    link: str
     title: str
     body: Html
 
@@ -118,7 +129,7 @@ def whole(title: str, eyebrow: str, heading: str, opening: Html, parts: Sequence
     -------
     str
     """
-    links = "".join(f'<li><a href="#{part.name}">{escaped(part.title)}</a></li>' for part in parts)
+    links = "".join(f'<li><a href="#{part.name}">{escaped(part.link)}</a></li>' for part in parts)
     body = "\n".join(
         f'<section id="{part.name}" aria-labelledby="{part.name}-title"><h2 id="{part.name}-title">'
         f"{escaped(part.title)}</h2>\n{part.body}</section>"
@@ -131,7 +142,7 @@ def whole(title: str, eyebrow: str, heading: str, opening: Html, parts: Sequence
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="gmm">
 <title>{escaped(title)}</title>
-<style>{markup.STYLE}{_STYLE}</style>
+<style>{markup.STYLE}{_STYLE}{_dark_colours(opening + body)}</style>
 </head>
 <body>
 <div class="sheet gmm">
@@ -149,6 +160,21 @@ def whole(title: str, eyebrow: str, heading: str, opening: Html, parts: Sequence
 </body>
 </html>
 """
+
+
+def on_page(colour: str) -> str:
+    """A colour as the page's style writes it: as it is on white paper, lighter on dark.
+
+    Parameters
+    ----------
+    colour : str
+        ``#rrggbb``.
+
+    Returns
+    -------
+    str
+    """
+    return f"var(--on-{colour[1:]}, {colour})"
 
 
 def paragraph(*sentences: object, kind: str = "") -> Html:
@@ -220,3 +246,28 @@ def figure(picture: object, caption: object) -> Html:
     Html
     """
     return Html(f"<figure>{escaped(picture)}<figcaption>{escaped(caption)}</figcaption></figure>\n")
+
+
+def _dark_colours(body: str) -> str:
+    """What the colours of `on_page` are on dark paper."""
+    used = sorted(set(re.findall(r"var\(--on-([0-9a-f]{6})", body)))
+    told = "".join(f" --on-{colour}: {_for_dark(colour)};" for colour in used)
+    return f"@media screen and (prefers-color-scheme: dark) {{ :root {{{told} }} }}\n" if told else ""
+
+
+def _for_dark(colour: str) -> str:
+    """A colour made lighter until it stands out from dark paper; light greys, which are faint on white, made faint."""
+    parts = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
+    if min(parts) > _LIGHT and max(parts) - min(parts) < _GREY:
+        return _FAINT_ON_DARK
+    mixed, share = parts, 0.0
+    while _luminance(mixed) < _VISIBLE and share < 1:
+        share += 0.05
+        mixed = [round(part + share * (255 - part)) for part in parts]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+def _luminance(parts: Sequence[int]) -> float:
+    """Relative luminance by the web's rules for contrast, from 0 to 1."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in parts)]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

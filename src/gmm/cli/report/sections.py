@@ -11,10 +11,9 @@ from gmm.cli.report import wording
 from gmm.cli.report.columns import Columns
 from gmm.cli.report.figures import colours
 from gmm.cli.report.origin import Origin
-from gmm.cli.report.page import facts, items, paragraph
+from gmm.cli.report.page import facts, items, on_page, paragraph
 from gmm.cli.result import Result
 from gmm.cli.rows import Frame
-from gmm.covariance import covariance_model
 from gmm.criteria import CRITERIA
 from gmm.markup import Cell, Html, details, escaped, table
 from gmm.selection import NOT_CONVERGED, SPIKE
@@ -52,10 +51,12 @@ def opening(result: Result) -> Html:
         (title(found.criterion), f"{found.scores[best]:,.2f}"),
     ]
     if K > 1:
-        numbers.append((f"rows below {LIMIT:.0%}", f"{_uncertain(result):,}"))
+        numbers.append(("uncertain rows", f"{_uncertain(result):,}"))
     if rows.weights is not None:
         numbers.insert(1, ("total weight", f"{result.total_weight:,.6g}"))
-    told = paragraph(wording.found_sentence(K, tried, n, rows.names), _shapes(result), kind="lead")
+    told = paragraph(
+        wording.found_sentence(K, tried, n, rows.names), wording.trust_sentence(_sure(result)) if K > 1 else "", kind="lead"
+    )
     warned = _warnings(result)
     return Html(told + facts(numbers, "facts") + (items(warned, "told") if warned else ""))
 
@@ -78,7 +79,8 @@ def groups(result: Result) -> Html:
         told = wording.together_sentence(described.names, pair, "Over all rows")
         return Html(paragraph(told) + _table_of_groups(result, described, whole))
     cards = "".join(_card(result, described, whole, k) for k in range(len(described.spreads)))
-    return Html(f'<ul class="groups">{cards}</ul>\n' + _table_of_groups(result, described, whole))
+    told = paragraph("Each group beside the whole: what its means are, against those of all rows.")
+    return Html(f'{told}<ul class="groups">{cards}</ul>\n' + _table_of_groups(result, described, whole))
 
 
 def certainty(result: Result, pictures: Mapping[str, Html]) -> Html:
@@ -242,14 +244,9 @@ def _uncertain(result: Result) -> int:
     return int((result.certainty < LIMIT).sum())
 
 
-def _shapes(result: Result) -> str:
-    """The sentence on the covariance model of the best mixture."""
-    model, d = result.model, len(result.rows.names)
-    shape = wording.covariance_sentence(covariance_model(model.covariance_type), model.n_components, d)
-    what = "Each is a normal distribution" if model.n_components > 1 else "It is a normal distribution"
-    return f"{what}; the covariance model {model.covariance_type} makes them {shape}." if model.n_components > 1 else (
-        f"{what} with {shape}." if d == 1 else f"{what}, {shape}."
-    )  # fmt: skip
+def _sure(result: Result) -> float:
+    """The share of rows that belong to their group with a probability of `LIMIT` or more."""
+    return 1 - _uncertain(result) / len(result.labels)
 
 
 def _warnings(result: Result) -> list[str]:
@@ -258,7 +255,7 @@ def _warnings(result: Result) -> list[str]:
     fitted = found.n_components[found.ranked()]
     status = found.status[best]
     told = {
-        "The search was ended before its time was enough: better mixtures may be there.": not found.complete,
+        f"The search is {incomplete(found)}.": not found.complete,
         f"The chosen mixture had not converged after {result.options.max_iter:,} passes.": status == NOT_CONVERGED,
         f"In every fit a component collapsed on few rows or ties ({status}): the criterion means nothing here.": (
             status.startswith(SPIKE)
@@ -276,8 +273,8 @@ def _card(result: Result, described: MixtureFacts, whole: Columns, k: int) -> st
     sentences = wording.component_sentences(
         described.names, means, described.spreads[k], (whole.means, whole.spreads), described.strongest[k]
     )
-    own = colours(model.n_components)[k]
-    share = f"{model.weights_[k]:.1%}, {counted(int(result.counts[k]), 'row')}"
+    own = on_page(colours(model.n_components)[k])
+    share = f"{wording.percent(model.weights_[k])} · {counted(int(result.counts[k]), 'row')}"
     text = "".join(paragraph(sentence) for sentence in sentences)
     return f'<li style="--own: {own}"><h3>Group {k} <span>{share}</span></h3>{text}</li>'
 
@@ -318,7 +315,7 @@ def _table_of_uncertain(result: Result) -> Html:
     for i, each in zip(chosen, proba, strict=True):
         first, second = np.argsort(-each, kind="stable")[:2]
         values = [f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
-        body.append([f"{rows.numbers[i]}", first, f"{each[first]:.1%}", second, f"{each[second]:.1%}", *values])
+        body.append([f"{rows.numbers[i]}", first, wording.percent(each[first]), second, wording.percent(each[second]), *values])
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
     caption = f"The {wording.number(len(body))} least certain rows, by their number in the file, without its header."
     return table(headings, body, caption=caption, numeric=range(len(headings)))

@@ -21,10 +21,12 @@ __all__ = [
     "figures",
     "found_sentence",
     "number",
+    "percent",
     "range_named",
     "runner_up_sentence",
     "scale_sentence",
     "together_sentence",
+    "trust_sentence",
 ]
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -62,9 +64,7 @@ def columns_named(names: Sequence[str]) -> str:
     str
         ``eruptions and waiting``, ``13 columns``.
     """
-    if len(names) > _NAMED:
-        return counted(len(names), "column")
-    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])
+    return counted(len(names), "column") if len(names) > _NAMED else _and(names)
 
 
 def found_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
@@ -155,14 +155,18 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     one = n_components == 1
     if n_columns == 1:
         return "one variance" if one else ("one variance for all" if model.common else "a variance of its own for each")
-    if model.shape == _IDENTITY:
-        return "a sphere" if one else f"spheres of {'equal' if model.volume == _COMMON else 'different'} size"
-    turned = {_IDENTITY: "with axes along the columns", _COMMON: "of equal orientation"}.get(model.orientation, "")
+    round_, long = ("circle", "ellipse") if n_columns == 2 else ("sphere", "ellipsoid")
     if one:
-        return f"an ellipsoid {turned}".strip() if model.orientation == _IDENTITY else "an ellipsoid turned freely"
-    volume, shape = ("equal" if letter == _COMMON else "different" for letter in (model.volume, model.shape))
-    sizes = f"of {volume} volume and {shape} shape" if volume != shape else f"of {volume} volume and shape"
-    return f"ellipsoids {sizes}, {turned or 'each turned its own way'}"
+        turned = "with axes along the columns" if model.orientation == _IDENTITY else "turned freely"
+        return f"a {round_}" if model.shape == _IDENTITY else f"an {long} {turned}"
+    if model.shape == _IDENTITY:
+        return f"{round_}s of {'equal' if model.volume == _COMMON else 'different'} size"
+    letters = {"volume": model.volume, "shape": model.shape, "orientation": model.orientation}
+    equal = [what for what, letter in letters.items() if letter == _COMMON]
+    different = [what for what, letter in letters.items() if letter not in (_COMMON, _IDENTITY)]
+    told = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
+    axes = ", with axes along the columns" if model.orientation == _IDENTITY else ""
+    return f"{long}s {' and '.join(told)}{axes}"
 
 
 def evidence(difference: float) -> str:
@@ -280,13 +284,46 @@ def certainty_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
     str
     """
     if n_uncertain == 0:
-        return f"Every row belongs to its group with a probability of {limit:.0%} or more."
-    share = n_uncertain / n_rows
-    rows, verb = ("row", "belongs") if n_uncertain == 1 else ("rows", "belong")
+        return f"Every row belongs to its group with a probability of {percent(limit, 0)} or more."
+    they = "it lies" if n_uncertain == 1 else "they lie"
     return (
-        f"{n_uncertain:,} of {n_rows:,} {rows} ({share:.1%}) {verb} to no group with a probability of {limit:.0%} or "
-        "more: they lie where groups overlap, and their label says less than those of the others."
+        f"For {n_uncertain:,} of {n_rows:,} rows ({percent(n_uncertain / n_rows)}) no group reaches a probability of "
+        f"{percent(limit, 0)}: {they} where groups overlap, so read the {'label' if n_uncertain == 1 else 'labels'} of "
+        f"{'this row' if n_uncertain == 1 else 'these rows'} with care."
     )
+
+
+def trust_sentence(sure: float) -> str:
+    """Say how well groups are told apart.
+
+    Parameters
+    ----------
+    sure : float
+        The share of rows that are certain.
+
+    Returns
+    -------
+    str
+    """
+    steps = ((0.5, "They overlap much: only"), (0.8, "They overlap:"), (0.97, "They are mostly apart:"))
+    how = next((word for limit, word in steps if sure < limit), "They are well apart:")
+    return f"{how} {percent(sure, 0)} of the rows belong to one of them almost certainly."
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """Write a share in per cent.
+
+    Parameters
+    ----------
+    share : float
+    decimals : int, default=1
+
+    Returns
+    -------
+    str
+        ``21.3 %``, not broken at the end of a line.
+    """
+    return f"{100 * share:.{decimals}f}\u00a0%"
 
 
 def agreement_sentence(index: float) -> str:
@@ -359,5 +396,9 @@ def _width(
 
 
 def _listed(parts: Sequence[str]) -> str:
-    text = " and ".join([*([", ".join(parts[:-1])] if len(parts) > 1 else []), parts[-1]])
+    text = _and(parts)
     return text[0].upper() + text[1:]
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([*([", ".join(words[:-1])] if len(words) > 1 else []), words[-1]])
