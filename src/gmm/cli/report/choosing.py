@@ -12,7 +12,7 @@ from gmm.covariance import covariance_model
 from gmm.markup import Html, details, table
 from gmm.selection.grid import Grid, distinct, failures, ranking, title
 
-__all__ = ["choice"]
+__all__ = ["choice", "rivals"]
 
 _TOP = 10
 _RIVALS = 25  # that are looked at for how close they come
@@ -38,17 +38,12 @@ def choice(result: Result, pictures: Mapping[str, Html]) -> Html:
     shape = wording.covariance_sentence(
         covariance_model(model.covariance_type), model.n_components, len(result.rows.names)
     )
-    cells = distinct(found)
-    rivals = [
-        (int(found.n_components[n]), found.covariance_type[n], float(found.scores[n] - found.scores[best]))
-        for n in cells[1 : 1 + _RIVALS]
-    ]
     told = paragraph(
         f"{counted(len(found.status), 'mixture')} were compared, {wording.range_named(tried)} with "
         f"{counted(len(types), 'covariance model')}." if len(found.status) > 1 else "",
         f"The smallest {name}, {found.scores[best]:.2f}, is that of {counted(model.n_components, 'group')} with "
         f"{model.covariance_type}: {shape}.",
-        wording.runner_up_sentence(name, rivals),
+        wording.runner_up_sentence(name, rivals(result)),
     )  # fmt: skip
     if len(found.status) == 1:
         return Html(told + paragraph(f"No other was tried, so {name} chose nothing."))
@@ -56,13 +51,33 @@ def choice(result: Result, pictures: Mapping[str, Html]) -> Html:
         told
         + paragraph(wording.scale_sentence(found.criterion))
         + pictures.get("selection", "")
-        + _ranking(result, cells)
+        + _ranking(result)
         + details(f"{name} of every mixture", _grid(result), open=True)
     )
 
 
-def _ranking(result: Result, cells: list[int]) -> Html:
-    columns = ranking(result.found, cells[:_TOP])
+def rivals(result: Result) -> list[tuple[int, str, float]]:
+    """The next best cells that differ: components, covariance model, and how far behind.
+
+    Parameters
+    ----------
+    result : Result
+
+    Returns
+    -------
+    list of (int, str, float)
+        The nearest first.
+    """
+    found = result.found
+    best = found.scores[found.best_index]
+    return [
+        (int(found.n_components[n]), found.covariance_type[n], float(found.scores[n] - best))
+        for n in distinct(found)[1 : 1 + _RIVALS]
+    ]
+
+
+def _ranking(result: Result) -> Html:
+    columns = ranking(result.found, distinct(result.found)[:_TOP])
     headings, *rows = zip(*columns, strict=True)
     best = title(result.found.criterion)
     many = min(_TOP, len(rows))

@@ -37,12 +37,12 @@ li { margin: 0.2rem 0; overflow-wrap: anywhere; }
 a { color: var(--accent); text-underline-offset: 0.15em; }
 nav ul { display: flex; flex-wrap: wrap; gap: 0.2rem 1.3rem; max-width: none; margin: 1.4rem 0 0; padding: 0;
   list-style: none; font-size: 0.93rem; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.2rem, 1fr)); gap: 1px; margin: 1.8rem 0 0;
-  border: 1px solid var(--line); border-radius: 8px; overflow: hidden; background: var(--line); }
-.facts div { padding: 0.7rem 0.95rem 0.75rem; background: var(--paper); }
+.facts { display: flex; flex-wrap: wrap; gap: 1px; margin: 1.8rem 0 0; border: 1px solid var(--line);
+  border-radius: 8px; overflow: hidden; background: var(--line); }
+.facts div { flex: 1 1 8rem; padding: 0.7rem 0.95rem 0.75rem; background: var(--paper); white-space: nowrap; }
 .facts dt { color: var(--soft); font-size: 0.83rem; }
 .facts dd { margin: 0; font-size: 1.3rem; line-height: 1.35; font-weight: 600; font-variant-numeric: tabular-nums;
-  letter-spacing: -0.01em; overflow-wrap: anywhere; }
+  letter-spacing: -0.01em; }
 p.beneath { color: var(--soft); font-size: 0.9rem; }
 figure { margin: 1.4rem 0; }
 figcaption { max-width: 44rem; margin-top: 0.4rem; color: var(--soft); font-size: 0.9rem; line-height: 1.5; }
@@ -82,7 +82,7 @@ footer { margin-top: 3rem; padding-top: 1.2rem; border-top: 1px solid var(--line
 .gmm summary { opacity: 1; color: var(--accent); }
 @media (max-width: 34rem) { .sheet { padding: 0 1rem 3rem; } header { padding-top: 1.8rem; } .lead { font-size: 1.08rem; }
   section { margin-top: 2.2rem; padding-top: 1.5rem; } .keys { grid-template-columns: 1fr; gap: 0; }
-  .keys dd { margin-bottom: 0.6rem; } .facts { grid-template-columns: repeat(2, 1fr); } .facts dd { font-size: 1.15rem; } }
+  .keys dd { margin-bottom: 0.6rem; } .facts div { flex-basis: 40%; } .facts dd { font-size: 1.15rem; } }
 @media print { :root { --paper: #ffffff; --ground: #f6f7f9; --ink: #000000; --soft: #444444; --line: #cccccc; }
   body { font-size: 10pt; } nav { display: none; } header { padding-top: 0; } .sheet { max-width: none; padding: 0; }
   section { margin-top: 1.4rem; padding-top: 1rem; } h2, h3 { break-after: avoid; } figure, tr { break-inside: avoid; }

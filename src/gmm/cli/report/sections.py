@@ -8,6 +8,7 @@ import numpy as np
 
 from gmm.cli.describe import MixtureFacts, counted, ended
 from gmm.cli.report import wording
+from gmm.cli.report.choosing import rivals
 from gmm.cli.report.columns import Columns
 from gmm.cli.report.figures import colours
 from gmm.cli.report.origin import Origin
@@ -55,7 +56,10 @@ def opening(result: Result) -> Html:
     if rows.weights is not None:
         numbers.insert(1, ("total weight", f"{result.total_weight:,.6g}"))
     told = paragraph(
-        wording.found_sentence(K, tried, n, rows.names), wording.trust_sentence(_sure(result)) if K > 1 else "", kind="lead"
+        wording.found_sentence(K, tried, n, rows.names),
+        wording.trust_sentence(_sure(result)) if K > 1 else "",
+        wording.rival_sentence(title(found.criterion), K, rivals(result)),
+        kind="lead",
     )
     warned = _warnings(result)
     return Html(told + facts(numbers, "facts") + (items(warned, "told") if warned else ""))
@@ -274,7 +278,7 @@ def _card(result: Result, described: MixtureFacts, whole: Columns, k: int) -> st
         described.names, means, described.spreads[k], (whole.means, whole.spreads), described.strongest[k]
     )
     own = on_page(colours(model.n_components)[k])
-    share = f"{wording.percent(model.weights_[k])} · {counted(int(result.counts[k]), 'row')}"
+    share = f"{wording.percent(model.weights_[k])} · {result.counts[k]:,} {'row' if result.counts[k] == 1 else 'rows'}"
     text = "".join(paragraph(sentence) for sentence in sentences)
     return f'<li style="--own: {own}"><h3>Group {k} <span>{share}</span></h3>{text}</li>'
 

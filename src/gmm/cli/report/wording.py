@@ -23,6 +23,7 @@ __all__ = [
     "number",
     "percent",
     "range_named",
+    "rival_sentence",
     "runner_up_sentence",
     "scale_sentence",
     "together_sentence",
@@ -36,6 +37,8 @@ _COMMON, _IDENTITY = "E", "I"  # letters of a covariance model
 _SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
 _NARROW, _WIDE = 0.6, 1.5  # a standard deviation beside that of all rows
 _CORRELATED, _CLOSELY = 0.1, 0.7
+_OPEN = 2.0  # a difference of a criterion that decides nothing
+_SCALED = ("BIC", "AIC", "AICc")  # criteria whose differences have an agreed scale
 
 
 def number(n: int) -> str:
@@ -131,7 +134,8 @@ def together_sentence(names: Sequence[str], strongest: tuple[int, int, float] | 
     """
     if strongest is None:
         return ""
-    i, j, value = strongest
+    i, j = strongest[:2]
+    value = round(strongest[2], 2) + 0.0  # never -0.00
     if abs(value) < _CORRELATED:
         return f"{where} no two columns go together (strongest correlation {value:+.2f})."
     closely = "closely " if abs(value) >= _CLOSELY else ""
@@ -181,7 +185,7 @@ def evidence(difference: float) -> str:
     -------
     str
     """
-    steps = ((2.0, "hardly worth a mention"), (6.0, "positive"), (10.0, "strong"))
+    steps = ((_OPEN, "hardly worth a mention"), (6.0, "positive"), (10.0, "strong"))
     return next((word for limit, word in steps if difference < limit), "very strong")
 
 
@@ -232,8 +236,8 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     told = f"The next best, {counted(K, 'group')} with {name}, is {distance:.2f} behind"
     if criterion == "BIC":
         word = evidence(distance)
-        told += f", which is {word}{'' if distance < 2 else ' evidence for the first'}"
-    near = sum(distance < 2 for *_, distance in rivals)
+        told += f", which is {word}{'' if distance < _OPEN else ' evidence for the first'}"
+    near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _SCALED else 0
     if near > 1:
         return f"{told}. {number(near).capitalize()} others are within 2 of the best {criterion}: the choice is open."
     return f"{told}."
@@ -265,7 +269,8 @@ def component_sentences(
     """
     differences = _differences(names, means, whole)
     width = _width(names, spreads, whole[1], bool(differences))
-    told = [f"{_listed(differences)}." if differences else "Its means are close to those of all rows."]
+    same = "Its mean is close to that of all rows." if len(names) == 1 else "Its means are close to those of all rows."
+    told = [f"{_listed(differences)}." if differences else same]
     told += [f"{width}."] if width else []
     return [*told, *filter(None, [together_sentence(names, strongest)])]
 
@@ -307,7 +312,36 @@ def trust_sentence(sure: float) -> str:
     """
     steps = ((0.5, "They overlap much: only"), (0.8, "They overlap:"), (0.97, "They are mostly apart:"))
     how = next((word for limit, word in steps if sure < limit), "They are well apart:")
+    if sure > 0.995:
+        return f"{how} {'every row belongs' if sure == 1 else 'nearly all rows belong'} to one of them almost certainly."
     return f"{how} {percent(sure, 0)} of the rows belong to one of them almost certainly."
+
+
+def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
+    """Warn where another number of groups does almost as well.
+
+    Parameters
+    ----------
+    criterion : str
+        As it is written: ``BIC``.
+    n_components : int
+        Of the best.
+    rivals : sequence of (int, str, float)
+        Components, covariance model and distance to the best of the cells after it, the nearest first.
+
+    Returns
+    -------
+    str
+        Empty where none is close, or closeness has no scale.
+    """
+    if criterion not in _SCALED:
+        return ""
+    others = [(K, distance) for K, _, distance in rivals if K != n_components and distance < _OPEN]
+    if not others:
+        return ""
+    K, distance = others[0]
+    groups = f"{number(K).capitalize()} {'group describes' if K == 1 else 'groups describe'}"
+    return f"{groups} them almost as well ({criterion} {distance:.2f} behind)."
 
 
 def percent(share: float, decimals: int = 1) -> str:
