@@ -208,7 +208,7 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
         help="draw a saved model with the rows of a table",
         description="Draw a saved model with the rows of a table. Columns are matched by name; a model without names "
         "takes the numeric columns in order. More than two columns are shown from where the components differ most, "
-        "unless --features says which. Needs matplotlib: pip install \"gmm-em[cli,plot]\".",
+        'unless --features says which. Needs matplotlib: pip install "gmm-em[cli,plot]".',
     )
     command.set_defaults(run=_Command("plot", "plot"))
     command.add_argument("model", metavar="MODEL", help="a saved model")

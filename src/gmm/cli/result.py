@@ -23,7 +23,7 @@ from gmm.cli.describe import (
     finite_or_none,
     mixture_json,
 )
-from gmm.cli.rows import Frame, Rows
+from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
 from gmm.cli.write import labels_table, table_to, to_json
 from gmm.criteria import CRITERIA
@@ -80,8 +80,8 @@ class Result:
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """The largest responsibility of each row, (n,): how probable its component is."""
-        rows, X = self.rows, self.rows.values
-        parts = [Frame(rows.names, X[first : first + _BLOCK]) for first in range(0, len(X), _BLOCK)]
+        rows = self.rows
+        parts = (rows.part(slice(first, first + _BLOCK)) for first in range(0, len(rows.values), _BLOCK))
         return np.concatenate([self.model.predict_proba(part).max(axis=1) for part in parts], dtype=np.float64)
 
     @cached_property

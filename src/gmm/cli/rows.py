@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from gmm.cli.failures import CommandError, quoted
 from gmm.cli.tables import is_number
 
-__all__ = ["Frame", "Rows", "matched", "numeric_rows"]
+__all__ = ["Rows", "matched", "numeric_rows"]
 
 _SHOWN = 4
 
@@ -55,6 +55,20 @@ class Rows:
     def frame(self) -> Any:
         """The rows as a `Frame`, which estimators take like any other."""
         return Frame(self.names, self.values)
+
+    def part(self, chosen: slice | NDArray[np.int64]) -> Any:
+        """Some of the rows, as a `Frame`.
+
+        Parameters
+        ----------
+        chosen : slice or ndarray of int
+            Their places, from 0.
+
+        Returns
+        -------
+        Frame
+        """
+        return Frame(self.names, self.values[chosen])
 
 
 @dataclass(frozen=True, eq=False)

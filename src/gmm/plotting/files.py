@@ -98,7 +98,10 @@ def _make_narrow(ax: Axes) -> None:
     if legend.get_window_extent().x0 < ax.get_window_extent().x1 - 1:
         figure.set_size_inches(min(wide, _NARROW), tall)
         return
-    entries, texts = legend.legend_handles, [text.get_text() for text in legend.get_texts()]
+    entries, texts = (
+        [entry for entry in legend.legend_handles if entry is not None],
+        [text.get_text() for text in legend.get_texts()],
+    )
     legend.remove()
     columns = 1 if max(map(len, texts)) > 40 else 2
     with mpl.rc_context(STYLE):
@@ -112,7 +115,9 @@ def _element(document: str, name: str, label: str) -> str:
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r'(?<=\bid=")(?=[^"]+")', f"{name}-", text)
     text = re.sub(r'((?:xlink:href="|url\())#', rf"\g<1>#{name}-", text)
-    text = re.sub(r"(?<=: )#[0-9a-f]{6}\b", lambda found: _ON_PAGE.get(found[0], f"var(--on-{found[0][1:]}, {found[0]})"), text)
+    text = re.sub(
+        r"(?<=: )#[0-9a-f]{6}\b", lambda found: _ON_PAGE.get(found[0], f"var(--on-{found[0][1:]}, {found[0]})"), text
+    )
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
     head = f'<svg class="picture {name}" role="img" aria-label="{label}" viewBox="0 0 {width} {height}" '
     head += f'style="max-width: {float(width) / 72:.2f}in" xmlns="http://www.w3.org/2000/svg" '

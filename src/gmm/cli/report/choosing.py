@@ -82,12 +82,16 @@ def _ranking(result: Result) -> Html:
     best = title(result.found.criterion)
     many = min(_TOP, len(rows))
     caption = (
-        f"The {wording.number(many)} best by {best} (loglik: log-likelihood in nats; df: free parameters; Δ: behind the "
-        "best). Smaller is better, but for the log-likelihood."
+        f"The {wording.number(many)} best by {best} (loglik: log-likelihood in nats; df: free parameters; Δ: behind "
+        "the best). Smaller is better, but for the log-likelihood."
     )
     return table(["", "groups", *headings[2:]], rows, caption=caption, best=0, numeric=[1, *range(3, len(headings))])
 
 
 def _grid(result: Result) -> Html:
     grid = Grid.of(result.found)
-    return Html(grid.html() + paragraph(" · ".join(grid.legend), kind="beneath") + "".join(map(paragraph, failures(result.found))))
+    return Html(
+        grid.html()
+        + paragraph(" · ".join(grid.legend), kind="beneath")
+        + "".join(map(paragraph, failures(result.found)))
+    )

@@ -15,8 +15,8 @@ _LIGHT, _GREY = 190, 24  # of a grey: the least of its parts, and how far they d
 _FAINT_ON_DARK = "#39424c"
 _VISIBLE = 0.22  # luminance: more than 4:1 beside the dark paper
 _STYLE = """
-:root { color-scheme: light dark; --paper: #ffffff; --ground: #f6f7f9; --ink: #1f2429; --soft: #59636e; --faint: #8c959f;
-  --line: #d9dee4; --accent: #0b5fa5; --good: #16744a; --warn: #8a5200; }
+:root { color-scheme: light dark; --paper: #ffffff; --ground: #f6f7f9; --ink: #1f2429; --soft: #59636e;
+  --faint: #8c959f; --line: #d9dee4; --accent: #0b5fa5; --good: #16744a; --warn: #8a5200; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14181d; --ground: #1b2026; --ink: #e4e8ec; --soft: #a4adb7;
   --faint: #78828c; --line: #313941; --accent: #7cb8ee; --good: #5cc592; --warn: #e3b168; } }
 * { box-sizing: border-box; }
@@ -49,7 +49,8 @@ figcaption { max-width: 44rem; margin-top: 0.4rem; color: var(--soft); font-size
 svg.picture { display: block; width: 100%; height: auto; color: var(--ink); }
 @media (prefers-color-scheme: dark) { svg.picture image { filter: brightness(1.3); }
   svg.uncertainty image { filter: invert(1) hue-rotate(180deg); } }
-svg.picture text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif !important; }
+svg.picture text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial,
+  sans-serif !important; }
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 0 1.5rem; }
 .groups { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17.5rem), 1fr)); gap: 0.9rem;
   max-width: none; margin: 1.1rem 0 1.6rem; padding: 0; list-style: none; }
@@ -80,9 +81,11 @@ footer { margin-top: 3rem; padding-top: 1.2rem; border-top: 1px solid var(--line
   white-space: normal; }
 .gmm.gmm table th:first-child, .gmm.gmm table td:first-child { padding-left: 0.2rem; }
 .gmm summary { opacity: 1; color: var(--accent); }
-@media (max-width: 34rem) { .sheet { padding: 0 1rem 3rem; } header { padding-top: 1.8rem; } .lead { font-size: 1.08rem; }
-  section { margin-top: 2.2rem; padding-top: 1.5rem; } .keys { grid-template-columns: 1fr; gap: 0; }
-  .keys dd { margin-bottom: 0.6rem; } .facts div { flex-basis: 40%; } .facts dd { font-size: 1.15rem; } }
+.view { overflow-x: auto; }
+@media (max-width: 34rem) { svg.pairs { min-width: 34rem; } .sheet { padding: 0 1rem 3rem; }
+  header { padding-top: 1.8rem; } .lead { font-size: 1.08rem; } .facts div { flex-basis: 40%; }
+  .facts dd { font-size: 1.15rem; } section { margin-top: 2.2rem; padding-top: 1.5rem; }
+  .keys { grid-template-columns: 1fr; gap: 0; } .keys dd { margin-bottom: 0.6rem; } }
 @media print { :root { --paper: #ffffff; --ground: #f6f7f9; --ink: #000000; --soft: #444444; --line: #cccccc; }
   body { font-size: 10pt; } nav { display: none; } header { padding-top: 0; } .sheet { max-width: none; padding: 0; }
   section { margin-top: 1.4rem; padding-top: 1rem; } h2, h3 { break-after: avoid; } figure, tr { break-inside: avoid; }
@@ -227,9 +230,7 @@ def facts(pairs: Sequence[tuple[object, object]], kind: str) -> Html:
     Html
     """
     frame = ("<div>", "</div>") if kind == "facts" else ("", "")
-    body = "".join(
-        f"{frame[0]}<dt>{escaped(name)}</dt><dd>{escaped(told)}</dd>{frame[1]}\n" for name, told in pairs
-    )
+    body = "".join(f"{frame[0]}<dt>{escaped(name)}</dt><dd>{escaped(told)}</dd>{frame[1]}\n" for name, told in pairs)
     return Html(f'<dl class="{kind}">{body}</dl>\n')
 
 
@@ -245,7 +246,9 @@ def figure(picture: object, caption: object) -> Html:
     -------
     Html
     """
-    return Html(f"<figure>{escaped(picture)}<figcaption>{escaped(caption)}</figcaption></figure>\n")
+    return Html(
+        f'<figure><div class="view">{escaped(picture)}</div><figcaption>{escaped(caption)}</figcaption></figure>\n'
+    )
 
 
 def _dark_colours(body: str) -> str:

@@ -14,7 +14,6 @@ from gmm.cli.report.figures import colours
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import facts, items, on_page, paragraph
 from gmm.cli.result import Result
-from gmm.cli.rows import Frame
 from gmm.criteria import CRITERIA
 from gmm.markup import Cell, Html, details, escaped, table
 from gmm.selection import NOT_CONVERGED, SPIKE
@@ -162,7 +161,9 @@ def data(result: Result, origin: Origin) -> Html:
         f"Rows are weighted by {result.options.weight_column}: together they weigh {result.total_weight:,.6g}, and "
         "quartiles, means and standard deviations (sd) count them so."
     )  # fmt: skip
-    told = paragraph(f"{origin.file}: {n:,} {'row' if n == 1 else 'rows'} of {counted(d, 'column')} were fitted.", weighted)
+    told = paragraph(
+        f"{origin.file}: {n:,} {'row' if n == 1 else 'rows'} of {counted(d, 'column')} were fitted.", weighted
+    )
     shown = table(headings, body, caption="The columns that were fitted (sd: standard deviation).")
     return Html(told + (items(result.notes, "told") if result.notes else "") + shown + _hidden(d))
 
@@ -183,7 +184,7 @@ def fitting(result: Result, pictures: Mapping[str, Html]) -> Html:
     loglik = result.found.loglik[result.found.best_index]
     per = "unit weight" if result.rows.weights is not None else "row"
     told = paragraph(
-        f"The chosen mixture {ended(model)}: {getattr(model, 'history_').reason}.",
+        f"The chosen mixture {ended(model)} ({model.history_.reason}).",
         f"Its log-likelihood is {loglik:,.2f} nats, {loglik / result.total_weight:.4f} per {per}, "
         f"with {counted(int(model.n_parameters_), 'free parameter')}.",
         f"The search took {result.seconds:.1f} s.",
@@ -314,12 +315,14 @@ def _table_of_uncertain(result: Result) -> Html:
     chosen = order[result.certainty[order] < LIMIT]
     if len(chosen) == 0:
         return Html()
-    proba = result.model.predict_proba(Frame(names, rows.values[chosen]))
+    proba = result.model.predict_proba(rows.part(chosen))
     body = []
     for i, each in zip(chosen, proba, strict=True):
         first, second = np.argsort(-each, kind="stable")[:2]
         values = [f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
-        body.append([f"{rows.numbers[i]}", first, wording.percent(each[first]), second, wording.percent(each[second]), *values])
+        body.append(
+            [f"{rows.numbers[i]}", first, wording.percent(each[first]), second, wording.percent(each[second]), *values]
+        )
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
     caption = f"The {wording.number(len(body))} least certain rows, by their number in the file, without its header."
     return table(headings, body, caption=caption, numeric=range(len(headings)))

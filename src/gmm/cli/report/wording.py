@@ -313,7 +313,9 @@ def trust_sentence(sure: float) -> str:
     steps = ((0.5, "They overlap much: only"), (0.8, "They overlap:"), (0.97, "They are mostly apart:"))
     how = next((word for limit, word in steps if sure < limit), "They are well apart:")
     if sure > 0.995:
-        return f"{how} {'every row belongs' if sure == 1 else 'nearly all rows belong'} to one of them almost certainly."
+        return (
+            f"{how} {'every row belongs' if sure == 1 else 'nearly all rows belong'} to one of them almost certainly."
+        )
     return f"{how} {percent(sure, 0)} of the rows belong to one of them almost certainly."
 
 
@@ -336,7 +338,7 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
     """
     if criterion not in _SCALED:
         return ""
-    others = [(K, distance) for K, _, distance in rivals if K != n_components and distance < _OPEN]
+    others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
     if not others:
         return ""
     K, distance = others[0]
@@ -375,7 +377,10 @@ def agreement_sentence(index: float) -> str:
     how = next((word for limit, word in steps if index < limit), "almost exactly")
     if index >= 1.0:
         how = "exactly"
-    return f"Groups and labels agree {how}: the adjusted Rand index is {index:.4f}, where 1 is the same partition and 0 is chance."
+    return (
+        f"Groups and labels agree {how}: the adjusted Rand index is {index:.4f}, where 1 is the same partition and 0 "
+        "is chance."
+    )
 
 
 def figures(value: float, spread: float) -> str:
@@ -408,15 +413,11 @@ def _differences(
             break
         degree = "much " if size >= _MUCH else "" if size >= _CLEARLY else "somewhat "
         more = "higher" if scores[j] > 0 else "lower"
-        told.append(
-            f"{degree}{more} {names[j]} ({figures(means[j], usual[j])} against {figures(centre[j], usual[j])})"
-        )
+        told.append(f"{degree}{more} {names[j]} ({figures(means[j], usual[j])} against {figures(centre[j], usual[j])})")
     return told
 
 
-def _width(
-    names: Sequence[str], spreads: NDArray[np.float64], usual: NDArray[np.float64], shifted: bool
-) -> str:
+def _width(names: Sequence[str], spreads: NDArray[np.float64], usual: NDArray[np.float64], shifted: bool) -> str:
     """The column in which a component is much wider than all rows; or narrower, where it has no other mark."""
     ratios = np.divide(spreads, usual, out=np.ones(len(spreads)), where=usual > 0)
     j = int(ratios.argmax() if ratios.max() >= _WIDE or shifted else ratios.argmin())
