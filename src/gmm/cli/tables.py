@@ -138,8 +138,10 @@ def _opened(path: str, text: bytes | None) -> pa.NativeFile:
 
 
 def _delimiter(line: str) -> str:
-    """Return what splits the line most often; a blank only between numbers."""
+    """Return what splits the line most often; a blank only between numbers, and a comma not within them."""
     candidates = [",", "\t", ";", "|"]
+    if all(is_number(field.replace(",", ".")) for field in line.split(";")) and ";" in line:
+        return ";"
     fields = [len(next(csv.reader([line], delimiter=d), [])) for d in candidates]
     if max(fields) > 1:
         return candidates[int(np.argmax(fields))]
