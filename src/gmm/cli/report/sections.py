@@ -224,7 +224,10 @@ def reproduction(result: Result, origin: Origin) -> Html:
         ("made", origin.when),
     ]
     return Html(
-        paragraph("The same command on the same file gives the same numbers, whatever the number of threads.")
+        paragraph(
+            "The same command on the same file gives the same numbers, whatever the number of threads"
+            + (", unless time is up at another place." if result.options.time_limit is not None else ".")
+        )
         + f"<pre><code>{escaped(origin.command)}</code></pre>\n"
         + facts(pairs, "keys")
     )
