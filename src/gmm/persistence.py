@@ -24,7 +24,7 @@ from gmm.priors import NormalInverseWishart, parts
 Arrays = dict[str, NDArray[Any]]
 Saved = TypeVar("Saved")
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "loaded", "plain", "restored", "save_state"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "load_state", "loaded", "plain", "restored", "save_state", "write_whole"]
 
 FORMAT = "gmm-em model"
 FORMAT_VERSION = 1
@@ -79,7 +79,43 @@ def save_state(path: str | os.PathLike[str], header: Mapping[str, Any], arrays: 
     members: dict[str, Any] = {_HEADER: _encoded(header)}
     for name, values in arrays.items():
         members[name] = _checked(name, values)
-    _replace(Path(os.path.realpath(path)), lambda file: np.savez(file, **members))
+    write_whole(path, lambda file: np.savez(file, **members))
+
+
+def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Write beside the path, then rename; what is no regular file is written in place.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Where to write; a link is followed.
+    write : callable
+        Called with the open file.
+
+    Raises
+    ------
+    OSError
+        The path cannot be written; a file that was there stays as it was.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            write(file)
+        return
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        file = beside.open("xb")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
+    try:
+        with file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def load_state(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -207,25 +243,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}"
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write beside the path, then rename; what is no regular file is written in place."""
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            write(file)
-        return
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-    try:
-        file = beside.open("xb")
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(path)) from None
-    try:
-        with file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
-_EXTRAS = {"pyarrow", "rich"}
+_EXTRAS = {"pyarrow": "cli", "rich": "cli", "matplotlib": "cli,plot"}  # what installs them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _reason(error: Exception) -> str:
     """Say in one line what failed."""
     if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
-        return f'{error.name} is not installed: pip install "gmm-em[cli]"'
+        return f'{error.name} is not installed: pip install "gmm-em[{_EXTRAS[error.name]}]"'
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     told = " ".join(str(error).split())

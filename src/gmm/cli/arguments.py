@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
@@ -19,9 +20,12 @@ examples:
   gmm fit                                             the Old Faithful eruptions, shipped inside
   gmm fit iris.csv --label-column species --out found
   gmm fit big.parquet --models EEE,VVV --components 2:20 --time-limit 60
+  gmm fit iris.csv --out found --report               and a page to send to a colleague
   gmm predict found/model.gmm more.csv --proba --out labels.csv
+  gmm plot found/model.gmm iris.csv --out iris.svg
 """
 
+_KINDS = ("clusters", "pairs", "density", "boundaries", "uncertainty", "convergence")
 _FILE_HELP = "table: .csv .tsv .txt (also .gz), .parquet, .arrow, .feather, .npy; - reads CSV text"
 
 
@@ -36,9 +40,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     Returns
     -------
     argparse.Namespace
-        The options, ``command`` (the command's name) and ``run`` (what to call with them).
+        The options, ``command`` (the command's name), ``run`` (what to call with them) and ``words`` (all that was
+        said).
     """
-    return _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    return _parser().parse_args(words, argparse.Namespace(words=words))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_fit, _add_predict, _add_sample, _add_info):
+    for add in (_add_fit, _add_predict, _add_sample, _add_info, _add_plot):
         command = add(commands)
         command.add_argument("--quiet", action="store_true", help="print errors only")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
@@ -98,6 +104,12 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--format", choices=("csv", "parquet"), default="csv",
                      help="format of the labels in DIR (default csv)")  # fmt: skip
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    out.add_argument("--report", metavar="HTML", nargs="?", const="",
+                     help="write a report to read in a browser, one file with its pictures inside "
+                          "(default report.html, in DIR where there is one); needs gmm-em[plot]")  # fmt: skip
+    out.add_argument("--plot", metavar="PICTURE",
+                     help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
+                          "needs gmm-em[plot]")  # fmt: skip
     return command
 
 
@@ -187,6 +199,30 @@ def _add_info(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
     command.set_defaults(run=_Command("apply", "info"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return command
+
+
+def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "plot",
+        help="draw a saved model with the rows of a table",
+        description="Draw a saved model with the rows of a table. Columns are matched by name; a model without names "
+        "takes the numeric columns in order. More than two columns are shown from where the components differ most, "
+        'unless --features says which. Needs matplotlib: pip install "gmm-em[cli,plot]".',
+    )
+    command.set_defaults(run=_Command("plot", "plot"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("file", metavar="FILE", nargs="?",
+                         help=_FILE_HELP + "; not needed for --kind convergence")  # fmt: skip
+    command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
+                         help="rows and components; every pair of columns; contours of the density; the regions of "
+                              "the components; where these are uncertain; the passes of the fit "
+                              f"(default {_KINDS[0]})")  # fmt: skip
+    command.add_argument("--features", metavar="A,B", type=_names,
+                         help="the one or two columns to draw")  # fmt: skip
+    command.add_argument("--out", metavar="PICTURE",
+                         help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
+    _add_drop_missing(command)
     return command
 
 

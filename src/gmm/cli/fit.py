@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
 
 from gmm import selection
-from gmm.cli.agreement import Agreement, compare
-from gmm.cli.describe import (
-    MixtureFacts,
-    agreement_json,
-    cells_json,
-    counted,
-    ended,
-    finite_or_none,
-    mixture_json,
-)
+from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
+from gmm.cli.report import Origin, page
+from gmm.cli.result import Result
 from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful, read
-from gmm.cli.write import labels_table, table_to, to_json
+from gmm.cli.write import check_place, text_to, to_json
 from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
-from gmm.criteria import CRITERIA
-from gmm.mixture import GaussianMixture
 
 __all__ = ["fit"]
 
-BUNDLED = "Old Faithful"
+_REPORT = "report.html"
 
 
 def fit(options: argparse.Namespace) -> int:
@@ -55,6 +40,7 @@ def fit(options: argparse.Namespace) -> int:
     """
     screen = Screen(options.quiet)
     names = _covariance_types(options)
+    _check_pictures(options)
     table, notes = (faithful(), ()) if options.file is None else read(options.file)
     rows = numeric_rows(
         table,
@@ -67,115 +53,26 @@ def fit(options: argparse.Namespace) -> int:
     for note in (*notes, *rows.notes):
         screen.note(note)
     out = _directory(options.out)
+    report = _report_place(options.report, out)
+    origin = None if report is None else Origin.of(options)
     types = _distinct_types(len(rows.names)) if names is None else names
-    found = _search(screen, rows, types, options)
-    report = _Report(rows, found, options)
+    begun = time.perf_counter()
+    found, warned = _search(screen, rows, types, options)
+    result = Result(rows, found, options, (*notes, *rows.notes), warned, time.perf_counter() - begun)
     if out is not None:
-        report.write(out, options.format)
+        result.write(out, options.format)
     if options.json:
-        to_json(None, report.document())
+        to_json(None, result.document())
     else:
-        report.show(screen, out)
+        result.show(screen, out)
+    tell = screen.note if options.json else screen.line
+    if options.plot is not None:
+        pictures.save(pictures.drawing().plot_clusters(result.model, rows.frame), options.plot)
+        tell(f"picture written to {options.plot}")
+    if report is not None and origin is not None:
+        text_to(report, page(result, origin))
+        tell(f"report written to {report}")
     return _verdict(found, options)
-
-
-@dataclass(frozen=True, eq=False)
-class _Report:
-    """A finished search over a table's rows, as files, JSON and tables."""
-
-    rows: Rows
-    found: selection.Selection
-    options: argparse.Namespace
-
-    @property
-    def model(self) -> GaussianMixture:
-        return self.found.best
-
-    @cached_property
-    def labels(self) -> NDArray[np.int64]:
-        return np.asarray(self.model.predict(self.rows.frame))
-
-    @cached_property
-    def agreement(self) -> Agreement | None:
-        if self.rows.labels is None:
-            return None
-        return compare(self.rows.labels, self.labels, self.model.n_components)
-
-    @property
-    def counts(self) -> NDArray[np.int64]:
-        return np.bincount(self.labels, minlength=self.model.n_components)
-
-    def write(self, out: Path, kind: str) -> None:
-        """Write the four files of a result."""
-        self.model.save(out / "model.gmm")
-        proba = self.model.predict_proba(self.rows.frame)
-        table_to(out / f"labels.{kind}", labels_table(self.rows.numbers, self.labels, proba))
-        cells = [
-            {name: value for name, value in cell.items() if name not in ("seconds", "best")}
-            for cell in cells_json(self.found)
-        ]
-        table_to(out / "criteria.csv", pa.Table.from_pylist(cells))
-        to_json(out / "result.json", self.document())
-
-    def document(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        best = self.found.best_index
-        agreement = self.agreement
-        return {
-            "data": {
-                "file": self.options.file or BUNDLED,
-                "n_rows": len(self.rows.values),
-                "columns": list(self.rows.names),
-                "total_weight": float(self._total_weight()),
-                "notes": list(self.rows.notes),
-            },
-            "seed": self.options.seed,
-            "criterion": self.found.criterion,
-            "prior": self.options.prior,
-            "complete": self.found.complete,
-            "best": {
-                **mixture_json(self.model),
-                "loglik": finite_or_none(self.found.loglik[best]),
-                **{name: finite_or_none(getattr(self.found, name)[best]) for name in CRITERIA},
-                "status": self.found.status[best],
-                "rows_per_component": self.counts.tolist(),
-            },
-            "cells": cells_json(self.found),
-            "agreement": None if agreement is None else agreement_json(agreement),
-        }
-
-    def show(self, screen: Screen, out: Path | None) -> None:
-        """Print what was read, the table of cells, the chosen mixture."""
-        n, d = self.rows.values.shape
-        screen.line(f"{self.options.file or BUNDLED}: {counted(n, 'row')}, {counted(d, 'column')}")
-        screen.line()
-        screen.cells(self.found)
-        screen.line()
-        screen.line(self._headline())
-        screen.line()
-        screen.mixture(MixtureFacts.of(self.model), self.counts)
-        agreement = self.agreement
-        if agreement is not None:
-            screen.line()
-            screen.agreement(agreement, self.options.label_column)
-        if out is not None:
-            screen.line()
-            files = ("model.gmm", f"labels.{self.options.format}", "criteria.csv", "result.json")
-            screen.line(f"written to {out}: {', '.join(files)}")
-
-    def _headline(self) -> str:
-        model, loglik = self.model, self.found.loglik[self.found.best_index]
-        prior = "" if self.options.prior is None else f", {self.options.prior} prior"
-        each = "unit weight" if self.rows.weights is not None else "row"
-        return (
-            f"{counted(model.n_components, 'component')}, {model.covariance_type}{prior}: "
-            f"{ended(model)}, log-likelihood {loglik:.2f} "
-            f"({loglik / self._total_weight():.4f} per {each})"
-        )
-
-    def _total_weight(self) -> float:
-        weights = self.rows.weights
-        return float(len(self.rows.values) if weights is None else weights.sum())
 
 
 def _covariance_types(options: argparse.Namespace) -> list[str] | None:
@@ -202,7 +99,33 @@ def _directory(path: str | None) -> Path | None:
     return out
 
 
-def _search(screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace) -> selection.Selection:
+def _check_pictures(options: argparse.Namespace) -> None:
+    """Refuse, before the work, places for pictures that cannot be, and pictures without matplotlib."""
+    if options.report is not None and Path(options.report or _REPORT).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(
+            f"--report {options.report}: expected a name ending in .html; a table to be fitted stands before it, as in "
+            "gmm fit FILE --report"
+        )
+    if options.plot is not None:
+        pictures.check_kind("--plot", options.plot)
+        check_place(options.plot)
+    if options.plot is not None or options.report is not None:
+        pictures.drawing()
+
+
+def _report_place(path: str | None, out: Path | None) -> Path | None:
+    """Where the report goes: what was named, else into the directory of the results, else here."""
+    if path is None:
+        return None
+    place = Path(path) if path else Path(_REPORT) if out is None else out / _REPORT
+    check_place(place)
+    return place
+
+
+def _search(
+    screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace
+) -> tuple[selection.Selection, tuple[str, ...]]:
+    """The search, and what it warned of, which is shown as well."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with screen.progress(options.components, len(types)) as advance:
@@ -223,9 +146,11 @@ def _search(screen: Screen, rows: Rows, types: Sequence[str], options: argparse.
                 reg_covar=options.reg_covar,
                 prior=options.prior,
             )
-    for text, times in Counter(str(warning.message) for warning in caught).items():
-        screen.note(text if times == 1 else f"{text} ({times} times)")
-    return found
+    told = Counter(str(warning.message) for warning in caught)
+    warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in told.items())
+    for text in warned:
+        screen.note(text)
+    return found, warned
 
 
 def _verdict(found: selection.Selection, options: argparse.Namespace) -> int:

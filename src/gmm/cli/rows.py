@@ -6,6 +6,7 @@ numbers of its rows (counted from 1, without the header).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -22,6 +23,7 @@ from gmm.cli.tables import is_number
 __all__ = ["Rows", "matched", "numeric_rows"]
 
 _SHOWN = 4
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,20 @@ class Rows:
     def frame(self) -> Any:
         """The rows as a `Frame`, which estimators take like any other."""
         return Frame(self.names, self.values)
+
+    def part(self, chosen: slice | NDArray[np.int64]) -> Any:
+        """Some of the rows, as a `Frame`.
+
+        Parameters
+        ----------
+        chosen : slice or ndarray of int
+            Their places, from 0.
+
+        Returns
+        -------
+        Frame
+        """
+        return Frame(self.names, self.values[chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +240,8 @@ def _why_not_numeric(column: pa.ChunkedArray) -> str:
     values = chain.from_iterable(chunk.to_pylist() for chunk in column.chunks)
     for number, value in enumerate(values, start=1):
         if value is not None and not is_number(value):
-            return f"text: {_shortened(value)!r} in row {number}"
+            hint = "; decimal commas? write 1.5 for 1,5" if _DECIMAL_COMMA.fullmatch(value.strip()) else ""
+            return f"text: {_shortened(value)!r} in row {number}{hint}"
     return "numbers stored as text"
 
 

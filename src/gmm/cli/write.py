@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from io import StringIO
 from pathlib import Path, PurePath
@@ -19,8 +21,9 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gmm.cli.failures import UsageError
+from gmm.persistence import write_whole
 
-__all__ = ["check_kind", "labels_table", "table_to", "to_json"]
+__all__ = ["check_kind", "check_place", "labels_table", "table_to", "text_to", "to_json"]
 
 
 def check_kind(path: str | None) -> None:
@@ -38,6 +41,31 @@ def check_kind(path: str | None) -> None:
     """
     if path is not None and PurePath(path).suffix.lower() not in _WRITERS:
         raise UsageError(f"--out {path}: expected a name ending in one of {', '.join(_WRITERS)}")
+
+
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that no file can be written to, before any work is done.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Where a file will go.
+
+    Raises
+    ------
+    OSError
+        It is a directory, or its own directory is missing or may not be written to.
+    """
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if place.exists() and not place.is_file():
+        return  # a pipe or a device
+    try:
+        with tempfile.TemporaryFile(dir=place.parent):
+            pass
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
 def labels_table(numbers: NDArray[np.int64], labels: NDArray[np.int64], proba: NDArray[np.floating] | None) -> pa.Table:
@@ -102,6 +130,25 @@ def to_json(path: Path | None, document: Mapping[str, Any]) -> None:
         sys.stdout.write(text)
     else:
         path.write_text(text, encoding="utf-8")
+
+
+def text_to(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        Where to; a file that is there is replaced once all is written.
+    text : str
+        What to write, as UTF-8.
+
+    Raises
+    ------
+    OSError
+        The path cannot be written.
+    """
+    content = text.encode("utf-8", "backslashreplace")  # a file name that is no text may be told
+    write_whole(path, lambda file: file.write(content))
 
 
 def _write_csv(table: pa.Table, file: BinaryIO, delimiter: str = ",") -> None:

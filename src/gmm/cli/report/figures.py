@@ -1,0 +1,91 @@
+"""The pictures of a report: which there are of a mixture, and what is said below each."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from gmm.cli.pictures import drawing
+from gmm.cli.report.page import figure
+from gmm.cli.result import Result
+from gmm.markup import Html, escaped
+
+__all__ = ["colours", "figures"]
+
+_MOST_PAIRS = 5  # columns in a grid of pairs
+
+
+def figures(result: Result) -> dict[str, Html]:
+    """Draw what there is to draw of a result.
+
+    Parameters
+    ----------
+    result : Result
+
+    Returns
+    -------
+    dict of str to Html
+        Pictures with their captions by name: ``clusters`` always, and of ``pairs``, ``boundaries``, ``uncertainty``,
+        ``selection`` and ``convergence`` those that say something.
+    """
+    model, X, draw = result.model, result.rows.frame, drawing()
+    d, K = len(result.rows.names), model.n_components
+    plans: dict[str, tuple[Callable[[], Any], str]] = {
+        "clusters": (lambda: draw.plot_clusters(model, X), _clusters_caption(d, K))
+    }
+    if 2 < d <= _MOST_PAIRS:
+        plans["pairs"] = lambda: draw.plot_clusters(model, X, view="pairs"), _PAIRS
+    if K > 1:
+        if d > 1:
+            plans["boundaries"] = lambda: draw.plot_decision_boundaries(model, X), _BOUNDARIES
+        plans["uncertainty"] = lambda: draw.plot_uncertainty(model, X), _UNCERTAINTY
+    if len(set(result.found.n_components[result.found.ranked()])) > 1:
+        plans["selection"] = lambda: draw.plot_selection(result.found), _SELECTION
+    if len(model.history_) > 1:
+        plans["convergence"] = lambda: draw.plot_convergence(model), _CONVERGENCE
+    return {name: _drawn(name, plan, caption) for name, (plan, caption) in plans.items()}
+
+
+def colours(n: int) -> list[str]:
+    """The colours of components in all pictures, as CSS takes them.
+
+    Parameters
+    ----------
+    n : int
+
+    Returns
+    -------
+    list of str
+    """
+    found = import_module("gmm.plotting.style").colours(n)
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in found]
+
+
+def _drawn(name: str, plan: Callable[[], Any], caption: str) -> Html:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that matplotlib's font lacks and the page's has
+        svg = import_module("gmm.plotting.files").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
+    return figure(Html(svg), caption)
+
+
+def _clusters_caption(d: int, K: int) -> str:
+    if d == 1:
+        return "The values, the density of each group and their sum. The bars are the share of rows in each step."
+    seen = "The rows and the groups. " if K > 1 else "The rows and the group. "
+    if d > 2:
+        differ = "the groups differ most" if K > 1 else "the rows differ most"
+        seen = f"{seen[:-2]}, seen from where {differ}: each axis is a mixture of columns. "
+    mixed = "The colour of a row mixes those of the groups by how probable each is. " if K > 1 else ""
+    return f"{seen}{mixed}The inner ellipse holds 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
+
+
+_PAIRS = (
+    "The rows and the groups by every pair of columns. On the diagonal stand the values of one column and the density "
+    "of each group."
+)
+_BOUNDARIES = "Where each group is the most probable. The fainter the colour, the less certain."
+_UNCERTAINTY = "How uncertain each row is. The larger a mark, the less it is known which group the row belongs to."
+_SELECTION = "The criterion against the number of groups, a line for each covariance model. Smaller is better."
+_CONVERGENCE = "The log-likelihood per row, pass by pass, as the chosen mixture was fitted."

@@ -1,0 +1,365 @@
+"""The sections of a report: each from a result to HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gmm.cli.describe import MixtureFacts, counted, ended
+from gmm.cli.report import wording
+from gmm.cli.report.choosing import rivals
+from gmm.cli.report.columns import Columns
+from gmm.cli.report.figures import colours
+from gmm.cli.report.origin import Origin
+from gmm.cli.report.page import facts, items, on_page, paragraph
+from gmm.cli.result import Result
+from gmm.criteria import CRITERIA
+from gmm.markup import Cell, Html, details, escaped, table
+from gmm.selection import NOT_CONVERGED, SPIKE
+from gmm.selection.grid import incomplete, title
+
+__all__ = ["LIMIT", "agreement", "certainty", "data", "fitting", "glossary", "groups", "opening", "reproduction"]
+
+LIMIT = 0.9  # a row that belongs to its group with less is called uncertain
+_MOST_UNCERTAIN = 10
+_VALUES_SHOWN = 4
+_COLUMNS_SHOWN = 60
+_LABELS_SHOWN = 50
+
+
+def opening(result: Result) -> Html:
+    """What was found, in two sentences and a row of numbers.
+
+    Parameters
+    ----------
+    result : Result
+
+    Returns
+    -------
+    Html
+    """
+    model, found, rows = result.model, result.found, result.rows
+    n, d = rows.values.shape
+    K, best = model.n_components, found.best_index
+    tried = [int(k) for k in found.n_components[found.ranked()]]
+    numbers: list[tuple[object, object]] = [
+        ("rows", f"{n:,}"),
+        ("columns" if d > 1 else "column", d),
+        ("groups" if K > 1 else "group", K),
+        ("covariance model", model.covariance_type),
+        (title(found.criterion), f"{found.scores[best]:,.2f}"),
+    ]
+    if K > 1:
+        numbers.append(("uncertain rows", f"{_uncertain(result):,}"))
+    if rows.weights is not None:
+        numbers.insert(1, ("total weight", f"{result.total_weight:,.6g}"))
+    told = paragraph(
+        wording.found_sentence(K, tried, n, rows.names),
+        wording.trust_sentence(_sure(result)) if K > 1 else "",
+        wording.rival_sentence(title(found.criterion), K, rivals(result)),
+        kind="lead",
+    )
+    warned = _warnings(result)
+    return Html(told + facts(numbers, "facts") + (items(warned, "told") if warned else ""))
+
+
+def groups(result: Result) -> Html:
+    """Each group in sentences, and all of them in a table.
+
+    Parameters
+    ----------
+    result : Result
+
+    Returns
+    -------
+    Html
+    """
+    described = MixtureFacts.of(result.model)
+    whole = Columns.of(result.rows.values, result.rows.weights)
+    if result.model.n_components == 1:
+        pair = described.strongest[0]
+        told = wording.together_sentence(described.names, pair, "Over all rows")
+        return Html(paragraph(told) + _table_of_groups(result, described, whole))
+    cards = "".join(_card(result, described, whole, k) for k in range(len(described.spreads)))
+    told = paragraph("Each group beside the whole: what its means are, against those of all rows.")
+    return Html(f'{told}<ul class="groups">{cards}</ul>\n' + _table_of_groups(result, described, whole))
+
+
+def certainty(result: Result, pictures: Mapping[str, Html]) -> Html:
+    """How many rows belong to no group for certain, and which do so the least.
+
+    Parameters
+    ----------
+    result : Result
+    pictures : mapping of str to Html
+
+    Returns
+    -------
+    Html
+    """
+    told = paragraph(wording.certainty_sentence(_uncertain(result), len(result.labels), LIMIT))
+    drawn = "".join(pictures[name] for name in ("boundaries", "uncertainty") if name in pictures)
+    return Html(f'{told}<div class="beside">{drawn}</div>{_table_of_uncertain(result)}')
+
+
+def agreement(result: Result) -> Html:
+    """The given labels against the groups.
+
+    Parameters
+    ----------
+    result : Result
+        Of rows that have labels.
+
+    Returns
+    -------
+    Html
+    """
+    found = result.agreement
+    assert found is not None  # the caller has looked
+    largest = max(1, int(found.counts.max(initial=0)))
+    body = [
+        [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts)]
+        for label, counts in zip(found.labels[:_LABELS_SHOWN], found.counts, strict=False)
+    ]
+    name = result.options.label_column
+    headings = [name, *(f"group {k}" for k in range(result.model.n_components))]
+    hidden = len(found.labels) - _LABELS_SHOWN
+    return Html(
+        paragraph(
+            wording.agreement_sentence(found.adjusted_rand_index),
+            f"{counted(found.n_unlabelled, 'row')} without a label are left out." if found.n_unlabelled else "",
+            "The labels were not used in the fit.",
+        )
+        + table(headings, body, caption="Rows by label and group.")
+        + paragraph(f"… and {hidden:,} more labels." if hidden > 0 else "")
+    )
+
+
+def data(result: Result, origin: Origin) -> Html:
+    """What was read: columns in numbers, and what was left out.
+
+    Parameters
+    ----------
+    result : Result
+    origin : Origin
+
+    Returns
+    -------
+    Html
+    """
+    rows, names = result.rows, result.rows.names
+    n, d = rows.values.shape
+    whole = Columns.of(rows.values, rows.weights)
+    headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
+    body = [
+        [name, *(wording.figures(float(q), whole.spreads[j]) for q in (*whole.quantiles[:, j], whole.means[j],
+                                                                     whole.spreads[j]))]
+        for j, name in enumerate(names[:_COLUMNS_SHOWN])
+    ]  # fmt: skip
+    weighted = "" if rows.weights is None else (
+        f"Rows are weighted by {result.options.weight_column}: together they weigh {result.total_weight:,.6g}, and "
+        "quartiles, means and standard deviations (sd) count them so."
+    )  # fmt: skip
+    told = paragraph(
+        f"{origin.file}: {n:,} {'row' if n == 1 else 'rows'} of {counted(d, 'column')} were fitted.", weighted
+    )
+    shown = table(headings, body, caption="The columns that were fitted (sd: standard deviation).")
+    return Html(told + (items(result.notes, "told") if result.notes else "") + shown + _hidden(d))
+
+
+def fitting(result: Result, pictures: Mapping[str, Html]) -> Html:
+    """How the fit of the chosen mixture went.
+
+    Parameters
+    ----------
+    result : Result
+    pictures : mapping of str to Html
+
+    Returns
+    -------
+    Html
+    """
+    model, options = result.model, result.options
+    loglik = result.found.loglik[result.found.best_index]
+    per = "unit weight" if result.rows.weights is not None else "row"
+    told = paragraph(
+        f"The chosen mixture {ended(model)} ({model.history_.reason}).",
+        f"Its log-likelihood is {loglik:,.2f} nats, {loglik / result.total_weight:.4f} per {per}, "
+        f"with {counted(int(model.n_parameters_), 'free parameter')}.",
+        f"The search took {result.seconds:.2g} s.",
+    )
+    settings: list[tuple[object, object]] = [
+        ("stops below a gain of", f"{options.tol:g} nats per {per}"),
+        ("passes at most", f"{options.max_iter:,}"),
+        ("starts per number of groups", options.n_init),
+        ("added to variances", f"{options.reg_covar:g}"),
+        ("prior", options.prior or "none"),
+        ("refinement", options.refine or "of the best cells"),
+    ]
+    return Html(told + pictures.get("convergence", "") + details("Settings of the fit", facts(settings, "keys")))
+
+
+def reproduction(result: Result, origin: Origin) -> Html:
+    """What it takes to make the result again.
+
+    Parameters
+    ----------
+    result : Result
+    origin : Origin
+
+    Returns
+    -------
+    Html
+    """
+    size = "not known" if origin.size is None else f"{origin.size:,} bytes"
+    digest = "not known, it came by standard input" if origin.sha256 is None else Html(f"<code>{origin.sha256}</code>")
+    pairs: list[tuple[object, object]] = [
+        ("data", origin.file),
+        ("size", size),
+        ("SHA-256", digest),
+        ("seed", result.options.seed),
+        ("versions", ", ".join(f"{name} {version}" for name, version in origin.versions.items())),
+        ("machine", origin.machine),
+        ("made", origin.when),
+    ]
+    return Html(
+        paragraph(
+            "The same command on the same file gives the same numbers, whatever the number of threads"
+            + (", unless time is up at another place." if result.options.time_limit is not None else ".")
+        )
+        + f"<pre><code>{escaped(origin.command)}</code></pre>\n"
+        + facts(pairs, "keys")
+    )
+
+
+def glossary(criterion: str) -> Html:
+    """The words of the page.
+
+    Parameters
+    ----------
+    criterion : str
+        The one that chose.
+
+    Returns
+    -------
+    Html
+    """
+    return facts([*_TERMS, (title(criterion), _CRITERIA[criterion])], "glossary")
+
+
+def _uncertain(result: Result) -> int:
+    return int((result.certainty < LIMIT).sum())
+
+
+def _sure(result: Result) -> float:
+    """The share of rows that belong to their group with a probability of `LIMIT` or more."""
+    return 1 - _uncertain(result) / len(result.labels)
+
+
+def _warnings(result: Result) -> list[str]:
+    """What a reader must know before believing anything."""
+    found, best = result.found, result.found.best_index
+    fitted = found.n_components[found.ranked()]
+    status = found.status[best]
+    told = {
+        f"The search is {incomplete(found)}.": not found.complete,
+        f"The chosen mixture had not converged after {result.options.max_iter:,} passes.": status == NOT_CONVERGED,
+        f"In every fit a component collapsed on few rows or ties ({status}): the criterion means nothing here.": (
+            status.startswith(SPIKE)
+        ),
+        "The best has the most groups that were tried: more may be better (--components).": bool(
+            fitted.min() < fitted.max() == found.n_components[best]
+        ),
+    }
+    return [text for text, so in told.items() if so] + list(result.warnings)
+
+
+def _card(result: Result, described: MixtureFacts, whole: Columns, k: int) -> str:
+    model = result.model
+    means = np.asarray(model.means_[k], dtype=np.float64)
+    sentences = wording.component_sentences(
+        described.names, means, described.spreads[k], (whole.means, whole.spreads), described.strongest[k]
+    )
+    own = on_page(colours(model.n_components)[k])
+    share = f"{wording.percent(model.weights_[k])} · {result.counts[k]:,} {'row' if result.counts[k] == 1 else 'rows'}"
+    text = "".join(paragraph(sentence) for sentence in sentences)
+    return f'<li style="--own: {own}"><h3>Group {k} <span>{share}</span></h3>{text}</li>'
+
+
+def _table_of_groups(result: Result, described: MixtureFacts, whole: Columns) -> Html:
+    """A row for each data column, a column for each group, and all rows beside."""
+    model = result.model
+    K, d = described.spreads.shape
+    n = len(result.rows.values)
+    body: list[list[object]] = [
+        ["weight", *(f"{weight:.4f}" for weight in model.weights_), "1"],
+        ["rows", *(f"{count:,}" for count in result.counts), f"{n:,}"],
+    ]
+    for j, name in enumerate(described.names[:_COLUMNS_SHOWN]):
+        usual, centre = whole.spreads[j], whole.means[j]
+        entries = [
+            Cell(
+                f"{wording.figures(mean, usual)} ± {wording.figures(spread, usual)}",
+                shade=abs(mean - centre) / usual / 2 if usual > 0 and K > 1 else 0,
+            )
+            for mean, spread in zip(model.means_[:, j], described.spreads[:, j], strict=True)
+        ]
+        body.append([name, *entries, f"{wording.figures(centre, usual)} ± {wording.figures(usual, usual)}"])
+    caption = "Mean ± standard deviation of each column" + (
+        " in each group; the deeper the shade, the further the mean is from that of all rows." if K > 1 else "."
+    )
+    return Html(table(["", *(f"group {k}" for k in range(K)), "all rows"], body, caption=caption) + _hidden(d))
+
+
+def _table_of_uncertain(result: Result) -> Html:
+    rows, names = result.rows, result.rows.names
+    order = np.argsort(result.certainty, kind="stable")[:_MOST_UNCERTAIN]
+    chosen = order[result.certainty[order] < LIMIT]
+    if len(chosen) == 0:
+        return Html()
+    proba = result.model.predict_proba(rows.part(chosen))
+    body = []
+    for i, each in zip(chosen, proba, strict=True):
+        first, second = np.argsort(-each, kind="stable")[:2]
+        values = [f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
+        body.append(
+            [f"{rows.numbers[i]}", first, wording.percent(each[first]), second, wording.percent(each[second]), *values]
+        )
+    headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
+    caption = f"The {wording.number(len(body))} least certain rows, by their number in the file, without its header."
+    return table(headings, body, caption=caption, numeric=range(len(headings)))
+
+
+def _hidden(d: int) -> Html:
+    return paragraph(f"… and {d - _COLUMNS_SHOWN:,} more columns." if d > _COLUMNS_SHOWN else "")
+
+
+_TERMS: Sequence[tuple[str, str]] = (
+    ("Gaussian mixture", "A model of data as rows drawn from several normal distributions, its components."),
+    ("Group, component", "One of these distributions. Two that overlap much may together be what one would call one "
+     "cluster; and one may only bend the shape of another."),
+    ("Weight", "The share of a component in the whole; the weights add up to 1."),
+    ("Probability of a group", "How probable it is that a row came from a component, given its values and the "
+     "mixture (its responsibility). A row is counted to the most probable one."),
+    ("Covariance model", "What the components may differ in, three letters: volume, shape, orientation; E is equal, V "
+     "variable, I a sphere or along the columns. EEE: all alike; VVV: each as it likes."),
+    ("Log-likelihood", "How probable the rows are under the mixture, as a logarithm (nats). Larger is better, and it "
+     "always grows with more components: hence the criteria."),
+    ("Standard deviation", "The usual distance from the mean; about 95 % of a normal distribution lie within two."),
+)  # fmt: skip
+_CRITERIA = dict(
+    zip(
+        CRITERIA,
+        (
+            "Bayesian information criterion: −2 log-likelihood + number of free parameters × log of the number of "
+            "rows. Smaller is better.",
+            "Akaike information criterion: −2 log-likelihood + 2 × number of free parameters. Smaller is better.",
+            "AIC with a correction for few rows. Smaller is better.",
+            "Integrated completed likelihood: BIC plus twice the entropy of the assignment. Smaller is better.",
+            "Normalised entropy criterion: the entropy of the assignment beside the gain in log-likelihood over one "
+            "component. Smaller is better.",
+        ),
+        strict=True,
+    )
+)

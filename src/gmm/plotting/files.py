@@ -1,0 +1,125 @@
+"""Pictures as bytes: files of an image, and SVG that takes on the colours of the page around it."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import Collection, PathCollection, QuadMesh
+from matplotlib.figure import Figure
+
+from gmm.plotting.style import FAINT, INK, STYLE
+
+__all__ = ["encoded", "inline_svg"]
+
+_DPI = 200
+_MANY = 100  # marks in a picture from which on they are pixels: a page is to stay small
+_ON_PAGE = {INK: "currentColor", FAINT: "var(--faint, currentColor)", "#ffffff": "var(--paper, #ffffff)"}
+_NARROW = 5.4  # inches: what a page's text is wide, and a telephone shows with letters that can be read
+
+
+def encoded(drawn: Any, kind: str) -> bytes:
+    """Encode a picture, and close its figure.
+
+    Parameters
+    ----------
+    drawn : Axes or ndarray of Axes
+        What was drawn on.
+    kind : {"png", "svg", "pdf"}
+        The format.
+
+    Returns
+    -------
+    bytes
+        The file's content: the same for the same picture.
+    """
+    figure = _figure(drawn)
+    told = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}[kind]
+    file = BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "gmm"}):
+        figure.savefig(file, format=kind, dpi=_DPI, metadata=told)
+    plt.close(figure)
+    return file.getvalue()
+
+
+def inline_svg(drawn: Any, name: str, label: str) -> str:
+    """Make a picture an SVG element, to stand within a page of HTML, and close its figure.
+
+    Ink becomes the page's own colour (``currentColor``), white its ``--paper``, what stands behind its ``--faint``,
+    every other colour ``#rrggbb`` one that the page may set as ``--on-rrggbb``; there is no background. Text stays
+    text, in the page's font; marks become pixels where they are many; a legend beside the picture goes below it.
+
+    Parameters
+    ----------
+    drawn : Axes or ndarray of Axes
+        What was drawn on.
+    name : str
+        Of the picture, letters only: a class of the element, and the beginning of each id that is used, so that
+        they differ on a page of several pictures.
+    label : str
+        What is shown, for those who cannot see it; escaped already.
+
+    Returns
+    -------
+    str
+        The element.
+    """
+    figure = _figure(drawn)
+    if isinstance(drawn, Axes):
+        _make_narrow(drawn)
+    for collection in figure.findobj(Collection):
+        many = isinstance(collection, PathCollection) and len(np.asarray(collection.get_offsets())) > _MANY
+        collection.set_rasterized(many or isinstance(collection, QuadMesh))
+    file = BytesIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(file, format="svg", dpi=_DPI, transparent=True, metadata=nothing)
+    plt.close(figure)
+    return _element(file.getvalue().decode(), name, label)
+
+
+def _figure(drawn: Any) -> Figure:
+    return np.ravel(np.asarray(drawn, dtype=object))[0].figure
+
+
+def _make_narrow(ax: Axes) -> None:
+    """Put a legend that stands beside the axes below them, and make the figure as wide as a page's text."""
+    figure, legend = _figure(ax), ax.get_legend()
+    wide, tall = figure.get_size_inches()
+    if legend is None:
+        figure.set_size_inches(min(wide, _NARROW), tall)
+        return
+    figure.draw_without_rendering()
+    if legend.get_window_extent().x0 < ax.get_window_extent().x1 - 1:
+        figure.set_size_inches(min(wide, _NARROW), tall)
+        return
+    entries, texts = (
+        [entry for entry in legend.legend_handles if entry is not None],
+        [text.get_text() for text in legend.get_texts()],
+    )
+    legend.remove()
+    columns = 1 if max(map(len, texts)) > 40 else 2
+    with mpl.rc_context(STYLE):
+        figure.legend(entries, texts, loc="outside lower left", ncols=columns, fontsize=9)
+    figure.set_size_inches(min(wide, _NARROW), 4.0 + 0.19 * -(-len(texts) // columns))
+
+
+def _element(document: str, name: str, label: str) -> str:
+    """The element of a document, without what belongs to a file, and with ids of its own."""
+    text = document[document.index("<svg") :].strip()
+    text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.S)
+    used = set(re.findall(r'(?:xlink:href="|url\()#([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)
+    text = re.sub(r'((?:xlink:href="|url\())#', rf"\g<1>#{name}-", text)
+    text = re.sub(
+        r"(?<=: )#[0-9a-f]{6}\b", lambda found: _ON_PAGE.get(found[0], f"var(--on-{found[0][1:]}, {found[0]})"), text
+    )
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()  # type: ignore[union-attr]
+    head = f'<svg class="picture {name}" role="img" aria-label="{label}" viewBox="0 0 {width} {height}" '
+    head += f'style="max-width: {float(width) / 72:.2f}in" xmlns="http://www.w3.org/2000/svg" '
+    return head + 'xmlns:xlink="http://www.w3.org/1999/xlink">' + text[text.index(">") + 1 :]
