@@ -59,6 +59,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the pages into build/docs; a warning is an error."""
+    install(session, "docs")
+    session.run("python", "-m", "sphinx", "-W", "--keep-going", "-b", "html", "docs", "build/docs", *session.posargs)
+
+
+@nox.session
 def debug(session: nox.Session) -> None:
     """Run the kernel tests with bounds and initialised memory checked."""
     install(session, "test", GMM_DEBUG="1")

@@ -1,38 +1,62 @@
 """The pages of the documentation: their Python runs and prints what they say, and their pictures are there."""
 
 import contextlib
+import importlib.util
+import inspect
 import io
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import gmm
 from gmm import GaussianMixture
+from gmm.cli import main
 from gmm.covariance import PARSIMONIOUS, covariance_model
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-FENCES = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+FENCES = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page):
+    return FENCES.findall(page.read_text(encoding="utf-8"))
 
 
 def test_there_are_pages():
     assert PAGES
 
 
-@every_page
-def test_blocks_run_in_turn_and_print_what_stands_below(page):
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+def test_blocks_run_in_turn_and_print_what_stands_below(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # what a block saves
+    monkeypatch.setenv("COLUMNS", "80")
     names, printed, compared = {}, None, 0
-    for kind, text in FENCES.findall(page.read_text(encoding="utf-8")):
+    for kind, text in blocks(page):
         if kind == "python":
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                exec(compile(text, page.name, "exec"), names)
-            printed = out.getvalue()
-        elif kind == "text" and printed:
+            assert not printed, "what a block prints stands below it"
+            printed = output_of(exec, compile(text, page.name, "exec"), names)
+        elif kind == "console":
+            asked, told = text.split("\n", 1)
+            assert stripped(output_of(main, shlex.split(asked)[2:])) == told
+            compared += 1
+        elif printed:
             assert printed == text
             printed, compared = None, compared + 1
+    assert not printed
     assert compared
+
+
+def output_of(call, *arguments):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        call(*arguments)
+    return out.getvalue()
+
+
+def stripped(text):
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
@@ -60,3 +84,101 @@ def test_the_table_of_models_is_what_the_package_has():
         assert int(example) == model.n_parameters(3, 4)
         fit = GaussianMixture(3, covariance_type=name, random_state=0, tol=1e9).fit(X)
         assert fit.covariances_.shape == eval(shape, {"K": 3, "d": 4})
+
+
+def rows_of(page, heading):
+    """The cells of the table under a heading of a page, without its header."""
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    part = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines[2:]]
+
+
+def named(cells):
+    """What stands in single backquotes."""
+    return re.findall(r"`([^`]+)`", " ".join(cells))
+
+
+def test_the_page_for_scikit_learn_leaves_no_name_out():
+    peer = pytest.importorskip("sklearn.mixture").GaussianMixture
+    fitted = peer().fit(np.arange(6.0).reshape(3, 2))
+    ours = GaussianMixture().fit(np.arange(6.0).reshape(3, 2))
+    parameters = list(inspect.signature(peer).parameters)
+    attributes = {name for name in vars(fitted) if name.endswith("_") and not name.startswith("_")}
+    methods = {name for name in dir(peer) if not name.startswith("_")}
+    for heading, theirs in (
+        ("Parameters", parameters),
+        ("Attributes", attributes | {"feature_names_in_"}),
+        ("Methods", methods),
+    ):
+        told = [cells[0].strip("`") for cells in rows_of("from-scikit-learn", heading)]
+        assert len(told) == len(set(told))
+        assert set(told) == set(theirs), heading
+        assert not {name for name in told if name != "feature_names_in_" and not hasattr(ours, name)}
+
+
+def test_the_page_for_scikit_learn_names_what_bayesian_mixtures_take():
+    bayesian = pytest.importorskip("sklearn.mixture").BayesianGaussianMixture
+    theirs = set(inspect.signature(bayesian).parameters) - set(inspect.signature(GaussianMixture).parameters)
+    told = named([cells[0] for cells in rows_of("from-scikit-learn", "BayesianGaussianMixture")])
+    assert theirs
+    assert theirs <= set(told)
+
+
+def test_what_is_said_to_be_beyond_is_there():
+    text = (ROOT / "docs" / "from-scikit-learn.md").read_text(encoding="utf-8")
+    beyond = [names for line in re.findall(r"^\*Beyond\*: (.*)", text, re.MULTILINE) for names in named([line])]
+    assert len(beyond) > 8
+    mixture = GaussianMixture().fit(np.arange(6.0).reshape(3, 2))
+    missing = {name for name in beyond if re.fullmatch(r"\w+", name) and not hasattr(mixture, name)}
+    assert not missing
+
+
+def listed_in_the_reference():
+    text = (ROOT / "docs" / "api.rst").read_text(encoding="utf-8")
+    return re.findall(r"^   ([\w.]+)$", text, re.MULTILINE)
+
+
+def test_the_reference_lists_every_public_name_once():
+    listed = listed_in_the_reference()
+    assert len(listed) == len(set(listed))
+    public = {name for name in gmm.__all__ if name != "__version__"}
+    assert set(listed) == public | {"plotting"}  # the page of a module lists what its __all__ does
+
+
+def test_the_page_of_the_command_line_has_every_command(capsys):
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    commands = re.findall(r"^    (\w+) ", capsys.readouterr().out, re.MULTILINE)
+    assert {"fit", "predict"} <= set(commands)
+    assert re.findall(r"\{command-line-help\} *(\w*)\n", text) == ["", *commands]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('<a href="https://example.org">read</a>', []),
+        ('<link rel="canonical" href="https://example.org/page.html">', []),
+        ('<img src="_images/climb.png">', []),
+        ('<script async src="https://cdn.example.org/x.js"></script>', ["https://cdn.example.org/x.js"]),
+        ('<link href="//fonts.example.org/f.css" rel="stylesheet">', ["//fonts.example.org/f.css"]),
+        ('<img alt="" src="http://example.org/p.png">', ["http://example.org/p.png"]),
+        ("@font-face { src: url(https://example.org/f.woff2) }", ["https://example.org/f.woff2"]),
+        ('@import "https://example.org/s.css";', ["https://example.org/s.css"]),
+        ('import x from "https://example.org/m.js";', ["https://example.org/m.js"]),
+        ('<svg xmlns="http://www.w3.org/2000/svg"><use href="#a"/></svg>', []),
+    ],
+)
+def test_the_build_notices_what_is_loaded_from_elsewhere(text, expected):
+    path = ROOT / "docs" / "extensions" / "self_contained.py"
+    module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location(path.stem, path))
+    spec.loader.exec_module(module)
+    assert module.loaded_from_elsewhere(text) == expected
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pictures_that_are_named_can_be_drawn(page):
+    plotting = pytest.importorskip("gmm.plotting")
+    named_here = set(re.findall(r"\b(?:plot|animate)_\w+", page.read_text(encoding="utf-8")))
+    assert named_here <= set(plotting.__all__)

@@ -57,7 +57,7 @@ class GaussianMixture(FittedMixture):
     The parameters, attributes and methods are those of scikit-learn's class of the same name; what is beyond them is
     marked *beyond*.
 
-    From the same weights, means and precisions `acceleration=None` makes scikit-learn's passes, but returns what the
+    From the same weights, means and precisions ``acceleration=None`` makes scikit-learn's passes, but returns what the
     last pass measured, not the update after it. Starts differ, and their trial passes are counted nowhere.
 
     Parameters

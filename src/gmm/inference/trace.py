@@ -92,7 +92,7 @@ class Trace:
 
     @property
     def objective(self) -> tuple[float, ...]:
-        """What the climb maximises, pass by pass: see `gmm.inference.quasi_newton`; else the lower bounds."""
+        """What the climb maximises, pass by pass: with ridge and prior where it is accelerated, else the bounds."""
         return tuple(record.objective for record in self.passes)
 
     @property

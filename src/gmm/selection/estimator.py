@@ -32,7 +32,7 @@ class GaussianMixtureSearch(Estimator):
     covariance_type : str or sequence of str, default="all"
         The covariance types to try.
     criterion : str, default="bic"
-        What chooses, a name of `gmm.criteria.CRITERIA`; smaller is better.
+        What chooses, "bic", "aic", "aicc", "icl" or "nec"; smaller is better.
     tol : float, default=1e-5
         As `GaussianMixture`'s; of many rows less is taken, so that criteria can be compared.
     reg_covar : float, default=1e-6

@@ -72,7 +72,7 @@ def select(
     covariance_type : str or sequence of str, default="all"
         The covariance types to try.
     criterion : str, default="bic"
-        What chooses, a name of `gmm.criteria.CRITERIA`; smaller is better.
+        What chooses, "bic", "aic", "aicc", "icl" or "nec"; smaller is better.
     n_init : int, default=1
         Seeds of starts, the same for all types; each but the first adds two k-means partitions for every number of
         components. More of them find more, but begin another search: a cell may end lower as well.
@@ -86,7 +86,7 @@ def select(
         Called with a `Progress` for each cell, once all of its number of components are fitted; a true answer ends the
         search with what is found.
     time_limit : float or None, default=None
-        Seconds after which the search ends with what there is; one fit at least is made. See `Selection.complete`.
+        Seconds after which the search ends with what there is; one fit at least is made. See ``complete``.
     **parameters
         Further parameters of `GaussianMixture`, the same for every cell: ``reg_covar``, ``init_params`` by name,
         ``acceleration``, ``refine="split-merge"``, which then goes to every cell, ``tol`` and ``max_iter``. Unless

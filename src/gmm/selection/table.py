@@ -90,7 +90,7 @@ class Selection:
     Attributes
     ----------
     criterion : str
-        The criterion that chose, a name of `gmm.criteria.CRITERIA`.
+        The criterion that chose, "bic", "aic", "aicc", "icl" or "nec".
     n_components : ndarray of int, shape (n_cells,)
         Number of components.
     covariance_type : tuple of str

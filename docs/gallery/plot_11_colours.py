@@ -1,0 +1,67 @@
+"""
+A picture by its colours
+========================
+
+A photograph is a table: a row for each pixel, with columns red, green and blue. A mixture of five components finds five
+kinds of colour, each with its own shades, and knows for each pixel how sure it is.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_sample_image
+
+from gmm import GaussianMixture
+from gmm.plotting import plot_clusters
+
+photograph = load_sample_image("china.jpg")[::2, ::2] / 255
+height, width, _ = photograph.shape
+pixels = pd.DataFrame(photograph.reshape(-1, 3), columns=["red", "green", "blue"])
+print(f"{len(pixels)} rows from {width} x {height} pixels")
+
+# %%
+# One fit of a tenth of the rows is enough to learn the colours, and then all pixels are asked.
+
+mixture = GaussianMixture(5, random_state=0).fit(pixels[::10])
+component = mixture.predict(pixels)
+print(mixture)
+
+# %%
+# Left the photograph; right each pixel in the mean colour of its component.
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+for ax, picture, title in zip(
+    axes,
+    (photograph, mixture.means_.clip(0, 1)[component].reshape(photograph.shape)),
+    ("the photograph", "five components"),
+    strict=True,
+):
+    ax.imshow(picture)
+    ax.set_title(title)
+    ax.set_axis_off()
+
+# %%
+# The pixels in the plane in which the components differ most. The sky is the small dense one; the rest of the picture
+# runs from shadow to light in elongated clouds, which is why full covariances suit it and circles would not.
+
+plot_clusters(mixture, pixels)
+
+# %%
+# Where is the mixture unsure? White is certain; the darker, the more a pixel belongs to several components. It is at
+# edges and in textures, where colours pass into each other.
+
+unsure = 1 - mixture.predict_proba(pixels).max(axis=1)
+figure, ax = plt.subplots(figsize=(6, 4.2), layout="constrained")
+ax.imshow(unsure.reshape(height, width), cmap="Greys", vmin=0, vmax=0.5)
+ax.set_title("probability of another component")
+ax.set_axis_off()
+print(f"{np.mean(unsure < 0.05):.0%} of the pixels are at least 95 % certain")
+
+# %%
+# What to try next
+# ----------------
+#
+# - ``load_sample_image("flower.jpg")``, with three components.
+# - Add the pixel's place as two more columns: segments then stay together.
+#
+# Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`.

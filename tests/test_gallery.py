@@ -1,0 +1,237 @@
+"""The gallery: its pages name what is public, show what README.md links, and what they claim is so."""
+
+import ast
+import os
+import re
+import runpy
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import gmm
+import gmm.plotting
+
+ROOT = Path(__file__).parents[1]
+GALLERY = ROOT / "docs" / "gallery"
+PAGES = sorted(GALLERY.glob("plot_*.py"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PICTURES = runpy.run_path(str(ROOT / "tools" / "pictures.py"))["PICTURES"]
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+FACES = {"gmm": gmm, "gmm.plotting": gmm.plotting}
+
+
+def source(page):
+    return page.read_text(encoding="utf-8")
+
+
+def flat(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def test_pages_are_numbered_in_turn():
+    assert [int(page.stem.split("_")[1]) for page in PAGES] == list(range(1, len(PAGES) + 1))
+
+
+@every_page
+def test_a_page_imports_public_names_alone(page):
+    tree = ast.parse(source(page))
+    imported = [
+        (node.module, name.name) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names
+    ]
+    ours = [(module, name) for module, name in imported if module.split(".")[0] == "gmm"]
+    assert ours
+    for module, name in ours:
+        assert name in FACES[module].__all__, f"{module}.{name}"
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    for node in attributes:
+        if isinstance(node.value, ast.Name) and node.value.id == "gmm":
+            assert node.attr in gmm.__all__, f"gmm.{node.attr}"
+        assert not node.attr.startswith("_"), node.attr
+
+
+@every_page
+def test_what_a_page_speaks_of_is_there(page):
+    named = re.findall(r"(?<!`)`(gmm(?:\.\w+)+)`(?!`)", source(page))
+    assert named
+    for name in named:
+        value = gmm
+        for part in name.split(".")[1:]:
+            value = getattr(value, part)
+    for other in re.findall(r":ref:`sphx_glr_auto_gallery_(\w+)\.py`", source(page)):
+        assert (GALLERY / f"{other}.py").exists(), other
+
+
+@every_page
+def test_a_page_tells_what_to_try_next_and_what_it_used(page):
+    text = source(page)
+    assert "# What to try next\n" in text
+    told = flat(text[text.index("# Used here:") :])
+    drawn = set(re.findall(r"\b(plot_\w+|animate_fit)\(", text))
+    for name in drawn:
+        assert f"`gmm.plotting.{name}`" in told, name
+
+
+def test_pictures_of_the_readme_are_made_by_the_tool_and_there():
+    linked = re.findall(r"docs/pictures/([\w.-]+)", README)
+    assert sorted(set(linked)) == sorted(picture.name for picture in PICTURES)
+    for picture in PICTURES:
+        path = ROOT / "docs" / "pictures" / picture.name
+        assert path.stat().st_size < (1_500_000 if path.suffix == ".gif" else 100_000), picture.name
+    assert {path.name for path in (ROOT / "docs" / "pictures").iterdir()} == set(linked)
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_a_picture_stands_with_its_call_and_its_page(picture):
+    page = GALLERY / f"{picture.page}.py"
+    assert picture.call in flat(source(page))
+    cell = next(cell for cell in re.split(r"<td|</td>", README) if f"docs/pictures/{picture.name}" in cell)
+    assert f"docs/gallery/{page.name}" in cell
+    assert f"<code>{picture.call}</code>" in cell
+
+
+def told(found, names):
+    """The cell of a search with this number of components and covariance type."""
+    cells = zip(found.n_components, found.covariance_type, strict=True)
+    return next(number for number, cell in enumerate(cells) if cell == names)
+
+
+def round_and_stretched(names):
+    wrong, tables = names["wrong"], names["tables"]
+    counts = [(wrong(names["KMeans"](4, n_init=10, random_state=0).fit_predict(X))) for X in tables.values()]
+    assert counts[0] < 5 < counts[1] < counts[2]
+    assert names["partitions"].keys() > {"k-means, K=3", "the true groups"}
+    assert names["scores"]["silhouette"].idxmax() == "k-means, K=3"  # of the last, most stretched table
+    assert names["scores"]["inertia"]["k-means, K=4"] < names["scores"]["inertia"]["the true groups"]
+    fitted = [gmm.GaussianMixture(4, random_state=0).fit_predict(X) for X in tables.values()]
+    assert len({wrong(labels) for labels in fitted}) == 1
+    as_drawn = names["as_mixture"](names["kmeans"], names["X"])
+    np.testing.assert_array_equal(as_drawn.predict(names["X"]), names["kmeans"].labels_)
+
+
+def soft(names):
+    assert (names["largest"] > 0.99).mean() > 0.9
+    assert names["wrong"].sum() < 2 * (1 - names["largest"]).sum()
+
+
+def full_and_spherical(names):
+    X = names["X"]
+    assert names["full"].bic(X) < names["spherical"].bic(X)
+
+
+def how_many(names):
+    bic, aic = ([getattr(fit, name)(names["X"]) for fit in names["by_em"]] for name in ("bic", "aic"))
+    assert np.argmin(bic) == np.argmin(aic) == 3
+    found = names["found"]
+    assert found.n_components[found.bic.argmin()] == 4 < found.n_components[found.aic.argmin()]
+    scores = [fit.score(names["X"]) for fit in names["by_em"]]
+    assert np.diff(scores).min() < 0  # the page says that one climb ended too low
+    fifth = 2 * (found.loglik[4] - found.loglik[3])
+    assert 12 < fifth < 6 * np.log(len(names["X"]))
+
+
+def shared_shape(names):
+    found, four = names["found"], names["four"]
+    assert (found.best.n_components, found.best.covariance_type) == (4, "EEE")
+    assert four.best.covariance_type == "tied"
+    assert four.loglik[told(four, (4, "full"))] > four.loglik[told(four, (4, "tied"))]
+
+
+def convergence(names):
+    em, accelerated = names["em"], names["accelerated"]
+    assert len(em.histories_) == 8
+    assert np.ptp([trace.lower_bounds[-1] for trace in em.histories_]) > 0.1
+    assert abs(em.lower_bound_ - accelerated.lower_bound_) < 1e-5
+    assert sum(map(len, accelerated.histories_)) < sum(map(len, em.histories_)) / 2
+
+
+def galaxies(names):
+    table = np.loadtxt(ROOT / "tests" / "data" / "galaxies.csv", skiprows=1)
+    np.testing.assert_array_equal(names["velocity"], table / 1000)
+    found = names["found"]
+    assert (found.best.n_components, found.best.covariance_type) == (3, "VII")
+    assert found.status[told(found, (6, "VII"))].startswith("spike")
+    assert 0 < found.bic[names["four"]] - found.bic[found.best_index] < 2
+
+
+def old_faithful(names):
+    assert (names["best"].n_components, names["best"].covariance_type) == (3, "EEE")
+    assert names["two"].n_components == 2
+
+
+def iris(names):
+    found, table = names["found"], names["table"]
+    assert (found.best.n_components, names["three"].n_components) == (2, 3)
+    assert np.diff(np.sort(table["bic"])[:2]) < 1
+    assert len(names["strays"]) == 5
+    assert names["largest"][names["strays"]].mean() < names["largest"].mean()
+
+
+def colours(names):
+    assert names["mixture"].n_components == 5
+
+
+def anomalies(names):
+    assert names["interval"].low <= names["rate"] <= names["interval"].high
+    assert names["pump"].n_components == 3
+    for rows in names["faults"].values():
+        assert (names["pump"].score_samples(rows) < names["threshold"]).mean() > 0.95
+        assert not ((rows < names["low"]) | (rows > names["high"])).any(axis=None)
+
+
+def weights(names):
+    by_counts, by_rows, exact = names["by_counts"], names["by_rows"], names["exact"]
+    np.testing.assert_allclose(by_counts.means_, by_rows.means_, rtol=1e-5)
+    added = np.sort(by_counts.covariances_.ravel()) - np.sort(exact.covariances_.ravel())
+    np.testing.assert_allclose(added, names["width"] ** 2 / 12, rtol=0.35)
+
+
+def by_hand(names):
+    np.testing.assert_allclose(names["responsibilities"], names["first"].responsibilities)
+    np.testing.assert_allclose(names["means"], names["second"].means)
+    np.testing.assert_allclose(names["variances"] + 1e-6, names["second"].covariances.ravel())
+    assert len(names["passes"]) == names["mixture"].n_iter_
+
+
+def many_columns(names):
+    best = names["found"].best
+    assert (best.n_components, best.covariance_type) == (4, "VVE")
+    assert names["adjusted_rand_score"](names["wine"].target, names["three"].predict(names["wine"].data)) == 1
+
+
+CLAIMS = {
+    1: round_and_stretched,
+    2: soft,
+    3: full_and_spherical,
+    4: how_many,
+    5: shared_shape,
+    6: convergence,
+    8: galaxies,
+    9: old_faithful,
+    10: iris,
+    11: colours,
+    13: anomalies,
+    14: weights,
+    15: by_hand,
+    16: many_columns,
+}
+
+
+@pytest.mark.filterwarnings("ignore:Best performing initialization:gmm.ConvergenceWarning")
+@pytest.mark.parametrize("number", CLAIMS)
+def test_what_a_page_claims_is_so(number, monkeypatch, capsys):
+    """But for the films and the command line, which the build of the documentation runs."""
+    from matplotlib import pyplot as plt
+
+    monkeypatch.chdir(GALLERY)
+    plt.close("all")
+    names = runpy.run_path(str(PAGES[number - 1]))
+    try:
+        CLAIMS[number](types.MappingProxyType(names))
+        assert plt.get_fignums()
+    finally:
+        plt.close("all")
+    assert capsys.readouterr().out

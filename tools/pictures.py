@@ -1,0 +1,81 @@
+"""Make the pictures of README.md, figures of the pages in docs/gallery: ``python tools/pictures.py``.
+
+It needs what the documentation needs: ``pip install . --group docs``. Names of pages after it make those alone.
+"""
+
+import os
+import runpy
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+GALLERY = ROOT / "docs" / "gallery"
+FOLDER = ROOT / "docs" / "pictures"
+WIDTH = 900  # pixels
+
+
+class Picture(NamedTuple):
+    """A picture: the page that draws it, which of its figures, from 1, it is, and the call that drew it."""
+
+    page: str
+    figure: int
+    name: str
+    call: str
+
+
+PICTURES = (
+    Picture(
+        "plot_01_round_and_stretched", 1, "round.png", "plot_decision_boundaries(as_mixture(kmeans, blobs), blobs)"
+    ),
+    Picture("plot_01_round_and_stretched", 2, "kmeans.png", "plot_decision_boundaries(as_mixture(kmeans, X), X)"),
+    Picture("plot_01_round_and_stretched", 3, "stretched.png", "plot_clusters(mixture, X)"),
+    Picture("plot_02_soft_assignments", 1, "soft.png", "plot_uncertainty(mixture, X)"),
+    Picture("plot_03_full_and_spherical", 1, "spherical.png", "plot_decision_boundaries(spherical, X)"),
+    Picture("plot_03_full_and_spherical", 2, "full.png", "plot_decision_boundaries(full, X)"),
+    Picture("plot_04_how_many", 2, "criteria.png", "plot_criteria(found)"),
+    Picture("plot_05_shared_shape", 1, "models.png", "plot_selection(found)"),
+    Picture("plot_06_convergence", 1, "convergence.png", "plot_convergence(em)"),
+    Picture("plot_07_learning", 0, "learning.gif", "animate_fit(X, 4)"),
+    Picture("plot_08_galaxies", 3, "galaxies.png", "plot_clusters(four, galaxies)"),
+    Picture("plot_09_old_faithful", 4, "density.png", "plot_density(best, faithful)"),
+    Picture("plot_10_iris", 3, "pairs.png", 'plot_clusters(three, flowers, view="pairs")'),
+    Picture("plot_11_colours", 1, "colours.png", "mixture.predict(pixels)"),
+    Picture("plot_16_many_columns", 1, "plane.png", "plot_clusters(mixture, wine)"),
+)
+
+
+def main(pages: list[str]) -> None:
+    """Draw the pictures of the pages, or of all."""
+    os.environ["MPLBACKEND"] = "Agg"
+    from matplotlib import pyplot as plt
+
+    FOLDER.mkdir(exist_ok=True)
+    for page in dict.fromkeys(picture.page for picture in PICTURES):
+        if pages and page not in pages:
+            continue
+        names = runpy.run_path(str(GALLERY / f"{page}.py"))
+        for picture in PICTURES:
+            if picture.page == page:
+                save(picture, names, plt)
+        plt.close("all")
+
+
+def save(picture: Picture, names: dict, plt) -> None:
+    """Write one picture: a film as it is, a figure in `WIDTH` pixels and few colours."""
+    path = FOLDER / picture.name
+    if path.suffix == ".gif":
+        names["learning"].save(path)
+    else:
+        from PIL import Image
+
+        figure = plt.figure(picture.figure)
+        figure.savefig(path, dpi=WIDTH / figure.get_figwidth())
+        with Image.open(path) as image:
+            few = image.convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        few.save(path, optimize=True)
+    print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1024:.0f} kB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
