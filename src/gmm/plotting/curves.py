@@ -257,12 +257,13 @@ def _faint_lines(ax: Axes, lines: Sequence[_Line]) -> None:
 
 def _as_high_as_the_best(ax: Axes, lines: Sequence[_Line]) -> None:
     """Leave out what is far above: beside the fall from too few components the rest would be one flat line."""
-    ax.set_ylim(*ax.get_ylim())
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high)
     drawn = [line.values for line in lines if np.isfinite(line.values).any()]
     rise = max(np.nanmax(values[int(np.nanargmin(values)) :]) - np.nanmin(values) for values in drawn)
     least, highest = (extreme([np.nanmin(values) for values in drawn]) for extreme in (min, max))
     top = highest + _RISES * rise
-    if rise > 0 and top < max(np.nanmax(values) for values in drawn):
+    if rise > 0 and top < high:
         ax.set_ylim(least - 0.06 * (top - least), top + 0.04 * (top - least))
 
 
