@@ -137,7 +137,7 @@ def test_one_feature_is_a_histogram_with_densities():
     steps = list(em_steps(X, 2, max_iter=5, tol=0, means_init=[[-1.0], [1.0]]))
     for number, step in enumerate(steps, 1):
         left, _ = shown(film, number)
-        x, total = left.lines[0].get_data()
+        x, total = left.lines[-1].get_data()  # above the marks of the rows
         variances = step.covariances.ravel()
         parts = (
             step.weights

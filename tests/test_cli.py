@@ -282,6 +282,19 @@ def test_a_file_without_a_header_keeps_its_first_row(tmp_path):
     assert "the first line holds numbers" in done.stderr
 
 
+@pytest.mark.parametrize("text", ["a;b;c\n1,5;2,5;3\n2,25;-,5;4\n", "1,5;2,5;3\n2,25;-1,5;4\n"], ids=["header", "bare"])
+def test_decimal_commas_are_told(text, tmp_path):
+    (tmp_path / "commas.csv").write_text(text)
+    done = ok("fit", tmp_path / "commas.csv", "--components", 1, "--json")
+    assert len(json.loads(done.stdout)["data"]["columns"]) == 1
+    assert done.stderr.count("decimal commas? write 1.5 for 1,5") == 2
+
+
+def test_lines_end_without_blanks(result):
+    for shown in (result[1], ok("fit", "--components", "2:3", "--models", "EEE,VVV").stdout):
+        assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+
+
 def test_unused_columns_are_told(tmp_path):
     path = tmp_path / "mixed.csv"
     path.write_text(",a,when,flag,none,late,same\n" + "".join(
@@ -408,7 +421,7 @@ def test_info_of_a_mixture_that_was_given(tmp_path):
 
 def test_version_and_help_need_nothing():
     assert ok("--version").stdout == f"gmm {gmm.__version__}\n"
-    for words in ((), ("fit",), ("predict",), ("sample",), ("info",)):
+    for words in ((), ("fit",), ("predict",), ("sample",), ("info",), ("plot",)):
         assert "usage: gmm" in ok(*words, "--help").stdout
 
 
@@ -438,6 +451,10 @@ def test_version_and_help_need_nothing():
         (("predict", "model.gmm"), "required: FILE"),
         (("predict", "model.gmm", "a.csv", "--out", "b.doc"), "expected a name ending in one of"),
         (("sample", "model.gmm"), "required: -n"),
+        (("fit", "--report", "data.csv"), "--report data.csv: expected a name ending in .html; a table to be fitted"),
+        (("fit", "--plot", "a.gif"), "--plot a.gif: expected a name ending in one of .png, .svg, .pdf"),
+        (("plot", "model.gmm", "a.csv", "--out", "a.jpg"), "--out a.jpg: expected a name ending in one of"),
+        (("plot", "model.gmm", "a.csv", "--kind", "pie"), "invalid choice: 'pie'"),
     ],
 )
 def test_bad_usage_ends_with_2(words, told):

@@ -266,3 +266,13 @@ def test_criteria_of_what_cannot_be_compared_are_refused(found):
         plot_criteria([one, one], ROWS)
     with pytest.raises(ValueError, match="no cell of covariance_type 'full'; it has EII, VII"):
         plot_criteria(found, covariance_type="full")
+
+
+def test_a_long_fall_does_not_flatten_what_follows():
+    X = np.concatenate([np.random.default_rng(k).normal(30 * k, 1, size=(60, 2)) for k in range(3)])
+    found = select(X, range(1, 7), ["full", "spherical"], random_state=0)
+    for ax in (plot_selection(found), plot_criteria(found)):
+        low, high = ax.get_ylim()
+        rises = [line.get_ydata()[-1] - min(line.get_ydata()) for line in ax.lines if len(line.get_ydata()) == 6]
+        assert max(rises) > 0.1 * (high - low)
+        assert max(line.get_ydata()[0] for line in ax.lines if len(line.get_ydata()) == 6) > high

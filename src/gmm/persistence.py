@@ -243,5 +243,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"it has no {error.args[0]}"
     return " ".join(str(error).split()) or type(error).__name__
-
-

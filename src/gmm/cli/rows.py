@@ -6,6 +6,7 @@ numbers of its rows (counted from 1, without the header).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -22,6 +23,7 @@ from gmm.cli.tables import is_number
 __all__ = ["Rows", "matched", "numeric_rows"]
 
 _SHOWN = 4
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,8 @@ def _why_not_numeric(column: pa.ChunkedArray) -> str:
     values = chain.from_iterable(chunk.to_pylist() for chunk in column.chunks)
     for number, value in enumerate(values, start=1):
         if value is not None and not is_number(value):
-            return f"text: {_shortened(value)!r} in row {number}"
+            hint = "; decimal commas? write 1.5 for 1,5" if _DECIMAL_COMMA.fullmatch(value.strip()) else ""
+            return f"text: {_shortened(value)!r} in row {number}{hint}"
     return "numbers stored as text"
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from gmm import selection
 from gmm.cli.agreement import Agreement
@@ -135,7 +136,7 @@ class Screen:
         for number, part in enumerate(_fitting(shown, self._width)):
             if number:
                 self.line()
-            self._out.print(_mixture_table(facts, counts, part))
+            self._table(_mixture_table(facts, counts, part))
         hidden = len(facts.names) - _COLUMNS_SHOWN
         if hidden > 0:
             self.line(f"… and {hidden} more columns (--json prints all)")
@@ -157,7 +158,7 @@ class Screen:
         pairs = zip(agreement.labels, agreement.counts, strict=True)
         for label, counts in islice(pairs, _LABELS_SHOWN):
             table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts))
-        self._out.print(table)
+        self._table(table)
         hidden = len(agreement.labels) - _LABELS_SHOWN
         if hidden > 0:
             self.line(f"… and {hidden} more labels")
@@ -165,6 +166,14 @@ class Screen:
         self.line(
             f"adjusted Rand index {agreement.adjusted_rand_index:.4f}" + (beside if agreement.n_unlabelled else "")
         )
+
+    def _table(self, table: Table) -> None:
+        """Print a table without the blanks that fill its last column."""
+        with self._out.capture() as printed:
+            self._out.print(table)
+        for line in Text.from_ansi(printed.get().rstrip("\n")).split("\n"):
+            line.rstrip()
+            self._out.print(line, soft_wrap=True)
 
 
 def _table() -> Table:

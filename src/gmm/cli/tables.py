@@ -115,7 +115,7 @@ def _parsed(path: str, text: bytes | None) -> tuple[pa.Table, tuple[str, ...]]:
             first = stream.read(1 << 16).decode("utf-8-sig", "replace").partition("\n")[0]
         delimiter = _delimiter(first.rstrip("\r"))
         fields = next(csv.reader([first.rstrip("\r")], delimiter=delimiter), [])
-        headerless = bool(fields) and all(is_number(field) for field in fields)
+        headerless = bool(fields) and all(_like_number(field) for field in fields)
         names = [f"x{j}" for j in range(len(fields))] if headerless else None
         with _opened(path, text) as stream:
             table = pa.csv.read_csv(
@@ -138,12 +138,19 @@ def _opened(path: str, text: bytes | None) -> pa.NativeFile:
 
 
 def _delimiter(line: str) -> str:
-    """Return what splits the line most often; a blank only between numbers."""
+    """Return what splits the line most often; a blank only between numbers, and a comma not within them."""
     candidates = [",", "\t", ";", "|"]
+    if ";" in line and all(map(_like_number, line.split(";"))):
+        return ";"
     fields = [len(next(csv.reader([line], delimiter=d), [])) for d in candidates]
     if max(fields) > 1:
         return candidates[int(np.argmax(fields))]
     return " " if " " in line and all(is_number(word) for word in line.split(" ")) else ","
+
+
+def _like_number(text: str) -> bool:
+    """Whether it is a number, with a decimal comma perhaps."""
+    return is_number(text.replace(",", "."))
 
 
 def _null_values() -> list[str]:

@@ -42,7 +42,6 @@ __all__ = ["FitAnimation", "animate_fit"]
 
 _CONTENTS = (0.5, 0.95)
 _MOST_ROWS = 2000
-_MOST_BINS = 60
 _NEARLY_WHITE = 30  # sum over the channels, of 255 each
 _FIRST, _LAST = 1000, 2500  # milliseconds at least that a GIF stays on these frames
 _GREY = np.array([[0.55, 0.58, 0.62, 0.55]])
@@ -345,11 +344,7 @@ def _histogram(ax: Axes, film: _Film) -> Callable[[int], None]:
     """The rows' histogram, and over it the density of each component and their sum."""
     scene, view = film.scene, film.view
     edges = limits(scene, view)
-    seen = view.project(scene.rows)[:, 0]
-    n_bins = min(len(np.histogram_bin_edges(seen, "auto", range=edges[0])), _MOST_BINS)
-    heights, _, _ = ax.hist(
-        seen, n_bins, range=edges[0], weights=scene.sample_weight, density=True, color="#d8dde2", zorder=1
-    )
+    heights = marks.histogram(ax, scene, view, film.passes[-1].mixture, edges[0])
     shades = colours(scene.n_components)
     parts = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in shades]
     for part in parts:

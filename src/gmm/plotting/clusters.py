@@ -14,12 +14,10 @@ from numpy.typing import ArrayLike
 
 from gmm.layouts import Array
 from gmm.plotting.frame import Entries, component_entries, draw, heading, share
-from gmm.plotting.marks import curve, ellipses, numbers, rows, softly
+from gmm.plotting.marks import BARS, curve, ellipses, histogram, numbers, rows, softly
 from gmm.plotting.scene import Scene, scene_of
 from gmm.plotting.style import FAINT, INK, colours
 from gmm.plotting.view import View, check_content
-
-_FEWEST_BINS, _MOST_BINS = 10, 100
 
 
 def plot_clusters(
@@ -105,9 +103,7 @@ def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: boo
 def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entries:
     """The rows' histogram as a density, the density of each component, and their sum."""
     mixture = view.marginal(scene.mixture)
-    seen = view.project(scene.rows)[:, 0]
-    heights, bins = _histogram(seen, scene.sample_weight, edges[0])
-    ax.stairs(heights, bins, fill=True, color="#d8dde2", zorder=1)
+    heights = histogram(ax, scene, view, mixture, edges[0])
     x, density, parts = curve(mixture, edges)
     ax.plot(x, density, color=INK, linewidth=1.6, zorder=3)
     shades = colours(scene.n_components)
@@ -121,23 +117,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
     numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
     sum_entry: Entries = [(Line2D([], [], color=INK, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
-    return [*component_entries(scene), *sum_entry, (Patch(color="#d8dde2"), "rows")]
-
-
-def _histogram(seen: Array, sample_weight: Array | None, edge: Array) -> tuple[Array, Array]:
-    """Heights (b,) and edges (b + 1,) of a histogram between two edges, as a density of all rows."""
-    inside = seen[(seen >= edge[0]) & (seen <= edge[1])]
-    low, high = (inside.min(), inside.max()) if len(inside) else edge
-    spread = np.subtract(*np.percentile(inside, [75, 25])) if len(inside) else 0.0
-    width = 2 * spread / max(len(inside), 1) ** (1 / 3)  # Freedman & Diaconis (1981)
-    # Several modes make the quartiles wide and such bins too coarse: 2 √n bins are a floor.
-    wanted = max((high - low) / width if width > 0 else 0, 2 * np.sqrt(len(inside)))
-    n_bins = int(np.clip(wanted, _FEWEST_BINS, _MOST_BINS))
-    if not high > low:
-        low, high = edge
-    counts, bins = np.histogram(seen, bins=n_bins, range=(low, high), weights=sample_weight)
-    total = len(seen) if sample_weight is None else sample_weight.sum()
-    return counts / (total * np.diff(bins)), bins
+    return [*component_entries(scene), *sum_entry, (Patch(color=BARS), "rows")]
 
 
 def _top(heights: Array, density: Array) -> float:

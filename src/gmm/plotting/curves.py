@@ -24,7 +24,7 @@ __all__ = ["plot_convergence", "plot_criteria", "plot_selection"]
 _FEW_PASSES = 60  # up to which each has a dot
 _IN_COLOUR = 5  # covariance types
 _APART = 0.045  # of the Axes' height: between two labels
-_MEDIANS = 4  # a picture is as high as so many times the median's distance from the lowest
+_RISES = 5  # a picture is as high as so many times what lines rise after their lowest points
 _PAPER = "white"
 
 
@@ -134,7 +134,7 @@ def plot_selection(
     ax : Axes, optional
         Where to draw; a new figure if None.
     criterion : str, optional
-        "bic", "aic", "aicc", "icl" or "nec"; None for the one that chose.
+        A name of `gmm.criteria.CRITERIA`; None for the one that chose.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def plot_selection(
         _faint_lines(ax, lines[_IN_COLOUR:])
         for line in lines[:_IN_COLOUR]:
             ax.plot(line.counts, line.values, color=line.colour, lw=1.8, marker="o", ms=4.5, zorder=3)
-        _as_high_as_the_best(ax, lines)
+        _as_high_as_the_best(ax, lines[:_IN_COLOUR])
         _mark_cells(ax, found, cells, lines)
         ax.plot(found.n_components[cells.best], cells.values[cells.best], "*", ms=16, mfc=INK, mec=_PAPER, zorder=7)
         _counts_axis(ax, found.n_components)
@@ -256,13 +256,14 @@ def _faint_lines(ax: Axes, lines: Sequence[_Line]) -> None:
 
 
 def _as_high_as_the_best(ax: Axes, lines: Sequence[_Line]) -> None:
-    """Leave out what is far above: where lines differ by little, one that is far away would make them one."""
-    values = np.concatenate([line.values for line in lines])
-    least, middle = np.nanmin(values), np.nanmedian(values)
+    """Leave out what is far above: beside the fall from too few components the rest would be one flat line."""
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)
-    top = max(least + _MEDIANS * (middle - least), np.nanmax(lines[0].values))
-    if top < np.nanmax(values):
+    drawn = [line.values for line in lines if np.isfinite(line.values).any()]
+    rise = max(np.nanmax(values[int(np.nanargmin(values)) :]) - np.nanmin(values) for values in drawn)
+    least, highest = (extreme([np.nanmin(values) for values in drawn]) for extreme in (min, max))
+    top = highest + _RISES * rise
+    if rise > 0 and top < high:
         ax.set_ylim(least - 0.06 * (top - least), top + 0.04 * (top - least))
 
 
@@ -369,7 +370,7 @@ def plot_criteria(
     ax : Axes, optional
         Where to draw; a new figure if None.
     criteria : sequence of str, default=("bic", "aic")
-        Of "bic", "aic", "aicc", "icl" and "nec".
+        Names of `gmm.criteria.CRITERIA`.
     covariance_type : str, optional
         Of a `Selection`, which type; None for that of its best cell.
     sample_weight : array-like of shape (n,), optional
@@ -378,7 +379,8 @@ def plot_criteria(
     Returns
     -------
     Axes
-        Smaller is better. Cells of a `Selection` that hold a spike are left out: their criteria mean nothing.
+        Smaller is better; lines may go on above the picture. Cells of a `Selection` that hold a spike are left out:
+        their criteria mean nothing.
 
     Raises
     ------
@@ -412,6 +414,7 @@ def plot_criteria(
             best = int(np.nanargmin(line.values))
             ax.axvline(counts[best], color=line.colour, lw=0.8, ls=(0, (4, 3)), zorder=1)
             ax.plot(counts[best], line.values[best], "*", ms=16, mfc=line.colour, mec=_PAPER, zorder=7)
+        _as_high_as_the_best(ax, lines)
         _counts_axis(ax, counts)
         _name_at_the_end(ax, lines)
         ax.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")

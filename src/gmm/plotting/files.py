@@ -59,8 +59,8 @@ def inline_svg(drawn: Any, name: str, label: str) -> str:
     drawn : Axes or ndarray of Axes
         What was drawn on.
     name : str
-        Of the picture, letters only: a class of the element, and the beginning of each id, so that they differ on a
-        page of several pictures.
+        Of the picture, letters only: a class of the element, and the beginning of each id that is used, so that
+        they differ on a page of several pictures.
     label : str
         What is shown, for those who cannot see it; escaped already.
 
@@ -113,7 +113,8 @@ def _element(document: str, name: str, label: str) -> str:
     """The element of a document, without what belongs to a file, and with ids of its own."""
     text = document[document.index("<svg") :].strip()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r'(?<=\bid=")(?=[^"]+")', f"{name}-", text)
+    used = set(re.findall(r'(?:xlink:href="|url\()#([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)
     text = re.sub(r'((?:xlink:href="|url\())#', rf"\g<1>#{name}-", text)
     text = re.sub(
         r"(?<=: )#[0-9a-f]{6}\b", lambda found: _ON_PAGE.get(found[0], f"var(--on-{found[0][1:]}, {found[0]})"), text

@@ -17,6 +17,9 @@ from gmm.plotting.scene import Scene, coordinates, scored
 from gmm.plotting.style import INK, colours
 from gmm.plotting.view import View, ellipse
 
+BARS = "#d8dde2"
+_FEWEST_BINS, _MOST_BINS = 10, 100
+_FEW_ROWS = 200  # up to which each is shown below the histogram
 _DARKER = 0.75  # of a component's colour, for lines on its rows
 
 
@@ -36,6 +39,30 @@ def softly(scene: Scene, least: float = 0.3, most: float = 0.8) -> Array:
     """Colours of the rows shown by soft assignment, the more opaque the more certain, (s, 4)."""
     opacity = least + (most - least) * scene.certainty
     return np.column_stack([soft_colours(scene.responsibilities), opacity])
+
+
+def histogram(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edge: Array) -> Array:
+    """The rows along an axis, as a density of all of them; the heights (b,) of its bins between the two of `edge`.
+
+    Bins are as wide as Freedman & Diaconis (1981) say, and at most as a standard deviation of the narrowest component
+    of `mixture`, the one that is seen: several modes make the quartiles wide.
+    """
+    seen = view.project(scene.rows)[:, 0]
+    inside = seen[(seen >= edge[0]) & (seen <= edge[1])]
+    low, high = (inside.min(), inside.max()) if len(inside) else edge
+    if not high > low:
+        low, high = edge
+    spread = np.subtract(*np.percentile(inside, [75, 25])) if len(inside) else 0.0
+    narrowest = np.sqrt(mixture.covariances[mixture.weights > 0, 0, 0].min())
+    width = min(width for width in (2 * spread / max(len(inside), 1) ** (1 / 3), narrowest) if width > 0)
+    n_bins = int(np.clip(np.ceil((high - low) / width), _FEWEST_BINS, _MOST_BINS))
+    counts, bins = np.histogram(seen, bins=n_bins, range=(low, high), weights=scene.sample_weight)
+    total = len(seen) if scene.sample_weight is None else scene.sample_weight.sum()
+    heights = counts / (total * np.diff(bins))
+    ax.stairs(heights, bins, fill=True, color=BARS, zorder=1)
+    if len(seen) <= _FEW_ROWS:
+        ax.plot(seen, np.full(len(seen), 0.012), "|", color=INK, ms=5, mew=0.6, transform=ax.get_xaxis_transform())
+    return np.asarray(heights)
 
 
 def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) -> None:

@@ -33,7 +33,7 @@ def figures(result: Result) -> dict[str, Html]:
     model, X, draw = result.model, result.rows.frame, drawing()
     d, K = len(result.rows.names), model.n_components
     plans: dict[str, tuple[Callable[[], Any], str]] = {
-        "clusters": (lambda: draw.plot_clusters(model, X), _clusters_caption(d))
+        "clusters": (lambda: draw.plot_clusters(model, X), _clusters_caption(d, K))
     }
     if 2 < d <= _MOST_PAIRS:
         plans["pairs"] = lambda: draw.plot_clusters(model, X, view="pairs"), _PAIRS
@@ -43,7 +43,8 @@ def figures(result: Result) -> dict[str, Html]:
         plans["uncertainty"] = lambda: draw.plot_uncertainty(model, X), _UNCERTAINTY
     if len(set(result.found.n_components[result.found.ranked()])) > 1:
         plans["selection"] = lambda: draw.plot_selection(result.found), _SELECTION
-    plans["convergence"] = lambda: draw.plot_convergence(model), _CONVERGENCE
+    if len(model.history_) > 1:
+        plans["convergence"] = lambda: draw.plot_convergence(model), _CONVERGENCE
     return {name: _drawn(name, plan, caption) for name, (plan, caption) in plans.items()}
 
 
@@ -69,18 +70,15 @@ def _drawn(name: str, plan: Callable[[], Any], caption: str) -> Html:
     return figure(Html(svg), caption)
 
 
-def _clusters_caption(d: int) -> str:
+def _clusters_caption(d: int, K: int) -> str:
     if d == 1:
         return "The values, the density of each group and their sum. The bars are the share of rows in each step."
-    seen = (
-        "The rows and the groups. "
-        if d == 2
-        else "The rows and the groups, seen from where the groups differ most: each axis is a mixture of columns. "
-    )
-    return seen + (
-        "The colour of a row mixes those of the groups by how probable each is; the inner and the outer ellipse hold "
-        "50 % and 95 % of a group."
-    )
+    seen = "The rows and the groups. " if K > 1 else "The rows and the group. "
+    if d > 2:
+        differ = "the groups differ most" if K > 1 else "the rows differ most"
+        seen = f"{seen[:-2]}, seen from where {differ}: each axis is a mixture of columns. "
+    mixed = "The colour of a row mixes those of the groups by how probable each is. " if K > 1 else ""
+    return f"{seen}{mixed}The inner ellipse holds 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
 
 
 _PAIRS = (

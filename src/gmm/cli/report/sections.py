@@ -187,7 +187,7 @@ def fitting(result: Result, pictures: Mapping[str, Html]) -> Html:
         f"The chosen mixture {ended(model)} ({model.history_.reason}).",
         f"Its log-likelihood is {loglik:,.2f} nats, {loglik / result.total_weight:.4f} per {per}, "
         f"with {counted(int(model.n_parameters_), 'free parameter')}.",
-        f"The search took {result.seconds:.1f} s.",
+        f"The search took {result.seconds:.2g} s.",
     )
     settings: list[tuple[object, object]] = [
         ("stops below a gain of", f"{options.tol:g} nats per {per}"),
@@ -224,7 +224,10 @@ def reproduction(result: Result, origin: Origin) -> Html:
         ("made", origin.when),
     ]
     return Html(
-        paragraph("The same command on the same file gives the same numbers, whatever the number of threads.")
+        paragraph(
+            "The same command on the same file gives the same numbers, whatever the number of threads"
+            + (", unless time is up at another place." if result.options.time_limit is not None else ".")
+        )
         + f"<pre><code>{escaped(origin.command)}</code></pre>\n"
         + facts(pairs, "keys")
     )

@@ -1,0 +1,572 @@
+"""The report of a fit as a page, its sentences, and pictures as files."""
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from sklearn.datasets import load_wine
+
+import gmm
+from gmm.cli import main
+from gmm.cli.report import wording
+from gmm.cli.report.columns import Columns
+from gmm.cli.write import text_to
+from gmm.covariance import covariance_model
+from gmm.plotting import plot_clusters
+from gmm.plotting.files import encoded, inline_svg
+
+DATA = Path(__file__).parent / "data"
+NASTY = '<script>alert("&amp;")</script>'
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Page(HTMLParser):
+    """A page taken apart; a tag that is not closed, or closes another, is an error."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.text, self.open, self.tags = text, [], []
+        self.words, self.tables, self.captions = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == [], f"not closed: {self.open}"
+
+    def handle_starttag(self, tag, attributes):
+        names = [name for name, _ in attributes]
+        assert len(names) == len(set(names)), f"an attribute is there twice in <{tag}>: {names}"
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+            self.captions.append("")
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> at line {self.getpos()[0]}"
+
+    def handle_data(self, data):
+        if "style" in self.open:
+            return
+        self.words.append(data)
+        if "caption" in self.open:
+            self.captions[-1] += data
+        elif self.open and {"td", "th"} & set(self.open[-2:]):
+            self.tables[-1][-1][-1] += data
+
+    def said(self):
+        return " ".join(" ".join(self.words).split())
+
+    def table(self, caption):
+        """The table whose caption begins so."""
+        return next(table for table, told in zip(self.tables, self.captions, strict=True) if told.startswith(caption))
+
+
+def write_csv(path, names, rows):
+    quoted = ['"' + str(name).replace('"', '""') + '"' for name in names]
+    lines = [",".join(quoted)] + [",".join(str(entry) for entry in row) for row in rows]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def rows_of(kind, path):
+    """Write a table and return what the command line is to do with it."""
+    rng = np.random.default_rng(0)
+    few = ["--components", "1:3", "--models", "EEE,VVV"]
+    if kind == "old faithful":
+        return few
+    if kind == "velocities":
+        return [str(DATA / "galaxies.csv"), "--components", "1:4"]
+    if kind == "iris":
+        X = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1)
+        species = np.repeat(["setosa", "versicolor", "virginica"], 50)
+        write_csv(path / "iris.csv", ["sl", "sw", "pl", "pw", "species"], np.column_stack([X, species]))
+        return [str(path / "iris.csv"), "--label-column", "species", *few]
+    if kind == "many columns":
+        wine = load_wine()
+        write_csv(path / "wine.csv", wine.feature_names, wine.data)
+        return [str(path / "wine.csv"), "--components", "2", "--models", "EEI"]
+    if kind == "one group":
+        np.save(path / "one.npy", rng.normal(size=(80, 3)))
+        return [str(path / "one.npy"), *few]
+    X = np.concatenate([rng.normal(size=(30, 2)), rng.normal(6, 2, (30, 2))]).round(3)
+    rows = [["" if i == 7 else a, b, 1 + i % 3, [f'"{NASTY[:8]}"', "b&b", ""][i % 3]] for i, (a, b) in enumerate(X)]
+    write_csv(path / "a<b>&c.csv", [NASTY, "cost ($) & $x", "w", "kind"], rows)
+    named = ["--label-column", "kind", "--weight-column", "w", "--drop-missing"]
+    return [str(path / "a<b>&c.csv"), *named, "--components", "2", "--models", "VVV"]
+
+
+KINDS = ["old faithful", "velocities", "iris", "many columns", "one group", "nasty names"]
+
+
+@pytest.fixture(autouse=True)
+def _no_window(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """Of a kind of data: the page, taken apart, the result as JSON, and the directory; each made once."""
+    made = {}
+
+    def report(kind):
+        if kind not in made:
+            path = tmp_path_factory.mktemp("report")
+            words = ["fit", *rows_of(kind, path), "--out", str(path / "out"), "--report", "--quiet"]
+            assert main(words) == 0
+            text = (path / "out" / "report.html").read_text(encoding="utf-8")
+            made[kind] = Page(text), json.loads((path / "out" / "result.json").read_text(encoding="utf-8")), path, words
+        return made[kind]
+
+    return report
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_is_sound_and_loads_nothing(kind, reports):
+    page = reports(kind)[0]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    tags = {tag for tag, _ in page.tags}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    for tag, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on") or name in ("src", "srcset", "action")], tag
+        for name in ("href", "xlink:href"):
+            target = attributes.get(name, "#")
+            assert target.startswith("data:image/png;base64,") or target == "#" or target[1:] in ids, target[:80]
+    assert "@import" not in page.text
+    used = re.findall(r"url\(([^)]*)\)", page.text)
+    assert all(target[0] == "#" and target[1:] in ids for target in used)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_can_be_read_by_everyone(kind, reports):
+    page = reports(kind)[0]
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert page.captions
+    assert all(page.captions)
+    pictures = re.findall(r"<svg.*?</svg>", page.text, re.S)
+    assert len(pictures) >= 2
+    for picture in pictures:
+        root = ET.fromstring(picture)
+        assert root.get("role") == "img"
+        assert len(root.get("aria-label")) > 10
+    assert ("html", {"lang": "en"}) in page.tags
+    assert "prefers-color-scheme: dark" in page.text
+    assert re.search(r'<meta name="viewport" content="width=device-width', page.text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_are_those_of_the_result(kind, reports):
+    page, result, *_ = reports(kind)
+    best = result["best"]
+    groups = page.table("Mean ± standard deviation")
+    assert [float(text) for text in groups[1][1:-1]] == pytest.approx(best["weights"], abs=5.1e-5)
+    assert [int(text) for text in groups[2][1:-1]] == best["rows_per_component"]
+    assert [row[0] for row in groups[3:]] == best["columns"]
+    for j, row in enumerate(groups[3:]):
+        for k, entry in enumerate(row[1:-1]):
+            mean, spread = (float(text) for text in entry.split(" ± "))
+            width = best["standard_deviations"][k][j]
+            assert mean == pytest.approx(best["means"][k][j], abs=0.02 * width + 1e-9)
+            assert spread == pytest.approx(width, rel=0.06)
+    shown = f"{best['bic']:,.2f}"
+    assert shown in page.said()
+    assert f"{best['loglik']:,.2f} nats" in page.said()
+    if len(result["cells"]) > 1:
+        columns = list(zip(*page.table("The "), strict=True))
+        chose = next(column for column in columns if column[0] == "BIC")
+        bics = sorted(cell["bic"] for cell in result["cells"] if cell["bic"] is not None)
+        assert float(chose[1]) == pytest.approx(bics[0], abs=0.0051)
+
+
+def test_the_page_says_what_was_found(reports):
+    page, result, path, _ = reports("iris")
+    said = page.said()
+    K = result["best"]["n_components"]
+    assert f"{wording.number(K).capitalize()} groups were found in 150 rows of 4 columns." in said
+    assert f"adjusted Rand index is {result['agreement']['adjusted_rand_index']:.4f}" in said
+    table = page.table("Rows by label and group")
+    counts = [[0 if text == "·" else int(text) for text in row[1:]] for row in table[1:]]
+    assert counts == result["agreement"]["counts"]
+    lines = (path / "out" / "labels.csv").read_text().splitlines()[1:]
+    proba = np.array([[float(p) for p in line.split(",")[2:]] for line in lines])
+    uncertain = np.flatnonzero(proba.max(axis=1) < 0.9)
+    assert re.search(rf"uncertain rows {len(uncertain)}\b", said)
+
+
+def test_the_least_certain_rows_are_named(reports, tmp_path):
+    rng = np.random.default_rng(3)
+    X = np.concatenate([rng.normal(size=(60, 1)), rng.normal(4, 1, (60, 1))])
+    np.save(tmp_path / "x.npy", X)
+    words = ["fit", str(tmp_path / "x.npy"), "--components", "2", "--out", str(tmp_path), "--report", "--quiet"]
+    assert main(words) == 0
+    model = gmm.load(tmp_path / "model.gmm")
+    sure = model.predict_proba(gmm.cli.rows.Frame(("x0",), X)).max(axis=1)
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    listed = [int(row[0]) for row in page.table("The ten least certain rows")[1:]]
+    assert listed == (np.argsort(sure, kind="stable")[:10] + 1).tolist()
+    assert f"For {(sure < 0.9).sum()} of 120 rows" in page.said()
+
+
+def test_names_are_text_and_never_markup(reports):
+    page, result, *_ = reports("nasty names")
+    assert "<script" not in page.text
+    assert NASTY in page.said()
+    assert "a<b>&c.csv" in page.said()
+    assert "<script>" in [row[0] for row in page.table("Rows by label and group")]
+    assert "left out for missing values" in page.said()
+    assert f"{result['data']['total_weight']:g}" in page.said()
+    assert "total weight" in page.said()
+
+
+def test_it_says_how_to_make_it_again(reports):
+    page, _, path, words = reports("iris")
+    said = page.said()
+    assert shlex.join(["gmm", *words]) in said
+    content = (path / "iris.csv").read_bytes()
+    assert hashlib.sha256(content).hexdigest() in said
+    assert f"{len(content):,} bytes" in said
+    for version in (f"gmm-em {gmm.__version__}", f"numpy {np.__version__}", f"Python {sys.version.split()[0]}"):
+        assert version in said
+    bundled = Path(gmm.__file__).parent / "data" / "faithful.csv"
+    assert hashlib.sha256(bundled.read_bytes()).hexdigest() in reports("old faithful")[0].said()
+
+
+def test_what_is_drawn_fits_the_columns(reports):
+    named = {kind: re.findall(r'<svg class="picture (\w+)"', reports(kind)[0].text) for kind in KINDS}
+    assert named["old faithful"] == ["clusters", "selection", "boundaries", "uncertainty", "convergence"]
+    assert named["velocities"] == ["clusters", "selection", "uncertainty", "convergence"]
+    assert named["iris"][:2] == ["clusters", "pairs"]
+    assert "pairs" not in named["many columns"]
+    assert "selection" not in named["many columns"]
+    assert named["one group"][:3] == ["clusters", "pairs", "selection"]
+    assert "uncertainty" not in named["one group"]
+
+
+def test_one_group_is_no_division(reports):
+    page, result, *_ = reports("one group")
+    assert result["best"]["n_components"] == 1
+    assert "No division into groups was found in 80 rows of x0, x1 and x2" in page.said()
+
+
+def test_many_rows_make_no_large_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("big.npy", np.random.default_rng(0).normal(size=(100_000, 3)) + np.repeat([[0], [5]], 50_000, axis=0))
+    assert main(["fit", "big.npy", "--components", "2", "--models", "EEI", "--report", "--quiet"]) == 0
+    assert Path("report.html").stat().st_size < 2e6
+    Page(Path("report.html").read_text(encoding="utf-8"))
+
+
+FAST = ("--components", "2", "--models", "EEE")
+
+
+def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", *FAST, "--report"]) == 0
+    assert "report written to report.html\n" in capsys.readouterr().out
+    assert main(["fit", *FAST, "--out", "here", "--report"]) == 0
+    assert f"report written to {Path('here', 'report.html')}\n" in capsys.readouterr().out
+    assert main(["fit", *FAST, "--report", "named.htm", "--out", "here", "--json"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["best"]["n_components"] == 2
+    assert shown.err == "note: report written to named.htm\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "named.htm", "report.html"]
+
+
+def test_trouble_is_told_on_the_page(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--components", "3", "--models", "VVV", "--max-iter", "1", "--report"]) == 1
+    said = Page(Path("report.html").read_text(encoding="utf-8")).said()
+    assert "had not converged after 1 passes" in said
+    assert main(["fit", "--time-limit", "0", "--report", "--quiet"]) == 0
+    said = Page(Path("report.html").read_text(encoding="utf-8")).said()
+    assert "The search is incomplete: time was up" in said
+    assert main(["fit", "--components", "1:2", "--models", "VVV", "--report", "--quiet"]) == 0
+    assert "more may be better" in Page(Path("report.html").read_text(encoding="utf-8")).said()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("fit", "--report", "absent/report.html"), 1, "absent/report.html: No such file or directory"),
+        (("fit", "--report", "folder.html"), 1, "folder.html: Is a directory"),
+        (("fit", "--report", "data.csv"), 2, "gmm fit FILE --report"),
+        (("fit", "--plot", "absent/a.png"), 1, "absent/a.png: No such file or directory"),
+        (("fit", "--plot", "a.bmp"), 2, ".png, .svg, .pdf"),
+        (("fit", "--plot", "a"), 2, ".png, .svg, .pdf"),
+    ],
+)
+def test_bad_places_are_refused_before_the_work(words, code, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.html").mkdir()
+    monkeypatch.setattr(gmm.selection, "select", lambda *_, **__: pytest.fail("searched"))
+    assert main(words) == code
+    shown = capsys.readouterr()
+    assert told in shown.err
+    assert len(shown.err.splitlines()) == 1
+    assert shown.out == ""
+
+
+@pytest.mark.parametrize("words", [("--report",), ("--plot", "a.png")])
+def test_without_matplotlib_it_says_what_to_install_before_the_work(words, tmp_path):
+    blocked = "import sys; sys.modules['matplotlib'] = None\nimport gmm.selection\ngmm.selection.select = None\n"
+    (tmp_path / "sitecustomize.py").write_text(blocked)
+    done = subprocess.run(
+        [sys.executable, "-m", "gmm", "fit", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == 'gmm fit: error: matplotlib is not installed: pip install "gmm-em[cli,plot]"\n'
+    assert [path.name for path in tmp_path.iterdir()] == ["sitecustomize.py"]
+
+
+def test_pictures_need_no_display(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    subprocess.run(
+        [sys.executable, "-W", "error", "-m", "gmm", "fit", *FAST, "--plot", "a.png", "--quiet"],
+        cwd=tmp_path,
+        env=environment | {"MPLBACKEND": "module://windows.of.a.desktop"},
+        check=True,
+    )
+    assert (tmp_path / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    (tmp_path / "report.html").write_text("old")
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        text_to(tmp_path / "report.html", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A model of named columns with its rows, one without names, and one that was given."""
+    path = tmp_path_factory.mktemp("model")
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(30, 3)), rng.normal(5, 1, (30, 3))])
+    write_csv(path / "rows.csv", ["c", "a", "b", "label"], [[*row[[2, 0, 1]], "x"] for row in X])
+    write_csv(path / "two.csv", ["c", "a"], X[:, :2])
+    words = ["fit", str(path / "rows.csv"), *FAST, "--columns", "a,b,c", "--out", str(path), "--quiet"]
+    assert main(words) == 0
+    gmm.GaussianMixture(2, random_state=0).fit(X[:, :2]).save(path / "bare.gmm")
+    gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).save(path / "given.gmm")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["clusters", "pairs", "density", "boundaries", "uncertainty", "convergence"])
+def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["plot", str(saved / "model.gmm"), str(saved / "rows.csv"), "--kind", kind]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == f"picture written to {kind}.png\n"
+    assert (tmp_path / f"{kind}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert plt.get_fignums() == []
+
+
+def words_of(svg):
+    return "".join(ET.parse(svg).getroot().itertext())
+
+
+def test_pictures_are_of_the_kind_of_their_suffix(saved, tmp_path):
+    model, rows = str(saved / "model.gmm"), str(saved / "rows.csv")
+    assert main(["plot", model, rows, "--features", "c,a", "--out", str(tmp_path / "a.SVG"), "--quiet"]) == 0
+    assert ET.parse(tmp_path / "a.SVG").getroot().tag == "{http://www.w3.org/2000/svg}svg"
+    assert main(["plot", model, rows, "--features", "b", "--out", str(tmp_path / "a.pdf"), "--quiet"]) == 0
+    assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF-")
+    assert main(["fit", *FAST, "--plot", str(tmp_path / "b.svg"), "--quiet"]) == 0
+    ET.parse(tmp_path / "b.svg")
+    assert main(["plot", str(saved / "bare.gmm"), str(saved / "two.csv"), "--out", str(tmp_path / "c.png")]) == 0
+
+
+def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
+    """Columns are matched by name: the table has them in another order than the model."""
+    seen = []
+    monkeypatch.setattr("gmm.cli.pictures.save", lambda drawn, _: seen.append(drawn))
+    model, rows = str(saved / "model.gmm"), str(saved / "rows.csv")
+    assert main(["plot", model, rows, "--features", "c,a", "--quiet"]) == 0
+    assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("c", "a")
+    assert main(["plot", model, rows, "--features", "b", "--quiet"]) == 0
+    assert seen[1].get_xlabel() == "b"
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("model.gmm",), 2, "--kind clusters needs the rows of a table: gmm plot MODEL FILE"),
+        (
+            ("model.gmm", "rows.csv", "--features", "a,d"),
+            2,
+            "--features a,d: expected one or two different ones of 'a'",
+        ),
+        (("model.gmm", "rows.csv", "--features", "a,a"), 2, "one or two different"),
+        (("model.gmm", "rows.csv", "--features", "a,b,c"), 2, "one or two different"),
+        (("model.gmm", "rows.csv", "--kind", "pairs", "--features", "a"), 2, "--kind pairs"),
+        (("model.gmm", "two.csv"), 1, "no column 'b'"),
+        (("rows.csv", "rows.csv"), 1, "is not a saved model"),
+        (("given.gmm", "--kind", "convergence"), 1, "no passes of a fit to draw"),
+        (("model.gmm", "rows.csv", "--out", "absent/a.png"), 1, "absent/a.png: No such file"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told(words, code, told, saved, monkeypatch, capsys):
+    monkeypatch.chdir(saved)
+    before = sorted(saved.iterdir())
+    assert main(["plot", *words]) == code
+    shown = capsys.readouterr()
+    assert told in shown.err
+    assert sorted(saved.iterdir()) == before
+
+
+def test_a_picture_takes_on_the_colours_of_the_page():
+    X = np.random.default_rng(0).normal(size=(5000, 2))
+    text = inline_svg(plot_clusters(gmm.GaussianMixture(2, random_state=0).fit(X), X), "blobs", "two blobs")
+    root = ET.fromstring(text)
+    ids = [node.get("id") for node in root.iter() if node.get("id")]
+    assert ids
+    assert all(name.startswith("blobs-") for name in ids)
+    assert len(text) < 600_000  # 5000 marks as paths are megabytes
+    assert "currentColor" in text
+    assert not re.findall(r": #[0-9a-f]{6}", text)
+    assert "var(--on-" in text
+    assert root.find(".//{*}text") is not None
+    assert plt.get_fignums() == []
+
+
+def test_the_same_picture_is_the_same_file():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    model = gmm.GaussianMixture(2, random_state=0).fit(X)
+    for kind in ("png", "svg", "pdf"):
+        assert encoded(plot_clusters(model, X), kind) == encoded(plot_clusters(model, X), kind)
+
+
+def test_weighted_columns_equal_repeated_rows():
+    rng = np.random.default_rng(0)
+    X, weights = rng.normal(size=(41, 2)), rng.integers(0, 4, 41)
+    repeated = np.repeat(X, weights, axis=0)
+    found, plain = Columns.of(X, weights.astype(float)), Columns.of(repeated, None)
+    np.testing.assert_allclose(found.means, repeated.mean(axis=0))
+    np.testing.assert_allclose(found.spreads, repeated.std(axis=0))
+    np.testing.assert_allclose(plain.spreads, found.spreads)
+    np.testing.assert_array_equal(found.quantiles[[0, 4]], [repeated.min(axis=0), repeated.max(axis=0)])
+    quartiles = np.quantile(repeated, (0.25, 0.5, 0.75), axis=0, method="inverted_cdf")
+    np.testing.assert_array_equal(found.quantiles[1:4], quartiles)
+
+
+def sentences(means, spreads, strongest=None, names=("eruptions", "waiting")):
+    whole = np.array([3.49, 70.9]), np.array([1.14, 13.6])
+    return wording.component_sentences(names, np.array(means), np.array(spreads), whole, strongest)
+
+
+def test_a_component_is_described_by_what_differs():
+    assert sentences([4.47, 80.9], [0.28, 5.8], (0, 1, 0.29)) == [
+        "Higher eruptions (4.47 against 3.49) and somewhat higher waiting (80.9 against 70.9).",
+        "Within it eruptions and waiting rise together (correlation +0.29).",
+    ]
+    assert sentences([1.2, 70.0], [0.5, 30.0], (0, 1, -0.85)) == [
+        "Much lower eruptions (1.20 against 3.49).",
+        "It is wide in waiting (standard deviation 30.0 against 13.6).",
+        "Within it waiting closely falls as eruptions rises (correlation -0.85).",
+    ]
+    assert sentences([3.5, 71.0], [1.1, 2.0], (0, 1, -0.001)) == [
+        "Its means are close to those of all rows.",
+        "It is narrow in waiting (standard deviation 2.0 against 13.6).",
+        "Within it no two columns go together (strongest correlation +0.00).",
+    ]
+    constant = wording.component_sentences(
+        ["a"], np.array([5.0]), np.array([1e-3]), (np.array([5.0]), np.array([0.0])), None
+    )
+    assert constant == ["Its mean is close to that of all rows."]
+
+
+@pytest.mark.parametrize(
+    ("K", "tried", "n", "names", "told"),
+    [
+        (3, [1, 2, 3, 4], 272, ["a", "b"], "Three groups were found in 272 rows of a and b."),
+        (3, [3, 3], 272, ["a"], "Three groups, as many as asked for, describe 272 rows of a."),
+        (1, [1, 2], 5000, ["a", "b", "c"], "No division into groups was found in 5,000 rows of a, b and c: one group"),
+        (1, [1], 1, [*"abcd"], "One group, as asked for, describes 1 row of 4 columns."),
+        (14, [13, 14], 99, ["a"], "14 groups were found"),
+    ],
+)
+def test_what_was_found_is_one_sentence(K, tried, n, names, told):
+    assert wording.found_sentence(K, tried, n, names).startswith(told)
+
+
+def test_differences_of_bic_have_words():
+    words = [wording.evidence(difference) for difference in (0.0, 1.99, 2.0, 5.9, 6.0, 9.9, 10.0, 400.0)]
+    assert words == ["hardly worth a mention"] * 2 + ["positive"] * 2 + ["strong"] * 2 + ["very strong"] * 2
+
+
+def test_rivals_are_told():
+    rivals = [(2, "VEV", 0.8), (4, "EEE", 1.5), (3, "VVV", 7.0)]
+    said = wording.runner_up_sentence("BIC", rivals)
+    assert said.startswith("The next best, 2 groups with VEV, is 0.80 behind, which is hardly worth a mention.")
+    assert "Two others are within 2 of the best BIC" in said
+    assert "positive evidence for the first." in wording.runner_up_sentence("BIC", [(4, "EEE", 5.84)])
+    assert "evidence" not in wording.runner_up_sentence("ICL", rivals)
+    assert wording.runner_up_sentence("BIC", []) == ""
+    assert wording.rival_sentence("BIC", 3, rivals) == "Two groups describe them almost as well (BIC 0.80 behind)."
+    assert wording.rival_sentence("BIC", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]) == ""
+    assert wording.rival_sentence("NEC", 3, rivals) == ""
+
+
+def test_every_criterion_has_a_scale_and_a_term(reports):
+    for criterion in gmm.criteria.CRITERIA:
+        assert wording.scale_sentence(criterion)
+
+
+@pytest.mark.parametrize(
+    ("name", "K", "d", "told"),
+    [
+        ("EII", 3, 2, "circles of equal size"),
+        ("VII", 3, 4, "spheres of different size"),
+        ("EEE", 3, 2, "ellipses of equal volume, shape and orientation"),
+        ("VVV", 2, 5, "ellipsoids of different volume, shape and orientation"),
+        ("VEV", 2, 3, "ellipsoids of equal shape and of different volume and orientation"),
+        ("VVI", 2, 3, "ellipsoids of different volume and shape, with axes along the columns"),
+        ("VII", 2, 1, "a variance of its own for each"),
+        ("EII", 2, 1, "one variance for all"),
+        ("VVV", 1, 2, "an ellipse turned freely"),
+    ],
+)
+def test_covariance_models_have_a_look(name, K, d, told):
+    assert wording.covariance_sentence(covariance_model(name), K, d) == told
+
+
+def test_shares_and_agreement_have_words():
+    assert wording.trust_sentence(1.0) == "They are well apart: every row belongs to one of them almost certainly."
+    assert "nearly all rows" in wording.trust_sentence(0.9991)
+    assert wording.trust_sentence(0.41).startswith("They overlap much: only 41\u00a0% of the rows")
+    assert wording.certainty_sentence(0, 9, 0.9).startswith("Every row")
+    assert wording.certainty_sentence(1, 9, 0.9).startswith("For 1 of 9 rows (11.1\u00a0%)")
+    assert "agree exactly" in wording.agreement_sentence(1.0)
+    assert "almost exactly" in wording.agreement_sentence(0.97)
+    assert "no better than chance" in wording.agreement_sentence(0.02)
+    assert wording.range_named([1, 2, 3]) == "1 to 3 groups"
+    assert wording.range_named([2, 5]) == "2 or 5 groups"
+    assert wording.range_named([1]) == "1 group"
