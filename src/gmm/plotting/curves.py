@@ -134,7 +134,7 @@ def plot_selection(
     ax : Axes, optional
         Where to draw; a new figure if None.
     criterion : str, optional
-        A name of `gmm.criteria.CRITERIA`; None for the one that chose.
+        "bic", "aic", "aicc", "icl" or "nec"; None for the one that chose.
 
     Returns
     -------
@@ -370,7 +370,7 @@ def plot_criteria(
     ax : Axes, optional
         Where to draw; a new figure if None.
     criteria : sequence of str, default=("bic", "aic")
-        Names of `gmm.criteria.CRITERIA`.
+        Of "bic", "aic", "aicc", "icl" and "nec".
     covariance_type : str, optional
         Of a `Selection`, which type; None for that of its best cell.
     sample_weight : array-like of shape (n,), optional
