@@ -72,7 +72,7 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
         ax.set(xlabel="pass", ylabel=f"mean {measured} (nats per row)")
         ax.set_title(_ending(best))
         if len(ax.get_legend_handles_labels()[1]):
-            ax.legend(loc="lower right")
+            ax.legend(loc="best")
     return ax
 
 
