@@ -34,7 +34,7 @@ galaxies = pd.DataFrame({"velocity (1000 km/s)": velocity})
 
 found = select(
     galaxies,
-    n_components=range(1, 7),
+    n_components=range(1, 10),
     covariance_type=["EII", "VII"],
     random_state=0,
 )
