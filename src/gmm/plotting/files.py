@@ -17,9 +17,10 @@ from gmm.plotting.style import FAINT, INK, STYLE
 
 __all__ = ["encoded", "inline_svg"]
 
-_DPI = 200
+_DPI, _DPI_ON_PAGE = 200, 144
 _MANY = 100  # marks in a picture from which on they are pixels: a page is to stay small
 _ON_PAGE = {INK: "currentColor", FAINT: "var(--faint, currentColor)", "#ffffff": "var(--paper, #ffffff)"}
+_ROUNDED = re.compile(r"\d+\.\d{3,}")  # of a point: what is left out is not seen, and was half of the page
 _NARROW = 5.4  # inches: what a page's text is wide, and a telephone shows with letters that can be read
 
 
@@ -78,7 +79,7 @@ def inline_svg(drawn: Any, name: str, label: str) -> str:
     file = BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(file, format="svg", dpi=_DPI, transparent=True, metadata=nothing)
+        figure.savefig(file, format="svg", dpi=_DPI_ON_PAGE, transparent=True, metadata=nothing)
     plt.close(figure)
     return _element(file.getvalue().decode(), name, label)
 
@@ -113,6 +114,7 @@ def _element(document: str, name: str, label: str) -> str:
     """The element of a document, without what belongs to a file, and with ids of its own."""
     text = document[document.index("<svg") :].strip()
     text = re.sub(r"\s*<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r'(?<= d=")[^"]+', lambda found: _ROUNDED.sub(lambda one: f"{float(one[0]):.2f}", found[0]), text)
     used = set(re.findall(r'(?:xlink:href="|url\()#([^")]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)
     text = re.sub(r'((?:xlink:href="|url\())#', rf"\g<1>#{name}-", text)

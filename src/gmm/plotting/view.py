@@ -120,7 +120,7 @@ def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
     return View(found.matrix, found.centre, labels, kind)
 
 
-def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 361) -> Array:
+def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 181) -> Array:
     """The ellipse that holds `content` of a Gaussian of two features, as a polygon (n_vertices, 2).
 
     Its radius in standard deviations is √(−2 log(1 − content)), the quantile of χ² with two degrees of freedom.
@@ -131,7 +131,7 @@ def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 36
     covariance : array of shape (2, 2)
     content : float
         Between 0 and 1.
-    n_vertices : int, default=361
+    n_vertices : int, default=181
 
     Raises
     ------
