@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError
@@ -492,3 +493,24 @@ def test_nothing_is_drawn_from_rows_that_do_not_vary(plot):
     model = mixture(d=2)
     plot(model, np.ones((30, 2))).figure.canvas.draw()
     plot(mixture(d=1), np.ones((30, 1))).figure.canvas.draw()
+
+
+@pytest.mark.parametrize("thin", [0.3, 1e-2, 1e-4])
+def test_regions_hold_their_share_however_alike_two_columns_are(thin):
+    covariance = np.array([[1.0, 1.0], [1.0, 1.0]]) + thin**2 * np.eye(2)
+    model = GaussianMixture.from_parameters([1.0], [[5.0, 5.0]], [covariance])
+    ax = plot_density(model, model.sample(200, random_state=0)[0], content=(0.5, 0.9))
+    rows = model.sample(20_000, random_state=1)[0]
+    lines = next(item for item in ax.collections if isinstance(item, ContourSet) and not item.filled)
+    for level, content in zip(lines.allsegs, (0.9, 0.5), strict=True):
+        assert len(level) == 1
+        assert abs(Outline(level[0]).contains_points(rows).mean() - content) < 0.015
+
+
+def test_a_component_too_thin_for_a_grid_is_its_ellipse():
+    covariances = [[[1, 1 - 1e-9], [1 - 1e-9, 1]], [[0.3, 0], [0, 0.3]]]
+    model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0, 0.0], [3.0, -3.0]], covariances)
+    ax = plot_density(model, [[3.0, -3.0], [0.0, 0.0]], content=0.9)
+    (outline,) = [patch for patch in ax.patches if not patch.get_fill()]
+    thin = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], covariances[:1])
+    assert 0.8 < outline.get_path().contains_points(thin.sample(20_000, random_state=0)[0]).mean() < 1

@@ -10,10 +10,11 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.contour import ContourSet
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Polygon
 from matplotlib.patheffects import withStroke
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
@@ -21,8 +22,10 @@ from gmm.plotting.frame import Entries, draw, heading, share
 from gmm.plotting.marks import curve, numbers, rows
 from gmm.plotting.scene import Scene, coordinates, grid, scene_of, scored
 from gmm.plotting.style import FAINT, INK
-from gmm.plotting.view import View, check_content
+from gmm.plotting.view import View, check_content, ellipse
 
+_THIN = 0.06  # standard deviations of the mixture, and of the component along an axis
+_REACH = 6.0  # standard deviations of each component that the surface covers
 _DRAWN = 50_000  # rows drawn from a mixture, whose densities tell what a region holds to some tenths of a per cent
 _SHADED = (0.999, 0.99, 0.97, 0.94, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.03)
 _SHADES = LinearSegmentedColormap.from_list("gmm_density", ["#f4f7fb", "#9db9dc", "#486ca6"])
@@ -97,7 +100,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
         seen = view.project(scene.rows[scene.shown])[:, 0]
         ax.plot(seen, np.full(len(seen), 0.015), "|", color=INK, alpha=0.25, transform=ax.get_xaxis_transform())
     else:
-        _plane(ax, scene, view, mixture, edges, dict(zip(levels, contents, strict=True)), small)
+        _plane(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
     keys: list[Artist] = [Line2D([], [], color=INK, linewidth=width) for width in _strengths(len(contents))]
     if view.n_axes == 1:
         keys = [Patch(color=tint) for tint in _tints(len(contents))]
@@ -117,31 +120,78 @@ def _plane(
     scene: Scene,
     view: View,
     mixture: MixtureParameters,
-    edges: Array,
     content_at: dict[float, float],
     small: bool,
 ) -> None:
-    axes = coordinates(mixture, edges)
-    _, log_density = scored(mixture, grid(axes))
-    heights = log_density.reshape(len(axes[1]), len(axes[0]))
-    shaded = np.unique(highest_density(mixture, _SHADED))
-    ax.contourf(*axes, heights, levels=shaded, cmap=_SHADES, extend="max", zorder=0)
+    shaded, levels = np.unique(highest_density(mixture, _SHADED)), sorted(content_at)
+    tints, widths = _SHADES(np.linspace(0, 1, len(shaded))), _strengths(len(levels))[::-1]
     rows(ax, scene, view, "#57606a", area=0.6).set_alpha(0.45)
-    levels = sorted(content_at)
-    lines = ax.contour(
-        *axes,
-        heights,
-        levels=levels,
-        colors=INK,
-        linewidths=_strengths(len(levels))[::-1],
-        linestyles="solid",
-        zorder=3,
-    )
-    if not small:
-        texts = ax.clabel(lines, fmt={level: share(content_at[level]) for level in levels}, fontsize=8, inline=False)
-        for text in texts:
-            text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+    thin = _thin(mixture)
+    for k in np.flatnonzero(thin & (mixture.weights > 0)):
+        for level, tint in zip(shaded, tints, strict=True):
+            _outline(ax, mixture, k, level, facecolor=tint, zorder=0.5)
+        for level, width in zip(levels, widths, strict=True):
+            _outline(ax, mixture, k, level, fill=False, edgecolor=INK, linewidth=width, zorder=3)
+    if not (thin | (mixture.weights == 0)).all():
+        x, y, heights = _surface(mixture, thin)
+        ax.contourf(x, y, heights, levels=shaded, colors=tints, extend="max", zorder=0)
+        lines = ax.contour(x, y, heights, levels=levels, colors=INK, linewidths=widths, linestyles="solid", zorder=3)
+        if not small:
+            _label(ax, lines, content_at)
     numbers(ax, mixture.means, scene.present, small=small)
+
+
+def _label(ax: Axes, lines: ContourSet, content_at: dict[float, float]) -> None:
+    for text in ax.clabel(
+        lines, fmt={level: share(part) for level, part in content_at.items()}, fontsize=8, inline=False
+    ):
+        text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+
+
+def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:
+    """The ellipse in which the component alone has at least a log density, if there is one."""
+    highest = np.log(mixture.weights[k] / (2 * np.pi)) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
+    content = -np.expm1(level - highest)
+    if 0 < content < 1:
+        ax.add_patch(Polygon(ellipse(mixture.means[k], mixture.covariances[k], content), closed=True, **style))
+
+
+def _whitened(mixture: MixtureParameters) -> tuple[MixtureParameters, Array, Array]:
+    """The mixture where its own covariance is 1, its centre, and the factor that leads back: columns may be alike."""
+    weights = mixture.weights / mixture.weights.sum()
+    centre = weights @ mixture.means
+    away = mixture.means - centre
+    factor = np.linalg.cholesky(np.tensordot(weights, mixture.covariances, axes=1) + (away.T * weights) @ away)
+    inverse = np.linalg.inv(factor)
+    covariances = inverse @ mixture.covariances @ inverse.T
+    return MixtureParameters(weights, away @ inverse.T, covariances, mixture.model), centre, factor
+
+
+def _thin(mixture: MixtureParameters) -> NDArray[np.bool_]:
+    """Which components are thinner than the points of a surface are apart, though not along its axes, (K,)."""
+    seen, _, _ = _whitened(mixture)
+    along = np.sqrt(np.einsum("kjj->kj", seen.covariances)).min(axis=1)
+    across = np.sqrt(np.maximum(np.linalg.eigvalsh(seen.covariances)[:, 0], 0))
+    return (across < _THIN * along) & (across < _THIN)
+
+
+def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
+    """Coordinates x and y of points that cover the components, and the log densities there, (n, m) each.
+
+    The mixture is taken `without` some, at the points of a grid where its own covariance is 1.
+    """
+    seen, centre, factor = _whitened(mixture)
+    kept = ~without & (seen.weights > 0)
+    part = seen.weights[kept].sum()
+    seen = MixtureParameters(seen.weights[kept] / part, seen.means[kept], seen.covariances[kept], seen.model)
+    reach = _REACH * np.sqrt(np.einsum("kjj->kj", seen.covariances))
+    edges = np.stack([(seen.means - reach).min(axis=0), (seen.means + reach).max(axis=0)], axis=1)
+    axes = coordinates(seen, edges)
+    points = grid(axes)
+    _, log_density = scored(seen, points)
+    heights = log_density + np.log(part) - np.log(np.diag(factor)).sum()
+    x, y = (points @ factor.T + centre).T.reshape(2, len(axes[1]), len(axes[0]))
+    return x, y, heights.reshape(x.shape)
 
 
 def _curve(ax: Axes, mixture: MixtureParameters, edges: Array, levels: Array) -> None:

@@ -25,7 +25,8 @@ from gmm.sources import ArraySource, as_source
 _REACH = 3.0  # standard deviations of a component that a picture has room for
 _CORE = 0.9  # of the weight: what the heaviest components that have it need, settles how far the axes may reach
 _BEYOND = 2.0  # so many times that width may stand beside it, on either side
-_FINE = 8  # as many points per standard deviation stand about a component that the grid would miss
+_FINE = 4  # as many points per standard deviation stand about a component that the grid would miss
+_MOST_POINTS = 1_000_000  # of a grid, and fewer where there are many components
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,15 +188,18 @@ def beyond(scene: Scene, view: View, edges: Array) -> tuple[int, list[int]]:
 
 
 def coordinates(mixture: MixtureParameters, edges: Array, n: int = 240) -> list[Array]:
-    """Coordinates along each axis at which a mixture is evaluated.
+    """Coordinates along each axis at which a mixture of full covariances is evaluated.
 
-    Evenly spaced from edge to edge, and closer about components that are thin beside the spacing.
+    Evenly spaced from edge to edge, and closer about components that are thin beside the spacing: about the heaviest
+    of them, where all would be too many.
     """
     spreads = np.sqrt(np.einsum("kjj->kj", mixture.covariances))
-    offsets = np.linspace(-6, 6, 6 * _FINE + 1)
+    offsets = np.linspace(-6, 6, 12 * _FINE + 1)
+    most = n + (_MOST_POINTS / max(1, len(spreads) / 8)) ** (1 / len(edges)) / 2
     found = []
     for j, (low, high) in enumerate(edges):
         thin = np.flatnonzero((spreads[:, j] < 4 * (high - low) / n) & (mixture.weights > 0))
+        thin = thin[np.argsort(-mixture.weights[thin], kind="stable")][: int(most / len(offsets))]
         about = (mixture.means[thin, j, None] + offsets * spreads[thin, j, None]).ravel()
         found.append(np.unique(np.concatenate([np.linspace(low, high, n), about[(about > low) & (about < high)]])))
     return found
