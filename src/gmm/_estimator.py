@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gmm._validation import check_is_fitted, check_rows
 from gmm.markup import Cell, Html, block, details, escaped, table
 
-__all__ = ["Estimator"]
+__all__ = ["Estimator", "names_of_features"]
 
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
@@ -204,6 +204,23 @@ class Estimator:
             self.feature_names_in_ = names
         else:
             self.__dict__.pop("feature_names_in_", None)
+
+
+def names_of_features(estimator: Estimator) -> tuple[str, ...]:
+    """The names of a fitted estimator's features.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Fitted, to d features.
+
+    Returns
+    -------
+    tuple of str, length d
+        The columns' names, made up (x0, x1, …) where it was fitted to none.
+    """
+    made_up = [f"x{j}" for j in range(estimator.n_features_in_)]
+    return tuple(str(name) for name in getattr(estimator, "feature_names_in_", made_up))
 
 
 def _is_default(value: Any, default: Any) -> bool:

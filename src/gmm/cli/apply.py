@@ -7,7 +7,8 @@ import argparse
 import numpy as np
 import pyarrow as pa
 
-from gmm.cli.describe import MixtureFacts, column_names, counted, ended, mixture_json
+from gmm._estimator import names_of_features
+from gmm.cli.describe import MixtureFacts, counted, ended, mixture_json
 from gmm.cli.rows import matched
 from gmm.cli.show import Screen
 from gmm.cli.tables import read
@@ -35,7 +36,7 @@ def predict(options: argparse.Namespace) -> int:
     screen = Screen(options.quiet)
     model = GaussianMixture.load(options.model)
     table, notes = read(options.file)
-    names = column_names(model) if hasattr(model, "feature_names_in_") else None
+    names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
     rows = matched(table, names, model.n_features_in_, options.drop_missing)
     for note in (*notes, *rows.notes):
         screen.note(note)
@@ -61,7 +62,7 @@ def sample(options: argparse.Namespace) -> int:
     check_kind(options.out)
     model = GaussianMixture.load(options.model)
     X, components = model.sample(options.rows, random_state=options.seed)
-    columns = dict(zip(column_names(model), X.T, strict=True))
+    columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
         columns["component"] = components
     table_to(options.out, pa.table({name: pa.array(column) for name, column in columns.items()}))

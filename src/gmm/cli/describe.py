@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm._estimator import names_of_features
 from gmm.cli.agreement import Agreement
 from gmm.covariance import covariance_model
 from gmm.criteria import CRITERIA
@@ -18,7 +19,6 @@ __all__ = [
     "MixtureFacts",
     "agreement_json",
     "cells_json",
-    "column_names",
     "counted",
     "ended",
     "finite_or_none",
@@ -67,7 +67,7 @@ class MixtureFacts:
         spreads = np.sqrt(np.einsum("kjj->kj", dense))
         return cls(
             model=model,
-            names=column_names(model),
+            names=names_of_features(model),
             spreads=spreads,
             correlations=dense / (spreads[:, :, None] * spreads[:, None, :]),
         )
@@ -76,23 +76,6 @@ class MixtureFacts:
     def strongest(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component: two columns and its value."""
         return [_strongest(correlations) for correlations in self.correlations]
-
-
-def column_names(model: GaussianMixture) -> tuple[str, ...]:
-    """Return the names of a mixture's columns, made up where it has none.
-
-    Parameters
-    ----------
-    model : GaussianMixture
-        The mixture.
-
-    Returns
-    -------
-    tuple of str
-        One name per column.
-    """
-    made_up = [f"x{j}" for j in range(model.n_features_in_)]
-    return tuple(str(name) for name in getattr(model, "feature_names_in_", made_up))
 
 
 def mixture_json(model: GaussianMixture) -> dict[str, Any]:

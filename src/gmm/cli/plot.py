@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from gmm._estimator import names_of_features
 from gmm.cli import pictures
-from gmm.cli.describe import column_names
 from gmm.cli.failures import CommandError, UsageError, quoted
 from gmm.cli.rows import matched
 from gmm.cli.show import Screen
@@ -65,7 +65,7 @@ def _rows(screen: Screen, model: GaussianMixture, options: argparse.Namespace) -
     if options.file is None:
         raise UsageError(f"--kind {options.kind} needs the rows of a table: gmm plot MODEL FILE")
     table, notes = read(options.file)
-    names = column_names(model) if hasattr(model, "feature_names_in_") else None
+    names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
     rows = matched(table, names, model.n_features_in_, options.drop_missing)
     for note in (*notes, *rows.notes):
         screen.note(note)
@@ -80,7 +80,7 @@ def _view(model: GaussianMixture, options: argparse.Namespace) -> Any:
         return "pairs"
     if options.features is None:
         return None
-    names = column_names(model)
+    names = names_of_features(model)
     unknown = [name for name in options.features if name not in names]
     if unknown or not 1 <= len(set(options.features)) == len(options.features) <= 2:
         told = ",".join(options.features)
