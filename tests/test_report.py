@@ -18,6 +18,7 @@ from matplotlib import pyplot as plt
 from sklearn.datasets import load_wine
 
 import gmm
+from gmm import plotting
 from gmm.cli import main
 from gmm.cli.report import wording
 from gmm.cli.report.columns import Columns
@@ -386,6 +387,45 @@ def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
     assert shown.out == f"picture written to {kind}.png\n"
     assert (tmp_path / f"{kind}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert plt.get_fignums() == []
+
+
+def test_rows_are_drawn_as_they_weigh(tmp_path, monkeypatch):
+    """The bars of a histogram under the curve of a fit: a weighted row is as high as that row repeated."""
+    seen = []
+    monkeypatch.setattr("gmm.cli.pictures.save", lambda drawn, _: seen.append(drawn))
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=40), rng.normal(9, 1, 40)])
+    write_csv(tmp_path / "rows.csv", ["x", "w"], np.column_stack([x, np.repeat([9, 1], 40)]))
+    two = ["--components", "2", "--models", "VVV"]
+    one = ["fit", str(tmp_path / "rows.csv"), "--columns", "x", *two, "--plot", "a.png", "--quiet"]
+    assert main([*one, "--weight-column", "w"]) == 0
+    bars = seen[0].patches[0].get_data()
+    low = (bars.values * np.diff(bars.edges))[(bars.edges[1:] + bars.edges[:-1]) / 2 < 4.5].sum()
+    assert low == pytest.approx(0.9, abs=0.02)
+    plt.close("all")
+
+
+def test_the_pictures_of_a_report_know_the_weights(tmp_path, monkeypatch):
+    weighed = {}
+
+    def watched(name):
+        draw = getattr(plotting, name)
+
+        def drawn(*given, **options):
+            weighed[name] = options.get("sample_weight")
+            return draw(*given, **options)
+
+        return drawn
+
+    for name in ("plot_clusters", "plot_decision_boundaries", "plot_uncertainty"):
+        monkeypatch.setattr(plotting, name, watched(name))
+    rows = np.column_stack([np.random.default_rng(0).normal(size=(60, 2)).round(3), 1 + np.arange(60) % 3])
+    write_csv(tmp_path / "rows.csv", ["a", "b", "w"], rows)
+    report = ["--report", str(tmp_path / "report.html")]
+    assert main(["fit", str(tmp_path / "rows.csv"), "--weight-column", "w", *FAST, *report, "--quiet"]) == 0
+    assert len(weighed) == 3
+    for weights in weighed.values():
+        np.testing.assert_array_equal(weights, rows[:, 2])
 
 
 def words_of(svg):

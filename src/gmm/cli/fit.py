@@ -67,7 +67,7 @@ def fit(options: argparse.Namespace) -> int:
         result.show(screen, out)
     tell = screen.note if options.json else screen.line
     if options.plot is not None:
-        pictures.save(pictures.drawing().plot_clusters(result.model, rows.frame), options.plot)
+        pictures.save(result.drawn(pictures.drawing().plot_clusters), options.plot)
         tell(f"picture written to {options.plot}")
     if report is not None and origin is not None:
         text_to(report, page(result, origin))

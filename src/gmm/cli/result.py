@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +91,27 @@ class Result:
         if self.rows.labels is None:
             return None
         return compare(self.rows.labels, self.labels, self.model.n_components)
+
+    @property
+    def unit(self) -> str:
+        """What a log-likelihood is counted by: the row, or the unit of weight where rows have weights."""
+        return "row" if self.rows.weights is None else "unit weight"
+
+    def drawn(self, draw: Callable[..., Any], **options: Any) -> Any:
+        """Draw the chosen mixture with its rows, as they weigh.
+
+        Parameters
+        ----------
+        draw : callable
+            One of `gmm.plotting` that takes a mixture and rows.
+        **options
+            What else it is to know.
+
+        Returns
+        -------
+        Axes or ndarray of Axes
+        """
+        return draw(self.model, self.rows.frame, sample_weight=self.rows.weights, **options)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -185,9 +207,8 @@ class Result:
     def _headline(self) -> str:
         model, loglik = self.model, self.found.loglik[self.found.best_index]
         prior = "" if self.options.prior is None else f", {self.options.prior} prior"
-        each = "unit weight" if self.rows.weights is not None else "row"
         return (
             f"{counted(model.n_components, 'component')}, {model.covariance_type}{prior}: "
             f"{ended(model)}, log-likelihood {loglik:.2f} "
-            f"({loglik / self.total_weight:.4f} per {each})"
+            f"({loglik / self.total_weight:.4f} per {self.unit})"
         )

@@ -30,17 +30,17 @@ def figures(result: Result) -> dict[str, Html]:
         Pictures with their captions by name: ``clusters`` always, and of ``pairs``, ``boundaries``, ``uncertainty``,
         ``selection`` and ``convergence`` those that say something.
     """
-    model, X, draw = result.model, result.rows.frame, drawing()
+    model, draw = result.model, drawing()
     d, K = len(result.rows.names), model.n_components
     plans: dict[str, tuple[Callable[[], Any], str]] = {
-        "clusters": (lambda: draw.plot_clusters(model, X), _clusters_caption(d, K))
+        "clusters": (lambda: result.drawn(draw.plot_clusters), _clusters_caption(d, K))
     }
     if 2 < d <= _MOST_PAIRS:
-        plans["pairs"] = lambda: draw.plot_clusters(model, X, view="pairs"), _PAIRS
+        plans["pairs"] = lambda: result.drawn(draw.plot_clusters, view="pairs"), _PAIRS
     if K > 1:
         if d > 1:
-            plans["boundaries"] = lambda: draw.plot_decision_boundaries(model, X), _BOUNDARIES
-        plans["uncertainty"] = lambda: draw.plot_uncertainty(model, X), _UNCERTAINTY
+            plans["boundaries"] = lambda: result.drawn(draw.plot_decision_boundaries), _BOUNDARIES
+        plans["uncertainty"] = lambda: result.drawn(draw.plot_uncertainty), _UNCERTAINTY
     if len(set(result.found.n_components[result.found.ranked()])) > 1:
         plans["selection"] = lambda: draw.plot_selection(result.found), _SELECTION
     if len(model.history_) > 1:

@@ -182,7 +182,7 @@ def fitting(result: Result, pictures: Mapping[str, Html]) -> Html:
     """
     model, options = result.model, result.options
     loglik = result.found.loglik[result.found.best_index]
-    per = "unit weight" if result.rows.weights is not None else "row"
+    per = result.unit
     told = paragraph(
         f"The chosen mixture {ended(model)} ({model.history_.reason}).",
         f"Its log-likelihood is {loglik:,.2f} nats, {loglik / result.total_weight:.4f} per {per}, "
