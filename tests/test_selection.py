@@ -151,9 +151,10 @@ def test_the_table_is_a_frame(found, library, monkeypatch):
     frame = found.to_frame()
     assert type(frame).__module__.startswith(library)
     columns = ["n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl"]
-    assert list(frame.columns) == [*columns, "status"]
+    assert list(frame.columns) == [*columns, "status", "aicc", "nec", "seconds"]
     assert list(frame["covariance_type"]) == list(found.covariance_type)
-    np.testing.assert_array_equal(frame["bic"].to_numpy(), found.bic)
+    for name in ("bic", "aicc", "nec", "seconds"):
+        np.testing.assert_array_equal(frame[name].to_numpy(), getattr(found, name))
 
 
 def test_without_a_frame_library_the_reason_is_told(found, monkeypatch):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gmm.amounts import counted
 from gmm.inference import Trace
 from gmm.markup import Cell, Html, escaped, line, sparkline, table
 from gmm.parameters import MixtureParameters
@@ -69,11 +70,11 @@ class Summary:
         many, shown = min(K, _MOST_COMPONENTS), min(d, _MOST_FEATURES)
         names = [f"x{j}" for j in range(d)] if feature_names is None else map(str, feature_names)
         told = trace if trace is not None and len(trace) else None
-        cut = [f"{_counted(K - many, 'more component')}"] if many < K else []
-        cut += [f"{_counted(d - shown, 'more feature')}"] if d > shown else []
+        cut = [counted(K - many, "more component")] if many < K else []
+        cut += [counted(d - shown, "more feature")] if d > shown else []
         return cls(
-            headline=f"{_counted(K, 'component')}, {_counted(d, 'feature')}, {parameters.model.known_as} covariance, "
-            f"{_counted(parameters.n_parameters, 'free parameter')}",
+            headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.known_as} covariance, "
+            f"{counted(parameters.n_parameters, 'free parameter')}",
             ending=f"{told.ending} ({told.reason}), mean log-likelihood {lower_bound:.6g} nats" if told else "",
             headings=("", "weight", *list(names)[:shown]),
             rows=_rows(parameters, many, shown),
@@ -119,7 +120,3 @@ def _rows(parameters: MixtureParameters, many: int, shown: int) -> tuple[tuple[s
         )
         for k in range(many)
     )
-
-
-def _counted(n: int, word: str) -> str:
-    return f"{n} {word}{'s' * (n != 1)}"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm import criteria
 from gmm._estimator import Estimator
 from gmm._validation import check_is_fitted
 from gmm.markup import Html
@@ -211,6 +210,4 @@ def _results(found: Selection) -> dict[str, NDArray[Any]]:
     ranks = np.zeros(len(found.status), dtype=np.int64)
     ranked = found.ranked()
     ranks[ranked] = np.arange(1, len(ranked) + 1)
-    numbers = ("n_components", "loglik", "n_parameters", *criteria.CRITERIA, "seconds")
-    told = {"covariance_type": np.array(found.covariance_type), "status": np.array(found.status), "rank": ranks}
-    return {name: getattr(found, name) for name in numbers} | told
+    return found.columns() | {"rank": ranks}

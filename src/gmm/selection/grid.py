@@ -10,18 +10,31 @@ from dataclasses import dataclass
 from math import ceil, isnan, nan
 from typing import TYPE_CHECKING
 
+from gmm.amounts import counted
 from gmm.covariance import CovarianceModel, covariance_model, same_as
 from gmm.criteria import CRITERIA
 from gmm.markup import Cell, Html, table
-from gmm.selection.status import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE
+from gmm.selection.status import NOT_CONVERGED, NOT_TRIED, OK, has_failed, is_spike
 
 if TYPE_CHECKING:
     from gmm.selection.table import Selection
 
-__all__ = ["Grid", "GridCell", "distance", "distinct", "failures", "incomplete", "legend", "mark", "ranking", "title"]
+__all__ = [
+    "Grid",
+    "GridCell",
+    "at_the_edge",
+    "distance",
+    "distinct",
+    "failures",
+    "incomplete",
+    "legend",
+    "ranking",
+    "title",
+    "written",
+]
 
 _DECIMALS = {"nec": 3}
-_FAR = {"nec": 0.1}  # of a distance to the best that halves a cell's shade on a page, where it is not 10
+_FAR = {"nec": 0.1}  # the distance to the best at which a cell's shade on a page is half as deep; else 10
 _PLAIN = 1e12  # from here on a number is written with an exponent
 
 
@@ -174,18 +187,18 @@ def _cell(found: Selection, number: int | None, decimals: int) -> GridCell:
         text=_entry(found, number, decimals),
         told="; ".join(told),
         best=number == found.best_index,
-        failed=status.startswith(FAILED),
-        chosen_from=found.estimators[number] is not None and not status.startswith(SPIKE),
+        failed=has_failed(status),
+        chosen_from=found.estimators[number] is not None and not is_spike(status),
         behind=behind,
     )
 
 
 def _entry(found: Selection, number: int, decimals: int) -> str:
-    if found.status[number].startswith(FAILED):
+    if has_failed(found.status[number]):
         return "failed"
     if found.status[number] == NOT_TRIED:
         return "–"
-    return f"{mark(found, number)}{_number(found.scores[number], decimals)}"
+    return f"{_mark(found, number)}{_number(found.scores[number], decimals)}"
 
 
 def _number(value: float, decimals: int) -> str:
@@ -194,16 +207,21 @@ def _number(value: float, decimals: int) -> str:
 
 def _name(found: Selection, number: int) -> str:
     K = int(found.n_components[number])
-    return f"{K} component{'s' * (K > 1)}, {found.covariance_type[number]}"
+    return f"{counted(K, 'component')}, {found.covariance_type[number]}"
 
 
-def mark(found: Selection, number: int) -> str:
+def _mark(found: Selection, number: int) -> str:
     """Return the sign of what the legend tells about a cell."""
     status = found.status[number]
     best = "★" if number == found.best_index and len(found.status) > 1 else ""
     if status == NOT_CONVERGED:
         return best + "~"
-    return best + "^" if status.startswith(SPIKE) else best
+    return best + "^" if is_spike(status) else best
+
+
+def written(criterion: str, value: float) -> str:
+    """A criterion, or a difference of it, as text with the decimals that suit it and digits in groups."""
+    return f"{value:,.{_decimals(criterion)}f}" if abs(value) < _PLAIN else f"{value:.4g}"
 
 
 def distance(found: Selection, number: int) -> str:
@@ -214,7 +232,7 @@ def distance(found: Selection, number: int) -> str:
 def distinct(found: Selection) -> list[int]:
     """The cells from the best on that might be chosen; of those that are the same mixture by two names, the first."""
     d, told = found.best.n_features_in_, dict[tuple[int, CovarianceModel], int]()
-    sound = [number for number in found.ranked() if not found.status[number].startswith(SPIKE)]
+    sound = [number for number in found.ranked() if not is_spike(found.status[number])]
     for number in sound or found.ranked():
         K = int(found.n_components[number])
         told.setdefault((K, same_as(covariance_model(found.covariance_type[number]), K, d)), number)
@@ -225,7 +243,7 @@ def ranking(found: Selection, cells: Sequence[int]) -> list[list[str]]:
     """The columns of a list of cells, a name above each: what chose stands before the other criteria."""
     others, chose = [name for name in CRITERIA if name != found.criterion], _decimals(found.criterion)
     return [
-        ["", *(mark(found, n) for n in cells)],
+        ["", *(_mark(found, n) for n in cells)],
         ["K", *(str(found.n_components[n]) for n in cells)],
         ["model", *(found.covariance_type[n] for n in cells)],
         ["loglik", *(f"{found.loglik[n]:.2f}" for n in cells)],
@@ -242,22 +260,27 @@ def legend(found: Selection, *, of_grid: bool = True) -> Iterator[str]:
         yield "★ best (smallest)"
     if NOT_CONVERGED in found.status:
         yield "~ not converged"
-    if any(status.startswith(SPIKE) for status in found.status):
-        chosen = found.status[found.best_index].startswith(SPIKE)
+    if any(is_spike(status) for status in found.status):
+        chosen = is_spike(found.status[found.best_index])
         told = "in every fit: these criteria mean nothing" if chosen else "not chosen"
         yield f"^ a component collapsed on few rows or ties: {told}"
     if of_grid and NOT_TRIED in found.status:
         yield "– not tried"
-    fitted = found.n_components[found.ranked()]
-    if fitted.min() < fitted.max() == found.n_components[found.best_index]:
+    if at_the_edge(found):
         yield "the best has the most components that were tried: more may be better"
+
+
+def at_the_edge(found: Selection) -> bool:
+    """Whether the best has the most components of several numbers that were fitted, so that more may be better."""
+    fitted = found.n_components[found.ranked()]
+    return bool(fitted.min() < fitted.max() == found.n_components[found.best_index])
 
 
 def failures(found: Selection) -> Iterator[str]:
     """Why cells failed: one line for all models of which the same is said."""
     models: dict[tuple[int, str], list[str]] = {}
     for K, name, status in zip(found.n_components.tolist(), found.covariance_type, found.status, strict=True):
-        if status.startswith(FAILED):
+        if has_failed(status):
             models.setdefault((K, status), []).append(name)
     every = len(dict.fromkeys(found.covariance_type))
     for (K, status), names in models.items():

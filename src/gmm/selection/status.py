@@ -5,3 +5,13 @@ NOT_CONVERGED = "not converged"
 NOT_TRIED = "not tried"
 SPIKE = "spike: "
 FAILED = "failed: "
+
+
+def is_spike(status: str) -> bool:
+    """Whether a component has collapsed in every fit of the cell, so that its criterion means nothing."""
+    return status.startswith(SPIKE)
+
+
+def has_failed(status: str) -> bool:
+    """Whether the cell has no fit for a reason that is told."""
+    return status.startswith(FAILED)

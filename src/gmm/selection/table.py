@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm import criteria
+from gmm.amounts import counted
 from gmm.markup import Html, block, details, line, table
 from gmm.mixture import GaussianMixture
 from gmm.persistence import loaded, save_state
 from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
-from gmm.selection.status import FAILED, SPIKE
+from gmm.selection.status import FAILED, has_failed, is_spike
 from gmm.versions import __version__
 
-_WIDTH = 80
-_NEXT = 5
+_WIDTH = 80  # characters of a line of `repr`
+_NEXT = 5  # cells after the best that are named
+# Where they stood before there were more: positions that scripts may rely on.
+_FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
 _NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
 
 
@@ -175,7 +178,21 @@ class Selection:
             Places in the table.
         """
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
-        return sorted(fitted, key=lambda number: (self.status[number].startswith(SPIKE), self.scores[number]))
+        return sorted(fitted, key=lambda number: (is_spike(self.status[number]), self.scores[number]))
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Return the table as its columns.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_cells,)
+            ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by their names, ``status``
+            and ``seconds``.
+        """
+        types, status = np.array(self.covariance_type), np.array(self.status)
+        numbers = {name: getattr(self, name) for name in ("loglik", "n_parameters", *criteria.CRITERIA)}
+        told = {"n_components": self.n_components, "covariance_type": types}
+        return told | numbers | {"status": status, "seconds": self.seconds}
 
     def to_frame(self) -> Any:
         """Return the table as a data frame of pandas or polars.
@@ -184,25 +201,19 @@ class Selection:
         -------
         pandas.DataFrame or polars.DataFrame
             One row per cell; the columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
-            ``aic``, ``icl`` and ``status``. A library already imported is preferred, then pandas.
+            ``aic``, ``icl``, ``status``, ``aicc``, ``nec`` and ``seconds``. A library already imported is preferred,
+            then pandas.
 
         Raises
         ------
         ImportError
             Neither library is installed.
         """
-        return _frame_library().DataFrame(
-            {
-                "n_components": self.n_components,
-                "covariance_type": list(self.covariance_type),
-                "loglik": self.loglik,
-                "n_parameters": self.n_parameters,
-                "bic": self.bic,
-                "aic": self.aic,
-                "icl": self.icl,
-                "status": list(self.status),
-            }
-        )
+        columns = self.columns()
+        ordered = (*_FRAME_FIRST, *(name for name in columns if name not in _FRAME_FIRST))
+        texts = ("covariance_type", "status")  # as lists: pandas makes objects of them, as it does of a file's
+        told = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
+        return _frame_library().DataFrame(told)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table and all fitted mixtures to `path`, in a format that holds numbers and text only.
@@ -305,8 +316,8 @@ class Selection:
         K = int(self.n_components[self.best_index])
         ended = "" if self.complete else " (incomplete)"
         return (
-            f"Selection by {title(self.criterion)} among {len(self.status)} cell{'s' * (len(self.status) > 1)}{ended}: "
-            f"{K} component{'s' * (K > 1)}, {self.covariance_type[self.best_index]}"
+            f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{ended}: "
+            f"{counted(K, 'component')}, {self.covariance_type[self.best_index]}"
         )
 
 
@@ -314,12 +325,12 @@ def _best_index(entries: Sequence[Entry], criterion: str) -> int:
     """Find the smallest criterion; a spike counts only where there is nothing else."""
     fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
     if not fitted:
-        first = next(entry for entry in entries if entry.status.startswith(FAILED))
+        first = next(entry for entry in entries if has_failed(entry.status))
         raise ValueError(
             f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
             f"{first.covariance_type}: {first.status.removeprefix(FAILED)}"
         )
-    sound = [number for number in fitted if not entries[number].status.startswith(SPIKE)]
+    sound = [number for number in fitted if not is_spike(entries[number].status)]
     return min(sound or fitted, key=lambda number: entries[number].score(criterion))
 
 
