@@ -20,6 +20,8 @@ from sklearn.datasets import load_iris
 from sklearn.metrics import adjusted_rand_score
 
 import gmm
+from gmm.cli import main
+from gmm.cli.write import table_to, to_json
 
 FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
 
@@ -338,6 +340,40 @@ def test_rows_without_a_label_are_fitted(tmp_path):
     assert "4 rows, 1 column" in done.stdout
 
 
+def test_files_are_written_whole(tmp_path, monkeypatch):
+    """What was there stays where the new one cannot be put in its place."""
+    (tmp_path / "a.csv").write_text("old")
+    (tmp_path / "a.json").write_text("old")
+    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        table_to(tmp_path / "a.csv", pa.table({"a": [1]}))
+    with pytest.raises(OSError, match="No space"):
+        to_json(tmp_path / "a.json", {"a": 1})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "old", "a.json": "old"}
+
+
+def test_a_file_name_that_is_no_text_is_told(tmp_path, capsys):
+    document = {"file": "n\udcff.npy"}
+    to_json(tmp_path / "a.json", document)
+    to_json(None, document)
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == document
+    assert json.loads(capsys.readouterr().out) == document
+
+
+@pytest.mark.parametrize("words", [("predict", "absent.gmm", "a.csv"), ("sample", "absent.gmm", "-n", "2")])
+def test_a_bad_place_is_refused_before_the_work(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "--out", "nowhere/out.csv"]) == 1
+    assert "nowhere/out.csv: No such file or directory" in capsys.readouterr().err
+
+
+def test_the_result_holds_every_note(tmp_path):
+    np.savetxt(tmp_path / "bare.csv", np.random.default_rng(0).normal(size=(30, 2)), delimiter=",")
+    assert main(["fit", str(tmp_path / "bare.csv"), "--components", "1", "--out", str(tmp_path), "--quiet"]) == 0
+    notes = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))["data"]["notes"]
+    assert notes == ["the first line holds numbers, so it counts as a row; the columns are named x0, x1"]
+
+
 def test_labels_as_parquet(iris, tmp_path):
     ok("fit", iris, "--components", 2, "--covariance", "diag", "--out", tmp_path,
        "--format", "parquet", "--quiet")  # fmt: skip
@@ -469,8 +505,9 @@ def test_bad_usage_ends_with_2(words, told):
         ("header.csv", b"a,b\n", (), "no rows"),
         ("ragged.csv", b"a,b\n1,2\n1,2,3\n", (), "Expected 2 columns, got 3"),
         ("twice.csv", b"a,a\n1,2\n", (), "column names must differ, 'a' is there twice"),
+        ("twins.csv", b"a,b,a,b\n1,2,3,4\n", (), "'a', 'b' are there twice"),
         ("text.csv", b"a\nx\ny\n", (), "no numeric column to use; left out: 'a'"),
-        ("inf.csv", b"a,b\n1,2\n3,inf\n", (), "infinite values in 1 rows, the first in row 2"),
+        ("inf.csv", b"a,b\n1,2\n3,inf\n", (), "infinite values in 1 row, the first in row 2"),
         ("one.csv", b"a\n1\n", (), "a minimum of 2 is required"),
         ("a.csv", b"a,b\n1,2\n", ("--columns", "a,c"), "no column 'c'; the table has 'a', 'b'"),
         ("a.csv", b"a,b\n1,x\n", ("--columns", "b"), "numbers in column 'b': text: 'x' in row 1"),
@@ -512,7 +549,7 @@ def test_what_is_no_model_is_refused(iris, tmp_path):
 def test_nothing_converged_is_a_failure_told_after_the_results(iris, tmp_path):
     words = ("fit", iris, "--components", 3, "--covariance", "full", "--max-iter", 1)
     line = fails(1, *words, "--out", tmp_path)
-    assert "no cell converged in 1 passes" in line
+    assert "no cell converged in 1 pass;" in line
     assert (tmp_path / "result.json").exists()
 
 

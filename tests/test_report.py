@@ -298,12 +298,54 @@ def test_trouble_is_told_on_the_page(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--components", "3", "--models", "VVV", "--max-iter", "1", "--report"]) == 1
     said = Page(Path("report.html").read_text(encoding="utf-8")).said()
-    assert "had not converged after 1 passes" in said
+    assert "had not converged after 1 pass." in said
     assert main(["fit", "--time-limit", "0", "--report", "--quiet"]) == 0
     said = Page(Path("report.html").read_text(encoding="utf-8")).said()
     assert "The search is incomplete: time was up" in said
     assert main(["fit", "--components", "1:2", "--models", "VVV", "--report", "--quiet"]) == 0
     assert "more may be better" in Page(Path("report.html").read_text(encoding="utf-8")).said()
+
+
+def said_of(*words):
+    main(["fit", *words, "--out", "out", "--report", "--quiet"])
+    return Page(Path("out", "report.html").read_text(encoding="utf-8")).said()
+
+
+def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = said_of("--components", "3", "--models", "VVV", "--max-iter", "1")
+    assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
+
+
+def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = said_of("--components", "1:3", "--models", "EEE,VVV", "--time-limit", "0")
+    result = gmm.select(gmm.cli.tables.faithful(), range(1, 4), ["EEE", "VVV"], time_limit=0, random_state=0)
+    assert 0 < len(result.ranked()) < 6
+    assert f"{len(result.ranked())} of 6 mixtures w" in said
+    assert ", as many as asked for" not in said
+    assert "as asked for" not in said
+
+
+def test_one_row_is_told_as_one(tmp_path, monkeypatch):
+    """A row without a label, and a criterion other than BIC with all its decimals."""
+    monkeypatch.chdir(tmp_path)
+    x = np.concatenate([np.linspace(-1, 1, 20), [5.05], np.linspace(9, 11, 20)])
+    write_csv(tmp_path / "rows.csv", ["x", "kind"], [[value, "" if i == 3 else "k"] for i, value in enumerate(x)])
+    two = ("--columns", "x", "--components", "2", "--models", "EII,VII", "--criterion", "nec")
+    said = said_of("rows.csv", *two, "--label-column", "kind")
+    found = json.loads(Path("out", "result.json").read_text())["best"]
+    assert "1 row without a label was left out." in said
+    assert f"The smallest NEC, {found['nec']:.3f}, is that" in said
+
+
+def test_the_least_certain_row_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = np.concatenate([np.random.default_rng(0).normal(0, 1, 200), [5.0], np.random.default_rng(1).normal(10, 1, 200)])
+    np.save("x.npy", x)
+    said = said_of("x.npy", "--components", "2", "--models", "EII", "--max-iter", "100")
+    assert "For 1 of 401 rows" in said
+    assert "The least certain row, by its number in the file" in said
 
 
 @pytest.mark.parametrize(
@@ -530,7 +572,7 @@ def test_a_component_is_described_by_what_differs():
     assert sentences([1.2, 70.0], [0.5, 30.0], (0, 1, -0.85)) == [
         "Much lower eruptions (1.20 against 3.49).",
         "It is wide in waiting (standard deviation 30.0 against 13.6).",
-        "Within it waiting closely falls as eruptions rises (correlation -0.85).",
+        "Within it eruptions and waiting move in opposite directions, closely (correlation -0.85).",
     ]
     assert sentences([3.5, 71.0], [1.1, 2.0], (0, 1, -0.001)) == [
         "Its means are close to those of all rows.",
@@ -564,15 +606,15 @@ def test_differences_of_bic_have_words():
 
 def test_rivals_are_told():
     rivals = [(2, "VEV", 0.8), (4, "EEE", 1.5), (3, "VVV", 7.0)]
-    said = wording.runner_up_sentence("BIC", rivals)
+    said = wording.runner_up_sentence("bic", rivals)
     assert said.startswith("The next best, 2 groups with VEV, is 0.80 behind, which is hardly worth a mention.")
     assert "Two others are within 2 of the best BIC" in said
-    assert "positive evidence for the first." in wording.runner_up_sentence("BIC", [(4, "EEE", 5.84)])
-    assert "evidence" not in wording.runner_up_sentence("ICL", rivals)
-    assert wording.runner_up_sentence("BIC", []) == ""
-    assert wording.rival_sentence("BIC", 3, rivals) == "Two groups describe them almost as well (BIC 0.80 behind)."
-    assert wording.rival_sentence("BIC", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]) == ""
-    assert wording.rival_sentence("NEC", 3, rivals) == ""
+    assert "positive evidence for the chosen one." in wording.runner_up_sentence("bic", [(4, "EEE", 5.84)])
+    assert "evidence" not in wording.runner_up_sentence("icl", rivals)
+    assert wording.runner_up_sentence("bic", []) == ""
+    assert wording.rival_sentence("bic", 3, rivals) == "Two groups describe them almost as well (BIC 0.80 behind)."
+    assert wording.rival_sentence("bic", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]) == ""
+    assert wording.rival_sentence("nec", 3, rivals) == ""
 
 
 def test_every_criterion_has_a_scale_and_a_term(reports):
@@ -599,14 +641,16 @@ def test_covariance_models_have_a_look(name, K, d, told):
 
 
 def test_shares_and_agreement_have_words():
-    assert wording.trust_sentence(1.0) == "They are well apart: every row belongs to one of them almost certainly."
-    assert "nearly all rows" in wording.trust_sentence(0.9991)
-    assert wording.trust_sentence(0.41).startswith("They overlap much: only 41\u00a0% of the rows")
+    assert wording.trust_sentence(1.0, 0.9) == (
+        "They are well apart: every row belongs to one of them with a probability of 90\u00a0% or more."
+    )
+    assert "nearly all rows" in wording.trust_sentence(0.9991, 0.9)
+    assert wording.trust_sentence(0.41, 0.9).startswith("They overlap much: only 41\u00a0% of the rows")
     assert wording.certainty_sentence(0, 9, 0.9).startswith("Every row")
     assert wording.certainty_sentence(1, 9, 0.9).startswith("For 1 of 9 rows (11.1\u00a0%)")
     assert "agree exactly" in wording.agreement_sentence(1.0)
     assert "almost exactly" in wording.agreement_sentence(0.97)
-    assert "no better than chance" in wording.agreement_sentence(0.02)
+    assert "no better than by chance" in wording.agreement_sentence(0.02)
     assert wording.range_named([1, 2, 3]) == "1 to 3 groups"
     assert wording.range_named([2, 5]) == "2 or 5 groups"
     assert wording.range_named([1]) == "1 group"

@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from gmm._estimator import names_of_features
-from gmm.cli.describe import MixtureFacts, counted, ended, mixture_json
+from gmm.amounts import counted
+from gmm.cli.describe import MixtureFacts, ended, mixture_json
 from gmm.cli.rows import matched
 from gmm.cli.show import Screen
 from gmm.cli.tables import read
-from gmm.cli.write import check_kind, labels_table, table_to, to_json
+from gmm.cli.write import check_kind, check_place, labels_table, table_to, to_json
 from gmm.mixture import GaussianMixture
 from gmm.persistence import load_state
 
@@ -33,6 +34,8 @@ def predict(options: argparse.Namespace) -> int:
         0.
     """
     check_kind(options.out)
+    if options.out is not None:
+        check_place(options.out)
     screen = Screen(options.quiet)
     model = GaussianMixture.load(options.model)
     table, notes = read(options.file)
@@ -60,6 +63,8 @@ def sample(options: argparse.Namespace) -> int:
         0.
     """
     check_kind(options.out)
+    if options.out is not None:
+        check_place(options.out)
     model = GaussianMixture.load(options.model)
     X, components = model.sample(options.rows, random_state=options.seed)
     columns = dict(zip(names_of_features(model), X.T, strict=True))

@@ -19,7 +19,6 @@ __all__ = [
     "MixtureFacts",
     "agreement_json",
     "cells_json",
-    "counted",
     "ended",
     "finite_or_none",
     "mixture_json",
@@ -104,24 +103,6 @@ def mixture_json(model: GaussianMixture) -> dict[str, Any]:
         "covariances": model.covariances_.tolist(),
         "standard_deviations": facts.spreads.tolist(),
     }
-
-
-def counted(n: int, word: str) -> str:
-    """Say how many.
-
-    Parameters
-    ----------
-    n : int
-        The number.
-    word : str
-        Of what, one of them.
-
-    Returns
-    -------
-    str
-        ``1 row``, ``2 rows``.
-    """
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def ended(model: GaussianMixture) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gmm import selection
+from gmm.amounts import counted
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.report import Origin, page
@@ -157,6 +158,6 @@ def _verdict(found: selection.Selection, options: argparse.Namespace) -> int:
     if any(mixture is not None and mixture.converged_ for mixture in found.estimators):
         return 0
     raise CommandError(
-        f"no cell converged in {options.max_iter} passes; the results are those of the last "
+        f"no cell converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
         "pass: raise --max-iter or --tol"
     )

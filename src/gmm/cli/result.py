@@ -14,12 +14,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm import selection
+from gmm.amounts import counted
 from gmm.cli.agreement import Agreement, compare
 from gmm.cli.describe import (
     MixtureFacts,
     agreement_json,
     cells_json,
-    counted,
     ended,
     finite_or_none,
     mixture_json,
@@ -30,9 +30,9 @@ from gmm.cli.write import labels_table, table_to, to_json
 from gmm.criteria import CRITERIA
 from gmm.mixture import GaussianMixture
 
-__all__ = ["BUNDLED", "Result"]
+__all__ = ["Result"]
 
-BUNDLED = "Old Faithful"
+_BUNDLED = "Old Faithful"
 _BLOCK = 1 << 16  # rows whose responsibilities are there at once
 
 
@@ -71,7 +71,7 @@ class Result:
     @property
     def source(self) -> str:
         """Where the rows came from."""
-        return self.options.file or BUNDLED
+        return self.options.file or _BUNDLED
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -160,7 +160,7 @@ class Result:
                 "n_rows": len(self.rows.values),
                 "columns": list(self.rows.names),
                 "total_weight": self.total_weight,
-                "notes": list(self.rows.notes),
+                "notes": list(self.notes),
             },
             "seed": self.options.seed,
             "criterion": self.found.criterion,

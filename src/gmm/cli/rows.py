@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gmm.amounts import counted
 from gmm.cli.failures import CommandError, quoted
 from gmm.cli.tables import is_number
 
@@ -285,13 +286,13 @@ def _without_missing(rows: Rows, weight: Sequence[str], drop: bool) -> Rows:
     if not bad.any():
         return rows
     per_column = {name: int(n) for name, n in zip(names, missing.sum(axis=0), strict=True) if n}
-    counted = ", ".join(f"{name}: {n}" for name, n in per_column.items())
-    share = f"{bad.sum()} of {len(bad)} rows"
+    told = ", ".join(f"{name}: {n}" for name, n in per_column.items())
+    share = f"{bad.sum()} of {counted(len(bad), 'row')}"
     if not drop:
         raise CommandError(
-            f"missing values in {share} ({counted}): {_places(missing, names)}; --drop-missing leaves such rows out"
+            f"missing values in {share} ({told}): {_places(missing, names)}; --drop-missing leaves such rows out"
         )
-    return _taken(rows, ~bad, f"{share} left out for missing values ({counted})")
+    return _taken(rows, ~bad, f"{share} left out for missing values ({told})")
 
 
 def _taken(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
@@ -321,7 +322,7 @@ def _require_finite(rows: Rows) -> None:
     if infinite.any():
         i, j = np.argwhere(infinite)[0]
         raise CommandError(
-            f"infinite values in {infinite.any(axis=1).sum()} rows, the first in "
+            f"infinite values in {counted(int(infinite.any(axis=1).sum()), 'row')}, the first in "
             f"row {rows.numbers[i]}, column {rows.names[j]!r}"
         )
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gmm import selection
+from gmm.amounts import counted
 from gmm.cli.agreement import Agreement
 from gmm.cli.choice import choice
 from gmm.cli.describe import MixtureFacts
@@ -139,7 +140,7 @@ class Screen:
             self._table(_mixture_table(facts, counts, part))
         hidden = len(facts.names) - _COLUMNS_SHOWN
         if hidden > 0:
-            self.line(f"… and {hidden} more columns (--json prints all)")
+            self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
 
     def agreement(self, agreement: Agreement, name: str) -> None:
         """Print the cross-table of labels and components.
@@ -161,8 +162,8 @@ class Screen:
         self._table(table)
         hidden = len(agreement.labels) - _LABELS_SHOWN
         if hidden > 0:
-            self.line(f"… and {hidden} more labels")
-        beside = f" ({agreement.n_unlabelled} rows without a label left out)"
+            self.line(f"… and {counted(hidden, 'more label')}")
+        beside = f" ({counted(agreement.n_unlabelled, 'row')} without a label left out)"
         self.line(
             f"adjusted Rand index {agreement.adjusted_rand_index:.4f}" + (beside if agreement.n_unlabelled else "")
         )

@@ -61,7 +61,9 @@ def read(path: str) -> tuple[pa.Table, tuple[str, ...]]:
     table = table.rename_columns([name.strip() for name in table.column_names])
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
-        raise CommandError(f"{path}: column names must differ, {quoted(twice)} is there twice")
+        raise CommandError(
+            f"{path}: column names must differ, {quoted(twice)} {'is' if len(twice) == 1 else 'are'} there twice"
+        )
     return table, notes
 
 

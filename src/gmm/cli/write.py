@@ -111,8 +111,7 @@ def table_to(path: str | os.PathLike[str] | None, table: pa.Table) -> None:
         _write_csv(table, sys.stdout.buffer)
         return
     writer = _WRITERS[PurePath(path).suffix.lower()]
-    with Path(path).open("wb") as file:
-        writer(table, file)
+    write_whole(path, lambda file: writer(table, file))
 
 
 def to_json(path: Path | None, document: Mapping[str, Any]) -> None:
@@ -127,9 +126,9 @@ def to_json(path: Path | None, document: Mapping[str, Any]) -> None:
     """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     if path is None:
-        sys.stdout.write(text)
+        sys.stdout.write(_encoded(text).decode())
     else:
-        path.write_text(text, encoding="utf-8")
+        text_to(path, text)
 
 
 def text_to(path: str | os.PathLike[str], text: str) -> None:
@@ -147,8 +146,13 @@ def text_to(path: str | os.PathLike[str], text: str) -> None:
     OSError
         The path cannot be written.
     """
-    content = text.encode("utf-8", "backslashreplace")  # a file name that is no text may be told
+    content = _encoded(text)
     write_whole(path, lambda file: file.write(content))
+
+
+def _encoded(text: str) -> bytes:
+    """UTF-8; of a file's name that is no text, the bytes as escapes, which JSON reads again."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _write_csv(table: pa.Table, file: BinaryIO, delimiter: str = ",") -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gmm.cli.describe import counted
+from gmm.amounts import counted
 from gmm.cli.report import wording
 from gmm.cli.report.page import paragraph
 from gmm.cli.result import Result
 from gmm.covariance import covariance_model
 from gmm.markup import Html, details, table
-from gmm.selection.grid import Grid, distinct, failures, ranking, title
+from gmm.selection import Selection
+from gmm.selection.grid import Grid, distinct, failures, ranking, title, written
 
 __all__ = ["choice", "rivals"]
 
@@ -33,17 +34,14 @@ def choice(result: Result, pictures: Mapping[str, Html]) -> Html:
     found = result.found
     model, best = result.model, found.best_index
     name = title(found.criterion)
-    tried = sorted({int(K) for K in found.n_components})
-    types = list(dict.fromkeys(found.covariance_type))
     shape = wording.covariance_sentence(
         covariance_model(model.covariance_type), model.n_components, len(result.rows.names)
     )
     told = paragraph(
-        f"{counted(len(found.status), 'mixture')} were compared, {wording.range_named(tried)} with "
-        f"{counted(len(types), 'covariance model')}." if len(found.status) > 1 else "",
-        f"The smallest {name}, {found.scores[best]:.2f}, is that of {counted(model.n_components, 'group')} with "
-        f"{model.covariance_type}: {shape}.",
-        wording.runner_up_sentence(name, rivals(result)),
+        _compared(found) if len(found.status) > 1 else "",
+        f"The smallest {name}, {written(found.criterion, found.scores[best])}, is that of "
+        f"{counted(model.n_components, 'group')} with {model.covariance_type}: {shape}.",
+        wording.runner_up_sentence(found.criterion, rivals(result)),
     )  # fmt: skip
     if len(found.status) == 1:
         return Html(told + paragraph(f"No other was tried, so {name} chose nothing."))
@@ -76,13 +74,23 @@ def rivals(result: Result) -> list[tuple[int, str, float]]:
     ]
 
 
+def _compared(found: Selection) -> str:
+    """How many mixtures there was a choice of: those that failed or were not tried are no choice."""
+    ranked, asked = found.ranked(), len(found.status)
+    tried = sorted({int(K) for K in found.n_components[ranked]})
+    types = {found.covariance_type[n] for n in ranked}
+    were = "was" if len(ranked) == 1 else "were"
+    many = counted(asked, "mixture") if len(ranked) == asked else f"{len(ranked):,} of {counted(asked, 'mixture')}"
+    return f"{many} {were} compared, {wording.range_named(tried)} with {counted(len(types), 'covariance model')}."
+
+
 def _ranking(result: Result) -> Html:
     columns = ranking(result.found, distinct(result.found)[:_TOP])
     headings, *rows = zip(*columns, strict=True)
     best = title(result.found.criterion)
-    many = min(_TOP, len(rows))
+    many = f"{wording.number(len(rows))} " if len(rows) > 1 else ""
     caption = (
-        f"The {wording.number(many)} best by {best} (loglik: log-likelihood in nats; df: free parameters; Δ: behind "
+        f"The {many}best by {best} (loglik: log-likelihood in nats; df: free parameters; Δ: behind "
         "the best). Smaller is better, but for the log-likelihood."
     )
     return table(["", "groups", *headings[2:]], rows, caption=caption, best=0, numeric=[1, *range(3, len(headings))])

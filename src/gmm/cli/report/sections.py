@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gmm.cli.describe import MixtureFacts, counted, ended
+from gmm.amounts import counted, percent
+from gmm.cli.describe import MixtureFacts, ended
 from gmm.cli.report import wording
 from gmm.cli.report.choosing import rivals
 from gmm.cli.report.columns import Columns
@@ -16,12 +17,12 @@ from gmm.cli.report.page import facts, items, on_page, paragraph
 from gmm.cli.result import Result
 from gmm.criteria import CRITERIA
 from gmm.markup import Cell, Html, details, escaped, table
-from gmm.selection import NOT_CONVERGED, SPIKE
-from gmm.selection.grid import incomplete, title
+from gmm.selection.grid import at_the_edge, incomplete, title, written
+from gmm.selection.status import NOT_CONVERGED, is_spike
 
-__all__ = ["LIMIT", "agreement", "certainty", "data", "fitting", "glossary", "groups", "opening", "reproduction"]
+__all__ = ["agreement", "certainty", "data", "fitting", "glossary", "groups", "opening", "reproduction"]
 
-LIMIT = 0.9  # a row that belongs to its group with less is called uncertain
+_LIMIT = 0.9  # a row that belongs to its group with less is called uncertain
 _MOST_UNCERTAIN = 10
 _VALUES_SHOWN = 4
 _COLUMNS_SHOWN = 60
@@ -42,22 +43,21 @@ def opening(result: Result) -> Html:
     model, found, rows = result.model, result.found, result.rows
     n, d = rows.values.shape
     K, best = model.n_components, found.best_index
-    tried = [int(k) for k in found.n_components[found.ranked()]]
     numbers: list[tuple[object, object]] = [
         ("rows", f"{n:,}"),
         ("columns" if d > 1 else "column", d),
         ("groups" if K > 1 else "group", K),
         ("covariance model", model.covariance_type),
-        (title(found.criterion), f"{found.scores[best]:,.2f}"),
+        (title(found.criterion), written(found.criterion, found.scores[best])),
     ]
     if K > 1:
         numbers.append(("uncertain rows", f"{_uncertain(result):,}"))
     if rows.weights is not None:
         numbers.insert(1, ("total weight", f"{result.total_weight:,.6g}"))
     told = paragraph(
-        wording.found_sentence(K, tried, n, rows.names),
-        wording.trust_sentence(_sure(result)) if K > 1 else "",
-        wording.rival_sentence(title(found.criterion), K, rivals(result)),
+        wording.found_sentence(K, result.options.components, n, rows.names),
+        wording.trust_sentence(_sure(result), _LIMIT) if K > 1 else "",
+        wording.rival_sentence(found.criterion, K, rivals(result)),
         kind="lead",
     )
     warned = _warnings(result)
@@ -98,7 +98,7 @@ def certainty(result: Result, pictures: Mapping[str, Html]) -> Html:
     -------
     Html
     """
-    told = paragraph(wording.certainty_sentence(_uncertain(result), len(result.labels), LIMIT))
+    told = paragraph(wording.certainty_sentence(_uncertain(result), len(result.labels), _LIMIT))
     drawn = "".join(pictures[name] for name in ("boundaries", "uncertainty") if name in pictures)
     return Html(f'{told}<div class="beside">{drawn}</div>{_table_of_uncertain(result)}')
 
@@ -125,14 +125,15 @@ def agreement(result: Result) -> Html:
     name = result.options.label_column
     headings = [name, *(f"group {k}" for k in range(result.model.n_components))]
     hidden = len(found.labels) - _LABELS_SHOWN
+    were = "was" if found.n_unlabelled == 1 else "were"
     return Html(
         paragraph(
             wording.agreement_sentence(found.adjusted_rand_index),
-            f"{counted(found.n_unlabelled, 'row')} without a label are left out." if found.n_unlabelled else "",
+            f"{counted(found.n_unlabelled, 'row')} without a label {were} left out." if found.n_unlabelled else "",
             "The labels were not used in the fit.",
         )
         + table(headings, body, caption="Rows by label and group.")
-        + paragraph(f"… and {hidden:,} more labels." if hidden > 0 else "")
+        + paragraph(f"… and {counted(hidden, 'more label')}." if hidden > 0 else "")
     )
 
 
@@ -161,9 +162,7 @@ def data(result: Result, origin: Origin) -> Html:
         f"Rows are weighted by {result.options.weight_column}: together they weigh {result.total_weight:,.6g}, and "
         "quartiles, means and standard deviations (sd) count them so."
     )  # fmt: skip
-    told = paragraph(
-        f"{origin.file}: {n:,} {'row' if n == 1 else 'rows'} of {counted(d, 'column')} were fitted.", weighted
-    )
+    told = paragraph(f"{origin.file}: {counted(n, 'row')} of {counted(d, 'column')} were fitted.", weighted)
     shown = table(headings, body, caption="The columns that were fitted (sd: standard deviation).")
     return Html(told + (items(result.notes, "told") if result.notes else "") + shown + _hidden(d))
 
@@ -184,7 +183,7 @@ def fitting(result: Result, pictures: Mapping[str, Html]) -> Html:
     loglik = result.found.loglik[result.found.best_index]
     per = result.unit
     told = paragraph(
-        f"The chosen mixture {ended(model)} ({model.history_.reason}).",
+        f"The chosen mixture {'' if model.converged_ else 'had '}{ended(model)} ({model.history_.reason}).",
         f"Its log-likelihood is {loglik:,.2f} nats, {loglik / result.total_weight:.4f} per {per}, "
         f"with {counted(int(model.n_parameters_), 'free parameter')}.",
         f"The search took {result.seconds:.2g} s.",
@@ -249,30 +248,27 @@ def glossary(criterion: str) -> Html:
 
 
 def _uncertain(result: Result) -> int:
-    return int((result.certainty < LIMIT).sum())
+    return int((result.certainty < _LIMIT).sum())
 
 
 def _sure(result: Result) -> float:
-    """The share of rows that belong to their group with a probability of `LIMIT` or more."""
+    """The share of rows that belong to their group with a probability of `_LIMIT` or more."""
     return 1 - _uncertain(result) / len(result.labels)
 
 
 def _warnings(result: Result) -> list[str]:
     """What a reader must know before believing anything."""
     found, best = result.found, result.found.best_index
-    fitted = found.n_components[found.ranked()]
-    status = found.status[best]
-    told = {
-        f"The search is {incomplete(found)}.": not found.complete,
-        f"The chosen mixture had not converged after {result.options.max_iter:,} passes.": status == NOT_CONVERGED,
-        f"In every fit a component collapsed on few rows or ties ({status}): the criterion means nothing here.": (
-            status.startswith(SPIKE)
-        ),
-        "The best has the most groups that were tried: more may be better (--components).": bool(
-            fitted.min() < fitted.max() == found.n_components[best]
-        ),
-    }
-    return [text for text, so in told.items() if so] + list(result.warnings)
+    status, told = found.status[best], []
+    if not found.complete:
+        told.append(f"The search is {incomplete(found)}.")
+    if status == NOT_CONVERGED:
+        told.append(f"The chosen mixture had {ended(result.model)}.")
+    if is_spike(status):
+        told.append(f"In every fit a component collapsed on few rows or ties ({status}): the criterion means nothing.")
+    if at_the_edge(found):
+        told.append("The best has the most groups that were tried: more may be better (--components).")
+    return [*told, *result.warnings]
 
 
 def _card(result: Result, described: MixtureFacts, whole: Columns, k: int) -> str:
@@ -282,7 +278,7 @@ def _card(result: Result, described: MixtureFacts, whole: Columns, k: int) -> st
         described.names, means, described.spreads[k], (whole.means, whole.spreads), described.strongest[k]
     )
     own = on_page(colours(model.n_components)[k])
-    share = f"{wording.percent(model.weights_[k])} · {result.counts[k]:,} {'row' if result.counts[k] == 1 else 'rows'}"
+    share = f"{percent(model.weights_[k], 1)} · {counted(result.counts[k], 'row')}"
     text = "".join(paragraph(sentence) for sentence in sentences)
     return f'<li style="--own: {own}"><h3>Group {k} <span>{share}</span></h3>{text}</li>'
 
@@ -315,7 +311,7 @@ def _table_of_groups(result: Result, described: MixtureFacts, whole: Columns) ->
 def _table_of_uncertain(result: Result) -> Html:
     rows, names = result.rows, result.rows.names
     order = np.argsort(result.certainty, kind="stable")[:_MOST_UNCERTAIN]
-    chosen = order[result.certainty[order] < LIMIT]
+    chosen = order[result.certainty[order] < _LIMIT]
     if len(chosen) == 0:
         return Html()
     proba = result.model.predict_proba(rows.part(chosen))
@@ -323,16 +319,16 @@ def _table_of_uncertain(result: Result) -> Html:
     for i, each in zip(chosen, proba, strict=True):
         first, second = np.argsort(-each, kind="stable")[:2]
         values = [f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
-        body.append(
-            [f"{rows.numbers[i]}", first, wording.percent(each[first]), second, wording.percent(each[second]), *values]
-        )
+        body.append([f"{rows.numbers[i]}", first, percent(each[first], 1), second, percent(each[second], 1), *values])
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
-    caption = f"The {wording.number(len(body))} least certain rows, by their number in the file, without its header."
+    rows_told = "row, by its" if len(body) == 1 else "rows, by their"
+    many = "" if len(body) == 1 else f"{wording.number(len(body))} "
+    caption = f"The {many}least certain {rows_told} number in the file, without its header."
     return table(headings, body, caption=caption, numeric=range(len(headings)))
 
 
 def _hidden(d: int) -> Html:
-    return paragraph(f"… and {d - _COLUMNS_SHOWN:,} more columns." if d > _COLUMNS_SHOWN else "")
+    return paragraph(f"… and {counted(d - _COLUMNS_SHOWN, 'more column')}." if d > _COLUMNS_SHOWN else "")
 
 
 _TERMS: Sequence[tuple[str, str]] = (

@@ -8,8 +8,9 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.cli.describe import counted
+from gmm.amounts import counted, percent
 from gmm.covariance import CovarianceModel
+from gmm.selection.grid import title, written
 
 __all__ = [
     "agreement_sentence",
@@ -21,7 +22,6 @@ __all__ = [
     "figures",
     "found_sentence",
     "number",
-    "percent",
     "range_named",
     "rival_sentence",
     "runner_up_sentence",
@@ -38,7 +38,7 @@ _SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
 _NARROW, _WIDE = 0.6, 1.5  # a standard deviation beside that of all rows
 _CORRELATED, _CLOSELY = 0.1, 0.7
 _OPEN = 2.0  # a difference of a criterion that decides nothing
-_SCALED = ("BIC", "AIC", "AICc")  # criteria whose differences have an agreed scale
+_SCALED = ("bic", "aic", "aicc")  # criteria whose differences have an agreed scale
 
 
 def number(n: int) -> str:
@@ -78,7 +78,7 @@ def found_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: 
     n_components : int
         Of the chosen mixture.
     tried : sequence of int
-        The numbers of components there was a choice of.
+        The numbers of components that were asked for.
     n_rows : int
     names : sequence of str
         Of the columns.
@@ -87,7 +87,7 @@ def found_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: 
     -------
     str
     """
-    rows = f"{n_rows:,} {'row' if n_rows == 1 else 'rows'} of {columns_named(names)}"
+    rows = f"{counted(n_rows, 'row')} of {columns_named(names)}"
     asked = len(set(tried)) == 1
     if n_components > 1:
         found = f"{number(n_components).capitalize()} groups"
@@ -141,7 +141,8 @@ def together_sentence(names: Sequence[str], strongest: tuple[int, int, float] | 
     closely = "closely " if abs(value) >= _CLOSELY else ""
     if value > 0:
         return f"{where} {names[i]} and {names[j]} rise {closely}together (correlation {value:+.2f})."
-    return f"{where} {names[j]} {closely}falls as {names[i]} rises (correlation {value:+.2f})."
+    closely = ", closely" if closely else ""
+    return f"{where} {names[i]} and {names[j]} move in opposite directions{closely} (correlation {value:+.2f})."
 
 
 def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: int) -> str:
@@ -221,7 +222,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     Parameters
     ----------
     criterion : str
-        As it is written: ``BIC``.
+        A name of `gmm.criteria.CRITERIA`.
     rivals : sequence of (int, str, float)
         Components, covariance model and distance to the best of the cells after it, the nearest first.
 
@@ -233,13 +234,14 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     if not rivals:
         return ""
     K, name, distance = rivals[0]
-    told = f"The next best, {counted(K, 'group')} with {name}, is {distance:.2f} behind"
-    if criterion == "BIC":
+    told = f"The next best, {counted(K, 'group')} with {name}, is {written(criterion, distance)} behind"
+    if criterion == "bic":
         word = evidence(distance)
-        told += f", which is {word}{'' if distance < _OPEN else ' evidence for the first'}"
+        told += f", which is {word}{'' if distance < _OPEN else ' evidence for the chosen one'}"
     near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _SCALED else 0
     if near > 1:
-        return f"{told}. {number(near).capitalize()} others are within 2 of the best {criterion}: the choice is open."
+        best = title(criterion)
+        return f"{told}. {number(near).capitalize()} others are within 2 of the best {best}: the choice is open."
     return f"{told}."
 
 
@@ -290,21 +292,23 @@ def certainty_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
     """
     if n_uncertain == 0:
         return f"Every row belongs to its group with a probability of {percent(limit, 0)} or more."
-    they = "it lies" if n_uncertain == 1 else "they lie"
+    they, labels = ("it lies", "label") if n_uncertain == 1 else ("they lie", "labels")
     return (
-        f"For {n_uncertain:,} of {n_rows:,} rows ({percent(n_uncertain / n_rows)}) no group reaches a probability of "
-        f"{percent(limit, 0)}: {they} where groups overlap, so read the {'label' if n_uncertain == 1 else 'labels'} of "
+        f"For {n_uncertain:,} of {counted(n_rows, 'row')} ({percent(n_uncertain / n_rows, 1)}) no group reaches a "
+        f"probability of {percent(limit, 0)}: {they} where groups overlap, so read the {labels} of "
         f"{'this row' if n_uncertain == 1 else 'these rows'} with care."
     )
 
 
-def trust_sentence(sure: float) -> str:
+def trust_sentence(sure: float, limit: float) -> str:
     """Say how well groups are told apart.
 
     Parameters
     ----------
     sure : float
         The share of rows that are certain.
+    limit : float
+        The probability from which on a row counts as certain.
 
     Returns
     -------
@@ -312,11 +316,10 @@ def trust_sentence(sure: float) -> str:
     """
     steps = ((0.5, "They overlap much: only"), (0.8, "They overlap:"), (0.97, "They are mostly apart:"))
     how = next((word for limit, word in steps if sure < limit), "They are well apart:")
+    surely = f"with a probability of {percent(limit, 0)} or more"
     if sure > 0.995:
-        return (
-            f"{how} {'every row belongs' if sure == 1 else 'nearly all rows belong'} to one of them almost certainly."
-        )
-    return f"{how} {percent(sure, 0)} of the rows belong to one of them almost certainly."
+        return f"{how} {'every row belongs' if sure == 1 else 'nearly all rows belong'} to one of them {surely}."
+    return f"{how} {percent(sure, 0)} of the rows belong to one of them {surely}."
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
@@ -325,7 +328,7 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
     Parameters
     ----------
     criterion : str
-        As it is written: ``BIC``.
+        A name of `gmm.criteria.CRITERIA`.
     n_components : int
         Of the best.
     rivals : sequence of (int, str, float)
@@ -343,23 +346,7 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
         return ""
     K, distance = others[0]
     groups = f"{number(K).capitalize()} {'group describes' if K == 1 else 'groups describe'}"
-    return f"{groups} them almost as well ({criterion} {distance:.2f} behind)."
-
-
-def percent(share: float, decimals: int = 1) -> str:
-    """Write a share in per cent.
-
-    Parameters
-    ----------
-    share : float
-    decimals : int, default=1
-
-    Returns
-    -------
-    str
-        ``21.3 %``, not broken at the end of a line.
-    """
-    return f"{100 * share:.{decimals}f}\u00a0%"
+    return f"{groups} them almost as well ({title(criterion)} {written(criterion, distance)} behind)."
 
 
 def agreement_sentence(index: float) -> str:
@@ -373,7 +360,7 @@ def agreement_sentence(index: float) -> str:
     -------
     str
     """
-    steps = ((0.1, "no better than chance would"), (0.5, "weakly"), (0.8, "in part"), (0.95, "closely"))
+    steps = ((0.1, "no better than by chance"), (0.5, "weakly"), (0.8, "in part"), (0.95, "closely"))
     how = next((word for limit, word in steps if index < limit), "almost exactly")
     if index >= 1.0:
         how = "exactly"
