@@ -10,10 +10,9 @@ import pyarrow as pa
 from gmm._estimator import names_of_features
 from gmm.amounts import counted
 from gmm.cli.describe import MixtureFacts, ended, mixture_json
-from gmm.cli.rows import matched
+from gmm.cli.rows import rows_for
 from gmm.cli.show import Screen
-from gmm.cli.tables import read
-from gmm.cli.write import check_kind, check_place, labels_table, table_to, to_json
+from gmm.cli.write import check_table, labels_table, table_to, to_json
 from gmm.mixture import GaussianMixture
 from gmm.persistence import load_state
 
@@ -33,17 +32,9 @@ def predict(options: argparse.Namespace) -> int:
     int
         0.
     """
-    check_kind(options.out)
-    if options.out is not None:
-        check_place(options.out)
-    screen = Screen(options.quiet)
+    check_table("--out", options.out)
     model = GaussianMixture.load(options.model)
-    table, notes = read(options.file)
-    names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
-    rows = matched(table, names, model.n_features_in_, options.drop_missing)
-    for note in (*notes, *rows.notes):
-        screen.note(note)
-    X = rows.values if names is None else rows.frame
+    rows, X = rows_for(model, options, Screen(options.quiet))
     proba = model.predict_proba(X) if options.proba else None
     table_to(options.out, labels_table(rows.numbers, np.asarray(model.predict(X)), proba))
     return 0
@@ -62,9 +53,7 @@ def sample(options: argparse.Namespace) -> int:
     int
         0.
     """
-    check_kind(options.out)
-    if options.out is not None:
-        check_place(options.out)
+    check_table("--out", options.out)
     model = GaussianMixture.load(options.model)
     X, components = model.sample(options.rows, random_state=options.seed)
     columns = dict(zip(names_of_features(model), X.T, strict=True))

@@ -215,9 +215,9 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
     command.add_argument("file", metavar="FILE", nargs="?",
                          help=_FILE_HELP + "; not needed for --kind convergence")  # fmt: skip
     command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
-                         help="rows and components; every pair of columns; contours of the density; the regions of "
-                              "the components; where these are uncertain; the passes of the fit "
-                              f"(default {_KINDS[0]})")  # fmt: skip
+                         help="clusters: rows and components; pairs: every pair of columns; density: its contours; "
+                              "boundaries: the regions of the components; uncertainty: where these are uncertain; "
+                              f"convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
     command.add_argument("--features", metavar="A,B", type=_names,
                          help="the one or two columns to draw")  # fmt: skip
     command.add_argument("--out", metavar="PICTURE",

@@ -13,12 +13,12 @@ from gmm import selection
 from gmm.amounts import counted
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.report import Origin, page
+from gmm.cli.report import Origin, written
 from gmm.cli.result import Result
 from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful, read
-from gmm.cli.write import check_place, text_to, to_json
+from gmm.cli.write import check_place, check_suffix, text_to, to_json
 from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
 
 __all__ = ["fit"]
@@ -71,7 +71,7 @@ def fit(options: argparse.Namespace) -> int:
         pictures.save(result.drawn(pictures.drawing().plot_clusters), options.plot)
         tell(f"picture written to {options.plot}")
     if report is not None and origin is not None:
-        text_to(report, page(result, origin))
+        text_to(report, written(result, origin))
         tell(f"report written to {report}")
     return _verdict(found, options)
 
@@ -108,7 +108,7 @@ def _check_pictures(options: argparse.Namespace) -> None:
             "gmm fit FILE --report"
         )
     if options.plot is not None:
-        pictures.check_kind("--plot", options.plot)
+        check_suffix("--plot", options.plot, pictures.SUFFIXES)
         check_place(options.plot)
     if options.plot is not None or options.report is not None:
         pictures.drawing()

@@ -7,31 +7,11 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
-from gmm.cli.failures import UsageError
 from gmm.persistence import write_whole
 
-__all__ = ["check_kind", "drawing", "save"]
+__all__ = ["SUFFIXES", "drawing", "save"]
 
-_KINDS = (".png", ".svg", ".pdf")
-
-
-def check_kind(option: str, path: str) -> None:
-    """Refuse a path whose suffix names no kind of picture.
-
-    Parameters
-    ----------
-    option : str
-        Where the path was given.
-    path : str
-        Where a picture will go.
-
-    Raises
-    ------
-    UsageError
-        The suffix is unknown.
-    """
-    if PurePath(path).suffix.lower() not in _KINDS:
-        raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(_KINDS)}")
+SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def drawing() -> Any:

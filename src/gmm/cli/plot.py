@@ -8,10 +8,9 @@ from typing import Any
 from gmm._estimator import names_of_features
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError, quoted
-from gmm.cli.rows import matched
+from gmm.cli.rows import rows_for
 from gmm.cli.show import Screen
-from gmm.cli.tables import read
-from gmm.cli.write import check_place
+from gmm.cli.write import check_place, check_suffix
 from gmm.mixture import GaussianMixture
 
 __all__ = ["plot"]
@@ -39,7 +38,7 @@ def plot(options: argparse.Namespace) -> int:
         0.
     """
     out = f"{options.kind}.png" if options.out is None else options.out
-    pictures.check_kind("--out", out)
+    check_suffix("--out", out, pictures.SUFFIXES)
     check_place(out)
     drawing = pictures.drawing()
     screen = Screen(options.quiet)
@@ -64,12 +63,7 @@ def _rows(screen: Screen, model: GaussianMixture, options: argparse.Namespace) -
     """The rows of the table: with their names where the model has names, else as an array."""
     if options.file is None:
         raise UsageError(f"--kind {options.kind} needs the rows of a table: gmm plot MODEL FILE")
-    table, notes = read(options.file)
-    names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
-    rows = matched(table, names, model.n_features_in_, options.drop_missing)
-    for note in (*notes, *rows.notes):
-        screen.note(note)
-    return rows.values if names is None else rows.frame
+    return rows_for(model, options, screen)[1]
 
 
 def _view(model: GaussianMixture, options: argparse.Namespace) -> Any:

@@ -6,6 +6,7 @@ numbers of its rows (counted from 1, without the header).
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gmm._estimator import names_of_features
 from gmm.amounts import counted
 from gmm.cli.failures import CommandError, quoted
-from gmm.cli.tables import is_number
+from gmm.cli.show import Screen
+from gmm.cli.tables import is_number, read
+from gmm.mixture import GaussianMixture
 
-__all__ = ["Rows", "matched", "numeric_rows"]
+__all__ = ["Rows", "matched", "numeric_rows", "rows_for"]
 
 _SHOWN = 4
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -55,11 +59,11 @@ class Rows:
     notes: tuple[str, ...] = ()
 
     @property
-    def frame(self) -> Any:
+    def frame(self) -> Frame:
         """The rows as a `Frame`, which estimators take like any other."""
         return Frame(self.names, self.values)
 
-    def part(self, chosen: slice | NDArray[np.int64]) -> Any:
+    def part(self, chosen: slice | NDArray[np.int64]) -> Frame:
         """Some of the rows, as a `Frame`.
 
         Parameters
@@ -162,6 +166,31 @@ def numeric_rows(
     if rows.weights is not None:
         _require_weights(rows, str(weight_column))
     return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows)))
+
+
+def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
+    """Read the rows that a saved model is to be applied to, and tell what was noticed.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+    options : argparse.Namespace
+        With ``file`` and ``drop_missing``.
+    screen : Screen
+        Where notes go.
+
+    Returns
+    -------
+    rows : Rows
+    X : Frame or ndarray
+        The rows as the model takes them: with names where it has some.
+    """
+    table, notes = read(options.file)
+    names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
+    rows = matched(table, names, model.n_features_in_, options.drop_missing)
+    for note in (*notes, *rows.notes):
+        screen.note(note)
+    return rows, rows.values if names is None else rows.frame
 
 
 def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool) -> Rows:

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import StringIO
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
@@ -23,24 +23,49 @@ from numpy.typing import NDArray
 from gmm.cli.failures import UsageError
 from gmm.persistence import write_whole
 
-__all__ = ["check_kind", "check_place", "labels_table", "table_to", "text_to", "to_json"]
+__all__ = ["check_place", "check_suffix", "check_table", "labels_table", "table_to", "text_to", "to_json"]
 
 
-def check_kind(path: str | None) -> None:
-    """Refuse a path whose suffix names no kind of table, before any work is done.
+def check_suffix(option: str, path: str, suffixes: Iterable[str]) -> None:
+    """Refuse a path whose suffix names nothing that can be written, before any work is done.
 
     Parameters
     ----------
+    option : str
+        Where the path was given.
+    path : str
+    suffixes : iterable of str
+        Those that there are, in small letters.
+
+    Raises
+    ------
+    UsageError
+        The suffix is another.
+    """
+    if PurePath(path).suffix.lower() not in suffixes:
+        raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(suffixes)}")
+
+
+def check_table(option: str, path: str | None) -> None:
+    """Refuse, before any work is done, a place that no table can be written to.
+
+    Parameters
+    ----------
+    option : str
+        Where the path was given.
     path : str or None
         Where a table will go; None is standard output.
 
     Raises
     ------
     UsageError
-        The suffix is unknown.
+        The suffix names no kind of table.
+    OSError
+        As `check_place`.
     """
-    if path is not None and PurePath(path).suffix.lower() not in _WRITERS:
-        raise UsageError(f"--out {path}: expected a name ending in one of {', '.join(_WRITERS)}")
+    if path is not None:
+        check_suffix(option, path, _WRITERS)
+        check_place(path)
 
 
 def check_place(path: str | os.PathLike[str]) -> None:

@@ -6,16 +6,16 @@
 
 from gmm.cli.report import sections
 from gmm.cli.report.choosing import choice
-from gmm.cli.report.figures import figures
+from gmm.cli.report.figures import drawn
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import Part, whole
 from gmm.cli.result import Result
 from gmm.markup import Html
 
-__all__ = ["Origin", "page"]
+__all__ = ["Origin", "written"]
 
 
-def page(result: Result, origin: Origin) -> str:
+def written(result: Result, origin: Origin) -> str:
     """Write a result as a page.
 
     Parameters
@@ -35,7 +35,7 @@ def page(result: Result, origin: Origin) -> str:
     ModuleNotFoundError
         matplotlib, which draws the pictures, is not installed.
     """
-    pictures = figures(result)
+    pictures = drawn(result)
     several = result.model.n_components > 1
     parts = [
         Part("picture", "Picture", "What it looks like", Html(pictures["clusters"] + pictures.get("pairs", ""))),
@@ -49,7 +49,7 @@ def page(result: Result, origin: Origin) -> str:
     parts += [
         Part("data", "Data", "The data", sections.data(result, origin)),
         Part("fit", "Fit", "How the fit went", sections.fitting(result, pictures)),
-        Part("again", "Reproduce", "How to make it again", sections.reproduction(result, origin)),
+        Part("again", "Reproduce", "How to reproduce it", sections.reproduction(result, origin)),
         Part("words", "Words", "What the words mean", sections.glossary(result.found.criterion)),
     ]
     name = result.source if result.options.file is None else origin.file

@@ -12,12 +12,12 @@ from gmm.cli.report.page import figure
 from gmm.cli.result import Result
 from gmm.markup import Html, escaped
 
-__all__ = ["colours", "figures"]
+__all__ = ["colours", "drawn"]
 
 _MOST_PAIRS = 5  # columns in a grid of pairs
 
 
-def figures(result: Result) -> dict[str, Html]:
+def drawn(result: Result) -> dict[str, Html]:
     """Draw what there is to draw of a result.
 
     Parameters
@@ -45,7 +45,7 @@ def figures(result: Result) -> dict[str, Html]:
         plans["selection"] = lambda: draw.plot_selection(result.found), _SELECTION
     if len(model.history_) > 1:
         plans["convergence"] = lambda: draw.plot_convergence(model), _CONVERGENCE
-    return {name: _drawn(name, plan, caption) for name, (plan, caption) in plans.items()}
+    return {name: _picture(name, plan, caption) for name, (plan, caption) in plans.items()}
 
 
 def colours(n: int) -> list[str]:
@@ -63,9 +63,9 @@ def colours(n: int) -> list[str]:
     return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in found]
 
 
-def _drawn(name: str, plan: Callable[[], Any], caption: str) -> Html:
+def _picture(name: str, plan: Callable[[], Any], caption: str) -> Html:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of letters that matplotlib's font lacks and the page's has
+        warnings.filterwarnings("ignore", message="Glyph")  # of letters that the page's font has and this lacks
         svg = import_module("gmm.plotting.files").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
     return figure(Html(svg), caption)
 

@@ -154,7 +154,7 @@ def data(result: Result, origin: Origin) -> Html:
     whole = Columns.of(rows.values, rows.weights)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
     body = [
-        [name, *(wording.figures(float(q), whole.spreads[j]) for q in (*whole.quantiles[:, j], whole.means[j],
+        [name, *(wording.measured(float(q), whole.spreads[j]) for q in (*whole.quantiles[:, j], whole.means[j],
                                                                      whole.spreads[j]))]
         for j, name in enumerate(names[:_COLUMNS_SHOWN])
     ]  # fmt: skip
@@ -296,12 +296,12 @@ def _table_of_groups(result: Result, described: MixtureFacts, whole: Columns) ->
         usual, centre = whole.spreads[j], whole.means[j]
         entries = [
             Cell(
-                f"{wording.figures(mean, usual)} ± {wording.figures(spread, usual)}",
+                f"{wording.measured(mean, usual)} ± {wording.measured(spread, usual)}",
                 shade=abs(mean - centre) / usual / 2 if usual > 0 and K > 1 else 0,
             )
             for mean, spread in zip(model.means_[:, j], described.spreads[:, j], strict=True)
         ]
-        body.append([name, *entries, f"{wording.figures(centre, usual)} ± {wording.figures(usual, usual)}"])
+        body.append([name, *entries, f"{wording.measured(centre, usual)} ± {wording.measured(usual, usual)}"])
     caption = "Mean ± standard deviation of each column" + (
         " in each group; the deeper the shade, the further the mean is from that of all rows." if K > 1 else "."
     )

@@ -19,8 +19,8 @@ __all__ = [
     "component_sentences",
     "covariance_sentence",
     "evidence",
-    "figures",
     "found_sentence",
+    "measured",
     "number",
     "range_named",
     "rival_sentence",
@@ -370,7 +370,7 @@ def agreement_sentence(index: float) -> str:
     )
 
 
-def figures(value: float, spread: float) -> str:
+def measured(value: float, spread: float) -> str:
     """Write a value with decimals that suit a spread.
 
     Parameters
@@ -400,7 +400,9 @@ def _differences(
             break
         degree = "much " if size >= _MUCH else "" if size >= _CLEARLY else "somewhat "
         more = "higher" if scores[j] > 0 else "lower"
-        told.append(f"{degree}{more} {names[j]} ({figures(means[j], usual[j])} against {figures(centre[j], usual[j])})")
+        told.append(
+            f"{degree}{more} {names[j]} ({measured(means[j], usual[j])} against {measured(centre[j], usual[j])})"
+        )
     return told
 
 
@@ -412,8 +414,8 @@ def _width(names: Sequence[str], spreads: NDArray[np.float64], usual: NDArray[np
         return ""
     how = "wide" if ratios[j] >= _WIDE else "narrow"
     return (
-        f"It is {how} in {names[j]} (standard deviation {figures(spreads[j], usual[j])} against "
-        f"{figures(usual[j], usual[j])})"
+        f"It is {how} in {names[j]} (standard deviation {measured(spreads[j], usual[j])} against "
+        f"{measured(usual[j], usual[j])})"
     )
 
 
