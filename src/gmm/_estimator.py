@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._validation import check_is_fitted, check_rows
-from gmm.markup import Cell, Html, block, details, escaped, table
+from gmm.markup import Cell, Html, block, details, escaped, line, table
 
 __all__ = ["Estimator", "names_of_features"]
 
@@ -143,7 +143,7 @@ class Estimator:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the call, what was found, and all parameters below a fold."""
-        call = Html(f"<p><code>{escaped(_cut(self._call_text()))}</code></p>")
+        call = line(Html(f"<code>{escaped(_cut(self._call_text()))}</code>"))
         return block(call, *self._described(), details("parameters", self._parameters_table()))
 
     def _described(self) -> Sequence[Html]:

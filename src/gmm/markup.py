@@ -11,7 +11,7 @@ from html import escape
 from itertools import pairwise
 from math import isfinite
 
-__all__ = ["STYLE", "Cell", "Html", "block", "details", "escaped", "line", "sparkline", "table"]
+__all__ = ["STYLE", "Cell", "Html", "block", "details", "escaped", "joined", "line", "sparkline", "table"]
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 28, 3
 _MOST_POINTS = 200  # of a sparkline, about one for each pixel
@@ -92,6 +92,11 @@ class Cell:
 def escaped(text: object) -> Html:
     """The text as HTML, in an element or between the quotes of an attribute."""
     return text if isinstance(text, Html) else Html(escape(str(text), quote=True))
+
+
+def joined(*parts: object) -> Html:
+    """The parts after each other, with nothing between."""
+    return Html("".join(map(escaped, parts)))
 
 
 def line(text: object, kind: str = "") -> Html:
@@ -225,4 +230,4 @@ def details(title: object, body: object, *, open: bool = False) -> Html:
 
 def block(*parts: object) -> Html:
     """The parts below each other, with the style that they need."""
-    return Html(f'<div class="gmm"><style>{STYLE}</style>{"".join(map(escaped, parts))}</div>')
+    return Html(f'<div class="gmm"><style>{STYLE}</style>{joined(*parts)}</div>')

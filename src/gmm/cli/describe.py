@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import floor, isfinite, log10
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "MixtureFacts",
     "agreement_json",
     "cells_json",
+    "decimals",
     "ended",
     "finite_or_none",
     "mixture_json",
@@ -103,6 +105,27 @@ def mixture_json(model: GaussianMixture) -> dict[str, Any]:
         "covariances": model.covariances_.tolist(),
         "standard_deviations": facts.spreads.tolist(),
     }
+
+
+def decimals(spread: float, largest: float) -> int | None:
+    """How many decimals suit values of a spread.
+
+    Parameters
+    ----------
+    spread : float
+        Their standard deviation.
+    largest : float
+        The largest of them, without its sign.
+
+    Returns
+    -------
+    int or None
+        None where so many are needed, or values are so large, that they are better written with an exponent.
+    """
+    if not (isfinite(spread) and spread > 0):
+        return None
+    needed = max(0, 2 - floor(log10(spread)))
+    return needed if needed <= 6 and largest < 1e9 else None
 
 
 def ended(model: GaussianMixture) -> str:

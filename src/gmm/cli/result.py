@@ -59,9 +59,9 @@ class Result:
     rows: Rows
     found: selection.Selection
     options: argparse.Namespace
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-    seconds: float = 0.0
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: float
 
     @property
     def model(self) -> GaussianMixture:

@@ -59,11 +59,11 @@ class Rows:
     notes: tuple[str, ...] = ()
 
     @property
-    def frame(self) -> Frame:
+    def frame(self) -> Any:
         """The rows as a `Frame`, which estimators take like any other."""
         return Frame(self.names, self.values)
 
-    def part(self, chosen: slice | NDArray[np.int64]) -> Frame:
+    def part(self, chosen: slice | NDArray[np.int64]) -> Any:
         """Some of the rows, as a `Frame`.
 
         Parameters

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from math import floor, log10
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from gmm import selection
 from gmm.amounts import counted
 from gmm.cli.agreement import Agreement
 from gmm.cli.choice import choice
-from gmm.cli.describe import MixtureFacts
+from gmm.cli.describe import MixtureFacts, decimals
 
 __all__ = ["Screen"]
 
@@ -203,11 +202,8 @@ def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> st
 
 def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) -> list[str]:
     """Write means and spreads of a column with decimals that suit the usual spread."""
-    usual = float(np.median(spreads))
-    decimals = max(0, 2 - floor(log10(usual))) if usual > 0 else 9
-    largest = float(np.abs(means).max())
-    plain = decimals <= 6 and largest < 1e9
-    mean, spread = (f".{decimals}f", f".{decimals}f") if plain else (".6g", ".3g")
+    suited = decimals(float(np.median(spreads)), float(np.abs(means).max()))
+    mean, spread = (".6g", ".3g") if suited is None else (f".{suited}f", f".{suited}f")
     return [f"{m:{mean}} ± {s:{spread}}" for m, s in zip(means, spreads, strict=True)]
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gmm import criteria
 from gmm.amounts import counted
-from gmm.markup import Html, block, details, line, table
+from gmm.markup import Html, block, details, joined, line, table
 from gmm.mixture import GaussianMixture
 from gmm.persistence import loaded, save_state
 from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
@@ -310,7 +310,7 @@ class Selection:
             numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
             parts.append(table(headings, rows, caption=f"The best by {title(self.criterion)}", best=0, numeric=numbers))
         parts += [line(told, "faint") for told in (*failures(self), incomplete(self)) if told]
-        return [*parts, details("the best mixture", Html("".join(self.best._described())))]
+        return [*parts, details("the best mixture", joined(*self.best._described()))]
 
     def _headline(self) -> str:
         K = int(self.n_components[self.best_index])

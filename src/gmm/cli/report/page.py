@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gmm import markup
-from gmm.markup import Html, escaped
+from gmm.markup import Html, escaped, joined
 
-__all__ = ["Part", "facts", "figure", "items", "on_page", "paragraph", "whole"]
+__all__ = ["Part", "beside", "card", "cards", "code", "facts", "figure", "items", "paragraph", "whole"]
 
 _LIGHT, _GREY = 190, 24  # of a grey: the least of its parts, and how far they differ
 _FAINT_ON_DARK = "#39424c"
@@ -180,6 +180,40 @@ def on_page(colour: str) -> str:
     return f"var(--on-{colour[1:]}, {colour})"
 
 
+def card(title: str, beside: str, body: Html, colour: str) -> Html:
+    """An item of `cards`.
+
+    Parameters
+    ----------
+    title, beside : str
+        Its heading, and what stands at the right of it.
+    body : Html
+    colour : str
+        Of its edge, ``#rrggbb``.
+
+    Returns
+    -------
+    Html
+    """
+    heading = f"<h3>{escaped(title)} <span>{escaped(beside)}</span></h3>"
+    return Html(f'<li style="--own: {on_page(colour)}">{heading}{body}</li>')
+
+
+def cards(parts: Sequence[Html]) -> Html:
+    """What `card` made, beside each other as far as there is room."""
+    return Html(f'<ul class="groups">{joined(*parts)}</ul>\n')
+
+
+def beside(*parts: object) -> Html:
+    """Pictures beside each other where there is room."""
+    return Html(f'<div class="beside">{joined(*parts)}</div>')
+
+
+def code(text: str) -> Html:
+    """What is typed, as it is typed."""
+    return Html(f"<pre><code>{escaped(text)}</code></pre>\n")
+
+
 def paragraph(*sentences: object, kind: str = "") -> Html:
     """Sentences that follow each other; the empty ones left out.
 
@@ -199,13 +233,13 @@ def paragraph(*sentences: object, kind: str = "") -> Html:
     return Html(f"<p{attribute}>{text}</p>\n" if text else "")
 
 
-def items(texts: Sequence[object], kind: str = "") -> Html:
+def items(texts: Sequence[object], kind: str) -> Html:
     """A list.
 
     Parameters
     ----------
     texts : sequence of str or Html
-    kind : str, default=""
+    kind : str
         The class of the frame around it.
 
     Returns

@@ -13,10 +13,10 @@ from gmm.cli.report.choosing import rivals
 from gmm.cli.report.columns import Columns
 from gmm.cli.report.figures import colours
 from gmm.cli.report.origin import Origin
-from gmm.cli.report.page import facts, items, on_page, paragraph
+from gmm.cli.report.page import beside, card, cards, code, facts, items, paragraph
 from gmm.cli.result import Result
 from gmm.criteria import CRITERIA
-from gmm.markup import Cell, Html, details, escaped, table
+from gmm.markup import Cell, Html, details, joined, table
 from gmm.selection.grid import at_the_edge, incomplete, title, written
 from gmm.selection.status import NOT_CONVERGED, is_spike
 
@@ -61,7 +61,7 @@ def opening(result: Result) -> Html:
         kind="lead",
     )
     warned = _warnings(result)
-    return Html(told + facts(numbers, "facts") + (items(warned, "told") if warned else ""))
+    return joined(told, facts(numbers, "facts"), items(warned, "told") if warned else "")
 
 
 def groups(result: Result) -> Html:
@@ -80,10 +80,10 @@ def groups(result: Result) -> Html:
     if result.model.n_components == 1:
         pair = described.strongest[0]
         told = wording.together_sentence(described.names, pair, "Over all rows")
-        return Html(paragraph(told) + _table_of_groups(result, described, whole))
-    cards = "".join(_card(result, described, whole, k) for k in range(len(described.spreads)))
+        return joined(paragraph(told), _table_of_groups(result, described, whole))
+    each = cards([_card(result, described, whole, k) for k in range(len(described.spreads))])
     told = paragraph("Each group beside the whole: what its means are, against those of all rows.")
-    return Html(f'{told}<ul class="groups">{cards}</ul>\n' + _table_of_groups(result, described, whole))
+    return joined(told, each, _table_of_groups(result, described, whole))
 
 
 def certainty(result: Result, pictures: Mapping[str, Html]) -> Html:
@@ -99,8 +99,8 @@ def certainty(result: Result, pictures: Mapping[str, Html]) -> Html:
     Html
     """
     told = paragraph(wording.certainty_sentence(_uncertain(result), len(result.labels), _LIMIT))
-    drawn = "".join(pictures[name] for name in ("boundaries", "uncertainty") if name in pictures)
-    return Html(f'{told}<div class="beside">{drawn}</div>{_table_of_uncertain(result)}')
+    drawn = beside(*(pictures[name] for name in ("boundaries", "uncertainty") if name in pictures))
+    return joined(told, drawn, _table_of_uncertain(result))
 
 
 def agreement(result: Result) -> Html:
@@ -164,7 +164,7 @@ def data(result: Result, origin: Origin) -> Html:
     )  # fmt: skip
     told = paragraph(f"{origin.file}: {counted(n, 'row')} of {counted(d, 'column')} were fitted.", weighted)
     shown = table(headings, body, caption="The columns that were fitted (sd: standard deviation).")
-    return Html(told + (items(result.notes, "told") if result.notes else "") + shown + _hidden(d))
+    return joined(told, items(result.notes, "told") if result.notes else "", shown, _hidden(d))
 
 
 def fitting(result: Result, pictures: Mapping[str, Html]) -> Html:
@@ -196,7 +196,7 @@ def fitting(result: Result, pictures: Mapping[str, Html]) -> Html:
         ("prior", options.prior or "none"),
         ("refinement", options.refine or "of the best cells"),
     ]
-    return Html(told + pictures.get("convergence", "") + details("Settings of the fit", facts(settings, "keys")))
+    return joined(told, pictures.get("convergence", ""), details("Settings of the fit", facts(settings, "keys")))
 
 
 def reproduction(result: Result, origin: Origin) -> Html:
@@ -227,7 +227,7 @@ def reproduction(result: Result, origin: Origin) -> Html:
             "The same command on the same file gives the same numbers, whatever the number of threads"
             + (", unless time is up at another place." if result.options.time_limit is not None else ".")
         )
-        + f"<pre><code>{escaped(origin.command)}</code></pre>\n"
+        + code(origin.command)
         + facts(pairs, "keys")
     )
 
@@ -271,16 +271,14 @@ def _warnings(result: Result) -> list[str]:
     return [*told, *result.warnings]
 
 
-def _card(result: Result, described: MixtureFacts, whole: Columns, k: int) -> str:
+def _card(result: Result, described: MixtureFacts, whole: Columns, k: int) -> Html:
     model = result.model
     means = np.asarray(model.means_[k], dtype=np.float64)
     sentences = wording.component_sentences(
         described.names, means, described.spreads[k], (whole.means, whole.spreads), described.strongest[k]
     )
-    own = on_page(colours(model.n_components)[k])
     share = f"{percent(model.weights_[k], 1)} · {counted(result.counts[k], 'row')}"
-    text = "".join(paragraph(sentence) for sentence in sentences)
-    return f'<li style="--own: {own}"><h3>Group {k} <span>{share}</span></h3>{text}</li>'
+    return card(f"Group {k}", share, joined(*map(paragraph, sentences)), colours(model.n_components)[k])
 
 
 def _table_of_groups(result: Result, described: MixtureFacts, whole: Columns) -> Html:

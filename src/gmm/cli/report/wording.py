@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm.amounts import counted, percent
+from gmm.cli.describe import decimals
 from gmm.covariance import CovarianceModel
 from gmm.selection.grid import title, written
 
@@ -381,10 +381,8 @@ def measured(value: float, spread: float) -> str:
     -------
     str
     """
-    if not (isfinite(spread) and spread > 0):
-        return f"{value:.6g}"
-    decimals = max(0, 2 - int(np.floor(np.log10(spread))))
-    return f"{value:.{decimals}f}" if decimals <= 6 and abs(value) < 1e9 else f"{value:.6g}"
+    suited = decimals(spread, abs(value))
+    return f"{value:.6g}" if suited is None else f"{value:.{suited}f}"
 
 
 def _differences(
