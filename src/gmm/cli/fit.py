@@ -54,8 +54,8 @@ def fit(options: argparse.Namespace) -> int:
     for note in (*notes, *rows.notes):
         screen.note(note)
     out = _directory(options.out)
-    report = _report_place(options.report, out)
-    origin = None if report is None else Origin.of(options)
+    place = _report_place(options.report, out)
+    report = None if place is None else (place, Origin.of(options))
     types = _distinct_types(len(rows.names)) if names is None else names
     begun = time.perf_counter()
     found, warned = _search(screen, rows, types, options)
@@ -70,9 +70,9 @@ def fit(options: argparse.Namespace) -> int:
     if options.plot is not None:
         pictures.save(result.drawn(pictures.drawing().plot_clusters), options.plot)
         tell(f"picture written to {options.plot}")
-    if report is not None and origin is not None:
-        text_to(report, written(result, origin))
-        tell(f"report written to {report}")
+    if report is not None:
+        text_to(report[0], written(result, report[1]))
+        tell(f"report written to {report[0]}")
     return _verdict(found, options)
 
 
