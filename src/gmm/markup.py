@@ -16,6 +16,7 @@ __all__ = ["STYLE", "Cell", "Html", "block", "details", "escaped", "joined", "li
 _WIDTH, _HEIGHT, _MARGIN = 160, 28, 3
 _MOST_POINTS = 200  # of a sparkline, about one for each pixel
 _DEEPEST = 0.32  # the opacity of a shade of 1
+_ACCENT = "42, 134, 221"  # the #2a86dd that STYLE mixes; written in numbers, which every browser takes
 
 # Colours are mixed from the text's own: whatever theme a notebook or a page has is followed without asking for it.
 # JupyterLab paints the rows of tables in rules of two classes, which only more classes outdo.
@@ -149,7 +150,7 @@ def _entry(tag: str, given: object, right: bool, attributes: str = "") -> str:
     attributes += f' class="{classes}"' if classes else ""
     attributes += f' title="{escaped(cell.title)}"' if cell.title else ""
     if cell.shade > 0:
-        attributes += f' style="background-color: rgba(42, 134, 221, {_DEEPEST * min(cell.shade, 1):.3f})"'
+        attributes += f' style="background-color: rgba({_ACCENT}, {_DEEPEST * min(cell.shade, 1):.3f})"'
     bar = "" if cell.bar is None else _bar(cell.bar)
     return f"<{tag}{attributes}>{escaped(cell.text)}{bar}</{tag}>"
 
