@@ -448,6 +448,13 @@ def test_a_cell_of_few_components_is_no_worse_than_a_fit_beside_others():
     assert select(BLOBS, [2, 3], "full", random_state=0).bic[0] < alone + 0.5
 
 
+@pytest.mark.parametrize("name", [*PARSIMONIOUS, *CLASSIC])
+def test_one_column_is_searched_with_every_model_alone(name):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, 40), rng.normal(9, 1, 40)])[:, None]
+    assert select(rows, [1, 2], name, random_state=0).best.n_components == 2
+
+
 def test_a_callback_may_end_it():
     records = []
     found = select(

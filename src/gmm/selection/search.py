@@ -155,8 +155,9 @@ class _Request:
 
     @property
     def models(self) -> list[CovarianceModel]:
-        """Of the types."""
-        return [covariance_model(name) for name in self.types]
+        """The models that are fitted, those of the most components first."""
+        most = sorted(self.n_components, reverse=True)
+        return list(dict.fromkeys(self.key(K, name).model for K in most for name in self.types))
 
     def key(self, n_components: int, name: str) -> Key:
         """The cell that is fitted for a requested one."""
