@@ -23,6 +23,7 @@ from gmm.plotting.marks import soft_colours  # noqa: E402
 
 RNG = np.random.default_rng(0)
 PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
+ELLIPSES = "ellipses hold 50\N{NO-BREAK SPACE}% and 95\N{NO-BREAK SPACE}%"
 GIVEN = {"means_init": [[-1.0, 0.0], [1.0, 0.0]], "tol": 1e-4}
 
 
@@ -174,8 +175,29 @@ def test_many_rows_are_thinned_and_that_is_told():
     X = np.tile(PLANE, (20, 1)) + np.random.default_rng(0).normal(size=(3000, 2)) * 0.1
     left, _ = shown(animate_fit(X, 2, max_iter=2), 2)
     assert len(left.collections[0].get_offsets()) == 2000
-    assert re.search(r"2.000 of 3.000 rows shown", left.texts[-1].get_text())
-    assert "shown" not in animate_fit(PLANE, 2, max_iter=2)._figure.axes[0].texts[-1].get_text()
+    assert left.figure.get_supxlabel() == f"{ELLIPSES}; 2,000 of 3,000 rows shown"
+    assert animate_fit(PLANE, 2, max_iter=2)._figure.get_supxlabel() == ELLIPSES
+    assert animate_fit(X[:, :1], 2, max_iter=2)._figure.get_supxlabel() == "2,000 of 3,000 rows shown"
+    assert animate_fit(PLANE[:, :1], 2, max_iter=2)._figure.get_supxlabel() == ""
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+def test_what_is_beyond_the_edges_is_told():
+    X = np.append(PLANE, [[4e3, 0.0]], axis=0)
+    film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
+    told = film._figure.get_supxlabel().split("; ")
+    assert told == [ELLIPSES, "beyond the edges: 1 row", "beyond the edges: component 1"]
+
+
+def test_a_caption_is_outside_of_the_axes():
+    film = animate_fit(PLANE, 2, max_iter=2)
+    shown(film, 2)
+    figure = film._figure
+    figure.draw_without_rendering()
+    box = figure._supxlabel.get_window_extent()
+    assert box.y0 >= 0
+    for ax in figure.axes:
+        assert not ax.get_tightbbox().overlaps(box)
 
 
 def test_a_gif_waits_on_its_first_and_last_frame(tmp_path):
@@ -241,7 +263,7 @@ def test_with_ffmpeg_a_film_is_saved(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "error", "match"),
     [
-        ({"interval": 0}, ValueError, "interval must be an int from 1, in milliseconds; got 0"),
+        ({"interval": 0}, ValueError, "interval must be an int of at least 1, in milliseconds; got 0"),
         ({"view": "pairs"}, ValueError, "an animation shows one view"),
         ({"view": "z"}, ValueError, "view must be"),
         ({"max_iter": 0}, ValueError, "max_iter=0 makes no pass"),

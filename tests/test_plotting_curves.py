@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, GaussianMixtureSearch, select
+from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
 from gmm.selection import NOT_CONVERGED
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
 from gmm.plotting import plot_convergence, plot_criteria, plot_selection  # noqa: E402
-from gmm.plotting.curves import _apart  # noqa: E402
+from gmm.plotting.lines import apart  # noqa: E402
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
@@ -50,6 +50,17 @@ def ends(ax):
 
 def whole_ticks(axis):
     return all(float(tick).is_integer() for tick in axis.get_ticklocs())
+
+
+@pytest.mark.parametrize("plot", [plot_convergence, plot_selection, plot_criteria], ids=lambda plot: plot.__name__)
+def test_what_is_of_the_wrong_kind_or_not_fitted_is_refused_alike(plot):
+    for what in ("x", 3, None):
+        with pytest.raises(TypeError, match=rf"expected .* got {type(what).__name__}") as caught:
+            plot(what)
+        assert not isinstance(caught.value, ValueError)
+    with pytest.raises(NotFittedError, match="GaussianMixtureSearch instance is not fitted yet"):
+        plot(GaussianMixtureSearch())
+    assert not plt.get_fignums()
 
 
 # --- plot_convergence ---------------------------------------------------------------------------
@@ -109,10 +120,9 @@ def test_it_draws_where_it_is_told_to():
 
 
 def test_a_mixture_without_a_history_is_refused():
-    for model in (GaussianMixture(2), GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]), "a model"):
-        with pytest.raises(ValueError, match="has none: it is not fitted, or its parameters were given or set by hand"):
-            plot_convergence(model)
-    with pytest.raises(ValueError, match=r"made no pass.*max_iter of 1 or more"):
+    with pytest.raises(InvalidParameterError, match="has none: its parameters were given or set by hand"):
+        plot_convergence(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]))
+    with pytest.raises(InvalidParameterError, match=r"made no pass.*max_iter of 1 or more"):
         plot_convergence(GaussianMixture(2, max_iter=0).fit(ROWS))
 
 
@@ -124,7 +134,7 @@ def values_of(found, name, criterion):
     return tuple(found.n_components[cells]), tuple(getattr(found, criterion)[cells])
 
 
-@pytest.mark.parametrize("criterion", [None, "aic", "icl"])
+@pytest.mark.parametrize("criterion", [None, "aic", "aicc", "icl"])
 def test_there_is_a_line_for_each_type(found, criterion):
     ax = plot_selection(found, criterion=criterion)
     name = criterion or found.criterion
@@ -136,8 +146,9 @@ def test_there_is_a_line_for_each_type(found, criterion):
     best = int(np.nanargmin(values))
     assert markers(ax, "*") == [(found.n_components[best], values[best])]
     title = ax.get_title()
-    assert title == f"{name.upper()} chooses {found.n_components[best]} components, {found.covariance_type[best]}"
-    assert ax.get_ylabel().startswith(name.upper())
+    written = {"bic": "BIC", "aic": "AIC", "aicc": "AICc", "icl": "ICL"}[name]
+    assert title == f"{written} chooses {found.n_components[best]} components, {found.covariance_type[best]}"
+    assert ax.get_ylabel() == f"{written} (smaller is better)"
     assert whole_ticks(ax.xaxis)
 
 
@@ -166,10 +177,10 @@ def test_names_do_not_overlap(found):
     assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))
 
 
-def test_labels_are_moved_by_as_little_as_keeps_them_apart():
-    np.testing.assert_allclose(_apart([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])
-    np.testing.assert_allclose(_apart([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
-    np.testing.assert_allclose(_apart([3.0, 0.0], 1.0), [3, 0])
+def test_labels_are_moved_by_as_little_as_keeps_themapart():
+    np.testing.assert_allclose(apart([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])
+    np.testing.assert_allclose(apart([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
+    np.testing.assert_allclose(apart([3.0, 0.0], 1.0), [3, 0])
 
 
 def test_a_spike_is_no_point_of_a_line(found):
@@ -219,12 +230,9 @@ def test_a_search_is_its_selection_and_its_best_mixture():
 
 
 def test_what_is_no_selection_is_refused(found):
-    for what in (GaussianMixture(2), GaussianMixtureSearch()):
-        with pytest.raises(ValueError, match=f"expected the Selection.*got {type(what).__name__}"):
-            plot_selection(what)
-    with pytest.raises(ValueError, match=r"expected a criterion among .*got 'gini'"):
+    with pytest.raises(InvalidParameterError, match=r"expected a criterion among .*got 'gini'"):
         plot_selection(found, criterion="gini")
-    with pytest.raises(ValueError, match="nec is finite for no cell"):
+    with pytest.raises(InvalidParameterError, match="NEC is finite for no cell"):
         plot_selection(replace(found, nec=np.full(len(found.status), np.inf)), criterion="nec")
 
 
@@ -244,28 +252,31 @@ def test_of_a_selection_the_best_type_is_drawn(found):
 def test_of_mixtures_the_rows_decide():
     weight = np.random.default_rng(0).uniform(0.5, 2, len(ROWS))
     models = [GaussianMixture(K, random_state=0).fit(ROWS, sample_weight=weight) for K in (3, 1, 2)]
-    ax = plot_criteria(models, ROWS, criteria=("bic", "aic", "icl"), sample_weight=weight)
+    ax = plot_criteria(models, ROWS, criteria=("bic", "aicc", "icl"), sample_weight=weight)
     values = {}
-    for name in ("bic", "aic", "icl"):
+    for name in ("bic", "aicc", "icl"):
         values[name] = [getattr(models[n], name)(ROWS, weight) for n in (1, 2, 0)]
     assert [line for line in line_data(ax) if len(line[0]) == 3] == [((1, 2, 3), tuple(v)) for v in values.values()]
     smallest = [(1 + int(np.argmin(v)), min(v)) for v in values.values()]
     assert markers(ax, "*") == smallest
     assert ax.get_title().startswith(f"BIC chooses {smallest[0][0]} component")
-    assert [text.get_text() for text in ax.texts] == ["BIC", "AIC", "ICL"]
+    assert [text.get_text() for text in ax.texts] == ["BIC", "AICc", "ICL"]
     assert whole_ticks(ax.xaxis)
 
 
 def test_criteria_of_what_cannot_be_compared_are_refused(found):
-    with pytest.raises(ValueError, match=r"expected the Selection.*got GaussianMixtureSearch"):
-        plot_criteria(GaussianMixtureSearch())
     one = GaussianMixture(1).fit(ROWS)
-    with pytest.raises(ValueError, match="give X, or a Selection"):
+    with pytest.raises(InvalidParameterError, match="give X, or a Selection"):
         plot_criteria([one])
-    with pytest.raises(ValueError, match=r"one for each number of components.*\[1, 1\]"):
+    with pytest.raises(InvalidParameterError, match=r"one for each number of components.*\[1, 1\]"):
         plot_criteria([one, one], ROWS)
-    with pytest.raises(ValueError, match="no cell of covariance_type 'full'; it has EII, VII"):
+    with pytest.raises(NotFittedError, match="GaussianMixture instance is not fitted"):
+        plot_criteria([one, GaussianMixture(2)], ROWS)
+    with pytest.raises(InvalidParameterError, match="no cell of covariance_type 'full'; it has EII, VII"):
         plot_criteria(found, covariance_type="full")
+    nec = np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec)
+    with pytest.raises(InvalidParameterError, match="no sound cell of covariance_type 'EII' has a finite NEC"):
+        plot_criteria(replace(found, nec=nec), criteria=("bic", "nec"), covariance_type="EII")
 
 
 def test_a_long_fall_does_not_flatten_what_follows():

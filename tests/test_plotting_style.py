@@ -48,10 +48,18 @@ def test_colours_are_the_components_own():
 
 def test_axes_of_ours_keep_their_colours_in_dark_surroundings():
     with plt.style.context("dark_background"):
-        ax = axes_of(None)
-        ax.plot([0, 1e9], [0, 1])
+        with axes_of(None) as ax:
+            ax.plot([0, 1e9], [0, 1])
         ax.figure.canvas.draw()
         texts = [*ax.get_xticklabels(), *ax.get_yticklabels(), ax.xaxis.get_offset_text(), ax.xaxis.label, ax.title]
         assert {mpl.colors.to_hex(text.get_color()) for text in texts} == {INK}
         assert mpl.colors.to_hex(ax.figure.get_facecolor()) == "#ffffff"
+    plt.close("all")
+
+
+def test_axes_of_a_caller_keep_the_callers_style():
+    before, mine = dict(mpl.rcParams), plt.figure().subplots()
+    with axes_of(mine) as ax:
+        assert ax is mine
+        assert dict(mpl.rcParams) == before
     plt.close("all")

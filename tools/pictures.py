@@ -1,6 +1,7 @@
-"""Make the pictures of README.md, figures of the pages in docs/gallery: ``python tools/pictures.py``.
+"""Make the pictures of README.md, which are figures of the pages in docs/gallery: ``python tools/pictures.py``.
 
-It needs what the documentation needs: ``pip install . --group docs``. Names of pages after it make those alone.
+It needs what the documentation needs: ``pip install . --group docs``. Names of pages after it, such as plot_10_iris,
+make those alone.
 """
 
 import contextlib
@@ -50,13 +51,15 @@ PICTURES = (
 
 def main(pages: list[str]) -> None:
     """Draw the pictures of the pages, or of all."""
+    known = list(dict.fromkeys(picture.page for picture in PICTURES))
+    unknown = [page for page in pages if page not in known]
+    if unknown:
+        sys.exit(f"no picture is of {', '.join(map(repr, unknown))}; expected some of {', '.join(known)}")
     os.environ["MPLBACKEND"] = "Agg"
     from matplotlib import pyplot as plt
 
     FOLDER.mkdir(exist_ok=True)
-    for page in dict.fromkeys(picture.page for picture in PICTURES):
-        if pages and page not in pages:
-            continue
+    for page in pages or known:
         with contextlib.redirect_stdout(io.StringIO()):
             names = runpy.run_path(str(GALLERY / f"{page}.py"))
         for picture in PICTURES:

@@ -27,7 +27,7 @@ from gmm._validation import (
     raise_nonfinite,
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm.inference import Trace, loaded_trace, saved_trace
+from gmm.inference import Trace, loaded_traces, saved_traces
 from gmm.layouts import Array
 from gmm.markup import Html
 from gmm.parameters import MixtureParameters
@@ -234,14 +234,9 @@ class FittedMixture(Estimator):
         }
         arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
         if "history_" in vars(self):
-            told, passes = saved_trace(self.history_)
-            others = [saved_trace(trace) for trace in self.histories_ if trace is not self.history_]
+            told, passes = saved_traces(self.history_, self.histories_)
             header |= {**told, "lower_bound": self.lower_bound_}
             arrays |= passes
-            if others:
-                header["others"] = [told for told, _ in others]
-                for number, (_, passes) in enumerate(others):
-                    arrays |= {f"others/{number}/{name}": values for name, values in passes.items()}
         return header, arrays
 
     @classmethod
@@ -267,13 +262,8 @@ class FittedMixture(Estimator):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])
         if "lower_bound" in header:
-            trace = loaded_trace(header, arrays)
-            others = [
-                loaded_trace(told, {name: arrays[f"others/{number}/{name}"] for name in ("passes", "seconds")})
-                for number, told in enumerate(header.get("others", ()))
-            ]
-            traces = tuple(sorted([trace, *others], key=lambda trace: trace.start))
-            estimator._record_climb(trace, header["lower_bound"], traces)
+            best, traces = loaded_traces(header, arrays)
+            estimator._record_climb(best, header["lower_bound"], traces)
         return estimator
 
     @property

@@ -11,8 +11,10 @@ def counted(n: int, word: str, plural: str | None = None) -> str:
 
 
 def amount(number: float) -> str:
-    """A number of rows in groups of three digits; a sum of weights that is no whole number with one digit more."""
-    return f"{number:,.0f}" if number == round(number) else f"{number:,.1f}"
+    """A number of rows in groups of three digits; of weights, no whole number, a digit after the point, or three."""
+    if number == round(number):
+        return f"{number:,.0f}"
+    return f"{number:,.1f}" if number >= 10 else f"{number:.3g}"  # weights may add up to 1
 
 
 def percent(share: float, decimals: int | None = None) -> str:

@@ -186,8 +186,8 @@ def fit_mixture(
         best = replace(best, traces=tuple(traces))
         if settings.refine is None or told_to_stop or not best.climb.trace.converged:
             return best
-        how = (watched, lambda: told_to_stop, effective_rows(source))
-        climb = split_merged(source, settings, best.climb, e_step, *how)
+        n_effective = effective_rows(source)
+        climb = split_merged(source, settings, best.climb, e_step, watched, lambda: told_to_stop, n_effective)
         return replace(best, climb=climb, traces=replaced(best.traces, best.climb.trace, climb.trace))
 
 
@@ -223,9 +223,11 @@ def strides(source: ArraySource, settings: FitSettings, seed: int) -> Generator[
     with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
         ((number, begin, m_step),) = _starts(source, settings, (seed,), None, e_step, None)
         climber = settings.climber(e_step, m_step, begin, start=number, callback=seen)
-        while not climber.go(1).ended or made:
-            reason = climber.climb.trace.reason if climber.ended else None
-            yield Stride(*made.pop(), reason, tuple(m_step.repaired))
+        while not climber.ended:
+            now = climber.go(1)
+            if made:  # a climb of no passes ends without one
+                reason = now.climb.trace.reason if now.ended else None
+                yield Stride(*made.pop(), reason, tuple(m_step.repaired))
 
 
 def replaced(traces: Sequence[Trace], old: Trace, new: Trace) -> tuple[Trace, ...]:

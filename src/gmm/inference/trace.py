@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gmm.amounts import counted
 
 
 class PassRecord(NamedTuple):
@@ -109,7 +111,7 @@ class Trace:
     def ending(self) -> str:
         """In words: ``converged after 12 passes``."""
         how = "converged" if self.converged else "not converged"
-        return f"{how} after {len(self)} pass{'es' * (len(self) != 1)}"
+        return f"{how} after {counted(len(self), 'pass', 'passes')}"
 
     def __repr__(self) -> str:
         """How it ended, and why."""
@@ -120,8 +122,28 @@ class Trace:
         return len(self.passes)
 
 
-def saved_trace(trace: Trace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """A trace for a file: what JSON holds, and arrays."""
+def saved_traces(best: Trace, traces: Sequence[Trace]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Traces for a file, `best` among them: what JSON holds, and arrays."""
+    told, arrays = _saved(best)
+    others = [_saved(trace) for trace in traces if trace is not best]
+    if others:
+        told["others"] = [other for other, _ in others]
+    for number, (_, passes) in enumerate(others):
+        arrays |= {f"others/{number}/{name}": values for name, values in passes.items()}
+    return told, arrays
+
+
+def loaded_traces(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[Trace, tuple[Trace, ...]]:
+    """The best trace and all of them, from what `saved_traces` made of them and other things beside that."""
+    best = _loaded(told, arrays)
+    others = [
+        _loaded(other, {name: arrays[f"others/{number}/{name}"] for name in ("passes", "seconds")})
+        for number, other in enumerate(told.get("others", ()))
+    ]
+    return best, tuple(sorted([best, *others], key=lambda trace: trace.start))
+
+
+def _saved(trace: Trace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     told: dict[str, Any] = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
     if trace.refinement is not None:
         told["refinement"] = asdict(trace.refinement)
@@ -129,8 +151,7 @@ def saved_trace(trace: Trace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return told, {"passes": passes, "seconds": np.array(trace.seconds)}
 
 
-def loaded_trace(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Trace:
-    """The trace that `saved_trace` was given, from what it made of it and other things beside that."""
+def _loaded(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Trace:
     return Trace(
         _passes_told(arrays),
         tuple(arrays["seconds"].tolist()),

@@ -13,8 +13,10 @@ except ModuleNotFoundError as _error:
 from gmm.plotting.animation import FitAnimation, animate_fit
 from gmm.plotting.boundaries import plot_decision_boundaries
 from gmm.plotting.clusters import plot_clusters
-from gmm.plotting.curves import plot_convergence, plot_criteria, plot_selection
+from gmm.plotting.convergence import plot_convergence
+from gmm.plotting.criteria import plot_criteria
 from gmm.plotting.density import plot_density
+from gmm.plotting.selection import plot_selection
 from gmm.plotting.uncertainty import plot_uncertainty
 
 __all__ = [

@@ -15,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
-from gmm.plotting.frame import Entries, component_entries, draw
+from gmm.plotting.frame import Entries, component_entries, draw, of_view_alone
 from gmm.plotting.marks import numbers, rows, softly
 from gmm.plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
-from gmm.plotting.style import INK, colours
+from gmm.plotting.style import DARKER, INK, PALE, PALE_EDGE, colours
 from gmm.plotting.view import View
 
-_TINTS = 400  # points along an axis whose region is tinted
+_TINTS = 400  # points along an axis whose region is tinted; where there is but one axis, twice as many
 _PALEST, _FULLEST = 0.06, 0.5  # opacity of a region where all components are as probable, and where one is certain
 _STEPS = 8  # Newton's, from a contour of the grid to where two responsibilities are equal
 
@@ -88,14 +88,12 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
     if scene.n_components > 1:
         entries.append((Line2D([], [], color=INK, linewidth=1), "two equally probable"))
     if scene.n_components > 1 and uncertainty:
-        entries.append((Patch(facecolor="#f4f5f6", edgecolor="#c8ccd1"), "pale: uncertain"))
-    if not view.whole:
-        entries.append((Line2D([], [], linestyle=""), f"regions: by {'each' if small else 'this'} view alone"))
-    return entries
+        entries.append((Patch(facecolor=PALE, edgecolor=PALE_EDGE), "pale: uncertain"))
+    return [*entries, *of_view_alone("regions: by", view, small=small)]
 
 
 def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
-    axes = [np.linspace(low, high, 2 * _TINTS + 1)[1::2] for low, high in edges]
+    axes = [_centres(edge, _TINTS) for edge in edges]
     responsibilities, _ = scored(mixture, grid(axes))
     tints = _tints(responsibilities, uncertainty).reshape(_TINTS, _TINTS, 4)
     (low, high), (bottom, top) = edges.tolist()
@@ -111,12 +109,11 @@ def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges
 def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
-    even = np.linspace(edges[0, 0], edges[0, 1], 4 * _TINTS + 1)[1::2]
-    tints = _tints(scored(mixture, even[:, None])[0], uncertainty)[None]
+    tints = _tints(scored(mixture, _centres(edges[0], 2 * _TINTS)[:, None])[0], uncertainty)[None]
     extent = (*edges[0].tolist(), 0.0, 1.0)
     ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
     for k, shade in enumerate(colours(scene.n_components)):
-        ax.plot(x, responsibilities[:, k], color=shade * 0.75, linewidth=1.6, zorder=2)
+        ax.plot(x, responsibilities[:, k], color=shade * DARKER, linewidth=1.6, zorder=2)
     points = boundaries(mixture, edges)
     ax.vlines([point[0, 0] for point in points], 0, 1, color=INK, linewidth=1, zorder=3, gid="boundaries")
     seen = view.project(scene.rows[scene.shown])[:, 0]
@@ -125,6 +122,12 @@ def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges:
     ax.set_ylabel("responsibility")
     highest = responsibilities[np.abs(x[:, None] - mixture.means[:, 0]).argmin(axis=0), np.arange(scene.n_components)]
     return np.column_stack([mixture.means[:, 0], highest])
+
+
+def _centres(edge: Array, n: int) -> Array:
+    """The middles of n equal parts of an axis, (n,)."""
+    low, high = edge
+    return np.asarray(low + (np.arange(n) + 0.5) * (high - low) / n)
 
 
 def _tints(responsibilities: Array, uncertainty: bool) -> Array:
@@ -136,19 +139,32 @@ def _tints(responsibilities: Array, uncertainty: bool) -> Array:
 
 
 def _lines(mixture: MixtureParameters, edges: Array) -> list[Array]:
-    """Contours at 0 of how much more probable each component is than all others, brought to where that is exact."""
+    """Contours at 0 of how much more probable each component is than all others, brought to where that is exact.
+
+    Two components share their boundary: it is that of the first of them.
+    """
     axes = coordinates(mixture, edges)
     responsibilities, _ = scored(mixture, grid(axes))
     logs = np.log(np.maximum(responsibilities, np.finfo(np.float64).tiny))
     cell = (edges[:, 1] - edges[:, 0]) / 100
     scratch, found = Figure().subplots(), []
-    for k in np.flatnonzero(mixture.weights > 0)[: -1 if mixture.n_components == 2 else None]:
+    for k in np.flatnonzero(mixture.weights > 0)[:-1]:
         ahead = logs[:, k] - np.delete(logs, k, axis=1).max(axis=1)
         if not (ahead.min() < 0 < ahead.max()):
             continue
         contour = scratch.contour(*axes, ahead.reshape(len(axes[1]), len(axes[0])), levels=[0.0])
-        found += [_polished(mixture, line, cell) for line in contour.allsegs[0] if len(line) > 1]
+        for line in contour.allsegs[0]:
+            found += _first(mixture, _polished(mixture, line, cell), k)
     return found
+
+
+def _first(mixture: MixtureParameters, line: Array, k: int) -> list[Array]:
+    """The parts of a boundary of component `k` beyond which the other one has a higher number."""
+    two = np.argsort(scored(mixture, line)[0], axis=1)[:, -2:]
+    first = two.min(axis=1) == k
+    kept = first[1:] | first[:-1]  # a step from one to another is kept twice, lest there be a gap
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]])))
+    return [line[begin : end + 1] for begin, end in turns.reshape(-1, 2)]
 
 
 def _polished(mixture: MixtureParameters, line: Array, cell: Array) -> Array:
@@ -163,7 +179,7 @@ def _polished(mixture: MixtureParameters, line: Array, cell: Array) -> Array:
         slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
         steepness = np.maximum((slope**2).sum(axis=1), np.finfo(np.float64).tiny)
         step = -(ahead / steepness)[:, None] * slope
-        step /= np.maximum(1, np.abs(step).max(axis=1, keepdims=True))  # not beyond the cell that the contour is in
+        step /= np.maximum(1, np.abs(step).max(axis=1, keepdims=True))  # by one hundredth of the picture at most
         points += step * cell
     return points
 

@@ -13,11 +13,11 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from gmm.layouts import Array
-from gmm.plotting.frame import Entries, component_entries, draw, heading, share
-from gmm.plotting.marks import BARS, curve, ellipses, histogram, numbers, rows, softly
+from gmm.plotting.frame import Entries, component_entries, draw, heading
+from gmm.plotting.marks import curve, ellipses, height, histogram, numbers, rows, softly
 from gmm.plotting.scene import Scene, scene_of
-from gmm.plotting.style import FAINT, INK, colours
-from gmm.plotting.view import View, check_content
+from gmm.plotting.style import BARS, FAINT, INK, colours
+from gmm.plotting.view import View, check_content, content_told
 
 
 def plot_clusters(
@@ -94,7 +94,10 @@ def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: boo
     ellipses(ax, mixture, contents)
     numbers(ax, mixture.means, scene.present, small=small)
     lines = [
-        (Line2D([], [], color=FAINT, linewidth=1.5, linestyle="-" if i == 0 else "--"), f"{share(part)} of a component")
+        (
+            Line2D([], [], color=FAINT, linewidth=1.5, linestyle="-" if i == 0 else "--"),
+            f"{content_told(part)} of a component",
+        )
         for i, part in enumerate(sorted(contents))
     ]
     return [*component_entries(scene), *lines]
@@ -111,17 +114,10 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
         seen_of = parts[:, k] > 1e-3 * density.max()  # no line along the axis where there is nothing
         ax.fill_between(x, parts[:, k], where=seen_of, color=shades[k], alpha=0.25, linewidth=0, zorder=2)
         ax.plot(x[seen_of], parts[seen_of, k], color=shades[k], linewidth=1.4, zorder=2.5)
-    top = _top(heights, density)
+    top = height(heights, float(density.max()))
     ax.set_ylim(0, top)
     ax.set_ylabel("density")
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
     numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
     sum_entry: Entries = [(Line2D([], [], color=INK, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
     return [*component_entries(scene), *sum_entry, (Patch(color=BARS), "rows")]
-
-
-def _top(heights: Array, density: Array) -> float:
-    """How high the picture is: a component that is a spike would flatten all else."""
-    highest = float(heights.max())
-    top = float(density.max())
-    return 1.1 * (max(highest, top) if top < 4 * highest or highest == 0 else 2 * highest)

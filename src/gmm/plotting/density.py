@@ -18,14 +18,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
-from gmm.plotting.frame import Entries, draw, heading, share
+from gmm.plotting.frame import Entries, draw, heading, of_view_alone
 from gmm.plotting.marks import curve, numbers, rows
 from gmm.plotting.scene import Scene, coordinates, grid, scene_of, scored
-from gmm.plotting.style import FAINT, INK
-from gmm.plotting.view import View, check_content, ellipse
+from gmm.plotting.style import FAINT, INK, PAPER, ROW
+from gmm.plotting.view import View, check_content, content_told, ellipse
 
 _THIN = 0.06  # standard deviations of the mixture, and of the component along an axis
 _REACH = 6.0  # standard deviations of each component that the surface covers
+_LABEL = 8  # points
+_BADGE, _ROOM = 2.5, 2.5  # heights of a label that a number needs in the middle, and that each line needs about it
 _DRAWN = 50_000  # rows drawn from a mixture, whose densities tell what a region holds to some tenths of a per cent
 _SHADED = (0.999, 0.99, 0.97, 0.94, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.03)
 _SHADES = LinearSegmentedColormap.from_list("gmm_density", ["#f4f7fb", "#9db9dc", "#486ca6"])
@@ -100,19 +102,17 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
         seen = view.project(scene.rows[scene.shown])[:, 0]
         ax.plot(seen, np.full(len(seen), 0.015), "|", color=INK, alpha=0.25, transform=ax.get_xaxis_transform())
     else:
+        ax.set(xlim=edges[0], ylim=edges[1])  # now: labels need to know how large things are
         _plane(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
     keys: list[Artist] = [Line2D([], [], color=INK, linewidth=width) for width in _strengths(len(contents))]
     if view.n_axes == 1:
         keys = [Patch(color=tint) for tint in _tints(len(contents))]
     lines: Entries = [
-        (key, f"{share(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
+        (key, f"{content_told(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
     dots = Line2D([], [], color=FAINT, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
-    marginal: Entries = (
-        [] if view.whole else [(Line2D([], [], linestyle=""), f"density of {'each' if small else 'this'} view alone")]
-    )
-    return [*lines, (dots, "rows"), *marginal]
+    return [*lines, (dots, "rows"), *of_view_alone("density of", view, small=small)]
 
 
 def _plane(
@@ -125,7 +125,7 @@ def _plane(
 ) -> None:
     shaded, levels = np.unique(highest_density(mixture, _SHADED)), sorted(content_at)
     tints, widths = _SHADES(np.linspace(0, 1, len(shaded))), _strengths(len(levels))[::-1]
-    rows(ax, scene, view, "#57606a", area=0.6).set_alpha(0.45)
+    rows(ax, scene, view, ROW, area=0.6).set_alpha(0.45)
     thin = _thin(mixture)
     for k in np.flatnonzero(thin & (mixture.weights > 0)):
         for level, tint in zip(shaded, tints, strict=True):
@@ -137,15 +137,30 @@ def _plane(
         ax.contourf(x, y, heights, levels=shaded, colors=tints, extend="max", zorder=0)
         lines = ax.contour(x, y, heights, levels=levels, colors=INK, linewidths=widths, linestyles="solid", zorder=3)
         if not small:
-            _label(ax, lines, content_at)
+            _label(ax, lines, {level: content_told(part) for level, part in content_at.items()})
     numbers(ax, mixture.means, scene.present, small=small)
 
 
-def _label(ax: Axes, lines: ContourSet, content_at: dict[float, float]) -> None:
-    for text in ax.clabel(
-        lines, fmt={level: share(part) for level, part in content_at.items()}, fontsize=8, inline=False
-    ):
-        text.set_path_effects([withStroke(linewidth=3, foreground="white")])
+def _label(ax: Axes, lines: ContourSet, told: dict[float, str]) -> None:
+    """Write what each region holds at its line, but not where lines are too close for it; the legend tells it, too."""
+    tall = _LABEL * ax.figure.dpi / 72
+    small: list[Array] = []
+    for number, segments in enumerate(reversed(lines.allsegs), 1):  # from the innermost level
+        outlines = [ax.transData.transform(segment) for segment in segments]
+        small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _ROOM) * tall]
+    for text in ax.clabel(lines, fmt=told, fontsize=_LABEL, inline=False):
+        text.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
+        at = ax.transData.transform(text.get_position())
+        tight = any(np.abs(outline - at).max(axis=1).min() < tall / 2 for outline in small)
+        if tight or not ax.bbox.contains(*at):
+            text.remove()
+
+
+def _width(outline: Array) -> float:
+    """How wide an outline (n, 2) is, the shorter way: four times its area over its perimeter."""
+    steps = np.diff(outline, axis=0, append=outline[:1])
+    area = 0.5 * abs(float(np.sum(outline[:, 0] * steps[:, 1] - outline[:, 1] * steps[:, 0])))
+    return 4 * area / max(float(np.hypot(*steps.T).sum()), 1e-300)
 
 
 def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:

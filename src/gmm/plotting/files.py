@@ -13,13 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import Collection, PathCollection, QuadMesh
 from matplotlib.figure import Figure
 
-from gmm.plotting.style import FAINT, INK, STYLE
-
-__all__ = ["encoded", "inline_svg"]
+from gmm.plotting.style import FAINT, INK, PAPER, STYLE
 
 _DPI, _DPI_ON_PAGE = 200, 144
 _MANY = 100  # marks in a picture from which on they are pixels: a page is to stay small
-_ON_PAGE = {INK: "currentColor", FAINT: "var(--faint, currentColor)", "#ffffff": "var(--paper, #ffffff)"}
+_ON_PAGE = {INK: "currentColor", FAINT: "var(--faint, currentColor)", PAPER: f"var(--paper, {PAPER})"}
 _ROUNDED = re.compile(r"\d+\.\d{3,}")  # of a point: what is left out is not seen, and was half of the page
 _NARROW = 5.4  # inches: what a page's text is wide, and a telephone shows with letters that can be read
 

@@ -6,7 +6,6 @@ What is inside of the axes is drawn by a panel, which is given one Axes and one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import matplotlib as mpl
@@ -17,10 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from gmm.amounts import amount, counted, percent
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.plotting.scene import Scene, beyond, limits
-from gmm.plotting.style import FAINT, STYLE, axes_of, colours, steady_ticks
+from gmm.plotting.style import STYLE, axes_of, colours, steady_ticks
 from gmm.plotting.view import View, view_of
 
 _MOST_PAIRED = 6
@@ -40,14 +40,13 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
     if isinstance(view, str) and view == "pairs":
         return _pairs(scene, ax, panel, title)
     chosen = view_of(scene.mixture, scene.names, view)
-    with _style(ax):
-        target = axes_of(ax, figsize=(7.2, 4.5))
+    with axes_of(ax, figsize=(7.2, 4.5)) as target:
         edges = limits(scene, chosen)
         entries = _drawn(target, scene, chosen, panel, edges)
         for axis, label in zip((target.xaxis, target.yaxis), chosen.labels, strict=False):
             axis.set_label_text(label)
         target.set_title(title)
-        _legend(target, [*entries, *_notes(scene, chosen, edges)], scene, chosen, outside=ax is None)
+        _legend(target, [*entries, *map(note, notes(scene, chosen, edges))], scene, chosen, outside=ax is None)
     return target
 
 
@@ -58,26 +57,25 @@ def component_entries(scene: Scene) -> Entries:
     listed = np.argsort(-weights, kind="stable")[: _MOST_LISTED - 2] if len(weights) > _MOST_LISTED else ...
     chosen = np.sort(np.arange(len(weights))[listed])
     word = "rows" if scene.sample_weight is None else "weight of rows"
-    entries: Entries = [(_nothing(), f"component: weight, {word}")]
-    entries += [(_dot(shades[k]), f"{k}:  {share(weights[k])},  {amount(counts[k])}") for k in chosen]
+    entries: Entries = [note(f"component: weight, {word}")]
+    entries += [(_dot(shades[k]), f"{k}:  {percent(weights[k])},  {amount(counts[k])}") for k in chosen]
     left = len(weights) - len(chosen)
-    return [*entries, (_nothing(), f"and {left} lighter components")] if left else entries
-
-
-def share(fraction: float) -> str:
-    """A fraction in per cent, with a digit where it is small."""
-    return f"{100 * fraction:.0f} %" if fraction >= 0.095 else f"{100 * fraction:.2g} %"
-
-
-def amount(number: float) -> str:
-    """A number of rows, in groups of three digits; weights that are no whole numbers by four digits."""
-    return f"{number:,.0f}".replace(",", "\u2009") if number == round(number) else f"{number:.4g}"
+    return [*entries, note(f"and {counted(left, 'lighter component')}")] if left else entries
 
 
 def heading(scene: Scene) -> str:
-    """How many components, of which covariance model."""
-    K = scene.n_components
-    return "1 component" if K == 1 else f"{K} components"
+    """How many components."""
+    return counted(scene.n_components, "component")
+
+
+def note(text: str) -> tuple[Artist, str]:
+    """An entry of a legend that is of no mark."""
+    return Line2D([], [], linestyle=""), text
+
+
+def of_view_alone(what: str, view: View, *, small: bool) -> Entries:
+    """Tell that what is drawn does not know of features that the view leaves out, where there are any."""
+    return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view alone")]
 
 
 def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[np.object_]:
@@ -89,12 +87,12 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
             f"view='pairs' draws at most {_MOST_PAIRED} features, and these are {d}: choose two of them, as in "
             f"view=({scene.names[0]!r}, {scene.names[1]!r}), or view='discriminating'"
         )
-    with _style(None):
+    with mpl.rc_context(STYLE):
         size = max(2.0 * d + 1.0, 4.5)
         figure, made = plt.subplots(d, d, figsize=(size, size), squeeze=False)
         grid: Any = np.asarray(made, dtype=object)
         entries: Entries = []
-        features = View(np.eye(d), np.zeros(d), scene.names, "features")
+        features = View(np.eye(d), np.zeros(d), scene.names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(d, d):
             steady_ticks(grid[i, j])
@@ -103,11 +101,12 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
                 continue
             view = view_of(scene.mixture, scene.names, j if i == j else (j, i))
             drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
-            entries = drawn if i == min(1, d - 1) and j == 0 else entries
+            if (i, j) == (min(1, d - 1), 0):  # all planes have the same legend; a histogram tells more, if alone
+                entries = drawn
             _label_outer(grid[i, j], scene.names, i, j, d)
         figure.suptitle(title, fontsize=11)
-        handles = [*entries, *_notes(scene, features, every)]
-        figure.legend(*_columns(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
+        handles = [*entries, *map(note, notes(scene, features, every))]
+        figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
     return grid
 
 
@@ -129,26 +128,28 @@ def _drawn(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, sm
     return entries
 
 
-def _notes(scene: Scene, view: View, edges: Array) -> Entries:
+def notes(scene: Scene, view: View, edges: Array) -> list[str]:
     """What a reader must know of what is not drawn."""
-    notes = []
+    told = []
     if len(scene.shown) < scene.source.n_used:
-        notes.append(f"{amount(len(scene.shown))} of {amount(scene.source.n_used)} rows shown")
+        told.append(f"{len(scene.shown):,} of {counted(scene.source.n_used, 'row')} shown")
     n_rows, components = beyond(scene, view, edges)
     if n_rows:
-        notes.append(f"beyond the edges: {amount(n_rows)} {'row' if n_rows == 1 else 'rows'}")
+        told.append(f"beyond the edges: {counted(n_rows, 'row')}")
     if components:
         listed = ", ".join(map(str, components[:5])) + (", …" if len(components) > 5 else "")
-        notes.append(f"beyond the edges: component {listed}")
-    return [(_nothing(), note) for note in notes]
+        told.append(f"beyond the edges: component {listed}")
+    return told
 
 
 def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bool) -> None:
     if outside:
-        ax.legend(*_columns(entries), loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0)
+        ax.legend(
+            *_handles_and_texts(entries), loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0
+        )
         return
     place: Any = _quietest_corner(ax, scene, view)
-    ax.legend(*_columns(entries), loc=place, fontsize=8, frameon=True, framealpha=0.85)
+    ax.legend(*_handles_and_texts(entries), loc=place, fontsize=8, frameon=True, framealpha=0.85)
 
 
 def _quietest_corner(ax: Axes, scene: Scene, view: View) -> str:
@@ -164,18 +165,9 @@ def _quietest_corner(ax: Axes, scene: Scene, view: View) -> str:
     return min(corners, key=lambda corner: np.count_nonzero(corners[corner]))
 
 
-def _columns(entries: Entries) -> tuple[list[Artist], list[str]]:
+def _handles_and_texts(entries: Entries) -> tuple[list[Artist], list[str]]:
     return [handle for handle, _ in entries], [text for _, text in entries]
 
 
 def _dot(colour: Any) -> Line2D:
     return Line2D([], [], marker="o", linestyle="", color=colour, markersize=7)
-
-
-def _nothing() -> Line2D:
-    return Line2D([], [], linestyle="", color=FAINT)
-
-
-def _style(ax: Axes | None) -> AbstractContextManager[Any]:
-    """Our style for figures of ours; what a caller has made keeps its own."""
-    return mpl.rc_context(STYLE) if ax is None else nullcontext()

@@ -9,18 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.patches import Polygon
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.plotting.scene import Scene, coordinates, scored
-from gmm.plotting.style import INK, colours
+from gmm.plotting.style import BARS, DARKER, INK, PAPER, colours
 from gmm.plotting.view import View, ellipse
 
-BARS = "#d8dde2"
 _FEWEST_BINS, _MOST_BINS = 10, 100
 _FEW_ROWS = 200  # up to which each is shown below the histogram
-_DARKER = 0.75  # of a component's colour, for lines on its rows
 
 
 def soft_colours(responsibilities: Array) -> Array:
@@ -45,29 +44,48 @@ def histogram(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, ed
     """The rows along an axis, as a density of all of them; the heights (b,) of its bins between the two of `edge`.
 
     Bins are as wide as Freedman & Diaconis (1981) say, and at most as a standard deviation of the narrowest component
-    of `mixture`, the one that is seen: several modes make the quartiles wide.
+    of `mixture` in sight: several modes make the quartiles wide. A row counts as often as its weight says.
     """
-    seen = view.project(scene.rows)[:, 0]
-    inside = seen[(seen >= edge[0]) & (seen <= edge[1])]
-    low, high = (inside.min(), inside.max()) if len(inside) else edge
+    rows_of_weight, weight = scene.weighted
+    seen = view.project(rows_of_weight)[:, 0]
+    inside = (seen >= edge[0]) & (seen <= edge[1])
+    low, high = (seen[inside].min(), seen[inside].max()) if inside.any() else edge
     if not high > low:
         low, high = edge
-    spread = np.subtract(*np.percentile(inside, [75, 25])) if len(inside) else 0.0
-    narrowest = np.sqrt(mixture.covariances[mixture.weights > 0, 0, 0].min())
-    width = min(width for width in (2 * spread / max(len(inside), 1) ** (1 / 3), narrowest) if width > 0)
-    n_bins = int(np.clip(np.ceil((high - low) / width), _FEWEST_BINS, _MOST_BINS))
-    counts, bins = np.histogram(seen, bins=n_bins, range=(low, high), weights=scene.sample_weight)
-    total = len(seen) if scene.sample_weight is None else scene.sample_weight.sum()
-    heights = counts / (total * np.diff(bins))
+    means, variances = mixture.means[:, 0], mixture.covariances[:, 0, 0]
+    in_sight = (mixture.weights > 0) & (means >= edge[0]) & (means <= edge[1])
+    narrowest = np.sqrt(variances[in_sight].min(initial=(high - low) ** 2))
+    wanted = _bin_width(seen[inside], weight[inside]) if inside.any() else 0.0
+    n_bins = np.ceil((high - low) / min(width for width in (wanted, narrowest) if width > 0))
+    counts, bins = np.histogram(
+        seen, bins=int(np.clip(n_bins, _FEWEST_BINS, _MOST_BINS)), range=(low, high), weights=weight
+    )
+    heights = counts / (weight.sum() * np.diff(bins))
     ax.stairs(heights, bins, fill=True, color=BARS, zorder=1)
     if len(seen) <= _FEW_ROWS:
         ax.plot(seen, np.full(len(seen), 0.012), "|", color=INK, ms=5, mew=0.6, transform=ax.get_xaxis_transform())
     return np.asarray(heights)
 
 
-def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) -> None:
-    """Outlines that hold given shares of each component; the smallest share in the strongest line."""
-    shades = colours(mixture.n_components) * _DARKER
+def height(heights: Array, highest_curve: float) -> float:
+    """How high a picture of a histogram is: a component that is a spike would flatten all else."""
+    highest = float(heights.max())
+    return 1.1 * (2 * highest if 0 < 4 * highest <= highest_curve else max(highest, highest_curve))
+
+
+def _bin_width(values: Array, weight: Array) -> float:
+    """Twice the distance of the quartiles over the cube root of the number of values; both weighted."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weight[order])
+    lower, upper = values[order][np.searchsorted(below, [0.25 * below[-1], 0.75 * below[-1]])]
+    # Weights may add up to 1: there are still as many rows.
+    return float(2 * (upper - lower) / max(below[-1], len(values)) ** (1 / 3))
+
+
+def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) -> dict[tuple[int, float], Polygon]:
+    """Outlines that hold given shares of each component, by its number and the share; the smallest in the strongest."""
+    drawn = {}
+    shades = colours(mixture.n_components) * DARKER
     for k in np.flatnonzero(mixture.weights > 0):
         for order, content in enumerate(sorted(contents)):
             outline = ellipse(mixture.means[k], mixture.covariances[k], content)
@@ -75,16 +93,20 @@ def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) ->
             patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **style)
             patch.set_gid(f"component {k} content {content:g}")
             ax.add_patch(patch)
+            drawn[int(k), content] = patch
+    return drawn
 
 
-def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> None:
-    """The components' numbers at given points (K, 2), where grey or colour-blind readers find them."""
-    shades = colours(len(points)) * _DARKER
+def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> dict[int, Text]:
+    """The components' numbers at given points (K, 2), where grey or colour-blind readers find them; by number."""
+    drawn = {}
+    shades = colours(len(points)) * DARKER
     words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7 if small else 8.5, "fontweight": "bold"}
     for k in present:
         x, y = points[k]
-        badge = {"boxstyle": "circle,pad=0.18", "facecolor": "white", "edgecolor": shades[k], "linewidth": 1.5}
-        ax.text(x, y, str(k), color=INK, bbox=badge, zorder=5, clip_on=True, **words)
+        badge = {"boxstyle": "circle,pad=0.18", "facecolor": PAPER, "edgecolor": shades[k], "linewidth": 1.5}
+        drawn[int(k)] = ax.text(x, y, str(k), color=INK, bbox=badge, zorder=5, clip_on=True, **words)
+    return drawn
 
 
 def curve(mixture: MixtureParameters, edges: Array) -> tuple[Array, Array, Array]:

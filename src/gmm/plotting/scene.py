@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._estimator import names_of_features
 from gmm._fitted import FittedMixture
 from gmm._validation import check_is_fitted, check_random_state
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
-from gmm.plotting.view import View, feature_names
+from gmm.plotting.view import View
 from gmm.scorer import Scorer
 from gmm.sources import ArraySource, as_source
 
@@ -44,6 +45,8 @@ class Scene:
         Numbers of the rows that are drawn one by one.
     responsibilities : array of shape (s, K)
         Of the rows shown, by all features.
+    n_threads : int or None
+        What the estimator scores rows with.
     """
 
     mixture: MixtureParameters
@@ -51,6 +54,7 @@ class Scene:
     source: ArraySource
     shown: NDArray[np.intp]
     responsibilities: Array
+    n_threads: int | None
 
     @property
     def n_components(self) -> int:
@@ -67,6 +71,14 @@ class Scene:
         """Their weights, (n,)."""
         return self.source.sample_weight
 
+    @cached_property
+    def weighted(self) -> tuple[NDArray[Any], Array]:
+        """The rows that have a weight, (n_used, d), and their weights, (n_used,): the others are as if not there."""
+        if self.sample_weight is None:
+            return self.rows, np.ones(len(self.rows))
+        counted = self.sample_weight > 0
+        return self.rows[counted], self.sample_weight[counted]
+
     @property
     def uncertainty(self) -> Array:
         """One minus the largest responsibility of each row shown, (s,)."""
@@ -80,7 +92,7 @@ class Scene:
     @cached_property
     def counts(self) -> Array:
         """Weight of the rows of which each component is the most probable, (K,); a pass over all rows."""
-        labels = Scorer(self.mixture).rows(self.source, labels=True).labels
+        labels = Scorer(self.mixture, self.n_threads).rows(self.source, labels=True).labels
         assert labels is not None  # it was asked for
         return np.bincount(labels, self.sample_weight, minlength=self.n_components).astype(np.float64)
 
@@ -92,7 +104,7 @@ class Scene:
 
     @property
     def present(self) -> NDArray[np.intp]:
-        """The components that have a weight."""
+        """Numbers of the components that have a weight, (up to K,)."""
         return np.flatnonzero(self.mixture.weights > 0)
 
 
@@ -110,18 +122,43 @@ def scene_of(
     max_points : int, default=5000
         Most rows that are drawn one by one; of more, as many are drawn without replacement.
     random_state : int, RandomState, Generator or None, default=0
+
+    Raises
+    ------
+    NotFittedError, TypeError
+        As `fitted_mixture`.
+    ValueError
+        For rows that the mixture cannot score, and a `max_points` below 1.
     """
     mixture = fitted_mixture(model)
-    parameters, names = mixture._fitted(), feature_names(mixture)
     if not isinstance(max_points, numbers.Integral) or int(max_points) < 1:
-        raise raisable(InvalidParameterError)(f"max_points must be an int from 1, got {max_points!r}")
-    source = mixture._source(X, sample_weight)
+        raise raisable(InvalidParameterError)(f"max_points must be an int of at least 1, got {max_points!r}")
+    return staged(
+        mixture._fitted(),
+        names_of_features(mixture),
+        mixture._source(X, sample_weight),
+        max_points=int(max_points),
+        random_state=random_state,
+        n_threads=mixture.n_threads,
+    )
+
+
+def staged(
+    mixture: MixtureParameters,
+    names: tuple[str, ...],
+    source: ArraySource,
+    *,
+    max_points: int,
+    random_state: Any,
+    n_threads: int | None,
+) -> Scene:
+    """The scene of checked rows; of more than `max_points` that have a weight, as many are shown."""
     weight = source.sample_weight
     shown = np.arange(source.n_rows) if weight is None else np.flatnonzero(weight)
     if len(shown) > max_points:
-        shown = np.sort(check_random_state(random_state).choice(shown, int(max_points), replace=False))
-    responsibilities, _ = scored(parameters, np.ascontiguousarray(source.rows[shown]))
-    return Scene(parameters, names, source, shown, responsibilities)
+        shown = np.sort(check_random_state(random_state).choice(shown, max_points, replace=False))
+    responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[shown]), n_threads)
+    return Scene(mixture, names, source, shown, responsibilities, n_threads)
 
 
 def fitted_mixture(model: Any) -> FittedMixture:
@@ -142,9 +179,9 @@ def fitted_mixture(model: Any) -> FittedMixture:
     return found
 
 
-def scored(mixture: MixtureParameters, rows: NDArray[Any]) -> tuple[Array, Array]:
+def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None = None) -> tuple[Array, Array]:
     """Responsibilities (n, K) and log densities (n,) of rows, in nats."""
-    found = Scorer(mixture).rows(as_source(rows), responsibilities=True, log_evidence=True)
+    found = Scorer(mixture, n_threads).rows(as_source(rows), responsibilities=True, log_evidence=True)
     assert found.responsibilities is not None  # they were asked for
     assert found.log_evidence is not None
     return found.responsibilities.astype(np.float64), found.log_evidence
@@ -163,7 +200,7 @@ def limits(scene: Scene, view: View) -> Array:
     As far as all rows and components do, but no farther, on either side, than twice the width that the heaviest
     components need: what lies beyond would squeeze all else, and is told.
     """
-    seen, mixture = _of_weight(view.project(scene.rows), scene.sample_weight), view.marginal(scene.mixture)
+    seen, mixture = view.project(scene.weighted[0]), view.marginal(scene.mixture)
     reach = _REACH * np.sqrt(np.einsum("kjj->kj", mixture.covariances))
     low, high = mixture.means - reach, mixture.means + reach
     order = np.argsort(-mixture.weights, kind="stable")
@@ -181,7 +218,7 @@ def limits(scene: Scene, view: View) -> Array:
 
 def beyond(scene: Scene, view: View, edges: Array) -> tuple[int, list[int]]:
     """How many rows lie outside of the axes, and which components' means."""
-    seen = _of_weight(view.project(scene.rows), scene.sample_weight)
+    seen = view.project(scene.weighted[0])
     means = view.project(scene.mixture.means)[scene.present]
     rows, components = (((a < edges[:, 0]) | (a > edges[:, 1])).any(axis=1) for a in (seen, means))
     return int(np.count_nonzero(rows)), scene.present[components].tolist()
@@ -208,7 +245,3 @@ def coordinates(mixture: MixtureParameters, edges: Array, n: int = 240) -> list[
 def grid(axes: list[Array]) -> Array:
     """All points of a grid, (n_0 · n_1 …, m), the first axis the fastest."""
     return np.stack([part.ravel() for part in np.meshgrid(*axes)], axis=1)
-
-
-def _of_weight(seen: Array, sample_weight: Array | None) -> Array:
-    return seen if sample_weight is None else seen[sample_weight > 0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -12,14 +14,19 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 INK, FAINT = "#24292f", "#8c959f"  # text and lines that say something; what stands behind
+PAPER = "#ffffff"
+ROW = "#57606a"  # rows where colours say something else
+BARS = "#d8dde2"  # rows of a histogram
+PALE, PALE_EDGE = "#f4f5f6", "#c8ccd1"  # a sample of a tint that says little
+DARKER = 0.75  # of a component's colour, for lines on its rows
 # The hues of Okabe & Ito (2008), moved until all are told apart with each kind of red-green blindness, and neighbours
 # by lightness alone (tests/test_plotting_style.py).
 _PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
 STYLE: Any = {
     "figure.figsize": (6.0, 4.5),
     "figure.dpi": 110,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
     "figure.constrained_layout.use": True,
     "font.size": 10,
     "axes.titlesize": 11,
@@ -43,14 +50,16 @@ def colours(n: int) -> NDArray[np.float64]:
     return base[np.arange(n) % len(base)] * shade + (1 - shade)
 
 
-def axes_of(ax: Axes | None, **figure: Any) -> Axes:
-    """The Axes to draw on: the caller's, or those of a new figure in the style of the package."""
+@contextmanager
+def axes_of(ax: Axes | None, **figure: Any) -> Iterator[Axes]:
+    """The Axes to draw on: the caller's, in the caller's style, or those of a new figure, in the package's."""
     if ax is not None:
-        return ax
+        yield ax
+        return
     with mpl.rc_context(STYLE):
         made: Axes = plt.subplots(**figure)[1]
-    steady_ticks(made)
-    return made
+        steady_ticks(made)
+        yield made
 
 
 def steady_ticks(ax: Axes) -> None:

@@ -11,14 +11,15 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from gmm.amounts import percent
 from gmm.layouts import Array
-from gmm.plotting.frame import Entries, draw, share
+from gmm.plotting.frame import Entries, draw, note
 from gmm.plotting.marks import numbers, rows
 from gmm.plotting.scene import Scene, coordinates, scene_of, scored
 from gmm.plotting.style import FAINT, INK
 from gmm.plotting.view import View
 
-_LARGEST = 5.0  # times the area of a row of which nothing is uncertain
+_LEAST, _MORE = 0.6, 5.0  # the area of a row that is certain, and what one between two components has more
 _NOTED = 0.1  # the uncertainty from which rows are counted
 _SHOWN = (0.01, 0.1, 0.3, 0.5)
 
@@ -37,7 +38,7 @@ def plot_uncertainty(
 
     The uncertainty of a row is one minus its largest responsibility, by all features, whatever the view: what
     `predict` has to be wrong with where the mixture is true. Along one feature it is the height of each row, over the
-    curve of the feature alone.
+    curve of the feature alone. The mean and the share in the legend are of the rows that are drawn.
 
     Parameters
     ----------
@@ -75,8 +76,8 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> 
     weight = scene.relative_weight
     part = float(weight @ (scene.uncertainty > _NOTED) / weight.sum())
     mean = float(weight @ scene.uncertainty / weight.sum())
-    told = [f"mean {mean:.2g}", f"above {_NOTED:g}: {share(part) + ' of' if part else 'no'} rows"]
-    return [*sizes, *((Line2D([], [], linestyle=""), text) for text in told)]
+    told = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
+    return [*sizes, *map(note, told)]
 
 
 def _plane(ax: Axes, scene: Scene, view: View) -> Array:
@@ -104,7 +105,7 @@ def _example(uncertainty: float) -> Line2D:
 
 
 def _area(uncertainty: Any) -> Any:
-    return 0.6 + _LARGEST * np.clip(2 * np.asarray(uncertainty), 0, 1)
+    return _LEAST + _MORE * np.clip(2 * np.asarray(uncertainty), 0, 1)
 
 
 def _ink(uncertainty: Array) -> Array:

@@ -19,7 +19,6 @@ from gmm.layouts import FULL, Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.plotting.plane import directions
 
-_KINDS = ("features", "discriminating", "principal")
 _LONGEST_NAME = 18  # characters of a feature's name in the label of a direction
 
 
@@ -35,19 +34,18 @@ class View:
         c; zeros where the axes are features, whose values are then read from them as they are.
     labels : tuple of str
         One for each axis.
-    kind : {"features", "discriminating", "principal"}
-        What the axes are: features; directions that tell the components apart; or, of one component, directions in
-        which it varies most.
+    of_features : bool
+        Whether each axis is a feature; else both are directions.
     """
 
     matrix: Array
     centre: Array
     labels: tuple[str, ...]
-    kind: str
+    of_features: bool
 
     @property
     def n_axes(self) -> int:
-        """M."""
+        """How many axes there are, m."""
         return len(self.matrix)
 
     @property
@@ -57,7 +55,7 @@ class View:
 
     def project(self, rows: NDArray[Any]) -> Array:
         """Rows (n, d) as they are seen, (n, m), in float64."""
-        if self.kind == "features":
+        if self.of_features:
             return np.asarray(rows[:, self.matrix.argmax(axis=1)], dtype=np.float64)
         return np.asarray((rows - self.centre) @ self.matrix.T)
 
@@ -73,12 +71,6 @@ class View:
         except SingularMatrixError:  # rounding of a component that is thin in the view
             scale = np.trace(covariances, axis1=1, axis2=2)
             return MixtureParameters(mixture.weights, means, FULL.with_ridge(covariances, 1e-14 * scale), model)
-
-
-def feature_names(model: Any) -> tuple[str, ...]:
-    """The names of a fitted mixture's features; x0, x1, … where it has none."""
-    made_up = [f"x{j}" for j in range(model.n_features_in_)]
-    return tuple(str(name) for name in getattr(model, "feature_names_in_", made_up))
 
 
 def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) -> View:
@@ -115,9 +107,8 @@ def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
     if mixture.n_features == 1:
         return _view_of_features(0, names)
     found = directions(mixture)
-    kind = "principal" if mixture.n_components == 1 else "discriminating"
     labels = tuple(_label(found.matrix[i] * found.scales, found.kinds[i], i, names) for i in range(2))
-    return View(found.matrix, found.centre, labels, kind)
+    return View(found.matrix, found.centre, labels, of_features=False)
 
 
 def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 181) -> Array:
@@ -152,6 +143,11 @@ def check_content(content: Any) -> float:
     return float(content)
 
 
+def content_told(content: float) -> str:
+    """The content of a region as it was given, in per cent: ``50 %``, ``99.5 %``."""
+    return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
+
+
 def _view_of_features(view: Any, names: Sequence[str]) -> View:
     chosen = [view] if isinstance(view, str) or not isinstance(view, Sequence | np.ndarray) else list(view)
     if len(chosen) not in (1, 2):
@@ -159,7 +155,7 @@ def _view_of_features(view: Any, names: Sequence[str]) -> View:
     columns = [_column(feature, names) for feature in chosen]
     if len(set(columns)) < len(columns):
         raise _refusal(f"the feature {names[columns[0]]!r} twice", names)
-    return View(np.eye(len(names))[columns], np.zeros(len(names)), tuple(names[j] for j in columns), "features")
+    return View(np.eye(len(names))[columns], np.zeros(len(names)), tuple(names[j] for j in columns), of_features=True)
 
 
 def _column(feature: Any, names: Sequence[str]) -> int:
@@ -180,7 +176,7 @@ def _refusal(got: str, names: Sequence[str]) -> InvalidParameterError:
 
 
 def _label(loadings: Array, kind: str, axis: int, names: Sequence[str]) -> str:
-    """What a direction is, and below it the two or three features that weigh most, with their signs."""
+    """What a direction is, and below it the features, one to three, that weigh most, with their signs."""
     size = np.abs(loadings)
     heaviest = [j for j in np.argsort(-size, kind="stable")[:3] if size[j] >= 0.3 * size.max()]
     short = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in names]
