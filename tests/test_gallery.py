@@ -100,6 +100,11 @@ def told(found, names):
     return next(number for number, cell in enumerate(cells) if cell == names)
 
 
+def from_right_to_left(fitted):
+    """Whether one colour is one group in all pictures of these blobs."""
+    assert (np.diff(fitted.means_[:, 0]) < 0).all()
+
+
 def round_and_stretched(names):
     wrong, tables = names["wrong"], names["tables"]
     counts = [(wrong(names["KMeans"](4, n_init=10, random_state=0).fit_predict(X))) for X in tables.values()]
@@ -109,11 +114,14 @@ def round_and_stretched(names):
     assert names["scores"]["inertia"]["k-means, K=4"] < names["scores"]["inertia"]["the true groups"]
     fitted = [gmm.GaussianMixture(4, random_state=0).fit_predict(X) for X in tables.values()]
     assert len({wrong(labels) for labels in fitted}) == 1
-    as_drawn = names["as_mixture"](names["kmeans"], names["X"])
-    np.testing.assert_array_equal(as_drawn.predict(names["X"]), names["kmeans"].labels_)
+    distances = np.linalg.norm(names["X"][:, None] - names["kmeans"].means_, axis=2)
+    np.testing.assert_array_equal(names["kmeans"].predict(names["X"]), distances.argmin(axis=1))
+    from_right_to_left(names["kmeans"])
+    from_right_to_left(names["mixture"])
 
 
 def soft(names):
+    from_right_to_left(names["mixture"])
     assert (names["largest"] > 0.99).mean() > 0.9
     assert names["wrong"].sum() < 2 * (1 - names["largest"]).sum()
 
@@ -121,6 +129,8 @@ def soft(names):
 def full_and_spherical(names):
     X = names["X"]
     assert names["full"].bic(X) < names["spherical"].bic(X)
+    from_right_to_left(names["full"])
+    from_right_to_left(names["spherical"])
 
 
 def how_many(names):
@@ -188,6 +198,9 @@ def colours(names):
 
 
 def anomalies(names):
+    drawn = names["normal"].iloc[:0].reindex(range(100_000))
+    drawn[:], _ = names["pump"].sample(len(drawn))
+    assert abs(np.quantile(names["pump"].score_samples(drawn), 0.01) - names["threshold"]) < 0.2  # the line drawn
     assert names["interval"].low <= names["rate"] <= names["interval"].high
     assert names["pump"].n_components == 3
     for rows in names["faults"].values():
@@ -212,6 +225,10 @@ def by_hand(names):
 def many_columns(names):
     best = names["found"].best
     assert (best.n_components, best.covariance_type) == (4, "VVE")
+    assert names["three"].n_parameters_ == 158 < len(names["wine"].data) < best.n_parameters_ == 185
+    assert gmm.GaussianMixture(3, prior="conjugate", random_state=0).fit(names["wine"].data).n_parameters_ == 314
+    second = np.sort(names["found"].bic)[1] - names["found"].bic.min()
+    assert round(second) == 38
     assert names["adjusted_rand_score"](names["wine"].target, names["three"].predict(names["wine"].data)) == 1
 
 

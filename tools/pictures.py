@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "docs" / "gallery"
 FOLDER = ROOT / "docs" / "pictures"
 WIDTH = 900  # pixels
+INCHES = 5.4  # so that letters can be read where the picture has half a page
 
 
 class Picture(NamedTuple):
@@ -29,9 +30,9 @@ class Picture(NamedTuple):
 
 PICTURES = (
     Picture(
-        "plot_01_round_and_stretched", 1, "round.png", "plot_decision_boundaries(as_mixture(kmeans, blobs), blobs)"
+        "plot_01_round_and_stretched", 1, "round.png", "plot_decision_boundaries(kmeans, blobs, uncertainty=False)"
     ),
-    Picture("plot_01_round_and_stretched", 2, "kmeans.png", "plot_decision_boundaries(as_mixture(kmeans, X), X)"),
+    Picture("plot_01_round_and_stretched", 2, "kmeans.png", "plot_decision_boundaries(kmeans, X, uncertainty=False)"),
     Picture("plot_01_round_and_stretched", 3, "mixture.png", "plot_clusters(mixture, X)"),
     Picture("plot_02_soft_assignments", 2, "soft.png", "plot_uncertainty(mixture, X)"),
     Picture("plot_03_full_and_spherical", 1, "spherical.png", "plot_decision_boundaries(spherical, X)"),
@@ -39,13 +40,13 @@ PICTURES = (
     Picture("plot_04_how_many", 2, "criteria.png", "plot_criteria(found)"),
     Picture("plot_05_shared_shape", 1, "models.png", "plot_selection(found)"),
     Picture("plot_06_convergence", 2, "convergence.png", "plot_convergence(accelerated)"),
-    Picture("plot_07_learning", 0, "learning.gif", "animate_fit(X, 4)"),
+    Picture("plot_07_learning", 0, "learning.gif", "animate_fit(X, 4, random_state=87)"),
     Picture("plot_08_galaxies", 2, "galaxies.png", "plot_clusters(found.best, galaxies)"),
     Picture("plot_09_old_faithful", 4, "density.png", "plot_density(best, faithful)"),
     Picture("plot_10_iris", 3, "pairs.png", 'plot_clusters(three, flowers, view="pairs")'),
     Picture("plot_11_colours", 1, "colours.png", "mixture.predict(pixels)"),
-    Picture("plot_13_anomalies", 1, "anomalies.png", "plot_density(pump, normal, view=(x, y))"),
-    Picture("plot_16_many_columns", 1, "plane.png", "plot_clusters(found.best, wine.data)"),
+    Picture("plot_13_anomalies", 1, "anomalies.png", "plot_density(pump, fresh, content=0.99)"),
+    Picture("plot_16_many_columns", 1, "plane.png", "plot_clusters(three, wine.data)"),
 )
 
 
@@ -77,11 +78,33 @@ def save(picture: Picture, names: dict, plt) -> None:
         from PIL import Image
 
         figure = plt.figure(picture.figure)
+        shape_for_a_column(figure)
         figure.savefig(path, dpi=WIDTH / figure.get_figwidth())
         with Image.open(path) as image:
             few = image.convert("RGB").quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
         few.save(path, optimize=True)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1024:.0f} kB")
+
+
+def shape_for_a_column(figure) -> None:
+    """Give a figure the size of README's pictures, and put a legend that is beside its one Axes below."""
+    width, height = figure.get_size_inches()
+    if len(figure.axes) == 1:
+        figure.set_size_inches(INCHES, 0.88 * INCHES)
+    elif height > INCHES:
+        figure.set_size_inches(1.25 * INCHES, 1.25 * INCHES * height / width)
+    if len(figure.axes) != 1:
+        return
+    (ax,) = figure.axes
+    legend = ax.get_legend()
+    if legend is None or legend.get_bbox_to_anchor().x0 < ax.bbox.x1:
+        return
+    entries = list(zip(legend.legend_handles, (text.get_text() for text in legend.get_texts()), strict=True))
+    title = entries.pop(0)[1] if entries[0][1].startswith("component: ") else None
+    handles, labels = zip(*entries, strict=True)
+    legend.remove()
+    below = {"loc": "outside lower center", "ncols": 2, "fontsize": 9, "title_fontsize": 9, "frameon": False}
+    figure.legend(handles, labels, title=title, **below)
 
 
 if __name__ == "__main__":

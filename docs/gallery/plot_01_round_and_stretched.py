@@ -27,38 +27,41 @@ X = stretched_more = blobs @ np.random.RandomState(13).randn(2, 2)
 
 # %%
 # k-means is a mixture too, the most modest one: equal weights, and one variance
-# for all components and directions. With its centres and that variance given,
-# and no pass made, it can be drawn like any other.
+# for all components and directions. Made of its centres and that variance, it
+# can be drawn like any other. Its labels are hard, so no border is drawn pale.
+# In all pictures of these blobs the components are numbered from right to left,
+# so that one colour is one group.
 
 
-def as_mixture(kmeans, X):
-    """The mixture of which k-means is the hard version."""
-    K, variance = len(kmeans.cluster_centers_), kmeans.inertia_ / X.size
-    start = {
-        "weights_init": np.full(K, 1 / K),
-        "precisions_init": np.full(K, 1 / variance),
-    }
-    means = kmeans.cluster_centers_
-    return GaussianMixture(
-        K, covariance_type="EII", means_init=means, **start, max_iter=0
-    ).fit(X)
+def k_means(X):
+    """Four centres, from right to left, as a mixture of equal circles."""
+    found = KMeans(4, n_init=10, random_state=0).fit(X)
+    centres = found.cluster_centers_
+    centres = centres[centres[:, 0].argsort()[::-1]]
+    variance = found.inertia_ / X.size
+    return GaussianMixture.from_parameters(
+        [1 / 4] * 4, centres, [variance] * 4, covariance_type="EII"
+    )
 
 
-kmeans = KMeans(4, n_init=10, random_state=0).fit(blobs)
-plot_decision_boundaries(as_mixture(kmeans, blobs), blobs)
+kmeans = k_means(blobs)
+ax = plot_decision_boundaries(kmeans, blobs, uncertainty=False)
+ax.set_title("k-means on round blobs")
 
 # %%
 # The same rows under a linear map (there are two here, the second stretches
 # more). The groups are now long ellipses, all leaning the same way; k-means
 # still thinks in circles, and its straight borders cut off the tips.
 
-kmeans = KMeans(4, n_init=10, random_state=0).fit(X)
-plot_decision_boundaries(as_mixture(kmeans, X), X)
+kmeans = k_means(X)
+ax = plot_decision_boundaries(kmeans, X, uncertainty=False)
+ax.set_title("k-means on stretched blobs")
 
 # %%
-# A mixture with free covariances takes the ellipses as they are.
+# A mixture with free covariances takes the ellipses as they are, also where it
+# begins at those centres.
 
-mixture = GaussianMixture(4, random_state=0).fit(X)
+mixture = GaussianMixture(4, means_init=kmeans.means_).fit(X)
 plot_clusters(mixture, X)
 
 # %%

@@ -8,6 +8,7 @@ full ones are ellipses that lean as they like.
 """
 
 import numpy as np
+from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
@@ -21,19 +22,22 @@ X = blobs[:, ::-1] @ np.random.RandomState(13).randn(2, 2)
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# Two circles meet in a straight line or, where one is wider, in a circle around
-# the narrower.
+# Both fits begin at the centres of k-means, from right to left, so that one
+# colour is one group in both pictures. Two circles meet in a straight line or,
+# where one is wider, in a circle around the narrower.
 
-spherical = GaussianMixture(4, covariance_type="spherical", random_state=0).fit(
-    X
-)
+centres = KMeans(4, n_init=10, random_state=0).fit(X).cluster_centers_
+from_right = centres[centres[:, 0].argsort()[::-1]]
+spherical = GaussianMixture(
+    4, covariance_type="spherical", means_init=from_right
+).fit(X)
 plot_decision_boundaries(spherical, X)
 
 # %%
 # Two ellipses meet in a conic section: a line, a parabola, a hyperbola or an
 # ellipse. The pale band along a border is where the mixture is not sure.
 
-full = GaussianMixture(4, covariance_type="full", random_state=0).fit(X)
+full = GaussianMixture(4, means_init=from_right).fit(X)
 plot_decision_boundaries(full, X)
 
 # %%

@@ -43,10 +43,10 @@ plot_selection(found)
 
 # %%
 # BIC chooses three, each of its own variance: a small near group, a small far
-# one, and most galaxies in a broad middle. With six there is a lower BIC, which
-# the table marks as a spike: a component on a few nearly equal velocities,
-# whose likelihood can be made as large as one likes. Such a fit is never
-# chosen.
+# one, and most galaxies in one broad component, which covers two humps. With
+# six there is a lower BIC, which the table marks as a spike: a component on a
+# few nearly equal velocities, whose likelihood can be made as large as one
+# likes. Such a fit is never chosen.
 
 plot_clusters(found.best, galaxies)
 
@@ -61,8 +61,7 @@ for k in order:
     print(f"{n:2} galaxies, {mean:.1f} ± {deviation:.1f} thousand km/s")
 
 # %%
-# The broad middle looks as if it had two humps; four components cost hardly
-# more.
+# Four components part the two humps, and cost hardly more.
 
 table = found.to_frame()
 four = table.query("n_components == 4 and covariance_type == 'VII'").index[0]

@@ -62,7 +62,8 @@ print(f"ICL: {two.n_components} components, {two.covariance_type}")
 plot_clusters(two, faithful)
 
 # %%
-# The density itself, in contours.
+# The density itself. The lines bound the smallest regions that hold 50, 90 and
+# 99 % of what the mixture makes: those of highest density.
 
 plot_density(best, faithful)
 

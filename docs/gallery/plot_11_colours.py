@@ -32,12 +32,15 @@ component = mixture.predict(pixels)
 print(mixture)
 
 # %%
-# Left the photograph; right each pixel in the mean colour of its component.
+# Left the photograph; right each pixel in the mean colour of its component:
+# five colours in all.
 
 painted = mixture.means_[component].clip(0, 1).reshape(photograph.shape)
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
-for ax, picture in zip(axes, (photograph, painted), strict=True):
+shown = {"original": photograph, "5 components": painted}
+for ax, (title, picture) in zip(axes, shown.items(), strict=True):
     ax.imshow(picture)
+    ax.set_title(title)
     ax.set_axis_off()
 
 # %%

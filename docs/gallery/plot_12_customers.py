@@ -2,12 +2,18 @@
 From a table of customers to segments
 =====================================
 
-No line of Python is needed to find groups in a table: ``gmm fit customers.csv
---report`` searches, chooses, and writes a page that can be sent to a colleague.
+No line of Python is needed to find groups in a table. This searches, chooses,
+and writes a page that can be sent to a colleague:
+
+.. code-block:: console
+
+   $ gmm fit customers.csv --components 1:7 --report --out segments
+
 The table here is made up, with four kinds of customers in it; who is of which
-kind stands in no column.
+kind stands in no column. Its first rows:
 """
 
+# sphinx_gallery_start_ignore
 import html
 import subprocess
 import sys
@@ -43,10 +49,12 @@ customers = (
 )
 kind = kind[shuffled]
 print(customers.head().to_string())
+# sphinx_gallery_end_ignore
 
 # %%
-# In a shell this is ``gmm fit customers.csv --report``.
+# What the command prints:
 
+# sphinx_gallery_start_ignore
 folder = Path(tempfile.mkdtemp())
 customers.to_csv(folder / "customers.csv", index=False)
 command = [
@@ -66,9 +74,12 @@ print(
         command, cwd=folder, check=True, capture_output=True, text=True
     ).stdout
 )
+# sphinx_gallery_end_ignore
 
 # %%
 # The report is one file without any link to elsewhere. Here it is, in a frame:
+
+# sphinx_gallery_start_ignore
 
 
 class Framed:
@@ -87,17 +98,20 @@ class Framed:
 
 report = folder / "segments" / "report.html"
 Framed(report.read_text(encoding="utf-8"))
+# sphinx_gallery_end_ignore
 
 # %%
-# Beside it lie the model and a table with each customer's segment. The model is
-# read back with `gmm.load`.
+# Beside it lie the model and ``labels.csv``, a table with each customer's
+# segment. ``gmm predict segments/model.gmm new.csv`` says the same of new
+# customers, and Python takes over with `gmm.load` (``folder`` is where the
+# command ran).
 
-print(sorted(path.name for path in report.parent.iterdir()))
-segments = gmm.load(report.parent / "model.gmm")
+segments = gmm.load(folder / "segments" / "model.gmm")
 plot_clusters(segments, customers)
 
 # %%
-# Since the table is made up, the segments can be compared with the kinds.
+# Since the table is made up, the segments can be compared with the kinds, each
+# customer's in ``kind``.
 
 print(
     pd.crosstab(
@@ -112,7 +126,7 @@ print(
 # And a new customer, who is 45, earns 60, comes four times a month and spends
 # 80 each time?
 
-new = pd.DataFrame([[45, 60, 4, 80]], columns=columns)
+new = pd.DataFrame([[45, 60, 4, 80]], columns=customers.columns)
 print(
     "segment",
     segments.predict(new),
@@ -124,7 +138,7 @@ print(
 # What to try next
 # ----------------
 #
-# - ``gmm predict segments/model.gmm new.csv`` for a file of new customers.
+# - :ref:`sphx_glr_auto_gallery_plot_10_iris.py`: the same search from Python.
 # - ``--criterion icl`` for segments that are well apart; ``--models EEE,VVV``
 #   for fewer models.
 #
