@@ -36,7 +36,7 @@ print(mixture)
 # five colours in all.
 
 painted = mixture.means_[component].clip(0, 1).reshape(photograph.shape)
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
 shown = {"original": photograph, "5 components": painted}
 for ax, (title, picture) in zip(axes, shown.items(), strict=True):
     ax.imshow(picture)
