@@ -15,6 +15,7 @@ from gmm.covariance import PARSIMONIOUS
 plt = pytest.importorskip("matplotlib.pyplot")
 Image = pytest.importorskip("PIL.Image")
 
+import matplotlib as mpl  # noqa: E402
 from matplotlib import animation as films  # noqa: E402
 from matplotlib.path import Path  # noqa: E402
 
@@ -254,6 +255,34 @@ def test_without_ffmpeg_a_film_is_refused_in_words(tmp_path, monkeypatch):
         animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.mp4")
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"savefig.bbox": "tight"},
+        {"savefig.facecolor": "black"},
+        {"savefig.transparent": True, "savefig.facecolor": "none"},
+        {"savefig.dpi": 300},
+    ],
+    ids=str,
+)
+def test_a_gif_is_the_same_whatever_matplotlib_saves_by(setting, tmp_path):
+    film = animate_fit(PLANE, 2, max_iter=2)
+    expected = np.asarray(gif(film, tmp_path).convert("RGB"))
+    with mpl.rc_context(setting):
+        found = np.asarray(gif(film, tmp_path).convert("RGB"))
+        written = gif(film, tmp_path, writer=films.PillowWriter(fps=5)).convert("RGB")
+    np.testing.assert_array_equal(found, expected)
+    assert written.size == (480, 230)
+    assert min(written.getpixel((1, 1))) > 250
+
+
+@pytest.mark.parametrize(("dpi", "size"), [(33.3, (319, 153)), ("figure", (1056, 506)), (np.float32(50), (480, 230))])
+def test_a_gif_takes_any_number_of_dots(dpi, size, tmp_path):
+    picture = gif(animate_fit(PLANE, 2, max_iter=2), tmp_path, dpi=dpi)
+    assert picture.size == size
+    assert (np.asarray(picture.convert("L")) < 128).any()
+
+
 @pytest.mark.skipif(not films.FFMpegWriter.isAvailable(), reason="needs ffmpeg")
 def test_with_ffmpeg_a_film_is_saved(tmp_path):
     animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.mp4")
@@ -261,9 +290,81 @@ def test_with_ffmpeg_a_film_is_saved(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("how", "match"),
+    [
+        ({"dpi": 0}, "dpi must be a finite number above 0, 'figure' or None; got 0"),
+        ({"dpi": "high"}, "dpi must be .* got 'high'"),
+        ({"dpi": np.nan}, "dpi must be .* got nan"),
+        ({"fps": 0}, "fps must be a finite number above 0, or None; got 0"),
+        ({"fps": -1}, "fps must be .* got -1"),
+        ({"fps": "a"}, "fps must be .* got 'a'"),
+        ({"fps": True}, "fps must be .* got True"),
+        ({"fps": 1e-4}, r"a frame of a \.gif lasts at most 655 seconds; got fps=0.0001"),
+    ],
+)
+def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, monkeypatch):
+    film = animate_fit(PLANE, 2, max_iter=2)
+    monkeypatch.setattr(film._figure, "savefig", None)
+    with pytest.raises(ValueError, match=match):
+        film.save(tmp_path / "film.gif", **how)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["film", "film.xyz", "folder", "folder.gif/film", "film.tar"])
+def test_a_name_that_tells_no_kind_of_film_is_refused(name, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder.gif").mkdir()
+    told = (
+        r"expected a name that ends in \.gif, which Pillow writes, or in \.mp4, .*which ffmpeg writes; got '.*" + name
+    )
+    with pytest.raises(ValueError, match=told):
+        animate_fit(PLANE, 2, max_iter=2).save(tmp_path / name)
+
+
+def test_where_no_file_can_be_is_told_before_a_film_is_drawn(tmp_path, monkeypatch):
+    film = animate_fit(PLANE, 2, max_iter=2)
+    monkeypatch.setattr(film._figure, "savefig", None)
+    (tmp_path / "folder.gif").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"folder\.gif' is a folder"):
+        film.save(tmp_path / "folder.gif")
+    with pytest.raises(FileNotFoundError, match=r"there is no folder '.*nowhere'"):
+        film.save(tmp_path / "nowhere" / "film.gif")
+
+
+def test_other_names_are_matplotlibs_where_a_writer_is_given(tmp_path):
+    animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.html", writer="html", dpi=30)
+    assert "<img" in (tmp_path / "film.html").read_text()
+    with mpl.rc_context({"animation.writer": "html"}):
+        animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "other.html", dpi=30)
+    assert (tmp_path / "other.html").exists()
+
+
+@pytest.mark.parametrize("how", [{}, {"writer": "pillow"}], ids=str)
+def test_a_film_that_was_saved_is_closed_and_may_be_saved_and_shown_again(how, tmp_path):
+    film = animate_fit(PLANE, 2, max_iter=2)
+    for number in range(2):
+        film.save(tmp_path / f"{number}.gif", dpi=40, **how)
+        assert not plt.get_fignums()
+    assert (tmp_path / "0.gif").read_bytes() == (tmp_path / "1.gif").read_bytes()
+    assert Image.open(io.BytesIO(base64.b64decode(film._repr_html_().split("base64,")[1][:-2]))).n_frames == 3
+    assert film.to_jshtml()
+    shown(film, 2)
+
+
+def test_a_film_in_a_window_stays_there_when_it_is_saved(tmp_path, monkeypatch):
+    film = animate_fit(PLANE, 2, max_iter=2)
+    monkeypatch.setattr(film._figure.canvas, "required_interactive_framework", "tk")
+    film.save(tmp_path / "film.gif", dpi=40)
+    assert plt.get_fignums()
+
+
+@pytest.mark.parametrize(
     ("asked", "error", "match"),
     [
-        ({"interval": 0}, ValueError, "interval must be an int of at least 1, in milliseconds; got 0"),
+        ({"interval": 0}, ValueError, "interval must be an int from 1 to 655350, in milliseconds; got 0"),
+        ({"interval": 10**12}, ValueError, "interval must be .* got 1000000000000"),
+        ({"interval": True}, ValueError, "interval must be .* got True"),
+        ({"interval": 20.0}, ValueError, "interval must be .* got 20.0"),
         ({"view": "pairs"}, ValueError, "an animation shows one view"),
         ({"view": "z"}, ValueError, "view must be"),
         ({"max_iter": 0}, ValueError, "max_iter=0 makes no pass"),

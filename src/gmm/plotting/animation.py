@@ -22,12 +22,14 @@ from gmm.initialization import kmeans_plusplus
 from gmm.layouts import Array
 from gmm.mixture import GaussianMixture
 from gmm.plotting.film import Film, film_of
-from gmm.plotting.gif import gif
+from gmm.plotting.gif import AS_DRAWN, gif
 from gmm.plotting.stage import stage
 from gmm.plotting.style import STYLE
 from gmm.steps import ClimbToBe, climb_to_be
 
 _FIRST, _LAST = 1000, 2500  # milliseconds at least that a GIF stays on these frames
+_LONGEST = 655_350  # milliseconds: a GIF counts hundredths of a second in 16 bits
+_FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".avi", ".webm", ".webp", ".apng", ".avif")
 _STARTS = ("init_params", "weights_init", "means_init", "precisions_init")
 
 
@@ -80,7 +82,7 @@ def animate_fit(
     Raises
     ------
     ValueError, TypeError
-        For input that cannot be used, as `em_steps`; for a view that is not there, or an `interval` below 1.
+        For input that cannot be used, as `em_steps`; for a view that is not there, or an `interval` below 1 or above 655350.
 
     Examples
     --------
@@ -89,9 +91,9 @@ def animate_fit(
     >>> film.n_frames
     4
     """
-    if not isinstance(interval, numbers.Integral) or interval < 1:
+    if isinstance(interval, bool) or not isinstance(interval, numbers.Integral) or not 1 <= interval <= _LONGEST:
         raise raisable(InvalidParameterError)(
-            f"interval must be an int of at least 1, in milliseconds; got {interval!r}"
+            f"interval must be an int from 1 to {_LONGEST}, in milliseconds; got {interval!r}"
         )
     asked = {"tol": 1e-5, "random_state": random_state} | parameters
     begin = partial(climb_to_be, X, n_components, sample_weight, caller=animate_fit.__name__)
@@ -143,8 +145,18 @@ class FitAnimation(FuncAnimation):
         # Matplotlib warns of an animation that was made and neither shown nor saved; to make one is no mistake.
         self._draw_was_started = True
 
-    def save(self, filename: str | os.PathLike[str], writer: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Write the animation to a file.
+    def save(
+        self,
+        filename: str | os.PathLike[str],
+        writer: Any = None,
+        fps: float | None = None,
+        dpi: float | str | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Write the animation to a file, and close its figure unless a window shows it.
+
+        It can be saved and shown again.
 
         Parameters
         ----------
@@ -152,21 +164,34 @@ class FitAnimation(FuncAnimation):
             A GIF needs nothing but Pillow, which comes with Matplotlib, and stays on the first and the last frame for
             a while; ``.mp4`` and other films need ffmpeg.
         writer, *args, **kwargs
-            As ``matplotlib.animation.Animation.save`` takes them. A GIF without a `writer` takes ``fps`` and ``dpi``.
+            As ``matplotlib.animation.Animation.save`` takes them; a `writer` knows what it can write.
+        fps : float, optional
+            Frames per second; those of `interval` if None.
+        dpi : float or "figure", optional
+            Dots per inch; Matplotlib's own choice if None, for a GIF the figure's.
 
         Raises
         ------
         ValueError
-            If it is no GIF and there is no ffmpeg.
+            If the name ends otherwise, it is no GIF and there is no ffmpeg, or `fps` or `dpi` is no number above 0.
+        OSError
+            If there can be no such file.
         """
-        if writer is None and Path(filename).suffix.lower() == ".gif" and not args and kwargs.keys() <= {"fps", "dpi"}:
-            Path(filename).write_bytes(self._gif(**kwargs))
-            return
-        if writer is None and not FFMpegWriter.isAvailable():
-            raise ValueError(
-                f"to save {os.fspath(filename)!r} needs ffmpeg, which is not installed; a .gif needs nothing"
-            )
-        super().save(os.fspath(filename), writer, *args, **kwargs)
+        _check_rates(fps, dpi)
+        path = Path(filename)
+        if path.is_dir() and path.suffix:
+            raise IsADirectoryError(f"{str(path)!r} is a folder; expected the name of a file")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {str(path.parent)!r} to save an animation in")
+        if writer is None:
+            _check_kind(path)
+        if writer is None and path.suffix.lower() == ".gif" and not args and not kwargs:
+            path.write_bytes(self._gif(fps, None if dpi == "figure" else dpi))
+        else:
+            with mpl.rc_context(AS_DRAWN):
+                super().save(os.fspath(filename), writer, fps, dpi, *args, **kwargs)
+        if getattr(self._figure.canvas, "required_interactive_framework", None) is None:
+            plt.close(self._figure)
 
     def _repr_html_(self) -> str:
         """The GIF, in the page itself."""
@@ -175,7 +200,32 @@ class FitAnimation(FuncAnimation):
         told = f"Animation of a fit: its start and {counted(self.n_frames - 1, 'pass', 'passes')}"
         return f'<img alt="{told}" style="max-width:100%" src="data:image/gif;base64,{encoded}">'
 
-    def _gif(self, fps: float | None = None, dpi: float | None = None) -> bytes:
+    def _gif(self, fps: float | None = None, dpi: Any = None) -> bytes:
         wait = self._interval_asked if fps is None else round(1000 / fps)
+        if wait > _LONGEST:
+            raise ValueError(f"a frame of a .gif lasts at most {_LONGEST // 1000} seconds; got fps={fps!r}")
         waits = [max(wait, _FIRST), *[wait] * (self.n_frames - 2), max(wait, _LAST)]
         return gif(self._figure, self._show, waits, dpi)
+
+
+def _check_rates(fps: Any, dpi: Any) -> None:
+    for name, value, words in (("fps", fps, ()), ("dpi", dpi, ("figure",))):
+        if value is None or value in words:
+            continue
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < np.inf:
+            others = ", 'figure' or None" if words else ", or None"
+            raise ValueError(f"{name} must be a finite number above 0{others}; got {value!r}")
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what neither Pillow nor ffmpeg writes; whoever has set another of Matplotlib's writers knows its kinds."""
+    kind = path.suffix.lower()
+    if kind == ".gif" or not mpl.rcParams["animation.writer"].startswith("ffmpeg"):
+        return
+    if kind not in _FILMS:
+        raise ValueError(
+            f"expected a name that ends in .gif, which Pillow writes, or in {', '.join(_FILMS[:-1])} or {_FILMS[-1]}, "
+            f"which ffmpeg writes; got {str(path)!r}"
+        )
+    if not FFMpegWriter.isAvailable():
+        raise ValueError(f"to save {str(path)!r} needs ffmpeg, which is not installed; a .gif needs nothing")

@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+# Frames are alike in size and colours, whatever Matplotlib's own settings for files.
+AS_DRAWN: Any = {"savefig.bbox": None, "savefig.facecolor": "auto", "savefig.transparent": False}
 _NEARLY_WHITE = 30  # sum over the channels, of 255 each
 
 
@@ -47,9 +50,9 @@ def _pixels(figure: Figure, dpi: float) -> Image:
     from PIL import Image
 
     file = BytesIO()
-    figure.savefig(file, format="rgba", dpi=dpi)
-    width, height = (round(side * dpi) for side in figure.get_size_inches())
-    return Image.frombuffer("RGBA", (width, height), file.getvalue()).convert("RGB")
+    with mpl.rc_context(AS_DRAWN):
+        figure.savefig(file, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})  # which tells its size
+    return Image.open(file).convert("RGB")
 
 
 def _with_white(sheet: Image) -> Image:
