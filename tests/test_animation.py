@@ -182,6 +182,14 @@ def test_many_rows_are_thinned_and_that_is_told():
     assert animate_fit(PLANE[:, :1], 2, max_iter=2)._figure.get_supxlabel() == ""
 
 
+def test_the_curve_is_named_as_what_grows():
+    for asked, told in (({}, "log-likelihood"), ({"prior": "conjugate"}, "log-likelihood and prior")):
+        film = animate_fit(PLANE, 2, max_iter=2, **asked)
+        right = shown(film, 2)[1]
+        assert right.get_ylabel() == f"mean {told} (nats per row)"
+        assert right.get_title(loc="left").startswith(told.capitalize() + " −")
+
+
 @pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
 def test_what_is_beyond_the_edges_is_told():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)

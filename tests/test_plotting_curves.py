@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
+from gmm.inference import PassRecord, Trace
 from gmm.selection import NOT_CONVERGED
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -81,12 +82,64 @@ def test_there_is_a_line_for_each_start(asked):
     assert whole_ticks(ax.xaxis)
     assert ("and prior" in ax.get_ylabel()) == ("prior" in asked)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert labels[:2] == ["other starts (3)", f"start {model.history_.start + 1}, the best"]
+    assert labels[0] == "other starts (3)"
+    assert labels[1].startswith(f"start {model.history_.start + 1}, ")
+
+
+def refit(model, ends, bounds=None):
+    """The model with a history of two passes for each start, which end where they are told to; the first is best."""
+    bounds = ends if bounds is None else bounds
+    model.histories_ = tuple(
+        Trace((PassRecord(bound - 1, end - 1), PassRecord(bound, end)), (0.1, 0.1), "tol", True, start)
+        for start, (end, bound) in enumerate(zip(ends, bounds, strict=True))
+    )
+    model.history_ = model.histories_[0]
+    return model
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ([-2.0, -2.1, -3.0], "start 1, the highest"),
+        ([-2.0, -2.0, -3.0], "start 1, one of 2 that end as high"),
+        ([-2.0, -2.00001, -2.0 + 1e-9, -3.0], "start 1, one of 3 that end as high"),
+    ],
+)
+def test_the_best_start_is_told_from_those_that_end_as_high(ends, told):
+    ax = plot_convergence(refit(GaussianMixture(2, random_state=0).fit(ROWS), ends))
+    assert ax.get_legend().get_texts()[1].get_text() == told
+
+
+def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
+    """Of small rows the ridge, which is 1e-6 whatever their scale, is a part that is seen."""
+    asked = {"random_state": 0, "init_params": "random_from_data"}
+    plain, ridged = "mean log-likelihood", "objective (nats per row):\nlog-likelihood"
+    for scale, how, told in [
+        (1, {}, f"{plain} (nats per row)"),
+        (3e-3, {}, f"{ridged} less the ridge's part"),
+        (3e-3, {"reg_covar": 1e-12}, f"{plain} (nats per row)"),
+        (3e-3, {"acceleration": None}, f"{plain} (nats per row)"),
+        (1, {"prior": "conjugate"}, f"{plain} and prior (nats per row)"),
+        (3e-3, {"prior": "conjugate"}, f"{ridged} and prior less the ridge's part"),
+    ]:
+        model = GaussianMixture(3, **asked | how).fit(ROWS * scale)
+        ax = plot_convergence(model)
+        assert ax.get_ylabel() == told
+        highest = max(y for _, values in line_data(ax) for y in values)
+        assert (highest == pytest.approx(model.lower_bound_, rel=1e-4)) == told.startswith(plain)
+        plt.close("all")
+
+
+def test_an_objective_that_differs_in_one_start_alone_is_named():
+    fitted = GaussianMixture(2, random_state=0).fit(ROWS)
+    for shift, differs in ((2e-2, True), (1e-4, False)):
+        ax = plot_convergence(refit(fitted, [-2.0, -3.0], [-2.0, -3.0 + shift]))
+        assert ax.get_ylabel().startswith("objective") == differs
 
 
 def test_the_best_is_drawn_over_the_others_and_in_colour():
     ax = plot_convergence(GaussianMixture(3, n_init=4, init_params="random", random_state=0).fit(ROWS))
-    best = [line for line in ax.lines if line.get_label().endswith("the best")]
+    best = [line for line in ax.lines if line.get_label().startswith("start ")]
     others = [line for line in ax.lines if line not in best and line.get_marker() not in "xo"]
     assert len(best) == 1
     assert all(line.get_zorder() < best[0].get_zorder() for line in others)

@@ -82,7 +82,8 @@ def animate_fit(
     Raises
     ------
     ValueError, TypeError
-        For input that cannot be used, as `em_steps`; for a view that is not there, or an `interval` below 1 or above 655350.
+        For input that cannot be used, as `em_steps`; for a view that is not there, or an `interval` below 1 or above
+        655350, the longest that a GIF can wait.
 
     Examples
     --------

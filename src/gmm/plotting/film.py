@@ -29,11 +29,14 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """What an animation shows: the last mixture with its rows, the view, the passes, and why there are no more."""
+    """What an animation shows: the last mixture with its rows, the view, the passes, what their bounds are of, and why
+    there are no more.
+    """
 
     scene: Scene
     view: View
     passes: tuple[Pass, ...]
+    measured: str
     reason: str
 
 
@@ -66,4 +69,5 @@ def film_of(climb: ClimbToBe, random_state: Any, asked_view: Any) -> Film:
         for stride in strides
     )
     assert last.reason is not None  # the last pass has one
-    return Film(scene, view, passes, last.reason)
+    measured = "log-likelihood" if climb.settings.prior is None else "log-likelihood and prior"
+    return Film(scene, view, passes, measured, last.reason)

@@ -129,7 +129,7 @@ def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
     (line,) = ax.plot([], [], color=INK, lw=1.8, zorder=2)
     (head,) = ax.plot([], [], "o", color=INK, ms=7, zorder=3)
     ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - room, high + room))
-    ax.set(xlabel="pass", ylabel="mean log-likelihood (nats per row)")
+    ax.set(xlabel="pass", ylabel=f"mean {film.measured} (nats per row)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(axis="y", color=FAINT, alpha=0.25, lw=0.7)
 
@@ -137,6 +137,6 @@ def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
         line.set_data(range(1, number + 1), bounds[:number])
         head.set_data([number] * (number > 0), bounds[max(number - 1, 0) : number])
         value = f"{bounds[number - 1]:.4f}".replace("-", "−")
-        ax.set_title(f"Log-likelihood {value}" if number else "", loc="left")
+        ax.set_title(f"{film.measured.capitalize()} {value}" if number else "", loc="left")
 
     return draw
