@@ -31,9 +31,10 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
     Returns
     -------
     Axes
-        Passes from 1 to the right, the objective upwards, in nats per row: the mean log-likelihood, with the log density
-        of a prior, and in an accelerated fit less what `reg_covar` adds; the label says so where it is seen. A full dot is where a climb converged, an
-        open one where it did not; the title tells why the best climb ended. Crosses are steps that were taken back.
+        Passes from 1 to the right, the objective upwards, in nats per row: the mean log-likelihood, with the log
+        density of a prior, and in an accelerated fit less what the ridge costs; the label says so where it is seen.
+        A full dot is where a climb converged, an open one where it did not; the title tells why the best climb ended.
+        Crosses are steps that were taken back.
 
     Raises
     ------

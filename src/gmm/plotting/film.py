@@ -29,9 +29,7 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """What an animation shows: the last mixture with its rows, the view, the passes, what their bounds are of, and why
-    there are no more.
-    """
+    """What an animation shows: the last mixture with its rows, the view, the passes, their bounds' name, the end."""
 
     scene: Scene
     view: View
