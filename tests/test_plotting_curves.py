@@ -332,6 +332,33 @@ def test_criteria_of_what_cannot_be_compared_are_refused(found):
         plot_criteria(replace(found, nec=nec), criteria=("bic", "nec"), covariance_type="EII")
 
 
+def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(found):
+    one, few = GaussianMixture(1).fit(ROWS), GaussianMixture(1).fit(ROWS[:5])
+    kinds = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures"
+    weight = np.ones(len(ROWS))
+    for given, error, told in [
+        ({"models": found, "criteria": []}, ValueError, "expected one of .*'bic'.* or several as criteria, got none"),
+        ({"models": found, "criteria": None}, TypeError, "expected one of .* or several as criteria, got NoneType"),
+        ({"models": found, "criteria": ["bic", 3]}, ValueError, "expected a criterion among .* got 3"),
+        ({"models": found, "criteria": [["bic"]]}, ValueError, "expected a criterion among .* got \\['bic'\\]"),
+        ({"models": one, "X": ROWS}, TypeError, f"{kinds}; got GaussianMixture"),
+        ({"models": {1: one}, "X": ROWS}, TypeError, f"{kinds}; got dict"),
+        ({"models": [1, 2], "X": ROWS}, TypeError, f"{kinds}; got list with int"),
+        ({"models": [one, None], "X": ROWS}, TypeError, f"{kinds}; got list with NoneType"),
+        ({"models": ROWS}, TypeError, f"{kinds}; got ndarray with ndarray"),
+        ({"models": found, "X": ["bic", "aic"]}, ValueError, r"X is .*; did you mean criteria=\['bic', 'aic'\]\?"),
+        ({"models": found, "X": "icl"}, ValueError, r"X is .*; did you mean criteria='icl'\?"),
+        ({"models": [one], "X": ["icl"]}, ValueError, r"X is .*; did you mean criteria=\['icl'\]\?"),
+        ({"models": found, "X": ROWS}, ValueError, "X is for fitted mixtures; a search has its criteria already$"),
+        ({"models": found, "sample_weight": weight}, ValueError, "sample_weight is for fitted mixtures; a search has"),
+        ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is for a search"),
+        ({"models": [few], "X": ROWS[:5], "criteria": "aicc"}, ValueError, "AICc is finite for none of these mixtures"),
+    ]:
+        with pytest.raises(error, match=told):
+            plot_criteria(**given)
+        assert not plt.get_fignums()
+
+
 def test_a_long_fall_does_not_flatten_what_follows():
     X = np.concatenate([np.random.default_rng(k).normal(30 * k, 1, size=(60, 2)) for k in range(3)])
     found = select(X, range(1, 7), ["full", "spherical"], random_state=0)

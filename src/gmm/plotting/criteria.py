@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._fitted import FittedMixture
 from gmm.amounts import counted
+from gmm.criteria import CRITERIA
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.mixture import GaussianMixture
 from gmm.plotting.lines import Line, as_high_as_the_best, counts_axis, name_at_the_end
@@ -59,7 +62,7 @@ def plot_criteria(
         For what is no selection, no search and no list of mixtures.
     ValueError
         If there is no such criterion or type, it is finite for no sound cell, X is missing, or two mixtures have the
-        same number of components.
+        same number of components; and for X or weights with a search, or a `covariance_type` with mixtures.
 
     Examples
     --------
@@ -71,10 +74,13 @@ def plot_criteria(
     >>> plot_criteria(models, X).get_title()
     'BIC chooses 2 components, AIC 2'
     """
-    names = [checked_criterion(name) for name in ([criteria] if isinstance(criteria, str) else criteria)]
+    names = _checked_criteria(criteria)
+    _check_not_names(X)
     if isinstance(models, Selection | GaussianMixtureSearch):
+        _check_left_out("fitted mixtures; a search has its criteria already", X=X, sample_weight=sample_weight)
         counts, values, told = _of_type(table_of(models), names, covariance_type)
     else:
+        _check_left_out("a search, of whose types one is drawn", covariance_type=covariance_type)
         counts, values = _of_mixtures(models, X, sample_weight, names)
         told = ""
     with axes_of(ax) as ax:
@@ -93,6 +99,30 @@ def plot_criteria(
         ax.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")
         ax.set_title(_minima(lines) + told)
     return ax
+
+
+def _checked_criteria(criteria: Any) -> list[str]:
+    listed = [criteria] if isinstance(criteria, str) else criteria
+    if not isinstance(listed, Iterable):
+        raise TypeError(f"expected one of {CRITERIA} or several as criteria, got {type(criteria).__name__}")
+    names = [checked_criterion(name) for name in listed]
+    if not names:
+        raise raisable(InvalidParameterError)(f"expected one of {CRITERIA} or several as criteria, got none")
+    return names
+
+
+def _check_not_names(X: Any) -> None:
+    """Criteria are easily given second, where rows are."""
+    if isinstance(X, str) or (isinstance(X, list | tuple) and X and all(isinstance(name, str) for name in X)):
+        raise raisable(InvalidParameterError)(
+            f"X is the rows by which fitted mixtures are judged; did you mean criteria={X!r}?"
+        )
+
+
+def _check_left_out(meant_for: str, **arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise raisable(InvalidParameterError)(f"{name} is for {meant_for}")
 
 
 def _minima(lines: Sequence[Line]) -> str:
@@ -124,12 +154,7 @@ def _of_type(
 def _of_mixtures(
     models: Sequence[GaussianMixture], X: ArrayLike | None, sample_weight: ArrayLike | None, names: Sequence[str]
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]]]:
-    if not isinstance(models, Iterable):
-        raise TypeError(
-            "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures; got "
-            f"{type(models).__name__}"
-        )
-    mixtures = [fitted_mixture(model) for model in models]
+    mixtures = _mixtures(models)
     if X is None:
         raise raisable(InvalidParameterError)(
             "fitted mixtures are judged by rows: give X, or a Selection, which has its criteria"
@@ -142,4 +167,22 @@ def _of_mixtures(
             f"{counts.tolist()}"
         )
     values = [np.array([getattr(model, name)(X, sample_weight) for model in ordered]) for name in names]
+    for name, of_name in zip(names, values, strict=True):
+        if not np.isfinite(of_name).any():
+            raise raisable(InvalidParameterError)(
+                f"{title(name)} is finite for none of these mixtures: draw other criteria"
+            )
     return counts, [np.where(np.isfinite(of_name), of_name, np.nan) for of_name in values]
+
+
+def _mixtures(models: Any) -> list[FittedMixture]:
+    expected = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures; got "
+    if not isinstance(models, Iterable) or isinstance(models, str | Mapping):
+        raise TypeError(expected + type(models).__name__)
+    found = []
+    for model in models:
+        try:
+            found.append(fitted_mixture(model))
+        except TypeError:
+            raise TypeError(f"{expected}{type(models).__name__} with {type(model).__name__}") from None
+    return found

@@ -108,9 +108,9 @@ def table_of(selection: Any) -> Selection:
 
 def checked_criterion(name: Any) -> str:
     """The name of a criterion, or an error that lists them."""
-    if name not in CRITERIA:
+    if not isinstance(name, str) or name not in CRITERIA:
         raise raisable(InvalidParameterError)(f"expected a criterion among {CRITERIA}, got {name!r}")
-    return str(name)
+    return name
 
 
 def cells_of(found: Selection, name: str) -> Cells:
