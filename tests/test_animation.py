@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 
-from gmm import em_steps
+from gmm import GaussianMixture, em_steps
 from gmm.covariance import PARSIMONIOUS
 
 plt = pytest.importorskip("matplotlib.pyplot")
@@ -373,6 +373,11 @@ def test_a_film_in_a_window_stays_there_when_it_is_saved(tmp_path, monkeypatch):
         ({"interval": 10**12}, ValueError, "interval must be .* got 1000000000000"),
         ({"interval": True}, ValueError, "interval must be .* got True"),
         ({"interval": 20.0}, ValueError, "interval must be .* got 20.0"),
+        (
+            {"X": GaussianMixture(2), "n_components": PLANE},
+            TypeError,
+            "animate_fit fits by itself: expected rows first, .* components, got GaussianMixture first",
+        ),
         ({"view": "pairs"}, ValueError, "an animation shows one view"),
         ({"view": "z"}, ValueError, "view must be"),
         ({"max_iter": 0}, ValueError, "max_iter=0 makes no pass"),

@@ -276,6 +276,13 @@ def test_a_seed_gives_the_fits_start_whatever_kind_it_is():
         ({"warm_start": True}, ValueError, "takes no warm_start.*weights_init, means_init and precisions_init"),
         ({"refine": "split-merge"}, ValueError, "takes no refine"),
         ({"verbose": 1}, ValueError, "takes no verbose: print what each step tells"),
+        ({"verbose": np.array([1, 2])}, ValueError, r"takes no verbose: .* Got verbose=array\(\[1, 2\]\)"),
+        ({"n_init": np.array(1)}, ValueError, "takes no n_init"),
+        (
+            {"X": GaussianMixture(2), "n_components": overlapping(0)},
+            TypeError,
+            "em_steps fits by itself: expected rows",
+        ),
         ({"tol": -1.0}, ValueError, "'tol' parameter of GaussianMixture must be a float in the range"),
         ({"covariance_type": "round"}, ValueError, "'covariance_type' parameter"),
         ({"means_init": [[0.0]]}, ValueError, "means"),
@@ -289,8 +296,67 @@ def test_bad_input_is_refused_at_the_call(asked, error, match):
         em_steps(**{"X": overlapping(0), "n_components": 2} | asked)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        overlapping(5),
+        overlapping(5).astype(np.float32),
+        np.asfortranarray(overlapping(5)),
+        overlapping(5)[::-2, ::-1],
+        overlapping(5).tolist(),
+    ],
+    ids=["plain", "single", "by columns", "reversed", "list"],
+)
+def test_what_becomes_of_the_rows_after_the_call_changes_no_step(rows):
+    """An object's own memory, too, is not looked at again, nor by a start that is a function of the rows."""
+
+    class Held:
+        def __array__(self, dtype=None, copy=None):
+            return rows
+
+    asked = {"random_state": 0, "max_iter": 5, "tol": 0.0}
+    starts = ["kmeans", lambda X, K, rng: np.where(np.argsort(np.argsort(X[:, :1], 0), 0) % K == np.arange(K), 1.0, 0)]
+    for X in (rows, Held()) if isinstance(rows, np.ndarray) else (rows,):
+        for start in starts:
+            expected = [step.lower_bound for step in em_steps(X, 3, init_params=start, **asked)]
+            kept = np.array(rows)
+            steps = em_steps(X, 3, init_params=start, **asked)
+            found = []
+            for step in steps:
+                found.append(step.lower_bound)
+                rows[0] = rows[1]
+                rows[-1] = rows[1]
+            rows[:] = kept if isinstance(rows, np.ndarray) else kept.tolist()
+            assert found == expected
+            steps = em_steps(X, 3, init_params=start, **asked)
+            rows[:] = rows[::-1] if isinstance(rows, list) else 0 * kept
+            assert [step.lower_bound for step in steps] == expected
+            rows[:] = kept if isinstance(rows, np.ndarray) else kept.tolist()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"init_params": np.random.default_rng(0).dirichlet(np.ones(3), 400)},
+        {"sample_weight": np.random.default_rng(0).uniform(size=400)},
+        {"means_init": overlapping(5)[:3]},
+        {"weights_init": np.array([0.5, 0.3, 0.2])},
+        {"precisions_init": np.array([np.eye(2)] * 3)},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_what_becomes_of_a_given_start_after_the_call_changes_no_step(given):
+    asked = {"random_state": 0, "max_iter": 3, "tol": 0.0} | given
+    expected = [step.lower_bound for step in em_steps(overlapping(5), 3, **asked)]
+    steps = em_steps(overlapping(5), 3, **asked)
+    for array in given.values():
+        array += 7.0
+    assert [step.lower_bound for step in steps] == expected
+
+
 def test_what_means_nothing_may_be_said_with_its_default():
     assert next(em_steps(overlapping(0), 2, n_init=1, warm_start=False, refine=None)).n_iter == 1
+    assert next(em_steps(overlapping(0), 2, n_init=np.int64(1), warm_start=np.bool_(False))).n_iter == 1
 
 
 def test_a_singular_covariance_is_told_as_fit_tells_it():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,8 @@ def em_steps(
     Returns
     -------
     generator of EMStep
-        Input is judged at once; starts and passes are made from the first ``next`` on.
+        Input is judged at once and copied, so what becomes of the caller's arrays later changes no step; starts and
+        passes are made from the first ``next`` on.
 
     Raises
     ------
@@ -181,11 +183,19 @@ def climb_to_be(
     X: ArrayLike, n_components: int, sample_weight: ArrayLike | None, parameters: dict[str, Any], *, caller: str
 ) -> ClimbToBe:
     """What `em_steps` is asked for by the same arguments, or its errors, in the name of `caller`."""
+    if hasattr(X, "get_params"):
+        first = type(X).__name__
+        raise TypeError(
+            f"{caller} fits by itself: expected rows first, then the number of components, got {first} first"
+        )
     estimator = _estimator(n_components, parameters, caller)
-    source, names = source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
+    judged, names = source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
+    source = replace(judged, rows=judged.rows.copy(order="K"))  # the caller's may change between two passes
     settings = estimator._settings(source, covariance_model(estimator.covariance_type))
     if settings.given.responsibilities is not None and not callable(estimator.init_params):
-        settings.given.responsibilities(0)  # an array is judged now, what a callable returns when it is called
+        # An array is judged, and copied, now; what a callable returns is when it is called.
+        start = settings.given.responsibilities(0).copy()
+        settings = replace(settings, given=replace(settings.given, responsibilities=lambda seed: start))
     (seed,) = start_seeds(estimator.random_state, 1)
     return ClimbToBe(source, names, settings, seed)
 
@@ -198,12 +208,17 @@ def _estimator(n_components: int, parameters: dict[str, Any], caller: str) -> Ga
         there = ", ".join(sorted(known.keys() - _MEANINGLESS.keys() - {"n_components"}))
         raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {there}")
     for name, instead in _MEANINGLESS.items():
-        if name in parameters and parameters[name] != known[name]:
+        if name in parameters and not _is(parameters[name], known[name]):
             message = f"{caller} takes no {name}: {instead}. Got {name}={parameters[name]!r}."
             raise raisable(InvalidParameterError)(message)
     estimator = GaussianMixture(n_components, **{"acceleration": None} | parameters)
     check_parameters(estimator, STARTS)
     return estimator
+
+
+def _is(value: object, default: object) -> bool:
+    """Whether a value is the default; an array is not, though it may equal it element by element."""
+    return value is default or (isinstance(value, numbers.Number | np.bool_) and bool(value == default))
 
 
 def _steps(climb: ClimbToBe, responsibilities: bool) -> Generator[EMStep, None, None]:
