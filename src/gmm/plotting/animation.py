@@ -189,8 +189,9 @@ class FitAnimation(FuncAnimation):
         if writer is None and path.suffix.lower() == ".gif" and not args and not kwargs:
             path.write_bytes(self._gif(fps, None if dpi == "figure" else dpi))
         else:
+            others: tuple[Any, ...] = (fps, dpi, *args)
             with mpl.rc_context(AS_DRAWN):
-                super().save(os.fspath(filename), writer, fps, dpi, *args, **kwargs)
+                super().save(os.fspath(filename), writer, *others, **kwargs)
         if getattr(self._figure.canvas, "required_interactive_framework", None) is None:
             plt.close(self._figure)
 
@@ -213,7 +214,7 @@ def _check_rates(fps: Any, dpi: Any) -> None:
     for name, value, words in (("fps", fps, ()), ("dpi", dpi, ("figure",))):
         if value is None or value in words:
             continue
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < value < np.inf:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < np.inf:
             others = ", 'figure' or None" if words else ", or None"
             raise ValueError(f"{name} must be a finite number above 0{others}; got {value!r}")
 
