@@ -24,6 +24,7 @@ ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [
 
 @pytest.fixture(autouse=True)
 def _closed():
+    plt.close("all")  # what others left open
     yield
     plt.close("all")
 
