@@ -381,7 +381,7 @@ def test_without_matplotlib_it_says_what_to_install_before_the_work(words, tmp_p
     )
     assert done.returncode == 1
     assert done.stderr == 'gmm fit: error: matplotlib is not installed: pip install "gmm-em[cli,plot]"\n'
-    assert [path.name for path in tmp_path.iterdir()] == ["sitecustomize.py"]
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"sitecustomize.py"}
 
 
 def test_pictures_need_no_display(tmp_path):
@@ -534,6 +534,28 @@ def test_a_picture_takes_on_the_colours_of_the_page():
     assert "var(--on-" in text
     assert root.find(".//{*}text") is not None
     assert plt.get_fignums() == []
+
+
+def drawn_with_names(names, rows=30):
+    X = np.random.default_rng(0).normal(size=(rows, len(names)))
+    X = gmm.cli.rows.Frame(tuple(names), X)
+    return plot_clusters(gmm.GaussianMixture(2, random_state=0).fit(X), X)
+
+
+def test_words_in_a_picture_are_not_rewritten():
+    name = 'a id="b" #ffffff c: #24292f url(#foo) d="1.23456"'
+    root = ET.fromstring(inline_svg(drawn_with_names([name, "b"]), "pairs", "two blobs"))
+    assert name in ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_characters_that_cannot_be_shown_are_replaced(tmp_path):
+    write_csv(tmp_path / "rows.csv", ["a\x08b", "c\x7f\td"], np.random.default_rng(0).normal(size=(40, 2)).round(3))
+    places = [str(tmp_path / name) for name in ("a.svg", "report.html")]
+    words = ["fit", str(tmp_path / "rows.csv"), *FAST, "--plot", places[0], "--report", places[1], "--quiet"]
+    assert main(words) == 0
+    assert "a\ufffdb" in Page(Path(places[1]).read_text(encoding="utf-8")).said()
+    ET.parse(places[0])
+    assert "\ufffdb" in inline_svg(drawn_with_names(["a\x08b", "c"]), "ctl", "names")
 
 
 def test_the_same_picture_is_the_same_file():

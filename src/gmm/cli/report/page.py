@@ -11,6 +11,7 @@ from gmm.markup import Html, escaped, joined
 
 __all__ = ["Part", "beside", "card", "cards", "code", "facts", "figure", "items", "paragraph", "whole"]
 
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")  # what HTML may not hold, but for surrogates
 _LIGHT, _GREY = 190, 24  # of a grey: the least of its parts, and how far they differ
 _FAINT_ON_DARK = "#39424c"
 _VISIBLE = 0.22  # luminance: more than 4:1 beside the dark paper
@@ -138,7 +139,7 @@ def whole(title: str, eyebrow: str, heading: str, opening: Html, parts: Sequence
         f"{escaped(part.title)}</h2>\n{part.body}</section>"
         for part in parts
     )
-    return f"""<!DOCTYPE html>
+    page = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -163,6 +164,7 @@ def whole(title: str, eyebrow: str, heading: str, opening: Html, parts: Sequence
 </body>
 </html>
 """
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", page)
 
 
 def on_page(colour: str) -> str:
