@@ -421,11 +421,22 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("kind", ["clusters", "pairs", "density", "boundaries", "uncertainty", "convergence"])
 def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["plot", str(saved / "model.gmm"), str(saved / "rows.csv"), "--kind", kind]) == 0
+    rows = [] if kind == "convergence" else [str(saved / "rows.csv")]
+    assert main(["plot", str(saved / "model.gmm"), *rows, "--kind", kind]) == 0
     shown = capsys.readouterr()
     assert shown.out == f"picture written to {kind}.png\n"
     assert (tmp_path / f"{kind}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert plt.get_fignums() == []
+
+
+def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr("gmm.cli.pictures.save", lambda drawn, _: seen.append(drawn))
+    assert main(["fit", *FAST, "--out", "out", "--quiet"]) == 0
+    assert main(["plot", str(Path("out", "model.gmm")), "--quiet"]) == 0
+    assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("eruptions", "waiting")
+    plt.close("all")
 
 
 def test_rows_are_drawn_as_they_weigh(tmp_path, monkeypatch):
@@ -506,6 +517,13 @@ def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
         (("model.gmm", "rows.csv", "--features", "a,a"), 2, "one or two different"),
         (("model.gmm", "rows.csv", "--features", "a,b,c"), 2, "one or two different"),
         (("model.gmm", "rows.csv", "--kind", "pairs", "--features", "a"), 2, "--kind pairs"),
+        (("model.gmm", "absent.csv", "--kind", "convergence"), 2, "absent.csv: no rows and no columns are drawn by"),
+        (
+            ("model.gmm", "--kind", "convergence", "--features", "zzz"),
+            2,
+            "--features: no rows and no columns",
+        ),
+        (("model.gmm", "--kind", "convergence", "--drop-missing"), 2, "--drop-missing: no rows and no columns"),
         (("model.gmm", "two.csv"), 1, "no column 'b'"),
         (("rows.csv", "rows.csv"), 1, "is not a saved model"),
         (("given.gmm", "--kind", "convergence"), 1, "no passes of a fit to draw"),

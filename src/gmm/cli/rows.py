@@ -22,7 +22,7 @@ from gmm._estimator import names_of_features
 from gmm.amounts import counted
 from gmm.cli.failures import CommandError, quoted
 from gmm.cli.show import Screen
-from gmm.cli.tables import is_number, read
+from gmm.cli.tables import faithful, is_number, read
 from gmm.mixture import GaussianMixture
 
 __all__ = ["Rows", "matched", "numeric_rows", "rows_for"]
@@ -175,7 +175,7 @@ def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen
     ----------
     model : GaussianMixture
     options : argparse.Namespace
-        With ``file`` and ``drop_missing``.
+        With ``file``, which is None for the Old Faithful eruptions, and ``drop_missing``.
     screen : Screen
         Where notes go.
 
@@ -185,7 +185,7 @@ def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen
     X : Frame or ndarray
         The rows as the model takes them: with names where it has some.
     """
-    table, notes = read(options.file)
+    table, notes = (faithful(), ()) if options.file is None else read(options.file)
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
     rows = matched(table, names, model.n_features_in_, options.drop_missing)
     for note in (*notes, *rows.notes):
