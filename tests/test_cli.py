@@ -313,6 +313,27 @@ def test_unused_columns_are_told(tmp_path):
 MISSING = "a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n"
 
 
+def test_columns_that_number_the_rows_are_told(tmp_path):
+    x = np.random.default_rng(0).normal(size=30).round(3)
+    fast = ("--components", 1, "--models", "EEE", "--quiet")
+
+    def noted(names, *columns, words=()):
+        lines = [",".join(names), *(",".join(map(str, row)) for row in zip(*columns, strict=True))]
+        (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+        document = json.loads(ok("fit", tmp_path / "rows.csv", *fast, "--json", *words).stdout)
+        return document["data"]["notes"]
+
+    told = ["column 'id' grows from row to row, as identifiers do; --exclude leaves it out"]
+    assert noted(["id", "x"], range(1, 31), x) == told
+    assert noted(["id", "x"], np.arange(30) ** 2, x) == told
+    assert noted(["id"], range(7, 37)) == told
+    assert noted(["speed"], np.arange(30) ** 2) == []
+    assert noted(["id", "x"], np.arange(30) // 2, x) == []
+    assert noted(["time", "x"], np.arange(30) / 4, x) == []
+    assert noted(["id", "x"], range(1, 31), x, words=("--columns", "id,x")) == []
+    assert noted(["id", "x"], range(1, 31), x, words=("--exclude", "id")) == []
+
+
 def test_missing_values_are_an_error_that_says_where(tmp_path):
     path = tmp_path / "missing.csv"
     path.write_text(MISSING)

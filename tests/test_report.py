@@ -20,8 +20,9 @@ from sklearn.datasets import load_wine
 import gmm
 from gmm import plotting
 from gmm.cli import main
-from gmm.cli.report import sections, wording
+from gmm.cli.report import wording
 from gmm.cli.report.columns import Columns
+from gmm.cli.report.glossary import glossary
 from gmm.cli.write import text_to
 from gmm.covariance import covariance_model
 from gmm.plotting import plot_clusters
@@ -657,8 +658,33 @@ def test_rivals_are_told():
 def test_every_criterion_has_a_scale_and_a_term():
     for criterion in gmm.criteria.CRITERIA:
         assert title(criterion) in wording.scale_sentence(criterion)
-        term = re.search(rf"<dt>{title(criterion)}</dt><dd>(.*?)</dd>", sections.glossary(criterion))
+        term = re.search(rf"<dt>{title(criterion)}</dt><dd>(.*?)</dd>", glossary(weighted=False, labelled=False))
         assert term[1].endswith("Smaller is better.")
+
+
+def test_words_are_explained_where_they_are_on_the_page(reports):
+    said = {kind: reports(kind)[0].said() for kind in ("iris", "nasty names", "one group")}
+    for told in said.values():
+        assert "Nat The unit of a natural logarithm" in told
+        assert "pictures say component for a group" in told
+    assert "× log of the number of rows." in said["iris"]
+    assert "× log of the total weight of the rows." in said["nasty names"]
+    explained = [kind for kind, told in said.items() if "Adjusted Rand index How alike" in told]
+    assert explained == ["iris", "nasty names"]
+
+
+def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.random.default_rng(0).normal(size=(40, 8)))
+    assert main(["fit", "x.npy", "--components", "1,2", "--models", "VVV", "--report"]) == 0
+    page = Page(Path("report.html").read_text(encoding="utf-8"))
+    told = "The chosen mixture has 44 free parameters for 40 rows: its criteria are doubtful, and AICc is infinite"
+    assert told in page.said()
+    assert f"note: {told}" in capsys.readouterr().err
+    assert "∞" in page.table("The two best")[1]
+    assert "inf" not in itertools.chain(*page.table("The two best"))
+    assert main(["fit", "x.npy", "--components", "1", "--models", "EEI", "--report"]) == 0
+    assert "doubtful" not in Path("report.html").read_text(encoding="utf-8") + capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -680,11 +706,22 @@ def test_covariance_models_have_a_look(name, K, d, told):
 
 
 def test_shares_and_agreement_have_words():
-    assert wording.trust_sentence(1.0, 0.9) == (
-        "They are well apart: every row belongs to one of them with a probability of 90\u00a0% or more."
-    )
-    assert "nearly all rows" in wording.trust_sentence(0.9991, 0.9)
-    assert wording.trust_sentence(0.41, 0.9).startswith("They overlap much: only 41\u00a0% of the rows")
+    surely = "to one of them with a probability of 90\u00a0% or more."
+    trust = [
+        (0, 200, "They are well apart: every row belongs"),
+        (1, 200, "They are well apart: all but 1 of 200 rows belong"),
+        (1, 9999, "They are well apart: all but 1 of 9,999 rows belong"),
+        (10, 200, "They are mostly apart: 95\u00a0% of the rows belong"),
+        (590, 1000, "They overlap much: only 41\u00a0% of the rows belong"),
+        (997, 1000, "They overlap much: only 3 of 1,000 rows belong"),
+        (999, 1000, "They overlap much: only 1 of 1,000 rows belongs"),
+        (50, 50, "They overlap much: no row belongs"),
+    ]
+    for n_uncertain, n_rows, told in trust:
+        assert wording.trust_sentence(n_uncertain, n_rows, 0.9) == f"{told} {surely}"
+    shares = [wording.share(part).partition("\u00a0")[0] for part in (0, 1, 0.5, 0.0004, 0.99996, 1e-7)]
+    assert shares == ["0.0", "100.0", "50.0", "0.04", "99.996", "0.00001"]
+    assert "For 1 of 99,999 rows (0.001\u00a0%)" in wording.certainty_sentence(1, 99_999, 0.9)
     assert wording.certainty_sentence(0, 9, 0.9).startswith("Every row")
     assert wording.certainty_sentence(1, 9, 0.9).startswith("For 1 of 9 rows (11.1\u00a0%)")
     assert "agree exactly" in wording.agreement_sentence(1.0)

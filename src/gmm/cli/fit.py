@@ -60,6 +60,8 @@ def fit(options: argparse.Namespace) -> int:
     begun = time.perf_counter()
     found, warned = _search(screen, rows, types, options)
     result = Result(rows, found, options, (*notes, *rows.notes), warned, time.perf_counter() - begun)
+    if result.doubt:
+        screen.note(result.doubt)
     if out is not None:
         result.write(out, options.format)
     if options.json:

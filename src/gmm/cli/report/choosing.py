@@ -85,7 +85,8 @@ def _compared(found: Selection) -> str:
 
 
 def _ranking(result: Result) -> Html:
-    columns = ranking(result.found, distinct(result.found)[:_TOP])
+    listed = ranking(result.found, distinct(result.found)[:_TOP])
+    columns = [["∞" if text == "inf" else text for text in column] for column in listed]
     headings, *rows = zip(*columns, strict=True)
     best = title(result.found.criterion)
     many = f"{wording.number(len(rows))} " if len(rows) > 1 else ""
@@ -93,6 +94,8 @@ def _ranking(result: Result) -> Html:
         f"The {many}best by {best} (loglik: log-likelihood in nats; df: free parameters; Δ: behind "
         "the best). Smaller is better, but for the log-likelihood."
     )
+    if columns != listed:
+        caption += " AICc is infinite (∞) where there are as many parameters as rows, or nearly."
     return table(["", "groups", *headings[2:]], rows, caption=caption, best=0, numeric=[1, *range(3, len(headings))])
 
 
