@@ -567,6 +567,32 @@ def test_words_in_a_picture_are_not_rewritten():
     assert name in ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
+def clipped(drawn):
+    """The labels of axes that reach out of the figure or of what their axes are long, once it is encoded."""
+    figure = np.ravel(np.asarray(drawn, dtype=object))[0].figure
+    figure.draw_without_rendering()
+    return [
+        label.get_text()
+        for ax in figure.axes
+        for label, along in ((ax.xaxis.label, "width"), (ax.yaxis.label, "height"))
+        if getattr(label.get_window_extent(), along) > 1.02 * getattr(ax.get_window_extent(), along)
+    ]
+
+
+@pytest.mark.parametrize("view", [None, "pairs"])
+def test_long_names_fit_their_axes(view):
+    long = "Umsatz €/Monat, ohne Steuer und Rabatte im Jahr 2024, geschätzt"
+    names = ("Weight (kg)", long, '<b>score</b> & x, "2"', "a" * 200)[: 2 if view is None else 4]
+    X = gmm.cli.rows.Frame(names, np.random.default_rng(0).normal(size=(50, len(names))))
+    model = gmm.GaussianMixture(2, random_state=0).fit(X)
+    assert clipped(plot_clusters(model, X, view=view))
+    for encode in (lambda drawn: encoded(drawn, "svg"), lambda drawn: inline_svg(drawn, "picture", "names")):
+        drawn = plot_clusters(model, X, view=view)
+        encode(drawn)
+        assert clipped(drawn) == []
+    plt.close("all")
+
+
 def test_characters_that_cannot_be_shown_are_replaced(tmp_path):
     write_csv(tmp_path / "rows.csv", ["a\x08b", "c\x7f\td"], np.random.default_rng(0).normal(size=(40, 2)).round(3))
     places = [str(tmp_path / name) for name in ("a.svg", "report.html")]
@@ -667,6 +693,7 @@ def test_words_are_explained_where_they_are_on_the_page(reports):
     for told in said.values():
         assert "Nat The unit of a natural logarithm" in told
         assert "pictures say component for a group" in told
+        assert "Projected remaining gain" in told
     assert "× log of the number of rows." in said["iris"]
     assert "× log of the total weight of the rows." in said["nasty names"]
     explained = [kind for kind, told in said.items() if "Adjusted Rand index How alike" in told]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
+from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -23,6 +24,8 @@ _ROUNDED = re.compile(r"\d+\.\d{3,}")  # of a point: what is left out is not see
 _TAG = re.compile(r"<[^>]*>")
 _POINTED_AT = re.compile(r'(?:xlink:href="|url\()#([^")]+)')
 _UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_SHORT, _LINES = 12, 3  # letters of a label that is never broken, and lines of one that is
+_FILLED = 0.95  # of an axis by its label: axes shrink as labels take more lines
 _NARROW = 5.4  # inches: what a page's text is wide, and a telephone shows with letters that can be read
 
 
@@ -42,6 +45,7 @@ def encoded(drawn: Any, kind: str) -> bytes:
         The file's content: the same for the same picture.
     """
     figure = _figure(drawn)
+    _break_labels(figure)
     told = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}[kind]
     file = BytesIO()
     with mpl.rc_context({"svg.hashsalt": "gmm"}):
@@ -75,6 +79,7 @@ def inline_svg(drawn: Any, name: str, label: str) -> str:
     figure = _figure(drawn)
     if isinstance(drawn, Axes):
         _make_narrow(drawn)
+    _break_labels(figure)
     for collection in figure.findobj(Collection):
         many = isinstance(collection, PathCollection) and len(np.asarray(collection.get_offsets())) > _MANY
         collection.set_rasterized(many or isinstance(collection, QuadMesh))
@@ -106,6 +111,25 @@ def _make_narrow(ax: Axes) -> None:
     with mpl.rc_context(STYLE):
         figure.legend(entries, texts, loc="outside lower left", ncols=columns, fontsize=9)
     figure.set_size_inches(min(wide, _NARROW), 4.0 + 0.19 * -(-len(texts) // columns))
+
+
+def _break_labels(figure: Figure) -> None:
+    """Break labels into lines as long as their axes, and cut what needs more of them: names of columns may be long."""
+    axes = [ax for ax in figure.axes if max(len(ax.get_xlabel()), len(ax.get_ylabel())) > _SHORT]
+    if axes:
+        figure.draw_without_rendering()
+    for ax in axes:
+        room = ax.get_window_extent()
+        for label, most, along in ((ax.xaxis.label, room.width, "width"), (ax.yaxis.label, room.height, "height")):
+            share = _FILLED * most / max(getattr(label.get_window_extent(), along), 1)
+            if share < _FILLED:
+                longest = max(map(len, label.get_text().split("\n")))
+                label.set_text(_broken(label.get_text(), max(_SHORT // 2, int(share * longest))))
+
+
+def _broken(text: str, length: int) -> str:
+    lines = [part for line in text.split("\n") for part in wrap(line, length)]
+    return "\n".join(lines if len(lines) <= _LINES else [*lines[: _LINES - 1], lines[_LINES - 1][: length - 1] + "…"])
 
 
 def _element(document: str, name: str, label: str) -> str:

@@ -41,6 +41,8 @@ _TERMS: Sequence[tuple[str, str]] = (
     ("Log-likelihood", "How probable the rows are under the mixture, as a logarithm (nats). Larger is better, and it "
      "always grows with more components: hence the criteria."),
     ("Nat", "The unit of a natural logarithm: one nat more is 2.72 times as probable."),
+    ("Projected remaining gain", "What further passes would still add to the log-likelihood, as the last ones let "
+     "expect; a fit ends where it is below the tolerance (tol)."),
     ("Standard deviation", "The usual distance from the mean; about 95 % of a normal distribution lie within two."),
 )  # fmt: skip
 _CRITERIA = {

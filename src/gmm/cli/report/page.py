@@ -82,15 +82,23 @@ footer { margin-top: 3rem; padding-top: 1.2rem; border-top: 1px solid var(--line
   white-space: normal; }
 .gmm.gmm table th:first-child, .gmm.gmm table td:first-child { padding-left: 0.2rem; }
 .gmm summary { opacity: 1; color: var(--accent); }
-.view { overflow-x: auto; }
-@media (max-width: 34rem) { svg.pairs { min-width: 34rem; } .sheet { padding: 0 1rem 3rem; }
+.view, .gmm .gmm-wide { overflow-x: auto; background:
+  linear-gradient(to right, var(--paper) 35%, transparent) left / 2.5rem 100% no-repeat local,
+  linear-gradient(to left, var(--paper) 35%, transparent) right / 2.5rem 100% no-repeat local,
+  linear-gradient(to right, var(--faint), transparent) left / 0.8rem 100% no-repeat,
+  linear-gradient(to left, var(--faint), transparent) right / 0.8rem 100% no-repeat; }
+@media (max-width: 34rem) { svg.pairs { min-width: 34rem; }
+  figure:has(svg.pairs) figcaption::after { content: " Scroll it sideways to see all."; }
+  .gmm.gmm table th, .gmm.gmm table td { padding-left: 0.35em; padding-right: 0.35em; }
+  .gmm.gmm table tr > :first-child { white-space: normal; overflow-wrap: anywhere; max-width: 9rem; }
+  .sheet { padding: 0 1rem 3rem; }
   header { padding-top: 1.8rem; } .lead { font-size: 1.08rem; } .facts div { flex-basis: 40%; }
   .facts dd { font-size: 1.15rem; } section { margin-top: 2.2rem; padding-top: 1.5rem; }
   .keys { grid-template-columns: 1fr; gap: 0; } .keys dd { margin-bottom: 0.6rem; } }
 @media print { :root { --paper: #ffffff; --ground: #f6f7f9; --ink: #000000; --soft: #444444; --line: #cccccc; }
   body { font-size: 10pt; } nav { display: none; } header { padding-top: 0; } .sheet { max-width: none; padding: 0; }
   section { margin-top: 1.4rem; padding-top: 1rem; } h2, h3 { break-after: avoid; } figure, tr { break-inside: avoid; }
-  svg.picture { width: 80%; } * { print-color-adjust: exact; } }
+  svg.picture { width: 80%; } .view, .gmm .gmm-wide { background: none; } * { print-color-adjust: exact; } }
 """
 
 
