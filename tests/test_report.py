@@ -709,6 +709,7 @@ def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
     assert told in page.said()
     assert f"note: {told}" in capsys.readouterr().err
     assert "∞" in page.table("The two best")[1]
+    assert page.table("The two best")[0][1:7] == ["groups", "model", "BIC", "ΔBIC", "loglik", "df"]
     assert "inf" not in itertools.chain(*page.table("The two best"))
     assert main(["fit", "x.npy", "--components", "1", "--models", "EEI", "--report"]) == 0
     assert "doubtful" not in Path("report.html").read_text(encoding="utf-8") + capsys.readouterr().err

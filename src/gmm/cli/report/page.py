@@ -63,6 +63,7 @@ svg.picture text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "N
 .told { padding: 0.8rem 1rem; border-left: 4px solid var(--warn); border-radius: 4px; background: var(--ground);
   max-width: 46rem; }
 .told ul { margin: 0; padding-left: 1.1rem; }
+.facts + .told { margin-top: 1rem; }
 .keys { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.3rem 1.2rem; margin: 0 0 1rem;
   font-size: 0.95rem; }
 .keys dt { color: var(--soft); }
@@ -90,7 +91,7 @@ footer { margin-top: 3rem; padding-top: 1.2rem; border-top: 1px solid var(--line
 @media (max-width: 34rem) { svg.pairs { min-width: 34rem; }
   figure:has(svg.pairs) figcaption::after { content: " Scroll it sideways to see all."; }
   .gmm.gmm table th, .gmm.gmm table td { padding-left: 0.35em; padding-right: 0.35em; }
-  .gmm.gmm table tr > :first-child { white-space: normal; overflow-wrap: anywhere; max-width: 9rem; }
+  .gmm.gmm table tr > :first-child { white-space: normal; overflow-wrap: break-word; }
   .sheet { padding: 0 1rem 3rem; }
   header { padding-top: 1.8rem; } .lead { font-size: 1.08rem; } .facts div { flex-basis: 40%; }
   .facts dd { font-size: 1.15rem; } section { margin-top: 2.2rem; padding-top: 1.5rem; }
