@@ -313,6 +313,27 @@ def test_unused_columns_are_told(tmp_path):
 MISSING = "a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n"
 
 
+def test_columns_that_number_the_rows_are_told(tmp_path):
+    x = np.random.default_rng(0).normal(size=30).round(3)
+    fast = ("--components", 1, "--models", "EEE", "--quiet")
+
+    def noted(names, *columns, words=()):
+        lines = [",".join(names), *(",".join(map(str, row)) for row in zip(*columns, strict=True))]
+        (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n")
+        document = json.loads(ok("fit", tmp_path / "rows.csv", *fast, "--json", *words).stdout)
+        return document["data"]["notes"]
+
+    told = ["column 'id' grows from row to row, as identifiers do; --exclude leaves it out"]
+    assert noted(["id", "x"], range(1, 31), x) == told
+    assert noted(["id", "x"], np.arange(30) ** 2, x) == told
+    assert noted(["id"], range(7, 37)) == told
+    assert noted(["speed"], np.arange(30) ** 2) == []
+    assert noted(["id", "x"], np.arange(30) // 2, x) == []
+    assert noted(["time", "x"], np.arange(30) / 4, x) == []
+    assert noted(["id", "x"], range(1, 31), x, words=("--columns", "id,x")) == []
+    assert noted(["id", "x"], range(1, 31), x, words=("--exclude", "id")) == []
+
+
 def test_missing_values_are_an_error_that_says_where(tmp_path):
     path = tmp_path / "missing.csv"
     path.write_text(MISSING)
@@ -483,11 +504,18 @@ def test_version_and_help_need_nothing():
         (("fit", "--threads", "two"), "whole number"),
         (("fit", "--columns", "a,,b"), "names between commas"),
         (("fit", "book.xlsx"), "unknown kind of file '.xlsx'"),
-        (("fit", "--unknown"), "unrecognized arguments: --unknown"),
+        (("fit", "--unknown"), "unrecognized arguments: --unknown (see gmm fit --help)"),
+        (
+            ("fit", "x.csv", "--exlude", "id"),
+            "gmm fit: error: unrecognized arguments: --exlude id; did you mean --exclude? (see gmm fit --help)",
+        ),
+        (("plot", "model.gmm", "--knid=pairs"), "did you mean --kind? (see gmm plot --help)"),
+        (("fit", "a.csv", "b.csv"), "unrecognized arguments: b.csv (see gmm fit --help)"),
         (("predict", "model.gmm"), "required: FILE"),
         (("predict", "model.gmm", "a.csv", "--out", "b.doc"), "expected a name ending in one of"),
         (("sample", "model.gmm"), "required: -n"),
         (("fit", "--report", "data.csv"), "--report data.csv: expected a name ending in .html; a table to be fitted"),
+        (("fit", "--report", ""), "--report : expected a name ending in .html"),
         (("fit", "--plot", "a.gif"), "--plot a.gif: expected a name ending in one of .png, .svg, .pdf"),
         (("plot", "model.gmm", "a.csv", "--out", "a.jpg"), "--out a.jpg: expected a name ending in one of"),
         (("plot", "model.gmm", "a.csv", "--kind", "pie"), "invalid choice: 'pie'"),

@@ -20,8 +20,9 @@ from sklearn.datasets import load_wine
 import gmm
 from gmm import plotting
 from gmm.cli import main
-from gmm.cli.report import sections, wording
+from gmm.cli.report import wording
 from gmm.cli.report.columns import Columns
+from gmm.cli.report.glossary import glossary
 from gmm.cli.write import text_to
 from gmm.covariance import covariance_model
 from gmm.plotting import plot_clusters
@@ -381,7 +382,7 @@ def test_without_matplotlib_it_says_what_to_install_before_the_work(words, tmp_p
     )
     assert done.returncode == 1
     assert done.stderr == 'gmm fit: error: matplotlib is not installed: pip install "gmm-em[cli,plot]"\n'
-    assert [path.name for path in tmp_path.iterdir()] == ["sitecustomize.py"]
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"sitecustomize.py"}
 
 
 def test_pictures_need_no_display(tmp_path):
@@ -421,11 +422,22 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("kind", ["clusters", "pairs", "density", "boundaries", "uncertainty", "convergence"])
 def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["plot", str(saved / "model.gmm"), str(saved / "rows.csv"), "--kind", kind]) == 0
+    rows = [] if kind == "convergence" else [str(saved / "rows.csv")]
+    assert main(["plot", str(saved / "model.gmm"), *rows, "--kind", kind]) == 0
     shown = capsys.readouterr()
     assert shown.out == f"picture written to {kind}.png\n"
     assert (tmp_path / f"{kind}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert plt.get_fignums() == []
+
+
+def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr("gmm.cli.pictures.save", lambda drawn, _: seen.append(drawn))
+    assert main(["fit", *FAST, "--out", "out", "--quiet"]) == 0
+    assert main(["plot", str(Path("out", "model.gmm")), "--quiet"]) == 0
+    assert (seen[0].get_xlabel(), seen[0].get_ylabel()) == ("eruptions", "waiting")
+    plt.close("all")
 
 
 def test_rows_are_drawn_as_they_weigh(tmp_path, monkeypatch):
@@ -506,6 +518,13 @@ def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
         (("model.gmm", "rows.csv", "--features", "a,a"), 2, "one or two different"),
         (("model.gmm", "rows.csv", "--features", "a,b,c"), 2, "one or two different"),
         (("model.gmm", "rows.csv", "--kind", "pairs", "--features", "a"), 2, "--kind pairs"),
+        (("model.gmm", "absent.csv", "--kind", "convergence"), 2, "absent.csv: no rows and no columns are drawn by"),
+        (
+            ("model.gmm", "--kind", "convergence", "--features", "zzz"),
+            2,
+            "--features: no rows and no columns",
+        ),
+        (("model.gmm", "--kind", "convergence", "--drop-missing"), 2, "--drop-missing: no rows and no columns"),
         (("model.gmm", "two.csv"), 1, "no column 'b'"),
         (("rows.csv", "rows.csv"), 1, "is not a saved model"),
         (("given.gmm", "--kind", "convergence"), 1, "no passes of a fit to draw"),
@@ -534,6 +553,54 @@ def test_a_picture_takes_on_the_colours_of_the_page():
     assert "var(--on-" in text
     assert root.find(".//{*}text") is not None
     assert plt.get_fignums() == []
+
+
+def drawn_with_names(names, rows=30):
+    X = np.random.default_rng(0).normal(size=(rows, len(names)))
+    X = gmm.cli.rows.Frame(tuple(names), X)
+    return plot_clusters(gmm.GaussianMixture(2, random_state=0).fit(X), X)
+
+
+def test_words_in_a_picture_are_not_rewritten():
+    name = 'a id="b" #ffffff c: #24292f url(#foo) d="1.23456"'
+    root = ET.fromstring(inline_svg(drawn_with_names([name, "b"]), "pairs", "two blobs"))
+    assert name in ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def clipped(drawn):
+    """The labels of axes that reach out of the figure or of what their axes are long, once it is encoded."""
+    figure = np.ravel(np.asarray(drawn, dtype=object))[0].figure
+    figure.draw_without_rendering()
+    return [
+        label.get_text()
+        for ax in figure.axes
+        for label, along in ((ax.xaxis.label, "width"), (ax.yaxis.label, "height"))
+        if getattr(label.get_window_extent(), along) > 1.02 * getattr(ax.get_window_extent(), along)
+    ]
+
+
+@pytest.mark.parametrize("view", [None, "pairs"])
+def test_long_names_fit_their_axes(view):
+    long = "Umsatz €/Monat, ohne Steuer und Rabatte im Jahr 2024, geschätzt"
+    names = ("Weight (kg)", long, '<b>score</b> & x, "2"', "a" * 200)[: 2 if view is None else 4]
+    X = gmm.cli.rows.Frame(names, np.random.default_rng(0).normal(size=(50, len(names))))
+    model = gmm.GaussianMixture(2, random_state=0).fit(X)
+    assert clipped(plot_clusters(model, X, view=view))
+    for encode in (lambda drawn: encoded(drawn, "svg"), lambda drawn: inline_svg(drawn, "picture", "names")):
+        drawn = plot_clusters(model, X, view=view)
+        encode(drawn)
+        assert clipped(drawn) == []
+    plt.close("all")
+
+
+def test_characters_that_cannot_be_shown_are_replaced(tmp_path):
+    write_csv(tmp_path / "rows.csv", ["a\x08b", "c\x7f\td"], np.random.default_rng(0).normal(size=(40, 2)).round(3))
+    places = [str(tmp_path / name) for name in ("a.svg", "report.html")]
+    words = ["fit", str(tmp_path / "rows.csv"), *FAST, "--plot", places[0], "--report", places[1], "--quiet"]
+    assert main(words) == 0
+    assert "a\ufffdb" in Page(Path(places[1]).read_text(encoding="utf-8")).said()
+    ET.parse(places[0])
+    assert "\ufffdb" in inline_svg(drawn_with_names(["a\x08b", "c"]), "ctl", "names")
 
 
 def test_the_same_picture_is_the_same_file():
@@ -617,8 +684,35 @@ def test_rivals_are_told():
 def test_every_criterion_has_a_scale_and_a_term():
     for criterion in gmm.criteria.CRITERIA:
         assert title(criterion) in wording.scale_sentence(criterion)
-        term = re.search(rf"<dt>{title(criterion)}</dt><dd>(.*?)</dd>", sections.glossary(criterion))
+        term = re.search(rf"<dt>{title(criterion)}</dt><dd>(.*?)</dd>", glossary(weighted=False, labelled=False))
         assert term[1].endswith("Smaller is better.")
+
+
+def test_words_are_explained_where_they_are_on_the_page(reports):
+    said = {kind: reports(kind)[0].said() for kind in ("iris", "nasty names", "one group")}
+    for told in said.values():
+        assert "Nat The unit of a natural logarithm" in told
+        assert "pictures say component for a group" in told
+        assert "Projected remaining gain" in told
+    assert "× log of the number of rows." in said["iris"]
+    assert "× log of the total weight of the rows." in said["nasty names"]
+    explained = [kind for kind, told in said.items() if "Adjusted Rand index How alike" in told]
+    assert explained == ["iris", "nasty names"]
+
+
+def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.random.default_rng(0).normal(size=(40, 8)))
+    assert main(["fit", "x.npy", "--components", "1,2", "--models", "VVV", "--report"]) == 0
+    page = Page(Path("report.html").read_text(encoding="utf-8"))
+    told = "The chosen mixture has 44 free parameters for 40 rows: its criteria are doubtful, and AICc is infinite"
+    assert told in page.said()
+    assert f"note: {told}" in capsys.readouterr().err
+    assert "∞" in page.table("The two best")[1]
+    assert page.table("The two best")[0][1:7] == ["groups", "model", "BIC", "ΔBIC", "loglik", "df"]
+    assert "inf" not in itertools.chain(*page.table("The two best"))
+    assert main(["fit", "x.npy", "--components", "1", "--models", "EEI", "--report"]) == 0
+    assert "doubtful" not in Path("report.html").read_text(encoding="utf-8") + capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -640,11 +734,22 @@ def test_covariance_models_have_a_look(name, K, d, told):
 
 
 def test_shares_and_agreement_have_words():
-    assert wording.trust_sentence(1.0, 0.9) == (
-        "They are well apart: every row belongs to one of them with a probability of 90\u00a0% or more."
-    )
-    assert "nearly all rows" in wording.trust_sentence(0.9991, 0.9)
-    assert wording.trust_sentence(0.41, 0.9).startswith("They overlap much: only 41\u00a0% of the rows")
+    surely = "to one of them with a probability of 90\u00a0% or more."
+    trust = [
+        (0, 200, "They are well apart: every row belongs"),
+        (1, 200, "They are well apart: all but 1 of 200 rows belong"),
+        (1, 9999, "They are well apart: all but 1 of 9,999 rows belong"),
+        (10, 200, "They are mostly apart: 95\u00a0% of the rows belong"),
+        (590, 1000, "They overlap much: only 41\u00a0% of the rows belong"),
+        (997, 1000, "They overlap much: only 3 of 1,000 rows belong"),
+        (999, 1000, "They overlap much: only 1 of 1,000 rows belongs"),
+        (50, 50, "They overlap much: no row belongs"),
+    ]
+    for n_uncertain, n_rows, told in trust:
+        assert wording.trust_sentence(n_uncertain, n_rows, 0.9) == f"{told} {surely}"
+    shares = [wording.share(part).partition("\u00a0")[0] for part in (0, 1, 0.5, 0.0004, 0.99996, 1e-7)]
+    assert shares == ["0.0", "100.0", "50.0", "0.04", "99.996", "0.00001"]
+    assert "For 1 of 99,999 rows (0.001\u00a0%)" in wording.certainty_sentence(1, 99_999, 0.9)
     assert wording.certainty_sentence(0, 9, 0.9).startswith("Every row")
     assert wording.certainty_sentence(1, 9, 0.9).startswith("For 1 of 9 rows (11.1\u00a0%)")
     assert "agree exactly" in wording.agreement_sentence(1.0)

@@ -6,6 +6,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
@@ -44,7 +45,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         said).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return _parser().parse_args(words, argparse.Namespace(words=words))
+    parser, commands = _parser()
+    options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words))
+    if unknown:
+        commands[options.command].refuse(unknown)
+    return options
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,6 +57,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """End with what was not understood, and the option that the first of it is most like."""
+        known = [option for option in self._option_string_actions if option.startswith("--")]
+        near = get_close_matches(words[0].partition("=")[0], known, 1) if words[0].startswith("-") else []
+        self.error(f"unrecognized arguments: {' '.join(words)}{f'; did you mean {near[0]}?' if near else ''}")
 
 
 class _Version(argparse.Action):
@@ -72,7 +83,8 @@ class _Command:
         return int(getattr(import_module(f".{self.module}", __package__), self.function)(options))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+    """The parser, and that of each command by its name."""
     parser = _Parser(
         prog="gmm",
         description="Fit, choose and use Gaussian mixtures.",
@@ -85,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         command = add(commands)
         command.add_argument("--quiet", action="store_true", help="print errors only")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
-    return parser
+    return parser, commands.choices
 
 
 def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
@@ -104,7 +116,7 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--format", choices=("csv", "parquet"), default="csv",
                      help="format of the labels in DIR (default csv)")  # fmt: skip
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    out.add_argument("--report", metavar="HTML", nargs="?", const="",
+    out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write a report to read in a browser, one file with its pictures inside "
                           "(default report.html, in DIR where there is one); needs gmm-em[plot]")  # fmt: skip
     out.add_argument("--plot", metavar="PICTURE",
@@ -213,7 +225,8 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
     command.set_defaults(run=_Command("plot", "plot"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("file", metavar="FILE", nargs="?",
-                         help=_FILE_HELP + "; not needed for --kind convergence")  # fmt: skip
+                         help=_FILE_HELP + "; none for --kind convergence, and by default the Old "
+                              "Faithful eruptions for a model of them")  # fmt: skip
     command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
                          help="clusters: rows and components; pairs: every pair of columns; density: its contours; "
                               "boundaries: the regions of the components; uncertainty: where these are uncertain; "

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._estimator import names_of_features
+from gmm.amounts import counted
 from gmm.cli.agreement import Agreement
 from gmm.covariance import covariance_model
 from gmm.criteria import CRITERIA
@@ -20,6 +21,7 @@ __all__ = [
     "MixtureFacts",
     "agreement_json",
     "cells_json",
+    "crowded_sentence",
     "decimals",
     "ended",
     "finite_or_none",
@@ -144,6 +146,30 @@ def ended(model: GaussianMixture) -> str:
     if not hasattr(model, "history_"):
         return "given, not fitted"
     return model.history_.ending
+
+
+def crowded_sentence(n_parameters: int, total: float, rows: str) -> str:
+    """Warn of a mixture that has as many parameters as there are rows, or more.
+
+    Parameters
+    ----------
+    n_parameters : int
+    total : float
+        The number of rows, or their total weight.
+    rows : str
+        What is counted: ``rows``.
+
+    Returns
+    -------
+    str
+        Empty where there are fewer.
+    """
+    if n_parameters < total:
+        return ""
+    return (
+        f"The chosen mixture has {counted(n_parameters, 'free parameter')} for {total:,.6g} {rows}: its criteria are "
+        "doubtful, and AICc is infinite; fewer columns (--columns) or models of fewer parameters (--models) are safer."
+    )
 
 
 def cells_json(found: Selection) -> list[dict[str, Any]]:

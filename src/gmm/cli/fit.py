@@ -60,6 +60,8 @@ def fit(options: argparse.Namespace) -> int:
     begun = time.perf_counter()
     found, warned = _search(screen, rows, types, options)
     result = Result(rows, found, options, (*notes, *rows.notes), warned, time.perf_counter() - begun)
+    if result.doubt:
+        screen.note(result.doubt)
     if out is not None:
         result.write(out, options.format)
     if options.json:
@@ -102,7 +104,7 @@ def _directory(path: str | None) -> Path | None:
 
 def _check_pictures(options: argparse.Namespace) -> None:
     """Refuse, before the work, places for pictures that cannot be, and pictures without matplotlib."""
-    if options.report is not None and Path(options.report or _REPORT).suffix.lower() not in (".html", ".htm"):
+    if isinstance(options.report, str) and Path(options.report).suffix.lower() not in (".html", ".htm"):
         raise UsageError(
             f"--report {options.report}: expected a name ending in .html; a table to be fitted stands before it, as in "
             "gmm fit FILE --report"
@@ -114,11 +116,11 @@ def _check_pictures(options: argparse.Namespace) -> None:
         pictures.drawing()
 
 
-def _report_place(path: str | None, out: Path | None) -> Path | None:
-    """Where the report goes: what was named, else into the directory of the results, else here."""
+def _report_place(path: str | bool | None, out: Path | None) -> Path | None:
+    """Where the report goes: what was named, else (True) into the directory of the results, else here."""
     if path is None:
         return None
-    place = Path(path) if path else Path(_REPORT) if out is None else out / _REPORT
+    place = Path(path) if isinstance(path, str) else (out or Path()) / _REPORT
     check_place(place)
     return place
 

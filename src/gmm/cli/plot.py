@@ -10,6 +10,7 @@ from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError, quoted
 from gmm.cli.rows import rows_for
 from gmm.cli.show import Screen
+from gmm.cli.tables import faithful
 from gmm.cli.write import check_place, check_suffix
 from gmm.mixture import GaussianMixture
 
@@ -40,6 +41,7 @@ def plot(options: argparse.Namespace) -> int:
     out = f"{options.kind}.png" if options.out is None else options.out
     check_suffix("--out", out, pictures.SUFFIXES)
     check_place(out)
+    _check_unused(options)
     drawing = pictures.drawing()
     screen = Screen(options.quiet)
     model = GaussianMixture.load(options.model)
@@ -53,6 +55,17 @@ def plot(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_unused(options: argparse.Namespace) -> None:
+    """Refuse what the kind of picture would not look at."""
+    if options.kind == "pairs" and options.features is not None:
+        raise UsageError("--features: the pairs of all columns are drawn by --kind pairs")
+    if options.kind == "convergence":
+        given = {options.file: options.file, "--features": options.features, "--drop-missing": options.drop_missing}
+        unused = [str(name) for name, value in given.items() if value]
+        if unused:
+            raise UsageError(f"{unused[0]}: no rows and no columns are drawn by --kind convergence, only passes")
+
+
 def _convergence(drawing: Any, model: GaussianMixture, options: argparse.Namespace) -> Any:
     if not hasattr(model, "history_"):
         raise CommandError(f"{options.model} was given its parameters: there are no passes of a fit to draw")
@@ -60,8 +73,8 @@ def _convergence(drawing: Any, model: GaussianMixture, options: argparse.Namespa
 
 
 def _rows(screen: Screen, model: GaussianMixture, options: argparse.Namespace) -> Any:
-    """The rows of the table: with their names where the model has names, else as an array."""
-    if options.file is None:
+    """The rows of the table, with their names where the model has names; a model of the eruptions has them at hand."""
+    if options.file is None and list(getattr(model, "feature_names_in_", ())) != faithful().column_names:
         raise UsageError(f"--kind {options.kind} needs the rows of a table: gmm plot MODEL FILE")
     return rows_for(model, options, screen)[1]
 
@@ -69,8 +82,6 @@ def _rows(screen: Screen, model: GaussianMixture, options: argparse.Namespace) -
 def _view(model: GaussianMixture, options: argparse.Namespace) -> Any:
     """What of the columns is shown, as `gmm.plotting` takes it."""
     if options.kind == "pairs":
-        if options.features is not None:
-            raise UsageError("--features: the pairs of all columns are drawn by --kind pairs")
         return "pairs"
     if options.features is None:
         return None

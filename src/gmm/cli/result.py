@@ -20,6 +20,7 @@ from gmm.cli.describe import (
     MixtureFacts,
     agreement_json,
     cells_json,
+    crowded_sentence,
     ended,
     finite_or_none,
     mixture_json,
@@ -123,6 +124,12 @@ class Result:
         """The sum of the weights; the number of rows where there are none."""
         weights = self.rows.weights
         return float(len(self.rows.values) if weights is None else weights.sum())
+
+    @property
+    def doubt(self) -> str:
+        """What is to be said of a mixture with as many parameters as rows, or more; empty of others."""
+        rows = "rows" if self.rows.weights is None else "units of weight"
+        return crowded_sentence(int(self.model.n_parameters_), self.total_weight, rows)
 
     def write(self, out: Path, kind: str) -> None:
         """Write the four files of a result.

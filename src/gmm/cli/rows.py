@@ -22,12 +22,13 @@ from gmm._estimator import names_of_features
 from gmm.amounts import counted
 from gmm.cli.failures import CommandError, quoted
 from gmm.cli.show import Screen
-from gmm.cli.tables import is_number, read
+from gmm.cli.tables import faithful, is_number, read
 from gmm.mixture import GaussianMixture
 
 __all__ = ["Rows", "matched", "numeric_rows", "rows_for"]
 
 _SHOWN = 4
+_FEW = 10  # rows of which nothing is said of what grows
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -165,7 +166,8 @@ def numeric_rows(
     _require_finite(rows)
     if rows.weights is not None:
         _require_weights(rows, str(weight_column))
-    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows)))
+    counting = () if columns is not None else _identifier_notes(table, rows)
+    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *counting))
 
 
 def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
@@ -175,7 +177,7 @@ def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen
     ----------
     model : GaussianMixture
     options : argparse.Namespace
-        With ``file`` and ``drop_missing``.
+        With ``file``, which is None for the Old Faithful eruptions, and ``drop_missing``.
     screen : Screen
         Where notes go.
 
@@ -185,7 +187,7 @@ def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen
     X : Frame or ndarray
         The rows as the model takes them: with names where it has some.
     """
-    table, notes = read(options.file)
+    table, notes = (faithful(), ()) if options.file is None else read(options.file)
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
     rows = matched(table, names, model.n_features_in_, options.drop_missing)
     for note in (*notes, *rows.notes):
@@ -371,3 +373,14 @@ def _constant_notes(rows: Rows) -> Iterable[str]:
     constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0))
     for j in constant if len(rows.values) > 1 else ():
         yield (f"column {rows.names[j]!r} is constant ({rows.values[0, j]:g}); --exclude leaves it out")
+
+
+def _identifier_notes(table: pa.Table, rows: Rows) -> Iterable[str]:
+    """Of whole numbers that grow from row to row: they number the rows, as it seems. A lone column may be sorted."""
+    if len(rows.values) < _FEW:
+        return
+    for j, name in enumerate(rows.names):
+        if pa.types.is_integer(table[name].type):
+            steps = np.diff(rows.values[:, j])
+            if (steps == 1).all() or (len(rows.names) > 1 and (steps > 0).all()):
+                yield f"column {name!r} grows from row to row, as identifiers do; --exclude leaves it out"

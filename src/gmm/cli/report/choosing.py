@@ -85,7 +85,10 @@ def _compared(found: Selection) -> str:
 
 
 def _ranking(result: Result) -> Html:
-    columns = ranking(result.found, distinct(result.found)[:_TOP])
+    listed = ranking(result.found, distinct(result.found)[:_TOP])
+    mark, K, model, loglik, df, score, behind, *others = listed
+    ordered = [mark, K, model, score, behind, loglik, df, *others]  # a telephone shows the first five
+    columns = [["∞" if text == "inf" else text for text in column] for column in ordered]
     headings, *rows = zip(*columns, strict=True)
     best = title(result.found.criterion)
     many = f"{wording.number(len(rows))} " if len(rows) > 1 else ""
@@ -93,6 +96,8 @@ def _ranking(result: Result) -> Html:
         f"The {many}best by {best} (loglik: log-likelihood in nats; df: free parameters; Δ: behind "
         "the best). Smaller is better, but for the log-likelihood."
     )
+    if columns != ordered:
+        caption += " AICc is infinite (∞) where there are as many parameters as rows, or nearly."
     return table(["", "groups", *headings[2:]], rows, caption=caption, best=0, numeric=[1, *range(3, len(headings))])
 
 

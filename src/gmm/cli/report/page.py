@@ -11,6 +11,7 @@ from gmm.markup import Html, escaped, joined
 
 __all__ = ["Part", "beside", "card", "cards", "code", "facts", "figure", "items", "paragraph", "whole"]
 
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")  # what HTML may not hold, but for surrogates
 _LIGHT, _GREY = 190, 24  # of a grey: the least of its parts, and how far they differ
 _FAINT_ON_DARK = "#39424c"
 _VISIBLE = 0.22  # luminance: more than 4:1 beside the dark paper
@@ -62,6 +63,7 @@ svg.picture text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "N
 .told { padding: 0.8rem 1rem; border-left: 4px solid var(--warn); border-radius: 4px; background: var(--ground);
   max-width: 46rem; }
 .told ul { margin: 0; padding-left: 1.1rem; }
+.facts + .told { margin-top: 1rem; }
 .keys { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: 0.3rem 1.2rem; margin: 0 0 1rem;
   font-size: 0.95rem; }
 .keys dt { color: var(--soft); }
@@ -81,15 +83,23 @@ footer { margin-top: 3rem; padding-top: 1.2rem; border-top: 1px solid var(--line
   white-space: normal; }
 .gmm.gmm table th:first-child, .gmm.gmm table td:first-child { padding-left: 0.2rem; }
 .gmm summary { opacity: 1; color: var(--accent); }
-.view { overflow-x: auto; }
-@media (max-width: 34rem) { svg.pairs { min-width: 34rem; } .sheet { padding: 0 1rem 3rem; }
+.view, .gmm .gmm-wide { overflow-x: auto; background:
+  linear-gradient(to right, var(--paper) 35%, transparent) left / 2.5rem 100% no-repeat local,
+  linear-gradient(to left, var(--paper) 35%, transparent) right / 2.5rem 100% no-repeat local,
+  linear-gradient(to right, var(--faint), transparent) left / 0.8rem 100% no-repeat,
+  linear-gradient(to left, var(--faint), transparent) right / 0.8rem 100% no-repeat; }
+@media (max-width: 34rem) { svg.pairs { min-width: 34rem; }
+  figure:has(svg.pairs) figcaption::after { content: " Scroll it sideways to see all."; }
+  .gmm.gmm table th, .gmm.gmm table td { padding-left: 0.35em; padding-right: 0.35em; }
+  .gmm.gmm table tr > :first-child { white-space: normal; overflow-wrap: break-word; }
+  .sheet { padding: 0 1rem 3rem; }
   header { padding-top: 1.8rem; } .lead { font-size: 1.08rem; } .facts div { flex-basis: 40%; }
   .facts dd { font-size: 1.15rem; } section { margin-top: 2.2rem; padding-top: 1.5rem; }
   .keys { grid-template-columns: 1fr; gap: 0; } .keys dd { margin-bottom: 0.6rem; } }
 @media print { :root { --paper: #ffffff; --ground: #f6f7f9; --ink: #000000; --soft: #444444; --line: #cccccc; }
   body { font-size: 10pt; } nav { display: none; } header { padding-top: 0; } .sheet { max-width: none; padding: 0; }
   section { margin-top: 1.4rem; padding-top: 1rem; } h2, h3 { break-after: avoid; } figure, tr { break-inside: avoid; }
-  svg.picture { width: 80%; } * { print-color-adjust: exact; } }
+  svg.picture { width: 80%; } .view, .gmm .gmm-wide { background: none; } * { print-color-adjust: exact; } }
 """
 
 
@@ -138,7 +148,7 @@ def whole(title: str, eyebrow: str, heading: str, opening: Html, parts: Sequence
         f"{escaped(part.title)}</h2>\n{part.body}</section>"
         for part in parts
     )
-    return f"""<!DOCTYPE html>
+    page = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -163,6 +173,7 @@ def whole(title: str, eyebrow: str, heading: str, opening: Html, parts: Sequence
 </body>
 </html>
 """
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", page)
 
 
 def on_page(colour: str) -> str:

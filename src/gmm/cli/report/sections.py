@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -15,12 +15,11 @@ from gmm.cli.report.figures import colours
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import beside, card, cards, code, facts, items, paragraph
 from gmm.cli.result import Result
-from gmm.criteria import CRITERIA
 from gmm.markup import Cell, Html, details, joined, table
 from gmm.selection.grid import at_the_edge, incomplete, title, written
 from gmm.selection.status import NOT_CONVERGED, is_spike
 
-__all__ = ["agreement", "certainty", "data", "fitting", "glossary", "groups", "opening", "reproduction"]
+__all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
 
 _LIMIT = 0.9  # a row that belongs to its group with less is called uncertain
 _MOST_UNCERTAIN = 10
@@ -56,7 +55,7 @@ def opening(result: Result) -> Html:
         numbers.insert(1, ("total weight", f"{result.total_weight:,.6g}"))
     told = paragraph(
         wording.found_sentence(K, result.options.components, n, rows.names),
-        wording.trust_sentence(_sure(result), _LIMIT) if K > 1 else "",
+        wording.trust_sentence(_uncertain(result), n, _LIMIT) if K > 1 else "",
         wording.rival_sentence(found.criterion, K, rivals(result)),
         kind="lead",
     )
@@ -232,34 +231,14 @@ def reproduction(result: Result, origin: Origin) -> Html:
     )
 
 
-def glossary(criterion: str) -> Html:
-    """The words of the page.
-
-    Parameters
-    ----------
-    criterion : str
-        The one that chose.
-
-    Returns
-    -------
-    Html
-    """
-    return facts([*_TERMS, (title(criterion), _CRITERIA[criterion])], "glossary")
-
-
 def _uncertain(result: Result) -> int:
     return int((result.certainty < _LIMIT).sum())
-
-
-def _sure(result: Result) -> float:
-    """The share of rows that belong to their group with a probability of `_LIMIT` or more."""
-    return 1 - _uncertain(result) / len(result.labels)
 
 
 def _warnings(result: Result) -> list[str]:
     """What a reader must know before believing anything."""
     found, best = result.found, result.found.best_index
-    status, told = found.status[best], []
+    status, told = found.status[best], [result.doubt] if result.doubt else []
     if not found.complete:
         told.append(f"The search is {incomplete(found)}.")
     if status == NOT_CONVERGED:
@@ -277,7 +256,7 @@ def _card(result: Result, described: MixtureFacts, whole: Columns, k: int) -> Ht
     sentences = wording.component_sentences(
         described.names, means, described.spreads[k], (whole.means, whole.spreads), described.strongest[k]
     )
-    share = f"{percent(model.weights_[k], 1)} · {counted(result.counts[k], 'row')}"
+    share = f"{wording.share(model.weights_[k])} · {counted(result.counts[k], 'row')}"
     return card(f"Group {k}", share, joined(*map(paragraph, sentences)), colours(model.n_components)[k])
 
 
@@ -327,33 +306,3 @@ def _table_of_uncertain(result: Result) -> Html:
 
 def _hidden(d: int) -> Html:
     return paragraph(f"… and {counted(d - _COLUMNS_SHOWN, 'more column')}." if d > _COLUMNS_SHOWN else "")
-
-
-_TERMS: Sequence[tuple[str, str]] = (
-    ("Gaussian mixture", "A model of data as rows drawn from several normal distributions, its components."),
-    ("Group, component", "One of these distributions. Two that overlap much may together be what one would call one "
-     "cluster; and one may only bend the shape of another."),
-    ("Weight", "The share of a component in the whole; the weights add up to 1."),
-    ("Probability of a group", "How probable it is that a row came from a component, given its values and the "
-     "mixture (its responsibility). A row is counted to the most probable one."),
-    ("Covariance model", "What the components may differ in, three letters: volume, shape, orientation; E is equal, V "
-     "variable, I a sphere or along the columns. EEE: all alike; VVV: each as it likes."),
-    ("Log-likelihood", "How probable the rows are under the mixture, as a logarithm (nats). Larger is better, and it "
-     "always grows with more components: hence the criteria."),
-    ("Standard deviation", "The usual distance from the mean; about 95 % of a normal distribution lie within two."),
-)  # fmt: skip
-_CRITERIA = dict(
-    zip(
-        CRITERIA,
-        (
-            "Bayesian information criterion: −2 log-likelihood + number of free parameters × log of the number of "
-            "rows. Smaller is better.",
-            "Akaike information criterion: −2 log-likelihood + 2 × number of free parameters. Smaller is better.",
-            "AIC with a correction for few rows. Smaller is better.",
-            "Integrated completed likelihood: BIC plus twice the entropy of the assignment. Smaller is better.",
-            "Normalised entropy criterion: the entropy of the assignment beside the gain in log-likelihood over one "
-            "component. Smaller is better.",
-        ),
-        strict=True,
-    )
-)

@@ -26,6 +26,7 @@ __all__ = [
     "rival_sentence",
     "runner_up_sentence",
     "scale_sentence",
+    "share",
     "together_sentence",
     "trust_sentence",
 ]
@@ -38,6 +39,8 @@ _SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
 _NARROW, _WIDE = 0.6, 1.5  # a standard deviation beside that of all rows
 _CORRELATED, _CLOSELY = 0.1, 0.7
 _OPEN = 2.0  # a difference of a criterion that decides nothing
+_NEARLY = 0.99  # a share from which on those are counted that are missing
+_MOST_DECIMALS = 9
 _SCALED = ("bic", "aic", "aicc")  # criteria whose differences have an agreed scale
 
 
@@ -294,19 +297,18 @@ def certainty_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
         return f"Every row belongs to its group with a probability of {percent(limit, 0)} or more."
     they, labels = ("it lies", "label") if n_uncertain == 1 else ("they lie", "labels")
     return (
-        f"For {n_uncertain:,} of {counted(n_rows, 'row')} ({percent(n_uncertain / n_rows, 1)}) no group reaches a "
+        f"For {n_uncertain:,} of {counted(n_rows, 'row')} ({share(n_uncertain / n_rows)}) no group reaches a "
         f"probability of {percent(limit, 0)}: {they} where groups overlap, so read the {labels} of "
         f"{'this row' if n_uncertain == 1 else 'these rows'} with care."
     )
 
 
-def trust_sentence(sure: float, limit: float) -> str:
-    """Say how well groups are told apart.
+def trust_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
+    """Say how well groups are told apart; no share is rounded to all or nothing.
 
     Parameters
     ----------
-    sure : float
-        The share of rows that are certain.
+    n_uncertain, n_rows : int
     limit : float
         The probability from which on a row counts as certain.
 
@@ -314,12 +316,40 @@ def trust_sentence(sure: float, limit: float) -> str:
     -------
     str
     """
+    n_sure = n_rows - n_uncertain
+    sure = n_sure / n_rows
     steps = ((0.5, "They overlap much: only"), (0.8, "They overlap:"), (0.97, "They are mostly apart:"))
     how = next((word for limit, word in steps if sure < limit), "They are well apart:")
-    surely = f"with a probability of {percent(limit, 0)} or more"
-    if sure > 0.995:
-        return f"{how} {'every row belongs' if sure == 1 else 'nearly all rows belong'} to one of them {surely}."
-    return f"{how} {percent(sure, 0)} of the rows belong to one of them {surely}."
+    belong = "belongs" if min(n_sure, n_uncertain) == 0 or n_sure == 1 else "belong"
+    if n_sure == 0:
+        how, who = "They overlap much:", "no row"
+    elif n_uncertain == 0:
+        who = "every row"
+    elif sure >= _NEARLY:
+        who = f"all but {n_uncertain:,} of {counted(n_rows, 'row')}"
+    elif sure < 1 - _NEARLY:
+        who = f"{n_sure:,} of {counted(n_rows, 'row')}"
+    else:
+        who = f"{percent(sure, 0)} of the rows"
+    return f"{how} {who} {belong} to one of them with a probability of {percent(limit, 0)} or more."
+
+
+def share(part: float) -> str:
+    """A share in per cent with one decimal, and more where it would be 0 or 100 without being so.
+
+    Parameters
+    ----------
+    part : float
+        From 0 to 1.
+
+    Returns
+    -------
+    str
+    """
+    shown = 1
+    while 0 < part < 1 and round(100 * part, shown) in (0, 100) and shown < _MOST_DECIMALS:
+        shown += 1
+    return percent(part, shown)
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
