@@ -379,6 +379,40 @@ def test_axes_are_named_after_columns(plot):
     assert plane.get_title()
 
 
+def written(label):
+    """What matplotlib writes of a label: None where it is taken for a formula."""
+    text, parsed = label._preprocess_math(label.get_text())
+    return None if parsed else text
+
+
+@each_plot
+@pytest.mark.parametrize("view", [None, (0, 1), 2, "pairs"], ids=str)
+def test_names_of_columns_are_no_formulas(plot, view):
+    names = ["price ($)", "cost ($)", r"$\foo$ and \$"]
+    model, X = with_rows(d=3, n=40)
+    frame = pd.DataFrame(X, columns=names)
+    axes = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))
+    told = [written(label) for ax in axes for label in (ax.xaxis.label, ax.yaxis.label)]
+    assert None not in told
+    assert any(name in text for name in names for text in told)
+    axes[0].figure.canvas.draw()
+
+
+@each_plot
+@pytest.mark.parametrize("view", [None, (0, 1), "pairs"], ids=str)
+def test_long_names_stay_within_the_figure(plot, view):
+    X = with_rows(d=3, n=40)[1]
+    frame = pd.DataFrame(X, columns=[f"{name} of the thing" * 20 for name in ("length", "width", "temperature")])
+    figure = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))[0].figure
+    if view != "pairs":
+        figure.set_size_inches(5.0, 3.75)
+    figure.canvas.draw()
+    for label in (label for ax in figure.axes for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()):
+        box = label.get_window_extent()
+        assert figure.bbox.x0 - 1 <= box.x0 < box.x1 <= figure.bbox.x1 + 1
+        assert figure.bbox.y0 - 1 <= box.y0 < box.y1 <= figure.bbox.y1 + 1
+
+
 @each_plot
 def test_a_view_that_leaves_features_out_says_so(plot):
     model, X = with_rows(d=4)

@@ -21,10 +21,11 @@ from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.plotting.scene import Scene, beyond, limits
 from gmm.plotting.style import STYLE, axes_of, colours, steady_ticks
-from gmm.plotting.view import View, view_of
+from gmm.plotting.view import View, literal, view_of
 
 _MOST_PAIRED = 6
 _MOST_LISTED = 8
+_LONGEST_OF_PAIRS = 18  # characters of a feature's name
 Entries = list[tuple[Artist, str]]
 
 
@@ -92,7 +93,8 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
         figure, made = plt.subplots(d, d, figsize=(size, size), squeeze=False)
         grid: Any = np.asarray(made, dtype=object)
         entries: Entries = []
-        features = View(np.eye(d), np.zeros(d), scene.names, of_features=True)
+        names = tuple(literal(name, _LONGEST_OF_PAIRS) for name in scene.names)
+        features = View(np.eye(d), np.zeros(d), names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(d, d):
             steady_ticks(grid[i, j])
@@ -103,7 +105,7 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
             drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
             if (i, j) == (min(1, d - 1), 0):  # all planes have the same legend; a histogram tells more, if alone
                 entries = drawn
-            _label_outer(grid[i, j], scene.names, i, j, d)
+            _label_outer(grid[i, j], names, i, j, d)
         figure.suptitle(title, fontsize=11)
         handles = [*entries, *map(note, notes(scene, features, every))]
         figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))

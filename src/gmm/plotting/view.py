@@ -19,7 +19,8 @@ from gmm.layouts import FULL, Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.plotting.plane import directions
 
-_LONGEST_NAME = 18  # characters of a feature's name in the label of a direction
+_LONGEST = 40  # characters of a line of a label
+_LONGEST_OF_SEVERAL = 18  # of a feature's name where there are others beside it
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class View:
     centre : array of shape (d,)
         c; zeros where the axes are features, whose values are then read from them as they are.
     labels : tuple of str
-        One for each axis.
+        One for each axis, as matplotlib writes them literally (`literal`).
     of_features : bool
         Whether each axis is a feature; else both are directions.
     """
@@ -148,6 +149,13 @@ def content_told(content: float) -> str:
     return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
 
 
+def literal(name: str, longest: int = _LONGEST) -> str:
+    """A feature's name as it is written in a picture: its ends where it is long, and a $ begins no formula."""
+    tail = longest // 3
+    short = name if len(name) <= longest else f"{name[: longest - 1 - tail]}…{name[-tail:]}"
+    return short.replace("$", r"\$")
+
+
 def _view_of_features(view: Any, names: Sequence[str]) -> View:
     chosen = [view] if isinstance(view, str) or not isinstance(view, Sequence | np.ndarray) else list(view)
     if len(chosen) not in (1, 2):
@@ -155,7 +163,7 @@ def _view_of_features(view: Any, names: Sequence[str]) -> View:
     columns = [_column(feature, names) for feature in chosen]
     if len(set(columns)) < len(columns):
         raise _refusal(f"the feature {names[columns[0]]!r} twice", names)
-    return View(np.eye(len(names))[columns], np.zeros(len(names)), tuple(names[j] for j in columns), of_features=True)
+    return View(np.eye(len(names))[columns], np.zeros(len(names)), tuple(literal(names[j]) for j in columns), of_features=True)
 
 
 def _column(feature: Any, names: Sequence[str]) -> int:
@@ -179,6 +187,9 @@ def _label(loadings: Array, kind: str, axis: int, names: Sequence[str]) -> str:
     """What a direction is, and below it the features, one to three, that weigh most, with their signs."""
     size = np.abs(loadings)
     heaviest = [j for j in np.argsort(-size, kind="stable")[:3] if size[j] >= 0.3 * size.max()]
-    short = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in names]
-    listed = "  ".join(f"{'−' if loadings[j] < 0 else '+'}{short[j]}" for j in heaviest)
-    return f"{kind} direction {axis + 1}\n{listed}"
+    signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], _LONGEST_OF_SEVERAL)}" for j in heaviest]
+    lines = [signed[0]]
+    for one in signed[1:]:
+        fits = len(lines[-1]) + len(one) <= _LONGEST
+        lines = [*lines[:-1], f"{lines[-1]}  {one}"] if fits else [*lines, one]
+    return "\n".join([f"{kind} direction {axis + 1}", *lines])
