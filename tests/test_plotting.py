@@ -12,6 +12,7 @@ from matplotlib.path import Path as Outline
 
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError
 from gmm._estimator import names_of_features
+from gmm.amounts import percent
 from gmm.exceptions import InvalidParameterError
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from gmm.plotting.boundaries import boundaries
@@ -303,6 +304,18 @@ def test_uncertainty_along_one_axis_is_its_height():
     ax = plot_uncertainty(model, X)
     expected = np.column_stack([X[:, 0], 1 - model.predict_proba(X).max(axis=1)])
     np.testing.assert_allclose(dots(ax).get_offsets(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_and_share_of_uncertain_rows_are_of_all_rows(weighted):
+    model, X = with_rows(n=3000, apart=1.5)
+    uncertainty = 1 - model.predict_proba(X).max(axis=1)
+    # Heavy where the mixture is sure, so that few rows drawn by chance would tell another mean.
+    weight = np.where(uncertainty > 0.1, 0.01, 50.0) * (np.arange(3000) % 7 > 0) if weighted else None
+    told = legend(plot_uncertainty(model, X, sample_weight=weight, max_points=5))
+    mean, part = (np.average(values, weights=weight) for values in (uncertainty, uncertainty > 0.1))
+    assert f"mean {mean:.2g}" in told
+    assert f"above 0.1: {percent(part)} of rows" in told
 
 
 # ---- what legends and labels say

@@ -38,7 +38,7 @@ def plot_uncertainty(
 
     The uncertainty of a row is one minus its largest responsibility, by all features, whatever the view: what
     `predict` has to be wrong with where the mixture is true. Along one feature it is the height of each row, over the
-    curve of the feature alone. The mean and the share in the legend are of the rows that are drawn.
+    curve of the feature alone. The mean and the share in the legend are of all rows, by their weights.
 
     Parameters
     ----------
@@ -73,9 +73,8 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> 
     sizes: Entries = [
         (_example(value), f"uncertainty {value:g}") for value in _SHOWN if value < 1 - 1 / scene.n_components + 1e-9
     ]
-    weight = scene.relative_weight
-    part = float(weight @ (scene.uncertainty > _NOTED) / weight.sum())
-    mean = float(weight @ scene.uncertainty / weight.sum())
+    every, weight = scene.uncertainty_of_all, scene.sample_weight
+    part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
     told = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
     return [*sizes, *map(note, told)]
 
