@@ -1,5 +1,7 @@
 """Pictures by their properties: what is drawn where, what legends say, and what is left alone."""
 
+import tracemalloc
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ from gmm.exceptions import InvalidParameterError
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from gmm.plotting.boundaries import boundaries
 from gmm.plotting.density import highest_density
-from gmm.plotting.scene import limits, scene_of
+from gmm.plotting.scene import coordinates, limits, scene_of
 from gmm.plotting.style import STYLE, colours
 from gmm.plotting.view import view_of
 
@@ -214,6 +216,23 @@ def test_no_boundary_is_drawn_twice(K):
     away = np.abs(middles[:, None] - middles[None]).max(axis=2)
     away[number[:, None] == number] = np.inf
     assert (away.min(axis=1) < 1e-3).mean() < 0.05
+
+
+def test_boundaries_of_many_components_need_little_memory():
+    rng, K = np.random.default_rng(0), 60
+    means, covariances = rng.normal(0, 10, (K, 2)), np.repeat(0.04 * np.eye(2)[None], K, axis=0)
+    model = GaussianMixture.from_parameters(np.full(K, 1 / K), means, covariances)
+    edges = np.array([[-30.0, 30.0], [-30.0, 30.0]])
+    n_points = np.prod([len(axis) for axis in coordinates(model._fitted(), edges)])
+    tracemalloc.start()
+    lines = boundaries(model._fitted(), edges)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.6 * 8 * K * n_points  # the responsibilities on the grid once, and no copy of them
+    # Of equal spheres the boundaries are those between nearest means.
+    points = np.concatenate(lines)
+    nearest, second = np.sort(np.linalg.norm(points[:, None] - means, axis=2), axis=1)[:, :2].T
+    assert np.quantile(second - nearest, 0.99) < 1e-6
 
 
 def test_boundaries_along_one_axis_are_exact():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import find_objects
 
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
@@ -94,8 +96,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
 
 def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     axes = [_centres(edge, _TINTS) for edge in edges]
-    responsibilities, _ = scored(mixture, grid(axes))
-    tints = _tints(responsibilities, uncertainty).reshape(_TINTS, _TINTS, 4)
+    tints = _tints(scored(mixture, grid(axes))[0], uncertainty).reshape(_TINTS, _TINTS, 4)
     (low, high), (bottom, top) = edges.tolist()
     ax.imshow(tints, extent=(low, high, bottom, top), origin="lower", aspect="auto", interpolation="nearest", zorder=0)
     rows(ax, scene, view, softly(scene, 0.45, 0.95), area=0.8)
@@ -143,38 +144,63 @@ def _lines(mixture: MixtureParameters, edges: Array) -> list[Array]:
 
     Two components share their boundary: it is that of the first of them.
     """
-    axes = coordinates(mixture, edges)
-    responsibilities, _ = scored(mixture, grid(axes))
-    logs = np.log(np.maximum(responsibilities, np.finfo(np.float64).tiny))
-    cell = (edges[:, 1] - edges[:, 0]) / 100
-    scratch, found = Figure().subplots(), []
-    for k in np.flatnonzero(mixture.weights > 0)[:-1]:
-        ahead = logs[:, k] - np.delete(logs, k, axis=1).max(axis=1)
-        if not (ahead.min() < 0 < ahead.max()):
+    contours = list(_contours(mixture, coordinates(mixture, edges)))
+    if not contours:
+        return []
+    ends = np.cumsum([len(line) for _, line in contours])
+    points = _polished(mixture, np.concatenate([line for _, line in contours]), (edges[:, 1] - edges[:, 0]) / 100)
+    lower = _best_two(scored(mixture, points)[0]).min(axis=1)
+    parts = zip(np.split(points, ends[:-1]), np.split(lower, ends[:-1]), contours, strict=True)
+    return [kept for line, first, (k, _) in parts for kept in _where(first == k, line)]
+
+
+def _contours(mixture: MixtureParameters, axes: list[Array]) -> Iterator[tuple[int, Array]]:
+    """Numbers of components, and lines (n, 2) about the parts of a grid where each is the most probable."""
+    shape = len(axes[1]), len(axes[0])
+    flat, _ = scored(mixture, grid(axes))
+    each, best = np.arange(len(flat)), flat.argmax(axis=1)
+    largest = flat[each, best]
+    flat[each, best] = -1  # for a moment: no copy of what may be a hundred megabytes
+    second = flat.max(axis=1).reshape(shape)
+    flat[each, best] = largest
+    responsibilities, largest, best = flat.reshape(*shape, -1), largest.reshape(shape), best.reshape(shape)
+    scratch = Figure().subplots()
+    for k, region in enumerate(find_objects(best + 1, max_label=mixture.n_components - 1)):
+        if region is None:
             continue
-        contour = scratch.contour(*axes, ahead.reshape(len(axes[1]), len(axes[0])), levels=[0.0])
-        for line in contour.allsegs[0]:
-            found += _first(mixture, _polished(mixture, line, cell), k)
-    return found
+        down, across = (slice(max(side.start - 1, 0), side.stop + 1) for side in region)
+        window = down, across
+        others = np.where(best[window] == k, second[window], largest[window])
+        ahead = _log(responsibilities[down, across, k]) - _log(others)
+        if ahead.min() < 0 < ahead.max():
+            contour = scratch.contour(axes[0][across], axes[1][down], ahead, levels=[0.0])
+            yield from ((k, line) for line in contour.allsegs[0])
 
 
-def _first(mixture: MixtureParameters, line: Array, k: int) -> list[Array]:
-    """The parts of a boundary of component `k` beyond which the other one has a higher number."""
-    two = np.argsort(scored(mixture, line)[0], axis=1)[:, -2:]
-    first = two.min(axis=1) == k
+def _log(responsibilities: Array) -> Array:
+    return np.asarray(np.log(np.maximum(responsibilities, np.finfo(np.float64).tiny)))
+
+
+def _best_two(responsibilities: Array) -> NDArray[np.intp]:
+    """Numbers of the second and the most probable component, (n, 2)."""
+    return np.argpartition(responsibilities, -2, axis=1)[:, -2:]
+
+
+def _where(first: NDArray[np.bool_], line: Array) -> list[Array]:
+    """The parts of a component's boundary beyond which the other one has a higher number."""
     kept = first[1:] | first[:-1]  # a step from one to another is kept twice, lest there be a gap
     turns = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]])))
     return [line[begin : end + 1] for begin, end in turns.reshape(-1, 2)]
 
 
-def _polished(mixture: MixtureParameters, line: Array, cell: Array) -> Array:
-    """The line's vertices, each moved along the gradient to where the two most probable components are equal."""
-    points = np.array(line, dtype=np.float64)
+def _polished(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
+    """Vertices of lines, each moved along the gradient to where the two most probable components are equal."""
+    points = np.array(vertices, dtype=np.float64)
     precisions = mixture.model.layout.gram(mixture.whiteners)
     for _ in range(_STEPS):
         responsibilities, _ = scored(mixture, points)
-        best = np.argsort(responsibilities, axis=1)[:, -2:]
-        two = np.log(np.maximum(np.take_along_axis(responsibilities, best, axis=1), np.finfo(np.float64).tiny))
+        best = _best_two(responsibilities)
+        two = _log(np.take_along_axis(responsibilities, best, axis=1))
         second, first = (_gradient(mixture, precisions, points, best[:, i]) for i in (0, 1))
         slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
         steepness = np.maximum((slope**2).sum(axis=1), np.finfo(np.float64).tiny)
