@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
-from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError
+from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, select
 from gmm._estimator import names_of_features
 from gmm.amounts import percent
 from gmm.exceptions import InvalidParameterError
@@ -421,7 +421,7 @@ def written(label):
 @pytest.mark.parametrize("view", [None, (0, 1), 2, "pairs"], ids=str)
 def test_names_of_columns_are_no_formulas(plot, view):
     names = ["price ($)", "cost ($)", r"$\foo$ and \$"]
-    model, X = with_rows(d=3, n=40)
+    X = with_rows(d=3, n=40)[1]
     frame = pd.DataFrame(X, columns=names)
     axes = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))
     told = [written(label) for ax in axes for label in (ax.xaxis.label, ax.yaxis.label)]
@@ -580,6 +580,62 @@ def test_what_cannot_be_drawn_is_refused(plot):
     with pytest.raises(InvalidParameterError, match="The features are 0 to 1"):
         plot(model, X, view="x7")
     assert not plt.get_fignums()
+
+
+@each_plot
+def test_what_is_not_a_mixture_is_told_and_what_to_do(plot):
+    _, X = with_rows(n=60)
+    with pytest.raises(TypeError, match="got the class GaussianMixture: make one of it and fit it"):
+        plot(GaussianMixture, X)
+    with pytest.raises(TypeError, match=r"got a Selection: give its best mixture, found\.best"):
+        plot(select(X, [1], ["full"], random_state=0), X)
+    other = type("GaussianMixture", (), {"__module__": "sklearn.mixture"})()
+    with pytest.raises(TypeError, match=r"got sklearn\.mixture\.GaussianMixture: import it from gmm instead"):
+        plot(other, X)
+
+
+@each_plot
+def test_axes_that_cannot_be_are_refused(plot):
+    model, X = with_rows(n=20)
+    figure, pair = plt.subplots(1, 2)
+    with pytest.raises(TypeError, match="ax must be one matplotlib Axes or None, got ndarray of Axes: give one"):
+        plot(model, X, ax=pair)
+    with pytest.raises(TypeError, match="got Figure: give one of its Axes"):
+        plot(model, X, ax=figure)
+    for projection in ("3d", "polar"):
+        with pytest.raises(InvalidParameterError, match=f"got Axes of projection '{projection}'"):
+            plot(model, X, ax=plt.figure().add_subplot(projection=projection))
+    pair[0].set_xscale("log")
+    with pytest.raises(InvalidParameterError, match=r"ax must have linear scales, .* got log"):
+        plot(model, X, ax=pair[0])
+
+
+@each_plot
+@pytest.mark.parametrize("view", [None, "pairs"])
+def test_a_figure_of_ours_is_closed_where_drawing_fails(plot, view, monkeypatch):
+    model, X = with_rows(n=20)
+    kept = plt.figure()
+    monkeypatch.setattr("gmm.plotting.frame.notes", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        plot(model, X, view=view)
+    assert plt.get_fignums() == [kept.number]
+
+
+def test_no_content_at_all():
+    model, X = with_rows(n=20)
+    assert not outlines(plot_clusters(model, X, content=[]))
+    with pytest.raises(InvalidParameterError, match="content must be one share or several"):
+        plot_density(model, X, content=[])
+
+
+def test_each_of_several_outlines_is_told_apart():
+    model, X = with_rows(K=1)
+    ax = plot_clusters(model, X, content=(0.9, 0.5, 0.99, 0.999))
+    drawn = [outlines(ax)[f"component 0 content {content:g}"] for content in (0.5, 0.9, 0.99, 0.999)]
+    styles = [(patch.get_linewidth(), patch._unscaled_dash_pattern) for patch in drawn]
+    assert len(set(map(str, styles))) == 4
+    keys = [line for line in ax.get_legend().get_lines() if line.get_linestyle() != "None"][-4:]
+    assert [line._unscaled_dash_pattern for line in keys] == [dashes for _, dashes in styles]
 
 
 @each_plot

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from gmm.layouts import Array
 from gmm.plotting.frame import Entries, component_entries, draw, heading
-from gmm.plotting.marks import curve, ellipses, height, histogram, numbers, rows, softly
+from gmm.plotting.marks import curve, ellipses, height, histogram, numbers, rows, softly, stroke
 from gmm.plotting.scene import Scene, scene_of
 from gmm.plotting.style import BARS, FAINT, INK, colours
-from gmm.plotting.view import View, check_content, content_told
+from gmm.plotting.view import View, check_contents, content_told
 
 
 def plot_clusters(
@@ -49,7 +49,7 @@ def plot_clusters(
         One feature or two, by number or name; the plane in which components differ most; or a grid of all pairs of up
         to six features. None takes the features of one or two, else the discriminating plane.
     content : float or sequence of float, default=(0.5, 0.95)
-        What share of its component in the view each ellipse holds.
+        What share of its component in the view each ellipse holds; of an empty sequence, none is drawn.
     sample_weight : array-like of shape (n,), default=None
         Rows are drawn the larger the heavier; none of weight 0 is drawn.
     max_points : int, default=5000
@@ -77,7 +77,7 @@ def plot_clusters(
     >>> ax.get_title()
     '2 components'
     """
-    contents = [check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))]
+    contents = check_contents(content)
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     return draw(scene, view, ax, partial(_panel, contents=contents), heading(scene))
 
@@ -94,11 +94,8 @@ def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: boo
     ellipses(ax, mixture, contents)
     numbers(ax, mixture.means, scene.present, small=small)
     lines = [
-        (
-            Line2D([], [], color=FAINT, linewidth=1.5, linestyle="-" if i == 0 else "--"),
-            f"{content_told(part)} of a component",
-        )
-        for i, part in enumerate(sorted(contents))
+        (Line2D([], [], color=FAINT, **stroke(order)), f"{content_told(part)} of a component")
+        for order, part in enumerate(contents)
     ]
     return [*component_entries(scene), *lines]
 

@@ -16,13 +16,14 @@ from matplotlib.patches import Patch, Polygon
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
+from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.plotting.frame import Entries, draw, heading, of_view_alone
 from gmm.plotting.marks import curve, numbers, rows
 from gmm.plotting.scene import Scene, coordinates, grid, scene_of, scored
 from gmm.plotting.style import FAINT, INK, PAPER, ROW
-from gmm.plotting.view import View, check_content, content_told, ellipse
+from gmm.plotting.view import View, check_contents, content_told, ellipse
 
 _THIN = 0.06  # standard deviations of the mixture, and of the component along an axis
 _REACH = 6.0  # standard deviations of each component that the surface covers
@@ -75,9 +76,11 @@ def plot_density(
     >>> ax.get_title()
     'Density of 2 components'
     """
-    contents = [check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))]
+    contents = check_contents(content)
+    if not contents:
+        raise raisable(InvalidParameterError)("content must be one share or several, as in (0.5, 0.9); got none")
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    return draw(scene, view, ax, partial(_panel, contents=sorted(set(contents))), f"Density of {heading(scene)}")
+    return draw(scene, view, ax, partial(_panel, contents=contents), f"Density of {heading(scene)}")
 
 
 def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Array:

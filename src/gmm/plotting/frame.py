@@ -20,7 +20,7 @@ from gmm.amounts import amount, counted, percent
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.plotting.scene import Scene, beyond, limits
-from gmm.plotting.style import STYLE, axes_of, colours, steady_ticks
+from gmm.plotting.style import STYLE, axes_of, closed_on_failure, colours, steady_ticks
 from gmm.plotting.view import View, literal, view_of
 
 _MOST_PAIRED = 6
@@ -42,6 +42,7 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
         return _pairs(scene, ax, panel, title)
     chosen = view_of(scene.mixture, scene.names, view)
     with axes_of(ax, figsize=(7.2, 4.5)) as target:
+        _check_scales(target)
         edges = limits(scene, chosen)
         entries = _drawn(target, scene, chosen, panel, edges)
         for axis, label in zip((target.xaxis, target.yaxis), chosen.labels, strict=False):
@@ -79,6 +80,14 @@ def of_view_alone(what: str, view: View, *, small: bool) -> Entries:
     return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view alone")]
 
 
+def _check_scales(ax: Axes) -> None:
+    scales = {ax.get_xscale(), ax.get_yscale()} - {"linear"}
+    if scales:
+        raise raisable(InvalidParameterError)(
+            f"ax must have linear scales, since components are ellipses there alone; got {', '.join(sorted(scales))}"
+        )
+
+
 def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[np.object_]:
     d = len(scene.names)
     if ax is not None:
@@ -88,7 +97,7 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
             f"view='pairs' draws at most {_MOST_PAIRED} features, and these are {d}: choose two of them, as in "
             f"view=({scene.names[0]!r}, {scene.names[1]!r}), or view='discriminating'"
         )
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), closed_on_failure():
         size = max(2.0 * d + 1.0, 4.5)
         figure, made = plt.subplots(d, d, figsize=(size, size), squeeze=False)
         grid: Any = np.asarray(made, dtype=object)

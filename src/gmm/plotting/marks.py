@@ -83,18 +83,23 @@ def _bin_width(values: Array, weight: Array) -> float:
 
 
 def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) -> dict[tuple[int, float], Polygon]:
-    """Outlines that hold given shares of each component, by its number and the share; the smallest in the strongest."""
+    """Outlines that hold given shares of each component, by its number and the share; the smallest the strongest."""
     drawn = {}
     shades = colours(mixture.n_components) * DARKER
     for k in np.flatnonzero(mixture.weights > 0):
         for order, content in enumerate(sorted(contents)):
             outline = ellipse(mixture.means[k], mixture.covariances[k], content)
-            style = {"linewidth": 1.8 if order == 0 else 1.2, "linestyle": "-" if order == 0 else (0, (4, 2))}
-            patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **style)
+            patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **stroke(order))
             patch.set_gid(f"component {k} content {content:g}")
             ax.add_patch(patch)
             drawn[int(k), content] = patch
     return drawn
+
+
+def stroke(order: int) -> dict[str, Any]:
+    """How the outline of a region is drawn, by its order from the innermost; after the fourth they are alike."""
+    dashes: Any = [(0, ()), (0, (4, 2)), (0, (1, 1.5)), (0, (8, 2, 1, 2))]
+    return {"linewidth": (1.8, 1.2, 1.4, 1.0)[min(order, 3)], "linestyle": dashes[min(order, 3)]}
 
 
 def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> dict[int, Text]:

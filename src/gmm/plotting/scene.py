@@ -18,9 +18,11 @@ from gmm._fitted import FittedMixture
 from gmm._validation import check_is_fitted, check_random_state
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
+from gmm.mixture import GaussianMixture
 from gmm.parameters import MixtureParameters
 from gmm.plotting.view import View
 from gmm.scorer import Scorer
+from gmm.selection import Selection
 from gmm.sources import ArraySource, as_source
 
 _REACH = 3.0  # standard deviations of a component that a picture has room for
@@ -179,12 +181,27 @@ def fitted_mixture(model: Any) -> FittedMixture:
     TypeError
         For anything else.
     """
-    if hasattr(model, "__sklearn_is_fitted__"):
+    if hasattr(model, "__sklearn_is_fitted__") and not isinstance(model, type):
         check_is_fitted(model)
     found = getattr(model, "best_estimator_", model)
     if not isinstance(found, FittedMixture):
-        raise TypeError(f"expected a fitted GaussianMixture or GaussianMixtureSearch, got {type(model).__name__}")
+        raise TypeError(f"expected a fitted GaussianMixture or GaussianMixtureSearch, got {_told(model)}")
     return found
+
+
+def _told(model: Any) -> str:
+    """What came in place of a mixture, and what to do."""
+    if isinstance(model, type):
+        return f"the class {model.__name__}: make one of it and fit it, as in {model.__name__}().fit(X)"
+    name = type(model).__name__
+    if isinstance(model, Selection):
+        return f"a {name}: give its best mixture, found.best"
+    if name != GaussianMixture.__name__:
+        return name
+    return (
+        f"{type(model).__module__}.{name}: import it from gmm instead, or take over what is fitted, by "
+        "GaussianMixture.from_parameters(m.weights_, m.means_, m.covariances_, covariance_type=m.covariance_type)"
+    )
 
 
 def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None = None) -> tuple[Array, Array]:

@@ -11,7 +11,10 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import FigureBase
 from numpy.typing import NDArray
+
+from gmm.exceptions import InvalidParameterError, raisable
 
 INK, FAINT = "#24292f", "#8c959f"  # text and lines that say something; what stands behind
 PAPER = "#ffffff"
@@ -52,14 +55,46 @@ def colours(n: int) -> NDArray[np.float64]:
 
 @contextmanager
 def axes_of(ax: Axes | None, **figure: Any) -> Iterator[Axes]:
-    """The Axes to draw on: the caller's, in the caller's style, or those of a new figure, in the package's."""
+    """The Axes to draw on: the caller's, in the caller's style, or those of a new figure, in the package's.
+
+    A new figure is closed again where drawing fails.
+
+    Raises
+    ------
+    TypeError
+        For what is no Axes, such as an array of them or a figure.
+    ValueError
+        For Axes that are not flat and rectangular, such as polar ones and those of three dimensions.
+    """
     if ax is not None:
-        yield ax
+        yield _checked(ax)
         return
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), closed_on_failure():
         made: Axes = plt.subplots(**figure)[1]
         steady_ticks(made)
         yield made
+
+
+@contextmanager
+def closed_on_failure() -> Iterator[None]:
+    """Close, where drawing fails, the figures that were made since."""
+    before = set(plt.get_fignums())
+    try:
+        yield
+    except BaseException:
+        for number in set(plt.get_fignums()) - before:
+            plt.close(number)
+        raise
+
+
+def _checked(ax: Any) -> Axes:
+    if not isinstance(ax, Axes):
+        several = " of Axes: give one of them, such as ax[0]" if isinstance(ax, np.ndarray | list | tuple) else ""
+        hint = ": give one of its Axes, such as figure.subplots()" if isinstance(ax, FigureBase) else several
+        raise TypeError(f"ax must be one matplotlib Axes or None, got {type(ax).__name__}{hint}")
+    if ax.name != "rectilinear":
+        raise raisable(InvalidParameterError)(f"ax must be flat, rectangular Axes, got Axes of projection {ax.name!r}")
+    return ax
 
 
 def steady_ticks(ax: Axes) -> None:

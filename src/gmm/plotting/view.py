@@ -144,6 +144,11 @@ def check_content(content: Any) -> float:
     return float(content)
 
 
+def check_contents(content: Any) -> list[float]:
+    """One content or several, each once, the smallest first."""
+    return sorted({check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))})
+
+
 def content_told(content: float) -> str:
     """The content of a region as it was given, in per cent: ``50 %``, ``99.5 %``."""
     return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
@@ -157,22 +162,27 @@ def literal(name: str, longest: int = _LONGEST) -> str:
 
 
 def _view_of_features(view: Any, names: Sequence[str]) -> View:
-    chosen = [view] if isinstance(view, str) or not isinstance(view, Sequence | np.ndarray) else list(view)
+    several = isinstance(view, Sequence | np.ndarray) and not isinstance(view, str | bytes | bytearray)
+    chosen = list(view) if several else [view]
     if len(chosen) not in (1, 2):
         raise _refusal(f"{len(chosen)} features", names)
-    columns = [_column(feature, names) for feature in chosen]
+    columns = [column for feature in chosen if (column := _column(feature, names)) is not None]
+    if len(columns) < len(chosen):
+        missing = " and no ".join(repr(feature) for feature in chosen if _column(feature, names) is None)
+        raise _refusal(f"{view!r}, and there is no {missing}" if several else repr(view), names)
     if len(set(columns)) < len(columns):
         raise _refusal(f"the feature {names[columns[0]]!r} twice", names)
-    return View(np.eye(len(names))[columns], np.zeros(len(names)), tuple(literal(names[j]) for j in columns), of_features=True)
+    labels = tuple(literal(names[j]) for j in columns)
+    return View(np.eye(len(names))[columns], np.zeros(len(names)), labels, of_features=True)
 
 
-def _column(feature: Any, names: Sequence[str]) -> int:
+def _column(feature: Any, names: Sequence[str]) -> int | None:
     if isinstance(feature, str) and feature in names:
         return list(names).index(feature)
     whole = isinstance(feature, numbers.Integral) and not isinstance(feature, bool | np.bool_)
     if whole and 0 <= int(feature) < len(names):
         return int(feature)
-    raise _refusal(repr(feature), names)
+    return None
 
 
 def _refusal(got: str, names: Sequence[str]) -> InvalidParameterError:
