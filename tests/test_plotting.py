@@ -675,6 +675,35 @@ def test_text_is_legible_in_dark_surroundings(plot):
 
 
 @each_plot
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("when", ["in the style", "after it"])
+def test_the_callers_dark_axes_show_the_message(plot, d, when):
+    model, X = with_rows(d=d)
+    with plt.style.context("dark_background"):
+        ax = plt.subplots()[1]
+        if when == "in the style":
+            plot(model, X, ax=ax)
+    if when == "after it":
+        plot(model, X, ax=ax)
+    lines = [
+        item for item in ax.collections if isinstance(item, LineCollection | ContourSet) and item.get_zorder() >= 3
+    ]
+    strokes = [colour for item in lines for colour in item.get_edgecolor()]
+    inks = [text.get_color() for text in [*ax.texts, *ax.get_legend().get_texts()]]
+    assert all(sum(mpl.colors.to_rgb(colour)) > 2 for colour in [*strokes, *inks])
+    assert sum(ax.get_legend().get_frame().get_facecolor()[:3]) < 0.1
+    assert all(sum(badge.get_bbox_patch().get_facecolor()[:3]) < 0.1 for badge in ax.texts if badge.get_bbox_patch())
+
+
+def test_the_most_uncertain_rows_stand_out_of_dark_axes():
+    model, X = with_rows(apart=2.0)
+    with plt.style.context("dark_background"):
+        drawn = dots(plot_uncertainty(model, X, ax=plt.subplots()[1]))
+    assert (np.diff(drawn.get_facecolor()[:, :3].sum(axis=1)) >= -1e-12).all()
+    assert drawn.get_facecolor()[-1, :3].sum() > 1.5
+
+
+@each_plot
 def test_rows_that_do_not_vary_are_drawn(plot):
     for d in (1, 2):
         ax = plot(mixture(d=d), np.ones((30, d)))

@@ -20,7 +20,7 @@ from gmm.parameters import MixtureParameters
 from gmm.plotting.frame import Entries, component_entries, draw, of_view_alone
 from gmm.plotting.marks import numbers, rows, softly
 from gmm.plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
-from gmm.plotting.style import DARKER, INK, PALE, PALE_EDGE, colours
+from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View
 
 _TINTS = 400  # points along an axis whose region is tinted; where there is but one axis, twice as many
@@ -86,11 +86,13 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
     draw_panel = _axis if view.n_axes == 1 else _plane
     places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
     numbers(ax, places, scene.present, small=small)
-    entries = component_entries(scene)
+    entries, inks = component_entries(scene), inks_of(ax)
     if scene.n_components > 1:
-        entries.append((Line2D([], [], color=INK, linewidth=1), "two equally probable"))
+        entries.append((Line2D([], [], color=inks.ink, linewidth=1), "two equally probable"))
     if scene.n_components > 1 and uncertainty:
-        entries.append((Patch(facecolor=PALE, edgecolor=PALE_EDGE), "pale: uncertain"))
+        entries.append(
+            (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
+        )
     return [*entries, *of_view_alone("regions: by", view, small=small)]
 
 
@@ -101,7 +103,7 @@ def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges
     ax.imshow(tints, extent=(low, high, bottom, top), origin="lower", aspect="auto", interpolation="nearest", zorder=0)
     rows(ax, scene, view, softly(scene, 0.45, 0.95), area=0.8)
     if scene.n_components > 1:
-        lines = LineCollection(boundaries(mixture, edges), colors=INK, linewidths=1.0, zorder=3)
+        lines = LineCollection(boundaries(mixture, edges), colors=inks_of(ax).ink, linewidths=1.0, zorder=3)
         lines.set_gid("boundaries")
         ax.add_collection(lines, autolim=False)
     return mixture.means
@@ -113,10 +115,10 @@ def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges:
     tints = _tints(scored(mixture, _centres(edges[0], 2 * _TINTS)[:, None])[0], uncertainty)[None]
     extent = (*edges[0].tolist(), 0.0, 1.0)
     ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
-    for k, shade in enumerate(colours(scene.n_components)):
-        ax.plot(x, responsibilities[:, k], color=shade * DARKER, linewidth=1.6, zorder=2)
+    for k, shade in enumerate(inks_of(ax).strong(colours(scene.n_components))):
+        ax.plot(x, responsibilities[:, k], color=shade, linewidth=1.6, zorder=2)
     points = boundaries(mixture, edges)
-    ax.vlines([point[0, 0] for point in points], 0, 1, color=INK, linewidth=1, zorder=3, gid="boundaries")
+    ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
     seen = view.project(scene.rows[scene.shown])[:, 0]
     ax.scatter(seen, np.full(len(seen), -0.04), s=30, c=softly(scene), marker="|", linewidths=0.8, clip_on=True)
     ax.set_ylim(-0.08, 1.08)

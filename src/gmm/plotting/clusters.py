@@ -16,7 +16,7 @@ from gmm.layouts import Array
 from gmm.plotting.frame import Entries, component_entries, draw, heading
 from gmm.plotting.marks import curve, ellipses, height, histogram, numbers, rows, softly, stroke
 from gmm.plotting.scene import Scene, scene_of
-from gmm.plotting.style import BARS, FAINT, INK, colours
+from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View, check_contents, content_told
 
 
@@ -94,7 +94,7 @@ def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: boo
     ellipses(ax, mixture, contents)
     numbers(ax, mixture.means, scene.present, small=small)
     lines = [
-        (Line2D([], [], color=FAINT, **stroke(order)), f"{content_told(part)} of a component")
+        (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_told(part)} of a component")
         for order, part in enumerate(contents)
     ]
     return [*component_entries(scene), *lines]
@@ -103,9 +103,10 @@ def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: boo
 def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entries:
     """The rows' histogram as a density, the density of each component, and their sum."""
     mixture = view.marginal(scene.mixture)
+    inks = inks_of(ax)
     heights = histogram(ax, scene, view, mixture, edges[0])
     x, density, parts = curve(mixture, edges)
-    ax.plot(x, density, color=INK, linewidth=1.6, zorder=3)
+    ax.plot(x, density, color=inks.ink, linewidth=1.6, zorder=3)
     shades = colours(scene.n_components)
     for k in scene.present:
         seen_of = parts[:, k] > 1e-3 * density.max()  # no line along the axis where there is nothing
@@ -116,5 +117,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     ax.set_ylabel("density")
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
     numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
-    sum_entry: Entries = [(Line2D([], [], color=INK, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
-    return [*component_entries(scene), *sum_entry, (Patch(color=BARS), "rows")]
+    sum_entry: Entries = (
+        [(Line2D([], [], color=inks.ink, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
+    )
+    return [*component_entries(scene), *sum_entry, (Patch(color=inks.bars), "rows")]

@@ -20,7 +20,7 @@ from gmm.amounts import amount, counted, percent
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.plotting.scene import Scene, beyond, limits
-from gmm.plotting.style import STYLE, axes_of, closed_on_failure, colours, steady_ticks
+from gmm.plotting.style import STYLE, axes_of, closed_on_failure, colours, inks_of, steady_ticks
 from gmm.plotting.view import View, literal, view_of
 
 _MOST_PAIRED = 6
@@ -160,7 +160,17 @@ def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bo
         )
         return
     place: Any = _quietest_corner(ax, scene, view)
-    ax.legend(*_handles_and_texts(entries), loc=place, fontsize=8, frameon=True, framealpha=0.85)
+    inks = inks_of(ax)
+    ax.legend(
+        *_handles_and_texts(entries),
+        loc=place,
+        fontsize=8,
+        frameon=True,
+        framealpha=0.85,
+        facecolor=inks.paper,
+        edgecolor=inks.pale_edge,
+        labelcolor=inks.ink,
+    )
 
 
 def _quietest_corner(ax: Axes, scene: Scene, view: View) -> str:

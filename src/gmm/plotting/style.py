@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.figure import FigureBase
 from numpy.typing import NDArray
 
@@ -25,6 +26,27 @@ DARKER = 0.75  # of a component's colour, for lines on its rows
 # The hues of Okabe & Ito (2008), moved until all are told apart with each kind of red-green blindness, and neighbours
 # by lightness alone (tests/test_plotting_style.py).
 _PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
+
+
+@dataclass(frozen=True)
+class Inks:
+    """Colours that say something only beside the paper's; `dark` is the paper's kind."""
+
+    dark: bool
+    ink: str
+    faint: str
+    paper: str
+    row: str
+    bars: str
+    pale: str
+    pale_edge: str
+
+    def strong(self, shades: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Components' colours (n, 3) for lines on their rows: farther from the paper."""
+        return 1 - DARKER * (1 - shades) if self.dark else DARKER * shades
+
+
+_ON_LIGHT = Inks(False, INK, FAINT, PAPER, ROW, BARS, PALE, PALE_EDGE)
 STYLE: Any = {
     "figure.figsize": (6.0, 4.5),
     "figure.dpi": 110,
@@ -95,6 +117,18 @@ def _checked(ax: Any) -> Axes:
     if ax.name != "rectilinear":
         raise raisable(InvalidParameterError)(f"ax must be flat, rectangular Axes, got Axes of projection {ax.name!r}")
     return ax
+
+
+def inks_of(ax: Axes) -> Inks:
+    """The inks for the paper that Axes have: their own face, over that of their figure where it lets it through."""
+    paper = np.ones(3)
+    for patch in (ax.figure.patch, ax.patch):
+        *face, opacity = to_rgba(patch.get_facecolor() if patch.get_visible() else "none")
+        paper = opacity * np.array(face) + (1 - opacity) * paper
+    if paper @ [0.2126, 0.7152, 0.0722] > 0.45:
+        return _ON_LIGHT
+    tone = to_hex((float(paper[0]), float(paper[1]), float(paper[2])))
+    return Inks(True, "#e6edf3", "#8c959f", tone, "#b1bac4", "#4a525b", tone, "#6e7681")
 
 
 def steady_ticks(ax: Axes) -> None:
