@@ -114,7 +114,5 @@ def _area(uncertainty: Any) -> Any:
 def _ink(uncertainty: Array, inks: Inks) -> Array:
     """From faint grey to ink, (s, 4)."""
     depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
-    shades = (1 - depth) * np.array(to_rgb(inks.faint if not inks.dark else inks.pale_edge)) + depth * np.array(
-        to_rgb(inks.ink)
-    )
+    shades = (1 - depth) * np.array(to_rgb(inks.faint)) + depth * np.array(to_rgb(inks.ink))
     return np.column_stack([shades, 0.35 + 0.5 * depth])
