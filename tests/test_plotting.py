@@ -1,5 +1,7 @@
 """Pictures by their properties: what is drawn where, what legends say, and what is left alone."""
 
+import tracemalloc
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -10,13 +12,14 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
-from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError
+from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, select
 from gmm._estimator import names_of_features
+from gmm.amounts import percent
 from gmm.exceptions import InvalidParameterError
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from gmm.plotting.boundaries import boundaries
 from gmm.plotting.density import highest_density
-from gmm.plotting.scene import limits, scene_of
+from gmm.plotting.scene import coordinates, limits, scene_of
 from gmm.plotting.style import STYLE, colours
 from gmm.plotting.view import view_of
 
@@ -215,6 +218,23 @@ def test_no_boundary_is_drawn_twice(K):
     assert (away.min(axis=1) < 1e-3).mean() < 0.05
 
 
+def test_boundaries_of_many_components_need_little_memory():
+    rng, K = np.random.default_rng(0), 60
+    means, covariances = rng.normal(0, 10, (K, 2)), np.repeat(0.04 * np.eye(2)[None], K, axis=0)
+    model = GaussianMixture.from_parameters(np.full(K, 1 / K), means, covariances)
+    edges = np.array([[-30.0, 30.0], [-30.0, 30.0]])
+    n_points = np.prod([len(axis) for axis in coordinates(model._fitted(), edges)])
+    tracemalloc.start()
+    lines = boundaries(model._fitted(), edges)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.6 * 8 * K * n_points  # the responsibilities on the grid once, and no copy of them
+    # Of equal spheres the boundaries are those between nearest means.
+    points = np.concatenate(lines)
+    nearest, second = np.sort(np.linalg.norm(points[:, None] - means, axis=2), axis=1)[:, :2].T
+    assert np.quantile(second - nearest, 0.99) < 1e-6
+
+
 def test_boundaries_along_one_axis_are_exact():
     model = GaussianMixture.from_parameters([0.3, 0.7], [[0.0], [3.0]], [[[1.0]], [[4.0]]])
     X = model.sample(100, random_state=0)[0]
@@ -305,6 +325,18 @@ def test_uncertainty_along_one_axis_is_its_height():
     np.testing.assert_allclose(dots(ax).get_offsets(), expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_and_share_of_uncertain_rows_are_of_all_rows(weighted):
+    model, X = with_rows(n=3000, apart=1.5)
+    uncertainty = 1 - model.predict_proba(X).max(axis=1)
+    # Heavy where the mixture is sure, so that few rows drawn by chance would tell another mean.
+    weight = np.where(uncertainty > 0.1, 0.01, 50.0) * (np.arange(3000) % 7 > 0) if weighted else None
+    told = legend(plot_uncertainty(model, X, sample_weight=weight, max_points=5))
+    mean, part = (np.average(values, weights=weight) for values in (uncertainty, uncertainty > 0.1))
+    assert f"mean {mean:.2g}" in told
+    assert f"above 0.1: {percent(part)} of rows" in told
+
+
 # ---- what legends and labels say
 
 
@@ -377,6 +409,40 @@ def test_axes_are_named_after_columns(plot):
     assert plane.get_xlabel().startswith("discriminating direction 1\n")
     assert any(name in plane.get_xlabel() for name in frame.columns)
     assert plane.get_title()
+
+
+def written(label):
+    """What matplotlib writes of a label: None where it is taken for a formula."""
+    text, parsed = label._preprocess_math(label.get_text())
+    return None if parsed else text
+
+
+@each_plot
+@pytest.mark.parametrize("view", [None, (0, 1), 2, "pairs"], ids=str)
+def test_names_of_columns_are_no_formulas(plot, view):
+    names = ["price ($)", "cost ($)", r"$\foo$ and \$"]
+    X = with_rows(d=3, n=40)[1]
+    frame = pd.DataFrame(X, columns=names)
+    axes = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))
+    told = [written(label) for ax in axes for label in (ax.xaxis.label, ax.yaxis.label)]
+    assert None not in told
+    assert any(name in text for name in names for text in told)
+    axes[0].figure.canvas.draw()
+
+
+@each_plot
+@pytest.mark.parametrize("view", [None, (0, 1), "pairs"], ids=str)
+def test_long_names_stay_within_the_figure(plot, view):
+    X = with_rows(d=3, n=40)[1]
+    frame = pd.DataFrame(X, columns=[f"{name} of the thing" * 20 for name in ("length", "width", "temperature")])
+    figure = np.ravel(plot(GaussianMixture(2, random_state=0).fit(frame), frame, view=view))[0].figure
+    if view != "pairs":
+        figure.set_size_inches(5.0, 3.75)
+    figure.canvas.draw()
+    for label in (label for ax in figure.axes for label in (ax.xaxis.label, ax.yaxis.label) if label.get_text()):
+        box = label.get_window_extent()
+        assert figure.bbox.x0 - 1 <= box.x0 < box.x1 <= figure.bbox.x1 + 1
+        assert figure.bbox.y0 - 1 <= box.y0 < box.y1 <= figure.bbox.y1 + 1
 
 
 @each_plot
@@ -517,6 +583,62 @@ def test_what_cannot_be_drawn_is_refused(plot):
 
 
 @each_plot
+def test_what_is_not_a_mixture_is_told_and_what_to_do(plot):
+    _, X = with_rows(n=60)
+    with pytest.raises(TypeError, match="got the class GaussianMixture: make one of it and fit it"):
+        plot(GaussianMixture, X)
+    with pytest.raises(TypeError, match=r"got a Selection: give its best mixture, found\.best"):
+        plot(select(X, [1], ["full"], random_state=0), X)
+    other = type("GaussianMixture", (), {"__module__": "sklearn.mixture"})()
+    with pytest.raises(TypeError, match=r"got sklearn\.mixture\.GaussianMixture: import it from gmm instead"):
+        plot(other, X)
+
+
+@each_plot
+def test_axes_that_cannot_be_are_refused(plot):
+    model, X = with_rows(n=20)
+    figure, pair = plt.subplots(1, 2)
+    with pytest.raises(TypeError, match="ax must be one matplotlib Axes or None, got ndarray of Axes: give one"):
+        plot(model, X, ax=pair)
+    with pytest.raises(TypeError, match="got Figure: give one of its Axes"):
+        plot(model, X, ax=figure)
+    for projection in ("3d", "polar"):
+        with pytest.raises(InvalidParameterError, match=f"got Axes of projection '{projection}'"):
+            plot(model, X, ax=plt.figure().add_subplot(projection=projection))
+    pair[0].set_xscale("log")
+    with pytest.raises(InvalidParameterError, match=r"ax must have linear scales, .* got log"):
+        plot(model, X, ax=pair[0])
+
+
+@each_plot
+@pytest.mark.parametrize("view", [None, "pairs"])
+def test_a_figure_of_ours_is_closed_where_drawing_fails(plot, view, monkeypatch):
+    model, X = with_rows(n=20)
+    kept = plt.figure()
+    monkeypatch.setattr("gmm.plotting.frame.notes", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        plot(model, X, view=view)
+    assert plt.get_fignums() == [kept.number]
+
+
+def test_no_content_at_all():
+    model, X = with_rows(n=20)
+    assert not outlines(plot_clusters(model, X, content=[]))
+    with pytest.raises(InvalidParameterError, match="content must be one share or several"):
+        plot_density(model, X, content=[])
+
+
+def test_each_of_several_outlines_is_told_apart():
+    model, X = with_rows(K=1)
+    ax = plot_clusters(model, X, content=(0.9, 0.5, 0.99, 0.999))
+    drawn = [outlines(ax)[f"component 0 content {content:g}"] for content in (0.5, 0.9, 0.99, 0.999)]
+    styles = [(patch.get_linewidth(), patch._unscaled_dash_pattern) for patch in drawn]
+    assert len(set(map(str, styles))) == 4
+    keys = [line for line in ax.get_legend().get_lines() if line.get_linestyle() != "None"][-4:]
+    assert [line._unscaled_dash_pattern for line in keys] == [dashes for _, dashes in styles]
+
+
+@each_plot
 def test_only_the_given_axes_are_touched(plot):
     model, X = with_rows()
     figure, (left, right) = plt.subplots(1, 2)
@@ -550,6 +672,35 @@ def test_text_is_legible_in_dark_surroundings(plot):
             *ax.get_legend().get_texts(),
         ]
         assert all(sum(mpl.colors.to_rgb(text.get_color())) < 1.2 for text in texts)
+
+
+@each_plot
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("when", ["in the style", "after it"])
+def test_the_callers_dark_axes_show_the_message(plot, d, when):
+    model, X = with_rows(d=d)
+    with plt.style.context("dark_background"):
+        ax = plt.subplots()[1]
+        if when == "in the style":
+            plot(model, X, ax=ax)
+    if when == "after it":
+        plot(model, X, ax=ax)
+    lines = [
+        item for item in ax.collections if isinstance(item, LineCollection | ContourSet) and item.get_zorder() >= 3
+    ]
+    strokes = [colour for item in lines for colour in item.get_edgecolor()]
+    inks = [text.get_color() for text in [*ax.texts, *ax.get_legend().get_texts()]]
+    assert all(sum(mpl.colors.to_rgb(colour)) > 2 for colour in [*strokes, *inks])
+    assert sum(ax.get_legend().get_frame().get_facecolor()[:3]) < 0.1
+    assert all(sum(badge.get_bbox_patch().get_facecolor()[:3]) < 0.1 for badge in ax.texts if badge.get_bbox_patch())
+
+
+def test_the_most_uncertain_rows_stand_out_of_dark_axes():
+    model, X = with_rows(apart=2.0)
+    with plt.style.context("dark_background"):
+        drawn = dots(plot_uncertainty(model, X, ax=plt.subplots()[1]))
+    assert (np.diff(drawn.get_facecolor()[:, :3].sum(axis=1)) >= -1e-12).all()
+    assert drawn.get_facecolor()[-1, :3].sum() > 1.5
 
 
 @each_plot

@@ -178,6 +178,16 @@ def test_a_view_that_cannot_be_is_refused_with_what_there_is(wanted):
         view(model, wanted)
 
 
+def test_of_a_pair_both_are_told():
+    model = four_features()
+    with pytest.raises(InvalidParameterError, match=r"got \('a', 'b'\), and there is no 'a' and no 'b'\."):
+        view(model, ("a", "b"))
+    with pytest.raises(InvalidParameterError, match=r"got \(0, 9\), and there is no 9\."):
+        view(model, (0, 9))
+    with pytest.raises(InvalidParameterError, match=r"got b'x0'\."):
+        view(model, b"x0")
+
+
 @pytest.mark.parametrize("content", [0, 1, -0.5, 95, np.nan, "0.5", None])
 def test_a_content_that_cannot_be_is_refused(content):
     with pytest.raises(InvalidParameterError, match="content must be between 0 and 1"):

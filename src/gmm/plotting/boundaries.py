@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -12,13 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import find_objects
 
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.plotting.frame import Entries, component_entries, draw, of_view_alone
 from gmm.plotting.marks import numbers, rows, softly
 from gmm.plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
-from gmm.plotting.style import DARKER, INK, PALE, PALE_EDGE, colours
+from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View
 
 _TINTS = 400  # points along an axis whose region is tinted; where there is but one axis, twice as many
@@ -84,23 +86,24 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
     draw_panel = _axis if view.n_axes == 1 else _plane
     places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
     numbers(ax, places, scene.present, small=small)
-    entries = component_entries(scene)
+    entries, inks = component_entries(scene), inks_of(ax)
     if scene.n_components > 1:
-        entries.append((Line2D([], [], color=INK, linewidth=1), "two equally probable"))
+        entries.append((Line2D([], [], color=inks.ink, linewidth=1), "two equally probable"))
     if scene.n_components > 1 and uncertainty:
-        entries.append((Patch(facecolor=PALE, edgecolor=PALE_EDGE), "pale: uncertain"))
+        entries.append(
+            (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
+        )
     return [*entries, *of_view_alone("regions: by", view, small=small)]
 
 
 def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     axes = [_centres(edge, _TINTS) for edge in edges]
-    responsibilities, _ = scored(mixture, grid(axes))
-    tints = _tints(responsibilities, uncertainty).reshape(_TINTS, _TINTS, 4)
+    tints = _tints(scored(mixture, grid(axes))[0], uncertainty).reshape(_TINTS, _TINTS, 4)
     (low, high), (bottom, top) = edges.tolist()
     ax.imshow(tints, extent=(low, high, bottom, top), origin="lower", aspect="auto", interpolation="nearest", zorder=0)
     rows(ax, scene, view, softly(scene, 0.45, 0.95), area=0.8)
     if scene.n_components > 1:
-        lines = LineCollection(boundaries(mixture, edges), colors=INK, linewidths=1.0, zorder=3)
+        lines = LineCollection(boundaries(mixture, edges), colors=inks_of(ax).ink, linewidths=1.0, zorder=3)
         lines.set_gid("boundaries")
         ax.add_collection(lines, autolim=False)
     return mixture.means
@@ -112,10 +115,10 @@ def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges:
     tints = _tints(scored(mixture, _centres(edges[0], 2 * _TINTS)[:, None])[0], uncertainty)[None]
     extent = (*edges[0].tolist(), 0.0, 1.0)
     ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
-    for k, shade in enumerate(colours(scene.n_components)):
-        ax.plot(x, responsibilities[:, k], color=shade * DARKER, linewidth=1.6, zorder=2)
+    for k, shade in enumerate(inks_of(ax).strong(colours(scene.n_components))):
+        ax.plot(x, responsibilities[:, k], color=shade, linewidth=1.6, zorder=2)
     points = boundaries(mixture, edges)
-    ax.vlines([point[0, 0] for point in points], 0, 1, color=INK, linewidth=1, zorder=3, gid="boundaries")
+    ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
     seen = view.project(scene.rows[scene.shown])[:, 0]
     ax.scatter(seen, np.full(len(seen), -0.04), s=30, c=softly(scene), marker="|", linewidths=0.8, clip_on=True)
     ax.set_ylim(-0.08, 1.08)
@@ -143,38 +146,63 @@ def _lines(mixture: MixtureParameters, edges: Array) -> list[Array]:
 
     Two components share their boundary: it is that of the first of them.
     """
-    axes = coordinates(mixture, edges)
-    responsibilities, _ = scored(mixture, grid(axes))
-    logs = np.log(np.maximum(responsibilities, np.finfo(np.float64).tiny))
-    cell = (edges[:, 1] - edges[:, 0]) / 100
-    scratch, found = Figure().subplots(), []
-    for k in np.flatnonzero(mixture.weights > 0)[:-1]:
-        ahead = logs[:, k] - np.delete(logs, k, axis=1).max(axis=1)
-        if not (ahead.min() < 0 < ahead.max()):
+    contours = list(_contours(mixture, coordinates(mixture, edges)))
+    if not contours:
+        return []
+    ends = np.cumsum([len(line) for _, line in contours])
+    points = _polished(mixture, np.concatenate([line for _, line in contours]), (edges[:, 1] - edges[:, 0]) / 100)
+    lower = _best_two(scored(mixture, points)[0]).min(axis=1)
+    parts = zip(np.split(points, ends[:-1]), np.split(lower, ends[:-1]), contours, strict=True)
+    return [kept for line, first, (k, _) in parts for kept in _where(first == k, line)]
+
+
+def _contours(mixture: MixtureParameters, axes: list[Array]) -> Iterator[tuple[int, Array]]:
+    """Numbers of components, and lines (n, 2) about the parts of a grid where each is the most probable."""
+    shape = len(axes[1]), len(axes[0])
+    flat, _ = scored(mixture, grid(axes))
+    each, best = np.arange(len(flat)), flat.argmax(axis=1)
+    largest = flat[each, best]
+    flat[each, best] = -1  # for a moment: no copy of what may be a hundred megabytes
+    second = flat.max(axis=1).reshape(shape)
+    flat[each, best] = largest
+    responsibilities, largest, best = flat.reshape(*shape, -1), largest.reshape(shape), best.reshape(shape)
+    scratch = Figure().subplots()
+    for k, region in enumerate(find_objects(best + 1, max_label=mixture.n_components - 1)):
+        if region is None:
             continue
-        contour = scratch.contour(*axes, ahead.reshape(len(axes[1]), len(axes[0])), levels=[0.0])
-        for line in contour.allsegs[0]:
-            found += _first(mixture, _polished(mixture, line, cell), k)
-    return found
+        down, across = (slice(max(side.start - 1, 0), side.stop + 1) for side in region)
+        window = down, across
+        others = np.where(best[window] == k, second[window], largest[window])
+        ahead = _log(responsibilities[down, across, k]) - _log(others)
+        if ahead.min() < 0 < ahead.max():
+            contour = scratch.contour(axes[0][across], axes[1][down], ahead, levels=[0.0])
+            yield from ((k, line) for line in contour.allsegs[0])
 
 
-def _first(mixture: MixtureParameters, line: Array, k: int) -> list[Array]:
-    """The parts of a boundary of component `k` beyond which the other one has a higher number."""
-    two = np.argsort(scored(mixture, line)[0], axis=1)[:, -2:]
-    first = two.min(axis=1) == k
+def _log(responsibilities: Array) -> Array:
+    return np.asarray(np.log(np.maximum(responsibilities, np.finfo(np.float64).tiny)))
+
+
+def _best_two(responsibilities: Array) -> NDArray[np.intp]:
+    """Numbers of the second and the most probable component, (n, 2)."""
+    return np.argpartition(responsibilities, -2, axis=1)[:, -2:]
+
+
+def _where(first: NDArray[np.bool_], line: Array) -> list[Array]:
+    """The parts of a component's boundary beyond which the other one has a higher number."""
     kept = first[1:] | first[:-1]  # a step from one to another is kept twice, lest there be a gap
     turns = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]])))
     return [line[begin : end + 1] for begin, end in turns.reshape(-1, 2)]
 
 
-def _polished(mixture: MixtureParameters, line: Array, cell: Array) -> Array:
-    """The line's vertices, each moved along the gradient to where the two most probable components are equal."""
-    points = np.array(line, dtype=np.float64)
+def _polished(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
+    """Vertices of lines, each moved along the gradient to where the two most probable components are equal."""
+    points = np.array(vertices, dtype=np.float64)
     precisions = mixture.model.layout.gram(mixture.whiteners)
     for _ in range(_STEPS):
         responsibilities, _ = scored(mixture, points)
-        best = np.argsort(responsibilities, axis=1)[:, -2:]
-        two = np.log(np.maximum(np.take_along_axis(responsibilities, best, axis=1), np.finfo(np.float64).tiny))
+        best = _best_two(responsibilities)
+        two = _log(np.take_along_axis(responsibilities, best, axis=1))
         second, first = (_gradient(mixture, precisions, points, best[:, i]) for i in (0, 1))
         slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
         steepness = np.maximum((slope**2).sum(axis=1), np.finfo(np.float64).tiny)

@@ -14,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from gmm.layouts import Array
 from gmm.plotting.frame import Entries, component_entries, draw, heading
-from gmm.plotting.marks import curve, ellipses, height, histogram, numbers, rows, softly
+from gmm.plotting.marks import curve, ellipses, height, histogram, numbers, rows, softly, stroke
 from gmm.plotting.scene import Scene, scene_of
-from gmm.plotting.style import BARS, FAINT, INK, colours
-from gmm.plotting.view import View, check_content, content_told
+from gmm.plotting.style import colours, inks_of
+from gmm.plotting.view import View, check_contents, content_told
 
 
 def plot_clusters(
@@ -49,7 +49,7 @@ def plot_clusters(
         One feature or two, by number or name; the plane in which components differ most; or a grid of all pairs of up
         to six features. None takes the features of one or two, else the discriminating plane.
     content : float or sequence of float, default=(0.5, 0.95)
-        What share of its component in the view each ellipse holds.
+        What share of its component in the view each ellipse holds; of an empty sequence, none is drawn.
     sample_weight : array-like of shape (n,), default=None
         Rows are drawn the larger the heavier; none of weight 0 is drawn.
     max_points : int, default=5000
@@ -77,7 +77,7 @@ def plot_clusters(
     >>> ax.get_title()
     '2 components'
     """
-    contents = [check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))]
+    contents = check_contents(content)
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
     return draw(scene, view, ax, partial(_panel, contents=contents), heading(scene))
 
@@ -94,11 +94,8 @@ def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: boo
     ellipses(ax, mixture, contents)
     numbers(ax, mixture.means, scene.present, small=small)
     lines = [
-        (
-            Line2D([], [], color=FAINT, linewidth=1.5, linestyle="-" if i == 0 else "--"),
-            f"{content_told(part)} of a component",
-        )
-        for i, part in enumerate(sorted(contents))
+        (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_told(part)} of a component")
+        for order, part in enumerate(contents)
     ]
     return [*component_entries(scene), *lines]
 
@@ -106,9 +103,10 @@ def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: boo
 def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entries:
     """The rows' histogram as a density, the density of each component, and their sum."""
     mixture = view.marginal(scene.mixture)
+    inks = inks_of(ax)
     heights = histogram(ax, scene, view, mixture, edges[0])
     x, density, parts = curve(mixture, edges)
-    ax.plot(x, density, color=INK, linewidth=1.6, zorder=3)
+    ax.plot(x, density, color=inks.ink, linewidth=1.6, zorder=3)
     shades = colours(scene.n_components)
     for k in scene.present:
         seen_of = parts[:, k] > 1e-3 * density.max()  # no line along the axis where there is nothing
@@ -119,5 +117,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     ax.set_ylabel("density")
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
     numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
-    sum_entry: Entries = [(Line2D([], [], color=INK, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
-    return [*component_entries(scene), *sum_entry, (Patch(color=BARS), "rows")]
+    sum_entry: Entries = (
+        [(Line2D([], [], color=inks.ink, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
+    )
+    return [*component_entries(scene), *sum_entry, (Patch(color=inks.bars), "rows")]

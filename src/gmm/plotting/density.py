@@ -16,13 +16,14 @@ from matplotlib.patches import Patch, Polygon
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
+from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.plotting.frame import Entries, draw, heading, of_view_alone
 from gmm.plotting.marks import curve, numbers, rows
 from gmm.plotting.scene import Scene, coordinates, grid, scene_of, scored
-from gmm.plotting.style import FAINT, INK, PAPER, ROW
-from gmm.plotting.view import View, check_content, content_told, ellipse
+from gmm.plotting.style import inks_of
+from gmm.plotting.view import View, check_contents, content_told, ellipse
 
 _THIN = 0.06  # standard deviations of the mixture, and of the component along an axis
 _REACH = 6.0  # standard deviations of each component that the surface covers
@@ -30,7 +31,7 @@ _LABEL = 8  # points
 _BADGE, _ROOM = 2.5, 2.5  # heights of a label that a number needs in the middle, and that each line needs about it
 _DRAWN = 50_000  # rows drawn from a mixture, whose densities tell what a region holds to some tenths of a per cent
 _SHADED = (0.999, 0.99, 0.97, 0.94, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.03)
-_SHADES = LinearSegmentedColormap.from_list("gmm_density", ["#f4f7fb", "#9db9dc", "#486ca6"])
+_SHADES = ("#f4f7fb", "#9db9dc", "#486ca6")
 
 
 def plot_density(
@@ -75,9 +76,11 @@ def plot_density(
     >>> ax.get_title()
     'Density of 2 components'
     """
-    contents = [check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))]
+    contents = check_contents(content)
+    if not contents:
+        raise raisable(InvalidParameterError)("content must be one share or several, as in (0.5, 0.9); got none")
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    return draw(scene, view, ax, partial(_panel, contents=sorted(set(contents))), f"Density of {heading(scene)}")
+    return draw(scene, view, ax, partial(_panel, contents=contents), f"Density of {heading(scene)}")
 
 
 def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Array:
@@ -96,22 +99,24 @@ def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Ar
 
 def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, contents: list[float]) -> Entries:
     mixture = view.marginal(scene.mixture)
-    levels = highest_density(mixture, contents)
+    levels, inks = highest_density(mixture, contents), inks_of(ax)
     if view.n_axes == 1:
         _curve(ax, mixture, edges, levels)
         seen = view.project(scene.rows[scene.shown])[:, 0]
-        ax.plot(seen, np.full(len(seen), 0.015), "|", color=INK, alpha=0.25, transform=ax.get_xaxis_transform())
+        ax.plot(
+            seen, np.full(len(seen), 0.015), "|", color=inks_of(ax).ink, alpha=0.25, transform=ax.get_xaxis_transform()
+        )
     else:
         ax.set(xlim=edges[0], ylim=edges[1])  # now: labels need to know how large things are
         _plane(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
-    keys: list[Artist] = [Line2D([], [], color=INK, linewidth=width) for width in _strengths(len(contents))]
+    keys: list[Artist] = [Line2D([], [], color=inks.ink, linewidth=width) for width in _strengths(len(contents))]
     if view.n_axes == 1:
-        keys = [Patch(color=tint) for tint in _tints(len(contents))]
+        keys = [Patch(color=tint) for tint in _tints(ax, len(contents))]
     lines: Entries = [
         (key, f"{content_told(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
-    dots = Line2D([], [], color=FAINT, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
+    dots = Line2D([], [], color=inks.faint, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
     return [*lines, (dots, "rows"), *of_view_alone("density of", view, small=small)]
 
 
@@ -123,19 +128,22 @@ def _plane(
     content_at: dict[float, float],
     small: bool,
 ) -> None:
+    inks = inks_of(ax)
     shaded, levels = np.unique(highest_density(mixture, _SHADED)), sorted(content_at)
-    tints, widths = _SHADES(np.linspace(0, 1, len(shaded))), _strengths(len(levels))[::-1]
-    rows(ax, scene, view, ROW, area=0.6).set_alpha(0.45)
+    tints, widths = _shades(ax)(np.linspace(0, 1, len(shaded))), _strengths(len(levels))[::-1]
+    rows(ax, scene, view, inks.row, area=0.6).set_alpha(0.45)
     thin = _thin(mixture)
     for k in np.flatnonzero(thin & (mixture.weights > 0)):
         for level, tint in zip(shaded, tints, strict=True):
             _outline(ax, mixture, k, level, facecolor=tint, zorder=0.5)
         for level, width in zip(levels, widths, strict=True):
-            _outline(ax, mixture, k, level, fill=False, edgecolor=INK, linewidth=width, zorder=3)
+            _outline(ax, mixture, k, level, fill=False, edgecolor=inks.ink, linewidth=width, zorder=3)
     if not (thin | (mixture.weights == 0)).all():
         x, y, heights = _surface(mixture, thin)
         ax.contourf(x, y, heights, levels=shaded, colors=tints, extend="max", zorder=0)
-        lines = ax.contour(x, y, heights, levels=levels, colors=INK, linewidths=widths, linestyles="solid", zorder=3)
+        lines = ax.contour(
+            x, y, heights, levels=levels, colors=inks.ink, linewidths=widths, linestyles="solid", zorder=3
+        )
         if not small:
             _label(ax, lines, {level: content_told(part) for level, part in content_at.items()})
     numbers(ax, mixture.means, scene.present, small=small)
@@ -149,7 +157,7 @@ def _label(ax: Axes, lines: ContourSet, told: dict[float, str]) -> None:
         outlines = [ax.transData.transform(segment) for segment in segments]
         small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _ROOM) * tall]
     for text in ax.clabel(lines, fmt=told, fontsize=_LABEL, inline=False):
-        text.set_path_effects([withStroke(linewidth=3, foreground=PAPER)])
+        text.set_path_effects([withStroke(linewidth=3, foreground=inks_of(ax).paper)])
         at = ax.transData.transform(text.get_position())
         tight = any(np.abs(outline - at).max(axis=1).min() < tall / 2 for outline in small)
         if tight or not ax.bbox.contains(*at):
@@ -211,11 +219,17 @@ def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Ar
 
 def _curve(ax: Axes, mixture: MixtureParameters, edges: Array, levels: Array) -> None:
     x, density, _ = curve(mixture, edges)
-    for level, tint in reversed(list(zip(np.exp(levels), _tints(len(levels)), strict=True))):
+    for level, tint in reversed(list(zip(np.exp(levels), _tints(ax, len(levels)), strict=True))):
         ax.fill_between(x, density, where=density >= level, color=tint, linewidth=0, interpolate=True)
-    ax.plot(x, density, color=INK, linewidth=1.6)
+    ax.plot(x, density, color=inks_of(ax).ink, linewidth=1.6)
     ax.set_ylim(0, 1.08 * density.max())
     ax.set_ylabel("density")
+
+
+def _shades(ax: Axes) -> LinearSegmentedColormap:
+    """From the paper to the accent."""
+    inks = inks_of(ax)
+    return LinearSegmentedColormap.from_list("gmm_density", [inks.paper, _SHADES[-1]] if inks.dark else _SHADES)
 
 
 def _strengths(n: int) -> list[float]:
@@ -223,6 +237,6 @@ def _strengths(n: int) -> list[float]:
     return [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
 
 
-def _tints(n: int) -> Array:
+def _tints(ax: Axes, n: int) -> Array:
     """Shades of regions along one axis, the innermost first, (n, 4)."""
-    return np.asarray(_SHADES(np.linspace(0.95, 0.25, n)))
+    return np.asarray(_shades(ax)(np.linspace(0.95, 0.25, n)))

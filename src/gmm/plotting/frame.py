@@ -20,11 +20,12 @@ from gmm.amounts import amount, counted, percent
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
 from gmm.plotting.scene import Scene, beyond, limits
-from gmm.plotting.style import STYLE, axes_of, colours, steady_ticks
-from gmm.plotting.view import View, view_of
+from gmm.plotting.style import STYLE, axes_of, closed_on_failure, colours, inks_of, steady_ticks
+from gmm.plotting.view import View, literal, view_of
 
 _MOST_PAIRED = 6
 _MOST_LISTED = 8
+_LONGEST_OF_PAIRS = 18  # characters of a feature's name
 Entries = list[tuple[Artist, str]]
 
 
@@ -41,6 +42,7 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
         return _pairs(scene, ax, panel, title)
     chosen = view_of(scene.mixture, scene.names, view)
     with axes_of(ax, figsize=(7.2, 4.5)) as target:
+        _check_scales(target)
         edges = limits(scene, chosen)
         entries = _drawn(target, scene, chosen, panel, edges)
         for axis, label in zip((target.xaxis, target.yaxis), chosen.labels, strict=False):
@@ -78,6 +80,14 @@ def of_view_alone(what: str, view: View, *, small: bool) -> Entries:
     return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view alone")]
 
 
+def _check_scales(ax: Axes) -> None:
+    scales = {ax.get_xscale(), ax.get_yscale()} - {"linear"}
+    if scales:
+        raise raisable(InvalidParameterError)(
+            f"ax must have linear scales, since components are ellipses there alone; got {', '.join(sorted(scales))}"
+        )
+
+
 def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[np.object_]:
     d = len(scene.names)
     if ax is not None:
@@ -87,12 +97,13 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
             f"view='pairs' draws at most {_MOST_PAIRED} features, and these are {d}: choose two of them, as in "
             f"view=({scene.names[0]!r}, {scene.names[1]!r}), or view='discriminating'"
         )
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), closed_on_failure():
         size = max(2.0 * d + 1.0, 4.5)
         figure, made = plt.subplots(d, d, figsize=(size, size), squeeze=False)
         grid: Any = np.asarray(made, dtype=object)
         entries: Entries = []
-        features = View(np.eye(d), np.zeros(d), scene.names, of_features=True)
+        names = tuple(literal(name, _LONGEST_OF_PAIRS) for name in scene.names)
+        features = View(np.eye(d), np.zeros(d), names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(d, d):
             steady_ticks(grid[i, j])
@@ -103,7 +114,7 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
             drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
             if (i, j) == (min(1, d - 1), 0):  # all planes have the same legend; a histogram tells more, if alone
                 entries = drawn
-            _label_outer(grid[i, j], scene.names, i, j, d)
+            _label_outer(grid[i, j], names, i, j, d)
         figure.suptitle(title, fontsize=11)
         handles = [*entries, *map(note, notes(scene, features, every))]
         figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
@@ -149,7 +160,17 @@ def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bo
         )
         return
     place: Any = _quietest_corner(ax, scene, view)
-    ax.legend(*_handles_and_texts(entries), loc=place, fontsize=8, frameon=True, framealpha=0.85)
+    inks = inks_of(ax)
+    ax.legend(
+        *_handles_and_texts(entries),
+        loc=place,
+        fontsize=8,
+        frameon=True,
+        framealpha=0.85,
+        facecolor=inks.paper,
+        edgecolor=inks.pale_edge,
+        labelcolor=inks.ink,
+    )
 
 
 def _quietest_corner(ax: Axes, scene: Scene, view: View) -> str:

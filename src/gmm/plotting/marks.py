@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm.layouts import Array
 from gmm.parameters import MixtureParameters
 from gmm.plotting.scene import Scene, coordinates, scored
-from gmm.plotting.style import BARS, DARKER, INK, PAPER, colours
+from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View, ellipse
 
 _FEWEST_BINS, _MOST_BINS = 10, 100
@@ -61,9 +61,17 @@ def histogram(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, ed
         seen, bins=int(np.clip(n_bins, _FEWEST_BINS, _MOST_BINS)), range=(low, high), weights=weight
     )
     heights = counts / (weight.sum() * np.diff(bins))
-    ax.stairs(heights, bins, fill=True, color=BARS, zorder=1)
+    ax.stairs(heights, bins, fill=True, color=inks_of(ax).bars, zorder=1)
     if len(seen) <= _FEW_ROWS:
-        ax.plot(seen, np.full(len(seen), 0.012), "|", color=INK, ms=5, mew=0.6, transform=ax.get_xaxis_transform())
+        ax.plot(
+            seen,
+            np.full(len(seen), 0.012),
+            "|",
+            color=inks_of(ax).ink,
+            ms=5,
+            mew=0.6,
+            transform=ax.get_xaxis_transform(),
+        )
     return np.asarray(heights)
 
 
@@ -83,29 +91,35 @@ def _bin_width(values: Array, weight: Array) -> float:
 
 
 def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) -> dict[tuple[int, float], Polygon]:
-    """Outlines that hold given shares of each component, by its number and the share; the smallest in the strongest."""
+    """Outlines that hold given shares of each component, by its number and the share; the smallest the strongest."""
     drawn = {}
-    shades = colours(mixture.n_components) * DARKER
+    shades = inks_of(ax).strong(colours(mixture.n_components))
     for k in np.flatnonzero(mixture.weights > 0):
         for order, content in enumerate(sorted(contents)):
             outline = ellipse(mixture.means[k], mixture.covariances[k], content)
-            style = {"linewidth": 1.8 if order == 0 else 1.2, "linestyle": "-" if order == 0 else (0, (4, 2))}
-            patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **style)
+            patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **stroke(order))
             patch.set_gid(f"component {k} content {content:g}")
             ax.add_patch(patch)
             drawn[int(k), content] = patch
     return drawn
 
 
+def stroke(order: int) -> dict[str, Any]:
+    """How the outline of a region is drawn, by its order from the innermost; after the fourth they are alike."""
+    dashes: Any = [(0, ()), (0, (4, 2)), (0, (1, 1.5)), (0, (8, 2, 1, 2))]
+    return {"linewidth": (1.8, 1.2, 1.4, 1.0)[min(order, 3)], "linestyle": dashes[min(order, 3)]}
+
+
 def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> dict[int, Text]:
     """The components' numbers at given points (K, 2), where grey or colour-blind readers find them; by number."""
     drawn = {}
-    shades = colours(len(points)) * DARKER
+    inks = inks_of(ax)
+    shades = inks.strong(colours(len(points)))
     words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7 if small else 8.5, "fontweight": "bold"}
     for k in present:
         x, y = points[k]
-        badge = {"boxstyle": "circle,pad=0.18", "facecolor": PAPER, "edgecolor": shades[k], "linewidth": 1.5}
-        drawn[int(k)] = ax.text(x, y, str(k), color=INK, bbox=badge, zorder=5, clip_on=True, **words)
+        badge = {"boxstyle": "circle,pad=0.18", "facecolor": inks.paper, "edgecolor": shades[k], "linewidth": 1.5}
+        drawn[int(k)] = ax.text(x, y, str(k), color=inks.ink, bbox=badge, zorder=5, clip_on=True, **words)
     return drawn
 
 

@@ -18,15 +18,18 @@ from gmm._fitted import FittedMixture
 from gmm._validation import check_is_fitted, check_random_state
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.layouts import Array
+from gmm.mixture import GaussianMixture
 from gmm.parameters import MixtureParameters
 from gmm.plotting.view import View
 from gmm.scorer import Scorer
+from gmm.selection import Selection
 from gmm.sources import ArraySource, as_source
 
 _REACH = 3.0  # standard deviations of a component that a picture has room for
 _CORE = 0.9  # of the weight: what the heaviest components that have it need, settles how far the axes may reach
 _BEYOND = 2.0  # so many times that width may stand beside it, on either side
 _FINE = 4  # as many points per standard deviation stand about a component that the grid would miss
+_BLOCK = 1 << 20  # responsibilities at once
 _MOST_POINTS = 1_000_000  # of a grid, and fewer where there are many components
 
 
@@ -83,6 +86,13 @@ class Scene:
     def uncertainty(self) -> Array:
         """One minus the largest responsibility of each row shown, (s,)."""
         return np.asarray(1 - self.responsibilities.max(axis=1))
+
+    @cached_property
+    def uncertainty_of_all(self) -> Array:
+        """The same of all rows, (n,); a pass over them, in blocks, so that no (n, K) array is held."""
+        size, n = max(1, _BLOCK // self.n_components), self.source.n_rows
+        parts = (ArraySource(self.rows[start : start + size], None) for start in range(0, n, size))
+        return np.concatenate([1 - _responsibilities(self.mixture, part, self.n_threads).max(axis=1) for part in parts])
 
     @property
     def certainty(self) -> Array:
@@ -171,12 +181,27 @@ def fitted_mixture(model: Any) -> FittedMixture:
     TypeError
         For anything else.
     """
-    if hasattr(model, "__sklearn_is_fitted__"):
+    if hasattr(model, "__sklearn_is_fitted__") and not isinstance(model, type):
         check_is_fitted(model)
     found = getattr(model, "best_estimator_", model)
     if not isinstance(found, FittedMixture):
-        raise TypeError(f"expected a fitted GaussianMixture or GaussianMixtureSearch, got {type(model).__name__}")
+        raise TypeError(f"expected a fitted GaussianMixture or GaussianMixtureSearch, got {_told(model)}")
     return found
+
+
+def _told(model: Any) -> str:
+    """What came in place of a mixture, and what to do."""
+    if isinstance(model, type):
+        return f"the class {model.__name__}: make one of it and fit it, as in {model.__name__}().fit(X)"
+    name = type(model).__name__
+    if isinstance(model, Selection):
+        return f"a {name}: give its best mixture, found.best"
+    if name != GaussianMixture.__name__:
+        return name
+    return (
+        f"{type(model).__module__}.{name}: import it from gmm instead, or take over what is fitted, by "
+        "GaussianMixture.from_parameters(m.weights_, m.means_, m.covariances_, covariance_type=m.covariance_type)"
+    )
 
 
 def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None = None) -> tuple[Array, Array]:
@@ -184,7 +209,13 @@ def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None
     found = Scorer(mixture, n_threads).rows(as_source(rows), responsibilities=True, log_evidence=True)
     assert found.responsibilities is not None  # they were asked for
     assert found.log_evidence is not None
-    return found.responsibilities.astype(np.float64), found.log_evidence
+    return found.responsibilities.astype(np.float64, copy=False), found.log_evidence
+
+
+def _responsibilities(mixture: MixtureParameters, source: ArraySource, n_threads: int | None) -> Array:
+    found = Scorer(mixture, n_threads).rows(source, responsibilities=True).responsibilities
+    assert found is not None  # they were asked for
+    return found.astype(np.float64, copy=False)
 
 
 def certainty(responsibilities: Array) -> Array:

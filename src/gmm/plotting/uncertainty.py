@@ -16,7 +16,7 @@ from gmm.layouts import Array
 from gmm.plotting.frame import Entries, draw, note
 from gmm.plotting.marks import numbers, rows
 from gmm.plotting.scene import Scene, coordinates, scene_of, scored
-from gmm.plotting.style import FAINT, INK
+from gmm.plotting.style import Inks, inks_of
 from gmm.plotting.view import View
 
 _LEAST, _MORE = 0.6, 5.0  # the area of a row that is certain, and what one between two components has more
@@ -34,11 +34,11 @@ def plot_uncertainty(
     max_points: int = 5000,
     random_state: Any = 0,
 ) -> Any:
-    """Rows drawn the larger and the darker the less certain their component is.
+    """Rows drawn the larger and the darker, on dark Axes the lighter, the less certain their component is.
 
     The uncertainty of a row is one minus its largest responsibility, by all features, whatever the view: what
     `predict` has to be wrong with where the mixture is true. Along one feature it is the height of each row, over the
-    curve of the feature alone. The mean and the share in the legend are of the rows that are drawn.
+    curve of the feature alone. The mean and the share in the legend are of all rows, by their weights.
 
     Parameters
     ----------
@@ -71,11 +71,12 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> 
     places = _axis(ax, scene, view, edges) if view.n_axes == 1 else _plane(ax, scene, view)
     numbers(ax, places, scene.present, small=small)
     sizes: Entries = [
-        (_example(value), f"uncertainty {value:g}") for value in _SHOWN if value < 1 - 1 / scene.n_components + 1e-9
+        (_example(value, inks_of(ax)), f"uncertainty {value:g}")
+        for value in _SHOWN
+        if value < 1 - 1 / scene.n_components + 1e-9
     ]
-    weight = scene.relative_weight
-    part = float(weight @ (scene.uncertainty > _NOTED) / weight.sum())
-    mean = float(weight @ scene.uncertainty / weight.sum())
+    every, weight = scene.uncertainty_of_all, scene.sample_weight
+    part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
     told = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
     return [*sizes, *map(note, told)]
 
@@ -83,7 +84,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> 
 def _plane(ax: Axes, scene: Scene, view: View) -> Array:
     order = np.argsort(scene.uncertainty, kind="stable")  # the uncertain ones on top
     ordered = replace(scene, shown=scene.shown[order], responsibilities=scene.responsibilities[order])
-    rows(ax, ordered, view, _ink(ordered.uncertainty), area=_area(ordered.uncertainty))
+    rows(ax, ordered, view, _ink(ordered.uncertainty, inks_of(ax)), area=_area(ordered.uncertainty))
     return view.project(scene.mixture.means)
 
 
@@ -91,16 +92,18 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
     mixture = view.marginal(scene.mixture)
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
-    ax.plot(x, 1 - responsibilities.max(axis=1), color=FAINT, linewidth=1.4, zorder=1)
+    ax.plot(x, 1 - responsibilities.max(axis=1), color=inks_of(ax).faint, linewidth=1.4, zorder=1)
     seen, uncertainty = view.project(scene.rows[scene.shown])[:, 0], scene.uncertainty
-    ax.scatter(seen, uncertainty, s=10 * np.sqrt(_area(uncertainty)), c=_ink(uncertainty), linewidths=0, zorder=2)
+    ax.scatter(
+        seen, uncertainty, s=10 * np.sqrt(_area(uncertainty)), c=_ink(uncertainty, inks_of(ax)), linewidths=0, zorder=2
+    )
     ax.set_ylim(-0.04, max(0.55, 1.1 * (1 - 1 / scene.n_components)))
     ax.set_ylabel("uncertainty")
     return np.column_stack([mixture.means[:, 0], np.zeros(len(mixture.means))])
 
 
-def _example(uncertainty: float) -> Line2D:
-    ink, size = _ink(np.array([uncertainty]))[0], 4 * float(np.sqrt(_area(uncertainty)))
+def _example(uncertainty: float, inks: Inks) -> Line2D:
+    ink, size = _ink(np.array([uncertainty]), inks)[0], 4 * float(np.sqrt(_area(uncertainty)))
     return Line2D([], [], marker="o", linestyle="", color=ink, markersize=size)
 
 
@@ -108,8 +111,8 @@ def _area(uncertainty: Any) -> Any:
     return _LEAST + _MORE * np.clip(2 * np.asarray(uncertainty), 0, 1)
 
 
-def _ink(uncertainty: Array) -> Array:
+def _ink(uncertainty: Array, inks: Inks) -> Array:
     """From faint grey to ink, (s, 4)."""
     depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
-    shades = (1 - depth) * np.array(to_rgb(FAINT)) + depth * np.array(to_rgb(INK))
+    shades = (1 - depth) * np.array(to_rgb(inks.faint)) + depth * np.array(to_rgb(inks.ink))
     return np.column_stack([shades, 0.35 + 0.5 * depth])

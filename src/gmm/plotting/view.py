@@ -19,7 +19,8 @@ from gmm.layouts import FULL, Array, SingularMatrixError
 from gmm.parameters import MixtureParameters
 from gmm.plotting.plane import directions
 
-_LONGEST_NAME = 18  # characters of a feature's name in the label of a direction
+_LONGEST = 40  # characters of a line of a label
+_LONGEST_OF_SEVERAL = 18  # of a feature's name where there are others beside it
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class View:
     centre : array of shape (d,)
         c; zeros where the axes are features, whose values are then read from them as they are.
     labels : tuple of str
-        One for each axis.
+        One for each axis, as matplotlib writes them literally (`literal`).
     of_features : bool
         Whether each axis is a feature; else both are directions.
     """
@@ -143,28 +144,45 @@ def check_content(content: Any) -> float:
     return float(content)
 
 
+def check_contents(content: Any) -> list[float]:
+    """One content or several, each once, the smallest first."""
+    return sorted({check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))})
+
+
 def content_told(content: float) -> str:
     """The content of a region as it was given, in per cent: ``50 %``, ``99.5 %``."""
     return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
 
 
+def literal(name: str, longest: int = _LONGEST) -> str:
+    """A feature's name as it is written in a picture: its ends where it is long, and a $ begins no formula."""
+    tail = longest // 3
+    short = name if len(name) <= longest else f"{name[: longest - 1 - tail]}…{name[-tail:]}"
+    return short.replace("$", r"\$")
+
+
 def _view_of_features(view: Any, names: Sequence[str]) -> View:
-    chosen = [view] if isinstance(view, str) or not isinstance(view, Sequence | np.ndarray) else list(view)
+    several = isinstance(view, Sequence | np.ndarray) and not isinstance(view, str | bytes | bytearray)
+    chosen = list(view) if several else [view]
     if len(chosen) not in (1, 2):
         raise _refusal(f"{len(chosen)} features", names)
-    columns = [_column(feature, names) for feature in chosen]
+    columns = [column for feature in chosen if (column := _column(feature, names)) is not None]
+    if len(columns) < len(chosen):
+        missing = " and no ".join(repr(feature) for feature in chosen if _column(feature, names) is None)
+        raise _refusal(f"{view!r}, and there is no {missing}" if several else repr(view), names)
     if len(set(columns)) < len(columns):
         raise _refusal(f"the feature {names[columns[0]]!r} twice", names)
-    return View(np.eye(len(names))[columns], np.zeros(len(names)), tuple(names[j] for j in columns), of_features=True)
+    labels = tuple(literal(names[j]) for j in columns)
+    return View(np.eye(len(names))[columns], np.zeros(len(names)), labels, of_features=True)
 
 
-def _column(feature: Any, names: Sequence[str]) -> int:
+def _column(feature: Any, names: Sequence[str]) -> int | None:
     if isinstance(feature, str) and feature in names:
         return list(names).index(feature)
     whole = isinstance(feature, numbers.Integral) and not isinstance(feature, bool | np.bool_)
     if whole and 0 <= int(feature) < len(names):
         return int(feature)
-    raise _refusal(repr(feature), names)
+    return None
 
 
 def _refusal(got: str, names: Sequence[str]) -> InvalidParameterError:
@@ -179,6 +197,9 @@ def _label(loadings: Array, kind: str, axis: int, names: Sequence[str]) -> str:
     """What a direction is, and below it the features, one to three, that weigh most, with their signs."""
     size = np.abs(loadings)
     heaviest = [j for j in np.argsort(-size, kind="stable")[:3] if size[j] >= 0.3 * size.max()]
-    short = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in names]
-    listed = "  ".join(f"{'−' if loadings[j] < 0 else '+'}{short[j]}" for j in heaviest)
-    return f"{kind} direction {axis + 1}\n{listed}"
+    signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], _LONGEST_OF_SEVERAL)}" for j in heaviest]
+    lines = [signed[0]]
+    for one in signed[1:]:
+        fits = len(lines[-1]) + len(one) <= _LONGEST
+        lines = [*lines[:-1], f"{lines[-1]}  {one}"] if fits else [*lines, one]
+    return "\n".join([f"{kind} direction {axis + 1}", *lines])
