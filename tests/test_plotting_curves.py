@@ -368,3 +368,16 @@ def test_a_long_fall_does_not_flatten_what_follows():
         rises = [line.get_ydata()[-1] - min(line.get_ydata()) for line in ax.lines if len(line.get_ydata()) == 6]
         assert max(rises) > 0.1 * (high - low)
         assert max(line.get_ydata()[0] for line in ax.lines if len(line.get_ydata()) == 6) > high
+
+
+def test_on_dark_axes_marks_are_light():
+    found = select(ROWS, [1, 2, 3], ["full", "diag"], random_state=0)
+    for draw in (plot_selection, plot_criteria):
+        with plt.style.context("dark_background"):
+            ax = draw(found, ax=plt.subplots()[1])
+        (star, *_) = [line for line in ax.lines if line.get_marker() == "*"]
+        assert to_hex(star.get_markeredgecolor()) == "#000000"
+    with plt.style.context("dark_background"):
+        ax = plot_selection(found, ax=plt.subplots()[1])
+    (star,) = [line for line in ax.lines if line.get_marker() == "*"]
+    assert sum(int(to_hex(star.get_markerfacecolor())[i : i + 2], 16) for i in (1, 3, 5)) > 600

@@ -12,7 +12,7 @@ from gmm.exceptions import InvalidParameterError, raisable
 from gmm.inference import Trace
 from gmm.mixture import GaussianMixture
 from gmm.plotting.scene import fitted_mixture
-from gmm.plotting.style import FAINT, INK, PAPER, axes_of, colours
+from gmm.plotting.style import FAINT, axes_of, colours, inks_of
 from gmm.selection import GaussianMixtureSearch
 
 _FEW_PASSES = 60  # up to which each has a dot
@@ -119,13 +119,13 @@ def _best_climb(ax: Axes, trace: Trace, told: str | None) -> None:
         (n, value) for n, (value, kept) in enumerate(zip(trace.objective, trace.accepted, strict=True), 1) if not kept
     ]
     if back:
-        ax.plot(*zip(*back, strict=True), "x", color=INK, ms=6, label="step taken back", zorder=4)
+        ax.plot(*zip(*back, strict=True), "x", color=inks_of(ax).ink, ms=6, label="step taken back", zorder=4)
     _end(ax, trace, colour, 8)
 
 
 def _end(ax: Axes, trace: Trace, colour: Any, size: float) -> None:
     """Where a climb ended: a full dot if it converged, else an open one."""
-    face = colour if trace.converged else PAPER
+    face = colour if trace.converged else inks_of(ax).paper
     at = ([len(trace)], [trace.objective[-1]])
     ax.plot(*at, "o", ms=size, mfc=face, mec=colour, mew=1.2, clip_on=False, zorder=5)
 

@@ -17,7 +17,7 @@ from gmm.mixture import GaussianMixture
 from gmm.plotting.lines import Line, as_high_as_the_best, counts_axis, name_at_the_end
 from gmm.plotting.scene import fitted_mixture
 from gmm.plotting.selection import cells_of, checked_criterion, table_of
-from gmm.plotting.style import PAPER, axes_of, colours
+from gmm.plotting.style import axes_of, colours, inks_of
 from gmm.selection import GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
 
@@ -92,7 +92,7 @@ def plot_criteria(
             ax.plot(line.counts, line.values, color=line.colour, lw=1.8, marker="o", ms=4.5, zorder=3)
             best = int(np.nanargmin(line.values))
             ax.axvline(counts[best], color=line.colour, lw=0.8, ls=(0, (4, 3)), zorder=1)
-            ax.plot(counts[best], line.values[best], "*", ms=16, mfc=line.colour, mec=PAPER, zorder=7)
+            ax.plot(counts[best], line.values[best], "*", ms=16, mfc=line.colour, mec=inks_of(ax).paper, zorder=7)
         as_high_as_the_best(ax, lines)
         counts_axis(ax, counts)
         name_at_the_end(ax, lines)

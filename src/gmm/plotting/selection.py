@@ -15,7 +15,7 @@ from gmm.amounts import counted
 from gmm.criteria import CRITERIA
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.lines import Line, as_high_as_the_best, counts_axis, name_at_the_end
-from gmm.plotting.style import FAINT, INK, PAPER, axes_of, colours
+from gmm.plotting.style import FAINT, axes_of, colours, inks_of
 from gmm.selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
 from gmm.selection.status import has_failed, is_spike
@@ -74,7 +74,8 @@ def plot_selection(
             ax.plot(line.counts, line.values, color=line.colour, lw=1.8, marker="o", ms=4.5, zorder=3)
         as_high_as_the_best(ax, lines[:_IN_COLOUR])
         _mark_cells(ax, found, cells, lines)
-        ax.plot(found.n_components[cells.best], cells.values[cells.best], "*", ms=16, mfc=INK, mec=PAPER, zorder=7)
+        inks, at = inks_of(ax), (found.n_components[cells.best], cells.values[cells.best])
+        ax.plot(*at, "*", ms=16, mfc=inks.ink, mec=inks.paper, zorder=7)
         counts_axis(ax, found.n_components)
         name_at_the_end(ax, lines[:_IN_COLOUR])
         ax.set_ylabel(f"{title(name)} (smaller is better)")
@@ -167,7 +168,7 @@ def _mark_cells(ax: Axes, found: Selection, cells: Cells, lines: Sequence[Line])
         for number in np.flatnonzero(among & np.isfinite(heights)):
             colour = colour_of[found.covariance_type[number]]
             at = (found.n_components[number], heights[number])
-            ax.plot(*at, marker, ms=5.5, mfc=PAPER, mec=colour, ls="", label=label, zorder=5)
+            ax.plot(*at, marker, ms=5.5, mfc=inks_of(ax).paper, mec=colour, ls="", label=label, zorder=5)
             label = None
 
 
