@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmm.inference import EStep, RowResults
-from gmm.layouts import SPHERICAL, SingularMatrixError
+from gmm.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm.likelihood import MStep
 from gmm.parameters import MixtureParameters
 from gmm.sources import ArraySource
@@ -73,11 +74,17 @@ class Scorer:
 
     def totals(self, source: ArraySource) -> Totals:
         """What criteria are made of, by one pass, in blocks, so that no (n, K) array is held."""
-        n, size = source.n_rows, max(1, _BLOCK // self.parameters.n_components)
-        if n <= size:
-            return self._totals_of(source)
-        blocks = [self._totals_of(source.part(start, min(start + size, n))) for start in range(0, n, size)]
-        return Totals(*map(sum, zip(*blocks, strict=True)))
+        blocks = [self._totals_of(block) for block in self._blocks(source)]
+        return blocks[0] if len(blocks) == 1 else Totals(*map(sum, zip(*blocks, strict=True)))
+
+    def largest_responsibilities(self, source: ArraySource) -> Array:
+        """How probable the most probable component of each row is, (n,); in blocks, as the totals."""
+        parts = []
+        for block in self._blocks(source):
+            shares = self.rows(block, responsibilities=True).responsibilities
+            assert shares is not None  # they were asked for
+            parts.append(shares.max(axis=1))
+        return np.concatenate(parts, dtype=np.float64)
 
     def log_likelihood_of_one(self, source: ArraySource, ridge: float) -> float:
         """What a single component of the same model, fitted to the rows with that ridge, says of them, in nats.
@@ -95,6 +102,14 @@ class Scorer:
             except SingularMatrixError:
                 return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)
+
+    def _blocks(self, source: ArraySource) -> Iterator[ArraySource]:
+        n, size = source.n_rows, max(1, _BLOCK // self.parameters.n_components)
+        if n <= size:
+            yield source
+            return
+        for start in range(0, n, size):
+            yield source.part(start, min(start + size, n))
 
     def _totals_of(self, block: ArraySource) -> Totals:
         found = self.rows(block, log_evidence=True, responsibilities=True)

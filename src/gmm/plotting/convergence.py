@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from gmm._fitted import FittedMixture
 from gmm.amounts import counted
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.inference import Trace
@@ -53,7 +54,8 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
     >>> plot_convergence(model).get_xlabel()
     'pass'
     """
-    best, others = _histories(model)
+    fitted = fitted_mixture(model)
+    best, others = _histories(fitted)
     with axes_of(ax) as ax:
         for number, trace in enumerate(others):
             told = f"other starts ({len(others)})" if number == 0 else None
@@ -63,16 +65,15 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         longest = max(map(len, (best, *others)))
         ax.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
-        ax.set(xlabel="pass", ylabel=_measured(fitted_mixture(model), [best, *others]))
+        ax.set(xlabel="pass", ylabel=_measured(fitted, [best, *others]))
         ax.set_title(_ending(best))
         if len(ax.get_legend_handles_labels()[1]):
             ax.legend(loc="best")
     return ax
 
 
-def _histories(fitted: Any) -> tuple[Trace, list[Trace]]:
+def _histories(model: FittedMixture) -> tuple[Trace, list[Trace]]:
     """How the best start climbed, and how the others did."""
-    model = fitted_mixture(fitted)
     if not hasattr(model, "histories_"):
         raise raisable(InvalidParameterError)(
             "expected a mixture that `fit` has fitted, whose histories_ tell how it climbed; this "
@@ -85,7 +86,7 @@ def _histories(fitted: Any) -> tuple[Trace, list[Trace]]:
     return model.history_, [trace for trace in model.histories_ if trace is not model.history_]
 
 
-def _measured(model: Any, traces: list[Trace]) -> str:
+def _measured(model: FittedMixture, traces: list[Trace]) -> str:
     """What the objective is. An accelerated climb's has the ridge in it, which changes small variances much."""
     what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
     apart = max(abs(one.objective - one.lower_bound) for trace in traces for one in trace.passes)

@@ -16,7 +16,7 @@ from gmm.exceptions import InvalidParameterError, raisable
 from gmm.mixture import GaussianMixture
 from gmm.plotting.lines import Line, as_high_as_the_best, counts_axis, name_at_the_end
 from gmm.plotting.scene import fitted_mixture
-from gmm.plotting.selection import cells_of, checked_criterion, table_of
+from gmm.plotting.selection import cells_of, checked_criterion, places_of, table_of
 from gmm.plotting.style import axes_of, colours, inks_of
 from gmm.selection import GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
@@ -135,13 +135,12 @@ def _of_type(
     found: Selection, names: Sequence[str], covariance_type: str | None
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]], str]:
     wanted = found.covariance_type[found.best_index] if covariance_type is None else covariance_type
-    of_type = np.flatnonzero(np.array(found.covariance_type) == wanted)
+    of_type = places_of(found, wanted)
     if not len(of_type):
         listed = ", ".join(dict.fromkeys(found.covariance_type))
         raise raisable(InvalidParameterError)(
             f"this selection has no cell of covariance_type {wanted!r}; it has {listed}"
         )
-    of_type = of_type[np.argsort(found.n_components[of_type], kind="stable")]
     values = [cells_of(found, name).values[of_type] for name in names]
     for name, of_name in zip(names, values, strict=True):
         if np.isnan(of_name).all():

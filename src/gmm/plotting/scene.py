@@ -29,7 +29,6 @@ _REACH = 3.0  # standard deviations of a component that a picture has room for
 _CORE = 0.9  # of the weight: what the heaviest components that have it need, settles how far the axes may reach
 _BEYOND = 2.0  # so many times that width may stand beside it, on either side
 _FINE = 4  # as many points per standard deviation stand about a component that the grid would miss
-_BLOCK = 1 << 20  # responsibilities at once
 _MOST_POINTS = 1_000_000  # of a grid, and fewer where there are many components
 
 
@@ -89,10 +88,8 @@ class Scene:
 
     @cached_property
     def uncertainty_of_all(self) -> Array:
-        """The same of all rows, (n,); a pass over them, in blocks, so that no (n, K) array is held."""
-        size, n = max(1, _BLOCK // self.n_components), self.source.n_rows
-        parts = (ArraySource(self.rows[start : start + size], None) for start in range(0, n, size))
-        return np.concatenate([1 - _responsibilities(self.mixture, part, self.n_threads).max(axis=1) for part in parts])
+        """The same of all rows, (n,); a pass over them."""
+        return 1 - Scorer(self.mixture, self.n_threads).largest_responsibilities(as_source(self.rows))
 
     @property
     def certainty(self) -> Array:
@@ -210,12 +207,6 @@ def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None
     assert found.responsibilities is not None  # they were asked for
     assert found.log_evidence is not None
     return found.responsibilities.astype(np.float64, copy=False), found.log_evidence
-
-
-def _responsibilities(mixture: MixtureParameters, source: ArraySource, n_threads: int | None) -> Array:
-    found = Scorer(mixture, n_threads).rows(source, responsibilities=True).responsibilities
-    assert found is not None  # they were asked for
-    return found.astype(np.float64, copy=False)
 
 
 def certainty(responsibilities: Array) -> Array:

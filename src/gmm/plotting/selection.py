@@ -130,14 +130,18 @@ def cells_of(found: Selection, name: str) -> Cells:
     return Cells(sound, np.where(spiked, values, np.nan), best)
 
 
+def places_of(found: Selection, covariance_type: str) -> NDArray[np.intp]:
+    """Where the cells of a covariance type stand in the table, by rising numbers of components."""
+    places = np.flatnonzero(np.array(found.covariance_type) == covariance_type)
+    return places[np.argsort(found.n_components[places], kind="stable")]
+
+
 def _lines(found: Selection, cells: Cells) -> list[Line]:
     """The lines, the lowest first; those in colour have one of their own. Types that are everywhere equal share one."""
-    types = np.array(found.covariance_type)
     known: dict[tuple[bytes, ...], list[str]] = {}
     members: dict[str, NDArray[np.intp]] = {}
     for name in dict.fromkeys(found.covariance_type):
-        of_type = np.flatnonzero(types == name)
-        members[name] = of_type[np.argsort(found.n_components[of_type], kind="stable")]
+        members[name] = places_of(found, name)
         drawn = (found.n_components, cells.values, cells.spikes)
         known.setdefault(tuple(part[members[name]].tobytes() for part in drawn), []).append(name)
     groups = [(names, members[names[0]]) for names in known.values()]
