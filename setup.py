@@ -1,4 +1,4 @@
-"""Build the two extension modules, gmm._em and gmm._mstep; everything else is in pyproject.toml."""
+"""Build the two extension modules, gmm._em and gmm._kernel.mstep; everything else is in pyproject.toml."""
 
 import os
 import sys
@@ -39,7 +39,10 @@ class BuildExtension(build_ext):
 
 setup(
     ext_modules=cythonize(
-        [Extension(f"gmm.{name}", [f"src/gmm/{name}.pyx"], include_dirs=["src/gmm"]) for name in ("_em", "_mstep")],
+        [
+            Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
+            for name in ("_em", "_kernel.mstep")
+        ],
         build_dir="build/cython-debug" if DEBUG else "build/cython",
         include_path=["src"],
         compiler_directives=DIRECTIVES,

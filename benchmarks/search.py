@@ -185,7 +185,7 @@ def healthy(mixture: Mixture, model: str, n_rows: int) -> bool:
 
 def our_names() -> dict[str, str]:
     """Return the models that the package knows, its names by mclust's."""
-    from gmm.covariance import covariance_model
+    from gmm.values.covariance import covariance_model
 
     def known(name: str) -> bool:
         try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gmm.amounts import amount, counted, percent
+from gmm.text.amounts import amount, counted, percent
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, em_steps
-from gmm.covariance import PARSIMONIOUS
+from gmm.values.covariance import PARSIMONIOUS
 
 plt = pytest.importorskip("matplotlib.pyplot")
 Image = pytest.importorskip("PIL.Image")

@@ -6,47 +6,60 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "gmm"
 PYTHON = sorted(PACKAGE.rglob("*.py"))
 CYTHON = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")])
 SOURCES = PYTHON + CYTHON
 
-# From the top to the bottom. A room imports what is below it, never its neighbour or above.
-LAYERS = [
-    {"__main__"},
-    {"cli"},
-    {"plotting"},
-    {"gmm"},  # the public face
-    {"selection", "resampling", "steps"},
-    {"mixture"},
-    {"_fitted"},
-    {"_estimator", "fitting", "progress", "summary", "versions"},
-    {"initialization", "screening", "scorer", "persistence", "criteria", "_validation"},
-    {"likelihood", "hierarchy"},
-    {"inference", "health"},
-    {"parameters", "priors"},
-    {"covariance", "sources"},
-    {"whitened"},
-    {"statistics"},
-    {"layouts"},
-    {"_em"},
-    {"_climb"},
-    {"_lanes", "_mstep"},
-    {"_ascent"},
-    {"_frame"},
-    {"_state"},
-    {"_update"},
-    {"_moments", "_shape", "_constraint", "_whitener"},
-    {"_plan", "_block", "_seeding", "_orientation"},
-    {"_leaves", "_axes", "_cholesky"},
-    {"_linear", "_twin"},
-    {"_blas"},
-    {"amounts", "exceptions", "markup", "threads"},
-]
-DEPTH = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms}
+# Rooms from the top to the bottom, and in each room its modules likewise; "|" separates levels. A module imports what
+# is on a lower level, of its own room or of a room below, and nothing beside or above it.
+ROOMS = {
+    "__main__": "",
+    "cli": """
+        fit | report | report.sections | report.choosing report.figures | apply plot result | rows
+        | report.wording show | cli | describe report.glossary tables write
+        | agreement arguments choice failures pictures report.columns report.origin report.page
+    """,
+    "plotting": """
+        plotting | animation | boundaries clusters density stage uncertainty
+        | convergence criteria film frame marks | scene selection | files lines view | gif plane style
+    """,
+    "gmm": "",
+    "selection": """
+        selection | estimator | search resampling | engine | climbing | candidates | table | grid | status
+    """,
+    "estimators": """
+        steps | mixture | fitted | contract criteria persistence progress scorer summary
+    """,
+    "versions": "",
+    "fitting": "fit | starts | degenerate hierarchy screening split_merge",
+    "em": "m_step | quasi_newton | e_step solver textbook | stopping threads trace",
+    "rows": "sources",
+    "validation": "validation | prior rows | given tables | arrays parameters | where",
+    "values": "parameters priors | covariance statistics whitened | layouts",
+    "_em": "",
+    "_kernel": """
+        loop mstep | quasi_newton | frame | state | lanes update | constraint diagnostics moments
+        | block orientation plan seeding whitener | axes cholesky leaves | twin linear | blas
+    """,
+    "text": "amounts html",
+    "exceptions": "",
+}
+
+
+def depths():
+    """Map every module, "room" or "room.module", to (depth of the room, depth in it)."""
+    found = {}
+    for depth, (name, levels) in enumerate(ROOMS.items()):
+        found[name] = (depth, 99)  # the room itself, where its levels do not name it: a docstring alone
+        for inner, level in enumerate(levels.split("|")):
+            for module in level.split():
+                found[name if module == name else f"{name}.{module}"] = (depth, inner)
+    return found
+
+
+DEPTHS = depths()
 
 COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
     *("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
@@ -55,14 +68,25 @@ ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
 EXTRAS = {"cli": {"pyarrow", "rich"}, "plotting": {"matplotlib"}}  # rooms that no other imports when it is loaded
 
 
+def module_of(path):
+    """Return the name of a source file's module below the package; "gmm" for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__") or "gmm"
+
+
+MODULES = {module_of(path) for path in SOURCES}
+
+
 def room(path):
-    """Return the room that a source file belongs to: its module, or its folder in the package."""
-    first = path.relative_to(PACKAGE).parts[0]
-    name = Path(first).stem
-    return "gmm" if name == "__init__" else name
+    return module_of(path).split(".")[0]
 
 
-ROOMS = {room(path) for path in SOURCES}
+def imported_module(parts):
+    """Return the module of this package that a dotted name is in."""
+    for length in range(len(parts), 1, -1):
+        if (name := ".".join(parts[1:length])) in MODULES:
+            return name
+    return "gmm"
 
 
 def tree(path):
@@ -135,112 +159,123 @@ def cython_functions(path):
         yield found[2], number + 1, 1 + sum(1 for text in inside if text)
 
 
-def places(path, rows):
-    return "".join(f"\n  {path.relative_to(ROOT)}:{line} {what}" for line, what in rows)
+def broken(rule, paths, why):
+    """Fail with all places where a rule, from a path to (line, what) pairs, finds something."""
+    places = [f"\n  {path.relative_to(ROOT)}:{line} {what}" for path in paths for line, what in rule(path)]
+    assert not places, why + "".join(places)
 
 
-def each(paths):
-    """Parametrise a test over files, each under its path in the package."""
-    names = [str(path.relative_to(PACKAGE)) for path in paths]
-    return pytest.mark.parametrize("path", paths, ids=names)
+def test_every_module_has_a_level():
+    assert DEPTHS.keys() >= MODULES, f"give {sorted(MODULES - DEPTHS.keys())} a place in ROOMS, and in ARCHITECTURE.md"
+    assert DEPTHS.keys() <= MODULES, f"ROOMS names {sorted(DEPTHS.keys() - MODULES)}, which are not there"
 
 
-def test_every_module_has_a_layer():
-    homeless = ROOMS - DEPTH.keys()
-    assert not homeless, f"give {sorted(homeless)} a place in LAYERS, and in ARCHITECTURE.md"
+def test_imports_go_down():
+    def upward(path):
+        here = module_of(path)
+        for line, parts in imports(path):
+            there = imported_module(parts) if parts[0] == "gmm" else here
+            if there != here and DEPTHS[there] <= DEPTHS[here]:
+                yield line, f"{here} imports {there}"
 
-
-@each(SOURCES)
-def test_imports_go_down(path):
-    here = room(path)
-    wrong = []
-    for line, parts in imports(path):
-        if parts[0] != "gmm":
-            continue
-        there = next((part for part in parts[1:2] if part in ROOMS), "gmm")
-        if there != here and DEPTH.get(there, 99) <= DEPTH.get(here, -1):
-            wrong.append((line, f"{here} imports {there}"))
-    assert not wrong, (
-        "imports go down only, so that a reader can stop at any depth and a lower room can be "
-        "tested without the upper ones; move what is needed below both" + places(path, wrong)
+    broken(
+        upward,
+        SOURCES,
+        "imports go down only, for types as well, so that a reader can stop at any depth and a lower module can be "
+        "tested without the upper ones; move what is needed below both",
     )
 
 
-@each(PYTHON)
-def test_only_numpy_and_scipy_are_imported_at_once(path):
-    allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | EXTRAS.get(room(path), set())
-    rows = [(line, name) for line, name in python_imports(path, nested=False) if name.split(".")[0] not in allowed]
-    assert not rows, (
-        "`import gmm` costs numpy, scipy and threadpoolctl alone; import an optional package "
-        "inside the function that needs it" + places(path, rows)
+def test_only_numpy_and_scipy_are_imported_at_once():
+    def others(path):
+        allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | EXTRAS.get(room(path), set())
+        return ((at, name) for at, name in python_imports(path, nested=False) if name.split(".")[0] not in allowed)
+
+    broken(
+        others,
+        PYTHON,
+        "`import gmm` costs numpy, scipy and threadpoolctl alone; import an optional package inside the function that "
+        "needs it",
     )
 
 
-@each(PYTHON)
-def test_an_extra_is_imported_in_its_room_alone(path):
-    others = set().union(*(names for name, names in EXTRAS.items() if name != room(path)))
-    rows = [(line, name) for line, name in python_imports(path) if name.split(".")[0] in others]
-    assert not rows, "what an extra installs is imported in one room" + places(path, rows)
+def test_an_extra_is_imported_in_its_room_alone():
+    def elsewhere(path):
+        others = set().union(*(names for name, names in EXTRAS.items() if name != room(path)))
+        return ((line, name) for line, name in python_imports(path) if name.split(".")[0] in others)
+
+    broken(elsewhere, PYTHON, "what an extra installs is imported in one room")
 
 
-@each([path for path in PYTHON if room(path) != "covariance"])
-def test_covariance_types_are_objects(path):
-    rows = [
-        (node.lineno, repr(node.value))
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Constant) and node.value in COVARIANCE_TYPES
-    ]
-    assert not rows, (
-        "a covariance type is a string in covariance.py alone, else each new type must visit "
-        "every place that compares it; ask the model object" + places(path, rows)
+def test_covariance_types_are_objects():
+    def named(path):
+        constants = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
+        return ((node.lineno, repr(node.value)) for node in constants if node.value in COVARIANCE_TYPES)
+
+    broken(
+        named,
+        [path for path in PYTHON if module_of(path) != "values.covariance"],
+        "a covariance type is a string in values/covariance.py alone, else each new type must visit every place that "
+        "compares it; ask the model object",
     )
 
 
-@each([path for path in CYTHON if path.stem != "_constraint"])
-def test_the_kernel_knows_no_covariance_type(path):
+def test_the_kernel_knows_no_covariance_type():
     quoted = [rf"""["']{name}["']""" for name in sorted(COVARIANCE_TYPES)]
     words = re.compile("|".join([*quoted, *(rf"\b{name}\b" for name in sorted(COVARIANCE_TYPES) if name.isupper())]))
-    code = enumerate(code_without_text(path), 1)
-    rows = [(number, line.strip()) for number, line in code if words.search(line)]
-    assert not rows, "the kernel sees arrays and strides, no covariance type" + places(path, rows)
 
+    def named(path):
+        code = enumerate(code_without_text(path), 1)
+        return ((number, line.strip()) for number, line in code if words.search(line))
 
-@each(SOURCES)
-def test_a_room_is_named_after_what_happens_in_it(path):
-    vague = {"utils", "util", "common", "helpers", "helper", "misc", "base", "tools", "core"}
-    names = {part.strip("_") for part in path.relative_to(PACKAGE).with_suffix("").parts}
-    assert not names & vague, f"{path.name}: a name that fits anything attracts everything"
-
-
-@each(PYTHON)
-def test_a_module_says_in_one_paragraph_what_lives_here(path):
-    docstring = ast.get_docstring(tree(path)) or ""
-    assert docstring, "a module begins with what lives here and what does not"
-    assert len(re.split(r"\n\s*\n", docstring)) <= 2, (
-        "one line and one paragraph: what needs more belongs to ARCHITECTURE.md"
+    broken(
+        named,
+        [path for path in CYTHON if path.stem != "constraint"],
+        "the kernel sees arrays and strides, no covariance type",
     )
 
 
-@each([path for path in SOURCES if path.suffix != ".pxd"])
-def test_functions_are_short(path):
-    found = python_functions(path) if path.suffix == ".py" else cython_functions(path)
-    rows = [(line, f"{name}: {length} lines") for name, line, length in found if length > 40]
-    assert not rows, "a function does one thing, in 40 lines without docstring" + places(path, rows)
+def test_a_room_is_named_after_what_happens_in_it():
+    vague = {"utils", "util", "common", "helpers", "helper", "misc", "base", "tools", "core"}
+    names = {part.strip("_") for module in MODULES for part in module.split(".")}
+    assert not names & vague, "a name that fits anything attracts everything"
 
 
-@each(SOURCES)
-def test_files_are_short(path):
-    length = len(path.read_text().splitlines())
-    if path.suffix == ".py":
-        kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        nodes = (node for node in ast.walk(tree(path)) if isinstance(node, kinds))
-        length -= sum(docstring_lines(node) for node in nodes)
-    limit = 350 if path.suffix == ".py" else 700
-    assert length <= limit, f"{path.name}: {length} lines, at most {limit}: find the seam, split"
+def test_a_module_says_in_one_paragraph_what_lives_here():
+    def silent(path):
+        docstring = ast.get_docstring(tree(path)) or ""
+        if not docstring or len(re.split(r"\n\s*\n", docstring)) > 2:
+            yield 1, f"{len(docstring)} characters"
+
+    broken(silent, PYTHON, "a module begins with what lives here, in one line and one paragraph")
+
+
+def test_functions_are_short():
+    def long(path):
+        found = python_functions(path) if path.suffix == ".py" else cython_functions(path)
+        return ((line, f"{name}: {length} lines") for name, line, length in found if length > 40)
+
+    broken(
+        long,
+        [path for path in SOURCES if path.suffix != ".pxd"],
+        "a function does one thing, in 40 lines without docstring",
+    )
+
+
+def test_files_are_short():
+    def long(path):
+        length = len(path.read_text().splitlines())
+        if path.suffix == ".py":
+            kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+            length -= sum(docstring_lines(node) for node in ast.walk(tree(path)) if isinstance(node, kinds))
+        if length > (350 if path.suffix == ".py" else 700):
+            yield length, "lines"
+
+    broken(long, SOURCES, "a file has at most 350 lines, a compiled one 700: find the seam, split")
 
 
 def test_setup_and_header_are_short():
-    assert len((ROOT / "setup.py").read_text().splitlines()) < 50, "settings go to pyproject.toml"
+    assert len((ROOT / "setup.py").read_text().splitlines()) < 60, "settings go to pyproject.toml"
     for header in PACKAGE.rglob("*.h"):
         length = len(header.read_text().splitlines())
         assert length <= 400, f"{header.name}: {length} lines: Cython first, C for leaves only"
@@ -256,42 +291,43 @@ def test_the_build_is_portable():
         assert flag not in text, f"no {flag} in setup.py: {why}"
 
 
-@each(PYTHON)
-def test_estimators_do_not_draw(path):
-    rows = [
-        (method.lineno, f"{node.name}.{method.name}")
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.ClassDef)
-        for method in node.body
-        if isinstance(method, ast.FunctionDef) and method.name.startswith("plot")
-    ]
-    assert not rows, "pictures are functions, above everything, not methods" + places(path, rows)
+def test_estimators_do_not_draw():
+    def drawing(path):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                for method in node.body:
+                    if isinstance(method, ast.FunctionDef) and method.name.startswith("plot"):
+                        yield method.lineno, f"{node.name}.{method.name}"
+
+    broken(drawing, PYTHON, "pictures are functions, above everything, not methods")
 
 
-@each([path for path in PYTHON if room(path) != "cli"])
-def test_values_are_frozen(path):
-    rows = [
-        (node.lineno, node.name)
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.ClassDef)
-        for decorator in node.decorator_list
-        if "dataclass" in ast.unparse(decorator) and "frozen=True" not in ast.unparse(decorator)
-    ]
-    assert not rows, (
-        "only estimators hold state; below them are frozen values: no set-up in tests, no locks "
-        "between threads" + places(path, rows)
+def test_values_are_frozen():
+    def thawed(path):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.ClassDef):
+                decorators = map(ast.unparse, node.decorator_list)
+                if any("dataclass" in text and "frozen=True" not in text for text in decorators):
+                    yield node.lineno, node.name
+
+    broken(
+        thawed,
+        [path for path in PYTHON if room(path) != "cli"],
+        "only estimators hold state; below them are frozen values: no set-up in tests, no locks between threads",
     )
 
 
-@each(SOURCES)
-def test_names_are_those_of_the_literature(path):
+def test_names_are_those_of_the_literature():
     banned = {"resp", "nk", "xk", "sk", "sigma", "covars"}
-    if path.suffix == ".py":
-        nodes = list(ast.walk(tree(path)))
-        rows = [(n.lineno, n.id) for n in nodes if isinstance(n, ast.Name) and n.id in banned]
-        rows += [(n.lineno, n.arg) for n in nodes if isinstance(n, ast.arg) and n.arg in banned]
-    else:
-        word = re.compile(rf"\b({'|'.join(sorted(banned))})\b")
-        code = enumerate(code_without_text(path), 1)
-        rows = [(number, found[0]) for number, line in code if (found := word.search(line))]
-    assert not rows, "say responsibilities, counts, first, second, covariances" + places(path, rows)
+
+    def names(path):
+        if path.suffix == ".py":
+            nodes = list(ast.walk(tree(path)))
+            yield from ((n.lineno, n.id) for n in nodes if isinstance(n, ast.Name) and n.id in banned)
+            yield from ((n.lineno, n.arg) for n in nodes if isinstance(n, ast.arg) and n.arg in banned)
+        else:
+            word = re.compile(rf"\b({'|'.join(sorted(banned))})\b")
+            code = enumerate(code_without_text(path), 1)
+            yield from ((number, found[0]) for number, line in code if (found := word.search(line)))
+
+    broken(names, SOURCES, "say responsibilities, counts, first, second, covariances")

@@ -11,8 +11,8 @@ import scipy.sparse
 from sklearn.mixture import GaussianMixture as Peer
 
 from gmm import GaussianMixture
-from gmm._validation import check_rows
-from gmm.covariance import CLASSIC
+from gmm.validation.rows import check_rows
+from gmm.values.covariance import CLASSIC
 
 rng = np.random.RandomState(0)
 ROWS = np.concatenate([rng.normal(size=(30, 3)), rng.normal(8.0, 2.0, size=(30, 3))])

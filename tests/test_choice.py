@@ -8,8 +8,8 @@ import pytest
 
 from gmm import select
 from gmm.cli.choice import choice
-from gmm.covariance import CLASSIC, PARSIMONIOUS
-from gmm.criteria import CRITERIA
+from gmm.estimators.criteria import CRITERIA
+from gmm.values.covariance import CLASSIC, PARSIMONIOUS
 
 X = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
 

@@ -132,7 +132,7 @@ def test_every_file_of_a_result(result, iris):
     np.testing.assert_allclose(proba, loaded.predict_proba(X), rtol=1e-12)
     assert [int(row) for row in labels["row"]] == list(range(1, 151))
     cells = table((out / "criteria.csv").read_text())
-    assert cells["covariance_type"] == list(gmm.covariance.PARSIMONIOUS)
+    assert cells["covariance_type"] == list(gmm.values.covariance.PARSIMONIOUS)
     best = document["best"]
     assert best["columns"] == list(loaded.feature_names_in_)
     np.testing.assert_array_equal(best["means"], loaded.means_)
@@ -173,7 +173,7 @@ def test_a_run_is_reproducible_and_seeded(iris):
     assert documents[2]["seed"] == 3
 
 
-@pytest.mark.parametrize("criterion", gmm.criteria.CRITERIA)
+@pytest.mark.parametrize("criterion", gmm.estimators.criteria.CRITERIA)
 def test_the_criterion_chooses(criterion, iris):
     done = ok("fit", iris, "--exclude", "species", *FAST, "--json", "--criterion", criterion)
     document = json.loads(done.stdout)
@@ -194,7 +194,7 @@ def test_models_are_covariance_types_by_either_name(iris):
     assert by_models == by_types
     assert [cell["covariance_type"] for cell in by_models] == ["EEE", "diag"] * 2
     names = cells(*few, "--models", "VII", "--models", "all")
-    assert [cell["covariance_type"] for cell in names] == list(gmm.covariance.PARSIMONIOUS) * 2
+    assert [cell["covariance_type"] for cell in names] == list(gmm.values.covariance.PARSIMONIOUS) * 2
 
 
 def test_one_column_has_two_models(tmp_path):

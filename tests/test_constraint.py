@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import ortho_group
 
 import reference
-from gmm import _mstep
+from gmm._kernel import mstep
 
 HERE = Path(__file__).parent / "data"
 MODELS = ["EII", "EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"]  # by their codes, from 1
@@ -38,14 +38,14 @@ def constrained(model, free, counts, previous=None):
     """The covariances, (K, d, d)."""
     K, d = free.shape[:2]
     before = None if previous is None else flat(previous, model)
-    values, found = _mstep.constrained(MODELS.index(model) + 1, flat(free, model), counts, before, d)
+    values, found = mstep.constrained(MODELS.index(model) + 1, flat(free, model), counts, before, d)
     assert found
     return dense(values, model, K, d)
 
 
 def fails(model, free, counts, previous=None):
     d = free.shape[1]
-    return not _mstep.constrained(MODELS.index(model) + 1, flat(free, model), counts, previous, d)[1]
+    return not mstep.constrained(MODELS.index(model) + 1, flat(free, model), counts, previous, d)[1]
 
 
 def random_axes(rng, K, d):
@@ -293,7 +293,7 @@ def test_a_heavy_flat_component_has_no_bound(model):
 def test_wrong_shapes_and_codes_are_refused():
     for code, size in ((0, 2), (11, 8), (5, 7)):
         with pytest.raises(ValueError, match="constraint"):
-            _mstep.constrained(code, np.ones(size), np.ones(2), None, 2)
+            mstep.constrained(code, np.ones(size), np.ones(2), None, 2)
 
 
 # --- Against mclust's starts and an exact solution ----------------------------------------------

@@ -7,17 +7,10 @@ import pytest
 
 import reference
 from gmm import GaussianMixture
-from gmm.covariance import (
-    CLASSIC,
-    COVARIANCE_TYPES,
-    PARSIMONIOUS,
-    covariance_model,
-    same_as,
-    special_case,
-)
-from gmm.likelihood import most_likely
-from gmm.parameters import MixtureParameters
-from gmm.statistics import SufficientStatistics
+from gmm.em.m_step import most_likely
+from gmm.values.covariance import CLASSIC, COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as, special_case
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
 
 every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
 MODELS = [covariance_model(name) for name in PARSIMONIOUS]

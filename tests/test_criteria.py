@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmm import GaussianMixture, criteria
-from gmm.covariance import COVARIANCE_TYPES
-from gmm.scorer import Scorer
-from gmm.sources import as_source
+from gmm import GaussianMixture
+from gmm.estimators import criteria
+from gmm.estimators.scorer import Scorer
+from gmm.rows.sources import as_source
+from gmm.values.covariance import COVARIANCE_TYPES
 
 logliks = st.floats(-1e9, 1e9)
 sizes = st.integers(1, 10**6)
@@ -102,7 +103,7 @@ def test_the_methods_are_the_formulas(name, dtype):
 def test_entropy_in_blocks_is_that_of_all_rows(weights, monkeypatch):
     mixture = GaussianMixture(4, random_state=0).fit(X)
     whole = entropy(mixture, X, np.ones(len(X)) if weights is None else weights)
-    monkeypatch.setattr("gmm.scorer._BLOCK", 4 * 17)
+    monkeypatch.setattr("gmm.estimators.scorer._BLOCK", 4 * 17)
     scorer = Scorer(mixture._parameters)
     assert scorer.entropy(as_source(X, weights)) == pytest.approx(whole, rel=1e-12)
 

@@ -14,7 +14,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture
 from gmm.cli import main
-from gmm.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))

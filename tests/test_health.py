@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import reference
-from gmm.covariance import PARSIMONIOUS, covariance_model
-from gmm.health import effective_rows, spikes
-from gmm.layouts import FULL, TIED
-from gmm.parameters import MixtureParameters
-from gmm.sources import ArraySource
+from gmm.fitting.degenerate import effective_rows, spikes
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import FULL, TIED
+from gmm.values.parameters import MixtureParameters
 
 RIDGE = 1e-6
 every_type = pytest.mark.parametrize("name", PARSIMONIOUS)

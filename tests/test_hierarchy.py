@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from gmm.hierarchy import Hierarchy
+from gmm.fitting.hierarchy import Hierarchy
 
 
 def ward(rows, weight, n_clusters):

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from gmm.inference import Climber, GainBelow, TextbookEM, Trace
-from gmm.layouts import DIAGONAL
-from gmm.statistics import SufficientStatistics
+from gmm.em.solver import Climber
+from gmm.em.stopping import GainBelow
+from gmm.em.textbook import TextbookEM
+from gmm.em.trace import Trace
+from gmm.values.layouts import DIAGONAL
+from gmm.values.statistics import SufficientStatistics
 
 NEVER = GainBelow(0.0)
 

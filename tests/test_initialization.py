@@ -7,10 +7,10 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
-from gmm import GaussianMixture, _em, initialization
-from gmm.covariance import PARSIMONIOUS, covariance_model
-from gmm.hierarchy import Hierarchy
-from gmm.initialization import (
+from gmm import GaussianMixture, _em
+from gmm.fitting import starts as initialization
+from gmm.fitting.hierarchy import Hierarchy
+from gmm.fitting.starts import (
     STARTS,
     Wanted,
     from_means,
@@ -20,7 +20,8 @@ from gmm.initialization import (
     sampled,
     start_statistics,
 )
-from gmm.sources import ArraySource
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)

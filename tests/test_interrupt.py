@@ -14,7 +14,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from gmm import GaussianMixture
-from gmm.threads import single_threaded_blas, usable_threads
+from gmm.em.threads import single_threaded_blas, usable_threads
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import _em, _mstep
-from gmm.inference import EStep
-from gmm.layouts import DIAGONAL, FULL, SPHERICAL, TIED
-from gmm.sources import ArraySource
-from gmm.whitened import WhitenedMixture
+from gmm import _em
+from gmm._kernel import mstep
+from gmm.em.e_step import EStep
+from gmm.rows.sources import ArraySource
+from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm.values.whitened import WhitenedMixture
 
 LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
 NAMES = {layout: name for name, layout in LAYOUTS.items()}
@@ -138,7 +139,7 @@ def test_a_pass_that_went_on_is_spent():
     one_pass, scratch = EStep(ArraySource(rows), FULL)._plan(mixture), _em.Scratch()
     one_pass.begin(scratch, len(rows))
     one_pass.walk(scratch, rows, 0, 1)
-    family = _mstep.MixtureFamily(FULL.code, 0, *mixture.centres.shape, 1e-6)
+    family = mstep.MixtureFamily(FULL.code, 0, *mixture.centres.shape, 1e-6)
     covariances = np.ravel(FULL.gram(mixture.whiteners))
     how = family, mixture.centres, covariances, np.zeros(len(mixture.centres))
     one_pass.climb([scratch], rows, None, None, 3, *how, np.nan, 0.0, False)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 import gmm
 import reference
 from gmm import GaussianMixture
-from gmm.covariance import PARSIMONIOUS, covariance_model
-from gmm.initialization import STARTS
-from gmm.likelihood import most_likely
-from gmm.statistics import SufficientStatistics
+from gmm.em.m_step import most_likely
+from gmm.fitting.starts import STARTS
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.statistics import SufficientStatistics
 
 K, D = 3, 2
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)

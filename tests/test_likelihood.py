@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 import reference
 from gmm import ConvergenceWarning, GaussianMixture
-from gmm.covariance import PARSIMONIOUS, covariance_model
-from gmm.layouts import SingularMatrixError
-from gmm.likelihood import MStep, most_likely, refilled
-from gmm.statistics import SufficientStatistics
+from gmm.em.m_step import MStep, most_likely, refilled
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import SingularMatrixError
+from gmm.values.statistics import SufficientStatistics
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)

@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm.cli.choice import choice
-from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS
-from gmm.criteria import CRITERIA
-from gmm.markup import STYLE, Cell, Html, block, details, escaped, line, sparkline, table
+from gmm.estimators.criteria import CRITERIA
+from gmm.text.html import STYLE, Cell, Html, block, details, escaped, line, sparkline, table
+from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
 
 WICKED = "<b>&\"x'"
 RNG = np.random.default_rng(0)

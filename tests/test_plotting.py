@@ -13,8 +13,7 @@ from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, select
-from gmm._estimator import names_of_features
-from gmm.amounts import percent
+from gmm.estimators.contract import names_of_features
 from gmm.exceptions import InvalidParameterError
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from gmm.plotting.boundaries import boundaries
@@ -22,6 +21,7 @@ from gmm.plotting.density import highest_density
 from gmm.plotting.scene import coordinates, limits, scene_of
 from gmm.plotting.style import STYLE, colours
 from gmm.plotting.view import view_of
+from gmm.text.amounts import percent
 
 PLOTS = [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty]
 each_plot = pytest.mark.parametrize("plot", PLOTS, ids=lambda plot: plot.__name__)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
-from gmm.inference import PassRecord, Trace
+from gmm.em.trace import PassRecord, Trace
 from gmm.selection import NOT_CONVERGED
 
 plt = pytest.importorskip("matplotlib.pyplot")

@@ -6,10 +6,10 @@ from matplotlib.path import Path
 from scipy import stats
 
 from gmm import GaussianMixture
-from gmm._estimator import names_of_features
-from gmm.covariance import COVARIANCE_TYPES
+from gmm.estimators.contract import names_of_features
 from gmm.exceptions import InvalidParameterError
 from gmm.plotting.view import discriminating, ellipse, view_of
+from gmm.values.covariance import COVARIANCE_TYPES
 
 MODELS = [name for name in COVARIANCE_TYPES if name.isupper()]
 NAMES = ("length", "width", "height", "depth")

@@ -15,13 +15,14 @@ from sklearn.base import clone
 
 import gmm
 import reference
-from gmm import GaussianMixture, NormalInverseWishart, initialization
-from gmm.covariance import PARSIMONIOUS, covariance_model
-from gmm.health import spikes
-from gmm.likelihood import mixture_family, most_likely
-from gmm.parameters import MixtureParameters
-from gmm.priors import ConjugatePrior
-from gmm.statistics import SufficientStatistics
+from gmm import GaussianMixture, NormalInverseWishart
+from gmm.em.m_step import mixture_family, most_likely
+from gmm.fitting import starts as initialization
+from gmm.fitting.degenerate import spikes
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import ConjugatePrior
+from gmm.values.statistics import SufficientStatistics
 
 HERE = Path(__file__).parent / "data"
 IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)

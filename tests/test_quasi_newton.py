@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 
 import reference
-from gmm import GaussianMixture, _mstep
-from gmm.covariance import CLASSIC, PARSIMONIOUS, covariance_model
+from gmm import GaussianMixture
+from gmm._kernel import mstep
+from gmm.em.e_step import EStep
+from gmm.em.m_step import MStep
+from gmm.em.quasi_newton import QuasiNewton
+from gmm.em.solver import climb
 from gmm.exceptions import ConvergenceWarning
-from gmm.inference import EStep, QuasiNewton, climb
-from gmm.layouts import DIAGONAL, FULL
-from gmm.likelihood import MStep
-from gmm.parameters import MixtureParameters
-from gmm.sources import ArraySource
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import CLASSIC, PARSIMONIOUS, covariance_model
+from gmm.values.layouts import DIAGONAL, FULL
+from gmm.values.parameters import MixtureParameters
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 classic = pytest.mark.parametrize("covariance_type", CLASSIC)
@@ -367,12 +370,12 @@ def test_copies_of_a_point_are_no_thinner_than_the_ridge():
 
 def test_an_ascent_refuses_another_shape():
     X, begin = overlapping(), begun(overlapping(), "full")
-    ascent = _mstep.Ascent(_mstep.MixtureFamily(begin.model.layout.code, 0, 4, 3, 0.0), 1e-3, True)
+    ascent = mstep.Ascent(mstep.MixtureFamily(begin.model.layout.code, 0, 4, 3, 0.0), 1e-3, True)
     with pytest.raises(ValueError, match="expected a mixture in the layout and shape of the ascent"):
         ascent.begin(
             begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants
         )
-    ascent = _mstep.Ascent(_mstep.MixtureFamily(begin.model.layout.code, 0, *begin.means.shape, 0.0), 1e-3, True)
+    ascent = mstep.Ascent(mstep.MixtureFamily(begin.model.layout.code, 0, *begin.means.shape, 0.0), 1e-3, True)
     ascent.begin(begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants)
     for rows, moments, told in ((X, DIAGONAL, "in its own layout and shape"), (X[:, :1], FULL, "features")):
         with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match=told):

@@ -8,13 +8,13 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, select
-from gmm.covariance import covariance_model
-from gmm.inference import EStep
-from gmm.layouts import FULL, SPHERICAL, SingularMatrixError
-from gmm.likelihood import ridged
-from gmm.sources import ArraySource
-from gmm.threads import single_threaded_blas
-from gmm.whitened import WhitenedMixture
+from gmm.em.e_step import EStep
+from gmm.em.m_step import ridged
+from gmm.em.threads import single_threaded_blas
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import covariance_model
+from gmm.values.layouts import FULL, SPHERICAL, SingularMatrixError
+from gmm.values.whitened import WhitenedMixture
 
 RNG = np.random.default_rng(0)
 X = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (60, 2))])

@@ -25,10 +25,10 @@ from gmm.cli.report import wording
 from gmm.cli.report.columns import Columns
 from gmm.cli.report.glossary import glossary
 from gmm.cli.write import text_to
-from gmm.covariance import covariance_model
 from gmm.plotting import plot_clusters
 from gmm.plotting.files import encoded, inline_svg
 from gmm.selection.grid import title
+from gmm.values.covariance import covariance_model
 
 DATA = Path(__file__).parent / "data"
 NASTY = '<script>alert("&amp;")</script>'
@@ -689,7 +689,7 @@ def test_rivals_are_told():
 
 
 def test_every_criterion_has_a_scale_and_a_term():
-    for criterion in gmm.criteria.CRITERIA:
+    for criterion in gmm.estimators.criteria.CRITERIA:
         assert title(criterion) in wording.scale_sentence(criterion)
         term = re.search(rf"<dt>{title(criterion)}</dt><dd>(.*?)</dd>", glossary(weighted=False, labelled=False))
         assert term[1].endswith("Smaller is better.")

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood, resampling
-from gmm.covariance import COVARIANCE_TYPES
-from gmm.inference import EStep
-from gmm.sources import as_source
+from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood
+from gmm.em.e_step import EStep
+from gmm.rows.sources import as_source
+from gmm.selection import resampling
+from gmm.values.covariance import COVARIANCE_TYPES
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])

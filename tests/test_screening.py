@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, fitting, screening
-from gmm.covariance import PARSIMONIOUS, covariance_model
-from gmm.initialization import STARTS
-from gmm.parameters import MixtureParameters
-from gmm.priors import ConjugatePrior
-from gmm.screening import SCREENING_PASSES, Screening, screening_rows
-from gmm.sources import ArraySource
+from gmm import GaussianMixture
+from gmm.fitting import fit as fitting
+from gmm.fitting import screening
+from gmm.fitting.screening import SCREENING_PASSES, Screening, screening_rows
+from gmm.fitting.starts import STARTS
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import ConjugatePrior
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 every_start = pytest.mark.parametrize("init_params", STARTS)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import reference
-from gmm.inference import EStep
-from gmm.layouts import FULL, TIED
-from gmm.sources import ArraySource
+from gmm.em.e_step import EStep
+from gmm.rows.sources import ArraySource
+from gmm.values.layouts import FULL, TIED
 from test_kernel import (
     FORMS,
     NAMES,

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
-from gmm.covariance import PARSIMONIOUS, covariance_model
-from gmm.health import effective_rows, spikes
-from gmm.inference import EStep, without
-from gmm.inference.split_merge import moves
-from gmm.sources import ArraySource
+from gmm.em.e_step import EStep
+from gmm.fitting.degenerate import effective_rows, spikes
+from gmm.fitting.split_merge import moves, without
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from test_published import IRIS, IRIS_BIC
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)

@@ -9,16 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from gmm import _em, _mstep
-from gmm.covariance import PARSIMONIOUS, covariance_model
-from gmm.inference import EStep, GainBelow, Partition, TextbookEM, climb
-from gmm.initialization import lloyd
-from gmm.layouts import SPHERICAL, SingularMatrixError
-from gmm.likelihood import MStep, most_likely, textbook
-from gmm.parameters import MixtureParameters
-from gmm.sources import ArraySource
-from gmm.statistics import SufficientStatistics
-from gmm.whitened import WhitenedMixture
+from gmm import _em
+from gmm._kernel import mstep
+from gmm.em.e_step import EStep, Partition
+from gmm.em.m_step import MStep, most_likely, textbook
+from gmm.em.solver import climb
+from gmm.em.stopping import GainBelow
+from gmm.em.textbook import TextbookEM
+from gmm.fitting.starts import lloyd
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import SPHERICAL, SingularMatrixError
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
+from gmm.values.whitened import WhitenedMixture
 
 NEVER = GainBelow(0.0)
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -44,8 +48,8 @@ def statistics_of(covariance_type, rows, responsibilities, weight):
 
 def compiled_update(statistics, ridge, constraint=0):
     of = statistics
-    family = _mstep.MixtureFamily(of.layout.code, constraint, *of.first.shape, ridge)
-    update = _mstep.Update(family, of.origins, of.counts, of.first, np.ravel(of.second), of.weight)
+    family = mstep.MixtureFamily(of.layout.code, constraint, *of.first.shape, ridge)
+    update = mstep.Update(family, of.origins, of.counts, of.first, np.ravel(of.second), of.weight)
     update.covariances(0, update.n_covariances)
     update.constrain(0, 1)
     return update.finish()
@@ -95,7 +99,7 @@ def test_the_factors_are_those_of_the_covariances(covariance_type):
 
 
 def test_a_weight_of_zero_is_a_density_of_zero():
-    assert _mstep.log_offset(0, np.array([1.0, 0.0]), np.ones(2), np.zeros(2), 1)[1] == -np.inf
+    assert mstep.log_offset(0, np.array([1.0, 0.0]), np.ones(2), np.zeros(2), 1)[1] == -np.inf
 
 
 @pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
@@ -186,12 +190,12 @@ def test_moments_of_another_layout_are_refused(covariance_type):
 @pytest.mark.parametrize(("layout", "constraint"), [(0, 1), (1, 5), (2, 10), (3, 3), (2, 11), (4, 0)])
 def test_a_family_has_its_constraints_layout(layout, constraint):
     with pytest.raises(ValueError, match="a constraint on it"):
-        _mstep.MixtureFamily(layout, constraint, 2, 3, 0.0)
+        mstep.MixtureFamily(layout, constraint, 2, 3, 0.0)
 
 
 def test_a_family_refuses_numbers_of_another_shape():
     prior = np.zeros(2), np.eye(2).ravel(), 0.01, 5.0, 0.0
-    family = _mstep.MixtureFamily(0, 0, 3, 2, 0.0, prior)
+    family = mstep.MixtureFamily(0, 0, 3, 2, 0.0, prior)
     means, whiteners = np.zeros((3, 2)), np.tile(np.eye(2), (3, 1, 1)).ravel()
     assert np.isfinite(family.log_prior(means, whiteners, np.zeros(3)))
     for wrong in [
@@ -202,7 +206,7 @@ def test_a_family_refuses_numbers_of_another_shape():
         with pytest.raises(ValueError, match="shape of the family"):
             family.log_prior(*wrong)
     with pytest.raises(ValueError, match="layout and shape of its family"):
-        _mstep.Update(family, means, np.ones(3), np.zeros((3, 3)), np.zeros(12), 3.0)
+        mstep.Update(family, means, np.ones(3), np.zeros((3, 3)), np.zeros(12), 3.0)
 
 
 # --- Climbs -------------------------------------------------------------------------------------
@@ -225,7 +229,7 @@ class Counting(EStep):
     def measures(self, found, layout):
         """The estimate is that which the last pass measured."""
         weights, means, _, whiteners, log_determinants = found.estimate
-        log_offset = _mstep.log_offset(layout.code, weights, whiteners, log_determinants, means.shape[1])
+        log_offset = mstep.log_offset(layout.code, weights, whiteners, log_determinants, means.shape[1])
         mixture = WhitenedMixture(layout, log_offset, means, whiteners.reshape(layout.shape(*means.shape)))
         assert self(mixture).mean_log_evidence == found.bounds[-1]
 

@@ -3,13 +3,14 @@
 The public face; nothing is defined here.
 """
 
+from gmm.em.solver import Iteration
+from gmm.em.trace import Trace
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
-from gmm.inference import Iteration, Trace
-from gmm.mixture import GaussianMixture
-from gmm.priors import NormalInverseWishart
-from gmm.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
-from gmm.steps import EMStep, em_steps
+from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
+from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__, show_versions
 
 load = GaussianMixture.load

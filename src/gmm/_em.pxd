@@ -1,4 +1,4 @@
 """What other compiled code may use (``from gmm._em cimport ...``)."""
-from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout
-from gmm._blas cimport real
-from gmm._twin cimport normalise_soft
+from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout
+from gmm._kernel.blas cimport real
+from gmm._kernel.twin cimport normalise_soft

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from gmm._mstep import Ascent, MixtureFamily
+from gmm._kernel.mstep import Ascent, MixtureFamily
 
 _Array = NDArray[np.float64]
 _Moments = tuple[_Array, _Array, _Array, _Array, float, float]

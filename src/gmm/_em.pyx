@@ -6,37 +6,37 @@ vector runs along rows (`_lanes.one_block`):
 
     load ▸ log density (a components × rows tile) ▸ normalise ▸ accumulate, or write the rows out
 
-Two forms compute the density and the moments of a block, a linear and a centred one: `_plan.pxd` chooses.
+Two forms compute the density and the moments of a block, a linear and a centred one: `plan.pxd` chooses.
 
 A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
-counter, so the sums are the same bit for bit for every number of threads (`_lanes.pxd`).  A pass that is not worth
-threads goes on to the next by itself (`_climb.pxd`), with the same parameter update between the two (`_update.pxd`).
-Here is what Python sees: the workers' scratch, the pass and its results; `_mstep.pyx` has what is done between passes.
+counter, so the sums are the same bit for bit for every number of threads (`lanes.pxd`).  A pass that is not worth
+threads goes on to the next by itself (`loop.pxd`), with the same parameter update between the two (`update.pxd`).
+Here is what Python sees: the workers' scratch, the pass and its results; `mstep.pyx` has what is done between passes.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
-from gmm._blas cimport real
-from gmm._block cimport data, look_at
-from gmm._climb cimport Course, Partition, ascend, climb, lloyd, walk
-from gmm._lanes cimport Bench, Rows, merge_siblings
-from gmm._leaves cimport normalise, pad
-from gmm._linear cimport Layout, n_second
-from gmm._moments cimport Moments, moments_in, moments_size, take_apart
-from gmm._mstep cimport Ascent, MixtureFamily, estimate_arrays, moments_arrays
-from gmm._plan cimport Recipe, n_shape, prepare, room_for, work_of
-from gmm._seeding cimport Item, Seeding, first_seed, next_seed
-from gmm._seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
-from gmm._shape cimport shape_rows
-from gmm._update cimport Estimate, estimate_in, estimate_size, room_for_update
-from gmm._whitener cimport n_matrices
+from gmm._kernel.blas cimport real
+from gmm._kernel.block cimport data, look_at
+from gmm._kernel.loop cimport Course, Partition, ascend, climb, lloyd, walk
+from gmm._kernel.lanes cimport Bench, Rows, merge_siblings
+from gmm._kernel.leaves cimport normalise, pad
+from gmm._kernel.linear cimport Layout, n_second
+from gmm._kernel.moments cimport Moments, moments_in, moments_size, take_apart
+from gmm._kernel.mstep cimport Ascent, MixtureFamily, estimate_arrays, moments_arrays
+from gmm._kernel.plan cimport Recipe, n_shape, prepare, room_for, work_of
+from gmm._kernel.seeding cimport Item, Seeding, first_seed, next_seed
+from gmm._kernel.seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
+from gmm._kernel.diagnostics cimport shape_rows
+from gmm._kernel.update cimport Estimate, estimate_in, estimate_size, room_for_update
+from gmm._kernel.whitener cimport n_matrices
 
 import os
 
 import numpy as np
 
-cdef extern from "_tile.h":
+cdef extern from "tile.h":
     int tile_level
     int tile_best()
     const char* const tile_names[]
@@ -154,7 +154,7 @@ cdef class Pass:
         −1 to choose by shape and conditioning; else bit 0 asks for the linear form, bit 1 for
         float32 arithmetic.
     axes : flat array in the layout of the whiteners, optional
-        Measure the components' shapes along these: see `_shape.pxd`, and `shapes`. Not with `single`.
+        Measure the components' shapes along these: see `diagnostics.pxd`, and `shapes`. Not with `single`.
     """
 
     cdef Recipe recipe
@@ -282,7 +282,7 @@ cdef class Pass:
         return moments_arrays(buffer, self.recipe.n_components, self.recipe.n_features, &moments)
 
     def shapes(self, list scratches):
-        """What `_shape.pxd` measured, once `collect` has merged the workers' sums: (K,) and (K, 3, d)."""
+        """What `diagnostics.pxd` measured, once `collect` has merged the workers' sums: (K,) and (K, 3, d)."""
         cdef Scratch head = scratches[0]
         cdef Py_ssize_t K = self.recipe.n_components, n = n_shape(&self.recipe)
         sums = np.empty(n)
@@ -530,7 +530,7 @@ def normalise_tile(real[:, ::1] tile):
 
 
 def kernels():
-    """The kernels that this machine can run, the slowest first: "blas", then _tile.h by instruction set."""
+    """The kernels that this machine can run, the slowest first: "blas", then tile.h by instruction set."""
     return ["blas"] + [tile_names[level].decode() for level in range(tile_best() + 1)]
 
 
@@ -614,7 +614,7 @@ def kmeans_seeds(
     const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms,
     Py_ssize_t n_seeds, Py_ssize_t n_draws,
 ):
-    """Indices of the rows (n, d) that seed k-means, (n_seeds,): see `_seeding.pxd`.
+    """Indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
 
     `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
     """

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from threadpoolctl import threadpool_info
 
 from gmm import _em
-from gmm.threads import usable_threads
+from gmm.em.threads import usable_threads
 
 __version__ = version("gmm-em")
 

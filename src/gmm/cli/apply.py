@@ -7,14 +7,14 @@ import argparse
 import numpy as np
 import pyarrow as pa
 
-from gmm._estimator import names_of_features
-from gmm.amounts import counted
 from gmm.cli.describe import MixtureFacts, ended, mixture_json
 from gmm.cli.rows import rows_for
 from gmm.cli.show import Screen
 from gmm.cli.write import check_table, labels_table, table_to, to_json
-from gmm.mixture import GaussianMixture
-from gmm.persistence import load_state
+from gmm.estimators.contract import names_of_features
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.persistence import load_state
+from gmm.text.amounts import counted
 
 __all__ = ["info", "predict", "sample"]
 

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from importlib import import_module
 from typing import NoReturn
 
-from gmm.criteria import CRITERIA
+from gmm.estimators.criteria import CRITERIA
 
 __all__ = ["parse"]
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._estimator import names_of_features
-from gmm.amounts import counted
 from gmm.cli.agreement import Agreement
-from gmm.covariance import covariance_model
-from gmm.criteria import CRITERIA
-from gmm.mixture import GaussianMixture
+from gmm.estimators.contract import names_of_features
+from gmm.estimators.criteria import CRITERIA
+from gmm.estimators.mixture import GaussianMixture
 from gmm.selection import Selection
+from gmm.text.amounts import counted
+from gmm.values.covariance import covariance_model
 
 __all__ = [
     "MixtureFacts",

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gmm import selection
-from gmm.amounts import counted
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.report import Origin, written
@@ -19,7 +18,8 @@ from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful, read
 from gmm.cli.write import check_place, check_suffix, text_to, to_json
-from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
+from gmm.text.amounts import counted
+from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
 
 __all__ = ["fit"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from gmm._estimator import names_of_features
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError, quoted
 from gmm.cli.rows import rows_for
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful
 from gmm.cli.write import check_place, check_suffix
-from gmm.mixture import GaussianMixture
+from gmm.estimators.contract import names_of_features
+from gmm.estimators.mixture import GaussianMixture
 
 __all__ = ["plot"]
 

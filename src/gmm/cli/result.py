@@ -14,7 +14,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm import selection
-from gmm.amounts import counted
 from gmm.cli.agreement import Agreement, compare
 from gmm.cli.describe import (
     MixtureFacts,
@@ -28,8 +27,9 @@ from gmm.cli.describe import (
 from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
 from gmm.cli.write import labels_table, table_to, to_json
-from gmm.criteria import CRITERIA
-from gmm.mixture import GaussianMixture
+from gmm.estimators.criteria import CRITERIA
+from gmm.estimators.mixture import GaussianMixture
+from gmm.text.amounts import counted
 
 __all__ = ["Result"]
 

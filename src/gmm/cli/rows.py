@@ -18,12 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gmm._estimator import names_of_features
-from gmm.amounts import counted
 from gmm.cli.failures import CommandError, quoted
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful, is_number, read
-from gmm.mixture import GaussianMixture
+from gmm.estimators.contract import names_of_features
+from gmm.estimators.mixture import GaussianMixture
+from gmm.text.amounts import counted
 
 __all__ = ["Rows", "matched", "numeric_rows", "rows_for"]
 

@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gmm import selection
-from gmm.amounts import counted
 from gmm.cli.agreement import Agreement
 from gmm.cli.choice import choice
 from gmm.cli.describe import MixtureFacts, decimals
+from gmm.text.amounts import counted
 
 __all__ = ["Screen"]
 

@@ -15,17 +15,17 @@ from matplotlib import pyplot as plt
 from matplotlib.animation import FFMpegWriter, FuncAnimation
 from numpy.typing import ArrayLike
 
-from gmm._validation import check_random_state
-from gmm.amounts import counted
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.steps import ClimbToBe, climb_to_be
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.initialization import kmeans_plusplus
-from gmm.layouts import Array
-from gmm.mixture import GaussianMixture
+from gmm.fitting.starts import kmeans_plusplus
 from gmm.plotting.film import Film, film_of
 from gmm.plotting.gif import AS_DRAWN, gif
 from gmm.plotting.stage import stage
 from gmm.plotting.style import STYLE
-from gmm.steps import ClimbToBe, climb_to_be
+from gmm.text.amounts import counted
+from gmm.validation.parameters import check_random_state
+from gmm.values.layouts import Array
 
 _FIRST, _LAST = 1000, 2500  # milliseconds at least that a GIF stays on these frames
 _LONGEST = 655_350  # milliseconds: a GIF counts hundredths of a second in 16 bits

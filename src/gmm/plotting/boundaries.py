@@ -15,13 +15,13 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
-from gmm.layouts import Array
-from gmm.parameters import MixtureParameters
 from gmm.plotting.frame import Entries, component_entries, draw, of_view_alone
 from gmm.plotting.marks import numbers, rows, softly
 from gmm.plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
 from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
 
 _TINTS = 400  # points along an axis whose region is tinted; where there is but one axis, twice as many
 _PALEST, _FULLEST = 0.06, 0.5  # opacity of a region where all components are as probable, and where one is certain

@@ -12,12 +12,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from gmm.layouts import Array
 from gmm.plotting.frame import Entries, component_entries, draw, heading
 from gmm.plotting.marks import curve, ellipses, height, histogram, numbers, rows, softly, stroke
 from gmm.plotting.scene import Scene, scene_of
 from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View, check_contents, content_told
+from gmm.values.layouts import Array
 
 
 def plot_clusters(

@@ -7,14 +7,14 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from gmm._fitted import FittedMixture
-from gmm.amounts import counted
+from gmm.em.trace import Trace
+from gmm.estimators.fitted import FittedMixture
+from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.inference import Trace
-from gmm.mixture import GaussianMixture
 from gmm.plotting.scene import fitted_mixture
 from gmm.plotting.style import FAINT, axes_of, colours, inks_of
 from gmm.selection import GaussianMixtureSearch
+from gmm.text.amounts import counted
 
 _FEW_PASSES = 60  # up to which each has a dot
 

@@ -9,17 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._fitted import FittedMixture
-from gmm.amounts import counted
-from gmm.criteria import CRITERIA
+from gmm.estimators.criteria import CRITERIA
+from gmm.estimators.fitted import FittedMixture
+from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.mixture import GaussianMixture
 from gmm.plotting.lines import Line, as_high_as_the_best, counts_axis, name_at_the_end
 from gmm.plotting.scene import fitted_mixture
 from gmm.plotting.selection import cells_of, checked_criterion, places_of, table_of
 from gmm.plotting.style import axes_of, colours, inks_of
 from gmm.selection import GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
+from gmm.text.amounts import counted
 
 
 def plot_criteria(

@@ -17,13 +17,13 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.layouts import Array
-from gmm.parameters import MixtureParameters
 from gmm.plotting.frame import Entries, draw, heading, of_view_alone
 from gmm.plotting.marks import curve, numbers, rows
 from gmm.plotting.scene import Scene, coordinates, grid, scene_of, scored
 from gmm.plotting.style import inks_of
 from gmm.plotting.view import View, check_contents, content_told, ellipse
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
 
 _THIN = 0.06  # standard deviations of the mixture, and of the component along an axis
 _REACH = 6.0  # standard deviations of each component that the surface covers

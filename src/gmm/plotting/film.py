@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from gmm.estimators.steps import ClimbToBe
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.layouts import Array
-from gmm.parameters import MixtureParameters
 from gmm.plotting.scene import Scene, scored, staged
 from gmm.plotting.view import View, view_of
-from gmm.steps import ClimbToBe
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
 
 _MOST_ROWS = 2000
 

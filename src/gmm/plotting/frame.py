@@ -16,12 +16,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from gmm.amounts import amount, counted, percent
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.layouts import Array
 from gmm.plotting.scene import Scene, beyond, limits
 from gmm.plotting.style import STYLE, axes_of, closed_on_failure, colours, inks_of, steady_ticks
 from gmm.plotting.view import View, literal, view_of
+from gmm.text.amounts import amount, counted, percent
+from gmm.values.layouts import Array
 
 _MOST_PAIRED = 6
 _MOST_LISTED = 8

@@ -12,11 +12,11 @@ from matplotlib.patches import Polygon
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from gmm.layouts import Array
-from gmm.parameters import MixtureParameters
 from gmm.plotting.scene import Scene, coordinates, scored
 from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View, ellipse
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
 
 _FEWEST_BINS, _MOST_BINS = 10, 100
 _FEW_ROWS = 200  # up to which each is shown below the histogram

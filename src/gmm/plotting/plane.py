@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gmm.layouts import Array
-from gmm.parameters import MixtureParameters
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
 
 # Of the variance along a direction, the part that the means make: below it, it does not show the components apart.
 _APART = 0.05

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimator import names_of_features
-from gmm._fitted import FittedMixture
-from gmm._validation import check_is_fitted, check_random_state
+from gmm.estimators.contract import names_of_features
+from gmm.estimators.fitted import FittedMixture
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.layouts import Array
-from gmm.mixture import GaussianMixture
-from gmm.parameters import MixtureParameters
 from gmm.plotting.view import View
-from gmm.scorer import Scorer
+from gmm.rows.sources import ArraySource, as_source
 from gmm.selection import Selection
-from gmm.sources import ArraySource, as_source
+from gmm.validation.parameters import check_is_fitted, check_random_state
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
 
 _REACH = 3.0  # standard deviations of a component that a picture has room for
 _CORE = 0.9  # of the weight: what the heaviest components that have it need, settles how far the axes may reach

@@ -10,15 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from gmm._validation import check_is_fitted
-from gmm.amounts import counted
-from gmm.criteria import CRITERIA
+from gmm.estimators.criteria import CRITERIA
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.lines import Line, as_high_as_the_best, counts_axis, name_at_the_end
 from gmm.plotting.style import FAINT, axes_of, colours, inks_of
 from gmm.selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
 from gmm.selection.status import has_failed, is_spike
+from gmm.text.amounts import counted
+from gmm.validation.parameters import check_is_fitted
 
 _IN_COLOUR = 5  # covariance types
 

@@ -15,13 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from matplotlib.ticker import MaxNLocator
 
-from gmm.amounts import counted
 from gmm.plotting import marks
 from gmm.plotting.film import Film
 from gmm.plotting.frame import notes
 from gmm.plotting.scene import limits
 from gmm.plotting.style import FAINT, INK, colours, steady_ticks
 from gmm.plotting.view import View, content_told, ellipse
+from gmm.text.amounts import counted
 
 _CONTENTS = (0.5, 0.95)
 _GREY = np.array([to_rgba(FAINT, 0.55)])

@@ -11,13 +11,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
-from gmm.amounts import percent
-from gmm.layouts import Array
 from gmm.plotting.frame import Entries, draw, note
 from gmm.plotting.marks import numbers, rows
 from gmm.plotting.scene import Scene, coordinates, scene_of, scored
 from gmm.plotting.style import Inks, inks_of
 from gmm.plotting.view import View
+from gmm.text.amounts import percent
+from gmm.values.layouts import Array
 
 _LEAST, _MORE = 0.6, 5.0  # the area of a row that is certain, and what one between two components has more
 _NOTED = 0.1  # the uncertainty from which rows are counted

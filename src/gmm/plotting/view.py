@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.layouts import FULL, Array, SingularMatrixError
-from gmm.parameters import MixtureParameters
 from gmm.plotting.plane import directions
+from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
+from gmm.values.layouts import FULL, Array, SingularMatrixError
+from gmm.values.parameters import MixtureParameters
 
 _LONGEST = 40  # characters of a line of a label
 _LONGEST_OF_SEVERAL = 18  # of a feature's name where there are others beside it

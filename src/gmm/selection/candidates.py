@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gmm.covariance import CovarianceModel, special_case
-from gmm.inference import OFFSET, EStep, Shapes, drop_losses, split_gains, without
-from gmm.initialization import STARTS, Portfolio, Rng, Wanted
-from gmm.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
-from gmm.mixture import GaussianMixture
-from gmm.parameters import MixtureParameters
-from gmm.sources import ArraySource
-from gmm.statistics import SufficientStatistics
+from gmm.em.e_step import EStep, Shapes
+from gmm.estimators.mixture import GaussianMixture
+from gmm.fitting.split_merge import OFFSET, drop_losses, split_gains, without
+from gmm.fitting.starts import STARTS, Portfolio, Rng, Wanted
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import CovarianceModel, special_case
+from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
 
 _SPLITS = 2  # components of the smaller mixture that are split, each in its turn
 _DROPS = 2  # components of the larger one

@@ -7,14 +7,15 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from math import inf
 
-from gmm.fitting import Beginning, FitSettings, split_merged
-from gmm.health import spikes
-from gmm.inference import Climb, Climber, EStep, Iteration
-from gmm.layouts import Layout, SingularMatrixError
-from gmm.likelihood import MStep
-from gmm.parameters import MixtureParameters
-from gmm.sources import ArraySource
-from gmm.statistics import SufficientStatistics
+from gmm.em.e_step import EStep
+from gmm.em.m_step import MStep
+from gmm.em.solver import Climb, Climber, Iteration
+from gmm.fitting.degenerate import spikes
+from gmm.fitting.fit import Beginning, FitSettings, split_merged
+from gmm.rows.sources import ArraySource
+from gmm.values.layouts import Layout, SingularMatrixError
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
 
 _RACE = 6  # passes of each start, …
 _FIRST_ROUND, _IN_SIGHT = 3, 10  # … after so many of which it is out, if so many more gains like its last are too few
@@ -44,7 +45,7 @@ class Ground:
     sample : ArraySource
         On which starts race; the same where there are few rows.
     n_effective : float
-        See `gmm.health.effective_rows`.
+        See `gmm.fitting.degenerate.effective_rows`.
     """
 
     rows: ArraySource

@@ -15,14 +15,15 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from gmm.covariance import CovarianceModel, same_as
-from gmm.fitting import FitSettings, prior_of
-from gmm.inference import Iteration, Shapes
-from gmm.priors import NormalInverseWishart
+from gmm.em.e_step import Shapes
+from gmm.em.solver import Iteration
+from gmm.em.threads import usable_threads
+from gmm.fitting.fit import FitSettings, prior_of
 from gmm.selection.candidates import Starts, as_model, drops, levels, look, neighbours, special_cases, splits
 from gmm.selection.climbing import Cell, Ground, Solution, Worker
-from gmm.statistics import SufficientStatistics
-from gmm.threads import usable_threads
+from gmm.values.covariance import CovarianceModel, same_as
+from gmm.values.priors import NormalInverseWishart
+from gmm.values.statistics import SufficientStatistics
 
 # Multiply-adds of a pass below which Python's part of the work is the larger, so that threads do not help.
 _WORTH_THREADS = 5e5

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._estimator import Estimator
-from gmm._validation import check_is_fitted
-from gmm.markup import Html
-from gmm.mixture import GaussianMixture
-from gmm.priors import NormalInverseWishart
+from gmm.estimators.contract import Estimator
+from gmm.estimators.mixture import GaussianMixture
 from gmm.selection.search import select
 from gmm.selection.table import Progress, Selection
+from gmm.text.html import Html
+from gmm.validation.parameters import check_is_fitted
+from gmm.values.priors import NormalInverseWishart
 
 __all__ = ["GaussianMixtureSearch"]
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, isnan, nan
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
-from gmm.amounts import counted
-from gmm.covariance import CovarianceModel, covariance_model, same_as
-from gmm.criteria import CRITERIA
-from gmm.markup import Cell, Html, table
+from numpy.typing import NDArray
+
+from gmm.estimators.criteria import CRITERIA
+from gmm.estimators.mixture import GaussianMixture
 from gmm.selection.status import NOT_CONVERGED, NOT_TRIED, OK, has_failed, is_spike
-
-if TYPE_CHECKING:
-    from gmm.selection.table import Selection
+from gmm.text.amounts import counted
+from gmm.text.html import Cell, Html, table
+from gmm.values.covariance import CovarianceModel, covariance_model, same_as
 
 __all__ = [
     "Grid",
@@ -36,6 +36,34 @@ __all__ = [
 _DECIMALS = {"nec": 3}
 _FAR = {"nec": 0.1}  # the distance to the best at which a cell's shade on a page is half as deep; else 10
 _PLAIN = 1e12  # from here on a number is written with an exponent
+
+
+class SearchTable(Protocol):
+    """The part of a `Selection` that is laid out."""
+
+    @property
+    def criterion(self) -> str: ...
+    @property
+    def n_components(self) -> NDArray[Any]: ...
+    @property
+    def covariance_type(self) -> tuple[str, ...]: ...
+    @property
+    def loglik(self) -> NDArray[Any]: ...
+    @property
+    def n_parameters(self) -> NDArray[Any]: ...
+    @property
+    def scores(self) -> NDArray[Any]: ...
+    @property
+    def status(self) -> tuple[str, ...]: ...
+    @property
+    def estimators(self) -> tuple[GaussianMixture | None, ...]: ...
+    @property
+    def best_index(self) -> int: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def best(self) -> GaussianMixture: ...
+    def ranked(self) -> list[int]: ...
 
 
 @dataclass(frozen=True)
@@ -100,12 +128,12 @@ class Grid:
     far: float
 
     @classmethod
-    def of(cls, found: Selection, width: int | None = None) -> Grid:
+    def of(cls, found: SearchTable, width: int | None = None) -> Grid:
         """Lay a search out.
 
         Parameters
         ----------
-        found : Selection
+        found : SearchTable
         width : int, optional
             Characters of a line: decimals are left away if all columns stand beside each other then.
         """
@@ -161,7 +189,7 @@ class Grid:
         return Cell(cell.text, title=cell.told, kind=kind, shade=shade)
 
 
-def _fitting(found: Selection, headings: Sequence[str], room: int | None) -> tuple[int, int]:
+def _fitting(found: SearchTable, headings: Sequence[str], room: int | None) -> tuple[int, int]:
     """As many decimals as let all columns stand beside each other, or all, and how wide a column is."""
     sizes = {}
     most = _decimals(found.criterion)
@@ -173,7 +201,7 @@ def _fitting(found: Selection, headings: Sequence[str], room: int | None) -> tup
     return most, sizes[most]
 
 
-def _cell(found: Selection, number: int | None, decimals: int) -> GridCell:
+def _cell(found: SearchTable, number: int | None, decimals: int) -> GridCell:
     if number is None:
         return GridCell()
     status, behind = found.status[number], float(found.scores[number] - found.scores[found.best_index])
@@ -193,7 +221,7 @@ def _cell(found: Selection, number: int | None, decimals: int) -> GridCell:
     )
 
 
-def _entry(found: Selection, number: int, decimals: int) -> str:
+def _entry(found: SearchTable, number: int, decimals: int) -> str:
     if has_failed(found.status[number]):
         return "failed"
     if found.status[number] == NOT_TRIED:
@@ -205,12 +233,12 @@ def _number(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}" if abs(value) < _PLAIN else f"{value:.4g}"
 
 
-def _name(found: Selection, number: int) -> str:
+def _name(found: SearchTable, number: int) -> str:
     K = int(found.n_components[number])
     return f"{counted(K, 'component')}, {found.covariance_type[number]}"
 
 
-def _mark(found: Selection, number: int) -> str:
+def _mark(found: SearchTable, number: int) -> str:
     """Return the sign of what the legend tells about a cell."""
     status = found.status[number]
     best = "★" if number == found.best_index and len(found.status) > 1 else ""
@@ -224,12 +252,12 @@ def written(criterion: str, value: float) -> str:
     return f"{value:,.{_decimals(criterion)}f}" if abs(value) < _PLAIN else f"{value:.4g}"
 
 
-def distance(found: Selection, number: int) -> str:
+def distance(found: SearchTable, number: int) -> str:
     """How much greater the criterion of a cell is than the best, as text."""
     return _number(found.scores[number] - found.scores[found.best_index], _decimals(found.criterion))
 
 
-def distinct(found: Selection) -> list[int]:
+def distinct(found: SearchTable) -> list[int]:
     """The cells from the best on that might be chosen; of those that are the same mixture by two names, the first."""
     d, told = found.best.n_features_in_, dict[tuple[int, CovarianceModel], int]()
     sound = [number for number in found.ranked() if not is_spike(found.status[number])]
@@ -239,7 +267,7 @@ def distinct(found: Selection) -> list[int]:
     return list(told.values())
 
 
-def ranking(found: Selection, cells: Sequence[int]) -> list[list[str]]:
+def ranking(found: SearchTable, cells: Sequence[int]) -> list[list[str]]:
     """The columns of a list of cells, a name above each: what chose stands before the other criteria."""
     others, chose = [name for name in CRITERIA if name != found.criterion], _decimals(found.criterion)
     return [
@@ -254,7 +282,7 @@ def ranking(found: Selection, cells: Sequence[int]) -> list[list[str]]:
     ]
 
 
-def legend(found: Selection, *, of_grid: bool = True) -> Iterator[str]:
+def legend(found: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
     """What the marks of a search mean, of a grid or a list, and whether it should have gone on to more components."""
     if len(found.status) > 1:
         yield "★ best (smallest)"
@@ -270,13 +298,13 @@ def legend(found: Selection, *, of_grid: bool = True) -> Iterator[str]:
         yield "the best has the most components that were tried: more may be better"
 
 
-def at_the_edge(found: Selection) -> bool:
+def at_the_edge(found: SearchTable) -> bool:
     """Whether the best has the most components of several numbers that were fitted, so that more may be better."""
     fitted = found.n_components[found.ranked()]
     return bool(fitted.min() < fitted.max() == found.n_components[found.best_index])
 
 
-def failures(found: Selection) -> Iterator[str]:
+def failures(found: SearchTable) -> Iterator[str]:
     """Why cells failed: one line for all models of which the same is said."""
     models: dict[tuple[int, str], list[str]] = {}
     for K, name, status in zip(found.n_components.tolist(), found.covariance_type, found.status, strict=True):
@@ -288,7 +316,7 @@ def failures(found: Selection) -> Iterator[str]:
         yield f"{K} {told} {status}"
 
 
-def incomplete(found: Selection) -> str:
+def incomplete(found: SearchTable) -> str:
     """What a search that was ended has not done; empty where it came to its end."""
     if found.complete:
         return ""

@@ -13,21 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm import criteria
-from gmm._validation import check_callback, check_enough_rows, check_parameters
-from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
-from gmm.fitting import COMPARED, FitSettings, GivenStart, shared_seed, start_seeds
-from gmm.health import effective_rows
-from gmm.initialization import STARTS, sampled, share_shown
-from gmm.layouts import SingularMatrixError
-from gmm.mixture import GaussianMixture, ill_defined, source_to_fit
-from gmm.scorer import Scorer, Totals
+from gmm.estimators import criteria
+from gmm.estimators.mixture import GaussianMixture, ill_defined, source_to_fit
+from gmm.estimators.scorer import Scorer, Totals
+from gmm.fitting.degenerate import effective_rows
+from gmm.fitting.fit import COMPARED, FitSettings, GivenStart, shared_seed, start_seeds
+from gmm.fitting.starts import STARTS, sampled, share_shown
+from gmm.rows.sources import ArraySource
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.climbing import WORTH, Ground, Solution, Worker
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, Stage, workers_and_threads
 from gmm.selection.status import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE
 from gmm.selection.table import Entry, Progress, Selection
-from gmm.sources import ArraySource
+from gmm.validation.parameters import check_callback, check_parameters
+from gmm.validation.rows import check_enough_rows
+from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
+from gmm.values.layouts import SingularMatrixError
 
 _ROUNDING = 1e-9  # nats per row: no fit is told to come closer
 _REFINED = 3  # cells at most, …

@@ -13,13 +13,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import criteria
-from gmm.amounts import counted
-from gmm.markup import Html, block, details, joined, line, table
-from gmm.mixture import GaussianMixture
-from gmm.persistence import loaded, save_state
+from gmm.estimators import criteria
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.persistence import loaded, save_state
 from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
 from gmm.selection.status import FAILED, has_failed, is_spike
+from gmm.text.amounts import counted
+from gmm.text.html import Html, block, details, joined, line, table
 from gmm.versions import __version__
 
 _WIDTH = 80  # characters of a line of `repr`

@@ -11,7 +11,7 @@ from gmm.cli.report.glossary import glossary
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import Part, whole
 from gmm.cli.result import Result
-from gmm.markup import Html
+from gmm.text.html import Html
 
 __all__ = ["Origin", "written"]
 

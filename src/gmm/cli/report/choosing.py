@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gmm.amounts import counted
 from gmm.cli.report import wording
 from gmm.cli.report.page import paragraph
 from gmm.cli.result import Result
-from gmm.covariance import covariance_model
-from gmm.markup import Html, details, table
 from gmm.selection import Selection
 from gmm.selection.grid import Grid, distinct, failures, ranking, title, written
+from gmm.text.amounts import counted
+from gmm.text.html import Html, details, table
+from gmm.values.covariance import covariance_model
 
 __all__ = ["choice", "rivals"]
 

@@ -10,7 +10,7 @@ from typing import Any
 from gmm.cli.pictures import drawing
 from gmm.cli.report.page import figure
 from gmm.cli.result import Result
-from gmm.markup import Html, escaped
+from gmm.text.html import Html, escaped
 
 __all__ = ["colours", "drawn"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gmm.cli.report.page import facts
-from gmm.criteria import CRITERIA
-from gmm.markup import Html
+from gmm.estimators.criteria import CRITERIA
 from gmm.selection.grid import title
+from gmm.text.html import Html
 
 __all__ = ["glossary"]
 

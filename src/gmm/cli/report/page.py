@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gmm import markup
-from gmm.markup import Html, escaped, joined
+from gmm.text import html as markup
+from gmm.text.html import Html, escaped, joined
 
 __all__ = ["Part", "beside", "card", "cards", "code", "facts", "figure", "items", "paragraph", "whole"]
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gmm.amounts import counted, percent
 from gmm.cli.describe import MixtureFacts, ended
 from gmm.cli.report import wording
 from gmm.cli.report.choosing import rivals
@@ -15,9 +14,10 @@ from gmm.cli.report.figures import colours
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import beside, card, cards, code, facts, items, paragraph
 from gmm.cli.result import Result
-from gmm.markup import Cell, Html, details, joined, table
 from gmm.selection.grid import at_the_edge, incomplete, title, written
 from gmm.selection.status import NOT_CONVERGED, is_spike
+from gmm.text.amounts import counted, percent
+from gmm.text.html import Cell, Html, details, joined, table
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
 

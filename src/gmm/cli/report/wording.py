@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.amounts import counted, percent
 from gmm.cli.describe import decimals
-from gmm.covariance import CovarianceModel
 from gmm.selection.grid import title, written
+from gmm.text.amounts import counted, percent
+from gmm.values.covariance import CovarianceModel
 
 __all__ = [
     "agreement_sentence",
@@ -199,7 +199,7 @@ def scale_sentence(criterion: str) -> str:
     Parameters
     ----------
     criterion : str
-        A name of `gmm.criteria.CRITERIA`.
+        A name of `gmm.estimators.criteria.CRITERIA`.
 
     Returns
     -------
@@ -225,7 +225,7 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     Parameters
     ----------
     criterion : str
-        A name of `gmm.criteria.CRITERIA`.
+        A name of `gmm.estimators.criteria.CRITERIA`.
     rivals : sequence of (int, str, float)
         Components, covariance model and distance to the best of the cells after it, the nearest first.
 
@@ -358,7 +358,7 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
     Parameters
     ----------
     criterion : str
-        A name of `gmm.criteria.CRITERIA`.
+        A name of `gmm.estimators.criteria.CRITERIA`.
     n_components : int
         Of the best.
     rivals : sequence of (int, str, float)

@@ -1,0 +1,1 @@
+"""The compiled code beneath `gmm._em`, and the code that runs between two passes (`mstep`)."""

@@ -1,0 +1,201 @@
+"""What a pass does to one block beside its arithmetic: take rows in, and give rows out.
+
+A block is stored feature by feature, a tile component by component; `ld` is the distance between two of either.
+"""
+from libc.string cimport memset
+
+from gmm._kernel.blas cimport real
+from gmm._kernel.leaves cimport times
+from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, Layout
+
+cdef extern from "tile.h" nogil:
+    void tile_prefetch(const void* address)
+
+cdef enum:
+    AHEAD = 64                # rows that are asked for before they are needed
+    LINE = 64                 # bytes of the cache
+
+ctypedef fused data:
+    float
+    double
+
+
+cdef inline bint look_at(
+    const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
+    double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
+) noexcept nogil:
+    """Whether all of the row is finite."""
+    cdef Py_ssize_t j
+    cdef double x
+    cdef bint broken = False
+    for j in range(d):
+        x = row[j * column_stride]
+        broken |= x - x != 0
+        sums[j] += weight * (x - origin[j])
+        low[j] = x if x < low[j] else low[j]
+        high[j] = x if x > high[j] else high[j]
+    return not broken
+
+
+cdef inline void load_rows(
+    const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride,     # IN, strides in items
+    Py_ssize_t n, Py_ssize_t padded, Py_ssize_t d, const double* origin, Py_ssize_t ld,
+    real* block,                                   # OUT (d, padded), zero behind the n rows
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    if row_stride == 1:
+        for j in range(d):
+            for i in range(n):
+                block[j * ld + i] = <real>(<double>rows[j * column_stride + i] - origin[j])
+    elif d == 2 and row_stride == 2 and column_stride == 1:
+        for i in range(n):
+            block[i] = <real>(<double>rows[2 * i] - origin[0])
+            block[ld + i] = <real>(<double>rows[2 * i + 1] - origin[1])
+    else:
+        load_by_eights(rows, row_stride, column_stride, n, d, origin, ld, block)
+    for j in range(d):
+        for i in range(n, padded):
+            block[j * ld + i] = 0
+
+
+cdef inline void load_by_eights(
+    const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t d,
+    const double* origin, Py_ssize_t ld, real* block,
+) noexcept nogil:
+    """Eight rows at a time, so that every line of the cache is read and written in one go."""
+    cdef Py_ssize_t i, j, start, whole = n // 8 * 8
+    cdef const data* row
+    cdef real* out
+    for start in range(0, whole, 8):
+        if row_stride == d and column_stride == 1:
+            for i in range(<Py_ssize_t>(8 * d * sizeof(data)) // LINE):
+                tile_prefetch(<const char*>(rows + (start + AHEAD) * d) + i * LINE)
+        for j in range(d):
+            row = rows + start * row_stride + j * column_stride
+            out = block + j * ld + start
+            for i in range(8):
+                out[i] = <real>(<double>row[i * row_stride] - origin[j])
+    for i in range(whole, n):
+        row = rows + i * row_stride
+        for j in range(d):
+            block[j * ld + i] = <real>(<double>row[j * column_stride] - origin[j])
+
+
+cdef inline void load_mass(
+    const double* weight, Py_ssize_t n, Py_ssize_t padded,                 # IN (n,) or NULL: 1
+    real* mass,                                    # OUT (padded,), zero behind the n rows
+) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(n):
+        mass[r] = 1 if weight == NULL else <real>weight[r]
+    for r in range(n, padded):
+        mass[r] = 0
+
+
+cdef inline void append_products(
+    bint tiles, Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
+    real* features,                                # IN (1 + d, n), OUT the terms behind
+) noexcept nogil:
+    """Behind [1, x]: x_i x_j (i ≥ j) for full, x_j² for diagonal, x·x for spherical, nothing for tied."""
+    cdef Py_ssize_t i, j, r
+    cdef real* x = features + ld
+    cdef real* out = features + (1 + d) * ld
+    if moments == FULL:
+        for i in range(d):
+            for j in range(i + 1):
+                times(tiles, x + i * ld, x + j * ld, out, n)
+                out += ld
+    elif moments == DIAGONAL:
+        for j in range(d):
+            times(tiles, x + j * ld, x + j * ld, out + j * ld, n)
+    elif moments == SPHERICAL:
+        memset(out, 0, n * sizeof(real))
+        for j in range(d):
+            for r in range(n):
+                out[r] += x[j * ld + r] * x[j * ld + r]
+
+
+cdef inline void give_to_best(
+    const real* best, const real* mass,            # IN (n,), (n,)
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    real* tile,                                    # OUT (K, n) mass for the best component, 0 else
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    for k in range(n_components):
+        for r in range(n):
+            tile[k * ld + r] = mass[r] if best[r] == k else 0
+
+
+cdef inline void add_to_best(
+    const real* best, const real* mass, const real* features, Py_ssize_t terms, Py_ssize_t n, Py_ssize_t ld,   # IN
+    double* sums,                                  # IN, OUT (K, terms)
+) noexcept nogil:
+    cdef Py_ssize_t r, t
+    cdef double* row
+    for r in range(n):
+        row = sums + <Py_ssize_t>best[r] * terms
+        for t in range(terms):
+            row[t] += mass[r] * features[t * ld + r]
+
+
+cdef inline void take_given(
+    const double* given, const real* mass,         # IN (rows, K), (n,)
+    Py_ssize_t n_components, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ld,
+    real* tile,                                    # OUT (K, n), zero behind the rows
+    real* log_evidence,                            # OUT (n,) zero: nothing was measured
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    for k in range(n_components):
+        for r in range(rows):
+            tile[k * ld + r] = <real>given[r * n_components + k] * mass[r]
+        for r in range(rows, n):
+            tile[k * ld + r] = 0
+    memset(log_evidence, 0, n * sizeof(real))
+
+
+cdef inline void write_rows(
+    const real* tile, const real* log_evidence, const real* best,          # IN
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    double* evidence, Py_ssize_t* label, data* responsibility,             # OUT, NULL where not asked for
+) noexcept nogil:
+    cdef Py_ssize_t k, r, start
+    if evidence != NULL:
+        for r in range(n):
+            evidence[r] = log_evidence[r]
+    if label != NULL:
+        for r in range(n):
+            label[r] = <Py_ssize_t>best[r]
+    if responsibility != NULL:
+        for start in range(0, n, 8):
+            for k in range(n_components):
+                for r in range(start, min(start + 8, n)):
+                    responsibility[r * n_components + k] = <data>tile[k * ld + r]
+
+
+cdef inline double total_of(const real* values, Py_ssize_t n) noexcept nogil:
+    """Σ values, in eight strands: one strand would wait for every addition."""
+    cdef Py_ssize_t r, whole = n // 8 * 8
+    cdef double[8] strand
+    cdef double total = 0
+    cdef int s
+    for s in range(8):
+        strand[s] = 0
+    for r in range(0, whole, 8):
+        for s in range(8):
+            strand[s] += values[r + s]
+    for r in range(whole, n):
+        strand[0] += values[r]
+    for s in range(8):
+        total += strand[s]
+    return total
+
+
+cdef inline double weighted_sum(const double* weight, const real* values, Py_ssize_t n) noexcept nogil:
+    """Σ weight × values; Σ values without weights."""
+    cdef Py_ssize_t r
+    cdef double total = 0
+    if weight == NULL:
+        return total_of(values, n)
+    for r in range(n):
+        total += weight[r] * values[r]
+    return total

@@ -1,0 +1,97 @@
+"""The sums of a pass taken apart into moments: what `SufficientStatistics` holds, in one buffer."""
+from libc.string cimport memcpy, memset
+
+from gmm._kernel.blas cimport multiply_by_lower
+from gmm._kernel.linear cimport FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
+from gmm._kernel.plan cimport Recipe
+
+cdef enum:
+    TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
+
+
+cdef struct Moments:
+    double* origins             # (K, d)
+    double* counts              # (K,)
+    double* first               # (K, d)
+    double* second              # in the shape of their layout
+    double log_evidence
+    double weight
+
+
+cdef inline Py_ssize_t moments_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    return K * (1 + 2 * d) + n_second(layout, K, d)
+
+
+cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    cdef Moments moments
+    moments.origins = buffer
+    moments.counts = buffer + K * d
+    moments.first = moments.counts + K
+    moments.second = moments.first + K * d
+    moments.log_evidence = moments.weight = 0
+    return moments
+
+
+cdef inline void take_apart(
+    const Recipe* recipe, const double* sums,
+    const double* whiteners, const double* scatter,        # IN for `common_scatter`, which is not in the sums
+    Moments* moments,                              # OUT
+) noexcept nogil:
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, k
+    cdef double* second = moments.second
+    stand(recipe, moments.origins)
+    moments.log_evidence, moments.weight = sums[recipe.n_sums - 2], sums[recipe.n_sums - 1]
+    if recipe.packed:
+        unpack_linear(sums, recipe.moments, K, d, moments.counts, moments.first, second)
+    else:
+        unpack_linear(sums, TIED, K, d, moments.counts, moments.first, NULL)
+        memcpy(second, sums + K * recipe.n_row, n_second(recipe.moments, K, d) * sizeof(double))
+        for k in range(K if recipe.moments == FULL else 1):
+            mirror(second + k * d * d, d)
+    if recipe.moments == SPHERICAL:
+        for k in range(K):
+            second[k] /= d
+    if recipe.common_scatter:
+        moments.log_evidence -= half_trace(whiteners, scatter, d, second)
+        memcpy(second, scatter, d * d * sizeof(double))
+
+
+cdef inline void stand(const Recipe* recipe, double* origins) noexcept nogil:
+    """What was subtracted from the rows: the rounded centres, where those were."""
+    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k
+    for k in range(K):
+        for j in range(d):
+            origins[k * d + j] = recipe.origin[j]
+            if not recipe.linear:
+                origins[k * d + j] += ((<const float*>recipe.centres)[k * d + j] if recipe.single
+                                       else (<const double*>recipe.centres)[k * d + j])
+
+
+cdef inline void mirror(double* matrix, Py_ssize_t d) noexcept nogil:
+    """Write the lower triangle into the upper."""
+    cdef Py_ssize_t i, j
+    for i in range(d):
+        for j in range(i):
+            matrix[j * d + i] = matrix[i * d + j]
+
+
+cdef inline double half_trace(
+    const double* whitener, const double* scatter, Py_ssize_t d,       # IN (d, d)
+    double* product,                               # scratch (d, d)
+) noexcept nogil:
+    """½ tr W S Wᵀ."""
+    cdef Py_ssize_t i, j, r
+    cdef double total = 0
+    if d <= TRACE_BY_HAND:
+        memset(product, 0, d * d * sizeof(double))
+        for i in range(d):
+            for r in range(i + 1):
+                for j in range(i + 1):
+                    product[i * d + j] += whitener[i * d + r] * scatter[r * d + j]
+    else:
+        memcpy(product, scatter, d * d * sizeof(double))
+        multiply_by_lower(whitener, product, d, d, d)
+    for i in range(d):
+        for j in range(i + 1):
+            total += whitener[i * d + j] * product[i * d + j]
+    return total / 2

@@ -1,0 +1,27 @@
+"""What the pass takes from here."""
+from gmm._kernel.linear cimport Layout
+from gmm._kernel.moments cimport Moments
+from gmm._kernel.state cimport State
+from gmm._kernel.update cimport Family
+
+
+cdef class MixtureFamily:
+    cdef Family family
+    cdef object told
+    cdef const double[::1] mean
+    cdef const double[::1] scale          # `family` points into them
+
+    cdef bint takes(self, Layout layout, Py_ssize_t K, Py_ssize_t d)
+
+
+cdef class Ascent:
+    cdef MixtureFamily family             # whose prior `state` points into
+    cdef State state
+    cdef double[::1] room
+
+    cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d)
+
+
+cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d)
+
+cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments)

@@ -1,0 +1,373 @@
+"""The common axes in which covariances have the least variances: the orientation of EVE and VVE.
+
+With a_kj the variances of component k along the axes, the objective is Σ_k w_k Σ_j log a_kj where volumes are of their
+own, and d log Σ_k w_k (Π_j a_kj)^(1/d) where they are equal.  It is lowered one plane of two axes at a time: turned by
+an angle θ, and ψ = 4θ, the product of the two variances of a component becomes a_i a_j times
+1 + h (1 − cos ψ) − r sin ψ, of period 2π.
+"""
+from libc.float cimport DBL_EPSILON
+from libc.math cimport INFINITY, M_PI, atan2, cos, exp, expm1, fabs, isfinite, log, log1p, sin
+from libc.string cimport memcpy, memset
+
+from gmm._kernel.axes cimport (
+    diagonalise_jointly,
+    identity,
+    in_axes,
+    principal_axes,
+    room_for_axes,
+    turn,
+    turn_rows,
+)
+from gmm._kernel.cholesky cimport invert_dense
+
+cdef enum:
+    SCANNED = 8               # angles that a search tries in a plane, with the best of each component
+    MOST_STARTS = 2           # components whose axes a search begins from
+    MOST_PASSES = 40          # over all planes, of a search, …
+    MOST_PASSES_ON = 6        # … and of one that goes on from the last update: where it is slow, EM is as well
+    MOST_STEPS = 50           # of Newton's method between two passes
+    WIDEST_NEWTON = 20        # features up to which it is worth d⁶
+    WIDEST_THOROUGH = 8       # features up to which every start of a search is followed to its end
+    FEW_PASSES = 4            # that show which of many wide starts is worth more
+
+
+cdef struct Planes:
+    Py_ssize_t K
+    double power                # of the product of variances in a summand: 0 for its logarithm
+    const double* weights       # (K,)
+    double* shares              # (K,)
+    double* level               # (K,) h
+    double* slope               # (K,) r
+    double* newton              # scratch of `converge`, NULL where features are too many
+
+
+cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
+    return d * (d - 1) // 2
+
+
+cdef inline Py_ssize_t room_for_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    cdef Py_ssize_t room = K * d * d + 2 * d * d + room_for_axes(d) + K * d + 3 * K
+    if d <= WIDEST_NEWTON:
+        room += (K + 1) * d * d + n_planes(d) * (n_planes(d) + 3)
+    return room
+
+
+cdef inline double work_of_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Multiply-adds of a search that begins near its end, roughly."""
+    cdef double planes = n_planes(d)
+    return 4 * K * planes * d + (planes * planes * planes if d <= WIDEST_NEWTON else 40 * K * planes * d)
+
+
+cdef inline bint common_axes(
+    bint equal_volumes, Py_ssize_t K, Py_ssize_t d,
+    const double* weights,                         # IN (K,)
+    const double* previous, const double* covariances,     # IN (K, d, d); the first may be NULL
+    double* variances, double* axes,               # OUT (K, d), (d, d)
+    double* room,
+) noexcept nogil:
+    """Whether all variances are positive, beyond rounding."""
+    cdef Planes planes
+    cdef double* turned = room
+    cdef double* product = turned + K * d * d
+    cdef double trace
+    cdef Py_ssize_t j, k
+    planes.K, planes.power, planes.weights = K, 1. / d if equal_volumes else 0, weights
+    planes.shares = product + 2 * d * d + room_for_axes(d) + K * d
+    planes.level = planes.shares + K
+    planes.slope = planes.level + K
+    planes.newton = planes.slope + K if d <= WIDEST_NEWTON else NULL
+    if previous == NULL or not axes_of(previous, K, d, turned, axes):
+        search_axes(&planes, d, covariances, variances, axes, turned, product)
+    else:
+        climb(&planes, d, covariances, axes, turned, product, False, MOST_PASSES_ON)
+    for k in range(K):
+        in_axes(axes, covariances + k * d * d, d, turned, product)
+        trace = 0
+        for j in range(d):
+            variances[k * d + j] = turned[j * d + j]
+            trace += turned[j * d + j]
+        for j in range(d):                         # what rounding leaves of none is no variance
+            if not variances[k * d + j] > 64 * DBL_EPSILON * trace:
+                return False
+    return True
+
+
+cdef inline bint axes_of(
+    const double* matrices, Py_ssize_t K, Py_ssize_t d,    # IN (K, d, d) that share their axes
+    double* scaled, double* axes,                  # scratch (K, d, d), OUT (d, d)
+) noexcept nogil:
+    cdef Py_ssize_t j, k
+    cdef double trace
+    for k in range(K):
+        trace = 0
+        for j in range(d):
+            trace += matrices[(k * d + j) * d + j]
+        if not (trace > 0 and isfinite(trace)):
+            return False
+        for j in range(d * d):
+            scaled[k * d * d + j] = matrices[k * d * d + j] / trace
+    identity(axes, d)
+    diagonalise_jointly(scaled, K, d, axes)
+    return True
+
+
+cdef inline void search_axes(
+    Planes* planes, Py_ssize_t d, const double* covariances,       # IN
+    double* first_variances, double* axes,         # scratch (K, d), OUT (d, d)
+    double* turned, double* product,               # scratch
+) noexcept nogil:
+    """From the axes of the pooled covariance, of two components and the features, the lowest that is reached."""
+    cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_THOROUGH else FEW_PASSES, start, j, k
+    cdef double* found = product + d * d
+    cdef double* work = found + d * d
+    cdef double objective, least = INFINITY
+    for start in range(-2, min(K, MOST_STARTS)):
+        identity(found, d)
+        if start >= 0:
+            memcpy(found, covariances + start * d * d, d * d * sizeof(double))
+        elif start == -1:
+            memset(found, 0, d * d * sizeof(double))
+            for k in range(K):
+                for j in range(d * d):
+                    found[j] += planes.weights[k] * covariances[k * d * d + j]
+        if start > -2 and not principal_axes(found, d, first_variances, work):
+            continue
+        objective = climb(planes, d, covariances, found, turned, product, True, most_passes)
+        if objective < least or start == -2:
+            least = objective
+            memcpy(axes, found, d * d * sizeof(double))
+    if most_passes < MOST_PASSES:
+        climb(planes, d, covariances, axes, turned, product, False, MOST_PASSES)
+
+
+cdef inline double climb(
+    Planes* planes, Py_ssize_t d, const double* covariances,       # IN
+    double* axes,                                  # IN, OUT
+    double* turned, double* product,               # scratch (K, d, d), (d, d)
+    bint thorough,                                 # whether to look beyond the nearest angles once more at the end
+    Py_ssize_t most_passes,
+) noexcept nogil:
+    """The objective."""
+    cdef Py_ssize_t k, _
+    cdef double gain, before = INFINITY, enough = 1e-24 if planes.newton != NULL else 1e-13
+    cdef bint search = thorough, ended = False
+    for k in range(planes.K):
+        in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
+    for _ in range(most_passes):
+        gain = sweep(planes, d, search, turned, axes)
+        if not gain > (1e-12 if ended else enough) or (gain < 1e-19 and gain >= before):
+            break
+        before = gain
+        ended = planes.newton != NULL and gain < 0.01 and converge(planes, d, turned, axes)
+        if ended and not thorough:
+            break
+        search = ended
+    return share(planes, d, turned)
+
+
+cdef inline double sweep(
+    Planes* planes, Py_ssize_t d, bint search,
+    double* turned, double* axes,                  # IN, OUT
+) noexcept nogil:
+    """All planes in turn; the gain."""
+    cdef Py_ssize_t i, j
+    cdef double gain = 0
+    share(planes, d, turned)
+    for i in range(d):
+        for j in range(i + 1, d):
+            gain += settle(planes, d, i, j, search, turned, axes)
+    return gain
+
+
+cdef inline double share(Planes* planes, Py_ssize_t d, const double* turned) noexcept nogil:
+    """What each component counts; the objective."""
+    cdef Py_ssize_t j, k
+    cdef double total = 0, most = -INFINITY
+    cdef double* shares = planes.shares
+    for k in range(planes.K):
+        shares[k] = 0
+        for j in range(d):
+            shares[k] += log(turned[(k * d + j) * d + j])
+    if planes.power == 0:
+        for k in range(planes.K):
+            total += planes.weights[k] * shares[k]
+            shares[k] = planes.weights[k]
+        return total
+    for k in range(planes.K):
+        most = max(most, shares[k])
+    for k in range(planes.K):
+        shares[k] = planes.weights[k] * exp((shares[k] - most) / d)
+        total += shares[k]
+    for k in range(planes.K):
+        shares[k] /= total
+    return d * log(total) + most
+
+
+cdef inline double settle(
+    Planes* planes, Py_ssize_t d, Py_ssize_t i, Py_ssize_t j, bint search,
+    double* turned, double* axes,                  # IN, OUT
+) noexcept nogil:
+    """Turn axes i and j; the gain."""
+    cdef Py_ssize_t K = planes.K, k
+    cdef double p, q, s, u, inverse, slope = 0, curvature = 0, angle, gain
+    for k in range(K):
+        p, q, s = turned[(k * d + i) * d + i], turned[(k * d + j) * d + j], turned[(k * d + i) * d + j]
+        u, inverse = (p - q) / 2, 1 / (p * q)
+        planes.slope[k] = u * s * inverse
+        planes.level[k] = (u * u - s * s) / 2 * inverse
+        slope += planes.shares[k] * planes.slope[k]
+        curvature += planes.shares[k] * (planes.level[k] - (1 - planes.power) * planes.slope[k] ** 2)
+    angle = slope / curvature
+    gain = slope * angle / 2
+    if search or not curvature > 0 or not fabs(angle) < 1e-3:
+        gain = -change(planes, angle) if curvature > 0 else 0
+        if search or not gain > 0:
+            gain = look_around(planes, gain, &angle)
+    if not gain > 1e-27:
+        return 0
+    p, q = cos(angle / 4), sin(angle / 4)
+    for k in range(K):
+        if planes.power > 0:
+            planes.shares[k] *= exp(planes.power * log_ratio(planes, k, cos(angle), sin(angle)))
+        turn(turned + k * d * d, d, i, j, p, q)
+    turn_rows(axes + i * d, axes + j * d, d, p, q)
+    return gain
+
+
+cdef inline double log_ratio(const Planes* planes, Py_ssize_t k, double c, double s) noexcept nogil:
+    """Of the products of variances after and before."""
+    return log1p(planes.level[k] * (1 - c) - planes.slope[k] * s)
+
+
+cdef inline double change(const Planes* planes, double angle) noexcept nogil:
+    """Of the objective, were the axes turned."""
+    cdef Py_ssize_t k
+    cdef double total = 0, c = cos(angle), s = sin(angle), ratio
+    for k in range(planes.K):
+        ratio = log_ratio(planes, k, c, s)
+        total += planes.shares[k] * (ratio if planes.power == 0 else expm1(planes.power * ratio))
+    return total if planes.power == 0 else total / planes.power
+
+
+cdef inline double look_around(
+    const Planes* planes, double gain,             # IN of `angle`
+    double* angle,                                 # IN, OUT
+) noexcept nogil:
+    """The gain of the best angle tried."""
+    cdef Py_ssize_t n
+    cdef double tried, better
+    for n in range(SCANNED + planes.K):
+        tried = (2 * n + 1) * M_PI / SCANNED
+        if n >= SCANNED:
+            tried = atan2(planes.slope[n - SCANNED], planes.level[n - SCANNED])
+        better = -change(planes, tried)
+        if better > gain:
+            gain, angle[0] = better, tried
+    return gain
+
+
+# ---------------------------------------------------------------------------------------- all planes at once
+
+cdef inline bint converge(
+    Planes* planes, Py_ssize_t d,
+    double* turned, double* axes,                  # IN, OUT
+) noexcept nogil:
+    """Newton's method: whether it ended at a minimum."""
+    cdef Py_ssize_t K = planes.K, at, i, j, k, _
+    cdef double* angles = planes.newton
+    cdef double* kept = angles + 3 * n_planes(d) + n_planes(d) ** 2
+    cdef double before = share(planes, d, turned), after, expected, c, s
+    for _ in range(MOST_STEPS):
+        expected = newton_angles(planes, d, turned, angles)
+        if expected < 1e-26:
+            return True
+        if not expected < 1:
+            return False
+        memcpy(kept, turned, K * d * d * sizeof(double))
+        memcpy(kept + K * d * d, axes, d * d * sizeof(double))
+        at = 0
+        for i in range(d):
+            for j in range(i + 1, d):
+                c, s = cos(angles[at]), sin(angles[at])
+                for k in range(K):
+                    turn(turned + k * d * d, d, i, j, c, s)
+                turn_rows(axes + i * d, axes + j * d, d, c, s)
+                at += 1
+        after = share(planes, d, turned)
+        if expected < 1e-12:                       # the next would be its square, below all digits
+            return True
+        if not after < before - expected / 8:
+            memcpy(turned, kept, K * d * d * sizeof(double))
+            memcpy(axes, kept + K * d * d, d * d * sizeof(double))
+            share(planes, d, turned)
+            return False
+        before = after
+    return False
+
+
+cdef inline double newton_angles(
+    const Planes* planes, Py_ssize_t d, const double* turned,      # IN
+    double* angles,                                # OUT one for each plane, and scratch behind
+) noexcept nogil:
+    """The expected gain, infinite where the second derivatives are not positive definite."""
+    cdef Py_ssize_t n = n_planes(d), i, j, k
+    cdef double* slopes = angles + n
+    cdef double* own = slopes + n
+    cdef double* hessian = own + n
+    cdef double total, expected = 0
+    memset(slopes, 0, n * sizeof(double))
+    memset(hessian, 0, n * n * sizeof(double))
+    for k in range(planes.K):
+        add_derivatives(planes.shares[k], planes.power, d, turned + k * d * d, own, slopes, hessian)
+    if not isfinite(invert_dense(hessian, n)):
+        return INFINITY
+    memset(angles, 0, n * sizeof(double))
+    for i in range(n):
+        total = 0
+        for j in range(i + 1):
+            total -= hessian[i * n + j] * slopes[j]
+        expected += total * total / 2
+        for j in range(i + 1):
+            angles[j] += hessian[i * n + j] * total
+    return expected
+
+
+cdef inline Py_ssize_t plane(Py_ssize_t i, Py_ssize_t j, Py_ssize_t d) noexcept nogil:
+    """Its place among the planes, i < j."""
+    return i * (2 * d - i - 1) // 2 + j - i - 1
+
+
+cdef inline void add_derivatives(
+    double weight, double power, Py_ssize_t d, const double* matrix,       # IN (d, d) of one component
+    double* own, double* slopes, double* hessian,  # scratch, and IN, OUT: lower triangle
+) noexcept nogil:
+    """Of Σ_j log a_j, and for its power's sake of half its square.
+
+    With X skew and exp(X) A exp(X)ᵀ, the second order is Σ_ilm X_il X_im (A_lm (1/a_i − 1/2a_l − 1/2a_m)
+    − 2 A_il A_im / a_i²).
+    """
+    cdef Py_ssize_t n = n_planes(d), at = 0, i, j, other, m, a, b
+    cdef double x, bi
+    for i in range(d):
+        for j in range(i + 1, d):
+            own[at] = 2 * matrix[i * d + j] * (1 / matrix[i * d + i] - 1 / matrix[j * d + j])
+            slopes[at] += weight * own[at]
+            at += 1
+    if power > 0:
+        for a in range(n):
+            for b in range(a + 1):
+                hessian[a * n + b] += weight * power * own[a] * own[b]
+    for i in range(d):
+        bi = 1 / matrix[i * d + i]
+        for other in range(d):
+            if other == i:
+                continue
+            a = plane(i, other, d) if i < other else plane(other, i, d)
+            for m in range(other + 1):
+                if m == i:
+                    continue
+                b = plane(i, m, d) if i < m else plane(m, i, d)
+                x = (matrix[other * d + m] * (bi - (1 / matrix[other * d + other] + 1 / matrix[m * d + m]) / 2)
+                     - 2 * matrix[i * d + other] * matrix[i * d + m] * bi * bi)
+                x *= 2 * weight if (i < other) == (i < m) else -2 * weight
+                hessian[max(a, b) * n + min(a, b)] += x

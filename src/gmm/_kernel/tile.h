@@ -1,0 +1,400 @@
+/* Leaf arithmetic that Cython has no words for: products with register tiles, and log-sum-exp.
+ * Everything is feature by feature or component by component, rows along vectors: `ld` items lie between two of either,
+ * and the number of rows is a multiple of TILE_PAD / sizeof(real), so no loop has a remainder along them. This file
+ * includes itself once for each instruction set and type; `tile_level` picks the set at run time. The twin in Cython and
+ * BLAS is twin.pxd. Nothing here knows a mixture.
+ */
+#ifndef GMM_TILE_H
+#define GMM_TILE_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define TILE_PAD 256 /* bytes of rows: four of the widest vectors */
+
+#define TILE_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define TILE_BEGIN(set) TILE_PRAGMA(clang attribute push(__attribute__((target(set))), apply_to = function))
+#define TILE_END TILE_PRAGMA(clang attribute pop)
+#define TILE_UNROLL TILE_PRAGMA(clang loop unroll(full))
+#define TILE_AVX512 "avx512f,avx512dq,avx512vl,avx2,fma"
+#else
+#define TILE_BEGIN(set) TILE_PRAGMA(GCC push_options) TILE_PRAGMA(GCC target(set))
+#define TILE_END TILE_PRAGMA(GCC pop_options)
+#define TILE_UNROLL TILE_PRAGMA(GCC unroll 16)
+#define TILE_AVX512 "avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512"
+#endif
+#if defined(__GNUC__) /* clang says so, too */
+#define TILE_LEAF static inline __attribute__((always_inline))
+#define tile_prefetch(address) __builtin_prefetch(address, 0, 1) /* into the second cache */
+#else
+#define TILE_LEAF static inline
+#define tile_prefetch(address)
+#endif
+#define TILE_HEIGHT 6 /* components, or features, that one register tile holds */
+/* f with the height as a constant, so that the compiler keeps its sums in registers */
+#define TILE_OF_HEIGHT(h, f, ...)                                                                                      \
+    switch (h) {                                                                                                       \
+    case 1: f(1, __VA_ARGS__); break;                                                                                   \
+    case 2: f(2, __VA_ARGS__); break;                                                                                  \
+    case 3: f(3, __VA_ARGS__); break;                                                                                  \
+    case 4: f(4, __VA_ARGS__); break;                                                                                  \
+    case 5: f(5, __VA_ARGS__); break;                                                                                  \
+    default: f(6, __VA_ARGS__); }
+
+/* exp(x) for x <= 0, relative error below 4e-16; 0 below -708.
+ * x = n log 2 + r, |r| <= log(2)/2; minimax polynomial of degree 11 (error 3e-18); times 2^n. */
+TILE_LEAF double tile_exp_double(double x)
+{
+    const double shift = 0x1.8p52; /* adding it leaves the nearest whole number in the low bits */
+    const double clamped = x < -708.0 ? -708.0 : x;
+    const double shifted = clamped * 0x1.71547652b82fep0 + shift, n = shifted - shift;
+    const double r = n * -0x1.ef35793c76730p-45 + (n * -0x1.62e42fefa3800p-1 + clamped);
+    double p = 0x1.ad661bba42f09p-26;
+    uint64_t bits, exponent;
+    p = (p * r + 0x1.28b31c3ffe609p-22) * r + 0x1.71df45343d1cap-19;
+    p = (p * r + 0x1.a01992c5c0808p-16) * r + 0x1.a01a011044a25p-13;
+    p = (p * r + 0x1.6c16c187853c5p-10) * r + 0x1.1111111130e33p-7;
+    p = (p * r + 0x1.555555554f35cp-5) * r + 0x1.55555555554a2p-3;
+    p = (p * r + 0x1.0000000000010p-1) * r + 1.0;
+    p = p * r + 1.0;
+    memcpy(&exponent, &shifted, sizeof exponent);
+    memcpy(&bits, &p, sizeof bits), bits += exponent << 52;
+    memcpy(&p, &bits, sizeof p);
+    return x < -708.0 ? 0.0 : p;
+}
+
+/* The same in float32: degree 6 (error 2e-9), 0 below -87. */
+TILE_LEAF float tile_exp_float(float x)
+{
+    const float shift = 0x1.8p23f, clamped = x < -87.0f ? -87.0f : x;
+    const float shifted = clamped * 0x1.715476p0f + shift, n = shifted - shift;
+    const float r = n * 2.12194440e-4f + (n * -0.693359375f + clamped);
+    float p = 0.0013836835744798386f;
+    uint32_t bits, exponent;
+    p = (p * r + 0.008374824030662809f) * r + 0.04166822618847284f;
+    p = (p * r + 0.1666642007244514f) * r + 0.49999992075100985f;
+    p = (p * r + 1.0000000363446397f) * r + 1.0000000005546064f;
+    memcpy(&exponent, &shifted, sizeof exponent);
+    memcpy(&bits, &p, sizeof bits), bits += exponent << 23;
+    memcpy(&p, &bits, sizeof p);
+    return x < -87.0f ? 0.0f : p;
+}
+
+/* log(x) for normal x > 0: x = 2^e m, m in [sqrt 1/2, sqrt 2); 2 atanh((m - 1)/(m + 1)) as a series
+ * (the coefficients of FreeBSD's e_log.c, by Sun Microsystems, error below 1 ulp). */
+TILE_LEAF double tile_log_double(double x)
+{
+    uint64_t bits, exponent;
+    double m, e, f, s, z, series;
+    memcpy(&bits, &x, sizeof bits);
+    bits -= 0x3fe6a09e667f3bcd; /* sqrt(1/2) */
+    /* No conversion from 64-bit integers before AVX-512: the exponent goes in by its bits. */
+    exponent = (((bits >> 52) + 2048) & 4095) | 0x4330000000000000;
+    memcpy(&e, &exponent, sizeof e);
+    e -= 0x1p52 + 2048;
+    bits = (bits & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd;
+    memcpy(&m, &bits, sizeof m);
+    f = m - 1.0;
+    s = f / (2.0 + f);
+    z = s * s;
+    series = 1.479819860511658591e-01;
+    series = (series * z + 1.531383769920937332e-01) * z + 1.818357216161805012e-01;
+    series = (series * z + 2.222219843214978396e-01) * z + 2.857142874366239149e-01;
+    series = (series * z + 3.999999999940941908e-01) * z + 6.666666666666735130e-01;
+    /* log m = f - f^2/2 + s (f^2/2 + z series) */
+    m = 0.5 * f * f;
+    return e * 6.93147180369123816490e-01 + (f - (m - (s * (m + z * series) + e * 1.90821492927058770002e-10)));
+}
+
+#define tile_log_float(x) ((float)tile_log_double(x))
+
+/* What each instruction set offers; the head of each leaf tells what it does. */
+#define TILE_LEAVES(real)                                                                                              \
+    typedef struct {                                                                                                   \
+        void (*multiply)(const real *, ptrdiff_t, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,    \
+                         ptrdiff_t);                                                                                   \
+        void (*add_products)(const real *, ptrdiff_t, const real *, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t,         \
+                             ptrdiff_t, ptrdiff_t, int);                                                               \
+        void (*triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);               \
+        void (*diagonal)(const real *, ptrdiff_t, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);      \
+        void (*subtract)(const real *, real, real *, ptrdiff_t);                                                       \
+        void (*times)(const real *, const real *, real *, ptrdiff_t);                                                  \
+        void (*choose)(const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *, real *);                                 \
+        void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                            \
+    } tile_leaves_##real;
+TILE_LEAVES(double)
+TILE_LEAVES(float)
+static int tile_level = 0;
+#define TILE_GLUE_VALUES(a, b) a##_##b
+#define TILE_GLUE(a, b) TILE_GLUE_VALUES(a, b)
+#define TILE_NAME(name) TILE_GLUE(TILE_GLUE(tile_##name, TILE_REAL), TILE_SET)
+#define TILE_LANES (TILE_BYTES / (int)sizeof(TILE_REAL))
+#define TILE_STRIP (TILE_PAD / (int)sizeof(TILE_REAL))
+#define TILE_VEC TILE_NAME(vec)
+#define TILE_WIDTH (TILE_BYTES == 64 ? 4 : 2) /* vectors, for as many registers as there are */
+
+#if defined(__GNUC__)
+#define TILE_SET base
+#define TILE_BYTES 16
+#include "tile.h"
+#if defined(__x86_64__)
+TILE_BEGIN("avx2,fma")
+#define TILE_SET avx2
+#define TILE_BYTES 32
+#include "tile.h"
+TILE_END
+TILE_BEGIN(TILE_AVX512)
+#define TILE_SET avx512
+#define TILE_BYTES 64
+#include "tile.h"
+TILE_END
+static int tile_best(void)
+{
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return 2;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
+}
+#define TILE_TABLE(real) &tile_leaves_##real##_base, &tile_leaves_##real##_avx2, &tile_leaves_##real##_avx512
+#else
+static int tile_best(void) { return 0; }
+#define TILE_TABLE(real) &tile_leaves_##real##_base
+#endif
+#else /* the twin does it all */
+static int tile_best(void) { return -1; }
+#define TILE_TABLE(real) NULL
+#endif
+static const char *const tile_names[] = {"base", "avx2", "avx512"};
+static const tile_leaves_double *const tile_double[] = {TILE_TABLE(double)};
+static const tile_leaves_float *const tile_float[] = {TILE_TABLE(float)};
+
+#elif !defined(TILE_REAL) /* ------------------------------- one instruction set, included by the first half */
+
+#define TILE_REAL double
+#define TILE_INT int64_t
+#include "tile.h"
+#define TILE_REAL float
+#define TILE_INT int32_t
+#include "tile.h"
+#undef TILE_SET
+#undef TILE_BYTES
+
+#else /* --------------------------------------------------- one type, included by the second half */
+
+typedef TILE_REAL TILE_VEC __attribute__((vector_size(TILE_BYTES), may_alias));
+typedef TILE_INT TILE_NAME(mask) __attribute__((vector_size(TILE_BYTES)));
+
+/* Products of `h` rows of a with b, four or two vectors of rows at a time: stored in c, or their squares added to it. */
+TILE_LEAF void TILE_NAME(panel)(const int h, const int square, const TILE_REAL *restrict a, ptrdiff_t lda,
+                                const TILE_REAL *restrict b, ptrdiff_t ldb, TILE_REAL *restrict c,
+                                ptrdiff_t ldc, ptrdiff_t n, ptrdiff_t k)
+{
+    ptrdiff_t r, p;
+    int i, v;
+    for (r = 0; r < n; r += TILE_WIDTH * TILE_LANES) {
+        TILE_VEC acc[TILE_HEIGHT][TILE_WIDTH], x[TILE_WIDTH];
+        TILE_UNROLL for (i = 0; i < h; i++)
+            TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) acc[i][v] = (TILE_VEC){0};
+        for (p = 0; p < k; p++) {
+            TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) x[v] = *(const TILE_VEC *)(b + p * ldb + r + v * TILE_LANES);
+            TILE_UNROLL for (i = 0; i < h; i++) {
+                const TILE_REAL s = a[i * lda + p];
+                TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) acc[i][v] += x[v] * s;
+            }
+        }
+        TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) {
+            if (square) {
+                TILE_VEC *sum = (TILE_VEC *)(c + r + v * TILE_LANES);
+                TILE_VEC total = *sum;
+                TILE_UNROLL for (i = 0; i < h; i++) total += acc[i][v] * acc[i][v];
+                *sum = total;
+            } else
+                TILE_UNROLL for (i = 0; i < h; i++) *(TILE_VEC *)(c + i * ldc + r + v * TILE_LANES) = acc[i][v];
+        }
+    }
+}
+
+/* c (m, n) = a (m, k) b (k, n) */
+static void TILE_NAME(multiply)(const TILE_REAL *a, ptrdiff_t lda, const TILE_REAL *b, ptrdiff_t ldb, TILE_REAL *c,
+                                ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k)
+{
+    ptrdiff_t i, h, left = (m + TILE_HEIGHT - 1) / TILE_HEIGHT;
+    for (i = 0; i < m; i += h, left--) {
+        h = (m - i + left - 1) / left;
+        TILE_OF_HEIGHT(h, TILE_NAME(panel), 0, a + i * lda, lda, b, ldb, c + i * ldc, ldc, n, k)
+    }
+}
+
+/* out (n) = offset - out / 2; rows too far for their square tie instead of turning into inf - inf */
+TILE_LEAF void TILE_NAME(density)(double offset, TILE_REAL *out, ptrdiff_t n)
+{
+    const TILE_REAL far = (TILE_REAL)(sizeof(TILE_REAL) == sizeof(float) ? 1e37 : 1e300);
+    for (ptrdiff_t r = 0; r < n; r++) out[r] = (TILE_REAL)offset - (out[r] < far ? out[r] : far) / 2;
+}
+
+/* out (n) = offset - |w z|^2 / 2, w (d, d) lower triangular, z (d, n) */
+static void TILE_NAME(triangular)(const TILE_REAL *w, const TILE_REAL *z, ptrdiff_t ld, double offset, TILE_REAL *out,
+                                  ptrdiff_t d, ptrdiff_t n)
+{
+    ptrdiff_t i, h, left = (d + TILE_HEIGHT - 1) / TILE_HEIGHT;
+    memset(out, 0, n * sizeof *out);
+    for (i = 0; i < d; i += h, left--) {
+        h = (d - i + left - 1) / left;
+        TILE_OF_HEIGHT(h, TILE_NAME(panel), 1, w + i * d, d, z, ld, out, 0, n, i + h)
+    }
+    TILE_NAME(density)(offset, out, n);
+}
+
+/* out (n) = offset - |w z|^2 / 2, w (d) a diagonal, or one number where the stride is 0 */
+static void TILE_NAME(diagonal)(const TILE_REAL *w, ptrdiff_t stride, const TILE_REAL *restrict z, ptrdiff_t ld,
+                                double offset, TILE_REAL *restrict out, ptrdiff_t d, ptrdiff_t n)
+{
+    ptrdiff_t j, r;
+    memset(out, 0, n * sizeof *out);
+    for (j = 0; j < d; j++) {
+        const TILE_REAL s = w[j * stride];
+        for (r = 0; r < n; r++) {
+            const TILE_REAL y = s * z[j * ld + r];
+            out[r] += y * y;
+        }
+    }
+    TILE_NAME(density)(offset, out, n);
+}
+
+/* out = x - c */
+static void TILE_NAME(subtract)(const TILE_REAL *restrict x, TILE_REAL c, TILE_REAL *restrict out, ptrdiff_t n)
+{
+    for (ptrdiff_t r = 0; r < n; r++) out[r] = x[r] - c;
+}
+
+/* out = x y */
+static void TILE_NAME(times)(const TILE_REAL *x, const TILE_REAL *y, TILE_REAL *restrict out, ptrdiff_t n)
+{
+    for (ptrdiff_t r = 0; r < n; r++) out[r] = x[r] * y[r];
+}
+
+/* Neighbouring groups of `step` lanes added, those of a and b taking turns: LANES vectors so folded, two by two and
+ * by steps of 1, 2, 4 ..., leave one vector with the total of each. */
+TILE_LEAF TILE_VEC TILE_NAME(fold)(TILE_VEC a, TILE_VEC b, const int step)
+{
+    TILE_NAME(mask) low, high;
+    int i;
+    TILE_UNROLL for (i = 0; i < TILE_LANES; i++) {
+        low[i] = i / (2 * step) * 2 * step + i % step + (i % (2 * step) < step ? 0 : TILE_LANES);
+        high[i] = low[i] + step;
+    }
+#if defined(__clang__)
+    TILE_VEC sum;
+    TILE_UNROLL for (i = 0; i < TILE_LANES; i++)
+        sum[i] = low[i] < TILE_LANES ? a[low[i]] + a[high[i]] : b[low[i] - TILE_LANES] + b[high[i] - TILE_LANES];
+    return sum;
+#else
+    return __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+#endif
+}
+
+/* c (h, w) += inner products of h rows of a, as many as vectors in `panel`, with w of b */
+TILE_LEAF void TILE_NAME(dots)(const int w, const int h, const TILE_REAL *restrict a, ptrdiff_t lda,
+                               const TILE_REAL *restrict b, ptrdiff_t ldb, double *restrict c, ptrdiff_t ldc,
+                               ptrdiff_t n)
+{
+    TILE_VEC acc[TILE_WIDTH][TILE_HEIGHT], x[TILE_WIDTH];
+    ptrdiff_t r;
+    int i, j, first, step;
+    TILE_UNROLL for (i = 0; i < h; i++)
+        TILE_UNROLL for (j = 0; j < w; j++) acc[i][j] = (TILE_VEC){0};
+    for (r = 0; r < n; r += TILE_LANES) {
+        TILE_UNROLL for (i = 0; i < h; i++) x[i] = *(const TILE_VEC *)(a + i * lda + r);
+        TILE_UNROLL for (j = 0; j < w; j++) {
+            const TILE_VEC y = *(const TILE_VEC *)(b + j * ldb + r);
+            TILE_UNROLL for (i = 0; i < h; i++) acc[i][j] += x[i] * y;
+        }
+    }
+    TILE_UNROLL for (first = 0; first < h * w; first += TILE_LANES) {
+        TILE_VEC part[TILE_LANES];
+        TILE_UNROLL for (i = 0; i < TILE_LANES; i++)
+            part[i] = first + i < h * w ? acc[(first + i) / w][(first + i) % w] : (TILE_VEC){0};
+        TILE_UNROLL for (step = 1; step < TILE_LANES; step *= 2)
+            TILE_UNROLL for (i = 0; i < TILE_LANES; i += 2 * step)
+                part[i] = TILE_NAME(fold)(part[i], part[i + step], step);
+        TILE_UNROLL for (i = 0; i < TILE_LANES; i++)
+            if (first + i < h * w) c[(first + i) / w * ldc + (first + i) % w] += part[0][i];
+    }
+}
+
+/* c (m, k) += a (m, n) b (k, n)^T; where only the lower triangle counts, no more than that and what tiles cover */
+static void TILE_NAME(add_products)(const TILE_REAL *a, ptrdiff_t lda, const TILE_REAL *b, ptrdiff_t ldb, double *c,
+                                    ptrdiff_t ldc, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n, int lower)
+{
+    ptrdiff_t i, j, h, w, up = (m + TILE_WIDTH - 1) / TILE_WIDTH, left, columns;
+    const TILE_REAL *x, *y;
+    double *z;
+    for (i = 0; i < m; i += h, up--) {
+        h = (m - i + up - 1) / up;
+        columns = lower ? i + h : k;
+        left = (columns + TILE_HEIGHT - 1) / TILE_HEIGHT;
+        for (j = 0; j < columns; j += w, left--) {
+            w = (columns - j + left - 1) / left;
+            x = a + i * lda, y = b + j * ldb, z = c + i * ldc + j;
+            if (h == 1)
+                TILE_OF_HEIGHT(w, TILE_NAME(dots), 1, x, lda, y, ldb, z, ldc, n)
+            else if (h == 2)
+                TILE_OF_HEIGHT(w, TILE_NAME(dots), 2, x, lda, y, ldb, z, ldc, n)
+#if TILE_BYTES == 64
+            else if (h == 3)
+                TILE_OF_HEIGHT(w, TILE_NAME(dots), 3, x, lda, y, ldb, z, ldc, n)
+            else
+                TILE_OF_HEIGHT(w, TILE_NAME(dots), 4, x, lda, y, ldb, z, ldc, n)
+#endif
+        }
+    }
+}
+
+/* Of each row the largest log rho and its component, the first of equals. */
+static void TILE_NAME(choose)(const TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
+                              TILE_REAL *restrict peak, TILE_REAL *restrict best)
+{
+    for (ptrdiff_t start = 0; start < n; start += TILE_STRIP, peak += TILE_STRIP, best += TILE_STRIP) {
+        const TILE_REAL *restrict row = tile + start;
+        memcpy(peak, row, TILE_STRIP * sizeof *peak);
+        memset(best, 0, TILE_STRIP * sizeof *best);
+        for (ptrdiff_t k = 1; k < K; k++)
+            for (int r = (row += ld, 0); r < TILE_STRIP; r++) {
+                best[r] = row[r] > peak[r] ? (TILE_REAL)k : best[r];
+                peak[r] = row[r] > peak[r] ? row[r] : peak[r];
+            }
+    }
+}
+
+/* log rho in, mass times responsibilities out; log_evidence (n) out, log sum of rho */
+static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_t n, ptrdiff_t ld,
+                                 const TILE_REAL *restrict mass, TILE_REAL *restrict log_evidence)
+{
+    ptrdiff_t start, k;
+    int r;
+    for (start = 0; start < n; start += TILE_STRIP) {
+        TILE_REAL peak[TILE_STRIP], sum[TILE_STRIP] = {0}, *restrict row = tile + start;
+        memcpy(peak, row, sizeof peak);
+        for (k = 1; k < K; k++)
+            for (row += ld, r = 0; r < TILE_STRIP; r++) peak[r] = row[r] > peak[r] ? row[r] : peak[r];
+        for (k = 0, row = tile + start; k < K; k++, row += ld)
+            for (r = 0; r < TILE_STRIP; r++) {
+                row[r] = TILE_GLUE(tile_exp, TILE_REAL)(row[r] - peak[r]);
+                sum[r] += row[r];
+            }
+        for (r = 0; r < TILE_STRIP; r++) log_evidence[start + r] = peak[r] + TILE_GLUE(tile_log, TILE_REAL)(sum[r]);
+        for (r = 0; r < TILE_STRIP; r++) sum[r] = mass[start + r] / sum[r];
+        for (k = 0, row = tile + start; k < K; k++, row += ld)
+            for (r = 0; r < TILE_STRIP; r++) row[r] *= sum[r];
+    }
+}
+
+static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
+    TILE_NAME(multiply), TILE_NAME(add_products), TILE_NAME(triangular), TILE_NAME(diagonal),
+    TILE_NAME(subtract), TILE_NAME(times),        TILE_NAME(choose),     TILE_NAME(normalise)};
+
+#undef TILE_REAL
+#undef TILE_INT
+#endif

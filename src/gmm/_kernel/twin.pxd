@@ -1,0 +1,105 @@
+"""The twin of `tile.h` in Cython and BLAS: the same arithmetic, for every compiler, and to test the other against.
+
+Rows run along vectors; `ld` is the distance between two features or components.
+"""
+from libc.math cimport exp, log
+from libc.string cimport memcpy, memset
+
+from gmm._kernel.blas cimport multiply, multiply_by_lower, multiply_transposed, real
+
+
+cdef inline void add_products(
+    const real* a, Py_ssize_t lda, const real* b, Py_ssize_t ldb,      # IN (m, n), (k, n)
+    real* products,                                # scratch (m, k), for float32
+    double* c, Py_ssize_t ldc,                     # IN, OUT (m, k) += a bᵀ
+    Py_ssize_t m, Py_ssize_t k, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    if real is double:
+        multiply_transposed(a, lda, b, ldb, c, ldc, m, k, n, 1.0)
+    else:
+        multiply_transposed(a, lda, b, ldb, products, k, m, k, n, <real>0)
+        for i in range(m):
+            for j in range(k):
+                c[i * ldc + j] += products[i * k + j]
+
+
+cdef inline void log_density_triangular(
+    const real* whitener, const real* z, Py_ssize_t ld, double log_offset,     # IN (d, d), (d, n)
+    real* y,                                       # scratch (d, n)
+    real* log_density,                             # OUT (n,) log_offset − ½‖W z‖²
+    Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(d):
+        memcpy(y + j * ld, z + j * ld, n * sizeof(real))
+    multiply_by_lower(whitener, y, ld, d, n)
+    density_from_squares(y, ld, log_offset, log_density, d, n)
+
+
+cdef inline void log_density_diagonal(
+    const real* whitener, Py_ssize_t stride, const real* z, Py_ssize_t ld, double log_offset,      # IN
+    real* y,                                       # scratch (d, n)
+    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j (w_j z_j)²
+    Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    for j in range(d):
+        for r in range(n):
+            y[j * ld + r] = whitener[j * stride] * z[j * ld + r]
+    density_from_squares(y, ld, log_offset, log_density, d, n)
+
+
+cdef inline void density_from_squares(
+    const real* y, Py_ssize_t ld, double log_offset,       # IN (d, n)
+    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j y_j²
+    Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    # The largest square that is kept: rows beyond it tie instead of turning into inf − inf.
+    cdef real far = 1e37 if real is float else 1e300
+    cdef real square
+    memset(log_density, 0, n * sizeof(real))
+    for j in range(d):
+        for r in range(n):
+            log_density[r] += y[j * ld + r] * y[j * ld + r]
+    for r in range(n):
+        square = log_density[r]
+        log_density[r] = <real>log_offset - (square if square < far else far) / 2
+
+
+cdef inline void choose(
+    const real* tile, Py_ssize_t ld,               # IN log ρ (K, n)
+    real* peak, real* best,                        # OUT (n,), (n,) the largest and its component, the first of equals
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t k, r, likeliest
+    for r in range(n):
+        likeliest = 0
+        for k in range(1, n_components):
+            if tile[k * ld + r] > tile[likeliest * ld + r]:
+                likeliest = k
+        peak[r] = tile[likeliest * ld + r]
+        best[r] = <real>likeliest
+
+
+cdef inline void normalise_soft(
+    real* tile, Py_ssize_t ld,                     # IN log ρ (K, n), OUT mass × responsibilities
+    const real* mass,                              # IN (n,)
+    real* log_evidence,                            # OUT (n,) log Σ_k ρ_k
+    Py_ssize_t n_components, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    cdef real peak, total
+    for r in range(n):
+        peak = tile[r]
+        for k in range(1, n_components):
+            if tile[k * ld + r] > peak:
+                peak = tile[k * ld + r]
+        total = 0
+        for k in range(n_components):
+            tile[k * ld + r] = <real>exp(tile[k * ld + r] - peak)
+            total += tile[k * ld + r]
+        log_evidence[r] = peak + <real>log(total)
+        for k in range(n_components):
+            tile[k * ld + r] *= mass[r] / total

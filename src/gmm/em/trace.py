@@ -1,0 +1,168 @@
+"""`Trace`: how a climb went, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.text.amounts import counted
+
+
+class PassRecord(NamedTuple):
+    """What one pass told.
+
+    Parameters
+    ----------
+    lower_bound : float
+        Of the mean log-likelihood of the mixture that was measured, in nats per unit weight.
+    objective : float
+        What is climbed.
+    remaining : float
+        Projected remaining gain of the objective; infinite where it is not known.
+    accepted : bool
+        Whether the mixture was kept. Where it was not, the numbers are those of the one kept before.
+    """
+
+    lower_bound: float
+    objective: float
+    remaining: float = float("inf")
+    accepted: bool = True
+
+
+@dataclass(frozen=True)
+class Refinement:
+    """What split–merge did after a climb.
+
+    Parameters
+    ----------
+    moves : tuple of (int, int, float)
+        Those that were kept: the component dropped, the one split, and the gain in nats per unit weight.
+    tried : int
+        How many were.
+    passes : float
+        Those of all moves and of the climb before them, in passes over all rows.
+    """
+
+    moves: tuple[tuple[int, int, float], ...]
+    tried: int
+    passes: float
+
+    @classmethod
+    def told(cls, saved: Mapping[str, Any]) -> Refinement:
+        """What `dataclasses.asdict` said of one, from a file."""
+        moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in saved["moves"])
+        return cls(moves, int(saved["tried"]), float(saved["passes"]))
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """The passes of one climb.
+
+    Parameters
+    ----------
+    passes : tuple of PassRecord
+    seconds : tuple of float
+        Time of each pass and of the parameter update before it; the mean, where many were made in one go.
+    reason : str
+        Why the climb ended.
+    converged : bool
+        Whether it ended because the stopping rule was met.
+    start : int
+        Which of the ``n_init`` starts it began from, the first being 0.
+    refinement : Refinement, optional
+        What split–merge did; None where it was not asked for, or the climb did not converge.
+
+    The properties `lower_bounds`, `objective`, `remaining` and `accepted` are the columns of `passes`.
+    """
+
+    passes: tuple[PassRecord, ...]
+    seconds: tuple[float, ...]
+    reason: str
+    converged: bool
+    start: int = 0
+    refinement: Refinement | None = None
+
+    @cached_property
+    def lower_bounds(self) -> tuple[float, ...]:
+        """Of the mean log-likelihood that each pass measured, in nats per unit weight, before its parameter update."""
+        return tuple(record.lower_bound for record in self.passes)
+
+    @property
+    def objective(self) -> tuple[float, ...]:
+        """What the climb maximises, pass by pass: with ridge and prior where it is accelerated, else the bounds."""
+        return tuple(record.objective for record in self.passes)
+
+    @property
+    def remaining(self) -> tuple[float, ...]:
+        """Projected remaining gain after each pass, in nats per unit weight; infinite where it is not known."""
+        return tuple(record.remaining for record in self.passes)
+
+    @property
+    def accepted(self) -> tuple[bool, ...]:
+        """Whether each pass measured a mixture that was kept; a rejected one repeats the bound before."""
+        return tuple(record.accepted for record in self.passes)
+
+    @property
+    def ending(self) -> str:
+        """In words: ``converged after 12 passes``."""
+        how = "converged" if self.converged else "not converged"
+        return f"{how} after {counted(len(self), 'pass', 'passes')}"
+
+    def __repr__(self) -> str:
+        """How it ended, and why."""
+        return f"Trace({self.ending}: {self.reason})"
+
+    def __len__(self) -> int:
+        """The number of passes."""
+        return len(self.passes)
+
+
+def saved_traces(best: Trace, traces: Sequence[Trace]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Traces for a file, `best` among them: what JSON holds, and arrays."""
+    told, arrays = _saved(best)
+    others = [_saved(trace) for trace in traces if trace is not best]
+    if others:
+        told["others"] = [other for other, _ in others]
+    for number, (_, passes) in enumerate(others):
+        arrays |= {f"others/{number}/{name}": values for name, values in passes.items()}
+    return told, arrays
+
+
+def loaded_traces(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[Trace, tuple[Trace, ...]]:
+    """The best trace and all of them, from what `saved_traces` made of them and other things beside that."""
+    best = _loaded(told, arrays)
+    others = [
+        _loaded(other, {name: arrays[f"others/{number}/{name}"] for name in ("passes", "seconds")})
+        for number, other in enumerate(told.get("others", ()))
+    ]
+    return best, tuple(sorted([best, *others], key=lambda trace: trace.start))
+
+
+def _saved(trace: Trace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    told: dict[str, Any] = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
+    if trace.refinement is not None:
+        told["refinement"] = asdict(trace.refinement)
+    passes = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
+    return told, {"passes": passes, "seconds": np.array(trace.seconds)}
+
+
+def _loaded(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Trace:
+    return Trace(
+        _passes_told(arrays),
+        tuple(arrays["seconds"].tolist()),
+        told["reason"],
+        told["converged"],
+        told["start"],
+        Refinement.told(told["refinement"]) if "refinement" in told else None,
+    )
+
+
+def _passes_told(arrays: Mapping[str, NDArray[Any]]) -> tuple[PassRecord, ...]:
+    if "passes" not in arrays:  # before there were objectives
+        return tuple(PassRecord(bound, bound) for bound in arrays["lower_bounds"].tolist())
+    return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in arrays["passes"].tolist())

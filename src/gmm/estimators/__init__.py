@@ -1,0 +1,1 @@
+"""The public estimators, and what a fitted mixture can do."""

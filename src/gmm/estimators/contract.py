@@ -1,0 +1,262 @@
+"""What every estimator shares: scikit-learn's contract, without depending on scikit-learn.
+
+Parameters, tags, metadata routing and the features of a fit live here; scikit-learn is imported
+only where it asks. No mixture is known here.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.text.html import Cell, Html, block, details, escaped, line, table
+from gmm.validation.parameters import check_is_fitted
+from gmm.validation.rows import check_rows
+
+__all__ = ["Estimator", "names_of_features"]
+
+_Self = TypeVar("_Self", bound="Estimator")
+_ROUTED = ("fit", "score")
+_LONGEST = 400  # characters of a parameter's value on a page
+
+
+class RequestSetter:
+    """The method `set_<method>_request`: there once scikit-learn is loaded, absent before.
+
+    Parameters
+    ----------
+    method : str
+        The method whose metadata (its parameters beside X and y) are requested.
+    """
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def __get__(self, instance: Estimator | None, owner: type[Estimator]) -> Callable[..., Any]:
+        """Return the setter bound to an estimator."""
+        if "sklearn" not in sys.modules:
+            raise AttributeError(f"{owner.__name__} has set_{self.method}_request only where scikit-learn is loaded")
+        if instance is None:
+            return functools.partial(_set_request, method=self.method)
+        return functools.partial(_set_request, instance, method=self.method)
+
+
+class Estimator:
+    """The base of the estimators: parameters are those of `__init__`, fitted values end in "_".
+
+    Subclasses store each parameter of `__init__` under its name, unchanged, and judge it in `fit`.
+    """
+
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    set_fit_request = RequestSetter("fit")
+    set_score_request = RequestSetter("score")
+    _defaults: ClassVar[dict[str, Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Note the parameters of `__init__`, in their order, with their defaults."""
+        super().__init_subclass__(**kwargs)
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        cls._defaults = {parameter.name: parameter.default for parameter in parameters}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters of the estimator.
+
+        Parameters
+        ----------
+        deep : bool
+            Also those of parameters that are estimators, as "parameter__name".
+
+        Returns
+        -------
+        dict
+            The names, in alphabetical order, with their values.
+        """
+        params: dict[str, Any] = {}
+        for name in self._get_param_names():
+            value = getattr(self, name)
+            if deep and hasattr(value, "get_params") and not isinstance(value, type):
+                params.update((f"{name}__{k}", v) for k, v in value.get_params().items())
+            params[name] = value
+        return params
+
+    def set_params(self: _Self, **params: Any) -> _Self:
+        """Set parameters of the estimator.
+
+        Parameters
+        ----------
+        **params
+            Values by name; "parameter__name" reaches into a parameter that is an estimator.
+
+        Returns
+        -------
+        Estimator
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            For a name that is no parameter.
+        """
+        names = self._get_param_names()
+        nested: dict[str, dict[str, Any]] = {}
+        for key, value in params.items():
+            name, inner, inner_name = key.partition("__")
+            if name not in names:
+                raise ValueError(
+                    f"Invalid parameter {name!r} for estimator {self._call_text()}. Valid parameters are: {names!r}."
+                )
+            if inner:
+                nested.setdefault(name, {})[inner_name] = value
+            else:
+                setattr(self, name, value)
+        for name, inner_params in nested.items():
+            getattr(self, name).set_params(**inner_params)
+        return self
+
+    def get_metadata_routing(self) -> Any:
+        """Return what metadata the methods ask for, as scikit-learn's meta-estimators want it.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRequest
+            A copy; `set_fit_request` and `set_score_request` change the original.
+        """
+        from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
+
+        if "_metadata_request" in vars(self):
+            return get_routing_for_object(vars(self)["_metadata_request"])
+        request = MetadataRequest(owner=self)
+        for method in _ROUTED:
+            for name in _metadata_names(type(self), method):
+                getattr(request, method).add_request(param=name, alias=None)
+        return request
+
+    def __repr__(self) -> str:
+        """Return the call that makes the estimator, with the parameters that are no defaults."""
+        return self._call_text()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the call, what was found, and all parameters below a fold."""
+        call = line(Html(f"<code>{escaped(_cut(self._call_text()))}</code>"))
+        return block(call, *self._described(), details("parameters", self._parameters_table()))
+
+    def _described(self) -> Sequence[Html]:
+        """What was found, as parts of a page; nothing before a fit."""
+        return ()
+
+    def _parameters_table(self) -> Html:
+        rows = []
+        for name, default in self._defaults.items():
+            value = getattr(self, name)
+            kind = "" if _is_default(value, default) else "strong"
+            rows.append([Cell(name, kind=kind), Cell(_cut(_value_text(value)), kind=f"long {kind}".rstrip())])
+        return table((), rows, numeric=())
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell whether the estimator has been fitted."""
+        return any(name.endswith("_") and not name.startswith("_") for name in vars(self))
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: a density estimator of dense, finite data."""
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(
+            estimator_type="density_estimator",
+            target_tags=TargetTags(required=False),
+            transformer_tags=None,
+            classifier_tags=None,
+            regressor_tags=None,
+        )
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        return sorted(cls._defaults)
+
+    def _call_text(self) -> str:
+        changed = [
+            f"{name}={_value_text(getattr(self, name))}"
+            for name, default in self._defaults.items()
+            if not _is_default(getattr(self, name), default)
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def _rows(self, X: Any) -> NDArray[Any]:
+        """Return X as rows for the fitted estimator, with its features by number and name."""
+        check_is_fitted(self)
+        rows, _ = check_rows(
+            X,
+            estimator=self,
+            n_features=self.n_features_in_,
+            feature_names=getattr(self, "feature_names_in_", None),
+        )
+        return rows
+
+    def _record_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
+        """Remember the features of a fit; names of an earlier fit do not outlive it."""
+        self.n_features_in_ = n_features
+        if names is not None:
+            self.feature_names_in_ = names
+        else:
+            self.__dict__.pop("feature_names_in_", None)
+
+
+def names_of_features(estimator: Estimator) -> tuple[str, ...]:
+    """The names of a fitted estimator's features.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Fitted, to d features.
+
+    Returns
+    -------
+    tuple of str, length d
+        The columns' names, made up (x0, x1, …) where it was fitted to none.
+    """
+    made_up = [f"x{j}" for j in range(estimator.n_features_in_)]
+    return tuple(str(name) for name in getattr(estimator, "feature_names_in_", made_up))
+
+
+def _is_default(value: Any, default: Any) -> bool:
+    return value is default or (type(value) is type(default) and bool(value == default))
+
+
+def _value_text(value: Any) -> str:
+    with np.printoptions(threshold=8, edgeitems=2, precision=4):
+        return repr(value)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+
+
+def _metadata_names(cls: type, method: str) -> list[str]:
+    names = inspect.signature(getattr(cls, method)).parameters
+    return [name for name in names if name not in ("self", "X", "y")]
+
+
+def _set_request(estimator: _Self, /, *, method: str, **requests: Any) -> _Self:
+    from sklearn import get_config
+    from sklearn.utils.metadata_routing import UNCHANGED
+
+    if not get_config()["enable_metadata_routing"]:
+        raise RuntimeError(
+            "This method is only available when metadata routing is enabled. You can enable it "
+            "using sklearn.set_config(enable_metadata_routing=True)."
+        )
+    known = set(_metadata_names(type(estimator), method))
+    if not known.issuperset(requests):
+        raise TypeError(f"Unexpected args: {set(requests) - known} in {method}. Accepted arguments are: {known}")
+    routing = estimator.get_metadata_routing()
+    for name, alias in requests.items():
+        if alias is not UNCHANGED:
+            getattr(routing, method).add_request(param=name, alias=alias)
+    vars(estimator)["_metadata_request"] = routing
+    return estimator

@@ -1,0 +1,71 @@
+"""What `verbose` prints while a fit climbs."""
+
+from __future__ import annotations
+
+from gmm.em.solver import Climb, Iteration
+from gmm.fitting.screening import Screened
+
+
+class ProgressPrinter:
+    """Prints a line every `interval` passes, and one at the end of each start.
+
+    Parameters
+    ----------
+    verbose : int
+        0 prints nothing, 1 the passes, above 1 their times as well.
+    interval : int
+        In passes.
+    n_init : int
+        How many starts there are.
+    """
+
+    def __init__(self, verbose: int, interval: int, n_init: int) -> None:
+        self._verbose = verbose
+        self._interval = interval
+        self._n_init = n_init
+        self._seconds = 0.0
+
+    def step(self, iteration: Iteration) -> None:
+        """Report one pass."""
+        self._seconds += iteration.seconds
+        if self._verbose and iteration.n_iter % self._interval == 0:
+            text = f"move {iteration.move:>3}  " if iteration.move else ""
+            text += f"pass {iteration.n_iter:>4}  log-likelihood {iteration.lower_bound:.6f}"
+            if not iteration.accepted:
+                text += "  step taken back"
+            elif iteration.n_iter > 1:
+                text += f"  gain {iteration.gain:+.2e}"
+            if iteration.remaining < float("inf"):
+                text += f"  remaining {iteration.remaining:.2e}"
+            self._print(iteration.start, text)
+
+    def end(self, climb: Climb) -> None:
+        """Report the end of one start."""
+        if self._verbose:
+            self._print(
+                climb.trace.start,
+                f"{climb.trace.ending} ({climb.trace.reason}), log-likelihood {climb.lower_bound:.6f} nats per row",
+            )
+
+    def refined(self, climb: Climb) -> None:
+        """Report what split–merge did."""
+        done = climb.trace.refinement
+        if self._verbose and done is not None:
+            self._print(
+                climb.trace.start,
+                f"split-merge: {len(done.moves)} of {done.tried} moves kept, {done.passes:.0f} passes in all, "
+                f"log-likelihood {climb.lower_bound:.6f} nats per row",
+            )
+
+    def skip(self, start: int, screened: Screened) -> None:
+        """Report a start that is not climbed."""
+        if self._verbose:
+            self._print(
+                start,
+                f"not climbed: log-likelihood {screened.lower_bound:.6f} on a part of the rows, "
+                f"where an earlier start reached {screened.record:.6f}",
+            )
+
+    def _print(self, start: int, text: str) -> None:
+        clock = f"  {self._seconds:.3f} s" if self._verbose > 1 else ""
+        print(f"start {start + 1}/{self._n_init}  {text}{clock}", flush=True)

@@ -1,0 +1,91 @@
+"""Which components are spikes: collapsed on a few rows or on ties, so that their likelihood means nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.rows.sources import ArraySource
+from gmm.values.layouts import FULL, TIED, Array
+from gmm.values.parameters import MixtureParameters
+
+# In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
+_THIN = 1e-4
+# So many times the fewest rows, with more than the ridge for a variance, make a thin component a tight cluster.
+_MANY = 10
+
+
+def effective_rows(source: ArraySource) -> float:
+    """How many rows of equal weight say as much: (Σ w)² / Σ w² (Kish 1965)."""
+    weight = source.sample_weight
+    if weight is None:
+        return float(source.n_rows)
+    shares = weight / weight.max()
+    return float(shares.sum() ** 2 / (shares @ shares))
+
+
+def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
+    """Tell which components have collapsed, (K,).
+
+    Such a component has fewer rows than its model asks for, half a row being rounded up, or is thin beside the others:
+    the least eigenvalue of W⁻¹Σ_k, W = Σ_k π_k Σ_k, says so. A tight cluster of many rows is none, and neither is the
+    only component, unless its matrix has hardly more than the ridge in directions that too few rows cannot span.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    n_effective : float
+        See `effective_rows`.
+    ridge : float
+        In the covariances' diagonals.
+    """
+    if parameters.n_components == 1:
+        return np.array([n_effective < parameters.n_features + 1 and _is_flat(parameters, ridge)])
+    fewest, rows = parameters.model.fewest_rows(parameters.n_features), n_effective * parameters.weights
+    if not _any_thin(parameters):
+        return np.asarray(rows < fewest - 0.5)
+    thinnest, least = _thinnest(parameters)
+    tight = (rows >= _MANY * fewest) & (least > 2 * ridge)
+    return np.asarray((rows < fewest - 0.5) | ((thinnest < _THIN) & ~tight))
+
+
+def _is_flat(parameters: MixtureParameters, ridge: float) -> bool:
+    layout, d = parameters.model.layout, parameters.n_features
+    return layout in (FULL, TIED) and bool(
+        _least_eigenvalues(layout.dense(parameters.covariances, 1, d))[0] <= 2 * ridge
+    )
+
+
+def _any_thin(parameters: MixtureParameters) -> bool:
+    """Whether a component may be thin: none is where all tr Σ_k⁻¹W are small, which bound what the eigenvalues are."""
+    if parameters.model.common:
+        return False
+    if parameters.model.layout is not FULL:
+        return True
+    whiteners = parameters.whiteners
+    traces = (whiteners @ _pooled(parameters) * whiteners).reshape(len(whiteners), -1).sum(axis=1)
+    return not bool((_THIN * traces < 1).all())
+
+
+def _pooled(parameters: MixtureParameters) -> Array:
+    """W of full covariances, (d, d)."""
+    K, d = parameters.means.shape
+    return np.asarray((parameters.weights @ parameters.covariances.reshape(K, d * d)).reshape(d, d))
+
+
+def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:
+    """The least eigenvalues of W⁻¹Σ_k and of Σ_k, (K,) each."""
+    layout, weights = parameters.model.layout, parameters.weights
+    if layout is FULL:
+        covariances = parameters.covariances
+        try:
+            whitener = np.linalg.inv(np.linalg.cholesky(_pooled(parameters)))
+        except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
+            return np.ones(len(weights)), _least_eigenvalues(covariances)
+        return _least_eigenvalues(whitener @ covariances @ whitener.T), _least_eigenvalues(covariances)
+    variances = layout.diagonal(parameters.covariances, parameters.n_features)
+    return (variances / (weights @ variances)).min(axis=1), variances.min(axis=1)
+
+
+def _least_eigenvalues(matrices: Array) -> Array:
+    return np.asarray(np.linalg.eigvalsh(matrices)[:, 0], dtype=np.float64)

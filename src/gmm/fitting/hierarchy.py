@@ -1,0 +1,92 @@
+"""Ward's hierarchy of weighted rows, cut into clusters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.em.threads import single_threaded_blas
+from gmm.values.layouts import Array
+
+_TIE = 1e-9  # of a cost: merges that differ by less come in the order of their rows, whatever rounding makes of them
+
+
+class Hierarchy:
+    """The merges of rows by Ward's method (1963), each the one that adds least to the scatter within.
+
+    To merge a and b costs w_a w_b / (w_a + w_b) ‖c_a − c_b‖², so that a row of weight 2 is two equal rows.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+        About their centre.
+    weight : array of shape (n,)
+        Above 0.
+    """
+
+    def __init__(self, rows: Array, weight: Array) -> None:
+        weight = weight / weight.sum()
+        self._merges, costs = _merges(_costs(rows, weight), weight)
+        order = np.argsort(costs)
+        rank = np.empty_like(order)
+        rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
+        # Stable, because a cluster is made before it is merged, though both may cost the same.
+        self._order = np.argsort(rank, kind="stable")
+
+    def clusters(self, n_clusters: int) -> NDArray[np.intp]:
+        """The cluster of each row, (n,), numbered by their first rows; there are no more of them than rows."""
+        n = len(self._merges) + 1
+        cheapest = self._merges[self._order[: max(n - n_clusters, 0)]]
+        into = np.arange(n)
+        into[cheapest[:, 1]] = cheapest[:, 0]
+        while not np.array_equal(into, into[into]):
+            into = into[into]
+        return np.unique(into, return_inverse=True)[1].reshape(-1)
+
+
+def _costs(rows: Array, weight: Array) -> Array:
+    """What it costs to merge any two rows, (n, n), symmetric to the last bit; ∞ for a row and itself."""
+    squares = np.einsum("ij,ij->i", rows, rows)
+    with single_threaded_blas():
+        distances = rows @ rows.T
+    distances *= -2
+    distances += squares[:, None] + squares
+    np.maximum(distances, 0, out=distances)
+    distances *= weight[:, None] * weight / (weight[:, None] + weight)
+    np.fill_diagonal(distances, np.inf)
+    return distances
+
+
+def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
+    """All n − 1 merges, (n − 1, 2), a cluster called by its first row, and what each costs; `costs` are used up.
+
+    From a cluster to its nearest, and on to the nearest of that, until two are each other's nearest: these are merged
+    sooner or later, whatever else is (nearest-neighbour chains, Murtagh 1983).
+    """
+    weight, n = weight.copy(), len(weight)
+    merges, paid, made = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1), np.zeros(n)
+    chain = [0]
+    for number in range(n - 1):
+        a, b = sorted(_nearest_of_each_other(costs, chain))
+        paid[number] = made[a] = max(costs[a, b], made[a], made[b])
+        merges[number] = a, b
+        # Lance & Williams (1967). Whatever is ∞ stays so.
+        ours, theirs = weight[a] + weight, weight[b] + weight
+        row = (ours * costs[a] + theirs * costs[b] - weight * costs[a, b]) / (ours + weight[b])
+        costs[a] = costs[:, a] = row
+        costs[b] = costs[:, b] = np.inf
+        weight[a] += weight[b]
+    return merges, paid
+
+
+def _nearest_of_each_other(costs: Array, chain: list[int]) -> tuple[int, int]:
+    """Two clusters that end the chain from where it stands, taken off it."""
+    if not chain:
+        chain.append(0)  # the first row's cluster is always there
+    while True:
+        row = costs[chain[-1]]
+        near = row <= row.min() * (1 + _TIE)
+        # Every link is cheaper than the one before, so the chain ends.
+        if len(chain) > 1 and near[chain[-2]]:
+            return chain.pop(), chain.pop()
+        chain.append(int(near.argmax()))

@@ -1,0 +1,467 @@
+"""What data not seen by a fit say of it: held-out folds, and replicates drawn from a fitted mixture.
+
+How one mixture is fitted is the estimator's business; criteria computed from the training data are in
+`gmm.estimators.criteria`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm.em.e_step import EStep
+from gmm.em.m_step import short_climb
+from gmm.em.threads import usable_threads
+from gmm.estimators.mixture import GaussianMixture
+from gmm.exceptions import ConvergenceWarning
+from gmm.fitting.degenerate import spikes
+from gmm.fitting.fit import COMPARED, shared_seed
+from gmm.fitting.split_merge import OFFSET
+from gmm.rows.sources import as_source
+from gmm.validation.given import check_sample_weight
+from gmm.validation.parameters import check_callback, check_random_state
+from gmm.validation.rows import check_enough_rows, check_rows, raise_nonfinite
+from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
+
+__all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_log_likelihood"]
+
+Seed = int | np.random.RandomState | np.random.Generator | None
+
+_SPLIT_PASSES = 15
+# Multiply-adds of a pass below which replicates side by side would wait for each other in Python, and above which a
+# pass has threads of its own.
+_WORTH_A_THREAD, _WORTH_THREADS = 1e5, 2e7
+
+
+class DensityEstimator(Protocol):
+    """What `held_out_log_likelihood` asks of an estimator."""
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of the constructor."""
+
+    def fit(self, X: Any, *, sample_weight: Any = None) -> Any:
+        """Estimate the density from rows."""
+
+    def score_samples(self, X: Any) -> NDArray[Any]:
+        """Log density of each row, in nats."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The log-likelihood of rows that were held out of the fits, fold by fold.
+
+    Attributes
+    ----------
+    folds : ndarray of float64, shape (n_splits,)
+        Mean log-likelihood of each fold under the fit to the others, in nats per row (per unit weight).
+    weights : ndarray of float64, shape (n_splits,)
+        Rows of each fold, or the sum of their weights.
+    """
+
+    folds: Array
+    weights: Array
+
+    @property
+    def mean(self) -> float:
+        """Over all rows, in nats per row: each was held out once."""
+        return float(np.average(self.folds, weights=self.weights))
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean, by how much the folds differ, in nats per row."""
+        return float(self.folds.std(ddof=1) / np.sqrt(len(self.folds)))
+
+    def __repr__(self) -> str:
+        """Return the mean and its standard error."""
+        return f"HeldOut({self.mean:.4f} ± {self.standard_error:.4f} nats per row, {len(self.folds)} folds)"
+
+
+def held_out_log_likelihood(
+    estimator: DensityEstimator,
+    X: Any,
+    *,
+    n_splits: int = 5,
+    random_state: Seed = None,
+    sample_weight: ArrayLike | None = None,
+) -> HeldOut:
+    """Fit to all folds but one and score that one, for each (Smyth 2000).
+
+    Parameters
+    ----------
+    estimator : GaussianMixture
+        Or any density estimator with `get_params`, `fit` and `score_samples`. It is not fitted itself: each fold gets a
+        copy.
+    X : array-like or data frame of shape (n, d)
+        The rows.
+    n_splits : int, default=5
+        Number of folds.
+    random_state : int, RandomState, Generator or None, default=None
+        Deals the rows out. The copies have the estimator's own.
+    sample_weight : array-like of shape (n,), default=None
+        A row of weight 2 counts as two rows that are always in the same fold; of weight 0, as none.
+
+    Returns
+    -------
+    HeldOut
+        The mean log-likelihood of each fold and of all rows; larger is better.
+
+    Raises
+    ------
+    ValueError
+        The data or `n_splits` is not usable, or the folds leave too few rows to fit. An error of a fit has a note that
+        tells its fold.
+
+    References
+    ----------
+    P. Smyth (2000). Model selection for probabilistic clustering using cross-validated likelihood. *Statistics and
+    Computing* 10, 63-72.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixture, held_out_log_likelihood
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
+    >>> means = [held_out_log_likelihood(GaussianMixture(k), X, random_state=0).mean for k in (1, 2)]
+    >>> np.round(means, 1)
+    array([-2.8, -2.1])
+    """
+    rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__)
+    if weight is not None:
+        rows, weight = rows[weight > 0], weight[weight > 0]
+    _check_folds(len(rows), n_splits, estimator)
+    dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
+    found = np.empty(n_splits)
+    for number, fold in enumerate(dealt):
+        held = np.zeros(len(rows), dtype=bool)
+        held[fold] = True
+        try:
+            fitted = _fitted_copy(estimator, rows[~held], None if weight is None else weight[~held])
+        except Exception as error:
+            error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {int((~held).sum())} rows.")
+            raise
+        found[number] = np.average(fitted.score_samples(rows[held]), weights=None if weight is None else weight[held])
+    return HeldOut(
+        found, np.array([len(fold) if weight is None else weight[fold].sum() for fold in dealt], dtype=float)
+    )
+
+
+def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
+    if not isinstance(n_splits, Integral) or n_splits < 2:
+        raise ValueError(f"expected n_splits to be a whole number from 2, got {n_splits!r}")
+    if n_rows < n_splits:
+        raise ValueError(
+            f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
+        )
+    K = getattr(estimator, "n_components", 1)
+    needed, left = max(2, K if isinstance(K, Integral) else 1), n_rows - -(-n_rows // n_splits)
+    if left < needed:
+        raise ValueError(
+            f"{n_rows} rows in n_splits={n_splits} folds leave {left} to fit, expected at least {needed}, one for each "
+            "component. Ask for more folds, or for fewer components."
+        )
+
+
+def _fitted_copy(estimator: DensityEstimator, rows: NDArray[Any], weight: Array | None) -> DensityEstimator:
+    copy = type(estimator)(**deepcopy(estimator.get_params(deep=False)))
+    # Estimators that know no weights need none where there are none.
+    return copy.fit(rows) if weight is None else copy.fit(rows, sample_weight=weight)
+
+
+def _checked(X: Any, sample_weight: Any, caller: str) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
+    """Rows, weights and names of features, looked at once for all fits."""
+    rows, names = check_rows(X, estimator=caller, min_rows=2)
+    weight = check_sample_weight(sample_weight, len(rows))
+    nonfinite = as_source(rows, weight).survey.nonfinite
+    if nonfinite is not None:
+        raise_nonfinite(rows, *nonfinite, estimator=caller, feature_names=names)
+    return rows, weight, names
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One finished replicate of a test, as `bootstrap_lrt` reports it to its callback.
+
+    Attributes
+    ----------
+    number, n_replicates : int
+        The number of the replicate, from 0, and how many were asked for.
+    statistic : float
+        Of the replicate.
+    p_value : float
+        As it stands with this replicate and those before it.
+    """
+
+    number: int
+    n_replicates: int
+    statistic: float
+    p_value: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BootstrapLRT:
+    """A test of K components against K + 1.
+
+    Attributes
+    ----------
+    statistic : float
+        −2 log λ = 2 (log-likelihood of K + 1 − log-likelihood of K), never negative.
+    replicates : ndarray of float64, shape (n_done,)
+        The statistics of data drawn from the mixture of K components.
+    null, alternative : GaussianMixture
+        The mixtures of K and of K + 1 components, fitted to the data.
+    n_replicates : int
+        How many were asked for; fewer were made if the callback ended the test.
+    """
+
+    statistic: float
+    replicates: Array
+    null: GaussianMixture
+    alternative: GaussianMixture
+    n_replicates: int
+
+    @property
+    def p_value(self) -> float:
+        """(1 + how many replicates are as large) / (1 + how many there are); small speaks against K components."""
+        return float(1 + (self.replicates >= self.statistic).sum()) / (1 + len(self.replicates))
+
+    def __repr__(self) -> str:
+        """Return the test in words."""
+        K, done = self.null.n_components, len(self.replicates)
+        of = "" if done == self.n_replicates else f" of {self.n_replicates}"
+        median, high = np.quantile(self.replicates, [0.5, 0.95])
+        return (
+            f"BootstrapLRT of {K} against {K + 1} components, {self.null.covariance_type}: p = {self.p_value:.3g}\n"
+            f"−2 log λ = {self.statistic:.2f}; of {done}{of} replicates "
+            f"half are above {median:.2f}, 5 % above {high:.2f}"
+        )
+
+
+def bootstrap_lrt(
+    X: Any,
+    n_components: int,
+    *,
+    covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+    n_replicates: int = 99,
+    n_init: int = 3,
+    random_state: Seed = None,
+    n_threads: int | None = None,
+    callback: Callable[[Replicate], object] | None = None,
+    **parameters: Any,
+) -> BootstrapLRT:
+    """Test K components against K + 1 by the likelihood ratio, its distribution found by a bootstrap (McLachlan 1987).
+
+    The usual χ² does not hold for a number of components. Both mixtures are fitted to the data, and to data drawn from
+    the smaller one again and again; the test says how rare the gain of a component is among those.
+
+    Parameters
+    ----------
+    X : array-like or data frame of shape (n, d)
+        The rows.
+    n_components : int
+        K, the smaller number.
+    covariance_type : str, default="full"
+        The covariance type of both mixtures.
+    n_replicates : int, default=99
+        How many tables to draw; the smallest p-value is 1 / (1 + n_replicates).
+    n_init : int, default=3
+        Starts of each fit, of data and replicates alike. To them come for K + 1 a component of the mixture of K that is
+        split, and for K, on replicates, the mixture that they were drawn from.
+    random_state : int, RandomState, Generator or None, default=None
+        Seeds starts and draws. Anything but an int is drawn from once.
+    n_threads : int or None, default=None
+        Threads, None for all usable cores. The result does not depend on it.
+    callback : callable, default=None
+        Called with a `Replicate` after each, in their order; a true answer ends the test with those so far.
+    **parameters
+        Further parameters of `GaussianMixture`, the same for all fits; unless given, ``tol=1e-5, max_iter=1000``.
+
+    Returns
+    -------
+    BootstrapLRT
+        Statistic, replicates, p-value and both mixtures. Where no mixture of K + 1 without a component collapsed on a
+        few rows is better than that of K, the alternative is the latter with one component in two halves.
+
+    Raises
+    ------
+    ValueError
+        The data or a number is not usable, or the mixture of K components has one that collapsed on a few rows: its
+        likelihood means nothing.
+    TypeError
+        `GaussianMixture` has no such parameter.
+
+    References
+    ----------
+    G. J. McLachlan (1987). On bootstrapping the likelihood ratio test statistic for the number of components in a
+    normal mixture. *Applied Statistics* 36, 318-324.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import bootstrap_lrt
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(-4, 1, (100, 1)), rng.normal(4, 1, (100, 1))])
+    >>> bootstrap_lrt(X, 1, n_replicates=19, random_state=0).p_value
+    0.05
+    >>> bootstrap_lrt(X, 2, n_replicates=19, random_state=0).p_value > 0.1
+    True
+    """
+    check_callback(callback)
+    for name, value in {"n_components": n_components, "n_replicates": n_replicates}.items():
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"expected {name} to be a whole number from 1, got {value!r}")
+    if parameters.get("prior") is not None:
+        raise TypeError("bootstrap_lrt compares likelihoods, of which a prior is no part: leave prior out")
+    rows, _, names = _checked(X, None, bootstrap_lrt.__name__)
+    check_enough_rows(len(rows), n_components + 1)
+    rng = np.random.default_rng(shared_seed(random_state))
+    how = COMPARED | parameters | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    fits = _Fits(int(n_components), how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        observed = fits.pair(rows, int(rng.integers(2**31)))
+        if _spiked(observed.null, len(rows)):
+            raise ValueError(
+                f"a component of the mixture of {n_components} has collapsed on a few rows or on ties, so that its "
+                "likelihood means nothing. Ask for fewer components, a larger reg_covar or another n_init."
+            )
+        for fit in (observed.null, observed.alternative):
+            fit._record_features(rows.shape[1], names)
+        found = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, int(n_replicates))
+        return _with_replicates(found, _drawn(fits, observed.null, len(rows), rng, int(n_replicates)), callback)
+
+
+def _with_replicates(
+    found: BootstrapLRT, drawn: Iterator[float], callback: Callable[[Replicate], object] | None
+) -> BootstrapLRT:
+    statistics: list[float] = []
+    for number, statistic in enumerate(drawn):
+        statistics.append(statistic)
+        found = replace(found, replicates=np.array(statistics))
+        found.replicates.flags.writeable = False
+        if callback is not None and callback(Replicate(number, found.n_replicates, statistic, found.p_value)):
+            break
+    return found
+
+
+def _drawn(
+    fits: _Fits, null: GaussianMixture, n_rows: int, rng: np.random.Generator, n_replicates: int
+) -> Iterator[float]:
+    """The statistics of replicates, in their order, however many threads make them."""
+    work = float(n_rows * (fits.n_components + 1) * null.n_features_in_**2)
+    n_workers = fits.n_threads if _WORTH_A_THREAD < work < _WORTH_THREADS else 1
+    each = fits if n_workers == 1 else fits.on_one_thread()
+
+    def statistic(seed: int) -> float:
+        own = np.random.default_rng(seed)
+        rows, _ = null.sample(n_rows, own)
+        return each.pair(rows, int(own.integers(2**31)), truth=null._fitted()).statistic
+
+    seeds = rng.integers(2**63, size=n_replicates).tolist()
+    if n_workers == 1:
+        yield from map(statistic, seeds)
+        return
+    pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm")
+    try:
+        for replicate in [pool.submit(statistic, seed) for seed in seeds]:
+            yield replicate.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Both mixtures of a test, fitted to the same rows."""
+
+    null: GaussianMixture
+    alternative: GaussianMixture
+    statistic: float
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """How both mixtures of a test are fitted: `how` holds the parameters of the estimators."""
+
+    n_components: int
+    how: dict[str, Any]
+
+    @property
+    def n_threads(self) -> int:
+        return self.how["n_threads"] or usable_threads()
+
+    def on_one_thread(self) -> _Fits:
+        return replace(self, how=self.how | {"n_threads": 1})
+
+    def pair(self, rows: NDArray[Any], seed: int, truth: MixtureParameters | None = None) -> _Pair:
+        """Fit K and K + 1 components; K from the `truth` as well, where that is known."""
+        null, loglik = self._best(rows, self.n_components, seed, truth)
+        alternative, higher = self._best(rows, self.n_components + 1, seed, self._with_one_split(null, rows))
+        if higher < loglik or _spiked(alternative, len(rows)):
+            return _Pair(null, self._with_halves(null), 0.0)
+        return _Pair(null, alternative, 2 * (higher - loglik))
+
+    def _best(
+        self, rows: NDArray[Any], n_components: int, seed: int, begin: MixtureParameters | None
+    ) -> tuple[GaussianMixture, float]:
+        """The fit of the highest likelihood, of those without spikes if there are any; and its log-likelihood."""
+        fits = [GaussianMixture(n_components, random_state=seed, **self.how).fit(rows)]
+        if begin is not None:
+            given = {
+                "weights_init": begin.weights,
+                "means_init": begin.means,
+                "precisions_init": begin.model.layout.gram(begin.whiteners),
+            }
+            fits.append(GaussianMixture(n_components, **self.how | {"n_init": 1} | given).fit(rows))
+        ranked = [(not _spiked(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
+        _, loglik, place = max(ranked)
+        return fits[-place], loglik
+
+    def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
+        """Where K + 1 may begin: the component of `null` that is split with the highest gain, a short climb later."""
+        parameters, source, threads = null._fitted(), as_source(rows), self.how["n_threads"]
+        with EStep(source, parameters.model.moments, n_threads=threads) as e_step:
+            statistics = e_step(parameters.whitened())
+        climbs = [
+            short_climb(source, parameters.model, null.reg_covar, start, max_iter=_SPLIT_PASSES, n_threads=threads)
+            for start in _splits(parameters, statistics)
+        ]
+        sound = [c for c in climbs if c and not spikes(c.parameters, len(rows), null.reg_covar).any()]
+        return max(sound, key=lambda climb: climb.lower_bound).parameters if sound else None
+
+    def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
+        """The same density as `null`, its heaviest component written as two."""
+        parameters = null._fitted()
+        heaviest = int(np.argmax(parameters.weights))
+        order = np.append(np.arange(self.n_components), heaviest)
+        weights = parameters.weights[order]
+        weights[[heaviest, -1]] /= 2
+        pooled = parameters.model.layout.pooled
+        covariances = parameters.covariances if pooled else parameters.covariances[order]
+        twice = MixtureParameters(weights, parameters.means[order], covariances, parameters.model)
+        return GaussianMixture._holding(twice, None).set_params(**null.get_params() | {"n_components": len(order)})
+
+
+def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
+    """The statistics of K + 1 components, for each component that is split along its widest direction."""
+    (K, d), layout = parameters.means.shape, parameters.model.layout
+    principal = layout.principal(parameters.covariances)
+    grown = statistics.grown()
+    for k in range(K):
+        deviations = [layout.deviation(principal, k, axis, d) for axis in range(d)]
+        widest = max(deviations, key=lambda step: float(step @ step))
+        yield grown.split(k, K, OFFSET * widest)
+
+
+def _spiked(fit: GaussianMixture, n_rows: int) -> bool:
+    return bool(spikes(fit._fitted(), n_rows, fit.reg_covar).any())

@@ -1,0 +1,217 @@
+"""What each parameter of an estimator may be, in scikit-learn's words; whether one is fitted.
+
+Values that depend on the data's shape are judged next door.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gmm.exceptions import InvalidParameterError, NotFittedError, raisable
+from gmm.validation.where import name_of
+from gmm.values.covariance import COVARIANCE_TYPES
+from gmm.values.priors import NormalInverseWishart
+
+__all__ = [
+    "check_callback",
+    "check_is_fitted",
+    "check_n_samples",
+    "check_parameters",
+    "check_random_state",
+]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a parameter may be.
+
+    Attributes
+    ----------
+    texts : tuple of str
+        The alternatives, in words.
+    holds : callable
+        Tells whether a value is one of them.
+    """
+
+    texts: tuple[str, ...]
+    holds: Callable[[Any], bool]
+
+    def __str__(self) -> str:
+        """Return the alternatives as one phrase: "a, b or c"."""
+        head = ", ".join(self.texts[:-1])
+        return f"{head} or {self.texts[-1]}" if head else self.texts[-1]
+
+    def __or__(self, other: Requirement) -> Requirement:
+        """Return the requirement that either holds."""
+        return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value))
+
+
+_TRUTHS = (bool, np.bool_)
+
+
+def _is_truth(value: object) -> bool:
+    return isinstance(value, _TRUTHS)
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int or (isinstance(value, numbers.Integral) and not _is_truth(value))
+
+
+def _an_int(least: int, most: float = math.inf) -> Requirement:
+    def holds(value: Any) -> bool:
+        return _is_whole(value) and least <= int(value) <= most
+
+    closing = f"{int(most)}]" if most < math.inf else "inf)"
+    return Requirement((f"an int in the range [{least}, {closing}",), holds)
+
+
+def _is_finite_from_zero(value: Any) -> bool:
+    real = type(value) is float or (isinstance(value, numbers.Real) and not _is_truth(value))
+    return real and bool(0 <= value < math.inf)  # False for NaN
+
+
+def _is_array_like(value: Any) -> bool:
+    sized = any(hasattr(value, name) for name in ("__len__", "shape", "__array__"))
+    return sized and not np.isscalar(value) and not hasattr(value, "nnz")
+
+
+def _an_instance(cls: type) -> Requirement:
+    module = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
+    text = f"an instance of '{module}{cls.__qualname__}'"
+    return Requirement((text,), lambda value: isinstance(value, cls))
+
+
+def _a_str_among(names: Collection[str]) -> Requirement:
+    text = f"a str among {{{', '.join(map(repr, names))}}}"
+    return Requirement((text,), lambda value: isinstance(value, str) and value in names)
+
+
+_NONE = Requirement(("None",), lambda value: value is None)
+_TRUTH = _an_instance(bool) | _an_instance(np.bool_)
+_CALLABLE = Requirement(("a callable",), callable)
+_ARRAY = Requirement(("an array-like",), _is_array_like)
+_FLOAT = Requirement(("a float in the range [0.0, inf)",), _is_finite_from_zero)
+_SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
+
+_REQUIREMENTS: Mapping[str, Requirement] = {
+    "n_components": _an_int(1),
+    "covariance_type": _a_str_among(COVARIANCE_TYPES),
+    "tol": _FLOAT,
+    "reg_covar": _FLOAT,
+    "max_iter": _an_int(0),
+    "n_init": _an_int(1),
+    "weights_init": _ARRAY | _NONE,
+    "means_init": _ARRAY | _NONE,
+    "precisions_init": _ARRAY | _NONE,
+    "random_state": _SEED,
+    "refine": _a_str_among(("split-merge",)) | _NONE,
+    "warm_start": _TRUTH,
+    "verbose": _an_int(0) | _TRUTH,
+    "verbose_interval": _an_int(1),
+    "n_threads": _an_int(1) | _NONE,
+    "acceleration": _a_str_among(("auto",)) | _NONE,
+    "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
+}
+
+
+@functools.cache
+def _a_start(names: tuple[str, ...]) -> Requirement:
+    return _a_str_among(names) | _CALLABLE | _ARRAY
+
+
+def check_parameters(estimator: Any, starts: Collection[str]) -> None:
+    """Refuse parameters of a type or a value that they cannot have.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        Its `get_params` names the parameters and holds their values.
+    starts : collection of str
+        The names that `init_params` may be; a callable or responsibilities may always stand there.
+
+    Raises
+    ------
+    InvalidParameterError
+        For the first parameter (by name) that is at fault: what it must be, and what came.
+    """
+    for parameter, value in estimator.get_params(deep=False).items():
+        required = _a_start(tuple(starts)) if parameter == "init_params" else _REQUIREMENTS.get(parameter)
+        if required is not None and not required.holds(value):
+            raise raisable(InvalidParameterError)(
+                f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead."
+            )
+
+
+def check_callback(callback: object) -> None:
+    """Refuse a callback that cannot be called.
+
+    Raises
+    ------
+    TypeError
+        Where it is neither None nor callable.
+    """
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a callable or None. Got {callback!r} instead.")
+
+
+def check_n_samples(n_samples: object) -> int:
+    """Return the number of rows to sample.
+
+    Raises
+    ------
+    ValueError
+        Where it is not a whole number from 1.
+    """
+    if not isinstance(n_samples, numbers.Integral) or _is_truth(n_samples) or n_samples < 1:
+        raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
+    return int(n_samples)
+
+
+def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator:
+    """Return the source of random numbers that a seed stands for.
+
+    Parameters
+    ----------
+    seed : None, int, RandomState or Generator
+        None is numpy's global state; an int seeds a new `RandomState`; the others are used, and
+        advanced, as they are.
+
+    Returns
+    -------
+    RandomState or Generator
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if seed is None or seed is np.random:
+        # Public numpy has no name for its global state that `np.random.seed` follows.
+        return np.random.mtrand._rand
+    if isinstance(seed, np.random.RandomState | np.random.Generator):
+        return seed
+    if _is_whole(seed):
+        return np.random.RandomState(int(seed))
+    raise ValueError(f"{seed!r} cannot be used to seed a numpy.random.RandomState instance")
+
+
+def check_is_fitted(estimator: Any) -> None:
+    """Refuse an estimator that is not fitted.
+
+    Raises
+    ------
+    NotFittedError
+        Where `estimator.__sklearn_is_fitted__()` says so.
+    """
+    if not estimator.__sklearn_is_fitted__():
+        raise raisable(NotFittedError)(
+            f"This {name_of(estimator)} instance is not fitted yet. Call 'fit' with appropriate "
+            "arguments before using this estimator."
+        )

@@ -1,0 +1,257 @@
+"""The data matrix: what may come as X, its shape, its feature names.
+
+The words for values that the compiled survey found at fault are here too; weights are judged next
+door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.exceptions import warn
+from gmm.validation.arrays import FloatArray, as_floats, as_plain_array, place_in
+from gmm.validation.tables import as_table, is_series
+from gmm.validation.where import name_of, row_and_column
+
+__all__ = [
+    "check_enough_rows",
+    "check_feature_names",
+    "check_rows",
+    "raise_nonfinite",
+    "raise_too_heavy",
+    "raise_too_large",
+]
+
+
+def check_rows(
+    X: Any,
+    *,
+    estimator: object,
+    n_features: int | None = None,
+    feature_names: NDArray[np.object_] | None = None,
+    min_rows: int = 1,
+) -> tuple[FloatArray, NDArray[np.object_] | None]:
+    """Return X as a matrix of floats, without a copy where it is one, and its feature names.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_rows, n_features)
+        Arrays of any strides and byte order, nested lists, data frames.
+    estimator : object
+        The estimator, or its name, for the messages.
+    n_features : int, optional
+        The number of features of the fit; None while fitting.
+    feature_names : ndarray of str, optional
+        The feature names of the fit, where it had any.
+    min_rows : int
+        The least number of rows.
+
+    Returns
+    -------
+    rows : ndarray of shape (n_rows, n_features), float32 or float64
+        Native and aligned, of any strides, perhaps read-only; not yet known to be finite.
+    names : ndarray of str, or None
+        The feature names, where X has names and all are text.
+
+    Raises
+    ------
+    TypeError
+        For what holds no numbers (dates, structures, None), sparse input, and mixed names.
+    ValueError
+        For complex numbers, text, masked values, wrong shapes and wrong feature names.
+    """
+    name = name_of(estimator)
+    table = as_table(X)
+    names = None if table is None else table.feature_names()
+    if n_features is not None:
+        _check_names(names, feature_names, name)
+    rows = _rows_of_array(X, name) if table is None else table.floats()
+    _check_shape(rows, name, n_features, min_rows)
+    return rows, names
+
+
+def check_enough_rows(n_rows: int, n_components: int) -> None:
+    """Refuse fewer rows than components.
+
+    Raises
+    ------
+    ValueError
+        Where `n_rows` is below `n_components`.
+    """
+    if n_rows < n_components:
+        raise ValueError(
+            f"Expected n_samples >= n_components but got n_components = {n_components}, n_samples = {n_rows}"
+        )
+
+
+def check_feature_names(feature_names: Iterable[str] | None, n_features: int) -> NDArray[np.object_] | None:
+    """Return the names that a user gives to the features, or None.
+
+    Parameters
+    ----------
+    feature_names : iterable of str, or None
+        One for each feature.
+    n_features : int
+        d.
+
+    Returns
+    -------
+    ndarray of shape (n_features,) of str objects, or None
+
+    Raises
+    ------
+    TypeError
+        For names that are not text.
+    ValueError
+        For more or fewer names than features.
+    """
+    if feature_names is None:
+        return None
+    names = [feature_names] if isinstance(feature_names, str) else list(feature_names)
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            raise TypeError(f"Feature names must be text, got {name!r} at index {index}.")
+    if len(names) != n_features:
+        raise ValueError(f"Expected {n_features} feature names, one for each feature, got {len(names)}.")
+    return np.array([str(name) for name in names], dtype=object)
+
+
+def raise_nonfinite(
+    X: NDArray[Any],
+    row: int,
+    column: int,
+    *,
+    estimator: object,
+    feature_names: Sequence[object] | NDArray[np.object_] | None = None,
+) -> NoReturn:
+    """Say that X holds a NaN or an infinity, and where.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    value = X[row, column]
+    place = row_and_column(row, column, _listed(feature_names))
+    if np.isnan(value):
+        raise ValueError(
+            f"Input X contains NaN.\n{name_of(estimator)} does not accept missing values encoded "
+            f"as NaN natively. The first is at {place}. Drop the rows with missing values "
+            "(X[~np.isnan(X).any(axis=1)]), or fill them with an imputer, before the fit."
+        )
+    raise ValueError(
+        f"Input X contains infinity or a value too large for {X.dtype!r}.\n"
+        f"{name_of(estimator)} expects finite numbers, got {value} at {place}. Drop the rows that "
+        "are not finite (X[np.isfinite(X).all(axis=1)]), or correct them, before the fit."
+    )
+
+
+def raise_too_large(
+    X: NDArray[Any],
+    row: int,
+    column: int,
+    *,
+    centre: float,
+    estimator: object,
+    feature_names: Sequence[object] | NDArray[np.object_] | None = None,
+) -> NoReturn:
+    """Say that a value of X is so far from its column's centre that the square overflows.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    place = row_and_column(row, column, _listed(feature_names))
+    raise ValueError(
+        f"Input X contains a value too large for {name_of(estimator)}: {X[row, column]!s} at "
+        f"{place}. Expected values within 1e150 of their column's centre ({centre:.6g}), so that "
+        "squares stay finite. Divide the column by its spread, or drop the row."
+    )
+
+
+def raise_too_heavy(X: FloatArray, row: int, column: int, *, weight: float, estimator: object) -> NoReturn:
+    """Say that squares of X, weighed and summed, overflow.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError(
+        f"sample_weight and X are too large together for {name_of(estimator)}: the weights sum to {weight:g}, and X "
+        f"holds {X[row, column]!s} at {row_and_column(row, column, None)}, so that Σ w x² overflows. Divide the "
+        "weights by their largest, or the column by its spread."
+    )
+
+
+def _listed(names: Sequence[object] | NDArray[np.object_] | None) -> Sequence[object] | None:
+    return None if names is None else list(names)
+
+
+def _rows_of_array(X: Any, name: str) -> FloatArray:
+    array = as_plain_array(X, "X")
+    if array.dtype.kind in "biufO":
+        _check_dimensions(array, X, name)
+    return as_floats(array, "X", place_in("X"))
+
+
+def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
+    if array.ndim == 2:
+        return
+    if array.ndim > 2:
+        raise ValueError(f"Found array with dim {array.ndim}, while dim <= 2 is required by {name}.")
+    if is_series(X):
+        raise ValueError(
+            f"Expected a 2-dimensional container but got {type(X)} instead. Pass a DataFrame "
+            "containing a single row (i.e. single sample) or a single column (i.e. single "
+            "feature) instead."
+        )
+    raise ValueError(
+        f"Expected 2D array, got {('scalar', '1D')[array.ndim]} array instead:\narray={array}.\n"
+        "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
+        "or array.reshape(1, -1) if it contains a single sample."
+    )
+
+
+def _check_shape(rows: FloatArray, name: str, n_features: int | None, min_rows: int) -> None:
+    for found, least, word in zip(rows.shape, (min_rows, 1), ("sample", "feature"), strict=True):
+        if found < least:
+            raise ValueError(
+                f"Found array with {found} {word}(s) (shape={rows.shape}) while a minimum of "
+                f"{least} is required by {name}."
+            )
+    if n_features is not None and rows.shape[1] != n_features:
+        raise ValueError(f"X has {rows.shape[1]} features, but {name} is expecting {n_features} features as input.")
+
+
+def _check_names(names: NDArray[np.object_] | None, fitted: NDArray[np.object_] | None, name: str) -> None:
+    if names is None and fitted is not None:
+        text = f"X does not have valid feature names, but {name} was fitted with feature names"
+        warn(text, UserWarning)
+    if names is not None and fitted is None:
+        text = f"X has feature names, but {name} was fitted without feature names"
+        warn(text, UserWarning)
+    if names is not None and fitted is not None and list(names) != list(fitted):
+        raise ValueError(_different_names(names, fitted))
+
+
+def _different_names(names: NDArray[np.object_], fitted: NDArray[np.object_]) -> str:
+    text = "The feature names should match those that were passed during fit.\n"
+    unseen, missing = sorted(set(names) - set(fitted)), sorted(set(fitted) - set(names))
+    if unseen:
+        text += "Feature names unseen at fit time:\n" + _listing(unseen)
+    if missing:
+        text += "Feature names seen at fit time, yet now missing:\n" + _listing(missing)
+    if not unseen and not missing:
+        text += "Feature names must be in the same order as they were in fit.\n"
+    return text
+
+
+def _listing(names: Iterable[object], most: int = 5) -> str:
+    lines = [f"- {name}\n" for name in names]
+    return "".join(lines[:most] + ["- ...\n"] * (len(lines) > most))

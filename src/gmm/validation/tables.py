@@ -1,0 +1,119 @@
+"""Data frames by their manners: pandas, polars, narwhals and Arrow, none of them imported.
+
+A frame gives column names and floats; arrays without named columns are not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.validation.arrays import FloatArray, as_floats, refuse_sparse, usable
+from gmm.validation.where import column_text, row_and_column
+
+__all__ = ["Table", "as_table", "is_series"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A data frame seen as named columns.
+
+    Attributes
+    ----------
+    frame : object
+        The frame itself.
+    names : tuple
+        The columns' names, of any type.
+    columns : tuple
+        The columns, one-dimensional and array-like.
+    """
+
+    frame: Any
+    names: tuple[object, ...]
+    columns: tuple[Any, ...]
+
+    def feature_names(self) -> NDArray[np.object_] | None:
+        """Return the names where all are text, None where none is or there are none.
+
+        Raises
+        ------
+        TypeError
+            Where some are text and some are not.
+        """
+        kinds = sorted({type(name).__qualname__ for name in self.names})
+        if "str" not in kinds:
+            return None
+        if len(kinds) > 1:
+            raise TypeError(
+                "Feature names are only supported if all input features have string names, "
+                f"but your input has {kinds} as feature name / column name types. If you want "
+                "feature names to be stored and validated, you must convert them all to strings, "
+                "by using X.columns = X.columns.astype(str) for example. Otherwise you can remove "
+                "feature / column names from your input data, or convert them all to a non-string "
+                "data type."
+            )
+        return np.asarray(self.names, dtype=object)
+
+    def floats(self) -> FloatArray:
+        """Return the frame as a matrix (rows, columns): float32 where all columns are, or float64.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `as_floats`, with the row, the column and its name.
+        """
+        if _one_float_type([getattr(c, "dtype", None) for c in self.columns], self.frame):
+            return usable(np.asarray(self.frame))
+        if self.columns and all(_is_sparse(column) for column in self.columns):
+            refuse_sparse("X")
+        columns = [_column_floats(c, j, self.names) for j, c in enumerate(self.columns)]
+        matrix = np.empty(
+            (len(self.frame), len(columns)),
+            dtype=np.result_type(*(column.dtype for column in columns), np.float32),
+            order="F",
+        )
+        for j, column in enumerate(columns):
+            matrix[:, j] = column
+        return matrix
+
+
+def as_table(X: Any) -> Table | None:
+    """Return a data frame's columns, or None where X is no data frame."""
+    if hasattr(X, "iloc") and hasattr(X, "columns"):
+        return Table(X, tuple(X.columns), tuple(X.iloc[:, j] for j in range(len(X.columns))))
+    if hasattr(X, "get_column") and hasattr(X, "columns"):
+        return Table(X, tuple(X.columns), tuple(X.get_column(name) for name in X.columns))
+    if hasattr(X, "column_names") and hasattr(X, "column"):
+        names = tuple(X.column_names)
+        return Table(X, names, tuple(X.column(j) for j in range(len(names))))
+    return None
+
+
+def is_series(X: object) -> bool:
+    """Tell whether X is one column or index of a data frame."""
+    return hasattr(X, "to_frame") and not hasattr(X, "columns")
+
+
+def _is_sparse(column: object) -> bool:
+    return hasattr(getattr(column, "dtype", None), "fill_value")  # pandas' SparseDtype
+
+
+def _one_float_type(dtypes: Sequence[object], frame: object) -> bool:
+    plain = all(isinstance(t, np.dtype) and t.kind == "f" for t in dtypes)
+    return plain and len(set(dtypes)) == 1 and hasattr(frame, "iloc")  # pandas: no copy
+
+
+def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
+    def place(index: Sequence[int]) -> str:
+        return f"{row_and_column(index[0], j, names)} of X"
+
+    dtype: Any = getattr(column, "dtype", None)
+    if hasattr(dtype, "na_value") and getattr(dtype, "kind", "O") in "biuf":
+        single = dtype.kind == "f" and getattr(dtype, "itemsize", 8) <= 4
+        wanted = np.float32 if single else np.float64
+        return usable(column.to_numpy(dtype=wanted, na_value=np.nan))
+    return as_floats(np.asarray(column), f"{column_text(j, names)} of X", place)

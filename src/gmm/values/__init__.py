@@ -1,0 +1,1 @@
+"""Immutable values: mixtures, statistics, priors, covariance models, and how matrices are stored."""

@@ -1,0 +1,304 @@
+"""How a symmetric d × d matrix per component is stored: four layouts, each a value with verbs.
+
+Covariances, their whiteners and the second moments of a pass all come in one of them. What shape a covariance may
+*take* is told in `covariance`; here is only how its numbers lie in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._kernel import mstep
+
+Array = NDArray[np.float64]
+
+
+class SingularMatrixError(ValueError):
+    """A matrix that should be positive definite is not; `component` tells which."""
+
+    def __init__(self, component: int) -> None:
+        super().__init__(f"the matrix of component {component} is not positive definite")
+        self.component = component
+
+
+class Layout(Protocol):
+    """What a layout can do with the numbers it stores, for K components and d features."""
+
+    @property
+    def code(self) -> int:
+        """The number the compiled pass knows the layout by."""
+
+    @property
+    def pooled(self) -> bool:
+        """Whether all components share one matrix."""
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        """The shape of the array."""
+
+    def outer(self, a: Array, b: Array) -> Array:
+        """Symmetric products ½(a_k b_kᵀ + b_k a_kᵀ), as far as this layout holds them; (K, d) each."""
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        """Whiteners W with Σ⁻¹ = WᵀW and log|W| (K,) or (1,).
+
+        Raises
+        ------
+        SingularMatrixError
+            Where a matrix is not positive definite.
+        """
+
+    def principal(self, matrices: Array) -> Array:
+        """Axes that whiten as well, along the matrices' own: rows u_jᵀ/s_j with Σ = Σ_j s_j² u_j u_jᵀ.
+
+        Where the axes are the features', the numbers 1/s_j alone, in the layout's shape.
+        """
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        """One standard deviation along an axis that `principal` found, (d,)."""
+
+    def gram(self, whiteners: Array) -> Array:
+        """The matrices WᵀW."""
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        """The inverses of positive definite matrices, which `whiten` refuses as it does."""
+
+    def transposed(self, whiteners: Array) -> Array:
+        """The factors Wᵀ (scikit-learn's ``precisions_cholesky_``), and back."""
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        """White noise (n, d) given the covariance of `component`: rows W⁻¹ z."""
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        """The diagonals, (K, d) or (1, d)."""
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        """Scatter divided by the counts, (K,), of the components whose it is: S_k / n_k."""
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        """The matrices with `ridge`, a number or one for each of the matrices, added to their diagonals."""
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        """The matrices written out, (K, d, d)."""
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        """What this layout keeps of second moments that another one holds, and that hold as much.
+
+        Raises
+        ------
+        ValueError
+            Where they do not.
+        """
+
+
+class _Stored(Layout, Protocol):
+    """What all layouts do alike."""
+
+    def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
+        """Layouts are told apart by identity: what comes out of a pickle is the one that is there."""
+        return layout_of_code, (self.code,)
+
+    def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
+        whiteners, log_determinants, failed = mstep.whiten(self.code, np.ravel(matrices), n_features)
+        if failed >= 0:
+            raise SingularMatrixError(failed)
+        return whiteners.reshape(matrices.shape), log_determinants
+
+    def inverse(self, matrices: Array, n_features: int) -> Array:
+        return self.gram(self.whiten(matrices, n_features)[0])
+
+
+@dataclass(frozen=True)
+class _Full(_Stored):
+    """One matrix per component, (K, d, d)."""
+
+    code: int = 0
+    pooled: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        product = a[:, :, None] * b[:, None, :]
+        return product if a is b else 0.5 * (product + product.transpose(0, 2, 1))
+
+    def principal(self, matrices: Array) -> Array:
+        variances, axes = np.linalg.eigh(matrices)
+        # What a Cholesky factorisation accepts may have an eigenvalue that rounding makes negative.
+        variances = np.maximum(variances, np.finfo(np.float64).eps * variances[:, -1:])
+        return np.asarray(axes.transpose(0, 2, 1) / np.sqrt(variances)[:, :, None], dtype=np.float64)
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        return TIED.deviation(principal[component], component, axis, n_features)
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners.transpose(0, 2, 1) @ whiteners
+
+    def transposed(self, whiteners: Array) -> Array:
+        return np.ascontiguousarray(whiteners.transpose(0, 2, 1))
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return TIED.coloured(whiteners[component], component, white)
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.diagonal(matrices, axis1=1, axis2=2)
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return scatter / counts[:, None, None]
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        ridged = matrices.copy()
+        K, d, _ = matrices.shape
+        ridged.reshape(K, d * d)[:, :: d + 1] += np.reshape(ridge, (-1, 1))
+        return ridged
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        return _kept(layout, self, layout is FULL, moments)
+
+
+@dataclass(frozen=True)
+class _Tied(_Stored):
+    """One matrix for all components, (d, d)."""
+
+    code: int = 1
+    pooled: bool = True
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_features, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        product = a.T @ b
+        return 0.5 * (product + product.T)
+
+    def principal(self, matrices: Array) -> Array:
+        return FULL.principal(matrices[None])[0]
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        row = principal[axis]
+        return row / (row @ row)
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners.T @ whiteners
+
+    def transposed(self, whiteners: Array) -> Array:
+        return np.ascontiguousarray(whiteners.T)
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return np.asarray(np.linalg.solve(whiteners, white.T).T, dtype=np.float64)
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.diagonal(matrices)[None]
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return np.asarray(scatter / counts.sum(), dtype=np.float64)
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        return matrices + np.ravel(ridge)[0] * np.eye(len(matrices))
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return np.broadcast_to(matrices, (n_components, n_features, n_features))
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        if layout is TIED:
+            return moments
+        return _kept(layout, self, layout is FULL, moments).sum(axis=0)
+
+
+class _Elementwise(_Stored):
+    """What diagonal and spherical share: their matrices are told by variances."""
+
+    def principal(self, matrices: Array) -> Array:
+        return 1 / np.sqrt(matrices)
+
+    def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
+        step = np.zeros(n_features)
+        step[axis] = 1 / self.diagonal(principal, n_features)[component, axis]
+        return step
+
+    def gram(self, whiteners: Array) -> Array:
+        return whiteners**2
+
+    def transposed(self, whiteners: Array) -> Array:
+        return whiteners
+
+    def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
+        return white / whiteners[component]
+
+    def per_count(self, scatter: Array, counts: Array) -> Array:
+        return np.asarray(np.maximum(scatter, 0) / counts.reshape((-1,) + (1,) * (scatter.ndim - 1)), dtype=np.float64)
+
+    def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
+        return matrices + np.reshape(ridge, (-1,) + (1,) * (matrices.ndim - 1))
+
+
+@dataclass(frozen=True)
+class _Diagonal(_Elementwise):
+    """One variance per component and feature, (K, d)."""
+
+    code: int = 2
+    pooled: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components, n_features)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return matrices
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices[:, :, None] * np.eye(n_features)
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        held = layout is FULL or layout is DIAGONAL
+        return np.ascontiguousarray(layout.diagonal(_kept(layout, self, held, moments), n_features))
+
+
+@dataclass(frozen=True)
+class _Spherical(_Elementwise):
+    """One number per component, (K,): the mean of the diagonal."""
+
+    code: int = 3
+    pooled: bool = False
+
+    def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
+        return (n_components,)
+
+    def outer(self, a: Array, b: Array) -> Array:
+        return np.einsum("kj,kj->k", a, b) / a.shape[1]
+
+    def diagonal(self, matrices: Array, n_features: int) -> Array:
+        return np.repeat(matrices[:, None], n_features, axis=1)
+
+    def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
+        return matrices[:, None, None] * np.eye(n_features)
+
+    def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
+        if layout is SPHERICAL:
+            return moments
+        return DIAGONAL.reduced(moments, layout, n_features).mean(axis=1)
+
+
+def _kept(layout: Layout, wanted: Layout, held: bool, moments: Array) -> Array:
+    if not held:
+        raise ValueError(f"{layout} moments do not tell those of {wanted}")
+    return moments
+
+
+FULL: Layout = _Full()
+TIED: Layout = _Tied()
+DIAGONAL: Layout = _Diagonal()
+SPHERICAL: Layout = _Spherical()
+
+
+def layout_of_code(code: int) -> Layout:
+    """The layout that the compiled pass knows by this number."""
+    return (FULL, TIED, DIAGONAL, SPHERICAL)[code]

@@ -1,0 +1,102 @@
+"""`MixtureParameters`: weights, means and covariances, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import InitVar, dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._kernel import mstep
+from gmm.values.covariance import CovarianceModel
+from gmm.values.layouts import Array
+from gmm.values.whitened import WhitenedMixture
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixtureParameters:
+    """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k).
+
+    Parameters
+    ----------
+    weights : array of shape (K,)
+        π_k, summing to 1.
+    means : array of shape (K, d)
+    covariances : array in the shape of the model's layout
+    model : CovarianceModel
+    factors : tuple of arrays, optional
+        The covariances' whiteners and log determinants, where they are known already.
+
+    Raises
+    ------
+    SingularMatrixError
+        If a covariance is not positive definite.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+    model: CovarianceModel
+    factors: InitVar[tuple[Array, Array] | None] = None
+    whiteners: Array = field(init=False)
+    log_determinants: Array = field(init=False)
+
+    def __post_init__(self, factors: tuple[Array, Array] | None) -> None:
+        whiteners, log_determinants = factors or self.model.layout.whiten(self.covariances, self.n_features)
+        object.__setattr__(self, "whiteners", whiteners)
+        object.__setattr__(self, "log_determinants", log_determinants)
+        for values in (self.weights, self.means, self.covariances, whiteners):
+            values.flags.writeable = False
+
+    def __repr__(self) -> str:
+        """Its sizes and its model: the arrays may be large."""
+        K, d = self.means.shape
+        return f"MixtureParameters(K={K}, d={d}, {self.model.known_as})"
+
+    @classmethod
+    def estimated(cls, estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:
+        """The mixture that a compiled update estimated: see `gmm._kernel.mstep.Update`."""
+        weights, means, covariances, whiteners, log_determinants = estimate
+        shape = model.layout.shape(*means.shape)
+        factors = whiteners.reshape(shape), log_determinants
+        return cls(weights, means, covariances.reshape(shape), model, factors)
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return len(self.weights)
+
+    @property
+    def n_features(self) -> int:
+        """D."""
+        return int(self.means.shape[1])
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters: K − 1 weights, K·d means, and the model's covariances."""
+        K, d = self.means.shape
+        return K - 1 + K * d + self.model.n_parameters(K, d)
+
+    def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
+        """`n` rows (n, d) ordered by component, and their components (n,)."""
+        K, d = self.means.shape
+        counts = rng.multinomial(n, self.weights / self.weights.sum())
+        rows = np.concatenate(
+            [
+                self.means[k] + self.model.layout.coloured(self.whiteners, k, rng.standard_normal((counts[k], d)))
+                for k in range(K)
+            ]
+        )
+        return rows, np.repeat(np.arange(K), counts)
+
+    def whitened(self, noise: float = 0.0) -> WhitenedMixture:
+        """What a pass reads: log_offset_k = log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹.
+
+        With `noise`, a variance in squared units of the data, rows are seen through noise in every feature: see
+        `gmm.em.quasi_newton`.
+        """
+        layout = self.model.layout
+        log_offset = mstep.log_offset(
+            layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features, noise
+        )
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners)

@@ -1,0 +1,36 @@
+"""`WhitenedMixture`: what goes down into a pass. Where its numbers come from is no concern of this room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gmm.values.layouts import Array, Layout
+
+
+@dataclass(frozen=True, eq=False)
+class WhitenedMixture:
+    """Any Gaussian mixture as a pass reads it: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖².
+
+    Maximum likelihood fills log_offset_k = log π_k + log|W_k| − d/2·log 2π; other estimates of the same form need no
+    other pass.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of the whiteners.
+    log_offset : array of shape (K,)
+        In nats.
+    centres : array of shape (K, d)
+    whiteners : array in the shape of `layout`
+        W_k, lower triangular where it is a matrix.
+    """
+
+    layout: Layout
+    log_offset: Array
+    centres: Array
+    whiteners: Array
+
+    @property
+    def n_components(self) -> int:
+        """K."""
+        return len(self.log_offset)
