@@ -41,7 +41,7 @@ ROOMS = {
     "_em": "",
     "_kernel": """
         loop mstep | quasi_newton | frame | state | lanes update | constraint diagnostics moments
-        | block orientation plan seeding whitener | axes cholesky leaves | twin linear | blas
+        | block orientation plan seeding whitener | axes cholesky leaves | twin linear | blas lengths
     """,
     "text": "amounts html",
     "exceptions": "",
