@@ -10,7 +10,7 @@ import nox
 
 KERNEL_TESTS = [
     *sorted(glob.glob("tests/test_kernel*.py")),
-    *(f"tests/test_{name}.py" for name in ("lengths", "update", "shapes", "quasi_newton", "initialization")),
+    *(f"tests/test_{name}.py" for name in ("lengths", "update", "diagnostics", "quasi_newton", "initialization")),
 ]
 
 nox.needs_version = ">=2025.5"
@@ -54,7 +54,7 @@ def types(session: nox.Session) -> None:
     """Check the types, and the stubs against the compiled module."""
     install(session, "types")
     session.run("mypy")
-    stubs = "gmm._em", "gmm._kernel.mstep", "--allowlist", ".ci/stubtest-allowlist"
+    stubs = "gmm._em", "gmm._kernel.mstep", "gmm._kernel.first_look", "--allowlist", ".ci/stubtest-allowlist"
     session.run("python", "-m", "mypy.stubtest", *stubs)
 
 

@@ -20,7 +20,7 @@ POLISH = {"tol": 1e-10, "max_iter": 5000}  # to a climb's own optimum, as far as
 
 
 @dataclass(frozen=True)
-class Climb:
+class SolverResult:
     """Where a fit ended and by which way.
 
     `bounds` is the mean log-likelihood that each pass measured, in nats per row, before its update: a trial that was
@@ -54,7 +54,7 @@ class RecordedFit:
         estimator.fit(self.X)
         seconds = time.perf_counter() - begin
         score = float(estimator.score(self.X))
-        climb = Climb(fitted(estimator), tuple(estimator.lower_bounds_), passes_of(estimator), score)
+        climb = SolverResult(fitted(estimator), tuple(estimator.lower_bounds_), passes_of(estimator), score)
         return Timed(seconds, climb)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.climbs import Climb, RecordedFit, takes
+from benchmarks.climbs import RecordedFit, SolverResult, takes
 from benchmarks.datasets import DATASETS, Dataset
 from benchmarks.goals import GAPS, MEAN_GAP, MORE_PASSES, WITHIN, verdict, wording
 from benchmarks.health import health
@@ -134,7 +134,7 @@ def outcome(X: np.ndarray, covariance_type: str, parameters: Parameters, best: f
         reading = worker(covariance_type, parameters)
     except WorkerError:
         return Outcome(np.nan, healthy=False, passes=np.nan, seconds=np.nan)
-    climb: Climb = reading.value
+    climb: SolverResult = reading.value
     score = mean_log_likelihood(X, climb.mixture, covariance_type)
     return Outcome(best - score, health(climb.mixture, covariance_type, len(X)).good, climb.n_passes, reading.seconds)
 

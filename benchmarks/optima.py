@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.climbs import POLISH, Climb, LabelledFit, RecordedFit, takes
+from benchmarks.climbs import POLISH, LabelledFit, RecordedFit, SolverResult, takes
 from benchmarks.datasets import DATASETS, HARDER, Dataset
 from benchmarks.health import Health, health, rows_needed
 from benchmarks.measure import Reading, Worker, WorkerError, crew
@@ -86,21 +86,21 @@ class Search:
         self.X, self.covariance_type, self.workers = X, covariance_type, workers
         self.n_components, self.title = dataset.n_components, dataset.title(covariance_type)
 
-    def fit(self, kind: str, seed: int, **parameters: Any) -> Climb | None:
+    def fit(self, kind: str, seed: int, **parameters: Any) -> SolverResult | None:
         """Fit from a start of that kind; None where that fails."""
         asked = {"n_components": self.n_components, "random_state": seed, **KINDS[kind], **parameters}
         return climbed(self.workers.get(LABELLED if kind == LABELLED else OURS), self.covariance_type, asked)
 
-    def polish(self, climb: Climb) -> Climb | None:
-        """Climb on until nothing is gained."""
+    def polish(self, climb: SolverResult) -> SolverResult | None:
+        """SolverResult on until nothing is gained."""
         asked = {"n_components": self.n_components, **POLISH}
         return climbed(self.workers.get(OURS), self.covariance_type, asked, climb.mixture)
 
-    def score(self, climb: Climb) -> float:
+    def score(self, climb: SolverResult) -> float:
         """Return the referee's log-likelihood."""
         return mean_log_likelihood(self.X, climb.mixture, self.covariance_type)
 
-    def health(self, climb: Climb) -> Health:
+    def health(self, climb: SolverResult) -> Health:
         """Return the health of the fitted mixture."""
         return health(climb.mixture, self.covariance_type, len(self.X))
 
@@ -154,7 +154,7 @@ def loaded(problems: Iterable[Dataset], settings: Settings, report: Report) -> I
             report.skipped(dataset.name, str(reason))
 
 
-def climbed(worker: Worker | None, *question: Any) -> Climb | None:
+def climbed(worker: Worker | None, *question: Any) -> SolverResult | None:
     """Return a worker's fit; None where there is no such worker or the fit fails."""
     if worker is None:
         return None
@@ -162,7 +162,7 @@ def climbed(worker: Worker | None, *question: Any) -> Climb | None:
         reading: Reading = worker(*question)
     except WorkerError:
         return None
-    climb: Climb = reading.value
+    climb: SolverResult = reading.value
     return climb
 
 
@@ -192,7 +192,7 @@ def searched(search: Search, entry: Entry | None, seconds: float) -> Entry | Non
     return {**best, "one_component": alone(search.X), "tried": tried, "last": last}
 
 
-def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tuple[str, int, Climb | None]]:
+def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tuple[str, int, SolverResult | None]]:
     """Yield fits from each kind of start in turn, each with its next seed."""
     kinds = [kind for kind, asked in KINDS.items() if all(map(takes, asked))]
     end = time.monotonic() + seconds
@@ -203,7 +203,7 @@ def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tu
             next_seed[kind] += 1
 
 
-def finalists(found: list[tuple[float, str, int, Climb]]) -> Iterator[tuple[float, str, int, Climb]]:
+def finalists(found: list[tuple[float, str, int, SolverResult]]) -> Iterator[tuple[float, str, int, SolverResult]]:
     """Yield the best fits that differ."""
     last, count = np.inf, 0
     for candidate in sorted(found, key=lambda fit: fit[0], reverse=True):

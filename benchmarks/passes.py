@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.climbs import POLISH, Climb, RecordedFit, takes, textbook
+from benchmarks.climbs import POLISH, RecordedFit, SolverResult, takes, textbook
 from benchmarks.datasets import DATASETS, HARDER, Dataset
 from benchmarks.goals import EASY_WORST, PASSES, SLOW_BEST, SLOW_MEDIAN, verdict, word
 from benchmarks.health import health
@@ -138,13 +138,13 @@ class Case:
         """What names the problem: rows, K, type."""
         return self.dataset.title(self.covariance_type)
 
-    def fit(self, peer: str, parameters: dict[str, Any], climb: Climb | None = None) -> Reading:
+    def fit(self, peer: str, parameters: dict[str, Any], climb: SolverResult | None = None) -> Reading:
         """Fit, from where a climb ended if it is given."""
         asked = {"n_components": self.dataset.n_components, "random_state": self.seed, **RIDGE, **parameters}
         return self.workers[peer](self.covariance_type, asked, climb and climb.mixture)
 
-    def compare(self, ours: dict[str, dict[str, Any]], start: Climb, repeats: int) -> Comparison | str:
-        """Climb with each of ours from the start; where that makes no sense return why."""
+    def compare(self, ours: dict[str, dict[str, Any]], start: SolverResult, repeats: int) -> Comparison | str:
+        """SolverResult with each of ours from the start; where that makes no sense return why."""
         found = {name: self.fit(OURS, {**asked, **POLISH}, start).value for name, asked in ours.items()}
         sick = [
             name for name, climb in found.items() if not health(climb.mixture, self.covariance_type, self.n_rows).good
@@ -161,7 +161,7 @@ class Case:
         }
         return Comparison(target, passes, seconds, ends, {name: climb.bounds for name, climb in found.items()})
 
-    def seconds_of(self, parameters: dict[str, Any], start: Climb, repeats: int) -> Iterator[float]:
+    def seconds_of(self, parameters: dict[str, Any], start: SolverResult, repeats: int) -> Iterator[float]:
         """Yield the seconds of the same fit, again and again."""
         for _ in range(repeats):
             yield self.fit(OURS, parameters, start).seconds
@@ -202,7 +202,7 @@ def count(passes: float) -> str:
     return f"{passes:.0f}" if np.isfinite(passes) else f"> {LONGEST}"
 
 
-def stopped(case: Case, tol: float, start: Climb, target: float, repeats: int) -> tuple[float, float, float]:
+def stopped(case: Case, tol: float, start: SolverResult, target: float, repeats: int) -> tuple[float, float, float]:
     """Return scikit-learn's passes, seconds, and how far below the optimum it stops; nan where it fails."""
     asked = {"tol": tol, "max_iter": POLISH["max_iter"]}
     try:

@@ -35,12 +35,12 @@ ROOMS = {
     "versions": "",
     "fitting": "fit | starts | degenerate hierarchy screening split_merge",
     "em": "m_step | quasi_newton | e_step solver textbook | stopping threads trace",
-    "rows": "sources",
+    "rows": "entrance | sources",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
-    "values": "parameters priors | covariance statistics whitened | layouts",
     "_em": "",
+    "values": "parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
-        loop mstep | quasi_newton | frame | state | lanes update | constraint diagnostics moments
+        loop mstep first_look | quasi_newton | frame | state | lanes update | constraint diagnostics moments
         | block orientation plan seeding whitener | axes cholesky leaves | twin linear | blas lengths
     """,
     "text": "amounts html",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gmm import GaussianMixture
 from gmm.estimators import criteria
 from gmm.estimators.scorer import Scorer
-from gmm.rows.sources import as_source
+from gmm.rows.sources import ArraySource
 from gmm.values.covariance import COVARIANCE_TYPES
 
 logliks = st.floats(-1e9, 1e9)
@@ -105,7 +105,7 @@ def test_entropy_in_blocks_is_that_of_all_rows(weights, monkeypatch):
     whole = entropy(mixture, X, np.ones(len(X)) if weights is None else weights)
     monkeypatch.setattr("gmm.estimators.scorer._BLOCK", 4 * 17)
     scorer = Scorer(mixture._parameters)
-    assert scorer.entropy(as_source(X, weights)) == pytest.approx(whole, rel=1e-12)
+    assert scorer.entropy(ArraySource(X, weights)) == pytest.approx(whole, rel=1e-12)
 
 
 def test_nec_finds_clusters_and_bic_the_density():

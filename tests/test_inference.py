@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gmm.em.solver import Climber
+from gmm.em.solver import SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM
 from gmm.em.trace import Trace
@@ -27,7 +27,7 @@ def climbing(bounds, *, stopping=NEVER, before=(), **how):
         return measured[-1] + 1
 
     way = TextbookEM(0, e_step, m_step, stopping, before=before)
-    return Climber(way, before=before[-1] if before else None, **how), measured
+    return SolverRun(way, before=before[-1] if before else None, **how), measured
 
 
 def climb(bounds, **how):

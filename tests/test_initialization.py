@@ -8,11 +8,12 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
 from gmm import GaussianMixture, _em
+from gmm._kernel import first_look
 from gmm.fitting import starts as initialization
 from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.starts import (
     STARTS,
-    Wanted,
+    StartRequest,
     from_means,
     from_responsibilities,
     kmeans_plusplus,
@@ -38,7 +39,7 @@ ROWS = CENTRES[GROUPS] + rng.normal(size=(150, 2))
 def started(rows, covariance_type="full", init_params="kmeans", weight=None, K=3, seed=0):
     source, model = ArraySource(rows, weight), covariance_model(covariance_type)
     state = np.random.RandomState(seed)
-    return start_statistics(source, Wanted(K, model, 1e-6), init_params, state)
+    return start_statistics(source, StartRequest(K, model, 1e-6), init_params, state)
 
 
 def assert_close(got, expected):
@@ -93,7 +94,7 @@ def test_the_set_of_rows_is_what_numpy_makes_of_it(n, d, weighted):
     rng = np.random.default_rng(n)
     rows = rng.integers(-2, 3, size=(n, d)) * rng.choice([0.0, 1.0], size=d)
     weight = rng.uniform(size=n) if weighted else None
-    distinct, mass = _em.distinct_rows(rows, weight)
+    distinct, mass = first_look.distinct_rows(rows, weight)
     expected, which = np.unique(rows, axis=0, return_inverse=True)
     np.testing.assert_array_equal(distinct, expected)
     np.testing.assert_allclose(mass, np.bincount(which.ravel(), weight), rtol=1e-13)
@@ -255,7 +256,7 @@ def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, 
 
 
 def test_seeds_need_a_uniform_for_every_draw():
-    with pytest.raises(ValueError, match="expected uniforms of length 5, .* got 4"):
+    with pytest.raises(ValueError, match=r"expected uniforms of length 5, .* got 4"):
         _em.kmeans_seeds(np.eye(4), np.ones(4), np.zeros(4), 3, 2)
 
 

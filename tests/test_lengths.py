@@ -1,10 +1,13 @@
 """Compiled code checks the lengths that it walks along: wrong ones are a ValueError, never a read elsewhere."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from gmm import _em
-from gmm._kernel import mstep
+from gmm._kernel import first_look, mstep
+from gmm.values.layouts import layout_of_code
 
 K, D, N = 3, 2, 40
 ROWS = np.random.default_rng(0).normal(size=(N, D))
@@ -17,30 +20,33 @@ def whiteners(layout):
     return {FULL: np.tile(eye, K), TIED: eye, DIAGONAL: np.ones(K * D), SPHERICAL: np.ones(K)}[layout]
 
 
-def a_pass(layout=FULL, moments=None, **changed):
-    given = {
+def a_plan(layout=FULL, moments=None, code=None, **changed):
+    mixture = {
         "log_offset": np.zeros(K),
         "centres": np.arange(6.0).reshape(K, D),
         "whiteners": whiteners(layout),
-        "layout": layout,
-        "moments": layout if moments is None else moments,
+        "layout": SimpleNamespace(code=layout if code is None else code),
+    }
+    mixture |= {name: changed.pop(name) for name in mixture.keys() & changed.keys()}
+    given = {
+        "moments": layout_of_code(layout) if moments is None else SimpleNamespace(code=moments),
         "origin": np.zeros(D),
         "reach": np.full(D, 10.0),
         "single": False,
     }
-    return _em.Pass(**given | changed)
+    return _em.Plan(SimpleNamespace(**mixture), **given | changed)
 
 
-def begun(one_pass, n_rows=N):
+def begun(plan, n_rows=N):
     scratch = _em.Scratch()
-    one_pass.begin(scratch, n_rows)
+    plan.begin(scratch, n_rows)
     return scratch
 
 
-def walked(one_pass, **how):
-    scratch = begun(one_pass)
-    one_pass.walk(scratch, ROWS, 0, 1, **how)
-    return [scratch]
+def walked(plan, **how):
+    scratch = begun(plan)
+    plan.walk(scratch, ROWS, 0, 1, **how)
+    return scratch
 
 
 def family(layout=FULL, constraint=0):
@@ -69,22 +75,26 @@ def cases(name, call, values):
     return [pytest.param(call, value, id=f"{name}-{number}") for number, value in enumerate(values)]
 
 
-def climb(one_pass=None, scratches=None, **changed):
-    one_pass = one_pass or a_pass()
+def climb(plan=None, scratch=None, **changed):
+    plan = plan or a_plan()
     given = {
         "rows": ROWS,
         "weight": None,
         "scatter": None,
         "at_most": 2,
         "family": family(),
+        "before": np.nan,
+        "tolerance": 0.0,
+        "repair_empty": False,
+    }
+    parameters = {
         "means": np.arange(6.0).reshape(K, D),
         "covariances": whiteners(FULL),
         "log_determinants": np.zeros(K),
-        "before": np.nan,
-        "tolerance": 0.0,
-        "refills": False,
     }
-    return one_pass.climb(walked(one_pass) if scratches is None else scratches, *(given | changed).values())
+    parameters |= {name: changed.pop(name) for name in parameters.keys() & changed.keys()}
+    given |= changed | {"parameters": SimpleNamespace(**parameters)}
+    return plan.climb(walked(plan) if scratch is None else scratch, **given)
 
 
 def begin(ascent, **changed):
@@ -99,19 +109,19 @@ def begin(ascent, **changed):
     return ascent
 
 
-def ascend(one_pass=None, scratches=None, *, rows=ROWS, weight=None, at_most=2, ascent=None):
-    one_pass = one_pass or a_pass()
-    ascent = ascent or begin(mstep.Ascent(family(), 1e-3, True))
-    return one_pass.ascend(
-        walked(one_pass) if scratches is None else scratches, rows, weight, None, at_most, ascent, False
-    )
+def ascend(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, ascent=None):
+    plan = plan or a_plan()
+    ascent = ascent or begin(mstep.QuasiNewtonState(family(), 1e-3, True))
+    scratch = walked(plan) if scratch is None else scratch
+    return plan.ascend(scratch, rows, weight, None, at_most=at_most, state=ascent, repair_empty=False)
 
 
-def lloyd(one_pass=None, scratches=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
-    one_pass = one_pass or a_pass(SPHERICAL, hard=True)
+def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
+    plan = plan or a_plan(SPHERICAL, hard=True)
     centres = np.arange(6.0).reshape(K, D) if centres is None else centres
-    used = walked(one_pass) if scratches is None else scratches
-    return one_pass.lloyd(used, rows, weight, at_most, centres, 1.0, np.inf, 1e3, 0.0)
+    scratch = walked(plan) if scratch is None else scratch
+    how = {"spread": 1.0, "inertia": np.inf, "total": 1e3, "least_gain": 0.0}
+    return plan.lloyd(scratch, rows, weight, at_most=at_most, centres=centres, **how)
 
 
 def update(layout=FULL, **changed):
@@ -127,7 +137,7 @@ def update(layout=FULL, **changed):
 
 def restored(index=None, value=None, room=None):
     """An ascent from a pickle, with one number of its state, or its room, changed."""
-    ascent = begin(mstep.Ascent(family(), 1e-3, True))
+    ascent = begin(mstep.QuasiNewtonState(family(), 1e-3, True))
     _, _, (told, kept) = ascent.__reduce__()
     told = list(told)
     if index is not None:
@@ -136,19 +146,19 @@ def restored(index=None, value=None, room=None):
 
 
 def rows_pass(**outputs):
-    one_pass = a_pass(rows_only=True)
-    one_pass.walk(begun(one_pass), ROWS, 0, 1, **outputs)
+    plan = a_plan(rows_only=True)
+    plan.walk(begun(plan), ROWS, 0, 1, **outputs)
 
 
-def walk(rows=ROWS, first=0, last=1, one_pass=None, scratch=None, **how):
-    one_pass = one_pass or a_pass()
-    one_pass.walk(scratch or begun(one_pass), rows, first, last, **how)
+def walk(rows=ROWS, first=0, last=1, plan=None, scratch=None, **how):
+    plan = plan or a_plan()
+    plan.walk(scratch or begun(plan), rows, first, last, **how)
 
 
 def walk_twice(first, last):
-    one_pass = a_pass()
-    (scratch,) = walked(one_pass)
-    one_pass.walk(scratch, ROWS, first, last)
+    plan = a_plan()
+    scratch = walked(plan)
+    plan.walk(scratch, ROWS, first, last)
 
 
 def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3, n_draws=3):
@@ -156,34 +166,28 @@ def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3, n_draws=3):
     return _em.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds, n_draws)
 
 
-def of_a_spent_pass(verb):
-    one_pass = a_pass(SPHERICAL, hard=True) if verb is lloyd else a_pass()
-    scratches = walked(one_pass)
-    verb(one_pass, scratches)
-    return one_pass, scratches
+def survey(rows=ROWS, weight=None, state=None):
+    return first_look.survey(rows, weight, np.zeros((4, D)) if state is None else state, 0.0, False)
 
 
+LOOPS = {"climb": climb, "ascend": ascend, "lloyd": lloyd}
 OF_A_PASS = [
     *(
         case
         for layout in SIZES
         for case in cases(
-            f"whiteners of {layout}", lambda v, layout=layout: a_pass(layout, whiteners=v), flat(SIZES[layout])
+            f"whiteners of {layout}", lambda v, layout=layout: a_plan(layout, whiteners=v), flat(SIZES[layout])
         )
     ),
-    *cases("log_offset", lambda v: a_pass(log_offset=v), flat(K)),
-    *cases("centres", lambda v: a_pass(centres=v), [*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
-    *cases(
-        "layout",
-        lambda v: _em.Pass(np.zeros(K), np.zeros((K, D)), np.ones(K), v, 3, np.ones(D), np.ones(D), False),
-        [4, 99],
-    ),
-    *cases("moments", lambda v: a_pass(moments=v), [4, 99]),
-    *cases("origin", lambda v: a_pass(origin=v), flat(D)),
-    *cases("reach", lambda v: a_pass(reach=v), flat(D)),
-    *cases("axes", lambda v: a_pass(axes=v), optional(flat(SIZES[FULL]))),
-    *cases("given and hard", lambda v: a_pass(given=True, **v), [{"hard": True}, {"rows_only": True}]),
-    *cases("n_rows", lambda v: a_pass().begin(_em.Scratch(), v), [0, -1]),
+    *cases("log_offset", lambda v: a_plan(log_offset=v), flat(K)),
+    *cases("centres", lambda v: a_plan(centres=v), [*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
+    *cases("layout", lambda v: a_plan(code=v), [4, 99]),
+    *cases("moments", lambda v: a_plan(moments=v), [4, 99]),
+    *cases("origin", lambda v: a_plan(origin=v), flat(D)),
+    *cases("reach", lambda v: a_plan(reach=v), flat(D)),
+    *cases("axes", lambda v: a_plan(axes=v), optional(flat(SIZES[FULL]))),
+    *cases("given and hard", lambda v: a_plan(given=True, **v), [{"hard": True}, {"rows_only": True}]),
+    *cases("n_rows", lambda v: a_plan().begin(_em.Scratch(), v), [0, -1]),
 ]
 OF_A_WALK = [
     *cases("features", lambda v: walk(rows=v), [np.ones((N, D - 1)), np.ones((N, D + 1))]),
@@ -191,12 +195,12 @@ OF_A_WALK = [
     *cases("weight", lambda v: walk(weight=v), optional(flat(N))),
     *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
     *cases("lanes again", lambda v: walk_twice(*v), [(0, 1), (0, 0)]),
-    *cases("given", lambda v: walk(one_pass=a_pass(given=True), given=v), [*tables(N, K), None]),
+    *cases("given", lambda v: walk(plan=a_plan(given=True), given=v), [*tables(N, K), None]),
     *cases("no scratch begun", lambda v: walk(scratch=v), [_em.Scratch()]),
     *cases(
         "scratch of another pass",
         lambda v: walk(scratch=begun(v)),
-        [a_pass(DIAGONAL), a_pass(FULL, SPHERICAL), a_pass(form=0), a_pass(axes=whiteners(FULL))],
+        [a_plan(DIAGONAL), a_plan(FULL, SPHERICAL), a_plan(form=0), a_plan(axes=whiteners(FULL))],
     ),
     *cases("label", lambda v: rows_pass(label=np.zeros(v, np.intp)), [0, N - 1, N + 1]),
     *cases("log_evidence", lambda v: rows_pass(log_evidence=v), optional(flat(N))),
@@ -205,27 +209,33 @@ OF_A_WALK = [
 OF_WHAT_IS_MERGED = [
     *(
         case
-        for name, verb in {"collect": None, "shapes": None, "climb": climb, "ascend": ascend, "lloyd": lloyd}.items()
+        for name, verb in {
+            "collect": None,
+            "diagnostics": None,
+            "climb": climb,
+            "ascend": ascend,
+            "lloyd": lloyd,
+        }.items()
         for case in cases(
             f"scratches to {name}",
-            lambda v, name=name, verb=verb: verb(scratches=v) if verb else getattr(a_pass(), name)(v),
-            [[], [_em.Scratch()], [begun(a_pass())], walked(a_pass(DIAGONAL))],
+            lambda v, name=name, verb=verb: verb(scratch=v) if verb else getattr(a_plan(), name)(v),
+            [_em.Scratch(), begun(a_plan()), walked(a_plan(DIAGONAL))],
         )
     ),
-    *cases("a scratch twice", a_pass().collect, [walked(a_pass()) * 2]),
+    *cases("a scratch twice", a_plan().join, [[walked(a_plan())] * 2]),
+    *cases("a scratch never begun", a_plan().join, [[_em.Scratch()], [walked(a_plan()), _em.Scratch()]]),
+    *cases("sums", lambda v: a_plan(totals=v).sums(walked(a_plan(totals=v))), [False]),
     *cases(
         "scatter",
-        lambda v: (lambda p: p.collect(walked(p), v))(a_pass(TIED, common_scatter=True)),
+        lambda v: (lambda p: p.collect(walked(p), v))(a_plan(TIED, common_scatter=True)),
         [*tables(D, D), None],
     ),
-    *cases("scatter unasked", lambda v: (lambda p: p.collect(walked(p), v))(a_pass()), tables(D, D)),
-    *cases("spent", lambda v: v[0][0].collect(v[0][1]), [(of_a_spent_pass(verb),) for verb in (climb, ascend, lloyd)]),
-    *cases("spent, again", lambda v: v[0](*v[1]), [(verb, of_a_spent_pass(verb)) for verb in (climb, ascend, lloyd)]),
+    *cases("scatter unasked", lambda v: (lambda p: p.collect(walked(p), v))(a_plan()), tables(D, D)),
 ]
 OF_A_CLIMB = [
     *(
         case
-        for name, verb in {"climb": climb, "ascend": ascend, "lloyd": lloyd}.items()
+        for name, verb in LOOPS.items()
         for case in [
             *cases(f"{name}, rows", lambda v, verb=verb: verb(rows=v), [*tables(N, D), np.ones((0, D))]),
             *cases(f"{name}, weight", lambda v, verb=verb: verb(weight=v), optional(flat(N))),
@@ -233,7 +243,7 @@ OF_A_CLIMB = [
             *cases(
                 f"{name}, given",
                 lambda v, verb=verb: verb(v, walked(v, given=np.ones((N, K)))),
-                [a_pass(SPHERICAL if verb is lloyd else FULL, given=True)],
+                [a_plan(SPHERICAL if verb is lloyd else FULL, given=True)],
             ),
         ]
     ),
@@ -242,15 +252,16 @@ OF_A_CLIMB = [
     *cases("climb, covariances", lambda v: climb(covariances=v), flat(SIZES[FULL])),
     *cases("climb, log_determinants", lambda v: climb(log_determinants=v), flat(K)),
     *cases("climb, family", lambda v: climb(family=v), [family(DIAGONAL), mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]),
-    *cases("ascend, ascent", lambda v: ascend(ascent=v), [mstep.Ascent(family(DIAGONAL), 1e-3, True)]),
+    *cases("ascend, state", lambda v: ascend(ascent=v), [mstep.QuasiNewtonState(family(DIAGONAL), 1e-3, True)]),
     *cases("lloyd, centres", lambda v: lloyd(centres=v), tables(K, D)),
-    *cases("lloyd, layout", lambda v: lloyd(v), [a_pass(FULL, hard=True), a_pass(DIAGONAL, hard=True)]),
+    *cases("lloyd, layout", lambda v: lloyd(v), [a_plan(FULL, hard=True), a_plan(DIAGONAL, hard=True)]),
 ]
 AROUND_A_PASS = [
-    *cases("survey", _em.survey, [np.ones((0, 2)), np.ones((2, 0))]),
-    *cases("survey, weight", lambda v: _em.survey(ROWS, v), optional(flat(N))),
-    *cases("distinct_rows", _em.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
-    *cases("distinct_rows, weight", lambda v: _em.distinct_rows(ROWS, v), optional(flat(N))),
+    *cases("survey", lambda v: survey(rows=v), [np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))]),
+    *cases("survey, weight", lambda v: survey(weight=v), optional(flat(N))),
+    *cases("survey, state", lambda v: survey(state=v), tables(4, D)),
+    *cases("distinct_rows", first_look.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
+    *cases("distinct_rows, weight", lambda v: first_look.distinct_rows(ROWS, v), optional(flat(N))),
     *cases(
         "seeds",
         lambda v: seeds(**v),
@@ -269,7 +280,7 @@ AROUND_A_PASS = [
     ),
     *cases(
         "reach",
-        lambda v: _em.reach(*v),
+        lambda v: first_look.reach(*v),
         [
             (np.ones(1), np.ones(2), np.ones(2)),
             (np.ones(2), np.ones(1), np.ones(2)),
@@ -371,11 +382,15 @@ OF_MATRICES = [
     ),
 ]
 OF_AN_ASCENT = [
-    *cases("weights", lambda v: begin(mstep.Ascent(family(), 1e-3, True), weights=v), flat(K)),
-    *cases("means", lambda v: begin(mstep.Ascent(family(), 1e-3, True), means=v), [*tables(K, D), None]),
-    *cases("covariances", lambda v: begin(mstep.Ascent(family(), 1e-3, True), covariances=v), flat(SIZES[FULL])),
-    *cases("whiteners", lambda v: begin(mstep.Ascent(family(), 1e-3, True), whiteners=v), flat(SIZES[FULL])),
-    *cases("log_determinants", lambda v: begin(mstep.Ascent(family(), 1e-3, True), log_determinants=v), flat(K)),
+    *cases("weights", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), weights=v), flat(K)),
+    *cases("means", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), means=v), [*tables(K, D), None]),
+    *cases(
+        "covariances", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), covariances=v), flat(SIZES[FULL])
+    ),
+    *cases("whiteners", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), whiteners=v), flat(SIZES[FULL])),
+    *cases(
+        "log_determinants", lambda v: begin(mstep.QuasiNewtonState(family(), 1e-3, True), log_determinants=v), flat(K)
+    ),
     *cases("secants", lambda v: restored(1, v), [-1, 6, 10**6]),
     *cases("room", lambda v: restored(room=v), [np.ones(3), np.ones(0)]),
 ]
@@ -400,14 +415,15 @@ def test_a_wrong_length_is_a_value_error(call, value):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: a_pass().begin(None, N),
-        lambda: a_pass().walk(None, ROWS, 0, 1),
+        lambda: a_plan().begin(None, N),
+        lambda: a_plan().walk(None, ROWS, 0, 1),
         lambda: climb(family=None),
-        lambda: a_pass().ascend(walked(a_pass()), ROWS, None, None, 1, None, False),
-        lambda: mstep.Ascent(None, 1e-3, True),
+        lambda: a_plan().ascend(walked(a_plan()), ROWS, None, None, at_most=1, state=None, repair_empty=False),
+        lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
-        lambda: a_pass().collect([None]),
-        lambda: a_pass().collect([object()]),
+        lambda: a_plan().collect(None),
+        lambda: a_plan().join([None]),
+        lambda: a_plan().join([object()]),
     ],
 )
 def test_none_is_no_object_of_the_kernel(call):
@@ -416,7 +432,7 @@ def test_none_is_no_object_of_the_kernel(call):
 
 
 def test_a_state_that_is_refused_changes_nothing():
-    ascent = begin(mstep.Ascent(family(), 1e-3, True))
+    ascent = begin(mstep.QuasiNewtonState(family(), 1e-3, True))
     before = ascent.__reduce__()[2]
     with pytest.raises(ValueError, match="secants"):
         ascent.__setstate__(((*before[0][:1], 99, *before[0][2:]), before[1]))
@@ -433,8 +449,8 @@ def test_right_lengths_are_taken():
     assert climb()[0]
     assert ascend()
     assert lloyd()[0]
-    one_pass = a_pass(TIED, common_scatter=True)
-    assert one_pass.collect(walked(one_pass), ROWS.T @ ROWS)[1].sum() == pytest.approx(N)
+    plan = a_plan(TIED, common_scatter=True)
+    assert plan.collect(walked(plan), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)
     assert len(seeds()) == 3
     assert len(seeds(n_uniforms=1, n_seeds=1, n_draws=2**62)) == 1
     restored()

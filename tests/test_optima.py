@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
 from benchmarks import climbs, gaps, goals, iris, optima, passes, stops
-from benchmarks.climbs import Climb
+from benchmarks.climbs import SolverResult
 from benchmarks.gaps import Outcome
 from benchmarks.goals import MEAN_GAP, WITHIN
 from benchmarks.health import health, rows_needed
@@ -37,7 +37,7 @@ def mixture(covariances, weights=(0.5, 0.5)):
 
 
 def climb(score=0.0, bounds=(), fitted=None):
-    return Climb(fitted or mixture([np.eye(2), np.eye(2)]), tuple(bounds), 5.0, score)
+    return SolverResult(fitted or mixture([np.eye(2), np.eye(2)]), tuple(bounds), 5.0, score)
 
 
 def settings(folder, **changes):

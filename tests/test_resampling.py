@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood
 from gmm.em.e_step import EStep
-from gmm.rows.sources import as_source
+from gmm.rows.sources import ArraySource
 from gmm.selection import resampling
 from gmm.values.covariance import COVARIANCE_TYPES
 
@@ -240,7 +240,7 @@ def test_a_component_in_two_halves_is_the_same_density(name):
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
 def test_a_split_keeps_the_moments_of_the_whole(name):
     null = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)._fitted()
-    with EStep(as_source(X), null.model.moments) as e_step:
+    with EStep(ArraySource(X), null.model.moments) as e_step:
         statistics = e_step(null.whitened())
     splits = list(resampling._splits(null, statistics))
     assert len(splits) == 3

@@ -188,7 +188,7 @@ def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its
     parameters = stuck(covariance_type, refine=None).fit(X)._parameters
     layout = covariance_model(covariance_type).layout
     principal = layout.principal(parameters.covariances)
-    look = EStep(ArraySource(X), layout).shapes(parameters.whitened(), principal)
+    look = EStep(ArraySource(X), layout).diagnostics(parameters.whitened(), principal)
     first = moves(look, np.zeros(4, dtype=bool))[0]
     assert first.dropped in (2, 3)
     assert first.split == 0

@@ -219,8 +219,8 @@ class Counting(EStep):
         super().__init__(*args, **how)
         self.bursts = []
 
-    def burst(self, *args, **how):
-        found = super().burst(*args, **how)
+    def run_em(self, *args, **how):
+        found = super().run_em(*args, **how)
         self.bursts.append(len(found.bounds))
         if found.estimate is not None:
             self.measures(found, args[0].model.layout)
@@ -375,11 +375,11 @@ def test_work_that_is_worth_threads_is_left_to_them(covariance_type):
 def test_a_loop_that_cannot_be_is_refused():
     rows = blobs()
     parameters = begin(rows, "diag", rows[:3])
-    how = {"family": MStep(parameters.model, 0.0, 0).family(parameters), "refills": False}
+    how = {"family": MStep(parameters.model, 0.0, 0).family(parameters), "repair_empty": False}
     with pytest.raises(ValueError, match="layout and shape of its family"):
-        EStep(ArraySource(rows), SPHERICAL).burst(parameters, NEVER, [], 2, **how)
+        EStep(ArraySource(rows), SPHERICAL).run_em(parameters, NEVER, [], 2, **how)
     with pytest.raises(ValueError, match="at_most=0"):
-        EStep(ArraySource(rows), parameters.model.moments).burst(parameters, NEVER, [], 0, **how)
+        EStep(ArraySource(rows), parameters.model.moments).run_em(parameters, NEVER, [], 0, **how)
 
 
 # --- Climbs with troubles -----------------------------------------------------------------------
@@ -467,7 +467,7 @@ def partitions(source, centres, at_once, passes=150):
     partition, ended, made = Partition(centres, 10.0, total), False, []
     with EStep(source, SPHERICAL) as e_step:
         while not ended and sum(made) < passes:
-            partition, n, ended = e_step.lloyd(partition, 3e-4, min(at_once, passes - sum(made)))
+            partition, n, ended = e_step.run_lloyd(partition, 3e-4, min(at_once, passes - sum(made)))
             made.append(n)
     return partition, made
 

@@ -4,10 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-from gmm._kernel.mstep import Ascent, MixtureFamily
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm.values.layouts import Layout
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
+from gmm.values.whitened import WhitenedMixture
 
 _Array = NDArray[np.float64]
-_Moments = tuple[_Array, _Array, _Array, _Array, float, float]
 _Estimate = tuple[_Array, _Array, _Array, _Array, _Array]
 
 @disjoint_base
@@ -15,7 +18,9 @@ class Scratch:
     def __init__(self) -> None: ...
 
 @disjoint_base
-class Pass:
+class Plan:
+    @property
+    def mixture(self) -> WhitenedMixture: ...
     @property
     def common_scatter(self) -> bool: ...
     @property
@@ -27,24 +32,26 @@ class Pass:
     @property
     def work(self) -> int: ...
     @property
+    def rounding(self) -> float: ...
+    @property
     def largest_product(self) -> int: ...
     def __new__(
         cls,
-        log_offset: _Array,
-        centres: _Array,
-        whiteners: _Array,
-        layout: int,
-        moments: int,
+        mixture: WhitenedMixture,
+        moments: Layout | None,
         origin: _Array,
         reach: _Array,
+        *,
         single: bool,
         hard: bool = False,
         given: bool = False,
         rows_only: bool = False,
+        totals: bool = False,
         common_scatter: bool = False,
         form: int = -1,
         axes: _Array | None = None,
     ) -> Self: ...
+    def suits(self, reach: _Array, single: bool) -> bool: ...
     def begin(self, scratch: Scratch, n_rows: int) -> None: ...
     def walk(
         self,
@@ -52,44 +59,59 @@ class Pass:
         rows: NDArray[Any],
         first: int,
         last: int,
+        *,
+        first_lane: int = 0,
         weight: _Array | None = None,
         given: _Array | None = None,
         label: NDArray[np.intp] | None = None,
         log_evidence: _Array | None = None,
         responsibility: NDArray[Any] | None = None,
+        largest: NDArray[Any] | None = None,
     ) -> None: ...
-    def collect(self, scratches: list[Scratch], scatter: _Array | None = None) -> _Moments: ...
-    def shapes(self, scratches: list[Scratch]) -> tuple[_Array, _Array]: ...
+    def score(
+        self,
+        rows: NDArray[Any],
+        *,
+        labels: bool = False,
+        log_evidence: bool = False,
+        responsibilities: bool = False,
+        largest: bool = False,
+    ) -> tuple[NDArray[np.intp] | None, _Array | None, NDArray[Any] | None, NDArray[Any] | None]: ...
+    def join(self, scratches: list[Scratch]) -> None: ...
+    def collect(self, scratch: Scratch, scatter: _Array | None = None) -> SufficientStatistics: ...
+    def diagnostics(self, scratch: Scratch) -> tuple[_Array, _Array]: ...
+    def sums(self, scratch: Scratch) -> tuple[float, float, float, float]: ...
     def climb(
         self,
-        scratches: list[Scratch],
+        scratch: Scratch,
         rows: NDArray[Any],
         weight: _Array | None,
         scatter: _Array | None,
+        *,
         at_most: int,
         family: MixtureFamily,
-        means: _Array,
-        covariances: _Array,
-        log_determinants: _Array,
+        parameters: MixtureParameters,
         before: float,
         tolerance: float,
-        refills: bool,
-    ) -> tuple[list[float], _Moments, _Estimate | None]: ...
+        repair_empty: bool,
+    ) -> tuple[list[float], SufficientStatistics, _Estimate | None]: ...
     def ascend(
         self,
-        scratches: list[Scratch],
+        scratch: Scratch,
         rows: NDArray[Any],
         weight: _Array | None,
         scatter: _Array | None,
+        *,
         at_most: int,
-        ascent: Ascent,
-        refills: bool,
+        state: QuasiNewtonState,
+        repair_empty: bool,
     ) -> list[tuple[float, float, float, bool]]: ...
     def lloyd(
         self,
-        scratches: list[Scratch],
+        scratch: Scratch,
         rows: NDArray[Any],
         weight: _Array | None,
+        *,
         at_most: int,
         centres: _Array,
         spread: float,
@@ -102,7 +124,4 @@ def normalise_tile(tile: NDArray[Any]) -> NDArray[Any]: ...
 def kernel() -> str: ...
 def kernels() -> list[str]: ...
 def use_kernel(name: str) -> None: ...
-def survey(rows: NDArray[Any], weight: _Array | None = None) -> tuple[int, int, float, _Array, _Array, _Array]: ...
-def distinct_rows(rows: _Array, weight: _Array | None = None) -> tuple[_Array, _Array]: ...
 def kmeans_seeds(rows: _Array, weight: _Array, uniforms: _Array, n_seeds: int, n_draws: int) -> NDArray[np.intp]: ...
-def reach(low: _Array, high: _Array, origin: _Array) -> _Array: ...

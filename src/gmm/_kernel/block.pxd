@@ -2,6 +2,7 @@
 
 A block is stored feature by feature, a tile component by component; `ld` is the distance between two of either.
 """
+from libc.math cimport log
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
@@ -156,7 +157,7 @@ cdef inline void take_given(
 cdef inline void write_rows(
     const real* tile, const real* log_evidence, const real* best,          # IN
     Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    double* evidence, Py_ssize_t* label, data* responsibility,             # OUT, NULL where not asked for
+    double* evidence, Py_ssize_t* label, data* responsibility, data* largest,          # OUT, NULL where not asked for
 ) noexcept nogil:
     cdef Py_ssize_t k, r, start
     if evidence != NULL:
@@ -170,6 +171,34 @@ cdef inline void write_rows(
             for k in range(n_components):
                 for r in range(start, min(start + 8, n)):
                     responsibility[r * n_components + k] = <data>tile[k * ld + r]
+
+
+    if largest != NULL:
+        for r in range(n):
+            largest[r] = <data>tile[r]
+        for k in range(1, n_components):
+            for r in range(n):
+                largest[r] = max(largest[r], <data>tile[k * ld + r])
+
+
+cdef inline void add_totals(
+    const real* tile, const real* log_evidence,    # IN responsibilities (K, n), (n,)
+    const double* weight,                          # IN (n,) or NULL: 1
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    double* sums,                                  # IN, OUT Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k
+) noexcept nogil:
+    cdef Py_ssize_t k, r
+    cdef double largest, entropy, share, w
+    for r in range(n):
+        largest = entropy = 0
+        for k in range(n_components):
+            share = tile[k * ld + r]
+            largest = max(largest, share)
+            if 0 < share < 1:
+                entropy -= share * log(share)
+        w = 1 if weight == NULL else weight[r]
+        sums[0] += w * (log_evidence[r] + log(largest))
+        sums[1] += w * entropy
 
 
 cdef inline double total_of(const real* values, Py_ssize_t n) noexcept nogil:

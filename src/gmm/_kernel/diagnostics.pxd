@@ -11,15 +11,15 @@ from libc.math cimport INFINITY, exp, log1p
 
 from gmm._kernel.leaves cimport add_products, choose, multiply, normalise, subtract, times
 from gmm._kernel.linear cimport DIAGONAL, FULL, TIED, whitener_size
-from gmm._kernel.plan cimport N_POWERS, Recipe, n_shape
+from gmm._kernel.plan cimport N_POWERS, PassPlan, n_diagnostics
 
 cdef enum:
     BUFFERS = 6               # of d rows: z, y, y², y³, y⁴, A x
 
 
-cdef inline Py_ssize_t shape_rows(const Recipe* recipe) noexcept nogil:
+cdef inline Py_ssize_t diagnostic_rows(const PassPlan* plan) noexcept nogil:
     """Rows of scratch."""
-    return recipe.n_components + BUFFERS * recipe.n_features + 3 if recipe.axes != NULL else 0
+    return plan.n_components + BUFFERS * plan.n_features + 3 if plan.axes != NULL else 0
 
 
 cdef inline double log_rest_of_best(double lead) noexcept nogil:
@@ -36,51 +36,51 @@ cdef inline double log_rest(double share) noexcept nogil:
     return log1p(-share)
 
 
-cdef inline void add_shapes(
-    const Recipe* recipe, const double* block,     # IN (d, n)
+cdef inline void add_diagnostics(
+    const PassPlan* plan, const double* block,     # IN (d, n)
     const double* tile, const double* mass,        # IN log ρ (K, n), (n,)
     Py_ssize_t n, Py_ssize_t ld,
-    double* scratch,                               # (`shape_rows`, ld)
+    double* scratch,                               # (`diagnostic_rows`, ld)
     double* block_sums,                            # scratch, as `add_products` asks for
     double* sums,                                  # IN, OUT a node of the merge tree
 ) noexcept nogil:
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, k
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, k
     cdef double* responsibilities = scratch
     cdef double* y = scratch + K * ld
     cdef double* common = y + (BUFFERS - 1) * d * ld
-    cdef double* out = sums + recipe.n_sums - 2 - n_shape(recipe)
+    cdef double* out = sums + plan.n_sums - 2 - n_diagnostics(plan)
     # Rows near the origin are turned once for all components.
-    cdef bint once = recipe.layout == TIED and recipe.linear
-    weigh_rest(recipe, tile, mass, n, ld, responsibilities, y + BUFFERS * d * ld, out)
+    cdef bint once = plan.layout == TIED and plan.linear
+    weigh_rest(plan, tile, mass, n, ld, responsibilities, y + BUFFERS * d * ld, out)
     if once:
-        multiply(recipe.tiles, recipe.axes, d, block, ld, common, ld, d, n, d)
+        multiply(plan.tiles, plan.axes, d, block, ld, common, ld, d, n, d)
     for k in range(K):
         if once:
-            step_along_axes(recipe, common, k, n, ld, y + d * ld)
+            step_along_axes(plan, common, k, n, ld, y + d * ld)
         else:
-            whiten_along_axes(recipe, block, k, n, ld, y, y + d * ld)
-        raise_to_powers(recipe.tiles, d, n, ld, y + d * ld)
-        add_products(recipe.tiles, responsibilities + k * ld, ld, y + 2 * d * ld, ld, block_sums,
+            whiten_along_axes(plan, block, k, n, ld, y, y + d * ld)
+        raise_to_powers(plan.tiles, d, n, ld, y + d * ld)
+        add_products(plan.tiles, responsibilities + k * ld, ld, y + 2 * d * ld, ld, block_sums,
                      out + K + N_POWERS * d * k, N_POWERS * d, 1, N_POWERS * d, n)
 
 
 cdef inline void weigh_rest(
-    const Recipe* recipe, const double* tile, const double* mass, Py_ssize_t n, Py_ssize_t ld,
+    const PassPlan* plan, const double* tile, const double* mass, Py_ssize_t n, Py_ssize_t ld,
     double* responsibilities,                      # OUT (K, n) mass × r
     double* rows,                                  # scratch (3, ld)
     double* out,                                   # IN, OUT (K,) += Σ w log(1 − r)
 ) noexcept nogil:
     """Without its likeliest component a row's evidence is as exact as with it; so is then what they differ by."""
-    cdef Py_ssize_t K = recipe.n_components, k, r
+    cdef Py_ssize_t K = plan.n_components, k, r
     cdef double* best = rows
     cdef double* peak = rows + ld
     cdef double* others = rows + 2 * ld
     cdef double total
-    choose(recipe.tiles, tile, ld, peak, best, K, n)
+    choose(plan.tiles, tile, ld, peak, best, K, n)
     for k in range(K):
         for r in range(n):
             responsibilities[k * ld + r] = -INFINITY if best[r] == k else tile[k * ld + r]
-    normalise(recipe.tiles, responsibilities, ld, mass, others, K, n)
+    normalise(plan.tiles, responsibilities, ld, mass, others, K, n)
     for r in range(n):
         others[r] = log_rest_of_best(peak[r] - others[r])
         peak[r] = exp(others[r])
@@ -101,36 +101,36 @@ cdef inline void weigh_rest(
 
 
 cdef inline void whiten_along_axes(
-    const Recipe* recipe, const double* block, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,
+    const PassPlan* plan, const double* block, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,
     double* z, double* y,                          # scratch, OUT (d, n) A_k (x − c_k)
 ) noexcept nogil:
-    cdef Py_ssize_t d = recipe.n_features, j, r
-    cdef const double* centre = <const double*>recipe.centres + k * d
-    cdef const double* axes = recipe.axes + k * whitener_size(recipe.layout, d)
+    cdef Py_ssize_t d = plan.n_features, j, r
+    cdef const double* centre = <const double*>plan.centres + k * d
+    cdef const double* axes = plan.axes + k * whitener_size(plan.layout, d)
     cdef double scale
     for j in range(d):
-        subtract(recipe.tiles, block + j * ld, centre[j], z + j * ld, n)
-    if recipe.layout == FULL or recipe.layout == TIED:
-        multiply(recipe.tiles, axes, d, z, ld, y, ld, d, n, d)
+        subtract(plan.tiles, block + j * ld, centre[j], z + j * ld, n)
+    if plan.layout == FULL or plan.layout == TIED:
+        multiply(plan.tiles, axes, d, z, ld, y, ld, d, n, d)
         return
     for j in range(d):
-        scale = axes[j if recipe.layout == DIAGONAL else 0]
+        scale = axes[j if plan.layout == DIAGONAL else 0]
         for r in range(n):
             y[j * ld + r] = scale * z[j * ld + r]
 
 
 cdef inline void step_along_axes(
-    const Recipe* recipe, const double* common, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,      # IN (d, n) A x
+    const PassPlan* plan, const double* common, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,      # IN (d, n) A x
     double* y,                                     # OUT (d, n) A (x − c_k)
 ) noexcept nogil:
-    cdef Py_ssize_t d = recipe.n_features, i, j
-    cdef const double* centre = <const double*>recipe.centres + k * d
+    cdef Py_ssize_t d = plan.n_features, i, j
+    cdef const double* centre = <const double*>plan.centres + k * d
     cdef double step
     for j in range(d):
         step = 0
         for i in range(d):
-            step += recipe.axes[j * d + i] * centre[i]
-        subtract(recipe.tiles, common + j * ld, step, y + j * ld, n)
+            step += plan.axes[j * d + i] * centre[i]
+        subtract(plan.tiles, common + j * ld, step, y + j * ld, n)
 
 
 cdef inline void raise_to_powers(

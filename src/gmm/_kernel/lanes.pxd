@@ -4,6 +4,7 @@ from libc.string cimport memset
 from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport (
     add_to_best,
+    add_totals,
     append_products,
     data,
     give_to_best,
@@ -26,9 +27,10 @@ from gmm._kernel.leaves cimport (
     subtract,
     times,
 )
+from gmm._kernel.lengths cimport expect
 from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, whitener_size
-from gmm._kernel.plan cimport Recipe
-from gmm._kernel.diagnostics cimport add_shapes
+from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.diagnostics cimport add_diagnostics
 
 
 cdef enum:
@@ -38,6 +40,7 @@ cdef enum:
 cdef struct Rows:
     # What a pass reads of the data and writes of every row; NULL where there is none.
     Py_ssize_t n
+    Py_ssize_t first_lane       # the number of the lane that begins with the first row
     Py_ssize_t row_stride       # items
     Py_ssize_t column_stride    # items
     const double* weight
@@ -45,9 +48,25 @@ cdef struct Rows:
     Py_ssize_t* label
     double* log_evidence
     void* responsibility        # (n, K) in the type of the data
+    void* largest               # (n,) likewise: the largest responsibility
 
 
-cdef struct Bench:
+cdef inline Rows layout_of(const data[:, :] rows, const double[::1] weight) except *:
+    cdef Rows table
+    if weight is not None:
+        expect("weight", weight.shape[0], rows.shape[0])
+    if rows.strides[0] % <Py_ssize_t>sizeof(data) or rows.strides[1] % <Py_ssize_t>sizeof(data):
+        raise ValueError(f"expected strides of whole items, got {rows.strides[0]} and {rows.strides[1]} bytes")
+    table.n, table.first_lane = rows.shape[0], 0
+    table.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
+    table.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
+    table.weight = &weight[0] if weight is not None else NULL
+    table.given, table.label, table.log_evidence = NULL, NULL, NULL
+    table.responsibility, table.largest = NULL, NULL
+    return table
+
+
+cdef struct Workspace:
     # One worker's scratch and its stack of partial sums; rows are `ld` items long.
     Py_ssize_t ld
     void* block                 # linear [1, x, products], else x
@@ -58,7 +77,7 @@ cdef struct Bench:
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
     void* best                  # (ld,) the likeliest component
-    void* shape                 # see `diagnostics.pxd`
+    void* diagnostics             # see `diagnostics.pxd`
     void* square
     void* block_sums
     double* node
@@ -67,21 +86,21 @@ cdef struct Bench:
     Py_ssize_t n_nodes
 
 
-cdef inline void lay_out_bench(
-    Bench* bench, double* work, Py_ssize_t ld,     # OUT, IN scratch and the length of its rows
+cdef inline void lay_out_workspace(
+    Workspace* workspace, double* work, Py_ssize_t ld,     # OUT, IN scratch and the length of its rows
     Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d, Py_ssize_t shaped,     # IN how many rows of each
 ) noexcept nogil:
-    bench.ld = ld
-    bench.block = work
-    bench.tile = work + ld * wide
-    bench.centred = work + ld * (wide + K)
-    bench.product = work + ld * (wide + K + narrow)
-    bench.evidence = work + ld * (wide + K + narrow + d)
-    bench.mass = work + ld * (wide + K + narrow + d + 1)
-    bench.square = work + ld * (wide + K + narrow + d + 2)
-    bench.best = work + ld * (wide + K + narrow + d + 3)
-    bench.shape = work + ld * (wide + K + narrow + d + 4)
-    bench.block_sums = work + ld * (wide + K + narrow + d + 4 + shaped)
+    workspace.ld = ld
+    workspace.block = work
+    workspace.tile = work + ld * wide
+    workspace.centred = work + ld * (wide + K)
+    workspace.product = work + ld * (wide + K + narrow)
+    workspace.evidence = work + ld * (wide + K + narrow + d)
+    workspace.mass = work + ld * (wide + K + narrow + d + 1)
+    workspace.square = work + ld * (wide + K + narrow + d + 2)
+    workspace.best = work + ld * (wide + K + narrow + d + 3)
+    workspace.diagnostics = work + ld * (wide + K + narrow + d + 4)
+    workspace.block_sums = work + ld * (wide + K + narrow + d + 4 + shaped)
 
 
 cdef inline void fill_ones(bint single, Py_ssize_t n, void* row) noexcept nogil:
@@ -96,187 +115,192 @@ cdef inline void fill_ones(bint single, Py_ssize_t n, void* row) noexcept nogil:
 # ------------------------------------------------------------------------------------------- density
 
 cdef inline void centre_rows(
-    const Recipe* recipe, const real* block, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,
+    const PassPlan* plan, const real* block, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,
     real* z,                                       # OUT (d, n) x − c_k
 ) noexcept nogil:
-    cdef Py_ssize_t j, d = recipe.n_features
-    cdef const real* centre = <const real*>recipe.centres + k * d
+    cdef Py_ssize_t j, d = plan.n_features
+    cdef const real* centre = <const real*>plan.centres + k * d
     for j in range(d):
-        subtract(recipe.tiles, block + j * ld, centre[j], z + j * ld, n)
+        subtract(plan.tiles, block + j * ld, centre[j], z + j * ld, n)
 
 
 cdef inline void log_density_centred(
-    const Recipe* recipe, const real* block, Py_ssize_t n, Py_ssize_t ld,      # IN
+    const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t ld,      # IN
     real* z, real* y,                              # scratch (d, n)
     real* tile,                                    # OUT (K, n)
 ) noexcept nogil:
-    cdef Py_ssize_t k, d = recipe.n_features, size = whitener_size(recipe.layout, d)
-    cdef const real* whiteners = <const real*>recipe.coefficients
-    for k in range(recipe.n_components):
-        centre_rows(recipe, block, k, n, ld, z)
-        if recipe.layout == FULL or recipe.layout == TIED:
-            log_density_triangular(recipe.tiles, whiteners + k * size, z, ld, recipe.log_offset[k], y,
+    cdef Py_ssize_t k, d = plan.n_features, size = whitener_size(plan.layout, d)
+    cdef const real* whiteners = <const real*>plan.coefficients
+    for k in range(plan.n_components):
+        centre_rows(plan, block, k, n, ld, z)
+        if plan.layout == FULL or plan.layout == TIED:
+            log_density_triangular(plan.tiles, whiteners + k * size, z, ld, plan.log_offset[k], y,
                                    tile + k * ld, d, n)
         else:
-            log_density_diagonal(recipe.tiles, whiteners + k * size, 1 if recipe.layout == DIAGONAL else 0, z, ld,
-                                 recipe.log_offset[k], y, tile + k * ld, d, n)
+            log_density_diagonal(plan.tiles, whiteners + k * size, 1 if plan.layout == DIAGONAL else 0, z, ld,
+                                 plan.log_offset[k], y, tile + k * ld, d, n)
 
 
 # ----------------------------------------------------------------------------------------- normalise
 
 cdef inline void add_common_quadratic(
-    const Recipe* recipe, const real* block, Py_ssize_t n, Py_ssize_t ld,
+    const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t ld,
     real* y, real* square,                         # scratch (d, n), (n,)
     real* log_evidence,                            # IN, OUT (n,) − ½‖W x‖²
 ) noexcept nogil:
-    cdef Py_ssize_t r, d = recipe.n_features
-    log_density_triangular(recipe.tiles, <const real*>recipe.common, block, ld, 0.0, y, square, d, n)
+    cdef Py_ssize_t r, d = plan.n_features
+    log_density_triangular(plan.tiles, <const real*>plan.common, block, ld, 0.0, y, square, d, n)
     for r in range(n):
         log_evidence[r] += square[r]
 
 
 cdef inline double responsibilities(
-    const Recipe* recipe, const Rows* shape, const Bench* bench,
+    const PassPlan* plan, const Rows* rows, const Workspace* workspace,
     const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded, bint rows_only,      # IN
     real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities, unless hard
 ) noexcept nogil:
     """Σ w log evidence of the block."""
-    cdef Py_ssize_t K = recipe.n_components, ld = bench.ld
-    cdef real* evidence = <real*>bench.evidence
-    cdef bint measured = not rows_only or shape.log_evidence != NULL
-    cdef bint only_labels = recipe.hard or not measured and shape.responsibility == NULL
-    if only_labels or shape.label != NULL:
-        choose(recipe.tiles, tile, ld, evidence, <real*>bench.best, K, padded)
+    cdef Py_ssize_t K = plan.n_components, ld = workspace.ld
+    cdef real* evidence = <real*>workspace.evidence
+    cdef bint measured = not rows_only or rows.log_evidence != NULL
+    cdef bint only_labels = plan.hard or not measured and rows.responsibility == NULL and rows.largest == NULL
+    if only_labels or rows.label != NULL:
+        choose(plan.tiles, tile, ld, evidence, <real*>workspace.best, K, padded)
     if not only_labels:
-        normalise(recipe.tiles, tile, ld, <const real*>bench.mass, evidence, K, padded)
-    if recipe.common_quadratic and measured:
-        add_common_quadratic(recipe, block, padded, ld, <real*>bench.product, <real*>bench.square, evidence)
-    return 0 if rows_only else weighted_sum(shape.weight + start if shape.weight != NULL else NULL, evidence, n)
+        normalise(plan.tiles, tile, ld, <const real*>workspace.mass, evidence, K, padded)
+    if plan.common_quadratic and measured:
+        add_common_quadratic(plan, block, padded, ld, <real*>workspace.product, <real*>workspace.square, evidence)
+    return 0 if rows_only else weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
 
 
 # ---------------------------------------------------------------------------------------- accumulate
 
 cdef inline void accumulate_linear(
-    const Recipe* recipe, const Bench* bench, real* tile, const real* features, Py_ssize_t n,
+    const PassPlan* plan, const Workspace* workspace, real* tile, const real* features, Py_ssize_t n,
     real* block_sums,                              # scratch
     double* sums,                                  # IN, OUT (K, n_moments)
 ) noexcept nogil:
-    cdef Py_ssize_t K = recipe.n_components, terms = recipe.n_moments, ld = bench.ld
-    if recipe.hard and K >= HARD_BY_ROW:
-        add_to_best(<const real*>bench.best, <const real*>bench.mass, features, terms, n, ld, sums)
+    cdef Py_ssize_t K = plan.n_components, terms = plan.n_moments, ld = workspace.ld
+    if plan.hard and K >= HARD_BY_ROW:
+        add_to_best(<const real*>workspace.best, <const real*>workspace.mass, features, terms, n, ld, sums)
         return
-    if recipe.hard:
-        give_to_best(<const real*>bench.best, <const real*>bench.mass, K, n, ld, tile)
-    add_products(recipe.tiles, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
+    if plan.hard:
+        give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
+    add_products(plan.tiles, tile, ld, features, ld, block_sums, sums, terms, K, terms, n)
 
 
 cdef inline void accumulate_centred(
-    const Recipe* recipe, const Bench* bench, real* tile, const real* block, Py_ssize_t n,
+    const PassPlan* plan, const Workspace* workspace, real* tile, const real* block, Py_ssize_t n,
     real* centred, real* y, real* block_sums,      # [1, z, squares], scratch (d, n), (d, d)
     double* sums,                                  # IN, OUT (K, n_row), second
 ) noexcept nogil:
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = bench.ld, row = recipe.n_row
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = workspace.ld, row = plan.n_row
     cdef Py_ssize_t j, k
     cdef const real* responsibility
     cdef real* z = centred + ld
     cdef double* second = sums + K * row
-    if recipe.hard:
-        give_to_best(<const real*>bench.best, <const real*>bench.mass, K, n, ld, tile)
+    if plan.hard:
+        give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
     for k in range(K):
         responsibility = tile + k * ld
-        centre_rows(recipe, block, k, n, ld, z)
-        if recipe.moments == DIAGONAL or recipe.moments == SPHERICAL:
-            append_products(recipe.tiles, recipe.moments, d, n, ld, centred)
+        centre_rows(plan, block, k, n, ld, z)
+        if plan.moments == DIAGONAL or plan.moments == SPHERICAL:
+            append_products(plan.tiles, plan.moments, d, n, ld, centred)
         else:
             for j in range(d):
-                times(recipe.tiles, z + j * ld, responsibility, y + j * ld, n)
-            add_gram(recipe.tiles, y, z, ld, block_sums,
-                     second + (k * d * d if recipe.moments == FULL else 0), d, n)
-        add_products(recipe.tiles, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
+                times(plan.tiles, z + j * ld, responsibility, y + j * ld, n)
+            add_gram(plan.tiles, y, z, ld, block_sums,
+                     second + (k * d * d if plan.moments == FULL else 0), d, n)
+        add_products(plan.tiles, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
 
 
 # --------------------------------------------------------------------------------------------- lanes
 
 cdef inline void one_block(
-    const Recipe* recipe, const Rows* shape, const data* rows, Py_ssize_t start, Py_ssize_t n,
-    Bench* bench, real* tile,
+    const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t start, Py_ssize_t n,
+    Workspace* workspace, real* tile,
     double* sums,                                  # IN, OUT, NULL when only rows are asked for
 ) noexcept nogil:
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, ld = bench.ld, terms = recipe.n_moments
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = workspace.ld, terms = plan.n_moments
     cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))
-    cdef real* features = <real*>bench.block
-    cdef real* block = features + ld if recipe.linear else features
-    cdef real* centred = <real*>bench.centred
-    cdef real* y = <real*>bench.product
+    cdef real* features = <real*>workspace.block
+    cdef real* block = features + ld if plan.linear else features
+    cdef real* centred = <real*>workspace.centred
+    cdef real* y = <real*>workspace.product
     cdef double evidence = 0
-    load_rows(rows + start * shape.row_stride, shape.row_stride, shape.column_stride, n, padded, d,
-              recipe.origin, ld, block)
-    if shape.weight != NULL or bench.n_ones != n:
-        load_mass(shape.weight + start if shape.weight != NULL else NULL, n, padded, <real*>bench.mass)
-        bench.n_ones = n if shape.weight == NULL else -1
-    if recipe.linear:
-        append_products(recipe.tiles, recipe.moments, d, padded, ld, features)
-    if recipe.given:
-        take_given(shape.given + start * K, <real*>bench.mass, K, n, padded, ld, tile, <real*>bench.evidence)
+    load_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, d,
+              plan.origin, ld, block)
+    if (rows.weight != NULL and not plan.totals) or workspace.n_ones != n:
+        load_mass(NULL if rows.weight == NULL or plan.totals else rows.weight + start, n, padded,
+                  <real*>workspace.mass)
+        workspace.n_ones = n if rows.weight == NULL or plan.totals else -1
+    if plan.linear:
+        append_products(plan.tiles, plan.moments, d, padded, ld, features)
+    if plan.given:
+        take_given(rows.given + start * K, <real*>workspace.mass, K, n, padded, ld, tile, <real*>workspace.evidence)
     else:
-        if recipe.linear:
-            multiply(recipe.tiles, <const real*>recipe.coefficients, terms, features, ld, tile, ld,
-                     K, padded, recipe.n_density)
+        if plan.linear:
+            multiply(plan.tiles, <const real*>plan.coefficients, terms, features, ld, tile, ld,
+                     K, padded, plan.n_density)
         else:
-            log_density_centred(recipe, block, padded, ld, centred + ld, y, tile)
+            log_density_centred(plan, block, padded, ld, centred + ld, y, tile)
         if real is double:
-            if recipe.axes != NULL:
-                add_shapes(recipe, block, tile, <const double*>bench.mass, padded, ld, <double*>bench.shape,
-                           <double*>bench.block_sums, sums)
-        evidence = responsibilities(recipe, shape, bench, block, start, n, padded, sums == NULL, tile)
+            if plan.axes != NULL:
+                add_diagnostics(plan, block, tile, <const double*>workspace.mass, padded, ld,
+                                <double*>workspace.diagnostics, <double*>workspace.block_sums, sums)
+        evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
-        write_rows(tile, <real*>bench.evidence, <real*>bench.best, K, n, ld,
-                   shape.log_evidence + start if shape.log_evidence != NULL else NULL,
-                   shape.label + start if shape.label != NULL else NULL,
-                   <data*>shape.responsibility + start * K if shape.responsibility != NULL else NULL)
+        write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld,
+                   rows.log_evidence + start if rows.log_evidence != NULL else NULL,
+                   rows.label + start if rows.label != NULL else NULL,
+                   <data*>rows.responsibility + start * K if rows.responsibility != NULL else NULL,
+                   <data*>rows.largest + start if rows.largest != NULL else NULL)
         return
-    sums[recipe.n_sums - 2] += evidence
-    sums[recipe.n_sums - 1] += n if shape.weight == NULL else total_of(shape.weight + start, n)
-    if recipe.linear:
-        accumulate_linear(recipe, bench, tile, features, padded, <real*>bench.block_sums, sums)
+    sums[plan.n_sums - 2] += evidence
+    sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
+    if plan.totals:
+        add_totals(tile, <real*>workspace.evidence, rows.weight + start if rows.weight != NULL else NULL, K, n, ld,
+                   sums)
+    elif plan.linear:
+        accumulate_linear(plan, workspace, tile, features, padded, <real*>workspace.block_sums, sums)
     else:
-        accumulate_centred(recipe, bench, tile, block, padded, centred, y, <real*>bench.block_sums, sums)
+        accumulate_centred(plan, workspace, tile, block, padded, centred, y, <real*>workspace.block_sums, sums)
 
 
-cdef inline void merge_siblings(Bench* bench, Py_ssize_t n_sums, bint everything) noexcept nogil:
+cdef inline void merge_siblings(Workspace* workspace, Py_ssize_t n_sums, bint everything) noexcept nogil:
     """Add the last node to the one before while the two are halves of one (or, at the end, always)."""
     cdef Py_ssize_t i, left, right
     cdef double* sums
-    while bench.n_nodes > 1:
-        left = bench.n_nodes - 2
+    while workspace.n_nodes > 1:
+        left = workspace.n_nodes - 2
         right = left + 1
-        if not everything and (bench.level[left] != bench.level[right]
-                               or (bench.first_lane[left] >> bench.level[left]) & 1):
+        if not everything and (workspace.level[left] != workspace.level[right]
+                               or (workspace.first_lane[left] >> workspace.level[left]) & 1):
             return
-        sums = bench.node + left * n_sums
+        sums = workspace.node + left * n_sums
         for i in range(n_sums):
             sums[i] += sums[n_sums + i]
-        bench.level[left] += 1
-        bench.n_nodes -= 1
+        workspace.level[left] += 1
+        workspace.n_nodes -= 1
 
 
 cdef inline void walk_lanes(
-    const Recipe* recipe, const Rows* shape, const data* rows, Py_ssize_t first, Py_ssize_t last,
-    Bench* bench, real* tile, bint accumulate,
+    const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t first, Py_ssize_t last,
+    Workspace* workspace, real* tile, bint accumulate,
 ) noexcept nogil:
     cdef Py_ssize_t lane, start, end
     cdef double* sums = NULL
     for lane in range(first, last):
         if accumulate:
-            sums = bench.node + bench.n_nodes * recipe.n_sums
-            memset(sums, 0, recipe.n_sums * sizeof(double))
-        start = lane * recipe.lane
-        end = min(start + recipe.lane, shape.n)
+            sums = workspace.node + workspace.n_nodes * plan.n_sums
+            memset(sums, 0, plan.n_sums * sizeof(double))
+        start = lane * plan.lane
+        end = min(start + plan.lane, rows.n)
         while start < end:
-            one_block(recipe, shape, rows, start, min(recipe.block, end - start), bench, tile, sums)
-            start += recipe.block
+            one_block(plan, rows, x, start, min(plan.block, end - start), workspace, tile, sums)
+            start += plan.block
         if accumulate:
-            bench.level[bench.n_nodes] = 0
-            bench.first_lane[bench.n_nodes] = lane
-            bench.n_nodes += 1
-            merge_siblings(bench, recipe.n_sums, False)
+            workspace.level[workspace.n_nodes] = 0
+            workspace.first_lane[workspace.n_nodes] = rows.first_lane + lane
+            workspace.n_nodes += 1
+            merge_siblings(workspace, plan.n_sums, False)

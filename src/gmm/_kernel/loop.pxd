@@ -2,16 +2,16 @@
 from libc.float cimport DBL_EPSILON
 from libc.math cimport fabs, sqrt
 
-from gmm._kernel.quasi_newton cimport judge, next_mixture, plain_bound, propose
 from gmm._kernel.block cimport data
-from gmm._kernel.lanes cimport Bench, Rows, merge_siblings, walk_lanes
+from gmm._kernel.lanes cimport Rows, Workspace, merge_siblings, walk_lanes
 from gmm._kernel.moments cimport Moments, take_apart
-from gmm._kernel.plan cimport Recipe, prepare
+from gmm._kernel.plan cimport PassPlan, prepare
+from gmm._kernel.quasi_newton cimport next_mixture, take_pass
 from gmm._kernel.state cimport State
 from gmm._kernel.update cimport Estimate, Family, any_empty, log_prior, most_likely, step_of
 
 
-cdef struct Course:
+cdef struct LoopInputs:
     # What is the same in every pass of a climb.
     Rows rows
     const double* origin        # (d,) and its reach: see `prepare`
@@ -31,110 +31,103 @@ cdef struct Partition:
 
 
 cdef inline void walk(
-    const Recipe* recipe, const Rows* shape, const data* rows, Py_ssize_t first, Py_ssize_t last,
-    Bench* bench, bint accumulate,
+    const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t first, Py_ssize_t last,
+    Workspace* workspace, bint accumulate,
 ) noexcept nogil:
-    if recipe.single:
-        walk_lanes(recipe, shape, rows, first, last, bench, <float*>bench.tile, accumulate)
+    if plan.single:
+        walk_lanes(plan, rows, x, first, last, workspace, <float*>workspace.tile, accumulate)
     else:
-        walk_lanes(recipe, shape, rows, first, last, bench, <double*>bench.tile, accumulate)
+        walk_lanes(plan, rows, x, first, last, workspace, <double*>workspace.tile, accumulate)
 
 
 cdef inline bint walk_again(
-    Recipe* recipe, const Course* course, const data* rows, double* room,
+    PassPlan* plan, const LoopInputs* inputs, const data* x, double* room,
     const double* log_offset, const double* centres, const double* whiteners,
-    Bench* bench,                                  # IN, OUT laid out for the form of the pass before
+    Workspace* workspace,                                  # IN, OUT laid out for the form of the pass before
 ) noexcept nogil:
-    """Another pass, with another mixture; False where that asks for another form, which needs another bench."""
-    cdef bint linear = recipe.linear, single = recipe.single
-    prepare(recipe, log_offset, centres, whiteners, course.origin, course.reach, course.single,
-            course.scatter != NULL, course.form, room)
-    if recipe.linear != linear or recipe.single != single:
+    """Another pass, with another mixture; False where that asks for another form, which needs another workspace."""
+    cdef bint linear = plan.linear, single = plan.single
+    prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
+            inputs.scatter != NULL, inputs.form, room)
+    if plan.linear != linear or plan.single != single:
         return False
-    bench.n_nodes = 0
-    walk(recipe, &course.rows, rows, 0, (course.rows.n + recipe.lane - 1) // recipe.lane, bench, True)
-    merge_siblings(bench, recipe.n_sums, True)
+    workspace.n_nodes = 0
+    walk(plan, &inputs.rows, x, 0, (inputs.rows.n + plan.lane - 1) // plan.lane, workspace, True)
+    merge_siblings(workspace, plan.n_sums, True)
     return True
 
 
 cdef inline Py_ssize_t climb(
-    Recipe* recipe, const Course* course, const data* rows, double* room,
-    const Family* family, const Estimate* begin, double before, double tolerance, bint refills,
+    PassPlan* plan, const LoopInputs* inputs, const data* x, double* room,
+    const Family* family, const Estimate* begin, double before, double tolerance, bint repair_empty,
     double* scratch,                               # of an update
-    Bench* bench,                                  # IN the sums of the first pass
+    Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # OUT of the last pass
     Estimate* estimates,                           # OUT two: of pass p, counted from 0, the p-th modulo 2
     double* bounds,                                # OUT what each pass measured
 ) noexcept nogil:
     """The number of passes: until the gain is below `tolerance`, there are enough, or an update needs help."""
-    cdef Py_ssize_t K = recipe.n_components, n = 0
+    cdef Py_ssize_t K = plan.n_components, n = 0
     cdef const Estimate* measured = begin
     cdef Estimate* estimate
     while True:
-        take_apart(recipe, bench.node, measured.whiteners, course.scatter, moments)
+        take_apart(plan, workspace.node, measured.whiteners, inputs.scatter, moments)
         moments.log_evidence += log_prior(family, measured)
         bounds[n] = moments.log_evidence / moments.weight
         n += 1
-        if n == course.at_most or fabs(bounds[n - 1] - before) < tolerance or refills and any_empty(moments, K):
+        if n == inputs.at_most or fabs(bounds[n - 1] - before) < tolerance or repair_empty and any_empty(moments, K):
             return n
         before = bounds[n - 1]
         estimate = estimates + n % 2
         if most_likely(moments, family, 0, measured.covariances, scratch, estimate) >= 0:
             return n
         measured = estimate
-        if not walk_again(recipe, course, rows, room, estimate.log_offset, estimate.means, estimate.whiteners, bench):
+        if not walk_again(plan, inputs, x, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
 
 
-cdef inline double rounding_of(const Recipe* recipe) noexcept nogil:
+cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
     """How far the mean log evidence may be off by rounding, relatively."""
-    if recipe.single:
+    if plan.single:
         return 3e-7
-    return max(500.0, recipe.kappa if recipe.linear else 0) * DBL_EPSILON
+    return max(500.0, plan.kappa if plan.linear else 0) * DBL_EPSILON
 
 
 cdef inline Py_ssize_t ascend(
-    Recipe* recipe, const Course* course, const data* rows, double* room, bint refills,
-    Bench* bench,                                  # IN the sums of the first pass
+    PassPlan* plan, const LoopInputs* inputs, const data* x, double* room, bint repair_empty,
+    Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # scratch
     State* state,                                  # IN, OUT
-    double* told,                                  # OUT (n, 4) bound, objective, remaining gain, accepted
+    double* records,                               # OUT (n, 4) bound, objective, remaining gain, accepted
 ) noexcept nogil:
     """The number of passes: until converged, there are enough, or an update needs help."""
-    cdef Py_ssize_t K = recipe.n_components, n = 0
+    cdef Py_ssize_t n = 0
     cdef const Estimate* mixture
-    cdef bint accepted
     while True:
-        take_apart(recipe, bench.node, next_mixture(state).whiteners, course.scatter, moments)
-        accepted = judge(state, moments, rounding_of(recipe))
-        told[4 * n], told[4 * n + 1] = plain_bound(state), state.objective
-        told[4 * n + 2], told[4 * n + 3] = state.remaining, accepted
+        take_apart(plan, workspace.node, next_mixture(state).whiteners, inputs.scatter, moments)
+        take_pass(state, moments, rounding_of(plan), repair_empty, records + 4 * n)
         n += 1
-        if accepted:
-            state.stuck = state.stuck or (refills and any_empty(moments, K))
-            if not state.stuck:
-                propose(state)
         mixture = next_mixture(state)
-        if (state.converged or state.stuck or n == course.at_most
-                or not walk_again(recipe, course, rows, room, mixture.log_offset, mixture.means, mixture.whiteners,
-                                  bench)):
+        if (state.converged or state.stuck or n == inputs.at_most
+                or not walk_again(plan, inputs, x, room, mixture.log_offset, mixture.means, mixture.whiteners,
+                                  workspace)):
             return n
 
 
 cdef inline Py_ssize_t lloyd(
-    Recipe* recipe, const Course* course, const data* rows, double* room, double least_gain,
-    Bench* bench,                                  # IN the sums of the first pass, with hard assignment
+    PassPlan* plan, const LoopInputs* inputs, const data* x, double* room, double least_gain,
+    Workspace* workspace,                                  # IN the sums of the first pass, with hard assignment
     Moments* moments,                              # OUT of the last pass
     double* log_offset, double* whiteners,         # scratch (K,), zero, and (K,)
     Partition* partition,                          # IN, OUT
     bint* ended,                                   # OUT whether the last pass gained too little
 ) noexcept nogil:
     """The number of passes (Lloyd 1982): until one gains less than a `least_gain` of what is explained, or enough."""
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k, n = 0
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k, n = 0
     cdef double before
     ended[0] = False
     while True:
-        take_apart(recipe, bench.node, NULL, NULL, moments)
+        take_apart(plan, workspace.node, NULL, NULL, moments)
         n += 1
         for k in range(K):
             if moments.counts[k] > 0:
@@ -149,6 +142,6 @@ cdef inline Py_ssize_t lloyd(
         partition.spread = sqrt(partition.inertia / (d * moments.weight))
         for k in range(K):
             whiteners[k] = 1 / partition.spread
-        if n == course.at_most or not walk_again(recipe, course, rows, room, log_offset, partition.centres,
-                                                 whiteners, bench):
+        if n == inputs.at_most or not walk_again(plan, inputs, x, room, log_offset, partition.centres,
+                                                 whiteners, workspace):
             return n

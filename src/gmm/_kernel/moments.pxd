@@ -3,7 +3,7 @@ from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport multiply_by_lower
 from gmm._kernel.linear cimport FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
-from gmm._kernel.plan cimport Recipe
+from gmm._kernel.plan cimport PassPlan
 
 cdef enum:
     TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
@@ -33,38 +33,38 @@ cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexc
 
 
 cdef inline void take_apart(
-    const Recipe* recipe, const double* sums,
+    const PassPlan* plan, const double* sums,
     const double* whiteners, const double* scatter,        # IN for `common_scatter`, which is not in the sums
     Moments* moments,                              # OUT
 ) noexcept nogil:
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, k
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, k
     cdef double* second = moments.second
-    stand(recipe, moments.origins)
-    moments.log_evidence, moments.weight = sums[recipe.n_sums - 2], sums[recipe.n_sums - 1]
-    if recipe.packed:
-        unpack_linear(sums, recipe.moments, K, d, moments.counts, moments.first, second)
+    write_origins(plan, moments.origins)
+    moments.log_evidence, moments.weight = sums[plan.n_sums - 2], sums[plan.n_sums - 1]
+    if plan.packed:
+        unpack_linear(sums, plan.moments, K, d, moments.counts, moments.first, second)
     else:
         unpack_linear(sums, TIED, K, d, moments.counts, moments.first, NULL)
-        memcpy(second, sums + K * recipe.n_row, n_second(recipe.moments, K, d) * sizeof(double))
-        for k in range(K if recipe.moments == FULL else 1):
+        memcpy(second, sums + K * plan.n_row, n_second(plan.moments, K, d) * sizeof(double))
+        for k in range(K if plan.moments == FULL else 1):
             mirror(second + k * d * d, d)
-    if recipe.moments == SPHERICAL:
+    if plan.moments == SPHERICAL:
         for k in range(K):
             second[k] /= d
-    if recipe.common_scatter:
+    if plan.common_scatter:
         moments.log_evidence -= half_trace(whiteners, scatter, d, second)
         memcpy(second, scatter, d * d * sizeof(double))
 
 
-cdef inline void stand(const Recipe* recipe, double* origins) noexcept nogil:
+cdef inline void write_origins(const PassPlan* plan, double* origins) noexcept nogil:
     """What was subtracted from the rows: the rounded centres, where those were."""
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
     for k in range(K):
         for j in range(d):
-            origins[k * d + j] = recipe.origin[j]
-            if not recipe.linear:
-                origins[k * d + j] += ((<const float*>recipe.centres)[k * d + j] if recipe.single
-                                       else (<const double*>recipe.centres)[k * d + j])
+            origins[k * d + j] = plan.origin[j]
+            if not plan.linear:
+                origins[k * d + j] += ((<const float*>plan.centres)[k * d + j] if plan.single
+                                       else (<const double*>plan.centres)[k * d + j])
 
 
 cdef inline void mirror(double* matrix, Py_ssize_t d) noexcept nogil:

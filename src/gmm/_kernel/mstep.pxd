@@ -14,7 +14,7 @@ cdef class MixtureFamily:
     cdef bint takes(self, Layout layout, Py_ssize_t K, Py_ssize_t d)
 
 
-cdef class Ascent:
+cdef class QuasiNewtonState:
     cdef MixtureFamily family             # whose prior `state` points into
     cdef State state
     cdef double[::1] room

@@ -1,11 +1,11 @@
 """What is done between two passes, as Python sees it: parameters from moments, and the accelerated step."""
 from libc.string cimport memcpy
 
-from gmm._kernel.quasi_newton cimport next_mixture, start_anew
+from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
 from gmm._kernel.constraint cimport NONE, Constraint, constrain, is_known, layout_of, room_for_constraint
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport Layout, is_layout, n_second
-from gmm._kernel.moments cimport Moments, moments_size
+from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.state cimport MEMORY, State, lay_out, room_for_state
 from gmm._kernel.update cimport (
     Estimate,
@@ -282,7 +282,7 @@ def constrained(
     return result, bool(found)
 
 
-cdef class Ascent:
+cdef class QuasiNewtonState:
     """Where an accelerated climb stands, and what it remembers: see `quasi_newton.pxd`.
 
     Parameters
@@ -291,26 +291,26 @@ cdef class Ascent:
         Its ridge is in the objective too: rows are seen through noise of that variance.
     tolerance : float
         Projected remaining gain to stop below, in nats per unit weight.
-    thorough : bool
+    confirm_stop : bool
         Whether five passes in a row must say so, or three and the last by far; else one will do.
     """
 
-    def __cinit__(self, MixtureFamily family not None, double tolerance, bint thorough):
+    def __cinit__(self, MixtureFamily family not None, double tolerance, bint confirm_stop):
         self.family = family
         self.state.family = family.family
-        self.state.tolerance, self.state.thorough = tolerance, thorough
+        self.state.tolerance, self.state.confirm_stop = tolerance, confirm_stop
         self.room = np.zeros(room_for_state(&self.state.family))
         lay_out(&self.state, &self.room[0])
         start_anew(&self.state)
 
     def __reduce__(self):
         cdef State* state = &self.state
-        shape = self.family, state.tolerance, bool(state.thorough)
+        shape = self.family, state.tolerance, bool(state.confirm_stop)
         told = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
                 (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                 state.newton, state.remaining, state.converged, state.stuck, state.held.log_evidence,
                 state.held.weight)
-        return Ascent, shape, (told, np.array(self.room))
+        return QuasiNewtonState, shape, (told, np.array(self.room))
 
     def __setstate__(self, saved):
         cdef State* state = &self.state
@@ -394,7 +394,7 @@ cdef class Ascent:
         return estimate_arrays(np.array(<double[:n]>self.state.best.weights), family.layout, family.K, family.d)
 
     def next(self):
-        """The mixture to measure next, as a pass reads it: offsets, centres, whiteners (flat), their layout's code."""
+        """The mixture to measure next, as a pass reads it: offsets (K,), centres (K, d) and whiteners, flat."""
         cdef const Estimate* mixture = next_mixture(&self.state)
         cdef Layout layout = self.state.family.layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = n_second(layout, K, d)
@@ -403,10 +403,49 @@ cdef class Ascent:
         memcpy(&into[0], mixture.log_offset, K * sizeof(double))
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
-        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], <int>layout
+        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:]
+
+    def take(self, statistics, double rounding, *, bint repair_empty):
+        """Judge a pass of the mixture that `next` returned, and choose the next one, without rows.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            From anywhere: another process, other machines.
+        rounding : float
+            How far the mean log evidence may be off by rounding, relatively.
+        repair_empty : bool
+            Whether a component without rows asks for help: `stuck`.
+
+        Returns
+        -------
+        lower_bound, objective, remaining : float
+            As `gmm._em.Plan.ascend` returns them.
+        accepted : bool
+        """
+        cdef const double[:, ::1] origins = np.ascontiguousarray(statistics.origins)
+        cdef const double[:, ::1] first = np.ascontiguousarray(statistics.first)
+        cdef const double[::1] counts = statistics.counts, second = np.ravel(statistics.second)
+        cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d
+        cdef Moments moments
+        cdef double[4] record
+        cdef double[::1] flat = np.empty(moments_size(self.state.family.layout, K, d))
+        expect_matrix("origins", origins, K, d)
+        expect_matrix("first", first, K, d)
+        expect("counts", counts.shape[0], K)
+        expect("second", second.shape[0], n_second(self.state.family.layout, K, d))
+        moments = moments_in(&flat[0], K, d)
+        memcpy(moments.origins, &origins[0, 0], K * d * sizeof(double))
+        memcpy(moments.counts, &counts[0], K * sizeof(double))
+        memcpy(moments.first, &first[0, 0], K * d * sizeof(double))
+        memcpy(moments.second, &second[0], second.shape[0] * sizeof(double))
+        moments.log_evidence, moments.weight = statistics.log_evidence, statistics.weight
+        with nogil:
+            take_pass(&self.state, &moments, rounding, repair_empty, record)
+        return record[0], record[1], record[2], record[3] > 0
 
     def moments(self):
-        """Of the last accepted pass, as `Pass.collect` returns them; its evidence is the objective."""
+        """Of the last accepted pass, as `moments_arrays` makes them; its evidence is the objective."""
         cdef const Family* family = &self.state.family
         n = moments_size(family.layout, family.K, family.d)
         return moments_arrays(np.array(<double[:n]>self.state.held.origins), family.K, family.d, &self.state.held)

@@ -30,7 +30,7 @@ cdef enum:
     LANE_WORK = 2000000000    # multiply-adds, some tenths of a second
     N_POWERS = 3              # of the coordinates along the axes: the second to the fourth
 
-cdef struct Recipe:
+cdef struct PassPlan:
     # What all workers of one pass read.
     Py_ssize_t n_components
     Py_ssize_t n_features
@@ -47,6 +47,7 @@ cdef struct Recipe:
     bint single                 # arithmetic in float32
     bint hard
     bint given                  # responsibilities come from the caller
+    bint totals                 # sums of criteria instead of moments
     bint tiles                  # arithmetic from tile.h, else its twin
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
     bint common_quadratic       # tied linear otherwise: ‖Wx‖² is added row by row
@@ -56,7 +57,7 @@ cdef struct Recipe:
     const void* centres         # (K, d) from the origin
     const void* coefficients    # linear (K, n_moments), else the whiteners
     const void* common          # (d, d) the tied whitener, for common_quadratic
-    const double* axes          # in the layout of the whiteners: see `diagnostics.pxd`; NULL where that is not asked for
+    const double* axes          # in the layout of the whiteners, or NULL: see `diagnostics.pxd`
 
 
 cdef inline double limit_linear_double() noexcept nogil:
@@ -82,63 +83,65 @@ cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nog
 
 
 cdef inline void choose_form(
-    Recipe* recipe, bint single, const double* reach, int form,
+    PassPlan* plan, bint single, const double* reach, int form,
 ) noexcept nogil:
     """Linear or centred, float32 or float64; `form` −1 chooses, else bit 0 asks for linear and bit 1 for float32."""
-    cdef Py_ssize_t d = recipe.n_features
+    cdef Py_ssize_t d = plan.n_features
     # The terms of the density have to be among those of the moments.
-    cdef bint defined = recipe.layout == recipe.moments or recipe.layout == TIED
-    cdef bint narrow = recipe.moments != FULL or d <= min(WIDEST_LINEAR, SHARED_BY * recipe.n_components)
+    cdef bint defined = plan.layout == plan.moments or plan.layout == TIED
+    cdef bint narrow = plan.moments != FULL or d <= min(WIDEST_LINEAR, SHARED_BY * plan.n_components)
     if form >= 0:
-        recipe.linear = defined and form & 1
-        recipe.single = single and form & 2
+        plan.linear = defined and form & 1
+        plan.single = single and form & 2
         return
-    recipe.linear = defined and narrow and not recipe.given and recipe.kappa < limit_linear_double()
-    recipe.single = (single and in_single_range(reach, d)
-                     and recipe.kappa < (limit_linear_single() if recipe.linear else limit_centred_single()))
+    plan.linear = defined and narrow and not plan.given and plan.kappa < limit_linear_double()
+    plan.single = (single and in_single_range(reach, d)
+                     and plan.kappa < (limit_linear_single() if plan.linear else limit_centred_single()))
 
 
-cdef inline Py_ssize_t n_shape(const Recipe* recipe) noexcept nogil:
+cdef inline Py_ssize_t n_diagnostics(const PassPlan* plan) noexcept nogil:
     """Sums of `diagnostics.pxd` in a node, before the last two."""
-    return recipe.n_components * (1 + N_POWERS * recipe.n_features) if recipe.axes != NULL else 0
+    return plan.n_components * (1 + N_POWERS * plan.n_features) if plan.axes != NULL else 0
 
 
-cdef inline double work_of(const Recipe* recipe, Py_ssize_t rows) noexcept nogil:
+cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil:
     """Multiply-adds for so many rows, roughly."""
-    cdef Py_ssize_t d = recipe.n_features
-    cdef double terms = recipe.n_moments
-    if not recipe.linear:
-        terms = max(n_second(recipe.moments, 1, d), n_second(recipe.layout, 1, d), d)
-    if recipe.axes != NULL:
-        terms += max(n_second(recipe.layout, 1, d), d) + 2 * N_POWERS * d
-    return <double>rows * recipe.n_components * (2 * terms + 20)
+    cdef Py_ssize_t d = plan.n_features
+    cdef double terms = plan.n_moments
+    if not plan.linear:
+        terms = max(n_second(plan.moments, 1, d), n_second(plan.layout, 1, d), d)
+    if plan.axes != NULL:
+        terms += max(n_second(plan.layout, 1, d), d) + 2 * N_POWERS * d
+    return <double>rows * plan.n_components * (2 * terms + 20)
 
 
-cdef inline void measure(Recipe* recipe) noexcept nogil:
+cdef inline void measure(PassPlan* plan) noexcept nogil:
     """The sizes that follow from the form."""
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
-    cdef Py_ssize_t item = sizeof(float) if recipe.single else sizeof(double)
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features
+    cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
     cdef Py_ssize_t group, groups
-    recipe.n_density = n_terms(recipe.layout, d)
-    recipe.n_moments = n_terms(recipe.moments, d)
-    recipe.packed = recipe.linear or recipe.moments == DIAGONAL or recipe.moments == SPHERICAL
-    recipe.n_row = recipe.n_moments if recipe.packed else 1 + d
-    recipe.n_sums = K * recipe.n_row + (0 if recipe.packed else n_second(recipe.moments, K, d)) + n_shape(recipe) + 2
-    group = item * pad(item) * (K + (recipe.n_moments if recipe.linear else 3 * d))
+    plan.n_density = n_terms(plan.layout, d)
+    plan.n_moments = n_terms(plan.moments, d)
+    plan.packed = plan.linear or plan.moments == DIAGONAL or plan.moments == SPHERICAL
+    plan.n_row = plan.n_moments if plan.packed else 1 + d
+    plan.n_sums = K * plan.n_row + (0 if plan.packed else n_second(plan.moments, K, d)) + n_diagnostics(plan) + 2
+    if plan.totals:
+        plan.n_sums = 4
+    group = item * pad(item) * (K + (plan.n_moments if plan.linear else 3 * d))
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
-    recipe.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
+    plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)
     # Ctrl-C is looked for between lanes: a lane of very large blocks has fewer of them.
-    recipe.lane = recipe.block
-    while recipe.lane + recipe.block <= LANE_ROWS and work_of(recipe, recipe.lane) < LANE_WORK:
-        recipe.lane += recipe.block
+    plan.lane = plan.block
+    while plan.lane + plan.block <= LANE_ROWS and work_of(plan, plan.lane) < LANE_WORK:
+        plan.lane += plan.block
 
 
-cdef inline bint same_room(const Recipe* one, const Recipe* other) noexcept nogil:
+cdef inline bint same_room(const PassPlan* one, const PassPlan* other) noexcept nogil:
     """Whether a worker's scratch that is laid out for one pass is for the other as well."""
     return (one.n_components == other.n_components and one.n_features == other.n_features
             and one.layout == other.layout and one.moments == other.moments and one.linear == other.linear
-            and one.single == other.single and (one.axes == NULL) == (other.axes == NULL))
+            and one.single == other.single and one.totals == other.totals and (one.axes == NULL) == (other.axes == NULL))
 
 
 cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
@@ -148,46 +151,46 @@ cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_
 
 
 cdef inline void prepare(
-    Recipe* recipe,                                # IN the sizes and layouts, OUT the rest
+    PassPlan* plan,                                # IN the sizes and layouts, OUT the rest
     const double* log_offset, const double* centres, const double* whiteners,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
     bint single, bint common_scatter, int form,
-    double* room,                                  # OUT what the recipe points into: see `room_for`
+    double* room,                                  # OUT what the plan points into: see `room_for`
 ) noexcept nogil:
     """Choose the form of a pass with this mixture, and bring the mixture into it."""
-    cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, j, k
-    cdef Py_ssize_t size = n_second(recipe.layout, K, d), n_coefficients
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
+    cdef Py_ssize_t size = n_second(plan.layout, K, d), n_coefficients
     cdef double* stand = room
     cdef double* steps = stand + d
     cdef double* coefficients = steps + K * d
     cdef double* wide
-    recipe.kappa = condition(whiteners, centres, recipe.layout, K, d, origin, reach, stand)
-    choose_form(recipe, single, reach, form)
-    recipe.common_scatter = recipe.linear and recipe.layout == TIED and common_scatter
-    recipe.common_quadratic = recipe.linear and recipe.layout == TIED and not common_scatter
-    measure(recipe)
+    plan.kappa = condition(whiteners, centres, plan.layout, K, d, origin, reach, stand)
+    choose_form(plan, single, reach, form)
+    plan.common_scatter = plan.linear and plan.layout == TIED and common_scatter
+    plan.common_quadratic = plan.linear and plan.layout == TIED and not common_scatter
+    measure(plan)
     # Rows far from the origin lose digits on loading, which the centred form would need.
     for j in range(d):
-        stand[j] = origin[j] if recipe.linear or recipe.single else 0
+        stand[j] = origin[j] if plan.linear or plan.single else 0
     for k in range(K):
         for j in range(d):
             steps[k * d + j] = centres[k * d + j] - stand[j]
-    recipe.log_offset, recipe.origin, recipe.centres = log_offset, stand, steps
-    recipe.coefficients, recipe.common = whiteners, whiteners
+    plan.log_offset, plan.origin, plan.centres = log_offset, stand, steps
+    plan.coefficients, plan.common = whiteners, whiteners
     n_coefficients = size
-    if recipe.linear:
-        n_coefficients = K * recipe.n_moments
-        linear_coefficients(log_offset, centres, whiteners, recipe.layout, origin, K, d, recipe.n_moments,
+    if plan.linear:
+        n_coefficients = K * plan.n_moments
+        linear_coefficients(log_offset, centres, whiteners, plan.layout, origin, K, d, plan.n_moments,
                             coefficients)
-        recipe.coefficients = coefficients
-    if recipe.single:
-        wide = coefficients + max(K * recipe.n_moments, size)
-        recipe.centres = narrowed(steps, K * d, <float*>wide)
+        plan.coefficients = coefficients
+    if plan.single:
+        wide = coefficients + max(K * plan.n_moments, size)
+        plan.centres = narrowed(steps, K * d, <float*>wide)
         wide += K * d
-        recipe.coefficients = narrowed(<double*>recipe.coefficients, n_coefficients, <float*>wide)
+        plan.coefficients = narrowed(<double*>plan.coefficients, n_coefficients, <float*>wide)
         wide += n_coefficients
-        if recipe.common_quadratic:
-            recipe.common = narrowed(whiteners, size, <float*>wide)
+        if plan.common_quadratic:
+            plan.common = narrowed(whiteners, size, <float*>wide)
 
 
 cdef inline float* narrowed(const double* values, Py_ssize_t n, float* out) noexcept nogil:

@@ -10,18 +10,34 @@ and G(s) those that the *update* after the pass stands for: f is EM's step from 
 those of its map.  A state that is no mixture's of the model is brought back by its update.
 
 A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
-statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).
+statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`projected_gain`).
 """
 from libc.math cimport INFINITY, fabs, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
 from gmm._kernel.constraint cimport NONE
-from gmm._kernel.frame cimport add, from_moments, inner, invert_whiteners, moments_of_mixture, move_frame, state_of_mixture
-from gmm._kernel.frame cimport to_moments
+from gmm._kernel.frame cimport (
+    add,
+    from_moments,
+    inner,
+    invert_whiteners,
+    moments_of_mixture,
+    move_frame,
+    state_of_mixture,
+    to_moments,
+)
 from gmm._kernel.linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.state cimport MEMORY, State
-from gmm._kernel.update cimport Estimate, Family, estimate_size, half_trace_of_precision, log_prior, most_likely
+from gmm._kernel.update cimport (
+    Estimate,
+    Family,
+    any_empty,
+    estimate_size,
+    half_trace_of_precision,
+    log_prior,
+    most_likely,
+)
 from gmm._kernel.whitener cimport n_matrices
 
 cdef enum:
@@ -50,7 +66,7 @@ cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
 
 # -------------------------------------------------------------------------------- what a pass teaches
 
-cdef inline bint judge(State* state, const Moments* found, double relative_rounding) noexcept nogil:
+cdef inline bint accept_or_reject(State* state, const Moments* found, double relative_rounding) noexcept nogil:
     """Whether the pass is accepted; its secant is kept in either case."""
     cdef double objective = (found.log_evidence + log_prior(&state.family, next_mixture(state))) / found.weight
     cdef double rounding = relative_rounding * (1 + fabs(objective))
@@ -68,8 +84,8 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     """Back to where EM goes from the accepted state; the gradient at the trial still is one."""
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
-    if not has_image(state) or updated(state, found, &state.trial):
-        from_moments(state, image_of(state, found, &state.trial), &state.best, state.work)
+    if not needs_model_moments(state) or updated(state, found, &state.trial):
+        from_moments(state, model_moments(state, found, &state.trial), &state.best, state.work)
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
         remember(state, state.move)
@@ -93,7 +109,7 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
     invert_whiteners(state, &state.best, state.roots)
     hold(state, found)
     state.stuck = not updated(state, found, &state.plain)
-    from_moments(state, found if state.stuck else image_of(state, found, &state.plain), &state.best, state.work)
+    from_moments(state, found if state.stuck else model_moments(state, found, &state.plain), &state.best, state.work)
     add(-1, state.here, n, state.work)
     if not first:
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
@@ -101,13 +117,13 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
     memcpy(state.residual, state.work, n * sizeof(double))
     state.objective = objective
     state.n_passes += 1
-    aim(state)
-    project(state, max(rounding, state.rounding))
+    lbfgs_direction(state)
+    projected_gain(state, max(rounding, state.rounding))
     state.rounding = rounding
 
 
-cdef inline bint has_image(const State* state) noexcept nogil:
-    """Whether the mixture that an update makes of statistics is the update of others: see `image_of`."""
+cdef inline bint needs_model_moments(const State* state) noexcept nogil:
+    """Whether the mixture that an update makes of statistics is the update of others: see `model_moments`."""
     return state.family.constraint != NONE or state.family.prior.mean != NULL
 
 
@@ -115,9 +131,9 @@ cdef inline bint updated(State* state, const Moments* found, Estimate* out) noex
     return most_likely(found, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
 
 
-cdef inline const Moments* image_of(State* state, const Moments* found, const Estimate* mixture) noexcept nogil:
+cdef inline const Moments* model_moments(State* state, const Moments* found, const Estimate* mixture) noexcept nogil:
     """The moments that a mixture, the update of a pass's, is the update of by itself; in the room of the trial's."""
-    if not has_image(state):
+    if not needs_model_moments(state):
         return found
     memcpy(state.tried.origins, found.origins,
            moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
@@ -156,7 +172,7 @@ cdef inline bint remember(State* state, const double* step) noexcept nogil:
     return curvature > 0
 
 
-cdef inline void aim(State* state) noexcept nogil:
+cdef inline void lbfgs_direction(State* state) noexcept nogil:
     """The quasi-Newton step by the two loops of L-BFGS, from the identity."""
     cdef Py_ssize_t n = state.size, i
     cdef double[MEMORY] along, curvature
@@ -173,7 +189,7 @@ cdef inline void aim(State* state) noexcept nogil:
     state.newton = inner(state, state.residual, q) / 2
 
 
-cdef inline void project(State* state, double rounding) noexcept nogil:
+cdef inline void projected_gain(State* state, double rounding) noexcept nogil:
     """Rule R*: what is still to be gained, and whether that has been little for long enough."""
     cdef double scale = 1 + fabs(state.objective), square = inner(state, state.residual, state.residual)
     cdef bint still = square <= rounding * rounding              # EM moves no more
@@ -192,7 +208,7 @@ cdef inline void project(State* state, double rounding) noexcept nogil:
         state.remaining = INFINITY
     state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
     enough = CLOSE_IN_A_ROW if HOW_CLOSE * state.remaining < state.tolerance else IN_A_ROW
-    state.converged = state.streak >= (1 if still or not state.thorough else enough)
+    state.converged = state.streak >= (1 if still or not state.confirm_stop else enough)
 
 
 cdef inline double by_aitken(const State* state) noexcept nogil:
@@ -223,7 +239,7 @@ cdef inline double plain_bound(const State* state) noexcept nogil:
 
 # ------------------------------------------------------------------------------------ where to go next
 
-cdef inline void propose(State* state) noexcept nogil:
+cdef inline void choose_trial(State* state) noexcept nogil:
     """Choose what the next pass measures, from an accepted one."""
     cdef Py_ssize_t n = state.size
     cdef double length = sqrt(inner(state, state.direction, state.direction))
@@ -267,9 +283,24 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
-    if has_image(state):
+    if needs_model_moments(state):
         moments_of_mixture(state, &state.trial, &state.tried)
         from_moments(state, &state.tried, &state.best, state.work)
     for i in range(state.size):
-        state.move[i] = state.work[i] - state.here[i] if has_image(state) else factor * state.direction[i]
+        state.move[i] = state.work[i] - state.here[i] if needs_model_moments(state) else factor * state.direction[i]
     return True
+
+
+cdef inline void take_pass(
+    State* state,
+    const Moments* moments, double rounding, bint repair_empty,        # IN a pass of `next_mixture`
+    double* record,                                # OUT bound, objective, remaining gain, whether it was accepted
+) noexcept nogil:
+    """Judge a pass, wherever its moments come from, and choose what the next one measures."""
+    cdef bint accepted = accept_or_reject(state, moments, rounding)
+    record[0], record[1], record[2], record[3] = plain_bound(state), state.objective, state.remaining, accepted
+    if not accepted:
+        return
+    state.stuck = state.stuck or (repair_empty and any_empty(moments, state.family.K))
+    if not state.stuck:
+        choose_trial(state)

@@ -12,7 +12,7 @@ cdef struct State:
     Family family
     Py_ssize_t size             # numbers in a state
     double tolerance
-    bint thorough               # see `project`
+    bint confirm_stop               # see `projected_gain`
     # Mixtures: the accepted one, which is the frame; EM's next; a trial; and which of the two is measured next.
     Estimate best
     Estimate plain

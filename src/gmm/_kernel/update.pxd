@@ -141,7 +141,8 @@ cdef inline Py_ssize_t finish(
         for j in range(d):
             out.means[k * d + j] += moments.origins[k * d + j]
             if family.prior.mean != NULL:
-                out.means[k * d + j] += pull(family, out.weights[k]) * (family.prior.mean[j] - out.means[k * d + j])
+                out.means[k * d + j] += (prior_mean_weight(family, out.weights[k])
+                                         * (family.prior.mean[j] - out.means[k * d + j]))
     for k in range(K):
         out.weights[k] /= total
     return first_singular(out.log_determinants, m)
@@ -165,10 +166,11 @@ cdef inline void estimate_covariances(
     if layout == TIED:
         for k in range(K):
             total += out.weights[k]
-        divide(layout, d, divisor(family, total), felt(family, total), out.covariances)
+        divide(layout, d, divisor(family, total), effective_ridge(family, total), out.covariances)
     else:
         for k in range(start, end):
-            divide(layout, d, divisor(family, out.weights[k]), felt(family, out.weights[k]), out.covariances + k * size)
+            divide(layout, d, divisor(family, out.weights[k]), effective_ridge(family, out.weights[k]),
+                   out.covariances + k * size)
     if family.constraint == NONE:
         whiten(layout, end - start, d, out.covariances + at, out.whiteners + at, out.log_determinants + start)
 
@@ -223,12 +225,12 @@ cdef inline double divisor(const Family* family, double count) noexcept nogil:
     return count + family.prior.pseudocount
 
 
-cdef inline double felt(const Family* family, double count) noexcept nogil:
+cdef inline double effective_ridge(const Family* family, double count) noexcept nogil:
     """The ridge on a covariance: the rows' own spread is the wider for it, what the prior says is not."""
     return family.ridge * (count / divisor(family, count))
 
 
-cdef inline double pull(const Family* family, double count) noexcept nogil:
+cdef inline double prior_mean_weight(const Family* family, double count) noexcept nogil:
     """How far the prior pulls a mean towards its own, of the whole way."""
     return family.prior.shrinkage / (count + family.prior.shrinkage)
 
@@ -247,7 +249,7 @@ cdef inline void add_prior(
             out.covariances[m * size + i] += family.prior.scale[i]
     for k in range(0 if layout == TIED else start, family.K if layout == TIED else end):
         scatter = out.covariances + (0 if layout == TIED else k * size)
-        strength = out.weights[k] * pull(family, out.weights[k])
+        strength = out.weights[k] * prior_mean_weight(family, out.weights[k])
         for i in range(d):
             if layout == FULL or layout == TIED:
                 for j in range(i + 1):

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
-from gmm._kernel.mstep import Ascent, MixtureFamily
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import single_threaded_blas, usable_threads
-from gmm.rows.sources import ArraySource
+from gmm.em.trace import PassRecord
+from gmm.rows.sources import Chunk, Source
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
 # Multiply-adds below which starting threads costs more than it saves.
-_WORTH_THREADS = 2e6
+WORTH_THREADS = 2e6
 # Multiply-adds between two looks at Ctrl-C: some tens of milliseconds.
 _SLICE = 2e8
 # Multiply-adds up to which OpenBLAS stays on the calling thread by itself.
@@ -45,15 +46,36 @@ class RowResults:
         log Σ_k ρ_ik, in nats, float64.
     responsibilities : array of shape (n, K)
         In the type of the rows.
+    largest : array of shape (n,)
+        The largest responsibility of each row, likewise.
     """
 
     labels: NDArray[np.intp] | None = None
     log_evidence: Array | None = None
     responsibilities: NDArray[Any] | None = None
+    largest: NDArray[Any] | None = None
+
+
+class Totals(NamedTuple):
+    """Sums over rows, in nats.
+
+    Parameters
+    ----------
+    log_likelihood : float
+        Σ_i w_i log Σ_k ρ_ik.
+    classification : float
+        Σ_i w_i max_k log ρ_ik.
+    entropy : float
+        −Σ_i w_i Σ_k r_ik log r_ik.
+    """
+
+    log_likelihood: float
+    classification: float
+    entropy: float
 
 
 @dataclass(frozen=True, eq=False)
-class Burst:
+class PassBatch:
     """Passes in a row.
 
     Parameters
@@ -72,7 +94,7 @@ class Burst:
 
 
 @dataclass(frozen=True, eq=False)
-class Shapes:
+class ComponentDiagnostics:
     """How far from Gaussian each component is, and what it is there for.
 
     Parameters
@@ -124,19 +146,19 @@ class EStep:
 
     Parameters
     ----------
-    source : ArraySource
+    source : Source
     moments : Layout
     n_threads : int, optional
         None for all usable cores.
     origin : array of shape (d,), optional
         Where the linear form stands; the rows' centre by default.
     form : int
-        A form to use instead of the one that the pass would choose: see `gmm._em.Pass`.
+        A form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
     """
 
     def __init__(
         self,
-        source: ArraySource,
+        source: Source,
         moments: Layout,
         *,
         n_threads: int | None = None,
@@ -181,11 +203,11 @@ class EStep:
         given : array of shape (n, K), optional
             Take these responsibilities; of `mixture` only the centres matter, as origins, and nothing is measured.
         """
-        one_pass, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
-        with _blas_alone(one_pass.largest_product):
-            return self.statistics(*one_pass.collect(self._run(one_pass, given=given), scatter))
+        plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
+        with _blas_alone(plan.largest_product):
+            return plan.collect(self._run(plan, given=given)[0], scatter)
 
-    def burst(
+    def run_em(
         self,
         parameters: MixtureParameters,
         stopping: Stopping,
@@ -193,12 +215,12 @@ class EStep:
         at_most: int,
         *,
         family: MixtureFamily,
-        refills: bool,
-    ) -> Burst:
+        repair_empty: bool,
+    ) -> PassBatch:
         """Passes from `parameters` on, each after the update by the one before, as many as are worth a compiled loop.
 
-        That is one where its work is worth threads or `stopping` is not known to the loop, and the last is one after
-        which an update needs help: see `gmm._em.Pass.climb`.
+        That is one where its work is worth threads, where `stopping` is not known to the loop or where the rows are
+        not in memory; and the last is one after which an update needs help: see `gmm._em.Plan.climb`.
 
         Parameters
         ----------
@@ -209,66 +231,66 @@ class EStep:
         at_most : int
         family : MixtureFamily
             What updates choose among and maximise.
-        refills : bool
+        repair_empty : bool
             Whether the loop ends for components without rows, to give them a new place.
         """
-        one_pass, scatter = self._plan_for_moments(parameters.whitened())
-        with _blas_alone(max(one_pass.largest_product, family.work)):
-            used = self._run(one_pass)
-            measured, moments, estimate = one_pass.climb(
-                used,
-                self._source.rows,
-                self._source.sample_weight,
+        plan, scatter = self._plan_for_moments(parameters.whitened())
+        resident, tolerance = self._source.resident, stopping.tolerance if isinstance(stopping, GainBelow) else None
+        with _blas_alone(max(plan.largest_product, family.work)):
+            head, n_workers = self._run(plan)
+            if resident is None:
+                statistics = plan.collect(head, scatter)
+                log_prior = family.log_prior(
+                    np.ascontiguousarray(parameters.means), np.ravel(parameters.whiteners), parameters.log_determinants
+                )
+                statistics = replace(statistics, log_evidence=statistics.log_evidence + log_prior)
+                return PassBatch([statistics.mean_log_evidence], statistics, None)
+            measured, statistics, estimate = plan.climb(
+                head,
+                resident.rows,
+                resident.sample_weight,
                 scatter,
-                min(at_most, self._worth_a_loop(one_pass, len(used), family.work))
-                if isinstance(stopping, GainBelow)
-                else 1,
-                family,
-                np.ascontiguousarray(parameters.means),
-                np.ravel(parameters.covariances),
-                parameters.log_determinants,
-                bounds[-1] if bounds else np.nan,
-                stopping.tolerance if isinstance(stopping, GainBelow) else np.nan,
-                refills,
+                at_most=1 if tolerance is None else min(at_most, self._worth_a_loop(plan, n_workers, family.work)),
+                family=family,
+                parameters=parameters,
+                before=bounds[-1] if bounds else np.nan,
+                tolerance=np.nan if tolerance is None else tolerance,
+                repair_empty=repair_empty,
             )
-        return Burst(measured, self.statistics(*moments), estimate)
+        return PassBatch(measured, statistics, estimate)
 
-    def ascend(self, ascent: Ascent, at_most: int, *, refills: bool) -> list[tuple[float, float, float, bool]]:
-        """Passes between which `ascent` chooses the next mixture, as many as are worth a compiled loop.
+    def run_quasi_newton(self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool) -> list[PassRecord]:
+        """Passes between which `state` chooses the next mixture, as many as are worth a compiled loop.
 
         Parameters
         ----------
-        ascent : Ascent
+        state : QuasiNewtonState
             Of mixtures in the layout of the moments.
         at_most : int
-        refills : bool
+        repair_empty : bool
             Whether the loop ends for components without rows, to give them a new place.
-
-        Returns
-        -------
-        list of tuple
-            For each pass what `gmm._em.Pass.ascend` tells of it.
         """
-        source, moments = self._source, self._moments
-        # What `_plan` does: a climb has many such bursts, and most of them are short.
-        one_pass = _em.Pass(
-            *ascent.next(),
-            moments.code,
-            self._origin,
-            self._reach,
-            self._single,
-            common_scatter=moments is TIED,
-            form=self._form,
-        )
-        scatter = self._common_scatter() if one_pass.common_scatter else None
-        work = ascent.work
-        with _blas_alone(max(one_pass.largest_product, work)):
-            used = self._run(one_pass)
-            at_most = min(at_most, self._worth_a_loop(one_pass, len(used), work))
-            return one_pass.ascend(used, source.rows, source.sample_weight, scatter, at_most, ascent, refills)
+        plan, scatter = self._plan_for_moments(WhitenedMixture(self._moments, *state.next()))
+        work, resident = state.work, self._source.resident
+        with _blas_alone(max(plan.largest_product, work)):
+            head, n_workers = self._run(plan)
+            if resident is None:
+                statistics = plan.collect(head, scatter)
+                return [PassRecord(*state.take(statistics, plan.rounding, repair_empty=repair_empty))]
+            at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
+            passes = plan.ascend(
+                head,
+                resident.rows,
+                resident.sample_weight,
+                scatter,
+                at_most=at_most,
+                state=state,
+                repair_empty=repair_empty,
+            )
+        return [PassRecord(*made) for made in passes]
 
-    def lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
-        """Passes of k-means (Lloyd 1982) from a partition on, as many as are worth a compiled loop.
+    def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
+        """Passes of k-means (Lloyd 1982) over rows in memory, as many as are worth a compiled loop.
 
         Returns
         -------
@@ -277,26 +299,27 @@ class EStep:
         ended : bool
             Whether the last one gained less than a `least_gain` of what the partition explains: total − inertia.
         """
-        K = len(partition.centres)
+        K, resident = len(partition.centres), self._source.resident
+        assert resident is not None  # k-means runs on samples
         mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
-        one_pass = self._plan(mixture, hard=True)
-        with _blas_alone(one_pass.largest_product):
-            used = self._run(one_pass)
-            passes, ended, centres, spread, inertia = one_pass.lloyd(
-                used,
-                self._source.rows,
-                self._source.sample_weight,
-                min(at_most, self._worth_a_loop(one_pass, len(used), 0.0)),
-                partition.centres,
-                partition.spread,
-                partition.inertia,
-                partition.total,
-                least_gain,
+        plan = self._plan(mixture, hard=True)
+        with _blas_alone(plan.largest_product):
+            head, n_workers = self._run(plan)
+            passes, ended, centres, spread, inertia = plan.lloyd(
+                head,
+                resident.rows,
+                resident.sample_weight,
+                at_most=min(at_most, self._worth_a_loop(plan, n_workers, 0.0)),
+                centres=partition.centres,
+                spread=partition.spread,
+                inertia=partition.inertia,
+                total=partition.total,
+                least_gain=least_gain,
             )
         return Partition(centres, spread, partition.total, inertia), passes, ended
 
-    def shapes(self, mixture: WhitenedMixture, axes: Array) -> Shapes:
-        """A pass that also tells the components' shapes, in float64.
+    def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
+        """A pass that also measures how far the components are from Gaussian, in float64.
 
         Parameters
         ----------
@@ -306,50 +329,58 @@ class EStep:
             A row for each: coordinates are its products with x − c_k. A number for each feature, or for all, where the
             axes are the features'.
         """
-        one_pass, scatter = self._plan_for_moments(mixture, axes=np.ravel(axes))
-        with _blas_alone(one_pass.largest_product):
-            scratches = self._run(one_pass)
-            statistics = self.statistics(*one_pass.collect(scratches, scatter))
-            log_rest, powers = one_pass.shapes(scratches)
-        return Shapes(statistics, log_rest, np.ascontiguousarray(powers.transpose(1, 0, 2)))
+        plan, scatter = self._plan_for_moments(mixture, axes=axes)
+        with _blas_alone(plan.largest_product):
+            head, _ = self._run(plan)
+            statistics = plan.collect(head, scatter)
+            log_rest, powers = plan.diagnostics(head)
+        return ComponentDiagnostics(statistics, log_rest, np.ascontiguousarray(powers.transpose(1, 0, 2)))
+
+    def totals(self, mixture: WhitenedMixture) -> Totals:
+        """What criteria are made of, by one pass."""
+        plan = self._plan(mixture, totals=True)
+        with _blas_alone(plan.largest_product):
+            classification, entropy, log_likelihood, _ = plan.sums(self._run(plan)[0])
+        return Totals(log_likelihood, classification, entropy)
 
     def rows(
         self,
         mixture: WhitenedMixture,
         *,
+        plan: _em.Plan | None = None,
         labels: bool = False,
         log_evidence: bool = False,
         responsibilities: bool = False,
+        largest: bool = False,
     ) -> RowResults:
-        """What `mixture` says of every row."""
+        """What `mixture` says of every row; by a `plan` of it with ``rows_only=True``, where there is one."""
         n, K = self._source.n_rows, mixture.n_components
+        plan = plan or self._plan(mixture, rows_only=True)
         results = RowResults(
             np.empty(n, dtype=np.intp) if labels else None,
             np.empty(n) if log_evidence else None,
             np.empty((n, K), dtype=self._source.dtype) if responsibilities else None,
+            np.empty(n, dtype=self._source.dtype) if largest else None,
         )
-        one_pass = self._plan(mixture, rows_only=True)
-        with _blas_alone(one_pass.largest_product):
+        with _blas_alone(plan.largest_product):
             self._run(
-                one_pass,
+                plan,
                 label=results.labels,
                 log_evidence=results.log_evidence,
                 responsibility=results.responsibilities,
+                largest=results.largest,
             )
         return results
 
     def _plan(
         self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
-    ) -> _em.Pass:
-        return _em.Pass(
-            mixture.log_offset,
-            np.ascontiguousarray(mixture.centres),
-            np.ravel(mixture.whiteners),
-            mixture.layout.code,
-            self._moments.code,
+    ) -> _em.Plan:
+        return _em.Plan(
+            mixture,
+            self._moments,
             self._origin,
             self._reach,
-            self._single and axes is None,
+            single=self._single and axes is None,
             form=self._form if form is None else form,
             axes=axes,
             **how,
@@ -357,56 +388,58 @@ class EStep:
 
     def _plan_for_moments(
         self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
-    ) -> tuple[_em.Pass, Array | None]:
-        """A pass that adds up moments, and the rows' scatter where it needs that."""
+    ) -> tuple[_em.Plan, Array | None]:
+        """A plan of a pass that adds up moments, and the rows' scatter where it needs that."""
         pooled = mixture.layout is TIED and self._moments is TIED
-        one_pass = self._plan(mixture, common_scatter=pooled, axes=axes, **how)
-        return one_pass, self._common_scatter() if one_pass.common_scatter else None
+        plan = self._plan(mixture, common_scatter=pooled, axes=axes, **how)
+        return plan, self._common_scatter() if plan.common_scatter else None
 
-    def statistics(
-        self, origins: Array, counts: Array, first: Array, second: Array, log_evidence: float, weight: float
-    ) -> SufficientStatistics:
-        """Compiled moments, `second` flat, as the value they are."""
-        second = second.reshape(self._moments.shape(*origins.shape))
-        return SufficientStatistics(self._moments, origins, counts, first, second, log_evidence, weight)
-
-    def _worth_a_loop(self, one_pass: _em.Pass, n_workers: int, update_work: float) -> int:
+    def _worth_a_loop(self, plan: _em.Plan, n_workers: int, update_work: float) -> int:
         """How many passes one call may walk, the first of which `n_workers` did."""
-        if n_workers > 1 or update_work > _WORTH_THREADS:
+        if n_workers > 1 or update_work > WORTH_THREADS:
             return 1
-        return 1 + int(_SLICE / (self._n_lanes(one_pass) * one_pass.work + update_work))
+        return 1 + int(_SLICE / (self._n_lanes(plan) * plan.work + update_work))
 
-    def _n_lanes(self, one_pass: _em.Pass) -> int:
-        return -(-self._source.n_rows // one_pass.lane_rows)
+    def _n_lanes(self, plan: _em.Plan) -> int:
+        return -(-self._source.n_rows // plan.lane_rows)
 
     def _common_scatter(self) -> Array:
         """The rows' scatter about their centre, which pooled second moments never change from."""
         if self._total_scatter is None:
             d = self._source.n_features
             one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
-            one_pass = self._plan(one, form=CENTRED_DOUBLE)
-            with _blas_alone(one_pass.largest_product):
-                self._total_scatter = one_pass.collect(self._run(one_pass))[3].reshape(d, d)
+            plan = self._plan(one, form=CENTRED_DOUBLE)
+            with _blas_alone(plan.largest_product):
+                self._total_scatter = plan.collect(self._run(plan)[0]).second
         return self._total_scatter
 
-    def _run(self, one_pass: _em.Pass, **outputs: NDArray[Any] | None) -> list[_em.Scratch]:
-        """Walk all lanes, each worker a consecutive share, and return the scratches in order."""
-        n_lanes = self._n_lanes(one_pass)
-        n_workers = self._n_workers(n_lanes, one_pass.work)
-        scratches = self._prepared_scratches(one_pass, n_workers)
-        step = max(1, int(_SLICE / one_pass.work))
-        source = self._source
+    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
+        """Walk all rows; the scratch that holds the sums, and how many workers there were."""
+        n_workers = self._n_workers(self._n_lanes(plan), plan.work)
+        scratches = self._prepared_scratches(plan, n_workers)
+        for chunk in self._source.chunks(plan.lane_rows):
+            stop = chunk.first + len(chunk.rows)
+            parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
+            self._walk_chunk(plan, scratches, chunk, parts)
+            plan.join(scratches)
+        return scratches[0], n_workers
+
+    def _walk_chunk(
+        self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
+    ) -> None:
+        """Walk the lanes of a chunk, each worker a consecutive share."""
+        n_lanes, n_workers = -(-len(chunk.rows) // plan.lane_rows), len(scratches)
+        step = max(1, int(_SLICE / plan.work))
+        how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
 
         def walk(worker: int) -> None:
             last = n_lanes * (worker + 1) // n_workers
             for lane in range(n_lanes * worker // n_workers, last, step):
                 if self._stopped:
                     return
-                to = min(lane + step, last)
-                one_pass.walk(scratches[worker], source.rows, lane, to, weight=source.sample_weight, **outputs)
+                plan.walk(scratches[worker], chunk.rows, lane, min(lane + step, last), **how)
 
         self._spread(walk, n_workers)
-        return scratches
 
     def spread(self, task: Callable[[int, int], None], n: int, work: float) -> None:
         """Run ``task(start, end)`` over all of 0 … n − 1, in threads where `work`, multiply-adds, is worth them."""
@@ -422,17 +455,17 @@ class EStep:
             self._spread(share, n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:
-        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < _WORTH_THREADS:
+        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < WORTH_THREADS:
             return 1
         if self._n_threads is None:
             self._n_threads = usable_threads()
         return min(self._n_threads, n_tasks)
 
-    def _prepared_scratches(self, one_pass: _em.Pass, n_workers: int) -> list[_em.Scratch]:
+    def _prepared_scratches(self, plan: _em.Plan, n_workers: int) -> list[_em.Scratch]:
         while len(self._scratches) < n_workers:
             self._scratches.append(_em.Scratch())
         for scratch in self._scratches[:n_workers]:
-            one_pass.begin(scratch, self._source.n_rows)
+            plan.begin(scratch, self._source.n_rows)
         return self._scratches[:n_workers]
 
     def _spread(self, walk: Callable[[int], None], n_workers: int) -> None:

@@ -11,10 +11,10 @@ from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily
 from gmm.em.e_step import EStep
 from gmm.em.quasi_newton import QuasiNewton
-from gmm.em.solver import Climb, climb
+from gmm.em.solver import SolverResult, climb
 from gmm.em.stopping import Stopping
-from gmm.em.textbook import BurstFunction, EStepFunction, TextbookEM
-from gmm.rows.sources import ArraySource
+from gmm.em.textbook import EStepFunction, PassBatchFunction, TextbookEM
+from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -65,7 +65,7 @@ class MStep:
         self.repaired: list[int] = []
 
     @property
-    def refills(self) -> bool:
+    def repair_empty(self) -> bool:
         """Whether components without rows are given a new place."""
         return self._repairs_left > 0
 
@@ -100,19 +100,19 @@ class MStep:
 
         return measured
 
-    def burst(self, e_step: EStep) -> BurstFunction:
+    def batches(self, e_step: EStep) -> PassBatchFunction:
         """Passes and these updates in turn, as far as no update needs help: see `gmm.em.textbook`."""
 
-        def made(
+        def run(
             parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
         ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
             family = self.family(parameters)
-            found = e_step.burst(parameters, stopping, bounds, at_most, family=family, refills=self.refills)
-            if found.estimate is not None:
-                parameters = MixtureParameters.estimated(found.estimate, self._model)
-            return parameters, found.statistics, found.bounds
+            batch = e_step.run_em(parameters, stopping, bounds, at_most, family=family, repair_empty=self.repair_empty)
+            if batch.estimate is not None:
+                parameters = MixtureParameters.estimated(batch.estimate, self._model)
+            return parameters, batch.statistics, batch.bounds
 
-        return made
+        return run
 
 
 def textbook(
@@ -123,12 +123,12 @@ def textbook(
     before: tuple[float, ...] = (),
 ) -> TextbookEM:
     """The likelihood's way by EM: see `gmm.inference.TextbookEM`, whose arguments the others are."""
-    burst = m_step.burst(e_step)
-    return TextbookEM(parameters, m_step.measuring(e_step), m_step, stopping, before=before, burst=burst)
+    batches = m_step.batches(e_step)
+    return TextbookEM(parameters, m_step.measuring(e_step), m_step, stopping, before=before, batches=batches)
 
 
 def short_climb(
-    rows: ArraySource,
+    rows: Source,
     model: CovarianceModel,
     ridge: float,
     begin: SufficientStatistics | MixtureParameters,
@@ -136,13 +136,13 @@ def short_climb(
     max_iter: int,
     n_threads: int | None = None,
     prior: ConjugatePrior | None = None,
-) -> Climb | None:
+) -> SolverResult | None:
     """Where a start leads, roughly, to compare it with others; None where it ends in a singular covariance."""
     with EStep(rows, model.moments, n_threads=n_threads) as e_step:
         try:
             m_step = MStep(model, ridge, len(begin.means), e_step.spread, prior)
             parameters = m_step(begin) if isinstance(begin, SufficientStatistics) else begin
-            way = QuasiNewton(parameters, e_step, m_step, tolerance=_ROUGHLY, thorough=False)
+            way = QuasiNewton(parameters, e_step, m_step, tolerance=_ROUGHLY, confirm_stop=False)
             return replace(climb(way, max_iter=max_iter), ascent=None)  # which is of the size of many mixtures
         except SingularMatrixError:
             return None

@@ -12,7 +12,7 @@ import math
 from copy import copy
 from typing import Protocol
 
-from gmm._kernel.mstep import Ascent, MixtureFamily
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.e_step import EStep
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import EStepFunction, TextbookEM
@@ -27,7 +27,7 @@ class HelpfulMStep(Protocol):
     repaired: list[int]
 
     @property
-    def refills(self) -> bool:
+    def repair_empty(self) -> bool:
         """Whether components without rows are given a new place, and told in `repaired`."""
 
     def family(self, parameters: MixtureParameters) -> MixtureFamily:
@@ -43,7 +43,7 @@ class HelpfulMStep(Protocol):
 
 
 class QuasiNewton:
-    """Passes between which an `Ascent` chooses the next mixture: a way to climb.
+    """Passes between which an `QuasiNewtonState` chooses the next mixture: a way to climb.
 
     Parameters
     ----------
@@ -53,10 +53,10 @@ class QuasiNewton:
     m_step : HelpfulMStep
     tolerance : float
         In nats per unit weight.
-    thorough : bool
+    confirm_stop : bool
         Whether to stop only when five accepted passes in a row project less than `tolerance` to be gained, or three of
         which the last does less than a hundredth of it; else after the first.
-    ascent : Ascent, optional
+    ascent : QuasiNewtonState, optional
         Continue with this one, instead of from `parameters`.
     """
 
@@ -67,8 +67,8 @@ class QuasiNewton:
         m_step: HelpfulMStep,
         *,
         tolerance: float,
-        thorough: bool = True,
-        ascent: Ascent | None = None,
+        confirm_stop: bool = True,
+        ascent: QuasiNewtonState | None = None,
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
@@ -77,8 +77,8 @@ class QuasiNewton:
         self._bound = -math.inf
         self._closing: SufficientStatistics | None = None
         self._instead: TextbookEM | None = None
-        self._ascent = ascent or Ascent(m_step.family(parameters), tolerance, thorough)
-        self.ascent: Ascent | None = self._ascent
+        self._ascent = ascent or QuasiNewtonState(m_step.family(parameters), tolerance, confirm_stop)
+        self.ascent: QuasiNewtonState | None = self._ascent
         if ascent is None:
             self._begin(parameters)
 
@@ -96,7 +96,7 @@ class QuasiNewton:
         """Of the pass that measured it; their evidence is the objective."""
         if self._instead is not None:
             return self._instead.statistics
-        return self._closing or self._e_step.statistics(*self._ascent.moments())
+        return self._closing or self._held()
 
     def advance(self, at_most: int) -> list[PassRecord]:
         """Passes, as many as are worth a compiled loop."""
@@ -105,9 +105,9 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.advance(at_most)
         self._standing = None
-        passes = self._e_step.ascend(self._ascent, at_most, refills=self._m_step.refills)
-        self._bound = passes[-1][0]
-        return [PassRecord._make(told) for told in passes]
+        passes = self._e_step.run_quasi_newton(self._ascent, at_most, repair_empty=self._m_step.repair_empty)
+        self._bound = passes[-1].lower_bound
+        return passes
 
     def why_stop(self) -> str | None:
         """Why to stop now, or None to go on."""
@@ -128,6 +128,12 @@ class QuasiNewton:
             return "max_iter reached, before a repair", self._bound
         self.ascent = copy(self._ascent)
         return "max_iter reached", self.advance(1)[-1].lower_bound
+
+    def _held(self) -> SufficientStatistics:
+        layout = self._model.moments
+        origins, counts, first, second, log_evidence, weight = self._ascent.moments()
+        second = second.reshape(layout.shape(*origins.shape))
+        return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
 
     def _repair(self) -> None:
         """Begin anew with a component in a new place; where it is a covariance that needs help, leave it to EM.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
 
-from gmm._kernel.mstep import Ascent
+from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.trace import PassRecord, Trace
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
@@ -58,7 +58,7 @@ class Iteration:
 
 
 @dataclass(frozen=True, eq=False)
-class Climb:
+class SolverResult:
     """Where a climb ended.
 
     Parameters
@@ -69,7 +69,7 @@ class Climb:
     lower_bound : float
         Their mean log-likelihood, in nats per unit weight.
     trace : Trace
-    ascent : Ascent or None
+    ascent : QuasiNewtonState or None
         Where an accelerated climb would go on.
     """
 
@@ -77,10 +77,10 @@ class Climb:
     statistics: SufficientStatistics
     lower_bound: float
     trace: Trace
-    ascent: Ascent | None = None
+    ascent: QuasiNewtonState | None = None
 
 
-class Way(Protocol):
+class Solver(Protocol):
     """A way to climb, one or more passes at a time."""
 
     @property
@@ -92,7 +92,7 @@ class Way(Protocol):
         """Of the pass that measured it."""
 
     @property
-    def ascent(self) -> Ascent | None:
+    def ascent(self) -> QuasiNewtonState | None:
         """Where an accelerated climb stands."""
 
     def advance(self, at_most: int) -> list[PassRecord]:
@@ -105,12 +105,12 @@ class Way(Protocol):
         """End for lack of passes: say so, and what is the lower bound of the mixture that stands then."""
 
 
-class Climber:
+class SolverRun:
     """A climb under way: it goes on in legs, and tells where it stands to whom that concerns.
 
     Parameters
     ----------
-    way : Way
+    way : Solver
     max_iter : int
         Passes at most.
     start : int
@@ -132,7 +132,7 @@ class Climber:
 
     def __init__(
         self,
-        way: Way,
+        way: Solver,
         *,
         max_iter: int,
         start: int = 0,
@@ -156,12 +156,12 @@ class Climber:
         return self._way.parameters
 
     @property
-    def climb(self) -> Climb:
+    def climb(self) -> SolverResult:
         """Where it stands, as a record."""
         trace = Trace(tuple(self.passes), tuple(self._seconds), self._reason, self.converged, self._start)
-        return Climb(self._way.parameters, self._way.statistics, self.lower_bound, trace, self._way.ascent)
+        return SolverResult(self._way.parameters, self._way.statistics, self.lower_bound, trace, self._way.ascent)
 
-    def go(self, at_most: int | None = None) -> Climber:
+    def go(self, at_most: int | None = None) -> SolverRun:
         """Make `at_most` passes more, or all; where there are no more to be had, the way says what stands then."""
         enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
         while not self.ended and len(self.passes) < enough:
@@ -199,16 +199,16 @@ class Climber:
 
 
 def climb(
-    way: Way,
+    way: Solver,
     *,
     max_iter: int,
     start: int = 0,
     callback: Callable[[Iteration], object] | None = None,
     before: float | None = None,
-) -> Climb:
-    """Climb until the way's rule says so, `max_iter` passes, or a true answer of `callback`: see `Climber`.
+) -> SolverResult:
+    """SolverResult until the way's rule says so, `max_iter` passes, or a true answer of `callback`: see `SolverRun`.
 
     A climb that ends by its rule returns the parameters that its last pass measured; what one does that runs out of
     passes is the way's affair.
     """
-    return Climber(way, max_iter=max_iter, start=start, callback=callback, before=before).go().climb
+    return SolverRun(way, max_iter=max_iter, start=start, callback=callback, before=before).go().climb

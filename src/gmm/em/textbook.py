@@ -12,7 +12,7 @@ from gmm.values.statistics import SufficientStatistics
 
 EStepFunction = Callable[[MixtureParameters], SufficientStatistics]
 MStepFunction = Callable[[SufficientStatistics, MixtureParameters | None], MixtureParameters]
-BurstFunction = Callable[
+PassBatchFunction = Callable[
     [MixtureParameters, Stopping, list[float], int], tuple[MixtureParameters, SufficientStatistics, list[float]]
 ]
 
@@ -29,7 +29,7 @@ class TextbookEM:
     stopping : Stopping
     before : tuple of float
         Lower bounds of an earlier climb that this one continues.
-    burst : callable, optional
+    batches : callable, optional
         Several passes at once, bit by bit what `e_step` and `m_step` do in turn. From parameters, the stopping rule,
         the lower bounds so far and a number of passes at most, to the parameters that its last pass measured, the
         statistics of that, and the lower bounds of all its passes, none of which but the last may meet the rule.
@@ -45,14 +45,14 @@ class TextbookEM:
         stopping: Stopping,
         *,
         before: tuple[float, ...] = (),
-        burst: BurstFunction | None = None,
+        batches: PassBatchFunction | None = None,
     ) -> None:
         self.parameters = parameters
         self._e_step = e_step
         self._m_step = m_step
         self._stopping = stopping
         self._bounds = list(before)
-        self._burst = burst or self._one_pass
+        self._batches = batches or self._one_pass
         self._statistics: SufficientStatistics | None = None
 
     @property
@@ -65,7 +65,8 @@ class TextbookEM:
         """The update that is due, and passes."""
         if self._statistics is not None:
             self.parameters = self._m_step(self._statistics, self.parameters)
-        self.parameters, self._statistics, bounds = self._burst(self.parameters, self._stopping, self._bounds, at_most)
+        run = self._batches
+        self.parameters, self._statistics, bounds = run(self.parameters, self._stopping, self._bounds, at_most)
         self._bounds += bounds
         return [PassRecord(bound, bound) for bound in bounds]
 

@@ -16,8 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.text.html import Cell, Html, block, details, escaped, line, table
-from gmm.validation.parameters import check_is_fitted
-from gmm.validation.rows import check_rows
 
 __all__ = ["Estimator", "names_of_features"]
 
@@ -186,17 +184,6 @@ class Estimator:
             if not _is_default(getattr(self, name), default)
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
-
-    def _rows(self, X: Any) -> NDArray[Any]:
-        """Return X as rows for the fitted estimator, with its features by number and name."""
-        check_is_fitted(self)
-        rows, _ = check_rows(
-            X,
-            estimator=self,
-            n_features=self.n_features_in_,
-            feature_names=getattr(self, "feature_names_in_", None),
-        )
-        return rows
 
     def _record_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
         """Remember the features of a fit; names of an earlier fit do not outlive it."""

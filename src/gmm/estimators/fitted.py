@@ -13,18 +13,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._kernel.mstep import Ascent
+from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.trace import Trace, loaded_traces, saved_traces
 from gmm.estimators import criteria
 from gmm.estimators.contract import Estimator
 from gmm.estimators.persistence import loaded, plain, restored, save_state
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
-from gmm.rows.sources import ArraySource, as_source
+from gmm.rows.entrance import as_source
+from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_parameters_given, check_precisions_init, check_sample_weight
+from gmm.validation.given import check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_random_state
-from gmm.validation.rows import check_feature_names, raise_nonfinite
+from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
@@ -53,7 +54,7 @@ class FittedMixture(Estimator):
     _parameters: MixtureParameters | None = None
     _dtype: np.dtype[Any] = np.dtype(np.float64)
     _bounds_before: tuple[float, ...] = ()
-    _ascent: Ascent | None = None
+    _ascent: QuasiNewtonState | None = None
     _ascent_of: tuple[object, ...] = ()
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
@@ -381,15 +382,18 @@ class FittedMixture(Estimator):
             self._record_features(self._parameters.n_features, None)
 
     def _scorer(self) -> Scorer:
-        return Scorer(self._fitted(), self.n_threads)
+        """The mixture prepared to score rows, kept between calls."""
+        parameters = self._fitted()
+        scorer: Scorer | None = vars(self).get("_prepared")
+        if scorer is None or scorer.parameters is not parameters or scorer.n_threads != self.n_threads:
+            scorer = self._prepared = Scorer(parameters, self.n_threads)
+        return scorer
 
-    def _source(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> ArraySource:
+    def _source(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
         """Rows to score."""
-        rows = self._rows(X)
-        source = as_source(rows, check_sample_weight(sample_weight, len(rows)))
-        if source.survey.nonfinite is not None:
-            names = getattr(self, "feature_names_in_", None)
-            raise_nonfinite(rows, *source.survey.nonfinite, estimator=self, feature_names=names)
+        check_is_fitted(self)
+        names = vars(self).get("feature_names_in_")
+        source, _ = as_source(X, sample_weight, estimator=self, n_features=self.n_features_in_, feature_names=names)
         return source
 
     def _record_climb(self, trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> None:

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.solver import Climb, Iteration
+from gmm.em.solver import Iteration, SolverResult
 from gmm.em.trace import Trace
 from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.fitting.fit import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
 from gmm.fitting.starts import STARTS
-from gmm.rows.sources import ArraySource, as_source
+from gmm.rows.entrance import as_source_to_fit
+from gmm.rows.sources import Source
 from gmm.validation.given import (
     check_means_init,
     check_precisions_init,
     check_responsibilities,
-    check_sample_weight,
     check_weights_init,
 )
 from gmm.validation.parameters import check_callback, check_parameters
-from gmm.validation.rows import check_enough_rows, check_rows, raise_nonfinite, raise_too_heavy, raise_too_large
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.priors import NormalInverseWishart, parts
 
 __all__ = ["GaussianMixture"]
-
-# Distances from the centre whose squares, summed over rows, stay finite.
-_LARGEST_REACH = 1e150
-_LARGEST_SQUARES = 1e306
 
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -247,7 +241,7 @@ class GaussianMixture(FittedMixture):
         """
         check_parameters(self, STARTS)
         check_callback(callback)
-        source, names = self._source_to_fit(X, sample_weight)
+        source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
         model = covariance_model(self.covariance_type)
         printer = ProgressPrinter(int(self.verbose), self.verbose_interval, self.n_init)
 
@@ -282,18 +276,13 @@ class GaussianMixture(FittedMixture):
         """Fit, and return the most probable component of each row, (n,); as ``fit(X).predict(X)``."""
         return self.fit(X, y, sample_weight, callback).predict(X)
 
-    def _source_to_fit(
-        self, X: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[ArraySource, NDArray[np.object_] | None]:
-        return source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
-
-    def _settings(self, source: ArraySource, model: CovarianceModel) -> FitSettings:
+    def _settings(self, source: Source, model: CovarianceModel) -> FitSettings:
         K, d = self.n_components, source.n_features
         given = GivenStart(
             None if self.weights_init is None else check_weights_init(self.weights_init, K),
             None if self.means_init is None else check_means_init(self.means_init, K, d),
             None if self.precisions_init is None else check_precisions_init(self.precisions_init, K, d, model),
-            None if isinstance(self.init_params, str) else self._responsibilities(source.rows),
+            None if isinstance(self.init_params, str) else self._responsibilities(source),
         )
         return FitSettings(
             K,
@@ -309,20 +298,24 @@ class GaussianMixture(FittedMixture):
             None if self.prior is None else prior_of(self.prior, model, K, source, self.n_threads),
         )
 
-    def _responsibilities(self, rows: NDArray[Any]) -> Callable[[int], Array]:
+    def _responsibilities(self, source: Source) -> Callable[[int], Array]:
         """What `init_params` gives when it is no name."""
-        start = self.init_params
+        start, resident = self.init_params, source.resident
+        if callable(start) and resident is None:
+            raise ValueError("init_params is called with X as an array, but these rows are not in memory: pass a name")
         of_a_seed = (
             np.random.default_rng if isinstance(self.random_state, np.random.Generator) else np.random.RandomState
         )
 
         def given(seed: int) -> Array:
-            values = start(rows, self.n_components, of_a_seed(seed)) if callable(start) else start
-            return check_responsibilities(values, len(rows), self.n_components)
+            values = start
+            if callable(start) and resident is not None:
+                values = start(resident.rows, self.n_components, of_a_seed(seed))
+            return check_responsibilities(values, source.n_rows, self.n_components)
 
         return given
 
-    def _resumed(self, model: CovarianceModel, source: ArraySource) -> Beginning | None:
+    def _resumed(self, model: CovarianceModel, source: Source) -> Beginning | None:
         """Where a warm start continues."""
         if not self.warm_start or self._parameters is None:
             return None
@@ -340,20 +333,20 @@ class GaussianMixture(FittedMixture):
         ascent.tolerance = self.tol
         return Beginning(now, self._bounds_before, ascent)
 
-    def _problem(self, source: ArraySource) -> tuple[object, ...]:
+    def _problem(self, source: Source) -> tuple[object, ...]:
         """What an accelerated climb must find unchanged to go on: rows, their weights, the ridge, and the prior."""
         prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
         return source.fingerprint, self.reg_covar, prior
 
-    def _adopt(self, fit: MixtureFit, source: ArraySource, names: NDArray[np.object_] | None) -> None:
+    def _adopt(self, fit: MixtureFit, source: Source, names: NDArray[np.object_] | None) -> None:
         self._end_at(fit.climb, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.climb.ascent, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
 
     def _end_at(
         self,
-        climb: Climb,
-        source: ArraySource,
+        climb: SolverResult,
+        source: Source,
         names: NDArray[np.object_] | None,
         traces: tuple[Trace, ...] = (),
     ) -> None:
@@ -363,37 +356,6 @@ class GaussianMixture(FittedMixture):
         self._record_features(source.n_features, names)
         self._bounds_before = climb.trace.lower_bounds or self._bounds_before
         self._record_climb(climb.trace, climb.lower_bound, traces or (climb.trace,))
-
-
-def source_to_fit(
-    X: Any, sample_weight: ArrayLike | None, *, estimator: object, n_components: int = 1
-) -> tuple[ArraySource, NDArray[np.object_] | None]:
-    """The rows to fit `n_components` to, and their features' names, or an error that tells what is wrong with them.
-
-    Parameters
-    ----------
-    X : array-like or data frame of shape (n, d)
-    sample_weight : array-like of shape (n,) or None
-    estimator : object
-        The estimator, or its name, for messages.
-    n_components : int
-    """
-    rows, names = check_rows(X, estimator=estimator, min_rows=2)
-    weight = check_sample_weight(sample_weight, len(rows))
-    source = as_source(rows, weight)
-    check_enough_rows(source.n_used, n_components)
-    survey = source.survey
-    if survey.nonfinite is not None:
-        raise_nonfinite(rows, *survey.nonfinite, estimator=estimator, feature_names=names)
-    reach = survey.reach(survey.centre)
-    column = int(np.argmax(reach))
-    if not reach[column] < _LARGEST_REACH:
-        row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
-        raise_too_large(rows, row, column, centre=survey.centre[column], estimator=estimator, feature_names=names)
-    if not survey.weight * float(reach[column]) * float(reach[column]) < _LARGEST_SQUARES:
-        row = int(np.argmax(np.abs(rows[:, column] - survey.centre[column])))
-        raise_too_heavy(rows, row, column, weight=survey.weight, estimator=estimator)
-    return source, names
 
 
 def warn_about(fit: MixtureFit, max_iter: int) -> None:

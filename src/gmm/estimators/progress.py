@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gmm.em.solver import Climb, Iteration
+from gmm.em.solver import Iteration, SolverResult
 from gmm.fitting.screening import Screened
 
 
@@ -39,7 +39,7 @@ class ProgressPrinter:
                 text += f"  remaining {iteration.remaining:.2e}"
             self._print(iteration.start, text)
 
-    def end(self, climb: Climb) -> None:
+    def end(self, climb: SolverResult) -> None:
         """Report the end of one start."""
         if self._verbose:
             self._print(
@@ -47,7 +47,7 @@ class ProgressPrinter:
                 f"{climb.trace.ending} ({climb.trace.reason}), log-likelihood {climb.lower_bound:.6f} nats per row",
             )
 
-    def refined(self, climb: Climb) -> None:
+    def refined(self, climb: SolverResult) -> None:
         """Report what split–merge did."""
         done = climb.trace.refinement
         if self._verbose and done is not None:

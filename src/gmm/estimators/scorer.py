@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
-from typing import NamedTuple
 
 import numpy as np
 
-from gmm.em.e_step import EStep, RowResults
+from gmm import _em
+from gmm.em.e_step import WORTH_THREADS, EStep, RowResults, Totals
 from gmm.em.m_step import MStep
-from gmm.rows.sources import ArraySource
+from gmm.rows.sources import Source
 from gmm.values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
 
-_BLOCK = 1 << 20  # responsibilities at once
-
-
-class Totals(NamedTuple):
-    """Sums over rows, in nats.
-
-    Parameters
-    ----------
-    log_likelihood : float
-        Σ_i w_i log Σ_k ρ_ik.
-    classification : float
-        Σ_i w_i max_k log ρ_ik.
-    entropy : float
-        −Σ_i w_i Σ_k r_ik log r_ik.
-    """
-
-    log_likelihood: float
-    classification: float
-    entropy: float
-
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """What a mixture says of rows.
+    """A mixture prepared to score rows, whatever their number; threads may share it.
 
     Parameters
     ----------
@@ -51,42 +31,46 @@ class Scorer:
     parameters: MixtureParameters
     n_threads: int | None = None
 
-    def rows(self, source: ArraySource, **wanted: bool) -> RowResults:
-        """Numbers for every row: `labels`, `log_evidence`, `responsibilities`, as asked for."""
-        with self._e_step(source) as e_step:
-            return e_step.rows(self.parameters.whitened(), **wanted)
+    def __reduce__(self) -> tuple[type[Scorer], tuple[MixtureParameters, int | None]]:
+        """What is prepared is left out of pickles."""
+        return Scorer, (self.parameters, self.n_threads)
 
-    def log_likelihood(self, source: ArraySource) -> float:
+    def rows(self, source: Source, **wanted: bool) -> RowResults:
+        """Numbers for every row: `labels`, `log_evidence`, `responsibilities`, `largest`, as asked for."""
+        plan, resident = self._plan(source), source.resident
+        if resident is not None and source.n_rows * plan.work < WORTH_THREADS * plan.lane_rows:
+            return RowResults(*plan.score(resident.rows, **wanted))
+        with self._e_step(source) as e_step:
+            return e_step.rows(self._mixture, plan=plan, **wanted)
+
+    def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats."""
         log_evidence = self.rows(source, log_evidence=True).log_evidence
         assert log_evidence is not None  # it was asked for
         weight = source.sample_weight
         return float(log_evidence.sum() if weight is None else weight @ log_evidence)
 
-    def classification_log_likelihood(self, source: ArraySource) -> float:
+    def classification_log_likelihood(self, source: Source) -> float:
         """Σ_i w_i max_k log ρ_ik, in nats."""
         with self._e_step(source) as e_step:
-            return e_step(self.parameters.whitened(), hard=True).log_evidence
+            return e_step(self._mixture, hard=True).log_evidence
 
-    def entropy(self, source: ArraySource) -> float:
+    def entropy(self, source: Source) -> float:
         """−Σ_i w_i Σ_k r_ik log r_ik of the responsibilities, in nats; 0 where no components overlap."""
         return self.totals(source).entropy
 
-    def totals(self, source: ArraySource) -> Totals:
-        """What criteria are made of, by one pass, in blocks, so that no (n, K) array is held."""
-        blocks = [self._totals_of(block) for block in self._blocks(source)]
-        return blocks[0] if len(blocks) == 1 else Totals(*map(sum, zip(*blocks, strict=True)))
+    def totals(self, source: Source) -> Totals:
+        """What criteria are made of, by one pass."""
+        with self._e_step(source) as e_step:
+            return e_step.totals(self._mixture)
 
-    def largest_responsibilities(self, source: ArraySource) -> Array:
-        """How probable the most probable component of each row is, (n,); in blocks, as the totals."""
-        parts = []
-        for block in self._blocks(source):
-            shares = self.rows(block, responsibilities=True).responsibilities
-            assert shares is not None  # they were asked for
-            parts.append(shares.max(axis=1))
-        return np.concatenate(parts, dtype=np.float64)
+    def largest_responsibilities(self, source: Source) -> Array:
+        """How probable the most probable component of each row is, (n,)."""
+        largest = self.rows(source, largest=True).largest
+        assert largest is not None  # it was asked for
+        return largest.astype(np.float64, copy=False)
 
-    def log_likelihood_of_one(self, source: ArraySource, ridge: float) -> float:
+    def log_likelihood_of_one(self, source: Source, ridge: float) -> float:
         """What a single component of the same model, fitted to the rows with that ridge, says of them, in nats.
 
         A mixture of one component stands for itself. Infinite where the rows leave a direction without variance, and
@@ -103,26 +87,27 @@ class Scorer:
                 return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)
 
-    def _blocks(self, source: ArraySource) -> Iterator[ArraySource]:
-        n, size = source.n_rows, max(1, _BLOCK // self.parameters.n_components)
-        if n <= size:
-            yield source
-            return
-        for start in range(0, n, size):
-            yield source.part(start, min(start + size, n))
+    @cached_property
+    def _mixture(self) -> WhitenedMixture:
+        return self.parameters.whitened()
 
-    def _totals_of(self, block: ArraySource) -> Totals:
-        found = self.rows(block, log_evidence=True, responsibilities=True)
-        log_evidence, shares = found.log_evidence, found.responsibilities
-        assert log_evidence is not None  # it was asked for
-        assert shares is not None  # they were asked for
-        logs = np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))
-        # Single precision for the rows' sums would lose the small ones.
-        rows = np.stack([log_evidence, log_evidence + logs.max(axis=1), -(shares * logs).sum(axis=1, dtype=np.float64)])
-        return Totals(*(rows.sum(axis=1) if block.sample_weight is None else rows @ block.sample_weight).tolist())
+    @cached_property
+    def _origin(self) -> Array:
+        # The mixture's own centre: a single row has no spread to stand in.
+        return np.asarray(self.parameters.weights @ self.parameters.means)
 
-    def _e_step(self, source: ArraySource) -> EStep:
-        # About the mixture's own centre: a single row has no spread to stand in.
-        origin = self.parameters.weights @ self.parameters.means
+    @cached_property
+    def _plans(self) -> list[_em.Plan]:
+        return []  # one for each form that rows have asked for so far
+
+    def _plan(self, source: Source) -> _em.Plan:
+        reach, single = source.survey.reach(self._origin), source.single
+        for plan in self._plans:
+            if plan.suits(reach, single):
+                return plan
         layout = self.parameters.model.layout
-        return EStep(source, layout, n_threads=self.n_threads, origin=np.asarray(origin))
+        self._plans.append(_em.Plan(self._mixture, layout, self._origin, reach, single=single, rows_only=True))
+        return self._plans[-1]
+
+    def _e_step(self, source: Source) -> EStep:
+        return EStep(source, self.parameters.model.layout, n_threads=self.n_threads, origin=self._origin)

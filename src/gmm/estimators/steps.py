@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm.estimators.fitted import shown
-from gmm.estimators.mixture import GaussianMixture, ill_defined, source_to_fit, warn_of_repairs
+from gmm.estimators.mixture import GaussianMixture, ill_defined, warn_of_repairs
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.fitting.fit import FitSettings, Stride, start_seeds, strides
+from gmm.fitting.fit import FitSettings, SteppedPass, iter_passes, start_seeds
 from gmm.fitting.starts import STARTS
+from gmm.rows.entrance import as_source_to_fit, in_memory
 from gmm.rows.sources import ArraySource
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
@@ -166,11 +167,11 @@ class ClimbToBe:
     settings: FitSettings
     seed: int
 
-    def __iter__(self) -> Generator[Stride, None, None]:
+    def __iter__(self) -> Generator[SteppedPass, None, None]:
         """Make its passes, each when it is asked for; what goes wrong is told as `fit` tells it."""
         repaired: tuple[int, ...] = ()
         try:
-            with closing(strides(self.source, self.settings, self.seed)) as made:
+            with closing(iter_passes(self.source, self.settings, self.seed)) as made:
                 for stride in made:
                     repaired = stride.repaired
                     yield stride
@@ -189,8 +190,9 @@ def climb_to_be(
             f"{caller} fits by itself: expected rows first, then the number of components, got {first} first"
         )
     estimator = _estimator(n_components, parameters, caller)
-    judged, names = source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
-    source = replace(judged, rows=judged.rows.copy(order="K"))  # the caller's may change between two passes
+    judged, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
+    mine = in_memory(judged, caller)
+    source = replace(mine, rows=mine.rows.copy(order="K"))  # the caller's may change between two passes
     settings = estimator._settings(source, covariance_model(estimator.covariance_type))
     if settings.given.responsibilities is not None and not callable(estimator.init_params):
         # An array is judged, and copied, now; what a callable returns is when it is called.
@@ -227,7 +229,7 @@ def _steps(climb: ClimbToBe, responsibilities: bool) -> Generator[EMStep, None, 
             yield _step(stride, climb, _responsibilities(stride, climb) if responsibilities else None)
 
 
-def _responsibilities(stride: Stride, climb: ClimbToBe) -> NDArray[Any]:
+def _responsibilities(stride: SteppedPass, climb: ClimbToBe) -> NDArray[Any]:
     scorer = Scorer(stride.iteration.parameters, climb.settings.n_threads)
     found = scorer.rows(climb.source, responsibilities=True).responsibilities
     assert found is not None  # it was asked for
@@ -235,7 +237,7 @@ def _responsibilities(stride: Stride, climb: ClimbToBe) -> NDArray[Any]:
     return found
 
 
-def _step(stride: Stride, climb: ClimbToBe, responsibilities: NDArray[Any] | None) -> EMStep:
+def _step(stride: SteppedPass, climb: ClimbToBe, responsibilities: NDArray[Any] | None) -> EMStep:
     iteration, counts, dtype = stride.iteration, np.array(stride.statistics.counts), climb.source.dtype
     counts.flags.writeable = False
     parameters = iteration.parameters

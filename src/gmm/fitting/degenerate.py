@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.rows.sources import ArraySource
+from gmm.rows.sources import Source
 from gmm.values.layouts import FULL, TIED, Array
 from gmm.values.parameters import MixtureParameters
 
@@ -15,7 +15,7 @@ _THIN = 1e-4
 _MANY = 10
 
 
-def effective_rows(source: ArraySource) -> float:
+def effective_rows(source: Source) -> float:
     """How many rows of equal weight say as much: (Σ w)² / Σ w² (Kish 1965)."""
     weight = source.sample_weight
     if weight is None:

@@ -12,18 +12,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import Ascent
+from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.e_step import EStep
 from gmm.em.m_step import MStep, textbook
 from gmm.em.quasi_newton import QuasiNewton
-from gmm.em.solver import Climb, Climber, Iteration, Way
+from gmm.em.solver import Iteration, Solver, SolverResult, SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.trace import Trace
 from gmm.fitting.degenerate import effective_rows, spikes
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import Ground, Watch, refined
-from gmm.fitting.starts import Rng, Wanted, from_means, from_responsibilities, sampled, share_shown, start_statistics
-from gmm.rows.sources import ArraySource
+from gmm.fitting.starts import (
+    Rng,
+    StartRequest,
+    from_means,
+    from_responsibilities,
+    sampled,
+    share_shown,
+    start_statistics,
+)
+from gmm.rows.sources import ArraySource, Source
 from gmm.validation.parameters import check_random_state
 from gmm.validation.prior import check_prior
 from gmm.values.covariance import CovarianceModel
@@ -34,7 +42,7 @@ from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
-COMPARED = {"tol": 1e-5, "max_iter": 1000}
+COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
 _WORTH_A_SAMPLE = 0.5  # of the rows
 
 
@@ -81,13 +89,13 @@ class FitSettings:
         *,
         start: int = 0,
         callback: Callable[[Iteration], object] | None = None,
-    ) -> Climber:
+    ) -> SolverRun:
         """A climb of the likelihood the way that is asked for; it has not begun."""
         way = self._way(e_step, m_step, begin)
         before = begin.bounds[-1] if begin.bounds else None
-        return Climber(way, max_iter=self.max_iter, start=start, callback=callback, before=before)
+        return SolverRun(way, max_iter=self.max_iter, start=start, callback=callback, before=before)
 
-    def _way(self, e_step: EStep, m_step: MStep, begin: Beginning) -> Way:
+    def _way(self, e_step: EStep, m_step: MStep, begin: Beginning) -> Solver:
         if self.acceleration is not None:
             return QuasiNewton(begin.parameters, e_step, m_step, tolerance=self.tol, ascent=begin.ascent)
         return textbook(begin.parameters, e_step, m_step, GainBelow(self.tol), begin.bounds)
@@ -102,20 +110,20 @@ class Beginning:
     parameters : MixtureParameters
     bounds : tuple of float
         What passes before this climb measured.
-    ascent : Ascent, optional
+    ascent : QuasiNewtonState, optional
         Where an accelerated climb stands that this one continues.
     """
 
     parameters: MixtureParameters
     bounds: tuple[float, ...] = ()
-    ascent: Ascent | None = None
+    ascent: QuasiNewtonState | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class MixtureFit:
     """The best climb, which components it had to give a new place, and how each climb went."""
 
-    climb: Climb
+    climb: SolverResult
     repaired: tuple[int, ...]
     traces: tuple[Trace, ...] = ()
 
@@ -124,7 +132,7 @@ def prior_of(
     prior: NormalInverseWishart | str,
     model: CovarianceModel,
     n_components: int,
-    source: ArraySource,
+    source: Source,
     n_threads: int | None = None,
 ) -> ConjugatePrior:
     """The prior with all its parts: what was left open is told by the rows, as one component."""
@@ -137,20 +145,20 @@ def prior_of(
 
 
 def fit_mixture(
-    source: ArraySource,
+    source: Source,
     settings: FitSettings,
     seeds: Sequence[int],
     *,
     resume: Beginning | None = None,
     callback: Callable[[Iteration], object] | None = None,
-    on_end: Callable[[Climb], object] | None = None,
+    on_end: Callable[[SolverResult], object] | None = None,
     on_skip: Callable[[int, Screened], object] | None = None,
 ) -> MixtureFit:
-    """Climb from each start that is worth it and return the best climb.
+    """SolverResult from each start that is worth it and return the best climb.
 
     Parameters
     ----------
-    source : ArraySource
+    source : Source
     settings : FitSettings
     seeds : sequence of int
         One for each start; start 1 of many is the start of one alone.
@@ -198,7 +206,7 @@ def fit_mixture(
 
 
 @dataclass(frozen=True, eq=False)
-class Stride:
+class SteppedPass:
     """One pass of a climb.
 
     Parameters
@@ -218,7 +226,7 @@ class Stride:
     repaired: tuple[int, ...]
 
 
-def strides(source: ArraySource, settings: FitSettings, seed: int) -> Generator[Stride, None, None]:
+def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[SteppedPass, None, None]:
     """The passes of the climb that `fit_mixture` makes from one start, each when it is asked for."""
     made: list[tuple[Iteration, SufficientStatistics]] = []
 
@@ -233,7 +241,7 @@ def strides(source: ArraySource, settings: FitSettings, seed: int) -> Generator[
             now = climber.go(1)
             if made:  # a climb of no passes ends without one
                 reason = now.climb.trace.reason if now.ended else None
-                yield Stride(*made.pop(), reason, tuple(m_step.repaired))
+                yield SteppedPass(*made.pop(), reason, tuple(m_step.repaired))
 
 
 def replaced(traces: Sequence[Trace], old: Trace, new: Trace) -> tuple[Trace, ...]:
@@ -242,23 +250,23 @@ def replaced(traces: Sequence[Trace], old: Trace, new: Trace) -> tuple[Trace, ..
 
 
 def split_merged(
-    source: ArraySource,
+    source: Source,
     settings: FitSettings,
-    best: Climb,
+    best: SolverResult,
     e_step: EStep,
     watched: Callable[[Iteration], bool],
     told_to_stop: Callable[[], bool],
     n_effective: float,
     sample: ArraySource | None = None,
-) -> Climb:
+) -> SolverResult:
     """What split–merge makes of where the best climb converged; on a sample first, where there are many rows.
 
     Parameters
     ----------
-    source : ArraySource
+    source : Source
         All rows.
     settings : FitSettings
-    best : Climb
+    best : SolverResult
     e_step : EStep
         Over `source`.
     watched : callable
@@ -303,7 +311,7 @@ def _ground(
     # A component that loses its rows makes a move fail: it is given no new place.
     m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread, settings.prior)
 
-    def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> Climb:
+    def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> SolverResult:
         asked, move = replace(settings, tol=tol, max_iter=max_passes), next(numbers)
 
         def told(iteration: Iteration) -> bool:
@@ -315,7 +323,7 @@ def _ground(
 
 
 def _starts(
-    source: ArraySource,
+    source: Source,
     settings: FitSettings,
     seeds: Sequence[int],
     resume: Beginning | None,
@@ -370,7 +378,7 @@ def _seeds_of(number: int, n_init: int) -> tuple[int, ...]:
     return start_seeds(check_random_state(number), n_init)
 
 
-def _start(source: ArraySource, settings: FitSettings, seed: int, m_step: MStep) -> MixtureParameters:
+def _start(source: Source, settings: FitSettings, seed: int, m_step: MStep) -> MixtureParameters:
     given, model = settings.given, settings.model
     covariances = None
     if given.precisions is not None:
@@ -385,11 +393,11 @@ def _start(source: ArraySource, settings: FitSettings, seed: int, m_step: MStep)
     return replace(started, **parts) if parts else started
 
 
-def _start_statistics(source: ArraySource, settings: FitSettings, seed: int) -> SufficientStatistics:
+def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
     given, moments, n_threads = settings.given, settings.model.moments, settings.n_threads
     if given.means is not None:
         return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:
         return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
-    wanted = Wanted(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)
+    wanted = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)
     return start_statistics(source, wanted, settings.init_params, np.random.default_rng(seed))

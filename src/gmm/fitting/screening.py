@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gmm.em.m_step import short_climb
-from gmm.rows.sources import ArraySource
+from gmm.rows.sources import ArraySource, Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior
@@ -25,20 +25,21 @@ _MARGIN = 0.002  # nats per row
 _SAME = 1e-6  # nats per row
 
 
-def screening_rows(source: ArraySource, first: MixtureParameters, seed: int) -> ArraySource | None:
+def screening_rows(source: Source, first: MixtureParameters, seed: int) -> ArraySource | None:
     """The random part of the rows that starts are screened on; None where all of them are to be climbed.
 
     That is so for few rows, where to screen is nearly to climb, and where the part would hold too few rows of some
     component of the `first` start.
     """
-    rows, weight = source.rows, source.sample_weight
-    heavy = np.arange(len(rows)) if weight is None else np.flatnonzero(weight)
+    weight, n_used = source.sample_weight, source.n_used
     size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * first.n_parameters)
     rarest = size * float(first.weights.min())
-    if len(heavy) < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
+    if n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
         return None
-    chosen = heavy[np.sort(np.random.default_rng(seed).choice(len(heavy), size, replace=False))]
-    return ArraySource(np.ascontiguousarray(rows[chosen]), None if weight is None else weight[chosen])
+    chosen = np.sort(np.random.default_rng(seed).choice(n_used, size, replace=False))
+    if weight is not None:
+        chosen = np.flatnonzero(weight)[chosen]
+    return ArraySource(np.ascontiguousarray(source.take(chosen)), None if weight is None else weight[chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,7 @@ class Screening:
         self._reached: list[float] = []
 
     def __call__(self, parameters: MixtureParameters) -> Screened:
-        """Climb from the next start."""
+        """SolverResult from the next start."""
         climb = short_climb(self._rows, self._model, self._ridge, parameters, **self._how)
         reached = -np.inf if climb is None else climb.lower_bound
         parameters = parameters if climb is None else climb.parameters

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.em.e_step import EStep, Shapes
-from gmm.em.solver import Climb, Iteration
+from gmm.em.e_step import ComponentDiagnostics, EStep
+from gmm.em.solver import Iteration, SolverResult
 from gmm.em.textbook import MStepFunction
 from gmm.em.trace import Refinement
 from gmm.values.layouts import Array, SingularMatrixError
@@ -57,7 +57,7 @@ class Ground:
 
     e_step: EStep
     m_step: MStepFunction
-    climb: Callable[[MixtureParameters, float, int, Watch | None], Climb]
+    climb: Callable[[MixtureParameters, float, int, Watch | None], SolverResult]
     share: float = 1.0
 
 
@@ -72,7 +72,7 @@ class Move:
 
 
 def refined(
-    climb: Climb,
+    climb: SolverResult,
     ground: Ground,
     spikes: Spikes,
     *,
@@ -80,14 +80,14 @@ def refined(
     max_iter: int,
     screen: Ground | None = None,
     told_to_stop: Callable[[], bool] = lambda: False,
-) -> Climb:
+) -> SolverResult:
     """The best that moves make of a climb's end: higher and without spikes, if it is another.
 
     An end with spikes, whose likelihood means nothing, gives way to one without, be it lower.
 
     Parameters
     ----------
-    climb : Climb
+    climb : SolverResult
     ground : Ground
         All rows.
     spikes : callable
@@ -133,13 +133,13 @@ class _Search:
         self.tried = 0
         self.passes = 0.0
 
-    def improved(self, best: Climb) -> Climb | None:
+    def improved(self, best: SolverResult) -> SolverResult | None:
         """The end of the first move that leads higher; None where none of a few does."""
         where = self._screen or self._ground
         base = best if self._screen is None else self._climbed(where, best.parameters, _SCREENING)
         model = base.parameters.model
         principal = model.layout.principal(base.parameters.covariances)
-        look = where.e_step.shapes(base.parameters.whitened(), principal)
+        look = where.e_step.diagnostics(base.parameters.whitened(), principal)
         self._count(1, where)
         kept: dict[int, SufficientStatistics] = {}
         spiked = self._spikes(best.parameters)
@@ -159,7 +159,9 @@ class _Search:
                 return end
         return None
 
-    def _followed(self, statistics: SufficientStatistics, base: float, least: float, where: Ground) -> Climb | None:
+    def _followed(
+        self, statistics: SufficientStatistics, base: float, least: float, where: Ground
+    ) -> SolverResult | None:
         """Where a move leads; on a sample it has to pass `base` first."""
         try:
             parameters = where.m_step(statistics, None)
@@ -187,7 +189,9 @@ class _Search:
 
         return hopeless
 
-    def _climbed(self, where: Ground, parameters: MixtureParameters, passes: int, watch: Watch | None = None) -> Climb:
+    def _climbed(
+        self, where: Ground, parameters: MixtureParameters, passes: int, watch: Watch | None = None
+    ) -> SolverResult:
         climb = where.climb(parameters, self._tol, passes, watch)
         trace = climb.trace
         closing = len(trace) == passes and not trace.converged
@@ -198,7 +202,7 @@ class _Search:
         self.passes += passes * where.share
 
 
-def moves(look: Shapes, spiked: NDArray[np.bool_]) -> list[Move]:
+def moves(look: ComponentDiagnostics, spiked: NDArray[np.bool_]) -> list[Move]:
     """The moves that are worth a try, by falling promise; where there are spikes, they drop one.
 
     See `drop_losses` and `split_gains`.
@@ -214,7 +218,7 @@ def moves(look: Shapes, spiked: NDArray[np.bool_]) -> list[Move]:
     return _ranked(promise, axes)
 
 
-def drop_losses(look: Shapes) -> Array:
+def drop_losses(look: ComponentDiagnostics) -> Array:
     """What it costs to drop each component, whose rows go to the others, (K,), in nats per unit weight.
 
     It is log(1 − π_j) − log(1 − r_ij) in the rows' mean, exactly.
@@ -231,7 +235,7 @@ def without(e_step: EStep, parameters: MixtureParameters, component: int) -> Suf
     return e_step(replace(mixture, log_offset=log_offset))
 
 
-def split_gains(look: Shapes) -> Array:
+def split_gains(look: ComponentDiagnostics) -> Array:
     """What to split each component along each of its axes may gain, (K, d), in nats per unit weight.
 
     To leading order it is what its Hermite moments there differ from a Gaussian's.

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from gmm import _em
+from gmm._kernel.first_look import distinct_rows
 from gmm.em.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm.em.m_step import short_climb
-from gmm.em.solver import Climb
+from gmm.em.solver import SolverResult
 from gmm.fitting.degenerate import effective_rows, spikes
 from gmm.fitting.hierarchy import Hierarchy
-from gmm.rows.sources import ArraySource
+from gmm.rows.sources import ArraySource, Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.values.priors import ConjugatePrior
@@ -31,7 +32,7 @@ Rng = np.random.RandomState | np.random.Generator
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StartRequest:
     """What a start is to begin: a mixture of `n_components` with covariances of `model`.
 
     `shown` is the share of the rows that a start is shown, `moments` what is kept of theirs, if not what the model
@@ -52,7 +53,7 @@ class Wanted:
         return self.moments or self.model.moments
 
 
-Start = Callable[[ArraySource, Wanted, Rng], SufficientStatistics]
+Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
 
 _ROWS_PER_COMPONENT = 1000
 _FEWEST_ROWS = 10_000
@@ -80,28 +81,26 @@ def _sample_size(n_components: int) -> int:
     return max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)
 
 
-def share_shown(source: ArraySource, n_components: int) -> float:
+def share_shown(source: Source, n_components: int) -> float:
     """The share of the rows that `sampled` returns."""
     return min(1.0, _sample_size(n_components) / source.n_rows)
 
 
-def sampled(source: ArraySource, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
+def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
     """The rows that starts look at: all of them as a weighted set, or a random subset when there are many."""
     size = size or _sample_size(n_components)
-    rows, weight = source.rows, source.sample_weight
-    if weight is not None and not weight.all():
-        rows, weight = rows[weight > 0], weight[weight > 0]
-    if len(rows) > size:
-        chosen = np.sort(rng.choice(len(rows), size, replace=False))
-        return ArraySource(
-            np.ascontiguousarray(rows[chosen], dtype=np.float64),
-            None if weight is None else weight[chosen],
-        )
-    return ArraySource(*_em.distinct_rows(np.ascontiguousarray(rows, dtype=np.float64), weight))
+    weight, n_used = source.sample_weight, source.n_used
+    many = n_used > size
+    chosen = np.sort(rng.choice(n_used, size, replace=False)) if many else np.arange(n_used)
+    if weight is not None and n_used < source.n_rows:
+        chosen = np.flatnonzero(weight)[chosen]
+    rows = np.ascontiguousarray(source.take(chosen), dtype=np.float64)
+    weight = None if weight is None else weight[chosen]
+    return ArraySource(rows, weight) if many else ArraySource(*distinct_rows(rows, weight))
 
 
 def from_responsibilities(
-    source: ArraySource, responsibilities: Array, moments: Layout, *, n_threads: int | None = None
+    source: Source, responsibilities: Array, moments: Layout, *, n_threads: int | None = None
 ) -> SufficientStatistics:
     """The statistics of given responsibilities (n, K), about the means they imply."""
     weighted = responsibilities
@@ -109,23 +108,22 @@ def from_responsibilities(
         weighted = responsibilities * source.sample_weight[:, None]
     counts = weighted.sum(axis=0)
     centre = source.survey.centre
-    means = weighted.T @ (source.rows - centre) / np.where(counts > 0, counts, 1)[:, None] + centre
+    sums = sum(weighted[first : first + len(rows)].T @ (rows - centre) for first, rows, _ in source.chunks())
+    means = sums / np.where(counts > 0, counts, 1)[:, None] + centre
     K = len(means)
     origins = WhitenedMixture(SPHERICAL, np.zeros(K), means, np.ones(K))
     with EStep(source, moments, n_threads=n_threads) as e_step:
         return e_step(origins, given=responsibilities)
 
 
-def from_means(
-    source: ArraySource, means: Array, moments: Layout, *, n_threads: int | None = None
-) -> SufficientStatistics:
+def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
     """The statistics of giving each row to the nearest of `means`, (K, d)."""
     whitener = np.eye(source.n_features) / _farthest(source)
     return _partition(source, means, whitener, moments, n_threads)
 
 
 def _partition(
-    source: ArraySource, centres: Array, whitener: Array, moments: Layout, n_threads: int | None
+    source: Source, centres: Array, whitener: Array, moments: Layout, n_threads: int | None
 ) -> SufficientStatistics:
     """The statistics of giving each row to the nearest of `centres` in the metric of `whitener`, (d, d)."""
     mixture = WhitenedMixture(TIED, np.zeros(len(centres)), centres, whitener)
@@ -134,7 +132,7 @@ def _partition(
         return e_step(mixture, hard=True)
 
 
-def _farthest(source: ArraySource) -> float:
+def _farthest(source: Source) -> float:
     """The largest distance from the centre in any feature, 1 if there is none."""
     return float(source.survey.reach(source.survey.centre).max()) or 1.0
 
@@ -157,13 +155,13 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     partition, ended, passes_left = Partition(centres, _farthest(source), total), False, _LLOYD_PASSES
     with EStep(source, SPHERICAL, n_threads=n_threads) as e_step:
         while passes_left > 0 and not ended:
-            partition, passes, ended = e_step.lloyd(partition, _LLOYD_GAIN, passes_left)
+            partition, passes, ended = e_step.run_lloyd(partition, _LLOYD_GAIN, passes_left)
             passes_left -= passes
     return partition.centres
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
+class WhitenedSample:
     """A sample about its centre in the coordinates of a metric: `rows` are its rows times `whitener`ᵀ."""
 
     rows: ArraySource
@@ -171,7 +169,7 @@ class _View:
     inverse: Array
 
 
-def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+def _kmeans(sample: ArraySource, wanted: StartRequest, rng: Rng) -> SufficientStatistics:
     """The best of a few k-means partitions, in the data's own units and in those of its covariance.
 
     Both metrics fail, on different data (Scrucca & Raftery 2015), so the portfolio holds both; the partitions are
@@ -205,7 +203,7 @@ def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatisti
     return climb.statistics
 
 
-def _best(reached: Sequence[Climb | None], sample: ArraySource, wanted: Wanted) -> int:
+def _best(reached: Sequence[SolverResult | None], sample: ArraySource, wanted: StartRequest) -> int:
     """Which climb is the highest of those that end without spikes; of all where there is none."""
     n_effective = effective_rows(sample)
     bounds = [-np.inf if climb is None else climb.lower_bound for climb in reached]
@@ -221,14 +219,14 @@ def _best(reached: Sequence[Climb | None], sample: ArraySource, wanted: Wanted) 
     return next(number for number, bound in enumerate(bounds) if near[0] <= bound <= near[1])
 
 
-def _kmeans_centres(view: _View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
+def _kmeans_centres(view: WhitenedSample, n_components: int, rng: Rng, n_threads: int | None) -> Array:
     """The centres (K, d) of k-means in a metric, from the sample's centre in its own coordinates, and sorted."""
     seeds = _seeds(view.rows, n_components, rng)
     centres = lloyd(view.rows, seeds, n_threads=n_threads) @ view.inverse.T
     return centres[np.lexsort(centres.T[::-1])]
 
 
-def _views(sample: ArraySource) -> tuple[_View, _View]:
+def _views(sample: ArraySource) -> tuple[WhitenedSample, WhitenedSample]:
     """The sample in its own units, and in those of its covariance, shrunk towards its diagonal."""
     rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
     weighted = rows if weight is None else rows * weight[:, None]
@@ -240,12 +238,14 @@ def _views(sample: ArraySource) -> tuple[_View, _View]:
     whitener, _ = TIED.whiten(covariance, d)
     one = np.eye(d)
     return (
-        _View(ArraySource(rows, weight), one, one),
-        _View(ArraySource(rows @ whitener.T, weight), whitener, covariance @ whitener.T),
+        WhitenedSample(ArraySource(rows, weight), one, one),
+        WhitenedSample(ArraySource(rows @ whitener.T, weight), whitener, covariance @ whitener.T),
     )
 
 
-def _climbed(sample: ArraySource, wanted: Wanted, begin: SufficientStatistics, passes: int) -> Climb | None:
+def _climbed(
+    sample: ArraySource, wanted: StartRequest, begin: SufficientStatistics, passes: int
+) -> SolverResult | None:
     how: dict[str, Any] = {"max_iter": passes, "n_threads": wanted.n_threads, "prior": wanted.prior}
     return short_climb(sample, wanted.model, wanted.ridge, begin, **how)
 
@@ -255,7 +255,7 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
     return kmeans_plusplus(sample.rows, weight, n_components, rng)
 
 
-def _hierarchical(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+def _hierarchical(sample: ArraySource, wanted: StartRequest, rng: Rng) -> SufficientStatistics:
     """Each row with the nearest mean of Ward's clusters, which are those of at most 1000 rows, in whitened units."""
     view = _views(sample)[1]
     centres = _Ward(view, rng).centres(wanted.n_components) + sample.survey.centre
@@ -265,7 +265,7 @@ def _hierarchical(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientSt
 class _Ward:
     """Ward's hierarchy of at most 1000 rows of a view."""
 
-    def __init__(self, view: _View, rng: Rng) -> None:
+    def __init__(self, view: WhitenedSample, rng: Rng) -> None:
         rows, weight = view.rows.rows, view.rows.sample_weight
         weight = np.ones(len(rows)) if weight is None else weight
         if len(rows) > _HIERARCHY_ROWS:
@@ -305,7 +305,7 @@ class Portfolio:
         self._rng = rng
 
     @cached_property
-    def _seen(self) -> tuple[_View, _View]:
+    def _seen(self) -> tuple[WhitenedSample, WhitenedSample]:
         return _views(self._sample)
 
     @cached_property
@@ -340,20 +340,20 @@ class Portfolio:
         ]
 
 
-def _plus_plus(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+def _plus_plus(sample: ArraySource, wanted: StartRequest, rng: Rng) -> SufficientStatistics:
     centre = sample.survey.centre
     centred = ArraySource(sample.rows - centre, sample.sample_weight)
     seeds = _seeds(centred, wanted.n_components, rng) + centre
     return from_means(sample, seeds, wanted.kept, n_threads=wanted.n_threads)
 
 
-def _rows_of_data(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+def _rows_of_data(sample: ArraySource, wanted: StartRequest, rng: Rng) -> SufficientStatistics:
     enough = sample.n_rows >= wanted.n_components
     chosen = rng.choice(sample.n_rows, wanted.n_components, replace=not enough)
     return from_means(sample, sample.rows[chosen], wanted.kept, n_threads=wanted.n_threads)
 
 
-def _random(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
+def _random(sample: ArraySource, wanted: StartRequest, rng: Rng) -> SufficientStatistics:
     responsibilities = rng.uniform(size=(sample.n_rows, wanted.n_components))
     responsibilities /= responsibilities.sum(axis=1, keepdims=True)
     return from_responsibilities(sample, responsibilities, wanted.kept, n_threads=wanted.n_threads)
@@ -368,7 +368,7 @@ STARTS: dict[str, Start] = {
 }
 
 
-def start_statistics(source: ArraySource, wanted: Wanted, init_params: str, rng: Rng) -> SufficientStatistics:
+def start_statistics(source: Source, wanted: StartRequest, init_params: str, rng: Rng) -> SufficientStatistics:
     """The statistics of the start called `init_params`, from a sample of the rows.
 
     Components come from the heaviest to the lightest, and by falling means where they weigh the same.

@@ -19,7 +19,7 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.view import View
-from gmm.rows.sources import ArraySource, as_source
+from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.validation.parameters import check_is_fitted, check_random_state
 from gmm.values.layouts import Array
@@ -89,7 +89,7 @@ class Scene:
     @cached_property
     def uncertainty_of_all(self) -> Array:
         """The same of all rows, (n,); a pass over them."""
-        return 1 - Scorer(self.mixture, self.n_threads).largest_responsibilities(as_source(self.rows))
+        return 1 - Scorer(self.mixture, self.n_threads).largest_responsibilities(ArraySource(self.rows))
 
     @property
     def certainty(self) -> Array:
@@ -203,7 +203,7 @@ def _told(model: Any) -> str:
 
 def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None = None) -> tuple[Array, Array]:
     """Responsibilities (n, K) and log densities (n,) of rows, in nats."""
-    found = Scorer(mixture, n_threads).rows(as_source(rows), responsibilities=True, log_evidence=True)
+    found = Scorer(mixture, n_threads).rows(ArraySource(rows), responsibilities=True, log_evidence=True)
     assert found.responsibilities is not None  # they were asked for
     assert found.log_evidence is not None
     return found.responsibilities.astype(np.float64, copy=False), found.log_evidence

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gmm.em.e_step import EStep, Shapes
+from gmm.em.e_step import ComponentDiagnostics, EStep
 from gmm.estimators.mixture import GaussianMixture
 from gmm.fitting.split_merge import OFFSET, drop_losses, split_gains, without
-from gmm.fitting.starts import STARTS, Portfolio, Rng, Wanted
+from gmm.fitting.starts import STARTS, Portfolio, Rng, StartRequest
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import CovarianceModel, special_case
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
@@ -104,23 +104,25 @@ class Starts:
         rngs: list[Rng] = [np.random.default_rng([seed, n_components]) for seed in self._seeds]
         if self._several:
             return self._portfolio.partitions(n_components, rngs)
-        return [self._start(self._sample, Wanted(n_components, **self._wanted), rng) for rng in rngs]
+        return [self._start(self._sample, StartRequest(n_components, **self._wanted), rng) for rng in rngs]
 
 
-def look(e_step: EStep, parameters: MixtureParameters) -> Shapes:
+def look(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
     """A pass that tells others what a solution's components are, and which of them to split."""
     if parameters.n_components == 1:
         statistics = e_step(parameters.whitened())
-        return Shapes(statistics, np.zeros(1), np.zeros((3, 1, parameters.n_features)))
-    return e_step.shapes(parameters.whitened(), parameters.model.layout.principal(parameters.covariances))
+        return ComponentDiagnostics(statistics, np.zeros(1), np.zeros((3, 1, parameters.n_features)))
+    return e_step.diagnostics(parameters.whitened(), parameters.model.layout.principal(parameters.covariances))
 
 
-def splits(seen: Shapes, parameters: MixtureParameters, offset: float = OFFSET) -> list[SufficientStatistics]:
+def splits(
+    seen: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET
+) -> list[SufficientStatistics]:
     """Mixtures of one component more: those that fit worst are split in two, along the axis where they fit worst.
 
     Parameters
     ----------
-    seen : Shapes
+    seen : ComponentDiagnostics
         Of `parameters`, as `look` returns it.
     parameters : MixtureParameters
     offset : float
@@ -138,13 +140,13 @@ def splits(seen: Shapes, parameters: MixtureParameters, offset: float = OFFSET) 
     ]
 
 
-def drops(e_step: EStep, seen: Shapes, parameters: MixtureParameters) -> list[SufficientStatistics]:
+def drops(e_step: EStep, seen: ComponentDiagnostics, parameters: MixtureParameters) -> list[SufficientStatistics]:
     """Mixtures of one component less: those that are missed least are dropped, each in its turn.
 
     Parameters
     ----------
     e_step : EStep
-    seen : Shapes
+    seen : ComponentDiagnostics
         Of `parameters`, as `look` returns it.
     parameters : MixtureParameters
         Of two components at least.

@@ -9,7 +9,7 @@ from math import inf
 
 from gmm.em.e_step import EStep
 from gmm.em.m_step import MStep
-from gmm.em.solver import Climb, Climber, Iteration
+from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import spikes
 from gmm.fitting.fit import Beginning, FitSettings, split_merged
 from gmm.rows.sources import ArraySource
@@ -94,14 +94,14 @@ class Solution:
 
     Parameters
     ----------
-    climb : Climb
+    climb : SolverResult
     spiked : int
         The first component that is a spike, −1 where none is.
     pace : float
         What it reaches in a race; −∞ where that was not tried.
     """
 
-    climb: Climb
+    climb: SolverResult
     spiked: int
     pace: float = -inf
 
@@ -125,11 +125,11 @@ class Solution:
         return other is None or (self.healthy, self.lower_bound) > (other.healthy, other.lower_bound)
 
 
-def _place(runner: Climber) -> float:
+def _place(runner: SolverRun) -> float:
     return -runner.lower_bound
 
 
-def _in_sight(runner: Climber, lead: float) -> bool:
+def _in_sight(runner: SolverRun, lead: float) -> bool:
     if len(runner.passes) < 2:
         return True
     before, last = runner.passes[-2:]
@@ -215,13 +215,13 @@ class Cell:
 
     def _raced(
         self, worker: Worker, starts: Sequence[SufficientStatistics], lead: float
-    ) -> tuple[list[Climber], SingularMatrixError | None]:
+    ) -> tuple[list[SolverRun], SingularMatrixError | None]:
         """The starts after some passes each, the highest first, without those that end in a singular covariance.
 
         Those that fall behind what stands, which reaches `lead`, or behind the first of them are left where they are.
         """
         e_step = worker.sample(self._model.moments)
-        runners: list[Climber] = []
+        runners: list[SolverRun] = []
         failure: SingularMatrixError | None = None
         for start in starts:
             m_step = self._m_step(e_step)
@@ -240,7 +240,7 @@ class Cell:
             runners.sort(key=_place)
         return runners, failure
 
-    def _race_on(self, runners: Sequence[Climber], passes: int) -> None:
+    def _race_on(self, runners: Sequence[SolverRun], passes: int) -> None:
         """So many passes more; those that end in a singular covariance are left before that."""
         for runner in runners:
             with suppress(SingularMatrixError):
@@ -262,14 +262,14 @@ class Cell:
             reached = -inf
         return replace(solution, pace=reached)
 
-    def _over_all_rows(self, worker: Worker, runner: Climber) -> Climber:
+    def _over_all_rows(self, worker: Worker, runner: SolverRun) -> SolverRun:
         """The climb that finishes a start: of the race itself, where that is over all rows."""
         if self._ground.whole:
             return runner
         e_step = worker.all(self._model.moments)
         return self._climber(e_step, self._m_step(e_step), runner.parameters).go(_LEG)
 
-    def _finished(self, climber: Climber, target: float) -> Solution | None:
+    def _finished(self, climber: SolverRun, target: float) -> Solution | None:
         """The end of a climb, finished or not if it has spikes; None where it does not pass `target`."""
         while not climber.ended and not self._time_is_up():
             if self._hopeless(climber, target):
@@ -281,19 +281,19 @@ class Cell:
             climber.go(_LEG)
         return self._judged(climber) if climber.lower_bound > target else None
 
-    def _climber(self, e_step: EStep, m_step: MStep, parameters: MixtureParameters) -> Climber:
+    def _climber(self, e_step: EStep, m_step: MStep, parameters: MixtureParameters) -> SolverRun:
         return self._settings.climber(e_step, m_step, Beginning(parameters), callback=self._watch)
 
     def _m_step(self, e_step: EStep) -> MStep:
         settings = self._settings
         return MStep(self._model, settings.reg_covar, settings.n_components, e_step.spread, settings.prior)
 
-    def _judged(self, climber: Climber, why_left: str = _OUT_OF_TIME) -> Solution:
+    def _judged(self, climber: SolverRun, why_left: str = _OUT_OF_TIME) -> Solution:
         """Where a climb stands, `why_left` being why it does not go on if it could."""
         climb = climber.climb
         return self._solution(climb if climber.ended else replace(climb, trace=replace(climb.trace, reason=why_left)))
 
-    def _solution(self, climb: Climb) -> Solution:
+    def _solution(self, climb: SolverResult) -> Solution:
         collapsed = spikes(climb.parameters, self._ground.n_effective, self._settings.reg_covar)
         return Solution(climb, int(collapsed.argmax()) if collapsed.any() else -1)
 
@@ -302,7 +302,7 @@ class Cell:
         fewest = self._model.fewest_rows(parameters.n_features)
         return bool(self._ground.n_effective * parameters.weights.min() < 2 * fewest)
 
-    def _hopeless(self, climber: Climber, target: float) -> bool:
+    def _hopeless(self, climber: SolverRun, target: float) -> bool:
         """Whether a climb will not end above `target` by as much as is worth telling."""
         if target == -inf or not climber.passes:
             return False

@@ -15,7 +15,7 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from gmm.em.e_step import Shapes
+from gmm.em.e_step import ComponentDiagnostics
 from gmm.em.solver import Iteration
 from gmm.em.threads import usable_threads
 from gmm.fitting.fit import FitSettings, prior_of
@@ -216,7 +216,7 @@ class Engine:
         self._starts = starts
         self._stage = stage
         self.found: Found = {}
-        self._looks: dict[Key, tuple[Solution, Shapes]] = {}
+        self._looks: dict[Key, tuple[Solution, ComponentDiagnostics]] = {}
         self._served: dict[tuple[Key, Key], Solution] = {}
         self._refined: dict[Key, Solution] = {}
 
@@ -258,9 +258,9 @@ class Engine:
             self._improve({key: partial(self._beginning, [], told) for key, told in news.items() if told})
             self._looked(here)
 
-    def _news(self, key: Key, sources: Iterable[Key]) -> list[tuple[Solution, Shapes]]:
+    def _news(self, key: Key, sources: Iterable[Key]) -> list[tuple[Solution, ComponentDiagnostics]]:
         """The sources' solutions from which a cell has not begun yet."""
-        told: list[tuple[Solution, Shapes]] = []
+        told: list[tuple[Solution, ComponentDiagnostics]] = []
         for source in sources:
             looked = self._looks.get(source)
             if looked is not None and looked[0] is self.found[source] is not self._served.get((key, source)):
@@ -269,7 +269,11 @@ class Engine:
         return told
 
     def _beginning(
-        self, starts: Sequence[SufficientStatistics], told: Iterable[tuple[Solution, Shapes]], key: Key, worker: Worker
+        self,
+        starts: Sequence[SufficientStatistics],
+        told: Iterable[tuple[Solution, ComponentDiagnostics]],
+        key: Key,
+        worker: Worker,
     ) -> list[SufficientStatistics]:
         """Starts, and what comes of solutions of other cells."""
         begins = list(starts)
@@ -333,7 +337,7 @@ class Engine:
                 tasks[key] = partial(self._seen, solution)
         self._looks |= {key: seen for key, seen in self._stage(tasks).items() if not isinstance(seen, Failure)}
 
-    def _seen(self, solution: Solution, worker: Worker) -> tuple[Solution, Shapes]:
+    def _seen(self, solution: Solution, worker: Worker) -> tuple[Solution, ComponentDiagnostics]:
         return solution, look(worker.sample(self._starts.moments), solution.parameters)
 
     def _less(self, key: Key) -> list[Key]:
@@ -348,7 +352,9 @@ class Engine:
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
         return self._less(key) + special
 
-    def _from_below(self, looked: tuple[Solution, Shapes], key: Key, worker: Worker) -> list[SufficientStatistics]:
+    def _from_below(
+        self, looked: tuple[Solution, ComponentDiagnostics], key: Key, worker: Worker
+    ) -> list[SufficientStatistics]:
         lower, seen = looked
         if lower.parameters.n_components == key.n_components:
             return [seen.statistics]

@@ -23,12 +23,12 @@ from gmm.em.threads import usable_threads
 from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import ConvergenceWarning
 from gmm.fitting.degenerate import spikes
-from gmm.fitting.fit import COMPARED, shared_seed
+from gmm.fitting.fit import COMPARISON_DEFAULTS, shared_seed
 from gmm.fitting.split_merge import OFFSET
-from gmm.rows.sources import as_source
-from gmm.validation.given import check_sample_weight
+from gmm.rows.entrance import as_source, in_memory
+from gmm.rows.sources import ArraySource
 from gmm.validation.parameters import check_callback, check_random_state
-from gmm.validation.rows import check_enough_rows, check_rows, raise_nonfinite
+from gmm.validation.rows import check_enough_rows
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
@@ -181,12 +181,9 @@ def _fitted_copy(estimator: DensityEstimator, rows: NDArray[Any], weight: Array 
 
 def _checked(X: Any, sample_weight: Any, caller: str) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
     """Rows, weights and names of features, looked at once for all fits."""
-    rows, names = check_rows(X, estimator=caller, min_rows=2)
-    weight = check_sample_weight(sample_weight, len(rows))
-    nonfinite = as_source(rows, weight).survey.nonfinite
-    if nonfinite is not None:
-        raise_nonfinite(rows, *nonfinite, estimator=caller, feature_names=names)
-    return rows, weight, names
+    source, names = as_source(X, sample_weight, estimator=caller, min_rows=2)
+    resident = in_memory(source, caller)
+    return resident.rows, resident.sample_weight, names
 
 
 @dataclass(frozen=True)
@@ -326,7 +323,11 @@ def bootstrap_lrt(
     rows, _, names = _checked(X, None, bootstrap_lrt.__name__)
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(shared_seed(random_state))
-    how = COMPARED | parameters | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    how = (
+        COMPARISON_DEFAULTS
+        | parameters
+        | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
+    )
     fits = _Fits(int(n_components), how)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -429,7 +430,7 @@ class _Fits:
 
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Where K + 1 may begin: the component of `null` that is split with the highest gain, a short climb later."""
-        parameters, source, threads = null._fitted(), as_source(rows), self.how["n_threads"]
+        parameters, source, threads = null._fitted(), ArraySource(rows), self.how["n_threads"]
         with EStep(source, parameters.model.moments, n_threads=threads) as e_step:
             statistics = e_step(parameters.whitened())
         climbs = [

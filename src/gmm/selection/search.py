@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm.em.e_step import Totals
 from gmm.estimators import criteria
-from gmm.estimators.mixture import GaussianMixture, ill_defined, source_to_fit
-from gmm.estimators.scorer import Scorer, Totals
+from gmm.estimators.mixture import GaussianMixture, ill_defined
+from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import effective_rows
-from gmm.fitting.fit import COMPARED, FitSettings, GivenStart, shared_seed, start_seeds
+from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared_seed, start_seeds
 from gmm.fitting.starts import STARTS, sampled, share_shown
+from gmm.rows.entrance import as_source_to_fit, in_memory
 from gmm.rows.sources import ArraySource
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.climbing import WORTH, Ground, Solution, Worker
@@ -123,7 +125,8 @@ def select(
     template = _template(parameters | {"n_init": n_init, "n_threads": n_threads})
     template.random_state = seed = shared_seed(random_state)
     check_parameters(template, STARTS)
-    source, features = source_to_fit(X, sample_weight, estimator=select.__name__)
+    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
+    source = in_memory(opened, select.__name__)
     request = _Request(counts, types, criterion, template, source, features)
     ground = _ground(source, max(counts), seed)
     starts = Starts(ground.sample, template, request.models, start_seeds(seed, n_init))
@@ -328,7 +331,7 @@ def _template(parameters: dict[str, Any]) -> GaussianMixture:
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
         raise TypeError(f"select has no parameter {unknown[0]!r}; models are asked for by covariance_type")
-    template = GaussianMixture(**COMPARED | parameters)
+    template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template, STARTS)
     if not isinstance(template.init_params, str):
         raise TypeError(

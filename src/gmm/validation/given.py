@@ -283,7 +283,7 @@ def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
 
 def _check_spread(value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
     spread = given_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64)
-    # Shapes that no K = d can confuse tell matrices from numbers, and one for all from one each.
+    # ComponentDiagnostics that no K = d can confuse tell matrices from numbers, and one for all from one each.
     shape = model.layout.shape(2, 3)
     if shape[-2:] == (3, 3):
         matrices = spread.reshape(-1, n_features, n_features)

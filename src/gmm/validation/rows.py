@@ -121,7 +121,7 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
 
 
 def raise_nonfinite(
-    X: NDArray[Any],
+    value: np.floating[Any],
     row: int,
     column: int,
     *,
@@ -135,7 +135,6 @@ def raise_nonfinite(
     ValueError
         Always.
     """
-    value = X[row, column]
     place = row_and_column(row, column, _listed(feature_names))
     if np.isnan(value):
         raise ValueError(
@@ -144,14 +143,14 @@ def raise_nonfinite(
             "(X[~np.isnan(X).any(axis=1)]), or fill them with an imputer, before the fit."
         )
     raise ValueError(
-        f"Input X contains infinity or a value too large for {X.dtype!r}.\n"
+        f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
         f"{name_of(estimator)} expects finite numbers, got {value} at {place}. Drop the rows that "
         "are not finite (X[np.isfinite(X).all(axis=1)]), or correct them, before the fit."
     )
 
 
 def raise_too_large(
-    X: NDArray[Any],
+    value: np.floating[Any],
     row: int,
     column: int,
     *,
@@ -168,13 +167,13 @@ def raise_too_large(
     """
     place = row_and_column(row, column, _listed(feature_names))
     raise ValueError(
-        f"Input X contains a value too large for {name_of(estimator)}: {X[row, column]!s} at "
+        f"Input X contains a value too large for {name_of(estimator)}: {value!s} at "
         f"{place}. Expected values within 1e150 of their column's centre ({centre:.6g}), so that "
         "squares stay finite. Divide the column by its spread, or drop the row."
     )
 
 
-def raise_too_heavy(X: FloatArray, row: int, column: int, *, weight: float, estimator: object) -> NoReturn:
+def raise_too_heavy(value: np.floating[Any], row: int, column: int, *, weight: float, estimator: object) -> NoReturn:
     """Say that squares of X, weighed and summed, overflow.
 
     Raises
@@ -184,7 +183,7 @@ def raise_too_heavy(X: FloatArray, row: int, column: int, *, weight: float, esti
     """
     raise ValueError(
         f"sample_weight and X are too large together for {name_of(estimator)}: the weights sum to {weight:g}, and X "
-        f"holds {X[row, column]!s} at {row_and_column(row, column, None)}, so that Σ w x² overflows. Divide the "
+        f"holds {value!s} at {row_and_column(row, column, None)}, so that Σ w x² overflows. Divide the "
         "weights by their largest, or the column by its spread."
     )
 

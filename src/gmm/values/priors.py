@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, SPHERICAL, Array
 
-Told = tuple[Array, Array, float, float, float]
+PriorMoments = tuple[Array, Array, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class ConjugatePrior:
     dof: float
     scale: Array
 
-    def told(self, model: CovarianceModel, n_components: int, n_features: int) -> Told:
+    def told(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
         """The prior as the compiled update takes it: see `gmm._kernel.mstep.MixtureFamily`.
 
         An inverse Wishart density says as much of Σ_k as dof + d + 1 rows of which S_k is the scale, an inverse gamma

@@ -62,7 +62,7 @@ def test_shapes_are_the_twins(name, dtype, form, K, d):
     axes = some_axes(mixture)
     for given_weight in (None, weight):
         e_step = EStep(ArraySource(rows, given_weight), mixture.layout, form=form)
-        assert_shapes_match(e_step.shapes(mixture, axes), rows, mixture, axes, given_weight)
+        assert_shapes_match(e_step.diagnostics(mixture, axes), rows, mixture, axes, given_weight)
 
 
 @every_dtype
@@ -70,7 +70,7 @@ def test_shapes_are_the_twins(name, dtype, form, K, d):
 def test_threads_change_no_bit(name, dtype):
     rows, mixture = problem(name, 7, 5, n=30_000, dtype=dtype)
     axes = some_axes(mixture)
-    one, many = (EStep(ArraySource(rows), mixture.layout, n_threads=t).shapes(mixture, axes) for t in (1, 3))
+    one, many = (EStep(ArraySource(rows), mixture.layout, n_threads=t).diagnostics(mixture, axes) for t in (1, 3))
     np.testing.assert_array_equal(one.log_rest, many.log_rest)
     np.testing.assert_array_equal(one.powers, many.powers)
     np.testing.assert_array_equal(one.statistics.second, many.statistics.second)
@@ -80,7 +80,7 @@ def test_threads_change_no_bit(name, dtype):
 def test_the_statistics_are_those_of_an_ordinary_pass(name):
     rows, mixture = problem(name, 4, 3)
     e_step = EStep(ArraySource(rows), mixture.layout)
-    plain, told = e_step(mixture), e_step.shapes(mixture, some_axes(mixture)).statistics
+    plain, told = e_step(mixture), e_step.diagnostics(mixture, some_axes(mixture)).statistics
     np.testing.assert_array_equal(plain.second, told.second)
     assert plain.log_evidence == told.log_evidence
 
@@ -92,7 +92,7 @@ def test_rows_that_one_component_owns_alone_lose_what_is_there_to_lose():
     owned = rows[:30] + 60.0
     moved = replace(mixture, centres=np.concatenate([mixture.centres[:2], owned.mean(axis=0)[None]]))
     rows = np.concatenate([rows[30:], owned])
-    got = EStep(ArraySource(rows), FULL).shapes(moved, some_axes(moved))
+    got = EStep(ArraySource(rows), FULL).diagnostics(moved, some_axes(moved))
     assert_shapes_match(got, rows, moved, some_axes(moved))
     assert got.log_rest[2] < -30 * 1000
 
@@ -102,7 +102,7 @@ def test_a_component_less_costs_what_its_rest_says(name):
     """log(1 − π_j) renormalises the others' weights; what is left is the pass without j."""
     rows, mixture = problem(name, 4, 3)
     e_step = EStep(ArraySource(rows), mixture.layout)
-    got = e_step.shapes(mixture, some_axes(mixture))
+    got = e_step.diagnostics(mixture, some_axes(mixture))
     for j in range(4):
         offset = mixture.log_offset.copy()
         offset[j] = -np.inf
@@ -113,7 +113,7 @@ def test_a_component_less_costs_what_its_rest_says(name):
 def test_axes_of_another_layout_are_refused():
     rows, mixture = problem("full", 3, 2)
     with pytest.raises(ValueError, match="axes"):
-        EStep(ArraySource(rows), FULL).shapes(mixture, np.ones((3, 2)))
+        EStep(ArraySource(rows), FULL).diagnostics(mixture, np.ones((3, 2)))
 
 
 # --- A component that is left out -----------------------------------------------------------------

@@ -1,0 +1,117 @@
+"""The one door for X: what comes in becomes a source, checked, or an error that says what is wrong with it.
+
+The type question is asked here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.rows.sources import ArraySource, Source
+from gmm.validation.given import check_sample_weight
+from gmm.validation.rows import check_enough_rows, check_rows, raise_nonfinite, raise_too_heavy, raise_too_large
+from gmm.validation.where import name_of
+
+# Distances from the centre whose squares, summed over rows, stay finite.
+_LARGEST_REACH = 1e150
+_LARGEST_SQUARES = 1e306
+
+Names = NDArray[np.object_] | None
+
+
+def as_source(
+    X: Any,
+    sample_weight: Any = None,
+    *,
+    estimator: object,
+    n_features: int | None = None,
+    feature_names: Names = None,
+    min_rows: int = 1,
+) -> tuple[Source, Names]:
+    """Return X as a source of finite rows, and its feature names.
+
+    Parameters
+    ----------
+    X : Source, array-like or data frame of shape (n, d)
+        A source is taken as it is: its weights are its own.
+    sample_weight : array-like of shape (n,), number or None
+    estimator : object
+        The estimator, or its name, for messages.
+    n_features, feature_names, min_rows
+        As `gmm.validation.rows.check_rows` takes them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what cannot be used, and where it is at fault.
+    """
+    source: Source
+    if callable(getattr(type(X), "chunks", None)):  # isinstance would ask for every attribute of the protocol
+        source, names = X, None
+        if sample_weight is not None:
+            raise TypeError("expected sample_weight=None beside a source of rows, which has weights of its own")
+        if n_features is not None and X.n_features != n_features:
+            raise ValueError(
+                f"X has {X.n_features} features, but {name_of(estimator)} is expecting {n_features} features as input."
+            )
+    else:
+        rows, names = check_rows(
+            X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
+        )
+        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)))
+    nonfinite = source.survey.nonfinite
+    if nonfinite is not None:
+        row, column = nonfinite
+        known = feature_names if names is None else names
+        raise_nonfinite(source.take(np.array([row]))[0, column], row, column, estimator=estimator, feature_names=known)
+    return source, names
+
+
+def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1) -> tuple[Source, Names]:
+    """Return the rows to fit `n_components` to, and their features' names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `as_source`; for too few rows, and for values whose squares would not be finite.
+    """
+    source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2)
+    check_enough_rows(source.n_used, n_components)
+    survey = source.survey
+    reach = survey.reach(survey.centre)
+    column = int(np.argmax(reach))
+    if not reach[column] < _LARGEST_REACH:
+        value, row = _farthest(source, column)
+        centre = survey.centre[column]
+        raise_too_large(value, row, column, centre=centre, estimator=estimator, feature_names=names)
+    if not survey.weight * float(reach[column]) * float(reach[column]) < _LARGEST_SQUARES:
+        value, row = _farthest(source, column)
+        raise_too_heavy(value, row, column, weight=survey.weight, estimator=estimator)
+    return source, names
+
+
+def in_memory(source: Source, caller: str) -> ArraySource:
+    """Return the rows as one array, for what takes them apart.
+
+    Raises
+    ------
+    TypeError
+        For a source of rows that are not in memory.
+    """
+    if source.resident is None:
+        raise TypeError(f"{caller} needs its rows in memory: expected an array or a data frame, got {type(source)}")
+    return source.resident
+
+
+def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:
+    """The value of a column that is farthest from its centre, and its row."""
+    found: list[tuple[float, np.floating[Any], int]] = []
+    for first, rows, _ in source.chunks():
+        distances = np.abs(rows[:, column] - source.survey.centre[column])
+        row = int(np.argmax(distances))
+        found.append((float(distances[row]), rows[row, column], first + row))
+    _, value, row = max(found, key=lambda one: one[0])
+    return value, row

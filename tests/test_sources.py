@@ -1,0 +1,177 @@
+"""A source that serves rows in pieces gives the bits of one array; the accelerated solver needs no rows at all."""
+
+import multiprocessing
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pytest
+
+from gmm import GaussianMixture
+from gmm._kernel import mstep
+from gmm.em.e_step import EStep
+from gmm.em.m_step import mixture_family
+from gmm.fitting.starts import STARTS
+from gmm.rows.sources import ArraySource, Chunk, Survey, fingerprint_of, single_weights
+from gmm.values.covariance import CLASSIC, covariance_model
+from gmm.values.parameters import MixtureParameters
+from gmm.values.whitened import WhitenedMixture
+
+rng = np.random.default_rng(5)
+N, D, K = 9000, 3, 3
+ROWS = rng.normal(size=(N, D)) + 4 * rng.integers(K, size=(N, 1)) + 100
+WEIGHTS = rng.uniform(0.2, 3, N)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSource:
+    """Rows from a list of uneven blocks, served in chunks of one to three lanes; counts the looks."""
+
+    blocks: list[np.ndarray]
+    sample_weight: np.ndarray | None = None
+    looks: list[int] = field(default_factory=list)
+    resident = None
+
+    n_rows = property(lambda self: sum(map(len, self.blocks)))
+    n_used = property(lambda self: self.n_rows)
+    n_features = property(lambda self: self.blocks[0].shape[1])
+    dtype = property(lambda self: self.blocks[0].dtype)
+    single = property(lambda self: self.dtype == np.float32 and single_weights(self.sample_weight))
+
+    @cached_property
+    def survey(self):
+        return Survey.of(self.chunks(), self.n_features)
+
+    @cached_property
+    def fingerprint(self):
+        return fingerprint_of(self)
+
+    def chunks(self, lane_rows=1):
+        self.looks.append(lane_rows)
+        rows, start, lanes = np.concatenate(self.blocks), 0, 0
+        while start < len(rows):
+            lanes = lanes % 3 + 1
+            stop = start + lanes * max(lane_rows, 100)
+            if lane_rows == 1:
+                stop = start + 700 * lanes
+            weight = None if self.sample_weight is None else self.sample_weight[start:stop]
+            yield Chunk(start, np.array(rows[start:stop], order="F" if lanes == 2 else "C"), weight)
+            start = stop
+
+    def take(self, indices):
+        return np.concatenate(self.blocks)[indices]
+
+
+def in_blocks(rows, weight=None):
+    return BlockSource(np.split(rows, [1, 5, 2500, 2501, 7000]), weight)
+
+
+def described(mixture):
+    values = {name: getattr(mixture, name) for name in ("weights_", "means_", "covariances_", "lower_bounds_")}
+    return values | {"ends": (mixture.lower_bound_, mixture.n_iter_, mixture.converged_)}
+
+
+def assert_same(one, other):
+    for name, value in described(one).items():
+        np.testing.assert_array_equal(value, described(other)[name], err_msg=name)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_a_fit_from_pieces_is_the_fit_from_one_array(covariance_type, dtype, acceleration):
+    rows = ROWS.astype(dtype)
+    how = {"covariance_type": covariance_type, "acceleration": acceleration, "random_state": 0}
+    whole = GaussianMixture(K, **how).fit(rows)
+    for threads in (1, 2, 5):
+        assert_same(GaussianMixture(K, n_threads=threads, **how).fit(in_blocks(rows)), whole)
+
+
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_weighted_rows_in_pieces_are_scored_and_fitted_alike(covariance_type):
+    mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0)
+    whole = mixture.fit(ROWS, sample_weight=WEIGHTS)
+    pieces = GaussianMixture(**mixture.get_params()).fit(in_blocks(ROWS, WEIGHTS))
+    assert_same(pieces, whole)
+    for name in ("predict", "predict_proba", "score_samples"):
+        np.testing.assert_array_equal(getattr(whole, name)(in_blocks(ROWS)), getattr(whole, name)(ROWS), err_msg=name)
+    for name in ("bic", "icl", "nec"):
+        assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, WEIGHTS), name
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_every_start_takes_rows_in_pieces(start):
+    how = {"init_params": start, "n_init": 2, "refine": "split-merge", "random_state": 3}
+    assert_same(GaussianMixture(K, **how).fit(in_blocks(ROWS)), GaussianMixture(K, **how).fit(ROWS))
+
+
+def test_a_warm_start_knows_the_rows_again_in_pieces():
+    one, other = (GaussianMixture(K, warm_start=True, max_iter=2, random_state=0) for _ in range(2))
+    with pytest.warns(UserWarning, match="did not converge"):
+        one.fit(ROWS).fit(in_blocks(ROWS))
+        other.fit(ROWS).fit(ROWS)
+    assert_same(one, other)
+    assert in_blocks(ROWS).fingerprint == ArraySource(ROWS).fingerprint
+
+
+def test_rows_are_looked_at_once_before_the_first_pass_and_once_more_for_a_tied_scatter():
+    model = covariance_model("full")
+    source = in_blocks(ROWS)
+    mixture = WhitenedMixture(model.layout, np.zeros(1), ROWS[:1].copy(), np.eye(D)[None])
+    with EStep(source, model.moments) as e_step:
+        e_step(mixture)
+    assert len(source.looks) == 2, "the survey and the pass"
+    tied = covariance_model("tied")
+    source = in_blocks(ROWS)
+    mixture = WhitenedMixture(tied.layout, np.zeros(1), source.survey.centre[None], np.eye(D))
+    with EStep(source, tied.moments) as e_step:
+        e_step(mixture)
+        e_step(mixture)
+    assert len(source.looks) == 4, "the survey, the total scatter, and two passes"
+
+
+def test_what_is_wrong_with_a_piece_is_said():
+    rows = ROWS.copy()
+    rows[8000, 1] = np.nan
+    with pytest.raises(ValueError, match="row 8000, column 1"):
+        GaussianMixture(K).fit(in_blocks(rows))
+    fitted = GaussianMixture(K, random_state=0).fit(ROWS)
+    with pytest.raises(ValueError, match="expecting 3 features"):
+        fitted.predict(in_blocks(ROWS[:, :2]))
+    with pytest.raises(TypeError, match="weights of its own"):
+        fitted.score(in_blocks(ROWS), sample_weight=WEIGHTS)
+
+
+def statistics_elsewhere(connection, rows, model_name):
+    """Serve statistics of rows that the asking process does not have."""
+    model = covariance_model(model_name)
+    with EStep(ArraySource(rows), model.moments, n_threads=1) as e_step:
+        while (mixture := connection.recv()) is not None:
+            connection.send(e_step(mixture))
+
+
+@pytest.mark.parametrize("name", CLASSIC)
+def test_the_solver_climbs_with_statistics_of_another_process(name):
+    model, start = covariance_model(name), ROWS[[0, 3000, 6000]]
+    spread = np.broadcast_to(model.layout.with_ridge(np.zeros(model.layout.shape(K, D)), 9.0), model.layout.shape(K, D))
+    begin = MixtureParameters(np.full(K, 1 / K), start, np.array(spread), model)
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=statistics_elsewhere, args=(there, ROWS, name), daemon=True)
+    process.start()
+    state = mstep.QuasiNewtonState(mixture_family(model, start.shape, 1e-6), 1e-6, True)
+    flat = (begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants)
+    state.begin(begin.weights, np.ascontiguousarray(begin.means), *flat)
+    objectives = []
+    while not state.converged and len(objectives) < 200:
+        offsets, centres, whiteners = state.next()
+        here.send(WhitenedMixture(model.layout, offsets, centres, whiteners.reshape(model.layout.shape(K, D))))
+        _, objective, _, accepted = state.take(here.recv(), 1e-13, repair_empty=True)
+        objectives.append(objective)
+        assert accepted or objective == objectives[-2]
+    here.send(None)
+    process.join()
+    assert state.converged
+    assert (np.diff(objectives) >= -1e-12).all()
+    fitted = GaussianMixture(K, covariance_type=name, tol=1e-6, means_init=start, random_state=0).fit(ROWS)
+    assert objectives[-1] == pytest.approx(fitted.history_.objective[-1], abs=1e-4)
