@@ -19,19 +19,21 @@ ROOMS = {
     "cli": """
         fit | report | report.sections | report.choosing report.figures | apply plot result | rows
         | report.wording show | cli | describe report.glossary tables write
-        | agreement arguments choice failures pictures report.columns report.origin report.page
+        | delimited | agreement arguments choice failures pictures report.columns report.origin report.page
     """,
     "plotting": """
         plotting | animation | boundaries clusters density stage uncertainty
         | convergence criteria film frame marks | scene selection | files lines view | gif plane style
     """,
     "gmm": "",
+    "loading": "",
     "selection": """
-        selection | estimator | search resampling | engine | climbing | candidates | table | grid | status
+        selection | estimator | search resampling | engine | climbing | candidates | table | from_file | grid | status
     """,
     "estimators": """
-        steps | mixture | fitted | contract criteria persistence progress scorer summary
+        steps | mixture | fitted | contract criteria progress scorer summary
     """,
+    "persistence": "persistence | values | archive | places",
     "versions": "",
     "fitting": "fit | starts | degenerate hierarchy screening split_merge",
     "em": "m_step | quasi_newton | e_step solver textbook | stopping threads trace",

@@ -100,10 +100,9 @@ def test_the_methods_are_the_formulas(name, dtype):
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plain", "weighted"])
-def test_entropy_in_blocks_is_that_of_all_rows(weights, monkeypatch):
+def test_entropy_is_that_of_all_rows(weights):
     mixture = GaussianMixture(4, random_state=0).fit(X)
     whole = entropy(mixture, X, np.ones(len(X)) if weights is None else weights)
-    monkeypatch.setattr("gmm.estimators.scorer._BLOCK", 4 * 17)
     scorer = Scorer(mixture._parameters)
     assert scorer.entropy(ArraySource(X, weights)) == pytest.approx(whole, rel=1e-12)
 

@@ -106,11 +106,8 @@ def test_every_start_takes_rows_in_pieces(start):
 
 
 def test_a_warm_start_knows_the_rows_again_in_pieces():
-    one, other = (GaussianMixture(K, warm_start=True, max_iter=2, random_state=0) for _ in range(2))
-    with pytest.warns(UserWarning, match="did not converge"):
-        one.fit(ROWS).fit(in_blocks(ROWS))
-        other.fit(ROWS).fit(ROWS)
-    assert_same(one, other)
+    one, other = (GaussianMixture(K, warm_start=True, tol=0.05, random_state=0).fit(ROWS) for _ in range(2))
+    assert_same(one.set_params(tol=1e-6).fit(in_blocks(ROWS)), other.set_params(tol=1e-6).fit(ROWS))
     assert in_blocks(ROWS).fingerprint == ArraySource(ROWS).fingerprint
 
 

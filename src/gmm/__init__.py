@@ -8,12 +8,11 @@ from gmm.em.trace import Trace
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
+from gmm.loading import load
 from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
 from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__, show_versions
-
-load = GaussianMixture.load
 
 __all__ = [
     "BootstrapLRT",

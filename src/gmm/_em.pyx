@@ -272,7 +272,7 @@ cdef class Plan:
         self, const data[:, :] rows, *, bint labels=False, bint log_evidence=False, bint responsibilities=False,
         bint largest=False,
     ):
-        """What `walk` writes of rows that need no threads: labels, log Σ_k ρ_k, responsibilities, the largest of them."""
+        """What `walk` writes, of rows that need no threads: labels, log Σ_k ρ_k, responsibilities, the largest ones."""
         cdef Py_ssize_t n = rows.shape[0], K = self.plan.n_components
         cdef Scratch scratch = Scratch()
         dtype = np.float32 if data is float else np.float64
@@ -483,7 +483,7 @@ cdef class Plan:
         double total,
         double least_gain,
     ):
-        """From the sums of one pass go on alone: move the centres to their rows' means, pass over all rows (Lloyd 1982).
+        """From the sums of one pass go on alone: move the centres to their rows' means, and so on (Lloyd 1982).
 
         That is for `at_most` passes, or until one gains less than a `least_gain` of `total`, the inertia about one
         centre for all, less that about the `centres`. `spread` and `inertia` are as the pass before measured them.

@@ -171,8 +171,6 @@ cdef inline void write_rows(
             for k in range(n_components):
                 for r in range(start, min(start + 8, n)):
                     responsibility[r * n_components + k] = <data>tile[k * ld + r]
-
-
     if largest != NULL:
         for r in range(n):
             largest[r] = <data>tile[r]

@@ -96,7 +96,7 @@ cdef inline void choose_form(
         return
     plan.linear = defined and narrow and not plan.given and plan.kappa < limit_linear_double()
     plan.single = (single and in_single_range(reach, d)
-                     and plan.kappa < (limit_linear_single() if plan.linear else limit_centred_single()))
+                   and plan.kappa < (limit_linear_single() if plan.linear else limit_centred_single()))
 
 
 cdef inline Py_ssize_t n_diagnostics(const PassPlan* plan) noexcept nogil:
@@ -141,7 +141,8 @@ cdef inline bint same_room(const PassPlan* one, const PassPlan* other) noexcept 
     """Whether a worker's scratch that is laid out for one pass is for the other as well."""
     return (one.n_components == other.n_components and one.n_features == other.n_features
             and one.layout == other.layout and one.moments == other.moments and one.linear == other.linear
-            and one.single == other.single and one.totals == other.totals and (one.axes == NULL) == (other.axes == NULL))
+            and one.single == other.single and one.totals == other.totals
+            and (one.axes == NULL) == (other.axes == NULL))
 
 
 cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:

@@ -13,7 +13,7 @@ from gmm.cli.show import Screen
 from gmm.cli.write import check_table, labels_table, table_to, to_json
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.persistence import load_state
+from gmm.persistence import load_state
 from gmm.text.amounts import counted
 
 __all__ = ["info", "predict", "sample"]

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
-from gmm.estimators.persistence import write_whole
+from gmm.persistence import write_whole
 
 __all__ = ["SUFFIXES", "drawing", "save"]
 

@@ -21,7 +21,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gmm.cli.failures import UsageError
-from gmm.estimators.persistence import write_whole
+from gmm.persistence import write_whole
 
 __all__ = ["check_place", "check_suffix", "check_table", "labels_table", "table_to", "text_to", "to_json"]
 

@@ -6,25 +6,35 @@ the affair of the classes above.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
-from gmm.em.trace import Trace, loaded_traces, saved_traces
+from gmm.em.trace import Trace
 from gmm.estimators import criteria
 from gmm.estimators.contract import Estimator
-from gmm.estimators.persistence import loaded, plain, restored, save_state
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
+from gmm.fitting.starts import STARTS
+from gmm.persistence import (
+    Readable,
+    Writable,
+    item,
+    loaded,
+    loaded_traces,
+    plain,
+    restored,
+    save_state,
+    saved_traces,
+)
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_parameters_given, check_precisions_init
-from gmm.validation.parameters import check_is_fitted, check_n_samples, check_random_state
+from gmm.validation.given import check_mixture, check_parameters_given, check_precisions_init
+from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.values.layouts import Array
@@ -158,7 +168,7 @@ class FittedMixture(Estimator):
         n = check_n_samples(n_samples)
         rng = check_random_state(self.random_state if random_state is None else random_state)
         rows, labels = parameters.sample(n, rng)
-        return rows.astype(self._dtype, copy=False), labels
+        return held(rows, self._dtype), labels
 
     @classmethod
     def from_parameters(
@@ -195,25 +205,31 @@ class FittedMixture(Estimator):
         """
         model = covariance_model(covariance_type)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
-        estimator = cls._holding(parameters, feature_names)
-        estimator.set_params(n_components=parameters.n_components, covariance_type=covariance_type)
-        return estimator
+        settings = {"n_components": parameters.n_components, "covariance_type": covariance_type}
+        return cls._holding(parameters, feature_names, settings)
 
     @classmethod
-    def _holding(cls, parameters: MixtureParameters, feature_names: Sequence[str] | None) -> Self:
-        estimator = cls()
+    def _holding(
+        cls, parameters: MixtureParameters, feature_names: Sequence[str] | None, settings: Mapping[str, Any]
+    ) -> Self:
+        estimator = cls(**settings)
         estimator._parameters = parameters
         names = check_feature_names(feature_names, parameters.n_features)
         estimator._record_features(parameters.n_features, names)
         return estimator
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted mixture to `path`, in a format that holds numbers only; *beyond*.
+    def save(self, file: Writable) -> None:
+        """Write the fitted mixture to `file`, in a format that holds numbers and text only; *beyond*.
 
         Parameters that say how to fit are saved where they are a number, a name or a prior; a generator, a callable
         and the arrays of a start are not.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, to which nothing is appended, or a file opened for writing, which need not be able to seek.
         """
-        save_state(path, *self._state())
+        save_state(file, *self._state())
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What `save` writes: what JSON holds, and arrays."""
@@ -234,30 +250,36 @@ class FittedMixture(Estimator):
         return header, arrays
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, file: Readable) -> Self:
         """Read what `save` wrote; *beyond*.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file opened for reading, which is read to its end, or what such a file holds.
 
         Raises
         ------
         ValueError
-            If the file is no saved model, or of a newer version.
+            If the file is no saved model, or of a newer version, or what it holds is no mixture; it says what is wrong.
+            A file can do no other harm, whoever wrote it.
         """
-        return loaded(path, cls.__name__, "model", cls._from_state)
+        return loaded(file, {cls.__name__: cls._from_state})
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        # No check of what a fit has found: numpy's Cholesky may refuse by a rounding what LAPACK has accepted.
-        weights, means, covariances = (np.array(arrays[name], dtype=np.float64) for name in _PARTS)
-        model = covariance_model(header["covariance_model"])
-        parameters = MixtureParameters(weights, means, covariances, model)
-        estimator = cls._holding(parameters, header["feature_names"] or None)
-        estimator.set_params(**restored(header["parameters"]))
+        model = covariance_model(item(header, "covariance_model", str))
+        weights, means, covariances = (arrays[name] for name in _PARTS)
+        parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+        settings = restored(item(header, "parameters", dict))
+        estimator = cls._holding(parameters, item(header, "feature_names", list) or None, settings)
+        check_parameters(estimator, STARTS)
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])
         if "lower_bound" in header:
             best, traces = loaded_traces(header, arrays)
-            estimator._record_climb(best, header["lower_bound"], traces)
+            estimator._record_climb(best, item(header, "lower_bound", float), traces)
         return estimator
 
     @property
@@ -407,12 +429,17 @@ class FittedMixture(Estimator):
 
 def shown(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Values in the type of the data, or in float64 where that cannot hold them; writing into them is refused."""
+    array = held(values, dtype)
+    array.flags.writeable = False
+    return array
+
+
+def held(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values in the type of the data, or in float64 where that cannot hold them."""
     limits = np.finfo(dtype)
     largest = np.abs(values).max()
     fits = largest == 0 or limits.tiny <= largest <= limits.max
-    array = values.astype(dtype if fits else np.float64, copy=False)
-    array.flags.writeable = False
-    return array
+    return values.astype(dtype if fits else np.float64, copy=False)
 
 
 def _mean(values: NDArray[Any]) -> float:

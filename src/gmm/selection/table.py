@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 
 from gmm.estimators import criteria
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.persistence import loaded, save_state
+from gmm.persistence import Readable, Writable, item, loaded, save_state
+from gmm.selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
 from gmm.selection.status import FAILED, has_failed, is_spike
 from gmm.text.amounts import counted
@@ -169,16 +169,39 @@ class Selection:
         assert best is not None  # best_index names a cell that is fitted
         return best
 
-    def ranked(self) -> list[int]:
-        """The fitted cells from the best on; those with spikes come last.
+    def ranked(self, criterion: str | None = None) -> list[int]:
+        """The fitted cells from the best on; those with spikes come last, since their criteria mean nothing.
+
+        Parameters
+        ----------
+        criterion : str, default=None
+            What they are compared by: "bic", "aic", "aicc", "icl" or "nec"; None takes the criterion that chose.
 
         Returns
         -------
         list of int
             Places in the table.
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import select
+        >>> found = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
+        >>> for place in found.ranked("icl")[:2]:
+        ...     print(found.n_components[place], found.covariance_type[place])
+        1 EII
+        1 VVV
         """
+        if criterion is not None:
+            check_criterion(criterion)
+        scores = self.scores if criterion is None else getattr(self, criterion)
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
-        return sorted(fitted, key=lambda number: (is_spike(self.status[number]), self.scores[number]))
+        return sorted(fitted, key=lambda n: (is_spike(self.status[n]), np.isnan(scores[n]), scores[n]))
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the table as its columns.
@@ -215,13 +238,13 @@ class Selection:
         told = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
         return _frame_library().DataFrame(told)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table and all fitted mixtures to `path`, in a format that holds numbers and text only.
+    def save(self, file: Writable) -> None:
+        """Write the table and all fitted mixtures to `file`, in a format that holds numbers and text only.
 
         Parameters
         ----------
-        path : str or os.PathLike
-            Where to write; nothing is appended to the name.
+        file : str, os.PathLike or binary file
+            A path, to which nothing is appended, or a file opened for writing, which need not be able to seek.
 
         Examples
         --------
@@ -243,41 +266,47 @@ class Selection:
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
         told = ("criterion", "covariance_type", "status", "best_index", "complete")
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
-        save_state(path, header | {name: getattr(self, name) for name in told}, arrays)
+        save_state(file, header | {name: getattr(self, name) for name in told}, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, file: Readable) -> Self:
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file opened for reading, which is read to its end, or what such a file holds.
 
         Raises
         ------
         ValueError
-            If the file is no saved selection, or of a newer version.
+            If the file is no saved selection, or of a newer version, or its parts do not fit together; it says what is
+            wrong.
         """
-        return loaded(path, cls.__name__, "selection", cls._from_state)
+        return loaded(file, {cls.__name__: cls._from_state})
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        parts: list[dict[str, NDArray[Any]]] = [{} for _ in header["mixtures"]]
+        parts: dict[str, dict[str, NDArray[Any]]] = {}
         for name, values in arrays.items():
             number, _, part = name.partition("/")
-            if part:
-                parts[int(number)][part] = values
-        estimators = tuple(
-            None if told is None else GaussianMixture._from_state(told, own)
-            for told, own in zip(header["mixtures"], parts, strict=True)
-        )
-        return cls(
-            criterion=header["criterion"],
-            covariance_type=tuple(header["covariance_type"]),
-            status=tuple(header["status"]),
-            best_index=int(header["best_index"]),
-            complete=bool(header["complete"]),
-            estimators=estimators,
-            n_components=_frozen(arrays["n_components"], np.int64),
-            n_parameters=_frozen(arrays["n_parameters"], np.int64),
+            parts.setdefault(number, {})[part] = values
+        found = cls(
+            criterion=item(header, "criterion", str),
+            covariance_type=tuple(item(header, "covariance_type", list)),
+            status=tuple(item(header, "status", list)),
+            best_index=item(header, "best_index", int),
+            complete=item(header, "complete", bool),
+            estimators=tuple(
+                None if told is None else mixture_of_cell(number, told, parts.get(str(number), {}))
+                for number, told in enumerate(item(header, "mixtures", list))
+            ),
+            n_components=_frozen(whole_numbers(arrays, "n_components"), np.int64),
+            n_parameters=_frozen(whole_numbers(arrays, "n_parameters"), np.int64),
             **{name: _frozen(arrays[name], np.float64) for name in _NUMBERS},
         )
+        check_together(found)
+        return found
 
     def __repr__(self) -> str:
         """Return the criterion as a grid, the best cell marked with a star, and how far the next ones are."""
@@ -319,6 +348,18 @@ class Selection:
             f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{ended}: "
             f"{counted(K, 'component')}, {self.covariance_type[self.best_index]}"
         )
+
+
+def check_criterion(criterion: object) -> None:
+    """Refuse what is no criterion.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if criterion not in criteria.CRITERIA:
+        raise ValueError(f"expected a criterion among {criteria.CRITERIA}, got {criterion!r}")
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:
