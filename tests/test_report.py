@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -23,11 +24,12 @@ from gmm import plotting
 from gmm.cli import main
 from gmm.cli.report import wording
 from gmm.cli.report.columns import Columns
-from gmm.cli.report.glossary import glossary
+from gmm.cli.report.page import rendered
 from gmm.cli.write import text_to
 from gmm.plotting import plot_clusters
 from gmm.plotting.files import encoded, inline_svg
 from gmm.selection.grid import title
+from gmm.text.html import Html, table
 from gmm.values.covariance import covariance_model
 
 DATA = Path(__file__).parent / "data"
@@ -243,6 +245,22 @@ def test_names_are_text_and_never_markup(reports):
     assert "total weight" in page.said()
 
 
+def test_templates_escape_text_and_leave_html():
+    def picture(caption):
+        return rendered("picture", clusters={"svg": Html("<svg></svg>"), "caption": caption}, pairs=None)
+
+    page = Page(picture(NASTY))
+    assert page.said() == NASTY
+    assert [tag for tag, _ in page.tags] == ["figure", "div", "svg", "figcaption"]
+    page = Page(picture(table([], [[NASTY]], caption="one")))
+    assert page.table("one") == [[NASTY]]
+
+
+def test_a_template_that_lacks_a_value_is_an_error():
+    with pytest.raises(jinja2.UndefinedError, match="'pairs' is undefined"):
+        rendered("picture", clusters={"svg": "", "caption": ""})
+
+
 def test_it_says_how_to_make_it_again(reports):
     page, _, path, words = reports("iris")
     said = page.said()
@@ -286,7 +304,7 @@ FAST = ("--components", "2", "--models", "EEE")
 
 def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gmm.cli.fit.written", lambda *_: "a page")
+    monkeypatch.setattr("gmm.cli.report.written", lambda *_: "a page")
     assert main(["fit", *FAST, "--report"]) == 0
     assert "report written to report.html\n" in capsys.readouterr().out
     assert main(["fit", *FAST, "--out", "here", "--report"]) == 0
@@ -369,21 +387,38 @@ def test_bad_places_are_refused_before_the_work(words, code, told, tmp_path, mon
     assert shown.out == ""
 
 
-@pytest.mark.parametrize("words", [("--report",), ("--plot", "a.png")])
-def test_without_matplotlib_it_says_what_to_install_before_the_work(words, tmp_path):
-    blocked = "import sys; sys.modules['matplotlib'] = None\nimport gmm.selection\ngmm.selection.select = None\n"
-    (tmp_path / "sitecustomize.py").write_text(blocked)
-    done = subprocess.run(
+def fit_without(package, path, *words, before=""):
+    """Run ``gmm fit`` in a directory, where a package is not installed."""
+    (path / "sitecustomize.py").write_text(f"import sys; sys.modules[{package!r}] = None\n{before}")
+    return subprocess.run(
         [sys.executable, "-m", "gmm", "fit", *words],
-        cwd=tmp_path,
+        cwd=path,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])},
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("package", "extras", "words"),
+    [
+        ("matplotlib", "cli,plot", ("--report",)),
+        ("matplotlib", "cli,plot", ("--plot", "a.png")),
+        ("jinja2", "cli", ("--report",)),
+    ],
+)
+def test_what_is_to_be_installed_is_told_before_the_work(package, extras, words, tmp_path):
+    done = fit_without(package, tmp_path, *words, before="import gmm.selection\ngmm.selection.select = None\n")
     assert done.returncode == 1
-    assert done.stderr == 'gmm fit: error: matplotlib is not installed: pip install "gmm-em[cli,plot]"\n'
+    assert done.stderr == f'gmm fit: error: {package} is not installed: pip install "gmm-em[{extras}]"\n'
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"sitecustomize.py"}
+
+
+def test_only_a_report_needs_jinja2(tmp_path):
+    done = fit_without("jinja2", tmp_path, *FAST, "--plot", "a.svg")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a.svg").exists()
 
 
 def test_pictures_need_no_display(tmp_path):
@@ -688,10 +723,11 @@ def test_rivals_are_told():
     assert wording.rival_sentence("nec", 3, rivals) == ""
 
 
-def test_every_criterion_has_a_scale_and_a_term():
+def test_every_criterion_has_a_scale_and_a_term(reports):
+    glossary = reports("one group")[0].text.partition('<dl class="glossary">')[2]
     for criterion in gmm.estimators.criteria.CRITERIA:
         assert title(criterion) in wording.scale_sentence(criterion)
-        term = re.search(rf"<dt>{title(criterion)}</dt><dd>(.*?)</dd>", glossary(weighted=False, labelled=False))
+        term = re.search(rf"<dt>{title(criterion)}</dt>\s*<dd>(.*?)</dd>", glossary)
         assert term[1].endswith("Smaller is better.")
 
 
@@ -699,11 +735,11 @@ def test_words_are_explained_where_they_are_on_the_page(reports):
     said = {kind: reports(kind)[0].said() for kind in ("iris", "nasty names", "one group")}
     for told in said.values():
         assert "Nat The unit of a natural logarithm" in told
-        assert "pictures say component for a group" in told
+        assert "the pictures call a group a component" in told
         assert "Projected remaining gain" in told
     assert "× log of the number of rows." in said["iris"]
     assert "× log of the total weight of the rows." in said["nasty names"]
-    explained = [kind for kind, told in said.items() if "Adjusted Rand index How alike" in told]
+    explained = [kind for kind, told in said.items() if "Adjusted Rand index How similar" in told]
     assert explained == ["iris", "nasty names"]
 
 

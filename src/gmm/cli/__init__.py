@@ -18,7 +18,7 @@ __all__ = ["main"]
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
 
-_EXTRAS = {"pyarrow": "cli", "rich": "cli", "matplotlib": "cli,plot"}  # what installs them
+_EXTRAS = {"jinja2": "cli", "pyarrow": "cli", "rich": "cli", "matplotlib": "cli,plot"}  # what installs them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from gmm.cli.pictures import drawing
-from gmm.cli.report.page import figure
 from gmm.cli.result import Result
 from gmm.text.html import Html, escaped
 
-__all__ = ["colours", "drawn"]
+__all__ = ["Picture", "colours", "drawn"]
 
 _MOST_PAIRS = 5  # columns in a grid of pairs
 
 
-def drawn(result: Result) -> dict[str, Html]:
-    """Draw what there is to draw of a result.
+@dataclass(frozen=True)
+class Picture:
+    """A picture and the caption below it."""
 
-    Parameters
-    ----------
-    result : Result
+    svg: Html
+    caption: str
 
-    Returns
-    -------
-    dict of str to Html
-        Pictures with their captions by name: ``clusters`` always, and of ``pairs``, ``boundaries``, ``uncertainty``,
-        ``selection`` and ``convergence`` those that say something.
+
+def drawn(result: Result) -> dict[str, Picture]:
+    """Draw a result: ``clusters`` always, other pictures where they show something.
+
+    The others are ``pairs``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
     """
     model, draw = result.model, drawing()
     d, K = len(result.rows.names), model.n_components
@@ -49,25 +49,16 @@ def drawn(result: Result) -> dict[str, Html]:
 
 
 def colours(n: int) -> list[str]:
-    """The colours of components in all pictures, as CSS takes them.
-
-    Parameters
-    ----------
-    n : int
-
-    Returns
-    -------
-    list of str
-    """
+    """The colours of `n` components in all pictures, ``#rrggbb``."""
     found = import_module("gmm.plotting.style").colours(n)
     return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in found]
 
 
-def _picture(name: str, plan: Callable[[], Any], caption: str) -> Html:
+def _picture(name: str, plan: Callable[[], Any], caption: str) -> Picture:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # of letters that the page's font has and this lacks
         svg = import_module("gmm.plotting.files").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
-    return figure(Html(svg), caption)
+    return Picture(Html(svg), caption)
 
 
 def _clusters_caption(d: int, K: int) -> str:

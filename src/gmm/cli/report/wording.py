@@ -16,6 +16,7 @@ __all__ = [
     "agreement_sentence",
     "certainty_sentence",
     "columns_named",
+    "compared_sentence",
     "component_sentences",
     "covariance_sentence",
     "evidence",
@@ -23,12 +24,14 @@ __all__ = [
     "measured",
     "number",
     "range_named",
+    "ranking_caption",
     "rival_sentence",
     "runner_up_sentence",
     "scale_sentence",
     "share",
     "together_sentence",
     "trust_sentence",
+    "uncertain_caption",
 ]
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -118,6 +121,25 @@ def range_named(tried: Sequence[int]) -> str:
     if len(tried) > 2 and list(tried) == list(range(tried[0], tried[-1] + 1)):
         return f"{tried[0]} to {tried[-1]} groups"
     return f"{', '.join(map(str, tried[:-1]))} or {tried[-1]} groups"
+
+
+def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
+    """Say among how many mixtures there was a choice: those that were fitted, of all cells of the search."""
+    many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
+    were = "was" if n_ranked == 1 else "were"
+    return f"{many} {were} compared, {range_named(tried)} with {counted(n_types, 'covariance model')}."
+
+
+def ranking_caption(criterion: str, n_listed: int, *, infinite: bool) -> str:
+    """Say what the list of the best mixtures holds, and what its headings mean."""
+    many = f"{number(n_listed)} " if n_listed > 1 else ""
+    caption = (
+        f"The {many}best by {criterion} (loglik: log-likelihood in nats; df: free parameters; Δ: behind the best). "
+        "Smaller is better, but for the log-likelihood."
+    )
+    if infinite:
+        caption += " AICc is infinite (∞) where there are as many parameters as rows, or nearly."
+    return caption
 
 
 def together_sentence(names: Sequence[str], strongest: tuple[int, int, float] | None, where: str = "Within it") -> str:
@@ -301,6 +323,13 @@ def certainty_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
         f"probability of {percent(limit, 0)}: {they} where groups overlap, so read the {labels} of "
         f"{'this row' if n_uncertain == 1 else 'these rows'} with care."
     )
+
+
+def uncertain_caption(n_listed: int) -> str:
+    """Say which rows the list of uncertain ones holds."""
+    rows = "row, by its" if n_listed == 1 else "rows, by their"
+    many = "" if n_listed == 1 else f"{number(n_listed)} "
+    return f"The {many}least certain {rows} number in the file, without its header."
 
 
 def trust_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
