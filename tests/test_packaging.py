@@ -65,7 +65,7 @@ def test_templates_and_style_sheets_ship_inside():
     assert here == there
 
 
-@pytest.mark.parametrize("name", ["_em.pxd", "blas.pxd", "_em.pyi", "py.typed"])
+@pytest.mark.parametrize("name", ["_em.pxd", "_kernel/blas.pxd", "_em.pyi", "py.typed"])
 def test_others_can_compile_and_type_against_it(name):
     assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
 
