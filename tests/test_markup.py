@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from rich.console import Console
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -330,9 +331,11 @@ def test_every_search_can_be_shown(criterion, counts, names):
 
 def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
     entries = {cell.text for cell in grid_of(shown(found)).values()}
-    for lines in (repr(found).splitlines(), [text.plain for text in choice(found, 80)]):
-        words = {word for text in lines for word in text.split()}
-        assert entries <= words
+    console = Console(width=1000, color_system=None)
+    with console.capture() as terminal:
+        console.print(*choice(found, 80))
+    for text in (repr(found), terminal.get()):
+        assert entries <= set(text.split())
 
 
 def test_the_estimator_of_a_search_tells_what_it_found(found):
