@@ -341,7 +341,7 @@ def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
     assert 0 < len(result.ranked()) < 6
     assert f"{len(result.ranked())} of 6 mixtures w" in said
     assert "The search is incomplete: time was up" in said
-    assert "as asked for" not in said
+    assert "as requested" not in said
 
 
 def test_one_row_is_told_as_one(tmp_path, monkeypatch):
@@ -353,7 +353,7 @@ def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     said = said_of("rows.csv", *two, "--label-column", "kind")
     found = json.loads(Path("out", "result.json").read_text())["best"]
     assert "1 row without a label was left out." in said
-    assert f"The smallest NEC, {found['nec']:.3f}, is that" in said
+    assert f"The smallest NEC, {found['nec']:.3f}, belongs to" in said
 
 
 def test_the_least_certain_row_alone(tmp_path, monkeypatch):
@@ -362,7 +362,7 @@ def test_the_least_certain_row_alone(tmp_path, monkeypatch):
     np.save("x.npy", x)
     said = said_of("x.npy", "--components", "2", "--models", "EII", "--max-iter", "100")
     assert "For 1 of 401 rows" in said
-    assert "The least certain row, by its number in the file" in said
+    assert "The least certain row. Rows are numbered as in the file" in said
 
 
 @pytest.mark.parametrize(
@@ -673,17 +673,17 @@ def sentences(means, spreads, strongest=None, names=("eruptions", "waiting")):
 def test_a_component_is_described_by_what_differs():
     assert sentences([4.47, 80.9], [0.28, 5.8], (0, 1, 0.29)) == [
         "Higher eruptions (4.47 against 3.49) and somewhat higher waiting (80.9 against 70.9).",
-        "Within it eruptions and waiting rise together (correlation +0.29).",
+        "Within the group, eruptions and waiting tend to rise together (correlation +0.29).",
     ]
     assert sentences([1.2, 70.0], [0.5, 30.0], (0, 1, -0.85)) == [
         "Much lower eruptions (1.20 against 3.49).",
-        "It is wide in waiting (standard deviation 30.0 against 13.6).",
-        "Within it eruptions and waiting move in opposite directions, closely (correlation -0.85).",
+        "It is widely spread in waiting (standard deviation 30.0 against 13.6).",
+        "Within the group, eruptions and waiting move in opposite directions (correlation -0.85).",
     ]
     assert sentences([3.5, 71.0], [1.1, 2.0], (0, 1, -0.001)) == [
         "Its means are close to those of all rows.",
-        "It is narrow in waiting (standard deviation 2.0 against 13.6).",
-        "Within it no two columns go together (strongest correlation +0.00).",
+        "It is narrowly spread in waiting (standard deviation 2.0 against 13.6).",
+        "Within the group, no two columns are correlated (strongest correlation +0.00).",
     ]
     constant = wording.component_sentences(
         ["a"], np.array([5.0]), np.array([1e-3]), (np.array([5.0]), np.array([0.0])), None
@@ -695,9 +695,9 @@ def test_a_component_is_described_by_what_differs():
     ("K", "tried", "n", "names", "told"),
     [
         (3, [1, 2, 3, 4], 272, ["a", "b"], "Three groups were found in 272 rows of a and b."),
-        (3, [3, 3], 272, ["a"], "Three groups, as many as asked for, describe 272 rows of a."),
+        (3, [3, 3], 272, ["a"], "Three groups, as requested, describe 272 rows of a."),
         (1, [1, 2], 5000, ["a", "b", "c"], "No division into groups was found in 5,000 rows of a, b and c: one group"),
-        (1, [1], 1, [*"abcd"], "One group, as asked for, describes 1 row of 4 columns."),
+        (1, [1], 1, [*"abcd"], "One group, as requested, describes 1 row of 4 columns."),
         (14, [13, 14], 99, ["a"], "14 groups were found"),
     ],
 )
@@ -707,18 +707,21 @@ def test_what_was_found_is_one_sentence(K, tried, n, names, told):
 
 def test_differences_of_bic_have_words():
     words = [wording.evidence(difference) for difference in (0.0, 1.99, 2.0, 5.9, 6.0, 9.9, 10.0, 400.0)]
-    assert words == ["hardly worth a mention"] * 2 + ["positive"] * 2 + ["strong"] * 2 + ["very strong"] * 2
+    assert words == ["barely worth mentioning"] * 2 + ["positive"] * 2 + ["strong"] * 2 + ["very strong"] * 2
 
 
 def test_rivals_are_told():
     rivals = [(2, "VEV", 0.8), (4, "EEE", 1.5), (3, "VVV", 7.0)]
     said = wording.runner_up_sentence("bic", rivals)
-    assert said.startswith("The next best, 2 groups with VEV, is 0.80 behind, which is hardly worth a mention.")
+    assert said.startswith("The runner-up, 2 groups with VEV, is 0.80 behind, which is barely worth mentioning.")
     assert "Two others are within 2 of the best BIC" in said
-    assert "positive evidence for the chosen one." in wording.runner_up_sentence("bic", [(4, "EEE", 5.84)])
+    assert "positive evidence for the chosen mixture." in wording.runner_up_sentence("bic", [(4, "EEE", 5.84)])
     assert "evidence" not in wording.runner_up_sentence("icl", rivals)
     assert wording.runner_up_sentence("bic", []) == ""
-    assert wording.rival_sentence("bic", 3, rivals) == "Two groups describe them almost as well (BIC 0.80 behind)."
+    assert (
+        wording.rival_sentence("bic", 3, rivals)
+        == "Two groups describe the rows almost as well (BIC only 0.80 higher)."
+    )
     assert wording.rival_sentence("bic", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]) == ""
     assert wording.rival_sentence("nec", 3, rivals) == ""
 
@@ -767,9 +770,9 @@ def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
         ("VVV", 2, 5, "ellipsoids of different volume, shape and orientation"),
         ("VEV", 2, 3, "ellipsoids of equal shape and of different volume and orientation"),
         ("VVI", 2, 3, "ellipsoids of different volume and shape, with axes along the columns"),
-        ("VII", 2, 1, "a variance of its own for each"),
+        ("VII", 2, 1, "a separate variance for each"),
         ("EII", 2, 1, "one variance for all"),
-        ("VVV", 1, 2, "an ellipse turned freely"),
+        ("VVV", 1, 2, "an ellipse of any orientation"),
     ],
 )
 def test_covariance_models_have_a_look(name, K, d, told):
@@ -777,16 +780,16 @@ def test_covariance_models_have_a_look(name, K, d, told):
 
 
 def test_shares_and_agreement_have_words():
-    surely = "to one of them with a probability of 90\u00a0% or more."
+    surely = "to one of them with a probability of at least 90\u00a0%."
     trust = [
-        (0, 200, "They are well apart: every row belongs"),
-        (1, 200, "They are well apart: all but 1 of 200 rows belong"),
-        (1, 9999, "They are well apart: all but 1 of 9,999 rows belong"),
-        (10, 200, "They are mostly apart: 95\u00a0% of the rows belong"),
-        (590, 1000, "They overlap much: only 41\u00a0% of the rows belong"),
-        (997, 1000, "They overlap much: only 3 of 1,000 rows belong"),
-        (999, 1000, "They overlap much: only 1 of 1,000 rows belongs"),
-        (50, 50, "They overlap much: no row belongs"),
+        (0, 200, "They are well separated: every row belongs"),
+        (1, 200, "They are well separated: all but 1 of 200 rows belong"),
+        (1, 9999, "They are well separated: all but 1 of 9,999 rows belong"),
+        (10, 200, "They are mostly separated: 95\u00a0% of the rows belong"),
+        (590, 1000, "They overlap heavily: only 41\u00a0% of the rows belong"),
+        (997, 1000, "They overlap heavily: only 3 of 1,000 rows belong"),
+        (999, 1000, "They overlap heavily: only 1 of 1,000 rows belongs"),
+        (50, 50, "They overlap heavily: no row belongs"),
     ]
     for n_uncertain, n_rows, told in trust:
         assert wording.trust_sentence(n_uncertain, n_rows, 0.9) == f"{told} {surely}"
@@ -797,7 +800,7 @@ def test_shares_and_agreement_have_words():
     assert wording.certainty_sentence(1, 9, 0.9).startswith("For 1 of 9 rows (11.1\u00a0%)")
     assert "agree exactly" in wording.agreement_sentence(1.0)
     assert "almost exactly" in wording.agreement_sentence(0.97)
-    assert "no better than by chance" in wording.agreement_sentence(0.02)
+    assert "no better than chance" in wording.agreement_sentence(0.02)
     assert wording.range_named([1, 2, 3]) == "1 to 3 groups"
     assert wording.range_named([2, 5]) == "2 or 5 groups"
     assert wording.range_named([1]) == "1 group"

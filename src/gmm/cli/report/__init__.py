@@ -1,7 +1,7 @@
-"""The report of a fit: one HTML file that a stranger can read, with its pictures inside.
+"""The report of a fit: one HTML file with its pictures inside, for readers who did not run the fit.
 
-`sections.py` and `choosing.py` compute what stands in it, `wording.py` how it is said, `figures.py` what is drawn,
-`columns.py` and `origin.py` what is known of the data; `templates/` lays all of it out, with the glossary, in a page.
+`sections.py` and `choosing.py` compute the values of each section, `wording.py` its sentences, `figures.py` its
+pictures, `columns.py` and `origin.py` the facts about the data; `templates/` lays them out and holds the glossary.
 """
 
 from gmm.cli.report import sections
@@ -51,7 +51,7 @@ def written(result: Result, origin: Origin) -> str:
         Section("data", "Data", "The data", sections.data(result, origin)),
         Section("fit", "Fit", "How the fit went", sections.fitting(result, pictures)),
         Section("again", "Reproduce", "How to reproduce it", sections.reproduction(result, origin)),
-        Section("words", "Words", "What the words mean", rendered("words", weighted=weighted, labelled=labelled)),
+        Section("words", "Terms", "What the terms mean", rendered("words", weighted=weighted, labelled=labelled)),
     ]
     name = result.source if result.options.file is None else origin.file
     title = f"{name}: {K} {'groups' if several else 'group'}"

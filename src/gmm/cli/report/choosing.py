@@ -16,11 +16,11 @@ from gmm.values.covariance import covariance_model
 __all__ = ["choice", "rivals"]
 
 _TOP = 10
-_RIVALS = 25  # that are looked at for how close they come
+_RIVALS = 25  # cells after the best, at most, that are compared with it
 
 
 def choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
-    """Which mixture was chosen, by what, and among which."""
+    """Say which mixture was chosen, by which criterion, and from which mixtures."""
     found, model = result.found, result.model
     shape = covariance_model(model.covariance_type)
     return rendered(
@@ -40,7 +40,7 @@ def choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
 
 
 def rivals(result: Result) -> list[tuple[int, str, float]]:
-    """The next best cells that differ, the nearest first: components, covariance model, and how far behind."""
+    """The next best cells, the nearest first: components, covariance model, and distance to the best."""
     found = result.found
     best = found.scores[found.best_index]
     return [
@@ -50,7 +50,6 @@ def rivals(result: Result) -> list[tuple[int, str, float]]:
 
 
 def _compared(found: Selection) -> str:
-    """How many mixtures there was a choice of: those that failed or were not tried are no choice."""
     ranked = found.ranked()
     tried = sorted({int(K) for K in found.n_components[ranked]})
     types = {found.covariance_type[n] for n in ranked}
@@ -58,7 +57,7 @@ def _compared(found: Selection) -> str:
 
 
 def _ranking(found: Selection) -> Html:
-    """The best cells as a table, in an order of columns of which a telephone shows the first five."""
+    """Tabulate the best cells; the columns that matter most come first, for narrow screens."""
     mark, K, model, loglik, df, score, behind, *others = ranking(found, distinct(found)[:_TOP])
     columns = [mark, K, model, score, behind, loglik, df, *others]
     infinite = any("inf" in column for column in columns)

@@ -1,4 +1,4 @@
-"""The pictures of a report: which there are of a mixture, and what is said below each."""
+"""The pictures of a report and their captions."""
 
 from __future__ import annotations
 
@@ -63,20 +63,19 @@ def _picture(name: str, plan: Callable[[], Any], caption: str) -> Picture:
 
 def _clusters_caption(d: int, K: int) -> str:
     if d == 1:
-        return "The values, the density of each group and their sum. The bars are the share of rows in each step."
-    seen = "The rows and the groups. " if K > 1 else "The rows and the group. "
+        return "The values, the density of each group and their sum. The bars show the share of rows in each bin."
+    seen = "The rows and the groups" if K > 1 else "The rows and the group"
     if d > 2:
-        differ = "the groups differ most" if K > 1 else "the rows differ most"
-        seen = f"{seen[:-2]}, seen from where {differ}: each axis is a mixture of columns. "
-    mixed = "The colour of a row mixes those of the groups by how probable each is. " if K > 1 else ""
-    return f"{seen}{mixed}The inner ellipse holds 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
+        seen += f", seen from where the {'groups' if K > 1 else 'rows'} differ most: each axis combines several columns"
+    mixed = " A row's colour mixes those of the groups according to their probabilities." if K > 1 else ""
+    return f"{seen}.{mixed} The inner ellipse contains 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
 
 
 _PAIRS = (
-    "The rows and the groups by every pair of columns. On the diagonal stand the values of one column and the density "
-    "of each group."
+    "The rows and the groups for every pair of columns. The diagonal shows the values of one column and the density of "
+    "each group."
 )
-_BOUNDARIES = "Where each group is the most probable. The fainter the colour, the less certain."
-_UNCERTAINTY = "How uncertain each row is. The larger a mark, the less it is known which group the row belongs to."
-_SELECTION = "The criterion against the number of groups, a line for each covariance model. Smaller is better."
-_CONVERGENCE = "The log-likelihood per row, pass by pass, as the chosen mixture was fitted."
+_BOUNDARIES = "The most probable group at each point. The fainter the colour, the less certain."
+_UNCERTAINTY = "How uncertain each row is. The larger the mark, the less certain the row's group."
+_SELECTION = "The criterion against the number of groups, one line per covariance model. Smaller is better."
+_CONVERGENCE = "The log-likelihood per row after each pass of the chosen fit."

@@ -1,4 +1,4 @@
-"""The page as its templates and style sheets lay it out: the only place for Jinja2."""
+"""Fills the templates and style sheets of a page: the only place for Jinja2."""
 
 from __future__ import annotations
 
@@ -50,18 +50,17 @@ def rendered(template: str, **values: object) -> Html:
 
 
 def page(opening: Html, sections: Sequence[Section], **values: object) -> str:
-    """Lay out the whole page, which needs no other file."""
+    """Lay out the whole page, a single file that loads nothing."""
     drawn = "".join(section.body for section in sections)
     colours = sorted(set(re.findall(r"var\(--on-([0-9a-f]{6})", drawn)))
     on_dark = {colour: _for_dark(colour) for colour in colours}
-    whole = rendered(
-        "page", opening=opening, sections=sections, shared_style=Html(style()), on_dark=on_dark, **values
-    )  # fmt: skip
+    shared = {"shared_style": Html(style()), "on_dark": on_dark}
+    whole = rendered("page", opening=opening, sections=sections, **shared, **values)
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", whole)
 
 
 def css_colour(colour: str) -> str:
-    """``#rrggbb`` as a value in CSS: as it is on white paper, lighter on dark."""
+    """Write ``#rrggbb`` as a CSS value: unchanged on white paper, lighter on dark."""
     return f"var(--on-{colour[1:]}, {colour})"
 
 

@@ -1,4 +1,4 @@
-"""The sections of a report: the values of each, which its template lays out."""
+"""The sections of a report: each computes its values and fills its template with them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gmm.text.html import Cell, Html, table
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
 
-_LIMIT = 0.9  # a row that belongs to its group with less is called uncertain
+_LIMIT = 0.9  # rows whose most probable group is less probable than this are called uncertain
 _MOST_UNCERTAIN = 10
 _VALUES_SHOWN = 4
 _COLUMNS_SHOWN = 60
@@ -30,7 +30,7 @@ _LABELS_SHOWN = 50
 
 
 def opening(result: Result) -> Html:
-    """What was found, in two sentences and a row of numbers."""
+    """Sum up what was found: two or three sentences, a row of numbers, warnings."""
     model, found, rows = result.model, result.found, result.rows
     n, d = rows.values.shape
     K = model.n_components
@@ -52,7 +52,7 @@ def opening(result: Result) -> Html:
 
 
 def groups(result: Result) -> Html:
-    """Each group in sentences, and all of them in a table."""
+    """Describe each group in sentences, and all of them in a table."""
     described = MixtureFacts.of(result.model)
     whole = Columns.of(result.rows.values, result.rows.weights)
     several = result.model.n_components > 1
@@ -66,7 +66,7 @@ def groups(result: Result) -> Html:
 
 
 def certainty(result: Result, pictures: Mapping[str, Picture]) -> Html:
-    """How many rows belong to no group for certain, and which do so the least."""
+    """Say how many rows belong to no group for certain, and list the least certain."""
     return rendered(
         "certainty",
         sentence=wording.certainty_sentence(_uncertain(result), len(result.labels), _LIMIT),
@@ -76,9 +76,9 @@ def certainty(result: Result, pictures: Mapping[str, Picture]) -> Html:
 
 
 def agreement(result: Result) -> Html:
-    """The given labels against the groups; of rows that have labels."""
+    """Compare the groups with the labels that were given."""
     found = result.agreement
-    assert found is not None  # the caller has looked
+    assert found is not None  # the section is for rows with labels
     largest = max(1, int(found.counts.max(initial=0)))
     body = [
         [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts)]
@@ -95,7 +95,7 @@ def agreement(result: Result) -> Html:
 
 
 def data(result: Result, origin: Origin) -> Html:
-    """What was read: columns in numbers, and what was left out."""
+    """Summarise the columns that were fitted, and say what was left out."""
     rows = result.rows
     whole = Columns.of(rows.values, rows.weights)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
@@ -111,13 +111,13 @@ def data(result: Result, origin: Origin) -> Html:
         weight_column=result.options.weight_column,
         total_weight=f"{result.total_weight:,.6g}",
         notes=result.notes,
-        table=table(headings, body, caption="The columns that were fitted (sd: standard deviation)."),
+        table=table(headings, body, caption="The fitted columns (sd: standard deviation)."),
         n_columns_hidden=len(rows.names) - _COLUMNS_SHOWN,
     )
 
 
 def fitting(result: Result, pictures: Mapping[str, Picture]) -> Html:
-    """How the fit of the chosen mixture went."""
+    """Say how the fit of the chosen mixture went, and with which settings."""
     loglik = result.found.loglik[result.found.best_index]
     return rendered(
         "fit",
@@ -133,7 +133,7 @@ def fitting(result: Result, pictures: Mapping[str, Picture]) -> Html:
 
 
 def reproduction(result: Result, origin: Origin) -> Html:
-    """What it takes to make the result again."""
+    """Give what is needed to reproduce the result."""
     return rendered("again", origin=origin, options=result.options)
 
 
@@ -142,7 +142,7 @@ def _uncertain(result: Result) -> int:
 
 
 def _warnings(result: Result) -> list[str]:
-    """What a reader must know before believing anything."""
+    """What a reader must know before trusting the result."""
     found = result.found
     status = found.status[found.best_index]
     warnings = [result.doubt] if result.doubt else []
@@ -152,15 +152,15 @@ def _warnings(result: Result) -> list[str]:
         warnings.append(f"The chosen mixture had {ended(result.model)}.")
     if is_spike(status):
         warnings.append(
-            f"In every fit a component collapsed on few rows or ties ({status}): the criterion means nothing."
+            f"In every fit a component collapsed onto a few rows or ties ({status}); do not rely on the criterion."
         )
     if at_the_edge(found):
-        warnings.append("The best has the most groups that were tried: more may be better (--components).")
+        warnings.append("The best mixture has the largest number of groups tried; more may be better (--components).")
     return [*warnings, *result.warnings]
 
 
 def _cards(result: Result, described: MixtureFacts, whole: Columns) -> list[dict[str, object]]:
-    """What is said of each group beside its place in the list."""
+    """The values of each group's card."""
     model = result.model
     return [
         {
@@ -184,7 +184,7 @@ def _cards(result: Result, described: MixtureFacts, whole: Columns) -> list[dict
 
 
 def _table_of_groups(result: Result, described: MixtureFacts, whole: Columns) -> Html:
-    """A row for each data column, a column for each group, and all rows beside."""
+    """Tabulate means and standard deviations: a row per column of the data, a column per group, one for all rows."""
     model = result.model
     K = model.n_components
     body: list[list[object]] = [
@@ -211,7 +211,7 @@ def _mean_and_spread(mean: float, spread: float, usual: float) -> str:
 
 
 def _table_of_uncertain(result: Result) -> Html:
-    """The rows that belong to their groups with the least probability; nothing where all are certain."""
+    """List the least certain rows; empty where every row is certain."""
     rows, names = result.rows, result.rows.names
     order = np.argsort(result.certainty, kind="stable")[:_MOST_UNCERTAIN]
     chosen = order[result.certainty[order] < _LIMIT]
