@@ -685,6 +685,9 @@ def test_a_component_is_described_by_what_differs():
         "It is narrowly spread in waiting (standard deviation 2.0 against 13.6).",
         "Within the group, no two columns are correlated (strongest correlation +0.00).",
     ]
+    together, apart = (sentences([3.5, 71.0], [1.1, 13.0], (0, 1, value))[-1] for value in (0.85, -0.4))
+    assert together == "Within the group, eruptions and waiting rise together (correlation +0.85)."
+    assert apart == "Within the group, eruptions and waiting tend to move in opposite directions (correlation -0.40)."
     constant = wording.component_sentences(
         ["a"], np.array([5.0]), np.array([1e-3]), (np.array([5.0]), np.array([0.0])), None
     )

@@ -50,8 +50,8 @@ def written(result: Result, origin: Origin) -> str:
     parts += [
         Section("data", "Data", "The data", sections.data(result, origin)),
         Section("fit", "Fit", "How the fit went", sections.fitting(result, pictures)),
-        Section("again", "Reproduce", "How to reproduce it", sections.reproduction(result, origin)),
-        Section("words", "Terms", "What the terms mean", rendered("words", weighted=weighted, labelled=labelled)),
+        Section("reproduction", "Reproduce", "How to reproduce it", sections.reproduction(result, origin)),
+        Section("terms", "Terms", "What the terms mean", rendered("terms", weighted=weighted, labelled=labelled)),
     ]
     name = result.source if result.options.file is None else origin.file
     title = f"{name}: {K} {'groups' if several else 'group'}"

@@ -134,7 +134,7 @@ def fitting(result: Result, pictures: Mapping[str, Picture]) -> Html:
 
 def reproduction(result: Result, origin: Origin) -> Html:
     """Give what is needed to reproduce the result."""
-    return rendered("again", origin=origin, options=result.options)
+    return rendered("reproduction", origin=origin, options=result.options)
 
 
 def _uncertain(result: Result) -> int:
