@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from gmm import select
 from gmm.cli.choice import choice
@@ -20,7 +21,11 @@ def found():
 
 
 def lines(found, width=80):
-    return [line.plain for line in choice(found, width)]
+    """What is printed in a terminal of this width."""
+    console = Console(width=1000, color_system=None)
+    with console.capture() as printed:
+        console.print(*choice(found, width), sep="\n", soft_wrap=True)
+    return [line.rstrip() for line in printed.get().splitlines()]
 
 
 def marked(found, **statuses):

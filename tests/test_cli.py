@@ -595,7 +595,7 @@ def test_without_its_extra_the_command_line_says_what_to_install(name, tmp_path)
     (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{name!r}] = None\n")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     line = fails(1, "fit", PYTHONPATH=path)
-    assert line == f"gmm fit: error: {name} is not installed: python -m pip install pyarrow rich"
+    assert line == f"gmm fit: error: {name} is not installed: python -m pip install pyarrow rich jinja2"
     ok("--version", PYTHONPATH=path)
 
 

@@ -39,12 +39,12 @@ def test_a_whole_life_imports_nothing_optional():
     loaded = run_python(
         "import sys, numpy as np, gmm\n"
         "X = np.random.RandomState(0).normal(size=(50, 2))\n"
-        "m = gmm.GaussianMixture(2, random_state=0).fit(X); m.predict(X); repr(m); m.bic(X)\n"
+        "m = gmm.GaussianMixture(2, random_state=0).fit(X); m.predict(X); repr(m); m._repr_html_(); m.bic(X)\n"
         "try: gmm.GaussianMixture().predict(X)\n"
         "except gmm.NotFittedError: pass\n"
         "try: m.set_fit_request\n"
         "except AttributeError: print('absent')\n"
-        "print(*(n for n in ('sklearn', 'pandas', 'polars', 'pyarrow', 'matplotlib', 'rich')"
+        "print(*(n for n in ('sklearn', 'pandas', 'polars', 'pyarrow', 'matplotlib', 'rich', 'jinja2')"
         " if n in sys.modules))"
     )
     assert loaded == ["absent"]

@@ -1,6 +1,7 @@
 """What a notebook shows: well-formed, escaped, with the model's own numbers, and never an error."""
 
 import math
+import re
 import warnings
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -9,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from rich.console import Console
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gmm import GaussianMixture, GaussianMixtureSearch, select
 from gmm.cli.choice import choice
 from gmm.estimators.criteria import CRITERIA
-from gmm.text.html import STYLE, Cell, Html, block, details, escaped, line, sparkline, table
+from gmm.text.html import Cell, Html, block, details, escaped, line, sparkline, style, table
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
 
 WICKED = "<b>&\"x'"
@@ -80,11 +82,12 @@ def test_the_bar_and_the_shade_stay_within_their_bounds():
 
 
 def test_the_style_touches_nothing_of_the_page():
-    plain = STYLE.replace("@media print", "").replace("@supports (color: color-mix(in oklab, red, blue))", "")
+    sheet = re.sub(r"/\*.*?\*/", "", style(), flags=re.S)
+    plain = sheet.replace("@media print", "").replace("@supports (color: color-mix(in oklab, red, blue))", "")
     selectors = [part for rule in plain.split("}") for part in rule.rpartition("{")[0].split("{")[-1].split(",")]
     assert all(part.strip().startswith(".gmm") for part in selectors if part.strip())
-    assert "url(" not in STYLE
-    assert STYLE.count("{") == STYLE.count("}")
+    assert "url(" not in sheet
+    assert sheet.count("{") == sheet.count("}")
 
 
 def points(values):
@@ -328,9 +331,11 @@ def test_every_search_can_be_shown(criterion, counts, names):
 
 def test_the_notebook_the_text_and_the_terminal_show_one_grid(found):
     entries = {cell.text for cell in grid_of(shown(found)).values()}
-    for lines in (repr(found).splitlines(), [text.plain for text in choice(found, 80)]):
-        words = {word for text in lines for word in text.split()}
-        assert entries <= words
+    console = Console(width=1000, color_system=None)
+    with console.capture() as terminal:
+        console.print(*choice(found, 80))
+    for text in (repr(found), terminal.get()):
+        assert entries <= set(text.split())
 
 
 def test_the_estimator_of_a_search_tells_what_it_found(found):

@@ -74,7 +74,16 @@ def test_what_is_tested_is_what_is_in_the_tree():
     assert not differing, f"{differing} in {INSTALLED} are not the tree's: rm -rf build, install"
 
 
-@pytest.mark.parametrize("name", ["_em.pxd", "blas.pxd", "_em.pyi", "py.typed"])
+def test_templates_and_style_sheets_ship_inside():
+    here, there = (
+        {path.relative_to(folder): path.read_bytes() for kind in ("html", "css") for path in folder.rglob(f"*.{kind}")}
+        for folder in (SOURCES, INSTALLED)
+    )
+    assert Path("cli/report/templates/page.html") in here
+    assert here == there
+
+
+@pytest.mark.parametrize("name", ["_em.pxd", "_kernel/blas.pxd", "_em.pyi", "py.typed"])
 def test_others_can_compile_and_type_against_it(name):
     assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
 
@@ -93,7 +102,7 @@ def test_one_version_everywhere():
 
 
 def test_import_costs_numpy_and_scipy_alone():
-    heavy = {"matplotlib", "pandas", "polars", "pyarrow", "rich", "sklearn"}
+    heavy = {"jinja2", "matplotlib", "pandas", "polars", "pyarrow", "rich", "sklearn"}
     loaded = python("-c", "import sys, gmm; print(*sys.modules)").split()
     assert "gmm" in loaded
     assert not heavy & set(loaded)

@@ -12,6 +12,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -23,11 +24,12 @@ from gmm import plotting
 from gmm.cli import main
 from gmm.cli.report import wording
 from gmm.cli.report.columns import Columns
-from gmm.cli.report.glossary import glossary
+from gmm.cli.report.page import rendered
 from gmm.cli.write import text_to
 from gmm.plotting import plot_clusters
 from gmm.plotting.files import encoded, inline_svg
 from gmm.selection.grid import title
+from gmm.text.html import Html, table
 from gmm.values.covariance import covariance_model
 
 DATA = Path(__file__).parent / "data"
@@ -243,6 +245,22 @@ def test_names_are_text_and_never_markup(reports):
     assert "total weight" in page.said()
 
 
+def test_templates_escape_text_and_leave_html():
+    def picture(caption):
+        return rendered("picture", clusters={"svg": Html("<svg></svg>"), "caption": caption}, pairs=None)
+
+    page = Page(picture(NASTY))
+    assert page.said() == NASTY
+    assert [tag for tag, _ in page.tags] == ["figure", "div", "svg", "figcaption"]
+    page = Page(picture(table([], [[NASTY]], caption="one")))
+    assert page.table("one") == [[NASTY]]
+
+
+def test_a_template_that_lacks_a_value_is_an_error():
+    with pytest.raises(jinja2.UndefinedError, match="'pairs' is undefined"):
+        rendered("picture", clusters={"svg": "", "caption": ""})
+
+
 def test_it_says_how_to_make_it_again(reports):
     page, _, path, words = reports("iris")
     said = page.said()
@@ -286,7 +304,7 @@ FAST = ("--components", "2", "--models", "EEE")
 
 def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gmm.cli.fit.written", lambda *_: "a page")
+    monkeypatch.setattr("gmm.cli.report.written", lambda *_: "a page")
     assert main(["fit", *FAST, "--report"]) == 0
     assert "report written to report.html\n" in capsys.readouterr().out
     assert main(["fit", *FAST, "--out", "here", "--report"]) == 0
@@ -323,7 +341,7 @@ def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
     assert 0 < len(result.ranked()) < 6
     assert f"{len(result.ranked())} of 6 mixtures w" in said
     assert "The search is incomplete: time was up" in said
-    assert "as asked for" not in said
+    assert "as requested" not in said
 
 
 def test_one_row_is_told_as_one(tmp_path, monkeypatch):
@@ -335,7 +353,7 @@ def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     said = said_of("rows.csv", *two, "--label-column", "kind")
     found = json.loads(Path("out", "result.json").read_text())["best"]
     assert "1 row without a label was left out." in said
-    assert f"The smallest NEC, {found['nec']:.3f}, is that" in said
+    assert f"The smallest NEC, {found['nec']:.3f}, belongs to" in said
 
 
 def test_the_least_certain_row_alone(tmp_path, monkeypatch):
@@ -344,7 +362,7 @@ def test_the_least_certain_row_alone(tmp_path, monkeypatch):
     np.save("x.npy", x)
     said = said_of("x.npy", "--components", "2", "--models", "EII", "--max-iter", "100")
     assert "For 1 of 401 rows" in said
-    assert "The least certain row, by its number in the file" in said
+    assert "The least certain row. Rows are numbered as in the file" in said
 
 
 @pytest.mark.parametrize(
@@ -369,21 +387,38 @@ def test_bad_places_are_refused_before_the_work(words, code, told, tmp_path, mon
     assert shown.out == ""
 
 
-@pytest.mark.parametrize("words", [("--report",), ("--plot", "a.png")])
-def test_without_matplotlib_it_says_what_to_install_before_the_work(words, tmp_path):
-    blocked = "import sys; sys.modules['matplotlib'] = None\nimport gmm.selection\ngmm.selection.select = None\n"
-    (tmp_path / "sitecustomize.py").write_text(blocked)
-    done = subprocess.run(
+def fit_without(package, path, *words, before=""):
+    """Run ``gmm fit`` in a directory, where a package is not installed."""
+    (path / "sitecustomize.py").write_text(f"import sys; sys.modules[{package!r}] = None\n{before}")
+    return subprocess.run(
         [sys.executable, "-m", "gmm", "fit", *words],
-        cwd=tmp_path,
+        cwd=path,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(path), os.environ.get("PYTHONPATH", "")])},
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("package", "advice", "words"),
+    [
+        ("matplotlib", "matplotlib pillow", ("--report",)),
+        ("matplotlib", "matplotlib pillow", ("--plot", "a.png")),
+        ("jinja2", "pyarrow rich jinja2", ("--report",)),
+    ],
+)
+def test_what_is_to_be_installed_is_told_before_the_work(package, advice, words, tmp_path):
+    done = fit_without(package, tmp_path, *words, before="import gmm.selection\ngmm.selection.select = None\n")
     assert done.returncode == 1
-    assert done.stderr == "gmm fit: error: matplotlib is not installed: python -m pip install matplotlib pillow\n"
+    assert done.stderr == f"gmm fit: error: {package} is not installed: python -m pip install {advice}\n"
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"sitecustomize.py"}
+
+
+def test_only_a_report_needs_jinja2(tmp_path):
+    done = fit_without("jinja2", tmp_path, *FAST, "--plot", "a.svg")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "a.svg").exists()
 
 
 def test_pictures_need_no_display(tmp_path):
@@ -638,18 +673,21 @@ def sentences(means, spreads, strongest=None, names=("eruptions", "waiting")):
 def test_a_component_is_described_by_what_differs():
     assert sentences([4.47, 80.9], [0.28, 5.8], (0, 1, 0.29)) == [
         "Higher eruptions (4.47 against 3.49) and somewhat higher waiting (80.9 against 70.9).",
-        "Within it eruptions and waiting rise together (correlation +0.29).",
+        "Within the group, eruptions and waiting tend to rise together (correlation +0.29).",
     ]
     assert sentences([1.2, 70.0], [0.5, 30.0], (0, 1, -0.85)) == [
         "Much lower eruptions (1.20 against 3.49).",
-        "It is wide in waiting (standard deviation 30.0 against 13.6).",
-        "Within it eruptions and waiting move in opposite directions, closely (correlation -0.85).",
+        "It is widely spread in waiting (standard deviation 30.0 against 13.6).",
+        "Within the group, eruptions and waiting move in opposite directions (correlation -0.85).",
     ]
     assert sentences([3.5, 71.0], [1.1, 2.0], (0, 1, -0.001)) == [
         "Its means are close to those of all rows.",
-        "It is narrow in waiting (standard deviation 2.0 against 13.6).",
-        "Within it no two columns go together (strongest correlation +0.00).",
+        "It is narrowly spread in waiting (standard deviation 2.0 against 13.6).",
+        "Within the group, no two columns are correlated (strongest correlation +0.00).",
     ]
+    together, apart = (sentences([3.5, 71.0], [1.1, 13.0], (0, 1, value))[-1] for value in (0.85, -0.4))
+    assert together == "Within the group, eruptions and waiting rise together (correlation +0.85)."
+    assert apart == "Within the group, eruptions and waiting tend to move in opposite directions (correlation -0.40)."
     constant = wording.component_sentences(
         ["a"], np.array([5.0]), np.array([1e-3]), (np.array([5.0]), np.array([0.0])), None
     )
@@ -660,9 +698,9 @@ def test_a_component_is_described_by_what_differs():
     ("K", "tried", "n", "names", "told"),
     [
         (3, [1, 2, 3, 4], 272, ["a", "b"], "Three groups were found in 272 rows of a and b."),
-        (3, [3, 3], 272, ["a"], "Three groups, as many as asked for, describe 272 rows of a."),
+        (3, [3, 3], 272, ["a"], "Three groups, as requested, describe 272 rows of a."),
         (1, [1, 2], 5000, ["a", "b", "c"], "No division into groups was found in 5,000 rows of a, b and c: one group"),
-        (1, [1], 1, [*"abcd"], "One group, as asked for, describes 1 row of 4 columns."),
+        (1, [1], 1, [*"abcd"], "One group, as requested, describes 1 row of 4 columns."),
         (14, [13, 14], 99, ["a"], "14 groups were found"),
     ],
 )
@@ -672,26 +710,30 @@ def test_what_was_found_is_one_sentence(K, tried, n, names, told):
 
 def test_differences_of_bic_have_words():
     words = [wording.evidence(difference) for difference in (0.0, 1.99, 2.0, 5.9, 6.0, 9.9, 10.0, 400.0)]
-    assert words == ["hardly worth a mention"] * 2 + ["positive"] * 2 + ["strong"] * 2 + ["very strong"] * 2
+    assert words == ["barely worth mentioning"] * 2 + ["positive"] * 2 + ["strong"] * 2 + ["very strong"] * 2
 
 
 def test_rivals_are_told():
     rivals = [(2, "VEV", 0.8), (4, "EEE", 1.5), (3, "VVV", 7.0)]
     said = wording.runner_up_sentence("bic", rivals)
-    assert said.startswith("The next best, 2 groups with VEV, is 0.80 behind, which is hardly worth a mention.")
+    assert said.startswith("The runner-up, 2 groups with VEV, is 0.80 behind, which is barely worth mentioning.")
     assert "Two others are within 2 of the best BIC" in said
-    assert "positive evidence for the chosen one." in wording.runner_up_sentence("bic", [(4, "EEE", 5.84)])
+    assert "positive evidence for the chosen mixture." in wording.runner_up_sentence("bic", [(4, "EEE", 5.84)])
     assert "evidence" not in wording.runner_up_sentence("icl", rivals)
     assert wording.runner_up_sentence("bic", []) == ""
-    assert wording.rival_sentence("bic", 3, rivals) == "Two groups describe them almost as well (BIC 0.80 behind)."
+    assert (
+        wording.rival_sentence("bic", 3, rivals)
+        == "Two groups describe the rows almost as well (BIC only 0.80 higher)."
+    )
     assert wording.rival_sentence("bic", 3, [(3, "VVV", 0.1), (1, "EEE", 3.0)]) == ""
     assert wording.rival_sentence("nec", 3, rivals) == ""
 
 
-def test_every_criterion_has_a_scale_and_a_term():
+def test_every_criterion_has_a_scale_and_a_term(reports):
+    glossary = reports("one group")[0].text.partition('<dl class="glossary">')[2]
     for criterion in gmm.estimators.criteria.CRITERIA:
         assert title(criterion) in wording.scale_sentence(criterion)
-        term = re.search(rf"<dt>{title(criterion)}</dt><dd>(.*?)</dd>", glossary(weighted=False, labelled=False))
+        term = re.search(rf"<dt>{title(criterion)}</dt>\s*<dd>(.*?)</dd>", glossary)
         assert term[1].endswith("Smaller is better.")
 
 
@@ -699,11 +741,11 @@ def test_words_are_explained_where_they_are_on_the_page(reports):
     said = {kind: reports(kind)[0].said() for kind in ("iris", "nasty names", "one group")}
     for told in said.values():
         assert "Nat The unit of a natural logarithm" in told
-        assert "pictures say component for a group" in told
+        assert "the pictures call a group a component" in told
         assert "Projected remaining gain" in told
     assert "× log of the number of rows." in said["iris"]
     assert "× log of the total weight of the rows." in said["nasty names"]
-    explained = [kind for kind, told in said.items() if "Adjusted Rand index How alike" in told]
+    explained = [kind for kind, told in said.items() if "Adjusted Rand index How similar" in told]
     assert explained == ["iris", "nasty names"]
 
 
@@ -731,9 +773,9 @@ def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
         ("VVV", 2, 5, "ellipsoids of different volume, shape and orientation"),
         ("VEV", 2, 3, "ellipsoids of equal shape and of different volume and orientation"),
         ("VVI", 2, 3, "ellipsoids of different volume and shape, with axes along the columns"),
-        ("VII", 2, 1, "a variance of its own for each"),
+        ("VII", 2, 1, "a separate variance for each"),
         ("EII", 2, 1, "one variance for all"),
-        ("VVV", 1, 2, "an ellipse turned freely"),
+        ("VVV", 1, 2, "an ellipse of any orientation"),
     ],
 )
 def test_covariance_models_have_a_look(name, K, d, told):
@@ -741,16 +783,16 @@ def test_covariance_models_have_a_look(name, K, d, told):
 
 
 def test_shares_and_agreement_have_words():
-    surely = "to one of them with a probability of 90\u00a0% or more."
+    surely = "to one of them with a probability of at least 90\u00a0%."
     trust = [
-        (0, 200, "They are well apart: every row belongs"),
-        (1, 200, "They are well apart: all but 1 of 200 rows belong"),
-        (1, 9999, "They are well apart: all but 1 of 9,999 rows belong"),
-        (10, 200, "They are mostly apart: 95\u00a0% of the rows belong"),
-        (590, 1000, "They overlap much: only 41\u00a0% of the rows belong"),
-        (997, 1000, "They overlap much: only 3 of 1,000 rows belong"),
-        (999, 1000, "They overlap much: only 1 of 1,000 rows belongs"),
-        (50, 50, "They overlap much: no row belongs"),
+        (0, 200, "They are well separated: every row belongs"),
+        (1, 200, "They are well separated: all but 1 of 200 rows belong"),
+        (1, 9999, "They are well separated: all but 1 of 9,999 rows belong"),
+        (10, 200, "They are mostly separated: 95\u00a0% of the rows belong"),
+        (590, 1000, "They overlap heavily: only 41\u00a0% of the rows belong"),
+        (997, 1000, "They overlap heavily: only 3 of 1,000 rows belong"),
+        (999, 1000, "They overlap heavily: only 1 of 1,000 rows belongs"),
+        (50, 50, "They overlap heavily: no row belongs"),
     ]
     for n_uncertain, n_rows, told in trust:
         assert wording.trust_sentence(n_uncertain, n_rows, 0.9) == f"{told} {surely}"
@@ -761,7 +803,7 @@ def test_shares_and_agreement_have_words():
     assert wording.certainty_sentence(1, 9, 0.9).startswith("For 1 of 9 rows (11.1\u00a0%)")
     assert "agree exactly" in wording.agreement_sentence(1.0)
     assert "almost exactly" in wording.agreement_sentence(0.97)
-    assert "no better than by chance" in wording.agreement_sentence(0.02)
+    assert "no better than chance" in wording.agreement_sentence(0.02)
     assert wording.range_named([1, 2, 3]) == "1 to 3 groups"
     assert wording.range_named([2, 5]) == "2 or 5 groups"
     assert wording.range_named([1]) == "1 group"

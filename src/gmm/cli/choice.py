@@ -1,18 +1,20 @@
 """How a search looks in a terminal: the criterion of all cells as a grid, the best in full, and what else there is.
 
-Lines of text for a width, as the terminal or the pipe has it.
+Tables and lines of text for a width, as the terminal or the pipe has it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 from rich.text import Text
 
 from gmm.selection import Selection
 from gmm.selection.grid import Grid, GridCell, distinct, failures, incomplete, legend, ranking, title
 
-__all__ = ["choice"]
+__all__ = ["choice", "headed_table"]
 
 _TOP = 10  # cells listed below the grid
 _FEW = 12  # up to so many cells, the list is whole and needs no grid
@@ -20,8 +22,8 @@ _GAPS = (3, 2)  # between two columns of the list, by the room there is
 _BEST, _WRONG, _BESIDE = "bold green", "red", "dim"
 
 
-def choice(found: Selection, width: int) -> Iterator[Text]:
-    """Lay a search out as lines.
+def choice(found: Selection, width: int) -> Iterator[Text | Table]:
+    """Lay a search out as tables and lines.
 
     Parameters
     ----------
@@ -32,14 +34,14 @@ def choice(found: Selection, width: int) -> Iterator[Text]:
 
     Yields
     ------
-    Text
-        The lines.
+    Text or Table
+        What stands below each other.
     """
     many = len(found.status) > _FEW
     if many:
         yield from _grid(Grid.of(found, width))
         yield Text()
-    yield from _ranking(found, distinct(found)[:_TOP] if many else found.ranked(), width)
+    yield _ranking(found, distinct(found)[:_TOP] if many else found.ranked(), width)
     told = list(legend(found, of_grid=many))
     together = "   ".join(told)
     yield from (Text(line, _BESIDE) for line in ([together] if 0 < len(together) <= width else told))
@@ -48,13 +50,24 @@ def choice(found: Selection, width: int) -> Iterator[Text]:
         yield Text(incomplete(found), "bold yellow")
 
 
-def _grid(grid: Grid) -> Iterator[Text]:
+def headed_table(gap: int = 3) -> Table:
+    """An empty table with a line below its headings, its columns `gap` characters apart, 1 to 3."""
+    return Table(box=SIMPLE_HEAD, padding=(0, gap // 2, 0, (gap - 1) // 2), pad_edge=False, show_edge=False)
+
+
+def _grid(grid: Grid) -> Iterator[Text | Table]:
     yield Text(grid.caption, "italic")
-    for left, cells in grid.lines():
-        line = Text(left, "bold" if left.startswith(grid.corner) and not cells else "")
-        for text, cell in cells:
-            line.append(text, _style(cell))
-        yield line
+    for first in range(0, len(grid.headings), grid.many):
+        if first:
+            yield Text()
+        within = slice(first, first + grid.many)
+        table = headed_table(gap=1)
+        table.add_column(grid.corner, justify="left" if grid.models_down else "right")
+        for heading in grid.headings[within]:
+            table.add_column(heading, justify="right", min_width=grid.size - 1)
+        for name, row in zip(grid.names, grid.rows, strict=True):
+            table.add_row(name, *(Text(cell.text, _style(cell)) for cell in row[within]))
+        yield table
 
 
 def _style(cell: GridCell) -> str:
@@ -63,20 +76,18 @@ def _style(cell: GridCell) -> str:
     return _WRONG if cell.failed else ""
 
 
-def _ranking(found: Selection, cells: Sequence[int], width: int) -> Iterator[Text]:
+def _ranking(found: Selection, cells: Sequence[int], width: int) -> Table:
     """List cells with their numbers and the distance to the best; criteria that find no room are left out."""
     columns = ranking(found, cells)
     gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
     while _width(columns, gap) > width and columns[-1][0] != f"Δ{title(found.criterion)}":
         columns.pop()
-    sizes = [max(map(len, column)) for column in columns]
-    for place, row in enumerate(zip(*columns, strict=True)):
-        texts = (text.ljust(size) if name == "model" else text.rjust(size)
-                 for text, size, (name, *_) in zip(row, sizes, columns, strict=True))  # fmt: skip
-        best = place and cells[place - 1] == found.best_index
-        yield Text((" " * gap).join(texts).rstrip(), "bold" if not place else _BEST if best else "")
-        if not place:
-            yield Text("─" * _width(columns, gap))
+    table = headed_table(gap)
+    for name, *_ in columns:
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for number, row in zip(cells, zip(*(texts for _, *texts in columns), strict=True), strict=True):
+        table.add_row(*row, style=_BEST if number == found.best_index else None)
+    return table
 
 
 def _width(columns: Sequence[Sequence[str]], gap: int) -> int:

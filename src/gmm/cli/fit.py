@@ -7,12 +7,13 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from gmm import selection
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.report import Origin, written
 from gmm.cli.result import Result
 from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
@@ -55,7 +56,7 @@ def fit(options: argparse.Namespace) -> int:
         screen.note(note)
     out = _directory(options.out)
     place = _report_place(options.report, out)
-    report = None if place is None else (place, Origin.of(options))
+    report = None if place is None else (place, _report().Origin.of(options))
     types = _distinct_types(len(rows.names)) if names is None else names
     begun = time.perf_counter()
     found, warned = _search(screen, rows, types, options)
@@ -73,7 +74,7 @@ def fit(options: argparse.Namespace) -> int:
         pictures.save(result.drawn(pictures.drawing().plot_clusters), options.plot)
         tell(f"picture written to {options.plot}")
     if report is not None:
-        text_to(report[0], written(result, report[1]))
+        text_to(report[0], _report().written(result, report[1]))
         tell(f"report written to {report[0]}")
     return _verdict(found, options)
 
@@ -103,7 +104,7 @@ def _directory(path: str | None) -> Path | None:
 
 
 def _check_pictures(options: argparse.Namespace) -> None:
-    """Refuse, before the work, places for pictures that cannot be, and pictures without matplotlib."""
+    """Refuse, before the work, places that cannot be written to, and what needs a package that is not installed."""
     if isinstance(options.report, str) and Path(options.report).suffix.lower() not in (".html", ".htm"):
         raise UsageError(
             f"--report {options.report}: expected a name ending in .html; a table to be fitted stands before it, as in "
@@ -114,6 +115,13 @@ def _check_pictures(options: argparse.Namespace) -> None:
         check_place(options.plot)
     if options.plot is not None or options.report is not None:
         pictures.drawing()
+    if options.report is not None:
+        _report()
+
+
+def _report() -> Any:
+    """`gmm.cli.report`, imported only when a report is asked for: nothing else needs Jinja2."""
+    return import_module("gmm.cli.report")
 
 
 def _report_place(path: str | bool | None, out: Path | None) -> Path | None:

@@ -9,7 +9,7 @@ from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,7 +18,7 @@ from rich.text import Text
 
 from gmm import selection
 from gmm.cli.agreement import Agreement
-from gmm.cli.choice import choice
+from gmm.cli.choice import choice, headed_table
 from gmm.cli.describe import MixtureFacts, decimals
 from gmm.text.amounts import counted
 
@@ -119,8 +119,8 @@ class Screen:
         found : Selection
             The search.
         """
-        for line in choice(found, self._width):
-            self._out.print(line)
+        for part in choice(found, self._width):
+            self._show(part)
 
     def mixture(self, facts: MixtureFacts, counts: NDArray[np.int64] | None = None) -> None:
         """Print a mixture's weights, means and spreads, by column name.
@@ -135,7 +135,7 @@ class Screen:
         for number, part in enumerate(_fitting(_columns_of_mixture(facts), self._width)):
             if number:
                 self.line()
-            self._table(_mixture_table(facts, counts, part))
+            self._show(_mixture_table(facts, counts, part))
         hidden = len(facts.names) - _COLUMNS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
@@ -150,14 +150,14 @@ class Screen:
         name : str
             The label column's name.
         """
-        table = _table()
+        table = headed_table()
         table.add_column(escape(name))
         for k in range(agreement.counts.shape[1]):
             table.add_column(str(k), justify="right")
         pairs = zip(agreement.labels, agreement.counts, strict=True)
         for label, counts in islice(pairs, _LABELS_SHOWN):
             table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts))
-        self._table(table)
+        self._show(table)
         hidden = len(agreement.labels) - _LABELS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more label')}")
@@ -166,17 +166,13 @@ class Screen:
             f"adjusted Rand index {agreement.adjusted_rand_index:.4f}" + (beside if agreement.n_unlabelled else "")
         )
 
-    def _table(self, table: Table) -> None:
-        """Print a table without the blanks that fill its last column."""
+    def _show(self, part: Table | Text) -> None:
+        """Print a table or a line, without the blanks that fill a table's last column."""
         with self._out.capture() as printed:
-            self._out.print(table)
+            self._out.print(part)
         for line in Text.from_ansi(printed.get().rstrip("\n")).split("\n"):
             line.rstrip()
             self._out.print(line, soft_wrap=True)
-
-
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
 
 
 def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
@@ -212,7 +208,7 @@ def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[S
     part: list[tuple[str, list[str]]] = []
     used = margin = len("component   weight   ") + 7  # and the rows
     for name, entries in columns:
-        needed = max(len(name), *map(len, entries)) + _GAP
+        needed = max(cell_len(name), *map(cell_len, entries)) + _GAP
         if part and used + needed > width:
             yield part
             part, used = [], margin
@@ -224,7 +220,7 @@ def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[S
 def _mixture_table(
     facts: MixtureFacts, counts: NDArray[np.int64] | None, part: Sequence[tuple[str, list[str]]]
 ) -> Table:
-    table = _table()
+    table = headed_table()
     table.add_column("component", justify="right")
     table.add_column("weight", justify="right")
     if counts is not None:

@@ -164,19 +164,19 @@ class Grid:
             far=_FAR.get(found.criterion, 10.0),
         )
 
-    def lines(self) -> Iterator[tuple[str, list[tuple[str, GridCell]]]]:
-        """Rows of text, each as what is left of its cells, and the cells with their texts; headings have no cells."""
+    def lines(self) -> Iterator[str]:
+        """The grid as plain text."""
         margin = max(map(len, (self.corner, *self.names)))
         for first in range(0, len(self.headings), self.many):
             if first:
-                yield "", []
+                yield ""
             within = slice(first, first + self.many)
             heading = self.corner.ljust(margin) + "".join(name.rjust(self.size) for name in self.headings[within])
-            yield heading, []
-            yield "─" * len(heading), []
+            yield heading
+            yield "─" * len(heading)
             for name, row in zip(self.names, self.rows, strict=True):
                 left = name.ljust(margin) if self.models_down else name.rjust(margin)
-                yield left, [(cell.text.rjust(self.size), cell) for cell in row[within]]
+                yield left + "".join(cell.text.rjust(self.size) for cell in row[within])
 
     def html(self) -> Html:
         """The grid as a table of a page: the nearer a cell is to the best, the deeper its colour."""

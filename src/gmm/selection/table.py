@@ -311,7 +311,7 @@ class Selection:
     def __repr__(self) -> str:
         """Return the criterion as a grid, the best cell marked with a star, and how far the next ones are."""
         grid = Grid.of(self, _WIDTH)
-        lines = [left + "".join(text for text, _ in cells) for left, cells in grid.lines()]
+        lines = list(grid.lines())
         together = "   ".join(grid.legend)
         lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
         nearest = [f"{self.n_components[n]} {self.covariance_type[n]} +{distance(self, n)}" for n in self._nearest()]

@@ -7,63 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
+from importlib.resources import files
 from itertools import pairwise
 from math import isfinite
 
-__all__ = ["STYLE", "Cell", "Html", "block", "details", "escaped", "joined", "line", "sparkline", "table"]
+__all__ = ["Cell", "Html", "block", "details", "escaped", "joined", "line", "sparkline", "style", "table"]
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 28, 3
 _MOST_POINTS = 200  # of a sparkline, about one for each pixel
 _DEEPEST = 0.32  # the opacity of a shade of 1
-_ACCENT = "42, 134, 221"  # the #2a86dd that STYLE mixes; written in numbers, which every browser takes
-
-# Colours are mixed from the text's own: whatever theme a notebook or a page has is followed without asking for it.
-# JupyterLab paints the rows of tables in rules of two classes, which only more classes outdo.
-STYLE = """
-.gmm { --gmm-accent: #2a7fcb; --gmm-best: #1c8a57; --gmm-line: #8885; --gmm-veil: #8881; --gmm-track: #8883;
-  color: var(--jp-content-font-color1, var(--vscode-editor-foreground, inherit)); line-height: 1.45; max-width: 100%; }
-@supports (color: color-mix(in oklab, red, blue)) { .gmm {
-  --gmm-accent: color-mix(in oklab, #2a86dd 80%, currentColor);
-  --gmm-best: color-mix(in oklab, #17975a 72%, currentColor);
-  --gmm-line: color-mix(in oklab, currentColor 22%, transparent);
-  --gmm-veil: color-mix(in oklab, currentColor 5%, transparent);
-  --gmm-track: color-mix(in oklab, currentColor 10%, transparent); } }
-.gmm p { margin: 0.35em 0; }
-.gmm .gmm-spark { vertical-align: middle; color: var(--gmm-accent); flex: none; }
-.gmm .gmm-beside { display: flex; align-items: center; gap: 0.7em; }
-.gmm .gmm-title { font-weight: 600; }
-.gmm .gmm-faint { opacity: 0.68; }
-.gmm .gmm-wide { overflow-x: auto; max-width: 100%; margin: 0.5em 0; }
-.gmm.gmm table { border-collapse: collapse; border: 0; margin: 0; width: auto; font-size: 0.93em; table-layout: auto;
-  font-variant-numeric: tabular-nums; color: inherit; }
-.gmm.gmm caption { caption-side: top; text-align: left; white-space: nowrap;
-  padding: 0 0.7em 0.35em; color: inherit; opacity: 0.68; }
-.gmm.gmm table th, .gmm.gmm table td { padding: 0.22em 0.7em; border: 0; text-align: left; vertical-align: baseline;
-  white-space: nowrap; font-weight: inherit; color: inherit; background: none; }
-.gmm.gmm table thead th { font-weight: 600; border-bottom: 1px solid var(--gmm-line); }
-.gmm.gmm table .gmm-number { text-align: right; }
-.gmm.gmm tbody tr:nth-child(n) { background: none; border: 0; }
-.gmm.gmm tbody tr:nth-child(n):hover { background: var(--gmm-veil); }
-.gmm.gmm table .gmm-best { color: var(--gmm-best); font-weight: 700; }
-.gmm.gmm table .gmm-muted { opacity: 0.5; }
-.gmm.gmm table .gmm-strong { font-weight: 600; }
-.gmm.gmm table .gmm-long { white-space: normal; overflow-wrap: anywhere; min-width: 12em; max-width: 40em; }
-.gmm .gmm-bar { display: inline-block; width: 4.5em; height: 0.4em; border-radius: 0.2em; margin-left: 0.7em;
-  vertical-align: 0.1em; background: var(--gmm-track); overflow: hidden; }
-.gmm .gmm-bar span { display: block; height: 100%; background: var(--gmm-accent); }
-.gmm details { margin: 0.35em 0; }
-.gmm summary { cursor: pointer; opacity: 0.68; display: list-item; }
-.gmm code { font-size: 0.95em; background: none; color: inherit; padding: 0; white-space: normal;
-  overflow-wrap: anywhere; }
-@media print { .gmm .gmm-wide { overflow: visible; } .gmm .gmm-bar { print-color-adjust: exact; } }
-"""
+_ACCENT = "42, 134, 221"  # the #2a86dd that html.css mixes; written in numbers, which every browser takes
 
 
 class Html(str):
-    """Text that is HTML already, which `escaped` leaves as it is."""
+    """Text that is HTML already, which `escaped` and templates leave as it is."""
 
     __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
+
+@cache
+def style() -> str:
+    """The style sheet of everything that is built here."""
+    return (files("gmm.text") / "html.css").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -231,4 +201,4 @@ def details(title: object, body: object, *, open: bool = False) -> Html:
 
 def block(*parts: object) -> Html:
     """The parts below each other, with the style that they need."""
-    return Html(f'<div class="gmm"><style>{STYLE}</style>{joined(*parts)}</div>')
+    return Html(f'<div class="gmm"><style>{style()}</style>{joined(*parts)}</div>')

@@ -1,34 +1,34 @@
-"""The pictures of a report: which there are of a mixture, and what is said below each."""
+"""The pictures of a report and their captions."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 from gmm.cli.pictures import drawing
-from gmm.cli.report.page import figure
 from gmm.cli.result import Result
 from gmm.text.html import Html, escaped
 
-__all__ = ["colours", "drawn"]
+__all__ = ["Picture", "colours", "drawn"]
 
 _MOST_PAIRS = 5  # columns in a grid of pairs
 
 
-def drawn(result: Result) -> dict[str, Html]:
-    """Draw what there is to draw of a result.
+@dataclass(frozen=True)
+class Picture:
+    """A picture and the caption below it."""
 
-    Parameters
-    ----------
-    result : Result
+    svg: Html
+    caption: str
 
-    Returns
-    -------
-    dict of str to Html
-        Pictures with their captions by name: ``clusters`` always, and of ``pairs``, ``boundaries``, ``uncertainty``,
-        ``selection`` and ``convergence`` those that say something.
+
+def drawn(result: Result) -> dict[str, Picture]:
+    """Draw a result: ``clusters`` always, other pictures where they show something.
+
+    The others are ``pairs``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
     """
     model, draw = result.model, drawing()
     d, K = len(result.rows.names), model.n_components
@@ -49,43 +49,33 @@ def drawn(result: Result) -> dict[str, Html]:
 
 
 def colours(n: int) -> list[str]:
-    """The colours of components in all pictures, as CSS takes them.
-
-    Parameters
-    ----------
-    n : int
-
-    Returns
-    -------
-    list of str
-    """
+    """The colours of `n` components in all pictures, ``#rrggbb``."""
     found = import_module("gmm.plotting.style").colours(n)
     return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in found]
 
 
-def _picture(name: str, plan: Callable[[], Any], caption: str) -> Html:
+def _picture(name: str, plan: Callable[[], Any], caption: str) -> Picture:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # of letters that the page's font has and this lacks
         svg = import_module("gmm.plotting.files").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
-    return figure(Html(svg), caption)
+    return Picture(Html(svg), caption)
 
 
 def _clusters_caption(d: int, K: int) -> str:
     if d == 1:
-        return "The values, the density of each group and their sum. The bars are the share of rows in each step."
-    seen = "The rows and the groups. " if K > 1 else "The rows and the group. "
+        return "The values, the density of each group and their sum. The bars show the share of rows in each bin."
+    seen = "The rows and the groups" if K > 1 else "The rows and the group"
     if d > 2:
-        differ = "the groups differ most" if K > 1 else "the rows differ most"
-        seen = f"{seen[:-2]}, seen from where {differ}: each axis is a mixture of columns. "
-    mixed = "The colour of a row mixes those of the groups by how probable each is. " if K > 1 else ""
-    return f"{seen}{mixed}The inner ellipse holds 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
+        seen += f", seen from where the {'groups' if K > 1 else 'rows'} differ most: each axis combines several columns"
+    mixed = " A row's colour mixes those of the groups according to their probabilities." if K > 1 else ""
+    return f"{seen}.{mixed} The inner ellipse contains 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
 
 
 _PAIRS = (
-    "The rows and the groups by every pair of columns. On the diagonal stand the values of one column and the density "
-    "of each group."
+    "The rows and the groups for every pair of columns. The diagonal shows the values of one column and the density of "
+    "each group."
 )
-_BOUNDARIES = "Where each group is the most probable. The fainter the colour, the less certain."
-_UNCERTAINTY = "How uncertain each row is. The larger a mark, the less it is known which group the row belongs to."
-_SELECTION = "The criterion against the number of groups, a line for each covariance model. Smaller is better."
-_CONVERGENCE = "The log-likelihood per row, pass by pass, as the chosen mixture was fitted."
+_BOUNDARIES = "The most probable group at each point. The fainter the colour, the less certain."
+_UNCERTAINTY = "How uncertain each row is. The larger the mark, the less certain the row's group."
+_SELECTION = "The criterion against the number of groups, one line per covariance model. Smaller is better."
+_CONVERGENCE = "The log-likelihood per row after each pass of the chosen fit."

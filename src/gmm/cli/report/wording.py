@@ -16,6 +16,7 @@ __all__ = [
     "agreement_sentence",
     "certainty_sentence",
     "columns_named",
+    "compared_sentence",
     "component_sentences",
     "covariance_sentence",
     "evidence",
@@ -23,12 +24,14 @@ __all__ = [
     "measured",
     "number",
     "range_named",
+    "ranking_caption",
     "rival_sentence",
     "runner_up_sentence",
     "scale_sentence",
     "share",
     "together_sentence",
     "trust_sentence",
+    "uncertain_caption",
 ]
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -45,74 +48,29 @@ _SCALED = ("bic", "aic", "aicc")  # criteria whose differences have an agreed sc
 
 
 def number(n: int) -> str:
-    """A number in words as far as twelve, then in figures.
-
-    Parameters
-    ----------
-    n : int
-
-    Returns
-    -------
-    str
-    """
+    """A number in words up to twelve, in figures beyond."""
     return _WORDS[n] if 0 <= n < len(_WORDS) else f"{n:,}"
 
 
 def columns_named(names: Sequence[str]) -> str:
-    """Name columns in a sentence, or count them where they are many.
-
-    Parameters
-    ----------
-    names : sequence of str
-
-    Returns
-    -------
-    str
-        ``eruptions and waiting``, ``13 columns``.
-    """
+    """Name up to three columns, count more: ``eruptions and waiting``, ``13 columns``."""
     return counted(len(names), "column") if len(names) > _NAMED else _and(names)
 
 
 def found_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
-    """Say in one sentence what was found.
-
-    Parameters
-    ----------
-    n_components : int
-        Of the chosen mixture.
-    tried : sequence of int
-        The numbers of components that were asked for.
-    n_rows : int
-    names : sequence of str
-        Of the columns.
-
-    Returns
-    -------
-    str
-    """
+    """Say how many groups were found in which rows; where only one number was tried, as requested."""
     rows = f"{counted(n_rows, 'row')} of {columns_named(names)}"
     asked = len(set(tried)) == 1
     if n_components > 1:
         found = f"{number(n_components).capitalize()} groups"
-        return f"{found}, as many as asked for, describe {rows}." if asked else f"{found} were found in {rows}."
+        return f"{found}, as requested, describe {rows}." if asked else f"{found} were found in {rows}."
     if asked:
-        return f"One group, as asked for, describes {rows}."
+        return f"One group, as requested, describes {rows}."
     return f"No division into groups was found in {rows}: one group describes them best."
 
 
 def range_named(tried: Sequence[int]) -> str:
-    """Name the numbers of components that were tried.
-
-    Parameters
-    ----------
-    tried : sequence of int
-        Ascending.
-
-    Returns
-    -------
-    str
-        ``1 to 9 groups``.
-    """
+    """Name the numbers of components that were tried, in ascending order: ``1 to 9 groups``."""
     if len(tried) == 1:
         return counted(tried[0], "group")
     if len(tried) > 2 and list(tried) == list(range(tried[0], tried[-1] + 1)):
@@ -120,52 +78,48 @@ def range_named(tried: Sequence[int]) -> str:
     return f"{', '.join(map(str, tried[:-1]))} or {tried[-1]} groups"
 
 
-def together_sentence(names: Sequence[str], strongest: tuple[int, int, float] | None, where: str = "Within it") -> str:
-    """Say which columns go together most.
+def compared_sentence(n_ranked: int, n_cells: int, tried: Sequence[int], n_types: int) -> str:
+    """Say how many mixtures there were to choose from: those that were fitted, of all that were asked for."""
+    many = counted(n_cells, "mixture") if n_ranked == n_cells else f"{n_ranked:,} of {counted(n_cells, 'mixture')}"
+    were = "was" if n_ranked == 1 else "were"
+    return f"{many} {were} compared: {range_named(tried)}, {counted(n_types, 'covariance model')}."
 
-    Parameters
-    ----------
-    names : sequence of str
-    strongest : tuple (int, int, float) or None
-        Two columns and their correlation.
-    where : str
 
-    Returns
-    -------
-    str
-        Empty where there is no correlation to speak of.
-    """
+def ranking_caption(criterion: str, n_listed: int, *, infinite: bool) -> str:
+    """Caption the list of the best mixtures and explain its headings."""
+    many = f"{number(n_listed)} " if n_listed > 1 else ""
+    caption = (
+        f"The {many}best by {criterion} (loglik: log-likelihood in nats; df: free parameters; Δ: distance from "
+        "the best). Smaller is better, except for the log-likelihood."
+    )
+    if infinite:
+        caption += " AICc is infinite (∞) where there are about as many parameters as rows, or more."
+    return caption
+
+
+def together_sentence(
+    names: Sequence[str], strongest: tuple[int, int, float] | None, where: str = "Within the group,"
+) -> str:
+    """Say which two columns are most strongly correlated, and how; empty where `strongest` is None."""
     if strongest is None:
         return ""
     i, j = strongest[:2]
     value = round(strongest[2], 2) + 0.0  # never -0.00
     if abs(value) < _CORRELATED:
-        return f"{where} no two columns go together (strongest correlation {value:+.2f})."
-    closely = "closely " if abs(value) >= _CLOSELY else ""
-    if value > 0:
-        return f"{where} {names[i]} and {names[j]} rise {closely}together (correlation {value:+.2f})."
-    closely = ", closely" if closely else ""
-    return f"{where} {names[i]} and {names[j]} move in opposite directions{closely} (correlation {value:+.2f})."
+        return f"{where} no two columns are correlated (strongest correlation {value:+.2f})."
+    tend = "" if abs(value) >= _CLOSELY else "tend to "
+    move = "rise together" if value > 0 else "move in opposite directions"
+    return f"{where} {names[i]} and {names[j]} {tend}{move} (correlation {value:+.2f})."
 
 
 def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: int) -> str:
-    """Say what a covariance model lets the groups look like.
-
-    Parameters
-    ----------
-    model : CovarianceModel
-    n_components, n_columns : int
-
-    Returns
-    -------
-    str
-    """
+    """Say what a covariance model lets the groups look like."""
     one = n_components == 1
     if n_columns == 1:
-        return "one variance" if one else ("one variance for all" if model.common else "a variance of its own for each")
+        return "one variance" if one else ("one variance for all" if model.common else "a separate variance for each")
     round_, long = ("circle", "ellipse") if n_columns == 2 else ("sphere", "ellipsoid")
     if one:
-        turned = "with axes along the columns" if model.orientation == _IDENTITY else "turned freely"
+        turned = "with axes along the columns" if model.orientation == _IDENTITY else "of any orientation"
         return f"a {round_}" if model.shape == _IDENTITY else f"an {long} {turned}"
     if model.shape == _IDENTITY:
         return f"{round_}s of {'equal' if model.volume == _COMMON else 'different'} size"
@@ -178,73 +132,43 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
 
 
 def evidence(difference: float) -> str:
-    """How strong the evidence of a difference of BIC is (Kass & Raftery 1995).
-
-    Parameters
-    ----------
-    difference : float
-        How much larger the other's BIC is.
-
-    Returns
-    -------
-    str
-    """
-    steps = ((_OPEN, "hardly worth a mention"), (6.0, "positive"), (10.0, "strong"))
+    """Grade the evidence against a mixture whose BIC is larger by `difference` (Kass & Raftery 1995)."""
+    steps = ((_OPEN, "barely worth mentioning"), (6.0, "positive"), (10.0, "strong"))
     return next((word for limit, word in steps if difference < limit), "very strong")
 
 
 def scale_sentence(criterion: str) -> str:
-    """What a difference of a criterion means.
-
-    Parameters
-    ----------
-    criterion : str
-        A name of `gmm.estimators.criteria.CRITERIA`.
-
-    Returns
-    -------
-    str
-    """
+    """Say what a difference in a criterion means."""
     return {
-        "bic": "A difference of BIC below 2 is hardly worth a mention, 2 to 6 is positive evidence, 6 to 10 strong, "
+        "bic": "A difference in BIC below 2 is barely worth mentioning; 2 to 6 is positive evidence, 6 to 10 strong, "
         "above 10 very strong (Kass & Raftery 1995).",
-        "aic": "Models within 2 of the smallest AIC have much support, beyond 10 hardly any (Burnham & Anderson 2002). "
-        "AIC chooses more groups than BIC does, as it aims at prediction.",
-        "aicc": "Models within 2 of the smallest AICc have much support, beyond 10 hardly any (Burnham & Anderson "
-        "2002). AICc is AIC corrected for few rows.",
-        "icl": "ICL is BIC with a penalty for groups that overlap. Its differences have no agreed scale; one below 2 "
-        "decides nothing.",
-        "nec": "NEC weighs the overlap of the groups against what they explain; below 1 there are groups. Its "
-        "differences have no agreed scale.",
+        "aic": "Models within 2 of the smallest AIC have substantial support, those beyond 10 essentially none "
+        "(Burnham & Anderson 2002). AIC aims at prediction and tends to choose more groups than BIC.",
+        "aicc": "Models within 2 of the smallest AICc have substantial support, those beyond 10 essentially none "
+        "(Burnham & Anderson 2002). AICc is AIC corrected for few rows.",
+        "icl": "ICL is BIC with a penalty for overlapping groups. There is no agreed scale for its differences; one "
+        "below 2 decides nothing.",
+        "nec": "NEC weighs the overlap of the groups against what they explain; a value below 1 indicates groups. "
+        "There is no agreed scale for its differences.",
     }[criterion]
 
 
 def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]]) -> str:
-    """How close the next best come.
+    """Say how close the next best cells come; empty where there are none.
 
-    Parameters
-    ----------
-    criterion : str
-        A name of `gmm.estimators.criteria.CRITERIA`.
-    rivals : sequence of (int, str, float)
-        Components, covariance model and distance to the best of the cells after it, the nearest first.
-
-    Returns
-    -------
-    str
-        Empty where there are none.
+    `rivals` are components, covariance model and distance to the best, the nearest first.
     """
     if not rivals:
         return ""
     K, name, distance = rivals[0]
-    told = f"The next best, {counted(K, 'group')} with {name}, is {written(criterion, distance)} behind"
+    told = f"The runner-up, {counted(K, 'group')} with {name}, is {written(criterion, distance)} behind"
     if criterion == "bic":
         word = evidence(distance)
-        told += f", which is {word}{'' if distance < _OPEN else ' evidence for the chosen one'}"
+        told += f", which is {word}{'' if distance < _OPEN else ' evidence for the chosen mixture'}"
     near = sum(distance < _OPEN for *_, distance in rivals) if criterion in _SCALED else 0
     if near > 1:
         best = title(criterion)
-        return f"{told}. {number(near).capitalize()} others are within 2 of the best {best}: the choice is open."
+        return f"{told}. {number(near).capitalize()} others are within 2 of the best {best}, so the choice is open."
     return f"{told}."
 
 
@@ -255,23 +179,7 @@ def component_sentences(
     whole: tuple[NDArray[np.float64], NDArray[np.float64]],
     strongest: tuple[int, int, float] | None,
 ) -> list[str]:
-    """Describe a component against all rows: what it has more or less of, its width, its strongest correlation.
-
-    Parameters
-    ----------
-    names : sequence of str, length d
-    means, spreads : ndarray of float64, shape (d,)
-        Means and standard deviations of the component.
-    whole : tuple of two ndarray of float64, shape (d,)
-        Means and standard deviations of all rows.
-    strongest : tuple (int, int, float) or None
-        Two columns and their correlation within the component.
-
-    Returns
-    -------
-    list of str
-        One to three sentences.
-    """
+    """Compare a component with all rows, `whole` (means and standard deviations), in one to three sentences."""
     differences = _differences(names, means, whole)
     width = _width(names, spreads, whole[1], bool(differences))
     same = "Its mean is close to that of all rows." if len(names) == 1 else "Its means are close to those of all rows."
@@ -281,48 +189,31 @@ def component_sentences(
 
 
 def certainty_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
-    """Say how many rows belong to no group for certain.
-
-    Parameters
-    ----------
-    n_uncertain, n_rows : int
-    limit : float
-        The probability from which on a row counts as certain.
-
-    Returns
-    -------
-    str
-    """
+    """Say how many rows belong to no group with a probability of `limit`."""
     if n_uncertain == 0:
-        return f"Every row belongs to its group with a probability of {percent(limit, 0)} or more."
-    they, labels = ("it lies", "label") if n_uncertain == 1 else ("they lie", "labels")
+        return f"Every row belongs to its group with a probability of at least {percent(limit, 0)}."
+    they, labels = ("It lies", "its label") if n_uncertain == 1 else ("They lie", "their labels")
     return (
-        f"For {n_uncertain:,} of {counted(n_rows, 'row')} ({share(n_uncertain / n_rows)}) no group reaches a "
-        f"probability of {percent(limit, 0)}: {they} where groups overlap, so read the {labels} of "
-        f"{'this row' if n_uncertain == 1 else 'these rows'} with care."
+        f"For {n_uncertain:,} of {counted(n_rows, 'row')} ({share(n_uncertain / n_rows)}), no group reaches "
+        f"a probability of {percent(limit, 0)}. {they} where groups overlap; treat {labels} with caution."
     )
 
 
+def uncertain_caption(n_listed: int) -> str:
+    """Caption the list of the least certain rows."""
+    rows = "least certain row" if n_listed == 1 else f"{number(n_listed)} least certain rows"
+    return f"The {rows}. Rows are numbered as in the file, not counting the header."
+
+
 def trust_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
-    """Say how well groups are told apart; no share is rounded to all or nothing.
-
-    Parameters
-    ----------
-    n_uncertain, n_rows : int
-    limit : float
-        The probability from which on a row counts as certain.
-
-    Returns
-    -------
-    str
-    """
+    """Say how well the groups are separated; no share is rounded to all or nothing."""
     n_sure = n_rows - n_uncertain
     sure = n_sure / n_rows
-    steps = ((0.5, "They overlap much: only"), (0.8, "They overlap:"), (0.97, "They are mostly apart:"))
-    how = next((word for limit, word in steps if sure < limit), "They are well apart:")
+    steps = ((0.5, "They overlap heavily: only"), (0.8, "They overlap:"), (0.97, "They are mostly separated:"))
+    how = next((word for limit, word in steps if sure < limit), "They are well separated:")
     belong = "belongs" if min(n_sure, n_uncertain) == 0 or n_sure == 1 else "belong"
     if n_sure == 0:
-        how, who = "They overlap much:", "no row"
+        how, who = "They overlap heavily:", "no row"
     elif n_uncertain == 0:
         who = "every row"
     elif sure >= _NEARLY:
@@ -331,21 +222,11 @@ def trust_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
         who = f"{n_sure:,} of {counted(n_rows, 'row')}"
     else:
         who = f"{percent(sure, 0)} of the rows"
-    return f"{how} {who} {belong} to one of them with a probability of {percent(limit, 0)} or more."
+    return f"{how} {who} {belong} to one of them with a probability of at least {percent(limit, 0)}."
 
 
 def share(part: float) -> str:
-    """A share in per cent with one decimal, and more where it would be 0 or 100 without being so.
-
-    Parameters
-    ----------
-    part : float
-        From 0 to 1.
-
-    Returns
-    -------
-    str
-    """
+    """Write a share in per cent with one decimal, or with more where it would wrongly round to 0 or 100."""
     shown = 1
     while 0 < part < 1 and round(100 * part, shown) in (0, 100) and shown < _MOST_DECIMALS:
         shown += 1
@@ -353,22 +234,7 @@ def share(part: float) -> str:
 
 
 def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int, str, float]]) -> str:
-    """Warn where another number of groups does almost as well.
-
-    Parameters
-    ----------
-    criterion : str
-        A name of `gmm.estimators.criteria.CRITERIA`.
-    n_components : int
-        Of the best.
-    rivals : sequence of (int, str, float)
-        Components, covariance model and distance to the best of the cells after it, the nearest first.
-
-    Returns
-    -------
-    str
-        Empty where none is close, or closeness has no scale.
-    """
+    """Warn where another number of groups fits almost as well; empty where none does, or there is no scale."""
     if criterion not in _SCALED:
         return ""
     others = [(K, distance) for K, _, distance in rivals if n_components != K and distance < _OPEN]
@@ -376,41 +242,23 @@ def rival_sentence(criterion: str, n_components: int, rivals: Sequence[tuple[int
         return ""
     K, distance = others[0]
     groups = f"{number(K).capitalize()} {'group describes' if K == 1 else 'groups describe'}"
-    return f"{groups} them almost as well ({title(criterion)} {written(criterion, distance)} behind)."
+    return f"{groups} the rows almost as well ({title(criterion)} only {written(criterion, distance)} higher)."
 
 
 def agreement_sentence(index: float) -> str:
-    """Say what an adjusted Rand index means.
-
-    Parameters
-    ----------
-    index : float
-
-    Returns
-    -------
-    str
-    """
-    steps = ((0.1, "no better than by chance"), (0.5, "weakly"), (0.8, "in part"), (0.95, "closely"))
+    """Say what an adjusted Rand index means."""
+    steps = ((0.1, "no better than chance"), (0.5, "weakly"), (0.8, "partly"), (0.95, "closely"))
     how = next((word for limit, word in steps if index < limit), "almost exactly")
     if index >= 1.0:
         how = "exactly"
     return (
-        f"Groups and labels agree {how}: the adjusted Rand index is {index:.4f}, where 1 is the same partition and 0 "
-        "is chance."
+        f"Groups and labels agree {how}: the adjusted Rand index is {index:.4f}, where 1 means identical partitions "
+        "and 0 agreement by chance."
     )
 
 
 def measured(value: float, spread: float) -> str:
-    """Write a value with decimals that suit a spread.
-
-    Parameters
-    ----------
-    value, spread : float
-
-    Returns
-    -------
-    str
-    """
+    """Write a value with decimals that suit a standard deviation."""
     suited = decimals(spread, abs(value))
     return f"{value:.6g}" if suited is None else f"{value:.{suited}f}"
 
@@ -440,9 +288,9 @@ def _width(names: Sequence[str], spreads: NDArray[np.float64], usual: NDArray[np
     j = int(ratios.argmax() if ratios.max() >= _WIDE or shifted else ratios.argmin())
     if _NARROW <= ratios[j] < _WIDE or (shifted and ratios[j] < _WIDE):
         return ""
-    how = "wide" if ratios[j] >= _WIDE else "narrow"
+    how = "widely" if ratios[j] >= _WIDE else "narrowly"
     return (
-        f"It is {how} in {names[j]} (standard deviation {measured(spreads[j], usual[j])} against "
+        f"It is {how} spread in {names[j]} (standard deviation {measured(spreads[j], usual[j])} against "
         f"{measured(usual[j], usual[j])})"
     )
 
