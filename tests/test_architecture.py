@@ -42,7 +42,7 @@ ROOMS = {
     "_em": "",
     "values": "parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
-        loop mstep first_look | quasi_newton | frame | state | lanes update | constraint diagnostics moments
+        loop mstep first_look | quasi_newton | frame | state | lanes update | far | constraint diagnostics moments
         | block orientation plan seeding whitener | axes cholesky leaves | twin linear | blas lengths
     """,
     "text": "amounts html",

@@ -25,7 +25,7 @@ from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport SPHERICAL, Layout, condition, is_layout, n_second
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
-from gmm._kernel.plan cimport PassPlan, choose_form, n_diagnostics, prepare, room_for, same_room, work_of
+from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, work_of
 from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding
 from gmm._kernel.diagnostics cimport diagnostic_rows
 from gmm._kernel.update cimport Estimate, estimate_in, estimate_size, room_for_update
@@ -74,7 +74,8 @@ cdef class Scratch:
         cdef Py_ssize_t[:, ::1] marks
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        items = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + max(plan.n_moments * K, d * d) + 8
+        items = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
+        items += max(plan.n_moments * K, n_second(plan.moments, 1, d))
         if items > self.n_items or plan.n_sums != self.n_sums or slots + 1 > self.n_slots:
             work = np.zeros(items)
             nodes = np.empty((slots + 1) * plan.n_sums)
@@ -173,7 +174,8 @@ cdef class Plan:
         other.kappa = condition(&self.whiteners[0], &self.centres[0, 0], other.layout, other.n_components,
                                 other.n_features, &self.origin[0], &reach[0], &scratch[0])
         choose_form(&other, single, &reach[0], self.form)
-        return (not self.accumulate) and other.linear == self.plan.linear and other.single == self.plan.single
+        return (not self.accumulate and other.linear == self.plan.linear and other.single == self.plan.single
+                and may_be_far(&other) == self.plan.far)
 
     @property
     def common_scatter(self):

@@ -183,7 +183,7 @@ cdef inline void add_totals(
     const real* tile, const real* log_evidence,    # IN responsibilities (K, n), (n,)
     const double* weight,                          # IN (n,) or NULL: 1
     Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    double* sums,                                  # IN, OUT Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k
+    double* sums,                                  # IN, OUT Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k
 ) noexcept nogil:
     cdef Py_ssize_t k, r
     cdef double largest, entropy, share, w
@@ -195,8 +195,11 @@ cdef inline void add_totals(
             if 0 < share < 1:
                 entropy -= share * log(share)
         w = 1 if weight == NULL else weight[r]
+        if w == 0:               # its log density may be infinite
+            continue
         sums[0] += w * (log_evidence[r] + log(largest))
         sums[1] += w * entropy
+        sums[2] += w * log_evidence[r]
 
 
 cdef inline double total_of(const real* values, Py_ssize_t n) noexcept nogil:

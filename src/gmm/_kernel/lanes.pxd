@@ -15,6 +15,7 @@ from gmm._kernel.block cimport (
     weighted_sum,
     write_rows,
 )
+from gmm._kernel.far cimport give_up_far_rows, settle_far_rows
 from gmm._kernel.leaves cimport (
     add_gram,
     add_products,
@@ -168,6 +169,9 @@ cdef inline double responsibilities(
         choose(plan.tiles, tile, ld, evidence, <real*>workspace.best, K, padded)
     if not only_labels:
         normalise(plan.tiles, tile, ld, <const real*>workspace.mass, evidence, K, padded)
+    if real is double:
+        if plan.far:
+            give_up_far_rows(<const double*>workspace.mass, n, evidence)
     if plan.common_quadratic and measured:
         add_common_quadratic(plan, block, padded, ld, <real*>workspace.product, <real*>workspace.square, evidence)
     return 0 if rows_only else weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
@@ -248,6 +252,8 @@ cdef inline void one_block(
             if plan.axes != NULL:
                 add_diagnostics(plan, block, tile, <const double*>workspace.mass, padded, ld,
                                 <double*>workspace.diagnostics, <double*>workspace.block_sums, sums)
+            if plan.far:
+                settle_far_rows(plan, block, n, ld, y, tile)
         evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
         write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld,
@@ -256,7 +262,7 @@ cdef inline void one_block(
                    <data*>rows.responsibility + start * K if rows.responsibility != NULL else NULL,
                    <data*>rows.largest + start if rows.largest != NULL else NULL)
         return
-    sums[plan.n_sums - 2] += evidence
+    sums[plan.n_sums - 2] += 0 if plan.totals else evidence
     sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
     if plan.totals:
         add_totals(tile, <real*>workspace.evidence, rows.weight + start if rows.weight != NULL else NULL, K, n, ld,

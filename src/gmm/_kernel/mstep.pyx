@@ -308,7 +308,7 @@ cdef class QuasiNewtonState:
         shape = self.family, state.tolerance, bool(state.confirm_stop)
         told = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
                 (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
-                state.newton, state.remaining, state.converged, state.stuck, state.held.log_evidence,
+                state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                 state.held.weight)
         return QuasiNewtonState, shape, (told, np.array(self.room))
 
@@ -318,8 +318,8 @@ cdef class QuasiNewtonState:
         cdef const double[::1] room
         told, room = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
-         read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.converged,
-         read.stuck, read.held.log_evidence, read.held.weight) = told
+         read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
+         read.converged, read.stuck, read.held.log_evidence, read.held.weight) = told
         read.gains[0], read.gains[1], read.gains[2] = gains
         expect("the room of an ascent", room.shape[0], self.room.shape[0])
         if not 0 <= read.n_pairs <= MEMORY:
@@ -337,7 +337,7 @@ cdef class QuasiNewtonState:
 
     @property
     def converged(self):
-        """Whether the projected remaining gain has been below the tolerance for long enough."""
+        """Whether the projected remaining gain has been below the tolerance for long enough, or EM's own step fell."""
         return bool(self.state.converged)
 
     @property
@@ -359,6 +359,11 @@ cdef class QuasiNewtonState:
     def remaining(self):
         """Projected remaining gain, in nats per unit weight."""
         return self.state.remaining
+
+    @property
+    def fall(self):
+        """What EM's own step would lower the objective by, and ended the climb; 0 where it did not."""
+        return self.state.fall
 
     def begin(
         self,

@@ -45,6 +45,7 @@ cdef struct PassPlan:
     Layout moments
     bint linear
     bint single                 # arithmetic in float32
+    bint far                    # some rows may be too far for the squares of their distances: see `far.pxd`
     bint hard
     bint given                  # responsibilities come from the caller
     bint totals                 # sums of criteria instead of moments
@@ -73,6 +74,11 @@ cdef inline double limit_centred_single() noexcept nogil:
     return 1e4
 
 
+cdef inline double least_far() noexcept nogil:
+    """κ from which on some square of a distance may reach 1e300: it is at most 4dκ."""
+    return 1e290
+
+
 cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nogil:
     """Whether squares of the rows, whitened or weighed by up to a million, stay inside float32."""
     cdef Py_ssize_t j
@@ -97,6 +103,10 @@ cdef inline void choose_form(
     plan.linear = defined and narrow and not plan.given and plan.kappa < limit_linear_double()
     plan.single = (single and in_single_range(reach, d)
                    and plan.kappa < (limit_linear_single() if plan.linear else limit_centred_single()))
+
+
+cdef inline bint may_be_far(const PassPlan* plan) noexcept nogil:
+    return plan.kappa >= least_far() and not (plan.linear or plan.single or plan.given)
 
 
 cdef inline Py_ssize_t n_diagnostics(const PassPlan* plan) noexcept nogil:
@@ -167,6 +177,7 @@ cdef inline void prepare(
     cdef double* wide
     plan.kappa = condition(whiteners, centres, plan.layout, K, d, origin, reach, stand)
     choose_form(plan, single, reach, form)
+    plan.far = may_be_far(plan)
     plan.common_scatter = plan.linear and plan.layout == TIED and common_scatter
     plan.common_quadratic = plan.linear and plan.layout == TIED and not common_scatter
     measure(plan)

@@ -17,7 +17,6 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.selection import Selection
 from gmm.text.amounts import counted
 from gmm.values.covariance import covariance_model
-from gmm.values.layouts import DIAGONAL, SPHERICAL
 
 __all__ = [
     "MixtureFacts",
@@ -72,7 +71,7 @@ class MixtureFacts:
     def strongest(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component: two columns and its value."""
         layout, (K, d) = covariance_model(self.model.covariance_type).layout, self.spreads.shape
-        if layout is DIAGONAL or layout is SPHERICAL:
+        if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
         if layout.pooled:

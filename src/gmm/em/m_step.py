@@ -199,7 +199,7 @@ def most_likely(
         raise SingularMatrixError(failed)
     counts = _divisors(statistics)
     free = model.layout.per_count(statistics.scatter, counts)
-    return ridged(counts, statistics.means, free, model, ridge)
+    return ridged(counts, statistics.means, free, model, ridge, previous)
 
 
 def _divisors(statistics: SufficientStatistics) -> Array:
@@ -207,7 +207,14 @@ def _divisors(statistics: SufficientStatistics) -> Array:
     return np.maximum(statistics.counts, _EPS * statistics.weight)
 
 
-def ridged(counts: Array, means: Array, free: Array, model: CovarianceModel, ridge: float) -> MixtureParameters:
+def ridged(
+    counts: Array,
+    means: Array,
+    free: Array,
+    model: CovarianceModel,
+    ridge: float,
+    previous: Array | None = None,
+) -> MixtureParameters:
     """The mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more where rounding asks for it.
 
     Raises
@@ -221,7 +228,7 @@ def ridged(counts: Array, means: Array, free: Array, model: CovarianceModel, rid
     weights, d = counts / counts.sum(), means.shape[1]
     while True:
         try:
-            covariances = model.constrained(layout.with_ridge(once, extra), counts)
+            covariances = model.constrained(layout.with_ridge(once, extra), counts, previous=previous)
             return MixtureParameters(weights, means, covariances, model)
         except SingularMatrixError as error:
             if ridge == 0:
@@ -263,8 +270,5 @@ def refilled(
 
 def _half_spread(statistics: SufficientStatistics, component: int, model: CovarianceModel) -> Array:
     """Half a standard deviation of `component` along its widest direction, (d,)."""
-    K, d = statistics.first.shape
     free = model.layout.per_count(statistics.scatter, _divisors(statistics))
-    covariances = model.layout.dense(free, K, d)
-    variances, axes = np.linalg.eigh(covariances[component])
-    return np.asarray(0.5 * np.sqrt(max(variances[-1], 0.0)) * axes[:, -1])
+    return 0.5 * model.layout.widest(free, component, statistics.first.shape[1])

@@ -47,8 +47,7 @@ class Scorer:
         """Σ_i w_i log Σ_k ρ_ik, in nats."""
         log_evidence = self.rows(source, log_evidence=True).log_evidence
         assert log_evidence is not None  # it was asked for
-        weight = source.sample_weight
-        return float(log_evidence.sum() if weight is None else weight @ log_evidence)
+        return _total(log_evidence, source.sample_weight)
 
     def classification_log_likelihood(self, source: Source) -> float:
         """Σ_i w_i max_k log ρ_ik, in nats."""
@@ -111,3 +110,12 @@ class Scorer:
 
     def _e_step(self, source: Source) -> EStep:
         return EStep(source, self.parameters.model.layout, n_threads=self.n_threads, origin=self._origin)
+
+
+def _total(values: Array, weight: Array | None) -> float:
+    """Σ_i w_i v_i; a row of no weight counts nothing, be it −∞."""
+    with np.errstate(over="ignore"):
+        if weight is None:
+            return float(values.sum())
+        used = weight > 0
+        return float(weight[used] @ values[used])

@@ -35,7 +35,7 @@ from gmm.rows.sources import ArraySource, Source
 from gmm.validation.parameters import check_random_state
 from gmm.validation.prior import check_prior
 from gmm.values.covariance import CovarianceModel
-from gmm.values.layouts import TIED, Array
+from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
@@ -136,11 +136,11 @@ def prior_of(
     n_threads: int | None = None,
 ) -> ConjugatePrior:
     """The prior with all its parts: what was left open is told by the rows, as one component."""
-    d = source.n_features
-    one = WhitenedMixture(TIED, np.zeros(1), source.survey.centre[None], np.eye(d))
-    with EStep(source, TIED, n_threads=n_threads) as e_step:
+    one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
+    with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
         statistics = e_step(one)
-    covariance = statistics.scatter / max(statistics.weight - 1, 1)
+    scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
+    covariance = scatter / max(statistics.weight - 1, 1)
     return check_prior(prior, model, n_components, mean=statistics.means[0], covariance=covariance)
 
 
