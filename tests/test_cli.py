@@ -1,4 +1,4 @@
-"""The command line, run as a process: what it prints, what it writes, how it ends."""
+"""The command line: what it prints, what it writes, how it ends."""
 
 import csv
 import io
@@ -27,7 +27,26 @@ FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
 
 
 def run(*words, cwd=None, stdin=None, **environment):
-    """Run the command line; standard input and output are pipes, 100 columns wide."""
+    """Run the command line in this process, its streams being pipes, 100 columns wide."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"COLUMNS": "100", **environment}.items():
+            patch.setenv(name, value)
+        if cwd is not None:
+            patch.chdir(cwd)
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((stdin or "").encode()), encoding="utf-8"))
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        try:
+            code = main([*map(str, words)])
+        except SystemExit as leaving:
+            code = leaving.code
+    shown = [stream.detach().getvalue().decode() for stream in (out, err) if not stream.flush()]
+    return subprocess.CompletedProcess(words, code, *shown)
+
+
+def process(*words, cwd=None, stdin=None, **environment):
+    """Run the command line as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "gmm", *map(str, words)],
         cwd=cwd,
@@ -40,15 +59,15 @@ def run(*words, cwd=None, stdin=None, **environment):
     )
 
 
-def ok(*words, **options):
-    done = run(*words, **options)
+def ok(*words, by=run, **options):
+    done = by(*words, **options)
     assert done.returncode == 0, done.stderr
     return done
 
 
-def fails(code, *words, **options):
+def fails(code, *words, by=run, **options):
     """Run what must fail; return its one line on standard error."""
-    done = run(*words, **options)
+    done = by(*words, **options)
     assert done.returncode == code, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if not line.startswith("note:")]
@@ -89,7 +108,7 @@ def table(text):
 
 
 def test_the_main_job_on_the_data_inside():
-    done = ok("fit")
+    done = ok("fit", by=process)
     assert done.stderr == ""
     assert "Old Faithful: 272 rows, 2 columns" in done.stdout
     # The mixture R's mclust chooses too: EEE with 3 components, BIC 2314.3.
@@ -591,9 +610,9 @@ def test_debug_gives_the_traceback(tmp_path):
 @pytest.mark.parametrize("name", ["pyarrow", "rich"])
 def test_without_its_extra_the_command_line_says_what_to_install(name, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{name!r}] = None\n")
-    line = fails(1, "fit", PYTHONPATH=str(tmp_path))
+    line = fails(1, "fit", by=process, PYTHONPATH=str(tmp_path))
     assert 'pip install "gmm-em[cli]"' in line
-    ok("--version", PYTHONPATH=str(tmp_path))
+    ok("--version", by=process, PYTHONPATH=str(tmp_path))
 
 
 def test_output_that_is_not_unicode(iris):

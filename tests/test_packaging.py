@@ -56,7 +56,7 @@ def test_what_is_tested_is_what_is_in_the_tree():
     assert not differing, f"{differing} in {INSTALLED} are not the tree's: rm -rf build, install"
 
 
-@pytest.mark.parametrize("name", ["_em.pxd", "blas.pxd", "_em.pyi", "py.typed"])
+@pytest.mark.parametrize("name", ["_em.pxd", "_kernel/blas.pxd", "_em.pyi", "py.typed"])
 def test_others_can_compile_and_type_against_it(name):
     assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
 
