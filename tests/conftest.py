@@ -1,11 +1,15 @@
-"""What every test shares: how hypothesis draws its examples, and which kernel computes."""
+"""What every test shares: how hypothesis draws its examples, which kernel computes, and how threads wait."""
 
+import os
 import zlib
 
 import pytest
 from hypothesis import is_hypothesis_test, seed, settings
 
 from gmm import _em
+
+# Threads of OpenMP, scikit-learn's, wait for work in a loop: beside other tests, for most of a core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
 # pytest --hypothesis-profile=random
