@@ -142,6 +142,25 @@ def test_a_far_or_thin_component_calls_for_the_centred_form_and_for_float64():
     assert not EStep(ArraySource(rows), FULL)._plan(mixture).linear
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 3e-11), (np.float32, 3e-4)])
+@every_layout
+def test_the_form_that_is_chosen_is_exact_however_tight_the_components_are(name, dtype, tolerance):
+    """Tight groups far from the data's centre: the linear form loses κ·eps there, κ being (1 / tight)² here."""
+    rng = np.random.default_rng(2)
+    layout, centres = LAYOUTS[name], rng.permutation([[1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
+    whitener = np.eye(2) if name in ("full", "tied") else 1.0
+    linear = []
+    for tight in 10.0 ** -np.arange(0, 5, 0.25):
+        rows = (centres[rng.integers(3, size=300)] + tight * rng.normal(size=(300, 2))).astype(dtype)
+        mixture = WhitenedMixture(layout, np.zeros(3), centres, np.full(layout.shape(3, 2), whitener / tight))
+        e_step = EStep(ArraySource(rows), layout)
+        got, expected = e_step.rows(mixture, log_evidence=True), Twin(rows, mixture)
+        assert np.abs(got.log_evidence - expected.log_evidence).max() < tolerance, f"{tight=}"
+        linear.append(e_step._plan(mixture).linear)
+    assert linear[0]
+    assert not linear[-1]
+
+
 def test_a_lane_of_heavy_blocks_is_short():
     rows, mixture = problem("full", 1, 1000, n=10)
     assert EStep(ArraySource(rows), FULL)._plan(mixture).lane_rows < 2000
