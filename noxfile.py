@@ -13,6 +13,8 @@ KERNEL_TESTS = [
     *(f"tests/test_{name}.py" for name in ("lengths", "update", "diagnostics", "quasi_newton", "initialization")),
 ]
 
+ALL_CORES = ("-n", "auto", "--dist", "worksteal")
+
 nox.needs_version = ">=2025.5"
 nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
@@ -29,7 +31,7 @@ def install(session: nox.Session, *groups: str, **environment: str) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests."""
     install(session, "test")
-    session.run("python", "-m", "pytest", "-q", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", *ALL_CORES, *session.posargs)
 
 
 @nox.session(python="3.11")
@@ -37,7 +39,7 @@ def floors(session: nox.Session) -> None:
     """Run the tests on the oldest numpy and scipy that are supported."""
     install(session, "test")
     session.install("numpy==2.0.*", "scipy==1.13.*", "threadpoolctl==3.1.*")
-    session.run("python", "-m", "pytest", "-q", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", *ALL_CORES, *session.posargs)
 
 
 @nox.session

@@ -22,10 +22,11 @@ CHECKED = ["-O1", "-g"]
 
 
 class BuildExtension(build_ext):
-    """Flags by compiler, and always compile: flags are no part of a file's age."""
+    """Flags by compiler; always compile, as flags are no part of a file's age, and both modules at once."""
 
     def build_extensions(self):
         self.force = True
+        self.parallel = self.parallel or len(self.extensions)
         for extension in self.extensions:
             if self.compiler.compiler_type == "msvc":
                 extension.extra_compile_args = ["/O2"]

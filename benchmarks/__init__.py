@@ -1,6 +1,6 @@
 """Measurements of `gmm` against its peers: ``python -m benchmarks`` from the repository root.
 
-One file per question asked (grid, growth, predict, ...), problems and goals apart, peers as adapters.
+One file per question asked (grid, predict, default, ...), problems apart, peers as adapters.
 Nothing here is imported by the package.
 """
 

@@ -11,29 +11,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.peers import ESTIMATORS, OURS, PEERS
-from benchmarks.report import Report
+from benchmarks.report import Report, conditions, described
 from benchmarks.settings import Settings, UsageError, cpus
 from benchmarks.tasks import present
 
-# By name, the module that answers it.
-QUESTIONS = {
-    "grid": "grid",
-    "growth": "growth",
-    "predict": "predict",
-    "kmeans": "kmeans",
-    "default": "default",
-    "starts": "starts",
-    "optima": "optima",
-    "gaps": "gaps",
-    "iris": "iris",
-    "search": "search",
-    "stops": "stops",
-    "passes": "passes",
-    "memory": "memory",
-    "compare": "compare",
-    "instructions": "instructions",
-    "report": "publish",
-}
+# Each the name of the module that answers it.
+QUESTIONS = (
+    *("grid", "predict", "memory", "default", "passes", "stops", "gaps", "optima", "search"),
+    *("compare", "instructions"),
+)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -61,7 +47,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=several(int), help="comma-separated")
     parser.add_argument("--dtypes", type=several(str), help="comma-separated; for the grid")
     parser.add_argument("--repeats", type=int, help="rounds of which the median is taken")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
 
 
 def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
@@ -92,17 +77,16 @@ def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
         smoke=given.smoke,
         arguments=given,
     )
+    report.note(described(conditions()))
     try:
         return module.run(settings, report) and not report.failures
     finally:
         report.close()
-        if given.json:
-            report.write(given.json, question, settings)
 
 
 def question_module(name: str) -> Any:
     """Import what answers a question."""
-    return import_module(f"benchmarks.{QUESTIONS[name]}")
+    return import_module(f"benchmarks.{name}")
 
 
 def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:
@@ -111,7 +95,7 @@ def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:
 
 
 def main() -> int:
-    """Ask; the exit status is 1 where an answer is wrong or a promise broken."""
+    """Ask; the exit status is 1 where an answer is wrong."""
     given = parse(sys.argv[1:])
     with TemporaryDirectory() as folder:
         try:
@@ -123,16 +107,13 @@ def main() -> int:
 
 
 def everything(given: argparse.Namespace, folder: Path) -> bool:
-    """Ask every question, the report being one on the others' answers; return whether all are right."""
-    right, given.files = True, []
-    given.markdown, given.plot = folder / "report.md", folder / "report.png"
+    """Ask every question; return whether all are right."""
+    right = True
     for question in QUESTIONS:
         print(f"\n## {question}\n", flush=True)
-        given.json = folder / f"{question}.json"
         place = folder / question
         place.mkdir()
         right &= ask(question, given, place)
-        given.files.append(given.json)
     return right
 
 

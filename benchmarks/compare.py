@@ -112,27 +112,19 @@ def show(
     results: Mapping[str, list[tuple[float, Reading]]],
     report: Report,
 ) -> None:
-    """Print and keep one row."""
+    """Print one row."""
     base, head = ([seconds for seconds, _ in results[side]] for side in SIDES)
     ratios = [theirs / ours for ours, theirs in zip(base, head, strict=True)]
     scores = [
         mean_log_likelihood(X[:REFEREE_ROWS], results[side][-1][1].value, problem.covariance_type) for side in SIDES
     ]
     report.row(
-        (
-            problem.name,
-            problem.dtype,
-            str(n_threads),
-            number(1e3 * median(base)),
-            number(1e3 * median(head)),
-            f"{median(ratios):.3f}",
-            f"{min(ratios):.3f} … {max(ratios):.3f}",
-            f"{scores[1] - scores[0]:.0e}",
-        ),
-        problem=problem.name,
-        dtype=problem.dtype,
-        n_threads=n_threads,
-        seconds_per_iteration={"base": base, "head": head},
-        ratios=ratios,
-        difference=scores[1] - scores[0],
+        problem.name,
+        problem.dtype,
+        str(n_threads),
+        number(1e3 * median(base)),
+        number(1e3 * median(head)),
+        f"{median(ratios):.3f}",
+        f"{min(ratios):.3f} … {max(ratios):.3f}",
+        f"{scores[1] - scores[0]:.0e}",
     )

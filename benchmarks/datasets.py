@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
 from benchmarks.problems import TYPES
 
-# Velocities of 82 galaxies in km/s, Roeder (1990); with the 26690 of R's MASS, which mclust uses.
-GALAXIES = """
-9172 9350 9483 9558 9775 10227 10406 16084 16170 18419 18552 18600 18927 19052 19070 19330 19343
-19349 19440 19473 19529 19541 19547 19663 19846 19856 19863 19914 19918 19973 19989 20166 20175
-20179 20196 20215 20221 20415 20629 20795 20821 20846 20875 20986 21137 21492 21701 21814 21921
-21960 22185 22209 22242 22249 22314 22374 22495 22746 22747 22888 22914 23206 23241 23263 23484
-23538 23542 23666 23706 23711 24129 24285 24289 24366 24717 24990 25633 26690 26995 32065 32789
-34279
-"""
+# Velocities of 82 galaxies in km/s, Roeder (1990), with the 26690 of R's MASS, which mclust uses.
+GALAXIES = Path(__file__).parents[1] / "tests" / "data" / "galaxies.csv"
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ def faithful() -> np.ndarray:
 
 def galaxies() -> np.ndarray:
     """Return the galaxies in 1000 km/s, one column."""
-    return np.array(GALAXIES.split(), float)[:, np.newaxis] / 1000
+    return np.loadtxt(GALAXIES, skiprows=1)[:, np.newaxis] / 1000
 
 
 DATASETS = (

@@ -14,21 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.climbs import RecordedFit, SolverResult, takes
+from benchmarks.climbs import RecordedFit, SolverResult
 from benchmarks.datasets import DATASETS, Dataset
-from benchmarks.goals import GAPS, MEAN_GAP, MORE_PASSES, WITHIN, verdict, wording
 from benchmarks.health import health
 from benchmarks.measure import Worker, WorkerError, crew
 from benchmarks.optima import best_known, loaded
 from benchmarks.peers import BASELINE, ESTIMATORS, OURS
+from benchmarks.plots import COLOURS, MARKERS, panels, saved
 from benchmarks.problems import mean_log_likelihood, stored
-from benchmarks.publish import LOOKS
 from benchmarks.report import Report, number, percent
 from benchmarks.settings import Settings
 
 PEERS, THREADS = ESTIMATORS, (1,)
 SEEDS, FEW_SEEDS = 10, 2
 HIT = 1e-3  # nats per row
+MEAN_GAP, WITHIN = "mean gap", f"within {HIT:g}"
 Parameters = Mapping[str, Any]
 
 
@@ -73,7 +73,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each data set and type, then what they come to."""
-    variants = list(chosen(settings, report))
+    variants = chosen(settings)
     report.note("gap: nats per row below the best known log-likelihood, at least 0; mean over the seeds")
     report.note(f"seeds: {SEEDS}; with n_init=100 {FEW_SEEDS}")
     report.header("problem", "best known", *(variant.name for variant in variants))
@@ -87,22 +87,14 @@ def run(settings: Settings, report: Report) -> bool:
         for variant in variants
     }
     summarise(told, report)
-    if (path := getattr(settings.arguments, "plot", None)) and told:
-        try:
-            draw(told, path)
-        except ImportError as reason:
-            report.skipped("the plot", str(reason))
+    saved(draw, told, getattr(settings.arguments, "plot", None), report)
     return True
 
 
-def chosen(settings: Settings, report: Report) -> Iterator[Variant]:
-    """Yield the variants that are there; for a smoke run, without the longest."""
-    for variant in VARIANTS:
-        missing = [name for name in variant.parameters if variant.peer == OURS and not takes(name)]
-        if missing:
-            report.note(f"{variant.name} left out: this gmm has no `{missing[0]}`")
-        elif variant.peer in settings.peers and not (settings.smoke and variant.seeds < SEEDS):
-            yield variant
+def chosen(settings: Settings) -> list[Variant]:
+    """Return the variants of the peers that are there; for a smoke run, without the longest."""
+    fewest = SEEDS if settings.smoke else 0
+    return [variant for variant in VARIANTS if variant.peer in settings.peers and variant.seeds >= fewest]
 
 
 def measured(
@@ -163,18 +155,17 @@ def known_mean(values: Iterable[float]) -> float:
 
 
 def show(title: str, best: float, cell: Cell, variants: Sequence[Variant], report: Report) -> None:
-    """Print and keep the mean gaps of one data set and type, and how many fits are not healthy."""
+    """Print the mean gaps of one data set and type, and how many fits are not healthy."""
     cells = []
     for variant in variants:
         told = figures(cell.get(variant.name, []))
         sick = sum(not outcome.healthy for outcome in cell.get(variant.name, []))
         cells.append("–" if not told else f"{told[MEAN_GAP]:.4f}" + (f" ({sick} unhealthy)" if sick else ""))
-    outcomes = {name: [vars(outcome) for outcome in found] for name, found in cell.items()}
-    report.row((title, f"{best:.4f}", *cells), problem=title, best=best, outcomes=outcomes)
+    report.row(title, f"{best:.4f}", *cells)
 
 
 def summarise(told: Mapping[str, dict[str, float]], report: Report) -> None:
-    """Print a row for each figure, and the goals of ours."""
+    """Print a row for each figure."""
     words = {
         MEAN_GAP: "{:.4f}".format,
         "mean gap, healthy fits": "{:.4f}".format,
@@ -185,33 +176,21 @@ def summarise(told: Mapping[str, dict[str, float]], report: Report) -> None:
     }
     for name, word in words.items():
         cells = [word(figures[name]) if figures else "–" for figures in told.values()]
-        report.row(
-            (f"**{name}**", "", *cells), figure=name, **{key: figures.get(name) for key, figures in told.items()}
-        )
-    passes = told.get(OURS, {}).get("passes", np.nan)
+        report.row(f"**{name}**", "", *cells)
     for name, figures in told.items():
         if above := figures.get("above the best known", 0):
             report.note(f"{name}: {above:.0f} healthy fits lie above the best known: worth an optima --update")
-        if figures and name in GAPS:
-            reached = figures | {MORE_PASSES: figures["passes"] / passes}
-            share = f"{number(reached[MORE_PASSES])} times the passes of {OURS}"
-            judged = verdict(GAPS[name], reached)
-            report.note(f"{name}: mean gap {figures[MEAN_GAP]:.4f}, {share}; goals {wording(GAPS[name])}: {judged}")
 
 
-def draw(told: Mapping[str, Mapping[str, float]], path: Path) -> None:
+def draw(told: Mapping[str, Mapping[str, float]]) -> Any:
     """Draw the mean gap over the mean time of a fit, a line through the numbers of starts of each peer."""
-    import matplotlib as mpl
+    from matplotlib import ticker
 
-    mpl.use("Agg")
-    from matplotlib import pyplot, ticker
-
-    figure, axes = pyplot.subplots(figsize=(6.5, 4.2), layout="constrained")
-    for peer in (BASELINE, OURS):
-        colour, marker = LOOKS[peer]
+    figure, (axes,) = panels(1, (6.5, 4.2))
+    for peer, colour in COLOURS.items():
         of_peer = [variant for variant in VARIANTS if variant.peer == peer and told.get(variant.name)]
         starts = [variant for variant in of_peer if "refine" not in variant.parameters]
-        axes.plot(*places(starts, told), f"{marker}-", color=colour, label=peer, markersize=7, linewidth=1)
+        axes.plot(*places(starts, told), f"{MARKERS[peer]}-", color=colour, label=peer, markersize=7, linewidth=1)
         for variant in of_peer:
             x, y = (values[0] for values in places([variant], told))
             n_init = variant.parameters.get("n_init", 1)
@@ -220,20 +199,13 @@ def draw(told: Mapping[str, Mapping[str, float]], path: Path) -> None:
                 axes.plot(x, y, "*", color=colour, markersize=14, label="gmm, split–merge")
             text = "split–merge" if refined else f"{n_init} start{'s' * (n_init > 1)}"
             axes.annotate(text, (x, y), (7, 5), textcoords="offset points", fontsize=9, color=colour)
-    axes.set(xscale="log", yscale="log", xlabel="seconds of a fit, mean over the problems")
-    axes.set_ylabel("nats per row below the best known, mean")
+    axes.set(xlabel="seconds of a fit, mean over the problems", ylabel="nats per row below the best known, mean")
     axes.margins(0.14)
     axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(ticker.NullFormatter())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(ticker.NullFormatter())
     axes.legend(frameon=False)
-    axes.grid(which="major", color="#dddddd", linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    return figure
 
 
 def places(variants: Sequence[Variant], told: Mapping[str, Mapping[str, float]]) -> tuple[list[float], list[float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.goals import OF_LIMIT, SCALING, VS_BASELINE, VS_BEST, VS_DAAL4PY, grid_goal, verdict, wording
 from benchmarks.limit import Gauge, Rates, absence, limit_seconds, typical
 from benchmarks.measure import Reading, Worker, crew, rounds, slope
 from benchmarks.peers import OURS
 from benchmarks.problems import GRID, REFEREE_ROWS, Mixture, Problem, generate, mean_log_likelihood, stored
-from benchmarks.report import Report, factor, number, percent, ratios
+from benchmarks.report import VS_BASELINE, Report, factor, number, percent, ratios
 from benchmarks.settings import Settings, UsageError
 from benchmarks.tasks import GivenFit
 
@@ -26,7 +25,9 @@ THREADS = (1, 2)
 # Nats per row by which two right answers may differ: rounding, and daal4py's own ridge.
 AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
 LIMIT, ALONE = "limit", "gmm on one thread"
-RATIOS = (VS_BASELINE, VS_BEST, OF_LIMIT, SCALING, VS_DAAL4PY)
+# Theirs ÷ ours; the share limit ÷ ours; ours on one thread ÷ on two; daal4py's two threads ÷ ours.
+OF_LIMIT = "of limit"
+RATIOS = (VS_BASELINE, "vs best peer", OF_LIMIT, "1→2", "vs daal4py")
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,6 @@ class Measurement:
     def ms(self) -> float:
         """Milliseconds per iteration: the median over the rounds."""
         return 1e3 * median(self.seconds)
-
-    def values(self) -> dict[str, Any]:
-        """Return what the JSON file keeps."""
-        return {
-            "ms_per_iteration": self.ms,
-            "seconds_per_iteration": self.seconds,
-            "peak_mb": self.last.peak_mb,
-            "grown_mb": self.last.grown_mb,
-            "log_likelihood_per_row": self.log_likelihood,
-        }
 
 
 @dataclass(frozen=True)
@@ -74,7 +65,7 @@ class Cell:
         return 1e3 * limit_seconds(self.problem, self.rates) if self.rates else np.nan
 
     def figures(self) -> dict[str, float]:
-        """Return the ratios by the names that the goals have."""
+        """Return the ratios by the titles of their columns."""
         ours = self.ms.get(OURS, np.nan)
         values = (
             *ratios(self.ms),
@@ -82,7 +73,7 @@ class Cell:
             self.ms_on_one / ours if self.n_threads > 1 else np.nan,
             self.ms.get("daal4py", np.nan) / ours if self.n_threads > 1 else np.nan,
         )
-        return {"ms": ours, **dict(zip(RATIOS, values, strict=True))}
+        return dict(zip(RATIOS, values, strict=True))
 
 
 def run(settings: Settings, report: Report) -> bool:
@@ -94,7 +85,7 @@ def run(settings: Settings, report: Report) -> bool:
     if reason := absence():
         report.skipped(LIMIT, reason)
     titles = ("problem", "dtype", "threads", *settings.peers, LIMIT)
-    report.header(*titles, *RATIOS, "goals", "verdict", "Δ")
+    report.header(*titles, *RATIOS, "Δ")
     agreed, rates = True, {}
     for problem in cells(settings):
         X, start = generate(problem)
@@ -153,35 +144,19 @@ def measure(cell: Cell, X: np.ndarray, rows: Path, start: Mixture, settings: Set
 
 
 def show(cell: Cell, settings: Settings, report: Report) -> bool:
-    """Print and keep one row; return whether the answers agree."""
+    """Print one row; return whether the answers agree."""
     problem, figures = cell.problem, cell.figures()
-    goals = grid_goal(problem, cell.n_threads, cell.ms_on_one)
     answers = [m.log_likelihood for m in cell.measured.values()]
     difference = float(np.ptp(answers)) if answers else np.nan
     agree = len(answers) < 2 or difference <= AGREEMENT[problem.dtype]
     report.row(
-        (
-            problem.name,
-            problem.dtype,
-            str(cell.n_threads),
-            *(figure(cell.measured.get(name)) for name in settings.peers),
-            number(cell.limit_ms),
-            *(percent(figures[name]) if name == OF_LIMIT else factor(figures[name]) for name in RATIOS),
-            wording(goals),
-            verdict(goals, figures),
-            f"{difference:.0e}" if agree else f"**{difference:.0e} DISAGREE**",
-        ),
-        problem=problem.name,
-        dtype=problem.dtype,
-        n_threads=cell.n_threads,
-        peers={name: m.values() for name, m in cell.measured.items()},
-        limit_ms=cell.limit_ms,
-        rates=asdict(cell.rates) if cell.rates else None,
-        ms_on_one_thread=cell.ms_on_one,
-        figures=figures,
-        goals=goals,
-        verdict=verdict(goals, figures),
-        difference=difference,
+        problem.name,
+        problem.dtype,
+        str(cell.n_threads),
+        *(figure(cell.measured.get(name)) for name in settings.peers),
+        number(cell.limit_ms),
+        *(percent(figures[name]) if name == OF_LIMIT else factor(figures[name]) for name in RATIOS),
+        f"{difference:.0e}" if agree else f"**{difference:.0e} DISAGREE**",
     )
     return agree
 

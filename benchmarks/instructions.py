@@ -84,13 +84,7 @@ def table(counted: dict[str, dict[str, int]], stored: dict[str, Any], report: Re
             if judged == "more":
                 more.append(f"{name} {kernel}")
             ratio = f"{count / before:.4f}" if before else "–"
-            report.row(
-                (name, kernel, str(count), str(before or "–"), ratio, judged),
-                problem=name,
-                kernel=kernel,
-                instructions=count,
-                stored=before,
-            )
+            report.row(name, kernel, str(count), str(before or "–"), ratio, judged)
     return more
 
 

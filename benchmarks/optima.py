@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.climbs import POLISH, LabelledFit, RecordedFit, SolverResult, takes
+from benchmarks.climbs import POLISH, LabelledFit, RecordedFit, SolverResult
 from benchmarks.datasets import DATASETS, HARDER, Dataset
 from benchmarks.health import Health, health, rows_needed
 from benchmarks.measure import Reading, Worker, WorkerError, crew
@@ -106,9 +106,9 @@ class Search:
 
 
 def show(search: Search, entry: Entry | None, report: Report, *, check: bool) -> bool:
-    """Print and keep one row; return whether the entry is of these rows."""
+    """Print one row; return whether the entry is of these rows."""
     if entry is None:
-        report.row((search.title, *["–"] * 8), problem=search.title)
+        report.row(search.title, *["–"] * 8)
         return True
     again = np.nan
     if check and (first := search.fit(entry["kind"], entry["seed"], **SCREEN)) and (climb := search.polish(first)):
@@ -119,21 +119,15 @@ def show(search: Search, entry: Entry | None, report: Report, *, check: bool) ->
     n_rows, d = search.X.shape
     bic = n_parameters(search.covariance_type, search.n_components, d) * np.log(n_rows) - 2 * n_rows * entry["score"]
     report.row(
-        (
-            search.title,
-            f"{entry['one_component']:.4f}",
-            f"{entry['score']:.6f}",
-            f"{bic:.2f}",
-            f"{entry['rows']:.1f} of {rows_needed(search.covariance_type, d)}",
-            f"{entry['thinness']:.1e}",
-            f"{entry['kind']}, seed {entry['seed']}",
-            f"{entry['last']['hits']} of {entry['last']['restarts']}",
-            f"{again:+.0e}" if np.isfinite(again) else "–",
-        ),
-        problem=search.title,
-        **entry,
-        bic=bic,
-        again=again,
+        search.title,
+        f"{entry['one_component']:.4f}",
+        f"{entry['score']:.6f}",
+        f"{bic:.2f}",
+        f"{entry['rows']:.1f} of {rows_needed(search.covariance_type, d)}",
+        f"{entry['thinness']:.1e}",
+        f"{entry['kind']}, seed {entry['seed']}",
+        f"{entry['last']['hits']} of {entry['last']['restarts']}",
+        f"{again:+.0e}" if np.isfinite(again) else "–",
     )
     return same
 
@@ -194,11 +188,10 @@ def searched(search: Search, entry: Entry | None, seconds: float) -> Entry | Non
 
 def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tuple[str, int, SolverResult | None]]:
     """Yield fits from each kind of start in turn, each with its next seed."""
-    kinds = [kind for kind, asked in KINDS.items() if all(map(takes, asked))]
     end = time.monotonic() + seconds
-    next_seed = {kind: tried.get(kind, 0) for kind in kinds}
+    next_seed = {kind: tried.get(kind, 0) for kind in KINDS}
     while time.monotonic() < end:
-        for kind in kinds:
+        for kind in KINDS:
             yield kind, next_seed[kind], search.fit(kind, next_seed[kind], **SCREEN)
             next_seed[kind] += 1
 

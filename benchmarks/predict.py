@@ -10,11 +10,10 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.goals import PREDICT_PROBA, VS_BASELINE, verdict, wording
 from benchmarks.measure import Reading, Worker, crew, machine_share, rounds
 from benchmarks.peers import ESTIMATORS
 from benchmarks.problems import Problem, generate, stored
-from benchmarks.report import Report, factor, number, ratios
+from benchmarks.report import VS_BASELINE, Report, factor, number, ratios
 from benchmarks.settings import Settings
 from benchmarks.tasks import Predictor, estimator_peer
 
@@ -22,7 +21,6 @@ PEERS, THREADS = ESTIMATORS, (1,)
 PROBLEM = Problem(200_000, 8, 16, "full")
 METHODS = ("predict_proba", "score_samples")
 SINGLE_CALLS = 200
-PROMISED = (f"predict_proba, {PROBLEM.n_rows} rows", 1)
 AGREEMENT = 1e-6
 IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
@@ -32,7 +30,7 @@ def run(settings: Settings, report: Report) -> bool:
     problem = PROBLEM.tiny() if settings.smoke else PROBLEM
     X, start = generate(problem)
     rows = stored(X, settings.folder)
-    report.header(f"ms, {problem.name}", "threads", *settings.peers, VS_BASELINE, "goal", "verdict", "Δ")
+    report.header(f"ms, {problem.name}", "threads", *settings.peers, VS_BASELINE, "Δ")
     agreed = True
     for n_threads in settings.threads:
         jobs = {name: (Predictor, name, problem, rows, start, n_threads) for name in settings.peers}
@@ -83,18 +81,7 @@ def show(
     settings: Settings,
     report: Report,
 ) -> None:
-    """Print and keep one row."""
+    """Print one row."""
     to_baseline, _ = ratios(ms)
-    goals = {VS_BASELINE: PREDICT_PROBA} if (title, n_threads) == PROMISED else {}
-    judged = verdict(goals, {VS_BASELINE: to_baseline})
     figures = (number(ms.get(name, np.nan)) for name in settings.peers)
-    report.row(
-        (title, str(n_threads), *figures, factor(to_baseline), wording(goals), judged, f"{difference:.0e}"),
-        what=title,
-        n_threads=n_threads,
-        ms=ms,
-        ratio_to_sklearn=to_baseline,
-        goals=goals,
-        verdict=judged,
-        difference=difference,
-    )
+    report.row(title, str(n_threads), *figures, factor(to_baseline), f"{difference:.0e}")

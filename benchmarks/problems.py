@@ -124,13 +124,6 @@ def mean_log_likelihood(X: np.ndarray, mixture: Mixture, covariance_type: str) -
     return float(evidence.mean())
 
 
-def responsibilities(X: np.ndarray, mixture: Mixture, covariance_type: str) -> np.ndarray:
-    """Return each component's share of each row, (n, K) in float64."""
-    joint = np.array(list(log_joints(X, mixture, covariance_type))).T
-    shares = np.exp(joint - joint.max(axis=1, keepdims=True))
-    return np.ascontiguousarray(shares / shares.sum(axis=1, keepdims=True))
-
-
 def log_joints(X: np.ndarray, mixture: Mixture, covariance_type: str) -> Iterator[np.ndarray]:
     """Yield log(weight × density) of all rows, component by component."""
     X = np.asarray(X, float)

@@ -1,13 +1,12 @@
-"""What is said: Markdown rows as they are measured, and JSON with the conditions they hold for."""
+"""Prints Markdown tables row by row as they are measured, and the conditions that they hold for."""
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,35 +15,28 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers import BASELINE, OURS, OWN
-from benchmarks.settings import Settings
 
-DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py", "gmmx", "jax", "pomegranate", "tgmm", "torch")
+VS_BASELINE = "vs sklearn"
+DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py")
 
 
 @dataclass
 class Report:
-    """Prints rows at once, and remembers everything for the JSON file.
+    """Prints rows at once; notes stand before a table or after it, never inside."""
 
-    Notes stand before a table or after it, never inside.
-    """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    table: list[tuple[str, ...]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    n_rows: int = 0
     failures: list[str] = field(default_factory=list)
     _pending: list[str] | None = None
 
     def header(self, *titles: str) -> None:
         """Begin a Markdown table: the first column left-aligned, the others right."""
         self._pending = []
-        self.table.append(titles)
         say("", line(titles), rule(len(titles)))
 
-    def row(self, cells: Iterable[str], /, **values: Any) -> None:
-        """Print the cells, and keep them and the values."""
-        self.table.append(tuple(cells))
-        say(line(self.table[-1]))
-        self.rows.append(values)
+    def row(self, *cells: str) -> None:
+        """Print a row of the table."""
+        self.n_rows += 1
+        say(line(cells))
 
     def close(self) -> None:
         """End the table."""
@@ -53,7 +45,6 @@ class Report:
 
     def note(self, text: str) -> None:
         """Say something beside the tables."""
-        self.notes.append(text)
         if self._pending is None:
             say(item(text))
         else:
@@ -65,30 +56,8 @@ class Report:
 
     def failed(self, name: str, reason: str) -> None:
         """Say that a peer that is there gave no answer."""
-        self.failures.append(f"{name} failed in row {len(self.rows) + 1}: {reason}")
+        self.failures.append(f"{name} failed in row {self.n_rows + 1}: {reason}")
         self.note(self.failures[-1])
-
-    def write(self, path: Path, question: str, settings: Settings) -> None:
-        """Write everything as JSON."""
-        asked = {name: value for name, value in asdict(settings).items() if name not in ("folder", "arguments")}
-        content = {
-            "question": question,
-            "settings": asked,
-            "conditions": conditions(),
-            "rows": self.rows,
-            "table": self.table,
-            "notes": self.notes,
-        }
-        path.write_text(json.dumps(finite(content), indent=2) + "\n")
-
-
-def finite(content: Any) -> Any:
-    """Return the content with null for each NaN, which JSON does not know."""
-    if isinstance(content, Mapping):
-        return {key: finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [finite(value) for value in content]
-    return None if isinstance(content, float) and not np.isfinite(content) else content
 
 
 def say(*lines: str) -> None:
@@ -137,16 +106,20 @@ def ratios(figures: Mapping[str, float]) -> tuple[float, float]:
 
 
 def conditions() -> dict[str, Any]:
-    """Return the versions, BLAS, processor and date."""
+    """Return the date, the versions and the processor."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in DISTRIBUTIONS},
-        "blas": blas(),
+        "versions": {name: found for name in DISTRIBUTIONS if (found := version(name))},
         "cpu": processor(),
         "cpus": os.cpu_count(),
-        "system": platform.platform(),
     }
+
+
+def described(found: Mapping[str, Any]) -> str:
+    """Return the conditions in one line, for whoever copies the tables."""
+    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
+    return f"{found['date'][:10]}; {found['cpu']}, {found['cpus']} CPUs; Python {found['python']}, {versions}"
 
 
 def version(distribution: str) -> str | None:
@@ -155,20 +128,6 @@ def version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
-
-
-def blas() -> list[str]:
-    """Return NumPy's and SciPy's BLAS, with the kernels in use if threadpoolctl can tell."""
-    import scipy.linalg  # noqa: F401  (loads the second BLAS)
-
-    try:
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        config = np.show_config(mode="dicts")
-        return [str(config["Build Dependencies"]["blas"]["name"])]
-    keys = ("internal_api", "version", "architecture", "threading_layer")
-    loaded = (pool for pool in threadpool_info() if pool["user_api"] == "blas")
-    return sorted(" ".join(str(pool.get(key, "")) for key in keys) for pool in loaded)
 
 
 def processor() -> str:

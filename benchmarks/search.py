@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.datasets import bundled
-from benchmarks.goals import OF_SEARCH, VS_PEER, WORSE, verdict, wording
 from benchmarks.health import health, rows_needed
 from benchmarks.measure import Timed, Worker, crew, rounds
 from benchmarks.peers import BASELINE, OURS
@@ -110,13 +109,12 @@ class OurSearch:
 
         self.select, self.X, self.n_threads = gmm.select, np.load(rows), n_threads
 
-    def __call__(self, most: int, models: Mapping[str, str]) -> Timed:
-        """Search; `models` are our names by mclust's."""
+    def __call__(self, most: int, models: Sequence[str]) -> Timed:
+        """Search."""
         begin = time.perf_counter()
-        found = self.select(self.X, range(1, most + 1), list(models.values()), random_state=0, n_threads=self.n_threads)
+        found = self.select(self.X, range(1, most + 1), models, random_state=0, n_threads=self.n_threads)
         seconds = time.perf_counter() - begin
-        named = {ours: theirs for theirs, ours in models.items()}
-        cells = [(int(K), named[name]) for K, name in zip(found.n_components, found.covariance_type, strict=True)]
+        cells = [(int(K), name) for K, name in zip(found.n_components, found.covariance_type, strict=True)]
         good = {
             cell: fit is not None and healthy(dense(fit, cell[1]), cell[1], len(self.X))
             for cell, fit in zip(cells, found.estimators, strict=True)
@@ -131,8 +129,8 @@ class LoopSearch:
         self.X, self.n_threads = np.load(rows), n_threads
         estimator_peer(BASELINE).version()  # imports what a fit needs
 
-    def __call__(self, most: int, models: Mapping[str, str]) -> Timed:
-        """Search; `models` by mclust's names, of those that scikit-learn has."""
+    def __call__(self, most: int, models: Sequence[str]) -> Timed:
+        """Search; `models` are of those that scikit-learn has."""
         fits, bic = {}, {}
         begin = time.perf_counter()
         for K in range(1, most + 1):
@@ -154,8 +152,8 @@ class RSearch:
         self.search, self.n_rows = MclustSearch(rows), len(np.load(rows))
         self.mixtures: dict[tuple[Any, ...], dict[Cell, Mixture]] = {}
 
-    def __call__(self, most: int, models: Mapping[str, str]) -> Timed:
-        """Search; `models` by mclust's names."""
+    def __call__(self, most: int, models: Sequence[str]) -> Timed:
+        """Search."""
         names = tuple(models)
         timed = self.search(most, names)
         if (most, names) not in self.mixtures:  # the same every time
@@ -183,37 +181,18 @@ def healthy(mixture: Mixture, model: str, n_rows: int) -> bool:
     return replace(found, needed=rows_needed(CLASSIC.get(model, model), mixture.means.shape[1])).good
 
 
-def our_names() -> dict[str, str]:
-    """Return the models that the package knows, its names by mclust's."""
-    from gmm.values.covariance import covariance_model
-
-    def known(name: str) -> bool:
-        try:
-            covariance_model(name)
-        except ValueError:
-            return False
-        return True
-
-    return {model: model if known(model) else CLASSIC[model] for model in MODELS if known(model) or model in CLASSIC}
-
-
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each table, set of models and peer; return whether no cell that counts is worse."""
     report.note(
         f"BIC of 1 … {MOST} components; a cell is better or worse by more than {NEAR}, if the peer's is healthy"
     )
     report.note(f"sklearn: a loop with n_init={N_INIT}; mclust: mclustBIC, timed in R; VVE is timed but not compared")
-    known = our_names()
-    classic = {model: known[model] for model in CLASSIC}
-    if len(known) < len(MODELS):
-        report.note(f"gmm knows {len(known)} of mclust's {len(MODELS)} models: only the classic four are compared")
-    titles = ("better", "same", "worse (our spikes)", "left out", "worst by", "best BIC", "theirs", "goals", "verdict")
+    titles = ("better", "same", "worse (our spikes)", "left out", "worst by", "best BIC", "theirs")
     report.header("table", "models", "peer", "gmm s", "theirs s", "theirs ÷ ours", *titles)
     right = True
     for name, load in chosen(settings, report):
-        right &= compare(name, load(), classic, (MCLUST, BASELINE), settings, report)
-        if len(known) > len(classic):
-            right &= compare(name, load(), known, (MCLUST,), settings, report)
+        right &= compare(name, load(), tuple(CLASSIC), (MCLUST, BASELINE), settings, report)
+        right &= compare(name, load(), MODELS, (MCLUST,), settings, report)
     return right
 
 
@@ -231,13 +210,13 @@ def chosen(settings: Settings, report: Report) -> list[tuple[str, Callable[[], n
 
 
 def compare(
-    name: str, X: np.ndarray, models: Mapping[str, str], peers: Sequence[str], settings: Settings, report: Report
+    name: str, X: np.ndarray, models: Sequence[str], peers: Sequence[str], settings: Settings, report: Report
 ) -> bool:
     """Search by everybody, and print a row for each peer; return whether none has a better cell."""
     most = 2 if settings.smoke else MOST
 
     def searched(worker: Worker, turn: int) -> tuple[float, Found]:
-        reading = worker(most, dict(models))
+        reading = worker(most, models)
         return reading.seconds, reading.value
 
     rows = stored(X, settings.folder)
@@ -255,45 +234,25 @@ def compare(
 def show(
     case: tuple[str, int, str], told: Mapping[str, tuple[float, Found]], settings: Settings, report: Report
 ) -> bool:
-    """Print and keep one row; return whether no cell is worse. A peer that is not there has a row that says so."""
+    """Print one row; return whether no cell is worse. A peer that is not there has a row that says so."""
     name, n_models, peer = case
     if OURS not in told or peer not in told:
-        report.row((name, str(n_models), f"{peer}: not there", *"–" * 12), table=name, n_models=n_models, peer=peer)
+        report.row(name, str(n_models), f"{peer}: not there", *"–" * 10)
         return True
     (seconds, ours), (their_seconds, theirs) = told[OURS], told[peer]
-    found, ratio = tally(ours, theirs), their_seconds / seconds
-    goals = {} if settings.smoke else OF_SEARCH.get((name, peer), {WORSE: 0})
-    judged = verdict(goals, {VS_PEER: ratio, WORSE: found.worse})
+    found = tally(ours, theirs)
     report.row(
-        (
-            name,
-            str(n_models),
-            peer,
-            number(seconds),
-            number(their_seconds),
-            factor(ratio),
-            *map(str, (found.better, found.same)),
-            f"{found.worse} ({found.spikes})",
-            str(found.left_out),
-            f"{found.shortfall:.2f}",
-            f"{ours.best:.2f}",
-            f"{theirs.best:.2f}",
-            wording(goals),
-            judged,
-        ),
-        table=name,
-        n_models=n_models,
-        peer=peer,
-        seconds={OURS: seconds, peer: their_seconds},
-        ratio=ratio,
-        tally=vars(found),
-        bic={who: listed(of) for who, of in ((OURS, ours), (peer, theirs))},
-        goals=goals,
-        verdict=judged,
+        name,
+        str(n_models),
+        peer,
+        number(seconds),
+        number(their_seconds),
+        factor(their_seconds / seconds),
+        *map(str, (found.better, found.same)),
+        f"{found.worse} ({found.spikes})",
+        str(found.left_out),
+        f"{found.shortfall:.2f}",
+        f"{ours.best:.2f}",
+        f"{theirs.best:.2f}",
     )
     return settings.smoke or found.worse == 0
-
-
-def listed(found: Found) -> list[tuple[int, str, float, bool]]:
-    """Return every cell: K, model, BIC, whether it is healthy."""
-    return [(K, model, value, found.good[K, model]) for (K, model), value in found.bic.items()]

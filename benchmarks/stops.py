@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.climbs import POLISH, RecordedFit, textbook
+from benchmarks.climbs import POLISH, TEXTBOOK, RecordedFit
 from benchmarks.datasets import DATASETS, HARDER, Dataset
-from benchmarks.goals import FAR_SHORT, STOPS, verdict, wording
 from benchmarks.health import health
 from benchmarks.measure import Worker, WorkerError, crew
 from benchmarks.optima import loaded
@@ -33,7 +32,7 @@ Left = dict[str, list[float]]  # by peer, in units of tol; nan for a fit that is
 
 
 def run(settings: Settings, report: Report) -> bool:
-    """Print a row for each problem and type, the last for all; goals below."""
+    """Print a row for each problem and type, the last for all."""
     report.note(f"what is left to be gained, in units of tol = {TOL:g} nats per row; over all seeds")
     what = ("median", "90 %", "most", "> tol", f"> {FAR} tol", "of fits")
     report.header("problem", *(f"{peer}: {column}" for peer in settings.peers for column in what))
@@ -45,9 +44,6 @@ def run(settings: Settings, report: Report) -> bool:
             for peer, values in left.items():
                 everything[peer] += values
     show("all", everything, report)
-    if OURS in everything:
-        judged = verdict(STOPS, {FAR_SHORT: figures(everything[OURS])["far"]})
-        report.note(f"{OURS}: {FAR_SHORT}, {wording(STOPS)}: {judged}")
     return True
 
 
@@ -75,7 +71,7 @@ def left(
     asked: dict[str, Any] = {"n_components": n_components}
     try:
         climb = workers[peer](covariance_type, {**asked, "random_state": seed}).value
-        polished = workers[OURS](covariance_type, {**asked, **textbook(), **POLISH}, climb.mixture).value
+        polished = workers[OURS](covariance_type, {**asked, **TEXTBOOK, **POLISH}, climb.mixture).value
     except (KeyError, WorkerError):
         return np.nan
     if not health(polished.mixture, covariance_type, len(X)).good:
@@ -102,13 +98,12 @@ def figures(values: list[float]) -> dict[str, float]:
 
 
 def show(title: str, left: Left, report: Report) -> None:
-    """Print and keep one row."""
-    told = {peer: figures(values) for peer, values in left.items()}
+    """Print one row."""
     cells = []
-    for of_peer in told.values():
+    for of_peer in map(figures, left.values()):
         cells += [few(of_peer[name]) for name in ("median", "p90", "most")]
         cells += [percent(of_peer["short"]), percent(of_peer["far"]), str(of_peer["fits"])]
-    report.row((title, *cells), problem=title, left=left, figures=told)
+    report.row(title, *cells)
 
 
 def few(value: float) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +14,7 @@ from benchmarks import peers
 from benchmarks.measure import Timed, crew, rounds
 from benchmarks.peers import OURS
 from benchmarks.peers.estimator import EstimatorPeer, fitted
-from benchmarks.problems import Mixture, Problem, generate
+from benchmarks.problems import Mixture, Problem
 from benchmarks.report import Report
 
 
@@ -55,21 +53,6 @@ class BuiltFit(GivenFit):
             raise ImportError(f"expected the package of {library}, got {origin}")
 
 
-class GeneratedFit:
-    """The same for one problem after another, whose rows are generated where they are used."""
-
-    def __init__(self, peer: str, n_threads: int) -> None:
-        self.peer, self.n_threads = peers.load(peer), n_threads
-        self.peer.version()  # imports what a fit needs
-        self.problem: Problem | None = None
-
-    def __call__(self, problem: Problem, n_iter: int) -> Mixture | Timed:
-        """Fit; the first call for a problem is no measurement."""
-        if problem != self.problem:
-            self.problem, (self.X, self.start) = problem, generate(problem)
-        return self.peer.fit(problem, self.X, self.start, n_iter, self.n_threads)
-
-
 class DefaultFit:
     """What a user does: the estimator's own start and stop."""
 
@@ -87,48 +70,6 @@ class DefaultFit:
             random_state=seed,
         )
         return fitted(estimator.fit(self.X))
-
-
-class Start:
-    """The k-means start of a default fit, which alone is timed, and where our EM ends from it."""
-
-    def __init__(self, peer: str, rows: Path, n_threads: int) -> None:
-        self.peer, self.n_threads = estimator_peer(peer), n_threads
-        self.ours, self.start = estimator_peer(OURS), self._ours if peer == OURS else self._labels
-        self.X = np.load(rows)
-        for used in (self.peer, self.ours):
-            used.version()  # imports what a fit needs
-
-    def __call__(self, n_components: int, covariance_type: str, seed: int) -> Timed:
-        """Start, and climb."""
-        begin = time.perf_counter()
-        found = self.start(n_components, covariance_type, seed)
-        seconds = time.perf_counter() - begin
-        climb = self._estimator(n_components, covariance_type, **self._given(found, n_components))
-        return Timed(seconds, fitted(climb.fit(self.X)))
-
-    def _estimator(self, n_components: int, covariance_type: str, **parameters: Any) -> Any:
-        return self.ours.estimator(
-            self.n_threads, n_components=n_components, covariance_type=covariance_type, **parameters
-        )
-
-    def _ours(self, n_components: int, covariance_type: str, seed: int) -> Any:
-        return self._estimator(n_components, covariance_type, random_state=seed, max_iter=0).fit(self.X)
-
-    def _labels(self, n_components: int, covariance_type: str, seed: int) -> Any:
-        from sklearn.cluster import KMeans
-
-        return KMeans(n_components, n_init=1, random_state=seed).fit(self.X).labels_
-
-    def _given(self, found: Any, n_components: int) -> dict[str, Any]:
-        """Return the start as parameters of an estimator."""
-        if isinstance(found, np.ndarray):
-            return {"init_params": np.eye(n_components)[found]}
-        return {
-            "weights_init": found.weights_,
-            "means_init": found.means_,
-            "precisions_init": found.precisions_,
-        }
 
 
 class Predictor:

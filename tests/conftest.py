@@ -1,7 +1,33 @@
-"""What every test shares: how hypothesis searches."""
+"""What every test shares: how hypothesis draws its examples, which kernel computes, and how threads wait."""
 
-from hypothesis import settings
+import os
+import zlib
 
-# The same examples on every run: a failure in CI is the failure at home.
-settings.register_profile("gmm", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("gmm")
+import pytest
+from hypothesis import is_hypothesis_test, seed, settings
+
+from gmm import _em
+
+# Threads of OpenMP, scikit-learn's, wait for work in a loop: beside other tests, for most of a core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
+# pytest --hypothesis-profile=random
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=20)
+settings.register_profile("random", deadline=None, print_blob=True, max_examples=500)
+settings.load_profile("ci")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Let every test draw examples of its own: else all parameters of one function would see the same."""
+    test = getattr(item, "obj", None)
+    if is_hypothesis_test(test) and settings.get_current_profile_name() == "ci":
+        seed(zlib.crc32(f"{item.module.__name__}::{item.name}".encode()))(test)
+
+
+@pytest.fixture(autouse=True)
+def _kernel_behind_a_test_is_the_one_before():
+    before = _em.kernel()
+    yield
+    _em.use_kernel(before)

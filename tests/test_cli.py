@@ -1,14 +1,12 @@
-"""The command line, run as a process: what it prints, what it writes, how it ends."""
+"""The command line: what it prints, what it writes, how it ends."""
 
 import csv
 import io
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,26 @@ FAST = ("--components", "1:3", "--n-init", "1", "--covariance", "full,diag")
 
 
 def run(*words, cwd=None, stdin=None, **environment):
-    """Run the command line; standard input and output are pipes, 100 columns wide."""
+    """Run the command line in this process, its streams being pipes, 100 columns wide."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"COLUMNS": "100", **environment}.items():
+            patch.setenv(name, value)
+        if cwd is not None:
+            patch.chdir(cwd)
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((stdin or "").encode()), encoding="utf-8"))
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        try:
+            code = main([*map(str, words)])
+        except SystemExit as leaving:
+            code = leaving.code
+    shown = [stream.detach().getvalue().decode() for stream in (out, err) if not stream.flush()]
+    return subprocess.CompletedProcess(words, code, *shown)
+
+
+def process(*words, cwd=None, stdin=None, **environment):
+    """Run the command line as a user does."""
     return subprocess.run(
         [sys.executable, "-m", "gmm", *map(str, words)],
         cwd=cwd,
@@ -40,15 +57,15 @@ def run(*words, cwd=None, stdin=None, **environment):
     )
 
 
-def ok(*words, **options):
-    done = run(*words, **options)
+def ok(*words, by=run, **options):
+    done = by(*words, **options)
     assert done.returncode == 0, done.stderr
     return done
 
 
-def fails(code, *words, **options):
+def fails(code, *words, by=run, **options):
     """Run what must fail; return its one line on standard error."""
-    done = run(*words, **options)
+    done = by(*words, **options)
     assert done.returncode == code, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     lines = [line for line in done.stderr.splitlines() if not line.startswith("note:")]
@@ -89,7 +106,7 @@ def table(text):
 
 
 def test_the_main_job_on_the_data_inside():
-    done = ok("fit")
+    done = ok("fit", by=process)
     assert done.stderr == ""
     assert "Old Faithful: 272 rows, 2 columns" in done.stdout
     # The mixture R's mclust chooses too: EEE with 3 components, BIC 2314.3.
@@ -602,10 +619,9 @@ def test_debug_gives_the_traceback(tmp_path):
 @pytest.mark.parametrize("name", ["pyarrow", "rich"])
 def test_without_its_extra_the_command_line_says_what_to_install(name, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{name!r}] = None\n")
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    line = fails(1, "fit", PYTHONPATH=path)
+    line = fails(1, "fit", by=process, PYTHONPATH=str(tmp_path))
     assert line == f"gmm fit: error: {name} is not installed: python -m pip install pyarrow rich jinja2"
-    ok("--version", PYTHONPATH=path)
+    ok("--version", by=process, PYTHONPATH=str(tmp_path))
 
 
 def test_output_that_is_not_unicode(iris):
@@ -622,6 +638,20 @@ def test_piped_output_has_no_colours_and_no_progress(iris):
     done = ok("fit", iris, *FAST, "--label-column", "species")
     assert "\x1b" not in done.stdout + done.stderr
     assert done.stderr == ""
+
+
+INTERRUPTED_SEARCH = """
+import os, signal, sys, threading
+import gmm.selection
+from gmm.cli import main
+
+def begun(*asked, **how):
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    return select(*asked, **how)
+
+select, gmm.selection.select = gmm.selection.select, begun
+sys.exit(main())
+"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="terminals and signals of POSIX")
@@ -655,16 +685,7 @@ class TestOnATerminal:
     def test_an_interrupt_ends_with_130(self, tmp_path):
         np.save(tmp_path / "big.npy", np.random.default_rng(0).normal(size=(200_000, 4)))
         words = ["fit", "big.npy", "--components", "8", "--tol", "0", "--max-iter", "100000"]
-        with subprocess.Popen(
-            [sys.executable, "-m", "gmm", *words],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            time.sleep(4)
-            process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
-        assert process.returncode == 130
-        assert out == ""
-        assert err == "gmm fit: interrupted\n"
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED_SEARCH, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "gmm fit: interrupted\n")

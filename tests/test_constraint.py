@@ -17,6 +17,7 @@ HERE = Path(__file__).parent / "data"
 MODELS = ["EII", "EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"]  # by their codes, from 1
 DIAGONAL = ["EEI", "VEI", "EVI"]
 every_model = pytest.mark.parametrize("model", MODELS)
+few = settings(max_examples=settings.default.max_examples // 2)
 sizes = {"K": st.integers(1, 4), "d": st.integers(1, 4), "seed": st.integers(0, 2**16)}
 
 
@@ -103,7 +104,7 @@ def assert_meets(model, covariances):
 
 
 @every_model
-@settings(max_examples=30)
+@few
 @given(**sizes, spread=st.sampled_from([0.0, 0.5, 2.0]))
 def test_the_covariances_are_what_the_letters_say(model, K, d, seed, spread):
     free, counts = scatters(K, d, seed, spread)
@@ -111,7 +112,7 @@ def test_the_covariances_are_what_the_letters_say(model, K, d, seed, spread):
 
 
 @every_model
-@settings(max_examples=12)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(**sizes, spread=st.sampled_from([0.0, 0.5, 1.5]))
 def test_no_covariances_of_the_model_are_more_likely(model, K, d, seed, spread):
     free, counts = scatters(K, d, seed, spread)
@@ -127,7 +128,7 @@ def test_no_covariances_of_the_model_are_more_likely(model, K, d, seed, spread):
 
 
 @pytest.mark.parametrize("model", ["EVE", "VVE"])
-@settings(max_examples=25)
+@few
 @given(K=st.integers(2, 4), d=st.integers(2, 6), seed=st.integers(0, 2**16))
 def test_no_turn_of_the_common_axes_is_better(model, K, d, seed):
     """A turn by ε gains ε times a slope that is left over."""
@@ -145,7 +146,7 @@ def test_no_turn_of_the_common_axes_is_better(model, K, d, seed):
 
 
 @every_model
-@settings(max_examples=25)
+@few
 @given(**sizes, exponent=st.sampled_from([-100, -7, 3, 100]))
 def test_scaled_rows_have_scaled_covariances(model, K, d, seed, exponent):
     free, counts = scatters(K, d, seed)
@@ -158,7 +159,7 @@ def test_scaled_rows_have_scaled_covariances(model, K, d, seed, exponent):
 
 
 @every_model
-@settings(max_examples=25)
+@few
 @given(**sizes)
 def test_components_have_no_order(model, K, d, seed):
     free, counts = scatters(K, d, seed)
@@ -167,7 +168,7 @@ def test_components_have_no_order(model, K, d, seed):
 
 
 @pytest.mark.parametrize("model", ["EII", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"])
-@settings(max_examples=25)
+@few
 @given(**sizes)
 def test_turned_rows_have_turned_covariances(model, K, d, seed):
     free, counts = scatters(K, d, seed)
@@ -176,7 +177,7 @@ def test_turned_rows_have_turned_covariances(model, K, d, seed):
 
 
 @every_model
-@settings(max_examples=25)
+@few
 @given(**sizes)
 def test_covariances_of_the_model_stay(model, K, d, seed):
     free, counts = scatters(K, d, seed)
@@ -186,7 +187,7 @@ def test_covariances_of_the_model_stay(model, K, d, seed):
 
 
 @every_model
-@settings(max_examples=30)
+@few
 @given(**sizes, spread=st.sampled_from([0.5, 3.0]))
 def test_nothing_is_lost_from_where_it_begins(model, K, d, seed, spread):
     free, counts = scatters(K, d, seed, spread)
@@ -213,7 +214,7 @@ def test_nothing_is_lost_where_common_axes_are_nearly_those_of_a_flat_component(
 
 
 @pytest.mark.parametrize("model", ["VEI", "VEE", "VEV"])
-@settings(max_examples=25)
+@few
 @given(**sizes)
 def test_volumes_do_not_depend_on_where_they_begin(model, K, d, seed):
     free, counts = scatters(K, d, seed)
@@ -233,7 +234,7 @@ FREER = {
 
 
 @pytest.mark.parametrize("model", FREER)
-@settings(max_examples=25)
+@few
 @given(**sizes)
 def test_more_freedom_fits_no_worse(model, K, d, seed):
     free, counts = scatters(K, d, seed)
@@ -267,7 +268,7 @@ def test_wide_ones_are_covariances_of_the_model_too(model, d):
     assert close(constrained(model, found, counts), found)
     assert close(constrained(model, free, counts, found), found, 1e-7)
     own = objective(found, free, counts)
-    for seed in range(5):  # no neighbour is better
+    for seed in range(2):  # no neighbour is better
         nearby = free + 1e-3 * scatters(3, d, seed)[0]
         assert objective(constrained(model, nearby, counts, found), free, counts) < own + 1e-12 * d
 

@@ -160,7 +160,6 @@ def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_th
     _em.use_kernel(kernel)
     for seed in range(4):
         started(rows, K=4, seed=seed)
-    _em.use_kernel(_em.kernels()[-1])
     assert any(tested)
 
 
@@ -252,7 +251,6 @@ def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, 
     uniforms = rng.uniform(size=1 + (K - 1) * n_draws)
     _em.use_kernel(kernel)
     got = _em.kmeans_seeds(rows, weight, uniforms, K, n_draws)
-    _em.use_kernel(_em.kernels()[-1])
     np.testing.assert_array_equal(got, reference.kmeans_seeds(rows, weight, uniforms, K, n_draws))
 
 

@@ -11,10 +11,8 @@ KERNELS = _em.kernels()
 
 @pytest.fixture(params=KERNELS)
 def kernel(request):
-    before = _em.kernel()
     _em.use_kernel(request.param)
-    yield request.param
-    _em.use_kernel(before)
+    return request.param
 
 
 def exact(column):

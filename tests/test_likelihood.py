@@ -18,7 +18,7 @@ from gmm.values.statistics import SufficientStatistics
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
 closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
 quiet = pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
-quick = settings(max_examples=25)
+quick = settings(max_examples=settings.default.max_examples // 2)
 
 
 def statistics(covariance_type, rows, responsibilities):

@@ -13,13 +13,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
-from benchmarks import climbs, gaps, goals, iris, optima, passes, stops
+from benchmarks import climbs, gaps, optima, passes, plots, stops
 from benchmarks.climbs import SolverResult
-from benchmarks.gaps import Outcome
-from benchmarks.goals import MEAN_GAP, WITHIN
+from benchmarks.gaps import MEAN_GAP, WITHIN, Outcome
 from benchmarks.health import health, rows_needed
 from benchmarks.measure import Reading, WorkerError
-from benchmarks.passes import ACCELERATED, PLAIN, Comparison
+from benchmarks.passes import ACCELERATED, CLIMBS, PLAIN, Comparison
 from benchmarks.problems import TYPES, Mixture, component_covariance
 from benchmarks.report import Report
 from benchmarks.settings import Settings
@@ -192,16 +191,6 @@ def test_nothing_is_stored_where_nothing_is_healthy():
     assert optima.searched(FakeSearch({"rows": [1, 1]}, sick=[1.0]), None, 0) is None
 
 
-def test_rounds_take_every_kind_of_start_that_is_there(monkeypatch):
-    monkeypatch.setattr(optima, "takes", lambda parameter: parameter != "refine")
-    clock = iter([0.0, 0.0, 0.5, 2.0])
-    monkeypatch.setattr(optima.time, "monotonic", lambda: next(clock))
-    search = SimpleNamespace(fit=lambda kind, seed, **parameters: None)
-    asked = [(kind, seed) for kind, seed, _ in optima.rounds(search, {"rows": 7}, 1.0)]
-    kinds = [kind for kind in optima.KINDS if kind != "split-merge"]
-    assert asked == [(kind, 7 * (kind == "rows") + more) for more in (0, 1) for kind in kinds]
-
-
 # --- Climbs -------------------------------------------------------------------------------------
 
 
@@ -246,6 +235,44 @@ def test_a_fit_of_ours_tells_where_it_ended_and_by_which_way(refine, tmp_path):
     assert told.n_passes == again.n_iter_ if refine is None else told.n_passes > again.n_iter_
 
 
+@pytest.mark.parametrize(
+    ("ends", "target"),
+    [((-1.0, -1.0 - 5e-5), -1.0 - 1e-6), ((-1.0, -1.5), -1.5 - 1e-6), ((-2.0, -1.0), -2.0 - 1e-6)],
+)
+def test_both_climbs_are_to_reach_the_same(ends, target):
+    ended = dict(zip([None, "auto"], ends, strict=True))
+
+    def worker(covariance_type, parameters, start):
+        assert start is begin.mixture
+        return Reading(0.5, 0.0, 0.0, climb(bounds=[-9.0, ended[parameters["acceleration"]]]))
+
+    begin = climb()
+    case = passes.Case(SimpleNamespace(n_components=2), "full", 100, 0, worker)
+    found = case.compare(begin)
+    assert found.target == pytest.approx(target, abs=1e-12)
+    assert found.passes == {name: 2 if end >= target else np.inf for name, end in zip(CLIMBS, ends, strict=True)}
+    assert "too few rows" in replace(case, n_rows=5).compare(begin)
+
+
+def drawn_climbs():
+    np.testing.assert_allclose(passes.remaining((-3.0, -2.0, -2.0, -1.0, -1.0), -1.0), [2, 1, 1, 0])
+    np.testing.assert_allclose(passes.remaining((-3.0, -2.0), -1.0), [2, 1])
+    return {next(iter(passes.DRAWN)): {PLAIN: (-3.0, -2.0, -1.5), ACCELERATED: (-3.0, -2.0, -2.0, -1.0)}}
+
+
+def drawn_gaps():
+    return {variant.name: {MEAN_GAP: 0.1 / (1 + n), "seconds": 1.0 + n} for n, variant in enumerate(gaps.VARIANTS)}
+
+
+@pytest.mark.parametrize(("draw", "values"), [(passes.draw, drawn_climbs), (gaps.draw, drawn_gaps)])
+def test_pictures_are_drawn_where_there_is_something(draw, values, tmp_path):
+    pytest.importorskip("matplotlib")
+    plots.saved(draw, {}, tmp_path / "nothing.png", Report())
+    assert not list(tmp_path.iterdir())
+    plots.saved(draw, values(), tmp_path / "picture.png", Report())
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
 # --- Gaps ---------------------------------------------------------------------------------------
 
 
@@ -286,40 +313,6 @@ def test_a_fit_that_raises_is_no_hit():
     assert not found.healthy
 
 
-def test_variants_that_the_estimator_does_not_know_are_left_out(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(gaps, "takes", lambda parameter: parameter != "refine")
-    told = Report()
-    names = [variant.name for variant in gaps.chosen(settings(tmp_path, peers=("gmm",), smoke=False), told)]
-    assert names == ["gmm", "gmm, n_init=10", "gmm, n_init=100"]
-    assert "gmm, split-merge left out: this gmm has no `refine`" in capsys.readouterr().out
-    monkeypatch.setattr(gaps, "takes", lambda parameter: True)
-    assert "gmm, split-merge" in [variant.name for variant in gaps.chosen(settings(tmp_path), told)]
-
-
-def test_goals_of_gaps_are_of_variants_and_said(capsys):
-    assert set(goals.GAPS) <= {variant.name for variant in gaps.VARIANTS}
-    fine = {
-        MEAN_GAP: 0.019,
-        "mean gap, healthy fits": 0.02,
-        WITHIN: 0.5,
-        "unhealthy": 0.0,
-        "passes": 20.0,
-        "seconds": 1.0,
-    }
-    refined = fine | {MEAN_GAP: 0.004, WITHIN: 0.9, "passes": 300.0}
-    gaps.summarise({"gmm": fine, "gmm, split-merge": refined}, Report())
-    out = capsys.readouterr().out
-    assert "goals ≤0.02 nats: met" in out
-    assert "15.0 times the passes of gmm; goals ≤0.008 nats 80 % ≤10×: missed: passes ÷ default's" in out
-
-
-def test_the_plot_is_drawn(tmp_path):
-    pytest.importorskip("matplotlib")
-    told = {variant.name: {MEAN_GAP: 0.1 / (1 + n), "seconds": 1.0 + n} for n, variant in enumerate(gaps.VARIANTS)}
-    gaps.draw(told, tmp_path / "gap.png")
-    assert (tmp_path / "gap.png").read_bytes().startswith(b"\x89PNG")
-
-
 # --- Stops and passes ---------------------------------------------------------------------------
 
 
@@ -327,8 +320,6 @@ def test_figures_of_stops():
     told = stops.figures([0.0, 0.5, 2.0, 20.0, np.nan])
     assert told == {"median": 1.25, "p90": pytest.approx(14.6), "most": 20.0, "short": 0.5, "far": 0.25, "fits": 4}
     assert stops.figures([np.nan])["fits"] == 0
-    assert goals.verdict(goals.STOPS, {goals.FAR_SHORT: told["far"]}) == f"missed: {goals.FAR_SHORT}"
-    assert goals.verdict(goals.STOPS, {goals.FAR_SHORT: 0.0}) == "met"
 
 
 @pytest.mark.parametrize(("gained", "expected"), [(0.004, 4), (-1e-5, 0)])
@@ -350,21 +341,19 @@ def test_what_a_stop_has_left_is_what_climbing_on_gains(gained, expected):
 
 
 def compared(plain, accelerated, gain=0.0):
-    return Comparison(0.0, {PLAIN: plain, ACCELERATED: accelerated}, {}, {PLAIN: 0.0, ACCELERATED: gain})
+    return Comparison(0.0, {PLAIN: plain, ACCELERATED: accelerated}, {PLAIN: 0.0, ACCELERATED: gain})
 
 
-def test_summary_of_passes():
-    told = passes.summary(
-        [compared(1000, 100), compared(2000, 50), compared(300, 600), compared(50, 55), compared(40, 20)]
-    )
-    assert told == {goals.SLOW_MEDIAN: 10, goals.SLOW_BEST: 40, goals.EASY_WORST: pytest.approx(1.1)}
-    assert goals.verdict(goals.PASSES, told) == "met"
+def test_passes_are_told_by_class(capsys):
+    passes.summarise([compared(1000, 100), compared(300, 600, gain=1.0), compared(50, 25)], Report())
+    slow, easy, ends = capsys.readouterr().out.splitlines()
+    assert slow == "- slow fits: 2 of 3; plain ÷ accelerated, median between: 0.500× … 5.25× … 10.0×"
+    assert easy == "- easy fits: 1 of 3; plain ÷ accelerated, median between: 2.00× … 2.00× … 2.00×"
+    assert ends.endswith(": 1, 2, 0")
 
 
-def test_a_climb_that_does_not_arrive_has_lost():
+def test_an_accelerated_climb_that_does_not_arrive_has_lost():
     assert compared(1000, np.inf).ratio == 0
-    told = passes.summary([compared(1000, np.inf), compared(100, np.inf)])
-    assert told == {goals.SLOW_MEDIAN: 0, goals.SLOW_BEST: 0, goals.EASY_WORST: np.inf}
 
 
 def test_plain_em_that_does_not_arrive_counts_with_all_its_passes():
@@ -372,70 +361,11 @@ def test_plain_em_that_does_not_arrive_counts_with_all_its_passes():
     assert passes.count(np.inf) == f"> {climbs.POLISH['max_iter']}"
 
 
-def test_climbs_are_drawn_as_far_as_they_are_worth_it(tmp_path):
-    np.testing.assert_allclose(passes.remaining((-3.0, -2.0, -2.0, -1.0, -1.0), -1.0), [2, 1, 1, 0])
-    np.testing.assert_allclose(passes.remaining((-3.0, -2.0), -1.0), [2, 1])
-    pytest.importorskip("matplotlib")
-    title = next(iter(passes.DRAWN))
-    drawn = {title: {PLAIN: (-3.0, -2.0, -1.5), ACCELERATED: (-3.0, -2.0, -2.0, -1.0)}}
-    asked = settings(tmp_path, arguments=Namespace(plot=tmp_path / "climb.png"))
-    passes.plot(drawn, asked, Report())
-    assert (tmp_path / "climb.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_what_is_drawn_is_climbed_both_ways(tmp_path):
-    asked = settings(tmp_path, arguments=Namespace(plot=tmp_path / "climb.png"))
-    passes.plot(
-        {next(iter(passes.DRAWN)): {PLAIN: (-1.0,)}, "other": {PLAIN: (-1.0,), ACCELERATED: ()}}, asked, Report()
-    )
-    assert not list(tmp_path.iterdir())
-    titles = {dataset.title(name) for dataset in passes.PROBLEMS for name in dataset.types}
-    assert set(passes.DRAWN) <= titles
-
-
-def test_without_acceleration_nothing_is_compared():
-    alone = Comparison(0.0, {PLAIN: 300.0}, {}, {PLAIN: 0.0})
-    assert np.isnan(alone.ratio)
-    assert np.isnan(alone.gain)
-    assert passes.summary([alone]) == {}
-
-
-@pytest.mark.parametrize(
-    ("ends", "target"),
-    [((-1.0, -1.0 - 5e-5), -1.0 - 1e-6), ((-1.0, -1.5), -1.5 - 1e-6), ((-2.0, -1.0), -2.0 - 1e-6)],
-)
-def test_both_climbs_are_to_reach_the_same(ends, target):
-    ours = {PLAIN: {"which": 0}, ACCELERATED: {"which": 1}}
-    dataset = SimpleNamespace(n_components=2)
-
-    def worker(covariance_type, parameters, start):
-        assert start is begin.mixture
-        end = ends[parameters["which"]]
-        return Reading(0.5, 0.0, 0.0, climb(bounds=[-9.0, end], fitted=mixture([np.eye(2), np.eye(2)])))
-
-    begin = climb()
-    case = passes.Case(dataset, "full", 100, 0, {"gmm": worker})
-    found = case.compare(ours, begin, 1)
-    assert found.target == pytest.approx(target, abs=1e-12)
-    assert found.passes == {name: 2 if end >= target else np.inf for name, end in zip(ours, ends, strict=True)}
-    assert found.seconds == {name: 0.5 for name, count in found.passes.items() if count == 2}
-    assert "too few rows" in passes.Case(dataset, "full", 5, 0, {"gmm": worker}).compare(ours, begin, 1)
-
-
-def test_the_worst_bic_is_infinite_where_a_fit_is_not_healthy():
-    assert iris.Found(np.array([3.0, 5.0])).worst == 5
-    sick = iris.Found(np.array([3.0, np.nan]))
-    assert (sick.worst, sick.unhealthy, sick.range()) == (np.inf, 1, "3.00 … 3.00")
-
-
-@pytest.mark.parametrize("question", ["optima", "gaps", "iris", "stops", "passes"])
-def test_questions_are_asked_of_nothing(question, tmp_path, capsys):
-    """A name that no data set has: titles and goals alone are printed."""
-    module = {"optima": optima, "gaps": gaps, "iris": iris, "stops": stops, "passes": passes}[question]
-    told = Report()
-    assert module.run(settings(tmp_path, only="no such rows", arguments=Namespace()), told)
-    told.close()
-    assert len(told.table) >= 1
+@pytest.mark.parametrize("module", [optima, gaps, stops, passes])
+def test_questions_are_asked_of_nothing(module, tmp_path, capsys):
+    """A name that no data set has: titles alone are printed."""
+    assert module.run(settings(tmp_path, only="no such rows", arguments=Namespace()), Report())
+    assert "| problem |" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)

@@ -54,6 +54,12 @@ def mixture(K=3, d=2, seed=0, apart=4.0):
     return GaussianMixture.from_parameters(rng.dirichlet(np.full(K, 5.0)), rng.normal(0, apart, (K, d)), covariances)
 
 
+def draw(ax):
+    """Draw everything; where it is laid out makes no difference to what is asked, and takes longest."""
+    ax.figure.set_layout_engine("none")
+    ax.figure.canvas.draw()
+
+
 def with_rows(K=3, d=2, n=400, **more):
     model = mixture(K, d, **more)
     return model, model.sample(n, random_state=1)[0]
@@ -427,7 +433,7 @@ def test_names_of_columns_are_no_formulas(plot, view):
     told = [written(label) for ax in axes for label in (ax.xaxis.label, ax.yaxis.label)]
     assert None not in told
     assert any(name in text for name in names for text in told)
-    axes[0].figure.canvas.draw()
+    draw(axes[0])
 
 
 @each_plot
@@ -506,8 +512,7 @@ def test_what_is_near_is_seen_whole():
 
 
 @each_plot
-@pytest.mark.parametrize(("offset", "scale"), [(-1e9, 1.0), (0.0, 1e-9)])
-@pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.parametrize(("d", "offset", "scale"), [(1, -1e9, 1.0), (2, 0.0, 1e-9), (2, -1e9, 1.0), (3, 0.0, 1e-9)])
 def test_any_place_and_scale_is_drawn_alike(plot, d, offset, scale):
     model, X = with_rows(d=d)
     moved = GaussianMixture.from_parameters(
@@ -518,7 +523,7 @@ def test_any_place_and_scale_is_drawn_alike(plot, d, offset, scale):
     expected = limits_of[0] if d == 3 else limits_of[0] * scale + offset
     span = np.ptp(expected)
     np.testing.assert_allclose(limits_of[1], expected, atol=1e-3 * span)
-    axes[1].figure.canvas.draw()
+    draw(axes[1])
 
 
 def test_components_without_weight_are_not_drawn():
@@ -536,12 +541,11 @@ def test_components_without_weight_are_not_drawn():
 
 
 @each_plot
-@pytest.mark.parametrize(("K", "d"), [(1, 1), (1, 3), (2, 2), (9, 1), (9, 4)])
-@pytest.mark.parametrize("n", [1, 20])
+@pytest.mark.parametrize(("K", "d", "n"), [(1, 1, 1), (1, 3, 20), (2, 2, 1), (9, 1, 20), (9, 4, 1)])
 def test_every_shape_is_drawn(plot, K, d, n):
     model = mixture(K, d)
     ax = plot(model, model.sample(n, random_state=0)[0])
-    ax.figure.canvas.draw()
+    draw(ax)
     assert ax.get_legend() is not None
 
 

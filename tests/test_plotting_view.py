@@ -28,7 +28,7 @@ def view(model, wanted=None):
 @pytest.mark.parametrize("covariance_type", MODELS)
 @pytest.mark.parametrize("wanted", [(3, 1), "discriminating"], ids=str)
 def test_an_ellipse_holds_its_share_of_every_model(covariance_type, wanted):
-    model, n = four_features(covariance_type), 100_000
+    model, n = four_features(covariance_type), 30_000
     seen = view(model, wanted)
     mixture = seen.marginal(model._fitted())
     rows, labels = model._fitted().sample(3 * n, np.random.default_rng(1))

@@ -167,7 +167,7 @@ def test_mclusts_optima_with_a_prior_are_ours(run):
 
 
 @every_model
-@settings(max_examples=8)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(seed=seeds)
 def test_the_update_is_no_worse_than_any_neighbour(name, seed):
     """It maximises the expected log-likelihood and the log prior, within its model."""
@@ -208,7 +208,7 @@ def test_the_update_is_no_worse_than_any_neighbour(name, seed):
 
 @pytest.mark.parametrize(("acceleration", "ridge"), [("auto", 0.0), ("auto", 1e-2), (None, 0.0)])
 @every_model
-@settings(max_examples=10)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(seed=seeds, n_components=st.integers(1, 6), d=st.integers(1, 4), single=st.booleans(), weighted=st.booleans())
 def test_the_objective_never_falls(name, acceleration, ridge, seed, n_components, d, single, weighted):
     rng = np.random.default_rng(seed)

@@ -6,14 +6,14 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood
 from gmm.em.e_step import EStep
 from gmm.rows.sources import ArraySource
 from gmm.selection import resampling
-from gmm.values.covariance import COVARIANCE_TYPES
+from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
 
 rng = np.random.default_rng(0)
 X = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2))])
@@ -42,7 +42,6 @@ class Uniform:
 
 
 @given(st.integers(4, 30), st.data())
-@settings(deadline=None, max_examples=25)
 def test_each_row_is_held_out_once_and_never_fitted_then(n, data):
     n_splits = data.draw(st.integers(2, n // 2))
     rows = np.arange(float(n))[:, None]
@@ -120,11 +119,12 @@ def test_the_test_finds_two_clusters_and_no_more():
     assert "of 39 replicates half are above" in repr(one)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+@pytest.mark.parametrize(
+    ("name", "dtype"), [*((name, np.float64) for name in PARSIMONIOUS), ("full", np.float32), ("EVE", np.float32)]
+)
 def test_the_statistic_is_what_it_says_and_never_negative(name, dtype):
     rows = X.astype(dtype)
-    for K in (1, 2, 4):
+    for K in (1, 3):
         found = bootstrap_lrt(rows, K, covariance_type=name, **FEW)
         gain = found.alternative.log_likelihood(rows) - found.null.log_likelihood(rows)
         assert found.statistic == pytest.approx(2 * gain, abs=1e-9 * len(X))

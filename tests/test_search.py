@@ -324,7 +324,7 @@ def test_a_split_is_of_the_component_that_fits_worst():
     rows = np.concatenate([np.hstack([two_in_one, rng.normal(size=(400, 1))]), rng.normal(20, 1, (400, 2))])
     mixture = GaussianMixture(2, random_state=0).fit(rows)
     worst = int(np.argmin(mixture.means_[:, 0]))
-    with gmm.inference.EStep(gmm.rows.sources.ArraySource(rows), FULL) as e_step:
+    with gmm.em.e_step.EStep(gmm.rows.sources.ArraySource(rows), FULL) as e_step:
         seen = candidates.look(e_step, mixture._parameters)
     first = candidates.splits(seen, mixture._parameters)[0]
     np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)

@@ -59,7 +59,7 @@ def compiled_update(statistics, ridge, constraint=0):
 
 
 @closed_forms
-@settings(max_examples=40)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     K=st.integers(1, 5),
     d=st.sampled_from([1, 2, 3, 4, 7, 15, 16, 17, 18, 30]),
@@ -283,24 +283,28 @@ def assert_same_bits(got, expected):
 
 
 @pytest.mark.parametrize("kernel", _em.kernels())
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("dtype", "weighted"), [(np.float64, True), (np.float32, False)])
 @pytest.mark.parametrize("form", [-1, 0, 1])
 @every_type
 def test_a_compiled_climb_is_the_same_pass_by_pass(covariance_type, form, dtype, weighted, kernel):
-    before = _em.kernel()
     _em.use_kernel(kernel)
-    try:
-        rows = blobs(dtype=dtype)
-        source = ArraySource(rows, np.random.default_rng(1).uniform(size=len(rows)) if weighted else None)
-        _, bursts = both_ways(source, begin(rows, covariance_type, rows[:3]), form=form)
-        assert bursts == [40]
-    finally:
-        _em.use_kernel(before)
+    rows = blobs(dtype=dtype)
+    source = ArraySource(rows, np.random.default_rng(1).uniform(size=len(rows)) if weighted else None)
+    _, bursts = both_ways(source, begin(rows, covariance_type, rows[:3]), form=form)
+    assert bursts == [40]
 
 
-@pytest.mark.parametrize("layout", ["C", "F", "strided"])
-@pytest.mark.parametrize(("n", "d", "K"), [(3, 1, 1), (100, 1, 4), (5000, 2, 2), (300, 20, 2), (400, 30, 3)])
+@pytest.mark.parametrize(
+    ("n", "d", "K", "layout"),
+    [
+        (3, 1, 1, "C"),
+        (100, 1, 4, "F"),
+        (5000, 2, 2, "strided"),
+        (300, 20, 2, "C"),
+        (300, 20, 2, "F"),
+        (400, 30, 3, "strided"),
+    ],
+)
 @every_type
 def test_whatever_the_shape(covariance_type, n, d, K, layout):
     rows = blobs(n, d)
@@ -504,7 +508,6 @@ def slow_lloyd(rows, weight, centres, passes=150):
     return centres
 
 
-@settings(max_examples=40)
 @given(n=st.integers(1, 200), d=st.integers(1, 5), K=st.integers(1, 8), seed=st.integers(0, 2**16))
 def test_lloyd_is_the_textbooks(n, d, K, seed):
     rng = np.random.default_rng(seed)

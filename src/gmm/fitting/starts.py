@@ -57,14 +57,14 @@ Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
 
 _ROWS_PER_COMPONENT = 1000
 _FEWEST_ROWS = 10_000
-# Measured on ten real data sets by four types (`python -m benchmarks starts`): fewer screening passes choose by how
+# Measured on ten real data sets by four types (docs/measurements.md): fewer screening passes choose by how
 # fast a partition begins to climb, not by where it leads, and do not see that it leads to a singular covariance.
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
 _CANDIDATES = 4
 _FEW_CLUSTERS = 8  # over the number of components: how often a search partitions in each metric
 _SCREENING_PASSES = 20
-# Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`): of many rows a sample is shown, on which
+# Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md): of many rows a sample is shown, on which
 # fewer candidates are screened, and most of the climb is made where its passes are cheap.
 _SAMPLE_CANDIDATES = 2
 _SAMPLE_SCREENING_PASSES = 3

@@ -1,0 +1,45 @@
+"""Draws what the documentation shows: axes on logarithmic scales with plain numbers, one colour for each peer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import BASELINE, OURS
+from benchmarks.report import Report
+
+COLOURS = {BASELINE: "#E69F00", OURS: "#000000"}  # Okabe and Ito's, which the colour-blind tell apart
+MARKERS = {BASELINE: "o", OURS: "D"}
+
+
+def saved(draw: Callable[..., Any], values: Any, path: Path | None, report: Report) -> None:
+    """Write the figure that `draw` makes of the values, where there are a file, values and matplotlib."""
+    if path is None or not values:
+        return
+    try:
+        import matplotlib as mpl
+    except ImportError as reason:
+        report.skipped("the plot", str(reason))
+        return
+    mpl.use("Agg")
+    figure = draw(values)
+    figure.savefig(path, dpi=150)
+
+
+def panels(n_columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """Return a figure and its axes side by side, on logarithmic scales that they share."""
+    from matplotlib import pyplot, ticker
+
+    figure, grid = pyplot.subplots(
+        1, n_columns, sharex=True, sharey=True, squeeze=False, figsize=size, layout="constrained"
+    )
+    for axes in grid[0]:
+        axes.set(xscale="log", yscale="log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+        axes.grid(which="major", color="#dddddd", linewidth=0.8)
+        axes.set_axisbelow(True)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    return figure, list(grid[0])
