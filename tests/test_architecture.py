@@ -35,14 +35,14 @@ ROOMS = {
     """,
     "persistence": "persistence | values | archive | places",
     "versions": "",
-    "fitting": "fit | starts | degenerate hierarchy screening split_merge",
+    "fitting": "fit | starts | degenerate hierarchy metrics screening split_merge",
     "em": "m_step | quasi_newton | e_step solver textbook | stopping threads trace",
     "rows": "entrance | sources",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_em": "",
     "values": "parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
-        loop mstep first_look | quasi_newton | frame | state | lanes update | far | constraint diagnostics moments
+        loop mstep first_look | quasi_newton | frame | state | lanes update | constraint diagnostics far moments
         | block orientation plan seeding whitener | axes cholesky leaves | twin linear | blas lengths
     """,
     "text": "amounts html",

@@ -33,7 +33,7 @@ from gmm._kernel.frame cimport (
 )
 from gmm._kernel.linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._kernel.moments cimport Moments, moments_size
-from gmm._kernel.state cimport MEMORY, State
+from gmm._kernel.state cimport MEMORY, State, weigh
 from gmm._kernel.update cimport (
     Estimate,
     any_empty,
@@ -167,7 +167,8 @@ cdef inline const Moments* model_moments(State* state, const Moments* found, con
 cdef inline void hold(State* state, const Moments* found) noexcept nogil:
     memcpy(state.held.origins, found.origins,
            moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
-    state.held.log_evidence, state.held.weight = found.log_evidence, found.weight
+    state.held.log_evidence = found.log_evidence
+    weigh(state, found.weight)
 
 
 cdef inline void note_gain(State* state, double gain) noexcept nogil:

@@ -412,12 +412,7 @@ class FittedMixture(Estimator):
             self._record_features(self._parameters.n_features, None)
 
     def _scorer(self) -> Scorer:
-        """The mixture prepared to score rows, kept between calls."""
-        parameters = self._fitted()
-        scorer: Scorer | None = vars(self).get("_prepared")
-        if scorer is None or scorer.parameters is not parameters or scorer.n_threads != self.n_threads:
-            scorer = self._prepared = Scorer(parameters, self.n_threads)
-        return scorer
+        return Scorer(self._fitted(), self.n_threads)
 
     def _source(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
         """Rows to score."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -17,9 +18,30 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
 
 
+class Prepared(NamedTuple):
+    """What scoring needs of a mixture, whatever the rows.
+
+    Parameters
+    ----------
+    mixture : WhitenedMixture
+    origin : array of shape (d,)
+        The mixture's own centre: a single row has no spread to stand in.
+    plans : list of Plan
+        One for each form that rows have asked for so far.
+    """
+
+    mixture: WhitenedMixture
+    origin: Array
+    plans: list[_em.Plan]
+
+
+# As long as the mixture lives. Not in the estimator, which scoring must not change, nor in its pickles.
+_PREPARED: WeakKeyDictionary[MixtureParameters, Prepared] = WeakKeyDictionary()
+
+
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """A mixture prepared to score rows, whatever their number; threads may share it.
+    """A mixture that scores rows; what is prepared for that is kept as long as the mixture.
 
     Parameters
     ----------
@@ -31,17 +53,13 @@ class Scorer:
     parameters: MixtureParameters
     n_threads: int | None = None
 
-    def __reduce__(self) -> tuple[type[Scorer], tuple[MixtureParameters, int | None]]:
-        """What is prepared is left out of pickles."""
-        return Scorer, (self.parameters, self.n_threads)
-
     def rows(self, source: Source, **wanted: bool) -> RowResults:
         """Numbers for every row: `labels`, `log_evidence`, `responsibilities`, `largest`, as asked for."""
         plan, resident = self._plan(source), source.resident
         if resident is not None and source.n_rows * plan.work < WORTH_THREADS * plan.lane_rows:
             return RowResults(*plan.score(resident.rows, **wanted))
         with self._e_step(source) as e_step:
-            return e_step.rows(self._mixture, plan=plan, **wanted)
+            return e_step.rows(self._prepared.mixture, plan=plan, **wanted)
 
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats."""
@@ -52,7 +70,7 @@ class Scorer:
     def classification_log_likelihood(self, source: Source) -> float:
         """Σ_i w_i max_k log ρ_ik, in nats."""
         with self._e_step(source) as e_step:
-            return e_step(self._mixture, hard=True).log_evidence
+            return e_step(self._prepared.mixture, hard=True).log_evidence
 
     def entropy(self, source: Source) -> float:
         """−Σ_i w_i Σ_k r_ik log r_ik of the responsibilities, in nats; 0 where no components overlap."""
@@ -61,7 +79,7 @@ class Scorer:
     def totals(self, source: Source) -> Totals:
         """What criteria are made of, by one pass."""
         with self._e_step(source) as e_step:
-            return e_step.totals(self._mixture)
+            return e_step.totals(self._prepared.mixture)
 
     def largest_responsibilities(self, source: Source) -> Array:
         """How probable the most probable component of each row is, (n,)."""
@@ -86,30 +104,25 @@ class Scorer:
                 return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)
 
-    @cached_property
-    def _mixture(self) -> WhitenedMixture:
-        return self.parameters.whitened()
-
-    @cached_property
-    def _origin(self) -> Array:
-        # The mixture's own centre: a single row has no spread to stand in.
-        return np.asarray(self.parameters.weights @ self.parameters.means)
-
-    @cached_property
-    def _plans(self) -> list[_em.Plan]:
-        return []  # one for each form that rows have asked for so far
+    @property
+    def _prepared(self) -> Prepared:
+        prepared = _PREPARED.get(self.parameters)
+        if prepared is None:
+            origin = np.asarray(self.parameters.weights @ self.parameters.means)
+            prepared = _PREPARED[self.parameters] = Prepared(self.parameters.whitened(), origin, [])
+        return prepared
 
     def _plan(self, source: Source) -> _em.Plan:
-        reach, single = source.survey.reach(self._origin), source.single
-        for plan in self._plans:
+        mixture, origin, plans = self._prepared
+        reach, single = source.survey.reach(origin), source.single
+        for plan in plans:
             if plan.suits(reach, single):
                 return plan
-        layout = self.parameters.model.layout
-        self._plans.append(_em.Plan(self._mixture, layout, self._origin, reach, single=single, rows_only=True))
-        return self._plans[-1]
+        plans.append(_em.Plan(mixture, None, origin, reach, single=single, rows_only=True))
+        return plans[-1]
 
     def _e_step(self, source: Source) -> EStep:
-        return EStep(source, self.parameters.model.layout, n_threads=self.n_threads, origin=self._origin)
+        return EStep(source, self.parameters.model.layout, n_threads=self.n_threads, origin=self._prepared.origin)
 
 
 def _total(values: Array, weight: Array | None) -> float:
