@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pickle
 import stat
 import zipfile
 from pathlib import Path
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import gmm
+from gmm import GaussianMixture, NotFittedError
 from gmm.persistence import FORMAT, FORMAT_VERSION, load_state, save_state
 
 HEADER = {"class": "Example", "tol": 1e-3, "names": ["Länge", "b"], "seed": None}
 ARRAYS = {"weights": np.array([0.25, 0.75]), "means": np.arange(6.0).reshape(2, 3)}
-OLD = Path(__file__).parent / "data" / "model-v1.gmm"
+DATA = Path(__file__).parent / "data"
+OLD = DATA / "model-v1.gmm"
 
 numbers = st.sampled_from(["?", "<i4", ">i8", "<f4", ">f8", "u1"])
 arrays = hnp.arrays(dtype=numbers, shape=hnp.array_shapes(min_dims=0, min_side=0))
@@ -194,3 +197,18 @@ def test_a_model_of_version_1_loads_for_ever():
     np.testing.assert_allclose(model.weights_, [0.644114, 0.355886], rtol=1e-6)
     np.testing.assert_allclose(model.means_, [[4.2896902, 79.968457], [2.0364204, 54.478838]], rtol=1e-6)
     assert model.covariances_.shape == (2, 2, 2)
+
+
+def test_pickles_made_before_the_package_had_rooms_load_and_go_on():
+    kept = pickle.loads((DATA / "before-rooms.pickle").read_bytes())
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) + 5])
+    warm, again = kept["warm"], GaussianMixture(2, random_state=0, warm_start=True, max_iter=3, prior="conjugate")
+    with pytest.warns(UserWarning, match="did not converge"):
+        again.fit(X)
+    np.testing.assert_array_equal(warm.means_, again.means_)
+    assert kept["trace"].reason == again.history_.reason
+    np.testing.assert_array_equal(warm.fit(X).means_, again.fit(X).means_)
+    assert kept["search"].predict(X).shape == kept["vve"].predict(X).shape == (120,)
+    assert kept["selection"].best.bic(X) == pytest.approx(kept["selection"].bic[kept["selection"].best_index])
+    assert isinstance(kept["error"], NotFittedError)

@@ -3,6 +3,7 @@
 The public face; nothing is defined here.
 """
 
+from gmm import _former_places
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.mixture import GaussianMixture
@@ -37,3 +38,5 @@ __all__ = [
     "select",
     "show_versions",
 ]
+
+_former_places.remember()
