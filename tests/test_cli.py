@@ -620,7 +620,7 @@ def test_debug_gives_the_traceback(tmp_path):
 def test_without_its_extra_the_command_line_says_what_to_install(name, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{name!r}] = None\n")
     line = fails(1, "fit", by=process, PYTHONPATH=str(tmp_path))
-    assert line == f"gmm fit: error: {name} is not installed: python -m pip install pyarrow rich jinja2"
+    assert line == f"gmm fit: error: {name} is not installed: python -m pip install jinja2 pyarrow rich"
     ok("--version", by=process, PYTHONPATH=str(tmp_path))
 
 

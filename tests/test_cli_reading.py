@@ -175,7 +175,7 @@ def test_a_report_of_what_came_through_a_pipe(tmp_path, capsys):
     words = ["--components", "1", "--models", "EII", "--report", str(report)]
     assert main(["fit", str(path), *words]) == 0
     assert "272 rows, 2 columns" in capsys.readouterr().out
-    assert "not known, it came through a pipe" in report.read_text()
+    assert "unknown: the data came through a pipe" in report.read_text()
 
 
 def test_compressed_standard_input(tmp_path, monkeypatch):

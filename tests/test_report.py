@@ -405,7 +405,7 @@ def fit_without(package, path, *words, before=""):
     [
         ("matplotlib", "matplotlib pillow", ("--report",)),
         ("matplotlib", "matplotlib pillow", ("--plot", "a.png")),
-        ("jinja2", "pyarrow rich jinja2", ("--report",)),
+        ("jinja2", "jinja2 pyarrow rich", ("--report",)),
     ],
 )
 def test_what_is_to_be_installed_is_told_before_the_work(package, advice, words, tmp_path):

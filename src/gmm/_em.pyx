@@ -35,7 +35,7 @@ import os
 
 import numpy as np
 
-from gmm.values.statistics import SufficientStatistics
+from gmm.values import statistics
 
 cdef extern from "tile.h":
     int tile_level
@@ -557,7 +557,7 @@ cdef class Plan:
         cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
         origins, counts, first, second, log_evidence, weight = moments_arrays(buffer, K, d, moments)
         second = second.reshape(self.moments.shape(K, d))
-        return SufficientStatistics(self.moments, origins, counts, first, second, log_evidence, weight)
+        return statistics.SufficientStatistics(self.moments, origins, counts, first, second, log_evidence, weight)
 
 
 # -------------------------------------------------------------------------------- around the pass

@@ -15,7 +15,7 @@ __version__ = version("gmm-em")
 
 # What the extras of pyproject.toml install. Messages name these packages and not the extras: that is right for every
 # way in which gmm-em itself was installed.
-EXTRAS = {"cli": ("pyarrow", "rich", "jinja2"), "plot": ("matplotlib", "pillow")}
+EXTRAS = {"cli": ("jinja2", "pyarrow", "rich"), "plot": ("matplotlib", "pillow")}
 
 _PACKAGES = (
     "gmm-em", "numpy", "scipy", "threadpoolctl", "cython", "scikit-learn", "pyarrow", "rich", "pandas", "polars",
@@ -36,7 +36,7 @@ def install_line(extra: str) -> str:
     Examples
     --------
     >>> install_line("cli")
-    'python -m pip install pyarrow rich jinja2'
+    'python -m pip install jinja2 pyarrow rich'
     """
     return f"python -m pip install {' '.join(EXTRAS[extra])}"
 
