@@ -10,7 +10,7 @@ import nox
 
 KERNEL_TESTS = [
     *sorted(glob.glob("tests/test_kernel*.py")),
-    *(f"tests/test_{name}.py" for name in ("update", "shapes", "quasi_newton", "initialization")),
+    *(f"tests/test_{name}.py" for name in ("lengths", "update", "shapes", "quasi_newton", "initialization")),
 ]
 
 nox.needs_version = ">=2025.5"

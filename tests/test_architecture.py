@@ -44,7 +44,7 @@ LAYERS = [
     {"_leaves", "_axes", "_cholesky"},
     {"_linear", "_twin"},
     {"_blas"},
-    {"amounts", "exceptions", "markup", "threads"},
+    {"amounts", "exceptions", "markup", "threads", "_lengths"},
 ]
 DEPTH = {room: depth for depth, rooms in enumerate(LAYERS) for room in rooms}
 

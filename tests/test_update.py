@@ -179,7 +179,7 @@ def test_a_pool_that_began_with_few_ranges_has_room_for_more():
 def test_moments_of_another_layout_are_refused(covariance_type):
     *_, statistics = problem(covariance_type, 3, 2)
     wrong = replace(statistics, second=np.ones(5))
-    with pytest.raises(ValueError, match="layout and shape of its family"):
+    with pytest.raises(ValueError, match="of length"):
         compiled_update(wrong, 0.0)
 
 
@@ -199,9 +199,9 @@ def test_a_family_refuses_numbers_of_another_shape():
         (means, whiteners[:8], np.zeros(3)),
         (means, whiteners, np.zeros(1)),
     ]:
-        with pytest.raises(ValueError, match="shape of the family"):
+        with pytest.raises(ValueError, match=r"of (shape|length)"):
             family.log_prior(*wrong)
-    with pytest.raises(ValueError, match="layout and shape of its family"):
+    with pytest.raises(ValueError, match="of shape"):
         _mstep.Update(family, means, np.ones(3), np.zeros((3, 3)), np.zeros(12), 3.0)
 
 

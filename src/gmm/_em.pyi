@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ class Pass:
     def work(self) -> int: ...
     @property
     def largest_product(self) -> int: ...
-    def __init__(
-        self,
+    def __new__(
+        cls,
         log_offset: _Array,
         centres: _Array,
         whiteners: _Array,
@@ -44,7 +44,7 @@ class Pass:
         common_scatter: bool = False,
         form: int = -1,
         axes: _Array | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     def begin(self, scratch: Scratch, n_rows: int) -> None: ...
     def walk(
         self,

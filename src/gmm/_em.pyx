@@ -20,12 +20,13 @@ from libc.string cimport memcpy
 from gmm._blas cimport real
 from gmm._block cimport data, look_at
 from gmm._climb cimport Course, Partition, ascend, climb, lloyd, walk
-from gmm._lanes cimport Bench, Rows, merge_siblings
+from gmm._lanes cimport Bench, Rows, fill_ones, lay_out_bench, merge_siblings
 from gmm._leaves cimport normalise, pad
-from gmm._linear cimport Layout, n_second
+from gmm._lengths cimport expect, expect_matrix
+from gmm._linear cimport SPHERICAL, Layout, is_layout, n_second
 from gmm._moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._mstep cimport Ascent, MixtureFamily, estimate_arrays, moments_arrays
-from gmm._plan cimport Recipe, n_shape, prepare, room_for, work_of
+from gmm._plan cimport Recipe, n_shape, prepare, room_for, same_room, work_of
 from gmm._seeding cimport Item, Seeding, first_seed, next_seed
 from gmm._seeding cimport lay_out_seeding, merge_equal, room_for_seeding, sorted_items
 from gmm._shape cimport shape_rows
@@ -54,11 +55,11 @@ cdef class Scratch:
     """One worker's buffers, kept between passes of the same fit."""
 
     cdef Bench bench
+    cdef Recipe recipe                    # what the bench is laid out for, …
+    cdef Py_ssize_t n_rows                # … and how many rows: none before `Pass.begin`
+    cdef Py_ssize_t next_lane             # behind those that the sums are of
     cdef object buffers
     cdef Py_ssize_t n_items, n_sums, n_slots
-
-    def __cinit__(self):
-        self.n_items = self.n_sums = self.n_slots = 0
 
     cdef make_ready(self, const Recipe* recipe, Py_ssize_t n_rows):
         cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features
@@ -81,36 +82,14 @@ cdef class Scratch:
             self.buffers = (work, nodes, marks)
             self.n_items, self.n_sums, self.n_slots = items, recipe.n_sums, slots + 1
         work, nodes, marks = self.buffers
-        self.lay_out(aligned(work), ld, wide, K, narrow, d, shape_rows(recipe))
+        lay_out_bench(&self.bench, aligned(work), ld, wide, K, narrow, d, shape_rows(recipe))
         self.bench.node = &nodes[0]
         self.bench.level = &marks[0, 0]
         self.bench.first_lane = &marks[1, 0]
         self.bench.n_nodes = 0
         fill_ones(recipe.single, ld, self.bench.block if recipe.linear else self.bench.centred)
         self.bench.n_ones = -1
-
-    cdef lay_out(self, double* work, Py_ssize_t ld, Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d,
-                 Py_ssize_t shaped):
-        self.bench.ld = ld
-        self.bench.block = work
-        self.bench.tile = work + ld * wide
-        self.bench.centred = work + ld * (wide + K)
-        self.bench.product = work + ld * (wide + K + narrow)
-        self.bench.evidence = work + ld * (wide + K + narrow + d)
-        self.bench.mass = work + ld * (wide + K + narrow + d + 1)
-        self.bench.square = work + ld * (wide + K + narrow + d + 2)
-        self.bench.best = work + ld * (wide + K + narrow + d + 3)
-        self.bench.shape = work + ld * (wide + K + narrow + d + 4)
-        self.bench.block_sums = work + ld * (wide + K + narrow + d + 4 + shaped)
-
-
-cdef void fill_ones(bint single, Py_ssize_t n, void* row) noexcept:
-    cdef Py_ssize_t r
-    for r in range(n):
-        if single:
-            (<float*>row)[r] = 1
-        else:
-            (<double*>row)[r] = 1
+        self.recipe, self.n_rows, self.next_lane = recipe[0], n_rows, 0
 
 
 cdef Rows shape_of(const Recipe* recipe, const data[:, :] rows, const double[::1] weight) except *:
@@ -121,6 +100,8 @@ cdef Rows shape_of(const Recipe* recipe, const data[:, :] rows, const double[::1
 
 cdef Rows layout_of(const data[:, :] rows, const double[::1] weight) except *:
     cdef Rows shape
+    if weight is not None:
+        expect("weight", weight.shape[0], rows.shape[0])
     if rows.strides[0] % <Py_ssize_t>sizeof(data) or rows.strides[1] % <Py_ssize_t>sizeof(data):
         raise ValueError(f"expected strides of whole items, got {rows.strides[0]} and {rows.strides[1]} bytes")
     shape.n = rows.shape[0]
@@ -163,7 +144,7 @@ cdef class Pass:
     cdef bint accumulate, may_be_single, spent
     cdef int form
 
-    def __init__(
+    def __cinit__(
         self,
         const double[::1] log_offset,
         const double[:, ::1] centres,
@@ -182,8 +163,14 @@ cdef class Pass:
     ):
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = centres.shape[0], d = centres.shape[1]
-        if origin.shape[0] != d or reach.shape[0] != d:
-            raise ValueError(f"expected an origin and a reach of {d} features, as the centres have")
+        if K < 1 or d < 1 or not is_layout(layout) or not is_layout(moments):
+            raise ValueError(f"expected centres (K, d) and layouts from 0 to 3, got {(K, d)}, {layout} and {moments}")
+        if given and (hard or rows_only):
+            raise ValueError("expected responsibilities to be given for moments alone, not for labels or rows")
+        expect("log_offset", log_offset.shape[0], K)
+        expect("whiteners", whiteners.shape[0], n_second(layout, K, d))
+        expect("origin", origin.shape[0], d)
+        expect("reach", reach.shape[0], d)
         recipe.n_components, recipe.n_features = K, d
         recipe.layout, recipe.moments = layout, layout if rows_only else moments
         recipe.hard, recipe.given, recipe.tiles = hard, given, tiles
@@ -234,13 +221,15 @@ cdef class Pass:
                                       recipe.n_features ** 2 if recipe.axes != NULL else 0)
         return recipe.block * recipe.n_features * recipe.n_features
 
-    def begin(self, Scratch scratch, Py_ssize_t n_rows):
+    def begin(self, Scratch scratch not None, Py_ssize_t n_rows):
         """Make a worker's scratch ready for this pass."""
+        if n_rows < 1:
+            raise ValueError(f"expected one row at least, got n_rows={n_rows}")
         scratch.make_ready(&self.recipe, n_rows)
 
     def walk(
         self,
-        Scratch scratch,
+        Scratch scratch not None,
         const data[:, :] rows,
         Py_ssize_t first,
         Py_ssize_t last,
@@ -250,18 +239,50 @@ cdef class Pass:
         double[::1] log_evidence=None,
         data[:, ::1] responsibility=None,
     ):
-        """Add up lanes first … last − 1 of the rows in `scratch`, and write what is asked of every row."""
+        """Add up lanes first … last − 1 of the rows in `scratch`, and write what is asked of every row.
+
+        They follow those that the scratch has walked before.
+        """
         cdef Rows shape = shape_of(&self.recipe, rows, weight)
+        cdef Py_ssize_t n = shape.n, K = self.recipe.n_components
         if not self.accumulate:
             shape.weight = NULL
-        shape.given = &given[0, 0] if given is not None else NULL
-        shape.label = &label[0] if label is not None else NULL
-        shape.log_evidence = &log_evidence[0] if log_evidence is not None else NULL
-        shape.responsibility = &responsibility[0, 0] if responsibility is not None else NULL
-        if self.spent:
-            raise ValueError("a pass that went on to others is spent: make a new one")
+        if self.recipe.given:
+            expect_matrix("given", given, n, K)
+            shape.given = &given[0, 0]
+        if label is not None:
+            expect("label", label.shape[0], n)
+            shape.label = &label[0]
+        if log_evidence is not None:
+            expect("log_evidence", log_evidence.shape[0], n)
+            shape.log_evidence = &log_evidence[0]
+        if responsibility is not None:
+            expect("responsibility", responsibility.shape[0], n)
+            expect("a row of responsibility", responsibility.shape[1], K)
+            shape.responsibility = &responsibility[0, 0]
+        self.check_ready(scratch, n)
+        if not 0 <= first <= last <= self.n_lanes(n) or (scratch.bench.n_nodes > 0 and first != scratch.next_lane):
+            raise ValueError(f"expected lanes from {scratch.next_lane} on, {self.n_lanes(n)} in all, "
+                             f"got {first} to {last}")
         with nogil:
             walk(&self.recipe, &shape, &rows[0, 0], first, last, &scratch.bench, self.accumulate)
+        scratch.next_lane = last
+
+    cdef Py_ssize_t n_lanes(self, Py_ssize_t n_rows) noexcept:
+        return (n_rows + self.recipe.lane - 1) // self.recipe.lane
+
+    cdef int check_ready(self, Scratch scratch, Py_ssize_t n_rows) except -1:
+        if self.spent:
+            raise ValueError("a pass that went on to others is spent: make a new one")
+        if scratch.n_rows != n_rows or not same_room(&scratch.recipe, &self.recipe):
+            raise ValueError(f"expected a scratch that `begin` has made ready for this pass and {n_rows} rows")
+        return 0
+
+    cdef const double* checked_scatter(self, const double[:, ::1] scatter) except? NULL:
+        if scatter is None and not self.recipe.common_scatter:
+            return NULL
+        expect_matrix("scatter", scatter, self.recipe.n_features, self.recipe.n_features)
+        return &scatter[0, 0]
 
     def collect(self, list scratches, const double[:, ::1] scatter=None):
         """Merge the workers' sums, in the order of their lanes.
@@ -274,21 +295,21 @@ cdef class Pass:
         second : flat array of what the moments' layout stores
         log_evidence, weight : float
         """
+        cdef const double* common = self.checked_scatter(scatter)
         cdef Bench* bench = self.merge(scratches)
         cdef Moments moments
         buffer = self.moments_buffer(&moments)
-        take_apart(&self.recipe, bench.node, &self.whiteners[0], &scatter[0, 0] if scatter is not None else NULL,
-                   &moments)
+        take_apart(&self.recipe, bench.node, &self.whiteners[0], common, &moments)
         return moments_arrays(buffer, self.recipe.n_components, self.recipe.n_features, &moments)
 
     def shapes(self, list scratches):
         """What `_shape.pxd` measured, once `collect` has merged the workers' sums: (K,) and (K, 3, d)."""
-        cdef Scratch head = scratches[0]
+        cdef Bench* bench = self.merge(scratches[:1])
         cdef Py_ssize_t K = self.recipe.n_components, n = n_shape(&self.recipe)
         sums = np.empty(n)
         cdef double[::1] into = sums
         if n > 0:
-            memcpy(&into[0], head.bench.node + self.recipe.n_sums - 2 - n, n * sizeof(double))
+            memcpy(&into[0], bench.node + self.recipe.n_sums - 2 - n, n * sizeof(double))
         return sums[:K], sums[K:].reshape(K, -1, self.recipe.n_features)
 
     cdef Estimate measured(
@@ -299,10 +320,11 @@ cdef class Pass:
         cdef Py_ssize_t K = self.recipe.n_components, d = self.recipe.n_features
         cdef Layout layout = self.recipe.moments
         cdef Estimate mixture
-        if (self.recipe.layout != layout or not family.takes(layout, K, d) or means.shape[0] != K or means.shape[1] != d
-                or covariances.shape[0] != n_second(layout, K, d)
-                or log_determinants.shape[0] != n_matrices(layout, K)):
+        if self.recipe.layout != layout or not family.takes(layout, K, d):
             raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
+        expect_matrix("means", means, K, d)
+        expect("covariances", covariances.shape[0], n_second(layout, K, d))
+        expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
         mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
@@ -314,7 +336,7 @@ cdef class Pass:
         const double[::1] weight,
         const double[:, ::1] scatter,
         Py_ssize_t at_most,
-        MixtureFamily family,
+        MixtureFamily family not None,
         const double[:, ::1] means,
         const double[::1] covariances,
         const double[::1] log_determinants,
@@ -355,14 +377,14 @@ cdef class Pass:
         """
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = recipe.n_components, d = recipe.n_features, n, size
-        cdef Bench* bench = self.merge(scratches)
-        cdef Course course = self.course(scatter, at_most)
+        cdef Estimate begin = self.measured(family, means, covariances, log_determinants)
+        cdef Course course = self.course(shape_of(recipe, rows, weight), scatter, at_most)
+        cdef Bench* bench = self.merge(scratches, course.rows.n)
         cdef Moments moments
         cdef Estimate[2] estimates
         cdef double[::1] measured = np.empty(at_most), both, scratch = np.empty(room_for_update(&family.family))
-        cdef Estimate begin = self.measured(family, means, covariances, log_determinants)
         cdef double* room = &self.room[0]
-        course.rows = shape_of(recipe, rows, weight)
+        self.spent = True
         buffer = self.moments_buffer(&moments)
         size = estimate_size(recipe.moments, K, d)
         found = np.empty((2, size))
@@ -382,7 +404,7 @@ cdef class Pass:
         const double[::1] weight,
         const double[:, ::1] scatter,
         Py_ssize_t at_most,
-        Ascent ascent,
+        Ascent ascent not None,
         bint refills,
     ):
         """Merge the workers' sums, let `ascent` judge them and choose the next mixture, and go on alone.
@@ -405,14 +427,14 @@ cdef class Pass:
         """
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t n, i
-        cdef Bench* bench = self.merge(scratches)
-        cdef Course course = self.course(scatter, at_most)
+        cdef Course course = self.course(shape_of(recipe, rows, weight), scatter, at_most)
+        cdef Bench* bench = self.merge(scratches, course.rows.n)
         cdef Moments moments
         cdef double[:, ::1] told = np.empty((at_most, 4))
         cdef double* room = &self.room[0]
         if not ascent.fits(recipe.moments, recipe.n_components, recipe.n_features) or recipe.layout != recipe.moments:
             raise ValueError("an ascent needs moments and whiteners in its own layout and shape")
-        course.rows = shape_of(recipe, rows, weight)
+        self.spent = True
         _alive = self.moments_buffer(&moments)
         with nogil:
             n = ascend(recipe, &course, &rows[0, 0], room, refills, bench, &moments, &ascent.state, &told[0, 0])
@@ -454,16 +476,19 @@ cdef class Pass:
         """
         cdef Recipe* recipe = &self.recipe
         cdef Py_ssize_t K = recipe.n_components, n
-        cdef Bench* bench = self.merge(scratches)
-        cdef Course course = self.course(None, at_most)
+        cdef Course course = self.course(shape_of(recipe, rows, weight), None, at_most)
+        cdef Bench* bench = self.merge(scratches, course.rows.n)
         cdef Moments moments
         cdef Partition partition
         cdef bint ended
         cdef double[::1] log_offset = np.zeros(K), whiteners = np.empty(K)
         cdef double* room = &self.room[0]
+        if recipe.layout != SPHERICAL:
+            raise ValueError("k-means needs a pass with spherical whiteners")
+        expect_matrix("centres", centres, K, recipe.n_features)
         moved = np.array(centres)
         cdef double[:, ::1] into = moved
-        course.rows = shape_of(recipe, rows, weight)
+        self.spent = True
         partition.centres, partition.spread, partition.inertia = &into[0, 0], spread, inertia
         partition.total = total
         _alive = self.moments_buffer(&moments)
@@ -472,21 +497,31 @@ cdef class Pass:
                       &partition, &ended)
         return n, bool(ended), moved, partition.spread, partition.inertia
 
-    cdef Course course(self, const double[:, ::1] scatter, Py_ssize_t at_most) except *:
+    cdef Course course(self, Rows rows, const double[:, ::1] scatter, Py_ssize_t at_most) except *:
         cdef Course course
         if at_most < 1:
             raise ValueError(f"expected one pass at least, got at_most={at_most}")
-        self.spent = True
-        course.origin, course.reach = &self.origin[0], &self.reach[0]
-        course.scatter = &scatter[0, 0] if scatter is not None else NULL
+        if self.recipe.given:
+            raise ValueError("a pass whose responsibilities are given goes on to no other")
+        course.rows = rows
+        course.origin, course.reach, course.scatter = &self.origin[0], &self.reach[0], self.checked_scatter(scatter)
         course.single, course.form, course.at_most = self.may_be_single, self.form, at_most
         return course
 
-    cdef Bench* merge(self, list scratches) except NULL:
-        cdef Scratch head = scratches[0], other
+    cdef Bench* merge(self, list scratches, Py_ssize_t n_rows=-1) except NULL:
+        """The first worker's bench, with the sums of all; of `n_rows`, or as many as the first has walked."""
+        if not scratches:
+            raise ValueError("expected the scratch of one worker at least")
+        cdef Scratch head = <Scratch?>scratches[0], other      # the cast refuses None too
         cdef Bench* into = &head.bench
         cdef Py_ssize_t i, n_sums = self.recipe.n_sums
-        for other in scratches[1:]:
+        n_rows = head.n_rows if n_rows < 0 else n_rows
+        self.check_ready(head, n_rows)
+        for worker in scratches[1:]:
+            other = <Scratch?>worker
+            self.check_ready(other, n_rows)
+            if other.bench.n_nodes == 0 or other.bench.first_lane[0] != head.next_lane:
+                raise ValueError("expected scratches of lanes that follow each other")
             for i in range(other.bench.n_nodes):
                 memcpy(into.node + into.n_nodes * n_sums, other.bench.node + i * n_sums,
                        n_sums * sizeof(double))
@@ -494,6 +529,9 @@ cdef class Pass:
                 into.first_lane[into.n_nodes] = other.bench.first_lane[i]
                 into.n_nodes += 1
                 merge_siblings(into, n_sums, False)
+            head.next_lane = other.next_lane
+        if into.n_nodes == 0 or into.first_lane[0] != 0 or head.next_lane != self.n_lanes(n_rows):
+            raise ValueError(f"expected scratches that have walked all {self.n_lanes(n_rows)} lanes")
         merge_siblings(into, n_sums, True)
         return into
 
@@ -566,6 +604,8 @@ def survey(const data[:, :] rows, const double[::1] weight=None):
         The weighted mean, and each feature's least and greatest value.
     """
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+    if n < 1 or d < 1:
+        raise ValueError(f"expected one row and one feature at least, got rows of shape {(n, d)}")
     cdef Rows shape = layout_of(rows, weight)
     cdef Py_ssize_t bad_row = -1, bad_column = -1
     cdef double w, total = 0
@@ -598,6 +638,10 @@ def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
         The sum of the weights of each, or how often it came.
     """
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], m
+    if n < 1 or d < 1:
+        raise ValueError(f"expected one row and one feature at least, got rows of shape {(n, d)}")
+    if weight is not None:
+        expect("weight", weight.shape[0], n)
     distinct, mass = np.empty((n, d)), np.empty(n)
     cdef double[:, ::1] out = distinct
     cdef double[::1] total = mass
@@ -619,10 +663,14 @@ def kmeans_seeds(
     `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
     """
     cdef Seeding seeding
-    seeding.n, seeding.d, seeding.n_draws, seeding.tiles = rows.shape[0], rows.shape[1], n_draws, tiles
-    if uniforms.shape[0] != 1 + (n_seeds - 1) * n_draws or weight.shape[0] != seeding.n:
-        raise ValueError(f"expected {1 + (n_seeds - 1) * n_draws} uniforms and {seeding.n} weights, "
-                         f"got {uniforms.shape[0]} and {weight.shape[0]}")
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_uniforms = uniforms.shape[0]
+    if n < 1 or d < 1 or n_draws < 1 or not 1 <= n_seeds <= n_uniforms:
+        raise ValueError("expected a row, a feature, a seed and a draw at least, and no more seeds than uniforms, "
+                         f"got {n}, {d}, {n_seeds}, {n_draws} and {n_uniforms}")
+    n_draws = min(n_draws, n_uniforms)             # so that no product below overflows
+    expect("uniforms", n_uniforms, 1 + (n_seeds - 1) * n_draws)
+    expect("weight", weight.shape[0], n)
+    seeding.n, seeding.d, seeding.n_draws, seeding.tiles = n, d, n_draws, tiles
     cdef double[::1] room = np.zeros(room_for_seeding(&seeding) + 8)
     seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
     cdef Py_ssize_t[::1] out = seeds
@@ -641,6 +689,8 @@ def kmeans_seeds(
 def reach(const double[::1] low, const double[::1] high, const double[::1] origin):
     """Each feature's greatest distance from `origin`, (d,)."""
     cdef Py_ssize_t d = origin.shape[0], j
+    expect("low", low.shape[0], d)
+    expect("high", high.shape[0], d)
     out = np.empty(d)
     cdef double[::1] distance = out
     for j in range(d):

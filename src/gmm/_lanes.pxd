@@ -67,6 +67,32 @@ cdef struct Bench:
     Py_ssize_t n_nodes
 
 
+cdef inline void lay_out_bench(
+    Bench* bench, double* work, Py_ssize_t ld,     # OUT, IN scratch and the length of its rows
+    Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d, Py_ssize_t shaped,     # IN how many rows of each
+) noexcept nogil:
+    bench.ld = ld
+    bench.block = work
+    bench.tile = work + ld * wide
+    bench.centred = work + ld * (wide + K)
+    bench.product = work + ld * (wide + K + narrow)
+    bench.evidence = work + ld * (wide + K + narrow + d)
+    bench.mass = work + ld * (wide + K + narrow + d + 1)
+    bench.square = work + ld * (wide + K + narrow + d + 2)
+    bench.best = work + ld * (wide + K + narrow + d + 3)
+    bench.shape = work + ld * (wide + K + narrow + d + 4)
+    bench.block_sums = work + ld * (wide + K + narrow + d + 4 + shaped)
+
+
+cdef inline void fill_ones(bint single, Py_ssize_t n, void* row) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(n):
+        if single:
+            (<float*>row)[r] = 1
+        else:
+            (<double*>row)[r] = 1
+
+
 # ------------------------------------------------------------------------------------------- density
 
 cdef inline void centre_rows(

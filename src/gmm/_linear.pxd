@@ -13,6 +13,11 @@ cdef enum Layout:
     SPHERICAL = 3
 
 
+cdef inline bint is_layout(Layout layout) noexcept nogil:
+    """Whether a number that a caller gave is one of the four."""
+    return 0 <= <int>layout <= SPHERICAL
+
+
 cdef inline Py_ssize_t n_terms(Layout layout, Py_ssize_t d) noexcept nogil:
     """Terms of the linear form: 1, x, and what `append_products` puts behind."""
     if layout == FULL:

@@ -3,7 +3,8 @@ from libc.string cimport memcpy
 
 from gmm._ascent cimport next_mixture, start_anew
 from gmm._constraint cimport NONE, Constraint, constrain, is_known, layout_of, room_for_constraint
-from gmm._linear cimport Layout, n_second
+from gmm._lengths cimport expect, expect_matrix
+from gmm._linear cimport Layout, is_layout, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State, lay_out, room_for_state
 from gmm._update cimport (
@@ -23,6 +24,9 @@ from gmm._update cimport (
 from gmm._whitener cimport first_singular, matrix_size, n_matrices, whiten as whiten_all
 
 import numpy as np
+
+
+cdef double MOST_NUMBERS = 1e15       # of a family's parameters: sizes made of them do not overflow
 
 
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
@@ -59,7 +63,8 @@ cdef class MixtureFamily:
         self, Layout layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features, double ridge,
         prior=None,
     ):
-        if (not 0 <= <int>layout <= 3 or not is_known(constraint) or n_components < 1 or n_features < 1
+        if (not is_layout(layout) or not is_known(constraint) or n_components < 1 or n_features < 1
+                or <double>n_components * (n_components + <double>n_features * n_features) > MOST_NUMBERS
                 or constraint != NONE and layout != layout_of(constraint)):
             shape = layout, constraint, n_components, n_features
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
@@ -71,8 +76,8 @@ cdef class MixtureFamily:
         if prior is None:
             return
         self.mean, self.scale, family.prior.shrinkage, family.prior.pseudocount, family.prior.constant = prior
-        if self.mean.shape[0] != n_features or self.scale.shape[0] != matrix_size(layout, n_features):
-            raise ValueError("a prior needs a mean of all features and a scale in the layout of the covariances")
+        expect("a prior's mean", self.mean.shape[0], n_features)
+        expect("a prior's scale", self.scale.shape[0], matrix_size(layout, n_features))
         family.prior.mean, family.prior.scale = &self.mean[0], &self.scale[0]
 
     def __reduce__(self):
@@ -96,10 +101,9 @@ cdef class MixtureFamily:
     ):
         """The prior's log density at a mixture; 0 without one."""
         cdef Estimate mixture
-        if (not self.takes(self.family.layout, means.shape[0], means.shape[1])
-                or whiteners.shape[0] != n_second(self.family.layout, self.family.K, self.family.d)
-                or log_determinants.shape[0] != n_matrices(self.family.layout, self.family.K)):
-            raise ValueError("expected a mixture in the layout and shape of the family")
+        expect_matrix("means", means, self.family.K, self.family.d)
+        expect("whiteners", whiteners.shape[0], n_second(self.family.layout, self.family.K, self.family.d))
+        expect("log_determinants", log_determinants.shape[0], n_matrices(self.family.layout, self.family.K))
         mixture.means, mixture.whiteners = <double*>&means[0, 0], <double*>&whiteners[0]
         mixture.log_determinants = <double*>&log_determinants[0]
         return log_prior(&self.family, &mixture)
@@ -129,7 +133,7 @@ cdef class Update:
 
     def __cinit__(
         self,
-        MixtureFamily family,
+        MixtureFamily family not None,
         const double[:, ::1] origins,
         const double[::1] counts,
         const double[:, ::1] first,
@@ -138,11 +142,13 @@ cdef class Update:
         const double[::1] previous=None,
     ):
         cdef Moments* moments = &self.moments
-        cdef Py_ssize_t K = origins.shape[0], d = origins.shape[1], size = n_second(family.family.layout, K, d)
-        if (not family.takes(family.family.layout, K, d) or counts.shape[0] != K or first.shape[0] != K
-                or first.shape[1] != d or second.shape[0] != size
-                or previous is not None and previous.shape[0] != size):
-            raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
+        cdef Py_ssize_t K = family.family.K, d = family.family.d, size = n_second(family.family.layout, K, d)
+        expect_matrix("origins", origins, K, d)
+        expect("counts", counts.shape[0], K)
+        expect_matrix("first", first, K, d)
+        expect("second", second.shape[0], size)
+        if previous is not None:
+            expect("previous", previous.shape[0], size)
         self.family, self.previous = family, previous
         self.origins, self.counts, self.first, self.second = origins, counts, first, second
         # Nothing is written into them.
@@ -161,6 +167,8 @@ cdef class Update:
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
         """Estimate covariances start … end − 1, not yet constrained; ranges apart may run in threads."""
+        if not 0 <= start <= end <= self.n_covariances:
+            raise ValueError(f"expected a range of {self.n_covariances} covariances, got {start} to {end}")
         with nogil:
             estimate_covariances(&self.moments, &self.family.family, start, end, &self.estimate)
 
@@ -202,7 +210,10 @@ def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
     failed : int
         The first matrix that is not positive definite, −1 when there is none.
     """
-    cdef Py_ssize_t m = matrices.shape[0] // matrix_size(layout, d)
+    if d < 1 or not is_layout(layout):
+        raise ValueError(f"expected a layout from 0 to 3 and a feature at least, got {layout} and {d}")
+    cdef Py_ssize_t size = matrix_size(layout, d), m = n_matrices(layout, max(1, matrices.shape[0] // size))
+    expect("matrices", matrices.shape[0], m * size)
     whiteners, log_determinants = np.empty(matrices.shape[0]), np.empty(m)
     cdef double[::1] into = whiteners, sizes = log_determinants
     with nogil:
@@ -219,9 +230,14 @@ def log_offset(
     double noise=0.0,
 ):
     """What a pass adds for each component, log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹: (K,)."""
-    offsets = np.empty(weights.shape[0])
+    cdef Py_ssize_t K = weights.shape[0]
+    if K < 1 or d < 1 or not is_layout(layout):
+        raise ValueError(f"expected a layout from 0 to 3, a weight and a feature at least, got {layout}, {K} and {d}")
+    expect("whiteners", whiteners.shape[0], n_second(layout, K, d))
+    expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
+    offsets = np.empty(K)
     cdef double[::1] into = offsets
-    log_offsets(layout, weights.shape[0], d, &weights[0], &whiteners[0], &log_determinants[0], noise, &into[0])
+    log_offsets(layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], noise, &into[0])
     return offsets
 
 
@@ -252,9 +268,11 @@ def constrained(
         Whether there is a solution.
     """
     cdef Py_ssize_t K = counts.shape[0], size = n_second(layout_of(constraint), K, d)
-    if (constraint == NONE or not is_known(constraint) or covariances.shape[0] != size
-            or (previous is not None and previous.shape[0] != size)):
-        raise ValueError("expected a constraint, and covariances in its layout")
+    if constraint == NONE or not is_known(constraint) or K < 1 or d < 1:
+        raise ValueError(f"expected a constraint, a count and a feature at least, got {constraint}, {K} and {d}")
+    expect("covariances", covariances.shape[0], size)
+    if previous is not None:
+        expect("previous", previous.shape[0], size)
     cdef bint found
     cdef const double* before = NULL if previous is None else &previous[0]
     result, room = np.array(covariances), np.empty(room_for_constraint(constraint, K, d))
@@ -277,7 +295,7 @@ cdef class Ascent:
         Whether five passes in a row must say so, or three and the last by far; else one will do.
     """
 
-    def __cinit__(self, MixtureFamily family, double tolerance, bint thorough):
+    def __cinit__(self, MixtureFamily family not None, double tolerance, bint thorough):
         self.family = family
         self.state.family = family.family
         self.state.tolerance, self.state.thorough = tolerance, thorough
@@ -296,14 +314,17 @@ cdef class Ascent:
 
     def __setstate__(self, saved):
         cdef State* state = &self.state
+        cdef State read = self.state
         cdef const double[::1] room
         told, room = saved
-        (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding, gains,
-         state.n_gains, state.since_negative, state.streak, state.newton, state.remaining, state.converged,
-         state.stuck, state.held.log_evidence, state.held.weight) = told
-        state.gains[0], state.gains[1], state.gains[2] = gains
-        if room.shape[0] != self.room.shape[0] or not 0 <= state.n_pairs <= MEMORY:
-            raise ValueError("not the state of an ascent of this shape")
+        (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
+         read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.converged,
+         read.stuck, read.held.log_evidence, read.held.weight) = told
+        read.gains[0], read.gains[1], read.gains[2] = gains
+        expect("the room of an ascent", room.shape[0], self.room.shape[0])
+        if not 0 <= read.n_pairs <= MEMORY:
+            raise ValueError(f"expected an ascent of up to {<int>MEMORY} secants, got {read.n_pairs}")
+        state[0] = read
         self.room[:] = room
 
     cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d):
@@ -352,9 +373,11 @@ cdef class Ascent:
         cdef Estimate* first = &state.trial
         cdef Layout layout = state.family.layout
         cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, K, d)
-        if (weights.shape[0] != K or means.shape[0] != K or means.shape[1] != d or covariances.shape[0] != size
-                or whiteners.shape[0] != size or log_determinants.shape[0] != n_matrices(layout, K)):
-            raise ValueError("expected a mixture in the layout and shape of the ascent")
+        expect("weights", weights.shape[0], K)
+        expect_matrix("means", means, K, d)
+        expect("covariances", covariances.shape[0], size)
+        expect("whiteners", whiteners.shape[0], size)
+        expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
         memcpy(first.weights, &weights[0], K * sizeof(double))
         memcpy(first.means, &means[0, 0], K * d * sizeof(double))
         memcpy(first.covariances, &covariances[0], size * sizeof(double))

@@ -134,6 +134,13 @@ cdef inline void measure(Recipe* recipe) noexcept nogil:
         recipe.lane += recipe.block
 
 
+cdef inline bint same_room(const Recipe* one, const Recipe* other) noexcept nogil:
+    """Whether a worker's scratch that is laid out for one pass is for the other as well."""
+    return (one.n_components == other.n_components and one.n_features == other.n_features
+            and one.layout == other.layout and one.moments == other.moments and one.linear == other.linear
+            and one.single == other.single and (one.axes == NULL) == (other.axes == NULL))
+
+
 cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `prepare` writes."""
     cdef Py_ssize_t size = n_second(layout, K, d)

@@ -134,7 +134,7 @@ cdef inline Py_ssize_t drawn(const Seeding* s, double uniform) noexcept nogil:
     for b in range(s.n_blocks):
         total += s.mass[b]
     if not total > 0:
-        return min(<Py_ssize_t>(uniform * s.n), s.n - 1)
+        return max(0, min(<Py_ssize_t>(uniform * s.n), s.n - 1))
     total *= uniform
     for b in range(s.n_blocks):
         if reached + s.mass[b] > total:

@@ -1,0 +1,441 @@
+"""Compiled code checks the lengths that it walks along: wrong ones are a ValueError, never a read elsewhere."""
+
+import numpy as np
+import pytest
+
+from gmm import _em, _mstep
+
+K, D, N = 3, 2, 40
+ROWS = np.random.default_rng(0).normal(size=(N, D))
+FULL, TIED, DIAGONAL, SPHERICAL = range(4)
+SIZES = {FULL: K * D * D, TIED: D * D, DIAGONAL: K * D, SPHERICAL: K}
+
+
+def whiteners(layout):
+    eye = np.eye(D).ravel()
+    return {FULL: np.tile(eye, K), TIED: eye, DIAGONAL: np.ones(K * D), SPHERICAL: np.ones(K)}[layout]
+
+
+def a_pass(layout=FULL, moments=None, **changed):
+    given = {
+        "log_offset": np.zeros(K),
+        "centres": np.arange(6.0).reshape(K, D),
+        "whiteners": whiteners(layout),
+        "layout": layout,
+        "moments": layout if moments is None else moments,
+        "origin": np.zeros(D),
+        "reach": np.full(D, 10.0),
+        "single": False,
+    }
+    return _em.Pass(**given | changed)
+
+
+def begun(one_pass, n_rows=N):
+    scratch = _em.Scratch()
+    one_pass.begin(scratch, n_rows)
+    return scratch
+
+
+def walked(one_pass, **how):
+    scratch = begun(one_pass)
+    one_pass.walk(scratch, ROWS, 0, 1, **how)
+    return [scratch]
+
+
+def family(layout=FULL, constraint=0):
+    return _mstep.MixtureFamily(layout, constraint, K, D, 1e-6)
+
+
+def flat(n):
+    """An array too short and one too long, for where `n` numbers belong."""
+    return [np.ones(n - 1), np.ones(n + 1), np.ones(0), None]
+
+
+def tables(n, d, dtype=float):
+    return [
+        np.ones((n - 1, d), dtype),
+        np.ones((n + 1, d), dtype),
+        np.ones((n, d - 1), dtype),
+        np.ones((n, d + 1), dtype),
+    ]
+
+
+def optional(arrays):
+    return [array for array in arrays if array is not None]
+
+
+def cases(name, call, values):
+    return [pytest.param(call, value, id=f"{name}-{number}") for number, value in enumerate(values)]
+
+
+def climb(one_pass=None, scratches=None, **changed):
+    one_pass = one_pass or a_pass()
+    given = {
+        "rows": ROWS,
+        "weight": None,
+        "scatter": None,
+        "at_most": 2,
+        "family": family(),
+        "means": np.arange(6.0).reshape(K, D),
+        "covariances": whiteners(FULL),
+        "log_determinants": np.zeros(K),
+        "before": np.nan,
+        "tolerance": 0.0,
+        "refills": False,
+    }
+    return one_pass.climb(walked(one_pass) if scratches is None else scratches, *(given | changed).values())
+
+
+def begin(ascent, **changed):
+    given = {
+        "weights": np.full(K, 1 / K),
+        "means": np.arange(6.0).reshape(K, D),
+        "covariances": whiteners(FULL),
+        "whiteners": whiteners(FULL),
+        "log_determinants": np.zeros(K),
+    }
+    ascent.begin(**given | changed)
+    return ascent
+
+
+def ascend(one_pass=None, scratches=None, *, rows=ROWS, weight=None, at_most=2, ascent=None):
+    one_pass = one_pass or a_pass()
+    ascent = ascent or begin(_mstep.Ascent(family(), 1e-3, True))
+    return one_pass.ascend(
+        walked(one_pass) if scratches is None else scratches, rows, weight, None, at_most, ascent, False
+    )
+
+
+def lloyd(one_pass=None, scratches=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
+    one_pass = one_pass or a_pass(SPHERICAL, hard=True)
+    centres = np.arange(6.0).reshape(K, D) if centres is None else centres
+    used = walked(one_pass) if scratches is None else scratches
+    return one_pass.lloyd(used, rows, weight, at_most, centres, 1.0, np.inf, 1e3, 0.0)
+
+
+def update(layout=FULL, **changed):
+    given = {
+        "origins": np.zeros((K, D)),
+        "counts": np.ones(K),
+        "first": np.zeros((K, D)),
+        "second": whiteners(layout),
+        "weight": float(K),
+    }
+    return _mstep.Update(family(layout), **given | changed)
+
+
+def restored(index=None, value=None, room=None):
+    """An ascent from a pickle, with one number of its state, or its room, changed."""
+    ascent = begin(_mstep.Ascent(family(), 1e-3, True))
+    _, _, (told, kept) = ascent.__reduce__()
+    told = list(told)
+    if index is not None:
+        told[index] = value
+    ascent.__setstate__((tuple(told), kept if room is None else room))
+
+
+def rows_pass(**outputs):
+    one_pass = a_pass(rows_only=True)
+    one_pass.walk(begun(one_pass), ROWS, 0, 1, **outputs)
+
+
+def walk(rows=ROWS, first=0, last=1, one_pass=None, scratch=None, **how):
+    one_pass = one_pass or a_pass()
+    one_pass.walk(scratch or begun(one_pass), rows, first, last, **how)
+
+
+def walk_twice(first, last):
+    one_pass = a_pass()
+    (scratch,) = walked(one_pass)
+    one_pass.walk(scratch, ROWS, first, last)
+
+
+def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3, n_draws=3):
+    weight = np.ones(len(rows)) if weight is None else weight
+    return _em.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds, n_draws)
+
+
+def of_a_spent_pass(verb):
+    one_pass = a_pass(SPHERICAL, hard=True) if verb is lloyd else a_pass()
+    scratches = walked(one_pass)
+    verb(one_pass, scratches)
+    return one_pass, scratches
+
+
+OF_A_PASS = [
+    *(
+        case
+        for layout in SIZES
+        for case in cases(
+            f"whiteners of {layout}", lambda v, layout=layout: a_pass(layout, whiteners=v), flat(SIZES[layout])
+        )
+    ),
+    *cases("log_offset", lambda v: a_pass(log_offset=v), flat(K)),
+    *cases("centres", lambda v: a_pass(centres=v), [*tables(K, D), np.ones((0, D)), np.ones((K, 0)), None]),
+    *cases(
+        "layout",
+        lambda v: _em.Pass(np.zeros(K), np.zeros((K, D)), np.ones(K), v, 3, np.ones(D), np.ones(D), False),
+        [4, 99],
+    ),
+    *cases("moments", lambda v: a_pass(moments=v), [4, 99]),
+    *cases("origin", lambda v: a_pass(origin=v), flat(D)),
+    *cases("reach", lambda v: a_pass(reach=v), flat(D)),
+    *cases("axes", lambda v: a_pass(axes=v), optional(flat(SIZES[FULL]))),
+    *cases("given and hard", lambda v: a_pass(given=True, **v), [{"hard": True}, {"rows_only": True}]),
+    *cases("n_rows", lambda v: a_pass().begin(_em.Scratch(), v), [0, -1]),
+]
+OF_A_WALK = [
+    *cases("features", lambda v: walk(rows=v), [np.ones((N, D - 1)), np.ones((N, D + 1))]),
+    *cases("rows", lambda v: walk(rows=v), [np.ones((N - 1, D)), np.ones((N + 1, D)), np.ones((0, D))]),
+    *cases("weight", lambda v: walk(weight=v), optional(flat(N))),
+    *cases("lanes", lambda v: walk(first=v[0], last=v[1]), [(-1, 1), (0, 2), (1, 0), (5, 6)]),
+    *cases("lanes again", lambda v: walk_twice(*v), [(0, 1), (0, 0)]),
+    *cases("given", lambda v: walk(one_pass=a_pass(given=True), given=v), [*tables(N, K), None]),
+    *cases("no scratch begun", lambda v: walk(scratch=v), [_em.Scratch()]),
+    *cases(
+        "scratch of another pass",
+        lambda v: walk(scratch=begun(v)),
+        [a_pass(DIAGONAL), a_pass(FULL, SPHERICAL), a_pass(form=0), a_pass(axes=whiteners(FULL))],
+    ),
+    *cases("label", lambda v: rows_pass(label=np.zeros(v, np.intp)), [0, N - 1, N + 1]),
+    *cases("log_evidence", lambda v: rows_pass(log_evidence=v), optional(flat(N))),
+    *cases("responsibility", lambda v: rows_pass(responsibility=v), tables(N, K)),
+]
+OF_WHAT_IS_MERGED = [
+    *(
+        case
+        for name, verb in {"collect": None, "shapes": None, "climb": climb, "ascend": ascend, "lloyd": lloyd}.items()
+        for case in cases(
+            f"scratches to {name}",
+            lambda v, name=name, verb=verb: verb(scratches=v) if verb else getattr(a_pass(), name)(v),
+            [[], [_em.Scratch()], [begun(a_pass())], walked(a_pass(DIAGONAL))],
+        )
+    ),
+    *cases("a scratch twice", a_pass().collect, [walked(a_pass()) * 2]),
+    *cases(
+        "scatter",
+        lambda v: (lambda p: p.collect(walked(p), v))(a_pass(TIED, common_scatter=True)),
+        [*tables(D, D), None],
+    ),
+    *cases("scatter unasked", lambda v: (lambda p: p.collect(walked(p), v))(a_pass()), tables(D, D)),
+    *cases("spent", lambda v: v[0][0].collect(v[0][1]), [(of_a_spent_pass(verb),) for verb in (climb, ascend, lloyd)]),
+    *cases("spent, again", lambda v: v[0](*v[1]), [(verb, of_a_spent_pass(verb)) for verb in (climb, ascend, lloyd)]),
+]
+OF_A_CLIMB = [
+    *(
+        case
+        for name, verb in {"climb": climb, "ascend": ascend, "lloyd": lloyd}.items()
+        for case in [
+            *cases(f"{name}, rows", lambda v, verb=verb: verb(rows=v), [*tables(N, D), np.ones((0, D))]),
+            *cases(f"{name}, weight", lambda v, verb=verb: verb(weight=v), optional(flat(N))),
+            *cases(f"{name}, at_most", lambda v, verb=verb: verb(at_most=v), [0, -1]),
+            *cases(
+                f"{name}, given",
+                lambda v, verb=verb: verb(v, walked(v, given=np.ones((N, K)))),
+                [a_pass(SPHERICAL if verb is lloyd else FULL, given=True)],
+            ),
+        ]
+    ),
+    *cases("climb, scatter", lambda v: climb(scatter=v), tables(D, D)),
+    *cases("climb, means", lambda v: climb(means=v), [*tables(K, D), None]),
+    *cases("climb, covariances", lambda v: climb(covariances=v), flat(SIZES[FULL])),
+    *cases("climb, log_determinants", lambda v: climb(log_determinants=v), flat(K)),
+    *cases(
+        "climb, family", lambda v: climb(family=v), [family(DIAGONAL), _mstep.MixtureFamily(FULL, 0, K + 1, D, 0.0)]
+    ),
+    *cases("ascend, ascent", lambda v: ascend(ascent=v), [_mstep.Ascent(family(DIAGONAL), 1e-3, True)]),
+    *cases("lloyd, centres", lambda v: lloyd(centres=v), tables(K, D)),
+    *cases("lloyd, layout", lambda v: lloyd(v), [a_pass(FULL, hard=True), a_pass(DIAGONAL, hard=True)]),
+]
+AROUND_A_PASS = [
+    *cases("survey", _em.survey, [np.ones((0, 2)), np.ones((2, 0))]),
+    *cases("survey, weight", lambda v: _em.survey(ROWS, v), optional(flat(N))),
+    *cases("distinct_rows", _em.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
+    *cases("distinct_rows, weight", lambda v: _em.distinct_rows(ROWS, v), optional(flat(N))),
+    *cases(
+        "seeds",
+        lambda v: seeds(**v),
+        [
+            {"rows": np.ones((0, 2))},
+            {"rows": np.ones((3, 0))},
+            {"weight": np.ones(N - 1)},
+            {"n_uniforms": 6},
+            {"n_uniforms": 0},
+            {"n_seeds": 0, "n_uniforms": 0, "n_draws": 1},
+            {"n_seeds": -1},
+            {"n_draws": 0, "n_uniforms": 1},
+            {"n_draws": 2**62 + 1, "n_seeds": 5, "n_uniforms": 5},
+            {"n_draws": 2**62, "n_seeds": 2, "n_uniforms": 1},
+        ],
+    ),
+    *cases(
+        "reach",
+        lambda v: _em.reach(*v),
+        [
+            (np.ones(1), np.ones(2), np.ones(2)),
+            (np.ones(2), np.ones(1), np.ones(2)),
+            (np.ones(2), np.ones(2), np.ones(3)),
+        ],
+    ),
+]
+OF_AN_UPDATE = [
+    *cases(
+        "family",
+        lambda v: _mstep.MixtureFamily(*v),
+        [
+            (4, 0, 1, 1, 0.0),
+            (FULL, 11, 1, 1, 0.0),
+            (FULL, 1, 1, 1, 0.0),
+            (FULL, 0, 0, 1, 0.0),
+            (FULL, 0, 1, 0, 0.0),
+            (FULL, 0, 2**31, 2**31, 0.0),
+            (SPHERICAL, 0, 2**62, 1, 0.0),
+        ],
+    ),
+    *cases("prior, mean", lambda v: _mstep.MixtureFamily(FULL, 0, K, D, 0.0, (v, np.ones(4), 1.0, 1.0, 0.0)), flat(D)),
+    *cases("prior, scale", lambda v: _mstep.MixtureFamily(FULL, 0, K, D, 0.0, (np.ones(D), v, 1.0, 1.0, 0.0)), flat(4)),
+    *cases("log_prior, means", lambda v: family().log_prior(v, whiteners(FULL), np.ones(K)), tables(K, D)),
+    *cases("log_prior, whiteners", lambda v: family().log_prior(np.ones((K, D)), v, np.ones(K)), flat(SIZES[FULL])),
+    *cases("log_prior, rest", lambda v: family().log_prior(np.ones((K, D)), whiteners(FULL), v), flat(K)),
+    *cases("update, origins", lambda v: update(origins=v), [*tables(K, D), None]),
+    *cases("update, counts", lambda v: update(counts=v), flat(K)),
+    *cases("update, first", lambda v: update(first=v), [*tables(K, D), None]),
+    *(
+        case
+        for layout in SIZES
+        for case in cases(
+            f"update, second of {layout}", lambda v, layout=layout: update(layout, second=v), flat(SIZES[layout])
+        )
+    ),
+    *cases("update, previous", lambda v: update(previous=v), optional(flat(SIZES[FULL]))),
+    *cases("update, range", lambda v: update().covariances(*v), [(-1, 1), (0, K + 1), (2, 1), (-2, -1)]),
+]
+OF_MATRICES = [
+    *cases(
+        "whiten",
+        lambda v: _mstep.whiten(*v),
+        [
+            (FULL, np.ones(5), 2),
+            (FULL, np.ones(0), 2),
+            (FULL, np.ones(4), 0),
+            (FULL, np.ones(4), -2),
+            (FULL, np.ones(4), 3),
+            (TIED, np.ones(8), 2),
+            (DIAGONAL, np.ones(5), 2),
+            (SPHERICAL, np.ones(0), 2),
+            (4, np.ones(4), 2),
+            (FULL, None, 2),
+        ],
+    ),
+    *(
+        case
+        for layout in SIZES
+        for case in [
+            *cases(
+                f"log_offset, whiteners of {layout}",
+                lambda v, layout=layout: _mstep.log_offset(
+                    layout, np.ones(K), v, np.ones(1 if layout == TIED else K), D
+                ),
+                flat(SIZES[layout]),
+            ),
+            *cases(
+                f"log_offset, rest of {layout}",
+                lambda v, layout=layout: _mstep.log_offset(layout, np.ones(K), whiteners(layout), v, D),
+                flat(1 if layout == TIED else K),
+            ),
+        ]
+    ),
+    *cases(
+        "log_offset",
+        lambda v: _mstep.log_offset(*v),
+        [
+            (FULL, np.ones(0), np.ones(0), np.ones(0), 2),
+            (FULL, np.ones(1), np.ones(0), np.ones(1), 0),
+            (4, np.ones(1), np.ones(1), np.ones(1), 1),
+            (FULL, None, np.ones(0), np.ones(0), 2),
+        ],
+    ),
+    *cases(
+        "constrained",
+        lambda v: _mstep.constrained(*v),
+        [
+            (0, np.ones(8), np.ones(2), None, 2),
+            (11, np.ones(8), np.ones(2), None, 2),
+            (5, np.ones(7), np.ones(2), None, 2),
+            (5, np.ones(8), np.ones(2), np.ones(7), 2),
+            (5, np.ones(0), np.ones(0), None, 2),
+            (5, np.ones(0), np.ones(2), None, 0),
+            (1, np.ones(2), np.ones(2), None, 0),
+            (1, np.ones(2), np.ones(3), None, 1),
+            (5, None, np.ones(2), None, 2),
+        ],
+    ),
+]
+OF_AN_ASCENT = [
+    *cases("weights", lambda v: begin(_mstep.Ascent(family(), 1e-3, True), weights=v), flat(K)),
+    *cases("means", lambda v: begin(_mstep.Ascent(family(), 1e-3, True), means=v), [*tables(K, D), None]),
+    *cases("covariances", lambda v: begin(_mstep.Ascent(family(), 1e-3, True), covariances=v), flat(SIZES[FULL])),
+    *cases("whiteners", lambda v: begin(_mstep.Ascent(family(), 1e-3, True), whiteners=v), flat(SIZES[FULL])),
+    *cases("log_determinants", lambda v: begin(_mstep.Ascent(family(), 1e-3, True), log_determinants=v), flat(K)),
+    *cases("secants", lambda v: restored(1, v), [-1, 6, 10**6]),
+    *cases("room", lambda v: restored(room=v), [np.ones(3), np.ones(0)]),
+]
+ALL = [
+    *OF_A_PASS,
+    *OF_A_WALK,
+    *OF_WHAT_IS_MERGED,
+    *OF_A_CLIMB,
+    *AROUND_A_PASS,
+    *OF_AN_UPDATE,
+    *OF_MATRICES,
+    *OF_AN_ASCENT,
+]
+
+
+@pytest.mark.parametrize(("call", "value"), ALL)
+def test_a_wrong_length_is_a_value_error(call, value):
+    with pytest.raises(ValueError, match=r"expected|spent|needs|given|layout"):
+        call(value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: a_pass().begin(None, N),
+        lambda: a_pass().walk(None, ROWS, 0, 1),
+        lambda: climb(family=None),
+        lambda: a_pass().ascend(walked(a_pass()), ROWS, None, None, 1, None, False),
+        lambda: _mstep.Ascent(None, 1e-3, True),
+        lambda: _mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
+        lambda: a_pass().collect([None]),
+        lambda: a_pass().collect([object()]),
+    ],
+)
+def test_none_is_no_object_of_the_kernel(call):
+    with pytest.raises(TypeError):
+        call()
+
+
+def test_a_state_that_is_refused_changes_nothing():
+    ascent = begin(_mstep.Ascent(family(), 1e-3, True))
+    before = ascent.__reduce__()[2]
+    with pytest.raises(ValueError, match="secants"):
+        ascent.__setstate__(((*before[0][:1], 99, *before[0][2:]), before[1]))
+    assert ascent.__reduce__()[2][0] == before[0]
+
+
+@pytest.mark.parametrize("uniform", [-5.0, np.nan, 1e300, -1e300])
+def test_uniforms_out_of_range_seed_some_row(uniform):
+    found = _em.kmeans_seeds(ROWS, np.zeros(N), np.full(7, uniform), 3, 3)
+    assert ((found >= 0) & (found < N)).all()
+
+
+def test_right_lengths_are_taken():
+    assert climb()[0]
+    assert ascend()
+    assert lloyd()[0]
+    one_pass = a_pass(TIED, common_scatter=True)
+    assert one_pass.collect(walked(one_pass), ROWS.T @ ROWS)[1].sum() == pytest.approx(N)
+    assert len(seeds()) == 3
+    assert len(seeds(n_uniforms=1, n_seeds=1, n_draws=2**62)) == 1
+    restored()
