@@ -20,6 +20,7 @@ LAYERS = [
     {"cli"},
     {"plotting"},
     {"gmm"},  # the public face
+    {"loading"},
     {"selection", "resampling", "steps"},
     {"mixture"},
     {"_fitted"},

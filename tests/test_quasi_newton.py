@@ -368,12 +368,12 @@ def test_copies_of_a_point_are_no_thinner_than_the_ridge():
 def test_an_ascent_refuses_another_shape():
     X, begin = overlapping(), begun(overlapping(), "full")
     ascent = _mstep.Ascent(_mstep.MixtureFamily(begin.model.layout.code, 0, 4, 3, 0.0), 1e-3, True)
-    with pytest.raises(ValueError, match="expected weights of length 4, .* got"):
+    with pytest.raises(ValueError, match=r"expected weights of length 4, .* got"):
         ascent.begin(
             begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants
         )
     ascent = _mstep.Ascent(_mstep.MixtureFamily(begin.model.layout.code, 0, *begin.means.shape, 0.0), 1e-3, True)
     ascent.begin(begin.weights, begin.means, begin.covariances.ravel(), begin.whiteners.ravel(), begin.log_determinants)
-    for rows, moments, told in ((X, DIAGONAL, "in its own layout and shape"), (X[:, :1], FULL, "features")):
+    for rows, moments, told in ((X, DIAGONAL, "in its own layout and shape"), (X[:, :1], FULL, "origin of length")):
         with EStep(ArraySource(rows), moments) as e_step, pytest.raises(ValueError, match=told):
             e_step.ascend(ascent, 1, refills=False)

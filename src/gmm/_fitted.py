@@ -6,7 +6,6 @@ the affair of the classes above.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -19,7 +18,9 @@ from gmm._mstep import Ascent
 from gmm._validation import (
     check_feature_names,
     check_is_fitted,
+    check_mixture,
     check_n_samples,
+    check_parameters,
     check_parameters_given,
     check_precisions_init,
     check_random_state,
@@ -27,11 +28,22 @@ from gmm._validation import (
     raise_nonfinite,
 )
 from gmm.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm.inference import Trace, loaded_traces, saved_traces
+from gmm.inference import Trace
+from gmm.initialization import STARTS
 from gmm.layouts import Array
 from gmm.markup import Html
 from gmm.parameters import MixtureParameters
-from gmm.persistence import loaded, plain, restored, save_state
+from gmm.persistence import (
+    Source,
+    Target,
+    item,
+    loaded,
+    loaded_traces,
+    plain,
+    restored,
+    save_state,
+    saved_traces,
+)
 from gmm.scorer import Scorer
 from gmm.sources import ArraySource, as_source
 from gmm.summary import Summary
@@ -213,13 +225,18 @@ class FittedMixture(Estimator):
         estimator._record_features(parameters.n_features, names)
         return estimator
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted mixture to `path`, in a format that holds numbers only; *beyond*.
+    def save(self, file: Target) -> None:
+        """Write the fitted mixture to `file`, in a format that holds numbers and text only; *beyond*.
 
         Parameters that say how to fit are saved where they are a number, a name or a prior; a generator, a callable
         and the arrays of a start are not.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, to which nothing is appended, or a file opened for writing, which need not be able to seek.
         """
-        save_state(path, *self._state())
+        save_state(file, *self._state())
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What `save` writes: what JSON holds, and arrays."""
@@ -240,30 +257,36 @@ class FittedMixture(Estimator):
         return header, arrays
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, file: Source) -> Self:
         """Read what `save` wrote; *beyond*.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file opened for reading, which is read to its end, or what such a file holds.
 
         Raises
         ------
         ValueError
-            If the file is no saved model, or of a newer version.
+            If the file is no saved model, or of a newer version, or what it holds is no mixture; it says what is wrong.
+            A file can do no other harm, whoever wrote it.
         """
-        return loaded(path, cls.__name__, "model", cls._from_state)
+        return loaded(file, {cls.__name__: cls._from_state})
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        # No check of what a fit has found: numpy's Cholesky may refuse by a rounding what LAPACK has accepted.
-        weights, means, covariances = (np.array(arrays[name], dtype=np.float64) for name in _PARTS)
-        model = covariance_model(header["covariance_model"])
-        parameters = MixtureParameters(weights, means, covariances, model)
-        estimator = cls._holding(parameters, header["feature_names"] or None)
-        estimator.set_params(**restored(header["parameters"]))
+        model = covariance_model(item(header, "covariance_model", str))
+        weights, means, covariances = (arrays[name] for name in _PARTS)
+        parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+        estimator = cls._holding(parameters, item(header, "feature_names", list) or None)
+        estimator.set_params(**restored(item(header, "parameters", dict)))
+        check_parameters(estimator, STARTS)
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])
         if "lower_bound" in header:
             best, traces = loaded_traces(header, arrays)
-            estimator._record_climb(best, header["lower_bound"], traces)
+            estimator._record_climb(best, item(header, "lower_bound", float), traces)
         return estimator
 
     @property

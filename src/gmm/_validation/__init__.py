@@ -5,6 +5,7 @@ Whether the values of X are finite is found by the compiled survey; the words fo
 
 from gmm._validation.given import (
     check_means_init,
+    check_mixture,
     check_parameters_given,
     check_precisions_init,
     check_responsibilities,
@@ -34,6 +35,7 @@ __all__ = [
     "check_feature_names",
     "check_is_fitted",
     "check_means_init",
+    "check_mixture",
     "check_n_samples",
     "check_parameters",
     "check_parameters_given",

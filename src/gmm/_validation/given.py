@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from gmm._validation.arrays import FloatArray, as_floats, as_plain_array, place_in
 from gmm.covariance import CovarianceModel
+from gmm.layouts import FULL, Layout, SingularMatrixError
 
 __all__ = [
     "check_means_init",
+    "check_mixture",
     "check_parameters_given",
     "check_precisions_init",
     "check_responsibilities",
@@ -29,6 +31,7 @@ _LARGEST = 1e150
 _LEAST_WEIGHT = 1e-280
 _LEAST_SHARE = 1e-300
 _CONSTRAINED = 1e-5  # relative: what is rounded to float32 on its way is still of its model
+_ROUNDING = 16 * np.finfo(np.float64).eps  # relative, of the smallest eigenvalues of well conditioned matrices
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
@@ -99,6 +102,13 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
     ValueError
         For another shape, values that are not finite or outside [0, 1], or another sum.
     """
+    weights = _shares(value, n_components)
+    total = weights.sum()
+    return weights if total == 1 else weights / total
+
+
+def _shares(value: Any, n_components: int) -> Floats:
+    """Weights whose sum is 1 within the rounding of float32."""
     given = given_array(value, "weights", (n_components,))
     if given.min() < 0 or given.max() > 1:
         # scikit-learn's sentence names the two the wrong way round; its tests ask for that.
@@ -116,7 +126,7 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
             "The parameter 'weights' should be normalized, but got sum(weights) = "
             f"{total:.5f}. Divide the weights by their sum."
         )
-    return weights if total == 1 else weights / total
+    return weights
 
 
 def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
@@ -198,16 +208,43 @@ def check_parameters_given(
     ValueError
         As `check_weights_init`, `check_means_init` and `check_precisions_init`.
     """
+    shares, centres, spread = check_mixture(weights, means, covariances, model)
+    return check_weights_init(shares, len(shares)), check_means_init(centres, *centres.shape), spread
+
+
+def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> tuple[Floats, Floats, Floats]:
+    """Return the parameters of a mixture, no number changed, however nearly singular a fit has left it.
+
+    Parameters
+    ----------
+    weights : array-like of shape (n_components,)
+        Between 0 and 1, with the sum 1.
+    means : array-like of shape (n_components, n_features)
+        Finite numbers; they settle K and d.
+    covariances : array-like of shape model.layout.shape(n_components, n_features)
+        Symmetric and positive-definite matrices, or positive variances.
+    model : CovarianceModel
+        Its layout settles the shape, its name stands in messages.
+
+    Returns
+    -------
+    weights, means, covariances : ndarray, float64
+
+    Raises
+    ------
+    ValueError
+        For what is no such thing, with the component.
+    """
     centres = _floats(means, "means")
     if centres.ndim != 2 or 0 in centres.shape:
         raise ValueError(
             f"The parameter 'means' should have the shape of (n_components, n_features), but got {centres.shape}"
         )
     n_components, n_features = centres.shape
-    shares = check_weights_init(weights, n_components)
-    centres = check_means_init(centres, n_components, n_features)
+    shares = _shares(weights, n_components)
+    centres = given_array(centres, "means", centres.shape).astype(np.float64)
     spread = _check_spread(covariances, f"{model.known_as} covariance", n_components, n_features, model)
-    _check_constraint(spread, shares, model)
+    _check_constraint(spread, shares, n_features, model)
     return shares, centres, spread
 
 
@@ -286,19 +323,18 @@ def _check_spread(value: Any, name: str, n_components: int, n_features: int, mod
     # Shapes that no K = d can confuse tell matrices from numbers, and one for all from one each.
     shape = model.layout.shape(2, 3)
     if shape[-2:] == (3, 3):
-        matrices = spread.reshape(-1, n_features, n_features)
-        for k in () if _all_positive_definite(matrices) else range(len(matrices)):
-            check_matrix(matrices[k], name, f"component {k}" if len(shape) == 3 else "the matrix")
+        components = [f"component {k}" for k in range(n_components)] if len(shape) == 3 else ["the matrix"]
+        check_matrices(spread.reshape(-1, n_features, n_features), name, components)
     else:
         _check_positive(spread, name)
     return spread
 
 
-def _check_constraint(covariances: Floats, weights: Floats, model: CovarianceModel) -> None:
-    """Refuse covariances that the model does not allow."""
+def _check_constraint(covariances: Floats, weights: Floats, n_features: int, model: CovarianceModel) -> None:
+    """Refuse covariances that the model does not allow, as far as rounding lets that be told."""
     nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)
-    off = np.abs(covariances - nearest)
-    if off.max() > _CONSTRAINED * np.abs(covariances).max():
+    off, rounding = np.abs(covariances - nearest), _ROUNDING * _condition(covariances, n_features, model.layout)
+    if off.max() > max(_CONSTRAINED, rounding) * np.abs(covariances).max():
         index = _first(off == off.max())
         raise ValueError(
             f"no covariances of the model {model.known_as}: {_component(index)} has {covariances[index]:.6g}, "
@@ -306,26 +342,40 @@ def _check_constraint(covariances: Floats, weights: Floats, model: CovarianceMod
         )
 
 
-def _all_positive_definite(matrices: Floats) -> bool:
-    """Whether all are positive definite and symmetric to the last digit; if not, each is worth its own look."""
+def _condition(covariances: Floats, n_features: int, layout: Layout) -> float:
+    """How nearly singular the most singular covariance is, up to a factor d²."""
+    variances = layout.diagonal(covariances, n_features)
+    precisions = layout.diagonal(layout.inverse(covariances, n_features), n_features)
+    with np.errstate(over="ignore"):
+        return float((variances.max(axis=1) * precisions.max(axis=1)).max())
+
+
+def check_matrices(matrices: Floats, name: str, which: Sequence[str]) -> None:
+    """Refuse matrices, (m, d, d), unless all are symmetric and what a pass takes for positive definite.
+
+    Parameters
+    ----------
+    matrices : ndarray of shape (m, d, d)
+    name : str
+        What messages call all of them.
+    which : sequence of str, length m
+        What messages call each of them.
+
+    Raises
+    ------
+    ValueError
+        For the first that is at fault.
+    """
+    subject = f"'{name}' should be symmetric, positive-definite:"
     if not (matrices == matrices.transpose(0, 2, 1)).all():
-        return False
+        for matrix, called in zip(matrices, which, strict=True):
+            if fault := _asymmetry(matrix):
+                raise ValueError(f"{subject} {called} {fault}")
     try:
-        np.linalg.cholesky(matrices)
-    except np.linalg.LinAlgError:
-        return False
-    return True
-
-
-def check_matrix(matrix: Floats, name: str, which: str) -> None:
-    fault = _asymmetry(matrix)
-    if not fault:
-        try:
-            np.linalg.cholesky(matrix)
-        except np.linalg.LinAlgError:
-            fault = f"is not positive-definite (smallest eigenvalue {_smallest(matrix):.6g})"
-    if fault:
-        raise ValueError(f"'{name}' should be symmetric, positive-definite: {which} {fault}")
+        FULL.whiten(matrices, matrices.shape[-1])
+    except SingularMatrixError as error:
+        smallest = f"smallest eigenvalue {_smallest(matrices[error.component]):.6g}"
+        raise ValueError(f"{subject} {which[error.component]} is not positive-definite ({smallest})") from None
 
 
 def _asymmetry(matrix: Floats) -> str:

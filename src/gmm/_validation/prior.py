@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm._validation.given import Floats, check_matrix, given_array
+from gmm._validation.given import Floats, check_matrices, given_array
 from gmm.covariance import CovarianceModel
 from gmm.layouts import DIAGONAL, SPHERICAL
 from gmm.priors import ConjugatePrior, NormalInverseWishart
@@ -51,7 +51,7 @@ def check_prior(
         scale = _number(given.scale, "scale") * np.eye(d)
     else:
         scale = given_array(given.scale, "prior.scale", (d, d)).astype(np.float64)
-    check_matrix(scale, "prior.scale", "it")
+    check_matrices(scale[None], "prior.scale", ["it"])
     return ConjugatePrior(centre, shrinkage, dof, scale)
 
 

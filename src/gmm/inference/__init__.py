@@ -6,7 +6,7 @@ from gmm.inference.em import BurstFunction, EStepFunction, TextbookEM
 from gmm.inference.quasi_newton import QuasiNewton
 from gmm.inference.split_merge import OFFSET, Ground, Watch, drop_losses, refined, split_gains, without
 from gmm.inference.stopping import GainBelow, Stopping
-from gmm.inference.trace import PassRecord, Refinement, Trace, loaded_traces, saved_traces
+from gmm.inference.trace import PassRecord, Refinement, Trace
 
 __all__ = [
     "CENTRED_DOUBLE",
@@ -32,9 +32,7 @@ __all__ = [
     "Way",
     "climb",
     "drop_losses",
-    "loaded_traces",
     "refined",
-    "saved_traces",
     "split_gains",
     "without",
 ]

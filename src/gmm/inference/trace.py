@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
 from gmm.amounts import counted
 
@@ -51,12 +47,6 @@ class Refinement:
     moves: tuple[tuple[int, int, float], ...]
     tried: int
     passes: float
-
-    @classmethod
-    def told(cls, saved: Mapping[str, Any]) -> Refinement:
-        """What `dataclasses.asdict` said of one, from a file."""
-        moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in saved["moves"])
-        return cls(moves, int(saved["tried"]), float(saved["passes"]))
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,49 +110,3 @@ class Trace:
     def __len__(self) -> int:
         """The number of passes."""
         return len(self.passes)
-
-
-def saved_traces(best: Trace, traces: Sequence[Trace]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Traces for a file, `best` among them: what JSON holds, and arrays."""
-    told, arrays = _saved(best)
-    others = [_saved(trace) for trace in traces if trace is not best]
-    if others:
-        told["others"] = [other for other, _ in others]
-    for number, (_, passes) in enumerate(others):
-        arrays |= {f"others/{number}/{name}": values for name, values in passes.items()}
-    return told, arrays
-
-
-def loaded_traces(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[Trace, tuple[Trace, ...]]:
-    """The best trace and all of them, from what `saved_traces` made of them and other things beside that."""
-    best = _loaded(told, arrays)
-    others = [
-        _loaded(other, {name: arrays[f"others/{number}/{name}"] for name in ("passes", "seconds")})
-        for number, other in enumerate(told.get("others", ()))
-    ]
-    return best, tuple(sorted([best, *others], key=lambda trace: trace.start))
-
-
-def _saved(trace: Trace) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    told: dict[str, Any] = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
-    if trace.refinement is not None:
-        told["refinement"] = asdict(trace.refinement)
-    passes = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
-    return told, {"passes": passes, "seconds": np.array(trace.seconds)}
-
-
-def _loaded(told: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Trace:
-    return Trace(
-        _passes_told(arrays),
-        tuple(arrays["seconds"].tolist()),
-        told["reason"],
-        told["converged"],
-        told["start"],
-        Refinement.told(told["refinement"]) if "refinement" in told else None,
-    )
-
-
-def _passes_told(arrays: Mapping[str, NDArray[Any]]) -> tuple[PassRecord, ...]:
-    if "passes" not in arrays:  # before there were objectives
-        return tuple(PassRecord(bound, bound) for bound in arrays["lower_bounds"].tolist())
-    return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in arrays["passes"].tolist())

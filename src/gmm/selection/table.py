@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from gmm import criteria
 from gmm.amounts import counted
 from gmm.markup import Html, block, details, joined, line, table
 from gmm.mixture import GaussianMixture
-from gmm.persistence import loaded, save_state
+from gmm.persistence import Source, Target, item, loaded, save_state
+from gmm.selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
 from gmm.selection.status import FAILED, has_failed, is_spike
 from gmm.versions import __version__
@@ -215,13 +215,13 @@ class Selection:
         told = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
         return _frame_library().DataFrame(told)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table and all fitted mixtures to `path`, in a format that holds numbers and text only.
+    def save(self, file: Target) -> None:
+        """Write the table and all fitted mixtures to `file`, in a format that holds numbers and text only.
 
         Parameters
         ----------
-        path : str or os.PathLike
-            Where to write; nothing is appended to the name.
+        file : str, os.PathLike or binary file
+            A path, to which nothing is appended, or a file opened for writing, which need not be able to seek.
 
         Examples
         --------
@@ -243,41 +243,47 @@ class Selection:
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
         told = ("criterion", "covariance_type", "status", "best_index", "complete")
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
-        save_state(path, header | {name: getattr(self, name) for name in told}, arrays)
+        save_state(file, header | {name: getattr(self, name) for name in told}, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, file: Source) -> Self:
         """Read what `save` wrote.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file opened for reading, which is read to its end, or what such a file holds.
 
         Raises
         ------
         ValueError
-            If the file is no saved selection, or of a newer version.
+            If the file is no saved selection, or of a newer version, or its parts do not fit together; it says what is
+            wrong.
         """
-        return loaded(path, cls.__name__, "selection", cls._from_state)
+        return loaded(file, {cls.__name__: cls._from_state})
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        parts: list[dict[str, NDArray[Any]]] = [{} for _ in header["mixtures"]]
+        parts: dict[str, dict[str, NDArray[Any]]] = {}
         for name, values in arrays.items():
             number, _, part = name.partition("/")
-            if part:
-                parts[int(number)][part] = values
-        estimators = tuple(
-            None if told is None else GaussianMixture._from_state(told, own)
-            for told, own in zip(header["mixtures"], parts, strict=True)
-        )
-        return cls(
-            criterion=header["criterion"],
-            covariance_type=tuple(header["covariance_type"]),
-            status=tuple(header["status"]),
-            best_index=int(header["best_index"]),
-            complete=bool(header["complete"]),
-            estimators=estimators,
-            n_components=_frozen(arrays["n_components"], np.int64),
-            n_parameters=_frozen(arrays["n_parameters"], np.int64),
+            parts.setdefault(number, {})[part] = values
+        found = cls(
+            criterion=item(header, "criterion", str),
+            covariance_type=tuple(item(header, "covariance_type", list)),
+            status=tuple(item(header, "status", list)),
+            best_index=item(header, "best_index", int),
+            complete=item(header, "complete", bool),
+            estimators=tuple(
+                None if told is None else mixture_of_cell(number, told, parts.get(str(number), {}))
+                for number, told in enumerate(item(header, "mixtures", list))
+            ),
+            n_components=_frozen(whole_numbers(arrays, "n_components"), np.int64),
+            n_parameters=_frozen(whole_numbers(arrays, "n_parameters"), np.int64),
             **{name: _frozen(arrays[name], np.float64) for name in _NUMBERS},
         )
+        check_together(found)
+        return found
 
     def __repr__(self) -> str:
         """Return the criterion as a grid, the best cell marked with a star, and how far the next ones are."""
