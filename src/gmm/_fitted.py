@@ -6,7 +6,7 @@ the affair of the classes above.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -176,7 +176,7 @@ class FittedMixture(Estimator):
         n = check_n_samples(n_samples)
         rng = check_random_state(self.random_state if random_state is None else random_state)
         rows, labels = parameters.sample(n, rng)
-        return rows.astype(self._dtype, copy=False), labels
+        return held(rows, self._dtype), labels
 
     @classmethod
     def from_parameters(
@@ -213,13 +213,14 @@ class FittedMixture(Estimator):
         """
         model = covariance_model(covariance_type)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
-        estimator = cls._holding(parameters, feature_names)
-        estimator.set_params(n_components=parameters.n_components, covariance_type=covariance_type)
-        return estimator
+        settings = {"n_components": parameters.n_components, "covariance_type": covariance_type}
+        return cls._holding(parameters, feature_names, settings)
 
     @classmethod
-    def _holding(cls, parameters: MixtureParameters, feature_names: Sequence[str] | None) -> Self:
-        estimator = cls()
+    def _holding(
+        cls, parameters: MixtureParameters, feature_names: Sequence[str] | None, settings: Mapping[str, Any]
+    ) -> Self:
+        estimator = cls(**settings)
         estimator._parameters = parameters
         names = check_feature_names(feature_names, parameters.n_features)
         estimator._record_features(parameters.n_features, names)
@@ -278,8 +279,8 @@ class FittedMixture(Estimator):
         model = covariance_model(item(header, "covariance_model", str))
         weights, means, covariances = (arrays[name] for name in _PARTS)
         parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
-        estimator = cls._holding(parameters, item(header, "feature_names", list) or None)
-        estimator.set_params(**restored(item(header, "parameters", dict)))
+        settings = restored(item(header, "parameters", dict))
+        estimator = cls._holding(parameters, item(header, "feature_names", list) or None, settings)
         check_parameters(estimator, STARTS)
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
@@ -433,12 +434,17 @@ class FittedMixture(Estimator):
 
 def shown(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Values in the type of the data, or in float64 where that cannot hold them; writing into them is refused."""
+    array = held(values, dtype)
+    array.flags.writeable = False
+    return array
+
+
+def held(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values in the type of the data, or in float64 where that cannot hold them."""
     limits = np.finfo(dtype)
     largest = np.abs(values).max()
     fits = largest == 0 or limits.tiny <= largest <= limits.max
-    array = values.astype(dtype if fits else np.float64, copy=False)
-    array.flags.writeable = False
-    return array
+    return values.astype(dtype if fits else np.float64, copy=False)
 
 
 def _mean(values: NDArray[Any]) -> float:

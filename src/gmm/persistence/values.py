@@ -103,7 +103,7 @@ def _loaded(told: Header, arrays: Arrays, prefix: str = "") -> Trace:
 
 
 def _passes(arrays: Arrays, prefix: str) -> tuple[PassRecord, ...]:
-    if not prefix and "passes" not in arrays:  # before there were objectives
+    if not prefix and "lower_bounds" in arrays:  # before there were objectives
         bounds = _table(arrays, "lower_bounds", ())
         return tuple(PassRecord(bound, bound) for bound in bounds.tolist())
     passes = _table(arrays, f"{prefix}passes", (4,))

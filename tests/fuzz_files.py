@@ -1,0 +1,334 @@
+"""Damaged files: whatever stands in one, it loads as a valid mixture or selection, or it is a ValueError.
+
+``python -m tests.fuzz_files --bytes 100000 --values 10000`` changes bytes of saved files (half of them inside of
+members, whose checksums are made right again) and values (of headers and arrays, checksums right), and loads and uses
+each. That happens in a process of its own, whose memory and time are bounded, so that a crash is one more outcome, told
+with its number; ``--first`` tries a number again.
+"""
+
+import argparse
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+import warnings
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__)
+KINDS = ("bytes", "values")
+FAILED = "FAILED"
+SECONDS = 20  # for one file
+MEMORY = 1 << 30  # bytes beyond what a worker has when it begins
+
+
+# --- What is damaged ----------------------------------------------------------------------------
+
+
+def corpus():
+    """Saved files of every kind, as bytes."""
+    import gmm
+    from gmm.covariance import PARSIMONIOUS
+
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(30, 3)), rng.normal(4, 0.5, size=(30, 3))])
+    how = {"random_state": 0, "max_iter": 5}
+    fits = [gmm.GaussianMixture(2, covariance_type=name, **how).fit(X) for name in PARSIMONIOUS]
+    fits += [
+        gmm.GaussianMixture(3, n_init=3, init_params="random_from_data", **how).fit(X),
+        gmm.GaussianMixture(2, refine="split-merge", prior="conjugate", random_state=0).fit(X),
+        gmm.GaussianMixture(2, prior=gmm.NormalInverseWishart(mean=[0, 0, 0], scale=1.0), **how).fit(X.astype("f4")),
+        gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="spherical", feature_names=["x"]),
+        gmm.select(X[:, :2], [1, 2], ["full", "tied", "diag"], **how),
+        gmm.select(X[:5], [1, 9], "diag", **how),
+    ]
+    return [saved(fit) for fit in fits] + [(HERE.parent / "data" / "model-v1.gmm").read_bytes()]
+
+
+def saved(what):
+    file = io.BytesIO()
+    what.save(file)
+    return file.getvalue()
+
+
+def arrays_of(what):
+    """What is saved of it but the header, which leaves out parameters that are arrays."""
+    return {name: content for name, content in members(saved(what)).items() if name != "header.npy"}
+
+
+def members(content):
+    """The members of a file, by name, as they lie in it."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(parts):
+    """A file of these members, with right checksums."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return file.getvalue()
+
+
+# --- Bytes --------------------------------------------------------------------------------------
+
+
+def with_other_bytes(content, rng):
+    if rng.random() < 0.5:
+        return damaged(content, rng)
+    parts = members(content)
+    name = rng.choice(sorted(parts))
+    return packed(parts | {name: damaged(parts[name], rng)})
+
+
+def damaged(content, rng):
+    """Some bytes changed, left out, put in, or doubled."""
+    content = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        at, n = int(rng.integers(len(content) + 1)), int(rng.integers(1, 9))
+        match rng.integers(6):
+            case 0:
+                del content[at : at + n]
+            case 1:
+                content[at:at] = rng.bytes(n)
+            case 2:
+                content[at:at] = content[at : at + 20 * n]
+            case 3 if rng.random() < 0.2:
+                del content[at:]
+            case _ if at < len(content):
+                content[at] = rng.integers(256)
+    return bytes(content)
+
+
+# --- Values -------------------------------------------------------------------------------------
+
+NUMBERS = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 5.0, 1e308, -1e308, 1e200, 1e-310, 5e-324, 1e16, 2.0**63)
+WORDS = ("", "x", "full", "float32", "bic", "ok", "spike: component 0", "failed: x", "not tried", "conjugate", "kmeans")
+OTHERS = (None, True, False, 0, 1, -1, -5, 2, 10**9, 10**40, 1.5, [], {}, [[]], [1, 2, 3], {"x": 1}, {"mean": "x"})
+TYPES = ("c16", "?", "i1", "u8", "f2", "f4", ">f8", "f16", "M8[s]", "m8[s]", "S0", "S3", "V0", "V8", "U0", "U2", "2f8")
+SHAPES = ((), (0,), (1,), (3, 0), (0, 3), (3, 1000), (10**10,), (10**30,), (-1, -6), (2, -3), (1,) * 70, (True,))
+
+
+def with_other_values(content, rng):
+    """One or two values of the header or the arrays changed."""
+    parts = members(content)
+    for _ in range(rng.integers(1, 3)):
+        if rng.random() < 0.5 or len(parts) < 2:
+            parts["header.npy"] = npy(np.frombuffer(other_header(array_of(parts["header.npy"]), rng), dtype=np.uint8))
+        else:
+            name = str(rng.choice([name for name in sorted(parts) if name != "header.npy"]))
+            other = other_array(array_of(parts[name]), rng)
+            parts.pop(name)
+            if other is not None:
+                parts[name] = other
+    return packed(parts)
+
+
+def array_of(member):
+    """The array of a member, or some number where an earlier change has left none."""
+    try:
+        array = np.load(io.BytesIO(member), allow_pickle=False)
+    except Exception:
+        return np.zeros(1)
+    return array if array.dtype.kind in "biuf" else np.zeros(1)
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+    return file.getvalue()
+
+
+def other_array(array, rng):
+    """What stands in an array's place, as a member; None for nothing."""
+    match rng.integers(8):
+        case 0:
+            return None
+        case 1:
+            return lying(array, rng)
+        case 2:
+            return npy(np.resize(array, [int(rng.choice([0, 1, 2, 3, 4, 9, 1000])) for _ in range(rng.integers(4))]))
+        case 3:
+            return npy(array.T if rng.random() < 0.5 else array[:1] if array.ndim else array.reshape(1, 1))
+        case 4:
+            return npy(array * float(rng.choice(NUMBERS)))
+        case 5:
+            return npy(array * 10.0 ** rng.uniform(-320, 300))
+        case 6:
+            return npy(array + rng.normal(size=array.shape) * 10.0 ** rng.uniform(-17, 2))
+    values = np.array(array, dtype=float)
+    if values.size:
+        values.flat[rng.integers(values.size)] = rng.choice(NUMBERS)
+    return npy(values)
+
+
+def lying(array, rng):
+    """A member whose header tells another type or shape than it has."""
+    dtype = str(rng.choice(TYPES)) if rng.random() < 0.6 else array.dtype.str
+    shape = SHAPES[rng.integers(len(SHAPES))] if rng.random() < 0.6 else array.shape
+    header = f"{{'descr': {dtype!r}, 'fortran_order': {bool(rng.integers(2))}, 'shape': {shape!r}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + array.tobytes()
+
+
+def other_header(values, rng):
+    """A header with one thing changed, wherever in it."""
+    try:
+        header = json.loads(values.tobytes())
+    except (ValueError, RecursionError):
+        return values.tobytes()
+    inside, key = header, None
+    while key is None or (isinstance(inside[key], dict | list) and inside[key] and rng.random() < 0.8):
+        inside = header if key is None else inside[key]
+        keys = list(inside) if isinstance(inside, dict) else list(range(len(inside)))
+        if not keys:
+            return json.dumps(header).encode()
+        key = keys[rng.integers(len(keys))]
+    match rng.integers(6):
+        case 0:
+            del inside[key]
+        case 1 if isinstance(inside, dict):
+            inside[f"{key}__x"] = inside.pop(key)
+        case 2:
+            inside[key] = str(rng.choice(WORDS))
+        case 3:
+            inside[key] = float(rng.choice(NUMBERS))
+        case 4:
+            inside[key] = of_a_model(rng)
+        case _:
+            inside[key] = OTHERS[rng.integers(len(OTHERS))]
+    return json.dumps(header).encode().replace(b'"x"', b"[" * 5000 if rng.random() < 0.05 else b'"x"')
+
+
+def of_a_model(rng):
+    from gmm.covariance import COVARIANCE_TYPES
+
+    return str(rng.choice(COVARIANCE_TYPES))
+
+
+# --- Judgement ----------------------------------------------------------------------------------
+
+
+def outcome(content):
+    """What became of a file: refused, or what was loaded and does all that it should."""
+    import gmm
+
+    try:
+        found = gmm.load(content)
+    except ValueError as error:
+        return "ValueError" if str(error) else f"{FAILED} a ValueError that says nothing"
+    (use_selection if isinstance(found, gmm.Selection) else use_mixture)(found)
+    assert arrays_of(gmm.load(saved(found))) == arrays_of(found)
+    return f"a valid {type(found).__name__}"
+
+
+def use_mixture(mixture):
+    d = mixture.n_features_in_
+    X = np.arange(3.0 * d).reshape(3, d)
+    proba = mixture.predict_proba(X)
+    assert proba.shape == (3, mixture.weights_.size)
+    assert np.isfinite(proba).all()
+    assert np.abs(proba.sum(axis=1) - 1).max() < 1e-5
+    assert np.isfinite(mixture.score(X))
+    assert np.isfinite(mixture.sample(3, random_state=0)[0]).all()
+    assert np.isfinite(mixture.means_).all()
+    assert str(mixture)
+    assert repr(mixture)
+    assert mixture._repr_html_()
+
+
+def use_selection(found):
+    ranked = found.ranked()
+    assert found.best_index == ranked[0]
+    assert found.best is found.estimators[found.best_index]
+    assert {len(column) for column in found.columns().values()} == {len(found.status)}
+    assert repr(found)
+    assert found._repr_html_()
+    for number in ranked:
+        use_mixture(found.estimators[number])
+
+
+# --- Workers ------------------------------------------------------------------------------------
+
+
+def work(kind, first, last):
+    """Try the files of these numbers; of each write its number before and its outcome after."""
+    warnings.simplefilter("ignore")
+    files = corpus()
+    change = {"bytes": with_other_bytes, "values": with_other_values}[kind]
+    bound_memory()
+    for number in range(first, last):
+        print(number, end=" ", flush=True)
+        rng = np.random.default_rng([KINDS.index(kind), number])
+        content = change(files[rng.integers(len(files))], rng)
+        if hasattr(signal, "alarm"):
+            signal.alarm(SECONDS)  # which ends the process, wherever it is
+        try:
+            told = outcome(content)
+        except BaseException as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            told = f"{FAILED} {type(error).__name__}: {' '.join(str(error).split())[:200]} ({place.line})"
+        print(told, flush=True)
+
+
+def bound_memory():
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):  # elsewhere only time is bounded
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (pages * os.sysconf("SC_PAGE_SIZE") + MEMORY,) * 2)
+
+
+def outcomes(kind, first, last):
+    """Yield (number, outcome) of all files; a worker that dies is followed by another."""
+    while first < last:
+        command = [sys.executable, str(HERE), "--work", kind, str(first), str(last)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as worker:
+            started = None
+            for line in worker.stdout:
+                started, _, told = line.rstrip("\n").partition(" ")
+                if told:
+                    yield int(started), told
+                    first = int(started) + 1
+            said = worker.stderr.read().strip().splitlines()
+        if first < last:
+            if started is None:
+                raise RuntimeError(f"no worker begins: {said[-1:]}")
+            yield first, f"{FAILED} the process ended with {worker.returncode} {said[-1:]}"
+            first += 1
+
+
+def main():
+    """Try the files, tell how many had which outcome; 1 where one failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz_files", description=__doc__)
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", type=int, default=0, metavar="N", help=f"files with changed {kind}")
+    parser.add_argument("--first", type=int, default=0, metavar="NUMBER", help="the number of the first")
+    parser.add_argument("--work", nargs=3, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.work:
+        kind, first, last = asked.work
+        work(kind, int(first), int(last))
+        return 0
+    failed = False
+    for kind in KINDS:
+        counts = Counter()
+        for number, told in outcomes(kind, asked.first, asked.first + getattr(asked, kind)):
+            if told.startswith(FAILED):
+                failed = True
+                print(f"{kind} {number}: {told}", flush=True)
+            counts[FAILED if told.startswith(FAILED) else told] += 1
+        print(f"{kind}: {counts.total()} files; " + ", ".join(f"{n} {told}" for told, n in counts.most_common()))
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

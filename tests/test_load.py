@@ -1,0 +1,478 @@
+"""What leaves `load` is a valid mixture or selection, every number as it was; else a ValueError says what is wrong."""
+
+import io
+import json
+import os
+import pickle
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+
+import fuzz_files
+import gmm
+from gmm import GaussianMixture, NormalInverseWishart, Selection
+from gmm.covariance import COVARIANCE_TYPES, PARSIMONIOUS
+
+RNG = np.random.default_rng(0)
+X = np.concatenate([RNG.normal(size=(40, 3)), RNG.normal(5, 0.5, size=(40, 3))])
+every_model = pytest.mark.parametrize("model", PARSIMONIOUS)
+
+
+def fitted(n_components=3, rows=X, **how):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return GaussianMixture(n_components, **{"random_state": 0, "max_iter": 20} | how).fit(rows)
+
+
+saved = fuzz_files.saved
+FIT = saved(fitted(n_init=2, init_params="random_from_data"))
+FOUND = gmm.select(X, [1, 2], ["full", "diag"], random_state=0)
+TABLE = saved(FOUND)
+
+
+def tampered(content, *, without=(), into=None, **parts):
+    """A file with other arrays, or other values in its header, whose checksums are right."""
+    members = {name.removesuffix(".npy"): fuzz_files.array_of(m) for name, m in fuzz_files.members(content).items()}
+    header = json.loads(members.pop("header").tobytes())
+    inside = header if into is None else header[into]
+    for name, value in parts.items():
+        if isinstance(value, np.ndarray):
+            members[name.replace("__", "/")] = value
+        else:
+            inside[name] = value
+    for name in without:
+        (members if name in members else inside).pop(name)
+    packed = {f"{name}.npy": fuzz_files.npy(array) for name, array in members.items()}
+    return fuzz_files.packed({"header.npy": fuzz_files.npy(np.frombuffer(json.dumps(header).encode(), "u1")), **packed})
+
+
+def array(name, content=FIT):
+    return fuzz_files.array_of(fuzz_files.members(content)[f"{name}.npy"]).copy()
+
+
+def with_item(name, index, value, content=FIT):
+    values = array(name, content)
+    values[index] = value
+    return values
+
+
+# --- What a fit has left loads as it was --------------------------------------------------------
+
+
+def assert_same(loaded, mixture, rows):
+    for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
+        np.testing.assert_array_equal(getattr(loaded._parameters, name), getattr(mixture._parameters, name))
+    assert loaded._parameters.model is mixture._parameters.model
+    np.testing.assert_array_equal(loaded.score_samples(rows), mixture.score_samples(rows))
+    assert loaded.weights_.dtype == mixture.weights_.dtype
+    if hasattr(mixture, "histories_"):
+        assert (loaded.histories_, loaded.history_) == (mixture.histories_, mixture.history_)
+        assert loaded.lower_bound_ == mixture.lower_bound_
+    assert saved(loaded) == saved(mixture)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("K", "d"), [(1, 1), (1, 3), (4, 1), (3, 3)])
+@every_model
+def test_every_fit_comes_back_bit_for_bit(model, K, d, dtype):
+    rows = X[:, :d].astype(dtype)
+    mixture = fitted(K, rows, covariance_type=model)
+    assert_same(gmm.load(saved(mixture)), mixture, rows)
+
+
+@pytest.mark.parametrize("thickness", [1e-3, 1e-5, 1e-6, 1e-7, 3e-8, 1e-8])
+@every_model
+def test_a_fit_that_is_nearly_singular_comes_back(model, thickness):
+    rows = np.concatenate([RNG.normal(size=(60, 3)), RNG.normal(5, 0.5, size=(60, 3))])
+    rows[:, 2] = rows[:, 0] + rows[:, 1] + thickness * RNG.normal(size=120)
+    try:
+        mixture = fitted(2, rows, covariance_type=model, reg_covar=0.0)
+    except ValueError:  # singular: there is nothing to save
+        return
+    assert_same(gmm.load(saved(mixture)), mixture, rows)
+    parts = mixture._parameters
+    given = GaussianMixture.from_parameters(parts.weights, parts.means, parts.covariances, covariance_type=model)
+    np.testing.assert_array_equal(given.covariances_, mixture.covariances_)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"prior": "conjugate", "reg_covar": 0.0},
+        {"prior": NormalInverseWishart(mean=[0, 1, 2], scale=np.eye(3), dof=6)},
+        {"n_init": 4, "init_params": "random_from_data"},
+        {"refine": "split-merge", "max_iter": 100},
+        {"acceleration": None},
+        {"max_iter": 0},
+        {"n_threads": 2, "verbose": False, "warm_start": True},
+    ],
+)
+@every_model
+def test_however_it_was_fitted(model, how):
+    mixture = fitted(covariance_type=model, **how)
+    assert_same(gmm.load(saved(mixture)), mixture, X)
+
+
+def test_a_column_far_away_and_constant_comes_back():
+    rows = np.column_stack([X[:, 0], np.full(len(X), 1e200)])
+    mixture = fitted(2, rows)
+    assert_same(gmm.load(saved(mixture)), mixture, rows)
+
+
+@pytest.mark.parametrize("model", COVARIANCE_TYPES)
+def test_what_was_given_comes_back(model):
+    mixture = fitted(covariance_type=model)
+    shown = [getattr(mixture, f"{name}_").astype(np.float32) for name in ("weights", "means", "covariances")]
+    given = GaussianMixture.from_parameters(*shown, covariance_type=model)
+    assert_same(gmm.load(saved(given)), given, X)
+
+
+# --- Values that are no mixture -----------------------------------------------------------------
+
+NOT_MIXTURES = {
+    "means of another width": ({"means": np.zeros((3, 1000))}, "covariance.*shape"),
+    "means without columns": ({"means": np.zeros((3, 0))}, "'means'"),
+    "means without rows": ({"means": np.zeros((0, 3))}, "'means'"),
+    "means that are no table": ({"means": np.zeros(9)}, "'means'"),
+    "one covariance for three": ({"covariances": np.eye(3)[None]}, "covariance.*shape"),
+    "NaN among the means": ({"means": with_item("means", (1, 2), np.nan)}, "'means' contains NaN.*column 2"),
+    "infinite means": ({"means": with_item("means", (0, 0), np.inf)}, "'means' contains infinity"),
+    "a negative weight": ({"weights": np.array([-1.0, 1, 1])}, "'weights'.*component 0"),
+    "NaN among the weights": ({"weights": np.array([np.nan, 0.5, 0.5])}, "'weights' contains NaN"),
+    "weights of nothing": ({"weights": np.zeros(3)}, "'weights'.*normalized"),
+    "weights above 1": ({"weights": np.full(3, 5.0)}, "'weights'"),
+    "a weight too few": ({"weights": np.array([0.5, 0.5])}, "'weights'"),
+    "asymmetric covariances": ({"covariances": with_item("covariances", (1, 0, 1), 9.0)}, "symmetric.*component 1"),
+    "indefinite covariances": ({"covariances": -array("covariances")}, "positive-definite.*component 0"),
+    "covariances of zero": ({"covariances": np.zeros((3, 3, 3))}, "positive-definite.*component 0"),
+    "NaN among the covariances": ({"covariances": with_item("covariances", 2, np.nan)}, "covariance' contains NaN"),
+    "complex means": ({"means": np.zeros((3, 3), "c16")}, "'means' holds complex128"),
+    "dates for means": ({"means": np.zeros((3, 3), "M8[s]")}, r"'means' holds datetime64\[s\]"),
+    "text for means": ({"means": np.full((3, 3), "1")}, "'means' holds <U1"),
+    "another layout": ({"covariance_model": "EEI"}, "EEI covariance.*shape"),
+    "another constraint": ({"covariance_model": "EEV"}, "no covariances of the model EEV"),
+    "no model": ({"covariance_model": ["VVV"]}, "covariance_model"),
+    "a model by no name": ({"covariance_model": "VVX"}, "covariance type"),
+    "passes of another shape": ({"passes": np.zeros((3, 5))}, "'passes'"),
+    "passes neither kept nor not": ({"passes": with_item("passes", (0, 3), 0.5)}, "'passes'"),
+    "bounds that are NaN": ({"passes": with_item("passes", (0, 0), np.nan)}, "'passes'"),
+    "more seconds than passes": ({"seconds": np.zeros(1000)}, "'seconds'"),
+    "negative seconds": ({"seconds": -1 - array("seconds")}, "'seconds'"),
+    "passes of another start": ({"others__0__passes": np.zeros(3)}, "'others/0/passes'"),
+    "another start": ({"others": [3]}, "'others'"),
+    "starts": ({"others": {}}, "'others'"),
+    "a start without passes": ({"others": [{}, {}]}, "'start' is missing"),
+    "a reason": ({"reason": 5}, "'reason'"),
+    "whether it converged": ({"converged": 1}, "'converged'"),
+    "which start": ({"start": -1}, "'start'"),
+    "a refinement": ({"refinement": {"moves": [[1, 2]], "tried": 1, "passes": 1.0}}, "'moves'"),
+    "moves": ({"refinement": {"moves": [[10**400, 2, 1.0]], "tried": 1, "passes": 1.0}}, "'moves'"),
+    "a bound": ({"lower_bound": "x"}, "'lower_bound'"),
+    "a bound that is NaN": ({"lower_bound": float("nan")}, "'lower_bound'"),
+    "a type of data": ({"dtype": "float16"}, "dtype"),
+    "names": ({"feature_names": "abc"}, "'feature_names'"),
+    "too few names": ({"feature_names": ["a"]}, "feature names"),
+    "names that are numbers": ({"feature_names": [1, 2, 3]}, "names must be text"),
+    "settings": ({"parameters": [1]}, "'parameters'"),
+}
+SETTINGS = {
+    "reg_covar": "x",
+    "n_threads": -5,
+    "n_components": 0,
+    "covariance_type": "fulll",
+    "tol": {"mean": None},
+    "max_iter": 1.5,
+    "prior": {"unknown": 1},
+    "random_state": "x",
+    "tol__x": 1,
+    "unknown": 1,
+    "self": 1,
+}
+
+
+@pytest.mark.parametrize("case", NOT_MIXTURES)
+def test_values_that_are_no_mixture_are_refused(case):
+    parts, match = NOT_MIXTURES[case]
+    with pytest.raises(ValueError, match=match):
+        GaussianMixture.load(tampered(FIT, **parts))
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_are_those_that_a_fit_takes(name):
+    with pytest.raises(ValueError, match=name.partition("__")[0] if name != "prior" else "unknown"):
+        gmm.load(tampered(FIT, into="parameters", **{name: SETTINGS[name]}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("weights", "means", "covariances", "passes", "seconds", "others/0/passes", "others/0/seconds"),
+        *("covariance_model", "dtype", "feature_names", "parameters", "reason", "converged", "start"),
+    ],
+)
+def test_what_is_missing_is_told(name):
+    with pytest.raises(ValueError, match=f"'{name}' is missing"):
+        gmm.load(tampered(FIT, without=[name]))
+
+
+# --- Tables that no search could have found -----------------------------------------------------
+
+NOT_TABLES = {
+    "no cells": ({"mixtures": []}, "expected 0 cells in 'covariance_type'"),
+    "cells that are no list": ({"mixtures": 5}, "'mixtures'"),
+    "a cell that is no header": ({"mixtures": [1, None, None, None]}, "cell 0 in 'mixtures'"),
+    "cells without arrays": ({"mixtures": [{}] * 4}, "cell 0.*missing"),
+    "a criterion that is a number": ({"criterion": 5}, "'criterion'"),
+    "no criterion": ({"criterion": "x"}, "criterion among"),
+    "what another criterion chose": ({"criterion": "nec"}, "'scores'"),
+    "a best far away": ({"best_index": 10**9}, "'best_index'"),
+    "a best before the first": ({"best_index": -1}, "'best_index'"),
+    "a best that is not": ({"best_index": 3 - FOUND.best_index}, "'best_index'"),
+    "a best that is a truth": ({"best_index": True}, "'best_index'"),
+    "whether it is complete": ({"complete": "no"}, "'complete'"),
+    "types": ({"covariance_type": ["full"]}, "'covariance_type'"),
+    "another type": ({"covariance_type": ["full", "diag", "full", "x"]}, "covariance type"),
+    "types that are no text": ({"covariance_type": [1, 2, 3, 4]}, "covariance type"),
+    "status": ({"status": ["ok", "ok", "ok", "fine"]}, "cell 3 in 'status'"),
+    "a fit that failed": ({"status": ["failed: x", "ok", "ok", "ok"]}, "got a fit in cell 0"),
+    "numbers of components": ({"n_components": np.array([1.0, 1, 2, 2])}, "whole numbers in 'n_components'"),
+    "another number of components": ({"n_components": np.array([1, 1, 2, 3])}, "3 components.*cell 3"),
+    "no components": ({"n_components": np.array([0, 1, 2, 2])}, "cell 0"),
+    "numbers of parameters": ({"n_parameters": np.array([-1, 1, 2, 2])}, "cell 0"),
+    "seconds": ({"seconds": np.zeros(3)}, "'seconds'"),
+    "columns of two": ({"loglik": np.zeros((4, 2))}, "'loglik'"),
+    "scores": ({"scores": np.zeros(4)}, "'scores'"),
+    "no scores": ({"scores": np.full(4, np.nan), "bic": np.full(4, np.nan)}, "criterion in cell 0"),
+    "weights of a cell": ({"2__weights": np.zeros(2)}, "cell 2.*'weights'"),
+    "rows of other features": ({"0__means": np.zeros((1, 2)), "0__covariances": np.eye(2)[None]}, "same features"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_TABLES)
+def test_tables_that_no_search_could_have_found_are_refused(case):
+    parts, match = NOT_TABLES[case]
+    with pytest.raises(ValueError, match=match):
+        Selection.load(tampered(TABLE, **parts))
+
+
+def test_a_selection_comes_back_with_failures_and_what_was_not_tried():
+    found = [
+        gmm.select(X[:5], [1, 9], "diag", random_state=0),
+        gmm.select(X, [1, 2, 3], time_limit=0.0, random_state=0),
+    ]
+    assert "not tried" in found[1].status
+    for one in found:
+        assert saved(gmm.load(saved(one))) == saved(one)
+
+
+# --- Archives -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["|S0", "|V0", "<U0", "<f8", "|O"])
+@pytest.mark.parametrize("shape", [(10**10,), (2**62, 4), (10**30,), (-1, -3), (-3,), (1,) * 70])
+def test_no_header_of_an_array_asks_for_more_than_the_file_has(dtype, shape):
+    text = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape!r}, }}".encode()
+    member = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + bytes(24)
+    with pytest.raises(ValueError, match=r"'means'|damaged"):
+        gmm.load(fuzz_files.packed(fuzz_files.members(FIT) | {"means.npy": member}))
+
+
+@pytest.mark.parametrize(
+    "text", ["(" * 400, "-" * 9000, "{'descr': '<f8'", "\x00", "{1: 2, 'shape': ()}", "[" * 9000, '"""']
+)
+def test_no_header_of_an_array_breaks_its_reader(text):
+    member = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+    with pytest.raises(ValueError, match="not a saved model, or damaged"):
+        gmm.load(fuzz_files.packed(fuzz_files.members(FIT) | {"means.npy": member}))
+
+
+@pytest.mark.parametrize("version", [b"\x03\x00", b"\x09\x00"])
+def test_arrays_of_another_version_are_refused(version):
+    member = bytearray(fuzz_files.members(FIT)["means.npy"])
+    member[6:8] = version
+    with pytest.raises(ValueError, match=r"'means'.*version|damaged"):
+        gmm.load(fuzz_files.packed(fuzz_files.members(FIT) | {"means.npy": member}))
+
+
+@pytest.mark.parametrize(
+    "text", [b"[" * 10**5, b"3", b"null", b"{}", b'{"format": "gmm-em model"}', b"\xff", b"1" * 5000]
+)
+def test_no_header_breaks_its_reader(text):
+    header = {"header.npy": fuzz_files.npy(np.frombuffer(text, "u1"))}
+    with pytest.raises(ValueError, match="not a saved model, or damaged"):
+        gmm.load(fuzz_files.packed(fuzz_files.members(FIT) | header))
+
+
+@pytest.mark.parametrize("version", ["1", 1.5, True, None, float("inf")])
+def test_the_version_is_a_whole_number(version):
+    with pytest.raises(ValueError, match="format_version"):
+        gmm.load(tampered(FIT, format_version=version))
+
+
+def test_a_member_that_is_there_twice_is_refused():
+    file = io.BytesIO(FIT)
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("means.npy", fuzz_files.members(FIT)["means.npy"])
+    with pytest.raises(ValueError, match="'means' is there twice"):
+        gmm.load(file.getvalue())
+
+
+def test_members_that_lie_over_each_other_are_refused():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("means.npy", fuzz_files.npy(np.zeros(5000)))
+        archive.filelist *= 50
+    with pytest.raises(ValueError, match="larger than the file"):
+        gmm.load(file.getvalue())
+
+
+# --- Where files come from, and go to -----------------------------------------------------------
+
+
+class Pipe:
+    """What takes bytes and can neither seek nor tell."""
+
+    def __init__(self):
+        self.content = b""
+
+    def write(self, more):
+        self.content += more
+
+
+@pytest.mark.parametrize("content", [FIT, TABLE], ids=["mixture", "selection"])
+def test_every_source_and_target_holds_the_same(content, tmp_path):
+    what = gmm.load(content)
+    path, pipe = tmp_path / "saved", Pipe()
+    what.save(path)
+    assert path.read_bytes() == content
+    what.save(str(path))
+    with path.open("wb", buffering=0) as file:
+        what.save(file)
+    assert path.read_bytes() == content
+    what.save(pipe)
+    assert pipe.content == content
+    with path.open("rb") as file:
+        sources = [path, str(path), file, io.BytesIO(content), content, bytearray(content), memoryview(content)]
+        for source in sources:
+            assert saved(gmm.load(source)) == content
+    assert saved(type(what).load(content)) == content
+
+
+def test_a_file_that_takes_a_part_is_given_the_rest():
+    class Slow(Pipe):
+        def write(self, more):
+            super().write(more[:1000])
+            return min(len(more), 1000)
+
+    slow = Slow()
+    gmm.load(FIT).save(slow)
+    assert slow.content == FIT
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_through_a_pipe():
+    read, write = os.pipe()
+    with os.fdopen(write, "wb") as file:
+        gmm.load(FIT).save(file)
+    with os.fdopen(read, "rb") as file:
+        assert saved(gmm.load(file)) == FIT
+
+
+def test_what_is_no_place_is_a_type_error(tmp_path):
+    for wrong, told in [(io.StringIO("x"), "text mode"), (3, "int: 3"), (None, "NoneType")]:
+        with pytest.raises(TypeError, match=f"expected a path, a file opened in binary mode .*{told}"):
+            gmm.load(wrong)
+        with pytest.raises(TypeError, match=f"expected a path or a file opened in binary mode .*{told}"):
+            FOUND.save(wrong)
+    with pytest.raises(TypeError, match="got bytes"):
+        FOUND.save(b"path")
+    (tmp_path / "model").write_bytes(FIT)
+    with (tmp_path / "model").open(encoding="latin-1") as file, pytest.raises(TypeError, match="text mode"):
+        gmm.load(file)
+
+
+def test_messages_name_the_source(tmp_path):
+    path = tmp_path / "broken"
+    path.write_bytes(b"x")
+    with pytest.raises(ValueError, match="broken is not a saved model"):
+        gmm.load(path)
+    with path.open("rb") as file, pytest.raises(ValueError, match="broken is not a saved model"):
+        gmm.load(file)
+    with pytest.raises(ValueError, match="given as bytes is not a saved model"):
+        gmm.load(b"x")
+    with pytest.raises(ValueError, match="of a BytesIO is not a saved model"):
+        gmm.load(io.BytesIO(b"x"))
+
+
+def test_load_opens_whatever_has_save():
+    assert isinstance(gmm.load(FIT), GaussianMixture)
+    assert isinstance(gmm.load(TABLE), Selection)
+    kinds = {name for name in gmm.__all__ if hasattr(getattr(gmm, name), "save")}
+    assert kinds == {"GaussianMixture", "Selection"}
+    with pytest.raises(ValueError, match="holds 'Other', expected 'GaussianMixture' or 'Selection'"):
+        gmm.load(tampered(FIT, **{"class": "Other"}))
+    with pytest.raises(ValueError, match=r"holds \['GaussianMixture'\]"):
+        gmm.load(tampered(FIT, **{"class": ["GaussianMixture"]}))
+
+
+def test_a_subclass_loads_its_own():
+    class Mine(GaussianMixture):
+        pass
+
+    content = saved(Mine.from_parameters([1.0], [[0.0]], [[[1.0]]]))
+    assert type(Mine.load(content)) is Mine
+    with pytest.raises(ValueError, match="holds 'Mine'"):
+        gmm.load(content)
+
+
+# --- Beside files -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("means", np.zeros((3, 1000))),
+        ("weights", np.ones(2)),
+        ("whiteners", np.ones((1, 3, 3))),
+        ("log_determinants", np.ones(1)),
+    ],
+)
+def test_a_pickle_whose_parts_do_not_fit_is_refused_by_the_pass(name, values):
+    mixture = pickle.loads(pickle.dumps(fitted()))
+    object.__setattr__(mixture._parameters, name, values)
+    mixture = pickle.loads(pickle.dumps(mixture))
+    with pytest.raises(ValueError, match=r"expected|matmul"):
+        mixture.predict_proba(X)
+
+
+def test_samples_beyond_single_precision_are_in_double():
+    mixture = gmm.load(tampered(FIT, dtype="float32", means=np.full((3, 3), 1e200)))
+    assert mixture.sample(5)[0].dtype == np.float64
+    assert np.isfinite(mixture.sample(5)[0]).all()
+    assert gmm.load(tampered(FIT, dtype="float32")).sample(5)[0].dtype == np.float32
+
+
+@pytest.mark.parametrize(("kind", "n"), [("bytes", 1000), ("values", 500)])
+def test_damaged_files_load_as_valid_or_not_at_all(kind, n):
+    counts = {}
+    for number, told in fuzz_files.outcomes(kind, 0, n):
+        assert not told.startswith(fuzz_files.FAILED), f"{kind} {number}: {told}"
+        counts[told] = counts.get(told, 0) + 1
+    assert sum(counts.values()) == n
+    assert set(counts) == {"ValueError", "a valid GaussianMixture", "a valid Selection"}
+
+
+def test_a_worker_that_dies_is_told_with_its_number(monkeypatch, tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(
+        "import os, sys\n"
+        "for number in range(int(sys.argv[3]), int(sys.argv[4])):\n"
+        "    print(number, end=' ', flush=True)\n"
+        "    os.abort() if number == 2 else print('ValueError', flush=True)\n"
+    )
+    monkeypatch.setattr(fuzz_files, "HERE", script)
+    found = dict(fuzz_files.outcomes("bytes", 0, 5))
+    assert [number for number, told in found.items() if told.startswith(fuzz_files.FAILED)] == [2]
+    assert len(found) == 5
