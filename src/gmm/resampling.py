@@ -452,7 +452,7 @@ class _Fits:
         pooled = parameters.model.layout.pooled
         covariances = parameters.covariances if pooled else parameters.covariances[order]
         twice = MixtureParameters(weights, parameters.means[order], covariances, parameters.model)
-        return GaussianMixture._holding(twice, None).set_params(**null.get_params() | {"n_components": len(order)})
+        return GaussianMixture._holding(twice, None, null.get_params() | {"n_components": len(order)})
 
 
 def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
