@@ -166,10 +166,13 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
                          help="compare the components with these labels; not fitted")  # fmt: skip
     columns.add_argument("--weight-column", metavar="W",
                          help="weights of the rows; not fitted")  # fmt: skip
-    _add_drop_missing(columns)
+    _add_reading(columns)
 
 
-def _add_drop_missing(command: argparse._ActionsContainer) -> None:
+def _add_reading(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--header", action=argparse.BooleanOptionalAction,
+                         help="the first line of delimited text names the columns, or is a row "
+                              "(default: as its fields and what stands below them tell)")  # fmt: skip
     command.add_argument("--drop-missing", action="store_true",
                          help="leave out rows with missing values")  # fmt: skip
 
@@ -185,7 +188,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("file", metavar="FILE", help=_FILE_HELP)
     command.add_argument("--proba", action="store_true", help="also the responsibilities")
-    _add_drop_missing(command)
+    _add_reading(command)
     _add_out(command)
     return command
 
@@ -235,7 +238,7 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
                          help="the one or two columns to draw")  # fmt: skip
     command.add_argument("--out", metavar="PICTURE",
                          help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
-    _add_drop_missing(command)
+    _add_reading(command)
     return command
 
 

@@ -211,7 +211,7 @@ def reproduction(result: Result, origin: Origin) -> Html:
     Html
     """
     size = "not known" if origin.size is None else f"{origin.size:,} bytes"
-    digest = "not known, it came by standard input" if origin.sha256 is None else Html(f"<code>{origin.sha256}</code>")
+    digest = "not known, it came through a pipe" if origin.sha256 is None else Html(f"<code>{origin.sha256}</code>")
     pairs: list[tuple[object, object]] = [
         ("data", origin.file),
         ("size", size),
