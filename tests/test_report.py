@@ -382,7 +382,7 @@ def test_without_matplotlib_it_says_what_to_install_before_the_work(words, tmp_p
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == 'gmm fit: error: matplotlib is not installed: pip install "gmm-em[cli,plot]"\n'
+    assert done.stderr == "gmm fit: error: matplotlib is not installed: python -m pip install matplotlib pillow\n"
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"sitecustomize.py"}
 
 

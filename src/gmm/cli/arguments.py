@@ -118,10 +118,10 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write a report to read in a browser, one file with its pictures inside "
-                          "(default report.html, in DIR where there is one); needs gmm-em[plot]")  # fmt: skip
+                          "(default report.html, in DIR where there is one); needs matplotlib")  # fmt: skip
     out.add_argument("--plot", metavar="PICTURE",
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
-                          "needs gmm-em[plot]")  # fmt: skip
+                          "needs matplotlib")  # fmt: skip
     return command
 
 
@@ -223,7 +223,7 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
         help="draw a saved model with the rows of a table",
         description="Draw a saved model with the rows of a table. Columns are matched by name; a model without names "
         "takes the numeric columns in order. More than two columns are shown from where the components differ most, "
-        'unless --features says which. Needs matplotlib: pip install "gmm-em[cli,plot]".',
+        "unless --features says which. Needs matplotlib.",
     )
     command.set_defaults(run=_Command("plot", "plot"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
