@@ -25,6 +25,7 @@ extensions = [
     "mathml",
     "public_names",
     "self_contained",
+    "subscripts",
 ]
 exclude_patterns = ["gallery", "templates"]
 templates_path = ["templates"]

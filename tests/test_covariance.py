@@ -1,6 +1,8 @@
 """The fourteen covariance models: what they are called, how many parameters they have, which are cases of which."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -43,6 +45,8 @@ TABLE = {
 # What mclust's nMclustParams says of d = 4, K = 3, less the 14 of means and weights.
 OF_FOUR_BY_THREE = {"EII": 1, "VII": 3, "EEI": 4, "VEI": 6, "EVI": 10, "VVI": 12, "EEE": 10, "VEE": 12}
 OF_FOUR_BY_THREE |= {"EVE": 16, "VVE": 18, "EEV": 22, "VEV": 24, "EVV": 28, "VVV": 30}
+# S Σ_k S is of the model whenever Σ_k is, for every diagonal S: lengths and angles across columns are not compared.
+IN_ANY_UNITS = ("EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV")
 SHAPES = {"EEE": "dd"} | dict.fromkeys(("EII", "VII"), "K") | dict.fromkeys(("EEI", "VEI", "EVI", "VVI"), "Kd")
 
 
@@ -237,3 +241,41 @@ def test_parameters_of_a_model_are_taken_as_they_are_given():
                     reference.in_layout(drawn("VVV", 4), name),
                     covariance_type=name,
                 )
+
+
+# --- Units of the columns -----------------------------------------------------------------------
+
+
+def climbed(X, responsibilities, model, n_passes=4):
+    """The mixture after some M-steps and E-steps that begin with responsibilities, its covariances written out."""
+    K, d = responsibilities.shape[1], X.shape[1]
+    for _ in range(n_passes):
+        origins = np.tile(X.mean(axis=0), (K, 1))
+        counts, first, second = reference.statistics(X, responsibilities, np.ones(len(X)), origins)
+        kept = np.ascontiguousarray(reference.in_layout(second, model.name))
+        found = most_likely(SufficientStatistics(model.moments, origins, counts, first, kept, 0.0, len(X)), model, 0.0)
+        covariances = model.layout.dense(found.covariances, K, d)
+        joint = reference.log_joint(X, found.weights, found.means, covariances)
+        responsibilities = reference.responsibilities(joint)
+    return covariances, reference.log_evidence(joint).sum()
+
+
+@every_model
+def test_eight_models_fit_the_same_in_any_units_of_the_columns(name):
+    """Covariances become S Σ_k S, and every row's log density is less by the log-Jacobian Σ_j log s_j."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(80, 4)) @ rng.normal(size=(4, 4)) + 2 * rng.normal(size=4) for _ in range(3)])
+    start, units = rng.dirichlet(np.ones(3), size=240), np.array([0.02, 0.5, 7.0, 30.0])
+    here, here_loglik = climbed(X, start, covariance_model(name))
+    there, there_loglik = climbed(X * units, start, covariance_model(name))
+    same_covariances = np.allclose(there / np.outer(units, units), here, rtol=1e-6, atol=1e-9)
+    same_loglik = np.isclose(there_loglik + 240 * np.log(units).sum(), here_loglik, rtol=0, atol=1e-5)
+    assert same_covariances == same_loglik == (name in IN_ANY_UNITS)
+
+
+def test_the_guide_says_which_models_do():
+    guide = (Path(__file__).parents[1] / "docs" / "choosing-a-model.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"^Eight models fit the same in any units of the columns: (.*?)\.", guide, re.M | re.S)
+    assert re.findall("[EVI]{3}", told) == list(IN_ANY_UNITS)
+    (others,) = re.findall(r"The other six, (.*?), compare", guide, re.S)
+    assert re.findall("[EVI]{3}", others) == [name for name in PARSIMONIOUS if name not in IN_ANY_UNITS]

@@ -171,10 +171,48 @@ def test_the_page_of_the_command_line_has_every_command(capsys):
     ],
 )
 def test_the_build_notices_what_is_loaded_from_elsewhere(text, expected):
-    path = ROOT / "docs" / "extensions" / "self_contained.py"
+    assert extension("self_contained").loaded_from_elsewhere(text) == expected
+
+
+def extension(name):
+    path = ROOT / "docs" / "extensions" / f"{name}.py"
     module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location(path.stem, path))
     spec.loader.exec_module(module)
-    assert module.loaded_from_elsewhere(text) == expected
+    return module
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Σ_k π_k N(μ_k, Σ_k)", "Σ[k] π[k] N(μ[k], Σ[k])"),
+        ("λD_kA_kD_kᵀ", "λD[k]A[k]D[k]ᵀ"),
+        ("½·tr Σ_k⁻¹C_k", "½·tr Σ[k]⁻¹C[k]"),
+        ("Σ_i w_i r_ik (x_i − o_k)", "Σ[i] w[i] r[ik] (x[i] − o[k])"),
+        ("n_init, weights_, log_offset_k and x_max", "n_init, weights_, log_offset_k and x_max"),
+    ],
+)
+def test_letters_with_an_index_have_it_below(text, expected):
+    pytest.importorskip("sphinx")
+    nodes = extension("subscripts").parts(text)
+    assert "".join(f"[{node.astext()}]" if node.tagname == "subscript" else node.astext() for node in nodes) == expected
+
+
+def test_an_example_comes_before_the_long_lists():
+    template = (ROOT / "docs" / "templates" / "numpydoc_docstring.rst").read_text(encoding="utf-8")
+    parts = re.findall(r"{{(\w+)}}", template)
+    assert parts[:5] == ["index", "summary", "extended_summary", "examples", "parameters"]
+    numpydoc = pytest.importorskip("numpydoc")
+    theirs = (Path(numpydoc.__file__).parent / "templates" / "numpydoc_docstring.rst").read_text(encoding="utf-8")
+    assert sorted(parts) == sorted(re.findall(r"{{(\w+)}}", theirs))
+
+
+def test_titles_are_larger_than_what_stands_below_them_on_a_telephone():
+    style = (ROOT / "docs" / "static" / "gmm.css").read_text(encoding="utf-8")
+    sizes = [float(size) for size in re.findall(r"--pst-font-size-h[1-4]: ([\d.]+)rem", style)]
+    assert len(sizes) == 4
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == 4
+    assert not re.search(r"\bh1\b[^{]*{[^}]*font-size", style)  # theirs are told by these variables alone
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

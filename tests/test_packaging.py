@@ -1,8 +1,10 @@
 """What is installed: its files, its version, its types, and what it costs to import."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import gmm
+from gmm.versions import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ROOT / "src" / "gmm"
@@ -45,6 +48,21 @@ def python(*arguments, **options):
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_messages_name_what_the_extras_install():
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert {extra: tuple(re.match(r"\w+", each)[0] for each in needed) for extra, needed in told.items()} == EXTRAS
+
+
+@pytest.mark.parametrize("folder", ["src", "docs", "README.md"])
+def test_nothing_is_installed_from_where_it_is_not(folder):
+    """The distribution is not published: pip finds none of that name, or another's."""
+    paths = [ROOT / folder] if "." in folder else (ROOT / folder).rglob("*")
+    pages = [path for path in paths if path.suffix in (".py", ".md", ".rst") and "generated" not in path.parts]
+    assert pages
+    for path in pages:
+        assert not re.search(r"pip install [^\n]*gmm-em", path.read_text(encoding="utf-8")), path
 
 
 def test_what_is_tested_is_what_is_in_the_tree():

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.datasets import load_wine
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -665,3 +666,21 @@ def test_scikit_learns_checks():
         told = check_estimator(GaussianMixtureSearch(range(1, 3), ["full", "diag"], max_iter=50), on_fail=None)
     failed = {check["check_name"]: check["exception"] for check in told if check["status"] == "failed"}
     assert not failed
+
+
+def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
+    X = StandardScaler().fit_transform(load_wine().data)
+    found = select(X, (3, 9), ["VVI", "VVV"], random_state=0)
+    smallest = {name: found.status[np.argmin(getattr(found, name))] for name in CRITERIA}
+    assert smallest["aic"].startswith("spike")  # what a plain argmin takes
+    assert smallest["nec"].startswith("spike")
+    for name in CRITERIA:
+        places, scores = found.ranked(name), getattr(found, name)
+        assert sorted(places) == list(range(4))
+        assert [found.status[n] == "ok" for n in places] == [True, True, False, False]
+        for part in (places[:2], places[2:]):
+            assert scores[part[0]] <= scores[part[1]]
+    assert found.ranked() == found.ranked("bic")
+    assert found.ranked()[0] == found.best_index
+    with pytest.raises(ValueError, match=r"expected a criterion among .*, got 'dic'"):
+        found.ranked("dic")

@@ -64,8 +64,10 @@ plot_criteria(found)
 # %%
 for K, bic, aic in zip(found.n_components, found.bic, found.aic, strict=True):
     print(f"K={K:2}  BIC {bic:7.1f}   AIC {aic:7.1f}")
-K = found.n_components
-print(f"BIC chooses {K[found.bic.argmin()]}, AIC {K[found.aic.argmin()]}")
+by_bic, by_aic = (
+    found.n_components[found.ranked(name)[0]] for name in ("bic", "aic")
+)
+print(f"BIC chooses {by_bic}, AIC {by_aic}")
 
 # %%
 # Neither is wrong. BIC asks which mixture is most probably the true one, and

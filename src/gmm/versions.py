@@ -13,9 +13,32 @@ from gmm.threads import usable_threads
 
 __version__ = version("gmm-em")
 
+# What the extras of pyproject.toml install. Messages name these packages and not the extras: that is right for every
+# way in which gmm-em itself was installed.
+EXTRAS = {"cli": ("pyarrow", "rich"), "plot": ("matplotlib", "pillow")}
+
 _PACKAGES = (
     "gmm-em", "numpy", "scipy", "threadpoolctl", "cython", "scikit-learn", "pyarrow", "rich", "pandas", "polars",
 )  # fmt: skip
+
+
+def install_line(extra: str) -> str:
+    """The command that installs what an extra needs.
+
+    Parameters
+    ----------
+    extra : {"cli", "plot"}
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> install_line("cli")
+    'python -m pip install pyarrow rich'
+    """
+    return f"python -m pip install {' '.join(EXTRAS[extra])}"
 
 
 def show_versions() -> None:

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 
 from gmm.cli.arguments import parse
 from gmm.cli.failures import CommandError
+from gmm.versions import EXTRAS, install_line
 
 __all__ = ["main"]
 
 OK, FAILED, INTERRUPTED = 0, 1, 130
-
-_EXTRAS = {"pyarrow": "cli", "rich": "cli", "matplotlib": "cli,plot"}  # what installs them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,8 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _reason(error: Exception) -> str:
     """Say in one line what failed."""
-    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
-        return f'{error.name} is not installed: pip install "gmm-em[{_EXTRAS[error.name]}]"'
+    if isinstance(error, ModuleNotFoundError):
+        for extra, packages in EXTRAS.items():
+            if error.name in packages:
+                return f"{error.name} is not installed: {install_line(extra)}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     told = " ".join(str(error).split())

@@ -118,10 +118,10 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
                      help="write a report to read in a browser, one file with its pictures inside "
-                          "(default report.html, in DIR where there is one); needs gmm-em[plot]")  # fmt: skip
+                          "(default report.html, in DIR where there is one); needs matplotlib")  # fmt: skip
     out.add_argument("--plot", metavar="PICTURE",
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
-                          "needs gmm-em[plot]")  # fmt: skip
+                          "needs matplotlib")  # fmt: skip
     return command
 
 
@@ -166,10 +166,13 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
                          help="compare the components with these labels; not fitted")  # fmt: skip
     columns.add_argument("--weight-column", metavar="W",
                          help="weights of the rows; not fitted")  # fmt: skip
-    _add_drop_missing(columns)
+    _add_reading(columns)
 
 
-def _add_drop_missing(command: argparse._ActionsContainer) -> None:
+def _add_reading(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--header", action=argparse.BooleanOptionalAction,
+                         help="the first line of delimited text names the columns, or is a row "
+                              "(default: as its fields and what stands below them tell)")  # fmt: skip
     command.add_argument("--drop-missing", action="store_true",
                          help="leave out rows with missing values")  # fmt: skip
 
@@ -185,7 +188,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("file", metavar="FILE", help=_FILE_HELP)
     command.add_argument("--proba", action="store_true", help="also the responsibilities")
-    _add_drop_missing(command)
+    _add_reading(command)
     _add_out(command)
     return command
 
@@ -220,7 +223,7 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
         help="draw a saved model with the rows of a table",
         description="Draw a saved model with the rows of a table. Columns are matched by name; a model without names "
         "takes the numeric columns in order. More than two columns are shown from where the components differ most, "
-        'unless --features says which. Needs matplotlib: pip install "gmm-em[cli,plot]".',
+        "unless --features says which. Needs matplotlib.",
     )
     command.set_defaults(run=_Command("plot", "plot"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
@@ -235,7 +238,7 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
                          help="the one or two columns to draw")  # fmt: skip
     command.add_argument("--out", metavar="PICTURE",
                          help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
-    _add_drop_missing(command)
+    _add_reading(command)
     return command
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import floor, isfinite, log10
 from typing import Any
 
@@ -14,6 +15,7 @@ from gmm.amounts import counted
 from gmm.cli.agreement import Agreement
 from gmm.covariance import covariance_model
 from gmm.criteria import CRITERIA
+from gmm.layouts import DIAGONAL, SPHERICAL
 from gmm.mixture import GaussianMixture
 from gmm.selection import Selection
 
@@ -29,7 +31,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MixtureFacts:
     """A fitted mixture in the words of its columns.
 
@@ -41,14 +43,11 @@ class MixtureFacts:
         Names of the d columns; ``x0``, ``x1``, ... where it has none.
     spreads : ndarray of float64, shape (K, d)
         Standard deviation per component and column.
-    correlations : ndarray of float64, shape (K, d, d)
-        Correlations within each component.
     """
 
     model: GaussianMixture
     names: tuple[str, ...]
     spreads: NDArray[np.float64]
-    correlations: NDArray[np.float64]
 
     @classmethod
     def of(cls, model: GaussianMixture) -> MixtureFacts:
@@ -62,23 +61,23 @@ class MixtureFacts:
         Returns
         -------
         MixtureFacts
-            Its names, spreads and correlations.
+            Its names and spreads.
         """
         layout = covariance_model(model.covariance_type).layout
         covariances = np.asarray(model.covariances_, dtype=np.float64)
-        dense = layout.dense(covariances, *model.means_.shape)
-        spreads = np.sqrt(np.einsum("kjj->kj", dense))
-        return cls(
-            model=model,
-            names=names_of_features(model),
-            spreads=spreads,
-            correlations=dense / (spreads[:, :, None] * spreads[:, None, :]),
-        )
+        spreads = np.sqrt(layout.diagonal(covariances, model.means_.shape[1]))
+        return cls(model, names_of_features(model), np.broadcast_to(spreads, model.means_.shape))
 
-    @property
+    @cached_property
     def strongest(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component: two columns and its value."""
-        return [_strongest(correlations) for correlations in self.correlations]
+        layout, (K, d) = covariance_model(self.model.covariance_type).layout, self.spreads.shape
+        if layout is DIAGONAL or layout is SPHERICAL:
+            return [None] * K
+        dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
+        if layout.pooled:
+            return [_strongest(dense[0], self.spreads[0])] * K
+        return [_strongest(*each) for each in zip(dense, self.spreads, strict=True)]
 
 
 def mixture_json(model: GaussianMixture) -> dict[str, Any]:
@@ -246,7 +245,8 @@ def _convergence_json(model: GaussianMixture) -> dict[str, Any]:
     }
 
 
-def _strongest(correlations: NDArray[np.float64]) -> tuple[int, int, float] | None:
+def _strongest(covariance: NDArray[np.float64], spreads: NDArray[np.float64]) -> tuple[int, int, float] | None:
+    correlations = covariance / np.outer(spreads, spreads)
     size = np.abs(np.triu(correlations, k=1))
     if not size.any():
         return None

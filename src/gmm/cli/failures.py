@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["CommandError", "UsageError", "quoted"]
+__all__ = ["CommandError", "UsageError", "listed", "quoted"]
 
 _LISTED = 20
 
@@ -21,19 +21,38 @@ class UsageError(CommandError):
     exit_code = 2
 
 
-def quoted(names: Iterable[str]) -> str:
+def quoted(names: Iterable[str], most: int = _LISTED) -> str:
     """List names for a message.
 
     Parameters
     ----------
     names : iterable of str
         The names.
+    most : int, default=20
+        How many are named; the others are counted.
 
     Returns
     -------
     str
-        ``'a', 'b'``, cut after twenty.
+        ``'a', 'b' and 3 more``.
     """
-    listed = [repr(name) for name in names]
-    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-    return ", ".join(listed[:_LISTED]) + more
+    return listed(map(repr, names), most)
+
+
+def listed(texts: Iterable[str], most: int) -> str:
+    """List what a message names, and count the rest.
+
+    Parameters
+    ----------
+    texts : iterable of str
+    most : int
+        How many are named.
+
+    Returns
+    -------
+    str
+        ``a, b and 3 more``.
+    """
+    told = list(texts)
+    more = f" and {len(told) - most:,} more" if len(told) > most else ""
+    return ", ".join(told[:most]) + more

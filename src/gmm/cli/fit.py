@@ -42,7 +42,7 @@ def fit(options: argparse.Namespace) -> int:
     screen = Screen(options.quiet)
     names = _covariance_types(options)
     _check_pictures(options)
-    table, notes = (faithful(), ()) if options.file is None else read(options.file)
+    table, notes = (faithful(), ()) if options.file is None else read(options.file, options.header)
     rows = numeric_rows(
         table,
         columns=options.columns,

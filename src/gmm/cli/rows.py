@@ -10,7 +10,6 @@ import argparse
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,16 @@ from numpy.typing import NDArray
 
 from gmm._estimator import names_of_features
 from gmm.amounts import counted
-from gmm.cli.failures import CommandError, quoted
+from gmm.cli.delimited import is_number
+from gmm.cli.failures import CommandError, listed, quoted
 from gmm.cli.show import Screen
-from gmm.cli.tables import faithful, is_number, read
+from gmm.cli.tables import faithful, read
 from gmm.mixture import GaussianMixture
 
 __all__ = ["Rows", "matched", "numeric_rows", "rows_for"]
 
 _SHOWN = 4
+_LEFT_OUT_SHOWN = 8
 _FEW = 10  # rows of which nothing is said of what grows
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
@@ -152,12 +153,12 @@ def numeric_rows(
         raise CommandError("the table has no rows")
     beside = [name for name in (label_column, weight_column) if name is not None]
     _require(table, [*(columns or ()), *exclude, *beside])
-    overlap = sorted(set(columns or ()) & {*exclude, *beside})
+    out = {*exclude, *beside}
+    overlap = sorted(out.intersection(columns or ()))
     if overlap:
         raise CommandError(f"{quoted(overlap)} cannot be both fitted and left out")
     if columns is None:
-        left = [name for name in table.column_names if name not in {*exclude, *beside}]
-        chosen, notes = _numeric_columns(table, left)
+        chosen, notes = _numeric_columns(table, [name for name in table.column_names if name not in out])
     else:
         chosen, notes = _all_numeric(table, columns), ()
     weight = [] if weight_column is None else _all_numeric(table, [weight_column])
@@ -177,7 +178,7 @@ def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen
     ----------
     model : GaussianMixture
     options : argparse.Namespace
-        With ``file``, which is None for the Old Faithful eruptions, and ``drop_missing``.
+        With ``file``, which is None for the Old Faithful eruptions, ``header`` and ``drop_missing``.
     screen : Screen
         Where notes go.
 
@@ -187,7 +188,7 @@ def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen
     X : Frame or ndarray
         The rows as the model takes them: with names where it has some.
     """
-    table, notes = (faithful(), ()) if options.file is None else read(options.file)
+    table, notes = (faithful(), ()) if options.file is None else read(options.file, options.header)
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
     rows = matched(table, names, model.n_features_in_, options.drop_missing)
     for note in (*notes, *rows.notes):
@@ -228,7 +229,8 @@ def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_
             )
         return rows
     rows = numeric_rows(table, columns=list(names), drop_missing=drop_missing)
-    unused = [name for name in table.column_names if name not in names]
+    used = set(names)
+    unused = [name for name in table.column_names if name not in used]
     constant = set(_constant_notes(rows))
     notes = tuple(note for note in rows.notes if note not in constant)
     told = (f"not used by the model: {quoted(unused)}",) if unused else ()
@@ -236,7 +238,8 @@ def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_
 
 
 def _require(table: pa.Table, names: Iterable[str]) -> None:
-    absent = [name for name in dict.fromkeys(names) if name not in table.column_names]
+    present = set(table.column_names)
+    absent = [name for name in dict.fromkeys(names) if name not in present]
     if absent:
         raise CommandError(f"no column {quoted(absent)}; the table has {quoted(table.column_names)}")
 
@@ -249,8 +252,8 @@ def _numeric_columns(table: pa.Table, names: Sequence[str]) -> tuple[list[str], 
     chosen = [name for name, why in reasons.items() if not why]
     told = [f"{name!r} ({why})" for name, why in reasons.items() if why]
     if not chosen:
-        raise CommandError(f"no numeric column to use; left out: {', '.join(told) or 'none'}")
-    return chosen, ((f"left out: {', '.join(told)}",) if told else ())
+        raise CommandError(f"no numeric column to use; left out: {listed(told, _LEFT_OUT_SHOWN) or 'none'}")
+    return chosen, ((f"left out: {listed(told, _LEFT_OUT_SHOWN)}",) if told else ())
 
 
 def _all_numeric(table: pa.Table, names: Sequence[str]) -> list[str]:
@@ -269,8 +272,8 @@ def _why_not_numeric(column: pa.ChunkedArray) -> str:
         return "it is empty"
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         return f"it holds {kind}"
-    values = chain.from_iterable(chunk.to_pylist() for chunk in column.chunks)
-    for number, value in enumerate(values, start=1):
+    for number, scalar in enumerate(column, start=1):
+        value = scalar.as_py()
         if value is not None and not is_number(value):
             hint = "; decimal commas? write 1.5 for 1,5" if _DECIMAL_COMMA.fullmatch(value.strip()) else ""
             return f"text: {_shortened(value)!r} in row {number}{hint}"
@@ -316,8 +319,7 @@ def _without_missing(rows: Rows, weight: Sequence[str], drop: bool) -> Rows:
     bad = missing.any(axis=1)
     if not bad.any():
         return rows
-    per_column = {name: int(n) for name, n in zip(names, missing.sum(axis=0), strict=True) if n}
-    told = ", ".join(f"{name}: {n}" for name, n in per_column.items())
+    told = listed((f"{name}: {n}" for name, n in zip(names, missing.sum(axis=0), strict=True) if n), _LEFT_OUT_SHOWN)
     share = f"{bad.sum()} of {counted(len(bad), 'row')}"
     if not drop:
         raise CommandError(
@@ -342,7 +344,9 @@ def _taken(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
 def _places(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
     """Name the first rows and their columns, ``row 3 (waiting), row 9 (waiting), …``."""
     numbers = np.flatnonzero(bad.any(axis=1))
-    told = [f"row {i + 1} ({', '.join(names[int(j)] for j in np.flatnonzero(bad[i]))})" for i in numbers[:_SHOWN]]
+    told = [
+        f"row {i + 1} ({listed((names[int(j)] for j in np.flatnonzero(bad[i])), _SHOWN)})" for i in numbers[:_SHOWN]
+    ]
     return ", ".join(told) + (", …" if len(numbers) > _SHOWN else "")
 
 
@@ -370,17 +374,26 @@ def _require_weights(rows: Rows, column: str) -> None:
 
 
 def _constant_notes(rows: Rows) -> Iterable[str]:
-    constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0))
-    for j in constant if len(rows.values) > 1 else ():
-        yield (f"column {rows.names[j]!r} is constant ({rows.values[0, j]:g}); --exclude leaves it out")
+    constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0)) if len(rows.values) > 1 else ()
+    told = [f"{rows.names[j]!r} ({rows.values[0, j]:g})" for j in constant]
+    return _note(told, "is constant", "are constant")
 
 
 def _identifier_notes(table: pa.Table, rows: Rows) -> Iterable[str]:
     """Of whole numbers that grow from row to row: they number the rows, as it seems. A lone column may be sorted."""
     if len(rows.values) < _FEW:
-        return
-    for j, name in enumerate(rows.names):
-        if pa.types.is_integer(table[name].type):
-            steps = np.diff(rows.values[:, j])
-            if (steps == 1).all() or (len(rows.names) > 1 and (steps > 0).all()):
-                yield f"column {name!r} grows from row to row, as identifiers do; --exclude leaves it out"
+        return ()
+    steps = np.diff(rows.values, axis=0)
+    growing = (steps == 1).all(axis=0) | ((steps > 0).all(axis=0) if len(rows.names) > 1 else False)
+    names = [rows.names[j] for j in np.flatnonzero(growing)]
+    told = [repr(name) for name in names if pa.types.is_integer(table[name].type)]
+    return _note(told, "grows from row to row, as identifiers do", "grow from row to row, as identifiers do")
+
+
+def _note(columns: Sequence[str], one: str, several: str) -> tuple[str, ...]:
+    """One note on all columns of which the same is to be said."""
+    if not columns:
+        return ()
+    if len(columns) == 1:
+        return (f"column {columns[0]} {one}; --exclude leaves it out",)
+    return (f"{counted(len(columns), 'column')} {several}: {listed(columns, _SHOWN)}; --exclude leaves them out",)

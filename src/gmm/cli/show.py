@@ -132,8 +132,7 @@ class Screen:
         counts : ndarray of int, shape (K,), default=None
             Rows per component, by their most probable one.
         """
-        shown = _columns_of_mixture(facts)[: _COLUMNS_SHOWN + 2]
-        for number, part in enumerate(_fitting(shown, self._width)):
+        for number, part in enumerate(_fitting(_columns_of_mixture(facts), self._width)):
             if number:
                 self.line()
             self._table(_mixture_table(facts, counts, part))
@@ -181,14 +180,15 @@ def _table() -> Table:
 
 
 def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
-    """Return one column of text per data column, and one for correlations where there are any."""
+    """Return one column of text for each of the first data columns, and one for correlations where there are any."""
     columns = [
-        (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j])) for j, name in enumerate(facts.names)
+        (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
+        for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
     ]
     if any(facts.strongest):
         told = [_correlation(facts, pair) for pair in facts.strongest]
         title = "correlation" if len(facts.names) == 2 else "strongest correlation"
-        columns.insert(_COLUMNS_SHOWN, (title, told))
+        columns.append((title, told))
     return columns
 
 

@@ -5,34 +5,35 @@ What is in the columns, and which of them a mixture is fitted to, is the busines
 
 from __future__ import annotations
 
-import csv
 import sys
+from collections import Counter
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path, PurePath
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 
+from gmm.cli.delimited import COMPRESSED, read_text
 from gmm.cli.failures import CommandError, UsageError, quoted
 
-__all__ = ["faithful", "is_number", "read"]
+__all__ = ["faithful", "read"]
 
 _TEXT = {".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ""}
-_COMPRESSED = {".gz", ".bz2", ".zst"}
-_MISSING_MARKS = ["?", "None", "<NA>"]  # beside pyarrow's own: "", NA, NaN, null, ...
 
 
-def read(path: str) -> tuple[pa.Table, tuple[str, ...]]:
+def read(path: str, header: bool | None = None) -> tuple[pa.Table, tuple[str, ...]]:
     """Read a table from a file, by its suffix.
 
     Parameters
     ----------
     path : str
-        CSV, TSV or other delimited text (also compressed), Parquet, Arrow, Feather or npy;
+        CSV, TSV or other delimited text (also compressed), Parquet, Arrow, Feather or npy; a pipe is read whole, and
         ``-`` reads delimited text from standard input.
+    header : bool, default=None
+        Whether the first line of delimited text names the columns; None decides by the text.
 
     Returns
     -------
@@ -50,21 +51,21 @@ def read(path: str) -> tuple[pa.Table, tuple[str, ...]]:
     """
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
     suffix = suffixes[-1] if suffixes else ""
-    if path == "-" or suffix in _TEXT or (suffix in _COMPRESSED and suffixes[0] in _TEXT):
-        table, notes = _read_text(path)
-    elif suffix in _READERS:
-        with Path(path).open("rb"):  # the plain OSError of a missing or unreadable file
-            table, notes = _READERS[suffix](path), ()
-    else:
+    is_text = path == "-" or suffix in _TEXT or (suffix in COMPRESSED and suffixes[0] in _TEXT)
+    if not is_text and suffix not in _READERS:
         known = ", ".join(sorted({*_TEXT, *_READERS} - {""}))
         raise UsageError(f"{path}: unknown kind of file {suffix!r}, expected one of {known}")
-    table = table.rename_columns([name.strip() for name in table.column_names])
-    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if not is_text and header is not None:
+        raise UsageError(f"{path}: --header and --no-header are for delimited text, a {suffix} file has no lines")
+    source = _source(path)
+    table, notes = read_text(path, source, header) if is_text else _READERS[suffix](path, source)
+    names = [name.strip() for name in table.column_names]
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
         raise CommandError(
             f"{path}: column names must differ, {quoted(twice)} {'is' if len(twice) == 1 else 'are'} there twice"
         )
-    return table, notes
+    return table.rename_columns(names), notes
 
 
 def faithful() -> pa.Table:
@@ -84,103 +85,40 @@ def faithful() -> pa.Table:
         return read(str(path))[0]
 
 
-def is_number(text: str) -> bool:
-    """Tell whether a text is a number.
-
-    Parameters
-    ----------
-    text : str
-        One entry of a table.
-
-    Returns
-    -------
-    bool
-        True for what Python reads as a float.
-    """
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_text(path: str) -> tuple[pa.Table, tuple[str, ...]]:
+def _source(path: str) -> str | bytes:
+    """The path, once the file can be opened; all bytes of what can be read only once: a pipe, standard input."""
     if path == "-":
-        return _parsed(path, sys.stdin.buffer.read())
-    with Path(path).open("rb"):  # the plain OSError of a missing or unreadable file
-        return _parsed(path, None)
+        return sys.stdin.buffer.read()
+    with Path(path).open("rb") as file:  # the plain OSError of a missing or unreadable file
+        return path if file.seekable() else file.read()
 
 
-def _parsed(path: str, text: bytes | None) -> tuple[pa.Table, tuple[str, ...]]:
+def _opened(source: str | bytes) -> pa.NativeFile:
+    return pa.OSFile(source) if isinstance(source, str) else pa.BufferReader(source)
+
+
+def _read_parquet(path: str, source: str | bytes) -> _Read:
     try:
-        with _opened(path, text) as stream:
-            first = stream.read(1 << 16).decode("utf-8-sig", "replace").partition("\n")[0]
-        delimiter = _delimiter(first.rstrip("\r"))
-        fields = next(csv.reader([first.rstrip("\r")], delimiter=delimiter), [])
-        headerless = bool(fields) and all(_like_number(field) for field in fields)
-        names = [f"x{j}" for j in range(len(fields))] if headerless else None
-        with _opened(path, text) as stream:
-            table = pa.csv.read_csv(
-                stream,
-                pa.csv.ReadOptions(column_names=names),
-                pa.csv.ParseOptions(delimiter=delimiter),
-                pa.csv.ConvertOptions(null_values=_null_values()),
-            )
-        listed = ", ".join(table.column_names)  # decodes them
-    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError) as error:
-        raise CommandError(f"{path} is not a table: {error}") from error
-    told = f"the first line holds numbers, so it counts as a row; the columns are named {listed}"
-    return table, ((told,) if headerless else ())
-
-
-def _opened(path: str, text: bytes | None) -> pa.NativeFile:
-    if text is not None:
-        return pa.BufferReader(text)
-    return pa.input_stream(path, compression="detect")
-
-
-def _delimiter(line: str) -> str:
-    """Return what splits the line most often; a blank only between numbers, and a comma not within them."""
-    candidates = [",", "\t", ";", "|"]
-    if ";" in line and all(map(_like_number, line.split(";"))):
-        return ";"
-    fields = [len(next(csv.reader([line], delimiter=d), [])) for d in candidates]
-    if max(fields) > 1:
-        return candidates[int(np.argmax(fields))]
-    return " " if " " in line and all(is_number(word) for word in line.split(" ")) else ","
-
-
-def _like_number(text: str) -> bool:
-    """Whether it is a number, with a decimal comma perhaps."""
-    return is_number(text.replace(",", "."))
-
-
-def _null_values() -> list[str]:
-    return [*pa.csv.ConvertOptions().null_values, *_MISSING_MARKS]
-
-
-def _read_parquet(path: str) -> pa.Table:
-    try:
-        return pa.parquet.read_table(path, partitioning=None)
+        return pa.parquet.read_table(_opened(source), partitioning=None), ()
     except pa.ArrowInvalid as error:
         raise CommandError(f"{path} is not a Parquet file: {error}") from error
 
 
-def _read_arrow(path: str) -> pa.Table:
+def _read_arrow(path: str, source: str | bytes) -> _Read:
     """Read the file format (which Feather is), or a stream of record batches."""
     try:
-        return pa.feather.read_table(path)
+        return pa.feather.read_table(_opened(source)), ()
     except pa.ArrowInvalid:
         try:
-            with pa.ipc.open_stream(path) as reader:
-                return reader.read_all()
+            with pa.ipc.open_stream(_opened(source)) as reader:
+                return reader.read_all(), ()
         except pa.ArrowInvalid as error:
             raise CommandError(f"{path} is not an Arrow file: {error}") from error
 
 
-def _read_npy(path: str) -> pa.Table:
+def _read_npy(path: str, source: str | bytes) -> _Read:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(_opened(source), allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise CommandError(f"{path} is not an array of numbers: {error}") from error
     if not isinstance(array, np.ndarray):
@@ -189,12 +127,19 @@ def _read_npy(path: str) -> pa.Table:
         got = f"{array.dtype} of shape {array.shape}"
         raise CommandError(f"{path}: expected numbers of shape (rows, columns), got {got}")
     array = array[:, None] if array.ndim == 1 else array
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype.itemsize > np.float64().itemsize:
+        notes: tuple[str, ...] = (f"the numbers are {array.dtype} (longdouble) and are read as float64",)
+        with np.errstate(over="ignore"):  # infinite values are refused later
+            array = array.astype(np.float64)
+    else:
+        notes = ()
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
     names = [f"x{j}" for j in range(array.shape[1])]
-    return pa.table([pa.array(column) for column in array.T], names=names)
+    return pa.table([pa.array(column) for column in array.T], names=names), notes
 
 
-_READERS = {
+_Read = tuple[pa.Table, tuple[str, ...]]  # a table, and notes on it
+_READERS: dict[str, Callable[[str, str | bytes], _Read]] = {
     ".parquet": _read_parquet,
     ".pq": _read_parquet,
     ".arrow": _read_arrow,

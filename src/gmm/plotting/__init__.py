@@ -1,13 +1,15 @@
 """Pictures of mixtures, by matplotlib: functions that draw on an Axes and return it, and never call `show`.
 
-The only place for matplotlib, which the extra installs: ``pip install "gmm-em[plot]"``. Nothing below draws.
+The only place for matplotlib, which the extra ``plot`` installs. Nothing below draws.
 """
+
+from gmm.versions import install_line as _install_line
 
 try:
     import matplotlib as _matplotlib  # noqa: F401
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        'gmm.plotting draws with matplotlib, which is not installed: pip install "gmm-em[plot]"', name=_error.name
+        f"gmm.plotting draws with matplotlib, which is not installed: {_install_line('plot')}", name=_error.name
     ) from None
 
 from gmm.plotting.animation import FitAnimation, animate_fit

@@ -26,7 +26,7 @@ from gmm.selection.candidates import Starts, as_model
 from gmm.selection.climbing import WORTH, Ground, Solution, Worker
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, Stage, workers_and_threads
 from gmm.selection.status import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE
-from gmm.selection.table import Entry, Progress, Selection
+from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.sources import ArraySource
 
 _ROUNDING = 1e-9  # nats per row: no fit is told to come closer
@@ -115,7 +115,7 @@ def select(
     >>> found.best.n_components
     2
     """
-    _check_criterion(criterion)
+    check_criterion(criterion)
     check_callback(callback)
     clock = Clock(_checked_limit(time_limit))
     types, counts = _requested_types(covariance_type), _requested_components(n_components)
@@ -335,11 +335,6 @@ def _template(parameters: dict[str, Any]) -> GaussianMixture:
             f"components; got {type(template.init_params).__name__}"
         )
     return template
-
-
-def _check_criterion(criterion: object) -> None:
-    if criterion not in criteria.CRITERIA:
-        raise ValueError(f"expected a criterion among {criteria.CRITERIA}, got {criterion!r}")
 
 
 def _checked_limit(time_limit: Any) -> float | None:

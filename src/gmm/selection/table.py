@@ -169,16 +169,39 @@ class Selection:
         assert best is not None  # best_index names a cell that is fitted
         return best
 
-    def ranked(self) -> list[int]:
-        """The fitted cells from the best on; those with spikes come last.
+    def ranked(self, criterion: str | None = None) -> list[int]:
+        """The fitted cells from the best on; those with spikes come last, since their criteria mean nothing.
+
+        Parameters
+        ----------
+        criterion : str, default=None
+            What they are compared by: "bic", "aic", "aicc", "icl" or "nec"; None takes the criterion that chose.
 
         Returns
         -------
         list of int
             Places in the table.
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import select
+        >>> found = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
+        >>> for place in found.ranked("icl")[:2]:
+        ...     print(found.n_components[place], found.covariance_type[place])
+        1 EII
+        1 VVV
         """
+        if criterion is not None:
+            check_criterion(criterion)
+        scores = self.scores if criterion is None else getattr(self, criterion)
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
-        return sorted(fitted, key=lambda number: (is_spike(self.status[number]), self.scores[number]))
+        return sorted(fitted, key=lambda n: (is_spike(self.status[n]), np.isnan(scores[n]), scores[n]))
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the table as its columns.
@@ -325,6 +348,18 @@ class Selection:
             f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{ended}: "
             f"{counted(K, 'component')}, {self.covariance_type[self.best_index]}"
         )
+
+
+def check_criterion(criterion: object) -> None:
+    """Refuse what is no criterion.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    if criterion not in criteria.CRITERIA:
+        raise ValueError(f"expected a criterion among {criteria.CRITERIA}, got {criterion!r}")
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:

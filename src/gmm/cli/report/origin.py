@@ -32,9 +32,9 @@ class Origin:
     file : str
         The file's name, without its directory.
     size : int or None
-        Of the file, bytes; None of standard input.
+        Of the file, bytes; None of a pipe or standard input.
     sha256 : str or None
-        Of the file's bytes; None of standard input.
+        Of the file's bytes; None of a pipe or standard input.
     versions : mapping of str to str
         Of this package, of those it stands on, and of Python.
     machine : str
@@ -65,7 +65,7 @@ class Origin:
         """
         size, digest = None, None
         bundled = files("gmm") / "data" / "faithful.csv"
-        if options.file != "-":
+        if options.file is None or Path(options.file).is_file():  # a pipe has been read, and is empty
             with as_file(bundled) if options.file is None else nullcontext(Path(options.file)) as path:
                 with path.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()

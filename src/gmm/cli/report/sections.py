@@ -75,7 +75,7 @@ def groups(result: Result) -> Html:
     Html
     """
     described = MixtureFacts.of(result.model)
-    whole = Columns.of(result.rows.values, result.rows.weights)
+    whole = Columns(result.rows.values, result.rows.weights)
     if result.model.n_components == 1:
         pair = described.strongest[0]
         told = wording.together_sentence(described.names, pair, "Over all rows")
@@ -150,11 +150,11 @@ def data(result: Result, origin: Origin) -> Html:
     """
     rows, names = result.rows, result.rows.names
     n, d = rows.values.shape
-    whole = Columns.of(rows.values, rows.weights)
+    shown = Columns(rows.values[:, :_COLUMNS_SHOWN], rows.weights)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
     body = [
-        [name, *(wording.measured(float(q), whole.spreads[j]) for q in (*whole.quantiles[:, j], whole.means[j],
-                                                                     whole.spreads[j]))]
+        [name, *(wording.measured(float(q), shown.spreads[j]) for q in (*shown.quantiles[:, j], shown.means[j],
+                                                                     shown.spreads[j]))]
         for j, name in enumerate(names[:_COLUMNS_SHOWN])
     ]  # fmt: skip
     weighted = "" if rows.weights is None else (
@@ -162,8 +162,8 @@ def data(result: Result, origin: Origin) -> Html:
         "quartiles, means and standard deviations (sd) count them so."
     )  # fmt: skip
     told = paragraph(f"{origin.file}: {counted(n, 'row')} of {counted(d, 'column')} were fitted.", weighted)
-    shown = table(headings, body, caption="The columns that were fitted (sd: standard deviation).")
-    return joined(told, items(result.notes, "told") if result.notes else "", shown, _hidden(d))
+    listed = table(headings, body, caption="The columns that were fitted (sd: standard deviation).")
+    return joined(told, items(result.notes, "told") if result.notes else "", listed, _hidden(d))
 
 
 def fitting(result: Result, pictures: Mapping[str, Html]) -> Html:
@@ -211,7 +211,7 @@ def reproduction(result: Result, origin: Origin) -> Html:
     Html
     """
     size = "not known" if origin.size is None else f"{origin.size:,} bytes"
-    digest = "not known, it came by standard input" if origin.sha256 is None else Html(f"<code>{origin.sha256}</code>")
+    digest = "not known, it came through a pipe" if origin.sha256 is None else Html(f"<code>{origin.sha256}</code>")
     pairs: list[tuple[object, object]] = [
         ("data", origin.file),
         ("size", size),
