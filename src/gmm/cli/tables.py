@@ -180,8 +180,11 @@ def _read_arrow(path: str) -> pa.Table:
 
 def _read_npy(path: str) -> pa.Table:
     try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        # Mapped first: a header that tells of more than there is takes no memory.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # what numpy raises over a damaged header may be anything
         raise CommandError(f"{path} is not an array of numbers: {error}") from error
     if not isinstance(array, np.ndarray):
         raise CommandError(f"{path} is an archive of arrays, expected one array")
@@ -189,7 +192,7 @@ def _read_npy(path: str) -> pa.Table:
         got = f"{array.dtype} of shape {array.shape}"
         raise CommandError(f"{path}: expected numbers of shape (rows, columns), got {got}")
     array = array[:, None] if array.ndim == 1 else array
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    array = np.array(array, dtype=array.dtype.newbyteorder("="))
     names = [f"x{j}" for j in range(array.shape[1])]
     return pa.table([pa.array(column) for column in array.T], names=names)
 
