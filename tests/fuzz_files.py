@@ -154,7 +154,7 @@ def other_array(array, rng):
         case 1:
             return lying(array, rng)
         case 2:
-            return npy(np.resize(array, [int(rng.choice([0, 1, 2, 3, 4, 9, 1000])) for _ in range(rng.integers(4))]))
+            return npy(np.resize(array, [int(rng.choice([0, 1, 2, 3, 4, 9, 100])) for _ in range(rng.integers(4))]))
         case 3:
             return npy(array.T if rng.random() < 0.5 else array[:1] if array.ndim else array.reshape(1, 1))
         case 4:

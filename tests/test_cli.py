@@ -570,6 +570,15 @@ def test_arrays_that_are_no_table_are_refused(array, tmp_path):
     assert "expected numbers of shape (rows, columns)" in fails(1, "fit", tmp_path / "a.npy")
 
 
+@pytest.mark.parametrize(
+    "header", ["{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,)}", "(((", "-" * 9000, '"""']
+)
+def test_no_header_of_an_array_takes_memory_or_breaks_its_reader(header, tmp_path):
+    size = len(header).to_bytes(2, "little")
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + size + header.encode() + bytes(48))
+    assert "is not an array of numbers" in fails(1, "fit", tmp_path / "a.npy")
+
+
 def test_what_is_no_model_is_refused(iris, tmp_path):
     for command in (("predict", iris, iris), ("info", iris), ("sample", iris, "-n", "2")):
         assert "is not a saved model" in fails(1, *command)

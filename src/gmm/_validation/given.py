@@ -333,8 +333,10 @@ def _check_spread(value: Any, name: str, n_components: int, n_features: int, mod
 def _check_constraint(covariances: Floats, weights: Floats, n_features: int, model: CovarianceModel) -> None:
     """Refuse covariances that the model does not allow, as far as rounding lets that be told."""
     nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)
-    off, rounding = np.abs(covariances - nearest), _ROUNDING * _condition(covariances, n_features, model.layout)
-    if off.max() > max(_CONSTRAINED, rounding) * np.abs(covariances).max():
+    off, largest = np.abs(covariances - nearest), np.abs(covariances).max()
+    if off.max() <= _CONSTRAINED * largest:
+        return
+    if off.max() > _ROUNDING * _condition(covariances, n_features, model.layout) * largest:
         index = _first(off == off.max())
         raise ValueError(
             f"no covariances of the model {model.known_as}: {_component(index)} has {covariances[index]:.6g}, "

@@ -118,8 +118,14 @@ def _read_arrow(path: str, source: str | bytes) -> _Read:
 
 def _read_npy(path: str, source: str | bytes) -> _Read:
     try:
-        array = np.load(_opened(source), allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        # A file is mapped first: a header that tells of more than there is takes no memory.
+        if isinstance(source, str):
+            array = np.load(source, mmap_mode="r", allow_pickle=False)
+        else:
+            array = np.load(_opened(source), allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # what numpy raises over a damaged header may be anything
         raise CommandError(f"{path} is not an array of numbers: {error}") from error
     if not isinstance(array, np.ndarray):
         raise CommandError(f"{path} is an archive of arrays, expected one array")
@@ -133,7 +139,7 @@ def _read_npy(path: str, source: str | bytes) -> _Read:
             array = array.astype(np.float64)
     else:
         notes = ()
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        array = np.array(array, dtype=array.dtype.newbyteorder("="))
     names = [f"x{j}" for j in range(array.shape[1])]
     return pa.table([pa.array(column) for column in array.T], names=names), notes
 
