@@ -5,9 +5,12 @@ f = G(s) − s is the gradient of the objective in the natural parameters, and i
 information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
 the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
-Where a model constrains the covariances, or there is a prior, s are still the statistics that parameters stand for,
-and G(s) those that the *update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are
-those of its map.  A state that is no mixture's of the model is brought back by its update.
+A conjugate prior adds its own rows' worth of moments to s and to G(s), and to the metric (`_frame.pxd`): f is then the
+gradient of the log posterior density, and what the prior says of a component without rows weighs as much as of others.
+
+Where a model constrains the covariances, s are still the statistics that parameters stand for, and G(s) those that the
+*update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are those of its map.  A
+state that is no mixture's of the model is brought back by its update.
 
 A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
 statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).
@@ -16,12 +19,21 @@ from libc.math cimport INFINITY, fabs, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
 from gmm._constraint cimport NONE
-from gmm._frame cimport add, from_moments, inner, invert_whiteners, moments_of_mixture, move_frame, state_of_mixture
-from gmm._frame cimport to_moments
+from gmm._frame cimport (
+    add,
+    add_prior_rows,
+    from_moments,
+    inner,
+    invert_whiteners,
+    moments_of_mixture,
+    move_frame,
+    state_of_mixture,
+    to_moments,
+)
 from gmm._linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State
-from gmm._update cimport Estimate, Family, estimate_size, half_trace_of_precision, log_prior, most_likely
+from gmm._update cimport Estimate, estimate_size, half_trace_of_precision, log_prior, most_likely
 from gmm._whitener cimport n_matrices
 
 cdef enum:
@@ -68,7 +80,7 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     """Back to where EM goes from the accepted state; the gradient at the trial still is one."""
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
-    if not has_image(state) or updated(state, found, &state.trial):
+    if not constrained(state) or updated(state, found, &state.trial):
         from_moments(state, image_of(state, found, &state.trial), &state.best, state.work)
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
@@ -106,23 +118,25 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
     state.rounding = rounding
 
 
-cdef inline bint has_image(const State* state) noexcept nogil:
-    """Whether the mixture that an update makes of statistics is the update of others: see `image_of`."""
-    return state.family.constraint != NONE or state.family.prior.mean != NULL
+cdef inline bint constrained(const State* state) noexcept nogil:
+    return state.family.constraint != NONE
 
 
 cdef inline bint updated(State* state, const Moments* found, Estimate* out) noexcept nogil:
     return most_likely(found, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
 
 
-cdef inline const Moments* image_of(State* state, const Moments* found, const Estimate* mixture) noexcept nogil:
-    """The moments that a mixture, the update of a pass's, is the update of by itself; in the room of the trial's."""
-    if not has_image(state):
+cdef inline const Moments* image_of(State* state, const Moments* found, const Estimate* update) noexcept nogil:
+    """The moments that a pass's update stands for, with those of the prior; in the room of the trial's, if need be."""
+    if not constrained(state) and state.family.prior.mean == NULL:
         return found
     memcpy(state.tried.origins, found.origins,
            moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
     state.tried.weight = found.weight
-    moments_of_mixture(state, mixture, &state.tried)
+    if constrained(state):
+        moments_of_mixture(state, update, &state.tried)
+    else:
+        add_prior_rows(state, 1, &state.tried)
     return &state.tried
 
 
@@ -250,7 +264,6 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     """
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(state.family.layout, 1, d), i, j, k, m
     cdef Py_ssize_t width = 1 if state.family.layout == SPHERICAL else d
-    cdef Family likelihood = state.family          # a state stands for its mixture without the prior
     cdef Py_ssize_t stride = d + 1 if state.family.layout == FULL or state.family.layout == TIED else 1
     memcpy(state.work, state.here, state.size * sizeof(double))
     add(factor, state.direction, state.size, state.work)
@@ -258,18 +271,18 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
         if not state.work[k] * state.held.weight >= 0.1 * state.held.counts[k]:
             return False
     to_moments(state, state.work, state.held.weight, &state.tried)
-    likelihood.prior.mean = NULL
-    if most_likely(&state.tried, &likelihood, state.family.ridge, state.best.covariances, state.scratch,
-                   &state.trial) >= 0:
+    if state.family.prior.mean != NULL:
+        add_prior_rows(state, -1, &state.tried)    # an update adds them
+    if not updated(state, &state.tried, &state.trial):
         return False
     for m in range(n_matrices(state.family.layout, K)):
         for j in range(width):
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
-    if has_image(state):
+    if constrained(state):
         moments_of_mixture(state, &state.trial, &state.tried)
         from_moments(state, &state.tried, &state.best, state.work)
     for i in range(state.size):
-        state.move[i] = state.work[i] - state.here[i] if has_image(state) else factor * state.direction[i]
+        state.move[i] = state.work[i] - state.here[i] if constrained(state) else factor * state.direction[i]
     return True
