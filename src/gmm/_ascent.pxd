@@ -5,15 +5,16 @@ f = G(s) − s is the gradient of the objective in the natural parameters, and i
 information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
 the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
-A conjugate prior adds its own rows' worth of moments to s and to G(s), and to the metric (`_frame.pxd`): f is then the
-gradient of the log posterior density, and what the prior says of a component without rows weighs as much as of others.
+A conjugate prior is worth rows: their moments are added to s and to G(s), their number to the metric (`_frame.pxd`).
+f is then the gradient of the log posterior density, and a component that loses its rows still feels the prior.
 
 Where a model constrains the covariances, s are still the statistics that parameters stand for, and G(s) those that the
 *update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are those of its map.  A
 state that is no mixture's of the model is brought back by its update.
 
 A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
-statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).
+statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends the climb (`project`).  So does
+a step of EM's own that lowers the objective: only rounding makes it do so.
 """
 from libc.math cimport INFINITY, fabs, isnan, sqrt
 from libc.string cimport memcpy, memmove
@@ -33,7 +34,7 @@ from gmm._frame cimport (
 from gmm._linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State
-from gmm._update cimport Estimate, estimate_size, half_trace_of_precision, log_prior, most_likely
+from gmm._update cimport Estimate, divisor, estimate_size, half_trace_of_precision, log_prior, most_likely
 from gmm._whitener cimport n_matrices
 
 cdef enum:
@@ -42,6 +43,7 @@ cdef enum:
     IN_A_ROW = 5              # … and of such that project less than the tolerance to be gained, …
     CLOSE_IN_A_ROW = 3        # … or so few, if the last of them projects …
     HOW_CLOSE = 100           # … so many times less: near a saddle projections fall, but not so far
+    BEYOND_DOUBT = 30         # times the rounding: a step of EM's own that falls further ends the climb
 
 
 cdef inline void start_anew(State* state) noexcept nogil:
@@ -51,7 +53,7 @@ cdef inline void start_anew(State* state) noexcept nogil:
     state.n_passes = 0
     state.since_negative = PATIENCE
     state.radius = 1.5
-    state.objective, state.rounding = -INFINITY, 0
+    state.objective, state.rounding, state.fall = -INFINITY, 0, 0
     state.newton = state.remaining = INFINITY
 
 
@@ -67,11 +69,15 @@ cdef inline bint judge(State* state, const Moments* found, double relative_round
     cdef double objective = (found.log_evidence + log_prior(&state.family, next_mixture(state))) / found.weight
     cdef double rounding = relative_rounding * (1 + fabs(objective))
     # The form of a pass may change, and with it the rounding.
-    if state.trying and not objective >= state.objective - max(rounding, state.rounding):
-        reject(state, found)
-        return False
+    cdef double doubt = max(rounding, state.rounding)
     if state.trying:
+        if not objective >= state.objective - doubt:
+            reject(state, found)
+            return False
         state.radius = min(1.5 * state.radius, 1e6)
+    elif state.n_passes > 0 and not objective >= state.objective - BEYOND_DOUBT * doubt:
+        end_here(state, state.objective - objective)
+        return False
     accept(state, found, objective, rounding)
     return True
 
@@ -88,6 +94,13 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     state.radius = max(1.0, state.radius / 4)
     state.trying = False
     memcpy(state.move, state.residual, n * sizeof(double))
+
+
+cdef inline void end_here(State* state, double fall) noexcept nogil:
+    """Keep what stands: EM's own step has fallen, which only rounding makes it do, of nearly singular covariances."""
+    state.n_passes += 1
+    state.fall = fall
+    state.converged = True
 
 
 cdef inline void accept(State* state, const Moments* found, double objective, double rounding) noexcept nogil:
@@ -111,7 +124,7 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
         note_gain(state, objective - state.objective)
     memcpy(state.residual, state.work, n * sizeof(double))
-    state.objective = objective
+    state.objective, state.fall = objective, 0
     state.n_passes += 1
     aim(state)
     project(state, max(rounding, state.rounding))
@@ -127,7 +140,7 @@ cdef inline bint updated(State* state, const Moments* found, Estimate* out) noex
 
 
 cdef inline const Moments* image_of(State* state, const Moments* found, const Estimate* update) noexcept nogil:
-    """The moments that a pass's update stands for, with those of the prior; in the room of the trial's, if need be."""
+    """The moments that the update after a pass stands for, the prior's among them; perhaps in the trial's room."""
     if not constrained(state) and state.family.prior.mean == NULL:
         return found
     memcpy(state.tried.origins, found.origins,
@@ -201,7 +214,7 @@ cdef inline void project(State* state, double rounding) noexcept nogil:
     elif state.since_negative < PATIENCE:
         state.remaining = INFINITY                         # on the way out of a saddle
     else:
-        state.remaining = max(state.newton, fabs(state.gains[0]), by_aitken(state))
+        state.remaining = max(max(state.newton, fabs(state.gains[0])), max(by_aitken(state), by_weights(state)))
     if isnan(state.remaining):                             # gains out of the range of numbers
         state.remaining = INFINITY
     state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
@@ -218,6 +231,22 @@ cdef inline double by_aitken(const State* state) noexcept nogil:
         return INFINITY
     ratio = max(state.gains[0] / state.gains[1], state.gains[1] / state.gains[2])
     return state.gains[0] * ratio / (1 - ratio) if ratio < 1 else INFINITY
+
+
+cdef inline double by_weights(const State* state) noexcept nogil:
+    """The most that components with fewer rows than the prior is worth may gain by their weights alone (Lindsay 1983).
+
+    Such a component rests at the prior's mode; that it grows is all it shows of what it will gain.
+    """
+    cdef Py_ssize_t k
+    cdef double most = 0, rows
+    if state.family.prior.mean == NULL:
+        return 0
+    for k in range(state.family.K):
+        rows = state.best.weights[k] * state.held.weight
+        if rows < divisor(&state.family, 0):
+            most = max(most, state.held.counts[k] / rows - 1)
+    return most
 
 
 cdef inline double plain_bound(const State* state) noexcept nogil:
@@ -272,7 +301,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
             return False
     to_moments(state, state.work, state.held.weight, &state.tried)
     if state.family.prior.mean != NULL:
-        add_prior_rows(state, -1, &state.tried)    # an update adds them
+        add_prior_rows(state, -1, &state.tried)    # which the update adds again
     if not updated(state, &state.tried, &state.trial):
         return False
     for m in range(n_matrices(state.family.layout, K)):

@@ -9,9 +9,9 @@ diagonals, or one mean of the diagonal).  The metric is there Σ_k (n n' + f·f'
 of the complete data, so nothing depends on units or axes.  Frames move with the mixture, and what is remembered moves
 along.
 
-A conjugate prior is worth rows (Fraley & Raftery 2007): κ for a mean, c for a covariance, per unit weight.  A state
-contains their moments, f_k and H_k being sums over rows and prior; a difference of two states does not, nor does n_k.
-The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
+A conjugate prior is worth rows (Fraley & Raftery 2007): κ for a mean, c for a covariance, per unit weight.  The f_k and
+H_k of a state include their moments, n_k does not count them; in the difference of two states they cancel.  The metric
+is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
 """
 from libc.float cimport DBL_MIN
 from libc.string cimport memcpy, memset
@@ -388,7 +388,8 @@ cdef inline double inner(const State* state, const double* a, const double* b) n
     """⟨a, b⟩ in the metric of the complete data's Fisher information, the prior's in it."""
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k, m, packed = packed_size(state.family.layout, d)
     cdef const double* weights = state.best.weights
-    cdef double of_mean = believed_of_mean(state), of_covariance = believed_of_covariance(state), total = 0, first, second
+    cdef double of_mean = believed_of_mean(state), of_covariance = believed_of_covariance(state)
+    cdef double total = 0, first, second
     for k in range(K):
         first = product_sum(a + K + k * d, b + K + k * d, d)
         if of_mean > 0:

@@ -290,7 +290,7 @@ cdef class Ascent:
         shape = self.family, state.tolerance, bool(state.thorough)
         told = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
                 (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
-                state.newton, state.remaining, state.converged, state.stuck, state.held.log_evidence,
+                state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                 state.held.weight)
         return Ascent, shape, (told, np.array(self.room))
 
@@ -299,8 +299,8 @@ cdef class Ascent:
         cdef const double[::1] room
         told, room = saved
         (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding, gains,
-         state.n_gains, state.since_negative, state.streak, state.newton, state.remaining, state.converged,
-         state.stuck, state.held.log_evidence, state.held.weight) = told
+         state.n_gains, state.since_negative, state.streak, state.newton, state.remaining, state.fall,
+         state.converged, state.stuck, state.held.log_evidence, state.held.weight) = told
         state.gains[0], state.gains[1], state.gains[2] = gains
         if room.shape[0] != self.room.shape[0] or not 0 <= state.n_pairs <= MEMORY:
             raise ValueError("not the state of an ascent of this shape")
@@ -316,7 +316,7 @@ cdef class Ascent:
 
     @property
     def converged(self):
-        """Whether the projected remaining gain has been below the tolerance for long enough."""
+        """Whether the projected remaining gain has been below the tolerance for long enough, or EM's own step fell."""
         return bool(self.state.converged)
 
     @property
@@ -338,6 +338,11 @@ cdef class Ascent:
     def remaining(self):
         """Projected remaining gain, in nats per unit weight."""
         return self.state.remaining
+
+    @property
+    def fall(self):
+        """What EM's own step would lower the objective by, and ended the climb; 0 where it did not."""
+        return self.state.fall
 
     def begin(
         self,

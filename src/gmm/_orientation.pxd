@@ -220,7 +220,7 @@ cdef inline double settle(
         stiffest = max(stiffest, planes.level[k])
     angle = slope / curvature
     gain = slope * angle / 2
-    # A parabola is trusted where the angle is small, and small beside the valley of the thinnest component.
+    # A parabola will do for small angles, unless a component is so thin that its valley is narrower still.
     if search or not curvature > 0 or not fabs(angle) < 1e-3 or not stiffest * angle * angle < 1e-2:
         gain = -change(planes, angle) if curvature > 0 else 0
         if search or not gain > 0:

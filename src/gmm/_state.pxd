@@ -42,6 +42,7 @@ cdef struct State:
     int streak
     double newton               # ½⟨f, direction⟩, the projected gain of the quasi-Newton step
     double remaining            # projected remaining gain, nats per unit weight
+    double fall                 # of the objective in a step of EM's own that was taken back; 0: none was
     bint converged
     bint stuck                  # an update needs help
 
