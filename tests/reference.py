@@ -276,7 +276,7 @@ def parameters_of_state(state, covariance_type, reg_covar, belief):
 
 
 def in_fisher_coordinates(change, parameters, covariance_type, belief):
-    """A change of state as changes of π, m and Σ in units in which the information is I: complete data's and prior's."""
+    """A change of state as changes of π, m and Σ in units in which complete data and prior have the information I."""
     d, found, pooled, divisor = parameters[1].shape[1], [], 0, 0
     for ds, p, m, S in zip(change, *parameters, strict=True):
         L, rows, divisors = np.linalg.cholesky(S), p + belief.for_a_mean, p + belief.for_a_covariance

@@ -149,7 +149,8 @@ def fitted_to_few_rows(seed, **more):
     try:
         return X, GaussianMixture(**asked, **more).fit(X)
     except ValueError as error:
-        assert "singular" in str(error)
+        if "singular" not in str(error):
+            raise
         return X, None
 
 
