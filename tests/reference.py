@@ -6,6 +6,9 @@ and the four shapes that covariance types have. Everything is computed in the ty
 given as long doubles make the twin a judge.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.optimize import minimize
 
@@ -216,54 +219,78 @@ def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0):
 # --- The accelerated climb ------------------------------------------------------------------------
 #
 # L-BFGS on the statistics (N_k, Σ γ x, Σ γ x xᵀ) per unit weight, with EM as its preconditioner (Jamshidian & Jennrich
-# 1997; Lange 1995). A state is one array (K, 1 + d + d²): sums about zero, second moments whole, for every type.
+# 1997; Lange 1995). A state is one array (K, 1 + d + d²): sums about zero, second moments whole, for every type, with
+# those of the rows that a conjugate prior is worth; these are no part of N_k.
 
 
-def state_from_rows(X, parameters, weight, reg_covar):
+@dataclass(frozen=True)
+class Belief:
+    """A conjugate prior as rows for each component, per unit weight; without a word, none."""
+
+    mean: np.ndarray | float = 0.0
+    scale: np.ndarray | float = 0.0
+    for_a_mean: float = 0.0
+    for_a_covariance: float = 0.0
+    log_density: Callable = lambda weights, means, covariances: 0.0
+
+
+NO_BELIEF = Belief()
+
+
+def state_from_rows(X, parameters, weight, reg_covar, belief):
     """The objective, rows seen through N(0, reg_covar I), and the state that a pass finds."""
     joint = log_joint(X, *parameters)
     joint = joint - reg_covar * np.array([np.trace(np.linalg.inv(S)) for S in parameters[2]]) / 2
-    zero = np.zeros_like(parameters[1])
-    counts, first, second = statistics(X, responsibilities(joint), weight, zero)
-    state = np.concatenate([counts[:, None], first, second.reshape(len(counts), -1)], axis=1)
-    return weight @ log_evidence(joint) / weight.sum(), state / weight.sum()
+    d = X.shape[1]
+    counts, first, second = statistics(X, responsibilities(joint), weight, np.zeros_like(parameters[1]))
+    mean = belief.mean + np.zeros(d)
+    first = first / weight.sum() + belief.for_a_mean * mean
+    second = second / weight.sum() + belief.for_a_mean * np.outer(mean, mean) + belief.scale
+    state = np.concatenate([counts[:, None] / weight.sum(), first, second.reshape(len(counts), -1)], axis=1)
+    return weight @ log_evidence(joint) / weight.sum() + belief.log_density(*parameters), state
 
 
-def state_of_parameters(parameters, reg_covar):
+def state_of_parameters(parameters, reg_covar, belief):
     """The state whose update the parameters are."""
     rows = []
     for p, m, S in zip(*parameters, strict=True):
-        inside = S - reg_covar * np.eye(len(m))
-        rows.append(np.concatenate([[p], p * m, (p * (inside + np.outer(m, m))).ravel()]))
+        second = (p + belief.for_a_covariance) * S - p * reg_covar * np.eye(len(m))
+        second = second + (p + belief.for_a_mean) * np.outer(m, m)
+        rows.append(np.concatenate([[p], (p + belief.for_a_mean) * m, second.ravel()]))
     return np.array(rows)
 
 
-def parameters_of_state(state, covariance_type, reg_covar):
+def parameters_of_state(state, covariance_type, reg_covar, belief):
     """The M-step, from a state."""
     K, d = len(state), round(np.sqrt(state.shape[1] - 0.75) - 0.5)
-    counts, means = state[:, 0], state[:, 1 : 1 + d] / state[:, :1]
-    scatter = np.array([s[1 + d :].reshape(d, d) - s[0] * np.outer(m, m) for s, m in zip(state, means, strict=True)])
+    counts, rows = state[:, 0], state[:, 0] + belief.for_a_mean
+    means = state[:, 1 : 1 + d] / rows[:, None]
+    scatter = np.array(
+        [s[1 + d :].reshape(d, d) - r * np.outer(m, m) for s, r, m in zip(state, rows, means, strict=True)]
+    )
+    scatter = scatter + reg_covar * counts[:, None, None] * np.eye(d)
+    divisors = counts + belief.for_a_covariance
     kept = in_layout(scatter, covariance_type)
-    covariances = (kept.T / (1 if covariance_type == "tied" else counts)).T
-    return counts, means, dense(covariances, covariance_type, K, d) + reg_covar * np.eye(d)
+    covariances = (kept.T / (divisors.sum() if covariance_type == "tied" else divisors)).T
+    return counts, means, dense(covariances, covariance_type, K, d)
 
 
-def in_fisher_coordinates(change, parameters, covariance_type):
-    """A change of state as changes of π, m and Σ in units in which the complete data's Fisher information is I."""
-    d, found, pooled = parameters[1].shape[1], [], 0
+def in_fisher_coordinates(change, parameters, covariance_type, belief):
+    """A change of state as changes of π, m and Σ in units in which complete data and prior have the information I."""
+    d, found, pooled, divisor = parameters[1].shape[1], [], 0, 0
     for ds, p, m, S in zip(change, *parameters, strict=True):
-        L = np.linalg.cholesky(S)
-        dm = (ds[1 : 1 + d] - ds[0] * m) / p
-        dS = (ds[1 + d :].reshape(d, d) - ds[0] * (S + np.outer(m, m))) / p - np.outer(dm, m) - np.outer(m, dm)
+        L, rows, divisors = np.linalg.cholesky(S), p + belief.for_a_mean, p + belief.for_a_covariance
+        dm = (ds[1 : 1 + d] - ds[0] * m) / rows
+        dS = ds[1 + d :].reshape(d, d) - ds[0] * (S + np.outer(m, m)) - rows * (np.outer(dm, m) + np.outer(m, dm))
         dS = np.linalg.solve(L, np.linalg.solve(L, dS).T)
         if covariance_type in ("diag", "spherical"):
             dS = np.diag(np.diag(dS))
         if covariance_type == "spherical":
             dS = np.eye(d) * np.trace(dS) / d
-        pooled = pooled + p * dS
-        found += [ds[:1] / np.sqrt(p), np.sqrt(p) * np.linalg.solve(L, dm)]
-        found += [] if covariance_type == "tied" else [np.sqrt(p / 2) * dS.ravel()]
-    return np.concatenate([*found, *([pooled.ravel() / np.sqrt(2)] if covariance_type == "tied" else [])])
+        pooled, divisor = pooled + dS, divisor + divisors
+        found += [ds[:1] / np.sqrt(p), np.sqrt(rows) * np.linalg.solve(L, dm)]
+        found += [] if covariance_type == "tied" else [dS.ravel() / np.sqrt(2 * divisors)]
+    return np.concatenate([*found, *([pooled.ravel() / np.sqrt(2 * divisor)] if covariance_type == "tied" else [])])
 
 
 def two_loops(f, pairs, inner):
@@ -277,32 +304,33 @@ def two_loops(f, pairs, inner):
     return q
 
 
-def climbs_no_thinner(state, em_state, covariance_type, reg_covar):
+def climbs_no_thinner(state, em_state, covariance_type, reg_covar, belief):
     """Whether a state is a mixture's, and no component has lost nine tenths of what EM leaves it."""
     if (state[:, 0] < 0.1 * em_state[:, 0]).any():
         return False
     with np.errstate(invalid="ignore"):  # the root of a negative number is not a mixture's
         here, there = (
-            np.array([np.diag(cholesky(S)) for S in parameters_of_state(s, covariance_type, reg_covar)[2]])
+            np.array([np.diag(cholesky(S)) for S in parameters_of_state(s, covariance_type, reg_covar, belief)[2]])
             for s in (state, em_state)
         )
     return bool((here >= np.sqrt(0.1) * there).all())
 
 
-def accelerated_em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, memory=5):
+def accelerated_em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, memory=5, belief=NO_BELIEF):
     """Objective of each pass, and whether it was accepted."""
     weight = np.ones(len(X)) if weight is None else weight
     told, pairs, radius, accepted, trial = [], [], 1.5, None, False
-    s = state_of_parameters(parameters, reg_covar)
+    s = state_of_parameters(parameters, reg_covar, belief)
     for _ in range(n_passes):
-        parameters = parameters_of_state(s, covariance_type, reg_covar) if told else parameters
-        objective, after = state_from_rows(X, parameters, weight, reg_covar)
+        parameters = parameters_of_state(s, covariance_type, reg_covar, belief) if told else parameters
+        objective, after = state_from_rows(X, parameters, weight, reg_covar, belief)
         rejected = trial and objective < accepted[0] - 1e-13 * (1 + abs(objective))
         told.append((objective, not rejected))
         at = accepted[3] if rejected else parameters
 
         def inner(a, b, at=at):
-            return in_fisher_coordinates(a, at, covariance_type) @ in_fisher_coordinates(b, at, covariance_type)
+            a, b = (in_fisher_coordinates(change, at, covariance_type, belief) for change in (a, b))
+            return a @ b
 
         f = after - s
         if accepted is not None:
@@ -321,7 +349,7 @@ def accelerated_em(X, parameters, covariance_type, n_passes, *, weight=None, reg
         length, longest = np.sqrt(inner(q, q)), radius * np.sqrt(inner(f, f))
         factor = radius if not pairs else min(1, longest / length)
         for _ in range(6):
-            if climbs_no_thinner(accepted[1] + factor * q, after, covariance_type, reg_covar):
+            if climbs_no_thinner(accepted[1] + factor * q, after, covariance_type, reg_covar, belief):
                 s, trial = accepted[1] + factor * q, True
                 break
             factor /= 2

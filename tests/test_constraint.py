@@ -196,6 +196,22 @@ def test_nothing_is_lost_from_where_it_begins(model, K, d, seed, spread):
     assert objective(found, free, counts) > objective(before, free, counts) - 1e-12 * d
 
 
+@pytest.mark.parametrize(("d", "seed"), [(3, 22), (3, 163), (3, 310), (4, 94), (4, 243), (4, 390)])
+def test_nothing_is_lost_where_common_axes_are_nearly_those_of_a_flat_component(d, seed):
+    """A turn by θ adds θ² to its least variance ε: beyond √ε no parabola shows where the logarithm goes."""
+    rng = np.random.default_rng(seed)
+    free, counts = scatters(3, d, seed)
+    counts[0] = min(counts[0], 20)
+    free[0] = np.diag([1e-11, *10 ** rng.uniform(-2, 1, d - 1)])
+    turn = np.zeros((d, d))
+    turn[0, 1:] = rng.normal(size=d - 1) * np.sqrt(1e-11) * 10 ** rng.uniform(-1, 1.5)
+    turn[1:, 1:] = np.triu(rng.normal(size=(d - 1, d - 1)), 1) * 10 ** rng.uniform(-8, -2)
+    axes = np.linalg.qr(np.eye(d) + turn - turn.T)[0]
+    before = np.einsum("ij,kj,lj->kil", axes, np.einsum("ji,kjl,li->ki", axes, free, axes), axes)
+    found = constrained("VVE", free, counts, before)
+    assert objective(found, free, counts) > objective(before, free, counts) - 1e-6
+
+
 @pytest.mark.parametrize("model", ["VEI", "VEE", "VEV"])
 @settings(max_examples=25)
 @given(**sizes)

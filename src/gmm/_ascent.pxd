@@ -5,23 +5,36 @@ f = G(s) − s is the gradient of the objective in the natural parameters, and i
 information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
 the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
-Where a model constrains the covariances, or there is a prior, s are still the statistics that parameters stand for,
-and G(s) those that the *update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are
-those of its map.  A state that is no mixture's of the model is brought back by its update.
+A conjugate prior is worth rows: their moments are added to s and to G(s), their number to the metric (`_frame.pxd`).
+f is then the gradient of the log posterior density, and a component that loses its rows still feels the prior.
+
+Where a model constrains the covariances, s are still the statistics that parameters stand for, and G(s) those that the
+*update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are those of its map.  A
+state that is no mixture's of the model is brought back by its update.
 
 A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
-statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends it (`project`).
+statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends the climb (`project`).  So does
+a step of EM's own that lowers the objective: only rounding makes it do so.
 """
 from libc.math cimport INFINITY, fabs, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
 from gmm._constraint cimport NONE
-from gmm._frame cimport add, from_moments, inner, invert_whiteners, moments_of_mixture, move_frame, state_of_mixture
-from gmm._frame cimport to_moments
+from gmm._frame cimport (
+    add,
+    add_prior_rows,
+    from_moments,
+    inner,
+    invert_whiteners,
+    moments_of_mixture,
+    move_frame,
+    state_of_mixture,
+    to_moments,
+)
 from gmm._linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._moments cimport Moments, moments_size
 from gmm._state cimport MEMORY, State
-from gmm._update cimport Estimate, Family, estimate_size, half_trace_of_precision, log_prior, most_likely
+from gmm._update cimport Estimate, divisor, estimate_size, half_trace_of_precision, log_prior, most_likely
 from gmm._whitener cimport n_matrices
 
 cdef enum:
@@ -30,6 +43,7 @@ cdef enum:
     IN_A_ROW = 5              # … and of such that project less than the tolerance to be gained, …
     CLOSE_IN_A_ROW = 3        # … or so few, if the last of them projects …
     HOW_CLOSE = 100           # … so many times less: near a saddle projections fall, but not so far
+    BEYOND_DOUBT = 30         # times the rounding: a step of EM's own that falls further ends the climb
 
 
 cdef inline void start_anew(State* state) noexcept nogil:
@@ -39,7 +53,7 @@ cdef inline void start_anew(State* state) noexcept nogil:
     state.n_passes = 0
     state.since_negative = PATIENCE
     state.radius = 1.5
-    state.objective, state.rounding = -INFINITY, 0
+    state.objective, state.rounding, state.fall = -INFINITY, 0, 0
     state.newton = state.remaining = INFINITY
 
 
@@ -55,11 +69,15 @@ cdef inline bint judge(State* state, const Moments* found, double relative_round
     cdef double objective = (found.log_evidence + log_prior(&state.family, next_mixture(state))) / found.weight
     cdef double rounding = relative_rounding * (1 + fabs(objective))
     # The form of a pass may change, and with it the rounding.
-    if state.trying and not objective >= state.objective - max(rounding, state.rounding):
-        reject(state, found)
-        return False
+    cdef double doubt = max(rounding, state.rounding)
     if state.trying:
+        if not objective >= state.objective - doubt:
+            reject(state, found)
+            return False
         state.radius = min(1.5 * state.radius, 1e6)
+    elif state.n_passes > 0 and not objective >= state.objective - BEYOND_DOUBT * doubt:
+        end_here(state, state.objective - objective)
+        return False
     accept(state, found, objective, rounding)
     return True
 
@@ -68,7 +86,7 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     """Back to where EM goes from the accepted state; the gradient at the trial still is one."""
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
-    if not has_image(state) or updated(state, found, &state.trial):
+    if not constrained(state) or updated(state, found, &state.trial):
         from_moments(state, image_of(state, found, &state.trial), &state.best, state.work)
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
@@ -76,6 +94,13 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     state.radius = max(1.0, state.radius / 4)
     state.trying = False
     memcpy(state.move, state.residual, n * sizeof(double))
+
+
+cdef inline void end_here(State* state, double fall) noexcept nogil:
+    """Keep what stands: EM's own step has fallen, which only rounding makes it do, of nearly singular covariances."""
+    state.n_passes += 1
+    state.fall = fall
+    state.converged = True
 
 
 cdef inline void accept(State* state, const Moments* found, double objective, double rounding) noexcept nogil:
@@ -99,30 +124,32 @@ cdef inline void accept(State* state, const Moments* found, double objective, do
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
         note_gain(state, objective - state.objective)
     memcpy(state.residual, state.work, n * sizeof(double))
-    state.objective = objective
+    state.objective, state.fall = objective, 0
     state.n_passes += 1
     aim(state)
     project(state, max(rounding, state.rounding))
     state.rounding = rounding
 
 
-cdef inline bint has_image(const State* state) noexcept nogil:
-    """Whether the mixture that an update makes of statistics is the update of others: see `image_of`."""
-    return state.family.constraint != NONE or state.family.prior.mean != NULL
+cdef inline bint constrained(const State* state) noexcept nogil:
+    return state.family.constraint != NONE
 
 
 cdef inline bint updated(State* state, const Moments* found, Estimate* out) noexcept nogil:
     return most_likely(found, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
 
 
-cdef inline const Moments* image_of(State* state, const Moments* found, const Estimate* mixture) noexcept nogil:
-    """The moments that a mixture, the update of a pass's, is the update of by itself; in the room of the trial's."""
-    if not has_image(state):
+cdef inline const Moments* image_of(State* state, const Moments* found, const Estimate* update) noexcept nogil:
+    """The moments that the update after a pass stands for, the prior's among them; perhaps in the trial's room."""
+    if not constrained(state) and state.family.prior.mean == NULL:
         return found
     memcpy(state.tried.origins, found.origins,
            moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
     state.tried.weight = found.weight
-    moments_of_mixture(state, mixture, &state.tried)
+    if constrained(state):
+        moments_of_mixture(state, update, &state.tried)
+    else:
+        add_prior_rows(state, 1, &state.tried)
     return &state.tried
 
 
@@ -187,7 +214,7 @@ cdef inline void project(State* state, double rounding) noexcept nogil:
     elif state.since_negative < PATIENCE:
         state.remaining = INFINITY                         # on the way out of a saddle
     else:
-        state.remaining = max(state.newton, fabs(state.gains[0]), by_aitken(state))
+        state.remaining = max(max(state.newton, fabs(state.gains[0])), max(by_aitken(state), by_weights(state)))
     if isnan(state.remaining):                             # gains out of the range of numbers
         state.remaining = INFINITY
     state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
@@ -204,6 +231,22 @@ cdef inline double by_aitken(const State* state) noexcept nogil:
         return INFINITY
     ratio = max(state.gains[0] / state.gains[1], state.gains[1] / state.gains[2])
     return state.gains[0] * ratio / (1 - ratio) if ratio < 1 else INFINITY
+
+
+cdef inline double by_weights(const State* state) noexcept nogil:
+    """The most that components with fewer rows than the prior is worth may gain by their weights alone (Lindsay 1983).
+
+    Such a component rests at the prior's mode; that it grows is all it shows of what it will gain.
+    """
+    cdef Py_ssize_t k
+    cdef double most = 0, rows
+    if state.family.prior.mean == NULL:
+        return 0
+    for k in range(state.family.K):
+        rows = state.best.weights[k] * state.held.weight
+        if rows < divisor(&state.family, 0):
+            most = max(most, state.held.counts[k] / rows - 1)
+    return most
 
 
 cdef inline double plain_bound(const State* state) noexcept nogil:
@@ -250,7 +293,6 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     """
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(state.family.layout, 1, d), i, j, k, m
     cdef Py_ssize_t width = 1 if state.family.layout == SPHERICAL else d
-    cdef Family likelihood = state.family          # a state stands for its mixture without the prior
     cdef Py_ssize_t stride = d + 1 if state.family.layout == FULL or state.family.layout == TIED else 1
     memcpy(state.work, state.here, state.size * sizeof(double))
     add(factor, state.direction, state.size, state.work)
@@ -258,18 +300,18 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
         if not state.work[k] * state.held.weight >= 0.1 * state.held.counts[k]:
             return False
     to_moments(state, state.work, state.held.weight, &state.tried)
-    likelihood.prior.mean = NULL
-    if most_likely(&state.tried, &likelihood, state.family.ridge, state.best.covariances, state.scratch,
-                   &state.trial) >= 0:
+    if state.family.prior.mean != NULL:
+        add_prior_rows(state, -1, &state.tried)    # which the update adds again
+    if not updated(state, &state.tried, &state.trial):
         return False
     for m in range(n_matrices(state.family.layout, K)):
         for j in range(width):
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
-    if has_image(state):
+    if constrained(state):
         moments_of_mixture(state, &state.trial, &state.tried)
         from_moments(state, &state.tried, &state.best, state.work)
     for i in range(state.size):
-        state.move[i] = state.work[i] - state.here[i] if has_image(state) else factor * state.direction[i]
+        state.move[i] = state.work[i] - state.here[i] if constrained(state) else factor * state.direction[i]
     return True

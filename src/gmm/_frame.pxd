@@ -8,6 +8,10 @@ one after the other for all components, H as packed lower triangles (one for all
 diagonals, or one mean of the diagonal).  The metric is there Σ_k (n n' + f·f' + ½ H:H') / π_k, the Fisher information
 of the complete data, so nothing depends on units or axes.  Frames move with the mixture, and what is remembered moves
 along.
+
+A conjugate prior is worth rows (Fraley & Raftery 2007): κ for a mean, c for a covariance, per unit weight.  The f_k and
+H_k of a state include their moments, n_k does not count them; in the difference of two states they cancel.  The metric
+is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
 """
 from libc.float cimport DBL_MIN
 from libc.string cimport memcpy, memset
@@ -16,8 +20,8 @@ from gmm._blas cimport multiply_by_lower
 from gmm._cholesky cimport WIDEST_BY_HAND
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, whitener_size
 from gmm._moments cimport Moments, mirror
-from gmm._state cimport State, counted, packed_of, packed_size
-from gmm._update cimport Estimate, subtract_outer
+from gmm._state cimport State, believed_of_covariance, believed_of_mean, counted, packed_of, packed_size
+from gmm._update cimport Estimate, Family, Prior, divisor, subtract_outer
 from gmm._whitener cimport n_matrices
 
 
@@ -139,27 +143,31 @@ cdef inline void close_second(
 
 cdef inline void carry(
     const State* state, Py_ssize_t m, const double* a, const double* shifts,      # IN z' = a z + b_k
+    bint difference,                               # IN of two states
     double* vector,                                # IN, OUT in the old frame, then in the new
 ) noexcept nogil:
     """Bring the components of matrix `m` (one of them, or all that share it) of a state into another frame."""
-    cdef double count = counted(state, vector, m)
+    cdef double count = counted(state, vector, m) + (0 if difference else believed_of_covariance(state))
     open_second(state.family.layout, packed_of(state, vector, m), count, state.family.d, state.matrices)
-    turn(state, m, a, shifts, vector)
+    turn(state, m, a, shifts, difference, vector)
 
 
 cdef inline void turn(
-    const State* state, Py_ssize_t m, const double* a, const double* shifts,
+    const State* state, Py_ssize_t m, const double* a, const double* shifts, bint difference,
     double* vector,                                # IN, OUT; second moments are IN in `state.matrices`
 ) noexcept nogil:
     cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k, first = 0 if layout == TIED else m
     cdef double* second = state.matrices
     cdef double* turned = second + d * d
+    cdef double believed = 0 if difference else believed_of_mean(state), count
     turn_second(layout, d, a, turned, second)
     for k in range(first, K if layout == TIED else m + 1):
-        shift_first(layout, d, a, shifts + k * d, vector[k], turned, vector + K + k * d)
-        shift_second(layout, d, shifts + k * d, turned, vector[k], second)
-    close_second(layout, second, counted(state, vector, m), d, packed_of(state, vector, m))
+        count = vector[k] + believed
+        shift_first(layout, d, a, shifts + k * d, count, turned, vector + K + k * d)
+        shift_second(layout, d, shifts + k * d, turned, count, second)
+    count = counted(state, vector, m) + (0 if difference else believed_of_covariance(state))
+    close_second(layout, second, count, d, packed_of(state, vector, m))
 
 
 cdef inline void invert_whiteners(
@@ -235,16 +243,16 @@ cdef inline void move_frame(
         else:
             for i in range(size):
                 change[i] = whitener[i] * state.roots[m * size + i]
-        carry(state, m, change, state.shifts, state.here)
-        carry(state, m, change, state.shifts, state.residual)
-        carry(state, m, change, state.shifts, state.move)
+        carry(state, m, change, state.shifts, False, state.here)
+        carry(state, m, change, state.shifts, True, state.residual)
+        carry(state, m, change, state.shifts, True, state.move)
         for i in range(state.n_pairs):
-            carry(state, m, change, state.shifts, state.steps + i * state.size)
-            carry(state, m, change, state.shifts, state.changes + i * state.size)
+            carry(state, m, change, state.shifts, True, state.steps + i * state.size)
+            carry(state, m, change, state.shifts, True, state.changes + i * state.size)
 
 
 cdef inline void from_moments(
-    const State* state, const Moments* moments, const Estimate* frame,
+    const State* state, const Moments* moments, const Estimate* frame,     # IN the first with those of the prior
     double* vector,                                # OUT the state in the frame
 ) noexcept nogil:
     cdef Layout layout = state.family.layout
@@ -260,17 +268,18 @@ cdef inline void from_moments(
     for m in range(n_matrices(layout, K)):
         for i in range(whole):
             state.matrices[i] = moments.second[m * whole + i] / weight
-        turn(state, m, frame.whiteners + m * size, state.shifts, vector)
+        turn(state, m, frame.whiteners + m * size, state.shifts, False, vector)
 
 
 cdef inline void to_moments(
     const State* state, const double* vector, double weight,
-    Moments* moments,                              # OUT about the frame's means
+    Moments* moments,                              # OUT about the frame's means, with those of the prior
 ) noexcept nogil:
     cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = whitener_size(layout, d), j, k, m
     cdef Py_ssize_t whole = n_second(layout, 1, d)
     cdef double* second = moments.second
+    cdef double count
     memcpy(moments.origins, state.best.means, K * d * sizeof(double))
     moments.weight = weight
     memset(state.shifts, 0, d * sizeof(double))
@@ -281,7 +290,8 @@ cdef inline void to_moments(
         for j in range(d):
             moments.first[k * d + j] *= weight
     for m in range(n_matrices(layout, K)):
-        open_second(layout, packed_of(state, <double*>vector, m), counted(state, vector, m), d, second)
+        count = counted(state, vector, m) + believed_of_covariance(state)
+        open_second(layout, packed_of(state, <double*>vector, m), count, d, second)
         turn_second(layout, d, state.roots + m * size, state.matrices, second)
         for j in range(whole):
             second[j] *= weight
@@ -321,42 +331,75 @@ cdef inline void moments_of_mixture(
     const State* state, const Estimate* mixture,   # IN
     Moments* moments,                              # IN counts and origins, OUT those that the mixture is the update of
 ) noexcept nogil:
-    """First moments by the means, second ones by the covariances without the ridge, as if there were no prior."""
-    cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, 1, d), i, j, k, m
-    cdef double count = 0
+    """First moments by the means, second ones by the covariances without the ridge, with those of the prior."""
+    cdef const Family* family = &state.family
+    cdef Layout layout = family.layout
+    cdef Py_ssize_t K = family.K, d = family.d, size = n_second(layout, 1, d), i, j, k, m
+    cdef double shrinkage = 0 if family.prior.mean == NULL else family.prior.shrinkage, count = 0, rows
     for k in range(K):
         count = moments.counts[k] if layout != TIED else count + moments.counts[k]
+        rows = moments.counts[k] + shrinkage
         for j in range(d):
-            moments.first[k * d + j] = moments.counts[k] * (mixture.means[k * d + j] - moments.origins[k * d + j])
+            moments.first[k * d + j] = rows * (mixture.means[k * d + j] - moments.origins[k * d + j])
         if layout == TIED and k < K - 1:
             continue
         m = 0 if layout == TIED else k
         for i in range(size):
-            moments.second[m * size + i] = count * mixture.covariances[m * size + i]
+            moments.second[m * size + i] = divisor(family, count) * mixture.covariances[m * size + i]
             if size <= d or i % (d + 1) == 0:
-                moments.second[m * size + i] -= count * state.family.ridge
+                moments.second[m * size + i] -= count * family.ridge
     for k in range(K):
         m = 0 if layout == TIED else k
         for j in range(d):                         # minus the step, so that its square is added
-            state.shifts[j] = -moments.first[k * d + j] / max(moments.counts[k], DBL_MIN)
+            state.shifts[j] = -moments.first[k * d + j] / max(moments.counts[k] + shrinkage, DBL_MIN)
         subtract_outer(layout, d, moments.first + k * d, state.shifts, moments.second + m * size)
+    mirror_all(layout, K, d, moments.second)
+
+
+cdef inline void add_prior_rows(
+    const State* state, double factor,             # IN 1, or −1 to take them off
+    Moments* moments,                              # IN, OUT
+) noexcept nogil:
+    """Add κ (m − o_k) to first moments, κ (m − o_k)(m − o_k)ᵀ + Λ to second ones; counts have none."""
+    cdef const Prior* prior = &state.family.prior
+    cdef Layout layout = state.family.layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, 1, d), i, j, k, m
+    cdef double* step = state.shifts
+    cdef double* minus = state.matrices
+    for m in range(n_matrices(layout, K)):
+        for i in range(size):
+            moments.second[m * size + i] += factor * prior.scale[i]
+    for k in range(K):
+        for j in range(d):
+            step[j] = prior.mean[j] - moments.origins[k * d + j]
+            minus[j] = -factor * prior.shrinkage * step[j]
+            moments.first[k * d + j] -= minus[j]
+        subtract_outer(layout, d, step, minus, moments.second + (0 if layout == TIED else k * size))
+    mirror_all(layout, K, d, moments.second)
+
+
+cdef inline void mirror_all(Layout layout, Py_ssize_t K, Py_ssize_t d, double* second) noexcept nogil:
+    cdef Py_ssize_t m
     for m in range(n_matrices(layout, K) if layout == FULL or layout == TIED else 0):
-        mirror(moments.second + m * size, d)
+        mirror(second + m * d * d, d)
 
 
 cdef inline double inner(const State* state, const double* a, const double* b) noexcept nogil:
-    """⟨a, b⟩ in the metric of the complete data's Fisher information."""
+    """⟨a, b⟩ in the metric of the complete data's Fisher information, the prior's in it."""
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k, m, packed = packed_size(state.family.layout, d)
     cdef const double* weights = state.best.weights
-    cdef double total = 0, second
+    cdef double of_mean = believed_of_mean(state), of_covariance = believed_of_covariance(state)
+    cdef double total = 0, first, second
     for k in range(K):
-        total += (a[k] * b[k] + product_sum(a + K + k * d, b + K + k * d, d)) / weights[k]
+        first = product_sum(a + K + k * d, b + K + k * d, d)
+        if of_mean > 0:
+            first *= weights[k] / (weights[k] + of_mean)
+        total += (a[k] * b[k] + first) / weights[k]
     a += K * (1 + d)
     b += K * (1 + d)
     for m in range(n_matrices(state.family.layout, K)):
         second = inner_second(state.family.layout, d, a + m * packed, b + m * packed)
-        total += second if state.family.layout == TIED else second / weights[m]
+        total += second / ((1 if state.family.layout == TIED else weights[m]) + of_covariance)
     return total
 
 

@@ -209,7 +209,7 @@ cdef inline double settle(
 ) noexcept nogil:
     """Turn axes i and j; the gain."""
     cdef Py_ssize_t K = planes.K, k
-    cdef double p, q, s, u, inverse, slope = 0, curvature = 0, angle, gain
+    cdef double p, q, s, u, inverse, slope = 0, curvature = 0, stiffest = 0, angle, gain
     for k in range(K):
         p, q, s = turned[(k * d + i) * d + i], turned[(k * d + j) * d + j], turned[(k * d + i) * d + j]
         u, inverse = (p - q) / 2, 1 / (p * q)
@@ -217,9 +217,11 @@ cdef inline double settle(
         planes.level[k] = (u * u - s * s) / 2 * inverse
         slope += planes.shares[k] * planes.slope[k]
         curvature += planes.shares[k] * (planes.level[k] - (1 - planes.power) * planes.slope[k] ** 2)
+        stiffest = max(stiffest, planes.level[k])
     angle = slope / curvature
     gain = slope * angle / 2
-    if search or not curvature > 0 or not fabs(angle) < 1e-3:
+    # A parabola will do for small angles, unless a component is so thin that its valley is narrower still.
+    if search or not curvature > 0 or not fabs(angle) < 1e-3 or not stiffest * angle * angle < 1e-2:
         gain = -change(planes, angle) if curvature > 0 else 0
         if search or not gain > 0:
             gain = look_around(planes, gain, &angle)

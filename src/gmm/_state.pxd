@@ -1,7 +1,7 @@
 """What an accelerated climb remembers, in one buffer."""
 from gmm._linear cimport DIAGONAL, FULL, TIED, Layout, n_second
 from gmm._moments cimport Moments, moments_in, moments_size
-from gmm._update cimport Estimate, Family, estimate_in, estimate_size, room_for_update
+from gmm._update cimport Estimate, Family, divisor, estimate_in, estimate_size, room_for_update
 from gmm._whitener cimport n_matrices
 
 cdef enum:
@@ -42,6 +42,7 @@ cdef struct State:
     int streak
     double newton               # ½⟨f, direction⟩, the projected gain of the quasi-Newton step
     double remaining            # projected remaining gain, nats per unit weight
+    double fall                 # of the objective in a step of EM's own that was taken back; 0: none was
     bint converged
     bint stuck                  # an update needs help
 
@@ -104,3 +105,15 @@ cdef inline double counted(const State* state, const double* vector, Py_ssize_t 
     for k in range(state.family.K):
         total += vector[k]
     return total
+
+
+# ---------------------------------------------------------------------- what a prior counts for, per unit weight
+
+cdef inline double believed_of_mean(const State* state) noexcept nogil:
+    """Rows that the prior is worth for every mean."""
+    return 0 if state.family.prior.mean == NULL else state.family.prior.shrinkage / state.held.weight
+
+
+cdef inline double believed_of_covariance(const State* state) noexcept nogil:
+    """Rows that it is worth for every covariance, or for the one of all components."""
+    return divisor(&state.family, 0) / state.held.weight

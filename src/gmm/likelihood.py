@@ -195,7 +195,7 @@ def most_likely(
         raise SingularMatrixError(failed)
     counts = _divisors(statistics)
     free = model.layout.per_count(statistics.scatter, counts)
-    return ridged(counts, statistics.means, free, model, ridge)
+    return ridged(counts, statistics.means, free, model, ridge, previous)
 
 
 def _divisors(statistics: SufficientStatistics) -> Array:
@@ -203,7 +203,14 @@ def _divisors(statistics: SufficientStatistics) -> Array:
     return np.maximum(statistics.counts, _EPS * statistics.weight)
 
 
-def ridged(counts: Array, means: Array, free: Array, model: CovarianceModel, ridge: float) -> MixtureParameters:
+def ridged(
+    counts: Array,
+    means: Array,
+    free: Array,
+    model: CovarianceModel,
+    ridge: float,
+    previous: Array | None = None,
+) -> MixtureParameters:
     """The mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more where rounding asks for it.
 
     Raises
@@ -217,7 +224,7 @@ def ridged(counts: Array, means: Array, free: Array, model: CovarianceModel, rid
     weights, d = counts / counts.sum(), means.shape[1]
     while True:
         try:
-            covariances = model.constrained(layout.with_ridge(once, extra), counts)
+            covariances = model.constrained(layout.with_ridge(once, extra), counts, previous=previous)
             return MixtureParameters(weights, means, covariances, model)
         except SingularMatrixError as error:
             if ridge == 0:

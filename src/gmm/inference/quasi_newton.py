@@ -115,6 +115,8 @@ class QuasiNewton:
             return self._instead.why_stop()
         if not self._ascent.converged:
             return None
+        if self._ascent.fall:
+            return f"rounding hides the way up: EM's own step lowers the objective by {self._ascent.fall:.2g}"
         return f"projected remaining gain {self._ascent.remaining:.2g} below tol={self._ascent.tolerance:g}"
 
     def close(self) -> tuple[str, float]:
