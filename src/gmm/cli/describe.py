@@ -41,14 +41,14 @@ class MixtureFacts:
         Names of the d columns; ``x0``, ``x1``, ... where it has none.
     spreads : ndarray of float64, shape (K, d)
         Standard deviation per component and column.
-    correlations : ndarray of float64, shape (K, d, d)
-        Correlations within each component.
+    strongest : tuple of (int, int, float) or None
+        The strongest correlation of each component: two columns and its value; None where there is none.
     """
 
     model: GaussianMixture
     names: tuple[str, ...]
     spreads: NDArray[np.float64]
-    correlations: NDArray[np.float64]
+    strongest: tuple[tuple[int, int, float] | None, ...]
 
     @classmethod
     def of(cls, model: GaussianMixture) -> MixtureFacts:
@@ -62,23 +62,17 @@ class MixtureFacts:
         Returns
         -------
         MixtureFacts
-            Its names, spreads and correlations.
+            Its names, spreads and strongest correlations.
         """
         layout = covariance_model(model.covariance_type).layout
         covariances = np.asarray(model.covariances_, dtype=np.float64)
-        dense = layout.dense(covariances, *model.means_.shape)
-        spreads = np.sqrt(np.einsum("kjj->kj", dense))
-        return cls(
-            model=model,
-            names=names_of_features(model),
-            spreads=spreads,
-            correlations=dense / (spreads[:, :, None] * spreads[:, None, :]),
-        )
-
-    @property
-    def strongest(self) -> list[tuple[int, int, float] | None]:
-        """The strongest correlation of each component: two columns and its value."""
-        return [_strongest(correlations) for correlations in self.correlations]
+        K, d = model.means_.shape
+        spreads = np.broadcast_to(np.sqrt(layout.diagonal(covariances, d)), (K, d))
+        strongest: list[tuple[int, int, float] | None] = [None] * K
+        if not layout.axis_aligned:
+            each = zip(layout.dense(covariances, K, d), spreads, strict=True)
+            strongest = [_strongest(matrix / np.outer(spread, spread)) for matrix, spread in each]
+        return cls(model=model, names=names_of_features(model), spreads=spreads, strongest=tuple(strongest))
 
 
 def mixture_json(model: GaussianMixture) -> dict[str, Any]:

@@ -228,7 +228,8 @@ def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_
             )
         return rows
     rows = numeric_rows(table, columns=list(names), drop_missing=drop_missing)
-    unused = [name for name in table.column_names if name not in names]
+    used = set(names)
+    unused = [name for name in table.column_names if name not in used]
     constant = set(_constant_notes(rows))
     notes = tuple(note for note in rows.notes if note not in constant)
     told = (f"not used by the model: {quoted(unused)}",) if unused else ()
@@ -236,7 +237,8 @@ def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_
 
 
 def _require(table: pa.Table, names: Iterable[str]) -> None:
-    absent = [name for name in dict.fromkeys(names) if name not in table.column_names]
+    there = set(table.column_names)
+    absent = [name for name in dict.fromkeys(names) if name not in there]
     if absent:
         raise CommandError(f"no column {quoted(absent)}; the table has {quoted(table.column_names)}")
 

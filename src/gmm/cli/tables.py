@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections import Counter
 from importlib.resources import as_file, files
 from pathlib import Path, PurePath
 
@@ -59,7 +60,7 @@ def read(path: str) -> tuple[pa.Table, tuple[str, ...]]:
         known = ", ".join(sorted({*_TEXT, *_READERS} - {""}))
         raise UsageError(f"{path}: unknown kind of file {suffix!r}, expected one of {known}")
     table = table.rename_columns([name.strip() for name in table.column_names])
-    twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    twice = sorted(name for name, times in Counter(table.column_names).items() if times > 1)
     if twice:
         raise CommandError(
             f"{path}: column names must differ, {quoted(twice)} {'is' if len(twice) == 1 else 'are'} there twice"
