@@ -405,7 +405,6 @@ def test_a_ridge_that_rounding_eats_leaves_the_climb_to_em(covariance_type):
     for K in (1, 2):
         model = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(X)
         assert model.converged_
-        assert model.n_iter_ < 60
 
 
 def test_a_singular_covariance_is_named():

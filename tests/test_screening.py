@@ -178,7 +178,7 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
     assert np.isfinite(first.lower_bound)
     assert not second.promising
     assert second.lower_bound == -np.inf
-    prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.eye(2))
+    prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.ones(2))
     believing = Screening(ArraySource(rows), sound.model, 0.0, 1, prior)
     assert np.isfinite([believing(start).lower_bound for start in (sound, spike)]).all()
 

@@ -16,7 +16,7 @@ A step that would lower the objective is taken back: the climb goes on where EM 
 statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends the climb (`project`).  So does
 a step of EM's own that lowers the objective: only rounding makes it do so.
 """
-from libc.math cimport INFINITY, fabs, isnan, sqrt
+from libc.math cimport INFINITY, fabs, isfinite, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
 from gmm._constraint cimport NONE
@@ -67,7 +67,8 @@ cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
 cdef inline bint judge(State* state, const Moments* found, double relative_rounding) noexcept nogil:
     """Whether the pass is accepted; its secant is kept in either case."""
     cdef double objective = (found.log_evidence + log_prior(&state.family, next_mixture(state))) / found.weight
-    cdef double rounding = relative_rounding * (1 + fabs(objective))
+    # Of rows too far from all components the objective is −∞.
+    cdef double rounding = relative_rounding * (1 + fabs(objective)) if isfinite(objective) else 0
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
     if state.trying:
@@ -106,8 +107,10 @@ cdef inline void end_here(State* state, double fall) noexcept nogil:
 cdef inline void accept(State* state, const Moments* found, double objective, double rounding) noexcept nogil:
     cdef Py_ssize_t n = state.size
     cdef const Estimate* measured = next_mixture(state)
-    cdef bint first = state.n_passes == 0
+    # Far from the rows the residual overflows: of such a pass nothing is of use either.
+    cdef bint first = not isfinite(state.newton)
     if first:
+        state.n_pairs = state.n_gains = 0
         state_of_mixture(state, measured, state.here)
     else:
         add(1, state.move, n, state.here)
@@ -203,11 +206,11 @@ cdef inline void aim(State* state) noexcept nogil:
 cdef inline void project(State* state, double rounding) noexcept nogil:
     """Rule R*: what is still to be gained, and whether that has been little for long enough."""
     cdef double scale = 1 + fabs(state.objective), square = inner(state, state.residual, state.residual)
-    cdef bint still = square <= rounding * rounding              # EM moves no more
+    cdef bint still = sqrt(square) <= rounding         # EM moves no more; squares may overflow
     cdef int enough
     if still:
         state.remaining = 0
-    elif state.n_gains < 3:
+    elif state.n_gains < 3 or state.objective == -INFINITY:
         state.remaining = INFINITY
     elif fabs(state.gains[0]) <= rounding and square <= 1e-10 * scale:
         state.remaining = 0

@@ -59,6 +59,14 @@ cdef inline void multiply_by_lower(
         dtrmm(b"R", b"U", b"N", b"N", &columns, &order, &one, <double*>triangle, &order, b, &ldb)
 
 
+cdef inline void invert_lower(
+    double* matrix,                      # IN, OUT (m, m), lower, no zero on the diagonal; nothing above it is read
+    Py_ssize_t m,
+) noexcept nogil:
+    cdef int order = <int>m, info = 0
+    dtrtri(b"U", b"N", &order, matrix, &order, &info)
+
+
 cdef inline bint invert_cholesky(
     double* matrix,                      # IN, OUT (m, m), lower: A, then L⁻¹ where A = L Lᵀ
     Py_ssize_t m,
@@ -67,7 +75,7 @@ cdef inline bint invert_cholesky(
     cdef int order = <int>m, info = 0
     dpotrf(b"U", &order, matrix, &order, &info)
     if info == 0:
-        dtrtri(b"U", b"N", &order, matrix, &order, &info)
+        invert_lower(matrix, m)
     return info == 0
 
 

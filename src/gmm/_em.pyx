@@ -74,7 +74,8 @@ cdef class Scratch:
         cdef Py_ssize_t[:, ::1] marks
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        items = ld * (wide + K + narrow + d + 4 + shape_rows(recipe)) + max(recipe.n_moments * K, d * d) + 8
+        items = ld * (wide + K + narrow + d + 4 + shape_rows(recipe)) + 8
+        items += max(recipe.n_moments * K, n_second(recipe.moments, 1, d))
         if items > self.n_items or recipe.n_sums != self.n_sums or slots + 1 > self.n_slots:
             work = np.zeros(items)
             nodes = np.empty((slots + 1) * recipe.n_sums)

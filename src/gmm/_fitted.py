@@ -83,19 +83,27 @@ class FittedMixture(Estimator):
         return labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """The responsibilities of the components for each row, (n, K), in the type of X."""
+        """The responsibilities of the components for each row, (n, K), in the type of X.
+
+        A row so far away that all components' log densities are below the range of float64 belongs to the component
+        that is nearest in its own metric: that has the higher density, by any factor.
+        """
         source = self._source(X)
         responsibilities = self._scorer().rows(source, responsibilities=True).responsibilities
         assert responsibilities is not None  # it was asked for
         return responsibilities
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
-        """The log-likelihood of each row, (n,), in nats and the type of X."""
+        """The log-likelihood of each row, (n,), in nats and the type of X.
+
+        It is −∞ where it is below the range of that type: for rows beyond some 1e154 standard deviations in float64,
+        and 2e19 in float32.
+        """
         source = self._source(X)
         log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
         assert log_evidence is not None  # it was asked for
-        # A row very far away has a log-likelihood below the range of float32.
-        return np.maximum(log_evidence, np.finfo(source.dtype).min).astype(source.dtype, copy=False)
+        with np.errstate(over="ignore"):
+            return log_evidence.astype(source.dtype, copy=False)
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """The mean log-likelihood, in nats per unit weight; without weights ``score_samples(X).mean()``."""
@@ -451,4 +459,4 @@ def _mean(values: NDArray[Any]) -> float:
     """The mean in the values' own type, unless its sum is out of their range."""
     with np.errstate(over="ignore"):
         mean = float(values.mean())
-    return mean if np.isfinite(mean) else float(values.mean(dtype=np.float64))
+    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())

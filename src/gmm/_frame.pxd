@@ -16,7 +16,7 @@ is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
 from libc.float cimport DBL_MIN
 from libc.string cimport memcpy, memset
 
-from gmm._blas cimport multiply_by_lower
+from gmm._blas cimport invert_lower, multiply_by_lower
 from gmm._cholesky cimport WIDEST_BY_HAND
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, whitener_size
 from gmm._moments cimport Moments, mirror
@@ -159,7 +159,7 @@ cdef inline void turn(
     cdef Layout layout = state.family.layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k, first = 0 if layout == TIED else m
     cdef double* second = state.matrices
-    cdef double* turned = second + d * d
+    cdef double* turned = second + n_second(layout, 1, d)
     cdef double believed = 0 if difference else believed_of_mean(state), count
     turn_second(layout, d, a, turned, second)
     for k in range(first, K if layout == TIED else m + 1):
@@ -184,6 +184,10 @@ cdef inline void invert_whiteners(
         return
     for m in range(n_matrices(state.family.layout, state.family.K)):
         whitener, root = mixture.whiteners + m * d * d, roots + m * d * d
+        if d > WIDEST_BY_HAND:
+            memcpy(root, whitener, d * d * sizeof(double))
+            invert_lower(root, d)
+            continue
         memset(root, 0, d * d * sizeof(double))
         for i in range(d):
             for r in range(i):
@@ -306,10 +310,11 @@ cdef inline void state_of_mixture(
 ) noexcept nogil:
     """Counts π_k about the means, and covariances without the ridge: H = −π λ W Wᵀ."""
     cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, 1, d), i, j, m, r
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, 1, d), i, j, m
     cdef Py_ssize_t packed = packed_size(layout, d)
     cdef const double* whitener
     cdef double* second = vector + K * (1 + d)
+    cdef double* product = state.matrices
     cdef double noise
     memset(vector, 0, state.size * sizeof(double))
     memcpy(vector, mixture.weights, K * sizeof(double))
@@ -318,9 +323,10 @@ cdef inline void state_of_mixture(
         noise = counted(state, vector, m) * state.family.ridge
         if layout == FULL or layout == TIED:
             for i in range(d):
-                for j in range(i + 1):
-                    for r in range(j + 1):
-                        second[i * (i + 1) // 2 + j] -= noise * whitener[i * d + r] * whitener[j * d + r]
+                for j in range(d):
+                    product[i * d + j] = -noise * whitener[j * d + i]
+            multiply_by_lower(whitener, product, d, d, d)
+            pack(product, 0, d, second)
         else:
             for i in range(size):
                 second[i] = -noise * whitener[i] * whitener[i]

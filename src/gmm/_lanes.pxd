@@ -14,6 +14,7 @@ from gmm._block cimport (
     weighted_sum,
     write_rows,
 )
+from gmm._far cimport give_up_far_rows, settle_far_rows
 from gmm._leaves cimport (
     add_gram,
     add_products,
@@ -149,6 +150,9 @@ cdef inline double responsibilities(
         choose(recipe.tiles, tile, ld, evidence, <real*>bench.best, K, padded)
     if not only_labels:
         normalise(recipe.tiles, tile, ld, <const real*>bench.mass, evidence, K, padded)
+    if real is double:
+        if recipe.far:
+            give_up_far_rows(<const double*>bench.mass, n, evidence)
     if recipe.common_quadratic and measured:
         add_common_quadratic(recipe, block, padded, ld, <real*>bench.product, <real*>bench.square, evidence)
     return 0 if rows_only else weighted_sum(shape.weight + start if shape.weight != NULL else NULL, evidence, n)
@@ -228,6 +232,8 @@ cdef inline void one_block(
             if recipe.axes != NULL:
                 add_shapes(recipe, block, tile, <const double*>bench.mass, padded, ld, <double*>bench.shape,
                            <double*>bench.block_sums, sums)
+            if recipe.far:
+                settle_far_rows(recipe, block, n, ld, y, tile)
         evidence = responsibilities(recipe, shape, bench, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
         write_rows(tile, <real*>bench.evidence, <real*>bench.best, K, n, ld,

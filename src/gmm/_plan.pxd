@@ -45,6 +45,7 @@ cdef struct Recipe:
     Layout moments
     bint linear
     bint single                 # arithmetic in float32
+    bint far                    # some rows may be too far for the squares of their distances: see `_far.pxd`
     bint hard
     bint given                  # responsibilities come from the caller
     bint tiles                  # arithmetic from _tile.h, else its twin
@@ -70,6 +71,11 @@ cdef inline double limit_linear_single() noexcept nogil:
 
 cdef inline double limit_centred_single() noexcept nogil:
     return 1e4
+
+
+cdef inline double least_far() noexcept nogil:
+    """κ from which on some square of a distance may reach 1e300: it is at most 4dκ."""
+    return 1e290
 
 
 cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nogil:
@@ -163,6 +169,7 @@ cdef inline void prepare(
     cdef double* wide
     recipe.kappa = condition(whiteners, centres, recipe.layout, K, d, origin, reach, stand)
     choose_form(recipe, single, reach, form)
+    recipe.far = recipe.kappa >= least_far() and not (recipe.linear or recipe.single or recipe.given)
     recipe.common_scatter = recipe.linear and recipe.layout == TIED and common_scatter
     recipe.common_quadratic = recipe.linear and recipe.layout == TIED and not common_scatter
     measure(recipe)

@@ -28,7 +28,7 @@ cdef struct State:
     double* work
     double* steps               # (MEMORY, size), the oldest first
     double* changes             # (MEMORY, size) of −f along them
-    double* matrices            # scratch, two of them
+    double* matrices            # scratch: see `room_for_matrices`
     double* shifts              # scratch (K, d)
     double* scratch             # of an update
     int n_pairs
@@ -59,11 +59,18 @@ cdef inline Py_ssize_t state_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noe
     return K * (1 + d) + n_matrices(layout, K) * packed_size(layout, d)
 
 
+cdef inline Py_ssize_t room_for_matrices(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Second moments of one component, and what is made of them or of its first ones."""
+    cdef Py_ssize_t size = n_second(layout, 1, d)
+    return size + max(size, d)
+
+
 cdef inline Py_ssize_t room_for_state(const Family* family) noexcept nogil:
     cdef Layout layout = family.layout
     cdef Py_ssize_t K = family.K, d = family.d
     return (3 * estimate_size(layout, K, d) + 2 * moments_size(layout, K, d) + n_second(layout, K, d)
-            + (5 + 2 * MEMORY) * state_size(layout, K, d) + 2 * d * d + K * d + room_for_update(family))
+            + (5 + 2 * MEMORY) * state_size(layout, K, d) + room_for_matrices(layout, d) + K * d
+            + room_for_update(family))
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
@@ -88,7 +95,7 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.steps = room + 5 * size
     state.changes = state.steps + MEMORY * size
     state.matrices = state.changes + MEMORY * size
-    state.shifts = state.matrices + 2 * d * d
+    state.shifts = state.matrices + room_for_matrices(layout, d)
     state.scratch = state.shifts + K * d
 
 

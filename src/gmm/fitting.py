@@ -18,7 +18,7 @@ from gmm.covariance import CovarianceModel
 from gmm.health import effective_rows, spikes
 from gmm.inference import Climb, Climber, EStep, GainBelow, Ground, Iteration, QuasiNewton, Trace, Watch, Way, refined
 from gmm.initialization import Rng, Wanted, from_means, from_responsibilities, sampled, share_shown, start_statistics
-from gmm.layouts import TIED, Array
+from gmm.layouts import DIAGONAL, SPHERICAL, TIED, Array
 from gmm.likelihood import MStep, textbook
 from gmm.parameters import MixtureParameters
 from gmm.priors import ConjugatePrior, NormalInverseWishart
@@ -122,11 +122,11 @@ def prior_of(
     n_threads: int | None = None,
 ) -> ConjugatePrior:
     """The prior with all its parts: what was left open is told by the rows, as one component."""
-    d = source.n_features
-    one = WhitenedMixture(TIED, np.zeros(1), source.survey.centre[None], np.eye(d))
-    with EStep(source, TIED, n_threads=n_threads) as e_step:
+    one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
+    with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
         statistics = e_step(one)
-    covariance = statistics.scatter / max(statistics.weight - 1, 1)
+    scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
+    covariance = scatter / max(statistics.weight - 1, 1)
     return check_prior(prior, model, n_components, mean=statistics.means[0], covariance=covariance)
 
 

@@ -37,6 +37,10 @@ class Layout(Protocol):
     def pooled(self) -> bool:
         """Whether all components share one matrix."""
 
+    @property
+    def axis_aligned(self) -> bool:
+        """Whether it stores variances alone, so that no matrix of d × d numbers is ever needed."""
+
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """The shape of the array."""
 
@@ -61,6 +65,9 @@ class Layout(Protocol):
     def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
         """One standard deviation along an axis that `principal` found, (d,)."""
 
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        """One standard deviation of `component` along its widest direction, (d,)."""
+
     def gram(self, whiteners: Array) -> Array:
         """The matrices WᵀW."""
 
@@ -69,6 +76,9 @@ class Layout(Protocol):
 
     def transposed(self, whiteners: Array) -> Array:
         """The factors Wᵀ (scikit-learn's ``precisions_cholesky_``), and back."""
+
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        """Rows (n, d) as `component` sees them: rows W x."""
 
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
         """White noise (n, d) given the covariance of `component`: rows W⁻¹ z."""
@@ -84,6 +94,9 @@ class Layout(Protocol):
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         """The matrices written out, (K, d, d)."""
+
+    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
+        """The matrices A Σ_k Aᵀ along the rows of A, (m, d); (K, m, m)."""
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         """What this layout keeps of second moments that another one holds, and that hold as much.
@@ -111,6 +124,9 @@ class _Stored(Layout, Protocol):
     def inverse(self, matrices: Array, n_features: int) -> Array:
         return self.gram(self.whiten(matrices, n_features)[0])
 
+    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
+        return directions @ self.dense(matrices, n_components, directions.shape[1]) @ directions.T
+
 
 @dataclass(frozen=True)
 class _Full(_Stored):
@@ -118,6 +134,7 @@ class _Full(_Stored):
 
     code: int = 0
     pooled: bool = False
+    axis_aligned: bool = False
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_components, n_features, n_features)
@@ -135,11 +152,17 @@ class _Full(_Stored):
     def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
         return TIED.deviation(principal[component], component, axis, n_features)
 
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        return TIED.widest(matrices[component], component, n_features)
+
     def gram(self, whiteners: Array) -> Array:
         return whiteners.transpose(0, 2, 1) @ whiteners
 
     def transposed(self, whiteners: Array) -> Array:
         return np.ascontiguousarray(whiteners.transpose(0, 2, 1))
+
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        return TIED.whitened(whiteners[component], component, rows)
 
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
         return TIED.coloured(whiteners[component], component, white)
@@ -169,6 +192,7 @@ class _Tied(_Stored):
 
     code: int = 1
     pooled: bool = True
+    axis_aligned: bool = False
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         return (n_features, n_features)
@@ -184,11 +208,18 @@ class _Tied(_Stored):
         row = principal[axis]
         return row / (row @ row)
 
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        variances, axes = np.linalg.eigh(matrices)
+        return np.asarray(np.sqrt(max(variances[-1], 0.0)) * axes[:, -1], dtype=np.float64)
+
     def gram(self, whiteners: Array) -> Array:
         return whiteners.T @ whiteners
 
     def transposed(self, whiteners: Array) -> Array:
         return np.ascontiguousarray(whiteners.T)
+
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        return rows @ whiteners.T
 
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
         return np.asarray(np.linalg.solve(whiteners, white.T).T, dtype=np.float64)
@@ -214,6 +245,8 @@ class _Tied(_Stored):
 class _Elementwise(_Stored):
     """What diagonal and spherical share: their matrices are told by variances."""
 
+    axis_aligned = True
+
     def principal(self, matrices: Array) -> Array:
         return 1 / np.sqrt(matrices)
 
@@ -222,14 +255,26 @@ class _Elementwise(_Stored):
         step[axis] = 1 / self.diagonal(principal, n_features)[component, axis]
         return step
 
+    def widest(self, matrices: Array, component: int, n_features: int) -> Array:
+        variances, step = self.diagonal(matrices, n_features)[component], np.zeros(n_features)
+        axis = int(variances.argmax())
+        step[axis] = np.sqrt(max(variances[axis], 0.0))
+        return step
+
     def gram(self, whiteners: Array) -> Array:
         return whiteners**2
 
     def transposed(self, whiteners: Array) -> Array:
         return whiteners
 
+    def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
+        return rows * whiteners[component]
+
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
         return white / whiteners[component]
+
+    def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
+        return directions * self.diagonal(matrices, directions.shape[1])[:, None] @ directions.T
 
     def per_count(self, scatter: Array, counts: Array) -> Array:
         return np.asarray(np.maximum(scatter, 0) / counts.reshape((-1,) + (1,) * (scatter.ndim - 1)), dtype=np.float64)

@@ -266,8 +266,5 @@ def refilled(
 
 def _half_spread(statistics: SufficientStatistics, component: int, model: CovarianceModel) -> Array:
     """Half a standard deviation of `component` along its widest direction, (d,)."""
-    K, d = statistics.first.shape
     free = model.layout.per_count(statistics.scatter, _divisors(statistics))
-    covariances = model.layout.dense(free, K, d)
-    variances, axes = np.linalg.eigh(covariances[component])
-    return np.asarray(0.5 * np.sqrt(max(variances[-1], 0.0)) * axes[:, -1])
+    return 0.5 * model.layout.widest(free, component, statistics.first.shape[1])

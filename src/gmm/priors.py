@@ -75,6 +75,7 @@ class ConjugatePrior:
     mean : array of shape (d,)
     shrinkage, dof : float
     scale : array of shape (d, d)
+        Of diagonal and spherical models its diagonal alone, (d,).
     """
 
     mean: Array
@@ -90,12 +91,11 @@ class ConjugatePrior:
         """
         K, d = n_components, n_features
         scale, pseudocount = self.scale, self.dof + d + 1
-        if model.layout in (DIAGONAL, SPHERICAL):
-            variances = np.diagonal(self.scale)
-            scale, pseudocount = variances, self.dof + 2
+        if model.layout.axis_aligned:
+            pseudocount = self.dof + 2
             if model.layout is SPHERICAL:
                 # Per feature, as the layout counts.
-                scale, pseudocount = variances.mean(keepdims=True) / d, pseudocount / d
+                scale, pseudocount = scale.mean(keepdims=True) / d, pseudocount / d
         many = 1 if model.common or model.layout.pooled else K
         constant = many * self._log_normaliser(model, d)
         if self.shrinkage > 0:
@@ -107,11 +107,10 @@ class ConjugatePrior:
     def _log_normaliser(self, model: CovarianceModel, d: int) -> float:
         """Of one covariance's density."""
         half = 0.5 * self.dof
-        variances = np.diagonal(self.scale)
         if model.layout is SPHERICAL:
-            return half * log(0.5 * variances.mean()) - lgamma(half)
+            return half * log(0.5 * self.scale.mean()) - lgamma(half)
         if model.layout is DIAGONAL:
-            return float(half * np.log(0.5 * variances).sum() - d * lgamma(half))
+            return float(half * np.log(0.5 * self.scale).sum() - d * lgamma(half))
         log_determinant = float(np.linalg.slogdet(self.scale)[1])
         log_gamma = 0.25 * d * (d - 1) * log(pi) + sum(lgamma(half - 0.5 * j) for j in range(d))
         return half * log_determinant - half * d * log(2) - log_gamma

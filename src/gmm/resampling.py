@@ -458,12 +458,9 @@ class _Fits:
 def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
     """The statistics of K + 1 components, for each component that is split along its widest direction."""
     (K, d), layout = parameters.means.shape, parameters.model.layout
-    principal = layout.principal(parameters.covariances)
     grown = statistics.grown()
     for k in range(K):
-        deviations = [layout.deviation(principal, k, axis, d) for axis in range(d)]
-        widest = max(deviations, key=lambda step: float(step @ step))
-        yield grown.split(k, K, OFFSET * widest)
+        yield grown.split(k, K, OFFSET * layout.widest(parameters.covariances, k, d))
 
 
 def _spiked(fit: GaussianMixture, n_rows: int) -> bool:

@@ -60,8 +60,7 @@ class Scorer:
         """Σ_i w_i log Σ_k ρ_ik, in nats."""
         log_evidence = self.rows(source, log_evidence=True).log_evidence
         assert log_evidence is not None  # it was asked for
-        weight = source.sample_weight
-        return float(log_evidence.sum() if weight is None else weight @ log_evidence)
+        return _total(log_evidence, source.sample_weight)
 
     def classification_log_likelihood(self, source: ArraySource) -> float:
         """Σ_i w_i max_k log ρ_ik, in nats."""
@@ -118,11 +117,20 @@ class Scorer:
         assert shares is not None  # they were asked for
         logs = np.log(np.maximum(shares, np.finfo(shares.dtype).tiny))
         # Single precision for the rows' sums would lose the small ones.
-        rows = np.stack([log_evidence, log_evidence + logs.max(axis=1), -(shares * logs).sum(axis=1, dtype=np.float64)])
-        return Totals(*(rows.sum(axis=1) if block.sample_weight is None else rows @ block.sample_weight).tolist())
+        rows = log_evidence, log_evidence + logs.max(axis=1), -(shares * logs).sum(axis=1, dtype=np.float64)
+        return Totals(*(_total(values, block.sample_weight) for values in rows))
 
     def _e_step(self, source: ArraySource) -> EStep:
         # About the mixture's own centre: a single row has no spread to stand in.
         origin = self.parameters.weights @ self.parameters.means
         layout = self.parameters.model.layout
         return EStep(source, layout, n_threads=self.n_threads, origin=np.asarray(origin))
+
+
+def _total(values: Array, weight: Array | None) -> float:
+    """Σ_i w_i v_i; a row of no weight counts nothing, be it −∞."""
+    with np.errstate(over="ignore"):
+        if weight is None:
+            return float(values.sum())
+        used = weight > 0
+        return float(weight[used] @ values[used])

@@ -10,7 +10,6 @@ import numpy as np
 
 from gmm._validation.given import Floats, check_matrices, given_array
 from gmm.covariance import CovarianceModel
-from gmm.layouts import DIAGONAL, SPHERICAL
 from gmm.priors import ConjugatePrior, NormalInverseWishart
 
 
@@ -28,7 +27,7 @@ def check_prior(
         K.
     mean : array of shape (d,)
     covariance : array of shape (d, d)
-        Of the rows, unbiased.
+        Of the rows, unbiased; of diagonal and spherical models its diagonal alone, (d,).
 
     Raises
     ------
@@ -47,12 +46,20 @@ def check_prior(
     centre = mean if given.mean is None else given_array(given.mean, "prior.mean", (d,)).astype(np.float64)
     if given.scale is None:
         scale = _scale_of_rows(covariance, model, n_components)
-    elif np.ndim(given.scale) == 0:
-        scale = _number(given.scale, "scale") * np.eye(d)
     else:
-        scale = given_array(given.scale, "prior.scale", (d, d)).astype(np.float64)
-    check_matrices(scale[None], "prior.scale", ["it"])
+        scale = _scale_given(given.scale, model, d)
     return ConjugatePrior(centre, shrinkage, dof, scale)
+
+
+def _scale_given(scale: Any, model: CovarianceModel, d: int) -> Floats:
+    if np.ndim(scale) == 0:
+        number = _number(scale, "scale")
+        if not number > 0:
+            raise ValueError(f"expected a prior.scale above 0, got {number:g}")
+        return np.full(d, number) if model.layout.axis_aligned else number * np.eye(d)
+    matrix = given_array(scale, "prior.scale", (d, d)).astype(np.float64)
+    check_matrices(matrix[None], "prior.scale", ["it"])
+    return np.diagonal(matrix) if model.layout.axis_aligned else matrix
 
 
 def _number(value: Any, name: str) -> float:
@@ -64,11 +71,12 @@ def _number(value: Any, name: str) -> float:
 def _scale_of_rows(covariance: Floats, model: CovarianceModel, n_components: int) -> Floats:
     """Fraley & Raftery (2007), section 3.2: K components share the rows' volume."""
     d = len(covariance)
-    if model.layout in (DIAGONAL, SPHERICAL):
-        covariance = np.trace(covariance) / d * np.eye(d)
-    elif np.linalg.eigvalsh(covariance)[0] <= 0:
-        covariance = np.diag(np.diagonal(covariance))
-    if not (np.diagonal(covariance) > 0).all():
-        column = int(np.argmin(np.diagonal(covariance)))
+    variances = np.full(d, covariance.mean()) if model.layout.axis_aligned else np.diagonal(covariance)
+    if not (variances > 0).all():
+        column = int(np.argmin(variances))
         raise ValueError(f"column {column} does not vary, so the rows tell no scale of a prior: give it one")
+    if model.layout.axis_aligned:
+        covariance = variances
+    elif np.linalg.eigvalsh(covariance)[0] <= 0:
+        covariance = np.diag(variances)
     return covariance / n_components ** (2 / d)

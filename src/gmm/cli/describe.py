@@ -15,7 +15,6 @@ from gmm.amounts import counted
 from gmm.cli.agreement import Agreement
 from gmm.covariance import covariance_model
 from gmm.criteria import CRITERIA
-from gmm.layouts import DIAGONAL, SPHERICAL
 from gmm.mixture import GaussianMixture
 from gmm.selection import Selection
 
@@ -72,7 +71,7 @@ class MixtureFacts:
     def strongest(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component: two columns and its value."""
         layout, (K, d) = covariance_model(self.model.covariance_type).layout, self.spreads.shape
-        if layout is DIAGONAL or layout is SPHERICAL:
+        if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
         if layout.pooled:

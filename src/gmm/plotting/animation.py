@@ -125,7 +125,7 @@ def _poor_start(climb: ClimbToBe, asked: dict[str, Any]) -> dict[str, Array]:
 def _variances(one: GaussianMixture) -> Array:
     """Of each feature, (d,), in a mixture of one component."""
     parameters = one._fitted()
-    return np.asarray(parameters.model.layout.dense(parameters.covariances, 1, parameters.n_features)[0].diagonal())
+    return np.asarray(parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)[0])
 
 
 class FitAnimation(FuncAnimation):

@@ -13,6 +13,9 @@ from gmm.parameters import MixtureParameters
 _APART = 0.05
 _NOTHING = 1e-10  # an eigenvalue of the kernel below which components do not differ but by rounding
 _FLAT = 1e-12  # of the largest variance: a direction in which rows do not vary
+# Features among which directions of axis-aligned mixtures are sought, beside those of the means: d × d matrices of all
+# would be larger than the mixture. Where covariances are axis-aligned, so nearly are the directions beside the means.
+_MOST_FEATURES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,9 @@ def directions(mixture: MixtureParameters) -> Directions:
     Where components do not differ in two directions (one component; two that share a covariance), the rest are those
     of the largest variance, in units of each feature's own.
 
-    The feature that weighs most in a direction has a positive sign.
+    The feature that weighs most in a direction has a positive sign. Of a mixture of diagonal or spherical covariances
+    and more than 64 features, directions beside those of the means are sought among the 64 features in which the
+    components' variances differ most.
 
     Parameters
     ----------
@@ -60,21 +65,38 @@ def directions(mixture: MixtureParameters) -> Directions:
     Classification* 8, 147-165.
     """
     weights = mixture.weights / mixture.weights.sum()
-    dense = mixture.model.layout.dense(mixture.covariances, *mixture.means.shape)
+    layout, (K, d) = mixture.model.layout, mixture.means.shape
     centre = weights @ mixture.means
     away = mixture.means - centre
-    scales = np.sqrt(weights @ (away**2 + np.einsum("kjj->kj", dense)))
+    variances = np.broadcast_to(layout.diagonal(mixture.covariances, d), (K, d))
+    scales = np.sqrt(weights @ (away**2 + variances))
     # In units of each feature's own: features may differ by any factor.
-    away, dense = away / scales, dense / np.outer(scales, scales)
-    whitener = _whitener((away.T * weights) @ away + np.tensordot(weights, dense, axes=1))
-    telling = _telling(away @ whitener, whitener.T @ dense @ whitener, weights)
-    rest = _varying(whitener, telling) if telling.shape[1] < 2 else telling[:, :0]
-    found = (whitener @ np.hstack([telling, rest])[:, :2]).T
+    away, variances = away / scales, variances / scales**2
+    wide = layout.axis_aligned and d > _MOST_FEATURES
+    basis = _among_few(away, variances, weights) if wide else np.eye(d)
+    away, seen = away @ basis, layout.projected(mixture.covariances, K, basis.T / scales)
+    whitener = _whitener((away.T * weights) @ away + np.tensordot(weights, seen, axes=1))
+    telling = _telling(away @ whitener, whitener.T @ seen @ whitener, weights)
+    rest = _varying(basis @ whitener, telling) if telling.shape[1] < 2 else telling[:, :0]
+    found = (basis @ whitener @ np.hstack([telling, rest])[:, :2]).T
     largest = np.abs(found).max(axis=1, keepdims=True)
     first = (np.abs(found) > (1 - 1e-9) * largest).argmax(axis=1)  # of features that weigh the same, the first
     found *= np.sign(found[np.arange(2), first])[:, None]
     first_kind, second_kind = ("discriminating" if telling.shape[1] > i else "principal" for i in range(2))
     return Directions(found / scales, centre, scales, (first_kind, second_kind))
+
+
+def _among_few(away: Array, variances: Array, weights: Array) -> Array:
+    """An orthonormal basis (d, m) of what tells the means apart, exactly, and of the features whose variances differ.
+
+    Those of largest λ are all W⁻¹ B v, so that the directions W⁻¹ (μ_k − μ) are enough for them.
+    """
+    within = weights @ variances
+    differ = weights @ (variances - within) ** 2
+    features = np.argsort(-differ, kind="stable")[:_MOST_FEATURES]
+    chosen = np.zeros((away.shape[1], _MOST_FEATURES))
+    chosen[features, np.arange(_MOST_FEATURES)] = 1
+    return np.asarray(np.linalg.qr(np.hstack([chosen, (away / within).T]))[0])
 
 
 def _whitener(covariance: Array) -> Array:

@@ -63,8 +63,7 @@ class View:
     def marginal(self, mixture: MixtureParameters) -> MixtureParameters:
         """The mixture of what is seen: weights π_k, means A (μ_k − c), full covariances A Σ_k Aᵀ."""
         means = np.ascontiguousarray(self.project(mixture.means))
-        dense = mixture.model.layout.dense(mixture.covariances, *mixture.means.shape)
-        covariances = self.matrix @ dense @ self.matrix.T
+        covariances = mixture.model.layout.projected(mixture.covariances, mixture.n_components, self.matrix)
         covariances = np.ascontiguousarray(0.5 * (covariances + covariances.transpose(0, 2, 1)))
         model = covariance_model(DEFAULT_COVARIANCE_TYPE)
         try:
@@ -173,7 +172,9 @@ def _view_of_features(view: Any, names: Sequence[str]) -> View:
     if len(set(columns)) < len(columns):
         raise _refusal(f"the feature {names[columns[0]]!r} twice", names)
     labels = tuple(literal(names[j]) for j in columns)
-    return View(np.eye(len(names))[columns], np.zeros(len(names)), labels, of_features=True)
+    matrix = np.zeros((len(columns), len(names)))
+    matrix[np.arange(len(columns)), columns] = 1
+    return View(matrix, np.zeros(len(names)), labels, of_features=True)
 
 
 def _column(feature: Any, names: Sequence[str]) -> int | None:

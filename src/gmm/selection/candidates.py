@@ -33,6 +33,8 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
     """A mixture of one model as that of another, whose mixtures are the same: of one component, or one feature."""
     if parameters.model is model:
         return parameters
+    if parameters.model.layout is model.layout:
+        return MixtureParameters(parameters.weights, parameters.means, parameters.covariances, model)
     K, d = parameters.n_components, parameters.n_features
     dense = parameters.model.layout.dense(parameters.covariances, K, d)
     share = K if model.layout.pooled else 1
@@ -155,5 +157,6 @@ def drops(e_step: EStep, seen: Shapes, parameters: MixtureParameters) -> list[Su
 
 def _widths(layout: Layout, principal: Array, n_features: int) -> Array:
     """Of one component, of which nothing else is known: the variances along its axes, (1, d)."""
-    steps = [layout.deviation(principal, 0, axis, n_features) for axis in range(n_features)]
-    return np.array([[step @ step for step in steps]])
+    if layout.axis_aligned:
+        return 1 / layout.diagonal(principal, n_features) ** 2
+    return np.asarray(1 / (principal**2).sum(axis=-1).reshape(1, n_features))

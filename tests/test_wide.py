@@ -1,0 +1,180 @@
+"""Wide tables: diagonal and spherical models hold no d × d matrix, whatever they are asked."""
+
+import tracemalloc
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from gmm import GaussianMixture, NormalInverseWishart, bootstrap_lrt, em_steps, held_out_log_likelihood, load, select
+from gmm.cli import main
+from gmm.covariance import covariance_model
+from gmm.parameters import MixtureParameters
+from gmm.plotting import (
+    animate_fit,
+    plane,
+    plot_clusters,
+    plot_convergence,
+    plot_decision_boundaries,
+    plot_density,
+    plot_uncertainty,
+)
+
+AXIS_ALIGNED = ["EII", "VII", "EEI", "VEI", "EVI", "VVI"]
+every_model = pytest.mark.parametrize("name", AXIS_ALIGNED)
+N, D, K = 60, 3000, 3
+
+rng = np.random.default_rng(0)
+X = 2 * rng.normal(size=(K, D))[rng.integers(K, size=N)] + rng.normal(size=(N, D)) * rng.uniform(0.5, 2, size=D)
+
+
+@contextmanager
+def no_matrix_of_all_features(d=D):
+    """Fail if as much memory was taken as one matrix needs; scratch of the compiled passes is traced as well."""
+    tracemalloc.start()
+    try:
+        yield
+        taken = tracemalloc.get_traced_memory()[1] / (8 * d * d)
+    finally:
+        tracemalloc.stop()
+    assert taken < 0.7, f"{taken:.2f} of a d × d matrix"
+
+
+@pytest.fixture(scope="module", params=AXIS_ALIGNED)
+def fitted(request):
+    return GaussianMixture(K, covariance_type=request.param, random_state=0).fit(X)
+
+
+def test_the_tracer_sees_a_matrix():
+    with pytest.raises(AssertionError, match="of a d × d matrix"), no_matrix_of_all_features():
+        np.eye(D)
+
+
+HOW = {
+    "default": {},
+    "hierarchical": {"init_params": "hierarchical"},
+    "k-means++": {"init_params": "k-means++"},
+    "random": {"init_params": "random"},
+    "several starts": {"n_init": 2},
+    "EM": {"acceleration": None},
+    "split-merge": {"refine": "split-merge"},
+    "prior of the rows": {"prior": "conjugate"},
+    "prior of a number": {"prior": NormalInverseWishart(scale=2.0)},
+    "one component": {"n_components": 1},
+    "many components": {"n_components": 8},
+}
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@pytest.mark.parametrize("how", HOW)
+@every_model
+def test_a_fit(name, how):
+    asked = {"n_components": K, "covariance_type": name, "random_state": 0, "max_iter": 20} | HOW[how]
+    with no_matrix_of_all_features():
+        GaussianMixture(**asked).fit(X)
+
+
+def test_what_a_fitted_mixture_says(fitted, tmp_path):
+    with no_matrix_of_all_features():
+        assert str(fitted)
+        assert fitted._repr_html_()
+        assert len(set(fitted.predict(X))) == K
+        np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1)
+        assert np.isfinite([fitted.score(X), fitted.bic(X), fitted.icl(X), fitted.nec(X)]).all()
+        assert fitted.sample(5)[0].shape == (5, D)
+        assert fitted.precisions_.shape == fitted.covariances_.shape
+        fitted.save(tmp_path / "mixture.npz")
+        assert load(tmp_path / "mixture.npz").score(X) == fitted.score(X)
+        given = (fitted.weights_, fitted.means_, fitted.covariances_)
+        again = GaussianMixture.from_parameters(*given, covariance_type=fitted.covariance_type)
+        assert again.score(X) == fitted.score(X)
+
+
+def test_fits_one_pass_at_a_time_from_given_means_and_responsibilities(fitted):
+    name, asked = fitted.covariance_type, {"n_components": K, "random_state": 0, "max_iter": 3}
+    shares = fitted.predict_proba(X)
+    with no_matrix_of_all_features():
+        assert list(em_steps(X, **asked, covariance_type=name))
+        GaussianMixture(**asked, covariance_type=name, means_init=fitted.means_).fit(X)
+        GaussianMixture(**asked, covariance_type=name, precisions_init=fitted.precisions_).fit(X)
+        GaussianMixture(**asked, covariance_type=name, init_params=lambda X, K, rng: shares).fit(X)
+
+
+@pytest.mark.parametrize("types", [["EII", "VII"], ["EEI"], ["VEI"], ["EVI"], ["VVI"]])
+def test_a_search(types):
+    with no_matrix_of_all_features():
+        select(X, range(1, 3), covariance_type=types, random_state=0, n_threads=1)
+
+
+def test_resampling():
+    with no_matrix_of_all_features():
+        mixture = GaussianMixture(2, covariance_type="diag", random_state=0)
+        held_out_log_likelihood(mixture, X, n_splits=3)
+        bootstrap_lrt(X, 1, covariance_type="spherical", n_replicates=2, n_init=1, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("plot", "view"),
+    [(plot_clusters, None), (plot_decision_boundaries, 5), (plot_density, None), (plot_uncertainty, (0, D - 1))],
+)
+@pytest.mark.parametrize("name", ["spherical", "diag"])
+def test_pictures(name, plot, view):
+    fitted = GaussianMixture(K, covariance_type=name, random_state=0).fit(X)
+    with no_matrix_of_all_features():
+        plot(fitted, X, view=view)
+    plt.close("all")
+
+
+def test_films():
+    with no_matrix_of_all_features():
+        animate_fit(X, 2, covariance_type="diag", max_iter=3, random_state=0)
+        plot_convergence(GaussianMixture(2, covariance_type="diag", random_state=0).fit(X))
+    plt.close("all")
+
+
+def test_the_command_and_its_report(tmp_path, capsys):
+    def told(d):
+        table = tmp_path / f"{d}.csv"
+        np.savetxt(table, X[:, :d], delimiter=",", header=",".join(f"c{j}" for j in range(d)), comments="", fmt="%.4g")
+        words = ["fit", str(table), "--components", "2", "--models", "diag", "--out", str(tmp_path / str(d))]
+        return main([*words, "--report", str(tmp_path / f"{d}.html")])
+
+    assert told(3) == 0  # which loads what both need
+    with no_matrix_of_all_features():
+        assert told(D) == 0
+
+
+# --- The plane of a picture -------------------------------------------------------------------------
+
+
+def a_mixture(n_components, d, name, *, apart=1.0):
+    rng = np.random.default_rng(1)
+    model = covariance_model(name)
+    means = apart * rng.normal(size=(n_components, d))
+    covariances = np.exp(rng.normal(size=model.layout.shape(n_components, d)) / 2)
+    weights = rng.dirichlet(np.full(n_components, 5.0))
+    return MixtureParameters(weights, means, model.constrained(covariances, weights), model)
+
+
+@pytest.mark.parametrize("name", AXIS_ALIGNED)
+@pytest.mark.parametrize("n_components", [3, 7])
+def test_means_are_told_apart_in_the_same_plane_by_few_features_as_by_all(monkeypatch, name, n_components):
+    mixture = a_mixture(n_components, 200, name)
+    got = plane.directions(mixture)
+    monkeypatch.setattr(plane, "_MOST_FEATURES", 200)
+    expected = plane.directions(mixture)
+    assert got.kinds == expected.kinds == ("discriminating", "discriminating")
+    np.testing.assert_allclose(got.matrix, expected.matrix, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 3])
+@pytest.mark.parametrize("apart", [0.0, 1.0])
+@every_model
+def test_a_plane_of_many_features_is_one(name, apart, n_components):
+    mixture = a_mixture(n_components, 200, name, apart=apart)
+    got = plane.directions(mixture)
+    away = (mixture.means - got.centre) @ got.matrix.T
+    within = mixture.model.layout.projected(mixture.covariances, n_components, got.matrix)
+    whole = (away.T * mixture.weights) @ away + np.tensordot(mixture.weights, within, axes=1)
+    np.testing.assert_allclose(whole, np.eye(2), atol=1e-9)
