@@ -1,4 +1,4 @@
-"""Rows so far away that squares of their distances overflow: the right number where there is one, else −∞, never NaN."""
+"""Rows too far for the squares of their distances: the right number where there is one, else −∞, never NaN."""
 
 from fractions import Fraction
 

@@ -325,3 +325,93 @@ cdef class Ascent:
         if not 0 <= read.n_pairs <= MEMORY:
             raise ValueError(f"expected an ascent of up to {<int>MEMORY} secants, got {read.n_pairs}")
         state[0] = read
+        self.room[:] = room
+
+    cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d):
+        return self.family.takes(layout, K, d)
+
+    @property
+    def work(self):
+        """Multiply-adds of a parameter update, roughly."""
+        return self.family.work
+
+    @property
+    def converged(self):
+        """Whether the projected remaining gain has been below the tolerance for long enough, or EM's own step fell."""
+        return bool(self.state.converged)
+
+    @property
+    def stuck(self):
+        """Whether the update after the last pass needs help: see `begin`."""
+        return bool(self.state.stuck)
+
+    @property
+    def tolerance(self):
+        """Projected remaining gain to stop below, in nats per unit weight."""
+        return self.state.tolerance
+
+    @tolerance.setter
+    def tolerance(self, double value):
+        if value != self.state.tolerance:
+            self.state.tolerance, self.state.streak, self.state.converged = value, 0, False
+
+    @property
+    def remaining(self):
+        """Projected remaining gain, in nats per unit weight."""
+        return self.state.remaining
+
+    @property
+    def fall(self):
+        """What EM's own step would lower the objective by, and ended the climb; 0 where it did not."""
+        return self.state.fall
+
+    def begin(
+        self,
+        const double[::1] weights,
+        const double[:, ::1] means,
+        const double[::1] covariances,
+        const double[::1] whiteners,
+        const double[::1] log_determinants,
+    ):
+        """Forget what came before and measure this mixture next; matrices are flat."""
+        cdef State* state = &self.state
+        cdef Estimate* first = &state.trial
+        cdef Layout layout = state.family.layout
+        cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, K, d)
+        expect("weights", weights.shape[0], K)
+        expect_matrix("means", means, K, d)
+        expect("covariances", covariances.shape[0], size)
+        expect("whiteners", whiteners.shape[0], size)
+        expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
+        memcpy(first.weights, &weights[0], K * sizeof(double))
+        memcpy(first.means, &means[0, 0], K * d * sizeof(double))
+        memcpy(first.covariances, &covariances[0], size * sizeof(double))
+        memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
+        memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
+        log_offsets(layout, K, d, first.weights, first.whiteners, first.log_determinants, state.family.ridge,
+                    first.log_offset)
+        start_anew(state)
+
+    def measured(self):
+        """The mixture of the last accepted pass, as `Update` returns it."""
+        cdef const Family* family = &self.state.family
+        n = estimate_size(family.layout, family.K, family.d)
+        return estimate_arrays(np.array(<double[:n]>self.state.best.weights), family.layout, family.K, family.d)
+
+    def next(self):
+        """The mixture to measure next, as a pass reads it: offsets, centres, whiteners (flat), their layout's code."""
+        cdef const Estimate* mixture = next_mixture(&self.state)
+        cdef Layout layout = self.state.family.layout
+        cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = n_second(layout, K, d)
+        flat = np.empty(K + K * d + size)
+        cdef double[::1] into = flat
+        memcpy(&into[0], mixture.log_offset, K * sizeof(double))
+        memcpy(&into[K], mixture.means, K * d * sizeof(double))
+        memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
+        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], <int>layout
+
+    def moments(self):
+        """Of the last accepted pass, as `Pass.collect` returns them; its evidence is the objective."""
+        cdef const Family* family = &self.state.family
+        n = moments_size(family.layout, family.K, family.d)
+        return moments_arrays(np.array(<double[:n]>self.state.held.origins), family.K, family.d, &self.state.held)
