@@ -1,4 +1,4 @@
-"""Rows so far away that squares of their distances overflow: the right number where there is one, else −∞, never NaN."""
+"""Rows so far away that squares of distances overflow: the right number where there is one, else −∞, never NaN."""
 
 from fractions import Fraction
 
