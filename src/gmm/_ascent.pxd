@@ -33,7 +33,7 @@ from gmm._frame cimport (
 )
 from gmm._linear cimport FULL, SPHERICAL, TIED, n_second
 from gmm._moments cimport Moments, moments_size
-from gmm._state cimport MEMORY, State
+from gmm._state cimport MEMORY, State, weigh
 from gmm._update cimport Estimate, divisor, estimate_size, half_trace_of_precision, log_prior, most_likely
 from gmm._whitener cimport n_matrices
 
@@ -159,7 +159,8 @@ cdef inline const Moments* image_of(State* state, const Moments* found, const Es
 cdef inline void hold(State* state, const Moments* found) noexcept nogil:
     memcpy(state.held.origins, found.origins,
            moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
-    state.held.log_evidence, state.held.weight = found.log_evidence, found.weight
+    state.held.log_evidence = found.log_evidence
+    weigh(state, found.weight)
 
 
 cdef inline void note_gain(State* state, double gain) noexcept nogil:

@@ -20,7 +20,7 @@ from gmm._blas cimport invert_lower, multiply_by_lower
 from gmm._cholesky cimport WIDEST_BY_HAND
 from gmm._linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, whitener_size
 from gmm._moments cimport Moments, mirror
-from gmm._state cimport State, believed_of_covariance, believed_of_mean, counted, packed_of, packed_size
+from gmm._state cimport State, counted, packed_of, packed_size
 from gmm._update cimport Estimate, Family, Prior, divisor, subtract_outer
 from gmm._whitener cimport n_matrices
 
@@ -147,7 +147,7 @@ cdef inline void carry(
     double* vector,                                # IN, OUT in the old frame, then in the new
 ) noexcept nogil:
     """Bring the components of matrix `m` (one of them, or all that share it) of a state into another frame."""
-    cdef double count = counted(state, vector, m) + (0 if difference else believed_of_covariance(state))
+    cdef double count = counted(state, vector, m) + (0 if difference else state.for_covariance)
     open_second(state.family.layout, packed_of(state, vector, m), count, state.family.d, state.matrices)
     turn(state, m, a, shifts, difference, vector)
 
@@ -160,13 +160,13 @@ cdef inline void turn(
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k, first = 0 if layout == TIED else m
     cdef double* second = state.matrices
     cdef double* turned = second + n_second(layout, 1, d)
-    cdef double believed = 0 if difference else believed_of_mean(state), count
+    cdef double believed = 0 if difference else state.for_mean, count
     turn_second(layout, d, a, turned, second)
     for k in range(first, K if layout == TIED else m + 1):
         count = vector[k] + believed
         shift_first(layout, d, a, shifts + k * d, count, turned, vector + K + k * d)
         shift_second(layout, d, shifts + k * d, turned, count, second)
-    count = counted(state, vector, m) + (0 if difference else believed_of_covariance(state))
+    count = counted(state, vector, m) + (0 if difference else state.for_covariance)
     close_second(layout, second, count, d, packed_of(state, vector, m))
 
 
@@ -294,7 +294,7 @@ cdef inline void to_moments(
         for j in range(d):
             moments.first[k * d + j] *= weight
     for m in range(n_matrices(layout, K)):
-        count = counted(state, vector, m) + believed_of_covariance(state)
+        count = counted(state, vector, m) + state.for_covariance
         open_second(layout, packed_of(state, <double*>vector, m), count, d, second)
         turn_second(layout, d, state.roots + m * size, state.matrices, second)
         for j in range(whole):
@@ -394,18 +394,17 @@ cdef inline double inner(const State* state, const double* a, const double* b) n
     """⟨a, b⟩ in the metric of the complete data's Fisher information, the prior's in it."""
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k, m, packed = packed_size(state.family.layout, d)
     cdef const double* weights = state.best.weights
-    cdef double of_mean = believed_of_mean(state), of_covariance = believed_of_covariance(state)
-    cdef double total = 0, first, second
+    cdef double for_mean = state.for_mean, for_covariance = state.for_covariance, total = 0, first, second
     for k in range(K):
         first = product_sum(a + K + k * d, b + K + k * d, d)
-        if of_mean > 0:
-            first *= weights[k] / (weights[k] + of_mean)
+        if for_mean > 0:
+            first *= weights[k] / (weights[k] + for_mean)
         total += (a[k] * b[k] + first) / weights[k]
     a += K * (1 + d)
     b += K * (1 + d)
     for m in range(n_matrices(state.family.layout, K)):
         second = inner_second(state.family.layout, d, a + m * packed, b + m * packed)
-        total += second / ((1 if state.family.layout == TIED else weights[m]) + of_covariance)
+        total += second / ((1 if state.family.layout == TIED else weights[m]) + for_covariance)
     return total
 
 

@@ -6,7 +6,7 @@ from gmm._constraint cimport NONE, Constraint, constrain, is_known, layout_of, r
 from gmm._lengths cimport expect, expect_matrix
 from gmm._linear cimport Layout, is_layout, n_second
 from gmm._moments cimport Moments, moments_size
-from gmm._state cimport MEMORY, State, lay_out, room_for_state
+from gmm._state cimport MEMORY, State, lay_out, room_for_state, weigh
 from gmm._update cimport (
     Estimate,
     Family,
@@ -319,7 +319,8 @@ cdef class Ascent:
         told, room = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
-         read.converged, read.stuck, read.held.log_evidence, read.held.weight) = told
+         read.converged, read.stuck, read.held.log_evidence, weight) = told
+        weigh(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
         expect("the room of an ascent", room.shape[0], self.room.shape[0])
         if not 0 <= read.n_pairs <= MEMORY:

@@ -1,7 +1,7 @@
 """What an accelerated climb remembers, in one buffer."""
 from gmm._linear cimport DIAGONAL, FULL, TIED, Layout, n_second
 from gmm._moments cimport Moments, moments_in, moments_size
-from gmm._update cimport Estimate, Family, divisor, estimate_in, estimate_size, room_for_update
+from gmm._update cimport Estimate, Family, Prior, divisor, estimate_in, estimate_size, room_for_update
 from gmm._whitener cimport n_matrices
 
 cdef enum:
@@ -20,6 +20,8 @@ cdef struct State:
     bint trying
     Moments held                # of the accepted pass
     Moments tried               # of the trial, about the frame's means
+    double for_mean             # rows, per unit weight, that the prior is worth for every mean, …
+    double for_covariance       # … and for every covariance, or for the one of all components
     double* roots               # W_k⁻¹ of the frame, in the shape of the whiteners
     double* here                # the accepted state
     double* residual            # f = G(here) − here
@@ -114,13 +116,9 @@ cdef inline double counted(const State* state, const double* vector, Py_ssize_t 
     return total
 
 
-# ---------------------------------------------------------------------- what a prior counts for, per unit weight
-
-cdef inline double believed_of_mean(const State* state) noexcept nogil:
-    """Rows that the prior is worth for every mean."""
-    return 0 if state.family.prior.mean == NULL else state.family.prior.shrinkage / state.held.weight
-
-
-cdef inline double believed_of_covariance(const State* state) noexcept nogil:
-    """Rows that it is worth for every covariance, or for the one of all components."""
-    return divisor(&state.family, 0) / state.held.weight
+cdef inline void weigh(State* state, double weight) noexcept nogil:
+    """Take in the weight of all rows, which tells what the prior is worth beside them."""
+    cdef const Prior* prior = &state.family.prior
+    state.held.weight = weight
+    state.for_mean = 0 if prior.mean == NULL else prior.shrinkage / weight
+    state.for_covariance = 0 if prior.mean == NULL else divisor(&state.family, 0) / weight

@@ -19,8 +19,9 @@ from gmm.covariance import CovarianceModel
 from gmm.health import effective_rows, spikes
 from gmm.hierarchy import Hierarchy
 from gmm.inference import CENTRED_DOUBLE, Climb, EStep, Partition
-from gmm.layouts import DIAGONAL, SPHERICAL, TIED, Array, Layout
+from gmm.layouts import SPHERICAL, Array, Layout
 from gmm.likelihood import short_climb
+from gmm.metrics import OWN_UNITS, Metric, View, views_of
 from gmm.priors import ConjugatePrior
 from gmm.sources import ArraySource
 from gmm.statistics import SufficientStatistics
@@ -68,12 +69,6 @@ _SAMPLE_CANDIDATES = 2
 _SAMPLE_SCREENING_PASSES = 3
 _SAMPLE_PASSES = 100
 _SMALL_SAMPLE = 1 / 3  # of the rows
-# Measured likewise, among 1e-6 … 0.1: to whiten directions of little variance in full is to look at their noise.
-_SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
-# Features up to which diagonal and spherical models look at the sample in units of its whole covariance, too. It costs
-# n·d² and d³, far more on wide tables than all their passes. In units of each feature's own instead, fits of ten real
-# data sets by six types lose 0.014 (wine, diag) and 0.19 nats per row (breast cancer, EVI), and gain less on others.
-_WHOLE_METRIC = 64
 _HIERARCHY_ROWS = 1000
 _NEARLY = 0.005  # of the data's reach: k-means centres that are one partition
 _SAME_LIKELIHOOD = 1e-6  # nats per row
@@ -123,32 +118,12 @@ def from_means(
     source: ArraySource, means: Array, moments: Layout, *, n_threads: int | None = None
 ) -> SufficientStatistics:
     """The statistics of giving each row to the nearest of `means`, (K, d)."""
-    metric = _Metric(SPHERICAL, np.array([1 / _farthest(source)]))
+    metric = Metric(SPHERICAL, np.array([1 / _farthest(source)]))
     return _partition(source, means, metric, moments, n_threads)
 
 
-@dataclass(frozen=True, eq=False)
-class _Metric:
-    """How far rows are from each other: ‖W (x − y)‖.
-
-    `whitener` is W as `layout` stores it for one component.
-    """
-
-    layout: Layout
-    whitener: Array
-
-    def about(self, centres: Array) -> WhitenedMixture:
-        """The mixture whose likeliest component is the nearest of `centres`, (K, d)."""
-        K = len(centres)
-        whiteners = self.whitener if self.layout.pooled else np.repeat(self.whitener, K, axis=0)
-        return WhitenedMixture(self.layout, np.zeros(K), centres, whiteners)
-
-
-_OWN_UNITS = _Metric(SPHERICAL, np.ones(1))
-
-
 def _partition(
-    source: ArraySource, centres: Array, metric: _Metric, moments: Layout, n_threads: int | None
+    source: ArraySource, centres: Array, metric: Metric, moments: Layout, n_threads: int | None
 ) -> SufficientStatistics:
     """The statistics of giving each row to the nearest of `centres` in a metric."""
     # The whitener is a metric, not a spread: it says nothing of how exact another form would be.
@@ -184,30 +159,18 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
     return partition.centres
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """A sample about its centre in the coordinates of a metric: `rows` are W (x − centre)."""
-
-    rows: ArraySource
-    metric: _Metric
-
-    def in_own_units(self, rows: Array) -> Array:
-        """Rows (m, d) of its coordinates as differences from the sample's centre."""
-        return self.metric.layout.coloured(self.metric.whitener, 0, rows)
-
-
 def _kmeans(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
-    """The best of a few k-means partitions, in the data's own units and in those of its covariance (see `_views`).
+    """The best of a few k-means partitions, in the data's own units and in those of its covariance (see `views_of`).
 
     Both metrics fail, on different data (Scrucca & Raftery 2015), so the portfolio holds both; the partitions are
     compared by the likelihood that a few passes of EM make of them.
     """
     centre = sample.survey.centre
     if wanted.n_components == 1:
-        return _partition(sample, centre[None], _OWN_UNITS, wanted.kept, wanted.n_threads)
+        return _partition(sample, centre[None], OWN_UNITS, wanted.kept, wanted.n_threads)
     near = _NEARLY * sample.survey.reach(centre)
-    found: list[tuple[Array, _Metric]] = []
-    views = _views(sample, wanted.kept)
+    found: list[tuple[Array, Metric]] = []
+    views = views_of(sample, wanted.kept)
     for number in range(_CANDIDATES if wanted.shown == 1 else _SAMPLE_CANDIDATES):
         view = views[number % len(views)]
         centres = _kmeans_centres(view, wanted.n_components, rng, wanted.n_threads)
@@ -246,38 +209,11 @@ def _best(reached: Sequence[Climb | None], sample: ArraySource, wanted: Wanted) 
     return next(number for number, bound in enumerate(bounds) if near[0] <= bound <= near[1])
 
 
-def _kmeans_centres(view: _View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
+def _kmeans_centres(view: View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
     """The centres (K, d) of k-means in a metric, from the sample's centre in its own coordinates, and sorted."""
     seeds = _seeds(view.rows, n_components, rng)
     centres = view.in_own_units(lloyd(view.rows, seeds, n_threads=n_threads))
     return centres[np.lexsort(centres.T[::-1])]
-
-
-def _views(sample: ArraySource, moments: Layout) -> tuple[_View, _View]:
-    """The sample in its own units, and in those of its covariance.
-
-    Of many features, models whose moments are variances alone know no others: the second view is then in units of each
-    feature's standard deviation.
-    """
-    rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
-    weighted = rows if weight is None else rows * weight[:, None]
-    if moments.axis_aligned and sample.n_features > _WHOLE_METRIC:
-        variances = np.einsum("ij,ij->j", weighted, rows) / sample.survey.weight
-        variances[variances == 0] = 1
-        metric = _Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
-    else:
-        metric = _shrunk(weighted.T @ rows / sample.survey.weight)
-    seen = metric.layout.whitened(metric.whitener, 0, rows)
-    return _View(ArraySource(rows, weight), _OWN_UNITS), _View(ArraySource(seen, weight), metric)
-
-
-def _shrunk(covariance: Array) -> _Metric:
-    """The metric of a covariance (d, d), which is used up, shrunk towards its diagonal."""
-    d = len(covariance)
-    variances = covariance.ravel()[:: d + 1]
-    variances *= 1 + d * _SHRINKAGE
-    variances[variances == 0] = 1
-    return _Metric(TIED, TIED.whiten(covariance, d)[0])
 
 
 def _climbed(sample: ArraySource, wanted: Wanted, begin: SufficientStatistics, passes: int) -> Climb | None:
@@ -292,7 +228,7 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
 
 def _hierarchical(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientStatistics:
     """Each row with the nearest mean of Ward's clusters, which are those of at most 1000 rows, in whitened units."""
-    view = _views(sample, wanted.kept)[1]
+    view = views_of(sample, wanted.kept)[1]
     centres = _Ward(view, rng).centres(wanted.n_components) + sample.survey.centre
     return _partition(sample, centres, view.metric, wanted.kept, wanted.n_threads)
 
@@ -300,7 +236,7 @@ def _hierarchical(sample: ArraySource, wanted: Wanted, rng: Rng) -> SufficientSt
 class _Ward:
     """Ward's hierarchy of at most 1000 rows of a view."""
 
-    def __init__(self, view: _View, rng: Rng) -> None:
+    def __init__(self, view: View, rng: Rng) -> None:
         rows, weight = view.rows.rows, view.rows.sample_weight
         weight = np.ones(len(rows)) if weight is None else weight
         if len(rows) > _HIERARCHY_ROWS:
@@ -340,8 +276,8 @@ class Portfolio:
         self._rng = rng
 
     @cached_property
-    def _seen(self) -> tuple[_View, _View]:
-        return _views(self._sample, self._moments)
+    def _seen(self) -> tuple[View, View]:
+        return views_of(self._sample, self._moments)
 
     @cached_property
     def _ward(self) -> _Ward:
@@ -355,7 +291,7 @@ class Portfolio:
         sample, views = self._sample, self._seen
         centre = sample.survey.centre
         if n_components == 1:
-            return [_partition(sample, centre[None], _OWN_UNITS, self._moments, self._n_threads)]
+            return [_partition(sample, centre[None], OWN_UNITS, self._moments, self._n_threads)]
         near = _NEARLY * sample.survey.reach(centre)
         rounds = max(1, _FEW_CLUSTERS // n_components)
         tried = [
@@ -365,7 +301,7 @@ class Portfolio:
         ]
         by_ward = self._ward.centres(n_components)
         tried.append((by_ward[np.lexsort(by_ward.T[::-1])], views[1].metric))
-        found: list[tuple[Array, _Metric]] = []
+        found: list[tuple[Array, Metric]] = []
         for centres, metric in tried:
             if not any((np.abs(centres - other) <= near).all() for other, _ in found):
                 found.append((centres, metric))

@@ -203,10 +203,14 @@ def _polished(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array
         responsibilities, _ = scored(mixture, points)
         best = _best_two(responsibilities)
         two = _log(np.take_along_axis(responsibilities, best, axis=1))
-        second, first = (_gradient(mixture, precisions, points, best[:, i]) for i in (0, 1))
-        slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
-        steepness = np.maximum((slope**2).sum(axis=1), np.finfo(np.float64).tiny)
-        step = -(ahead / steepness)[:, None] * slope
+        with np.errstate(over="ignore", invalid="ignore"):
+            second, first = (_gradient(mixture, precisions, points, best[:, i]) for i in (0, 1))
+            slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
+        slope[~np.isfinite(slope).all(axis=1)] = 0  # so steep that the grid has told all
+        largest = np.abs(slope).max(axis=1, keepdims=True)
+        largest[largest == 0] = 1
+        slope /= largest  # whose squares may overflow
+        step = -ahead[:, None] / largest * slope / np.maximum((slope**2).sum(axis=1, keepdims=True), 1)
         step /= np.maximum(1, np.abs(step).max(axis=1, keepdims=True))  # by one hundredth of the picture at most
         points += step * cell
     return points

@@ -23,7 +23,7 @@ from gmm.plotting.frame import Entries, draw, heading, of_view_alone
 from gmm.plotting.marks import curve, numbers, rows
 from gmm.plotting.scene import Scene, coordinates, grid, scene_of, scored
 from gmm.plotting.style import inks_of
-from gmm.plotting.view import View, check_contents, content_told, ellipse
+from gmm.plotting.view import View, check_contents, content_told, ellipse, mixture_seen
 
 _THIN = 0.06  # standard deviations of the mixture, and of the component along an axis
 _REACH = 6.0  # standard deviations of each component that the surface covers
@@ -154,7 +154,7 @@ def _label(ax: Axes, lines: ContourSet, told: dict[float, str]) -> None:
     tall = _LABEL * ax.figure.dpi / 72
     small: list[Array] = []
     for number, segments in enumerate(reversed(lines.allsegs), 1):  # from the innermost level
-        outlines = [ax.transData.transform(segment) for segment in segments]
+        outlines = [ax.transData.transform(segment) for segment in segments if len(segment)]
         small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _ROOM) * tall]
     for text in ax.clabel(lines, fmt=told, fontsize=_LABEL, inline=False):
         text.set_path_effects([withStroke(linewidth=3, foreground=inks_of(ax).paper)])
@@ -173,8 +173,8 @@ def _width(outline: Array) -> float:
 
 def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:
     """The ellipse in which the component alone has at least a log density, if there is one."""
-    highest = np.log(mixture.weights[k] / (2 * np.pi)) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
-    content = -np.expm1(level - highest)
+    highest = np.log(mixture.weights[k]) - np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
+    content = -np.expm1(min(level - highest, 0))
     if 0 < content < 1:
         ax.add_patch(Polygon(ellipse(mixture.means[k], mixture.covariances[k], content), closed=True, **style))
 
@@ -184,10 +184,20 @@ def _whitened(mixture: MixtureParameters) -> tuple[MixtureParameters, Array, Arr
     weights = mixture.weights / mixture.weights.sum()
     centre = weights @ mixture.means
     away = mixture.means - centre
-    factor = np.linalg.cholesky(np.tensordot(weights, mixture.covariances, axes=1) + (away.T * weights) @ away)
+    factor = _factor(np.tensordot(weights, mixture.covariances, axes=1) + (away.T * weights) @ away)
     inverse = np.linalg.inv(factor)
     covariances = inverse @ mixture.covariances @ inverse.T
-    return MixtureParameters(weights, away @ inverse.T, covariances, mixture.model), centre, factor
+    return mixture_seen(weights, away @ inverse.T, covariances), centre, factor
+
+
+def _factor(covariance: Array) -> Array:
+    """The Cholesky factor of a covariance; of one that is singular to rounding, that of a slightly wider one."""
+    scales = np.sqrt(np.diagonal(covariance))
+    correlation = covariance / np.outer(scales, scales)
+    try:
+        return scales[:, None] * np.linalg.cholesky(correlation)
+    except np.linalg.LinAlgError:
+        return scales[:, None] * np.linalg.cholesky(correlation + 1e-12 * np.eye(len(scales)))
 
 
 def _thin(mixture: MixtureParameters) -> NDArray[np.bool_]:

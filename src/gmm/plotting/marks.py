@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.patches import Polygon
-from matplotlib.text import Text
+from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from gmm.layouts import Array
@@ -110,16 +110,19 @@ def stroke(order: int) -> dict[str, Any]:
     return {"linewidth": (1.8, 1.2, 1.4, 1.0)[min(order, 3)], "linestyle": dashes[min(order, 3)]}
 
 
-def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> dict[int, Text]:
-    """The components' numbers at given points (K, 2), where grey or colour-blind readers find them; by number."""
+def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> dict[int, Annotation]:
+    """The components' numbers at given points (K, 2), where grey or colour-blind readers find them; by number.
+
+    Those beyond the edges are not drawn: no font can be drawn at a distance of a billion pixels.
+    """
     drawn = {}
     inks = inks_of(ax)
     shades = inks.strong(colours(len(points)))
     words: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7 if small else 8.5, "fontweight": "bold"}
+    words |= {"color": inks.ink, "zorder": 5, "clip_on": True, "annotation_clip": True}
     for k in present:
-        x, y = points[k]
         badge = {"boxstyle": "circle,pad=0.18", "facecolor": inks.paper, "edgecolor": shades[k], "linewidth": 1.5}
-        drawn[int(k)] = ax.text(x, y, str(k), color=inks.ink, bbox=badge, zorder=5, clip_on=True, **words)
+        drawn[int(k)] = ax.annotate(str(k), tuple(points[k]), bbox=badge, **words)
     return drawn
 
 

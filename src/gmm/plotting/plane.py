@@ -16,6 +16,7 @@ _FLAT = 1e-12  # of the largest variance: a direction in which rows do not vary
 # Features among which directions of axis-aligned mixtures are sought, beside those of the means: d × d matrices of all
 # would be larger than the mixture. Where covariances are axis-aligned, so nearly are the directions beside the means.
 _MOST_FEATURES = 64
+_UNSEEN = 1e-15  # of the largest weight: a component that no rows show, and whose spread may be beyond all measure
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,8 @@ def directions(mixture: MixtureParameters) -> Directions:
     L. Scrucca (2014). Graphical tools for model-based mixture discriminant analysis. *Advances in Data Analysis and
     Classification* 8, 147-165.
     """
-    weights = mixture.weights / mixture.weights.sum()
+    mixture = _without_unseen(mixture)
+    weights = mixture.weights
     layout, (K, d) = mixture.model.layout, mixture.means.shape
     centre = weights @ mixture.means
     away = mixture.means - centre
@@ -84,6 +86,14 @@ def directions(mixture: MixtureParameters) -> Directions:
     found *= np.sign(found[np.arange(2), first])[:, None]
     first_kind, second_kind = ("discriminating" if telling.shape[1] > i else "principal" for i in range(2))
     return Directions(found / scales, centre, scales, (first_kind, second_kind))
+
+
+def _without_unseen(mixture: MixtureParameters) -> MixtureParameters:
+    """The mixture of the components that are seen; its weights have the sum 1."""
+    seen = mixture.weights > _UNSEEN * mixture.weights.max()
+    weights = mixture.weights[seen] / mixture.weights[seen].sum()
+    covariances = mixture.covariances if mixture.model.layout.pooled else mixture.covariances[seen]
+    return MixtureParameters(weights, mixture.means[seen], covariances, mixture.model)
 
 
 def _among_few(away: Array, variances: Array, weights: Array) -> Array:

@@ -85,7 +85,7 @@ def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
         for (k, content), outline in outlines.items():
             outline.set_xy(ellipse(now.mixture.means[k], now.mixture.covariances[k], content))
         for k, badge in badges.items():
-            badge.set_position(now.mixture.means[k])
+            badge.xy = badge.xyann = tuple(now.mixture.means[k])
             ways[k].set_data(paths[:number, k].T)
 
     return draw

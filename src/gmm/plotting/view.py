@@ -64,13 +64,18 @@ class View:
         """The mixture of what is seen: weights π_k, means A (μ_k − c), full covariances A Σ_k Aᵀ."""
         means = np.ascontiguousarray(self.project(mixture.means))
         covariances = mixture.model.layout.projected(mixture.covariances, mixture.n_components, self.matrix)
-        covariances = np.ascontiguousarray(0.5 * (covariances + covariances.transpose(0, 2, 1)))
-        model = covariance_model(DEFAULT_COVARIANCE_TYPE)
-        try:
-            return MixtureParameters(mixture.weights, means, covariances, model)
-        except SingularMatrixError:  # rounding of a component that is thin in the view
-            scale = np.trace(covariances, axis1=1, axis2=2)
-            return MixtureParameters(mixture.weights, means, FULL.with_ridge(covariances, 1e-14 * scale), model)
+        return mixture_seen(mixture.weights, means, covariances)
+
+
+def mixture_seen(weights: Array, means: Array, covariances: Array) -> MixtureParameters:
+    """The mixture of covariances (K, m, m) as a linear map made them: those that rounding made singular are widened."""
+    covariances = np.ascontiguousarray(0.5 * (covariances + covariances.transpose(0, 2, 1)))
+    model = covariance_model(DEFAULT_COVARIANCE_TYPE)
+    try:
+        return MixtureParameters(weights, means, covariances, model)
+    except SingularMatrixError:
+        ridge = np.maximum(1e-14 * np.trace(covariances, axis1=1, axis2=2), 1e-300)
+        return MixtureParameters(weights, means, FULL.with_ridge(covariances, ridge), model)
 
 
 def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) -> View:
