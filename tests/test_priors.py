@@ -237,7 +237,7 @@ def test_each_pass_is_the_twins(name, ridge, shrinkage):
         X, written_out, reference.shape_of(name), 12, weight=weight, reg_covar=ridge, belief=belief
     )
     with EStep(ArraySource(X, weight), begin.model.moments) as e_step:
-        m_step = MStep(begin.model, ridge, 0, e_step.spread, known(prior))
+        m_step = MStep(begin.model, ridge, 0, e_step.spread, known(prior, name))
         trace = climb(QuasiNewton(begin, e_step, m_step, tolerance=0), max_iter=12).trace
     kept = np.maximum.accumulate([objective for objective, _ in told])
     np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)
