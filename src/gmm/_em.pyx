@@ -26,7 +26,7 @@ from gmm._kernel.linear cimport SPHERICAL, Layout, condition, is_layout, n_secon
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, work_of
-from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding
+from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, take_in_block
 from gmm._kernel.diagnostics cimport diagnostic_rows
 from gmm._kernel.update cimport Estimate, estimate_in, estimate_size, room_for_update
 from gmm._kernel.whitener cimport n_matrices
@@ -631,8 +631,12 @@ def kmeans_seeds(
     cdef Py_ssize_t[::1] out = seeds
     cdef double* start = aligned(room)
     cdef Py_ssize_t i
+    lay_out_seeding(&seeding, start)
+    for i in range(seeding.n_blocks):
+        PyErr_CheckSignals()
+        with nogil:
+            take_in_block(&seeding, i, &rows[0, 0], &weight[0])
     with nogil:
-        lay_out_seeding(&seeding, &rows[0, 0], &weight[0], start)
         out[0] = first_seed(&seeding, uniforms[0])
     for i in range(1, n_seeds):
         PyErr_CheckSignals()

@@ -55,10 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _reason(error: Exception) -> str:
     """Say in one line what failed."""
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        package = error.name.partition(".")[0]
         for extra, packages in EXTRAS.items():
-            if error.name in packages:
-                return f"{error.name} is not installed: {install_line(extra)}"
+            if package in packages:
+                return f"{package} is not installed: {install_line(extra)}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     told = " ".join(str(error).split())
