@@ -345,7 +345,7 @@ cdef class Plan:
         cdef Moments moments
         buffer = self.moments_buffer(&moments)
         take_apart(&self.plan, workspace.node, &self.whiteners[0], common, &moments)
-        return self.statistics(buffer, &moments)
+        return self.as_statistics(buffer, &moments)
 
     def diagnostics(self, Scratch scratch not None):
         """What `diagnostics.pxd` measured of all rows: (K,) and (K, 3, d)."""
@@ -432,7 +432,7 @@ cdef class Plan:
             n = climb(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
                       &work[0], workspace, &moments, estimates, &measured[0])
         estimate = estimate_arrays(found[(n - 1) % 2].copy(), plan.moments, K, d) if n > 1 else None
-        return np.asarray(measured[:n]).tolist(), self.statistics(buffer, &moments), estimate
+        return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), estimate
 
     def ascend(
         self,
@@ -552,7 +552,7 @@ cdef class Plan:
         moments[0] = moments_in(&view[0], plan.n_components, plan.n_features)
         return view.base
 
-    cdef statistics(self, buffer, const Moments* moments):
+    cdef as_statistics(self, buffer, const Moments* moments):
         """The moments in a buffer, as the value that they are."""
         cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
         origins, counts, first, second, log_evidence, weight = moments_arrays(buffer, K, d, moments)
