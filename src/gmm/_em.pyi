@@ -59,7 +59,6 @@ class Plan:
         rows: NDArray[Any],
         first: int,
         last: int,
-        *,
         first_lane: int = 0,
         weight: _Array | None = None,
         given: _Array | None = None,
@@ -71,7 +70,6 @@ class Plan:
     def score(
         self,
         rows: NDArray[Any],
-        *,
         labels: bool = False,
         log_evidence: bool = False,
         responsibilities: bool = False,

@@ -230,7 +230,6 @@ cdef class Plan:
         const data[:, :] rows,
         Py_ssize_t first,
         Py_ssize_t last,
-        *,
         Py_ssize_t first_lane=0,
         const double[::1] weight=None,
         const double[:, ::1] given=None,
@@ -271,7 +270,7 @@ cdef class Plan:
         scratch.next_lane = first_lane + last
 
     def score(
-        self, const data[:, :] rows, *, bint labels=False, bint log_evidence=False, bint responsibilities=False,
+        self, const data[:, :] rows, bint labels=False, bint log_evidence=False, bint responsibilities=False,
         bint largest=False,
     ):
         """What `walk` writes, of rows that need no threads: labels, log Σ_k ρ_k, responsibilities, the largest ones."""
