@@ -77,8 +77,8 @@ class FittedMixture(Estimator):
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """The responsibilities of the components for each row, (n, K), in the type of X.
 
-        A row so far away that all components' log densities are below the range of float64 belongs to the component
-        that is nearest in its own metric: that has the higher density, by any factor.
+        A row so far away that its log density is below the range of float64 for every component belongs to the nearest
+        one, each distance being measured in that component's own spread; components that are as near share it.
         """
         source = self._source(X)
         responsibilities = self._scorer().rows(source, responsibilities=True).responsibilities
