@@ -280,11 +280,15 @@ cdef class Plan:
         scratch.next_lane = first_lane + last
         return 0
 
-    def score(
-        self, const data[:, :] rows, bint labels=False, bint log_evidence=False, bint responsibilities=False,
-        bint largest=False,
-    ):
+    def score(self, rows, bint labels=False, bint log_evidence=False, bint responsibilities=False, bint largest=False):
         """What `walk` writes, of rows that need no threads: labels, log Σ_k ρ_k, responsibilities, the largest ones."""
+        if rows.itemsize == sizeof(float):
+            return self.score_in[float](rows, labels, log_evidence, responsibilities, largest)
+        return self.score_in[double](rows, labels, log_evidence, responsibilities, largest)
+
+    cdef score_in(
+        self, const data[:, :] rows, bint labels, bint log_evidence, bint responsibilities, bint largest,
+    ):
         cdef Py_ssize_t n = rows.shape[0], K = self.plan.n_components
         cdef Scratch scratch = Scratch()
         dtype = np.float32 if data is float else np.float64

@@ -34,8 +34,7 @@ _CHOOSE = -1
 CENTRED_DOUBLE = 0
 
 
-@dataclass(frozen=True, eq=False)
-class RowResults:
+class RowResults(NamedTuple):
     """What a pass found for every row; None where it was not asked for.
 
     Parameters
