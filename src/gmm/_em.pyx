@@ -70,20 +70,20 @@ cdef class Scratch:
         cdef Py_ssize_t wide = plan.n_moments if plan.linear else d
         cdef Py_ssize_t narrow = 0 if plan.linear else plan.n_row
         cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane
-        cdef Py_ssize_t slots = 3, items, size
+        cdef Py_ssize_t slots = 3, n_work, size
         cdef double* work
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        items = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
-        items += max(plan.n_moments * K, n_second(plan.moments, 1, d))
-        size = items + slots * (plan.n_sums + 2)
+        n_work = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
+        n_work += max(plan.n_moments * K, n_second(plan.moments, 1, d))
+        size = slots * (plan.n_sums + 2) + n_work
         if self.buffer is None or self.buffer.shape[0] < size:
             self.buffer = np.empty(size)
-        work = &self.buffer[0]
-        lay_out_workspace(&self.workspace, aligned(work), ld, wide, K, narrow, d, diagnostic_rows(plan))
-        self.workspace.node = work + items
-        self.workspace.level = <Py_ssize_t*>(work + items + slots * plan.n_sums)
+        self.workspace.node = &self.buffer[0]
+        self.workspace.level = <Py_ssize_t*>(self.workspace.node + slots * plan.n_sums)
         self.workspace.first_lane = self.workspace.level + slots
+        work = aligned(<double*>(self.workspace.first_lane + slots))
+        lay_out_workspace(&self.workspace, work, ld, wide, K, narrow, d, diagnostic_rows(plan))
         self.workspace.n_nodes = 0
         fill_ones(plan.single, ld, self.workspace.block if plan.linear else self.workspace.centred)
         self.workspace.n_ones = -1
