@@ -57,6 +57,7 @@ plot_html_show_source_link = False
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
+    "subsection_order": [f"gallery/{group}" for group in ("first_look", "choosing", "applications", "inside")],
     "backreferences_dir": "generated/backreferences",  # which pages of the gallery use a function
     "doc_module": ("gmm",),
     "within_subsection_order": "FileNameSortKey",
@@ -69,7 +70,7 @@ sphinx_gallery_conf = {
 
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
-html_title = "gmm"
+html_title = f"gmm {release}"  # beside the logo and in the title of every page
 html_static_path = ["static"]
 html_css_files = ["gmm.css"]
 html_copy_source = False
