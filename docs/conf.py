@@ -45,7 +45,6 @@ myst_links_external_new_tab = False
 autosummary_ignore_module_all = False  # a module's page lists what its __all__ does
 autosummary_imported_members = True
 autodoc_typehints = "none"  # the docstrings tell types, with shapes and units
-maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"  # "On this page" is narrow
 numpydoc_show_inherited_class_members = {"gmm.plotting.FitAnimation": False}  # most of it is matplotlib's
 numpydoc_class_members_toctree = False
