@@ -1,10 +1,10 @@
 """
-How a fit climbs
-================
+Convergence: EM and the accelerated solver
+==========================================
 
-EM makes passes over the rows, and each makes the likelihood larger. How many
-passes it takes depends on how much the components overlap, and where it ends
-depends on where it began.
+EM makes passes over the rows, and each pass increases the likelihood. How many
+passes it needs depends on how much the components overlap. Where it ends
+depends on where it starts.
 """
 
 import numpy as np
@@ -20,10 +20,9 @@ X = blobs[:, ::-1] @ np.random.RandomState(15).randn(2, 2)
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# Textbook EM from eight random starts, a line each; the best in colour, with
-# the reason for its end above. Some end lower than others: at a solution that
-# no pass leaves, or where a pass gains so little that the climb takes it for
-# the end.
+# Textbook EM from eight random starts, with a line for each. The best is in
+# colour, and the title says why it stopped. Some starts end lower than others:
+# in a local optimum, or where a pass gains so little that EM stops.
 
 settings = {
     "init_params": "random_from_data",
@@ -36,10 +35,11 @@ em = GaussianMixture(4, acceleration=None, **settings).fit(X)
 plot_convergence(em)
 
 # %%
-# The default climb, from the same starts. It aims with what the last passes
-# taught, takes a fraction of EM's passes, and stops by what remains to be
-# gained: one line lies flat where EM had stopped, and then goes on to the top.
-# A cross is a step that would have gone down and was taken back.
+# The accelerated solver, the default, from the same starts. It uses the last
+# passes to choose its next step, needs a fraction of EM's passes, and stops
+# when little remains to be gained. One line is flat where EM stopped, and then
+# rises to the best optimum. A cross is a step that would have lowered the
+# objective and was rejected.
 
 accelerated = GaussianMixture(4, **settings).fit(X)
 plot_convergence(accelerated)
@@ -51,8 +51,8 @@ for name, mixture in {"EM": em, "accelerated": accelerated}.items():
         print(f"  {len(trace):3} passes, end at {trace.lower_bounds[-1]:.4f}")
 
 # %%
-# With the default starts, chosen among k-means partitions, there is little left
-# to climb on these rows:
+# The default starts, chosen among k-means partitions, leave little to gain on
+# these rows:
 
 default = GaussianMixture(4, random_state=0).fit(X)
 print(f"{default.history_.ending}, at {default.lower_bound_:.4f} nats per row")
@@ -62,9 +62,9 @@ print(default.history_.reason)
 # What to try next
 # ----------------
 #
-# - :ref:`sphx_glr_auto_gallery_plot_07_learning.py`: the same climb as a film.
-# - `How a fit climbs <../how-a-fit-climbs.html>`_: what the passes do.
-# - ``refine="split-merge"``, which leaves solutions that no pass leaves.
+# - :ref:`sphx_glr_auto_gallery_inside_plot_2_learning.py`: EM as an animation.
+# - :doc:`/how-a-fit-climbs` explains what the passes do.
+# - ``refine="split-merge"`` leaves local optima that no pass can leave.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.Trace`,
 # `gmm.plotting.plot_convergence`.

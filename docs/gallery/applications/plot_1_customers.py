@@ -2,15 +2,15 @@
 From a table of customers to segments
 =====================================
 
-No line of Python is needed to find groups in a table. This searches, chooses,
-and writes a page that can be sent to a colleague:
+You can find groups in a table without writing Python. This command searches,
+chooses a model, and writes a page that you can send to a colleague:
 
 .. code-block:: console
 
    $ gmm fit customers.csv --components 1:7 --report --out segments
 
-The table here is made up, with four kinds of customers in it; who is of which
-kind stands in no column. Its first rows:
+The table here is simulated, with four kinds of customers. No column says which
+customer is of which kind. The first rows:
 """
 
 # sphinx_gallery_start_ignore
@@ -52,7 +52,7 @@ print(customers.head().to_string())
 # sphinx_gallery_end_ignore
 
 # %%
-# What the command prints:
+# The command prints:
 
 # sphinx_gallery_start_ignore
 folder = Path(tempfile.mkdtemp())
@@ -77,7 +77,7 @@ print(
 # sphinx_gallery_end_ignore
 
 # %%
-# The report is one file without any link to elsewhere. Here it is, in a frame:
+# The report is one file that loads nothing else. Here it is, in a frame:
 
 # sphinx_gallery_start_ignore
 
@@ -101,17 +101,17 @@ Framed(report.read_text(encoding="utf-8"))
 # sphinx_gallery_end_ignore
 
 # %%
-# Beside it lie the model and ``labels.csv``, a table with each customer's
-# segment. ``gmm predict segments/model.gmm new.csv`` says the same of new
-# customers, and Python takes over with `gmm.load` (``folder`` is where the
+# The same folder holds the model and ``labels.csv``, a table with each
+# customer's segment. ``gmm predict segments/model.gmm new.csv`` assigns new
+# customers. In Python, `gmm.load` reads the model (``folder`` is where the
 # command ran).
 
 segments = gmm.load(folder / "segments" / "model.gmm")
 plot_clusters(segments, customers)
 
 # %%
-# Since the table is made up, the segments can be compared with the kinds, each
-# customer's in ``kind``.
+# Since the table is simulated, we can compare the segments with the true kinds,
+# which ``kind`` holds.
 
 print(
     pd.crosstab(
@@ -123,8 +123,8 @@ print(
 )
 
 # %%
-# And a new customer, who is 45, earns 60, comes four times a month and spends
-# 80 each time?
+# A new customer is 45, earns 60, comes four times a month and spends 80 each
+# time. Which segment is that?
 
 new = pd.DataFrame([[45, 60, 4, 80]], columns=customers.columns)
 print(
@@ -138,8 +138,9 @@ print(
 # What to try next
 # ----------------
 #
-# - :ref:`sphx_glr_auto_gallery_plot_10_iris.py`: the same search from Python.
-# - ``--criterion icl`` for segments that are well apart; ``--models EEE,VVV``
-#   for fewer models.
+# - :ref:`sphx_glr_auto_gallery_choosing_plot_4_iris.py`: the same search from
+#   Python.
+# - ``--criterion icl`` for well-separated segments; ``--models EEE,VVV`` for
+#   fewer models.
 #
 # Used here: the command ``gmm``, `gmm.load`, `gmm.plotting.plot_clusters`.

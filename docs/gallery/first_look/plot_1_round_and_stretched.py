@@ -1,11 +1,11 @@
 """
-Round blobs, and stretched ones
-===============================
+k-means and mixtures on round and stretched groups
+==================================================
 
-k-means puts every row with the nearest centre. That is right for groups that
-are round and of one size, and it has no way to notice when they are not. Here
-are four groups for which it is right, the same four groups stretched, and what
-k-means, its inertia and the silhouette say then.
+k-means assigns every row to the nearest centre. That works for round groups of
+equal size, and nothing in k-means warns you when the groups are not. This page
+takes four round groups, stretches them, and compares k-means with a Gaussian
+mixture.
 """
 
 import numpy as np
@@ -26,15 +26,16 @@ X = stretched_more = blobs @ np.random.RandomState(13).randn(2, 2)
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# k-means is a mixture too, the most modest one: equal weights, and one variance
-# for all components and directions. Made of its centres and that variance, it
-# can be drawn like any other. Its labels are hard, so no border is drawn pale.
-# In all pictures of these blobs the components are numbered from right to left,
-# so that one colour is one group.
+# k-means is itself a simple mixture: equal weights, and one variance for all
+# components and directions. `gmm.GaussianMixture.from_parameters` builds that
+# mixture from the centres, so that it can be drawn like any other. Its labels
+# are hard, so the borders are drawn without uncertainty. On every page that
+# uses these blobs the components are numbered from right to left, so each group
+# keeps its colour.
 
 
 def k_means(X):
-    """Four centres, from right to left, as a mixture of equal circles."""
+    """k-means centres, from right to left, as a mixture of equal circles."""
     found = KMeans(4, n_init=10, random_state=0).fit(X)
     centres = found.cluster_centers_
     centres = centres[centres[:, 0].argsort()[::-1]]
@@ -49,30 +50,31 @@ ax = plot_decision_boundaries(kmeans, blobs, uncertainty=False)
 ax.set_title("k-means on round blobs")
 
 # %%
-# The same rows under a linear map (there are two here, the second stretches
-# more). The groups are now long ellipses, all leaning the same way; k-means
-# still thinks in circles, and its straight borders cut off the tips.
+# The same rows after a linear map. (There are two maps on this page; the second
+# stretches more.) The groups are now long ellipses that lean the same way.
+# k-means still measures distance in circles, and its straight borders cut off
+# their tips.
 
 kmeans = k_means(X)
 ax = plot_decision_boundaries(kmeans, X, uncertainty=False)
 ax.set_title("k-means on stretched blobs")
 
 # %%
-# A mixture with free covariances takes the ellipses as they are, also where it
-# begins at those centres.
+# A mixture with full covariances fits the ellipses, even when it starts from
+# the k-means centres.
 
 mixture = GaussianMixture(4, means_init=kmeans.means_).fit(X)
 plot_clusters(mixture, X)
 
 # %%
-# How many of the 1250 rows are in the wrong group? For the mixture it is the
-# same number under each map: a linear map of the rows maps the means and
-# covariances along and changes no responsibility. For k-means, which has one
-# row less wrong on the round blobs, it depends on the map.
+# How many of the 1250 rows end in the wrong group? The mixture gets the same
+# number wrong under each map: a linear map of the rows carries the means and
+# covariances along and changes no responsibility. k-means has one row fewer
+# wrong on the round blobs, and many more once they are stretched.
 
 
 def wrong(labels):
-    """Rows that are not of the group that most rows of their cluster are of."""
+    """Rows outside the majority group of their cluster."""
     return len(group) - pd.crosstab(labels, group).max(axis=1).sum()
 
 
@@ -88,13 +90,13 @@ for name, rows in tables.items():
     print(f"{name:15} wrong: {counts}")
 
 # %%
-# The scores that usually come with k-means do not warn of it, for they measure
-# by the same circles. Inertia, the sum of squared distances to the centres, is
-# smaller for the partition of k-means than for the true groups, however wrong
-# that partition is; and it falls with every further cluster, so that it chooses
-# no number of them. The silhouette compares distances within clusters with
-# those to the next one: on stretched rows it prefers three clusters to the true
-# four.
+# The usual k-means scores do not reveal the problem, because they measure with
+# the same circles. Inertia, the sum of squared distances to the centres, is
+# lower for the k-means partition than for the true groups, however wrong that
+# partition is. It also falls with every added cluster, so it cannot choose
+# their number. The silhouette compares distances within clusters with distances
+# to the nearest other cluster. On the stretched rows it prefers three clusters
+# to the true four.
 
 
 def inertia(rows, labels):
@@ -127,11 +129,11 @@ for name, rows in tables.items():
 # What to try next
 # ----------------
 #
-# - :ref:`sphx_glr_auto_gallery_plot_02_soft_assignments.py`: what else a
-#   mixture knows about a row.
-# - :ref:`sphx_glr_auto_gallery_plot_04_how_many.py`: a criterion that does find
-#   the four.
-# - Stretch the blobs with a map of your own, and count again.
+# - :ref:`sphx_glr_auto_gallery_first_look_plot_2_soft_assignments.py`: what
+#   else a mixture knows about a row.
+# - :ref:`sphx_glr_auto_gallery_choosing_plot_1_how_many.py`: a criterion that
+#   does find the four groups.
+# - Stretch the blobs with your own map and count again.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_decision_boundaries`,
 # `gmm.plotting.plot_clusters`.

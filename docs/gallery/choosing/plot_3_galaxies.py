@@ -2,10 +2,10 @@
 Galaxies: one dimension, several modes
 ======================================
 
-The velocities of 82 galaxies, measured in the direction of the constellation
-Corona Borealis (Roeder 1990), in 1000 km/s. Galaxies that are farther away
-recede faster, so humps in the velocities are clusters of galaxies in space,
-with voids between them. How many humps are there?
+The data are the velocities of 82 galaxies in the direction of the constellation
+Corona Borealis (Roeder 1990), in 1000 km/s. More distant galaxies recede
+faster, so modes in the velocities are clusters of galaxies in space, with voids
+between them. How many modes are there?
 """
 
 import numpy as np
@@ -29,8 +29,8 @@ galaxies = pd.DataFrame({"velocity (1000 km/s)": velocity})
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# In one dimension a component has a mean and a variance, and the variance is
-# either common to all (E) or its own (V).
+# In one dimension a component has a mean and a variance. The variance is either
+# common to all components (E) or its own (V).
 
 found = select(
     galaxies,
@@ -42,16 +42,16 @@ print(found)
 plot_selection(found)
 
 # %%
-# BIC chooses three, each of its own variance: a small near group, a small far
-# one, and most galaxies in one broad component, which covers two humps. With
-# six there is a lower BIC, which the table marks as a spike: a component on a
-# few nearly equal velocities, whose likelihood can be made as large as one
-# likes. Such a fit is never chosen.
+# BIC chooses three components with different variances: a small near group, a
+# small far one, and most galaxies in one broad component, which covers two
+# modes. A fit of six components has a lower BIC, but the table marks it as a
+# spike: one component has collapsed on a few nearly equal velocities, where the
+# likelihood has no upper bound. Such fits are never chosen.
 
 plot_clusters(found.best, galaxies)
 
 # %%
-# Each galaxy's component, counted, and the middle of each:
+# Galaxies per component, with each component's mean and standard deviation:
 
 best = found.best
 order = best.means_.ravel().argsort()
@@ -61,7 +61,7 @@ for k in order:
     print(f"{n:2} galaxies, {mean:.1f} ± {deviation:.1f} thousand km/s")
 
 # %%
-# Four components part the two humps, and cost hardly more.
+# Four components separate the two modes, and BIC is hardly larger.
 
 table = found.to_frame()
 four = table.query("n_components == 4 and covariance_type == 'VII'").index[0]
@@ -74,7 +74,7 @@ plot_clusters(found.estimators[four], galaxies)
 # ----------------
 #
 # - `gmm.bootstrap_lrt` tests three components against four.
-# - ``select(galaxies, criterion="aic")``: the less strict criterion.
+# - ``select(galaxies, criterion="aic")`` uses a less strict criterion.
 #
 # Used here: `gmm.select`, `gmm.plotting.plot_selection`,
 # `gmm.plotting.plot_clusters`.

@@ -2,9 +2,9 @@
 Old Faithful
 ============
 
-272 times somebody wrote down how many minutes an eruption of the geyser lasted,
-and how many passed until the next. The table ships with the package, and ``gmm
-fit`` without a file takes it.
+The table has 272 eruptions of the geyser Old Faithful: how many minutes each
+lasted, and how many minutes passed until the next. It ships with the package;
+``gmm fit`` without a file uses it.
 """
 
 from importlib.resources import files
@@ -19,9 +19,9 @@ print(faithful.describe().round(2).to_string())
 # sphinx_gallery_thumbnail_number = 4
 
 # %%
-# Every number of components from 1 to 9 with each of 14 covariance models, in
-# one search. The best is three components of one common covariance: a story
-# that the published analyses of these data tell too.
+# One search fits every number of components from 1 to 9 with each of the 14
+# covariance models. The best has three components that share one covariance, as
+# in published analyses of these data.
 
 found = gmm.select(faithful, random_state=0)
 plot_selection(found)
@@ -32,9 +32,10 @@ print(best)
 plot_clusters(best, faithful)
 
 # %%
-# Short eruptions are followed by short waits, long ones by long waits; the
-# third component is the lower shoulder of the long ones. Are there two kinds,
-# or three? By BIC three, and not by much: a table of the nearest rivals.
+# Short eruptions are followed by short waits, and long ones by long waits. The
+# third component is the lower shoulder of the long ones. Are there two kinds of
+# eruption or three? BIC prefers three, by a small margin. These are the closest
+# models:
 
 columns = [
     "n_components",
@@ -53,23 +54,23 @@ print(
 )
 
 # %%
-# ICL asks for components that are well apart, and takes two. Two well-separated
-# *clusters* of which the larger is not quite Gaussian, so that its *density*
-# takes two components: both answers are right, to different questions.
+# ICL prefers well-separated components, and chooses two. Both answers are
+# right, to different questions. There are two well-separated *clusters*; the
+# larger one is not quite Gaussian, so its *density* needs two components.
 
 two = gmm.select(faithful, criterion="icl", random_state=0).best
 print(f"ICL: {two.n_components} components, {two.covariance_type}")
 plot_clusters(two, faithful)
 
 # %%
-# The density itself. The lines bound the smallest regions that hold 50, 90 and
-# 99 % of what the mixture makes: those of highest density.
+# The density. Each line encloses the smallest region that contains 50, 90 or 99
+# % of the mixture (the region of highest density).
 
 plot_density(best, faithful)
 
 # %%
-# A mixture can answer what its rows are asked: this eruption lasted three
-# minutes and the next came after 66. Of which kind was it?
+# The mixture can classify a new eruption. This one lasted three minutes, and
+# the next came after 66 minutes. Which kind was it?
 
 odd = pd.DataFrame({"eruptions": [3.0], "waiting": [66.0]})
 print(
@@ -79,14 +80,14 @@ print(
     two.score_samples(odd).round(2),
 )
 less_likely = (two.score_samples(faithful) < two.score_samples(odd)).sum()
-print(f"of the 272 rows {less_likely} have a smaller one")
+print(f"{less_likely} of the 272 rows have a lower density")
 
 # %%
 # What to try next
 # ----------------
 #
 # - ``gmm fit --report`` writes a page about these data, with these pictures.
-# - ``best.sample(1000, random_state=0)`` makes new eruptions.
+# - ``best.sample(1000, random_state=0)`` draws new eruptions.
 #
 # Used here: `gmm.select`, `gmm.Selection`, `gmm.plotting.plot_selection`,
 # `gmm.plotting.plot_clusters`, `gmm.plotting.plot_density`.

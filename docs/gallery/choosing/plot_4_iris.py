@@ -1,9 +1,10 @@
 """
-Iris: 14 models, and what the species say
+Iris: 14 models compared with the species
 =========================================
 
-150 flowers, four measurements, three species. The search sees only the
-measurements; the species are used afterwards, to see what it found.
+The iris data have 150 flowers of three species, with four measurements each.
+The search sees only the measurements. The species are used afterwards, to judge
+the result.
 """
 
 import numpy as np
@@ -20,20 +21,20 @@ species = iris.target_names[iris.target]
 # sphinx_gallery_thumbnail_number = 3
 
 # %%
-# One to six components by each of the 14 models.
+# One to six components with each of the 14 models.
 
 found = select(flowers, n_components=range(1, 7), random_state=0)
 print(found)
 
 # %%
-# A line for each model, BIC against the number of components.
+# BIC against the number of components, with a line for each model.
 
 plot_selection(found)
 
 # %%
-# The eight cells with the smallest BIC, and the adjusted Rand index of each
-# with the species: 1 where groups and species are the same, 0 where they have
-# nothing to do with each other.
+# The eight models with the smallest BIC, and their adjusted Rand index with the
+# species: 1 if groups and species are the same, 0 if they agree no better than
+# chance.
 
 table = found.to_frame()[
     ["n_components", "covariance_type", "n_parameters", "bic"]
@@ -45,22 +46,22 @@ table["adjusted Rand"] = [
 print(table.sort_values("bic").head(8).round(3).to_string(index=False))
 
 # %%
-# Two groups and three are as good as equal: less than one unit of BIC is
-# between them. The measurements alone cannot tell whether versicolor and
-# virginica are one group or two; that they are two is what the botanist knew.
-# In the plane in which the components of the second-best fit differ most:
+# Two groups and three are almost equally good: their BIC differs by less than
+# one. The measurements alone cannot tell whether versicolor and virginica are
+# one group or two; a botanist knows that they are two. The picture shows the
+# second-best fit in the plane in which its components differ most:
 
 three = found.estimators[table["bic"].argsort()[1]]
 plot_clusters(three, flowers)
 
 # %%
-# The same fit, every feature against every other.
+# The same fit, for every pair of features.
 
 plot_clusters(three, flowers, view="pairs")
 
 # %%
-# Its groups against the species. Setosa is alone; five flowers of versicolor
-# are with virginica.
+# The components and the species. Setosa is separate. Five versicolor flowers
+# are assigned to the component of virginica.
 
 print(
     pd.crosstab(
@@ -72,9 +73,9 @@ print(
 )
 
 # %%
-# Of those five together the mixture is less sure than of all flowers, but of
-# one it is quite sure, and wrong: certainty is about the model, not about the
-# botanist.
+# On average the mixture is less certain of those five than of all flowers, but
+# it is quite certain of one of them, and wrong. A responsibility is a
+# probability under the model, not under the truth.
 
 largest = three.predict_proba(flowers).max(axis=1)
 component = three.predict(flowers)
@@ -91,8 +92,9 @@ print(f"each of those: {np.sort(largest[strays]).round(2)}")
 # What to try next
 # ----------------
 #
-# - ``criterion="icl"``, which prefers groups that are apart: it takes two.
-# - `gmm.GaussianMixtureSearch`, the same search as an estimator, for pipelines.
+# - ``criterion="icl"`` prefers well-separated groups; here it chooses two.
+# - `gmm.GaussianMixtureSearch` is the same search as an estimator, for
+#   pipelines.
 #
 # Used here: `gmm.select`, `gmm.Selection`, `gmm.plotting.plot_selection`,
 # `gmm.plotting.plot_clusters`.

@@ -2,10 +2,10 @@
 One E-step and one M-step, by hand
 ==================================
 
-EM repeats two steps until nothing is gained: share each row among the
-components (E), and move each component to its share (M). `gmm.em_steps` makes
-the passes one at a time, so that each number can be checked with pencil and
-paper, or with four lines of numpy.
+EM repeats two steps until the likelihood stops rising. The E-step shares each
+row among the components; the M-step updates each component from its shares.
+`gmm.em_steps` makes one pass at a time, so you can check each number with
+pencil and paper, or with four lines of NumPy.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ first = next(steps)
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# The start: every row went to the nearer of the two given means.
+# At the start, every row belongs to the nearer of the two given means.
 
 print("weights  ", first.weights)
 print("means    ", first.means.ravel())
@@ -28,7 +28,7 @@ print("variances", first.covariances.ravel())
 
 # %%
 # The E-step. The joint density of a row and a component is the component's
-# weight times its density; divided by their sum over components it is the
+# weight times its density. Divided by the sum over components, it is the
 # responsibility.
 
 deviations = np.sqrt(first.covariances.ravel())
@@ -40,16 +40,16 @@ print(
 )
 
 # %%
-# The mean of the logarithms of those sums is what EM makes larger, the
-# log-likelihood per row.
+# The mean of the logarithms of those sums is the log-likelihood per row, which
+# EM increases.
 
 bound = np.log(joint.sum(axis=1)).mean()
 print(f"{bound:.6f} by hand, {first.lower_bound:.6f} by em_steps")
 
 # %%
-# The M-step. A component counts the shares it was given; its weight is its
-# share of all rows, its mean and variance are those of the rows, each weighted
-# by its share.
+# The M-step. The count of a component is the sum of its responsibilities. Its
+# new weight is its part of all counts. Its new mean and variance are those of
+# the rows, weighted by the responsibilities.
 
 counts = responsibilities.sum(axis=0)
 weights = counts / len(X)
@@ -63,8 +63,8 @@ print("variances", variances.round(4), second.covariances.ravel().round(4))
 print("the likelihood has risen:", second.lower_bound > first.lower_bound)
 
 # %%
-# The variances differ in the seventh digit: ``reg_covar`` adds a millionth, so
-# that no component can collapse.
+# The variances differ in the seventh digit: ``reg_covar`` adds 1e-6, so that no
+# component can collapse.
 
 print(
     "by em_steps they are larger by",
@@ -72,8 +72,7 @@ print(
 )
 
 # %%
-# And so on to the end. The passes are those of the estimator, as many and the
-# same.
+# The remaining passes. They are the same passes that the estimator makes.
 
 passes = [first, second, *steps]
 mixture = GaussianMixture(2, means_init=[[1.0], [4.0]], acceleration=None).fit(
@@ -98,8 +97,9 @@ plot_clusters(mixture, X)
 # What to try next
 # ----------------
 #
-# - :ref:`sphx_glr_auto_gallery_plot_07_learning.py`: passes as a film.
-# - ``acceleration="auto"``: the steps of the default climb, of which some may
+# - :ref:`sphx_glr_auto_gallery_inside_plot_2_learning.py`: the passes as an
+#   animation.
+# - ``acceleration="auto"``: the steps of the default solver, some of which may
 #   be rejected.
 #
 # Used here: `gmm.em_steps`, `gmm.EMStep`, `gmm.plotting.plot_convergence`,

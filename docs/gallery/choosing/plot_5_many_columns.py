@@ -1,11 +1,11 @@
 """
-Many columns, one plane
-=======================
+Many columns in one plane
+=========================
 
-Thirteen chemical measurements of 178 wines: no two columns show what a mixture
-found in all of them. There is a plane that does, the one in which the
-components differ most against their spread; a picture of more than two columns
-takes it unless told otherwise.
+With thirteen chemical measurements of 178 wines, no two columns show what the
+mixture found in all of them. The plane in which the components differ most,
+relative to their spread, does. It is the default view for more than two
+columns.
 """
 
 import pandas as pd
@@ -22,12 +22,12 @@ wine = load_wine(as_frame=True)
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# Three components of full covariances have 314 parameters, for 178 wines. The
-# best of the 14 models is VVE: one orientation for all components, and volumes
-# and shapes of their own. That still is 158 for three components and 185 for
-# four: as many numbers as wines. These are the best cells of the search, each
-# compared with the cultivars that the wines come from, of which it knows
-# nothing.
+# Three components with full covariances have 314 parameters, for 178 wines. The
+# best of the 14 models is VVE: one orientation for all components, with
+# separate volumes and shapes. It still has 158 parameters with three
+# components, and 185 with four: as many as there are wines. The table lists the
+# best models of the search and compares each with the cultivars of the wines,
+# which the search did not see.
 
 found = select(wine.data, n_components=range(2, 6), random_state=0)
 table = found.to_frame()[
@@ -40,9 +40,9 @@ table["adjusted Rand"] = [
 print(table.iloc[found.ranked()[:6]].round(3).to_string(index=False))
 
 # %%
-# BIC takes four components, by 38, and two of them share a cultivar. With more
-# parameters than rows that is no verdict: BIC rests on many rows for each
-# parameter. What it and the cultivars agree on is the model.
+# BIC chooses four components, by 38, and two of them share a cultivar. With
+# more parameters than rows that is weak evidence: BIC assumes many rows for
+# each parameter. BIC and the cultivars do agree on the model.
 
 cultivar = wine.target_names[wine.target]
 print(
@@ -55,8 +55,8 @@ print(
 )
 
 # %%
-# The best three components are the three cultivars, without a single error.
-# This is their plane:
+# The three components of the best fit with three are the three cultivars,
+# without a single error. This is their plane:
 
 
 def three_of(search, model):
@@ -68,12 +68,12 @@ three = three_of(found, "VVE")
 plot_clusters(three, wine.data)
 
 # %%
-# The units matter here. VVE gives all components one orientation, and angles
-# between columns change with their units. So do the fits of EII, VII, EVE, EEV
-# and VEV, which compare lengths or angles across columns too, and k-means. The
-# other eight models fit the same in any units: EEI, VEI, EVI, VVI, EEE, VEE,
-# EVV and VVV. This is what comes out with all columns in standard deviations,
-# of VVE and of VEE, which is the best of the eight by BIC:
+# Units matter here. VVE gives all components one orientation, and angles
+# between columns change with their units. EII, VII, EVE, EEV, VEV and k-means
+# also compare lengths or angles across columns, so their results depend on
+# units too. The other eight models do not: EEI, VEI, EVI, VVI, EEE, VEE, EVV
+# and VVV. Here are the results with all columns divided by their standard
+# deviations, for VVE and for VEE, which has the best BIC of the eight:
 
 scaled = StandardScaler().fit_transform(wine.data)
 found_scaled = select(scaled, n_components=range(2, 6), random_state=0)
@@ -91,15 +91,16 @@ for name, labels in partitions.items():
     print(f"{name:15} adjusted Rand index {agreement:.3f}")
 
 # %%
-# Two of the thirteen columns, by their names. What is drawn is the same
-# mixture, seen from there: its exact marginal, not a fit of two columns.
+# Two of the thirteen columns, chosen by name. The picture shows the same
+# mixture: its exact marginal distribution, not a fit of two columns.
 
 plot_clusters(three, wine.data, view=("flavanoids", "color_intensity"))
 
 # %%
-# The handwritten digits have 64 columns; twenty are left by a rotation to their
-# principal axes. Ten components, full covariances and a prior that keeps them
-# from collapsing; the numbers in the picture are components, the rows digits.
+# The handwritten digits have 64 columns; we keep their first twenty principal
+# components. The fit has ten components, full covariances, and a prior that
+# keeps them from collapsing. Numbers in the picture are components; the rows
+# are digits.
 
 digits = load_digits()
 axes = PCA(20, random_state=0).fit_transform(digits.data)
@@ -107,8 +108,8 @@ ten = GaussianMixture(10, prior="conjugate", n_init=5, random_state=0).fit(axes)
 plot_clusters(ten, axes)
 
 # %%
-# A plane cannot keep ten components of twenty columns apart, though they are:
-# what overlaps in the picture is mostly certain.
+# A plane cannot show ten components of twenty columns without overlap. Most
+# rows that overlap in the picture are assigned with certainty:
 
 certain = (ten.predict_proba(axes).max(axis=1) > 0.99).mean()
 print(f"{certain:.0%} of the rows are at least 99 % certain")
@@ -127,8 +128,9 @@ print(
 # What to try next
 # ----------------
 #
-# - ``view="pairs"`` draws every column against every other; of a few columns it
-#   is a good first picture.
-# - :ref:`sphx_glr_auto_gallery_plot_10_iris.py`: the same on four columns.
+# - ``view="pairs"`` draws every pair of columns; with few columns it is a good
+#   first picture.
+# - :ref:`sphx_glr_auto_gallery_choosing_plot_4_iris.py`: the same with four
+#   columns.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.select`, `gmm.plotting.plot_clusters`.

@@ -1,10 +1,10 @@
 """
-Weighted rows: a histogram is enough
-====================================
+Weighted rows: fitting a histogram
+==================================
 
-A million measurements often come as a table of counts. A row with its count as
-``sample_weight`` is that many rows, in the fit as in its scores, so the table
-is all that is needed.
+A million measurements often come as a table of counts. A row whose
+``sample_weight`` is its count is equivalent to that many rows, both in the fit
+and in the scores, so the table is enough.
 """
 
 import numpy as np
@@ -46,17 +46,17 @@ apart = np.abs(by_counts.means_ - by_rows.means_).max()
 print(f"largest difference of the means: {apart:.1e}")
 
 # %%
-# The scores are weighted in the same way: BIC of the table is BIC of the
-# million.
+# Scores take weights in the same way: BIC of the table equals BIC of the
+# million rows.
 
 weighted = by_counts.bic(X, sample_weight=table["count"])
 print(f"{len(table):7} rows, weighted: BIC {weighted:.1f}")
 print(f"{n:7} rows: BIC {by_rows.bic(repeated):.1f}")
 
 # %%
-# What is lost is only what a histogram loses: every measurement was moved to
-# the middle of its bin, which adds a twelfth of the squared width of a bin to
-# the variances.
+# The only loss is that of the histogram itself. Every measurement was moved to
+# the middle of its bin, which adds a twelfth of the squared bin width to the
+# variances.
 
 exact = GaussianMixture(2, tol=1e-9, random_state=0).fit(measured[:, None])
 width = edges[1] - edges[0]
@@ -76,9 +76,9 @@ plot_clusters(by_counts, repeated)
 # What to try next
 # ----------------
 #
-# - Weights need not be counts: the inverse of a sampling probability, a degree
-#   of trust, a decay with age.
-# - `gmm.select` takes ``sample_weight`` too, and its criteria count the
-#   weights.
+# - Weights need not be counts. They can be inverse sampling probabilities,
+#   degrees of trust, or a decay with age.
+# - `gmm.select` takes ``sample_weight`` too; its criteria take the sum of the
+#   weights for the number of rows.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`.

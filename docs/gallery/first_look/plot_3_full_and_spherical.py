@@ -1,10 +1,10 @@
 """
-Full against spherical
-======================
+Full and spherical covariances
+==============================
 
-The covariance type decides what a component may look like, and with it what
-borders between components can be. Spherical components are circles of any size;
-full ones are ellipses that lean as they like.
+The covariance type decides which shapes the components can take, and so which
+borders between them are possible. Spherical components are circles of any size.
+Full components are ellipses with any orientation.
 """
 
 import numpy as np
@@ -22,9 +22,10 @@ X = blobs[:, ::-1] @ np.random.RandomState(13).randn(2, 2)
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# Both fits begin at the centres of k-means, from right to left, so that one
-# colour is one group in both pictures. Two circles meet in a straight line or,
-# where one is wider, in a circle around the narrower.
+# Both fits start from the k-means centres, sorted from right to left, so each
+# group has the same colour in both pictures. The border between two circles is
+# a straight line or, where one circle is wider, a circle around the narrower
+# one.
 
 centres = KMeans(4, n_init=10, random_state=0).fit(X).cluster_centers_
 from_right = centres[centres[:, 0].argsort()[::-1]]
@@ -34,16 +35,17 @@ spherical = GaussianMixture(
 plot_decision_boundaries(spherical, X)
 
 # %%
-# Two ellipses meet in a conic section: a line, a parabola, a hyperbola or an
-# ellipse. The pale band along a border is where the mixture is not sure.
+# The border between two ellipses is a conic section: a line, a parabola, a
+# hyperbola or an ellipse. The pale band along a border marks uncertain labels.
 
 full = GaussianMixture(4, means_init=from_right).fit(X)
 plot_decision_boundaries(full, X)
 
 # %%
-# Freedom costs parameters. BIC weighs the log-likelihood against their number,
-# smaller is better; and since the true groups are known here, the adjusted Rand
-# index can tell how well they were found (1 is perfectly, 0 is by chance).
+# Full covariances have more parameters. BIC weighs the log-likelihood against
+# the number of parameters; smaller is better. The true groups are known here,
+# so the adjusted Rand index can say how well they were found: 1 is perfect, 0
+# is chance.
 
 for mixture in spherical, full:
     found = adjusted_rand_score(group, mixture.predict(X))
@@ -58,8 +60,8 @@ for mixture in spherical, full:
 # What to try next
 # ----------------
 #
-# - :ref:`sphx_glr_auto_gallery_plot_05_shared_shape.py`: there are 14 types,
-#   and the best is neither of these two.
-# - ``covariance_type="diag"``: ellipses that may not lean.
+# - :ref:`sphx_glr_auto_gallery_choosing_plot_2_shared_shape.py`: there are 14
+#   covariance models, and the best one here is neither of these two.
+# - ``covariance_type="diag"``: ellipses aligned with the axes.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_decision_boundaries`.

@@ -2,9 +2,9 @@
 Soft assignments
 ================
 
-A mixture does not only say to which component a row most probably belongs; it
-says how probably. A row between two components is shared, and its share is its
-responsibility: the probability of the component once the row is seen.
+A mixture says which component a row most probably belongs to, and how probable
+that is. A row between two components is shared between them. Each share is a
+responsibility: the probability of the component given the row.
 """
 
 import numpy as np
@@ -24,25 +24,25 @@ mixture = GaussianMixture(4, means_init=from_right).fit(X)
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# Each row has the colours of its components, mixed by its responsibilities. The
-# ellipses hold half and 95 % of what a component makes; they are computed from
-# its covariance, not drawn around rows. The start, the centres of k-means from
-# right to left, makes component 0 the group on the right, as on all pages of
-# these blobs.
+# Each row is drawn in the colours of its components, mixed by its
+# responsibilities. The solid and dashed ellipses contain 50 % and 95 % of each
+# component. They are computed from its covariance, not drawn around rows. The
+# fit starts from the k-means centres, sorted from right to left, so component 0
+# is the group on the right.
 
 plot_clusters(mixture, X)
 
 # %%
-# Most rows are clear. Where two components meet, rows are not, and here is
-# where that is:
+# Most rows are certain. Rows between two components are not; this is where they
+# lie:
 
 plot_uncertainty(mixture, X)
 
 # %%
-# In numbers: how sure is the label of a row? One minus its largest
-# responsibility is the probability that the label is wrong, so the sum of these
-# is how many wrong labels the mixture itself expects. Here the groups are
-# known, and the count can be compared.
+# How certain is the label of a row? One minus its largest responsibility is the
+# probability that the label is wrong, so the sum of these is the number of
+# wrong labels that the mixture expects. The groups are known here, so we can
+# compare.
 
 responsibilities = mixture.predict_proba(X)
 largest = responsibilities.max(axis=1)
@@ -56,7 +56,7 @@ print(f"{(largest < 0.8).sum()} are less than 80 % certain")
 print(f"wrong labels: {(1 - largest).sum():.1f} expected, {wrong.sum()} found")
 
 # %%
-# The rows it is least sure of:
+# The rows with the least certain labels:
 
 for i in largest.argsort()[:5]:
     print(X[i].round(2), "shared as", responsibilities[i].round(3))
@@ -65,9 +65,9 @@ for i in largest.argsort()[:5]:
 # What to try next
 # ----------------
 #
-# - :ref:`sphx_glr_auto_gallery_plot_15_by_hand.py`: how responsibilities come
-#   about.
-# - Take a threshold, say 0.9, and hand the rows below it to a person.
+# - :ref:`sphx_glr_auto_gallery_inside_plot_1_by_hand.py`: how responsibilities
+#   are computed.
+# - Choose a threshold, say 0.9, and have a person check the rows below it.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`,
 # `gmm.plotting.plot_uncertainty`.

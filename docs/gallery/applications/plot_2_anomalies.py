@@ -1,10 +1,10 @@
 """
-Anomalies, with a false-alarm rate that holds
+Anomaly detection at a given false-alarm rate
 =============================================
 
-A mixture of what is normal gives each new row a log density, and a row with a
-low one is suspicious. How low? The threshold is not a matter of taste: say how
-many false alarms are bearable, and rows that the fit has not seen tell it.
+Fit a mixture to normal data, and it gives each new row a log density. A row
+with a low density is suspicious. How low? Decide how many false alarms you can
+accept; held-out rows then give the threshold.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ from gmm.plotting import plot_density
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# A pump runs slowly, at its usual speed, or at full load, and in each mode its
-# flow goes with the speed. 12,000 normal readings: a third to fit, a third to
-# set the threshold, a third to check.
+# A pump runs slowly, at its usual speed, or at full load. In each mode its flow
+# varies with its speed. There are 12,000 normal readings: a third to fit, a
+# third to set the threshold, a third to check it.
 
 rng = np.random.default_rng(3)
 columns = ["speed", "flow"]
@@ -43,9 +43,9 @@ pump = found.best
 print(pump)
 
 # %%
-# One false alarm in a hundred normal readings is bearable. The threshold is
-# then the score that one in a hundred of the *held-out* rows fall below: those
-# of the fit would flatter it.
+# One false alarm in a hundred normal readings is acceptable. The threshold is
+# the score that one in a hundred of the *held-out* rows falls below. The rows
+# of the fit would give too favourable a value.
 
 rate = 0.01
 rank = int(rate * (len(held_out) + 1))
@@ -53,9 +53,8 @@ threshold = np.sort(pump.score_samples(held_out))[rank - 1]
 print(f"alarm below a log density of {threshold:.2f}")
 
 # %%
-# Does it hold? Fresh normal readings raise alarms at about that rate, and the
-# interval, in which the true rate lies with 95 % confidence, says how well
-# these rows can tell.
+# Does the rate hold? New normal readings raise alarms at about that rate. The
+# 95 % confidence interval of the rate says how precisely these rows measure it.
 
 alarms = int((pump.score_samples(fresh) < threshold).sum())
 interval = binomtest(alarms, len(fresh)).proportion_ci(0.95)
@@ -65,10 +64,10 @@ print(f"between {interval.low:.2%} and {interval.high:.2%}")
 print(f"{rate:.0%} is in the interval: {interval.low <= rate <= interval.high}")
 
 # %%
-# Three kinds of faults: a leak (less flow at the usual speed), a valve half
-# shut (less flow at full load), and a sensor that reports speeds between the
-# modes. In each column alone they are within the range of normal rows, with
-# limits set for the same rate.
+# There are three kinds of faults: a leak (less flow at the usual speed), a
+# valve half shut (less flow at full load), and a sensor that reports speeds
+# between the modes. In each column alone, all of them are within the normal
+# range, with limits set for the same rate.
 
 faults = {
     name: pd.DataFrame(
@@ -88,10 +87,10 @@ for name, rows in faults.items():
     print(f"{name:15} by mixture {by_density:4.0%}, by limits {by_limits:4.0%}")
 
 # %%
-# The picture shows why. The lines bound the smallest regions that hold 99 % of
-# what the mixture makes: where it is right, one normal reading in a hundred
-# lies outside. Faults, in red, lie in the empty space between and beside the
-# modes.
+# The picture shows why. The lines enclose the smallest regions that contain 99
+# % of the mixture: if the mixture is right, one normal reading in a hundred
+# lies outside. The faults, in red, lie in the empty space between and beside
+# the modes.
 
 ax = plot_density(pump, fresh, content=0.99)
 ax.set_title("99 % of normal readings are within the lines")
@@ -101,15 +100,17 @@ for name, rows in faults.items():
     ax.text(x, y - 3, name, color="#b3261e", ha="center", va="top")
 
 # %%
-# The log density at its line stands in the legend. The threshold of the
-# held-out rows is nearly that, and needs no belief in the mixture.
+# The legend gives the log density at the line. The threshold from the held-out
+# rows is close to it, and does not assume that the mixture is right.
 
 # %%
 # What to try next
 # ----------------
 #
-# - ``pump.save("pump.gmm")``, and `gmm.load` where the readings come in.
-# - A rate of 0.1 %: how many held-out rows does that need?
+# - Save the model with ``pump.save("pump.gmm")``, and read it with `gmm.load`
+#   where new readings arrive.
+# - How many held-out rows does a rate of 0.1 % need?
+# - :doc:`/recipes` has this as a few lines to copy.
 #
 # Used here: `gmm.select`, ``GaussianMixture.score_samples``,
 # `gmm.plotting.plot_density`.

@@ -1,10 +1,10 @@
 """
-A picture by its colours
-========================
+Colours of a photograph
+=======================
 
-A photograph is a table: a row for each pixel, with columns red, green and blue.
-A mixture of five components finds five kinds of colour, each with its own
-shades, and knows for each pixel how sure it is.
+A photograph is a table with a row for each pixel and the columns red, green and
+blue. A mixture of five components finds five ranges of colour, and says for
+each pixel how certain its assignment is.
 """
 
 import matplotlib.pyplot as plt
@@ -24,16 +24,15 @@ print(f"{len(pixels)} rows from {width} x {height} pixels")
 # sphinx_gallery_thumbnail_number = 1
 
 # %%
-# One fit of a tenth of the rows is enough to learn the colours, and then all
-# pixels are asked.
+# A fit to a tenth of the rows is enough to learn the colours. It then assigns
+# all pixels.
 
 mixture = GaussianMixture(5, random_state=0).fit(pixels[::10])
 component = mixture.predict(pixels)
 print(mixture)
 
 # %%
-# Left the photograph; right each pixel in the mean colour of its component:
-# five colours in all.
+# Left, the photograph; right, each pixel in the mean colour of its component.
 
 painted = mixture.means_[component].clip(0, 1).reshape(photograph.shape)
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.3), layout="constrained")
@@ -45,15 +44,15 @@ for ax, (title, picture) in zip(axes, shown.items(), strict=True):
 
 # %%
 # The pixels in the plane in which the components differ most. The sky is the
-# small dense one; the rest of the picture runs from shadow to light in
-# elongated clouds, which is why full covariances suit it and circles would not.
+# small dense component. The rest of the picture runs from shadow to light in
+# elongated clouds, which full covariances fit and circles would not.
 
 plot_clusters(mixture, pixels)
 
 # %%
-# Where is the mixture unsure? White is certain; the darker, the more a pixel
-# belongs to several components. It is at edges and in textures, where colours
-# pass into each other.
+# Where is the mixture uncertain? White is certain. The darker a pixel, the more
+# it is shared between components: at edges and in textures, where colours
+# blend.
 
 unsure = 1 - mixture.predict_proba(pixels).max(axis=1)
 figure, ax = plt.subplots(figsize=(6, 4.2), layout="constrained")
@@ -67,6 +66,7 @@ print(f"{np.mean(unsure < 0.05):.0%} of the pixels are at least 95 % certain")
 # ----------------
 #
 # - ``load_sample_image("flower.jpg")``, with three components.
-# - Add the pixel's place as two more columns: segments then stay together.
+# - Add the position of each pixel as two more columns; segments then tend to be
+#   connected.
 #
 # Used here: `gmm.GaussianMixture`, `gmm.plotting.plot_clusters`.
