@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
-from gmm.persistence import write_whole
+from gmm.persistence import write_atomically
 
 __all__ = ["SUFFIXES", "drawing", "save"]
 
@@ -48,4 +48,4 @@ def save(drawn: Any, path: str) -> None:
         The path cannot be written.
     """
     content = import_module("gmm.plotting.files").encoded(drawn, PurePath(path).suffix.lower().lstrip("."))
-    write_whole(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: file.write(content))

@@ -21,7 +21,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gmm.cli.failures import UsageError
-from gmm.persistence import write_whole
+from gmm.persistence import write_atomically
 
 __all__ = ["check_place", "check_suffix", "check_table", "labels_table", "table_to", "text_to", "to_json"]
 
@@ -136,7 +136,7 @@ def table_to(path: str | os.PathLike[str] | None, table: pa.Table) -> None:
         _write_csv(table, sys.stdout.buffer)
         return
     writer = _WRITERS[PurePath(path).suffix.lower()]
-    write_whole(path, lambda file: writer(table, file))
+    write_atomically(path, lambda file: writer(table, file))
 
 
 def to_json(path: Path | None, document: Mapping[str, Any]) -> None:
@@ -172,7 +172,7 @@ def text_to(path: str | os.PathLike[str], text: str) -> None:
         The path cannot be written.
     """
     content = _encoded(text)
-    write_whole(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: file.write(content))
 
 
 def _encoded(text: str) -> bytes:
