@@ -1,6 +1,6 @@
-"""The only place that rejects input: every check a caller needs, by the name of what it checks.
+"""Validation of input: one `check_` function for each argument that callers pass.
 
-Whether the values of X are finite is found by the compiled survey; the words for it are here.
+A compiled survey of the rows finds values of X that are not finite; the `raise_` functions word the errors.
 """
 
 from gmm.validation.given import (
