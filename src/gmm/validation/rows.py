@@ -183,8 +183,8 @@ def raise_too_heavy(value: np.floating[Any], row: int, column: int, *, weight: f
     """
     raise ValueError(
         f"The weighted sum of squares Σ w x² overflows in {name_of(estimator)}: the weights sum to {weight:g}, and X "
-        f"holds {value!s} at {row_and_column(row, column, None)}. Divide the weights by their maximum, or the column by "
-        "its standard deviation."
+        f"holds {value!s} at {row_and_column(row, column, None)}. Divide the weights by their maximum, or the column "
+        "by its standard deviation."
     )
 
 
