@@ -144,7 +144,7 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                         help="stop when the estimated remaining gain is below T nats per row "
                              "(default 1e-5)")  # fmt: skip
     search.add_argument("--refine", choices=("split-merge",),
-                        help="try split-merge moves in every cell (default: only in the best ones)")  # fmt: skip
+                        help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
     search.add_argument("--reg-covar", metavar="R", type=_non_negative, default=1e-6,
                         help="added to every variance (default 1e-6)")  # fmt: skip
     search.add_argument("--seed", metavar="S", type=_natural, default=0,

@@ -56,15 +56,15 @@ class MixtureFacts:
         return cls(model, names_of_features(model), np.broadcast_to(spreads, model.means_.shape))
 
     @cached_property
-    def strongest(self) -> list[tuple[int, int, float] | None]:
+    def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
         """The strongest correlation of each component, as (column, column, value); None if it has none."""
         layout, (K, d) = covariance_model(self.model.covariance_type).layout, self.spreads.shape
         if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
         if layout.pooled:
-            return [_strongest(dense[0], self.spreads[0])] * K
-        return [_strongest(*each) for each in zip(dense, self.spreads, strict=True)]
+            return [_strongest_correlation(dense[0], self.spreads[0])] * K
+        return [_strongest_correlation(*each) for each in zip(dense, self.spreads, strict=True)]
 
 
 def mixture_json(model: GaussianMixture) -> dict[str, Any]:
@@ -181,7 +181,9 @@ def _convergence_json(model: GaussianMixture) -> dict[str, Any]:
     }
 
 
-def _strongest(covariance: NDArray[np.float64], spreads: NDArray[np.float64]) -> tuple[int, int, float] | None:
+def _strongest_correlation(
+    covariance: NDArray[np.float64], spreads: NDArray[np.float64]
+) -> tuple[int, int, float] | None:
     correlations = covariance / np.outer(spreads, spreads)
     size = np.abs(np.triu(correlations, k=1))
     if not size.any():

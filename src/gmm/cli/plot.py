@@ -46,7 +46,7 @@ def plot(options: argparse.Namespace) -> None:
 def _check_unused(options: argparse.Namespace) -> None:
     """Reject options that the kind of picture does not use."""
     if options.kind == "pairs" and options.features is not None:
-        raise UsageError("--features: not used by --kind pairs, which draws all pairs of columns; leave it out")
+        raise UsageError("--features: not used by --kind pairs, which draws every pair of columns; leave it out")
     if options.kind == "convergence":
         given = {options.file: options.file, "--features": options.features, "--drop-missing": options.drop_missing}
         unused = [str(name) for name, value in given.items() if value]

@@ -153,9 +153,9 @@ def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
         (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
         for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
     ]
-    if any(facts.strongest):
+    if any(facts.strongest_correlations):
         title = "correlation" if len(facts.names) == 2 else "strongest correlation"
-        columns.append((title, [_correlation(facts, pair) for pair in facts.strongest]))
+        columns.append((title, [_correlation(facts, pair) for pair in facts.strongest_correlations]))
     return columns
 
 

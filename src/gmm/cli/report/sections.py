@@ -59,7 +59,7 @@ def groups(result: Result) -> Html:
     return render(
         "groups",
         groups=_cards(result, facts, overall) if several else [],
-        correlation=wording.correlation_sentence(facts.names, facts.strongest[0], "Over all rows"),
+        correlation=wording.correlation_sentence(facts.names, facts.strongest_correlations[0], "Over all rows"),
         table=_table_of_groups(result, facts, overall),
         n_columns_hidden=len(facts.names) - _COLUMNS_SHOWN,
     )
@@ -176,7 +176,7 @@ def _cards(result: Result, facts: MixtureFacts, overall: Columns) -> list[dict[s
             result.counts,
             np.asarray(model.means_, dtype=np.float64),
             facts.spreads,
-            facts.strongest,
+            facts.strongest_correlations,
             strict=True,
         )
     ]
