@@ -13,7 +13,7 @@ from gmm.selection import Selection
 
 __all__ = ["load"]
 
-_BUILDERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], GaussianMixture | Selection]] = {
+_MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], GaussianMixture | Selection]] = {
     GaussianMixture.__name__: GaussianMixture._from_state,
     Selection.__name__: Selection._from_state,
 }
@@ -55,4 +55,4 @@ def load(file: Readable) -> GaussianMixture | Selection:
     >>> gmm.load(file.getvalue()).weights_
     array([0.5, 0.5])
     """
-    return load_object(file, _BUILDERS)
+    return load_object(file, _MAKERS)

@@ -17,6 +17,8 @@ __all__ = ["FloatArray", "as_array", "as_floats", "float_type", "place_in", "ref
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Place: TypeAlias = Callable[[Sequence[int]], str]
+_SINGLE: np.dtype[Any] = np.dtype(np.float32)
+_DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
 def place_in(name: str) -> Place:
@@ -100,16 +102,16 @@ def as_floats(array: NDArray[Any], name: str, place: Place) -> FloatArray:
 
 def to_kernel_floats(array: NDArray[Any]) -> FloatArray:
     """Convert real numbers to what the kernel reads: float32 or float64, native byte order, aligned."""
-    dtype = np.dtype(float_type(array.dtype))
-    if array.dtype == dtype and array.dtype.isnative and array.flags.aligned:
+    dtype = float_type(array.dtype)
+    if array.dtype == dtype and array.flags.aligned:  # dtypes of different byte order are not equal
         return array
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, which is reported later
         return array.astype(dtype)
 
 
-def float_type(dtype: Any) -> type[np.float32] | type[np.float64]:
+def float_type(dtype: Any) -> np.dtype[Any]:
     """Return float32 for half and single precision, otherwise float64; `dtype` may be numpy's or a data frame's."""
-    return np.float32 if dtype.kind == "f" and getattr(dtype, "itemsize", 8) <= 4 else np.float64
+    return _SINGLE if dtype.kind == "f" and getattr(dtype, "itemsize", 8) <= 4 else _DOUBLE
 
 
 def refuse_sparse(name: str) -> NoReturn:

@@ -218,11 +218,11 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
 
 
 def _check_shape(rows: FloatArray, name: str, n_features: int | None, min_rows: int) -> None:
-    for size, minimum, word in zip(rows.shape, (min_rows, 1), ("sample", "feature"), strict=True):
-        if size < minimum:
+    for found, least, word in zip(rows.shape, (min_rows, 1), ("sample", "feature"), strict=True):
+        if found < least:
             raise ValueError(
-                f"Found array with {size} {word}(s) (shape={rows.shape}) while a minimum of "
-                f"{minimum} is required by {name}."
+                f"Found array with {found} {word}(s) (shape={rows.shape}) while a minimum of "
+                f"{least} is required by {name}."
             )
     if n_features is not None and rows.shape[1] != n_features:
         raise ValueError(f"X has {rows.shape[1]} features, but {name} is expecting {n_features} features as input.")
