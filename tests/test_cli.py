@@ -467,7 +467,7 @@ def test_predict_without_names_takes_columns_in_order(tmp_path):
 def test_predict_names_the_columns_it_misses(model, tmp_path):
     (tmp_path / "d.csv").write_text("sepal length,petal length\n1,2\n")
     line = fails(1, "predict", model, tmp_path / "d.csv")
-    assert "no column 'sepal width', 'petal width'" in line
+    assert "no columns 'sepal width', 'petal width'" in line
 
 
 def test_sample_is_seeded_and_can_be_fitted_again(model, tmp_path):
@@ -563,6 +563,7 @@ def test_bad_usage_ends_with_2(words, told):
         ("one.csv", b"a\n1\n", (), "a minimum of 2 is required"),
         ("a.csv", b"a,b\n1,2\n", ("--columns", "a,c"), "no column 'c'; the table has 'a', 'b'"),
         ("a.csv", b"a,b\n1,x\n", ("--columns", "b"), "numbers in column 'b', got text 'x' in row 1"),
+        ("a.csv", b"a,b\n1,\n2,x\n", ("--columns", "b"), "numbers in column 'b', got text 'x' in row 2"),
         ("a.csv", b"a,b\n1,2\n", ("--columns", "a", "--exclude", "a"), "both fitted and left out"),
         (
             "a.csv",

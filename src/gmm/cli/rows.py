@@ -214,7 +214,8 @@ def _check_present(table: pa.Table, names: Iterable[str]) -> None:
     present = set(table.column_names)
     absent = [name for name in dict.fromkeys(names) if name not in present]
     if absent:
-        raise CommandError(f"no column {quoted(absent)}; the table has {quoted(table.column_names)}")
+        noun = "column" if len(absent) == 1 else "columns"
+        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(table.column_names)}")
 
 
 def _numeric_columns(table: pa.Table, names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -246,7 +247,7 @@ def _why_not_numeric(column: pa.ChunkedArray) -> str:
         return f"type {kind}"
     for number, scalar in enumerate(column, start=1):
         value = scalar.as_py()
-        if value is not None and not is_number(value):
+        if value and not is_number(value):
             hint = "; write decimal commas as points" if _DECIMAL_COMMA.fullmatch(value.strip()) else ""
             return f"text {_shortened(value)!r} in row {number}{hint}"
     return "numbers stored as text"
