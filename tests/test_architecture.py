@@ -26,7 +26,7 @@ ROOMS = {
         | convergence criteria film frame marks | scene selection | files lines view | gif plane style
     """,
     "gmm": "",
-    "_former_places": "",
+    "_pickle_aliases": "",
     "loading": "",
     "selection": """
         selection | estimator | search resampling | engine | climbing | candidates | table | from_file | grid | status

@@ -152,7 +152,7 @@ NOT_MIXTURES = {
     "dates for means": ({"means": np.zeros((3, 3), "M8[s]")}, r"'means' holds datetime64\[s\]"),
     "text for means": ({"means": np.full((3, 3), "1")}, "'means' holds <U1"),
     "another layout": ({"covariance_model": "EEI"}, "EEI covariance.*shape"),
-    "another constraint": ({"covariance_model": "EEV"}, "no covariances of the model EEV"),
+    "another constraint": ({"covariance_model": "EEV"}, "do not satisfy the model EEV"),
     "no model": ({"covariance_model": ["VVV"]}, "covariance_model"),
     "a model by no name": ({"covariance_model": "VVX"}, "covariance type"),
     "passes of another shape": ({"passes": np.zeros((3, 5))}, "'passes'"),

@@ -22,13 +22,13 @@ from gmm.fitting.starts import STARTS
 from gmm.persistence import (
     Readable,
     Writable,
+    from_json_values,
     item,
-    loaded,
-    loaded_traces,
-    plain,
-    restored,
+    load_object,
     save_state,
-    saved_traces,
+    to_json_values,
+    traces_from_state,
+    traces_to_state,
 )
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source
@@ -245,14 +245,14 @@ class FittedMixture(Estimator):
         header: dict[str, Any] = {
             "gmm_version": __version__,
             "class": type(self).__name__,
-            "parameters": plain(self.get_params()),
+            "parameters": to_json_values(self.get_params()),
             "covariance_model": parameters.model.name,
             "dtype": self._dtype.name,
             "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
         }
         arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
         if "history_" in vars(self):
-            told, passes = saved_traces(self.history_, self.histories_)
+            told, passes = traces_to_state(self.history_, self.histories_)
             header |= {**told, "lower_bound": self.lower_bound_}
             arrays |= passes
         return header, arrays
@@ -272,21 +272,21 @@ class FittedMixture(Estimator):
             If the file is no saved model, or of a newer version, or what it holds is no mixture; it says what is wrong.
             A file can do no other harm, whoever wrote it.
         """
-        return loaded(file, {cls.__name__: cls._from_state})
+        return load_object(file, {cls.__name__: cls._from_state})
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         model = covariance_model(item(header, "covariance_model", str))
         weights, means, covariances = (arrays[name] for name in _PARTS)
         parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
-        settings = restored(item(header, "parameters", dict))
+        settings = from_json_values(item(header, "parameters", dict))
         estimator = cls._holding(parameters, item(header, "feature_names", list) or None, settings)
         check_parameters(estimator, STARTS)
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         estimator._dtype = np.dtype(header["dtype"])
         if "lower_bound" in header:
-            best, traces = loaded_traces(header, arrays)
+            best, traces = traces_from_state(header, arrays)
             estimator._record_climb(best, item(header, "lower_bound", float), traces)
         return estimator
 

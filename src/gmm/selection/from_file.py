@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.mixture import GaussianMixture
-from gmm.persistence import made
+from gmm.persistence import build_object
 from gmm.selection.grid import SearchTable
 from gmm.selection.status import NOT_TRIED, has_failed, is_known
 from gmm.values.covariance import covariance_model
@@ -22,7 +22,7 @@ def mixture_of_cell(number: int, header: Any, arrays: dict[str, NDArray[Any]]) -
     """The fitted mixture of a cell, or a ValueError that tells the cell."""
     if not isinstance(header, dict):
         raise ValueError(f"expected a header or null for cell {number} in 'mixtures', got {header!r:.60}")
-    return made(f"its cell {number} is no", "mixture", GaussianMixture._from_state, header, arrays)
+    return build_object(f"its cell {number}", "mixture", GaussianMixture._from_state, header, arrays)
 
 
 def whole_numbers(arrays: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm.estimators import criteria
 from gmm.estimators.mixture import GaussianMixture
-from gmm.persistence import Readable, Writable, item, loaded, save_state
+from gmm.persistence import Readable, Writable, item, load_object, save_state
 from gmm.selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
 from gmm.selection.status import FAILED, has_failed, is_spike
@@ -283,7 +283,7 @@ class Selection:
             If the file is no saved selection, or of a newer version, or its parts do not fit together; it says what is
             wrong.
         """
-        return loaded(file, {cls.__name__: cls._from_state})
+        return load_object(file, {cls.__name__: cls._from_state})
 
     @classmethod
     def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:

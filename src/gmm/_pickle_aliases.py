@@ -1,6 +1,6 @@
-"""Where classes stood before the package had rooms: pickles that were made then look for them there.
+"""Former module paths of classes, so that pickles written by earlier versions still load.
 
-Not imported by other code; `gmm` itself puts these places where `pickle` finds them.
+Only `gmm` itself imports this module; other code uses the current paths.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
 
-_FORMER: dict[str, dict[str, object]] = {
+_ALIASES: dict[str, dict[str, object]] = {
     "gmm._mstep": {"Ascent": QuasiNewtonState, "MixtureFamily": MixtureFamily},
     "gmm.covariance": {"covariance_model": covariance_model},
     "gmm.inference.climb": {"Iteration": Iteration},
@@ -35,9 +35,9 @@ _FORMER: dict[str, dict[str, object]] = {
 }
 
 
-def remember() -> None:
-    """Let `pickle` find classes by the names of the modules that they were in."""
-    for name, classes in _FORMER.items():
-        module = ModuleType(name, "A former place of classes, for pickles alone.")
+def register() -> None:
+    """Register the former modules in `sys.modules`, where `pickle` looks for them."""
+    for name, classes in _ALIASES.items():
+        module = ModuleType(name, "A former module path; only pickles use it.")
         vars(module).update(classes)
         sys.modules.setdefault(name, module)
