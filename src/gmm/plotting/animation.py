@@ -15,6 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.animation import FFMpegWriter, FuncAnimation
 from numpy.typing import ArrayLike
 
+from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.steps import ClimbToBe, climb_to_be
 from gmm.exceptions import InvalidParameterError, raisable
@@ -124,7 +125,7 @@ def _poor_start(climb: ClimbToBe, asked: dict[str, Any]) -> dict[str, Array]:
 
 def _variances(one: GaussianMixture) -> Array:
     """Of each feature, (d,), in a mixture of one component."""
-    parameters = one._fitted()
+    parameters = fitted_parameters(one)
     return np.asarray(parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)[0])
 
 

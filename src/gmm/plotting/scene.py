@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm.estimators.contract import names_of_features
-from gmm.estimators.fitted import FittedMixture
+from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
@@ -141,9 +141,9 @@ def scene_of(
     if not isinstance(max_points, numbers.Integral) or int(max_points) < 1:
         raise raisable(InvalidParameterError)(f"max_points must be an int of at least 1, got {max_points!r}")
     return staged(
-        mixture._fitted(),
+        fitted_parameters(mixture),
         names_of_features(mixture),
-        mixture._source(X, sample_weight),
+        source_of(mixture, X, sample_weight),
         max_points=int(max_points),
         random_state=random_state,
         n_threads=mixture.n_threads,
