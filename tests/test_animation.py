@@ -37,7 +37,7 @@ def _closed():
 
 def shown(film, number):
     """Draw a frame, and return its two Axes."""
-    film._show(number)
+    film._canvas.draw(number)
     return film._figure.axes
 
 
@@ -259,7 +259,9 @@ def test_matplotlib_can_save_it_too(tmp_path):
 
 def test_without_ffmpeg_a_film_is_refused_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(films.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
-    with pytest.raises(ValueError, match=r"film\.mp4' needs ffmpeg, which is not installed; a \.gif needs nothing"):
+    with pytest.raises(
+        ValueError, match=r"film\.mp4' needs ffmpeg, which is not installed: install it, or save a \.gif"
+    ):
         animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.mp4")
 
 
@@ -301,7 +303,7 @@ def test_with_ffmpeg_a_film_is_saved(tmp_path):
         ({"fps": -1}, "fps must be .* got -1"),
         ({"fps": "a"}, "fps must be .* got 'a'"),
         ({"fps": True}, "fps must be .* got True"),
-        ({"fps": 1e-4}, r"a frame of a \.gif lasts at most 655 seconds; got fps=0.0001"),
+        ({"fps": 1e-4}, r"frames last at most 655 s; got fps=0.0001"),
     ],
 )
 def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, monkeypatch):
@@ -317,7 +319,8 @@ def test_a_name_that_tells_no_kind_of_film_is_refused(name, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.gif").mkdir()
     told = (
-        r"expected a name that ends in \.gif, which Pillow writes, or in \.mp4, .*which ffmpeg writes; got '.*" + name
+        r"expected a file name that ends in \.gif, which Pillow writes, or in \.mp4, .*which ffmpeg writes; got '.*"
+        + name
     )
     with pytest.raises(ValueError, match=told):
         animate_fit(PLANE, 2, max_iter=2).save(tmp_path / name)
@@ -327,7 +330,7 @@ def test_where_no_file_can_be_is_told_before_a_film_is_drawn(tmp_path, monkeypat
     film = animate_fit(PLANE, 2, max_iter=2)
     monkeypatch.setattr(film._figure, "savefig", None)
     (tmp_path / "folder.gif").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"folder\.gif' is a folder"):
+    with pytest.raises(IsADirectoryError, match=r"folder\.gif', which is a folder"):
         film.save(tmp_path / "folder.gif")
     with pytest.raises(FileNotFoundError, match=r"there is no folder '.*nowhere'"):
         film.save(tmp_path / "nowhere" / "film.gif")
@@ -372,9 +375,9 @@ def test_a_film_in_a_window_stays_there_when_it_is_saved(tmp_path, monkeypatch):
             TypeError,
             "animate_fit fits by itself: expected rows first, .* components, got GaussianMixture first",
         ),
-        ({"view": "pairs"}, ValueError, "an animation shows one view"),
+        ({"view": "pairs"}, ValueError, "an animation has a single view"),
         ({"view": "z"}, ValueError, "view must be"),
-        ({"max_iter": 0}, ValueError, "max_iter=0 makes no pass"),
+        ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
         ({"n_clusters": 2}, TypeError, "animate_fit has no parameter 'n_clusters'"),
         ({"n_init": 2}, ValueError, "animate_fit takes no n_init"),
         ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),

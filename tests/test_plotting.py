@@ -590,9 +590,9 @@ def test_what_cannot_be_drawn_is_refused(plot):
 @each_plot
 def test_what_is_not_a_mixture_is_told_and_what_to_do(plot):
     _, X = with_rows(n=60)
-    with pytest.raises(TypeError, match="got the class GaussianMixture: make one of it and fit it"):
+    with pytest.raises(TypeError, match="got the class GaussianMixture: create an instance and fit it"):
         plot(GaussianMixture, X)
-    with pytest.raises(TypeError, match=r"got a Selection: give its best mixture, found\.best"):
+    with pytest.raises(TypeError, match=r"got a Selection: pass its best mixture, selection\.best"):
         plot(select(X, [1], ["full"], random_state=0), X)
     other = type("GaussianMixture", (), {"__module__": "sklearn.mixture"})()
     with pytest.raises(TypeError, match=r"got sklearn\.mixture\.GaussianMixture: import it from gmm instead"):
@@ -603,9 +603,9 @@ def test_what_is_not_a_mixture_is_told_and_what_to_do(plot):
 def test_axes_that_cannot_be_are_refused(plot):
     model, X = with_rows(n=20)
     figure, pair = plt.subplots(1, 2)
-    with pytest.raises(TypeError, match="ax must be one matplotlib Axes or None, got ndarray of Axes: give one"):
+    with pytest.raises(TypeError, match="ax must be one matplotlib Axes or None, got ndarray of Axes: pass one"):
         plot(model, X, ax=pair)
-    with pytest.raises(TypeError, match="got Figure: give one of its Axes"):
+    with pytest.raises(TypeError, match="got Figure: pass one of its Axes"):
         plot(model, X, ax=figure)
     for projection in ("3d", "polar"):
         with pytest.raises(InvalidParameterError, match=f"got Axes of projection '{projection}'"):
