@@ -24,7 +24,7 @@ from gmm.plotting.marks import soft_colours  # noqa: E402
 
 RNG = np.random.default_rng(0)
 PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
-ELLIPSES = "ellipses hold 50\N{NO-BREAK SPACE}% and 95\N{NO-BREAK SPACE}%"
+ELLIPSES = "ellipses hold 50\N{NO-BREAK SPACE}% and 95\N{NO-BREAK SPACE}% of each component"
 MEANS = {"means_init": [[-1.0, 0.0], [1.0, 0.0]]}
 GIVEN = {"tol": 1e-4, **MEANS}
 
@@ -95,7 +95,7 @@ def test_the_first_frame_is_the_start_in_grey():
     left, right = shown(film, 0)
     red, green, blue, _ = left.collections[0].get_facecolor().T
     assert np.ptp([red, green, blue]) < 0.1
-    assert left.get_title(loc="left") == "The start: 2 components"
+    assert left.get_title(loc="left") == "Start: 2 components"
     assert len(right.lines[0].get_xdata()) == 0
     np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], GIVEN["means_init"])
     # Not once it has been shown to its end, either: films are shown again and again.
@@ -196,7 +196,7 @@ def test_what_is_beyond_the_edges_is_told():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)
     film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
     told = film._figure.get_supxlabel().split("; ")
-    assert told == [ELLIPSES, "beyond the edges: 1 row", "beyond the edges: component 1"]
+    assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
 
 
 def test_a_caption_is_outside_of_the_axes():
@@ -398,4 +398,4 @@ def test_a_step_that_was_taken_back_says_so():
         ]
         plt.close("all")
     assert told
-    assert all(title.endswith("a step taken back") for title in told if ":" not in title)
+    assert all(title.endswith(", step rejected") for title in told if ":" not in title)

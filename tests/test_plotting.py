@@ -455,7 +455,7 @@ def test_long_names_stay_within_the_figure(plot, view):
 @each_plot
 def test_a_view_that_leaves_features_out_says_so(plot):
     model, X = with_rows(d=4)
-    alone = [any("view alone" in text for text in legend(plot(fit, rows))) for fit, rows in ((model, X), with_rows())]
+    alone = [any("view only" in text for text in legend(plot(fit, rows))) for fit, rows in ((model, X), with_rows())]
     assert alone == ([True, False] if plot in (plot_density, plot_decision_boundaries) else [False, False])
 
 
@@ -498,8 +498,8 @@ def test_far_rows_and_spikes_do_not_squeeze_the_rest(plot):
     ax = plot(spiked, [*X, [5e3, 5e3], [-9e8, 0.0]])
     plain = plot(model, X)
     assert np.diff(ax.get_xlim()) < 2 * np.diff(plain.get_xlim())
-    assert "beyond the edges: 2 rows" in legend(ax)
-    assert "beyond the edges: component 3" in legend(ax)
+    assert "outside the axes: 2 rows" in legend(ax)
+    assert "outside the axes: component 3" in legend(ax)
     assert not [text for text in legend(plain) if "beyond" in text]
 
 

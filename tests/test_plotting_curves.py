@@ -101,9 +101,9 @@ def refit(model, ends, bounds=None):
 @pytest.mark.parametrize(
     ("ends", "told"),
     [
-        ([-2.0, -2.1, -3.0], "start 1, the highest"),
-        ([-2.0, -2.0, -3.0], "start 1, one of 2 that end as high"),
-        ([-2.0, -2.00001, -2.0 + 1e-9, -3.0], "start 1, one of 3 that end as high"),
+        ([-2.0, -2.1, -3.0], "start 1, the best"),
+        ([-2.0, -2.0, -3.0], "start 1, tied with 1 other"),
+        ([-2.0, -2.00001, -2.0 + 1e-9, -3.0], "start 1, tied with 2 others"),
     ],
 )
 def test_the_best_start_is_told_from_those_that_end_as_high(ends, told):
@@ -117,11 +117,11 @@ def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
     plain, ridged = "mean log-likelihood", "objective (nats per row):\nlog-likelihood"
     for scale, how, told in [
         (1, {}, f"{plain} (nats per row)"),
-        (3e-3, {}, f"{ridged} less the ridge's part"),
+        (3e-3, {}, f"{ridged} minus the ridge penalty"),
         (3e-3, {"reg_covar": 1e-12}, f"{plain} (nats per row)"),
         (3e-3, {"acceleration": None}, f"{plain} (nats per row)"),
         (1, {"prior": "conjugate"}, f"{plain} and prior (nats per row)"),
-        (3e-3, {"prior": "conjugate"}, f"{ridged} and prior less the ridge's part"),
+        (3e-3, {"prior": "conjugate"}, f"{ridged} and prior minus the ridge penalty"),
     ]:
         model = GaussianMixture(3, **asked | how).fit(ROWS * scale)
         ax = plot_convergence(model)
@@ -249,12 +249,12 @@ def test_a_spike_is_no_point_of_a_line(found):
     assert low < markers(ax, "v")[0][1] < high
     assert low > 0
     assert all(-1e6 not in values for _, values in line_data(ax))
-    assert "holds a spike: means nothing" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "degenerate: criterion is meaningless" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def test_where_all_are_spikes_they_are_drawn_and_the_title_says_so(found):
     ax = plot_selection(replace(found, status=("spike: component 0",) * len(found.status)))
-    assert ax.get_title().endswith("a spike")
+    assert ax.get_title().endswith(", degenerate")
     assert len(line_data(ax)) == 14
 
 
@@ -265,7 +265,7 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
     bic[6:9] = np.nan
     ax = plot_selection(replace(found, status=tuple(status), bic=bic))
     assert ends(ax) == {(found.n_components[5], bic[5], False)}
-    assert ax.get_title().split("\n")[1] == "without a point: 1 failed, 2 not tried"
+    assert ax.get_title().split("\n")[1] == "not drawn: 1 failed, 2 not tried"
 
 
 def test_types_that_mean_the_same_share_a_line():
@@ -298,7 +298,7 @@ def test_of_a_selection_the_best_type_is_drawn(found):
     ax = plot_criteria(found)
     drawn = [line for line in line_data(ax) if len(line[0]) == 5]
     assert drawn == [values_of(found, best, "bic"), values_of(found, best, "aic")]
-    assert ax.get_title().endswith(f"(of {best})")
+    assert ax.get_title().endswith(f"(covariance type {best})")
     ax = plot_criteria(found, criteria="icl", covariance_type="EII")
     assert [line for line in line_data(ax) if len(line[0]) == 5] == [values_of(found, "EII", "icl")]
 

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
-from gmm.plotting.frame import Entries, component_entries, draw, marginal_note
+from gmm.plotting.frame import Entries, component_entries, draw, heading, marginal_note
 from gmm.plotting.marks import numbers, row_colours, rows
 from gmm.plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
 from gmm.plotting.style import colours, inks_of
@@ -68,10 +68,10 @@ def plot_decision_boundaries(
     >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
     >>> ax = plot_decision_boundaries(GaussianMixture(2, random_state=0).fit(X), X)
     >>> ax.get_title()
-    'Most probable of 2 components'
+    'Decision regions of 2 components'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    title = f"Most probable of {scene.n_components} components" if scene.n_components > 1 else "1 component, no choice"
+    title = f"Decision regions of {heading(scene)}"
     return draw(scene, view, ax, partial(_panel, uncertainty=bool(uncertainty)), title)
 
 
@@ -87,12 +87,12 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
     numbers(ax, places, scene.present, small=small)
     entries, inks = component_entries(scene), inks_of(ax)
     if scene.n_components > 1:
-        entries.append((Line2D([], [], color=inks.ink, linewidth=1), "two equally probable"))
+        entries.append((Line2D([], [], color=inks.ink, linewidth=1), "two components equally probable"))
     if scene.n_components > 1 and uncertainty:
         entries.append(
             (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
         )
-    return [*entries, *marginal_note("regions: by", view, small=small)]
+    return [*entries, *marginal_note("regions in", view, small=small)]
 
 
 def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:

@@ -61,17 +61,19 @@ def canvas_of(film: Film) -> Canvas:
 
 
 def _ellipse_note(view: View) -> list[str]:
-    return [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))}"] if view.n_axes == 2 else []
+    return (
+        [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component"] if view.n_axes == 2 else []
+    )
 
 
 def _title(film: Film, number: int) -> str:
     n, K = len(film.passes), film.scene.n_components
     if number == 0:
-        return f"The start: {counted(K, 'component')}"
+        return f"Start: {counted(K, 'component')}"
     title = f"Pass {number} of {n}"
     if number == n:
         return f"{title}: {film.reason}"
-    return title if film.passes[number - 1].accepted else f"{title}, a step taken back"
+    return title if film.passes[number - 1].accepted else f"{title}, step rejected"
 
 
 def _plane(ax: Axes, film: Film) -> Callable[[int], None]:

@@ -118,6 +118,6 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
     numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
     sum_entry: Entries = (
-        [(Line2D([], [], color=inks.ink, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
+        [(Line2D([], [], color=inks.ink, linewidth=1.6), "sum of the components")] if scene.n_components > 1 else []
     )
     return [*component_entries(scene), *sum_entry, (Patch(color=inks.bars), "rows")]

@@ -91,15 +91,15 @@ def _objective(model: FittedMixture, traces: list[Trace]) -> str:
     what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
     difference = max(abs(record.objective - record.lower_bound) for trace in traces for record in trace.passes)
     if difference > _resolution(traces):
-        return f"objective (nats per row):\n{what} less the ridge's part"
+        return f"objective (nats per row):\n{what} minus the ridge penalty"
     return f"mean {what} (nats per row)"
 
 
 def _rank(best: Trace, others: list[Trace]) -> str:
     """Describe how the best start ended among all; invisible differences count as ties."""
     as_high = best.objective[-1] - _resolution([best, *others])
-    n = sum(trace.objective[-1] >= as_high for trace in others)
-    return f"one of {n + 1} that end as high" if n else "the highest"
+    n_ties = sum(trace.objective[-1] >= as_high for trace in others)
+    return f"tied with {counted(n_ties, 'other')}" if n_ties else "the best"
 
 
 def _resolution(traces: list[Trace]) -> float:
@@ -119,7 +119,7 @@ def _draw_best(ax: Axes, trace: Trace, label: str | None) -> None:
     passes = zip(*_passes(trace), trace.accepted, strict=True)
     rejected = [(number, value) for number, value, accepted in passes if not accepted]
     if rejected:
-        ax.plot(*zip(*rejected, strict=True), "x", color=inks_of(ax).ink, ms=6, label="step taken back", zorder=4)
+        ax.plot(*zip(*rejected, strict=True), "x", color=inks_of(ax).ink, ms=6, label="rejected step", zorder=4)
     _mark_end(ax, trace, colour, 8)
 
 

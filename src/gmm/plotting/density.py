@@ -114,7 +114,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
     dots = Line2D([], [], color=inks.faint, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
-    return [*lines, (dots, "rows"), *marginal_note("density of", view, small=small)]
+    return [*lines, (dots, "rows"), *marginal_note("density in", view, small=small)]
 
 
 def _plane(

@@ -29,19 +29,7 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """The content of an animation.
-
-    Attributes
-    ----------
-    scene : Scene
-        The last mixture and the rows.
-    view : View
-    passes : tuple of Pass
-    objective : str
-        Name of what the lower bounds measure.
-    reason : str
-        Why the fit ended.
-    """
+    """The content of an animation: the scene of the last mixture, the passes, their objective and why they ended."""
 
     scene: Scene
     view: View

@@ -77,7 +77,7 @@ def note(text: str) -> tuple[Artist, str]:
 
 def marginal_note(what: str, view: View, *, small: bool) -> Entries:
     """Say in the legend that a panel ignores the features outside the view, if there are any."""
-    return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view alone")]
+    return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view only")]
 
 
 def _check_scales(ax: Axes) -> None:
@@ -146,10 +146,10 @@ def notes(scene: Scene, view: View, edges: Array) -> list[str]:
         lines.append(f"{len(scene.drawn_index):,} of {counted(scene.source.n_used, 'row')} shown")
     n_rows, components = outside_limits(scene, view, edges)
     if n_rows:
-        lines.append(f"beyond the edges: {counted(n_rows, 'row')}")
+        lines.append(f"outside the axes: {counted(n_rows, 'row')}")
     if components:
         listed = ", ".join(map(str, components[:5])) + (", …" if len(components) > 5 else "")
-        lines.append(f"beyond the edges: component {listed}")
+        lines.append(f"outside the axes: {'components' if len(components) > 1 else 'component'} {listed}")
     return lines
 
 

@@ -19,7 +19,7 @@ _NEARLY_WHITE = 30  # summed distance from white over the three channels, of 255
 
 
 def gif(figure: Figure, draw: Callable[[int], Any], waits: Sequence[int], dpi: float | None = None) -> bytes:
-    """Encode frames as a GIF that stores only the differences between them.
+    """Encode frames as the bytes of a GIF that stores only the differences between them.
 
     Parameters
     ----------
@@ -30,11 +30,6 @@ def gif(figure: Figure, draw: Callable[[int], Any], waits: Sequence[int], dpi: f
         Duration of each frame, in milliseconds.
     dpi : float, optional
         Dots per inch; the figure's own if None.
-
-    Returns
-    -------
-    bytes
-        Content of the file.
     """
     from PIL import Image
 

@@ -87,17 +87,7 @@ def plot_selection(
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """A criterion in the cells of a selection.
-
-    Attributes
-    ----------
-    values : array of shape (n_cells,)
-        The criterion of the cells on the lines; NaN elsewhere.
-    degenerate : array of shape (n_cells,)
-        The criterion of the cells with a degenerate component; NaN elsewhere.
-    best : int
-        Index of the best cell.
-    """
+    """A criterion in the cells of a selection: usable and degenerate ones, each (n_cells,), NaN for all other cells."""
 
     values: NDArray[np.float64]
     degenerate: NDArray[np.float64]
@@ -176,7 +166,7 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
     kinds = {"not converged": ("o", np.array(table.status) == NOT_CONVERGED, cells.values)}
-    kinds["holds a spike: means nothing"] = ("v", np.isfinite(cells.degenerate), inside)
+    kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
     for name, (marker, among, heights) in kinds.items():
         label: str | None = name
         for number in np.flatnonzero(among & np.isfinite(heights)):
@@ -189,16 +179,16 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
 def _choice(table: Selection, name: str, cells: Cells) -> str:
     best = cells.best
     choice = f"{title(name)} chooses {counted(table.n_components[best], 'component')}, {table.covariance_type[best]}"
-    return choice if np.isnan(cells.values[best]) or not is_spike(table.status[best]) else choice + ", a spike"
+    return choice if np.isnan(cells.values[best]) or not is_spike(table.status[best]) else choice + ", degenerate"
 
 
 def _not_drawn(table: Selection, cells: Cells) -> list[str]:
     """Count the cells without a point, by reason."""
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
-        "spike" if is_spike(status) else "failed" if has_failed(status) else status
+        "degenerate" if is_spike(status) else "failed" if has_failed(status) else status
         for status, is_blank in zip(table.status, blank, strict=True)
         if is_blank
     ]
     counts = [f"{why.count(reason)} {reason}" for reason in dict.fromkeys(why) if reason != OK]
-    return [f"without a point: {', '.join(counts)}"] if counts else []
+    return [f"not drawn: {', '.join(counts)}"] if counts else []
