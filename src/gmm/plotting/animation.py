@@ -125,7 +125,6 @@ def _poor_start(climb: ClimbToBe, parameters: dict[str, Any]) -> dict[str, Array
 
 
 def _variances(one: GaussianMixture) -> Array:
-    """Return the variances of a mixture of one component, (d,)."""
     parameters = fitted_parameters(one)
     return np.asarray(parameters.model.layout.diagonal(parameters.covariances, parameters.n_features)[0])
 
@@ -144,9 +143,8 @@ class FitAnimation(FuncAnimation):
         self._film, self._frame_interval = film, interval
         self._canvas = canvas_of(film)
         self._figure = self._canvas.figure
-        super().__init__(
-            self._figure, self._canvas.draw, frames=self.n_frames, interval=interval, cache_frame_data=False
-        )
+        draw = self._canvas.draw
+        super().__init__(self._figure, draw, frames=self.n_frames, interval=interval, cache_frame_data=False)
         # Matplotlib would warn about an animation that is neither shown nor saved, which is legitimate.
         self._draw_was_started = True
 

@@ -219,7 +219,6 @@ def _refined(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
 
 
 def _gradient(mixture: MixtureParameters, precisions: Array, points: Array, which: NDArray[np.intp]) -> Array:
-    """Return the gradient of one component's log density at each point, (n, 2)."""
     return -np.einsum("nij,nj->ni", precisions[which], points - mixture.means[which])
 
 

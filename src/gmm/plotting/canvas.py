@@ -20,7 +20,7 @@ from gmm.plotting.film import Film
 from gmm.plotting.frame import notes
 from gmm.plotting.scene import limits
 from gmm.plotting.style import FAINT, INK, colours, fix_tick_colours
-from gmm.plotting.view import View, content_label, ellipse
+from gmm.plotting.view import content_label, ellipse
 from gmm.text.amounts import counted
 
 _CONTENTS = (0.5, 0.95)
@@ -49,21 +49,17 @@ def canvas_of(film: Film) -> Canvas:
         left.set_title(_title(film, number), loc="left")
         return []
 
-    caption = "; ".join([*_ellipse_note(film.view), *notes(film.scene, film.view, limits(film.scene, film.view))])
-    if caption:
-        figure.supxlabel(caption, x=0.01, ha="left", fontsize=8, color=INK)
+    captions = notes(film.scene, film.view, limits(film.scene, film.view))
+    if film.view.n_axes == 2:
+        captions = [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component", *captions]
+    if captions:
+        figure.supxlabel("; ".join(captions), x=0.01, ha="left", fontsize=8, color=INK)
     draw(len(film.passes))
     figure.draw_without_rendering()  # computes the layout, once for all frames
     with mpl.rc_context({"figure.constrained_layout.use": False}):
         figure.set_layout_engine(None)
     draw(0)
     return Canvas(figure, draw)
-
-
-def _ellipse_note(view: View) -> list[str]:
-    return (
-        [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component"] if view.n_axes == 2 else []
-    )
 
 
 def _title(film: Film, number: int) -> str:
@@ -77,7 +73,6 @@ def _title(film: Film, number: int) -> str:
 
 
 def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
-    """Draw rows, ellipses, and the numbered means with their paths."""
     scene, view, start = film.scene, film.view, film.passes[0].mixture
     edges = limits(scene, view)
     points = marks.rows(ax, scene, view, _GREY)
@@ -102,7 +97,6 @@ def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
 
 
 def _histogram(ax: Axes, film: Film) -> Callable[[int], None]:
-    """Draw the histogram of the rows, and over it the density of each component and their sum."""
     scene, view = film.scene, film.view
     edges = limits(scene, view)
     heights = marks.histogram(ax, scene, view, film.passes[-1].mixture, edges[0])
@@ -130,7 +124,6 @@ def _histogram(ax: Axes, film: Film) -> Callable[[int], None]:
 
 
 def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
-    """Draw the mean log-likelihood from the first pass to the current one."""
     bounds: Sequence[float] = [each.lower_bound for each in film.passes]
     low, high = min(bounds), max(bounds)
     room = 0.06 * (high - low) or 0.5

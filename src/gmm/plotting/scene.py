@@ -105,7 +105,7 @@ class Scene:
     def counts(self) -> Array:
         """Total weight of the rows assigned to each component, (K,); costs a pass over the rows."""
         labels = Scorer(self.mixture, self.n_threads).rows(self.source, labels=True).labels
-        assert labels is not None  # it was asked for
+        assert labels is not None  # requested above
         return np.bincount(labels, self.sample_weight, minlength=self.n_components).astype(np.float64)
 
     @property
@@ -210,7 +210,7 @@ def _description(model: Any) -> str:
 def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the responsibilities (n, K) and log densities (n,) of rows, in nats."""
     scores = Scorer(mixture, n_threads).rows(ArraySource(rows), responsibilities=True, log_evidence=True)
-    assert scores.responsibilities is not None  # they were asked for
+    assert scores.responsibilities is not None  # requested above
     assert scores.log_evidence is not None
     return scores.responsibilities.astype(np.float64, copy=False), scores.log_evidence
 

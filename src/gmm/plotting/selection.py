@@ -183,7 +183,6 @@ def _choice(table: Selection, name: str, cells: Cells) -> str:
 
 
 def _not_drawn(table: Selection, cells: Cells) -> list[str]:
-    """Count the cells without a point, by reason."""
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
         "degenerate" if is_spike(status) else "failed" if has_failed(status) else status
