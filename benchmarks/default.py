@@ -1,4 +1,4 @@
-"""How quick is a whole default fit, start, climb and stop together, and where does it end?"""
+"""How fast is a whole default fit, and how good is its result?"""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOLERANCE = 1e-3  # nats per row that a default fit may lose, in the median over
 
 @dataclass(frozen=True)
 class Case:
-    """Rows that are fitted by default, with each of the covariance types and `seeds` seeds."""
+    """Rows to fit with default settings, for each covariance type and `seeds` seeds."""
 
     name: str
     X: np.ndarray
@@ -37,7 +37,7 @@ class Case:
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each case and type; return whether no median falls short."""
     report.note("seconds and log-likelihood per row: medians over the seeds")
-    report.note("difference: our log-likelihood less scikit-learn's, seed by seed: median, lowest to highest")
+    report.note("difference: our log-likelihood minus scikit-learn's for each seed: median and range")
     columns = [f"{name} {what}" for what in ("s", "log-likelihood") for name in settings.peers]
     report.header("data", "d, K, type", "threads", *columns, VS_BASELINE, "difference", "range")
     short = [
@@ -52,14 +52,12 @@ def run(settings: Settings, report: Report) -> bool:
 
 
 def cases(settings: Settings, report: Report) -> Iterator[Case]:
-    """Yield the cases whose name contains `only`; for a smoke run, less of each."""
+    """Yield the cases whose name contains `only`, smaller in a smoke run."""
     for problem in LARGE:
         if settings.only in problem.name:
-            asked = replace(problem.tiny(), n_features=2) if settings.smoke else problem
-            X, _ = generate(asked)
-            yield Case(
-                asked.name, X, asked.n_components, (asked.covariance_type,), 1 if settings.smoke else LARGE_SEEDS
-            )
+            used = replace(problem.tiny(), n_features=2) if settings.smoke else problem
+            X, _ = generate(used)
+            yield Case(used.name, X, used.n_components, (used.covariance_type,), 1 if settings.smoke else LARGE_SEEDS)
     small = next(dataset for dataset in DATASETS if dataset.name == SMALL)
     if settings.only in SMALL:
         try:
@@ -82,7 +80,7 @@ def compare(case: Case, n_threads: int, settings: Settings, report: Report) -> I
 
 
 def fitted(X: np.ndarray, n_components: int, covariance_type: str, worker: Worker, seed: int) -> tuple[float, float]:
-    """Return the seconds and the log-likelihood per row; no numbers for a fit that raises."""
+    """Return the seconds and the log-likelihood per row; nan for a fit that raises."""
     try:
         reading = worker(n_components, covariance_type, seed)
     except WorkerError:
@@ -98,21 +96,21 @@ def show(
     scores = {peer: np.array(pairs)[:, 1] for peer, pairs in results.items()}
     to_baseline, _ = ratios(seconds)
     gains = np.full(1, np.nan)
-    if OURS in scores and BASELINE in scores:  # a fit of ours that raises has lost
+    if OURS in scores and BASELINE in scores:  # if our fit raises, it loses
         gains = np.nan_to_num(scores[OURS], nan=-np.inf) - scores[BASELINE]
     gain = known_median(gains)
-    known = not np.isnan(gain)
+    compared = not np.isnan(gain)
     figures = [number(seconds.get(peer, np.nan)) for peer in settings.peers]
     figures += [likelihood(scores.get(peer)) for peer in settings.peers]
-    spread = f"{np.nanmin(gains):+.4f} … {np.nanmax(gains):+.4f}" if known else "–"
-    report.row(*title, *figures, factor(to_baseline), f"{gain:+.5f}" if known else "–", spread)
+    spread = f"{np.nanmin(gains):+.4f} … {np.nanmax(gains):+.4f}" if compared else "–"
+    report.row(*title, *figures, factor(to_baseline), f"{gain:+.5f}" if compared else "–", spread)
     return gain
 
 
 def known_median(values: np.ndarray) -> float:
-    """Return the median of what is not nan; nan if nothing is."""
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if known.size else np.nan
+    """Return the median of the values that are not nan; nan if there are none."""
+    finite = values[~np.isnan(values)]
+    return float(np.median(finite)) if finite.size else np.nan
 
 
 def likelihood(scores: np.ndarray | None) -> str:

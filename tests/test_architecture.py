@@ -22,7 +22,7 @@ ROOMS = {
         | delimited | agreement arguments choice failures pictures report.columns report.origin report.page
     """,
     "plotting": """
-        plotting | animation | boundaries clusters density stage uncertainty
+        plotting | animation | boundaries clusters density canvas uncertainty
         | convergence criteria film frame marks | scene selection | files lines view | gif plane style
     """,
     "gmm": "",

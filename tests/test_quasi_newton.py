@@ -17,6 +17,7 @@ from gmm.em.e_step import EStep
 from gmm.em.m_step import MStep
 from gmm.em.quasi_newton import QuasiNewton
 from gmm.em.solver import climb
+from gmm.estimators.fitted import fitted_parameters
 from gmm.exceptions import ConvergenceWarning
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import CLASSIC, PARSIMONIOUS, covariance_model
@@ -122,7 +123,7 @@ def test_the_objective_never_falls(covariance_type, seed, K, d, ridge, single, w
     if any("lost all rows" in str(warning.message) for warning in told):
         return  # a repair begins anew
     objective = np.array(model.history_.objective)
-    covariances = model._fitted().covariances  # in float64, where a ridge is no nothing
+    covariances = fitted_parameters(model).covariances  # in float64, where a ridge is no nothing
     variances = np.linalg.eigvalsh(reference.dense(covariances, covariance_type, K, d))
     condition = (variances[:, -1] / variances[:, 0]).max()
     rounding = (1e-5 if single else 1e-10) * (1 + np.abs(objective).max()) + np.finfo(float).eps * condition

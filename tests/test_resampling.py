@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood
 from gmm.em.e_step import EStep
+from gmm.estimators.fitted import fitted_parameters
 from gmm.rows.sources import ArraySource
 from gmm.selection import resampling
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
@@ -176,7 +177,7 @@ def test_replicates_are_fitted_from_where_they_were_drawn(monkeypatch):
 
 
 def test_a_good_beginning_saves_a_poor_start():
-    truth = GaussianMixture(2, random_state=0).fit(X)._fitted()
+    truth = fitted_parameters(GaussianMixture(2, random_state=0).fit(X))
     how = {"init_params": one_and_the_rest, "covariance_type": "full", "n_init": 1, "n_threads": 1}
     alone, begun = (resampling._Fits(2, how).pair(X, 0, given).null for given in (None, truth))
     assert resampling._spiked(alone, len(X))
@@ -239,7 +240,7 @@ def test_a_component_in_two_halves_is_the_same_density(name):
 
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
 def test_a_split_keeps_the_moments_of_the_whole(name):
-    null = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)._fitted()
+    null = fitted_parameters(GaussianMixture(3, covariance_type=name, random_state=0).fit(X))
     with EStep(ArraySource(X), null.model.moments) as e_step:
         statistics = e_step(null.whitened())
     splits = list(resampling._splits(null, statistics))

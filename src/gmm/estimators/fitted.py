@@ -41,7 +41,7 @@ from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 from gmm.versions import __version__
 
-__all__ = ["FittedMixture"]
+__all__ = ["FittedMixture", "fitted_parameters", "source_of"]
 
 _PARTS = ("weights", "means", "covariances")
 
@@ -69,7 +69,7 @@ class FittedMixture(Estimator):
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
         """The most probable component of each row, (n,)."""
-        source = self._source(X)
+        source = source_of(self, X)
         labels = self._scorer().rows(source, labels=True).labels
         assert labels is not None  # it was asked for
         return labels
@@ -80,7 +80,7 @@ class FittedMixture(Estimator):
         A row so far away that its log density is below the range of float64 for every component belongs to the nearest
         one, each distance being measured in that component's own spread; components that are as near share it.
         """
-        source = self._source(X)
+        source = source_of(self, X)
         responsibilities = self._scorer().rows(source, responsibilities=True).responsibilities
         assert responsibilities is not None  # it was asked for
         return responsibilities
@@ -91,7 +91,7 @@ class FittedMixture(Estimator):
         It is −∞ where it is below the range of that type: for rows beyond some 1e154 standard deviations in float64,
         and 2e19 in float32.
         """
-        source = self._source(X)
+        source = source_of(self, X)
         log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
         assert log_evidence is not None  # it was asked for
         with np.errstate(over="ignore"):
@@ -101,7 +101,7 @@ class FittedMixture(Estimator):
         """The mean log-likelihood, in nats per unit weight; without weights ``score_samples(X).mean()``."""
         if sample_weight is None:
             return _mean(self.score_samples(X))
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(
@@ -111,13 +111,13 @@ class FittedMixture(Estimator):
 
         With `classified`, each row counts under its likeliest component alone: Σ_i w_i max_k log ρ_ik.
         """
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         scorer = self._scorer()
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """The Bayesian information criterion, smaller is better; n is the sum of the weights."""
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         return criteria.bic(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
 
     def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -129,7 +129,7 @@ class FittedMixture(Estimator):
 
         n is the sum of the weights; infinite where n ≤ p + 1 (Hurvich & Tsai 1989).
         """
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         return criteria.aicc(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
 
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -137,7 +137,7 @@ class FittedMixture(Estimator):
 
         BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
         """
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         loglik = self._scorer().classification_log_likelihood(source)
         return criteria.icl(loglik, self.n_parameters_, source.survey.weight)
 
@@ -148,7 +148,7 @@ class FittedMixture(Estimator):
         fitted to X with the same `reg_covar` (Celeux & Soromenho 1996); 1 for one component (Biernacki, Celeux &
         Govaert 1999).
         """
-        source, scorer = self._source(X, sample_weight), self._scorer()
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
         loglik, loglik_of_one = scorer.log_likelihood(source), scorer.log_likelihood_of_one(source, self.reg_covar)
         return criteria.nec(scorer.entropy(source), loglik, loglik_of_one)
 
@@ -172,7 +172,7 @@ class FittedMixture(Estimator):
         y : ndarray of shape (n_samples,)
             The component of each row.
         """
-        parameters = self._fitted()
+        parameters = fitted_parameters(self)
         n = check_n_samples(n_samples)
         rng = check_random_state(self.random_state if random_state is None else random_state)
         rows, labels = parameters.sample(n, rng)
@@ -241,7 +241,7 @@ class FittedMixture(Estimator):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What `save` writes: what JSON holds, and arrays."""
-        parameters = self._fitted()
+        parameters = fitted_parameters(self)
         header: dict[str, Any] = {
             "gmm_version": __version__,
             "class": type(self).__name__,
@@ -293,7 +293,7 @@ class FittedMixture(Estimator):
     @property
     def weights_(self) -> NDArray[Any]:
         """π_k, (K,)."""
-        return self._shown(self._fitted().weights)
+        return self._shown(fitted_parameters(self).weights)
 
     @weights_.setter
     def weights_(self, values: ArrayLike) -> None:
@@ -302,7 +302,7 @@ class FittedMixture(Estimator):
     @property
     def means_(self) -> NDArray[Any]:
         """μ_k, (K, d)."""
-        return self._shown(self._fitted().means)
+        return self._shown(fitted_parameters(self).means)
 
     @means_.setter
     def means_(self, values: ArrayLike) -> None:
@@ -311,7 +311,7 @@ class FittedMixture(Estimator):
     @property
     def covariances_(self) -> NDArray[Any]:
         """Σ_k, in the shape of the covariance type."""
-        return self._shown(self._fitted().covariances)
+        return self._shown(fitted_parameters(self).covariances)
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:
@@ -320,7 +320,7 @@ class FittedMixture(Estimator):
     @property
     def precisions_(self) -> NDArray[Any]:
         """The covariances' inverses, in their shape."""
-        parameters = self._fitted()
+        parameters = fitted_parameters(self)
         return self._shown(parameters.model.layout.gram(parameters.whiteners))
 
     @precisions_.setter
@@ -333,7 +333,7 @@ class FittedMixture(Estimator):
     @property
     def precisions_cholesky_(self) -> NDArray[Any]:
         """Upper triangular factors of the precisions, or 1/σ, in their shape."""
-        parameters = self._fitted()
+        parameters = fitted_parameters(self)
         return self._shown(parameters.model.layout.transposed(parameters.whiteners))
 
     @precisions_cholesky_.setter
@@ -350,7 +350,7 @@ class FittedMixture(Estimator):
     @property
     def n_parameters_(self) -> int:
         """Number of free parameters."""
-        return self._fitted().n_parameters
+        return fitted_parameters(self).n_parameters
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell whether there is a mixture to score with."""
@@ -365,12 +365,7 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        return Summary.of(self._fitted(), history, lower_bound, getattr(self, "feature_names_in_", None))
-
-    def _fitted(self) -> MixtureParameters:
-        check_is_fitted(self)
-        assert self._parameters is not None  # this is what was checked
-        return self._parameters
+        return Summary.of(fitted_parameters(self), history, lower_bound, getattr(self, "feature_names_in_", None))
 
     def _model(self) -> CovarianceModel:
         if self._parameters is not None:
@@ -412,14 +407,7 @@ class FittedMixture(Estimator):
             self._record_features(self._parameters.n_features, None)
 
     def _scorer(self) -> Scorer:
-        return Scorer(self._fitted(), self.n_threads)
-
-    def _source(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
-        """Rows to score."""
-        check_is_fitted(self)
-        names = vars(self).get("feature_names_in_")
-        source, _ = as_source(X, sample_weight, estimator=self, n_features=self.n_features_in_, feature_names=names)
-        return source
+        return Scorer(fitted_parameters(self), self.n_threads)
 
     def _record_climb(self, trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> None:
         self.history_ = trace
@@ -428,6 +416,46 @@ class FittedMixture(Estimator):
         self.n_iter_ = len(trace)
         self.lower_bound_ = lower_bound
         self.lower_bounds_ = list(trace.lower_bounds)
+
+
+def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
+    """Return the parameters of a fitted mixture.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    """
+    check_is_fitted(mixture)
+    assert mixture._parameters is not None  # this is what was checked
+    return mixture._parameters
+
+
+def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
+    """Check rows that a fitted mixture is to score.
+
+    Parameters
+    ----------
+    mixture : FittedMixture
+    X : array-like of shape (n, d) or a source of rows
+    sample_weight : array-like of shape (n,), optional
+
+    Returns
+    -------
+    Source
+        The rows and their weights.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError, TypeError
+        If the rows or weights are invalid, or do not have the features that the mixture was fitted on.
+    """
+    check_is_fitted(mixture)
+    names = vars(mixture).get("feature_names_in_")
+    source, _ = as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, feature_names=names)
+    return source
 
 
 def shown(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -1,6 +1,6 @@
-"""Pictures of mixtures, by matplotlib: functions that draw on an Axes and return it, and never call `show`.
+"""Matplotlib plots of mixtures. Each function draws on an Axes and returns it; none calls `show`.
 
-The only place for matplotlib, which the extra ``plot`` installs. Nothing below draws.
+Matplotlib is imported only here and is installed by the extra ``plot``.
 """
 
 from gmm.versions import install_line as _install_line

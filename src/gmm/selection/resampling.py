@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.em.e_step import EStep
 from gmm.em.m_step import short_climb
 from gmm.em.threads import usable_threads
+from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import ConvergenceWarning
 from gmm.fitting.degenerate import spikes
@@ -367,7 +368,7 @@ def _drawn(
     def statistic(seed: int) -> float:
         own = np.random.default_rng(seed)
         rows, _ = null.sample(n_rows, own)
-        return each.pair(rows, int(own.integers(2**31)), truth=null._fitted()).statistic
+        return each.pair(rows, int(own.integers(2**31)), truth=fitted_parameters(null)).statistic
 
     seeds = rng.integers(2**63, size=n_replicates).tolist()
     if n_workers == 1:
@@ -430,7 +431,7 @@ class _Fits:
 
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Where K + 1 may begin: the component of `null` that is split with the highest gain, a short climb later."""
-        parameters, source, threads = null._fitted(), ArraySource(rows), self.how["n_threads"]
+        parameters, source, threads = fitted_parameters(null), ArraySource(rows), self.how["n_threads"]
         with EStep(source, parameters.model.moments, n_threads=threads) as e_step:
             statistics = e_step(parameters.whitened())
         climbs = [
@@ -442,7 +443,7 @@ class _Fits:
 
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
         """The same density as `null`, its heaviest component written as two."""
-        parameters = null._fitted()
+        parameters = fitted_parameters(null)
         heaviest = int(np.argmax(parameters.weights))
         order = np.append(np.arange(self.n_components), heaviest)
         weights = parameters.weights[order]
@@ -462,4 +463,4 @@ def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> 
 
 
 def _spiked(fit: GaussianMixture, n_rows: int) -> bool:
-    return bool(spikes(fit._fitted(), n_rows, fit.reg_covar).any())
+    return bool(spikes(fitted_parameters(fit), n_rows, fit.reg_covar).any())

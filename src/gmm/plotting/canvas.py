@@ -1,9 +1,9 @@
-"""The figure of an animated fit: rows and components on the left, the log-likelihood on the right."""
+"""`Canvas`: the figure of an animated fit, with rows and components on the left and the log-likelihood on the right."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib as mpl
@@ -19,117 +19,119 @@ from gmm.plotting import marks
 from gmm.plotting.film import Film
 from gmm.plotting.frame import notes
 from gmm.plotting.scene import limits
-from gmm.plotting.style import FAINT, INK, colours, steady_ticks
-from gmm.plotting.view import View, content_told, ellipse
+from gmm.plotting.style import FAINT, INK, colours, fix_tick_colours
+from gmm.plotting.view import content_label, ellipse
 from gmm.text.amounts import counted
 
 _CONTENTS = (0.5, 0.95)
 _GREY = np.array([to_rgba(FAINT, 0.55)])
 
 
-def stage(film: Film) -> tuple[Figure, Callable[[int], list[Any]]]:
-    """The figure, and what draws a frame on it by its number."""
+@dataclass(frozen=True, eq=False)
+class Canvas:
+    """A figure, and the function that draws a frame on it, given its number."""
+
+    figure: Figure
+    draw: Callable[[int], list[Any]]
+
+
+def canvas_of(film: Film) -> Canvas:
+    """Make the figure of an animation, and draw the first frame."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.6), width_ratios=(1.5, 1))
     for ax in (left, right):
-        steady_ticks(ax)
-    panel = _histogram(left, film) if film.view.n_axes == 1 else _plane(left, film)
-    grown = _curve(right, film)
+        fix_tick_colours(ax)
+    draw_components = _histogram(left, film) if film.view.n_axes == 1 else _plane(left, film)
+    draw_curve = _curve(right, film)
 
     def draw(number: int) -> list[Any]:
-        panel(number)
-        grown(number)
-        left.set_title(_told(film, number), loc="left")
+        draw_components(number)
+        draw_curve(number)
+        left.set_title(_title(film, number), loc="left")
         return []
 
-    caption = "; ".join([*_what_ellipses_hold(film.view), *notes(film.scene, film.view, limits(film.scene, film.view))])
-    if caption:
-        figure.supxlabel(caption, x=0.01, ha="left", fontsize=8, color=INK)
+    captions = notes(film.scene, film.view, limits(film.scene, film.view))
+    if film.view.n_axes == 2:
+        captions = [f"ellipses hold {' and '.join(map(content_label, _CONTENTS))} of each component", *captions]
+    if captions:
+        figure.supxlabel("; ".join(captions), x=0.01, ha="left", fontsize=8, color=INK)
     draw(len(film.passes))
-    figure.draw_without_rendering()  # the layout, once for all frames
+    figure.draw_without_rendering()  # computes the layout, once for all frames
     with mpl.rc_context({"figure.constrained_layout.use": False}):
         figure.set_layout_engine(None)
     draw(0)
-    return figure, draw
+    return Canvas(figure, draw)
 
 
-def _what_ellipses_hold(view: View) -> list[str]:
-    return [f"ellipses hold {' and '.join(map(content_told, _CONTENTS))}"] if view.n_axes == 2 else []
-
-
-def _told(film: Film, number: int) -> str:
+def _title(film: Film, number: int) -> str:
     n, K = len(film.passes), film.scene.n_components
     if number == 0:
-        return f"The start: {counted(K, 'component')}"
-    told = f"Pass {number} of {n}"
+        return f"Start: {counted(K, 'component')}"
+    title = f"Pass {number} of {n}"
     if number == n:
-        return f"{told}: {film.reason}"
-    return told if film.passes[number - 1].accepted else f"{told}, a step taken back"
+        return f"{title}: {film.reason}"
+    return title if film.passes[number - 1].accepted else f"{title}, step rejected"
 
 
 def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
-    """Rows, ellipses, and the numbered means with their ways."""
     scene, view, start = film.scene, film.view, film.passes[0].mixture
     edges = limits(scene, view)
     points = marks.rows(ax, scene, view, _GREY)
     outlines = marks.ellipses(ax, start, _CONTENTS)
     badges = marks.numbers(ax, start.means, scene.present)
     shades = colours(scene.n_components)
-    ways = [ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in shades]
-    paths = np.stack([one.mixture.means for one in film.passes])
+    trails = [ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in shades]
+    means = np.stack([each.mixture.means for each in film.passes])
     ax.set(xlim=edges[0], ylim=edges[1], xlabel=view.labels[0], ylabel=view.labels[1])
 
     def draw(number: int) -> None:
         now = film.passes[max(number, 1) - 1]
-        soft = marks.softly(replace(scene, responsibilities=now.responsibilities))
-        points.set_facecolor(list(map(tuple, _GREY if number == 0 else soft)))
+        shades_of_rows = marks.row_colours(replace(scene, responsibilities=now.responsibilities))
+        points.set_facecolor(list(map(tuple, _GREY if number == 0 else shades_of_rows)))
         for (k, content), outline in outlines.items():
             outline.set_xy(ellipse(now.mixture.means[k], now.mixture.covariances[k], content))
         for k, badge in badges.items():
             badge.xy = badge.xyann = tuple(now.mixture.means[k])
-            ways[k].set_data(paths[:number, k].T)
+            trails[k].set_data(means[:number, k].T)
 
     return draw
 
 
 def _histogram(ax: Axes, film: Film) -> Callable[[int], None]:
-    """The rows' histogram, and over it the density of each component and their sum."""
     scene, view = film.scene, film.view
     edges = limits(scene, view)
     heights = marks.histogram(ax, scene, view, film.passes[-1].mixture, edges[0])
     shades = colours(scene.n_components)
-    parts = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in shades]
-    for part in parts:
-        ax.add_patch(part)
+    areas = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in shades]
+    for area in areas:
+        ax.add_patch(area)
     (total,) = ax.plot([], [], color=INK, lw=1.6, zorder=3)
-    highest = max(marks.curve(one.mixture, edges)[1].max() for one in film.passes)
+    highest = max(marks.curve(each.mixture, edges)[1].max() for each in film.passes)
     ax.set(
         xlim=edges[0],
-        ylim=(0, marks.height(heights, float(highest))),
+        ylim=(0, marks.top_limit(heights, float(highest))),
         xlabel=view.labels[0],
         ylabel="density",
         yticks=[],
     )
 
     def draw(number: int) -> None:
-        x, density, of_parts = marks.curve(film.passes[max(number, 1) - 1].mixture, edges)
+        x, density, parts = marks.curve(film.passes[max(number, 1) - 1].mixture, edges)
         total.set_data(x, density)
-        for part, heights_of_part in zip(parts, of_parts.T, strict=True):
-            corners = [(x[0], 0.0), *zip(x, heights_of_part, strict=True), (x[-1], 0.0)]
-            part.set_xy(np.array(corners))
+        for area, part in zip(areas, parts.T, strict=True):
+            area.set_xy(np.array([(x[0], 0.0), *zip(x, part, strict=True), (x[-1], 0.0)]))
 
     return draw
 
 
 def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
-    """The mean log-likelihood, from the first pass to the one that is shown."""
-    bounds: Sequence[float] = [one.lower_bound for one in film.passes]
+    bounds: Sequence[float] = [each.lower_bound for each in film.passes]
     low, high = min(bounds), max(bounds)
     room = 0.06 * (high - low) or 0.5
     n = len(bounds)
     (line,) = ax.plot([], [], color=INK, lw=1.8, zorder=2)
     (head,) = ax.plot([], [], "o", color=INK, ms=7, zorder=3)
     ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - room, high + room))
-    ax.set(xlabel="pass", ylabel=f"mean {film.measured} (nats per row)")
+    ax.set(xlabel="pass", ylabel=f"mean {film.objective} (nats per row)")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(axis="y", color=FAINT, alpha=0.25, lw=0.7)
 
@@ -137,6 +139,6 @@ def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
         line.set_data(range(1, number + 1), bounds[:number])
         head.set_data([number] * (number > 0), bounds[max(number - 1, 0) : number])
         value = f"{bounds[number - 1]:.4f}".replace("-", "−")
-        ax.set_title(f"{film.measured.capitalize()} {value}" if number else "", loc="left")
+        ax.set_title(f"{film.objective.capitalize()} {value}" if number else "", loc="left")
 
     return draw
