@@ -27,6 +27,7 @@ ROOMS = {
     """,
     "gmm": "",
     "_former_places": "",
+    "_public": "",
     "loading": "",
     "selection": """
         selection | estimator | search resampling | engine | climbing | candidates | table | from_file | grid | status

@@ -3,7 +3,7 @@
 The public face; nothing is defined here.
 """
 
-from gmm import _former_places
+from gmm import _former_places, _public
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.mixture import GaussianMixture
@@ -39,4 +39,5 @@ __all__ = [
     "show_versions",
 ]
 
+_public.publish(__name__, __all__)
 _former_places.remember()
