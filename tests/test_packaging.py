@@ -119,7 +119,7 @@ def test_pickles_name_no_module_below_the_package():
     mixture = gmm.GaussianMixture().fit([[0.0], [1.0]])
     for value in (mixture, mixture.history_, gmm.NormalInverseWishart()):
         assert f"gmm\n{type(value).__name__}\n".encode() in pickle.dumps(value, protocol=2)
-    with pytest.raises(ValueError, match="an instance of 'gmm.NormalInverseWishart'"):
+    with pytest.raises(ValueError, match=r"an instance of 'gmm\.NormalInverseWishart'"):
         gmm.GaussianMixture(prior=3).fit([[0.0], [1.0]])
 
 

@@ -1,8 +1,4 @@
-"""Criteria that weigh a mixture's fit against its size or its overlap: BIC, AIC, AICc, ICL and NEC.
-
-Here live formulas over plain numbers, all with the sign "smaller is better". How the
-log-likelihood is measured, and which cells are compared, lives elsewhere.
-"""
+"""Model selection criteria as formulas over numbers: BIC, AIC, AICc, ICL and NEC; smaller is better for all."""
 
 from math import inf, log, nan
 
@@ -10,7 +6,7 @@ __all__ = ["CRITERIA", "aic", "aicc", "bic", "evaluate", "icl", "nec"]
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
 
-# Of a log-likelihood, relatively: what two ways to add it up may differ by.
+# Relative difference of a log-likelihood summed in two orders.
 _ROUNDING = 1e-10
 
 
@@ -29,8 +25,7 @@ def bic(loglik: float, n_parameters: int, n: float) -> float:
     Returns
     -------
     float
-        The criterion, nats; smaller is better. (Some programs, among them mclust,
-        print its negative.)
+        The criterion, nats; smaller is better. (Some programs, such as mclust, print its negative.)
 
     References
     ----------
@@ -73,7 +68,7 @@ def aic(loglik: float, n_parameters: int) -> float:
 
 
 def aicc(loglik: float, n_parameters: int, n: float) -> float:
-    """Return Akaike's criterion corrected for few rows, ``aic + 2 p (p + 1) / (n - p - 1)``.
+    """Return Akaike's criterion with the small-sample correction, ``aic + 2 p (p + 1) / (n - p - 1)``.
 
     Parameters
     ----------
@@ -87,8 +82,7 @@ def aicc(loglik: float, n_parameters: int, n: float) -> float:
     Returns
     -------
     float
-        The criterion, nats; smaller is better, and never below `aic`. Infinite where n is not
-        above p + 1: so few rows say nothing of so many parameters.
+        The criterion, nats; smaller is better, and never below `aic`. Infinite unless n > p + 1.
 
     References
     ----------
@@ -111,8 +105,8 @@ def aicc(loglik: float, n_parameters: int, n: float) -> float:
 def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
     """Return the integrated completed likelihood, ``-2 loglik_c + p ln n``.
 
-    It is BIC with each row counted under its most probable component alone, so it
-    prefers components that do not overlap; it is never below BIC.
+    This is BIC with each row counted under its most probable component only. It prefers components that do not
+    overlap, and is never below BIC.
 
     Parameters
     ----------
@@ -146,8 +140,8 @@ def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
 def nec(entropy: float, loglik: float, loglik_of_one: float) -> float:
     """Return the normalised entropy criterion, ``entropy / (loglik - loglik_of_one)``.
 
-    It compares how much the components overlap with how much they gain over one component, and
-    does not count parameters: it asks for clusters, not for a density.
+    It compares the overlap of the components with their gain over a single component, and does not count parameters:
+    it selects clusterings, not densities.
 
     Parameters
     ----------
@@ -156,15 +150,14 @@ def nec(entropy: float, loglik: float, loglik_of_one: float) -> float:
     loglik : float
         Total log-likelihood of the data, nats.
     loglik_of_one : float
-        That of one component of the same covariance model, fitted to the same data; of a mixture
-        of one component it is `loglik` itself.
+        Log-likelihood of one component of the same covariance type, fitted to the same data; equal to `loglik` if the
+        mixture has one component.
 
     Returns
     -------
     float
-        The criterion, a ratio; smaller is better. 1 by definition for one component, so that
-        several are chosen only where their criterion is below 1; infinite for several that gain
-        nothing over one.
+        The criterion, a ratio; smaller is better. It is 1 for one component by definition, so several are chosen only
+        if their criterion is below 1. Infinite for several components that gain nothing over one.
 
     References
     ----------
@@ -195,7 +188,7 @@ def evaluate(
     entropy: float = nan,
     loglik_of_one: float = nan,
 ) -> dict[str, float]:
-    """Return every criterion of one fit by its name in ``CRITERIA``.
+    """Return all criteria of one fit, by their names in ``CRITERIA``.
 
     Parameters
     ----------
@@ -206,7 +199,7 @@ def evaluate(
     n : float
         Number of rows, or the sum of their weights.
     entropy, loglik_of_one : float, default=nan
-        As `nec` takes them; where one is not known, that criterion is NaN.
+        As `nec` takes them; NaN for either makes that criterion NaN.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from matplotlib.animation import FFMpegWriter, FuncAnimation
 from numpy.typing import ArrayLike
 
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.steps import ClimbToBe, climb_to_be
+from gmm.estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.fitting.starts import kmeans_plusplus
 from gmm.plotting.film import Film, film_of
@@ -97,7 +97,7 @@ def animate_fit(
             f"interval must be an int from 1 to {_LONGEST}, in milliseconds; got {interval!r}"
         )
     asked = {"tol": 1e-5, "random_state": random_state} | parameters
-    begin = partial(climb_to_be, X, n_components, sample_weight, caller=animate_fit.__name__)
+    begin = partial(prepare_stepped_fit, X, n_components, sample_weight, caller=animate_fit.__name__)
     climb = begin(asked)
     if not any(parameters.get(name) is not None for name in _STARTS):
         climb = begin(asked | _poor_start(climb, asked))
@@ -106,7 +106,7 @@ def animate_fit(
         return FitAnimation(film, int(interval))
 
 
-def _poor_start(climb: ClimbToBe, asked: dict[str, Any]) -> dict[str, Array]:
+def _poor_start(climb: SteppedFit, asked: dict[str, Any]) -> dict[str, Array]:
     """Random rows for means, far from each other; equal weights; and for each component the covariance of all rows.
 
     From rows that are close, EM lingers for long where components are still the same.

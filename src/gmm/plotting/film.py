@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm.estimators.steps import ClimbToBe
+from gmm.estimators.steps import SteppedFit
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.scene import Scene, scored, staged
 from gmm.plotting.view import View, view_of
@@ -38,7 +38,7 @@ class Film:
     reason: str
 
 
-def film_of(climb: ClimbToBe, random_state: Any, asked_view: Any) -> Film:
+def film_of(climb: SteppedFit, random_state: Any, asked_view: Any) -> Film:
     """Make the climb, to its end, and keep what is seen of it in a view."""
     if isinstance(asked_view, str) and asked_view == "pairs":
         raise raisable(InvalidParameterError)("an animation shows one view: a feature, a pair of them, or a plane")

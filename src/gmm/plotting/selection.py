@@ -16,7 +16,7 @@ from gmm.plotting.lines import Line, as_high_as_the_best, counts_axis, name_at_t
 from gmm.plotting.style import FAINT, axes_of, colours, inks_of
 from gmm.selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
-from gmm.selection.status import has_failed, is_spike
+from gmm.selection.status import has_failed, is_degenerate
 from gmm.text.amounts import counted
 from gmm.validation.parameters import check_is_fitted
 
@@ -118,7 +118,7 @@ def cells_of(found: Selection, name: str) -> Cells:
     """A criterion in the cells of a table."""
     values = np.array(getattr(found, name))
     values[~np.isfinite(values)] = np.nan
-    spiked = np.array([is_spike(status) for status in found.status])
+    spiked = np.array([is_degenerate(status) for status in found.status])
     if np.isnan(values).all():
         raise raisable(InvalidParameterError)(
             f"{title(name)} is finite for no cell of this selection: draw another criterion"
@@ -179,14 +179,14 @@ def _mark_cells(ax: Axes, found: Selection, cells: Cells, lines: Sequence[Line])
 def _chosen(found: Selection, name: str, cells: Cells) -> str:
     best = cells.best
     chosen = f"{title(name)} chooses {counted(found.n_components[best], 'component')}, {found.covariance_type[best]}"
-    return chosen if np.isnan(cells.values[best]) or not is_spike(found.status[best]) else chosen + ", a spike"
+    return chosen if np.isnan(cells.values[best]) or not is_degenerate(found.status[best]) else chosen + ", a spike"
 
 
 def _not_drawn(found: Selection, cells: Cells) -> list[str]:
     """How many cells have no point, and why."""
     blank = np.isnan(cells.values) & np.isnan(cells.spikes)
     why = [
-        "spike" if is_spike(status) else "failed" if has_failed(status) else status
+        "spike" if is_degenerate(status) else "failed" if has_failed(status) else status
         for status, none in zip(found.status, blank, strict=True)
         if none
     ]
