@@ -12,15 +12,7 @@ from typing import get_type_hints
 
 
 def publish(package: str, names: Iterable[str]) -> None:
-    """Set `__module__` of a package's public classes and functions to the package.
-
-    Parameters
-    ----------
-    package : str
-        The name of an imported package.
-    names : iterable of str
-        Its public names; those of other objects are skipped.
-    """
+    """Set `__module__` of the classes and functions among a package's public `names` to the package."""
     for name in names:
         value = getattr(sys.modules[package], name)
         if isinstance(value, type):

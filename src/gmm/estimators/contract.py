@@ -36,7 +36,6 @@ class RequestSetter:
         self.method = method
 
     def __get__(self, instance: Estimator | None, owner: type[Estimator]) -> Callable[..., Any]:
-        """Return the setter bound to an estimator."""
         if "sklearn" not in sys.modules:
             raise AttributeError(f"{owner.__name__} has set_{self.method}_request only where scikit-learn is loaded")
         if instance is None:
@@ -157,7 +156,6 @@ class Estimator:
         return table((), rows, numeric=())
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Return whether the estimator has been fitted."""
         return any(name.endswith("_") and not name.startswith("_") for name in vars(self))
 
     def __sklearn_tags__(self) -> Any:

@@ -166,40 +166,50 @@ class FittedMixture(Estimator):
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the Bayesian information criterion; smaller is better.
+        """Compute the Bayesian information criterion (BIC); smaller is better.
 
-        Its sample size n is the number of rows or, with `sample_weight`, the sum of the weights.
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        sample_weight : array-like of shape (n,), default=None
+            *Beyond*: weights of the rows; their sum then takes the place of n.
+
+        Returns
+        -------
+        float
+            In nats.
         """
         source = self._source(X, sample_weight)
         return criteria.bic(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
 
     def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute Akaike's information criterion; smaller is better."""
+        """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
         return criteria.aic(self.log_likelihood(X, sample_weight), self.n_parameters_)
 
     def aicc(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute Akaike's criterion with the correction for small samples; smaller is better; *beyond*.
+        """Compute Akaike's criterion with the small-sample correction (AICc); smaller is better; *beyond*.
 
-        Infinite where the sum of the weights is not above p + 1, with p free parameters (Hurvich & Tsai 1989).
+        Takes the parameters of `bic`. Infinite unless n > p + 1, with p free parameters (Hurvich & Tsai 1989).
         """
         source = self._source(X, sample_weight)
         return criteria.aicc(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
 
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the integrated completed likelihood; smaller is better; *beyond*.
+        """Compute the integrated completed likelihood (ICL); smaller is better; *beyond*.
 
         This is BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
+        Takes the parameters of `bic`.
         """
         source = self._source(X, sample_weight)
         loglik = self._scorer().classification_log_likelihood(source)
         return criteria.icl(loglik, self.n_parameters_, source.survey.weight)
 
     def nec(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the normalised entropy criterion; smaller is better; *beyond*.
+        """Compute the normalised entropy criterion (NEC); smaller is better; *beyond*.
 
         This is the entropy of the responsibilities, divided by the gain in log-likelihood over a single component of
         the same covariance type, fitted to X with the same `reg_covar` (Celeux & Soromenho 1996). It is 1 for one
-        component (Biernacki, Celeux & Govaert 1999).
+        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; without unit.
         """
         source, scorer = self._source(X, sample_weight), self._scorer()
         loglik, loglik_of_one = scorer.log_likelihood(source), scorer.log_likelihood_of_one(source, self.reg_covar)
@@ -383,7 +393,6 @@ class FittedMixture(Estimator):
         return self._fitted().n_parameters
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Return whether there is a mixture to score rows with."""
         return self._parameters is not None
 
     def __str__(self) -> str:

@@ -7,16 +7,9 @@ from gmm.fitting.screening import Screened
 
 
 class ProgressPrinter:
-    """Prints a line every `interval` passes, and one at the end of each start.
+    """Prints a line every `interval` passes, and one at the end of each of `n_init` starts.
 
-    Parameters
-    ----------
-    verbose : int
-        0 prints nothing, 1 the passes, above 1 the elapsed time as well.
-    interval : int
-        Passes between two lines.
-    n_init : int
-        Number of starts.
+    With `verbose` 0 it prints nothing, above 1 the elapsed time as well.
     """
 
     def __init__(self, verbose: int, interval: int, n_init: int) -> None:
@@ -39,22 +32,22 @@ class ProgressPrinter:
                 text += f"  remaining {iteration.remaining:.2e}"
             self._print(iteration.start, text)
 
-    def end(self, climb: SolverResult) -> None:
+    def end(self, result: SolverResult) -> None:
         """Print how one start ended."""
         if self._verbose:
             self._print(
-                climb.trace.start,
-                f"{climb.trace.ending} ({climb.trace.reason}), log-likelihood {climb.lower_bound:.6f} nats per row",
+                result.trace.start,
+                f"{result.trace.ending} ({result.trace.reason}), log-likelihood {result.lower_bound:.6f} nats per row",
             )
 
-    def refined(self, climb: SolverResult) -> None:
+    def refined(self, result: SolverResult) -> None:
         """Print the result of split–merge, if it ran."""
-        done = climb.trace.refinement
+        done = result.trace.refinement
         if self._verbose and done is not None:
             self._print(
-                climb.trace.start,
+                result.trace.start,
                 f"split-merge: {len(done.moves)} of {done.tried} moves kept, {done.passes:.0f} passes in total, "
-                f"log-likelihood {climb.lower_bound:.6f} nats per row",
+                f"log-likelihood {result.lower_bound:.6f} nats per row",
             )
 
     def skip(self, start: int, screened: Screened) -> None:

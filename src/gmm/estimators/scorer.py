@@ -41,14 +41,7 @@ _PREPARED: WeakKeyDictionary[MixtureParameters, Prepared] = WeakKeyDictionary()
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Scores rows under a mixture; preparations are cached for the mixture's lifetime.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters
-    n_threads : int, optional
-        None uses all available cores.
-    """
+    """Scores rows under a mixture; preparations are cached for the mixture's lifetime."""
 
     parameters: MixtureParameters
     n_threads: int | None = None

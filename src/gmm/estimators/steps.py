@@ -151,15 +151,7 @@ def em_steps(
 
 @dataclass(frozen=True, eq=False)
 class SteppedFit:
-    """A validated fit from one start; iterating runs its passes.
-
-    Parameters
-    ----------
-    source : ArraySource
-    feature_names : array of shape (d,) or None
-    settings : FitSettings
-    seed : int
-    """
+    """A validated fit from one start; iterating runs its passes."""
 
     source: ArraySource
     feature_names: NDArray[np.object_] | None

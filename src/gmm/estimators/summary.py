@@ -21,22 +21,8 @@ _MEANING = "mean ± standard deviation"
 class Summary:
     """Weights, means and standard deviations of the components, and how the fit ended.
 
-    Parameters
-    ----------
-    headline : str
-        Numbers of components, features and free parameters, and the covariance type.
-    ending : str
-        How the fit ended, and its log-likelihood; empty if the parameters were not fitted.
-    headings : tuple of str
-        Column headings of the table: the component, its weight, the features.
-    rows : tuple of tuples of str
-        Rows of the table, for the first components and features only.
-    left_out : str
-        How many components and features the table leaves out; empty if none.
-    weights : tuple of float
-        Weights of the components in the table.
-    lower_bounds : tuple of float
-        One per pass.
+    The table, `headings` and `rows`, has the first components and features only; `left_out` says how many are missing.
+    `weights` are those of the components in the table. `ending` is empty if the parameters were not fitted.
     """
 
     headline: str

@@ -104,7 +104,6 @@ def in_memory(source: Source, caller: str) -> ArraySource:
 
 
 def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:
-    """The value of a column that is farthest from its centre, and its row."""
     farthest: list[tuple[float, np.floating[Any], int]] = []
     for first, rows, _ in source.chunks():
         distances = np.abs(rows[:, column] - source.survey.centre[column])

@@ -70,16 +70,9 @@ class SearchTable(Protocol):
 class GridCell:
     """A cell of the grid.
 
-    Parameters
-    ----------
-    text : str
-        The criterion, with the marks that the legend explains, or "failed" or "–".
-    details : str
-        The model, log-likelihood, number of parameters, distance to the best, and status.
-    best, failed, chosen_from : bool
-        Whether the cell is the best, failed, or was a candidate for the best.
-    behind : float
-        The distance to the best; NaN if there is no fit.
+    `text` is the criterion with the marks that the legend explains, or "failed" or "–". `details` gives the model,
+    log-likelihood, number of parameters, distance to the best, and status. `chosen_from` says if the cell was a
+    candidate for the best; `behind` is its distance to the best, NaN if there is no fit.
     """
 
     text: str = ""
@@ -94,26 +87,9 @@ class GridCell:
 class Grid:
     """The criterion by model and number of components; the rows are whichever of the two are more numerous.
 
-    Parameters
-    ----------
-    caption : str
-    corner : str
-        The heading above `names`.
-    names : tuple of str
-        Headings of the rows.
-    headings : tuple of str
-        Headings of the columns.
-    rows : tuple of tuples of GridCell
-    models_down : bool
-        Whether the rows are models.
-    size : int
-        Width of a column in characters, including the gap before it.
-    many : int
-        Number of columns side by side; further columns go below.
-    legend : tuple of str
-        Meaning of the marks, and notes on the search.
-    far : float
-        The distance to the best at which the shade of a cell is half as deep.
+    `names` are the headings of the rows, with `corner` above them, and `headings` those of the columns. A column is
+    `size` characters wide, including the gap before it; `many` columns stand side by side, further ones below. A cell
+    at the distance `far` from the best has half the shade.
     """
 
     caption: str
@@ -244,7 +220,6 @@ def _name(selection: SearchTable, number: int) -> str:
 
 
 def _mark(selection: SearchTable, number: int) -> str:
-    """The marks of a cell, as the legend explains them."""
     status = selection.status[number]
     best = "★" if number == selection.best_index and len(selection.status) > 1 else ""
     if status == NOT_CONVERGED:

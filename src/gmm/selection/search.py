@@ -153,7 +153,6 @@ class _Request:
 
     @property
     def cells(self) -> list[tuple[int, str]]:
-        """All pairs of a number of components and a covariance type."""
         return [(K, name) for K in self.n_components for name in self.types]
 
     @cached_property
@@ -171,13 +170,10 @@ class _Request:
         return Key(n_components, same_as(covariance_model(name), n_components, self.source.n_features))
 
     def keys(self, n_components: int) -> list[Key]:
-        """The cells to fit for one number of components, each once."""
         return list(dict.fromkeys(self.key(n_components, name) for name in self.types))
 
 
 class _Search:
-    """One search, from the request to the table."""
-
     def __init__(self, request: _Request, ground: Ground, engine: Engine, stage: Stage, clock: Clock) -> None:
         self._request = request
         self._ground = ground

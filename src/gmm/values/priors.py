@@ -106,7 +106,6 @@ class ConjugatePrior:
         return self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant
 
     def _log_normaliser(self, model: CovarianceModel, d: int) -> float:
-        """Log normalising constant of the density of one covariance."""
         half = 0.5 * self.dof
         if model.layout is SPHERICAL:
             return half * log(0.5 * self.scale.mean()) - lgamma(half)
