@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,3 +35,5 @@ def test_examples_are_true(name):
         runner.run(example)
     assert sum(len(example.examples) for example in examples) == Path(module.__file__).read_text().count(">>> ")
     assert not runner.failures
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")  # later tests count figures
