@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.trace import Trace
 from gmm.estimators import criteria
-from gmm.estimators.contract import Estimator
+from gmm.estimators.contract import Estimator, names_of_features
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
@@ -404,7 +404,7 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        return Summary.of(self._fitted(), history, lower_bound, getattr(self, "feature_names_in_", None))
+        return Summary.of(self._fitted(), history, lower_bound, names_of_features(self))
 
     def _fitted(self) -> MixtureParameters:
         check_is_fitted(self)

@@ -37,14 +37,13 @@ class Summary:
     def of(
         cls,
         parameters: MixtureParameters,
-        trace: Trace | None = None,
-        lower_bound: float | None = None,
-        feature_names: Sequence[str] | None = None,
+        trace: Trace | None,
+        lower_bound: float | None,
+        feature_names: Sequence[str],
     ) -> Summary:
         """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`."""
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
-        names = [f"x{j}" for j in range(d)] if feature_names is None else map(str, feature_names)
         fit = trace if trace is not None and len(trace) else None
         cut = [counted(K - n_rows, "more component")] if n_rows < K else []
         cut += [counted(d - n_columns, "more feature")] if n_columns < d else []
@@ -52,7 +51,7 @@ class Summary:
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.known_as} covariance, "
             f"{counted(parameters.n_parameters, 'free parameter')}",
             ending=f"{fit.ending} ({fit.reason}), mean log-likelihood {lower_bound:.6g} nats" if fit else "",
-            headings=("", "weight", *list(names)[:n_columns]),
+            headings=("", "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns),
             left_out=f"… and {', '.join(cut)}" if cut else "",
             weights=tuple(parameters.weights[:n_rows].tolist()),
