@@ -373,7 +373,7 @@ def test_a_film_in_a_window_stays_there_when_it_is_saved(tmp_path, monkeypatch):
         (
             {"X": GaussianMixture(2), "n_components": PLANE},
             TypeError,
-            "animate_fit fits by itself: expected rows first, .* components, got GaussianMixture first",
+            "animate_fit makes its own estimator: expected rows first, .* components, got GaussianMixture first",
         ),
         ({"view": "pairs"}, ValueError, "an animation has a single view"),
         ({"view": "z"}, ValueError, "view must be"),

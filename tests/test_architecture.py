@@ -27,6 +27,7 @@ ROOMS = {
     """,
     "gmm": "",
     "_pickle_aliases": "",
+    "_public": "",
     "loading": "",
     "selection": """
         selection | estimator | search resampling | engine | climbing | candidates | table | from_file | grid | status
@@ -68,6 +69,10 @@ COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
     *("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 }
 ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
+# Private names of other libraries without a public counterpart, and those that namedtuples document.
+PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_rand", "_replace", "_asdict", "_fields"}
+# Private names of ours that other modules still use: to be emptied, not to be added to.
+PRIVATE_STILL_SHARED = {"_end_at", "_fitted", "_holding", "_record_features", "_settings", "_source"}
 # Rooms that no other imports when it is loaded, and what they need.
 EXTRAS = {"cli": {"jinja2", "pyarrow", "rich"}, "plotting": {"matplotlib"}}
 
@@ -188,6 +193,38 @@ def test_imports_go_down():
         "imports go down only, for types as well, so that a reader can stop at any depth and a lower module can be "
         "tested without the upper ones; move what is needed below both",
     )
+
+
+def defined_names(module):
+    """Yield the names that a module defines at any depth, attributes of `self` included."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            yield node.attr
+
+
+def test_private_names_stay_in_their_module():
+    allowed = PRIVATE_ELSEWHERE | PRIVATE_STILL_SHARED
+
+    def foreign(path):
+        module = tree(path)
+        own = {*defined_names(module), *allowed}
+        for node in ast.walk(module):
+            if isinstance(node, ast.Attribute) and node.attr not in own and is_private(node.attr):
+                if ast.unparse(node.value) not in ("self", "cls", "super()"):
+                    yield node.lineno, ast.unparse(node)
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gmm"):
+                names = (alias.name for alias in node.names if is_private(alias.name))
+                yield from ((node.lineno, name) for name in names if name not in MODULES)
+
+    broken(foreign, PYTHON, "a leading underscore means this module alone; give what others need a public name")
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__")
 
 
 def test_only_numpy_and_scipy_are_imported_at_once():

@@ -188,9 +188,9 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
 def test_the_starts_that_are_left_are_told(capsys):
     _, climbed = fitted(verbose=1)
     lines = capsys.readouterr().out.splitlines()
-    left = [line for line in lines if "not climbed" in line]
+    left = [line for line in lines if "dropped" in line]
     assert [int(line.split("/")[0].removeprefix("start ")) - 1 for line in left] == sorted(
         set(range(N_INIT)) - set(climbed)
     )
-    assert all(f"/{N_INIT}  not climbed: log-likelihood -" in line for line in left)
+    assert all(f"/{N_INIT}  dropped: log-likelihood -" in line for line in left)
     assert sum("converged after" in line for line in lines) == len(climbed)

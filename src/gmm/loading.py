@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
+from gmm.estimators.fitted import from_state
 from gmm.estimators.mixture import GaussianMixture
 from gmm.persistence import Readable, load_object
 from gmm.selection import Selection
+from gmm.selection.table import selection_from_state
 
 __all__ = ["load"]
 
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], GaussianMixture | Selection]] = {
-    GaussianMixture.__name__: GaussianMixture._from_state,
-    Selection.__name__: Selection._from_state,
+    GaussianMixture.__name__: partial(from_state, GaussianMixture),
+    Selection.__name__: partial(selection_from_state, Selection),
 }
 
 

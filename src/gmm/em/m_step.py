@@ -32,7 +32,7 @@ def mixture_family(
 ) -> MixtureFamily:
     """What updates choose among and maximise, as the compiled core knows it; `shape` is that of the means."""
     K, d = shape
-    told = None if prior is None else prior.told(model, K, d)
+    told = None if prior is None else prior.as_moments(model, K, d)
     return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, told)
 
 

@@ -3,6 +3,7 @@
 Matplotlib is imported only here and is installed by the extra ``plot``.
 """
 
+from gmm._public import publish as _publish
 from gmm.versions import install_line as _install_line
 
 try:
@@ -32,3 +33,5 @@ __all__ = [
     "plot_selection",
     "plot_uncertainty",
 ]
+
+_publish(__name__, __all__)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.steps import ClimbToBe, climb_to_be
+from gmm.estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.fitting.starts import kmeans_plusplus
 from gmm.plotting.canvas import canvas_of
@@ -99,7 +99,7 @@ def animate_fit(
             f"interval must be an int from 1 to {_LONGEST}, in milliseconds; got {interval!r}"
         )
     fit_parameters = {"tol": 1e-5, "random_state": random_state} | parameters
-    prepare = partial(climb_to_be, X, n_components, sample_weight, caller=animate_fit.__name__)
+    prepare = partial(prepare_stepped_fit, X, n_components, sample_weight, caller=animate_fit.__name__)
     climb = prepare(fit_parameters)
     if not any(parameters.get(name) is not None for name in _STARTS):
         climb = prepare(fit_parameters | _poor_start(climb, fit_parameters))
@@ -108,7 +108,7 @@ def animate_fit(
         return FitAnimation(film, int(interval))
 
 
-def _poor_start(climb: ClimbToBe, parameters: dict[str, Any]) -> dict[str, Array]:
+def _poor_start(climb: SteppedFit, parameters: dict[str, Any]) -> dict[str, Array]:
     """Choose random rows as means, equal weights, and for each component the covariance of all rows.
 
     The rows are far from each other: from close ones, EM needs many passes until components differ.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm.estimators.steps import ClimbToBe
+from gmm.estimators.steps import SteppedFit
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.scene import Scene, make_scene, scored
 from gmm.plotting.view import View, view_of
@@ -38,7 +38,7 @@ class Film:
     reason: str
 
 
-def film_of(climb: ClimbToBe, random_state: Any, requested_view: Any) -> Film:
+def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     """Run a fit to its end, and project each pass onto a view."""
     if isinstance(requested_view, str) and requested_view == "pairs":
         raise raisable(InvalidParameterError)(

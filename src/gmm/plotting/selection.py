@@ -16,7 +16,7 @@ from gmm.plotting.lines import Line, draw_line, label_ends, limit_height, mark_b
 from gmm.plotting.style import FAINT, axes_of, colours, inks_of
 from gmm.selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
-from gmm.selection.status import has_failed, is_spike
+from gmm.selection.status import has_failed, is_degenerate
 from gmm.text.amounts import counted
 from gmm.validation.parameters import check_is_fitted
 
@@ -118,7 +118,7 @@ def cells_of(table: Selection, name: str) -> Cells:
     """Collect a criterion over the cells of a selection, with degenerate cells apart."""
     values = np.array(getattr(table, name))
     values[~np.isfinite(values)] = np.nan
-    degenerate = np.array([is_spike(status) for status in table.status])
+    degenerate = np.array([is_degenerate(status) for status in table.status])
     if np.isnan(values).all():
         raise raisable(InvalidParameterError)(
             f"{title(name)} is not finite for any cell of this selection: draw another criterion"
@@ -179,13 +179,13 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
 def _choice(table: Selection, name: str, cells: Cells) -> str:
     best = cells.best
     choice = f"{title(name)} chooses {counted(table.n_components[best], 'component')}, {table.covariance_type[best]}"
-    return choice if np.isnan(cells.values[best]) or not is_spike(table.status[best]) else choice + ", degenerate"
+    return choice if np.isnan(cells.values[best]) or not is_degenerate(table.status[best]) else choice + ", degenerate"
 
 
 def _not_drawn(table: Selection, cells: Cells) -> list[str]:
     blank = np.isnan(cells.values) & np.isnan(cells.degenerate)
     why = [
-        "degenerate" if is_spike(status) else "failed" if has_failed(status) else status
+        "degenerate" if is_degenerate(status) else "failed" if has_failed(status) else status
         for status, is_blank in zip(table.status, blank, strict=True)
         if is_blank
     ]

@@ -83,8 +83,8 @@ def _is_array_like(value: Any) -> bool:
 
 
 def _an_instance(cls: type) -> Requirement:
-    module = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
-    text = f"an instance of '{module}{cls.__qualname__}'"
+    place = "gmm" if cls.__module__.startswith("gmm.") else cls.__module__  # public names are the package's
+    text = f"an instance of '{cls.__qualname__ if place == 'builtins' else f'{place}.{cls.__qualname__}'}'"
     return Requirement((text,), lambda value: isinstance(value, cls))
 
 

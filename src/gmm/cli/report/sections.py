@@ -16,7 +16,7 @@ from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import css_colour, render
 from gmm.cli.result import Result
 from gmm.selection.grid import at_the_edge, incomplete, title, written
-from gmm.selection.status import NOT_CONVERGED, is_spike
+from gmm.selection.status import NOT_CONVERGED, is_degenerate
 from gmm.text.amounts import percent
 from gmm.text.html import Cell, Html, table
 
@@ -149,7 +149,7 @@ def _warnings(result: Result) -> list[str]:
         warnings.append(f"The search is {incomplete(search)}.")
     if status == NOT_CONVERGED:
         warnings.append(f"The chosen mixture had {ending(result.model)}.")
-    if is_spike(status):
+    if is_degenerate(status):
         warnings.append(
             f"Every fit of the chosen model has a degenerate component, on a few rows or on ties ({status}); do not "
             "use its criteria."
