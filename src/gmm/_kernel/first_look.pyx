@@ -1,8 +1,8 @@
-"""What is asked of rows before the first pass: a survey, how far they reach, the distinct ones."""
+"""Looks at rows before the first pass: their survey, their reach, the distinct ones."""
 from libc.math cimport isfinite
 
 from gmm._kernel.block cimport data, look_at
-from gmm._kernel.lanes cimport Rows, layout_of
+from gmm._kernel.lanes cimport Rows, describe_rows
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.seeding cimport Item, merge_equal, sorted_items
 
@@ -10,20 +10,20 @@ import numpy as np
 
 
 def survey(const data[:, :] rows, const double[::1] weight, double[:, ::1] state, double total, bint begun):
-    """Look at rows for the first time, or at those that follow others (`begun`).
+    """Survey rows, or continue a survey with the rows that follow (`begun`).
 
-    `state` (4, d) is read and written: the very first row, Σ w (x − it), each feature's least and greatest value;
+    `state` (4, d) is read and written: the very first row x_0, Σ w (x − x_0), each feature's least and greatest value;
     `total` is Σ w of the rows before.
 
     Returns
     -------
     row, column : int
-        The first value that is not finite; −1 when there is none.
+        Indices of the first value that is not finite; −1 where all are.
     total : float
-        Σ w, of the rows before and these.
+        Σ w of the rows before and these.
     """
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
-    cdef Rows table = layout_of(rows, weight)
+    cdef Rows table = describe_rows(rows, weight)
     cdef Py_ssize_t bad_row = -1, bad_column = -1
     cdef double w
     expect_matrix("state", state, 4, d)
@@ -47,7 +47,7 @@ def survey(const data[:, :] rows, const double[::1] weight, double[:, ::1] state
 
 
 def reach(const double[::1] low, const double[::1] high, const double[::1] origin):
-    """Each feature's greatest distance from `origin`, (d,)."""
+    """Return each feature's greatest distance from `origin`, (d,)."""
     cdef Py_ssize_t d = origin.shape[0], j
     expect("low", low.shape[0], d)
     expect("high", high.shape[0], d)
@@ -59,13 +59,13 @@ def reach(const double[::1] low, const double[::1] high, const double[::1] origi
 
 
 def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
-    """The set of rows, ordered by value, each once.
+    """Return the distinct rows, sorted by value.
 
     Returns
     -------
     distinct : array of shape (m, d)
     mass : array of shape (m,)
-        The sum of the weights of each, or how often it came.
+        The sum of the weights of each, or the number of its copies.
     """
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], m
     if n < 1 or d < 1:
