@@ -79,7 +79,7 @@ class Plan:
     def collect(self, scratch: Scratch, scatter: _Array | None = None) -> SufficientStatistics: ...
     def diagnostics(self, scratch: Scratch) -> tuple[_Array, _Array]: ...
     def sums(self, scratch: Scratch) -> tuple[float, float, float, float]: ...
-    def climb(
+    def run_em(
         self,
         scratch: Scratch,
         rows: NDArray[Any],
@@ -93,7 +93,7 @@ class Plan:
         tolerance: float,
         repair_empty: bool,
     ) -> tuple[list[float], SufficientStatistics, _Estimate | None]: ...
-    def ascend(
+    def run_quasi_newton(
         self,
         scratch: Scratch,
         rows: NDArray[Any],

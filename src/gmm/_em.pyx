@@ -24,11 +24,11 @@ from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, matrix_size, n_mat
 from gmm._kernel.leaves cimport pad
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition
-from gmm._kernel.loop cimport LoopInputs, Partition, ascend, climb, lloyd, rounding_of, walk
-from gmm._kernel.moments cimport Moments, moments_in, moments_size, take_apart
+from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
+from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, work_of
-from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, take_in_block
+from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, load_seeding_block
 from gmm._kernel.update cimport room_for_update
 
 import os
@@ -343,7 +343,7 @@ cdef class Plan:
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         buffer = self.moments_buffer(&moments)
-        take_apart(&self.plan, workspace.node, &self.whiteners[0], common, &moments)
+        unpack_moments(&self.plan, workspace.node, &self.whiteners[0], common, &moments)
         return self.as_statistics(buffer, &moments)
 
     def diagnostics(self, Scratch scratch not None):
@@ -380,7 +380,7 @@ cdef class Plan:
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
 
-    def climb(
+    def run_em(
         self,
         Scratch scratch not None,
         const data[:, :] rows,
@@ -428,12 +428,12 @@ cdef class Plan:
         estimates[0] = estimate_in(&both[0], plan.layout, K, d)
         estimates[1] = estimate_in(&both[0] + size, plan.layout, K, d)
         with nogil:
-            n = climb(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
-                      &work[0], workspace, &moments, estimates, &measured[0])
+            n = run_em(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
+                       &work[0], workspace, &moments, estimates, &measured[0])
         estimate = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
         return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), estimate
 
-    def ascend(
+    def run_quasi_newton(
         self,
         Scratch scratch not None,
         const data[:, :] rows,
@@ -448,7 +448,7 @@ cdef class Plan:
 
         It stops when `state` has converged or is stuck, after `at_most` passes, and when the next mixture needs another
         form; with `repair_empty`, also before an update in which a component has lost its rows. The plan must be that
-        of the next mixture of `state`; the other arguments are those of `climb`.
+        of the next mixture of `state`; the other arguments are those of `run_em`.
 
         Returns
         -------
@@ -467,8 +467,8 @@ cdef class Plan:
             raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
         _alive = self.moments_buffer(&moments)
         with nogil:
-            n = ascend(&plan, &inputs, &rows[0, 0], &room[0], repair_empty, workspace, &moments, &state.state,
-                       &records[0, 0])
+            n = run_quasi_newton(&plan, &inputs, &rows[0, 0], &room[0], repair_empty, workspace, &moments, &state.state,
+                                 &records[0, 0])
         return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
 
     def lloyd(
@@ -612,7 +612,7 @@ def kmeans_seeds(
     for i in range(seeding.n_blocks):
         PyErr_CheckSignals()
         with nogil:
-            take_in_block(&seeding, i, &rows[0, 0], &weight[0])
+            load_seeding_block(&seeding, i, &rows[0, 0], &weight[0])
     with nogil:
         out[0] = first_seed(&seeding, uniforms[0])
     for i in range(1, n_seeds):

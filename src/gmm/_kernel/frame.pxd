@@ -59,7 +59,7 @@ cdef inline void shift_first(
         first[i] = turned[i] + count * b[i]
 
 
-cdef inline void turn_second(
+cdef inline void transform_second(
     Layout layout, Py_ssize_t d, const double* a, double* scratch,
     double* second,                                # IN, OUT a second aᵀ
 ) noexcept nogil:
@@ -71,7 +71,7 @@ cdef inline void turn_second(
             second[j] *= a[j] * a[j]
 
 
-cdef inline void open_second(
+cdef inline void unpack_second(
     Layout layout, const double* packed, double count, Py_ssize_t d, double* second,
 ) noexcept nogil:
     """Unpack H + n I."""
@@ -83,7 +83,7 @@ cdef inline void open_second(
             second[j] = packed[j] + count
 
 
-cdef inline void close_second(
+cdef inline void pack_second(
     Layout layout, const double* second, double count, Py_ssize_t d, double* packed,
 ) noexcept nogil:
     """Pack second moments less n I."""
@@ -102,11 +102,11 @@ cdef inline void carry(
 ) noexcept nogil:
     """Bring the components of matrix m into another frame."""
     cdef double count = count_of(state, vector, m) + (0 if difference else state.covariance_rows)
-    open_second(state.family.moment_layout, packed_of(state, vector, m), count, state.family.d, state.matrices)
-    turn(state, m, a, shifts, difference, vector)
+    unpack_second(state.family.moment_layout, packed_of(state, vector, m), count, state.family.d, state.matrices)
+    transform(state, m, a, shifts, difference, vector)
 
 
-cdef inline void turn(
+cdef inline void transform(
     const State* state, Py_ssize_t m, const double* a, const double* shifts, bint difference,
     double* vector,                                # IN, OUT; second moments are IN in `state.matrices`
 ) noexcept nogil:
@@ -115,13 +115,13 @@ cdef inline void turn(
     cdef double* second = state.matrices
     cdef double* turned = second + matrix_size(layout, d)
     cdef double own_rows = 0 if difference else state.mean_rows, count
-    turn_second(layout, d, a, turned, second)
+    transform_second(layout, d, a, turned, second)
     for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
         count = vector[k] + own_rows
         shift_first(layout, d, a, shifts + k * d, count, turned, vector + K + k * d)
         shift_second(layout, d, turned, shifts + k * d, count, second)
     count = count_of(state, vector, m) + (0 if difference else state.covariance_rows)
-    close_second(layout, second, count, d, packed_of(state, vector, m))
+    pack_second(layout, second, count, d, packed_of(state, vector, m))
 
 
 cdef inline void invert_whiteners(
@@ -191,7 +191,7 @@ cdef inline void from_moments(
     for m in range(n_matrices(state.family.moment_layout, K)):
         for i in range(whole):
             state.matrices[i] = moments.second[m * whole + i] / weight
-        turn(state, m, frame.whiteners + m * size, state.shifts, False, vector)
+        transform(state, m, frame.whiteners + m * size, state.shifts, False, vector)
 
 
 cdef inline void to_moments(
@@ -215,8 +215,8 @@ cdef inline void to_moments(
             moments.first[k * d + j] *= weight
     for m in range(n_matrices(layout, K)):
         count = count_of(state, vector, m) + state.covariance_rows
-        open_second(layout, packed_of(state, <double*>vector, m), count, d, second)
-        turn_second(layout, d, state.roots + m * size, state.matrices, second)
+        unpack_second(layout, packed_of(state, <double*>vector, m), count, d, second)
+        transform_second(layout, d, state.roots + m * size, state.matrices, second)
         for j in range(whole):
             second[j] *= weight
         if is_dense(layout):

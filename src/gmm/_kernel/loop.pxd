@@ -5,7 +5,7 @@ from libc.math cimport fabs, sqrt
 from gmm._kernel.block cimport data
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.lanes cimport Rows, Workspace, merge_siblings, walk_lanes
-from gmm._kernel.moments cimport Moments, take_apart
+from gmm._kernel.moments cimport Moments, unpack_moments
 from gmm._kernel.objective cimport parameter_term
 from gmm._kernel.plan cimport PassPlan, prepare
 from gmm._kernel.quasi_newton cimport next_mixture, take_pass
@@ -59,7 +59,7 @@ cdef inline bint walk_again(
     return True
 
 
-cdef inline Py_ssize_t climb(
+cdef inline Py_ssize_t run_em(
     PassPlan* plan, const LoopInputs* inputs, const data* x, double* room,
     const Family* family, const Estimate* begin, double before, double tolerance, bint repair_empty,
     double* scratch,                               # of an update
@@ -73,7 +73,7 @@ cdef inline Py_ssize_t climb(
     cdef const Estimate* measured = begin
     cdef Estimate* estimate
     while True:
-        take_apart(plan, workspace.node, measured.whiteners, inputs.scatter, moments)
+        unpack_moments(plan, workspace.node, measured.whiteners, inputs.scatter, moments)
         moments.log_evidence += parameter_term(&family.objective, family.covariance_layout, K, family.d, measured)
         bounds[n] = moments.log_evidence / moments.weight
         n += 1
@@ -95,7 +95,7 @@ cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
     return max(500.0, plan.kappa if plan.linear else 0) * DBL_EPSILON
 
 
-cdef inline Py_ssize_t ascend(
+cdef inline Py_ssize_t run_quasi_newton(
     PassPlan* plan, const LoopInputs* inputs, const data* x, double* room, bint repair_empty,
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # scratch
@@ -106,7 +106,7 @@ cdef inline Py_ssize_t ascend(
     cdef Py_ssize_t n = 0
     cdef const Estimate* mixture
     while True:
-        take_apart(plan, workspace.node, next_mixture(state).whiteners, inputs.scatter, moments)
+        unpack_moments(plan, workspace.node, next_mixture(state).whiteners, inputs.scatter, moments)
         take_pass(state, moments, rounding_of(plan), repair_empty, records + 4 * n)
         n += 1
         mixture = next_mixture(state)
@@ -129,7 +129,7 @@ cdef inline Py_ssize_t lloyd(
     cdef double before
     ended[0] = False
     while True:
-        take_apart(plan, workspace.node, NULL, NULL, moments)
+        unpack_moments(plan, workspace.node, NULL, NULL, moments)
         n += 1
         for k in range(K):
             if moments.counts[k] > 0:

@@ -33,7 +33,7 @@ cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexc
     return moments
 
 
-cdef inline void take_apart(
+cdef inline void unpack_moments(
     const PassPlan* plan, const double* sums,
     const double* whiteners, const double* scatter,        # IN for `common_scatter`, which is not in the sums
     Moments* moments,                              # OUT

@@ -8,7 +8,7 @@ from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.objective cimport likelihood, log_offsets, parameter_term, posterior
 from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
-from gmm._kernel.state cimport MEMORY, State, lay_out, room_for_state, weigh
+from gmm._kernel.state cimport MEMORY, State, lay_out, room_for_state, set_weight
 from gmm._kernel.update cimport (
     Family,
     begin,
@@ -330,11 +330,11 @@ cdef class QuasiNewtonState:
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
          read.converged, read.stuck, read.held.log_evidence, weight) = scalars
-        weigh(&read, weight)
+        set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
-        expect("the room of an ascent", room.shape[0], self.room.shape[0])
+        expect("the room of a QuasiNewtonState", room.shape[0], self.room.shape[0])
         if not 0 <= read.n_pairs <= MEMORY:
-            raise ValueError(f"expected an ascent of up to {<int>MEMORY} secants, got {read.n_pairs}")
+            raise ValueError(f"expected a QuasiNewtonState of up to {<int>MEMORY} secants, got {read.n_pairs}")
         state[0] = read
         self.room[:] = room
 
@@ -437,7 +437,7 @@ cdef class QuasiNewtonState:
         Returns
         -------
         lower_bound, objective, remaining : float
-            As `gmm._em.Plan.ascend` returns them.
+            As `gmm._em.Plan.run_quasi_newton` returns them.
         accepted : bool
         """
         cdef const double[:, ::1] origins = np.ascontiguousarray(statistics.origins)

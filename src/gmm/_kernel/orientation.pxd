@@ -37,7 +37,7 @@ cdef struct Planes:
     double* shares              # (K,)
     double* level               # (K,) h
     double* slope               # (K,) r
-    double* newton              # scratch of `converge`, NULL where features are too many
+    double* newton              # scratch of `run_newton`, NULL where features are too many
 
 
 cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
@@ -78,7 +78,7 @@ cdef inline bint common_axes(
     if previous == NULL or not axes_of(previous, K, d, turned, axes):
         search_axes(&planes, d, covariances, variances, axes, turned, product)
     else:
-        climb(&planes, d, covariances, axes, turned, product, False, MOST_PASSES_ON)
+        lower_objective(&planes, d, covariances, axes, turned, product, False, MOST_PASSES_ON)
     for k in range(K):
         in_axes(axes, covariances + k * d * d, d, turned, product)
         trace = 0
@@ -131,15 +131,15 @@ cdef inline void search_axes(
                     candidate[j] += planes.weights[k] * covariances[k * d * d + j]
         if start > -2 and not principal_axes(candidate, d, first_variances, work):
             continue
-        objective = climb(planes, d, covariances, candidate, turned, product, True, most_passes)
+        objective = lower_objective(planes, d, covariances, candidate, turned, product, True, most_passes)
         if objective < least or start == -2:
             least = objective
             memcpy(axes, candidate, d * d * sizeof(double))
     if most_passes < MOST_PASSES:
-        climb(planes, d, covariances, axes, turned, product, False, MOST_PASSES)
+        lower_objective(planes, d, covariances, axes, turned, product, False, MOST_PASSES)
 
 
-cdef inline double climb(
+cdef inline double lower_objective(
     Planes* planes, Py_ssize_t d, const double* covariances,       # IN
     double* axes,                                  # IN, OUT
     double* turned, double* product,               # scratch (K, d, d), (d, d)
@@ -157,28 +157,28 @@ cdef inline double climb(
         if not gain > (1e-12 if ended else enough) or (gain < 1e-19 and gain >= before):
             break
         before = gain
-        ended = planes.newton != NULL and gain < 0.01 and converge(planes, d, turned, axes)
+        ended = planes.newton != NULL and gain < 0.01 and run_newton(planes, d, turned, axes)
         if ended and not exhaustive:
             break
         search = ended
-    return share(planes, d, turned)
+    return update_shares(planes, d, turned)
 
 
 cdef inline double sweep(
     Planes* planes, Py_ssize_t d, bint search,
     double* turned, double* axes,                  # IN, OUT
 ) noexcept nogil:
-    """Settle all planes in turn; return the gain."""
+    """Turn in every plane once; return the gain."""
     cdef Py_ssize_t i, j
     cdef double gain = 0
-    share(planes, d, turned)
+    update_shares(planes, d, turned)
     for i in range(d):
         for j in range(i + 1, d):
-            gain += settle(planes, d, i, j, search, turned, axes)
+            gain += turn_plane(planes, d, i, j, search, turned, axes)
     return gain
 
 
-cdef inline double share(Planes* planes, Py_ssize_t d, const double* turned) noexcept nogil:
+cdef inline double update_shares(Planes* planes, Py_ssize_t d, const double* turned) noexcept nogil:
     """Write each component's share of the objective's derivative; return the objective."""
     cdef Py_ssize_t j, k
     cdef double total = 0, most = -INFINITY
@@ -202,7 +202,7 @@ cdef inline double share(Planes* planes, Py_ssize_t d, const double* turned) noe
     return d * log(total) + most
 
 
-cdef inline double settle(
+cdef inline double turn_plane(
     Planes* planes, Py_ssize_t d, Py_ssize_t i, Py_ssize_t j, bint search,
     double* turned, double* axes,                  # IN, OUT
 ) noexcept nogil:
@@ -221,9 +221,9 @@ cdef inline double settle(
     gain = slope * angle / 2
     # A parabola is exact enough for small angles, unless a component is so thin that its valley is narrower still.
     if search or not curvature > 0 or not fabs(angle) < 1e-3 or not stiffest * angle * angle < 1e-2:
-        gain = -change(planes, angle) if curvature > 0 else 0
+        gain = -objective_change(planes, angle) if curvature > 0 else 0
         if search or not gain > 0:
-            gain = look_around(planes, gain, &angle)
+            gain = scan_angles(planes, gain, &angle)
     if not gain > 1e-27:
         return 0
     p, q = cos(angle / 4), sin(angle / 4)
@@ -240,7 +240,7 @@ cdef inline double log_ratio(const Planes* planes, Py_ssize_t k, double c, doubl
     return log1p(planes.level[k] * (1 - c) - planes.slope[k] * s)
 
 
-cdef inline double change(const Planes* planes, double angle) noexcept nogil:
+cdef inline double objective_change(const Planes* planes, double angle) noexcept nogil:
     """Change of the objective by a turn."""
     cdef Py_ssize_t k
     cdef double total = 0, c = cos(angle), s = sin(angle), ratio
@@ -250,7 +250,7 @@ cdef inline double change(const Planes* planes, double angle) noexcept nogil:
     return total if planes.power == 0 else total / planes.power
 
 
-cdef inline double look_around(
+cdef inline double scan_angles(
     const Planes* planes, double gain,             # IN of `angle`
     double* angle,                                 # IN, OUT
 ) noexcept nogil:
@@ -261,7 +261,7 @@ cdef inline double look_around(
         tried = (2 * n + 1) * M_PI / SCANNED
         if n >= SCANNED:
             tried = atan2(planes.slope[n - SCANNED], planes.level[n - SCANNED])
-        better = -change(planes, tried)
+        better = -objective_change(planes, tried)
         if better > gain:
             gain, angle[0] = better, tried
     return gain
@@ -269,7 +269,7 @@ cdef inline double look_around(
 
 # ---------------------------------------------------------------------------------------- all planes at once
 
-cdef inline bint converge(
+cdef inline bint run_newton(
     Planes* planes, Py_ssize_t d,
     double* turned, double* axes,                  # IN, OUT
 ) noexcept nogil:
@@ -277,7 +277,7 @@ cdef inline bint converge(
     cdef Py_ssize_t K = planes.K, at, i, j, k, _
     cdef double* angles = planes.newton
     cdef double* kept = angles + 3 * n_planes(d) + n_planes(d) ** 2
-    cdef double before = share(planes, d, turned), after, expected, c, s
+    cdef double before = update_shares(planes, d, turned), after, expected, c, s
     for _ in range(MOST_STEPS):
         expected = newton_angles(planes, d, turned, angles)
         if expected < 1e-26:
@@ -294,13 +294,13 @@ cdef inline bint converge(
                     turn(turned + k * d * d, d, i, j, c, s)
                 turn_rows(axes + i * d, axes + j * d, d, c, s)
                 at += 1
-        after = share(planes, d, turned)
+        after = update_shares(planes, d, turned)
         if expected < 1e-12:                       # the next would be its square, below all digits
             return True
         if not after < before - expected / 8:
             memcpy(turned, kept, K * d * d * sizeof(double))
             memcpy(axes, kept + K * d * d, d * d * sizeof(double))
-            share(planes, d, turned)
+            update_shares(planes, d, turned)
             return False
         before = after
     return False

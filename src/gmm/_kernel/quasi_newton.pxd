@@ -34,7 +34,7 @@ from gmm._kernel.frame cimport (
 from gmm._kernel.layout cimport Layout, diagonal_size, diagonal_stride, matrix_size, n_matrices
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows, parameter_term, rows_per_covariance
-from gmm._kernel.state cimport MEMORY, State, weigh
+from gmm._kernel.state cimport MEMORY, State, set_weight
 from gmm._kernel.update cimport any_empty, most_likely
 from gmm._kernel.whitener cimport half_trace_of_precision
 
@@ -44,7 +44,7 @@ cdef enum:
     IN_A_ROW = 5              # … and of such that project less than the tolerance to be gained, …
     CLOSE_IN_A_ROW = 3        # … or so few, if the last of them projects …
     HOW_CLOSE = 100           # … so many times less: near a saddle projections fall, but not so far
-    BEYOND_DOUBT = 30         # times the rounding: a step of EM's own that falls further ends the climb
+    BEYOND_DOUBT = 30         # times the rounding: a step of EM's own that falls further ends the run
 
 
 cdef inline void start_anew(State* state) noexcept nogil:
@@ -84,7 +84,7 @@ cdef inline bint accept_or_reject(State* state, const Moments* moments, double r
             return False
         state.radius = min(1.5 * state.radius, 1e6)
     elif state.n_passes > 0 and not objective >= state.objective - BEYOND_DOUBT * doubt:
-        end_here(state, state.objective - objective)
+        stop_after_fall(state, state.objective - objective)
         return False
     accept(state, moments, objective, rounding)
     return True
@@ -104,7 +104,7 @@ cdef inline void reject(State* state, const Moments* moments) noexcept nogil:
     memcpy(state.move, state.residual, n * sizeof(double))
 
 
-cdef inline void end_here(State* state, double fall) noexcept nogil:
+cdef inline void stop_after_fall(State* state, double fall) noexcept nogil:
     """Keep the accepted mixture: EM's own step fell, which only rounding near a singular covariance makes it do."""
     state.n_passes += 1
     state.fall = fall
@@ -178,7 +178,7 @@ cdef inline void hold(State* state, const Moments* moments) noexcept nogil:
     memcpy(state.held.origins, moments.origins,
            moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
     state.held.log_evidence = moments.log_evidence
-    weigh(state, moments.weight)
+    set_weight(state, moments.weight)
 
 
 cdef inline void note_gain(State* state, double gain) noexcept nogil:
@@ -236,7 +236,7 @@ cdef inline void projected_gain(State* state, double rounding) noexcept nogil:
     elif state.since_negative < PATIENCE:
         state.remaining = INFINITY                         # on the way out of a saddle
     else:
-        state.remaining = max(max(state.newton, fabs(state.gains[0])), max(by_aitken(state), by_weights(state)))
+        state.remaining = max(max(state.newton, fabs(state.gains[0])), max(aitken_gain(state), weight_gain(state)))
     if isnan(state.remaining):                             # gains out of the range of numbers
         state.remaining = INFINITY
     state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
@@ -244,7 +244,7 @@ cdef inline void projected_gain(State* state, double rounding) noexcept nogil:
     state.converged = state.streak >= (1 if still or not state.confirm_stop else enough)
 
 
-cdef inline double by_aitken(const State* state) noexcept nogil:
+cdef inline double aitken_gain(const State* state) noexcept nogil:
     """Sum the gains to come if they fall as slowly as the last ones did; 0 after a gain lost to rounding."""
     cdef double ratio
     if state.gains[0] <= 0:
@@ -255,7 +255,7 @@ cdef inline double by_aitken(const State* state) noexcept nogil:
     return state.gains[0] * ratio / (1 - ratio) if ratio < 1 else INFINITY
 
 
-cdef inline double by_weights(const State* state) noexcept nogil:
+cdef inline double weight_gain(const State* state) noexcept nogil:
     """Bound the gain by the weights of components with fewer rows than the objective's own (Lindsay 1983).
 
     Such a component rests at the prior's mode; only its growing weight shows that there is a gain to come.

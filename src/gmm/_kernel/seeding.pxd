@@ -117,7 +117,7 @@ cdef inline void lay_out_seeding(
     s.coefficients = s.candidate_mass + s.n_blocks * s.n_draws
 
 
-cdef inline void take_in_block(
+cdef inline void load_seeding_block(
     Seeding* s, Py_ssize_t b, const double* rows, const double* weight,        # IN (n, d), (n,)
 ) noexcept nogil:
     """Store block `b` feature by feature, eight rows at a time, so that every cache line is written once."""
@@ -161,7 +161,7 @@ cdef inline Py_ssize_t drawn(const Seeding* s, double uniform) noexcept nogil:
     return last
 
 
-cdef inline void look_from(
+cdef inline void measure_draws(
     Seeding* s, const Py_ssize_t* rows, Py_ssize_t n_rows,     # IN the draws
 ) noexcept nogil:
     """Fill `candidate` and `candidate_mass`: the distances if each of the draws were a seed."""
@@ -199,7 +199,7 @@ cdef inline void look_from(
             left += s.block
 
 
-cdef inline void settle(Seeding* s, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
+cdef inline void make_seed(Seeding* s, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
     """Make draw `k` the next seed."""
     cdef Py_ssize_t b
     for b in range(s.n_blocks):
@@ -225,8 +225,8 @@ cdef inline Py_ssize_t first_seed(Seeding* s, double uniform) noexcept nogil:
     cdef Py_ssize_t seed = drawn(s, uniform), i
     for i in range(s.n):
         s.distance[i] = INFINITY
-    look_from(s, &seed, 1)
-    settle(s, 0, seed)
+    measure_draws(s, &seed, 1)
+    make_seed(s, 0, seed)
     return seed
 
 
@@ -238,7 +238,7 @@ cdef inline Py_ssize_t next_seed(
     cdef Py_ssize_t k
     for k in range(s.n_draws):
         draws[k] = drawn(s, uniforms[k])
-    look_from(s, draws, s.n_draws)
+    measure_draws(s, draws, s.n_draws)
     k = best_draw(s)
-    settle(s, k, draws[k])
+    make_seed(s, k, draws[k])
     return draws[k]

@@ -108,7 +108,7 @@ cdef inline double count_of(const State* state, const double* vector, Py_ssize_t
     return matrix_count(state.family.moment_layout, state.family.K, vector, m)
 
 
-cdef inline void weigh(State* state, double weight) noexcept nogil:
+cdef inline void set_weight(State* state, double weight) noexcept nogil:
     """Take in the weight of all rows, and scale the objective's own rows by it."""
     cdef double mean_rows = rows_per_mean(&state.family.objective)
     cdef double covariance_rows = rows_per_covariance(&state.family.objective)
