@@ -12,16 +12,17 @@ With n_k the count of component k, x̄_k and S_k the mean of its rows and their 
 | added to the log evidence | 0 | log p(μ, Σ) | `parameter_term` |
 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
-or inverse gamma density worth c rows with scatter Λ. The divisor's 1 is the factor |Σ_k|^−½ of the mean's density.
+or inverse gamma density worth c rows with scatter Λ. The divisor's 1 is the factor |Σ_k|^−½ of the mean's density: K
+where all components share a covariance, 0 where the means have no prior.
 
 A variational posterior (Bishop 2006, section 10.2) would be a third value. It would fill in
 
 - weights: E π_k of a Dirichlet or of a stick-breaking posterior (Blei & Jordan 2006) with the counts n_k;
 - means: as MAP, with κ + n_k = β_k as the precision of the mean;
-- scatter: as MAP, with Λ the inverse of the Wishart prior's scale;
-- divisor: ν_k = ν_0 + n_k, without the 1 for the mean, so that W_kᵀ W_k is E Λ_k;
-- log offset: E log π_k + ½ E log|Λ_k| − d/2·log 2π − d / (2 β_k), which needs counts beside the parameters;
-- added to the log evidence: −KL(q(π, μ, Λ) ‖ p(π, μ, Λ)).
+- scatter: as MAP, with Λ the inverse of the scale of the Wishart prior on Σ_k⁻¹;
+- divisor: the degrees of freedom ν_k = ν_0 + n_k, without the 1 for the mean, so that W_kᵀ W_k is E Σ_k⁻¹;
+- log offset: E log π_k + ½ E log|Σ_k⁻¹| − d/2·log 2π − d / (2 β_k), which needs counts beside the parameters;
+- added to the log evidence: −KL(q(π, μ, Σ) ‖ p(π, μ, Σ)).
 """
 from libc.math cimport M_PI, log
 
