@@ -44,8 +44,10 @@ ROOMS = {
     "_em": "",
     "values": "parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
-        loop mstep first_look | quasi_newton | frame | state | lanes update | constraint diagnostics far moments
-        | block orientation plan seeding whitener | axes cholesky leaves | twin linear | blas lengths
+        loop mstep first_look | quasi_newton | frame | state | lanes update | objective
+        | constraint diagnostics far moments
+        | block estimate orientation plan seeding triangles volumes whitener
+        | axes cholesky leaves linear | layout twin | blas lengths
     """,
     "text": "amounts html",
     "exceptions": "",

@@ -193,6 +193,12 @@ def test_a_family_has_its_constraints_layout(layout, constraint):
         mstep.MixtureFamily(layout, constraint, 2, 3, 0.0)
 
 
+@pytest.mark.parametrize("moment_layout", [1, 2, 4])
+def test_a_family_has_moments_in_the_layout_of_its_covariances(moment_layout):
+    with pytest.raises(ValueError, match="moments in the layout of the covariances, 0, got"):
+        mstep.MixtureFamily(0, 0, 2, 3, 0.0, moment_layout=moment_layout)
+
+
 def test_a_family_refuses_numbers_of_another_shape():
     prior = np.zeros(2), np.eye(2).ravel(), 0.01, 5.0, 0.0
     family = mstep.MixtureFamily(0, 0, 3, 2, 0.0, prior)
@@ -380,7 +386,7 @@ def test_a_loop_that_cannot_be_is_refused():
     rows = blobs()
     parameters = begin(rows, "diag", rows[:3])
     how = {"family": MStep(parameters.model, 0.0, 0).family(parameters), "repair_empty": False}
-    with pytest.raises(ValueError, match="layout and shape of its family"):
+    with pytest.raises(ValueError, match="layouts and shape of the family"):
         EStep(ArraySource(rows), SPHERICAL).run_em(parameters, NEVER, [], 2, **how)
     with pytest.raises(ValueError, match="at_most=0"):
         EStep(ArraySource(rows), parameters.model.moments).run_em(parameters, NEVER, [], 0, **how)

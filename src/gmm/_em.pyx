@@ -2,36 +2,36 @@
 
 A pass reads rows and a whitened mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², and adds up the moments of the
 responsibilities r_ik = ρ_ik / Σ_k ρ_ik.  Rows are taken in blocks that fit the cache, feature by feature, so that every
-vector runs along rows (`_lanes.one_block`):
+vector runs along rows (`one_block` in `lanes.pxd`):
 
     load ▸ log density (a components × rows tile) ▸ normalise ▸ accumulate, or write the rows out
 
 Two forms compute the density and the moments of a block, a linear and a centred one: `plan.pxd` chooses.
 
 A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
-counter, so the sums are the same bit for bit for every number of threads (`lanes.pxd`).  A pass that is not worth
-threads goes on to the next by itself (`loop.pxd`), with the same parameter update between the two (`update.pxd`).
-Here is what Python sees: the workers' scratch, the pass and its results; `mstep.pyx` has what is done between passes.
+counter, so the sums are the same bit for bit for every number of threads (`lanes.pxd`).  Passes that are not worth
+threads follow each other in a compiled loop (`loop.pxd`), with the same parameter update between two (`update.pxd`).
+This module has what Python sees: workers' scratch, the pass and its results; `mstep.pyx` has the work between passes.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
 
-from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport data
+from gmm._kernel.diagnostics cimport diagnostic_rows
+from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.first_look cimport Survey
-from gmm._kernel.loop cimport LoopInputs, Partition, ascend, climb, lloyd, rounding_of, walk
-from gmm._kernel.lanes cimport Rows, Workspace, fill_ones, lay_out_workspace, layout_of, merge_siblings
-from gmm._kernel.leaves cimport normalise, pad
+from gmm._kernel.lanes cimport Rows, Workspace, describe_rows, fill_ones, lay_out_workspace, merge_siblings
+from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, matrix_size, n_matrices, total_size
+from gmm._kernel.leaves cimport pad
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.linear cimport SPHERICAL, Layout, condition, is_layout, n_second
-from gmm._kernel.moments cimport Moments, moments_in, moments_size, take_apart
+from gmm._kernel.linear cimport condition
+from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
+from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, work_of
-from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, take_in_block
-from gmm._kernel.diagnostics cimport diagnostic_rows
-from gmm._kernel.update cimport Estimate, estimate_in, estimate_size, room_for_update
-from gmm._kernel.whitener cimport n_matrices
+from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, load_seeding_block
+from gmm._kernel.update cimport room_for_update
 
 import os
 
@@ -49,7 +49,7 @@ cdef str current
 
 
 cdef double* aligned(double* buffer) noexcept:
-    """The first item on a border of 64 bytes."""
+    """Return the first item at a multiple of 64 bytes."""
     return <double*>(<Py_ssize_t>buffer + 63 & ~<Py_ssize_t>63)
 
 
@@ -57,9 +57,9 @@ cdef class Scratch:
     """One worker's buffers, kept between passes of the same fit."""
 
     cdef Workspace workspace
-    cdef PassPlan plan                    # what the workspace is laid out for, …
-    cdef Py_ssize_t n_rows                # … and how many rows: none before `Pass.begin`
-    cdef Py_ssize_t next_lane             # behind those that the sums are of
+    cdef PassPlan plan                    # that the workspace is laid out for, …
+    cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `Plan.begin`
+    cdef Py_ssize_t next_lane             # after those in the sums
     cdef double[::1] buffer
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
@@ -75,7 +75,7 @@ cdef class Scratch:
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
         n_work = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
-        n_work += max(plan.n_moments * K, n_second(plan.moments, 1, d))
+        n_work += max(plan.n_moments * K, matrix_size(plan.moments, d))
         size = slots * (plan.n_sums + 2) + n_work
         if self.buffer is None or self.buffer.shape[0] < size:
             self.buffer = np.empty(size)
@@ -93,7 +93,7 @@ cdef class Scratch:
 cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight) except *:
     if rows.shape[1] != plan.n_features:
         raise ValueError(f"expected rows of {plan.n_features} features, got {rows.shape[1]}")
-    return layout_of(rows, weight)
+    return describe_rows(rows, weight)
 
 
 cdef class Plan:
@@ -148,7 +148,7 @@ cdef class Plan:
         if given and (hard or rows_only or totals):
             raise ValueError("expected responsibilities to be given for moments alone, not for labels or rows")
         expect("log_offset", self.log_offset.shape[0], K)
-        expect("whiteners", self.whiteners.shape[0], n_second(plan.layout, K, d))
+        expect("whiteners", self.whiteners.shape[0], total_size(plan.layout, K, d))
         expect("origin", origin.shape[0], d)
         expect("reach", reach.shape[0], d)
         plan.n_components, plan.n_features = K, d
@@ -311,7 +311,7 @@ cdef class Plan:
     cdef int check_lanes(
         self, Scratch scratch, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, Py_ssize_t first_lane,
     ) except -1:
-        """Refuse lanes that the rows or the scratch do not have, or that do not follow those walked before."""
+        """Raise ValueError unless the rows and the scratch have these lanes, and they follow those walked before."""
         cdef Py_ssize_t here = self.n_lanes(n), left = scratch.n_rows - first_lane * self.plan.lane
         self.check_ready(scratch)
         if first_lane < 0 or n > left or (n < left and n % self.plan.lane):
@@ -330,7 +330,7 @@ cdef class Plan:
         return &scatter[0, 0]
 
     def join(self, list scratches not None):
-        """Append the sums of the other workers to the first one's, in the order of their lanes; they are empty then."""
+        """Move the sums of the other workers to the first one, in the order of their lanes."""
         cdef Scratch head, other
         cdef Workspace* into
         cdef Py_ssize_t i, n_sums = self.plan.n_sums
@@ -353,16 +353,16 @@ cdef class Plan:
             other.workspace.n_nodes = 0
 
     def collect(self, Scratch scratch not None, const double[:, ::1] scatter=None):
-        """The statistics of all rows, whose lanes `scratch` has walked or joined."""
+        """Return the statistics of all rows, whose lanes `scratch` has walked or joined."""
         cdef const double* common = self.checked_scatter(scatter)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         buffer = self.moments_buffer(&moments)
-        take_apart(&self.plan, workspace.node, &self.whiteners[0], common, &moments)
+        unpack_moments(&self.plan, workspace.node, &self.whiteners[0], common, &moments)
         return self.as_statistics(buffer, &moments)
 
     def diagnostics(self, Scratch scratch not None):
-        """What `diagnostics.pxd` measured of all rows: (K,) and (K, 3, d)."""
+        """Return the sums of `diagnostics.pxd` over all rows: (K,) and (K, 3, d)."""
         cdef Workspace* workspace = self.merged(scratch)
         cdef Py_ssize_t K = self.plan.n_components, n = n_diagnostics(&self.plan)
         sums = np.empty(n)
@@ -372,7 +372,7 @@ cdef class Plan:
         return sums[:K], sums[K:].reshape(K, -1, self.plan.n_features)
 
     def sums(self, Scratch scratch not None):
-        """With `totals`: Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w of all rows."""
+        """Return Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w over all rows, with `totals`."""
         if not self.plan.totals:
             raise ValueError("expected a plan with totals=True")
         cdef double* node = self.merged(scratch).node
@@ -382,20 +382,20 @@ cdef class Plan:
         self, MixtureFamily family, const double[:, ::1] means, const double[::1] covariances,
         const double[::1] log_determinants,
     ):
-        """The plan's own mixture, as an update would have estimated it; nothing is to be written into it."""
+        """Return the plan's own mixture as an update would have; it must not be written to."""
         cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
-        cdef Layout layout = self.plan.moments
+        cdef Layout layout = self.plan.layout
         cdef Estimate mixture
-        if self.plan.layout != layout or not family.takes(layout, K, d):
-            raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
+        if not family.takes(layout, self.plan.moments, K, d):
+            raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
         expect_matrix("means", means, K, d)
-        expect("covariances", covariances.shape[0], n_second(layout, K, d))
+        expect("covariances", covariances.shape[0], total_size(layout, K, d))
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
         mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
 
-    def climb(
+    def run_em(
         self,
         Scratch scratch not None,
         const data[:, :] rows,
@@ -409,21 +409,21 @@ cdef class Plan:
         double tolerance,
         bint repair_empty,
     ):
-        """From the sums of one pass go on alone: update the parameters, pass over all rows, until this needs Python.
+        """Run EM from the sums of one pass: update the parameters, pass over all rows, until this needs Python.
 
-        That is after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, where an update
-        fails or asks for another form; with `repair_empty`, also before an update in which a component has lost its
-        rows. `scratch` has walked all rows, or joined those that have; `parameters` are those that the plan's mixture
-        is made of; `before` is the mean log evidence of the pass before, NaN if there is none.
+        It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, and when an
+        update fails or needs another form; with `repair_empty`, also before an update in which a component has lost its
+        rows. `scratch` has walked all rows, or joined those that have; `parameters` are those of the plan's mixture;
+        `before` is the mean log evidence of the pass before, NaN if there is none.
 
         Returns
         -------
         bounds : list of float
-            The mean log evidence of each pass, a prior's log density counted in.
+            The mean log evidence of each pass, with the log density of a prior added.
         statistics : SufficientStatistics
             Of the last pass.
         estimate : tuple or None
-            What the last pass measured, as `Update` returns it; None where that is still the mixture given.
+            The mixture of the last pass, as `Update` returns it; None where that is still the plan's.
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_components, d = plan.n_features, n, size
@@ -437,18 +437,18 @@ cdef class Plan:
         cdef double[::1] measured = np.empty(at_most), both, work = np.empty(room_for_update(&family.family))
         cdef double[::1] room = np.empty(self.room.shape[0])
         buffer = self.moments_buffer(&moments)
-        size = estimate_size(plan.moments, K, d)
-        found = np.empty((2, size))
-        both = found.reshape(-1)
-        estimates[0] = estimate_in(&both[0], plan.moments, K, d)
-        estimates[1] = estimate_in(&both[0] + size, plan.moments, K, d)
+        size = estimate_size(plan.layout, K, d)
+        buffers = np.empty((2, size))
+        both = buffers.reshape(-1)
+        estimates[0] = estimate_in(&both[0], plan.layout, K, d)
+        estimates[1] = estimate_in(&both[0] + size, plan.layout, K, d)
         with nogil:
-            n = climb(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
-                      &work[0], workspace, &moments, estimates, &measured[0])
-        estimate = estimate_arrays(found[(n - 1) % 2].copy(), plan.moments, K, d) if n > 1 else None
+            n = run_em(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
+                       &work[0], workspace, &moments, estimates, &measured[0])
+        estimate = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
         return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), estimate
 
-    def ascend(
+    def run_quasi_newton(
         self,
         Scratch scratch not None,
         const data[:, :] rows,
@@ -459,11 +459,11 @@ cdef class Plan:
         QuasiNewtonState state not None,
         bint repair_empty,
     ):
-        """From the sums of one pass go on alone: `state` judges them and chooses the next mixture, and so on.
+        """Run the accelerated solver from the sums of one pass: `state` takes them and chooses the next mixture.
 
-        That is until `state` has converged or needs help, for `at_most` passes, or until the next mixture asks for
-        another form; with `repair_empty`, also before an update in which a component has lost its rows. The plan must
-        be of the mixture that `state` says is next; the other arguments are those of `climb`.
+        It stops when `state` has converged or is stuck, after `at_most` passes, and when the next mixture needs another
+        form; with `repair_empty`, also before an update in which a component has lost its rows. The plan must be that
+        of the next mixture of `state`; the other arguments are those of `run_em`.
 
         Returns
         -------
@@ -478,12 +478,12 @@ cdef class Plan:
         cdef Moments moments
         cdef double[:, ::1] records = np.empty((at_most, 4))
         cdef double[::1] room = np.empty(self.room.shape[0])
-        if not state.fits(plan.moments, plan.n_components, plan.n_features) or plan.layout != plan.moments:
-            raise ValueError("a state needs moments and whiteners in its own layout and shape")
+        if not state.fits(plan.layout, plan.moments, plan.n_components, plan.n_features):
+            raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
         _alive = self.moments_buffer(&moments)
         with nogil:
-            n = ascend(&plan, &inputs, &rows[0, 0], &room[0], repair_empty, workspace, &moments, &state.state,
-                       &records[0, 0])
+            n = run_quasi_newton(&plan, &inputs, &rows[0, 0], &room[0], repair_empty, workspace, &moments, &state.state,
+                                 &records[0, 0])
         return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
 
     def lloyd(
@@ -499,18 +499,19 @@ cdef class Plan:
         double total,
         double least_gain,
     ):
-        """From the sums of one pass go on alone: move the centres to their rows' means, and so on (Lloyd 1982).
+        """Run k-means from the sums of one pass: move the centres to the means of their rows (Lloyd 1982).
 
-        That is for `at_most` passes, or until one gains less than a `least_gain` of `total`, the inertia about one
-        centre for all, less that about the `centres`. `spread` and `inertia` are as the pass before measured them.
+        It stops after `at_most` passes, or when one gains less than `least_gain` times the difference of `total`, the
+        inertia about one centre for all, and that about the `centres`. `spread` and `inertia` are those of the pass
+        before.
 
         Returns
         -------
         passes : int
         ended : bool
-            Whether the last one gained too little.
+            Whether the last pass gained too little.
         centres, spread, inertia
-            After the last one.
+            After the last pass.
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_components, n
@@ -549,7 +550,7 @@ cdef class Plan:
         return inputs
 
     cdef Workspace* merged(self, Scratch scratch) except NULL:
-        """The scratch's workspace, its only node the sums of all rows."""
+        """Return the scratch's workspace, with the sums of all rows in its only node."""
         cdef Workspace* workspace = &scratch.workspace
         cdef Py_ssize_t n_lanes = self.n_lanes(scratch.n_rows)
         self.check_ready(scratch)
@@ -567,7 +568,7 @@ cdef class Plan:
         return view.base
 
     cdef as_statistics(self, buffer, const Moments* moments):
-        """The moments in a buffer, as the value that they are."""
+        """Return the moments in a buffer as `SufficientStatistics`."""
         cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
         origins, counts, first, second, log_evidence, weight = moments_arrays(buffer, K, d, moments)
         second = second.reshape(self.moments.shape(K, d))
@@ -576,41 +577,18 @@ cdef class Plan:
 
 # -------------------------------------------------------------------------------- around the pass
 
-def normalise_tile(real[:, ::1] tile):
-    """Turn a tile of log ρ (K, n) into responsibilities, in place, and return log Σ_k ρ_k, (n,).
-
-    For tests of the leaf arithmetic.
-    """
-    cdef Py_ssize_t K = tile.shape[0], n = tile.shape[1], group = pad(sizeof(real)), k, r
-    cdef Py_ssize_t ld = (n + group - 1) // group * group
-    cdef double[::1] buffer = np.zeros((K + 2) * ld + 8)
-    cdef real* work = <real*>aligned(&buffer[0])
-    if n == 0 or K == 0:
-        raise ValueError(f"expected a tile of at least one row and column, got shape {(K, n)}")
-    for k in range(K):
-        for r in range(n):
-            work[k * ld + r] = tile[k, r]
-    for r in range(n):
-        work[K * ld + r] = 1
-    normalise(tiles, work, ld, work + K * ld, work + (K + 1) * ld, K, ld)
-    for k in range(K):
-        for r in range(n):
-            tile[k, r] = work[k * ld + r]
-    return np.array(<real[:n]>(work + (K + 1) * ld))
-
-
 def kernels():
-    """The kernels that this machine can run, the slowest first: "blas", then tile.h by instruction set."""
+    """Return the kernels that this machine can run, the slowest first: "blas", then tile.h by instruction set."""
     return ["blas"] + [tile_names[level].decode() for level in range(tile_best() + 1)]
 
 
 def kernel():
-    """The name of the kernel in use."""
+    """Return the name of the kernel in use."""
     return current
 
 
 def use_kernel(str name):
-    """Compute with the kernel called `name` from now on; `GMM_KERNEL` sets it for a process."""
+    """Use the kernel called `name` from now on; `GMM_KERNEL` sets it for a process."""
     global tiles, tile_level, current
     known = kernels()
     if name not in known:
@@ -627,7 +605,7 @@ def kmeans_seeds(
     const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms,
     Py_ssize_t n_seeds, Py_ssize_t n_draws,
 ):
-    """Indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
+    """Return the indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
 
     `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
     """
@@ -649,7 +627,7 @@ def kmeans_seeds(
     for i in range(seeding.n_blocks):
         PyErr_CheckSignals()
         with nogil:
-            take_in_block(&seeding, i, &rows[0, 0], &weight[0])
+            load_seeding_block(&seeding, i, &rows[0, 0], &weight[0])
     with nogil:
         out[0] = first_seed(&seeding, uniforms[0])
     for i in range(1, n_seeds):

@@ -1,4 +1,4 @@
-"""What a start computes of its rows: the set of distinct rows with their weights, and the seeds of k-means.
+"""What starts need of rows: the distinct rows with their weights, and the seeds of k-means.
 
 Seeds are drawn by greedy weighted D² sampling (Arthur & Vassilvitskii 2007; the greedy variant of their section 5): of
 several rows drawn by their distance to the nearest seed so far, the one that lowers the sum of distances most.
@@ -36,7 +36,7 @@ cdef struct Seeding:
 # --------------------------------------------------------------------------------- distinct rows
 
 cdef inline int compare(const double* rows, Py_ssize_t d, Item a, Item b) noexcept nogil:
-    """−1, 0 or 1: how two rows (n, d) are ordered by their values, the first feature first."""
+    """Compare two rows by their values, the first feature first; return −1, 0 or 1."""
     cdef const double* x = rows + a.row * d
     cdef const double* y = rows + b.row * d
     cdef Py_ssize_t j
@@ -52,7 +52,7 @@ cdef inline Item* sorted_items(
     const double* rows, Py_ssize_t n, Py_ssize_t d,        # IN (n, d)
     Item* items, Item* spare,                              # scratch (n,), (n,)
 ) noexcept nogil:
-    """The rows in the order of their values, equal ones as they came (merge sort, bottom up); one of the scratches."""
+    """Sort rows by value, stably (merge sort, bottom up); return the scratch that holds the result."""
     cdef Py_ssize_t width = 1, start, middle, end, left, right, i
     for i in range(n):
         items[i].key, items[i].row = rows[i * d], i
@@ -95,7 +95,7 @@ cdef inline Py_ssize_t merge_equal(
 # ----------------------------------------------------------------------------------------- seeds
 
 cdef inline Py_ssize_t room_for_seeding(Seeding* s) noexcept nogil:
-    """Settle the blocks by `n`; doubles that `lay_out_seeding` needs."""
+    """Choose the blocks; return the doubles that `lay_out_seeding` needs."""
     cdef Py_ssize_t group = pad(sizeof(double))
     cdef Py_ssize_t groups = min((s.n + group - 1) // group, MOST_SEEDING_GROUPS)
     s.block = (groups | 1) * group
@@ -117,10 +117,10 @@ cdef inline void lay_out_seeding(
     s.coefficients = s.candidate_mass + s.n_blocks * s.n_draws
 
 
-cdef inline void take_in_block(
+cdef inline void load_seeding_block(
     Seeding* s, Py_ssize_t b, const double* rows, const double* weight,        # IN (n, d), (n,)
 ) noexcept nogil:
-    """Rows of block `b` feature by feature, eight at a time, so that every line of the cache is written in one go."""
+    """Store block `b` feature by feature, eight rows at a time, so that every cache line is written once."""
     cdef Py_ssize_t first = b * s.block, n = min(s.block, s.n - first), start, j, r
     cdef double* norm = s.features + b * (1 + s.d) * s.block
     cdef double* feature
@@ -137,7 +137,7 @@ cdef inline void take_in_block(
 
 
 cdef inline Py_ssize_t drawn(const Seeding* s, double uniform) noexcept nogil:
-    """The row at `uniform` of the cumulated mass; any row where there is no mass."""
+    """Return the row at `uniform` of the cumulated mass; any row where there is no mass."""
     cdef double total = 0, reached = 0, step
     cdef Py_ssize_t b, i, last = 0
     for b in range(s.n_blocks):
@@ -161,10 +161,10 @@ cdef inline Py_ssize_t drawn(const Seeding* s, double uniform) noexcept nogil:
     return last
 
 
-cdef inline void look_from(
+cdef inline void measure_draws(
     Seeding* s, const Py_ssize_t* rows, Py_ssize_t n_rows,     # IN the draws
 ) noexcept nogil:
-    """Fill `candidate` and `candidate_mass`: what would be left of the distances with each of the draws as a seed."""
+    """Fill `candidate` and `candidate_mass`: the distances if each of the draws were a seed."""
     cdef Py_ssize_t width = 1 + s.d, b, i, j, k, p, r
     cdef const double* block
     cdef const double* weight
@@ -199,8 +199,8 @@ cdef inline void look_from(
             left += s.block
 
 
-cdef inline void settle(Seeding* s, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
-    """Make draw `k`, a row, the next seed."""
+cdef inline void make_seed(Seeding* s, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
+    """Make draw `k` the next seed."""
     cdef Py_ssize_t b
     for b in range(s.n_blocks):
         memcpy(s.distance + b * s.block, s.candidate + (b * s.n_draws + k) * s.block, s.block * sizeof(double))
@@ -221,12 +221,12 @@ cdef inline Py_ssize_t best_draw(const Seeding* s) noexcept nogil:
 
 
 cdef inline Py_ssize_t first_seed(Seeding* s, double uniform) noexcept nogil:
-    """The first seed, a row drawn by weight."""
+    """Return the first seed, a row drawn by weight."""
     cdef Py_ssize_t seed = drawn(s, uniform), i
     for i in range(s.n):
         s.distance[i] = INFINITY
-    look_from(s, &seed, 1)
-    settle(s, 0, seed)
+    measure_draws(s, &seed, 1)
+    make_seed(s, 0, seed)
     return seed
 
 
@@ -234,11 +234,11 @@ cdef inline Py_ssize_t next_seed(
     Seeding* s, const double* uniforms,            # IN (n_draws,), each in [0, 1)
     Py_ssize_t* draws,                             # scratch (n_draws,)
 ) noexcept nogil:
-    """The next seed, the best of `n_draws` rows drawn by weight × distance."""
+    """Return the next seed, the best of `n_draws` rows drawn by weight × distance."""
     cdef Py_ssize_t k
     for k in range(s.n_draws):
         draws[k] = drawn(s, uniforms[k])
-    look_from(s, draws, s.n_draws)
+    measure_draws(s, draws, s.n_draws)
     k = best_draw(s)
-    settle(s, k, draws[k])
+    make_seed(s, k, draws[k])
     return draws[k]

@@ -219,7 +219,7 @@ class EStep:
         """Passes from `parameters` on, each after the update by the one before, as many as are worth a compiled loop.
 
         That is one where its work is worth threads, where `stopping` is not known to the loop or where the rows are
-        not in memory; and the last is one after which an update needs help: see `gmm._em.Plan.climb`.
+        not in memory; and the last is one after which an update needs help: see `gmm._em.Plan.run_em`.
 
         Parameters
         ----------
@@ -244,7 +244,7 @@ class EStep:
                 )
                 statistics = replace(statistics, log_evidence=statistics.log_evidence + log_prior)
                 return PassBatch([statistics.mean_log_evidence], statistics, None)
-            measured, statistics, estimate = plan.climb(
+            measured, statistics, estimate = plan.run_em(
                 head,
                 resident.rows,
                 resident.sample_weight,
@@ -277,7 +277,7 @@ class EStep:
                 statistics = plan.collect(head, scatter)
                 return [PassRecord(*state.take(statistics, plan.rounding, repair_empty=repair_empty))]
             at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
-            passes = plan.ascend(
+            passes = plan.run_quasi_newton(
                 head,
                 resident.rows,
                 resident.sample_weight,

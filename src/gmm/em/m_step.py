@@ -30,10 +30,10 @@ _ROUGHLY = 1e-3  # nats per unit weight
 def mixture_family(
     model: CovarianceModel, shape: tuple[int, ...], ridge: float, prior: ConjugatePrior | None = None
 ) -> MixtureFamily:
-    """What updates choose among and maximise, as the compiled core knows it; `shape` is that of the means."""
+    """Return the mixtures and the objective of a fit as the compiled core takes them; `shape` is that of the means."""
     K, d = shape
-    told = None if prior is None else prior.as_moments(model, K, d)
-    return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, told)
+    moments = None if prior is None else prior.as_moments(model, K, d)
+    return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, moments, model.moments.code)
 
 
 class MStep:

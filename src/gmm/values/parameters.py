@@ -89,14 +89,10 @@ class MixtureParameters:
         )
         return rows, np.repeat(np.arange(K), counts)
 
-    def whitened(self, noise: float = 0.0) -> WhitenedMixture:
-        """Return the input of a pass, with log_offset_k = log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹.
-
-        `noise` is the variance of noise added to every feature, in squared units of the data; see
-        `gmm.em.quasi_newton`.
-        """
+    def whitened(self) -> WhitenedMixture:
+        """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
         layout = self.model.layout
         log_offset = mstep.log_offset(
-            layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features, noise
+            layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features
         )
         return WhitenedMixture(layout, log_offset, self.means, self.whiteners)

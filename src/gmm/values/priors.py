@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import lgamma, log, pi
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +16,29 @@ from numpy.typing import ArrayLike
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, SPHERICAL, Array
 
-PriorMoments = tuple[Array, Array, float, float, float]
+
+class PriorMoments(NamedTuple):
+    """A prior as the rows that it adds to an update.
+
+    Attributes
+    ----------
+    mean : array of shape (d,)
+        The mean of the rows that it adds.
+    scale : flat array
+        Their scatter, for one covariance as its layout stores it.
+    shrinkage : float
+        Rows for each mean.
+    pseudocount : float
+        Rows for each covariance.
+    constant : float
+        Of the log density.
+    """
+
+    mean: Array
+    scale: Array
+    shrinkage: float
+    pseudocount: float
+    constant: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +125,7 @@ class ConjugatePrior:
             constant += 0.5 * K * d * log(self.shrinkage / (2 * pi))
         if model.common and not model.layout.pooled:  # stored K times, but one prior
             scale, pseudocount = scale / K, pseudocount / K
-        return self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant
+        return PriorMoments(self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant)
 
     def _log_normaliser(self, model: CovarianceModel, d: int) -> float:
         half = 0.5 * self.dof
