@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.stopping import GainBelow, Stopping
-from gmm.em.threads import single_threaded_blas, usable_threads
+from gmm.em.threads import PASS_WORTH_THREADS, single_threaded_blas, usable_threads
 from gmm.em.trace import PassRecord
 from gmm.rows.sources import Chunk, Source
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
@@ -23,8 +23,6 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
-# Multiply-adds below which starting threads costs more than it saves.
-WORTH_THREADS = 2e6
 # Multiply-adds between two looks at Ctrl-C: some tens of milliseconds.
 _SLICE = 2e8
 # Multiply-adds up to which OpenBLAS stays on the calling thread by itself.
@@ -84,13 +82,13 @@ class PassBatch:
         The mean log evidence of each.
     statistics : SufficientStatistics
         Of the last one.
-    estimate : tuple of arrays or None
-        What the last one measured, as `gmm._kernel.mstep.Update` returns it; None where that is the mixture given.
+    parameters : MixtureParameters
+        The mixture that the last one measured.
     """
 
     bounds: list[float]
     statistics: SufficientStatistics
-    estimate: tuple[Array, Array, Array, Array, Array] | None
+    parameters: MixtureParameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,6 +205,14 @@ class EStep:
         with _blas_alone(plan.largest_product):
             return plan.collect(self._run(plan, given=given)[0], scatter)
 
+    def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
+        """Make a pass whose evidence includes the log prior of `family`."""
+        statistics = self(parameters.whitened())
+        log_prior = family.log_prior(
+            np.ascontiguousarray(parameters.means), np.ravel(parameters.whiteners), parameters.log_determinants
+        )
+        return replace(statistics, log_evidence=statistics.log_evidence + log_prior)
+
     def run_em(
         self,
         parameters: MixtureParameters,
@@ -234,17 +240,14 @@ class EStep:
         repair_empty : bool
             Whether the loop ends for components without rows, to give them a new place.
         """
+        resident = self._source.resident
+        if resident is None:
+            statistics = self.measure(parameters, family)
+            return PassBatch([statistics.mean_log_evidence], statistics, parameters)
         plan, scatter = self._plan_for_moments(parameters.whitened())
-        resident, tolerance = self._source.resident, stopping.tolerance if isinstance(stopping, GainBelow) else None
+        tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
         with _blas_alone(max(plan.largest_product, family.work)):
             head, n_workers = self._run(plan)
-            if resident is None:
-                statistics = plan.collect(head, scatter)
-                log_prior = family.log_prior(
-                    np.ascontiguousarray(parameters.means), np.ravel(parameters.whiteners), parameters.log_determinants
-                )
-                statistics = replace(statistics, log_evidence=statistics.log_evidence + log_prior)
-                return PassBatch([statistics.mean_log_evidence], statistics, None)
             measured, statistics, estimate = plan.climb(
                 head,
                 resident.rows,
@@ -257,7 +260,9 @@ class EStep:
                 tolerance=np.nan if tolerance is None else tolerance,
                 repair_empty=repair_empty,
             )
-        return PassBatch(measured, statistics, estimate)
+        if estimate is not None:
+            parameters = MixtureParameters.estimated(estimate, parameters.model)
+        return PassBatch(measured, statistics, parameters)
 
     def run_quasi_newton(self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool) -> list[PassRecord]:
         """Passes between which `state` chooses the next mixture, as many as are worth a compiled loop.
@@ -396,7 +401,7 @@ class EStep:
 
     def _worth_a_loop(self, plan: _em.Plan, n_workers: int, update_work: float) -> int:
         """How many passes one call may walk, the first of which `n_workers` did."""
-        if n_workers > 1 or update_work > WORTH_THREADS:
+        if n_workers > 1 or update_work > PASS_WORTH_THREADS:
             return 1
         return 1 + int(_SLICE / (self._n_lanes(plan) * plan.work + update_work))
 
@@ -455,7 +460,7 @@ class EStep:
             self._spread(share, n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:
-        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < WORTH_THREADS:
+        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < PASS_WORTH_THREADS:
             return 1
         if self._n_threads is None:
             self._n_threads = usable_threads()

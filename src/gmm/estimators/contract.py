@@ -185,13 +185,14 @@ class Estimator:
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def _record_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
-        """Remember the features of a fit; names of an earlier fit do not outlive it."""
-        self.n_features_in_ = n_features
-        if names is not None:
-            self.feature_names_in_ = names
-        else:
-            self.__dict__.pop("feature_names_in_", None)
+
+def record_features(estimator: Estimator, n_features: int, names: NDArray[np.object_] | None) -> None:
+    """Set the features of a fit; names of an earlier fit do not outlive it."""
+    estimator.n_features_in_ = n_features
+    if names is not None:
+        estimator.feature_names_in_ = names
+    else:
+        estimator.__dict__.pop("feature_names_in_", None)
 
 
 def names_of_features(estimator: Estimator) -> tuple[str, ...]:

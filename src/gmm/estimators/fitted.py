@@ -6,16 +6,17 @@ the affair of the classes above.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
+from gmm.em.solver import SolverResult
 from gmm.em.trace import Trace
 from gmm.estimators import criteria
-from gmm.estimators.contract import Estimator
+from gmm.estimators.contract import Estimator, record_features
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
@@ -213,18 +214,9 @@ class FittedMixture(Estimator):
         """
         model = covariance_model(covariance_type)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
-        settings = {"n_components": parameters.n_components, "covariance_type": covariance_type}
-        return cls._holding(parameters, feature_names, settings)
-
-    @classmethod
-    def _holding(
-        cls, parameters: MixtureParameters, feature_names: Sequence[str] | None, settings: Mapping[str, Any]
-    ) -> Self:
-        estimator = cls(**settings)
-        estimator._parameters = parameters
-        names = check_feature_names(feature_names, parameters.n_features)
-        estimator._record_features(parameters.n_features, names)
-        return estimator
+        mixture = cls(**{"n_components": parameters.n_components, "covariance_type": covariance_type})
+        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
+        return mixture
 
     def save(self, file: Writable) -> None:
         """Write the fitted mixture to `file`, in a format that holds numbers and text only; *beyond*.
@@ -279,8 +271,9 @@ class FittedMixture(Estimator):
         model = covariance_model(item(header, "covariance_model", str))
         weights, means, covariances = (arrays[name] for name in _PARTS)
         parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
-        settings = restored(item(header, "parameters", dict))
-        estimator = cls._holding(parameters, item(header, "feature_names", list) or None, settings)
+        estimator = cls(**restored(item(header, "parameters", dict)))
+        names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
+        hold(estimator, parameters, names)
         check_parameters(estimator, STARTS)
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
@@ -409,7 +402,7 @@ class FittedMixture(Estimator):
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
-            self._record_features(self._parameters.n_features, None)
+            record_features(self, self._parameters.n_features, None)
 
     def _scorer(self) -> Scorer:
         return Scorer(self._fitted(), self.n_threads)
@@ -428,6 +421,26 @@ class FittedMixture(Estimator):
         self.n_iter_ = len(trace)
         self.lower_bound_ = lower_bound
         self.lower_bounds_ = list(trace.lower_bounds)
+
+
+def hold(mixture: FittedMixture, parameters: MixtureParameters, names: NDArray[np.object_] | None) -> None:
+    """Set the parameters of an estimator, and the names of their features."""
+    mixture._parameters = parameters
+    record_features(mixture, parameters.n_features, names)
+
+
+def set_fitted(
+    mixture: FittedMixture,
+    result: SolverResult,
+    source: Source,
+    names: NDArray[np.object_] | None,
+    traces: tuple[Trace, ...] = (),
+) -> None:
+    """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
+    hold(mixture, result.parameters, names)
+    mixture._dtype = source.dtype
+    mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
+    mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
 
 
 def shown(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:

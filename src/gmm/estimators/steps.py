@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm.estimators.fitted import shown
-from gmm.estimators.mixture import GaussianMixture, ill_defined, warn_of_repairs
+from gmm.estimators.mixture import GaussianMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.fitting.fit import FitSettings, SteppedPass, iter_passes, start_seeds
@@ -193,7 +193,7 @@ def climb_to_be(
     judged, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
     mine = in_memory(judged, caller)
     source = replace(mine, rows=mine.rows.copy(order="K"))  # the caller's may change between two passes
-    settings = estimator._settings(source, covariance_model(estimator.covariance_type))
+    settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type))
     if settings.given.responsibilities is not None and not callable(estimator.init_params):
         # An array is judged, and copied, now; what a callable returns is when it is called.
         start = settings.given.responsibilities(0).copy()

@@ -1,4 +1,4 @@
-"""How one cell is solved: starts race, the best are finished, and the highest end without a spike is kept."""
+"""How one cell is solved: starts race, the best are finished, and the highest without degenerate components is kept."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from gmm.em.e_step import EStep
-from gmm.em.m_step import MStep
+from gmm.em.problem import Problem
 from gmm.em.solver import Iteration, SolverResult, SolverRun
-from gmm.fitting.degenerate import spikes
-from gmm.fitting.fit import Beginning, FitSettings, split_merged
+from gmm.fitting.degenerate import degenerate_components
+from gmm.fitting.fit import FitSettings, split_merged
+from gmm.fitting.racing import RECENT, first_leg, is_hopeless
 from gmm.rows.sources import ArraySource
 from gmm.values.layouts import Layout, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -19,69 +20,75 @@ from gmm.values.statistics import SufficientStatistics
 
 _RACE = 6  # passes of each start, …
 _FIRST_ROUND, _IN_SIGHT = 3, 10  # … after so many of which it is out, if so many more gains like its last are too few
-_RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # which cost little beside those over all rows
+_RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # passes, which cost little beside those over all rows
 _RIVALRY = 0.02  # nats per row: a start that is nearer to the first than this may pass it
 _RIVALRY_AFTER = 0.002  # after the second heat
-_BETTER = 1e-4  # nats per row, on a sample, than what stands
-_HEAT = 3  # starts that a second heat is of
-_FINISHED = 2  # starts, unless their ends have spikes
-_LEG = 6  # passes between two looks at a climb
-_LAST_RESORT = 50  # passes of the best of them, where all have spikes
-_WATCHED = 16  # passes after which a climb's components are looked at
-_JUDGED_BY, _FORESEEN = 3, 30  # passes: the gain of the last so many goes on for so many, where nothing else is known
-_TRUST = 3  # times what a climb projects to gain, it may gain
-_OUT_OF_TIME, _SPIKED = "the time of the search was up", "left where it was: a component had collapsed"
+_BETTER = 1e-4  # nats per row: how much a start must beat the present solution by, on a sample
+_HEAT = 3  # starts in the second heat
+_FINISHED = 2  # starts that are finished, not counting those with degenerate components
+_LEG = 6  # passes between two checks of a run
+_LAST_RESORT = 50  # passes of the best of them, where all have degenerate components
+_CHECKED = 16  # passes before a run is checked for degenerate components
+_TRUST = 3  # a run may gain so many times its projected remaining gain
+_OUT_OF_TIME, _DEGENERATE = "the time of the search was up", "left where it was: a component had collapsed"
 WORTH = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class SearchRows:
     """The rows of a search.
 
     Parameters
     ----------
-    rows : ArraySource
-        All, on which cells are finished.
+    all_rows : ArraySource
+        The rows on which cells are finished.
     sample : ArraySource
-        On which starts race; the same where there are few rows.
+        The rows on which starts race; `all_rows` itself if there are few.
     n_effective : float
         See `gmm.fitting.degenerate.effective_rows`.
     """
 
-    rows: ArraySource
+    all_rows: ArraySource
     sample: ArraySource
     n_effective: float
 
     @property
     def whole(self) -> bool:
         """Whether starts race on all rows."""
-        return self.sample is self.rows
+        return self.sample is self.all_rows
 
 
 class Worker:
-    """The passes of one thread over the rows of a search, by the moments they add up."""
+    """One thread of a search, with its E-steps.
 
-    def __init__(self, ground: Ground, n_threads: int | None) -> None:
-        self.ground = ground
+    Parameters
+    ----------
+    search_rows : SearchRows
+    n_threads : int or None
+        Threads of a pass.
+    """
+
+    def __init__(self, search_rows: SearchRows, n_threads: int | None) -> None:
+        self.search_rows = search_rows
         self.n_threads = n_threads
         self._open = ExitStack()
         self._e_steps: dict[tuple[bool, int], EStep] = {}
 
     def all(self, moments: Layout) -> EStep:
-        """Passes over all rows."""
-        return self._e_step(self.ground.rows, moments)
+        """Return passes over all rows."""
+        return self._e_step(self.search_rows.all_rows, moments)
 
     def sample(self, moments: Layout) -> EStep:
-        """Passes over the rows on which starts race."""
-        return self._e_step(self.ground.sample, moments)
+        """Return passes over the rows on which starts race."""
+        return self._e_step(self.search_rows.sample, moments)
 
     def close(self) -> None:
-        """Let threads and memory go."""
+        """Release threads and memory."""
         self._open.close()
         self._e_steps.clear()
 
     def _e_step(self, source: ArraySource, moments: Layout) -> EStep:
-        key = (source is self.ground.rows, moments.code)
+        key = (source is self.search_rows.all_rows, moments.code)
         if key not in self._e_steps:
             e_step = EStep(source, moments, n_threads=self.n_threads)
             self._e_steps[key] = self._open.enter_context(e_step)
@@ -90,224 +97,215 @@ class Worker:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where the best climb of a cell ended.
+    """The best result of a cell.
 
     Parameters
     ----------
-    climb : SolverResult
-    spiked : int
-        The first component that is a spike, −1 where none is.
+    result : SolverResult
+    degenerate : int
+        The first degenerate component, −1 if there is none.
     pace : float
-        What it reaches in a race; −∞ where that was not tried.
+        The lower bound that it reaches in a race; −∞ if that was not measured.
     """
 
-    climb: SolverResult
-    spiked: int
+    result: SolverResult
+    degenerate: int
     pace: float = -inf
 
     @property
     def parameters(self) -> MixtureParameters:
         """The mixture."""
-        return self.climb.parameters
+        return self.result.parameters
 
     @property
-    def healthy(self) -> bool:
-        """Whether no component is a spike."""
-        return self.spiked < 0
+    def is_degenerate(self) -> bool:
+        """Whether a component is degenerate."""
+        return self.degenerate >= 0
 
     @property
     def lower_bound(self) -> float:
-        """The mean log-likelihood over all rows, in nats per unit weight."""
-        return self.climb.lower_bound
+        """Mean log-likelihood over all rows, in nats per unit weight."""
+        return self.result.lower_bound
 
     def beats(self, other: Solution | None) -> bool:
-        """Whether it is the better of two: without spikes, then higher."""
-        return other is None or (self.healthy, self.lower_bound) > (other.healthy, other.lower_bound)
+        """Whether it is the better of two: first without degenerate components, then higher."""
+        if other is None:
+            return True
+        return (not self.is_degenerate, self.lower_bound) > (not other.is_degenerate, other.lower_bound)
 
 
-def _place(runner: SolverRun) -> float:
-    return -runner.lower_bound
+def _place(run: SolverRun) -> float:
+    return -run.lower_bound
 
 
-def _in_sight(runner: SolverRun, lead: float) -> bool:
-    if len(runner.passes) < 2:
+def _in_sight(run: SolverRun, lead: float) -> bool:
+    if len(run.passes) < 2:
         return True
-    before, last = runner.passes[-2:]
+    before, last = run.passes[-2:]
     return last.lower_bound + _IN_SIGHT * (last.lower_bound - before.lower_bound) >= lead
 
 
 class Cell:
-    """One number of components and one model, and how it is climbed.
+    """One number of components and one model, and how it is solved.
 
     Parameters
     ----------
     settings : FitSettings
-    ground : Ground
-    watch : callable, optional
+    rows : SearchRows
+    callback : callable, optional
         Called after each pass; it may raise.
     time_is_up : callable
-        Whether to leave climbs where they are.
+        Asked whether to leave runs where they are.
     """
 
     def __init__(
         self,
         settings: FitSettings,
-        ground: Ground,
-        watch: Callable[[Iteration], object] | None = None,
+        rows: SearchRows,
+        callback: Callable[[Iteration], object] | None = None,
         time_is_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._settings = settings
-        self._ground = ground
-        self._model = settings.model
-        self._worth = WORTH / ground.rows.survey.weight
-        self._watch = watch
+        self._rows = rows
+        self._moments = settings.model.moments
+        self._worth = WORTH / rows.all_rows.survey.weight
+        self._callback = callback
         self._time_is_up = time_is_up
 
     def solved(
-        self, worker: Worker, starts: Sequence[SufficientStatistics], standing: Solution | None = None
+        self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None = None
     ) -> Solution:
-        """The best of what the starts lead to, and of what stands.
+        """Return the best of the present solution and of what the starts lead to.
 
         Raises
         ------
         SingularMatrixError
-            If every start ends in a singular covariance, and nothing stands.
+            If every start ends in a singular covariance, and there is no present solution.
         """
-        best = standing if standing is not None and standing.healthy else None
+        best = present if present is not None and not present.is_degenerate else None
         lead = -inf if best is None else best.pace
-        runners, failure = self._raced(worker, starts, lead)
-        rivalry = _RIVALRY if self._ground.whole else _RIVALRY_AFTER
-        last_resort, left_off, finished = (standing if best is None else None), None, 0
-        for runner in runners:
-            bar = lead + _BETTER if best is standing and not self._ground.whole else lead - rivalry
-            raced = runner.lower_bound
-            if best is not None and (finished == _FINISHED or raced < bar):
+        runs, failure = self._raced(worker, starts, lead)
+        rivalry = _RIVALRY if self._rows.whole else _RIVALRY_AFTER
+        last_resort, left_off, finished = (present if best is None else None), None, 0
+        for raced in runs:
+            bar = lead + _BETTER if best is present and not self._rows.whole else lead - rivalry
+            reached = raced.lower_bound
+            if best is not None and (finished == _FINISHED or reached < bar):
                 break
             try:
-                climber = self._over_all_rows(worker, runner)
-                end = self._finished(climber, -inf if best is None else best.lower_bound)
+                run = self._over_all_rows(worker, raced)
+                end = self._finished(run, -inf if best is None else best.lower_bound)
             except SingularMatrixError as error:
                 failure = error
                 continue
-            finished += climber.ended or end is not None
+            finished += run.ended or end is not None
             if end is None:
                 continue
-            if end.healthy and end.beats(best):
-                best, lead = end, max(lead, raced)
-            elif not end.healthy and end.beats(last_resort):
-                last_resort, left_off = end, climber
+            if not end.is_degenerate and end.beats(best):
+                best, lead = end, max(lead, reached)
+            elif end.is_degenerate and end.beats(last_resort):
+                last_resort, left_off = end, run
         if best is not None:
-            return best if best is standing else self._paced(worker, best)
+            return best if best is present else self._paced(worker, best)
         if last_resort is None:
-            assert failure is not None  # a start that nothing is better than is finished, or fails
+            assert failure is not None  # the first start is finished, or fails
             raise failure
-        return last_resort if left_off is None else self._judged(left_off.go(_LAST_RESORT), _SPIKED)
+        return last_resort if left_off is None else self._judged(left_off.go(_LAST_RESORT), _DEGENERATE)
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
-        """What split–merge makes of a solution, if it is better."""
-        if not solution.climb.trace.converged:
+        """Improve a solution by split–merge moves."""
+        if not solution.result.trace.converged:
             return solution
-        e_step, ground = worker.all(self._model.moments), self._ground
-        how = (lambda iteration: bool(self._watch and self._watch(iteration)), self._time_is_up, ground.n_effective)
-        sample = None if ground.whole else ground.sample
-        end = self._solution(split_merged(ground.rows, self._settings, solution.climb, e_step, *how, sample))
+        e_step, rows = worker.all(self._moments), self._rows
+        how = (lambda iteration: bool(self._callback and self._callback(iteration)), self._time_is_up, rows.n_effective)
+        sample = None if rows.whole else rows.sample
+        end = self._solution(split_merged(rows.all_rows, self._settings, solution.result, e_step, *how, sample))
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def _raced(
         self, worker: Worker, starts: Sequence[SufficientStatistics], lead: float
     ) -> tuple[list[SolverRun], SingularMatrixError | None]:
-        """The starts after some passes each, the highest first, without those that end in a singular covariance.
+        """Run the starts for some passes; return the runs, the highest first, and the last error.
 
-        Those that fall behind what stands, which reaches `lead`, or behind the first of them are left where they are.
+        Starts that fall behind `lead`, which the present solution reaches, or behind the first start are left there.
         """
-        e_step = worker.sample(self._model.moments)
-        runners: list[SolverRun] = []
+        problem, e_step = self._settings.problem(self._rows.sample), worker.sample(self._moments)
+        runs: list[SolverRun] = []
         failure: SingularMatrixError | None = None
         for start in starts:
-            m_step = self._m_step(e_step)
-            try:
-                begin = m_step(start.reduced(self._model.moments))
-                runners.append(self._climber(e_step, m_step, begin).go(_FIRST_ROUND))
-            except SingularMatrixError as error:
-                failure = error
-        lead = max([lead, *(runner.lower_bound for runner in runners)])
-        self._race_on([runner for runner in runners if _in_sight(runner, lead)], self._race_passes - _FIRST_ROUND)
-        runners.sort(key=_place)
-        if not self._ground.whole:
-            lead = max([runner.lower_bound for runner in runners[:1]], default=-inf)
-            runners = [runner for runner in runners[:_HEAT] if runner.lower_bound >= lead - _RIVALRY]
-            self._race_on(runners, _SECOND_HEAT)
-            runners.sort(key=_place)
-        return runners, failure
+            leg = self._first_leg(problem, e_step, start.reduced(self._moments), _FIRST_ROUND)
+            if isinstance(leg, SolverRun):
+                runs.append(leg)
+            else:
+                failure = leg
+        lead = max([lead, *(run.lower_bound for run in runs)])
+        self._race_on([run for run in runs if _in_sight(run, lead)], self._race_passes - _FIRST_ROUND)
+        runs.sort(key=_place)
+        if not self._rows.whole:
+            lead = max([run.lower_bound for run in runs[:1]], default=-inf)
+            runs = [run for run in runs[:_HEAT] if run.lower_bound >= lead - _RIVALRY]
+            self._race_on(runs, _SECOND_HEAT)
+            runs.sort(key=_place)
+        return runs, failure
 
-    def _race_on(self, runners: Sequence[SolverRun], passes: int) -> None:
-        """So many passes more; those that end in a singular covariance are left before that."""
-        for runner in runners:
+    def _race_on(self, runs: Sequence[SolverRun], passes: int) -> None:
+        """Make further passes; a run that ends in a singular covariance is left before that."""
+        for run in runs:
             with suppress(SingularMatrixError):
-                runner.go(passes)
+                run.go(passes)
 
     @property
     def _race_passes(self) -> int:
-        return _RACE if self._ground.whole else _RACE_ON_SAMPLE
+        return _RACE if self._rows.whole else _RACE_ON_SAMPLE
 
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
-        """A solution, and what it reaches in a race."""
-        if self._ground.whole:
+        """Measure what a solution reaches in a race."""
+        if self._rows.whole:
             return replace(solution, pace=solution.lower_bound)
-        e_step = worker.sample(self._model.moments)
-        try:
-            climber = self._climber(e_step, self._m_step(e_step), solution.parameters)
-            reached = climber.go(_SECOND_HEAT).lower_bound
-        except SingularMatrixError:
-            reached = -inf
-        return replace(solution, pace=reached)
+        problem, e_step = self._settings.problem(self._rows.sample), worker.sample(self._moments)
+        leg = self._first_leg(problem, e_step, solution.parameters, _SECOND_HEAT)
+        return replace(solution, pace=leg.lower_bound if isinstance(leg, SolverRun) else -inf)
 
-    def _over_all_rows(self, worker: Worker, runner: SolverRun) -> SolverRun:
-        """The climb that finishes a start: of the race itself, where that is over all rows."""
-        if self._ground.whole:
-            return runner
-        e_step = worker.all(self._model.moments)
-        return self._climber(e_step, self._m_step(e_step), runner.parameters).go(_LEG)
+    def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
+        """Return the run that finishes a start: the one of the race itself if that is over all rows."""
+        if self._rows.whole:
+            return run
+        problem, e_step = self._settings.problem(self._rows.all_rows), worker.all(self._moments)
+        return problem.run(e_step, run.parameters, self._settings.solver, callback=self._callback).go(_LEG)
 
-    def _finished(self, climber: SolverRun, target: float) -> Solution | None:
-        """The end of a climb, finished or not if it has spikes; None where it does not pass `target`."""
-        while not climber.ended and not self._time_is_up():
-            if self._hopeless(climber, target):
+    def _first_leg(
+        self, problem: Problem, e_step: EStep, start: SufficientStatistics | MixtureParameters, passes: int
+    ) -> SolverRun | SingularMatrixError:
+        return first_leg(problem, e_step, start, self._settings.solver, passes, self._callback)
+
+    def _finished(self, run: SolverRun, target: float) -> Solution | None:
+        """Return the end of a run, which is early if a component is degenerate; None if it does not pass `target`."""
+        while not run.ended and not self._time_is_up():
+            if self._is_hopeless(run, target):
                 return None
-            if len(climber.passes) >= _WATCHED and self._has_few_rows(climber.parameters):
-                judged = self._judged(climber, _SPIKED)
-                if not judged.healthy:
+            if len(run.passes) >= _CHECKED and self._has_few_rows(run.parameters):
+                judged = self._judged(run, _DEGENERATE)
+                if judged.is_degenerate:
                     return judged
-            climber.go(_LEG)
-        return self._judged(climber) if climber.lower_bound > target else None
+            run.go(_LEG)
+        return self._judged(run) if run.lower_bound > target else None
 
-    def _climber(self, e_step: EStep, m_step: MStep, parameters: MixtureParameters) -> SolverRun:
-        return self._settings.climber(e_step, m_step, Beginning(parameters), callback=self._watch)
+    def _judged(self, run: SolverRun, why_left: str = _OUT_OF_TIME) -> Solution:
+        """Return where a run stands; `why_left` is the reason to record if it could continue."""
+        result = run.result
+        return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=why_left)))
 
-    def _m_step(self, e_step: EStep) -> MStep:
-        settings = self._settings
-        return MStep(self._model, settings.reg_covar, settings.n_components, e_step.spread, settings.prior)
-
-    def _judged(self, climber: SolverRun, why_left: str = _OUT_OF_TIME) -> Solution:
-        """Where a climb stands, `why_left` being why it does not go on if it could."""
-        climb = climber.climb
-        return self._solution(climb if climber.ended else replace(climb, trace=replace(climb.trace, reason=why_left)))
-
-    def _solution(self, climb: SolverResult) -> Solution:
-        collapsed = spikes(climb.parameters, self._ground.n_effective, self._settings.reg_covar)
-        return Solution(climb, int(collapsed.argmax()) if collapsed.any() else -1)
+    def _solution(self, result: SolverResult) -> Solution:
+        degenerate = degenerate_components(result.parameters, self._rows.n_effective, self._settings.reg_covar)
+        return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
     def _has_few_rows(self, parameters: MixtureParameters) -> bool:
-        """Whether some component is about to be left without rows: other spikes show in the end."""
-        fewest = self._model.fewest_rows(parameters.n_features)
-        return bool(self._ground.n_effective * parameters.weights.min() < 2 * fewest)
+        """Tell whether a component is about to lose its rows; other degenerate components show in the end."""
+        fewest = self._settings.model.fewest_rows(parameters.n_features)
+        return bool(self._rows.n_effective * parameters.weights.min() < 2 * fewest)
 
-    def _hopeless(self, climber: SolverRun, target: float) -> bool:
-        """Whether a climb will not end above `target` by as much as is worth telling."""
-        if target == -inf or not climber.passes:
-            return False
-        passes, remaining = climber.passes, climber.passes[-1].remaining
-        if remaining == inf and len(passes) > _JUDGED_BY:
-            gained = passes[-1].lower_bound - passes[-1 - _JUDGED_BY].lower_bound
-            remaining = _FORESEEN / _TRUST * max(gained, 0) / _JUDGED_BY
-        return climber.lower_bound + _TRUST * remaining < target + self._worth
+    def _is_hopeless(self, run: SolverRun, target: float) -> bool:
+        """Tell whether a run will not end above `target` by as much as matters."""
+        bounds = [record.lower_bound for record in run.passes[-RECENT:]]
+        remaining = _TRUST * run.passes[-1].remaining if run.passes else inf
+        return is_hopeless(bounds, target + self._worth, remaining=remaining)

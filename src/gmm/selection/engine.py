@@ -17,16 +17,14 @@ from typing import Any, NamedTuple
 
 from gmm.em.e_step import ComponentDiagnostics
 from gmm.em.solver import Iteration
-from gmm.em.threads import usable_threads
+from gmm.em.threads import CELLS_WORTH_THREADS, usable_threads
 from gmm.fitting.fit import FitSettings, prior_of
-from gmm.selection.candidates import Starts, as_model, drops, levels, look, neighbours, special_cases, splits
-from gmm.selection.climbing import Cell, Ground, Solution, Worker
+from gmm.selection.candidates import Starts, as_model, diagnosed, drops, levels, neighbours, special_cases, splits
+from gmm.selection.climbing import Cell, SearchRows, Solution, Worker
 from gmm.values.covariance import CovarianceModel, same_as
 from gmm.values.priors import NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
 
-# Multiply-adds of a pass below which Python's part of the work is the larger, so that threads do not help.
-_WORTH_THREADS = 5e5
 _NEAR = 0.3  # standard deviations between the halves' means: so the likelihood is near that before a split
 
 
@@ -67,12 +65,12 @@ class Clock:
         return self.found and self._end is not None and time.perf_counter() >= self._end
 
 
-class Stage:
+class TaskPool:
     """Runs tasks for cells, on threads where that is worth it, and takes their times.
 
     Parameters
     ----------
-    ground : Ground
+    rows : SearchRows
     n_workers : int
         Cells at a time.
     n_threads : int or None
@@ -80,10 +78,10 @@ class Stage:
     clock : Clock
     """
 
-    def __init__(self, ground: Ground, n_workers: int, n_threads: int | None, clock: Clock) -> None:
+    def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
         self._clock = clock
         self._workers: SimpleQueue[Worker] = SimpleQueue()
-        self._all = [Worker(ground, n_threads) for _ in range(n_workers)]
+        self._all = [Worker(rows, n_threads) for _ in range(n_workers)]
         for worker in self._all:
             self._workers.put(worker)
         self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm-cell") if n_workers > 1 else None
@@ -95,7 +93,7 @@ class Stage:
         """What to call after each pass, so that a cell on another thread ends when this one is interrupted."""
         return None if self._pool is None else self._end_if_interrupted
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> TaskPool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -141,22 +139,22 @@ class Stage:
 
 
 def workers_and_threads(
-    ground: Ground, n_cells: int, most_components: int, n_threads: int | None
+    rows: SearchRows, n_cells: int, most_components: int, n_threads: int | None
 ) -> tuple[int, int | None]:
     """How many cells are climbed at a time, and on how many threads each: the one place that decides.
 
     Parameters
     ----------
-    ground : Ground
+    rows : SearchRows
     n_cells : int
         That do not depend on each other.
     most_components : int
     n_threads : int or None
     """
     usable = usable_threads() if n_threads is None else n_threads
-    d = ground.rows.n_features
-    work = ground.rows.n_rows * most_components * (d + 1) * (d + 2) / 2
-    n_workers = min(usable, n_cells) if work > _WORTH_THREADS else 1
+    d = rows.all_rows.n_features
+    work = rows.all_rows.n_rows * most_components * (d + 1) * (d + 2) / 2
+    n_workers = min(usable, n_cells) if work > CELLS_WORTH_THREADS else 1
     return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
 
 
@@ -167,7 +165,7 @@ class Cells:
     ----------
     settings : FitSettings
         Of every cell, but for its components, its model and what its prior becomes by them.
-    ground : Ground
+    rows : SearchRows
     prior : NormalInverseWishart or str, optional
     watch : callable, optional
         Called after each pass; it may raise.
@@ -178,26 +176,26 @@ class Cells:
     def __init__(
         self,
         settings: FitSettings,
-        ground: Ground,
+        rows: SearchRows,
         prior: NormalInverseWishart | str | None,
         watch: Callable[[Iteration], object] | None,
         time_is_up: Callable[[], bool],
     ) -> None:
         self._settings = settings
-        self._ground = ground
+        self._rows = rows
         self._told = watch, time_is_up
         self._known: dict[Key, Cell] = {}
         self.prior = prior
         self.tol = settings.tol
-        self.n_features = ground.rows.n_features
+        self.n_features = rows.all_rows.n_features
 
     def __call__(self, key: Key) -> Cell:
         """The cell of this key."""
         if key not in self._known:
             K, model = key
-            of_cell = None if self.prior is None else prior_of(self.prior, model, K, self._ground.rows, 1)
+            of_cell = None if self.prior is None else prior_of(self.prior, model, K, self._rows.all_rows, 1)
             settings = replace(self._settings, n_components=K, model=model, prior=of_cell)
-            self._known[key] = Cell(settings, self._ground, *self._told)
+            self._known[key] = Cell(settings, self._rows, *self._told)
         return self._known[key]
 
 
@@ -208,13 +206,13 @@ class Engine:
     ----------
     cells : Cells
     starts : Starts
-    stage : Stage
+    pool : TaskPool
     """
 
-    def __init__(self, cells: Cells, starts: Starts, stage: Stage) -> None:
+    def __init__(self, cells: Cells, starts: Starts, pool: TaskPool) -> None:
         self._cells = cells
         self._starts = starts
-        self._stage = stage
+        self._tasks = pool
         self.found: Found = {}
         self._looks: dict[Key, tuple[Solution, ComponentDiagnostics]] = {}
         self._served: dict[tuple[Key, Key], Solution] = {}
@@ -308,9 +306,9 @@ class Engine:
         for key in keys:
             solution = self.found[key]
             # To refine again what no move leads on from would find the same.
-            if isinstance(solution, Solution) and solution.healthy and self._refined.get(key) is not solution:
+            if isinstance(solution, Solution) and not solution.is_degenerate and self._refined.get(key) is not solution:
                 tasks[key] = partial(self._cells(key).refined, solution=solution)
-        results = self._stage(tasks)
+        results = self._tasks(tasks)
         self._keep(results)
         self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
 
@@ -321,7 +319,7 @@ class Engine:
             found = self.found.get(key)
             standing = found if isinstance(found, Solution) else None
             tasks[key] = partial(_solved, self._cells(key), partial(begin, key), standing)
-        self._keep(self._stage(tasks))
+        self._keep(self._tasks(tasks))
 
     def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
         for key, result in results.items():
@@ -335,10 +333,10 @@ class Engine:
             solution = self.found.get(key)
             if isinstance(solution, Solution) and self._looks.get(key, (None,))[0] is not solution:
                 tasks[key] = partial(self._seen, solution)
-        self._looks |= {key: seen for key, seen in self._stage(tasks).items() if not isinstance(seen, Failure)}
+        self._looks |= {key: seen for key, seen in self._tasks(tasks).items() if not isinstance(seen, Failure)}
 
     def _seen(self, solution: Solution, worker: Worker) -> tuple[Solution, ComponentDiagnostics]:
-        return solution, look(worker.sample(self._starts.moments), solution.parameters)
+        return solution, diagnosed(worker.sample(self._starts.moments), solution.parameters)
 
     def _less(self, key: Key) -> list[Key]:
         """The cell of one component less, if it was fitted."""
@@ -365,7 +363,7 @@ class Engine:
         if not isinstance(solution, Solution) or not isinstance(below, Solution):
             return False
         # A prior is another for each cell, and so is what is climbed.
-        told = solution.healthy and below.healthy and self._cells.prior is None
+        told = not (solution.is_degenerate or below.is_degenerate) and self._cells.prior is None
         return told and solution.lower_bound < below.lower_bound - self._cells.tol
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.estimators.contract import Estimator
+from gmm.estimators.contract import Estimator, record_features
 from gmm.estimators.mixture import GaussianMixture
 from gmm.selection.search import select
 from gmm.selection.table import Progress, Selection
@@ -165,7 +165,7 @@ class GaussianMixtureSearch(Estimator):
         self.n_components_ = int(found.n_components[found.best_index])
         self.covariance_type_ = found.covariance_type[found.best_index]
         self.results_ = _results(found)
-        self._record_features(found.best.n_features_in_, getattr(found.best, "feature_names_in_", None))
+        record_features(self, found.best.n_features_in_, getattr(found.best, "feature_names_in_", None))
         return self
 
     def fit_predict(

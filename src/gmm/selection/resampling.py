@@ -17,13 +17,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.e_step import EStep
-from gmm.em.m_step import short_climb
-from gmm.em.threads import usable_threads
+from gmm.em.m_step import split_widest
+from gmm.em.problem import Problem
+from gmm.em.threads import REPLICATES_LEFT_TO_PASSES, REPLICATES_WORTH_THREADS, usable_threads
+from gmm.estimators.contract import record_features
+from gmm.estimators.fitted import hold
 from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import ConvergenceWarning
-from gmm.fitting.degenerate import spikes
+from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import COMPARISON_DEFAULTS, shared_seed
+from gmm.fitting.racing import best_of, short_runs
 from gmm.fitting.split_merge import OFFSET
 from gmm.rows.entrance import as_source, in_memory
 from gmm.rows.sources import ArraySource
@@ -39,9 +42,6 @@ __all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_lo
 Seed = int | np.random.RandomState | np.random.Generator | None
 
 _SPLIT_PASSES = 15
-# Multiply-adds of a pass below which replicates side by side would wait for each other in Python, and above which a
-# pass has threads of its own.
-_WORTH_A_THREAD, _WORTH_THREADS = 1e5, 2e7
 
 
 class DensityEstimator(Protocol):
@@ -332,13 +332,13 @@ def bootstrap_lrt(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         observed = fits.pair(rows, int(rng.integers(2**31)))
-        if _spiked(observed.null, len(rows)):
+        if _is_degenerate(observed.null, len(rows)):
             raise ValueError(
                 f"a component of the mixture of {n_components} has collapsed on a few rows or on ties, so that its "
                 "likelihood means nothing. Ask for fewer components, a larger reg_covar or another n_init."
             )
         for fit in (observed.null, observed.alternative):
-            fit._record_features(rows.shape[1], names)
+            record_features(fit, rows.shape[1], names)
         found = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, int(n_replicates))
         return _with_replicates(found, _drawn(fits, observed.null, len(rows), rng, int(n_replicates)), callback)
 
@@ -361,7 +361,7 @@ def _drawn(
 ) -> Iterator[float]:
     """The statistics of replicates, in their order, however many threads make them."""
     work = float(n_rows * (fits.n_components + 1) * null.n_features_in_**2)
-    n_workers = fits.n_threads if _WORTH_A_THREAD < work < _WORTH_THREADS else 1
+    n_workers = fits.n_threads if REPLICATES_WORTH_THREADS < work < REPLICATES_LEFT_TO_PASSES else 1
     each = fits if n_workers == 1 else fits.on_one_thread()
 
     def statistic(seed: int) -> float:
@@ -408,7 +408,7 @@ class _Fits:
         """Fit K and K + 1 components; K from the `truth` as well, where that is known."""
         null, loglik = self._best(rows, self.n_components, seed, truth)
         alternative, higher = self._best(rows, self.n_components + 1, seed, self._with_one_split(null, rows))
-        if higher < loglik or _spiked(alternative, len(rows)):
+        if higher < loglik or _is_degenerate(alternative, len(rows)):
             return _Pair(null, self._with_halves(null), 0.0)
         return _Pair(null, alternative, 2 * (higher - loglik))
 
@@ -424,21 +424,21 @@ class _Fits:
                 "precisions_init": begin.model.layout.gram(begin.whiteners),
             }
             fits.append(GaussianMixture(n_components, **self.how | {"n_init": 1} | given).fit(rows))
-        ranked = [(not _spiked(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
+        ranked = [(not _is_degenerate(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
         _, loglik, place = max(ranked)
         return fits[-place], loglik
 
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Where K + 1 may begin: the component of `null` that is split with the highest gain, a short climb later."""
-        parameters, source, threads = null._fitted(), ArraySource(rows), self.how["n_threads"]
-        with EStep(source, parameters.model.moments, n_threads=threads) as e_step:
+        parameters, ridge = null._fitted(), null.reg_covar
+        problem = Problem(rows=ArraySource(rows), model=parameters.model, ridge=ridge, n_threads=self.how["n_threads"])
+        with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
-        climbs = [
-            short_climb(source, parameters.model, null.reg_covar, start, max_iter=_SPLIT_PASSES, n_threads=threads)
-            for start in _splits(parameters, statistics)
-        ]
-        sound = [c for c in climbs if c and not spikes(c.parameters, len(rows), null.reg_covar).any()]
-        return max(sound, key=lambda climb: climb.lower_bound).parameters if sound else None
+        results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)
+        best = results[best_of(results, len(rows), ridge)]
+        if best is None or degenerate_components(best.parameters, len(rows), ridge).any():
+            return None
+        return best.parameters
 
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
         """The same density as `null`, its heaviest component written as two."""
@@ -450,16 +450,17 @@ class _Fits:
         pooled = parameters.model.layout.pooled
         covariances = parameters.covariances if pooled else parameters.covariances[order]
         twice = MixtureParameters(weights, parameters.means[order], covariances, parameters.model)
-        return GaussianMixture._holding(twice, None, null.get_params() | {"n_components": len(order)})
+        mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
+        hold(mixture, twice, None)
+        return mixture
 
 
 def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
     """The statistics of K + 1 components, for each component that is split along its widest direction."""
-    (K, d), layout = parameters.means.shape, parameters.model.layout
-    grown = statistics.grown()
+    K, layout, grown = parameters.n_components, parameters.model.layout, statistics.grown()
     for k in range(K):
-        yield grown.split(k, K, OFFSET * layout.widest(parameters.covariances, k, d))
+        yield split_widest(grown, k, K, layout, parameters.covariances, offset=OFFSET)
 
 
-def _spiked(fit: GaussianMixture, n_rows: int) -> bool:
-    return bool(spikes(fit._fitted(), n_rows, fit.reg_covar).any())
+def _is_degenerate(fit: GaussianMixture, n_rows: int) -> bool:
+    return bool(degenerate_components(fit._fitted(), n_rows, fit.reg_covar).any())

@@ -15,16 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm.em.e_step import Totals
 from gmm.estimators import criteria
+from gmm.estimators.fitted import set_fitted
 from gmm.estimators.mixture import GaussianMixture, ill_defined
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import effective_rows
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared_seed, start_seeds
-from gmm.fitting.starts import STARTS, sampled, share_shown
+from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit, in_memory
 from gmm.rows.sources import ArraySource
 from gmm.selection.candidates import Starts, as_model
-from gmm.selection.climbing import WORTH, Ground, Solution, Worker
-from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, Stage, workers_and_threads
+from gmm.selection.climbing import WORTH, SearchRows, Solution, Worker
+from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
 from gmm.selection.status import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.parameters import check_callback, check_parameters
@@ -37,7 +39,6 @@ _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … which are the best if their log-likelihood grows by so much, in nats per row
 # On which starts race.
 _FEWEST_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
-_WORTH_A_SAMPLE = 0.5  # of the rows
 # What says where or how one fit begins, goes on or talks has no meaning for many.
 _NOT_OF_A_SEARCH = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
 
@@ -128,12 +129,12 @@ def select(
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
     source = in_memory(opened, select.__name__)
     request = _Request(counts, types, criterion, template, source, features)
-    ground = _ground(source, max(counts), seed)
-    starts = Starts(ground.sample, template, request.models, start_seeds(seed, n_init))
-    with Stage(ground, *workers_and_threads(ground, len(types), max(counts), n_threads), clock) as stage:
+    rows = _search_rows(source, max(counts), seed)
+    starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init))
+    with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight)
-        engine = Engine(Cells(settings, ground, template.prior, stage.watch, clock.is_up), starts, stage)
-        return _Search(request, ground, engine, stage, clock).run(callback)
+        engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
+        return _Search(request, rows, engine, pool, clock).run(callback)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,11 +176,11 @@ class _Request:
 class _Search:
     """One search, from the request to the table."""
 
-    def __init__(self, request: _Request, ground: Ground, engine: Engine, stage: Stage, clock: Clock) -> None:
+    def __init__(self, request: _Request, rows: SearchRows, engine: Engine, pool: TaskPool, clock: Clock) -> None:
         self._request = request
-        self._ground = ground
+        self._rows = rows
         self._engine = engine
-        self._stage = stage
+        self._pool = pool
         self._clock = clock
         self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
         self._of_one: dict[CovarianceModel, float] = {}
@@ -228,11 +229,11 @@ class _Search:
             engine.go_back(request.keys(K))
         for K in counts:
             engine.go_on(request.keys(K))
-        keys = [key for key, found in engine.found.items() if isinstance(found, Solution) and found.healthy]
+        keys = [key for key, found in engine.found.items() if isinstance(found, Solution) and not found.is_degenerate]
         if request.template.refine is None:
             self._measure(keys)
             scores = {key: self._measured[key][1][request.criterion] for key in keys}
-            reach = min(scores.values(), default=inf) + 2 * _REACH * self._ground.rows.survey.weight
+            reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
             keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
         engine.refine(keys)
         engine.free(sorted(engine.found, key=self._size))
@@ -248,8 +249,8 @@ class _Search:
             solution = found[key]
             if isinstance(solution, Solution) and self._measured.get(key, (None, {}))[0] is not solution:
                 tasks[key] = partial(_totals, solution)
-        n = self._ground.rows.survey.weight
-        for key, (solution, totals) in self._stage(tasks, in_any_case=True).items():
+        n = self._rows.all_rows.survey.weight
+        for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
             fit = (totals.log_likelihood, totals.classification, solution.parameters.n_parameters, n)
             of_one = self._log_likelihood_of_one(solution, totals)
             scores = criteria.evaluate(*fit, entropy=totals.entropy, loglik_of_one=of_one)
@@ -263,25 +264,25 @@ class _Search:
         if model not in self._of_one:
             template = self._request.template
             scorer = Scorer(solution.parameters, template.n_threads)
-            self._of_one[model] = scorer.log_likelihood_of_one(self._ground.rows, template.reg_covar)
+            self._of_one[model] = scorer.log_likelihood_of_one(self._rows.all_rows, template.reg_covar)
         return self._of_one[model]
 
     def _entry(self, n_components: int, name: str) -> Entry:
         """A requested cell as the table has it."""
         request, key = self._request, self._request.key(n_components, name)
         found, model = self._engine.found.get(key), covariance_model(name)
-        told = (n_components, name, _status(found, name), self._stage.seconds.get(key, 0.0))
+        told = (n_components, name, _status(found, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(found, Solution):
             return Entry(*told)
         scores = self._measured[key][1]
         parameters = as_model(found.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
-        estimator._end_at(replace(found.climb, parameters=parameters), request.source, request.features)
+        set_fitted(estimator, replace(found.result, parameters=parameters), request.source, request.features)
         return Entry(*told, estimator, scores["loglik"], parameters.n_parameters, scores)
 
 
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
-    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.ground.rows)
+    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.search_rows.all_rows)
 
 
 def _status(found: Solution | Failure | None, name: str) -> str:
@@ -291,36 +292,36 @@ def _status(found: Solution | Failure | None, name: str) -> str:
         error = found.error
         text = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else str(error)
         return FAILED + (" ".join(text.split()) or type(error).__name__)
-    if not found.healthy:
-        return f"{SPIKE}component {found.spiked}"
-    return OK if found.climb.trace.converged else NOT_CONVERGED
+    if found.is_degenerate:
+        return f"{SPIKE}component {found.degenerate}"
+    return OK if found.result.trace.converged else NOT_CONVERGED
 
 
-def _ground(source: ArraySource, most_components: int, seed: int) -> Ground:
+def _search_rows(source: ArraySource, most_components: int, seed: int) -> SearchRows:
     """All rows and a sample; where there are few they are one, as a weighted set, so that their order is nothing."""
     rng, n_effective = np.random.default_rng(seed), effective_rows(source)
     sample = sampled(source, most_components, rng)
-    rows = sample if share_shown(source, most_components) == 1 else source
+    rows = sample if sampled_share(source, most_components) == 1 else source
     size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
-    if size > _WORTH_A_SAMPLE * rows.n_rows:
-        return Ground(rows, rows if rows is sample else sample, n_effective)
-    return Ground(rows, sampled(sample, most_components, rng, size=size), n_effective)
+    if size > LARGEST_SHARE * rows.n_rows:
+        return SearchRows(rows, rows if rows is sample else sample, n_effective)
+    return SearchRows(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 
 def _settings(template: GaussianMixture, weight: float) -> FitSettings:
     """Of all cells: their components and model are put in for each."""
     tol = template.tol and min(template.tol, max(WORTH / weight, _ROUNDING))
     return FitSettings(
-        template.n_components,
-        covariance_model(template.covariance_type),
-        tol,
-        template.reg_covar,
-        template.max_iter,
-        str(template.init_params),
-        GivenStart(),
-        template.n_threads,
-        template.acceleration,
-        "split-merge",
+        n_components=template.n_components,
+        model=covariance_model(template.covariance_type),
+        tol=tol,
+        reg_covar=template.reg_covar,
+        max_iter=template.max_iter,
+        init_params=str(template.init_params),
+        given=GivenStart(),
+        n_threads=template.n_threads,
+        acceleration=template.acceleration,
+        refine="split-merge",
     )
 
 
