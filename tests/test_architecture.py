@@ -29,7 +29,7 @@ ROOMS = {
     "_former_places": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | engine | climbing | candidates | table | from_file | grid | status
+        selection | estimator | search resampling | engine | cell | candidates | table | from_file | grid | status
     """,
     "estimators": """
         steps | mixture | fitted | contract criteria progress scorer summary

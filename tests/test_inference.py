@@ -170,6 +170,6 @@ def test_a_climb_in_legs_is_the_climb(legs):
 def test_a_climb_between_two_legs_says_where_it_stands():
     run, _ = climbing([1.0, 2.0, 3.0, 4.0], max_iter=4)
     here = run.go(2).result
-    assert (here.parameters, here.lower_bound, here.trace.reason) == (1, 2.0, "to be continued")
+    assert (here.parameters, here.lower_bound, here.trace.reason) == (1, 2.0, "not finished")
     assert not run.ended
     assert not here.trace.converged

@@ -157,7 +157,7 @@ def fitted_to_few_rows(seed, **more):
 
 
 def ended_by_rounding(model):
-    return model is not None and "rounding hides the way up: EM's own step lowers" in model.history_.reason
+    return model is not None and "limited by rounding: EM's own step lowers" in model.history_.reason
 
 
 @pytest.mark.filterwarnings("ignore:.*lost all rows")

@@ -20,7 +20,8 @@ import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
 from gmm.estimators.criteria import CRITERIA
 from gmm.rows.sources import ArraySource
-from gmm.selection import candidates, climbing, engine
+from gmm.selection import candidates, engine
+from gmm.selection.cell import Cell
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 
@@ -101,10 +102,8 @@ def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, small):
     monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     monkeypatch.setattr(engine, "usable_threads", lambda: 4)
     seen = set()
-    solved = climbing.Cell.solved
-    monkeypatch.setattr(
-        climbing.Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1]
-    )
+    solved = Cell.solved
+    monkeypatch.setattr(Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1])
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0), small)
     assert len(seen - {threading.get_ident()}) > 1
 
@@ -217,8 +216,8 @@ def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
 
 
 def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
-    monkeypatch.setattr(climbing.Cell, "refined", lambda self, worker, solution: solution)
-    original = climbing.Cell.solved
+    monkeypatch.setattr(Cell, "refined", lambda self, worker, solution: solution)
+    original = Cell.solved
 
     def lamed(self, worker, starts, present=None):
         """The full model's own starts lead nowhere."""
@@ -230,7 +229,7 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
             return self._judged(problem.run(e_step, begin, self._settings.solver).go(0))
         return original(self, worker, starts, present)
 
-    monkeypatch.setattr(climbing.Cell, "solved", lamed)
+    monkeypatch.setattr(Cell, "solved", lamed)
     found = select(ROWS, [2, 3], CLASSIC, random_state=0)
     for K in (2, 3):
         others = [cell(found, K, name) for name in CLASSIC[1:]]
@@ -238,14 +237,14 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
 
 
 def test_no_solution_is_refined_twice(monkeypatch):
-    ends, again, original = [], [], climbing.Cell.refined
+    ends, again, original = [], [], Cell.refined
 
     def counted(self, worker, solution):
         again.append(any(solution is end for end in ends))
         ends.append(original(self, worker, solution))
         return ends[-1]
 
-    monkeypatch.setattr(climbing.Cell, "refined", counted)
+    monkeypatch.setattr(Cell, "refined", counted)
     # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
     monkeypatch.setattr(engine.Engine, "_stuck", lambda self, key, lower: key.n_components == 3)
     select(ROWS, [2, 3], CLASSIC, random_state=0)
@@ -419,8 +418,8 @@ def test_time_may_be_up_anywhere(monkeypatch):
         asked.clear()
 
         def is_up(clock):
-            asked.append(clock.found)
-            return clock.found and len(asked) > n
+            asked.append(clock.has_solution)
+            return clock.has_solution and len(asked) > n
 
         monkeypatch.setattr(engine.Clock, "is_up", is_up)
         rows = np.random.default_rng(4).normal(size=(60, 2))

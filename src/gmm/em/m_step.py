@@ -22,10 +22,10 @@ _EPS = float(np.finfo(np.float64).eps)
 def mixture_family(
     model: CovarianceModel, shape: tuple[int, ...], ridge: float, prior: ConjugatePrior | None = None
 ) -> MixtureFamily:
-    """What updates choose among and maximise, as the compiled core knows it; `shape` is that of the means."""
+    """Return the mixtures to choose among, with ridge and prior, as the compiled core sees them; means have `shape`."""
     K, d = shape
-    told = None if prior is None else prior.told(model, K, d)
-    return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, told)
+    moments = None if prior is None else prior.told(model, K, d)
+    return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, moments)
 
 
 class MStep:
@@ -95,7 +95,7 @@ def most_likely(
     previous: Array | None = None,
     prior: ConjugatePrior | None = None,
 ) -> MixtureParameters:
-    """The M-step: weights n_k / n, means, and the model's covariances of S_k / n_k with `ridge` on the diagonals.
+    """Compute weights n_k / n, means, and the model's covariances of S_k / n_k with `ridge` on the diagonals.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ def most_likely(
     model : CovarianceModel
     ridge : float
     spread : callable
-        Runs the covariances' estimates, in threads perhaps: see `gmm.inference.EStep.spread`.
+        Runs the updates of the covariances, in threads if they are worth it: see `EStep.spread`.
     previous : array in the shape of the model's layout, optional
-        The covariances before.
+        The previous covariances.
     prior : ConjugatePrior, optional
 
     Raises
@@ -137,7 +137,7 @@ def most_likely(
 
 
 def _positive_counts(statistics: SufficientStatistics) -> Array:
-    """The counts; a component without rows must not divide by zero: it keeps its place, with the ridge alone."""
+    """Return the counts, raised above 0: a component without rows keeps its place, with the ridge alone."""
     return np.maximum(statistics.counts, _EPS * statistics.weight)
 
 
@@ -149,7 +149,7 @@ def ridged(
     ridge: float,
     previous: Array | None = None,
 ) -> MixtureParameters:
-    """The mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more where rounding asks for it.
+    """Return the mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more if rounding needs it.
 
     Raises
     ------
@@ -167,9 +167,9 @@ def ridged(
         except SingularMatrixError as error:
             if ridge == 0:
                 raise
-            # Constrained covariances depend on each other: all are helped.
+            # Constrained covariances depend on each other: raise all of them.
             k = slice(None) if model.constraint else slice(error.component, error.component + 1)
-            # Not the diagonal: where a component has jumped far, cancellation may have left it negative.
+            # Not the diagonal: after a component has jumped far, cancellation may have left it negative.
             scale = np.abs(once if layout.pooled else once[k]).max()
             extra[k] = np.maximum(4 * extra[k], d * _EPS * scale)
             if not (0 < extra[k].max() <= 4 * d * scale < np.inf):
@@ -179,14 +179,14 @@ def ridged(
 def refilled(
     statistics: SufficientStatistics, model: CovarianceModel, at_most: int
 ) -> tuple[SufficientStatistics, list[int]]:
-    """Give components without rows half of the heaviest one, split along its widest direction.
+    """Give each component without rows half of the heaviest one, split along its widest direction.
 
     Parameters
     ----------
     statistics : SufficientStatistics
     model : CovarianceModel
     at_most : int
-        How many to repair; more are left where they are.
+        Maximum number of components to repair; further ones stay where they are.
 
     Returns
     -------

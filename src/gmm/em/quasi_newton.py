@@ -100,14 +100,14 @@ class QuasiNewton:
         if not self._state.converged:
             return None
         if self._state.fall:
-            return f"rounding hides the way up: EM's own step lowers the objective by {self._state.fall:.2g}"
+            return f"limited by rounding: EM's own step lowers the objective by {self._state.fall:.2g}"
         return f"projected remaining gain {self._state.remaining:.2g} below tol={self._state.tolerance:g}"
 
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
         if self._instead is not None:
             return self._instead.close()
-        if self._bound == -math.inf:  # no pass was made: the start stays
+        if self._bound == -math.inf:  # no pass was made
             self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters))
             return "max_iter reached", self._closing.mean_log_evidence
         if self._state.stuck:

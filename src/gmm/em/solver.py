@@ -171,7 +171,7 @@ class SolverRun(Generic[P]):
         self._callback = callback
         self._before = before
         self._seconds: list[float] = []
-        self._reason = "to be continued"
+        self._reason = "not finished"
         self.passes: list[PassRecord] = []
         self.lower_bound = -math.inf
         self.ended = self.converged = False

@@ -87,7 +87,7 @@ _SAME_LIKELIHOOD = 1e-6  # nats per row
 def from_responsibilities(
     source: Source, responsibilities: Array, moments: Layout, *, n_threads: int | None = None
 ) -> SufficientStatistics:
-    """The statistics of given responsibilities (n, K), about the means they imply."""
+    """Return the statistics of given responsibilities (n, K), about the means they imply."""
     weighted = responsibilities
     if source.sample_weight is not None:
         weighted = responsibilities * source.sample_weight[:, None]
@@ -101,7 +101,7 @@ def from_responsibilities(
 
 
 def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
-    """The statistics of giving each row to the nearest of `means`, (K, d)."""
+    """Return the statistics of assigning each row to the nearest of `means`, (K, d)."""
     metric = Metric(SPHERICAL, np.array([1 / _farthest(source)]))
     return _partition(source, means, metric, moments, n_threads)
 
@@ -109,28 +109,28 @@ def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int 
 def _partition(
     source: Source, centres: Array, metric: Metric, moments: Layout, n_threads: int | None
 ) -> SufficientStatistics:
-    """The statistics of giving each row to the nearest of `centres` in a metric."""
-    # The whitener is a metric, not a spread: it says nothing of how exact another form would be.
+    """Return the statistics of assigning each row to the nearest of `centres` in a metric."""
+    # The whitener is a metric, not a spread, so the pass cannot derive the precision of another form from it.
     with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
         return e_step(metric.about(centres), hard=True)
 
 
 def _farthest(source: Source) -> float:
-    """The largest distance from the centre in any feature, 1 if there is none."""
+    """Return the largest distance from the centre in any feature, or 1 if that is 0."""
     return float(source.survey.reach(source.survey.centre).max()) or 1.0
 
 
 def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
-    """Seeds by greedy weighted D² sampling (Arthur & Vassilvitskii 2007), (K, d): of 2 + ⌊log K⌋ draws the best."""
+    """Choose seeds (K, d) by D² sampling, each the best of 2 + ⌊log K⌋ draws (Arthur & Vassilvitskii 2007)."""
     n_draws = 2 + int(math.log(n_components))
     uniforms = rng.uniform(size=1 + (n_components - 1) * n_draws)
     return rows[_em.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components, n_draws)]
 
 
 def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:
-    """K-means from given centres (Lloyd 1982): E-steps with hard assignment.
+    """Return the centres of k-means from given ones (Lloyd 1982), by E-steps with hard assignment.
 
-    They end with one that gains less than 0.03 % of the squared deviations that the clusters explain.
+    It stops when a pass gains less than 0.03 % of the squared deviations that the clusters explain.
     """
     rows, survey = source.rows, source.survey
     weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
@@ -191,7 +191,7 @@ class _Partitions:
             self._kept.append((centres, metric))
 
     def statistics(self) -> list[SufficientStatistics]:
-        """Give each row to its nearest centre, for each partition."""
+        """Assign each row to its nearest centre, for each partition."""
         centre = self._sample.survey.centre
         return [
             _partition(self._sample, centres + centre, metric, self._moments, self._n_threads)
@@ -205,7 +205,7 @@ def _whole(sample: ArraySource, moments: Layout, n_threads: int | None) -> Suffi
 
 
 def _kmeans_centres(view: View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
-    """The centres (K, d) of k-means in a metric, from the sample's centre in its own coordinates, and sorted."""
+    """Return sorted k-means centres (K, d) in a metric, from the sample's centre in its own units."""
     seeds = _seeds(view.rows, n_components, rng)
     centres = view.in_own_units(lloyd(view.rows, seeds, n_threads=n_threads))
     return centres[np.lexsort(centres.T[::-1])]
@@ -217,7 +217,7 @@ def _seeds(sample: ArraySource, n_components: int, rng: Rng) -> Array:
 
 
 def _hierarchical(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
-    """Each row with the nearest mean of Ward's clusters, which are those of at most 1000 rows, in whitened units."""
+    """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
     view = views_of(sample, request.kept)[1]
     centres = _Ward(view, rng).centres(request.n_components) + sample.survey.centre
     return _partition(sample, centres, view.metric, request.kept, request.n_threads)
@@ -237,12 +237,12 @@ class _Ward:
         self._view = view
 
     def centres(self, n_components: int) -> Array:
-        """The clusters' means from the sample's centre, (K, d), in its own units."""
+        """Return the clusters' means from the sample's centre, (K, d), in its own units."""
         clusters = self._hierarchy.clusters(n_components)
         sums = np.zeros((clusters.max() + 1, self._moments.shape[1]))
         np.add.at(sums, clusters, self._moments)
         means = self._view.in_own_units(sums[:, 1:] / sums[:, :1])
-        # Of fewer rows than components some have to come twice.
+        # With fewer rows than components, some means are repeated.
         return np.resize(means, (n_components, means.shape[1]))
 
 
@@ -274,9 +274,9 @@ class Portfolio:
         return _Ward(self._views[1], self._rng)
 
     def partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
-        """Return the different ones among two partitions for each of `rngs` and Ward's partition.
+        """Return two k-means partitions for each of `rngs`, and Ward's partition, without near duplicates.
 
-        Few clusters are cheap, and each partition shows only one way to group the data: then there are more than two.
+        Of few clusters there are more k-means partitions, because they are cheap and each shows only one grouping.
         """
         if n_components == 1:
             return [_whole(self._sample, self._moments, self._n_threads)]
@@ -319,13 +319,13 @@ STARTS: dict[str, Start] = {
 
 
 def start_statistics(source: Source, request: StartRequest, init_params: str, rng: Rng) -> SufficientStatistics:
-    """The statistics of the start called `init_params`, from a sample of the rows.
+    """Return the statistics of the start called `init_params`, from a sample of the rows.
 
     Components come from the heaviest to the lightest, and by falling means where they weigh the same.
     """
     sample = sampled(source, request.n_components, rng)
     request = replace(request, share=sampled_share(source, request.n_components))
     statistics = STARTS[init_params](sample, request, rng)
-    # Rounded, so that components that weigh the same are told apart by their means and not by a last digit.
+    # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
     shares = np.round(statistics.counts / statistics.weight, 9)
     return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))

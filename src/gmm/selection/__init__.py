@@ -1,6 +1,6 @@
 """The choice of a mixture: every number of components by every covariance type, each at the best optimum found.
 
-`search.py` is what is called, `engine.py` the order of the work, `climbing.py` how one cell is solved, `candidates.py`
+`search.py` is what is called, `engine.py` the order of the work, `cell.py` how one cell is solved, `candidates.py`
 where it may begin, `table.py` what comes out, `grid.py` how it is laid out, `estimator.py` the search as an estimator.
 """
 

@@ -25,7 +25,7 @@ from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit, in_memory
 from gmm.rows.sources import ArraySource
 from gmm.selection.candidates import Starts, as_model
-from gmm.selection.climbing import WORTH, SearchRows, Solution, Worker
+from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
 from gmm.selection.status import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
@@ -190,7 +190,7 @@ class _Search:
         told = self._solve_all(callback)
         if not told:
             self._improve()
-        self._measure(self._engine.found)
+        self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
         return Selection.of(entries, self._request.criterion, complete=not told and not self._clock.is_up())
 
@@ -202,7 +202,7 @@ class _Search:
             try:
                 check_enough_rows(request.source.n_used, K)
             except ValueError as error:
-                engine.found |= dict.fromkeys(keys, Failure(error))
+                engine.outcomes |= dict.fromkeys(keys, Failure(error))
             else:
                 engine.solve(keys)
             if callback is not None and self._told_to_stop(K, callback):
@@ -215,7 +215,7 @@ class _Search:
         cells = self._request.cells
         for number, (K, name) in enumerate(cells):
             if n_components == K:
-                status = _status(self._engine.found.get(self._request.key(K, name)), name)
+                status = _status(self._engine.outcomes.get(self._request.key(K, name)), name)
                 if callback(Progress(number, len(cells), K, name, status)):
                     return True
         return False
@@ -224,19 +224,21 @@ class _Search:
         """Refine the best cells, or all if that is asked for, and free those that this leaves behind."""
         engine, request = self._engine, self._request
         # A number of components that there are too few rows for has no cell to begin from, and is to have none.
-        counts = sorted({key.n_components for key, found in engine.found.items() if isinstance(found, Solution)})
+        counts = sorted({key.n_components for key, found in engine.outcomes.items() if isinstance(found, Solution)})
         for K in reversed(counts):
             engine.go_back(request.keys(K))
         for K in counts:
             engine.go_on(request.keys(K))
-        keys = [key for key, found in engine.found.items() if isinstance(found, Solution) and not found.is_degenerate]
+        keys = [
+            key for key, found in engine.outcomes.items() if isinstance(found, Solution) and not found.is_degenerate
+        ]
         if request.template.refine is None:
             self._measure(keys)
             scores = {key: self._measured[key][1][request.criterion] for key in keys}
             reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
             keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
         engine.refine(keys)
-        engine.free(sorted(engine.found, key=self._size))
+        engine.free(sorted(engine.outcomes, key=self._size))
 
     def _size(self, key: Key) -> tuple[int, int]:
         K, model = key
@@ -244,7 +246,7 @@ class _Search:
 
     def _measure(self, keys: Iterable[Key]) -> None:
         """The log-likelihood and the criteria of all solutions that have none yet."""
-        found, tasks = self._engine.found, {}
+        found, tasks = self._engine.outcomes, {}
         for key in keys:
             solution = found[key]
             if isinstance(solution, Solution) and self._measured.get(key, (None, {}))[0] is not solution:
@@ -270,7 +272,7 @@ class _Search:
     def _entry(self, n_components: int, name: str) -> Entry:
         """A requested cell as the table has it."""
         request, key = self._request, self._request.key(n_components, name)
-        found, model = self._engine.found.get(key), covariance_model(name)
+        found, model = self._engine.outcomes.get(key), covariance_model(name)
         told = (n_components, name, _status(found, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(found, Solution):
             return Entry(*told)

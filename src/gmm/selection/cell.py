@@ -30,7 +30,7 @@ _LEG = 6  # passes between two checks of a run
 _LAST_RESORT = 50  # passes of the best of them, where all have degenerate components
 _CHECKED = 16  # passes before a run is checked for degenerate components
 _TRUST = 3  # a run may gain so many times its projected remaining gain
-_OUT_OF_TIME, _DEGENERATE = "the time of the search was up", "left where it was: a component had collapsed"
+_OUT_OF_TIME, _DEGENERATE = "time limit of the search reached", "stopped early: a component is degenerate"
 WORTH = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 
 
