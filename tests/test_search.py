@@ -221,12 +221,12 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
 
     def lamed(self, worker, starts, present=None):
         """The full model's own starts lead nowhere."""
-        if present is None and self._settings.model.layout is FULL and self._settings.n_components > 1:
+        if present is None and self.settings.model.layout is FULL and self.settings.n_components > 1:
             starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
             starts = [type(starts[0])(**vars(starts[0]) | {"second": starts[0].second * 0 + 9 * np.eye(3)})]
-            problem, e_step = self._settings.problem(ArraySource(ROWS)), worker.all(FULL)
+            problem, e_step = self.settings.problem(ArraySource(ROWS)), worker.all(FULL)
             begin = problem.beginning(e_step, starts[0])
-            return self._judged(problem.run(e_step, begin, self._settings.solver).go(0))
+            return self._judged(problem.run(e_step, begin, self.settings.solver).go(0))
         return original(self, worker, starts, present)
 
     monkeypatch.setattr(Cell, "solved", lamed)

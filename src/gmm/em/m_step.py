@@ -206,16 +206,5 @@ def refilled(
 def split_widest(
     statistics: SufficientStatistics, component: int, into: int, layout: Layout, covariances: Array, *, offset: float
 ) -> SufficientStatistics:
-    """Split a component in two along its widest direction, the means 2·`offset` standard deviations apart.
-
-    Parameters
-    ----------
-    statistics : SufficientStatistics
-    component, into : int
-        The component to split, and the empty one that gets half of its rows.
-    layout : Layout
-    covariances : array in the shape of `layout`
-        Of all components.
-    offset : float
-    """
+    """Split a component in two along its widest direction, the means 2·`offset` standard deviations apart."""
     return statistics.split(component, into, offset * layout.widest(covariances, component, statistics.first.shape[1]))

@@ -21,18 +21,9 @@ from gmm.values.statistics import SufficientStatistics
 
 @dataclass(frozen=True, kw_only=True)
 class SolverSettings:
-    """Which solver to use, and when it ends.
+    """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
 
-    Parameters
-    ----------
-    tolerance : float
-        In nats per unit weight; see the solvers.
-    max_iter : int
-        Maximum number of passes.
-    accelerated : bool
-        Whether to use `QuasiNewton` instead of `TextbookEM`.
-    confirm_stop : bool
-        See `QuasiNewton`.
+    `tolerance` is in nats per unit weight, `max_iter` in passes; `confirm_stop` is for `QuasiNewton`.
     """
 
     tolerance: float

@@ -24,19 +24,9 @@ from gmm.values.statistics import SufficientStatistics
 class QuasiNewton:
     """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
-    Parameters
-    ----------
-    parameters : MixtureParameters
-        The start.
-    e_step : EStep
-    m_step : MStep
-    tolerance : float
-        In nats per unit weight.
-    confirm_stop : bool
-        Stop only when five accepted passes in a row project a gain below `tolerance`, or three passes of which the last
-        projects less than a hundredth of it. If False, stop after the first such pass.
-    state : QuasiNewtonState, optional
-        Continue from here instead of from `parameters`.
+    The run starts from `parameters`, or continues from `state`. It stops when five accepted passes in a row project a
+    remaining gain below `tolerance`, in nats per unit weight, or three passes of which the last projects less than a
+    hundredth of it; without `confirm_stop`, after the first such pass.
     """
 
     def __init__(

@@ -14,15 +14,7 @@ from gmm.values.statistics import SufficientStatistics
 class TextbookEM:
     """Solve by E-steps and M-steps in turn (Dempster, Laird & Rubin 1977).
 
-    Parameters
-    ----------
-    parameters : MixtureParameters
-        The start.
-    e_step : EStep
-    m_step : MStep
-    stopping : Stopping
-    before : tuple of float
-        Lower bounds of an earlier run that this one continues.
+    The run starts from `parameters`; `before` has the lower bounds of an earlier run that it continues.
     """
 
     state = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Integral
@@ -18,7 +19,7 @@ from gmm.em.trace import Trace
 from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
-from gmm.fitting.split_merge import MoveContext, refined
+from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.parameters import check_random_state
@@ -248,17 +249,22 @@ def split_merged(
     def watched(iteration: Iteration) -> bool:
         return callback(replace(iteration, start=best.trace.start))
 
-    problem = replace(settings.problem(source), repair_empty=False)
-    how: dict[str, Any] = {"callback": watched, "stop_requested": stop_requested}
-    context, solver = MoveContext(problem, e_step), settings.solver
     share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
-    if share >= LARGEST_SHARE:
-        return refined(best, context, degenerate, solver, **how)
-    # The same sample for every seed: a refinement is a function of the rows and of where it begins.
-    problem = replace(problem, rows=sample or sampled(source, settings.n_components, np.random.default_rng(0)))
-    with problem.e_step() as on_sample:
-        screen = MoveContext(problem, on_sample, share)
-        return refined(best, context, degenerate, solver, screen=screen, **how)
+    problem, screen = replace(settings.problem(source), repair_empty=False), None
+    with ExitStack() as stack:
+        if share < LARGEST_SHARE:
+            # The same sample for every seed: a refinement is a function of the rows and of where it begins.
+            rows = sample or sampled(source, settings.n_components, np.random.default_rng(0))
+            on_sample = replace(problem, rows=rows)
+            screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
+        return SplitMerge(
+            MoveContext(problem, e_step),
+            degenerate,
+            settings.solver,
+            screen=screen,
+            callback=watched,
+            stop_requested=stop_requested,
+        ).refined(best)
 
 
 def _starts(

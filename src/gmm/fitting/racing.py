@@ -52,14 +52,7 @@ def short_runs(
 def best_of(results: Sequence[SolverResult | None], n_effective: float, ridge: float, *, same: float = 0.0) -> int:
     """Return the index of the highest result without degenerate components, or of the highest if there is none.
 
-    Parameters
-    ----------
-    results : sequence of SolverResult or None
-    n_effective : float
-        See `gmm.fitting.degenerate.effective_rows`.
-    ridge : float
-    same : float
-        Results that differ by less, in nats per unit weight, are one optimum; the first of them is taken.
+    Results that differ by less than `same` nats per unit weight are one optimum: the first of them is taken.
     """
     bounds = [-inf if result is None else result.lower_bound for result in results]
 
@@ -73,15 +66,9 @@ def best_of(results: Sequence[SolverResult | None], n_effective: float, ridge: f
 
 
 def is_hopeless(bounds: Sequence[float], target: float, *, remaining: float = inf) -> bool:
-    """Tell whether a run will end below a lower bound of `target`.
+    """Tell whether a run with these lower bounds will end below `target`.
 
-    Parameters
-    ----------
-    bounds : sequence of float
-        Lower bounds of the passes so far.
-    target : float
-    remaining : float
-        The gain to expect, if it is known; else the average gain of the last passes is extrapolated.
+    The gain to expect is `remaining`; if that is unknown, the average gain of the last passes is extrapolated.
     """
     if remaining == inf and len(bounds) >= RECENT:
         remaining = _FORESEEN * max((bounds[-1] - bounds[-1 - _AVERAGED]) / _AVERAGED, 0.0)

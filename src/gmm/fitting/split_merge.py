@@ -40,16 +40,9 @@ Degenerate = Callable[[MixtureParameters], NDArray[np.bool_]]
 
 @dataclass(frozen=True, eq=False)
 class MoveContext:
-    """Rows on which moves are tried.
+    """Rows on which moves are tried, the E-step over them, and their share of all rows.
 
-    Parameters
-    ----------
-    problem : Problem
-        A move fails if a component loses its rows, so the problem repairs none.
-    e_step : EStep
-        Open over the rows of the problem.
-    share : float
-        Their share of all rows.
+    A move fails if a component loses its rows, so the problem repairs none.
     """
 
     problem: Problem
@@ -67,55 +60,21 @@ class Move:
     promise: float
 
 
-def refined(
-    result: SolverResult,
-    context: MoveContext,
-    degenerate: Degenerate,
-    settings: SolverSettings,
-    *,
-    screen: MoveContext | None = None,
-    callback: Watch = lambda iteration: False,
-    stop_requested: Callable[[], bool] = lambda: False,
-) -> SolverResult:
-    """Return the best solution that moves reach from a result: higher, and without degenerate components.
+class SplitMerge:
+    """A search for moves that improve a solution, and the passes it takes.
 
-    The likelihood of a result with degenerate components means nothing; a lower one without them replaces it.
-
-    Parameters
-    ----------
-    result : SolverResult
-    context : MoveContext
-        All rows.
-    degenerate : callable
-        Returns which components of a mixture are degenerate, (K,).
-    settings : SolverSettings
-        Of each run.
-    screen : MoveContext, optional
-        A sample on which moves are tried first.
-    callback : callable, optional
-        Called with an `Iteration` after each pass; a true answer ends the run of the move.
-    stop_requested : callable, optional
-        Asked after each move whether to return the best solution so far.
+    `context` has all rows, `screen` a sample on which moves are tried first. `degenerate` returns which components of a
+    mixture are degenerate, (K,). `callback` is called after each pass, and a true answer ends the run of the move;
+    `stop_requested` is asked after each move whether to return the best solution so far.
     """
-    if result.parameters.n_components == 1 or settings.max_iter == 0:
-        return result
-    search = _Search(context, screen, degenerate, settings, callback, stop_requested)
-    best = result
-    while len(search.moves) < _MOST_ROUNDS and (better := search.improved(best)) is not None:
-        best = better
-    refinement = Refinement(tuple(search.moves), search.tried, len(result.trace) + search.passes)
-    return replace(best, trace=replace(best.trace, refinement=refinement))
-
-
-class _Search:
-    """Rounds of moves, and the passes they took."""
 
     def __init__(
         self,
         context: MoveContext,
-        screen: MoveContext | None,
         degenerate: Degenerate,
         settings: SolverSettings,
+        *,
+        screen: MoveContext | None,
         callback: Watch,
         stop_requested: Callable[[], bool],
     ) -> None:
@@ -125,12 +84,24 @@ class _Search:
         self._settings = settings
         self._callback = callback
         self._stop_requested = stop_requested
-        self._runs = 0
-        self.moves: list[tuple[int, int, float]] = []
-        self.tried = 0
-        self.passes = 0.0
+        self._runs = self._tried = 0
+        self._moves: list[tuple[int, int, float]] = []
+        self._passes = 0.0
 
-    def improved(self, best: SolverResult) -> SolverResult | None:
+    def refined(self, result: SolverResult) -> SolverResult:
+        """Return the best solution that moves reach from a result: higher, and without degenerate components.
+
+        The likelihood of a result with degenerate components means nothing; a lower one without them replaces it.
+        """
+        if result.parameters.n_components == 1 or self._settings.max_iter == 0:
+            return result
+        best = result
+        while len(self._moves) < _MOST_ROUNDS and (better := self._improved(best)) is not None:
+            best = better
+        refinement = Refinement(tuple(self._moves), self._tried, len(result.trace) + self._passes)
+        return replace(best, trace=replace(best.trace, refinement=refinement))
+
+    def _improved(self, best: SolverResult) -> SolverResult | None:
         """Return the end of the first move that leads higher, or None if none of a few does."""
         where = self._screen or self._context
         base = best if self._screen is None else self._run(where, best.parameters, _SCREENING)
@@ -146,12 +117,12 @@ class _Search:
                 kept[move.dropped] = without(where.e_step, base.parameters, move.dropped)
                 self._count(1, where)
             statistics = split_along(kept[move.dropped], move.split, move.dropped, layout, principal, move.axis)
-            self.tried += 1
+            self._tried += 1
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
             if end is not None and end.lower_bound > least and not self._degenerate(end.parameters).any():
-                self.moves.append((move.dropped, move.split, end.lower_bound - best.lower_bound))
+                self._moves.append((move.dropped, move.split, end.lower_bound - best.lower_bound))
                 return end
         return None
 
@@ -202,7 +173,7 @@ class _Search:
         return result
 
     def _count(self, passes: int, where: MoveContext) -> None:
-        self.passes += passes * where.share
+        self._passes += passes * where.share
 
 
 def split_along(
@@ -215,20 +186,7 @@ def split_along(
     *,
     offset: float = OFFSET,
 ) -> SufficientStatistics:
-    """Split a component in two along one of its axes, the means 2·`offset` standard deviations apart.
-
-    Parameters
-    ----------
-    statistics : SufficientStatistics
-    component, into : int
-        The component to split, and the empty one that gets half of its rows.
-    layout : Layout
-        Of `principal`.
-    principal : array
-        The axes of all components: see `Layout.principal`.
-    axis : int
-    offset : float
-    """
+    """Split a component in two along an axis of `principal`, the means 2·`offset` standard deviations apart."""
     deviation = layout.deviation(principal, component, axis, statistics.first.shape[1])
     return statistics.split(component, into, offset * deviation)
 

@@ -246,6 +246,7 @@ class _Ward:
         return np.resize(means, (n_components, means.shape[1]))
 
 
+@dataclass(frozen=True, eq=False)
 class Portfolio:
     """Partitions of one sample into any number of clusters: by k-means in both metrics, and by Ward's method.
 
@@ -259,19 +260,18 @@ class Portfolio:
     n_threads : int, optional
     """
 
-    def __init__(self, sample: ArraySource, moments: Layout, rng: Rng, n_threads: int | None) -> None:
-        self._sample = sample
-        self._moments = moments
-        self._n_threads = n_threads
-        self._rng = rng
+    sample: ArraySource
+    moments: Layout
+    rng: Rng
+    n_threads: int | None
 
     @cached_property
     def _views(self) -> tuple[View, View]:
-        return views_of(self._sample, self._moments)
+        return views_of(self.sample, self.moments)
 
     @cached_property
     def _ward(self) -> _Ward:
-        return _Ward(self._views[1], self._rng)
+        return _Ward(self._views[1], self.rng)
 
     def partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
         """Return two k-means partitions for each of `rngs`, and Ward's partition, without near duplicates.
@@ -279,12 +279,12 @@ class Portfolio:
         Of few clusters there are more k-means partitions, because they are cheap and each shows only one grouping.
         """
         if n_components == 1:
-            return [_whole(self._sample, self._moments, self._n_threads)]
-        partitions = _Partitions(self._sample, self._moments, self._n_threads)
+            return [_whole(self.sample, self.moments, self.n_threads)]
+        partitions = _Partitions(self.sample, self.moments, self.n_threads)
         rounds = max(1, _FEW_CLUSTERS // n_components)
         for rng in rngs:
             for view in self._views * rounds:
-                partitions.add(_kmeans_centres(view, n_components, rng, self._n_threads), view.metric)
+                partitions.add(_kmeans_centres(view, n_components, rng, self.n_threads), view.metric)
         by_ward = self._ward.centres(n_components)
         partitions.add(by_ward[np.lexsort(by_ward.T[::-1])], self._views[1].metric)
         return partitions.statistics()

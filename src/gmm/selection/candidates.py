@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -93,13 +93,8 @@ class Starts:
         self._several = template.init_params == "kmeans"
         self._seeds = seeds
         self.moments = richest(models)
-        n_threads = template.n_threads
-        self._request: dict[str, Any] = {
-            "model": models[0],
-            "ridge": template.reg_covar,
-            "n_threads": n_threads,
-            "moments": self.moments,
-        }
+        ridge, n_threads = template.reg_covar, template.n_threads
+        self._request = StartRequest(1, models[0], ridge, n_threads, moments=self.moments)
         self._portfolio = Portfolio(sample, self.moments, np.random.default_rng(seeds[0]), n_threads)
 
     def of(self, n_components: int) -> list[SufficientStatistics]:
@@ -107,7 +102,8 @@ class Starts:
         rngs: list[Rng] = [np.random.default_rng([seed, n_components]) for seed in self._seeds]
         if self._several:
             return self._portfolio.partitions(n_components, rngs)
-        return [self._start(self._sample, StartRequest(n_components, **self._request), rng) for rng in rngs]
+        request = replace(self._request, n_components=n_components)
+        return [self._start(self._sample, request, rng) for rng in rngs]
 
 
 def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
@@ -123,13 +119,7 @@ def splits(
 ) -> list[SufficientStatistics]:
     """Return starts of one component more: each splits one of the worst-fitting components along its worst axis.
 
-    Parameters
-    ----------
-    diagnostics : ComponentDiagnostics
-        Of `parameters`, from `diagnosed`.
-    parameters : MixtureParameters
-    offset : float
-        Of the halves' means, in standard deviations.
+    `diagnostics` are of `parameters`, from `diagnosed`.
     """
     layout, K = parameters.model.layout, parameters.n_components
     principal = layout.principal(parameters.covariances)
@@ -143,16 +133,7 @@ def splits(
 def drops(
     e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters
 ) -> list[SufficientStatistics]:
-    """Return starts of one component less: each drops one of the components that cost least to drop.
-
-    Parameters
-    ----------
-    e_step : EStep
-    diagnostics : ComponentDiagnostics
-        Of `parameters`, from `diagnosed`.
-    parameters : MixtureParameters
-        Of at least two components.
-    """
+    """Return starts of one component less: each drops one of the components that cost least to drop."""
     least = np.argsort(drop_losses(diagnostics), kind="stable")[:_DROPS]
     left = [np.delete(np.arange(parameters.n_components), j) for j in least]
     return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, left, strict=True)]

@@ -59,14 +59,7 @@ class SearchRows:
 
 
 class Worker:
-    """One thread of a search, with its E-steps.
-
-    Parameters
-    ----------
-    search_rows : SearchRows
-    n_threads : int or None
-        Threads of a pass.
-    """
+    """One thread of a search, with its E-steps; their passes have `n_threads`."""
 
     def __init__(self, search_rows: SearchRows, n_threads: int | None) -> None:
         self.search_rows = search_rows
@@ -134,10 +127,6 @@ class Solution:
         return (not self.is_degenerate, self.lower_bound) > (not other.is_degenerate, other.lower_bound)
 
 
-def _place(run: SolverRun) -> float:
-    return -run.lower_bound
-
-
 def _in_sight(run: SolverRun, lead: float) -> bool:
     if len(run.passes) < 2:
         return True
@@ -145,32 +134,21 @@ def _in_sight(run: SolverRun, lead: float) -> bool:
     return last.lower_bound + _IN_SIGHT * (last.lower_bound - before.lower_bound) >= lead
 
 
+@dataclass(frozen=True, eq=False)
 class Cell:
     """One number of components and one model, and how it is solved.
 
-    Parameters
-    ----------
-    settings : FitSettings
-    rows : SearchRows
-    callback : callable, optional
-        Called after each pass; it may raise.
-    time_is_up : callable
-        Asked whether to leave runs where they are.
+    `callback` is called after each pass, and may raise; `time_is_up` is asked whether to leave runs where they are.
     """
 
-    def __init__(
-        self,
-        settings: FitSettings,
-        rows: SearchRows,
-        callback: Callable[[Iteration], object] | None = None,
-        time_is_up: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._settings = settings
-        self._rows = rows
-        self._moments = settings.model.moments
-        self._worth = WORTH / rows.all_rows.survey.weight
-        self._callback = callback
-        self._time_is_up = time_is_up
+    settings: FitSettings
+    rows: SearchRows
+    callback: Callable[[Iteration], object] | None
+    time_is_up: Callable[[], bool]
+
+    @property
+    def _moments(self) -> Layout:
+        return self.settings.model.moments
 
     def solved(
         self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None = None
@@ -185,10 +163,10 @@ class Cell:
         best = present if present is not None and not present.is_degenerate else None
         lead = -inf if best is None else best.pace
         runs, failure = self._raced(worker, starts, lead)
-        rivalry = _RIVALRY if self._rows.whole else _RIVALRY_AFTER
+        rivalry = _RIVALRY if self.rows.whole else _RIVALRY_AFTER
         last_resort, left_off, finished = (present if best is None else None), None, 0
         for raced in runs:
-            bar = lead + _BETTER if best is present and not self._rows.whole else lead - rivalry
+            bar = lead + _BETTER if best is present and not self.rows.whole else lead - rivalry
             reached = raced.lower_bound
             if best is not None and (finished == _FINISHED or reached < bar):
                 break
@@ -216,10 +194,10 @@ class Cell:
         """Improve a solution by split–merge moves."""
         if not solution.result.trace.converged:
             return solution
-        e_step, rows = worker.all(self._moments), self._rows
-        how = (lambda iteration: bool(self._callback and self._callback(iteration)), self._time_is_up, rows.n_effective)
+        e_step, rows = worker.all(self._moments), self.rows
+        how = (lambda iteration: bool(self.callback and self.callback(iteration)), self.time_is_up, rows.n_effective)
         sample = None if rows.whole else rows.sample
-        end = self._solution(split_merged(rows.all_rows, self._settings, solution.result, e_step, *how, sample))
+        end = self._solution(split_merged(rows.all_rows, self.settings, solution.result, e_step, *how, sample))
         return solution if solution.beats(end) else self._paced(worker, end)
 
     def _raced(
@@ -229,7 +207,7 @@ class Cell:
 
         Starts that fall behind `lead`, which the present solution reaches, or behind the first start are left there.
         """
-        problem, e_step = self._settings.problem(self._rows.sample), worker.sample(self._moments)
+        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         runs: list[SolverRun] = []
         failure: SingularMatrixError | None = None
         for start in starts:
@@ -239,13 +217,14 @@ class Cell:
             else:
                 failure = leg
         lead = max([lead, *(run.lower_bound for run in runs)])
-        self._race_on([run for run in runs if _in_sight(run, lead)], self._race_passes - _FIRST_ROUND)
-        runs.sort(key=_place)
-        if not self._rows.whole:
+        passes = _RACE if self.rows.whole else _RACE_ON_SAMPLE
+        self._race_on([run for run in runs if _in_sight(run, lead)], passes - _FIRST_ROUND)
+        runs.sort(key=lambda run: -run.lower_bound)
+        if not self.rows.whole:
             lead = max([run.lower_bound for run in runs[:1]], default=-inf)
             runs = [run for run in runs[:_HEAT] if run.lower_bound >= lead - _RIVALRY]
             self._race_on(runs, _SECOND_HEAT)
-            runs.sort(key=_place)
+            runs.sort(key=lambda run: -run.lower_bound)
         return runs, failure
 
     def _race_on(self, runs: Sequence[SolverRun], passes: int) -> None:
@@ -254,33 +233,29 @@ class Cell:
             with suppress(SingularMatrixError):
                 run.go(passes)
 
-    @property
-    def _race_passes(self) -> int:
-        return _RACE if self._rows.whole else _RACE_ON_SAMPLE
-
     def _paced(self, worker: Worker, solution: Solution) -> Solution:
         """Measure what a solution reaches in a race."""
-        if self._rows.whole:
+        if self.rows.whole:
             return replace(solution, pace=solution.lower_bound)
-        problem, e_step = self._settings.problem(self._rows.sample), worker.sample(self._moments)
+        problem, e_step = self.settings.problem(self.rows.sample), worker.sample(self._moments)
         leg = self._first_leg(problem, e_step, solution.parameters, _SECOND_HEAT)
         return replace(solution, pace=leg.lower_bound if isinstance(leg, SolverRun) else -inf)
 
     def _over_all_rows(self, worker: Worker, run: SolverRun) -> SolverRun:
         """Return the run that finishes a start: the one of the race itself if that is over all rows."""
-        if self._rows.whole:
+        if self.rows.whole:
             return run
-        problem, e_step = self._settings.problem(self._rows.all_rows), worker.all(self._moments)
-        return problem.run(e_step, run.parameters, self._settings.solver, callback=self._callback).go(_LEG)
+        problem, e_step = self.settings.problem(self.rows.all_rows), worker.all(self._moments)
+        return problem.run(e_step, run.parameters, self.settings.solver, callback=self.callback).go(_LEG)
 
     def _first_leg(
         self, problem: Problem, e_step: EStep, start: SufficientStatistics | MixtureParameters, passes: int
     ) -> SolverRun | SingularMatrixError:
-        return first_leg(problem, e_step, start, self._settings.solver, passes, self._callback)
+        return first_leg(problem, e_step, start, self.settings.solver, passes, self.callback)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
         """Return the end of a run, which is early if a component is degenerate; None if it does not pass `target`."""
-        while not run.ended and not self._time_is_up():
+        while not run.ended and not self.time_is_up():
             if self._is_hopeless(run, target):
                 return None
             if len(run.passes) >= _CHECKED and self._has_few_rows(run.parameters):
@@ -296,16 +271,16 @@ class Cell:
         return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=why_left)))
 
     def _solution(self, result: SolverResult) -> Solution:
-        degenerate = degenerate_components(result.parameters, self._rows.n_effective, self._settings.reg_covar)
+        degenerate = degenerate_components(result.parameters, self.rows.n_effective, self.settings.reg_covar)
         return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
     def _has_few_rows(self, parameters: MixtureParameters) -> bool:
         """Tell whether a component is about to lose its rows; other degenerate components show in the end."""
-        fewest = self._settings.model.fewest_rows(parameters.n_features)
-        return bool(self._rows.n_effective * parameters.weights.min() < 2 * fewest)
+        fewest = self.settings.model.fewest_rows(parameters.n_features)
+        return bool(self.rows.n_effective * parameters.weights.min() < 2 * fewest)
 
     def _is_hopeless(self, run: SolverRun, target: float) -> bool:
         """Tell whether a run will not end above `target` by as much as matters."""
         bounds = [record.lower_bound for record in run.passes[-RECENT:]]
         remaining = _TRUST * run.passes[-1].remaining if run.passes else inf
-        return is_hopeless(bounds, target + self._worth, remaining=remaining)
+        return is_hopeless(bounds, target + WORTH / self.rows.all_rows.survey.weight, remaining=remaining)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from queue import SimpleQueue
@@ -49,13 +49,7 @@ Begin = Callable[[Key, Worker], list[SufficientStatistics]]
 
 
 class Clock:
-    """The time limit of a search, which does not end before there is a solution.
-
-    Parameters
-    ----------
-    seconds : float or None
-        From now; None for no limit.
-    """
+    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
 
     def __init__(self, seconds: float | None) -> None:
         self._end = None if seconds is None else time.perf_counter() + seconds
@@ -69,14 +63,7 @@ class Clock:
 class TaskPool:
     """Run tasks for cells, on several threads if there are several workers, and time them.
 
-    Parameters
-    ----------
-    rows : SearchRows
-    n_workers : int
-        Number of cells solved at a time.
-    n_threads : int or None
-        Threads of one cell's passes.
-    clock : Clock
+    `n_workers` cells are solved at a time, the passes of each on `n_threads`.
     """
 
     def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
@@ -142,16 +129,7 @@ class TaskPool:
 def workers_and_threads(
     rows: SearchRows, n_cells: int, most_components: int, n_threads: int | None
 ) -> tuple[int, int | None]:
-    """Return how many cells to solve at a time, and the number of threads for each.
-
-    Parameters
-    ----------
-    rows : SearchRows
-    n_cells : int
-        Number of cells that do not depend on each other.
-    most_components : int
-    n_threads : int or None
-    """
+    """Return how many of `n_cells` independent cells to solve at a time, and the number of threads for each."""
     usable = usable_threads() if n_threads is None else n_threads
     d = rows.all_rows.n_features
     work = rows.all_rows.n_rows * most_components * (d + 1) * (d + 2) / 2
@@ -159,60 +137,37 @@ def workers_and_threads(
     return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
 
 
+@dataclass(frozen=True, eq=False)
 class Cells:
     """The cells of a search.
 
-    Parameters
-    ----------
-    settings : FitSettings
-        Settings of every cell, but for its number of components, its model and its prior.
-    rows : SearchRows
-    prior : NormalInverseWishart or str, optional
-    watch : callable, optional
-        Called after each pass; it may raise.
-    time_is_up : callable
-        Asked every few passes whether to leave runs where they are.
+    `settings` are those of every cell, but for its number of components, its model and its prior. `watch` and
+    `time_is_up` are for `Cell`.
     """
 
-    def __init__(
-        self,
-        settings: FitSettings,
-        rows: SearchRows,
-        prior: NormalInverseWishart | str | None,
-        watch: Callable[[Iteration], object] | None,
-        time_is_up: Callable[[], bool],
-    ) -> None:
-        self._settings = settings
-        self._rows = rows
-        self._watch = watch
-        self._time_is_up = time_is_up
-        self._known: dict[Key, Cell] = {}
-        self.prior = prior
-        self.tol = settings.tol
-        self.n_features = rows.all_rows.n_features
+    settings: FitSettings
+    rows: SearchRows
+    prior: NormalInverseWishart | str | None
+    watch: Callable[[Iteration], object] | None
+    time_is_up: Callable[[], bool]
+    _known: dict[Key, Cell] = field(default_factory=dict, init=False)
 
     def __call__(self, key: Key) -> Cell:
         """Return the cell of a key."""
         if key not in self._known:
             K, model = key
-            of_cell = None if self.prior is None else prior_of(self.prior, model, K, self._rows.all_rows, 1)
-            settings = replace(self._settings, n_components=K, model=model, prior=of_cell)
-            self._known[key] = Cell(settings, self._rows, self._watch, self._time_is_up)
+            of_cell = None if self.prior is None else prior_of(self.prior, model, K, self.rows.all_rows, 1)
+            settings = replace(self.settings, n_components=K, model=model, prior=of_cell)
+            self._known[key] = Cell(settings, self.rows, self.watch, self.time_is_up)
         return self._known[key]
 
 
 class Engine:
-    """A search over cells.
-
-    Parameters
-    ----------
-    cells : Cells
-    starts : Starts
-    pool : TaskPool
-    """
+    """A search over cells: which are solved when, and from what."""
 
     def __init__(self, cells: Cells, starts: Starts, pool: TaskPool) -> None:
         self._cells = cells
+        self._n_features = cells.rows.all_rows.n_features
         self._starts = starts
         self._tasks = pool
         self.outcomes: Outcomes = {}
@@ -235,7 +190,7 @@ class Engine:
 
     def go_back(self, keys: Sequence[Key]) -> None:
         """Continue from solutions of one component more."""
-        d = self._cells.n_features
+        d = self._n_features
         self._go({key: [Key(key.n_components + 1, same_as(key.model, key.n_components + 1, d))] for key in keys})
 
     def _go(self, sources: Mapping[Key, Sequence[Key]]) -> None:
@@ -346,7 +301,7 @@ class Engine:
     def _less(self, key: Key) -> list[Key]:
         """Return the cell of one component fewer, if it was fitted."""
         K = key.n_components - 1
-        less = Key(K, same_as(key.model, K, self._cells.n_features)) if K else key
+        less = Key(K, same_as(key.model, K, self._n_features)) if K else key
         return [less] if K and less in self.outcomes else []
 
     def _below(self, key: Key) -> list[Key]:
@@ -367,7 +322,7 @@ class Engine:
             return False
         # With a prior, each cell has its own objective.
         comparable = not (solution.is_degenerate or below.is_degenerate) and self._cells.prior is None
-        return comparable and solution.lower_bound < below.lower_bound - self._cells.tol
+        return comparable and solution.lower_bound < below.lower_bound - self._cells.settings.tol
 
 
 def _solved(
