@@ -101,7 +101,7 @@ class Problem:
         start: int = 0,
         callback: Callable[[Iteration], object] | None = None,
     ) -> SolverRun:
-        """Prepare a solver run; it makes its passes when it is told to go.
+        """Prepare a solver run; `SolverRun.go` makes its passes.
 
         Parameters
         ----------
