@@ -16,12 +16,10 @@ from sklearn.base import clone
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
-from gmm.em.e_step import EStep
-from gmm.em.m_step import MStep, mixture_family, most_likely
-from gmm.em.quasi_newton import QuasiNewton
-from gmm.em.solver import climb
+from gmm.em.m_step import mixture_family, most_likely
+from gmm.em.problem import Problem, SolverSettings
 from gmm.fitting import starts as initialization
-from gmm.fitting.degenerate import spikes
+from gmm.fitting.degenerate import degenerate_components
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.parameters import MixtureParameters
@@ -239,9 +237,12 @@ def test_each_pass_is_the_twins(name, ridge, shrinkage):
     told = reference.accelerated_em(
         X, written_out, reference.shape_of(name), 12, weight=weight, reg_covar=ridge, belief=belief
     )
-    with EStep(ArraySource(X, weight), begin.model.moments) as e_step:
-        m_step = MStep(begin.model, ridge, 0, e_step.spread, known(prior, name))
-        trace = climb(QuasiNewton(begin, e_step, m_step, tolerance=0), max_iter=12).trace
+    problem = Problem(
+        rows=ArraySource(X, weight), model=begin.model, ridge=ridge, prior=known(prior, name), repair_empty=False
+    )
+    with problem.e_step() as e_step:
+        run = problem.run(e_step, begin, SolverSettings(tolerance=0, max_iter=12))
+        trace = run.go().result.trace
     kept = np.maximum.accumulate([objective for objective, _ in told])
     np.testing.assert_allclose(trace.objective, kept, rtol=1e-7)
     assert list(trace.accepted) == [accepted for _, accepted in told]
@@ -518,13 +519,14 @@ def test_more_starts_never_end_lower(name):
 
 
 def test_partitions_are_tried_with_the_prior(monkeypatch):
-    tried, climb = [], initialization.short_climb
+    tried, short_runs = [], initialization.short_runs
 
     def watched(*args, **how):
-        tried.append(climb(*args, **how))
-        return tried[-1]
+        results = short_runs(*args, **how)
+        tried.extend(results)
+        return results
 
-    monkeypatch.setattr(initialization, "short_climb", watched)
+    monkeypatch.setattr(initialization, "short_runs", watched)
     fitted("VVV", DEGENERATE["tied rows"], "conjugate", n_components=4)
     assert len(tried) > 1
     assert None not in tried
@@ -536,7 +538,7 @@ def test_split_and_merge_never_end_lower(name):
     asked = {"n_components": 5, "init_params": "random", "tol": 1e-6, "max_iter": 2000}
     plain = fitted(name, X, "conjugate", **asked)
     refined = fitted(name, X, "conjugate", refine="split-merge", **asked)
-    if not spikes(plain._parameters, len(X), 0).any():
+    if not degenerate_components(plain._parameters, len(X), 0).any():
         assert refined.lower_bound_ >= plain.lower_bound_ - 1e-12
     log_prior = log_density(name, refined.means_, refined.covariances_, with_components(X, name, 5))
     assert refined.lower_bound_ == pytest.approx(refined.score(X) + log_prior / 200, rel=1e-10)

@@ -16,8 +16,7 @@ from gmm import GaussianMixture
 from gmm._kernel import mstep
 from gmm.em.e_step import EStep
 from gmm.em.m_step import MStep
-from gmm.em.quasi_newton import QuasiNewton
-from gmm.em.solver import climb
+from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.estimators.fitted import fitted_parameters
 from gmm.exceptions import ConvergenceWarning
 from gmm.rows.sources import ArraySource
@@ -49,11 +48,11 @@ def begun(X, covariance_type, K=3):
     return MixtureParameters(rng.dirichlet(np.full(K, 9.0)), X[:: len(X) // K][:K] + np.zeros(d), covariances, model)
 
 
-def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, ascent=None, **how):
-    with EStep(ArraySource(X, weight), parameters.model.moments, n_threads=n_threads) as e_step:
-        m_step = MStep(parameters.model, ridge, parameters.n_components, e_step.spread)
-        way = QuasiNewton(parameters, e_step, m_step, tolerance=tolerance, ascent=ascent)
-        return climb(way, max_iter=max_iter, **how)
+def climbed(X, parameters, *, weight=None, ridge=0.0, tolerance=0.0, max_iter=30, n_threads=1, state=None, **how):
+    problem = Problem(rows=ArraySource(X, weight), model=parameters.model, ridge=ridge, n_threads=n_threads)
+    settings = SolverSettings(tolerance=tolerance, max_iter=max_iter)
+    with problem.e_step() as e_step:
+        return problem.run(e_step, Beginning(parameters, state=state), settings, **how).go().result
 
 
 # --- Its steps ----------------------------------------------------------------------------------
@@ -160,7 +159,7 @@ def fitted_to_few_rows(seed, **more):
 
 
 def ended_by_rounding(model):
-    return model is not None and "rounding hides the way up: EM's own step lowers" in model.history_.reason
+    return model is not None and "limited by rounding: EM's own step lowers" in model.history_.reason
 
 
 @pytest.mark.filterwarnings("ignore:.*lost all rows")

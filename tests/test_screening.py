@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
+from gmm.em.problem import Problem
 from gmm.fitting import fit as fitting
 from gmm.fitting import screening
 from gmm.fitting.screening import SCREENING_PASSES, Screening, screening_rows
@@ -136,7 +137,7 @@ def test_a_rare_component_asks_for_all_rows(rarest, screened):
 
 
 def screened_in_turn(*starts, rows=ROWS, ridge=1e-6):
-    screening = Screening(ArraySource(rows), starts[0].model, ridge, 1)
+    screening = Screening(Problem(rows=ArraySource(rows), model=starts[0].model, ridge=ridge, n_threads=1))
     return [screening(start) for start in starts]
 
 
@@ -181,7 +182,7 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
     assert not second.promising
     assert second.lower_bound == -np.inf
     prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.ones(2))
-    believing = Screening(ArraySource(rows), sound.model, 0.0, 1, prior)
+    believing = Screening(Problem(rows=ArraySource(rows), model=sound.model, ridge=0.0, prior=prior))
     assert np.isfinite([believing(start).lower_bound for start in (sound, spike)]).all()
 
 

@@ -19,7 +19,9 @@ from sklearn.utils.estimator_checks import check_estimator
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
 from gmm.estimators.criteria import CRITERIA
-from gmm.selection import candidates, climbing, engine
+from gmm.rows.sources import ArraySource
+from gmm.selection import candidates, engine
+from gmm.selection.cell import Cell
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 
@@ -90,20 +92,18 @@ def general(constrained, model):
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_a_seed_gives_one_result_for_any_number_of_threads(monkeypatch, n_threads):
-    monkeypatch.setattr(engine, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     same_table(
         select(ROWS, range(1, 5), random_state=3), select(ROWS, range(1, 5), random_state=3, n_threads=n_threads)
     )
 
 
 def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, small):
-    monkeypatch.setattr(engine, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     monkeypatch.setattr(engine, "usable_threads", lambda: 4)
     seen = set()
-    solved = climbing.Cell.solved
-    monkeypatch.setattr(
-        climbing.Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1]
-    )
+    solved = Cell.solved
+    monkeypatch.setattr(Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1])
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0), small)
     assert len(seen - {threading.get_ident()}) > 1
 
@@ -216,20 +216,20 @@ def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
 
 
 def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
-    monkeypatch.setattr(climbing.Cell, "refined", lambda self, worker, solution: solution)
-    original = climbing.Cell.solved
+    monkeypatch.setattr(Cell, "refined", lambda self, worker, solution: solution)
+    original = Cell.solved
 
-    def lamed(self, worker, starts, standing=None):
+    def lamed(self, worker, starts, present=None):
         """The full model's own starts lead nowhere."""
-        if standing is None and self._model.layout is FULL and self._settings.n_components > 1:
+        if present is None and self.settings.model.layout is FULL and self.settings.n_components > 1:
             starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
             starts = [type(starts[0])(**vars(starts[0]) | {"second": starts[0].second * 0 + 9 * np.eye(3)})]
-            e_step = worker.all(FULL)
-            m_step = self._m_step(e_step)
-            return self._judged(self._climber(e_step, m_step, m_step(starts[0])).go(0))
-        return original(self, worker, starts, standing)
+            problem, e_step = self.settings.problem(ArraySource(ROWS)), worker.all(FULL)
+            begin = problem.beginning(e_step, starts[0])
+            return self._judged(problem.run(e_step, begin, self.settings.solver).go(0))
+        return original(self, worker, starts, present)
 
-    monkeypatch.setattr(climbing.Cell, "solved", lamed)
+    monkeypatch.setattr(Cell, "solved", lamed)
     found = select(ROWS, [2, 3], CLASSIC, random_state=0)
     for K in (2, 3):
         others = [cell(found, K, name) for name in CLASSIC[1:]]
@@ -237,14 +237,14 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
 
 
 def test_no_solution_is_refined_twice(monkeypatch):
-    ends, again, original = [], [], climbing.Cell.refined
+    ends, again, original = [], [], Cell.refined
 
     def counted(self, worker, solution):
         again.append(any(solution is end for end in ends))
         ends.append(original(self, worker, solution))
         return ends[-1]
 
-    monkeypatch.setattr(climbing.Cell, "refined", counted)
+    monkeypatch.setattr(Cell, "refined", counted)
     # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
     monkeypatch.setattr(engine.Engine, "_stuck", lambda self, key, lower: key.n_components == 3)
     select(ROWS, [2, 3], CLASSIC, random_state=0)
@@ -325,8 +325,8 @@ def test_a_split_is_of_the_component_that_fits_worst():
     mixture = GaussianMixture(2, random_state=0).fit(rows)
     worst = int(np.argmin(mixture.means_[:, 0]))
     with gmm.em.e_step.EStep(gmm.rows.sources.ArraySource(rows), FULL) as e_step:
-        seen = candidates.look(e_step, mixture._parameters)
-    first = candidates.splits(seen, mixture._parameters)[0]
+        diagnostics = candidates.diagnosed(e_step, mixture._parameters)
+    first = candidates.splits(diagnostics, mixture._parameters)[0]
     np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)
     assert np.abs(first.means[worst] - first.means[2])[0] > 2
 
@@ -418,8 +418,8 @@ def test_time_may_be_up_anywhere(monkeypatch):
         asked.clear()
 
         def is_up(clock):
-            asked.append(clock.found)
-            return clock.found and len(asked) > n
+            asked.append(clock.has_solution)
+            return clock.has_solution and len(asked) > n
 
         monkeypatch.setattr(engine.Clock, "is_up", is_up)
         rows = np.random.default_rng(4).normal(size=(60, 2))

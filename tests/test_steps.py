@@ -116,16 +116,16 @@ def test_a_climb_without_time_says_so(monkeypatch):
         looks = []
 
         def is_up(clock):
-            looks.append(clock.found)
-            return clock.found and sum(looks) > n_looks
+            looks.append(clock.has_solution)
+            return clock.has_solution and sum(looks) > n_looks
 
         monkeypatch.setattr(engine.Clock, "is_up", is_up)
         found = select(X, [2, 5], "full", random_state=0, time_limit=9)
         return [model.history_.reason for model in found.estimators if model is not None]
 
     told = [reason for n_looks in range(12) for reason in reasons(n_looks)]
-    assert "the time of the search was up" in told
-    assert "to be continued" not in told
+    assert "time limit of the search reached" in told
+    assert "not finished" not in told
 
 
 # --- em_steps -----------------------------------------------------------------------------------

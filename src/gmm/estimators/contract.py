@@ -1,6 +1,7 @@
 """`Estimator`: scikit-learn's estimator contract without a dependency on scikit-learn.
 
-Parameters, tags, metadata routing and feature names; scikit-learn is imported only in the methods that it calls.
+Parameters, tags, metadata routing, feature names and the dtype of results; scikit-learn is imported only in the methods
+that it calls.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.text.html import Cell, Html, block, details, escaped, line, table
+from gmm.values.layouts import Array
 
-__all__ = ["Estimator", "names_of_features"]
+__all__ = ["Estimator", "as_dtype", "as_public_array", "names_of_features", "record_features"]
 
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
@@ -182,13 +184,14 @@ class Estimator:
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def _record_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
-        """Record the features of a fit, and drop the names of an earlier one."""
-        self.n_features_in_ = n_features
-        if names is not None:
-            self.feature_names_in_ = names
-        else:
-            self.__dict__.pop("feature_names_in_", None)
+
+def record_features(estimator: Estimator, n_features: int, names: NDArray[np.object_] | None) -> None:
+    """Set the features of a fit; names of an earlier fit do not outlive it."""
+    estimator.n_features_in_ = n_features
+    if names is not None:
+        estimator.feature_names_in_ = names
+    else:
+        estimator.__dict__.pop("feature_names_in_", None)
 
 
 def names_of_features(estimator: Estimator) -> tuple[str, ...]:
@@ -233,3 +236,18 @@ def _set_request(estimator: _Self, /, *, method: str, **requests: Any) -> _Self:
             getattr(routing, method).add_request(param=name, alias=alias)
     vars(estimator)["_metadata_request"] = routing
     return estimator
+
+
+def as_public_array(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return read-only values in `dtype`, as `as_dtype` does: writing into an attribute's array would be lost."""
+    array = as_dtype(values, dtype)
+    array.flags.writeable = False
+    return array
+
+
+def as_dtype(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the values in `dtype`, or in float64 if they overflow or underflow it."""
+    limits = np.finfo(dtype)
+    largest = np.abs(values).max()
+    fits = largest == 0 or limits.tiny <= largest <= limits.max
+    return values.astype(dtype if fits else np.float64, copy=False)

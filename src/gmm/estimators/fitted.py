@@ -5,7 +5,7 @@ Parameters as attributes, scores of rows, samples, saving and loading. Subclasse
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
+from gmm.em.solver import SolverResult
 from gmm.em.trace import Trace
 from gmm.estimators import criteria
-from gmm.estimators.contract import Estimator, names_of_features
+from gmm.estimators.contract import Estimator, as_dtype, as_public_array, names_of_features, record_features
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
@@ -283,18 +284,9 @@ class FittedMixture(Estimator):
         """
         model = covariance_model(covariance_type)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
-        settings = {"n_components": parameters.n_components, "covariance_type": covariance_type}
-        return cls._holding(parameters, feature_names, settings)
-
-    @classmethod
-    def _holding(
-        cls, parameters: MixtureParameters, feature_names: Sequence[str] | None, settings: Mapping[str, Any]
-    ) -> Self:
-        estimator = cls(**settings)
-        estimator._parameters = parameters
-        names = check_feature_names(feature_names, parameters.n_features)
-        estimator._record_features(parameters.n_features, names)
-        return estimator
+        mixture = cls(**{"n_components": parameters.n_components, "covariance_type": covariance_type})
+        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
+        return mixture
 
     def save(self, file: Writable) -> None:
         """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
@@ -442,7 +434,7 @@ class FittedMixture(Estimator):
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
-            self._record_features(self._parameters.n_features, None)
+            record_features(self, self._parameters.n_features, None)
 
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
@@ -496,6 +488,26 @@ def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | N
     return source
 
 
+def hold(mixture: FittedMixture, parameters: MixtureParameters, names: NDArray[np.object_] | None) -> None:
+    """Set the parameters of an estimator, and the names of their features."""
+    mixture._parameters = parameters
+    record_features(mixture, parameters.n_features, names)
+
+
+def set_fitted(
+    mixture: FittedMixture,
+    result: SolverResult,
+    source: Source,
+    names: NDArray[np.object_] | None,
+    traces: tuple[Trace, ...] = (),
+) -> None:
+    """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
+    hold(mixture, result.parameters, names)
+    mixture._dtype = source.dtype
+    mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
+    mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
+
+
 def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return what `save` writes: a header of JSON values, and arrays by their names."""
     parameters = fitted_parameters(mixture)
@@ -526,8 +538,9 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     model = covariance_model(item(header, "covariance_model", str))
     weights, means, covariances = (arrays[name] for name in _PARTS)
     parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
-    settings = from_json_values(item(header, "parameters", dict))
-    estimator = cls._holding(parameters, item(header, "feature_names", list) or None, settings)
+    estimator = cls(**from_json_values(item(header, "parameters", dict)))
+    names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
+    hold(estimator, parameters, names)
     check_parameters(estimator, STARTS)
     if header["dtype"] not in ("float32", "float64"):
         raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
@@ -541,21 +554,6 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
 def fitted_html(mixture: FittedMixture) -> list[Html]:
     """Return the summary of a fitted mixture as parts of a page; none before a fit."""
     return [] if mixture._parameters is None else mixture._summary().html()
-
-
-def as_public_array(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return read-only values in `dtype`, as `as_dtype` does: writing into an attribute's array would be lost."""
-    array = as_dtype(values, dtype)
-    array.flags.writeable = False
-    return array
-
-
-def as_dtype(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the values in `dtype`, or in float64 if they overflow or underflow it."""
-    limits = np.finfo(dtype)
-    largest = np.abs(values).max()
-    fits = largest == 0 or limits.tiny <= largest <= limits.max
-    return values.astype(dtype if fits else np.float64, copy=False)
 
 
 def _mean(values: NDArray[Any]) -> float:

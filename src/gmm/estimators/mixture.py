@@ -8,12 +8,12 @@ from copy import copy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.solver import Iteration, SolverResult
-from gmm.em.trace import Trace
-from gmm.estimators.fitted import FittedMixture
+from gmm.em.problem import Beginning
+from gmm.em.solver import Iteration
+from gmm.estimators.fitted import FittedMixture, set_fitted
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting.fit import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
+from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import Source
@@ -264,7 +264,7 @@ class GaussianMixture(FittedMixture):
         try:
             fit = fit_mixture(
                 source,
-                self._settings(source, model),
+                fit_settings(self, source, model),
                 () if resume else start_seeds(self.random_state, self.n_init),
                 resume=resume,
                 callback=watched if self.verbose or callback is not None else None,
@@ -273,7 +273,7 @@ class GaussianMixture(FittedMixture):
             )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
-        printer.refined(fit.climb)
+        printer.refined(fit.result)
         self._adopt(fit, source, names)
         return self
 
@@ -286,28 +286,6 @@ class GaussianMixture(FittedMixture):
     ) -> NDArray[np.intp]:
         """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
-
-    def _settings(self, source: Source, model: CovarianceModel) -> FitSettings:
-        K, d = self.n_components, source.n_features
-        given = GivenStart(
-            None if self.weights_init is None else check_weights_init(self.weights_init, K),
-            None if self.means_init is None else check_means_init(self.means_init, K, d),
-            None if self.precisions_init is None else check_precisions_init(self.precisions_init, K, d, model),
-            None if isinstance(self.init_params, str) else self._responsibilities(source),
-        )
-        return FitSettings(
-            K,
-            model,
-            self.tol,
-            self.reg_covar,
-            self.max_iter,
-            str(self.init_params) if given.responsibilities is None else "",
-            given,
-            self.n_threads,
-            self.acceleration,
-            self.refine,
-            None if self.prior is None else prior_of(self.prior, model, K, source, self.n_threads),
-        )
 
     def _responsibilities(self, source: Source) -> Callable[[int], Array]:
         """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
@@ -352,28 +330,39 @@ class GaussianMixture(FittedMixture):
         return source.fingerprint, self.reg_covar, prior
 
     def _adopt(self, fit: MixtureFit, source: Source, names: NDArray[np.object_] | None) -> None:
-        self._end_at(fit.climb, source, names, fit.traces)
-        self._ascent, self._ascent_of = (fit.climb.ascent, self._problem(source)) if self.warm_start else (None, ())
+        set_fitted(self, fit.result, source, names, fit.traces)
+        self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
 
-    def _end_at(
-        self,
-        climb: SolverResult,
-        source: Source,
-        names: NDArray[np.object_] | None,
-        traces: tuple[Trace, ...] = (),
-    ) -> None:
-        """Take over the mixture where a run ended, with its trace and those of the other starts."""
-        self._parameters = climb.parameters
-        self._dtype = source.dtype
-        self._record_features(source.n_features, names)
-        self._bounds_before = climb.trace.lower_bounds or self._bounds_before
-        self._record_climb(climb.trace, climb.lower_bound, traces or (climb.trace,))
+
+def fit_settings(mixture: GaussianMixture, source: Source, model: CovarianceModel) -> FitSettings:
+    """Return how the parameters of an estimator, which are checked here, ask to fit the rows."""
+    K, d = mixture.n_components, source.n_features
+    weights, means, precisions = mixture.weights_init, mixture.means_init, mixture.precisions_init
+    given = GivenStart(
+        weights=None if weights is None else check_weights_init(weights, K),
+        means=None if means is None else check_means_init(means, K, d),
+        precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
+        responsibilities=None if isinstance(mixture.init_params, str) else mixture._responsibilities(source),
+    )
+    return FitSettings(
+        n_components=K,
+        model=model,
+        tol=mixture.tol,
+        reg_covar=mixture.reg_covar,
+        max_iter=mixture.max_iter,
+        init_params=str(mixture.init_params) if given.responsibilities is None else "",
+        given=given,
+        n_threads=mixture.n_threads,
+        acceleration=mixture.acceleration,
+        refine=mixture.refine,
+        prior=None if mixture.prior is None else prior_of(mixture.prior, model, K, source, mixture.n_threads),
+    )
 
 
 def warn_about(fit: MixtureFit, max_iter: int) -> None:
     """Warn if a fit did not converge or components lost all their rows."""
-    trace = fit.climb.trace
+    trace = fit.result.trace
     if not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)

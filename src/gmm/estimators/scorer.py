@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gmm import _em
-from gmm.em.e_step import WORTH_THREADS, EStep, RowResults, Totals
-from gmm.em.m_step import MStep
+from gmm.em.e_step import EStep, RowResults, Totals
+from gmm.em.problem import Problem
+from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.rows.sources import Source
 from gmm.values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -49,7 +50,7 @@ class Scorer:
     def rows(self, source: Source, **wanted: bool) -> RowResults:
         """Return results per row: those of `labels`, `log_evidence`, `responsibilities` and `largest` set to True."""
         plan, resident = self._plan(source), source.resident
-        if resident is not None and source.n_rows * plan.work < WORTH_THREADS * plan.lane_rows:
+        if resident is not None and source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
             return RowResults(*plan.score(resident.rows, **wanted))
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, plan=plan, **wanted)
@@ -90,9 +91,10 @@ class Scorer:
             return self.log_likelihood(source)
         model = self.parameters.model
         one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
-        with EStep(source, model.moments, n_threads=self.n_threads) as e_step:
+        problem = Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads)
+        with problem.e_step() as e_step:
             try:
-                fitted = MStep(model, ridge, 0, e_step.spread)(e_step(one, hard=True))
+                fitted = problem.beginning(e_step, e_step(one, hard=True)).parameters
             except SingularMatrixError:
                 return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)

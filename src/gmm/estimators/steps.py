@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.estimators.fitted import as_public_array
-from gmm.estimators.mixture import GaussianMixture, ill_defined, warn_of_repairs
+from gmm.estimators.contract import as_public_array
+from gmm.estimators.mixture import GaussianMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.fitting.fit import FitSettings, SteppedPass, iter_passes, start_seeds
@@ -184,7 +184,7 @@ def prepare_stepped_fit(
     checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
     resident = in_memory(checked, caller)
     source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    settings = estimator._settings(source, covariance_model(estimator.covariance_type))
+    settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type))
     if settings.given.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.given.responsibilities(0).copy()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.estimators.contract import Estimator
+from gmm.estimators.contract import Estimator, record_features
 from gmm.estimators.mixture import GaussianMixture
 from gmm.selection.search import select
 from gmm.selection.table import Progress, Selection, html_parts
@@ -167,7 +167,7 @@ class GaussianMixtureSearch(Estimator):
         self.n_components_ = int(selection.n_components[index])
         self.covariance_type_ = selection.covariance_type[index]
         self.results_ = _results(selection)
-        self._record_features(best.n_features_in_, getattr(best, "feature_names_in_", None))
+        record_features(self, best.n_features_in_, getattr(best, "feature_names_in_", None))
         return self
 
     def fit_predict(

@@ -15,16 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm.em.e_step import Totals
 from gmm.estimators import criteria
+from gmm.estimators.fitted import set_fitted
 from gmm.estimators.mixture import GaussianMixture, ill_defined
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import effective_rows
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared_seed, start_seeds
-from gmm.fitting.starts import STARTS, sampled, share_shown
+from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit, in_memory
 from gmm.rows.sources import ArraySource
 from gmm.selection.candidates import Starts, as_model
-from gmm.selection.climbing import WORTH, Ground, Solution, Worker
-from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, Stage, workers_and_threads
+from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
+from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
 from gmm.selection.status import DEGENERATE, FAILED, NOT_CONVERGED, NOT_TRIED, OK
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.parameters import check_callback, check_parameters
@@ -35,9 +37,8 @@ from gmm.values.layouts import SingularMatrixError
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
-# Sample on which starts are compared; all rows if it would hold more than this share of them.
+# Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.
 _SAMPLE_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
-_LARGEST_SAMPLE = 0.5
 # Parameters about the start, continuation or output of a single fit.
 _SINGLE_FIT_ONLY = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
 
@@ -132,12 +133,12 @@ def select(
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
     source = in_memory(opened, select.__name__)
     request = _Request(counts, types, criterion, template, source, features)
-    ground = _ground(source, max(counts), seed)
-    starts = Starts(ground.sample, template, request.models, start_seeds(seed, n_init))
-    with Stage(ground, *workers_and_threads(ground, len(types), max(counts), n_threads), clock) as stage:
+    rows = _search_rows(source, max(counts), seed)
+    starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init))
+    with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight)
-        engine = Engine(Cells(settings, ground, template.prior, stage.watch, clock.is_up), starts, stage)
-        return _Search(request, ground, engine, stage, clock).run(callback)
+        engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
+        return _Search(request, rows, engine, pool, clock).run(callback)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,11 +175,11 @@ class _Request:
 
 
 class _Search:
-    def __init__(self, request: _Request, ground: Ground, engine: Engine, stage: Stage, clock: Clock) -> None:
+    def __init__(self, request: _Request, rows: SearchRows, engine: Engine, pool: TaskPool, clock: Clock) -> None:
         self._request = request
-        self._ground = ground
+        self._rows = rows
         self._engine = engine
-        self._stage = stage
+        self._pool = pool
         self._clock = clock
         self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
         self._of_one: dict[CovarianceModel, float] = {}
@@ -187,7 +188,7 @@ class _Search:
         stopped = self._solve_all(callback)
         if not stopped:
             self._improve()
-        self._measure(self._engine.found)
+        self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
         return Selection.of(entries, self._request.criterion, complete=not stopped and not self._clock.is_up())
 
@@ -199,7 +200,7 @@ class _Search:
             try:
                 check_enough_rows(request.source.n_used, K)
             except ValueError as error:
-                engine.found |= dict.fromkeys(keys, Failure(error))
+                engine.outcomes |= dict.fromkeys(keys, Failure(error))
             else:
                 engine.solve(keys)
             if callback is not None and self._is_stopped(K, callback):
@@ -212,7 +213,7 @@ class _Search:
         cells = self._request.cells
         for number, (K, name) in enumerate(cells):
             if n_components == K:
-                status = _status(self._engine.found.get(self._request.key(K, name)), name)
+                status = _status(self._engine.outcomes.get(self._request.key(K, name)), name)
                 if callback(Progress(number, len(cells), K, name, status)):
                     return True
         return False
@@ -221,19 +222,21 @@ class _Search:
         """Refine the best cells, or all if requested, then improve cells that their special cases now surpass."""
         engine, request = self._engine, self._request
         # With too few rows for a number of components, its cells stay failed: they get no start from others.
-        counts = sorted({key.n_components for key, found in engine.found.items() if isinstance(found, Solution)})
+        counts = sorted({key.n_components for key, found in engine.outcomes.items() if isinstance(found, Solution)})
         for K in reversed(counts):
             engine.go_back(request.keys(K))
         for K in counts:
             engine.go_on(request.keys(K))
-        keys = [key for key, found in engine.found.items() if isinstance(found, Solution) and found.healthy]
+        keys = [
+            key for key, found in engine.outcomes.items() if isinstance(found, Solution) and not found.is_degenerate
+        ]
         if request.template.refine is None:
             self._measure(keys)
             scores = {key: self._measured[key][1][request.criterion] for key in keys}
-            reach = min(scores.values(), default=inf) + 2 * _REACH * self._ground.rows.survey.weight
+            reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
             keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
         engine.refine(keys)
-        engine.free(sorted(engine.found, key=self._size))
+        engine.free(sorted(engine.outcomes, key=self._size))
 
     def _size(self, key: Key) -> tuple[int, int]:
         K, model = key
@@ -243,11 +246,11 @@ class _Search:
         """Compute the log-likelihood and criteria of solutions that do not have them yet."""
         tasks = {}
         for key in keys:
-            solution = self._engine.found[key]
+            solution = self._engine.outcomes[key]
             if isinstance(solution, Solution) and self._measured.get(key, (None, {}))[0] is not solution:
                 tasks[key] = partial(_totals, solution)
-        n = self._ground.rows.survey.weight
-        for key, (solution, totals) in self._stage(tasks, in_any_case=True).items():
+        n = self._rows.all_rows.survey.weight
+        for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
             fit = (totals.log_likelihood, totals.classification, solution.parameters.n_parameters, n)
             of_one = self._log_likelihood_of_one(solution, totals)
             scores = criteria.evaluate(*fit, entropy=totals.entropy, loglik_of_one=of_one)
@@ -261,24 +264,24 @@ class _Search:
         if model not in self._of_one:
             template = self._request.template
             scorer = Scorer(solution.parameters, template.n_threads)
-            self._of_one[model] = scorer.log_likelihood_of_one(self._ground.rows, template.reg_covar)
+            self._of_one[model] = scorer.log_likelihood_of_one(self._rows.all_rows, template.reg_covar)
         return self._of_one[model]
 
     def _entry(self, n_components: int, name: str) -> Entry:
         request, key = self._request, self._request.key(n_components, name)
-        result, model = self._engine.found.get(key), covariance_model(name)
-        fields = (n_components, name, _status(result, name), self._stage.seconds.get(key, 0.0))
+        result, model = self._engine.outcomes.get(key), covariance_model(name)
+        fields = (n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
             return Entry(*fields)
         scores = self._measured[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
-        estimator._end_at(replace(result.climb, parameters=parameters), request.source, request.features)
+        set_fitted(estimator, replace(result.result, parameters=parameters), request.source, request.features)
         return Entry(*fields, estimator, scores["loglik"], parameters.n_parameters, scores)
 
 
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
-    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.ground.rows)
+    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.search_rows.all_rows)
 
 
 def _status(result: Solution | Failure | None, name: str) -> str:
@@ -288,36 +291,36 @@ def _status(result: Solution | Failure | None, name: str) -> str:
         error = result.error
         text = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else str(error)
         return FAILED + (" ".join(text.split()) or type(error).__name__)
-    if not result.healthy:
-        return f"{DEGENERATE}component {result.spiked}"
-    return OK if result.climb.trace.converged else NOT_CONVERGED
+    if result.is_degenerate:
+        return f"{DEGENERATE}component {result.degenerate}"
+    return OK if result.result.trace.converged else NOT_CONVERGED
 
 
-def _ground(source: ArraySource, most_components: int, seed: int) -> Ground:
+def _search_rows(source: ArraySource, most_components: int, seed: int) -> SearchRows:
     """All rows and a sample of them; few rows are their own sample, weighted, so that results ignore their order."""
     rng, n_effective = np.random.default_rng(seed), effective_rows(source)
     sample = sampled(source, most_components, rng)
-    rows = sample if share_shown(source, most_components) == 1 else source
+    rows = sample if sampled_share(source, most_components) == 1 else source
     size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
-    if size > _LARGEST_SAMPLE * rows.n_rows:
-        return Ground(rows, rows if rows is sample else sample, n_effective)
-    return Ground(rows, sampled(sample, most_components, rng, size=size), n_effective)
+    if size > LARGEST_SHARE * rows.n_rows:
+        return SearchRows(rows, rows if rows is sample else sample, n_effective)
+    return SearchRows(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 
 def _settings(template: GaussianMixture, weight: float) -> FitSettings:
     """Settings of all cells, except the number of components and the model."""
     tol = template.tol and min(template.tol, max(WORTH / weight, _SMALLEST_TOL))
     return FitSettings(
-        template.n_components,
-        covariance_model(template.covariance_type),
-        tol,
-        template.reg_covar,
-        template.max_iter,
-        str(template.init_params),
-        GivenStart(),
-        template.n_threads,
-        template.acceleration,
-        "split-merge",
+        n_components=template.n_components,
+        model=covariance_model(template.covariance_type),
+        tol=tol,
+        reg_covar=template.reg_covar,
+        max_iter=template.max_iter,
+        init_params=str(template.init_params),
+        given=GivenStart(),
+        n_threads=template.n_threads,
+        acceleration=template.acceleration,
+        refine="split-merge",
     )
 
 
