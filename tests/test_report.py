@@ -22,7 +22,7 @@ from sklearn.datasets import load_wine
 import gmm
 from gmm import plotting
 from gmm.cli import main
-from gmm.cli.report import wording
+from gmm.cli.report import figures, wording
 from gmm.cli.report.columns import Columns
 from gmm.cli.report.page import render
 from gmm.cli.write import write_text
@@ -316,10 +316,18 @@ def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "named.htm", "report.html"]
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_the_edge_of_the_search_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--components", "1:2", "--models", "VVV", "--report", "--quiet"]) == 0
     assert "more may be better" in Page(Path("report.html").read_text(encoding="utf-8")).said()
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """Draw none, where sentences alone are asked for."""
+    blank = Html("<svg></svg>")
+    monkeypatch.setattr(figures, "_picture", lambda name, plan, caption: figures.Picture(blank, caption))
 
 
 def said_of(*words):
@@ -327,6 +335,7 @@ def said_of(*words):
     return Page(Path("out", "report.html").read_text(encoding="utf-8")).said()
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = said_of("--components", "3", "--models", "VVV", "--max-iter", "1")
@@ -334,6 +343,7 @@ def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch
     assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = said_of("--components", "1:3", "--models", "EEE,VVV", "--time-limit", "0")
@@ -344,6 +354,7 @@ def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
     assert "as requested" not in said
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     """A row without a label, and a criterion other than BIC with all its decimals."""
     monkeypatch.chdir(tmp_path)
@@ -356,6 +367,7 @@ def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     assert f"The smallest NEC, {found['nec']:.3f}, belongs to" in said
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_the_least_certain_row_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.concatenate([np.random.default_rng(0).normal(0, 1, 200), [5.0], np.random.default_rng(1).normal(10, 1, 200)])
