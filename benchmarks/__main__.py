@@ -39,7 +39,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that all questions share."""
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round; without a question, every timed one")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round; alone, every timed question")
     parser.add_argument("--only", default="", help="run only problems or data sets whose name contains this")
     parser.add_argument("--peers", type=several(str), help="comma-separated")
     parser.add_argument("--threads", type=several(int), help="comma-separated")

@@ -89,7 +89,7 @@ def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(kind, 
         began = time.perf_counter()
         answer = process.stdout.readline().strip()
         seconds = time.perf_counter() - began
-        rest, errors = process.stdout.read(), process.stderr.read()  # communicate() forgets what readline() has buffered
+        rest, errors = process.stdout.read(), process.stderr.read()  # communicate() forgets what was buffered
     assert answer == "interrupted", errors
     assert seconds < 1
     assert rest.strip() == "intact", errors
