@@ -2,18 +2,17 @@
 
 import multiprocessing
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import pytest
 
 from gmm import GaussianMixture
 from gmm._kernel import mstep
-from gmm._kernel.first_look import Survey
 from gmm.em.e_step import EStep
 from gmm.em.m_step import mixture_family
+from gmm.fitting.sampling import chosen_rows
 from gmm.fitting.starts import STARTS
-from gmm.rows.sources import ArraySource, Chunk, fingerprint_of, single_weights
+from gmm.rows.sources import ArraySource, Chunk, Source
 from gmm.values.covariance import CLASSIC, covariance_model
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
@@ -25,27 +24,16 @@ WEIGHTS = rng.uniform(0.2, 3, N)
 
 
 @dataclass(frozen=True, eq=False)
-class BlockSource:
+class BlockSource(Source):
     """Rows from a list of uneven blocks, served in chunks of one to three lanes; counts the looks."""
 
     blocks: list[np.ndarray]
     sample_weight: np.ndarray | None = None
     looks: list[int] = field(default_factory=list)
-    resident = None
 
     n_rows = property(lambda self: sum(map(len, self.blocks)))
-    n_used = property(lambda self: self.n_rows)
     n_features = property(lambda self: self.blocks[0].shape[1])
     dtype = property(lambda self: self.blocks[0].dtype)
-    single = property(lambda self: self.dtype == np.float32 and single_weights(self.sample_weight))
-
-    @cached_property
-    def survey(self):
-        return Survey(self.chunks(), self.n_features)
-
-    @cached_property
-    def fingerprint(self):
-        return fingerprint_of(self)
 
     def chunks(self, lane_rows=1):
         self.looks.append(lane_rows)
@@ -173,3 +161,11 @@ def test_the_solver_climbs_with_statistics_of_another_process(name):
     assert (np.diff(objectives) >= -1e-12).all()
     fitted = GaussianMixture(K, covariance_type=name, tol=1e-6, means_init=start, random_state=0).fit(ROWS)
     assert objectives[-1] == pytest.approx(fitted.history_.objective[-1], abs=1e-4)
+
+
+def test_rows_without_weight_are_in_no_sample():
+    weight = np.where(np.arange(N) % 3 == 0, 0.0, 1.0)
+    for source in (ArraySource(ROWS, weight), in_blocks(ROWS, weight)):
+        chosen = chosen_rows(source, 1000, np.random.default_rng(0))
+        assert source.n_used == np.count_nonzero(weight)
+        assert weight[chosen].all()

@@ -478,7 +478,7 @@ class EStep:
             walk(0)
             return
         if self._pool is None:
-            # Room for all, whoever comes first: threads start when there is work for them.
+            # The pool is sized for the largest request; threads start on demand.
             self._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
         others = [self._pool.submit(walk, worker) for worker in range(1, n_workers)]
         try:

@@ -210,11 +210,11 @@ class FittedMixture(Estimator):
 
         This is the entropy of the responsibilities, divided by the gain in log-likelihood over a single component of
         the same covariance type, fitted to X with the same `reg_covar` (Celeux & Soromenho 1996). It is 1 for one
-        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; without unit.
+        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; dimensionless.
         """
         source, scorer = source_of(self, X, sample_weight), self._scorer()
-        loglik, loglik_of_one = scorer.log_likelihood(source), scorer.log_likelihood_of_one(source, self.reg_covar)
-        return criteria.nec(scorer.entropy(source), loglik, loglik_of_one)
+        totals, loglik_of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
+        return criteria.nec(totals.entropy, totals.log_likelihood, loglik_of_one)
 
     def sample(
         self,

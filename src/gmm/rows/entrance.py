@@ -1,4 +1,4 @@
-"""Convert X to a checked source of rows; no other module looks at its type."""
+"""Convert X to a checked source of rows; no other module converts it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def as_source(
         If X or the weights are unusable; the message says where.
     """
     source: Source
-    if callable(getattr(type(X), "chunks", None)):  # isinstance would ask for every attribute of the protocol
+    if isinstance(X, Source):
         source, names = X, None
         if sample_weight is not None:
             raise TypeError("expected sample_weight=None with a source of rows, which has its own weights")
