@@ -302,6 +302,22 @@ def test_no_stop_leaves_what_a_pass_gains(name):
         assert gain_of_a_pass(mixture, X, prior) < mixture.tol
 
 
+@pytest.mark.parametrize("seed", [54, 253, 285])
+def test_no_stop_leaves_a_component_with_few_rows_that_grows(seed):
+    """The growth of its weight bounds the gain to come (Lindsay 1983)."""
+    rng = np.random.default_rng(seed)
+    n, d, n_components = rng.integers(8, 50), int(rng.integers(1, 4)), int(rng.integers(2, 7))
+    X = rng.normal(size=(n, d)) + rng.choice([0, 1, 3]) * rng.integers(0, 3, (n, 1))
+    shrinkage, dof, scale = 10 ** rng.uniform([-1, 0, -1], [2, 1.5, 1.5])
+    prior = NormalInverseWishart(2 * rng.normal(size=d), shrinkage, d + dof, scale)
+    mixture = fitted("VVV", X, prior, n_components=n_components, random_state=seed, init_params="random")
+    assert mixture.converged_
+    few = n * mixture.weights_ < prior.dof
+    assert few.any()
+    growth = mixture.predict_proba(X).mean(axis=0)[few] / mixture.weights_[few] - 1
+    assert growth.max() < mixture.tol
+
+
 @every_model
 def test_where_the_accelerated_climb_ends_em_stands_still(name):
     X = rows(4)

@@ -88,6 +88,14 @@ def test_weighted_rows_in_pieces_are_scored_and_fitted_alike(covariance_type):
         assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, WEIGHTS), name
 
 
+@pytest.mark.parametrize("unit", [1e-40, 1e38])
+def test_the_unit_of_the_weights_changes_nothing_for_float32_rows(unit):
+    rows = ROWS.astype(np.float32)
+    one, other = (GaussianMixture(K, random_state=0).fit(rows, sample_weight=w) for w in (WEIGHTS, WEIGHTS * unit))
+    np.testing.assert_allclose(other.means_, one.means_, rtol=1e-3)
+    np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-2, atol=1e-2)
+
+
 @pytest.mark.parametrize("start", STARTS)
 def test_every_start_takes_rows_in_pieces(start):
     how = {"init_params": start, "n_init": 2, "refine": "split-merge", "random_state": 3}
