@@ -1,6 +1,7 @@
 """A source that serves rows in pieces gives the bits of one array; the accelerated solver needs no rows at all."""
 
 import multiprocessing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -138,6 +139,34 @@ def test_what_is_wrong_with_a_piece_is_said():
         fitted.predict(in_blocks(ROWS[:, :2]))
     with pytest.raises(TypeError, match="its own weights"):
         fitted.score(in_blocks(ROWS), sample_weight=WEIGHTS)
+
+
+@dataclass(frozen=True, eq=False)
+class RearrangedSource(BlockSource):
+    """A source that arranges its chunks anew once they have been surveyed."""
+
+    arranged: Callable[[list[Chunk]], list[Chunk]] = list
+
+    def chunks(self, lane_rows=1):
+        chunks = list(super().chunks(lane_rows))
+        return iter(chunks if lane_rows == 1 else self.arranged(chunks))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "bic", "icl", "fit"])
+@pytest.mark.parametrize(
+    ("arranged", "message"),
+    [
+        (lambda chunks: chunks[:-1], f"chunks of all {N} rows of the source, got the first"),
+        (lambda chunks: [], f"chunks of all {N} rows of the source, got the first 0"),
+        (lambda chunks: chunks[::-1], "row 0 next, got one from row"),
+        (lambda chunks: [chunks[0], *chunks], "next, got one from row 0"),
+    ],
+)
+def test_chunks_that_are_not_all_rows_in_order_are_refused(method, arranged, message):
+    source = RearrangedSource([ROWS], arranged=arranged)
+    fitted = GaussianMixture(K, means_init=ROWS[:K]).fit(ROWS)
+    with pytest.raises(ValueError, match=message):
+        getattr(fitted, method)(source)
 
 
 def statistics_elsewhere(connection, rows, model_name):

@@ -147,6 +147,24 @@ def single_weights(sample_weight: Array | None) -> bool:
     return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)
 
 
+def chunks_in_order(source: Source, lane_rows: int) -> Iterator[Chunk]:
+    """Yield the chunks of a source, checked to be all of its rows in order.
+
+    Raises
+    ------
+    ValueError
+        If rows are missing, repeated or out of order.
+    """
+    stop = 0
+    for chunk in source.chunks(lane_rows):
+        if chunk.first != stop:
+            raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
+        stop += len(chunk.rows)
+        yield chunk
+    if stop != source.n_rows:
+        raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")
+
+
 def fingerprint_of(source: Source) -> str:
     """Return a digest of the rows and weights of a source, independent of its chunks."""
     digest = hashlib.blake2b(repr(((source.n_rows, source.n_features), source.dtype.str)).encode())
