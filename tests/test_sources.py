@@ -169,6 +169,20 @@ def test_chunks_that_are_not_all_rows_in_order_are_refused(method, arranged, mes
         getattr(fitted, method)(source)
 
 
+@pytest.mark.parametrize("criterion", ["bic", "aic", "aicc", "icl"])
+def test_a_criterion_counts_the_parameters_of_the_mixture_that_it_scored(criterion):
+    """Another thread may fit the estimator anew meanwhile."""
+    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
+    expected = getattr(mixture, criterion)(ROWS)
+
+    def refit(chunks):
+        mixture.set_params(n_components=1).fit(ROWS)
+        return chunks
+
+    assert getattr(mixture, criterion)(RearrangedSource([ROWS], arranged=refit)) == expected
+    assert mixture.means_.shape == (1, D)
+
+
 def statistics_elsewhere(connection, rows, model_name):
     """Serve statistics of rows that the asking process does not have."""
     model = covariance_model(model_name)

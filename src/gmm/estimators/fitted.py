@@ -180,20 +180,21 @@ class FittedMixture(Estimator):
         float
             In nats.
         """
-        source = source_of(self, X, sample_weight)
-        return criteria.bic(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
     def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
-        return criteria.aic(self.log_likelihood(X, sample_weight), self.n_parameters_)
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
 
     def aicc(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute Akaike's criterion with the small-sample correction (AICc); smaller is better; *beyond*.
 
         Takes the parameters of `bic`. Infinite unless n > p + 1, with p free parameters (Hurvich & Tsai 1989).
         """
-        source = source_of(self, X, sample_weight)
-        return criteria.aicc(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.aicc(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the integrated completed likelihood (ICL); smaller is better; *beyond*.
@@ -201,9 +202,9 @@ class FittedMixture(Estimator):
         This is BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
         Takes the parameters of `bic`.
         """
-        source = source_of(self, X, sample_weight)
-        loglik = self._scorer().classification_log_likelihood(source)
-        return criteria.icl(loglik, self.n_parameters_, source.survey.weight)
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        loglik = scorer.classification_log_likelihood(source)
+        return criteria.icl(loglik, scorer.parameters.n_parameters, source.survey.weight)
 
     def nec(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the normalised entropy criterion (NEC); smaller is better; *beyond*.
