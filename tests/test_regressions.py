@@ -88,6 +88,17 @@ def test_a_nearly_singular_fit_is_loaded_as_it_was_saved(tmp_path):
         np.testing.assert_array_equal(gmm.load(tmp_path / "m.gmm").score_samples(rows), mixture.score_samples(rows))
 
 
+def test_nearly_singular_covariances_of_one_shape_are_taken(tmp_path):
+    for seed in range(20):
+        axes = np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))[0]
+        shape = axes * np.geomspace(1, 1e-11, 5) @ axes.T
+        shape = (shape + shape.T) / 2
+        means = np.zeros((2, 5))
+        mixture = GaussianMixture.from_parameters([0.8, 0.2], means, [shape, 2.5 * shape], covariance_type="VEE")
+        mixture.save(tmp_path / "m.gmm")
+        np.testing.assert_array_equal(gmm.load(tmp_path / "m.gmm").covariances_, mixture.covariances_)
+
+
 def test_float32_attributes_that_float32_cannot_hold_are_float64():
     rows = (X * 1e25).astype(np.float32)
     mixture = GaussianMixture(2, random_state=0).fit(rows)
