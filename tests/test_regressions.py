@@ -78,6 +78,14 @@ def test_numpy_scalars_among_the_parameters_are_saved(tmp_path):
     assert {name: loaded.get_params()[name] for name in asked} == asked
 
 
+@pytest.mark.parametrize("invalid", [{"max_iter": "many"}, {"tol": np.nan}, {"prior": "flat"}, {"n_threads": 0}])
+def test_a_file_that_load_would_refuse_is_not_written(tmp_path, invalid):
+    mixture = GaussianMixture(2, random_state=0).fit(X).set_params(**invalid)
+    with pytest.raises(ValueError, match=f"The '{next(iter(invalid))}' parameter of GaussianMixture must be"):
+        mixture.save(tmp_path / "m.gmm")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_nearly_singular_fit_is_loaded_as_it_was_saved(tmp_path):
     for seed in range(20):
         rows = np.random.default_rng(seed).normal(size=(9, 3)) @ np.diag([1, 1e-7, 1e7])

@@ -299,6 +299,11 @@ class FittedMixture(Estimator):
         ----------
         file : str, os.PathLike or binary file
             A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+
+        Raises
+        ------
+        ValueError
+            If a constructor parameter is invalid, so that `load` would refuse the file.
         """
         save_state(file, *state_of(self))
 
@@ -510,8 +515,17 @@ def set_fitted(
 
 
 def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return what `save` writes: a header of JSON values, and arrays by their names."""
+    """Return what `save` writes: a header of JSON values, and arrays by their names.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If a parameter of the estimator is invalid.
+    """
     parameters = fitted_parameters(mixture)
+    check_parameters(mixture, STARTS)  # they may have been set after the fit, and `load` refuses invalid ones
     header: dict[str, Any] = {
         "gmm_version": __version__,
         "class": type(mixture).__name__,
