@@ -97,8 +97,8 @@ def test_weighted_rows_in_pieces_are_scored_and_fitted_alike(covariance_type):
     assert_same(pieces, whole)
     for name in ("predict", "predict_proba", "score_samples"):
         np.testing.assert_array_equal(getattr(whole, name)(in_blocks(ROWS)), getattr(whole, name)(ROWS), err_msg=name)
-    for name in ("bic", "icl", "nec"):
-        assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, WEIGHTS), name
+    for name in ("score", "bic", "icl", "nec"):
+        assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, sample_weight=WEIGHTS), name
 
 
 @pytest.mark.parametrize("start", STARTS)

@@ -118,11 +118,7 @@ class FittedMixture(Estimator):
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32.
         """
-        source = source_of(self, X)
-        log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
-        assert log_evidence is not None  # it was asked for
-        with np.errstate(over="ignore"):
-            return log_evidence.astype(source.dtype, copy=False)
+        return self._log_evidence(source_of(self, X))
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Compute the mean log-likelihood of the rows.
@@ -139,9 +135,9 @@ class FittedMixture(Estimator):
         float
             In nats per unit weight; without weights, ``score_samples(X).mean()``.
         """
-        if sample_weight is None:
-            return _mean(self.score_samples(X))
         source = source_of(self, X, sample_weight)
+        if source.sample_weight is None:
+            return _mean(self._log_evidence(source))
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(
@@ -444,6 +440,13 @@ class FittedMixture(Estimator):
 
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
+
+    def _log_evidence(self, source: Source) -> NDArray[Any]:
+        """Return the log-likelihood of each row, (n,), in the type of the rows."""
+        log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
+        assert log_evidence is not None  # it was asked for
+        with np.errstate(over="ignore"):
+            return log_evidence.astype(source.dtype, copy=False)
 
     def _record_climb(self, trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> None:
         self.history_ = trace
