@@ -574,6 +574,8 @@ WRONG = {
     "dof of no number": ({"dof": np.nan}, "a finite number for prior.dof, got nan"),
     "dof of text": ({"dof": "many"}, "a finite number for prior.dof, got 'many'"),
     "dof endless": ({"dof": np.inf}, "a finite number for prior.dof, got inf"),
+    "dof too large": ({"dof": 1e308}, r"prior.dof of at most 1e\+300, got 1e\+308"),
+    "shrinkage too small": ({"shrinkage": 5e-324}, "prior.shrinkage of 0, or of at least 1e-300, got 4.94066e-324"),
     "shrinkage below 0": ({"shrinkage": -0.1}, "prior.shrinkage of at least 0, got -0.1"),
     "shrinkage of no number": ({"shrinkage": np.nan}, "a finite number for prior.shrinkage"),
     "shrinkage of several": ({"shrinkage": [1, 2]}, r"a finite number for prior.shrinkage, got \[1, 2\]"),

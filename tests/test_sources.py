@@ -1,6 +1,7 @@
 """A source that serves rows in pieces gives the bits of one array; the accelerated solver needs no rows at all."""
 
 import multiprocessing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -84,8 +85,8 @@ def test_weighted_rows_in_pieces_are_scored_and_fitted_alike(covariance_type):
     assert_same(pieces, whole)
     for name in ("predict", "predict_proba", "score_samples"):
         np.testing.assert_array_equal(getattr(whole, name)(in_blocks(ROWS)), getattr(whole, name)(ROWS), err_msg=name)
-    for name in ("bic", "icl", "nec"):
-        assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, WEIGHTS), name
+    for name in ("score", "bic", "icl", "nec"):
+        assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, sample_weight=WEIGHTS), name
 
 
 @pytest.mark.parametrize("unit", [1e-40, 1e38])
@@ -132,8 +133,54 @@ def test_what_is_wrong_with_a_piece_is_said():
     fitted = GaussianMixture(K, random_state=0).fit(ROWS)
     with pytest.raises(ValueError, match="expecting 3 features"):
         fitted.predict(in_blocks(ROWS[:, :2]))
+    with pytest.raises(ValueError, match=r"1 sample\(s\) \(shape=\(1, 3\)\) while a minimum of 2"):
+        GaussianMixture(1).fit(BlockSource([ROWS[:1]]))
+    with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1"):
+        fitted.predict(BlockSource([ROWS[:0]]))
     with pytest.raises(TypeError, match="its own weights"):
         fitted.score(in_blocks(ROWS), sample_weight=WEIGHTS)
+
+
+@dataclass(frozen=True, eq=False)
+class RearrangedSource(BlockSource):
+    """A source that arranges its chunks anew once they have been surveyed."""
+
+    arranged: Callable[[list[Chunk]], list[Chunk]] = list
+
+    def chunks(self, lane_rows=1):
+        chunks = list(super().chunks(lane_rows))
+        return iter(chunks if lane_rows == 1 else self.arranged(chunks))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "bic", "icl", "fit"])
+@pytest.mark.parametrize(
+    ("arranged", "message"),
+    [
+        (lambda chunks: chunks[:-1], f"chunks of all {N} rows of the source, got the first"),
+        (lambda chunks: [], f"chunks of all {N} rows of the source, got the first 0"),
+        (lambda chunks: chunks[::-1], "row 0 next, got one from row"),
+        (lambda chunks: [chunks[0], *chunks], "next, got one from row 0"),
+    ],
+)
+def test_chunks_that_are_not_all_rows_in_order_are_refused(method, arranged, message):
+    source = RearrangedSource([ROWS], arranged=arranged)
+    fitted = GaussianMixture(K, means_init=ROWS[:K]).fit(ROWS)
+    with pytest.raises(ValueError, match=message):
+        getattr(fitted, method)(source)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "aicc", "icl"])
+def test_a_criterion_counts_the_parameters_of_the_mixture_that_it_scored(criterion):
+    """Another thread may fit the estimator anew meanwhile."""
+    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
+    expected = getattr(mixture, criterion)(ROWS)
+
+    def refit(chunks):
+        mixture.set_params(n_components=1).fit(ROWS)
+        return chunks
+
+    assert getattr(mixture, criterion)(RearrangedSource([ROWS], arranged=refit)) == expected
+    assert mixture.means_.shape == (1, D)
 
 
 def statistics_elsewhere(connection, rows, model_name):

@@ -85,8 +85,7 @@ class Source(ABC):
     @cached_property
     def single(self) -> bool:
         """Whether passes may compute in float32: the rows are float32, and sums of their weights stay in its range."""
-        weight = self.sample_weight
-        return self.dtype == np.float32 and (weight is None or bool(1e-6 < weight.max() < 1e6))
+        return self.dtype == np.float32 and single_weights(self.sample_weight)
 
     @cached_property
     def survey(self) -> Survey:
@@ -139,3 +138,26 @@ class ArraySource(Source):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices."""
         return self.rows[indices]
+
+
+def single_weights(sample_weight: Array | None) -> bool:
+    """Return whether sums with these weights stay in the range of float32."""
+    return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)
+
+
+def chunks_in_order(source: Source, lane_rows: int) -> Iterator[Chunk]:
+    """Yield the chunks of a source, checked to be all of its rows in order.
+
+    Raises
+    ------
+    ValueError
+        If rows are missing, repeated or out of order.
+    """
+    stop = 0
+    for chunk in source.chunks(lane_rows):
+        if chunk.first != stop:
+            raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
+        stop += len(chunk.rows)
+        yield chunk
+    if stop != source.n_rows:
+        raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")
