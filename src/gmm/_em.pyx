@@ -62,6 +62,9 @@ cdef class Scratch:
     cdef Py_ssize_t next_lane             # after those in the sums
     cdef double[::1] buffer
 
+    def __cinit__(self):
+        self.buffer = None                # which a debug build asks for before it compares with None
+
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
         cdef Py_ssize_t K = plan.n_components, d = plan.n_features
         cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
