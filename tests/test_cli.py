@@ -522,7 +522,10 @@ def test_version_and_help_need_nothing():
     [
         ((), "COMMAND"),
         (("train",), "invalid choice: 'train'"),
-        (("select", "a.csv"), "gmm: error: no command 'select': gmm fit selects the model as well (see gmm --help)"),
+        (
+            ("select", "a.csv"),
+            "gmm: error: no command 'select'; use gmm fit, which also selects the model (see gmm --help)",
+        ),
         (("fit", "--components", "0"), "positive integers"),
         (("fit", "--components", "3:1"), "--components: range 3:1 is empty; write 1:3 ("),
         (("fit", "--components", "a"), "expected 3, 2,4,6 or 1:9, got 'a'"),

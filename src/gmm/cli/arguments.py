@@ -48,7 +48,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = _parser()
     if words[:1] == ["select"]:
-        parser.error("no command 'select': gmm fit selects the model as well")
+        parser.error("no command 'select'; use gmm fit, which also selects the model")
     options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words))
     if unknown:
         commands[options.command].reject(unknown)

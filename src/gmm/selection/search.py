@@ -23,7 +23,7 @@ from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit, in_memory
-from gmm.rows.sources import ArraySource
+from gmm.rows.sources import ArraySource, Source
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
@@ -130,7 +130,7 @@ def select(
     template.random_state = seed = shared_seed(random_state)
     check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
-    _check_fewest(min(counts), opened.n_used)
+    _check_fewest(min(counts), opened)
     source = in_memory(opened, select.__name__)
     request = _Request(counts, types, criterion, template, source, features)
     rows = _search_rows(source, max(counts), seed)
@@ -279,10 +279,14 @@ class _Search:
         return Entry(*fields, estimator, scores["loglik"], parameters.n_parameters, scores)
 
 
-def _check_fewest(n_components: int, n_rows: int) -> None:
+def _check_fewest(n_components: int, source: Source) -> None:
     """Raise a ValueError if there are too few rows for the smallest number of components."""
-    if n_rows < n_components:
-        raise ValueError(f"{n_components:,} components need at least {n_components:,} rows; the table has {n_rows:,}")
+    if source.n_used < n_components:
+        weighted = " with a positive weight" if source.n_used < source.n_rows else ""
+        raise ValueError(
+            f"{n_components:,} components need at least {n_components:,} rows; the table has "
+            f"{source.n_used:,}{weighted}"
+        )
 
 
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
