@@ -20,7 +20,7 @@ from benchmarks.health import health
 from benchmarks.measure import Worker, WorkerError, crew
 from benchmarks.optima import best_known, loaded
 from benchmarks.peers import BASELINE, ESTIMATORS, OURS
-from benchmarks.plots import COLOURS, MARKERS, panels, saved
+from benchmarks.plots import COLOURS, MARKERS, NAMES, panels, saved
 from benchmarks.problems import mean_log_likelihood, stored
 from benchmarks.report import Report, number, percent
 from benchmarks.settings import Settings
@@ -192,7 +192,9 @@ def draw(summaries: Mapping[str, Mapping[str, float]]) -> Any:
     for peer, colour in COLOURS.items():
         of_peer = [variant for variant in VARIANTS if variant.peer == peer and summaries.get(variant.name)]
         starts = [variant for variant in of_peer if "refine" not in variant.parameters]
-        axes.plot(*places(starts, summaries), f"{MARKERS[peer]}-", color=colour, label=peer, markersize=7, linewidth=1)
+        axes.plot(
+            *places(starts, summaries), f"{MARKERS[peer]}-", color=colour, label=NAMES[peer], markersize=7, linewidth=1
+        )
         for variant in of_peer:
             x, y = (values[0] for values in places([variant], summaries))
             n_init = variant.parameters.get("n_init", 1)

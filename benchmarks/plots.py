@@ -11,6 +11,7 @@ from benchmarks.report import Report
 
 COLOURS = {BASELINE: "#E69F00", OURS: "#000000"}  # of Okabe and Ito, distinct for colour-blind readers
 MARKERS = {BASELINE: "o", OURS: "D"}
+NAMES = {BASELINE: "scikit-learn", OURS: OURS}  # in legends
 
 
 def saved(draw: Callable[..., Any], values: Any, path: Path | None, report: Report) -> None:

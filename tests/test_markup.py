@@ -316,7 +316,13 @@ def test_what_failed_is_muted_and_says_why(found):
         assert ("gmm-muted" in cell.get("class")) == (status != "not converged")
         assert (cell.get("style") is None) == (status != "not converged")
     paragraphs = " ".join(texts(page, "p"))
-    for sign in ("★ best", "~ not converged", "^ a component is degenerate", "– not tried", "incomplete: time was up"):
+    for sign in (
+        "★ best",
+        "~ not converged",
+        "^ a component is degenerate",
+        "– not tried",
+        "incomplete (time limit reached)",
+    ):
         assert sign in paragraphs
     assert f"1 {found.covariance_type[2]} failed: {WICKED}" in paragraphs
 

@@ -111,6 +111,16 @@ def test_the_best_start_is_told_from_those_that_end_as_high(ends, told):
     assert ax.get_legend().get_texts()[1].get_text() == told
 
 
+def test_small_gains_are_read_off_without_an_offset():
+    model = GaussianMixture(2, random_state=0).fit(ROWS)
+    passes = (PassRecord(-6.844871, -6.844871), PassRecord(-6.84487, -6.84487))
+    model.histories_ = (Trace(passes, (0.1, 0.1), "tol", True, 0),)
+    model.history_ = model.histories_[0]
+    ax = plot_convergence(model)
+    ax.figure.canvas.draw()
+    assert ax.yaxis.get_offset_text().get_text() == ""
+
+
 def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
     """Of small rows the ridge, which is 1e-6 whatever their scale, is a part that is seen."""
     asked = {"random_state": 0, "init_params": "random_from_data"}

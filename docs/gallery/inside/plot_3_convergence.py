@@ -37,9 +37,9 @@ plot_convergence(em)
 # %%
 # The accelerated solver, the default, from the same starts. It uses the last
 # passes to choose its next step, needs a fraction of EM's passes, and stops
-# when little remains to be gained. One line is flat where EM stopped, and then
-# rises to the best optimum. A cross is a step that would have lowered the
-# objective and was rejected.
+# when the estimated remaining gain is small. One line is flat where EM stopped,
+# and then rises to the best optimum. A cross is a rejected step: it would have
+# lowered the objective.
 
 accelerated = GaussianMixture(4, **settings).fit(X)
 plot_convergence(accelerated)

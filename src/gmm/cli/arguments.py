@@ -26,6 +26,7 @@ examples:
   gmm plot results/model.gmm iris.csv --out iris.svg
 """
 
+_CLOSE = 0.75  # similarity, from 0 to 1, of a mistyped option to the one that is suggested
 _KINDS = ("clusters", "pairs", "density", "boundaries", "uncertainty", "convergence")
 _FILE_HELP = "table: .csv, .tsv or .txt (also .gz), .parquet, .arrow, .feather or .npy; - reads CSV from standard input"
 
@@ -46,6 +47,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = _parser()
+    if words[:1] == ["select"]:
+        parser.error("no command 'select'; use gmm fit, which also selects the model")
     options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words))
     if unknown:
         commands[options.command].reject(unknown)
@@ -58,8 +61,12 @@ class _Parser(argparse.ArgumentParser):
 
     def reject(self, words: Sequence[str]) -> NoReturn:
         known = [option for option in self._option_string_actions if option.startswith("--")]
-        near = get_close_matches(words[0].partition("=")[0], known, 1) if words[0].startswith("-") else []
-        self.error(f"unrecognized arguments: {' '.join(words)}{f'; did you mean {near[0]}?' if near else ''}")
+        if words[0].startswith("-"):
+            near = get_close_matches(words[0].partition("=")[0], known, 1, _CLOSE)
+            hint = f"; did you mean {near[0]}?" if near else ""
+        else:
+            hint = "; gmm reads one table at a time"
+        self.error(f"unrecognized arguments: {' '.join(words)}{hint}")
 
 
 class _Version(argparse.Action):
@@ -124,7 +131,7 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
 def _add_search(command: argparse.ArgumentParser) -> None:
     search = command.add_argument_group("search")
     search.add_argument("--components", metavar="K", type=_components, default=_components("1:9"),
-                        help="numbers of components: 3, 2,4,6 or 1:9 (default 1:9)")  # fmt: skip
+                        help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
     types = search.add_mutually_exclusive_group()
     types.add_argument("--covariance", metavar="NAMES", type=_names, action="extend",
                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
@@ -132,12 +139,13 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                        help="same as --covariance")  # fmt: skip
     search.add_argument("--criterion", choices=CRITERIA, default=CRITERIA[0],
                         help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
-    search.add_argument("--time-limit", metavar="SECONDS", type=_non_negative,
-                        help="start no fit after this time; the output says if the search is incomplete")  # fmt: skip
+    search.add_argument("--time-limit", metavar="SECONDS", type=_positive_number,
+                        help="stop starting new fits after SECONDS; the output says if the search is "
+                             "incomplete")  # fmt: skip
     search.add_argument("--prior", choices=("conjugate",),
                         help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
     search.add_argument("--n-init", metavar="N", type=_positive, default=1,
-                        help="number of seeds for the starts; more seeds try more starts (default 1)")  # fmt: skip
+                        help="number of random restarts per fit (default 1)")  # fmt: skip
     search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,
                         help="maximum number of passes per start (default 1000)")  # fmt: skip
     search.add_argument("--tol", metavar="T", type=_non_negative, default=1e-5,
@@ -259,6 +267,8 @@ def _components(text: str) -> list[int]:
             raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
         if max(int(first), int(last if colon else first)) > _MOST_COMPONENTS:
             raise argparse.ArgumentTypeError(f"expected at most {_MOST_COMPONENTS:,} components, got {text!r}")
+        if colon and int(first) > int(last):
+            raise argparse.ArgumentTypeError(f"range {part.strip()} is empty; write {int(last)}:{int(first)}")
         numbers.extend(range(int(first), int(last if colon else first) + 1))
     if not numbers or min(numbers) < 1:
         raise argparse.ArgumentTypeError(f"expected positive integers, and ranges such as 1:9, got {text!r}")
@@ -286,10 +296,21 @@ def _positive(text: str) -> int:
 
 
 def _non_negative(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
+    value = _number(text)
     if not 0.0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a non-negative number, got {text!r}")
     return value
+
+
+def _positive_number(text: str) -> float:
+    value = _number(text)
+    if not 0.0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm.cli.failures import CommandError, quoted
+from gmm.text.amounts import counted
 
 __all__ = ["COMPRESSED", "is_number", "read_text"]
 
@@ -57,7 +58,7 @@ def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.T
         table = text.named if named else text.unnamed
         table.column_names  # noqa: B018  decodes the names, which may fail
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError) as error:
-        raise CommandError(f"{path} is not a table: {error}") from error
+        raise CommandError(f"{path} is not a table: {_reason(error)}") from error
     return table, (note,) if note else ()
 
 
@@ -103,14 +104,30 @@ class _Text:
         return self._parsed([f"x{j}" for j in range(len(self.fields))])
 
     def _parsed(self, names: Sequence[str] | None) -> pa.Table:
+        try:
+            return self._read(names, use_threads=True)
+        except pa.ArrowInvalid:
+            return self._read(names, use_threads=False)  # only then does the error give the line
+
+    def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
         block = min(max(_BLOCK, 8 * len(self.line)), _LARGEST_BLOCK)
         with _opened(self.source, self.compression) as stream:
             return pa.csv.read_csv(
                 stream,
-                pa.csv.ReadOptions(column_names=names, block_size=block),
+                pa.csv.ReadOptions(column_names=names, block_size=block, use_threads=use_threads),
                 pa.csv.ParseOptions(delimiter=self.delimiter),
                 pa.csv.ConvertOptions(null_values=_MISSING),
             )
+
+
+def _reason(error: Exception) -> str:
+    """Word the error of a line with too few or too many fields; return others as they are."""
+    text = str(error)
+    uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
+    if uneven is None:
+        return text
+    line, expected, found = map(int, uneven.groups())
+    return f"line {line} has {counted(found, 'field')}, expected {expected}"
 
 
 def _has_column_names(path: str, text: _Text) -> tuple[bool, str]:
@@ -121,7 +138,7 @@ def _has_column_names(path: str, text: _Text) -> tuple[bool, str]:
     examples, last = quoted(numbers, _SHOWN), len(text.fields) - 1
     row = (
         f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
-        f"{'x0' if last == 0 else f'x0 to x{last}'}; use --header if it holds column names"
+        f"{_default_names(last)}; use --header if it holds column names"
     )
     if all(map(_like_value, text.fields)) and not _count_up(numbers):
         return False, row
@@ -141,6 +158,10 @@ def _has_column_names(path: str, text: _Text) -> tuple[bool, str]:
         f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use --header if it "
         "holds column names, --no-header if it is a row"
     )
+
+
+def _default_names(last: int) -> str:
+    return {0: "x0", 1: "x0 and x1"}.get(last, f"x0 to x{last}")
 
 
 def _is_name(field: str, column: pa.ChunkedArray) -> bool | None:

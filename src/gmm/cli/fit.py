@@ -47,6 +47,8 @@ def fit(options: argparse.Namespace) -> None:
         weight_column=options.weight_column,
         drop_missing=options.drop_missing,
     )
+    if len(rows.values) == 1:
+        raise CommandError(f"the table has 1 row{'' if table.num_rows == 1 else ' left'}; at least 2 are needed")
     for note in (*notes, *rows.notes):
         screen.note(note)
     out = _make_directory(options.out)

@@ -332,7 +332,7 @@ def _check_finite(rows: Rows) -> None:
         i, j = np.argwhere(infinite)[0]
         raise CommandError(
             f"infinite values in {counted(int(infinite.any(axis=1).sum()), 'row')}, the first in "
-            f"row {rows.numbers[i]}, column {rows.names[j]!r}; correct these rows or remove them"
+            f"row {rows.numbers[i]}, column {rows.names[j]!r}; fix or remove these rows"
         )
 
 

@@ -54,8 +54,9 @@ class Screen:
         self._err = _Console(quiet=quiet, highlight=False, emoji=False, stderr=True)
 
     def note(self, text: str) -> None:
-        """Print a note on standard error."""
-        self._err.print(f"[dim]note:[/] {escape(text)}", soft_wrap=True)
+        """Print a note on standard error; a sentence loses its capital letter and its full stop."""
+        first = text[:1].lower() if text[1:2].islower() else text[:1]
+        self._err.print(f"[dim]note:[/] {escape((first + text[1:]).removesuffix('.'))}", soft_wrap=True)
 
     def line(self, text: str = "") -> None:
         """Print a line of the results."""

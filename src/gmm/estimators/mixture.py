@@ -101,7 +101,7 @@ class GaussianMixture(FittedMixture):
         BLAS. The result is bitwise the same for every number of threads.
     acceleration : {"auto", None}, default="auto"
         *Beyond*: "auto" takes quasi-Newton steps on EM's sufficient statistics. The objective never decreases, except
-        when an empty component is re-placed; it includes `reg_covar`, as noise of that variance added to the rows.
+        when an empty component is reseeded; it includes `reg_covar`, as noise of that variance added to the rows.
         None is textbook EM with scikit-learn's stopping rule.
     refine : {"split-merge"} or None, default=None
         *Beyond*: "split-merge" tries to improve the converged fit: it drops one component, splits another in its place,
@@ -248,7 +248,7 @@ class GaussianMixture(FittedMixture):
         Warns
         -----
         ConvergenceWarning
-            If the fit did not converge within `max_iter` passes, or a component lost all its rows and was re-placed.
+            If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
         """
         check_parameters(self, STARTS)
         check_callback(callback)

@@ -116,7 +116,7 @@ def em_steps(
     Warns
     -----
     ConvergenceWarning
-        If a component lost all its rows and was re-placed. There is no warning at `max_iter`; see ``EMStep.reason``.
+        If a component lost all its rows and was reseeded. There is no warning at `max_iter`; see ``EMStep.reason``.
 
     Examples
     --------

@@ -63,6 +63,7 @@ def plot_convergence(model: GaussianMixture | GaussianMixtureSearch, *, ax: Axes
             _mark_end(ax, trace, FAINT, 3.5)
         _draw_best(ax, best, f"start {best.start + 1}, {_rank(best, others)}" if others else None)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        ax.ticklabel_format(axis="y", useOffset=False)  # an offset such as 1e−6−6.84487 is hard to read
         longest = max(map(len, (best, *others)))
         ax.set_xlim(1 - 0.02 * longest, longest + 0.03 * longest)
         ax.set(xlabel="pass", ylabel=_objective(fitted, [best, *others]))

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.mixture import GaussianMixture
-from gmm.selection.status import NOT_CONVERGED, NOT_TRIED, OK, has_failed, is_degenerate
-from gmm.text.amounts import counted
+from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, has_failed, is_degenerate
+from gmm.text.amounts import counted, with_minus
 from gmm.text.html import Cell, Html, table
 from gmm.values.covariance import CovarianceModel, covariance_model, same_as
 
@@ -228,8 +228,8 @@ def _mark(selection: SearchTable, number: int) -> str:
 
 
 def written(criterion: str, value: float) -> str:
-    """Format a criterion or a difference, with the criterion's number of decimals and grouped digits."""
-    return f"{value:,.{_decimals(criterion)}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}"
+    """Format a criterion or a difference for a sentence, with the criterion's number of decimals, as in tables."""
+    return with_minus(f"{value:.{_decimals(criterion)}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}")
 
 
 def distance(selection: SearchTable, number: int) -> str:
@@ -286,16 +286,28 @@ def at_the_edge(selection: SearchTable) -> bool:
 
 
 def failures(selection: SearchTable) -> Iterator[str]:
-    """Yield why cells failed, one line for all models with the same reason."""
+    """Yield why cells failed, one line for all models with the same reason, and which had too few rows."""
     models: dict[tuple[int, str], list[str]] = {}
+    skipped: dict[str, list[int]] = {}
     for K, name, status in zip(
         selection.n_components.tolist(), selection.covariance_type, selection.status, strict=True
     ):
-        if has_failed(status):
+        if status.startswith(MORE_THAN_ROWS):
+            skipped.setdefault(status.removeprefix(FAILED), []).append(K)
+        elif has_failed(status):
             models.setdefault((K, status), []).append(name)
     every = len(dict.fromkeys(selection.covariance_type))
     for (K, status), names in models.items():
         yield f"{K} {'all models' if len(names) == every > 1 else ', '.join(names)} {status}"
+    for reason, numbers in skipped.items():
+        yield f"K = {_range(sorted(set(numbers)))} skipped: {reason}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    """Write ascending numbers: ``5 to 9`` if there are several in a row, else ``2, 5``."""
+    first, last = numbers[0], numbers[-1]
+    in_a_row = len(numbers) > 1 and last - first == len(numbers) - 1
+    return f"{first} to {last}" if in_a_row else ", ".join(map(str, numbers))
 
 
 def incomplete(selection: SearchTable) -> str:
@@ -304,8 +316,9 @@ def incomplete(selection: SearchTable) -> str:
         return ""
     left = selection.status.count(NOT_TRIED)
     if left:
-        return f"incomplete: time was up before {left} of {len(selection.status)} cells were tried"
-    return "incomplete: time was up after the first round of fits; better ones may exist"
+        n = len(selection.status)
+        return f"incomplete (time limit reached): {n - left:,} of {n:,} models tried"
+    return "incomplete (time limit reached): every model was fitted once, but better fits may exist"
 
 
 def title(criterion: str) -> str:

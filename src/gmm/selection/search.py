@@ -23,14 +23,13 @@ from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit, in_memory
-from gmm.rows.sources import ArraySource
+from gmm.rows.sources import ArraySource, Source
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
-from gmm.selection.status import DEGENERATE, FAILED, NOT_CONVERGED, NOT_TRIED, OK
+from gmm.selection.status import DEGENERATE, FAILED, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.parameters import check_callback, check_parameters
-from gmm.validation.rows import check_enough_rows
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
 from gmm.values.layouts import SingularMatrixError
 
@@ -131,6 +130,7 @@ def select(
     template.random_state = seed = shared_seed(random_state)
     check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
+    _check_fewest(min(counts), opened)
     source = in_memory(opened, select.__name__)
     request = _Request(counts, types, criterion, template, source, features)
     rows = _search_rows(source, max(counts), seed)
@@ -194,13 +194,12 @@ class _Search:
 
     def _solve_all(self, callback: Callable[[Progress], object] | None) -> bool:
         """Fit every number of components, in rising order; return whether the callback ended the search."""
-        request, engine = self._request, self._engine
+        request, engine, n_rows = self._request, self._engine, self._request.source.n_used
         for K in sorted(set(request.n_components)):
             keys = request.keys(K)
-            try:
-                check_enough_rows(request.source.n_used, K)
-            except ValueError as error:
-                engine.outcomes |= dict.fromkeys(keys, Failure(error))
+            if n_rows < K:
+                reason = ValueError(f"{MORE_THAN_ROWS.removeprefix(FAILED)} ({n_rows:,})")
+                engine.outcomes |= dict.fromkeys(keys, Failure(reason))
             else:
                 engine.solve(keys)
             if callback is not None and self._is_stopped(K, callback):
@@ -278,6 +277,16 @@ class _Search:
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
         set_fitted(estimator, replace(result.result, parameters=parameters), request.source, request.features)
         return Entry(*fields, estimator, scores["loglik"], parameters.n_parameters, scores)
+
+
+def _check_fewest(n_components: int, source: Source) -> None:
+    """Raise a ValueError if there are too few rows for the smallest number of components."""
+    if source.n_used < n_components:
+        weighted = " with a positive weight" if source.n_used < source.n_rows else ""
+        raise ValueError(
+            f"{n_components:,} components need at least {n_components:,} rows; the table has "
+            f"{source.n_used:,}{weighted}"
+        )
 
 
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:

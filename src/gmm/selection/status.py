@@ -5,6 +5,7 @@ NOT_CONVERGED = "not converged"
 NOT_TRIED = "not tried"
 DEGENERATE = "degenerate: "
 FAILED = "failed: "
+MORE_THAN_ROWS = FAILED + "more components than rows"
 
 _DEGENERATE = (DEGENERATE, "spike: ")  # the second in older files and pickles
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["amount", "counted", "percent"]
+import re
+
+__all__ = ["amount", "counted", "percent", "with_minus"]
+
+_HYPHEN = re.compile(r"(?<!\w)-(?=[\d.])")
 
 
 def counted(n: int, word: str, plural: str | None = None) -> str:
@@ -21,3 +25,8 @@ def percent(share: float, decimals: int | None = None) -> str:
     """Format a share as a percentage with a no-break space; by default with two digits: ``21 %``, ``0.35 %``."""
     form = (".0f" if share >= 0.095 else ".2g") if decimals is None else f".{decimals}f"
     return f"{100 * share:{form}}\N{NO-BREAK SPACE}%"
+
+
+def with_minus(text: str) -> str:
+    """Replace the hyphens before numbers by minus signs; exponents stay."""
+    return _HYPHEN.sub("\N{MINUS SIGN}", text)

@@ -32,13 +32,13 @@ def render_report(result: Result, origin: Origin) -> str:
         Section("choice", "Choice", "Why this mixture", choice(result, pictures)),
     ]
     if several:
-        parts.append(Section("certainty", "Certainty", "How certain it is", sections.certainty(result, pictures)))
+        parts.append(Section("certainty", "Certainty", "Certainty", sections.certainty(result, pictures)))
     if labelled:
         parts.append(Section("labels", "Labels", "Groups and labels", sections.agreement(result)))
     parts += [
         Section("data", "Data", "The data", sections.data(result, origin)),
-        Section("fit", "Fit", "How the fit went", sections.fitting(result, pictures)),
-        Section("reproduction", "Reproduce", "How to reproduce it", sections.reproduction(result, origin)),
+        Section("fit", "Fit", "Convergence", sections.fitting(result, pictures)),
+        Section("reproduction", "Reproduce", "Reproduce this report", sections.reproduction(result, origin)),
         Section("terms", "Terms", "What the terms mean", render("terms", weighted=weighted, labelled=labelled)),
     ]
     name = result.source if result.options.file is None else origin.file

@@ -15,6 +15,7 @@ __all__ = ["Section", "css_colour", "render", "render_page"]
 
 # HTML forbids these characters, and surrogates.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+_NEGATIVE = re.compile(r'(?<=gmm-number">)-(?=[\d.])')  # at the start of a cell of a table
 _LIGHT, _GREY = 190, 24  # a light grey: the minimum of its RGB values, and their largest difference
 _FAINT_ON_DARK = "#39424c"
 _VISIBLE = 0.22  # luminance, for a contrast above 4:1 on the dark background
@@ -40,14 +41,14 @@ class Section:
 
 
 def render(template: str, **values: object) -> Html:
-    """Render a template; text values are escaped, `Html` values are not.
+    """Render a template; text values are escaped, `Html` values are not. Numbers in tables get minus signs.
 
     Raises
     ------
     jinja2.UndefinedError
         If the template uses a value that was not given.
     """
-    return Html(_TEMPLATES.get_template(f"{template}.html").render(values))
+    return Html(_NEGATIVE.sub("\N{MINUS SIGN}", _TEMPLATES.get_template(f"{template}.html").render(values)))
 
 
 def render_page(opening: Html, sections: Sequence[Section], **values: object) -> str:

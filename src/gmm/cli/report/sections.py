@@ -17,7 +17,7 @@ from gmm.cli.report.page import css_colour, render
 from gmm.cli.result import Result
 from gmm.selection.grid import at_the_edge, incomplete, title, written
 from gmm.selection.status import NOT_CONVERGED, is_degenerate
-from gmm.text.amounts import percent
+from gmm.text.amounts import percent, with_minus
 from gmm.text.html import Cell, Html, table
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
@@ -123,8 +123,8 @@ def fitting(result: Result, pictures: Mapping[str, Picture]) -> Html:
         "fit",
         model=result.model,
         ending=ending(result.model),
-        loglik=f"{loglik:,.2f}",
-        loglik_per_unit=f"{loglik / result.total_weight:.4f}",
+        loglik=with_minus(f"{loglik:.2f}"),
+        loglik_per_unit=with_minus(f"{loglik / result.total_weight:.4f}"),
         unit=result.unit,
         seconds=f"{result.seconds:.2g}",
         picture=pictures.get("convergence"),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gmm.cli.describe import decimals
 from gmm.selection.grid import title, written
-from gmm.text.amounts import counted, percent
+from gmm.text.amounts import counted, percent, with_minus
 from gmm.values.covariance import CovarianceModel
 
 __all__ = [
@@ -43,7 +43,9 @@ _NARROW, _WIDE = 0.6, 1.5  # ratios of a standard deviation to that of all rows
 _CORRELATED, _CLOSELY = 0.1, 0.7
 _OPEN = 2.0  # smaller differences of a criterion are inconclusive
 _NEARLY = 0.99  # above this share, the exceptions are counted instead
+_OVERLAPPING = 0.8  # below this share of certain rows, the groups overlap
 _MOST_DECIMALS = 9
+_DRAWN = " (drawn as ellipses where the axes have different scales)"
 _SCALED = ("bic", "aic", "aicc")  # criteria with an agreed scale for differences
 
 
@@ -105,11 +107,12 @@ def correlation_sentence(
         return ""
     i, j = strongest[:2]
     value = round(strongest[2], 2) + 0.0  # never -0.00
+    signed = with_minus(f"{value:+.2f}")
     if abs(value) < _CORRELATED:
-        return f"{where} no two columns are correlated (strongest correlation {value:+.2f})."
+        return f"{where} no two columns are correlated (strongest correlation {signed})."
     tend = "" if abs(value) >= _CLOSELY else "tend to "
     move = "rise together" if value > 0 else "move in opposite directions"
-    return f"{where} {names[i]} and {names[j]} {tend}{move} (correlation {value:+.2f})."
+    return f"{where} {names[i]} and {names[j]} {tend}{move} (correlation {signed})."
 
 
 def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: int) -> str:
@@ -117,12 +120,13 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     one = n_components == 1
     if n_columns == 1:
         return "one variance" if one else ("one variance for all" if model.common else "a separate variance for each")
+    drawn = _DRAWN if n_columns == 2 else ""
     round_, long = ("circle", "ellipse") if n_columns == 2 else ("sphere", "ellipsoid")
     if one:
         turned = "with axes along the columns" if model.orientation == _IDENTITY else "of any orientation"
-        return f"a {round_}" if model.shape == _IDENTITY else f"an {long} {turned}"
+        return f"a {round_}{drawn}" if model.shape == _IDENTITY else f"an {long} {turned}"
     if model.shape == _IDENTITY:
-        return f"{round_}s of {'equal' if model.volume == _COMMON else 'different'} size"
+        return f"{round_}s of {'equal' if model.volume == _COMMON else 'different'} size{drawn}"
     letters = {"volume": model.volume, "shape": model.shape, "orientation": model.orientation}
     equal = [what for what, letter in letters.items() if letter == _COMMON]
     different = [what for what, letter in letters.items() if letter not in (_COMMON, _IDENTITY)]
@@ -209,20 +213,24 @@ def separation_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
     """Say how well the groups are separated; a share is never rounded to 0 or 100 per cent."""
     n_sure = n_rows - n_uncertain
     sure = n_sure / n_rows
-    steps = ((0.5, "They overlap heavily: only"), (0.8, "They overlap:"), (0.97, "They are mostly separated:"))
+    steps = ((0.5, "They overlap heavily:"), (_OVERLAPPING, "They overlap:"), (0.97, "They are mostly separated:"))
     how = next((word for limit, word in steps if sure < limit), "They are well separated:")
-    belong = "belongs" if min(n_sure, n_uncertain) == 0 or n_sure == 1 else "belong"
-    if n_sure == 0:
-        how, who = "They overlap heavily:", "no row"
-    elif n_uncertain == 0:
-        who = "every row"
-    elif sure >= _NEARLY:
-        who = f"all but {n_uncertain:,} of {counted(n_rows, 'row')}"
-    elif sure < 1 - _NEARLY:
-        who = f"{n_sure:,} of {counted(n_rows, 'row')}"
-    else:
-        who = f"{percent(sure, 0)} of the rows"
+    if 0 < sure < _OVERLAPPING:
+        who = _most(n_uncertain, n_rows)
+        return f"{how} for {who}, no group has a probability of {percent(limit, 0)} or more."
+    belong = "belongs" if min(n_sure, n_uncertain) == 0 else "belong"
+    who = "no row" if n_sure == 0 else "every row" if n_uncertain == 0 else _most(n_sure, n_rows)
     return f"{how} {who} {belong} to one of them with a probability of at least {percent(limit, 0)}."
+
+
+def _most(count: int, n_rows: int) -> str:
+    """Say how many of the rows these are; where nearly all are, count the others."""
+    share = count / n_rows
+    return (
+        f"all but {n_rows - count:,} of {counted(n_rows, 'row')}"
+        if share >= _NEARLY
+        else f"{percent(share, 0)} of the rows"
+    )
 
 
 def format_share(share: float) -> str:
@@ -260,7 +268,7 @@ def agreement_sentence(index: float) -> str:
 def format_value(value: float, spread: float) -> str:
     """Format a value with a number of decimals that suits a standard deviation."""
     digits = decimals(spread, abs(value))
-    return f"{value:.6g}" if digits is None else f"{value:.{digits}f}"
+    return with_minus(f"{value:.6g}" if digits is None else f"{value:.{digits}f}")
 
 
 def _differences(
