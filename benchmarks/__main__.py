@@ -17,7 +17,7 @@ from benchmarks.tasks import present
 
 # Each the name of the module that answers it.
 QUESTIONS = (
-    *("grid", "predict", "memory", "default", "passes", "stops", "gaps", "optima", "search"),
+    *("grid", "predict", "memory", "fits", "passes", "stops", "gaps", "optima", "search"),
     *("compare", "instructions"),
 )
 

@@ -22,14 +22,33 @@ from gmm._kernel.loop cimport LoopInputs, Partition, ascend, climb, lloyd, round
 from gmm._kernel.lanes cimport Rows, Workspace, fill_ones, lay_out_workspace, layout_of, merge_siblings
 from gmm._kernel.leaves cimport normalise, pad
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.linear cimport SPHERICAL, Layout, condition, is_layout, n_second
+from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, condition, is_layout, n_second
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, work_of
+from gmm._kernel.race cimport (
+    Metric,
+    layout_in_sample,
+    move_to_means,
+    repeat,
+    simpler_family,
+    to_sample,
+    whiteners_in_sample,
+)
+from gmm._kernel.scratch cimport Scratch, aligned
 from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, take_in_block
 from gmm._kernel.diagnostics cimport diagnostic_rows
-from gmm._kernel.update cimport Estimate, estimate_in, estimate_size, room_for_update
-from gmm._kernel.whitener cimport n_matrices
+from gmm._kernel.update cimport (
+    Estimate,
+    Family,
+    estimate_in,
+    estimate_size,
+    half_trace_of_product,
+    log_prior,
+    most_likely,
+    room_for_update,
+)
+from gmm._kernel.whitener cimport matrix_size, n_matrices
 
 import os
 
@@ -44,53 +63,6 @@ cdef extern from "tile.h":
 
 cdef bint tiles = True      # see use_kernel
 cdef str current
-
-
-cdef double* aligned(double[::1] buffer) noexcept:
-    """The first item on a border of 64 bytes."""
-    return <double*>(<Py_ssize_t>&buffer[0] + 63 & ~<Py_ssize_t>63)
-
-
-cdef class Scratch:
-    """One worker's buffers, kept between passes of the same fit."""
-
-    cdef Workspace workspace
-    cdef PassPlan plan                    # what the workspace is laid out for, …
-    cdef Py_ssize_t n_rows                # … and how many rows: none before `Pass.begin`
-    cdef Py_ssize_t next_lane             # behind those that the sums are of
-    cdef object buffers
-    cdef Py_ssize_t n_items, n_sums, n_slots
-
-    cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
-        cdef Py_ssize_t K = plan.n_components, d = plan.n_features
-        cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
-        cdef Py_ssize_t groups = min(plan.block, n_rows + pad(item) - 1) // pad(item)
-        cdef Py_ssize_t ld = (groups | 1) * pad(item)
-        cdef Py_ssize_t wide = plan.n_moments if plan.linear else d
-        cdef Py_ssize_t narrow = 0 if plan.linear else plan.n_row
-        cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane
-        cdef Py_ssize_t slots = 2, items
-        cdef double[::1] work, nodes
-        cdef Py_ssize_t[:, ::1] marks
-        while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
-            slots += 2
-        items = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
-        items += max(plan.n_moments * K, n_second(plan.moments, 1, d))
-        if items > self.n_items or plan.n_sums != self.n_sums or slots + 1 > self.n_slots:
-            work = np.zeros(items)
-            nodes = np.empty((slots + 1) * plan.n_sums)
-            marks = np.zeros((2, slots + 1), dtype=np.intp)
-            self.buffers = (work, nodes, marks)
-            self.n_items, self.n_sums, self.n_slots = items, plan.n_sums, slots + 1
-        work, nodes, marks = self.buffers
-        lay_out_workspace(&self.workspace, aligned(work), ld, wide, K, narrow, d, diagnostic_rows(plan))
-        self.workspace.node = &nodes[0]
-        self.workspace.level = &marks[0, 0]
-        self.workspace.first_lane = &marks[1, 0]
-        self.workspace.n_nodes = 0
-        fill_ones(plan.single, ld, self.workspace.block if plan.linear else self.workspace.centred)
-        self.workspace.n_ones = -1
-        self.plan, self.n_rows, self.next_lane = plan[0], n_rows, 0
 
 
 cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight) except *:
@@ -557,6 +529,253 @@ cdef class Plan:
         origins, counts, first, second, log_evidence, weight = moments_arrays(buffer, K, d, moments)
         second = second.reshape(self.moments.shape(K, d))
         return statistics.SufficientStatistics(self.moments, origins, counts, first, second, log_evidence, weight)
+
+
+# ---------------------------------------------------------------------------------- before the first pass
+
+cdef class View:
+    """A sample in the coordinates of a metric, y = V (x − centre): where candidates for a start begin.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+        The rows y.
+    layout : int
+        Of V: spherical, diagonal or tied.
+    whitener : flat array
+        V, as the layout stores it for one component.
+    centre : array of shape (d,)
+        In the sample's own coordinates.
+    reach : array of shape (d,)
+        max |y|.
+    variance : float
+        Of y, in the features' mean.
+    """
+
+    cdef const double[:, ::1] rows
+    cdef const double[::1] whitener, centre, reach
+    cdef double[::1] origin
+    cdef Metric metric
+
+    def __cinit__(
+        self, const double[:, ::1] rows, Layout layout, const double[::1] whitener, const double[::1] centre,
+        const double[::1] reach, double variance,
+    ):
+        cdef Py_ssize_t d = rows.shape[1]
+        if rows.shape[0] < 1 or d < 1 or layout not in (SPHERICAL, DIAGONAL, TIED):
+            raise ValueError(f"expected rows and the layout of a metric, got {(rows.shape[0], d)} and {layout}")
+        expect("whitener", whitener.shape[0], matrix_size(layout, d))
+        expect("centre", centre.shape[0], d)
+        expect("reach", reach.shape[0], d)
+        self.rows, self.whitener, self.centre, self.reach, self.origin = rows, whitener, centre, reach, np.zeros(d)
+        self.metric.layout, self.metric.whitener, self.metric.centre = layout, &whitener[0], &centre[0]
+        self.metric.variance = variance
+
+
+cdef class Candidate:
+    """A start, and where a few passes of EM bring it: see `race.pxd`.
+
+    Parameters
+    ----------
+    family : MixtureFamily
+    moments : Layout
+        That of the family.
+    rows : array of shape (n, d)
+    weight : array of shape (n,), optional
+    origin, reach : array of shape (d,)
+        As `Plan` takes them.
+    scatter : array of shape (d, d), optional
+        The rows' scatter about `origin`; for tied moments.
+    """
+
+    cdef MixtureFamily family
+    cdef object layout
+    cdef const double[:, ::1] rows, scatter
+    cdef const double[::1] weight, origin, reach
+    cdef double[::1] buffer, room, flat, work
+    cdef double[:, ::1] both
+    cdef PassPlan plan
+    cdef Moments moments
+    cdef Estimate[2] estimates
+    cdef int current
+    cdef readonly double lower_bound
+    cdef readonly bint failed
+
+    def __cinit__(
+        self, MixtureFamily family not None, moments, const double[:, ::1] rows, const double[::1] weight,
+        const double[::1] origin, const double[::1] reach, const double[:, ::1] scatter=None,
+    ):
+        cdef Py_ssize_t d = rows.shape[1]
+        expect("origin", origin.shape[0], d)
+        expect("reach", reach.shape[0], d)
+        if rows.shape[0] < 1 or moments.code != family.family.layout or family.family.d != d:
+            raise ValueError("expected rows of the family's features, and the layout of its moments")
+        if weight is not None:
+            expect("weight", weight.shape[0], rows.shape[0])
+        if scatter is not None:
+            expect_matrix("scatter", scatter, d, d)
+        self.family, self.layout, self.rows, self.weight = family, moments, rows, weight
+        self.origin, self.reach, self.scatter = origin, reach, scatter
+        self.failed, self.lower_bound = False, -np.inf
+
+    cdef pass_over(
+        self, Scratch scratch, const double[:, ::1] rows, const double* origin, const double* reach,
+        Layout layout, Layout moments, const double* log_offset, const double* centres, const double* whiteners,
+        bint hard, int form, Moments* out,
+    ):
+        """One pass; its moments go into `out`."""
+        cdef PassPlan* plan = &self.plan
+        cdef Rows table = layout_of[double](rows, self.weight)
+        cdef const double* scatter = NULL
+        if self.scatter is not None and layout == TIED and moments == TIED:
+            scatter = &self.scatter[0, 0]
+        plan.n_components, plan.n_features = self.family.family.K, self.family.family.d
+        plan.layout, plan.moments, plan.hard, plan.tiles = layout, moments, hard, tiles
+        plan.given = plan.totals = False
+        plan.axes = NULL
+        cdef Py_ssize_t needed = room_for(layout, moments, plan.n_components, plan.n_features)
+        if self.room is None or self.room.shape[0] < needed:
+            self.room = np.empty(needed)
+        prepare(plan, log_offset, centres, whiteners, origin, reach, False, scatter != NULL, form, &self.room[0])
+        scratch.make_ready(plan, table.n)
+        with nogil:
+            walk(plan, &table, &rows[0, 0], 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
+            merge_siblings(&scratch.workspace, plan.n_sums, True)
+            take_apart(plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
+
+    def begin(
+        self, Scratch scratch not None, View view not None, const double[:, ::1] seeds, int n_lloyd, int n_soft,
+    ):
+        """Partition the view's rows about `seeds` (K, d), and estimate the family's first mixture from that.
+
+        `n_lloyd` passes of k-means move the seeds; `n_soft` passes of EM are made of a simpler mixture.
+        """
+        cdef const Family* family = &self.family.family
+        cdef Py_ssize_t K = family.K, d = family.d, i
+        cdef Layout simpler = SPHERICAL if family.layout == DIAGONAL else DIAGONAL
+        cdef Layout inner
+        cdef Moments moments
+        cdef Estimate[2] soft
+        cdef Family other
+        centres, zero, scale = np.array(seeds), np.zeros(K), np.empty(K)
+        cdef double[:, ::1] c = centres
+        cdef double[::1] nothing = zero, whiteners = scale, wide, flat
+        cdef double spread = 0
+        expect_matrix("seeds", seeds, K, d)
+        for i in range(d):
+            spread = max(spread, view.reach[i])
+        whiteners[:] = 1 / (spread if spread > 0 else 1)
+        flat = np.empty(moments_size(FULL, K, d))
+        for _ in range(n_lloyd):
+            moments = moments_in(&flat[0], K, d)
+            self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], SPHERICAL, SPHERICAL, &nothing[0],
+                           &c[0, 0], &whiteners[0], True, -1, &moments)
+            move_to_means(&moments, K, d, &c[0, 0])
+        if n_soft == 0 or family.layout == SPHERICAL or family.layout == TIED:
+            wide = np.empty(n_second(view.metric.layout, K, d))
+            repeat(&view.metric, K, d, &wide[0])
+            to_sample(&view.metric, K, d, &c[0, 0])
+            self.first(scratch, view.metric.layout, &nothing[0], &c[0, 0], &wide[0], True)
+            return
+        other = simpler_family(simpler, K, d, view.metric.variance)
+        both = np.empty((2, estimate_size(simpler, K, d)))
+        cdef double[:, ::1] estimates = both
+        cdef double[::1] work = np.empty(room_for_update(&other))
+        soft[0] = estimate_in(&estimates[0, 0], simpler, K, d)
+        soft[1] = estimate_in(&estimates[1, 0], simpler, K, d)
+        moments = moments_in(&flat[0], K, d)
+        self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], SPHERICAL, simpler, &nothing[0],
+                       &c[0, 0], &whiteners[0], True, -1, &moments)
+        most_likely(&moments, &other, 0, NULL, &work[0], &soft[0])
+        for i in range(n_soft - 1):
+            moments = moments_in(&flat[0], K, d)
+            self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], simpler, simpler,
+                           soft[i % 2].log_offset, soft[i % 2].means, soft[i % 2].whiteners, False, -1, &moments)
+            if most_likely(&moments, &other, 0, NULL, &work[0], &soft[1 - i % 2]) >= 0:
+                self.failed = True
+                return
+        i = (n_soft - 1) % 2
+        inner = layout_in_sample(view.metric.layout, simpler)
+        wide = np.empty(n_second(inner, K, d))
+        whiteners_in_sample(&view.metric, simpler, soft[i].whiteners, K, d, &wide[0])
+        to_sample(&view.metric, K, d, soft[i].means)
+        self.first(scratch, inner, soft[i].log_offset, soft[i].means, &wide[0], False)
+
+    cdef first(
+        self, Scratch scratch, Layout layout, const double* log_offset, const double* centres,
+        const double* whiteners, bint hard,
+    ):
+        """The pass over the sample in its own coordinates, and the family's first mixture."""
+        cdef const Family* family = &self.family.family
+        cdef Py_ssize_t K = family.K, d = family.d
+        self.flat, self.work = np.empty(moments_size(family.layout, K, d)), np.empty(room_for_update(family))
+        self.both = np.empty((2, estimate_size(family.layout, K, d)))
+        self.moments = moments_in(&self.flat[0], K, d)
+        self.estimates[0] = estimate_in(&self.both[0, 0], family.layout, K, d)
+        self.estimates[1] = estimate_in(&self.both[1, 0], family.layout, K, d)
+        self.pass_over(scratch, self.rows, &self.origin[0], &self.reach[0], layout, family.layout, log_offset, centres,
+                       whiteners, hard, 0 if hard else -1, &self.moments)
+        self.current = 0
+        self.failed = most_likely(&self.moments, family, 0, NULL, &self.work[0], &self.estimates[0]) >= 0
+
+    def climb(self, Scratch scratch not None, int n_passes):
+        """Make `n_passes` passes of EM, an update after each."""
+        cdef const Family* family = &self.family.family
+        cdef Estimate* now
+        for _ in range(n_passes):
+            if self.failed:
+                self.lower_bound = -np.inf
+                return
+            now = &self.estimates[self.current]
+            self.pass_over(scratch, self.rows, &self.origin[0], &self.reach[0], family.layout, family.layout,
+                           now.log_offset, now.means, now.whiteners, False, -1, &self.moments)
+            self.moments.log_evidence += log_prior(family, now)
+            self.lower_bound = self.moments.log_evidence / self.moments.weight
+            self.current = 1 - self.current
+            self.failed = most_likely(&self.moments, family, 0, now.covariances, &self.work[0],
+                                      &self.estimates[self.current]) >= 0
+
+    @property
+    def estimate(self):
+        """The mixture that comes next, as `Update` returns it."""
+        cdef const Family* family = &self.family.family
+        return estimate_arrays(np.array(self.both[self.current]), family.layout, family.K, family.d)
+
+    @property
+    def statistics(self):
+        """Of the last pass; an update makes `estimate` of them."""
+        cdef const Family* family = &self.family.family
+        origins, counts, first, second, log_evidence, weight = moments_arrays(
+            self.flat.base.copy(), family.K, family.d, &self.moments)
+        second = second.reshape(self.layout.shape(family.K, family.d))
+        return statistics.SufficientStatistics(self.layout, origins, counts, first, second, log_evidence, weight)
+
+    @property
+    def least_weight(self):
+        """Of the components of the mixture that comes next."""
+        cdef const Estimate* now = &self.estimates[self.current]
+        cdef Py_ssize_t k
+        cdef double least = 1
+        for k in range(self.family.family.K):
+            least = min(least, now.weights[k])
+        return least
+
+    @property
+    def thinness(self):
+        """The least diagonal-bound of how thin a component may be beside the others: max_k tr Σ_k⁻¹ Σ_j π_j Σ_j."""
+        cdef const Family* family = &self.family.family
+        cdef const Estimate* now = &self.estimates[self.current]
+        cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(family.layout, d), i, k
+        cdef double largest = 0
+        if family.layout == TIED:
+            return d
+        cdef double[::1] pooled = np.zeros(size)
+        for k in range(K):
+            for i in range(size):
+                pooled[i] += now.weights[k] * now.covariances[k * size + i]
+        for k in range(K):
+            largest = max(largest, 2 * half_trace_of_product(family.layout, d, now.whiteners + k * size, &pooled[0]))
+        return largest
 
 
 # -------------------------------------------------------------------------------- around the pass

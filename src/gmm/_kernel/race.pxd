@@ -1,0 +1,83 @@
+"""Candidates for a start: seeds, passes of k-means, passes of a simpler mixture, and EM of the family that is fitted.
+
+The simpler mixture is one of spherical covariances where the family's are diagonal, and of diagonal ones where they are
+full. It lives in the coordinates of a view of the sample, y = V (x − centre), so that the units of the rows and how
+they are correlated do not matter to it.
+"""
+from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout
+from gmm._kernel.moments cimport Moments
+from gmm._kernel.update cimport Family, step_of
+from gmm._kernel.constraint cimport NONE
+from gmm._kernel.whitener cimport matrix_size
+
+
+cdef struct Metric:
+    Layout layout               # spherical, diagonal or tied
+    const double* whitener      # V: one number, (d,), or (d, d) lower triangular
+    const double* centre        # (d,) in the sample's own coordinates
+    double variance             # of y, in the features' mean
+
+
+cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d, double variance) noexcept nogil:
+    cdef Family family
+    family.layout, family.constraint, family.K, family.d = layout, NONE, K, d
+    family.ridge, family.prior.mean = 1e-6 * variance, NULL
+    return family
+
+
+cdef inline void to_sample(const Metric* metric, Py_ssize_t n, Py_ssize_t d, double* points) noexcept nogil:
+    """Points (n, d) of a view in the sample's own coordinates, in place."""
+    cdef Py_ssize_t i, j, k
+    cdef double* y
+    for k in range(n):
+        y = points + k * d
+        for i in range(d):
+            if metric.layout == TIED:
+                for j in range(i):
+                    y[i] -= metric.whitener[i * d + j] * y[j]
+                y[i] /= metric.whitener[i * d + i]
+            else:
+                y[i] /= metric.whitener[i if metric.layout == DIAGONAL else 0]
+        for i in range(d):
+            y[i] += metric.centre[i]
+
+
+cdef inline Layout layout_in_sample(Layout metric, Layout simpler) noexcept nogil:
+    """The layout of a simpler mixture's whiteners W V."""
+    if metric == TIED:
+        return FULL
+    return DIAGONAL if metric == DIAGONAL else simpler
+
+
+cdef inline void whiteners_in_sample(
+    const Metric* metric, Layout simpler, const double* whiteners, Py_ssize_t K, Py_ssize_t d,     # IN W
+    double* out,                                   # OUT W V in `layout_in_sample`
+) noexcept nogil:
+    cdef Layout layout = layout_in_sample(metric.layout, simpler)
+    cdef Py_ssize_t size = matrix_size(simpler, d), wide = matrix_size(layout, d), i, j, k
+    cdef double w
+    for k in range(K):
+        for i in range(wide if layout != FULL else d):
+            w = whiteners[k * size + (i if simpler == DIAGONAL else 0)]
+            if layout == FULL:
+                for j in range(d):
+                    out[k * wide + i * d + j] = w * metric.whitener[i * d + j] if j <= i else 0
+            else:
+                out[k * wide + i] = w * metric.whitener[i if metric.layout == DIAGONAL else 0]
+
+
+cdef inline void repeat(const Metric* metric, Py_ssize_t K, Py_ssize_t d, double* out) noexcept nogil:
+    """V for each component, where components do not share one."""
+    cdef Py_ssize_t size = matrix_size(metric.layout, d), i, k
+    for k in range(1 if metric.layout == TIED else K):
+        for i in range(size):
+            out[k * size + i] = metric.whitener[i]
+
+
+cdef inline void move_to_means(const Moments* moments, Py_ssize_t K, Py_ssize_t d, double* centres) noexcept nogil:
+    """Each centre to the mean of its rows, if it has any."""
+    cdef Py_ssize_t j, k
+    for k in range(K):
+        if moments.counts[k] > 0:
+            for j in range(d):
+                centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
