@@ -14,6 +14,7 @@ threads goes on to the next by itself (`loop.pxd`), with the same parameter upda
 Here is what Python sees: the workers' scratch, the pass and its results; `mstep.pyx` has what is done between passes.
 """
 from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from gmm._kernel.blas cimport real
@@ -664,19 +665,23 @@ cdef class Candidate:
         expect_matrix("seeds", seeds, K, d)
         for i in range(d):
             spread = max(spread, view.reach[i])
-        whiteners[:] = 1 / (spread if spread > 0 else 1)
+        if not spread > 0:
+            spread = 1
         flat = np.empty(moments_size(FULL, K, d))
         for _ in range(n_lloyd):
+            whiteners[:] = 1 / spread
             moments = moments_in(&flat[0], K, d)
             self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], SPHERICAL, SPHERICAL, &nothing[0],
                            &c[0, 0], &whiteners[0], True, -1, &moments)
             move_to_means(&moments, K, d, &c[0, 0])
+            spread *= sqrt(max(-2 * moments.log_evidence / (d * moments.weight), 1e-16))
         if n_soft == 0 or family.layout == SPHERICAL or family.layout == TIED:
             wide = np.empty(n_second(view.metric.layout, K, d))
-            repeat(&view.metric, K, d, &wide[0])
+            repeat(&view.metric, K, d, 1 / spread, &wide[0])
             to_sample(&view.metric, K, d, &c[0, 0])
             self.first(scratch, view.metric.layout, &nothing[0], &c[0, 0], &wide[0], True)
             return
+        wide = np.full(n_second(simpler, K, d), 1 / spread)
         other = simpler_family(simpler, K, d, view.metric.variance)
         both = np.empty((2, estimate_size(simpler, K, d)))
         cdef double[:, ::1] estimates = both
@@ -684,8 +689,8 @@ cdef class Candidate:
         soft[0] = estimate_in(&estimates[0, 0], simpler, K, d)
         soft[1] = estimate_in(&estimates[1, 0], simpler, K, d)
         moments = moments_in(&flat[0], K, d)
-        self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], SPHERICAL, simpler, &nothing[0],
-                       &c[0, 0], &whiteners[0], True, -1, &moments)
+        self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], simpler, simpler, &nothing[0],
+                       &c[0, 0], &wide[0], True, -1, &moments)
         most_likely(&moments, &other, 0, NULL, &work[0], &soft[0])
         for i in range(n_soft - 1):
             moments = moments_in(&flat[0], K, d)
@@ -714,7 +719,7 @@ cdef class Candidate:
         self.estimates[0] = estimate_in(&self.both[0, 0], family.layout, K, d)
         self.estimates[1] = estimate_in(&self.both[1, 0], family.layout, K, d)
         self.pass_over(scratch, self.rows, &self.origin[0], &self.reach[0], layout, family.layout, log_offset, centres,
-                       whiteners, hard, 0 if hard else -1, &self.moments)
+                       whiteners, hard, -1, &self.moments)
         self.current = 0
         self.failed = most_likely(&self.moments, family, 0, NULL, &self.work[0], &self.estimates[0]) >= 0
 

@@ -66,12 +66,12 @@ cdef inline void whiteners_in_sample(
                 out[k * wide + i] = w * metric.whitener[i if metric.layout == DIAGONAL else 0]
 
 
-cdef inline void repeat(const Metric* metric, Py_ssize_t K, Py_ssize_t d, double* out) noexcept nogil:
-    """V for each component, where components do not share one."""
+cdef inline void repeat(const Metric* metric, Py_ssize_t K, Py_ssize_t d, double scale, double* out) noexcept nogil:
+    """V × `scale` for each component, where components do not share one."""
     cdef Py_ssize_t size = matrix_size(metric.layout, d), i, k
     for k in range(1 if metric.layout == TIED else K):
         for i in range(size):
-            out[k * size + i] = metric.whitener[i]
+            out[k * size + i] = scale * metric.whitener[i]
 
 
 cdef inline void move_to_means(const Moments* moments, Py_ssize_t K, Py_ssize_t d, double* centres) noexcept nogil:
