@@ -42,7 +42,7 @@ setup(
     ext_modules=cythonize(
         [
             Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
-            for name in ("_em", "_kernel.mstep", "_kernel.first_look", "_kernel.scratch")
+            for name in ("_em", "_kernel.mstep", "_kernel.first_look")
         ],
         build_dir="build/cython-debug" if DEBUG else "build/cython",
         include_path=["src"],

@@ -166,8 +166,8 @@ def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3, n_draws=3):
     return _em.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds, n_draws)
 
 
-def survey(rows=ROWS, weight=None, state=None):
-    return first_look.survey(rows, weight, np.zeros((4, D)) if state is None else state, 0.0, False)
+def survey(rows=ROWS, weight=None, before=(), n_features=D):
+    return first_look.Survey([*before, (0, rows, weight)], n_features)
 
 
 LOOPS = {"climb": climb, "ascend": ascend, "lloyd": lloyd}
@@ -259,7 +259,9 @@ OF_A_CLIMB = [
 AROUND_A_PASS = [
     *cases("survey", lambda v: survey(rows=v), [np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))]),
     *cases("survey, weight", lambda v: survey(weight=v), optional(flat(N))),
-    *cases("survey, state", lambda v: survey(state=v), tables(4, D)),
+    *cases("survey, features", lambda v: survey(n_features=v), [-1, 0, D - 1, D + 1]),
+    *cases("survey, a later chunk", lambda v: survey(v, before=[(0, ROWS, None)]), [ROWS[:0], ROWS[:, :1]]),
+    *cases("survey, no chunk", lambda v: first_look.Survey(v, D), [[]]),
     *cases("distinct_rows", first_look.distinct_rows, [np.ones((0, 2)), np.ones((2, 0))]),
     *cases("distinct_rows, weight", lambda v: first_look.distinct_rows(ROWS, v), optional(flat(N))),
     *cases(
@@ -278,15 +280,8 @@ AROUND_A_PASS = [
             {"n_draws": 2**62, "n_seeds": 2, "n_uniforms": 1},
         ],
     ),
-    *cases(
-        "reach",
-        lambda v: first_look.reach(*v),
-        [
-            (np.ones(1), np.ones(2), np.ones(2)),
-            (np.ones(2), np.ones(1), np.ones(2)),
-            (np.ones(2), np.ones(2), np.ones(3)),
-        ],
-    ),
+    *cases("reach", survey().reach, flat(D)),
+    *cases("suits", lambda v: a_plan(rows_only=True).suits(v, False), [survey(ROWS[:, :1], n_features=1)]),
 ]
 OF_AN_UPDATE = [
     *cases(

@@ -9,10 +9,11 @@ import pytest
 
 from gmm import GaussianMixture
 from gmm._kernel import mstep
+from gmm._kernel.first_look import Survey
 from gmm.em.e_step import EStep
 from gmm.em.m_step import mixture_family
 from gmm.fitting.starts import STARTS
-from gmm.rows.sources import ArraySource, Chunk, Survey, fingerprint_of, single_weights
+from gmm.rows.sources import ArraySource, Chunk, fingerprint_of, single_weights
 from gmm.values.covariance import CLASSIC, covariance_model
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
@@ -40,7 +41,7 @@ class BlockSource:
 
     @cached_property
     def survey(self):
-        return Survey.of(self.chunks(), self.n_features)
+        return Survey(self.chunks(), self.n_features)
 
     @cached_property
     def fingerprint(self):

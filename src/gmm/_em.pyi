@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
+from gmm._kernel.first_look import Survey
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.values.layouts import Layout
 from gmm.values.parameters import MixtureParameters
@@ -51,7 +52,7 @@ class Plan:
         form: int = -1,
         axes: _Array | None = None,
     ) -> Self: ...
-    def suits(self, reach: _Array, single: bool) -> bool: ...
+    def suits(self, survey: Survey, single: bool) -> bool: ...
     def begin(self, scratch: Scratch, n_rows: int) -> None: ...
     def walk(
         self,

@@ -14,11 +14,13 @@ threads goes on to the next by itself (`loop.pxd`), with the same parameter upda
 Here is what Python sees: the workers' scratch, the pass and its results; `mstep.pyx` has what is done between passes.
 """
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport sqrt
 from libc.string cimport memcpy
 
 from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport data
+from gmm._kernel.first_look cimport Survey
 from gmm._kernel.loop cimport LoopInputs, Partition, ascend, climb, lloyd, rounding_of, walk
 from gmm._kernel.lanes cimport Rows, Workspace, fill_ones, lay_out_workspace, layout_of, merge_siblings
 from gmm._kernel.leaves cimport normalise, pad
@@ -36,7 +38,6 @@ from gmm._kernel.race cimport (
     to_sample,
     whiteners_in_sample,
 )
-from gmm._kernel.scratch cimport Scratch, aligned
 from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, take_in_block
 from gmm._kernel.diagnostics cimport diagnostic_rows
 from gmm._kernel.update cimport (
@@ -64,6 +65,48 @@ cdef extern from "tile.h":
 
 cdef bint tiles = True      # see use_kernel
 cdef str current
+
+
+cdef double* aligned(double* buffer) noexcept:
+    """The first item on a border of 64 bytes."""
+    return <double*>(<Py_ssize_t>buffer + 63 & ~<Py_ssize_t>63)
+
+
+cdef class Scratch:
+    """One worker's buffers, kept between passes of the same fit."""
+
+    cdef Workspace workspace
+    cdef PassPlan plan                    # what the workspace is laid out for, …
+    cdef Py_ssize_t n_rows                # … and how many rows: none before `Pass.begin`
+    cdef Py_ssize_t next_lane             # behind those that the sums are of
+    cdef double[::1] buffer
+
+    cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
+        cdef Py_ssize_t K = plan.n_components, d = plan.n_features
+        cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
+        cdef Py_ssize_t groups = min(plan.block, n_rows + pad(item) - 1) // pad(item)
+        cdef Py_ssize_t ld = (groups | 1) * pad(item)
+        cdef Py_ssize_t wide = plan.n_moments if plan.linear else d
+        cdef Py_ssize_t narrow = 0 if plan.linear else plan.n_row
+        cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane
+        cdef Py_ssize_t slots = 3, n_work, size
+        cdef double* work
+        while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
+            slots += 2
+        n_work = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
+        n_work += max(plan.n_moments * K, n_second(plan.moments, 1, d))
+        size = slots * (plan.n_sums + 2) + n_work
+        if self.buffer is None or self.buffer.shape[0] < size:
+            self.buffer = np.empty(size)
+        self.workspace.node = &self.buffer[0]
+        self.workspace.level = <Py_ssize_t*>(self.workspace.node + slots * plan.n_sums)
+        self.workspace.first_lane = self.workspace.level + slots
+        work = aligned(<double*>(self.workspace.first_lane + slots))
+        lay_out_workspace(&self.workspace, work, ld, wide, K, narrow, d, diagnostic_rows(plan))
+        self.workspace.n_nodes = 0
+        fill_ones(plan.single, ld, self.workspace.block if plan.linear else self.workspace.centred)
+        self.workspace.n_ones = -1
+        self.plan, self.n_rows, self.next_lane = plan[0], n_rows, 0
 
 
 cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight) except *:
@@ -139,14 +182,19 @@ cdef class Plan:
         prepare(plan, &self.log_offset[0], &self.centres[0, 0], &self.whiteners[0], &origin[0], &reach[0], single,
                 common_scatter, form, &self.room[0])
 
-    def suits(self, const double[::1] reach, bint single):
-        """Whether rows that reach elsewhere, of which only rows are asked, can be passed over in the same form."""
+    def suits(self, Survey survey not None, bint single):
+        """Whether the rows of a survey, of which only rows are asked, can be passed over in the same form."""
         cdef PassPlan other = self.plan
-        cdef double[::1] scratch = np.empty(other.n_features)
-        expect("reach", reach.shape[0], other.n_features)
-        other.kappa = condition(&self.whiteners[0], &self.centres[0, 0], other.layout, other.n_components,
-                                other.n_features, &self.origin[0], &reach[0], &scratch[0])
-        choose_form(&other, single, &reach[0], self.form)
+        cdef Py_ssize_t d = other.n_features
+        expect("a row", survey.n_features, d)
+        cdef double* reach = <double*>PyMem_Malloc(2 * d * sizeof(double))
+        if reach == NULL:
+            raise MemoryError
+        survey.measure_reach(&self.origin[0], reach)
+        other.kappa = condition(&self.whiteners[0], &self.centres[0, 0], other.layout, other.n_components, d,
+                                &self.origin[0], reach, reach + d)
+        choose_form(&other, single, reach, self.form)
+        PyMem_Free(reach)
         return (not self.accumulate and other.linear == self.plan.linear and other.single == self.plan.single
                 and may_be_far(&other) == self.plan.far)
 
@@ -216,6 +264,14 @@ cdef class Plan:
         They follow those that the scratch has walked before. `first_lane` is the number of the lane that begins with
         the first of the rows, where others came before these.
         """
+        self.walk_rows(scratch, rows, first, last, first_lane, weight, given, label, log_evidence, responsibility,
+                       largest)
+
+    cdef int walk_rows(
+        self, Scratch scratch, const data[:, :] rows, Py_ssize_t first, Py_ssize_t last, Py_ssize_t first_lane,
+        const double[::1] weight, const double[:, ::1] given, Py_ssize_t[::1] label, double[::1] log_evidence,
+        data[:, ::1] responsibility, data[::1] largest,
+    ) except -1:
         cdef Rows table = rows_of(&self.plan, rows, weight)
         cdef Py_ssize_t n = table.n, K = self.plan.n_components
         table.first_lane = first_lane
@@ -241,12 +297,17 @@ cdef class Plan:
         with nogil:
             walk(&self.plan, &table, &rows[0, 0], first, last, &scratch.workspace, self.accumulate)
         scratch.next_lane = first_lane + last
+        return 0
 
-    def score(
-        self, const data[:, :] rows, bint labels=False, bint log_evidence=False, bint responsibilities=False,
-        bint largest=False,
-    ):
+    def score(self, rows, bint labels=False, bint log_evidence=False, bint responsibilities=False, bint largest=False):
         """What `walk` writes, of rows that need no threads: labels, log Σ_k ρ_k, responsibilities, the largest ones."""
+        if rows.itemsize == sizeof(float):
+            return self.score_in[float](rows, labels, log_evidence, responsibilities, largest)
+        return self.score_in[double](rows, labels, log_evidence, responsibilities, largest)
+
+    cdef score_in(
+        self, const data[:, :] rows, bint labels, bint log_evidence, bint responsibilities, bint largest,
+    ):
         cdef Py_ssize_t n = rows.shape[0], K = self.plan.n_components
         cdef Scratch scratch = Scratch()
         dtype = np.float32 if data is float else np.float64
@@ -254,8 +315,8 @@ cdef class Plan:
                    np.empty((n, K), dtype=dtype) if responsibilities else None,
                    np.empty(n, dtype=dtype) if largest else None)
         self.begin(scratch, n)
-        self.walk(scratch, rows, 0, self.n_lanes(n), label=written[0], log_evidence=written[1],
-                  responsibility=written[2], largest=written[3])
+        self.walk_rows[data](scratch, rows, 0, self.n_lanes(n), 0, None, None, written[0], written[1], written[2],
+                             written[3])
         return written
 
     cdef Py_ssize_t n_lanes(self, Py_ssize_t n_rows) noexcept:
@@ -793,7 +854,7 @@ def normalise_tile(real[:, ::1] tile):
     cdef Py_ssize_t K = tile.shape[0], n = tile.shape[1], group = pad(sizeof(real)), k, r
     cdef Py_ssize_t ld = (n + group - 1) // group * group
     cdef double[::1] buffer = np.zeros((K + 2) * ld + 8)
-    cdef real* work = <real*>aligned(buffer)
+    cdef real* work = <real*>aligned(&buffer[0])
     if n == 0 or K == 0:
         raise ValueError(f"expected a tile of at least one row and column, got shape {(K, n)}")
     for k in range(K):
@@ -852,7 +913,7 @@ def kmeans_seeds(
     cdef double[::1] room = np.zeros(room_for_seeding(&seeding) + 8)
     seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
     cdef Py_ssize_t[::1] out = seeds
-    cdef double* start = aligned(room)
+    cdef double* start = aligned(&room[0])
     cdef Py_ssize_t i
     lay_out_seeding(&seeding, start)
     for i in range(seeding.n_blocks):

@@ -1,61 +1,113 @@
-"""What is asked of rows before the first pass: a survey, how far they reach, the distinct ones."""
+"""What is asked of rows before the first pass: a survey, the distinct ones."""
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport isfinite
 
 from gmm._kernel.block cimport data, look_at
 from gmm._kernel.lanes cimport Rows, layout_of
-from gmm._kernel.lengths cimport expect, expect_matrix
+from gmm._kernel.lengths cimport expect
 from gmm._kernel.seeding cimport Item, merge_equal, sorted_items
 
 import numpy as np
 
 
-def survey(const data[:, :] rows, const double[::1] weight, double[:, ::1] state, double total, bint begun):
-    """Look at rows for the first time, or at those that follow others (`begun`).
+cdef class Survey:
+    """What a first look at rows finds: whether they are finite, what they weigh, and where they lie.
 
-    `state` (4, d) is read and written: the very first row, Σ w (x − it), each feature's least and greatest value;
-    `total` is Σ w of the rows before.
+    It does not change once it is made, and has the same bits, whatever chunks the rows come in.
 
-    Returns
-    -------
-    row, column : int
-        The first value that is not finite; −1 when there is none.
-    total : float
-        Σ w, of the rows before and these.
+    Parameters
+    ----------
+    chunks : iterable of (first, rows, weight)
+        The number of the first row, rows (m, d) in float32 or float64, and their weights (m,) or None; in order.
+    n_features : int
+
+    Attributes
+    ----------
+    nonfinite : tuple of int, or None
+        Row and column of the first value that is not finite; the other attributes mean nothing then.
+    weight : float
+        Σ w.
+
+    Raises
+    ------
+    ValueError
+        For no rows, no features, and arrays of other lengths.
     """
-    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], i, j
+
+    def __cinit__(self, chunks, Py_ssize_t n_features):
+        self.n_features = n_features
+        if n_features < 1:
+            raise ValueError(f"expected one feature at least, got n_features={n_features}")
+        self.first_row = <double*>PyMem_Malloc(4 * n_features * sizeof(double))
+        if self.first_row == NULL:
+            raise MemoryError
+        self.sums, self.low = self.first_row + n_features, self.first_row + 2 * n_features
+        self.high = self.first_row + 3 * n_features
+        for first, rows, weight in chunks:
+            if rows.itemsize == sizeof(float):
+                look[float](self, rows, weight, first)
+            else:
+                look[double](self, rows, weight, first)
+            if self.nonfinite is not None:
+                break
+        if not self.begun:
+            raise ValueError("expected one row at least, got no chunk of rows")
+
+    def __dealloc__(self):
+        PyMem_Free(self.first_row)
+
+    @property
+    def centre(self):
+        """The weighted mean, (d,)."""
+        cdef Py_ssize_t j
+        out = np.empty(self.n_features)
+        cdef double[::1] centre = out
+        for j in range(self.n_features):
+            centre[j] = self.first_row[j] + self.sums[j] / self.weight
+        return out
+
+    def reach(self, const double[::1] origin):
+        """Each feature's greatest distance from `origin`, (d,)."""
+        expect("origin", origin.shape[0], self.n_features)
+        out = np.empty(self.n_features)
+        cdef double[::1] distance = out
+        self.measure_reach(&origin[0], &distance[0])
+        return out
+
+    cdef void measure_reach(self, const double* origin, double* out) noexcept:
+        cdef Py_ssize_t j
+        for j in range(self.n_features):
+            out[j] = max(self.high[j] - origin[j], origin[j] - self.low[j])
+
+
+cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py_ssize_t first) except -1:
+    """Add rows to a survey, of which `first` came before these."""
+    cdef Py_ssize_t n = rows.shape[0], d = survey.n_features, i, j
     cdef Rows table = layout_of(rows, weight)
-    cdef Py_ssize_t bad_row = -1, bad_column = -1
-    cdef double w
-    expect_matrix("state", state, 4, d)
-    if n < 1 or d < 1:
-        raise ValueError(f"expected one row and one column at least, got shape {(n, d)}")
-    if not begun:
+    cdef Py_ssize_t bad_row = -1, bad_column = 0
+    cdef double total = survey.weight, w
+    expect("a row", rows.shape[1], d)
+    if n < 1:
+        raise ValueError(f"expected one row at least in each chunk, got shape {(n, d)}")
+    if not survey.begun:
         for j in range(d):
-            state[0, j] = state[2, j] = state[3, j] = rows[0, j]
-            state[1, j] = 0
+            survey.first_row[j] = survey.low[j] = survey.high[j] = rows[0, j]
+            survey.sums[j] = 0
+        survey.begun = True
     with nogil:
         for i in range(n):
             w = weight[i] if weight is not None else 1.0
             total += w
-            if not look_at(&rows[0, 0] + i * table.row_stride, table.column_stride, d, w, &state[0, 0], &state[1, 0],
-                           &state[2, 0], &state[3, 0]):
-                bad_row, bad_column = i, 0
+            if not look_at(&rows[0, 0] + i * table.row_stride, table.column_stride, d, w, survey.first_row,
+                           survey.sums, survey.low, survey.high):
+                bad_row = i
                 while isfinite(<double>rows[i, bad_column]):
                     bad_column += 1
                 break
-    return bad_row, bad_column, total
-
-
-def reach(const double[::1] low, const double[::1] high, const double[::1] origin):
-    """Each feature's greatest distance from `origin`, (d,)."""
-    cdef Py_ssize_t d = origin.shape[0], j
-    expect("low", low.shape[0], d)
-    expect("high", high.shape[0], d)
-    out = np.empty(d)
-    cdef double[::1] distance = out
-    for j in range(d):
-        distance[j] = max(high[j] - origin[j], origin[j] - low[j])
-    return out
+    survey.weight = total
+    if bad_row >= 0:
+        survey.nonfinite = first + bad_row, bad_column
+    return 0
 
 
 def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm._kernel.scratch import Scratch
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import single_threaded_blas, usable_threads
 from gmm.em.trace import PassRecord
@@ -35,8 +34,7 @@ _CHOOSE = -1
 CENTRED_DOUBLE = 0
 
 
-@dataclass(frozen=True, eq=False)
-class RowResults:
+class RowResults(NamedTuple):
     """What a pass found for every row; None where it was not asked for.
 
     Parameters
@@ -173,7 +171,7 @@ class EStep:
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
-        self._scratches: list[Scratch] = []
+        self._scratches: list[_em.Scratch] = []
         self._pool: ThreadPoolExecutor | None = None
         self._stopped = False  # for workers to see, when another has failed
         self._total_scatter: Array | None = None
@@ -414,7 +412,7 @@ class EStep:
                 self._total_scatter = plan.collect(self._run(plan)[0]).second
         return self._total_scatter
 
-    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[Scratch, int]:
+    def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; the scratch that holds the sums, and how many workers there were."""
         n_workers = self._n_workers(self._n_lanes(plan), plan.work)
         scratches = self._prepared_scratches(plan, n_workers)
@@ -426,7 +424,7 @@ class EStep:
         return scratches[0], n_workers
 
     def _walk_chunk(
-        self, plan: _em.Plan, scratches: list[Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
+        self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
         """Walk the lanes of a chunk, each worker a consecutive share."""
         n_lanes, n_workers = -(-len(chunk.rows) // plan.lane_rows), len(scratches)
@@ -462,9 +460,9 @@ class EStep:
             self._n_threads = usable_threads()
         return min(self._n_threads, n_tasks)
 
-    def _prepared_scratches(self, plan: _em.Plan, n_workers: int) -> list[Scratch]:
+    def _prepared_scratches(self, plan: _em.Plan, n_workers: int) -> list[_em.Scratch]:
         while len(self._scratches) < n_workers:
-            self._scratches.append(Scratch())
+            self._scratches.append(_em.Scratch())
         for scratch in self._scratches[:n_workers]:
             plan.begin(scratch, self._source.n_rows)
         return self._scratches[:n_workers]

@@ -114,11 +114,11 @@ class Scorer:
 
     def _plan(self, source: Source) -> _em.Plan:
         mixture, origin, plans = self._prepared
-        reach, single = source.survey.reach(origin), source.single
+        survey, single = source.survey, source.single
         for plan in plans:
-            if plan.suits(reach, single):
+            if plan.suits(survey, single):
                 return plan
-        plans.append(_em.Plan(mixture, None, origin, reach, single=single, rows_only=True))
+        plans.append(_em.Plan(mixture, None, origin, survey.reach(origin), single=single, rows_only=True))
         return plans[-1]
 
     def _e_step(self, source: Source) -> EStep:

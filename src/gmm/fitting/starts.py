@@ -16,7 +16,6 @@ import numpy as np
 
 from gmm import _em
 from gmm._kernel.first_look import distinct_rows
-from gmm._kernel.scratch import Scratch
 from gmm.em.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm.em.m_step import mixture_family, short_climb
 from gmm.em.solver import SolverResult
@@ -208,7 +207,7 @@ def _raced(sample: ArraySource, wanted: StartRequest, rng: Rng, n: int = 12, rac
             scatter = e_step._common_scatter()
     family = mixture_family(model, (K, sample.n_features), wanted.ridge, wanted.prior)
     views = [(view, _compiled(view, sample)) for view in views_of(sample, model.moments)]
-    scratch = Scratch()
+    scratch = _em.Scratch()
     reach = survey.reach(survey.centre)
     candidates = []
     for number in range(n):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel import first_look
+from gmm._kernel.first_look import Survey
 from gmm.values.layouts import Array
 
 _HASHED_AT_ONCE = 1 << 16  # rows
@@ -34,44 +34,6 @@ class Chunk(NamedTuple):
     first: int
     rows: NDArray[Any]
     sample_weight: Array | None
-
-
-@dataclass(frozen=True, eq=False)
-class Survey:
-    """What a first look at the rows finds.
-
-    Parameters
-    ----------
-    nonfinite : tuple of int or None
-        Row and column of the first value that is not finite; the rest is of no use then.
-    weight : float
-        Σ w.
-    centre, low, high : array of shape (d,)
-        The weighted mean, and each feature's least and greatest value.
-    """
-
-    nonfinite: tuple[int, int] | None
-    weight: float
-    centre: Array
-    low: Array
-    high: Array
-
-    @classmethod
-    def of(cls, chunks: Iterator[Chunk], n_features: int) -> Survey:
-        """Look at rows in their order; the same bits, whatever pieces they come in."""
-        state, total, begun = np.empty((4, n_features)), 0.0, False
-        nonfinite = None
-        for first, rows, weight in chunks:
-            row, column, total = first_look.survey(rows, weight, state, total, begun)
-            begun = True
-            if row >= 0:
-                nonfinite = first + row, column
-                break
-        return cls(nonfinite, total, state[0] + state[1] / total, state[2], state[3])
-
-    def reach(self, origin: Array) -> Array:
-        """Each feature's greatest distance from `origin`, (d,)."""
-        return first_look.reach(self.low, self.high, origin)
 
 
 class Source(Protocol):
@@ -172,7 +134,7 @@ class ArraySource:
     @cached_property
     def survey(self) -> Survey:
         """The first look, taken once."""
-        return Survey.of(self.chunks(), self.n_features)
+        return Survey(((0, self.rows, self.sample_weight),), self.n_features)
 
     @cached_property
     def fingerprint(self) -> str:

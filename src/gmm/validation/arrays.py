@@ -17,6 +17,8 @@ __all__ = ["FloatArray", "as_floats", "as_plain_array", "place_in", "refuse_spar
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Place: TypeAlias = Callable[[Sequence[int]], str]
+_SINGLE: np.dtype[Any] = np.dtype(np.float32)
+_DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
 def place_in(name: str) -> Place:
@@ -100,9 +102,9 @@ def as_floats(array: NDArray[Any], name: str, place: Place) -> FloatArray:
 
 def usable(array: NDArray[Any]) -> FloatArray:
     """Return real numbers as the kernels read them: float32 or float64, native and aligned."""
-    half_or_single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    wanted = np.dtype(np.float32 if half_or_single else np.float64)
-    if array.dtype == wanted and array.dtype.isnative and array.flags.aligned:
+    dtype = array.dtype
+    wanted = _SINGLE if dtype.kind == "f" and dtype.itemsize <= 4 else _DOUBLE
+    if dtype == wanted and array.flags.aligned:  # types in another byte order are not equal
         return array
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, reported as such
         return array.astype(wanted)

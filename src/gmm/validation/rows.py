@@ -218,14 +218,14 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
 
 
 def _check_shape(rows: FloatArray, name: str, n_features: int | None, min_rows: int) -> None:
-    for found, least, word in zip(rows.shape, (min_rows, 1), ("sample", "feature"), strict=True):
-        if found < least:
-            raise ValueError(
-                f"Found array with {found} {word}(s) (shape={rows.shape}) while a minimum of "
-                f"{least} is required by {name}."
-            )
-    if n_features is not None and rows.shape[1] != n_features:
-        raise ValueError(f"X has {rows.shape[1]} features, but {name} is expecting {n_features} features as input.")
+    n, d = rows.shape
+    if n < min_rows or d < 1:
+        found, word, least = (n, "sample", min_rows) if n < min_rows else (d, "feature", 1)
+        raise ValueError(
+            f"Found array with {found} {word}(s) (shape={rows.shape}) while a minimum of {least} is required by {name}."
+        )
+    if n_features is not None and d != n_features:
+        raise ValueError(f"X has {d} features, but {name} is expecting {n_features} features as input.")
 
 
 def _check_names(names: NDArray[np.object_] | None, fitted: NDArray[np.object_] | None, name: str) -> None:
