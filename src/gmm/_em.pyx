@@ -30,11 +30,18 @@ from gmm._kernel.moments cimport Moments, moments_in, moments_size, take_apart
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, work_of
 from gmm._kernel.race cimport (
+    BeginRoom,
     Metric,
+    fill_whiteners,
+    largest,
+    lay_out_room,
     layout_in_sample,
     move_to_means,
     repeat,
+    room_to_begin,
     simpler_family,
+    simpler_layout,
+    thinness,
     to_sample,
     whiteners_in_sample,
 )
@@ -45,7 +52,6 @@ from gmm._kernel.update cimport (
     Family,
     estimate_in,
     estimate_size,
-    half_trace_of_product,
     log_prior,
     most_likely,
     room_for_update,
@@ -80,6 +86,7 @@ cdef class Scratch:
     cdef Py_ssize_t n_rows                # … and how many rows: none before `Pass.begin`
     cdef Py_ssize_t next_lane             # behind those that the sums are of
     cdef double[::1] buffer
+    cdef double[::1] room                 # for candidates: what a plan points into
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
         cdef Py_ssize_t K = plan.n_components, d = plan.n_features
@@ -595,43 +602,94 @@ cdef class Plan:
 
 # ---------------------------------------------------------------------------------- before the first pass
 
-cdef class View:
-    """A sample in the coordinates of a metric, y = V (x − centre): where candidates for a start begin.
+cdef class RaceRows:
+    """Rows that candidates for a start pass over.
 
     Parameters
     ----------
     rows : array of shape (n, d)
+    weight : array of shape (n,), optional
+    origin, reach : array of shape (d,)
+        As `Plan` takes them.
+    scatter : array of shape (d, d), optional
+        The rows' scatter about `origin`; for tied moments.
+    single : bool
+        Whether float32 arithmetic may do.
+    """
+
+    cdef const double[:, ::1] rows, scatter
+    cdef const double[::1] weight, origin, reach
+    cdef bint single
+
+    def __cinit__(
+        self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin, const double[::1] reach, *,
+        const double[:, ::1] scatter=None, bint single=False,
+    ):
+        cdef Py_ssize_t d = rows.shape[1]
+        if rows.shape[0] < 1 or d < 1:
+            raise ValueError(f"expected one row and one feature at least, got shape {(rows.shape[0], d)}")
+        expect("origin", origin.shape[0], d)
+        expect("reach", reach.shape[0], d)
+        if weight is not None:
+            expect("weight", weight.shape[0], rows.shape[0])
+        if scatter is not None:
+            expect_matrix("scatter", scatter, d, d)
+        self.rows, self.weight, self.origin, self.reach = rows, weight, origin, reach
+        self.scatter, self.single = scatter, single
+
+    cdef int pass_over(
+        self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
+        const double* centres, const double* whiteners, bint hard, Moments* out,
+    ) except -1:
+        """One pass; its moments go into `out`."""
+        cdef PassPlan plan
+        cdef Rows table = layout_of[double](self.rows, self.weight)
+        cdef Py_ssize_t d = self.rows.shape[1], needed = room_for(layout, moments, K, d)
+        cdef bint pooled = self.scatter is not None and layout == TIED and moments == TIED
+        cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
+        plan.n_components, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
+        plan.hard, plan.tiles, plan.given, plan.totals, plan.axes = hard, tiles, False, False, NULL
+        if scratch.room is None or scratch.room.shape[0] < needed:
+            scratch.room = np.empty(needed)
+        prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single, pooled, -1,
+                &scratch.room[0])
+        scratch.make_ready(&plan, table.n)
+        with nogil:
+            walk(&plan, &table, &self.rows[0, 0], 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
+            merge_siblings(&scratch.workspace, plan.n_sums, True)
+            take_apart(&plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
+        return 0
+
+
+cdef class RaceView:
+    """Rows in the coordinates of a metric, y = V (x − centre): where candidates for a start begin.
+
+    Parameters
+    ----------
+    rows : RaceRows
         The rows y.
     layout : int
         Of V: spherical, diagonal or tied.
     whitener : flat array
         V, as the layout stores it for one component.
     centre : array of shape (d,)
-        In the sample's own coordinates.
-    reach : array of shape (d,)
-        max |y|.
-    variance : float
-        Of y, in the features' mean.
+        In the coordinates of x.
     """
 
-    cdef const double[:, ::1] rows
-    cdef const double[::1] whitener, centre, reach
-    cdef double[::1] origin
+    cdef RaceRows rows
+    cdef const double[::1] whitener, centre
     cdef Metric metric
 
     def __cinit__(
-        self, const double[:, ::1] rows, Layout layout, const double[::1] whitener, const double[::1] centre,
-        const double[::1] reach, double variance,
+        self, RaceRows rows not None, Layout layout, const double[::1] whitener, const double[::1] centre,
     ):
-        cdef Py_ssize_t d = rows.shape[1]
-        if rows.shape[0] < 1 or d < 1 or layout not in (SPHERICAL, DIAGONAL, TIED):
-            raise ValueError(f"expected rows and the layout of a metric, got {(rows.shape[0], d)} and {layout}")
+        cdef Py_ssize_t d = rows.rows.shape[1]
+        if layout not in (SPHERICAL, DIAGONAL, TIED):
+            raise ValueError(f"expected the layout of a metric, got {layout}")
         expect("whitener", whitener.shape[0], matrix_size(layout, d))
         expect("centre", centre.shape[0], d)
-        expect("reach", reach.shape[0], d)
-        self.rows, self.whitener, self.centre, self.reach, self.origin = rows, whitener, centre, reach, np.zeros(d)
+        self.rows, self.whitener, self.centre = rows, whitener, centre
         self.metric.layout, self.metric.whitener, self.metric.centre = layout, &whitener[0], &centre[0]
-        self.metric.variance = variance
 
 
 cdef class Candidate:
@@ -642,206 +700,154 @@ cdef class Candidate:
     family : MixtureFamily
     moments : Layout
         That of the family.
-    rows : array of shape (n, d)
-    weight : array of shape (n,), optional
-    origin, reach : array of shape (d,)
-        As `Plan` takes them.
-    scatter : array of shape (d, d), optional
-        The rows' scatter about `origin`; for tied moments.
+
+    Attributes
+    ----------
+    lower_bound : float
+        The mean log evidence of the last pass, a prior's log density counted in; −∞ after a failure.
+    failed : bool
+        Whether a covariance was not positive definite.
     """
 
     cdef MixtureFamily family
     cdef object layout
-    cdef const double[:, ::1] rows, scatter
-    cdef const double[::1] weight, origin, reach
-    cdef double[::1] buffer, room, flat, work
-    cdef double[:, ::1] both
-    cdef PassPlan plan
+    cdef double[::1] buffer
+    cdef double* room                     # of an update
     cdef Moments moments
     cdef Estimate[2] estimates
     cdef int current
     cdef readonly double lower_bound
     cdef readonly bint failed
 
-    def __cinit__(
-        self, MixtureFamily family not None, moments, const double[:, ::1] rows, const double[::1] weight,
-        const double[::1] origin, const double[::1] reach, const double[:, ::1] scatter=None,
-    ):
-        cdef Py_ssize_t d = rows.shape[1]
-        expect("origin", origin.shape[0], d)
-        expect("reach", reach.shape[0], d)
-        if rows.shape[0] < 1 or moments.code != family.family.layout or family.family.d != d:
-            raise ValueError("expected rows of the family's features, and the layout of its moments")
-        if weight is not None:
-            expect("weight", weight.shape[0], rows.shape[0])
-        if scatter is not None:
-            expect_matrix("scatter", scatter, d, d)
-        self.family, self.layout, self.rows, self.weight = family, moments, rows, weight
-        self.origin, self.reach, self.scatter = origin, reach, scatter
+    def __cinit__(self, MixtureFamily family not None, moments):
+        cdef const Family* f = &family.family
+        cdef Py_ssize_t K = f.K, d = f.d, size = estimate_size(f.layout, K, d)
+        if moments.code != f.layout:
+            raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
+        self.family, self.layout = family, moments
         self.failed, self.lower_bound = False, -np.inf
-
-    cdef pass_over(
-        self, Scratch scratch, const double[:, ::1] rows, const double* origin, const double* reach,
-        Layout layout, Layout moments, const double* log_offset, const double* centres, const double* whiteners,
-        bint hard, int form, Moments* out,
-    ):
-        """One pass; its moments go into `out`."""
-        cdef PassPlan* plan = &self.plan
-        cdef Rows table = layout_of[double](rows, self.weight)
-        cdef const double* scatter = NULL
-        if self.scatter is not None and layout == TIED and moments == TIED:
-            scatter = &self.scatter[0, 0]
-        plan.n_components, plan.n_features = self.family.family.K, self.family.family.d
-        plan.layout, plan.moments, plan.hard, plan.tiles = layout, moments, hard, tiles
-        plan.given = plan.totals = False
-        plan.axes = NULL
-        cdef Py_ssize_t needed = room_for(layout, moments, plan.n_components, plan.n_features)
-        if self.room is None or self.room.shape[0] < needed:
-            self.room = np.empty(needed)
-        prepare(plan, log_offset, centres, whiteners, origin, reach, False, scatter != NULL, form, &self.room[0])
-        scratch.make_ready(plan, table.n)
-        with nogil:
-            walk(plan, &table, &rows[0, 0], 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
-            merge_siblings(&scratch.workspace, plan.n_sums, True)
-            take_apart(plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
+        self.buffer = np.zeros(moments_size(f.layout, K, d) + 2 * size + max(room_for_update(f), d * d))
+        self.moments = moments_in(&self.buffer[0], K, d)
+        self.estimates[0] = estimate_in(&self.buffer[0] + moments_size(f.layout, K, d), f.layout, K, d)
+        self.estimates[1] = estimate_in(self.estimates[0].weights + size, f.layout, K, d)
+        self.room = self.estimates[1].weights + size
 
     def begin(
-        self, Scratch scratch not None, View view not None, const double[:, ::1] seeds, int n_lloyd, int n_soft,
+        self, Scratch scratch not None, RaceView view not None, RaceRows rows not None, const double[:, ::1] seeds,
+        int n_lloyd, int n_soft,
     ):
-        """Partition the view's rows about `seeds` (K, d), and estimate the family's first mixture from that.
+        """Partition a view's rows about `seeds` (K, d), and estimate the family's first mixture from that.
 
-        `n_lloyd` passes of k-means move the seeds; `n_soft` passes of EM are made of a simpler mixture.
+        `rows` are those of the view in the sample's coordinates. `n_lloyd` passes of k-means move the seeds; `n_soft`
+        passes are made with a simpler mixture, the first with hard assignment.
         """
         cdef const Family* family = &self.family.family
-        cdef Py_ssize_t K = family.K, d = family.d, i
-        cdef Layout simpler = SPHERICAL if family.layout == DIAGONAL else DIAGONAL
-        cdef Layout inner
-        cdef Moments moments
-        cdef Estimate[2] soft
-        cdef Family other
-        centres, zero, scale = np.array(seeds), np.zeros(K), np.empty(K)
-        cdef double[:, ::1] c = centres
-        cdef double[::1] nothing = zero, whiteners = scale, wide, flat
-        cdef double spread = 0
+        cdef Py_ssize_t K = family.K, d = family.d
+        cdef BeginRoom room
         expect_matrix("seeds", seeds, K, d)
-        for i in range(d):
-            spread = max(spread, view.reach[i])
-        if not spread > 0:
-            spread = 1
-        flat = np.empty(moments_size(FULL, K, d))
+        expect_matrix("rows of the view", view.rows.rows, rows.rows.shape[0], d)
+        expect("a row", rows.rows.shape[1], d)
+        if family.layout == SPHERICAL or family.layout == TIED:
+            n_soft = 0
+        cdef double[::1] buffer = np.zeros(room_to_begin(K, d))
+        lay_out_room(&room, &buffer[0], K, d)
+        memcpy(room.centres, &seeds[0, 0], K * d * sizeof(double))
+        room.spread = largest(&view.rows.reach[0], d)
         for _ in range(n_lloyd):
-            whiteners[:] = 1 / spread
-            moments = moments_in(&flat[0], K, d)
-            self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], SPHERICAL, SPHERICAL, &nothing[0],
-                           &c[0, 0], &whiteners[0], True, -1, &moments)
-            move_to_means(&moments, K, d, &c[0, 0])
-            spread *= sqrt(max(-2 * moments.log_evidence / (d * moments.weight), 1e-16))
-        if n_soft == 0 or family.layout == SPHERICAL or family.layout == TIED:
-            wide = np.empty(n_second(view.metric.layout, K, d))
-            repeat(&view.metric, K, d, 1 / spread, &wide[0])
-            to_sample(&view.metric, K, d, &c[0, 0])
-            self.first(scratch, view.metric.layout, &nothing[0], &c[0, 0], &wide[0], True)
-            return
-        wide = np.full(n_second(simpler, K, d), 1 / spread)
-        other = simpler_family(simpler, K, d, view.metric.variance)
-        both = np.empty((2, estimate_size(simpler, K, d)))
-        cdef double[:, ::1] estimates = both
-        cdef double[::1] work = np.empty(room_for_update(&other))
-        soft[0] = estimate_in(&estimates[0, 0], simpler, K, d)
-        soft[1] = estimate_in(&estimates[1, 0], simpler, K, d)
-        moments = moments_in(&flat[0], K, d)
-        self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], simpler, simpler, &nothing[0],
-                       &c[0, 0], &wide[0], True, -1, &moments)
-        most_likely(&moments, &other, 0, NULL, &work[0], &soft[0])
-        for i in range(n_soft - 1):
-            moments = moments_in(&flat[0], K, d)
-            self.pass_over(scratch, view.rows, &view.origin[0], &view.reach[0], simpler, simpler,
-                           soft[i % 2].log_offset, soft[i % 2].means, soft[i % 2].whiteners, False, -1, &moments)
-            if most_likely(&moments, &other, 0, NULL, &work[0], &soft[1 - i % 2]) >= 0:
+            fill_whiteners(SPHERICAL, K, d, 1 / room.spread, room.whiteners)
+            view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True,
+                                &room.moments)
+            move_to_means(&room.moments, K, d, room.centres)
+            room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
+        if n_soft == 0:
+            repeat(&view.metric, K, d, 1 / room.spread, room.wide)
+            to_sample(&view.metric, K, d, room.centres)
+            self.first(scratch, rows, view.metric.layout, room.zero, room.centres, room.wide, True)
+        elif self.soften(scratch, view, &room, n_soft):
+            self.first(scratch, rows, layout_in_sample(view.metric.layout, simpler_layout(family.layout)),
+                       room.simple[0].log_offset, room.simple[0].means, room.wide, False)
+
+    cdef bint soften(self, Scratch scratch, RaceView view, BeginRoom* room, int n_passes) except -1:
+        """Passes with a simpler mixture, which comes in the sample's coordinates; whether that went well."""
+        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
+        cdef Layout layout = simpler_layout(self.family.family.layout)
+        cdef Family simpler = simpler_family(layout, K, d)
+        cdef Estimate* now = &room.simple[0]
+        fill_whiteners(layout, K, d, 1 / room.spread, room.whiteners)
+        for i in range(n_passes):
+            if i == 0:
+                view.rows.pass_over(scratch, K, layout, layout, room.zero, room.centres, room.whiteners, True,
+                                    &room.moments)
+            else:
+                view.rows.pass_over(scratch, K, layout, layout, now.log_offset, now.means, now.whiteners, False,
+                                    &room.moments)
+            if most_likely(&room.moments, &simpler, 0, NULL, room.update, now) >= 0:
                 self.failed = True
-                return
-        i = (n_soft - 1) % 2
-        inner = layout_in_sample(view.metric.layout, simpler)
-        wide = np.empty(n_second(inner, K, d))
-        whiteners_in_sample(&view.metric, simpler, soft[i].whiteners, K, d, &wide[0])
-        to_sample(&view.metric, K, d, soft[i].means)
-        self.first(scratch, inner, soft[i].log_offset, soft[i].means, &wide[0], False)
+                return False
+        whiteners_in_sample(&view.metric, layout, now.whiteners, K, d, room.wide)
+        to_sample(&view.metric, K, d, now.means)
+        return True
 
     cdef first(
-        self, Scratch scratch, Layout layout, const double* log_offset, const double* centres,
+        self, Scratch scratch, RaceRows rows, Layout layout, const double* log_offset, const double* centres,
         const double* whiteners, bint hard,
     ):
-        """The pass over the sample in its own coordinates, and the family's first mixture."""
+        """The pass in the sample's own coordinates, and the family's first mixture."""
         cdef const Family* family = &self.family.family
-        cdef Py_ssize_t K = family.K, d = family.d
-        self.flat, self.work = np.empty(moments_size(family.layout, K, d)), np.empty(room_for_update(family))
-        self.both = np.empty((2, estimate_size(family.layout, K, d)))
-        self.moments = moments_in(&self.flat[0], K, d)
-        self.estimates[0] = estimate_in(&self.both[0, 0], family.layout, K, d)
-        self.estimates[1] = estimate_in(&self.both[1, 0], family.layout, K, d)
-        self.pass_over(scratch, self.rows, &self.origin[0], &self.reach[0], layout, family.layout, log_offset, centres,
-                       whiteners, hard, -1, &self.moments)
+        rows.pass_over(scratch, family.K, layout, family.layout, log_offset, centres, whiteners, hard, &self.moments)
         self.current = 0
-        self.failed = most_likely(&self.moments, family, 0, NULL, &self.work[0], &self.estimates[0]) >= 0
+        self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
 
-    def climb(self, Scratch scratch not None, int n_passes):
-        """Make `n_passes` passes of EM, an update after each."""
+    def climb(self, Scratch scratch not None, RaceRows rows not None, int n_passes):
+        """Make `n_passes` passes of EM over `rows`, an update after each."""
         cdef const Family* family = &self.family.family
         cdef Estimate* now
+        expect("a row", rows.rows.shape[1], family.d)
         for _ in range(n_passes):
             if self.failed:
                 self.lower_bound = -np.inf
                 return
             now = &self.estimates[self.current]
-            self.pass_over(scratch, self.rows, &self.origin[0], &self.reach[0], family.layout, family.layout,
-                           now.log_offset, now.means, now.whiteners, False, -1, &self.moments)
+            rows.pass_over(scratch, family.K, family.layout, family.layout, now.log_offset, now.means, now.whiteners,
+                           False, &self.moments)
             self.moments.log_evidence += log_prior(family, now)
             self.lower_bound = self.moments.log_evidence / self.moments.weight
             self.current = 1 - self.current
-            self.failed = most_likely(&self.moments, family, 0, now.covariances, &self.work[0],
+            self.failed = most_likely(&self.moments, family, 0, now.covariances, self.room,
                                       &self.estimates[self.current]) >= 0
 
     @property
     def estimate(self):
         """The mixture that comes next, as `Update` returns it."""
         cdef const Family* family = &self.family.family
-        return estimate_arrays(np.array(self.both[self.current]), family.layout, family.K, family.d)
+        cdef Py_ssize_t size = estimate_size(family.layout, family.K, family.d)
+        found = np.array(<double[:size]>self.estimates[self.current].weights)
+        return estimate_arrays(found, family.layout, family.K, family.d)
 
     @property
     def statistics(self):
         """Of the last pass; an update makes `estimate` of them."""
         cdef const Family* family = &self.family.family
         origins, counts, first, second, log_evidence, weight = moments_arrays(
-            self.flat.base.copy(), family.K, family.d, &self.moments)
+            self.buffer.base[:moments_size(family.layout, family.K, family.d)].copy(), family.K, family.d,
+            &self.moments)
         second = second.reshape(self.layout.shape(family.K, family.d))
         return statistics.SufficientStatistics(self.layout, origins, counts, first, second, log_evidence, weight)
 
     @property
     def least_weight(self):
         """Of the components of the mixture that comes next."""
-        cdef const Estimate* now = &self.estimates[self.current]
+        cdef const double* weights = self.estimates[self.current].weights
         cdef Py_ssize_t k
         cdef double least = 1
         for k in range(self.family.family.K):
-            least = min(least, now.weights[k])
+            least = min(least, weights[k])
         return least
 
     @property
     def thinness(self):
-        """The least diagonal-bound of how thin a component may be beside the others: max_k tr Σ_k⁻¹ Σ_j π_j Σ_j."""
-        cdef const Family* family = &self.family.family
-        cdef const Estimate* now = &self.estimates[self.current]
-        cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(family.layout, d), i, k
-        cdef double largest = 0
-        if family.layout == TIED:
-            return d
-        cdef double[::1] pooled = np.zeros(size)
-        for k in range(K):
-            for i in range(size):
-                pooled[i] += now.weights[k] * now.covariances[k * size + i]
-        for k in range(K):
-            largest = max(largest, 2 * half_trace_of_product(family.layout, d, now.whiteners + k * size, &pooled[0]))
-        return largest
+        """max_k tr Σ_k⁻¹W, W = Σ_k π_k Σ_k: no component is thinner beside the others than the inverse says."""
+        return thinness(&self.family.family, &self.estimates[self.current], self.room)
 
 
 # -------------------------------------------------------------------------------- around the pass

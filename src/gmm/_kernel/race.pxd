@@ -4,24 +4,80 @@ The simpler mixture is one of spherical covariances where the family's are diago
 full. It lives in the coordinates of a view of the sample, y = V (x − centre), so that the units of the rows and how
 they are correlated do not matter to it.
 """
-from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout
-from gmm._kernel.moments cimport Moments
-from gmm._kernel.update cimport Family, step_of
+from libc.string cimport memset
+
 from gmm._kernel.constraint cimport NONE
+from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second
+from gmm._kernel.moments cimport Moments, moments_in, moments_size
+from gmm._kernel.update cimport (
+    Estimate,
+    Family,
+    estimate_in,
+    estimate_size,
+    half_trace_of_product,
+    room_for_update,
+    step_of,
+)
 from gmm._kernel.whitener cimport matrix_size
 
 
 cdef struct Metric:
+    # Of a view, in which the rows' variance is about 1.
     Layout layout               # spherical, diagonal or tied
     const double* whitener      # V: one number, (d,), or (d, d) lower triangular
     const double* centre        # (d,) in the sample's own coordinates
-    double variance             # of y, in the features' mean
 
 
-cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d, double variance) noexcept nogil:
+cdef struct BeginRoom:
+    # What a candidate needs until it has its first mixture.
+    double* zero                # (K,)
+    double* centres             # (K, d) in the view's coordinates, then in the sample's
+    double* whiteners           # (K, d) at most
+    double* wide                # (K, d, d) at most: whiteners in the sample's coordinates
+    double* update              # scratch
+    Moments moments             # of the simpler mixture
+    Estimate[1] simple
+    double spread               # of the rows about their centres, in one feature of the view
+
+
+cdef inline Py_ssize_t room_to_begin(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    return 2 * K + 2 * K * d + K * d * d + moments_size(DIAGONAL, K, d) + estimate_size(DIAGONAL, K, d)
+
+
+cdef inline void lay_out_room(BeginRoom* room, double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    room.zero, room.update = buffer, buffer + K
+    room.centres = buffer + 2 * K
+    room.whiteners = room.centres + K * d
+    room.wide = room.whiteners + K * d
+    room.moments = moments_in(room.wide + K * d * d, K, d)
+    room.simple[0] = estimate_in(room.wide + K * d * d + moments_size(DIAGONAL, K, d), DIAGONAL, K, d)
+
+
+cdef inline Layout simpler_layout(Layout layout) noexcept nogil:
+    return SPHERICAL if layout == DIAGONAL else DIAGONAL
+
+
+cdef inline double largest(const double* reach, Py_ssize_t d) noexcept nogil:
+    """The largest of d numbers; 1 where none is positive."""
+    cdef Py_ssize_t j
+    cdef double most = 0
+    for j in range(d):
+        most = max(most, reach[j])
+    return most if most > 0 else 1
+
+
+cdef inline void fill_whiteners(Layout layout, Py_ssize_t K, Py_ssize_t d, double scale, double* out) noexcept nogil:
+    """`scale` for every component, spherical or diagonal."""
+    cdef Py_ssize_t i
+    for i in range(n_second(layout, K, d)):
+        out[i] = scale
+
+
+cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     cdef Family family
     family.layout, family.constraint, family.K, family.d = layout, NONE, K, d
-    family.ridge, family.prior.mean = 1e-6 * variance, NULL
+    family.ridge, family.prior.mean, family.prior.scale = 1e-6, NULL, NULL
+    family.prior.shrinkage = family.prior.pseudocount = family.prior.constant = 0
     return family
 
 
@@ -81,3 +137,18 @@ cdef inline void move_to_means(const Moments* moments, Py_ssize_t K, Py_ssize_t 
         if moments.counts[k] > 0:
             for j in range(d):
                 centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
+
+
+cdef inline double thinness(const Family* family, const Estimate* mixture, double* pooled) noexcept nogil:
+    """max_k tr Σ_k⁻¹W, W = Σ_k π_k Σ_k, which goes into `pooled`."""
+    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(family.layout, d), i, k
+    cdef double most = 0
+    if family.layout == TIED:
+        return d
+    memset(pooled, 0, size * sizeof(double))
+    for k in range(K):
+        for i in range(size):
+            pooled[i] += mixture.weights[k] * mixture.covariances[k * size + i]
+    for k in range(K):
+        most = max(most, 2 * half_trace_of_product(family.layout, d, mixture.whiteners + k * size, pooled))
+    return most

@@ -22,6 +22,7 @@ from gmm.em.solver import SolverResult
 from gmm.fitting.degenerate import effective_rows, spikes
 from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of
+from gmm.fitting.race import raced
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
@@ -168,7 +169,7 @@ def _kmeans(sample: ArraySource, wanted: StartRequest, rng: Rng) -> SufficientSt
     if wanted.n_components == 1:
         return _partition(sample, centre[None], OWN_UNITS, wanted.kept, wanted.n_threads)
     if wanted.shown == 1:
-        return _raced(sample, wanted, rng)
+        return raced(sample, wanted.model, wanted.n_components, wanted.ridge, wanted.prior, rng)
     near = _NEARLY * sample.survey.reach(centre)
     found: list[tuple[Array, Metric]] = []
     views = views_of(sample, wanted.kept)
@@ -192,64 +193,6 @@ def _kmeans(sample: ArraySource, wanted: StartRequest, rng: Rng) -> SufficientSt
     if wanted.shown <= _SMALL_SAMPLE:
         climb = _climbed(sample, wanted, climb.statistics, _SAMPLE_PASSES) or climb
     return climb.statistics
-
-
-_SOFT_PASSES = 3
-_RACE = ((4, 2), (2, 5), (1, 10))  # so many candidates are left after so many more passes
-
-
-def _raced(sample: ArraySource, wanted: StartRequest, rng: Rng, n: int = 12, race=_RACE) -> SufficientStatistics:
-    K, model = wanted.n_components, wanted.model
-    survey = sample.survey
-    scatter = None
-    if model.moments is TIED:
-        with EStep(sample, TIED, n_threads=wanted.n_threads) as e_step:
-            scatter = e_step._common_scatter()
-    family = mixture_family(model, (K, sample.n_features), wanted.ridge, wanted.prior)
-    views = [(view, _compiled(view, sample)) for view in views_of(sample, model.moments)]
-    scratch = _em.Scratch()
-    reach = survey.reach(survey.centre)
-    candidates = []
-    for number in range(n):
-        view, compiled = views[number % 2]
-        if number // 2 % 2:
-            seeds = _seeds(view.rows, K, rng)
-        else:
-            seeds = view.rows.rows[rng.choice(sample.n_rows, K, replace=sample.n_rows < K)]
-        candidate = _em.Candidate(
-            family, model.moments, sample.rows, sample.sample_weight, survey.centre, reach, scatter
-        )
-        candidate.begin(scratch, compiled, np.ascontiguousarray(seeds), 2, _SOFT_PASSES)
-        candidates.append(candidate)
-    n_effective = effective_rows(sample)
-    fewest = model.fewest_rows(sample.n_features)
-
-    def sick(candidate) -> bool:
-        if candidate.failed or n_effective * candidate.least_weight < fewest - 0.5:
-            return True
-        if candidate.thinness < 1e4:
-            return False
-        return bool(spikes(MixtureParameters.estimated(candidate.estimate, model), n_effective, wanted.ridge).any())
-
-    for left, passes in race:
-        for candidate in candidates:
-            candidate.climb(scratch, passes)
-        order = sorted(candidates, key=lambda candidate: -candidate.lower_bound)
-        order = order if K == 1 else [c for c in order if not sick(c)] + [c for c in order if sick(c)]
-        candidates = order[:left]
-    return candidates[0].statistics
-
-
-def _compiled(view: View, sample: ArraySource) -> _em.View:
-    survey = view.rows.survey
-    rows = view.rows.rows
-    weight = view.rows.sample_weight
-    square = np.einsum("ij,ij->", rows, rows) if weight is None else np.einsum("ij,ij,i->", rows, rows, weight)
-    d = rows.shape[1]
-    return _em.View(
-        np.ascontiguousarray(rows), view.metric.layout.code, np.ravel(view.metric.whitener), sample.survey.centre,
-        survey.reach(np.zeros(d)), float(square) / (survey.weight * d),
-    )
 
 
 def _best(reached: Sequence[SolverResult | None], sample: ArraySource, wanted: StartRequest) -> int:
