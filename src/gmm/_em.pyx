@@ -15,7 +15,7 @@ Here is what Python sees: the workers' scratch, the pass and its results; `mstep
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport sqrt
+from libc.math cimport log, sqrt
 from libc.string cimport memcpy
 
 from gmm._kernel.blas cimport real
@@ -33,9 +33,11 @@ from gmm._kernel.race cimport (
     BeginRoom,
     Metric,
     fill_whiteners,
+    has_simpler,
     largest,
     lay_out_room,
     layout_in_sample,
+    log_volume,
     move_to_means,
     repeat,
     room_to_begin,
@@ -711,8 +713,9 @@ cdef class Candidate:
 
     cdef MixtureFamily family
     cdef object layout
-    cdef double[::1] buffer
+    cdef double[::1] buffer, begin_buffer
     cdef double* room                     # of an update
+    cdef BeginRoom begun                  # in `begin_buffer`
     cdef Moments moments
     cdef Estimate[2] estimates
     cdef int current
@@ -732,25 +735,18 @@ cdef class Candidate:
         self.estimates[1] = estimate_in(self.estimates[0].weights + size, f.layout, K, d)
         self.room = self.estimates[1].weights + size
 
-    def begin(
-        self, Scratch scratch not None, RaceView view not None, RaceRows rows not None, const double[:, ::1] seeds,
-        int n_lloyd, int n_soft,
-    ):
-        """Partition a view's rows about `seeds` (K, d), and estimate the family's first mixture from that.
+    def begin(self, Scratch scratch not None, RaceView view not None, const double[:, ::1] seeds, int n_lloyd, int n_soft):
+        """Partition a view's rows about `seeds` (K, d).
 
-        `rows` are those of the view in the sample's coordinates. `n_lloyd` passes of k-means move the seeds; `n_soft`
-        passes are made with a simpler mixture, the first with hard assignment.
+        `n_lloyd` passes of k-means move the seeds; `n_soft` passes are made with a simpler mixture, if the family has
+        one, the first with hard assignment. `lower_bound` is that of the last pass, of x.
         """
-        cdef const Family* family = &self.family.family
-        cdef Py_ssize_t K = family.K, d = family.d
-        cdef BeginRoom room
+        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
+        cdef BeginRoom* room = &self.begun
         expect_matrix("seeds", seeds, K, d)
-        expect_matrix("rows of the view", view.rows.rows, rows.rows.shape[0], d)
-        expect("a row", rows.rows.shape[1], d)
-        if family.layout == SPHERICAL or family.layout == TIED:
-            n_soft = 0
-        cdef double[::1] buffer = np.zeros(room_to_begin(K, d))
-        lay_out_room(&room, &buffer[0], K, d)
+        expect("a row of the view", view.rows.rows.shape[1], d)
+        self.begin_buffer = np.zeros(room_to_begin(K, d))
+        lay_out_room(room, &self.begin_buffer[0], K, d)
         memcpy(room.centres, &seeds[0, 0], K * d * sizeof(double))
         room.spread = largest(&view.rows.reach[0], d)
         for _ in range(n_lloyd):
@@ -759,16 +755,18 @@ cdef class Candidate:
                                 &room.moments)
             move_to_means(&room.moments, K, d, room.centres)
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
-        if n_soft == 0:
+        room.soft = n_soft > 0 and has_simpler(self.family.family.layout)
+        if room.soft:
+            self.soften(scratch, view, n_soft)
+        else:
+            room.layout = view.metric.layout
             repeat(&view.metric, K, d, 1 / room.spread, room.wide)
             to_sample(&view.metric, K, d, room.centres)
-            self.first(scratch, rows, view.metric.layout, room.zero, room.centres, room.wide, True)
-        elif self.soften(scratch, view, &room, n_soft):
-            self.first(scratch, rows, layout_in_sample(view.metric.layout, simpler_layout(family.layout)),
-                       room.simple[0].log_offset, room.simple[0].means, room.wide, False)
+            self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
 
-    cdef bint soften(self, Scratch scratch, RaceView view, BeginRoom* room, int n_passes) except -1:
-        """Passes with a simpler mixture, which comes in the sample's coordinates; whether that went well."""
+    cdef int soften(self, Scratch scratch, RaceView view, int n_passes) except -1:
+        """Passes with a simpler mixture, which comes in the sample's coordinates."""
+        cdef BeginRoom* room = &self.begun
         cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
         cdef Layout layout = simpler_layout(self.family.family.layout)
         cdef Family simpler = simpler_family(layout, K, d)
@@ -783,19 +781,26 @@ cdef class Candidate:
                                     &room.moments)
             if most_likely(&room.moments, &simpler, 0, NULL, room.update, now) >= 0:
                 self.failed = True
-                return False
+                return 0
+        self.lower_bound = room.moments.log_evidence / room.moments.weight + log_volume(&view.metric, d)
+        room.layout = layout_in_sample(view.metric.layout, layout)
         whiteners_in_sample(&view.metric, layout, now.whiteners, K, d, room.wide)
         to_sample(&view.metric, K, d, now.means)
-        return True
+        return 0
 
-    cdef first(
-        self, Scratch scratch, RaceRows rows, Layout layout, const double* log_offset, const double* centres,
-        const double* whiteners, bint hard,
-    ):
-        """The pass in the sample's own coordinates, and the family's first mixture."""
+    def leave_view(self, Scratch scratch not None, RaceRows rows not None):
+        """Pass over the rows in their own coordinates, and estimate the family's first mixture."""
         cdef const Family* family = &self.family.family
-        rows.pass_over(scratch, family.K, layout, family.layout, log_offset, centres, whiteners, hard, &self.moments)
-        self.current = 0
+        cdef BeginRoom* room = &self.begun
+        expect("a row", rows.rows.shape[1], family.d)
+        if self.begin_buffer is None:
+            raise ValueError("expected a candidate that has begun in a view")
+        if self.failed:
+            return
+        rows.pass_over(scratch, family.K, room.layout, family.layout,
+                       room.simple[0].log_offset if room.soft else room.zero,
+                       room.simple[0].means if room.soft else room.centres, room.wide, not room.soft, &self.moments)
+        self.current, self.begin_buffer = 0, None
         self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
 
     def climb(self, Scratch scratch not None, RaceRows rows not None, int n_passes):

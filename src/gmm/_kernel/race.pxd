@@ -4,6 +4,7 @@ The simpler mixture is one of spherical covariances where the family's are diago
 full. It lives in the coordinates of a view of the sample, y = V (x − centre), so that the units of the rows and how
 they are correlated do not matter to it.
 """
+from libc.math cimport log
 from libc.string cimport memset
 
 from gmm._kernel.constraint cimport NONE
@@ -37,6 +38,8 @@ cdef struct BeginRoom:
     double* update              # scratch
     Moments moments             # of the simpler mixture
     Estimate[1] simple
+    bint soft                   # whether `simple` is what was begun, else a partition about `centres`
+    Layout layout               # of `wide`
     double spread               # of the rows about their centres, in one feature of the view
 
 
@@ -51,6 +54,19 @@ cdef inline void lay_out_room(BeginRoom* room, double* buffer, Py_ssize_t K, Py_
     room.wide = room.whiteners + K * d
     room.moments = moments_in(room.wide + K * d * d, K, d)
     room.simple[0] = estimate_in(room.wide + K * d * d + moments_size(DIAGONAL, K, d), DIAGONAL, K, d)
+
+
+cdef inline bint has_simpler(Layout layout) noexcept nogil:
+    return layout == DIAGONAL or layout == FULL
+
+
+cdef inline double log_volume(const Metric* metric, Py_ssize_t d) noexcept nogil:
+    """log|V|."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(d):
+        total += log(metric.whitener[i * (d + 1) if metric.layout == TIED else i if metric.layout == DIAGONAL else 0])
+    return total
 
 
 cdef inline Layout simpler_layout(Layout layout) noexcept nogil:

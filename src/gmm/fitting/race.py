@@ -43,6 +43,7 @@ class Schedule:
     cuts: tuple[Cut, ...]
     greedy_rows: int = 10**9
     single: bool = True
+    n_enter: int = 99
 
 
 def schedule_for(K: int, n: int, d: int) -> Schedule:
@@ -103,8 +104,11 @@ def winner(sample, model, n_components, ridge, prior, rng, schedule=None):
             seeds = y[np.arange(start, start + K) % plan.rows]
             start += K
         candidate = _em.Candidate(family, model.moments)
-        candidate.begin(scratch, views[number % 2], ground(plan.rows, plan.single), seeds, plan.n_lloyd, plan.n_soft)
+        candidate.begin(scratch, views[number % 2], seeds, plan.n_lloyd, plan.n_soft)
         candidates.append(candidate)
+    candidates = sorted(candidates, key=lambda candidate: -candidate.lower_bound)[: plan.n_enter]
+    for candidate in candidates:
+        candidate.leave_view(scratch, ground(plan.rows, plan.single))
     n_effective = effective_rows(sample)
     fewest = model.fewest_rows(d)
 
