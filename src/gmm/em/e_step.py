@@ -440,8 +440,13 @@ class EStep:
 
         self._spread(walk, n_workers)
 
-    def spread(self, task: Callable[[int, int], None], n: int, work: float) -> None:
-        """Run ``task(start, end)`` over all of 0 … n − 1, in threads where `work`, multiply-adds, is worth them."""
+    def spread(
+        self, task: Callable[[int, int], None], n: int, work: float, largest_product: float | None = None
+    ) -> None:
+        """Run ``task(start, end)`` over all of 0 … n − 1, in threads where `work`, multiply-adds, is worth them.
+
+        `largest_product` is that of one call of BLAS, if it is less than the work.
+        """
         n_workers = self._n_workers(n, work / n)
         step = max(1, int(_SLICE * n / work))
 
@@ -450,7 +455,7 @@ class EStep:
             for start in range(n * worker // n_workers, last, step):
                 task(start, min(start + step, last))
 
-        with _blas_alone(work):
+        with _blas_alone(work if largest_product is None else largest_product):
             self._spread(share, n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:

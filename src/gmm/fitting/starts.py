@@ -169,7 +169,16 @@ def _kmeans(sample: ArraySource, wanted: StartRequest, rng: Rng) -> SufficientSt
     if wanted.n_components == 1:
         return _partition(sample, centre[None], OWN_UNITS, wanted.kept, wanted.n_threads)
     if wanted.shown == 1:
-        return raced(sample, wanted.model, wanted.n_components, wanted.ridge, wanted.prior, rng)
+        family = mixture_family(wanted.model, (wanted.n_components, sample.n_features), wanted.ridge, wanted.prior)
+        return raced(
+            sample,
+            wanted.model,
+            family,
+            wanted.ridge,
+            rng,
+            n_components=wanted.n_components,
+            n_threads=wanted.n_threads,
+        )
     near = _NEARLY * sample.survey.reach(centre)
     found: list[tuple[Array, Metric]] = []
     views = views_of(sample, wanted.kept)
