@@ -25,12 +25,12 @@ Rng = np.random.RandomState | np.random.Generator
 # Measured on the tables of `python -m benchmarks fits`: more candidates end higher, more passes for each do not.
 _CANDIDATES = 12
 _LLOYD_PASSES = 2
-_SOFT_PASSES = 2
-_FEWEST_ROWS = 300
+_SOFT_PASSES = 3
+_FEWEST_ROWS = 400
 _ROWS_PER_COMPONENT = 50
 _ROWS_PER_FEATURE = 10  # and component of its own full covariance: on fewer, the race goes to whoever overfits
 _SEEDING_ROWS = 100
-_SEEDING_ROWS_PER_COMPONENT = 30
+_SEEDING_ROWS_PER_COMPONENT = 50
 _SURELY_SOUND = 1e4  # tr Σ_k⁻¹W below this: see `spikes`
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
@@ -67,7 +67,7 @@ def schedule_for(model: CovarianceModel, n_components: int, n_rows: int, n_featu
         # Too few rows for covariances of their own: wherever the climb ends, they say more of rows than of the data.
         return Schedule(4, 2, n_rows, (Cut(1, 1),))
     part = max(_FEWEST_ROWS, K * max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0))
-    return Schedule(_CANDIDATES, _CANDIDATES, min(part, n_rows), (Cut(4, 1), Cut(2, 3), Cut(1, 2, all_rows=True)))
+    return Schedule(_CANDIDATES, _CANDIDATES, min(part, n_rows), (Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)))
 
 
 def raced(
