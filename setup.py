@@ -1,4 +1,4 @@
-"""Build the two extension modules, gmm._em and gmm._kernel.mstep; everything else is in pyproject.toml."""
+"""Build the compiled modules; everything else is in pyproject.toml."""
 
 import os
 import sys
@@ -22,11 +22,23 @@ CHECKED = ["-O1", "-g"]
 
 
 class BuildExtension(build_ext):
-    """Flags by compiler; always compile, as flags are no part of a file's age, and both modules at once."""
+    """Run Cython and the C compiler, on all modules at once.
+
+    Cython runs here, not when this file is read, so that an sdist and metadata need no C code. The C is always
+    compiled: flags are no part of a file's age.
+    """
 
     def build_extensions(self):
         self.force = True
         self.parallel = self.parallel or len(self.extensions)
+        translated = cythonize(
+            self.extensions,
+            build_dir="build/cython-debug" if DEBUG else "build/cython",
+            include_path=["src"],
+            compiler_directives=DIRECTIVES,
+        )
+        for extension, c in zip(self.extensions, translated, strict=True):
+            extension.sources = c.sources
         for extension in self.extensions:
             if self.compiler.compiler_type == "msvc":
                 extension.extra_compile_args = ["/O2"]
@@ -39,14 +51,9 @@ class BuildExtension(build_ext):
 
 
 setup(
-    ext_modules=cythonize(
-        [
-            Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
-            for name in ("_em", "_kernel.mstep", "_kernel.first_look")
-        ],
-        build_dir="build/cython-debug" if DEBUG else "build/cython",
-        include_path=["src"],
-        compiler_directives=DIRECTIVES,
-    ),
+    ext_modules=[
+        Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
+        for name in ("_em", "_candidates", "_kernel.mstep", "_kernel.first_look")
+    ],
     cmdclass={"build_ext": BuildExtension},
 )

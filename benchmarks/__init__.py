@@ -1,12 +1,12 @@
-"""Measurements of `gmm` against its peers: ``python -m benchmarks`` from the repository root.
+"""Benchmarks of `gmm` against its peers: run ``python -m benchmarks`` from the repository root.
 
-One file per question asked (grid, predict, default, ...), problems apart, peers as adapters.
-Nothing here is imported by the package.
+Each question (grid, predict, default, ...) is a file, and so is each adapter of a peer. The package imports nothing
+from here.
 """
 
 import os
 
-# Before NumPy is imported, here and in every worker: they may choose slower kernels than the machine has, for whoever
-# happens to use OpenBLAS.
+# Must run before NumPy is imported, here and in every worker: these variables can force slower kernels on packages that
+# use OpenBLAS.
 for variable in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(variable, None)

@@ -15,15 +15,13 @@ from benchmarks.report import Report, conditions, described
 from benchmarks.settings import Settings, UsageError, cpus
 from benchmarks.tasks import present
 
-# Each the name of the module that answers it.
-QUESTIONS = (
-    *("grid", "predict", "memory", "fits", "passes", "stops", "gaps", "optima", "search"),
-    *("compare", "instructions"),
-)
+# Each question is the name of the module that answers it.
+TIMED = ("grid", "predict", "memory", "fits", "passes", "stops", "gaps", "optima", "search", "compare")
+QUESTIONS = (*TIMED, "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Read the command line; the question may be left out."""
+    """Parse the command line; the question is optional."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="question", metavar="QUESTION", required=True)
     for name in QUESTIONS:
@@ -40,17 +38,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add what every question takes."""
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round: seconds; alone, every question")
-    parser.add_argument("--only", default="", help="a part of the name of a problem or data set")
+    """Add the options that all questions share."""
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, one round; alone, every timed question")
+    parser.add_argument("--only", default="", help="run only problems or data sets whose name contains this")
     parser.add_argument("--peers", type=several(str), help="comma-separated")
     parser.add_argument("--threads", type=several(int), help="comma-separated")
-    parser.add_argument("--dtypes", type=several(str), help="comma-separated; for the grid")
-    parser.add_argument("--repeats", type=int, help="rounds of which the median is taken")
+    parser.add_argument("--dtypes", type=several(str), help="comma-separated; used by the grid")
+    parser.add_argument("--repeats", type=int, help="number of rounds, of which the median is reported")
 
 
 def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
-    """Return a reader of comma-separated values."""
+    """Return a parser of comma-separated values."""
     return lambda text: tuple(map(kind, text.split(",")))
 
 
@@ -58,18 +56,18 @@ def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
     """Ask one question; return whether its answer is right."""
     module, report = question_module(question), Report()
     if unknown := set(given.peers or ()) - set(PEERS):
-        raise UsageError(f"expected peers out of {', '.join(PEERS)}; got {', '.join(sorted(unknown))}")
+        raise UsageError(f"expected peers among {', '.join(PEERS)}; got {', '.join(sorted(unknown))}")
     asked = given.threads or ((1,) if given.smoke else module.THREADS)
     for n_threads in asked:
         if n_threads > len(cpus()):
-            report.skipped(f"threads: {n_threads}", f"{len(cpus())} CPU may be used")
+            report.skipped(f"threads: {n_threads}", f"only {len(cpus())} CPU available")
     names = given.peers or usual(module.PEERS, given.smoke)
-    there = present(names, report)
-    if OURS in names and OURS not in there:
-        raise UsageError("gmm itself is not there: install it into this environment, as README says")
+    available = present(names, report)
+    if OURS in names and OURS not in available:
+        raise UsageError("gmm is not installed: install it into this environment, as README.md describes")
     settings = Settings(
         folder=folder,
-        peers=there,
+        peers=available,
         threads=tuple(n for n in asked if n <= len(cpus())),
         dtypes=given.dtypes or (("float64",) if given.smoke else ("float64", "float32")),
         repeats=given.repeats or (1 if given.smoke else 5),
@@ -85,17 +83,17 @@ def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
 
 
 def question_module(name: str) -> Any:
-    """Import what answers a question."""
+    """Import the module that answers a question."""
     return import_module(f"benchmarks.{name}")
 
 
 def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:
-    """Return the question's peers; for a smoke run, those with scikit-learn's interface."""
+    """Return the peers of a question; in a smoke run, only those with scikit-learn's interface."""
     return [name for name in peers if name in ESTIMATORS] if smoke else peers
 
 
 def main() -> int:
-    """Ask; the exit status is 1 where an answer is wrong."""
+    """Run the command; the exit status is 1 if an answer is wrong."""
     given = parse(sys.argv[1:])
     with TemporaryDirectory() as folder:
         try:
@@ -107,9 +105,9 @@ def main() -> int:
 
 
 def everything(given: argparse.Namespace, folder: Path) -> bool:
-    """Ask every question; return whether all are right."""
+    """Ask every timed question; return whether all answers are right."""
     right = True
-    for question in QUESTIONS:
+    for question in TIMED:
         print(f"\n## {question}\n", flush=True)
         place = folder / question
         place.mkdir()

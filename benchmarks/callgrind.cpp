@@ -1,4 +1,4 @@
-// Tells valgrind's callgrind when to count; does nothing elsewhere.
+// Tells valgrind's callgrind when to count; does nothing outside valgrind.
 #include <valgrind/callgrind.h>
 
 extern "C" {

@@ -1,4 +1,4 @@
-"""Fits that tell everything: a task that takes any parameters and starts, and what it returns."""
+"""Recorded fits: tasks that take any parameters and start, and return the whole course of a fit."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from benchmarks.peers.estimator import fitted
 from benchmarks.problems import Mixture, component_covariance
 from benchmarks.tasks import estimator_peer
 
-TEXTBOOK = {"acceleration": None}  # our estimator by plain EM, as every other one climbs
-POLISH = {"tol": 1e-10, "max_iter": 5000}  # to a climb's own optimum, as far as anyone waits
+TEXTBOOK = {"acceleration": None}  # textbook EM, as in every other estimator
+POLISH = {"tol": 1e-10, "max_iter": 5000}  # continue to the optimum
 
 
 @dataclass(frozen=True)
 class SolverResult:
-    """Where a fit ended and by which way.
+    """The result of a fit.
 
-    `bounds` is the mean log-likelihood that each pass measured, in nats per row, before its update: a trial that was
-    rejected repeats the last. `n_passes` counts those of moves too: nan where the estimator does not tell.
+    `bounds` is the mean log-likelihood that each pass measured, in nats per row, before its update; a rejected pass
+    repeats the last accepted value. `n_passes` includes passes of moves; nan if the estimator does not report them.
     """
 
     mixture: Mixture
@@ -39,7 +39,7 @@ class SolverResult:
 
 
 class RecordedFit:
-    """Fits of one peer to the same rows."""
+    """Fits by one peer to the same rows."""
 
     def __init__(self, peer: str, rows: Path, n_threads: int) -> None:
         self.peer, self.n_threads = estimator_peer(peer), n_threads
@@ -47,9 +47,9 @@ class RecordedFit:
         self.X = np.load(rows)
 
     def __call__(self, covariance_type: str, parameters: Mapping[str, Any], start: Mixture | None = None) -> Timed:
-        """Fit, from `start` where it is given; the fit alone is timed."""
-        given = {} if start is None else given_start(start, covariance_type)
-        estimator = self.peer.estimator(self.n_threads, covariance_type=covariance_type, **parameters, **given)
+        """Fit, from `start` if given; only the fit is timed."""
+        initial = {} if start is None else given_start(start, covariance_type)
+        estimator = self.peer.estimator(self.n_threads, covariance_type=covariance_type, **parameters, **initial)
         begin = time.perf_counter()
         estimator.fit(self.X)
         seconds = time.perf_counter() - begin
@@ -59,7 +59,7 @@ class RecordedFit:
 
 
 class LabelledFit(RecordedFit):
-    """The same from the clusters that scikit-learn's KMeans finds."""
+    """Fits that start from the clusters of scikit-learn's KMeans."""
 
     def __init__(self, peer: str, rows: Path, n_threads: int) -> None:
         super().__init__(peer, rows, n_threads)
@@ -68,14 +68,14 @@ class LabelledFit(RecordedFit):
         self.clusters = KMeans
 
     def __call__(self, covariance_type: str, parameters: Mapping[str, Any], start: Mixture | None = None) -> Timed:
-        """Fit, the seed being that of KMeans."""
+        """Fit; `random_state` is the seed of KMeans."""
         K = parameters["n_components"]
         labels = self.clusters(K, n_init=1, random_state=parameters["random_state"]).fit(self.X).labels_
         return super().__call__(covariance_type, {**parameters, "init_params": np.eye(K)[labels]})
 
 
 def passes_of(estimator: Any) -> float:
-    """Return the passes of all starts and moves; nan where they are not told."""
+    """Return the passes of all starts and moves; nan if the estimator does not report them."""
     refinement = getattr(getattr(estimator, "history_", None), "refinement", None)
     if estimator.n_init > 1:
         return np.nan
@@ -102,6 +102,6 @@ def precisions(mixture: Mixture, covariance_type: str) -> np.ndarray:
 
 
 def inverse(covariance: np.ndarray) -> np.ndarray:
-    """Return a symmetric inverse, which is what estimators demand."""
+    """Return an exactly symmetric inverse, as estimators require."""
     inverted = np.linalg.inv(covariance)
     return np.asarray((inverted + inverted.T) / 2)

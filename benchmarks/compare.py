@@ -1,6 +1,6 @@
-"""Is one commit faster than another? Both are built, and their iterations timed in turn.
+"""Is one commit faster than another? Build both, and time their iterations in turn.
 
-A commit is whatever git calls one; ``.`` is the working tree, without files that git does not know.
+A commit is anything that git resolves to one; ``.`` is the working tree without untracked files.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ INSTALL = ("-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the two commits."""
     parser.add_argument("base", metavar="BASE", help="a commit, or . for the working tree")
-    parser.add_argument("head", metavar="HEAD", help="likewise")
+    parser.add_argument("head", metavar="HEAD", help="a commit, or . for the working tree")
 
 
 def run(settings: Settings, report: Report) -> bool:
-    """Print a row per cell; nothing here can be wrong."""
+    """Print a row for each cell; always return True."""
     libraries = installed() if settings.smoke else built(settings, report)
-    report.note("HEAD ÷ BASE: median over the rounds of their ratio, and from the lowest to the highest")
+    report.note("HEAD ÷ BASE: ratio of times, median and range over the rounds")
     report.note("Δ: difference in nats per row after the same iterations")
     titles = ("problem", "dtype", "threads", "BASE ms", "HEAD ms", "HEAD ÷ BASE", "range", "Δ")
     report.header(*titles)
@@ -61,7 +61,7 @@ def one_round(problem: Problem, worker: Worker, turn: int) -> tuple[float, Readi
 
 
 def installed() -> dict[str, Path]:
-    """Return the installed package for both sides, so that a smoke run need not build."""
+    """Return the installed package for both sides, so that a smoke run does not build."""
     spec = importlib.util.find_spec("gmm")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("the package is not installed")
@@ -69,21 +69,21 @@ def installed() -> dict[str, Path]:
 
 
 def built(settings: Settings, report: Report) -> dict[str, Path]:
-    """Build both commits with the running interpreter's dependencies; one build where they are the same."""
-    found: dict[str, Path] = {}
+    """Build both commits with the current interpreter's dependencies; build equal commits once."""
+    builds: dict[str, Path] = {}
     libraries = {}
     for side in SIDES:
         name = getattr(settings.arguments, side)
         commit = resolved(name)
         report.note(f"{side.upper()}: {name}, {commit[:10]}")
-        if commit not in found:
-            found[commit] = build(commit, settings.folder / commit)
-        libraries[side] = found[commit]
+        if commit not in builds:
+            builds[commit] = build(commit, settings.folder / commit)
+        libraries[side] = builds[commit]
     return libraries
 
 
 def resolved(name: str) -> str:
-    """Return the commit's hash; a changed working tree's is that of a stash that nobody keeps."""
+    """Return the commit's hash; for a modified working tree, that of an unreferenced stash."""
     if name == ".":
         return git("stash", "create").strip() or resolved("HEAD")
     return git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()

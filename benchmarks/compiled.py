@@ -1,4 +1,4 @@
-"""C++ beside a module, compiled on the spot for this machine, once per version of its source."""
+"""Compile C++ files for this machine on demand, once per version of the source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMPILE = ("g++", "-O3", "-march=native", "-shared", "-fPIC")
 
 @cache
 def library(source: Path, *flags: str) -> ctypes.CDLL:
-    """Compile `source` with `flags` and load it; an error's text is the reason in one line."""
+    """Compile `source` with `flags` and load it; an error gives the reason in one line."""
     identity = repr((source.read_bytes(), flags, platform.node()))
     built = BUILD / f"{source.stem}-{sha256(identity.encode()).hexdigest()[:12]}.so"
     if not built.exists():
@@ -30,4 +30,4 @@ def compile_into(built: Path, command: Sequence[str]) -> None:
     result = subprocess.run([*command, "-o", str(built)], capture_output=True, text=True, check=False)
     if result.returncode:
         errors = (line for line in result.stderr.splitlines() if "error" in line or "cannot find" in line)
-        raise RuntimeError(f"does not compile: {next(errors, result.stderr)}")
+        raise RuntimeError(f"compilation failed: {next(errors, result.stderr)}")

@@ -1,4 +1,4 @@
-"""Real data that is at hand without a network; every set is small enough for seconds."""
+"""Real data sets that need no network, each small enough to fit in seconds."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from benchmarks.problems import TYPES
 
-# Velocities of 82 galaxies in km/s, Roeder (1990), with the 26690 of R's MASS, which mclust uses.
+# Velocities of 82 galaxies in km/s, Roeder (1990), with the value 26690 as in R's MASS, which mclust uses.
 GALAXIES = Path(__file__).parents[1] / "tests" / "data" / "galaxies.csv"
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows by name, a number of components that is ordinary for them, and the covariance types that are asked for."""
+    """A named data set, a typical number of components for it, and the covariance types to fit."""
 
     name: str
     n_components: int
@@ -26,12 +26,12 @@ class Dataset:
     types: tuple[str, ...] = TYPES
 
     def title(self, covariance_type: str) -> str:
-        """Return what names one of the problems: rows, K, type."""
+        """Return the name of a problem: data set, K, type."""
         return f"{self.name}, K={self.n_components}, {covariance_type}"
 
 
 def bundled(name: str, columns: slice = slice(None), *, scaled: bool = True) -> Callable[[], np.ndarray]:
-    """Return a loader of scikit-learn's set of that name, each column in units of its spread or in its own."""
+    """Return a loader of scikit-learn's data set of that name; `scaled` divides columns by their deviations."""
 
     def load() -> np.ndarray:
         from sklearn import datasets
@@ -50,7 +50,7 @@ def digits_axes(n_axes: int) -> np.ndarray:
 
 
 def breast_cancer_axes() -> np.ndarray:
-    """Return the first six principal components of the breast cancer set, each column in units of its spread before."""
+    """Return the first six principal components of the breast cancer set, after scaling its columns."""
     return projected(bundled("breast_cancer")(), 6)
 
 
@@ -62,7 +62,7 @@ def projected(X: np.ndarray, n_axes: int) -> np.ndarray:
 
 
 def pixels(name: str) -> Callable[[], np.ndarray]:
-    """Return a loader of 4000 pixels of a picture, red, green and blue."""
+    """Return a loader of 4000 random pixels of a picture: red, green and blue."""
 
     def load() -> np.ndarray:
         from sklearn import datasets
@@ -74,13 +74,13 @@ def pixels(name: str) -> Callable[[], np.ndarray]:
 
 
 def faithful() -> np.ndarray:
-    """Return Old Faithful's eruptions, as the package ships them."""
+    """Return the eruptions of Old Faithful that the package ships."""
     text = resources.files("gmm").joinpath("data/faithful.csv").read_text()
     return np.loadtxt(text.splitlines(), delimiter=",", skiprows=1)
 
 
 def galaxies() -> np.ndarray:
-    """Return the galaxies in 1000 km/s, one column."""
+    """Return the velocities of the galaxies in 1000 km/s, one column."""
     return np.loadtxt(GALAXIES, skiprows=1)[:, np.newaxis] / 1000
 
 
@@ -97,7 +97,7 @@ DATASETS = (
     Dataset("Old Faithful", 3, faithful),
 )
 
-# The same rows with other numbers of components, of the types for which fits are slow or optima many.
+# Harder problems: numbers of components and types for which fits are slow or have many optima.
 HARDER = (
     Dataset("iris", 4, bundled("iris")),
     Dataset("wine", 4, bundled("wine"), ("tied",)),

@@ -81,7 +81,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each cell, then what they come to; return whether no cell ends lower than scikit-learn's."""
     report.note("CPU milliseconds and log-likelihood per row: medians over the seeds")
-    report.note("gain: ours less scikit-learn's; degenerate: fits that end with a component on too few rows, or too thin")
+    report.note(
+        "gain: ours less scikit-learn's; degenerate: fits that end with a component on too few rows or too thin"
+    )
     report.note("start, passes, between: shares of our time; between is arithmetic between passes, and Python")
     titles = ("table", "K, type", "threads", *(f"{peer} ms" for peer in settings.peers), VS_BASELINE, "gain")
     report.header(*titles, "degenerate", "start", "passes", "between")

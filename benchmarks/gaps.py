@@ -1,7 +1,7 @@
-"""How good are whole fits? Log-likelihood against the best that is known of ten real data sets, by type and seed.
+"""How good are whole fits? Compare log-likelihoods with the best known, on ten real data sets, by type and seed.
 
-The best known are healthy mixtures (`python -m benchmarks optima`). A fit that ends in a component on too few rows or
-too thin may lie above them: its gap is then nothing, but it is no hit, and it is counted beside.
+The best known optima have no degenerate component (`python -m benchmarks optima`). A degenerate fit, with a component
+on too few rows or too thin, may lie above them: its gap is then 0, but it is not a hit, and it is counted separately.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from benchmarks.settings import Settings
 PEERS, THREADS = ESTIMATORS, (1,)
 SEEDS, FEW_SEEDS = 10, 2
 HIT = 1e-3  # nats per row
-MEAN_GAP, WITHIN = "mean gap", f"within {HIT:g}"
+MEAN_GAP, REGULAR_GAP, WITHIN = "mean gap", "mean gap, non-degenerate fits", f"within {HIT:g}"
+DEGENERATE, ABOVE = "degenerate", "above the best known"
 Parameters = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A peer's fit with parameters of its own, over so many seeds."""
+    """A peer's fit with its own parameters, over `seeds` seeds."""
 
     name: str
     peer: str
@@ -55,10 +56,10 @@ VARIANTS = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """One fit: nats per row below the best known (negative above), its health, passes (nan if unknown), seconds."""
+    """One fit: nats per row below the best known (negative above), its passes (nan if unknown) and seconds."""
 
     gap: float
-    healthy: bool
+    degenerate: bool
     passes: float
     seconds: float
 
@@ -67,12 +68,12 @@ Cell = dict[str, list[Outcome]]  # by variant
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what is only for this question."""
-    parser.add_argument("--plot", type=Path, help="PNG to draw the gap against the time to")
+    """Add the options of this question."""
+    parser.add_argument("--plot", type=Path, help="PNG file for a plot of gap against time")
 
 
 def run(settings: Settings, report: Report) -> bool:
-    """Print a row for each data set and type, then what they come to."""
+    """Print a row for each data set and type, then summaries."""
     variants = chosen(settings)
     report.note("gap: nats per row below the best known log-likelihood, at least 0; mean over the seeds")
     report.note(f"seeds: {SEEDS}; with n_init=100 {FEW_SEEDS}")
@@ -82,17 +83,17 @@ def run(settings: Settings, report: Report) -> bool:
         for title, best, cell in measured(dataset, X, variants, settings, report):
             show(title, best, cell, variants, report)
             cells.append(cell)
-    told = {
+    summaries = {
         variant.name: figures([outcome for cell in cells for outcome in cell.get(variant.name, [])])
         for variant in variants
     }
-    summarise(told, report)
-    saved(draw, told, getattr(settings.arguments, "plot", None), report)
+    summarise(summaries, report)
+    saved(draw, summaries, getattr(settings.arguments, "plot", None), report)
     return True
 
 
 def chosen(settings: Settings) -> list[Variant]:
-    """Return the variants of the peers that are there; for a smoke run, without the longest."""
+    """Return the variants of the available peers; in a smoke run, without the slowest."""
     fewest = SEEDS if settings.smoke else 0
     return [variant for variant in VARIANTS if variant.peer in settings.peers and variant.seeds >= fewest]
 
@@ -100,7 +101,7 @@ def chosen(settings: Settings) -> list[Variant]:
 def measured(
     dataset: Dataset, X: np.ndarray, variants: Sequence[Variant], settings: Settings, report: Report
 ) -> Iterator[tuple[str, float, Cell]]:
-    """Yield the title, the best known and the outcomes of each type of which a best is known."""
+    """Yield the title, best known value and outcomes of each type that has a best known value."""
     jobs = {peer: (RecordedFit, peer, stored(X, settings.folder), 1) for peer in settings.peers}
     with crew(1, jobs, report.failed) as workers:
         for covariance_type in dataset.types:
@@ -110,89 +111,90 @@ def measured(
                 continue
             cell: Cell = {variant.name: [] for variant in variants if variant.peer in workers}
             for worker in workers.values():
-                outcome(X, covariance_type, {"n_components": dataset.n_components}, best, worker)  # first touches
+                outcome(X, covariance_type, {"n_components": dataset.n_components}, best, worker)  # warm-up
             for seed in range(1 if settings.smoke else SEEDS):
                 for variant in variants[:: -1 if seed % 2 else 1]:  # drift cancels
                     if seed < variant.seeds and variant.name in cell:
-                        asked = {"n_components": dataset.n_components, "random_state": seed, **variant.parameters}
-                        found = outcome(X, covariance_type, asked, best, workers[variant.peer])
-                        cell[variant.name].append(found)
+                        parameters = {"n_components": dataset.n_components, "random_state": seed, **variant.parameters}
+                        result = outcome(X, covariance_type, parameters, best, workers[variant.peer])
+                        cell[variant.name].append(result)
             yield title, best, cell
 
 
 def outcome(X: np.ndarray, covariance_type: str, parameters: Parameters, best: float, worker: Worker) -> Outcome:
-    """Fit, and compare with the best known; a fit that raises has no gap, and is not healthy."""
+    """Fit, and compare with the best known; a fit that raises has no gap and counts as degenerate."""
     try:
         reading = worker(covariance_type, parameters)
     except WorkerError:
-        return Outcome(np.nan, healthy=False, passes=np.nan, seconds=np.nan)
+        return Outcome(np.nan, degenerate=True, passes=np.nan, seconds=np.nan)
     climb: SolverResult = reading.value
     score = mean_log_likelihood(X, climb.mixture, covariance_type)
-    return Outcome(best - score, health(climb.mixture, covariance_type, len(X)).good, climb.n_passes, reading.seconds)
+    degenerate = not health(climb.mixture, covariance_type, len(X)).good
+    return Outcome(best - score, degenerate, climb.n_passes, reading.seconds)
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
-    """Return what all fits of a variant come to; a gap below 0 is 0, and only healthy fits are hits."""
+    """Summarise the fits of a variant; negative gaps count as 0, and degenerate fits are never hits."""
     gaps = np.array([max(outcome.gap, 0.0) for outcome in outcomes])  # nan stays
-    healthy = np.array([outcome.healthy for outcome in outcomes], bool)
+    degenerate = np.array([outcome.degenerate for outcome in outcomes], bool)
     if not outcomes:
         return {}
     return {
         MEAN_GAP: known_mean(gaps),
-        "mean gap, healthy fits": known_mean(gaps[healthy]),
-        WITHIN: float((healthy & (gaps <= HIT)).mean()),
-        "unhealthy": float((~healthy).mean()),
+        REGULAR_GAP: known_mean(gaps[~degenerate]),
+        WITHIN: float((~degenerate & (gaps <= HIT)).mean()),
+        DEGENERATE: float(degenerate.mean()),
         "passes": known_mean([outcome.passes for outcome in outcomes]),
         "seconds": known_mean([outcome.seconds for outcome in outcomes]),
-        "above the best known": sum(outcome.healthy and outcome.gap < -1e-6 for outcome in outcomes),
+        ABOVE: sum(not outcome.degenerate and outcome.gap < -1e-6 for outcome in outcomes),
     }
 
 
 def known_mean(values: Iterable[float]) -> float:
-    """Return the mean of what is known; nan if nothing is."""
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else np.nan
+    """Return the mean of the values that are not nan; nan if there are none."""
+    finite = [value for value in values if not np.isnan(value)]
+    return float(np.mean(finite)) if finite else np.nan
 
 
 def show(title: str, best: float, cell: Cell, variants: Sequence[Variant], report: Report) -> None:
-    """Print the mean gaps of one data set and type, and how many fits are not healthy."""
+    """Print the mean gaps of one data set and type, and the number of degenerate fits."""
     cells = []
     for variant in variants:
-        told = figures(cell.get(variant.name, []))
-        sick = sum(not outcome.healthy for outcome in cell.get(variant.name, []))
-        cells.append("–" if not told else f"{told[MEAN_GAP]:.4f}" + (f" ({sick} unhealthy)" if sick else ""))
+        summary = figures(cell.get(variant.name, []))
+        n_bad = sum(outcome.degenerate for outcome in cell.get(variant.name, []))
+        cells.append("–" if not summary else f"{summary[MEAN_GAP]:.4f}" + (f" ({n_bad} degenerate)" if n_bad else ""))
     report.row(title, f"{best:.4f}", *cells)
 
 
-def summarise(told: Mapping[str, dict[str, float]], report: Report) -> None:
+def summarise(summaries: Mapping[str, dict[str, float]], report: Report) -> None:
     """Print a row for each figure."""
-    words = {
+    formats = {
         MEAN_GAP: "{:.4f}".format,
-        "mean gap, healthy fits": "{:.4f}".format,
+        REGULAR_GAP: "{:.4f}".format,
         WITHIN: percent,
-        "unhealthy": percent,
+        DEGENERATE: percent,
         "passes": number,
         "seconds": number,
     }
-    for name, word in words.items():
-        cells = [word(figures[name]) if figures else "–" for figures in told.values()]
+    for name, formatted in formats.items():
+        cells = [formatted(figures[name]) if figures else "–" for figures in summaries.values()]
         report.row(f"**{name}**", "", *cells)
-    for name, figures in told.items():
-        if above := figures.get("above the best known", 0):
-            report.note(f"{name}: {above:.0f} healthy fits lie above the best known: worth an optima --update")
+    for name, figures in summaries.items():
+        if above := figures.get(ABOVE, 0):
+            report.note(f"{name}: {above:.0f} non-degenerate fits lie above the best known: run optima --update")
 
 
-def draw(told: Mapping[str, Mapping[str, float]]) -> Any:
-    """Draw the mean gap over the mean time of a fit, a line through the numbers of starts of each peer."""
+def draw(summaries: Mapping[str, Mapping[str, float]]) -> Any:
+    """Draw the mean gap against the mean time of a fit, with a line for each peer."""
     from matplotlib import ticker
 
     figure, (axes,) = panels(1, (6.5, 4.2))
     for peer, colour in COLOURS.items():
-        of_peer = [variant for variant in VARIANTS if variant.peer == peer and told.get(variant.name)]
+        of_peer = [variant for variant in VARIANTS if variant.peer == peer and summaries.get(variant.name)]
         starts = [variant for variant in of_peer if "refine" not in variant.parameters]
-        axes.plot(*places(starts, told), f"{MARKERS[peer]}-", color=colour, label=peer, markersize=7, linewidth=1)
+        axes.plot(*places(starts, summaries), f"{MARKERS[peer]}-", color=colour, label=peer, markersize=7, linewidth=1)
         for variant in of_peer:
-            x, y = (values[0] for values in places([variant], told))
+            x, y = (values[0] for values in places([variant], summaries))
             n_init = variant.parameters.get("n_init", 1)
             refined = "refine" in variant.parameters
             if refined:
@@ -208,8 +210,9 @@ def draw(told: Mapping[str, Mapping[str, float]]) -> Any:
     return figure
 
 
-def places(variants: Sequence[Variant], told: Mapping[str, Mapping[str, float]]) -> tuple[list[float], list[float]]:
-    """Return the times and gaps of variants."""
-    return [told[variant.name]["seconds"] for variant in variants], [
-        told[variant.name][MEAN_GAP] for variant in variants
-    ]
+def places(
+    variants: Sequence[Variant], summaries: Mapping[str, Mapping[str, float]]
+) -> tuple[list[float], list[float]]:
+    """Return the mean times and gaps of variants."""
+    chosen = [summaries[variant.name] for variant in variants]
+    return [summary["seconds"] for summary in chosen], [summary[MEAN_GAP] for summary in chosen]

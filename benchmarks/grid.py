@@ -1,4 +1,4 @@
-"""How long is one EM iteration, and how much memory does it take, from identical starts?"""
+"""How long does one EM iteration take, and how much memory, from identical starts?"""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from benchmarks.tasks import GivenFit
 
 PEERS = tuple(peers.PEERS)
 THREADS = (1, 2)
-# Nats per row by which two right answers may differ: rounding, and daal4py's own ridge.
+# Nats per row by which correct answers may differ: rounding, and the ridge of daal4py.
 AGREEMENT = {"float64": 1e-6, "float32": 1e-3}
 LIMIT, ALONE = "limit", "gmm on one thread"
-# Theirs ÷ ours; the share limit ÷ ours; ours on one thread ÷ on two; daal4py's two threads ÷ ours.
+# Theirs ÷ ours (twice); limit ÷ ours; ours on one thread ÷ ours on two; daal4py ÷ ours on two threads.
 OF_LIMIT = "of limit"
 RATIOS = (VS_BASELINE, "vs best peer", OF_LIMIT, "1→2", "vs daal4py")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one peer made of one cell: seconds per iteration by round, and the last fit."""
+    """One peer's measurement of a cell: seconds per iteration in each round, and the last fit."""
 
     seconds: Sequence[float]
     last: Reading
@@ -46,7 +46,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Cell:
-    """One problem on `n_threads`: everybody's measurements, ours on one thread beside them, and the machine's rates."""
+    """One problem on `n_threads`: the measurements of all peers, ours on one thread, and the machine's rates."""
 
     problem: Problem
     n_threads: int
@@ -61,11 +61,11 @@ class Cell:
 
     @property
     def limit_ms(self) -> float:
-        """Milliseconds that the machine needs at least."""
+        """Least milliseconds that the machine needs."""
         return 1e3 * limit_seconds(self.problem, self.rates) if self.rates else np.nan
 
     def figures(self) -> dict[str, float]:
-        """Return the ratios by the titles of their columns."""
+        """Return the ratios by column title."""
         ours = self.ms.get(OURS, np.nan)
         values = (
             *ratios(self.ms),
@@ -78,9 +78,9 @@ class Cell:
 
 def run(settings: Settings, report: Report) -> bool:
     """Print the grid; return whether all answers agree."""
-    report.note("ms per EM iteration (peak MB of the process, + what the fit added to it)")
-    report.note("limit: the least that the machine needs, by its rates in the same rounds")
-    report.note("1→2: our one thread ÷ our two, in the same rounds")
+    report.note("ms per EM iteration (peak MB of the process, + MB added by the fit)")
+    report.note("limit: least time that the machine needs, by its rates in the same rounds")
+    report.note("1→2: our time on one thread ÷ on two, in the same rounds")
     report.note("Δ: largest difference in nats per row after the same iterations")
     if reason := absence():
         report.skipped(LIMIT, reason)
@@ -101,7 +101,7 @@ def run(settings: Settings, report: Report) -> bool:
 
 
 def cells(settings: Settings) -> Iterator[Problem]:
-    """Yield the problems whose name contains `only`; for a smoke run, a tiny one of each type."""
+    """Yield the problems whose name contains `only`; in a smoke run, a tiny one of each type."""
     chosen = [problem for problem in GRID if settings.only in problem.name]
     if not chosen:
         names = ", ".join(problem.name for problem in GRID)
@@ -113,7 +113,7 @@ def cells(settings: Settings) -> Iterator[Problem]:
 
 
 def measure(cell: Cell, X: np.ndarray, rows: Path, start: Mixture, settings: Settings, report: Report) -> Cell:
-    """Time everybody and the machine, in turn, and judge the answers."""
+    """Time all peers and the machine in turn, and evaluate the answers."""
     problem, n_threads = cell.problem, cell.n_threads
     jobs: dict[str, tuple[Any, ...]] = {
         name: (GivenFit, name, problem, rows, start, n_threads)

@@ -1,8 +1,8 @@
-"""How many instructions is an iteration? A figure without noise, against one that is stored.
+"""How many instructions does an iteration take? A count without noise, compared with a stored one.
 
-valgrind counts them in a fit of few and of more iterations, whose difference is the iterations' own. It knows no
-AVX-512, so our kernels for less are counted, each with the BLAS kernels of the same age. The figures hold for one
-compiler, BLAS and Python: elsewhere they are only told.
+valgrind counts the instructions of a short and a long fit; their difference belongs to the iterations. It does not
+support AVX-512, so our other kernels are counted, each with OpenBLAS kernels of the same generation. The counts hold
+for one compiler, BLAS and Python; with others they are printed but not verdict.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ PROBLEMS = (
 KERNELS = {"base": "Nehalem", "avx2": "Haswell"}  # ours, and OpenBLAS's
 TOLERANCE = 0.03
 VALGRIND = ("valgrind", "--tool=callgrind", "--instr-atstart=no", "--quiet")
-# SciPy comes first: this package forgets the BLAS kernel that was asked for.
-CHILD = "import sys, scipy.linalg; from benchmarks.instructions import count; count(sys.argv[1], int(sys.argv[2]))"
+# SciPy must come first: importing benchmarks removes the variable that selects the BLAS kernel.
+CHILD = "import sys, scipy.linalg; from benchmarks.instructions import count; count(sys.argv[1])"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what is only for this question."""
-    parser.add_argument("--update", action="store_true", help="store the figures instead of judging them")
+    """Add the options of this question."""
+    parser.add_argument("--update", action="store_true", help="store the counts instead of judging them")
 
 
 def run(settings: Settings, report: Report) -> bool:
-    """Print a row for each kernel and problem; return whether none takes more instructions than are allowed."""
+    """Print a row for each kernel and problem; return whether all counts are within the tolerance."""
     if reason := absence():
         report.skipped("instructions", reason)
         return True
     counted = {
         kernel: measured(kernel, coretype, settings, report)
-        for kernel, coretype in list(KERNELS.items())[: 1 if settings.smoke else None]
+        for kernel, coretype in KERNELS.items()
         if kernel in available()
     }
     now = circumstances()
-    if getattr(settings.arguments, "update", False) and not settings.smoke and not report.failures:
+    if getattr(settings.arguments, "update", False) and not report.failures:
         content = {"circumstances": now, "tolerance": TOLERANCE, "counts": counted}
         STORED.write_text(json.dumps(content, indent=2) + "\n")
         report.note(f"stored in {STORED.name}")
@@ -68,23 +68,23 @@ def run(settings: Settings, report: Report) -> bool:
     differing = [f"{name}: {before[name]}, here {now[name]}" for name in now if before[name] != now[name]]
     more = table(counted, stored, report)
     for difference in differing:
-        report.note(f"only told, not judged, as the stored figures are for {difference}")
-    return not more or bool(differing) or settings.smoke
+        report.note(f"not judged: the stored counts are for {difference}")
+    return not more or bool(differing)
 
 
 def table(counted: dict[str, dict[str, int]], stored: dict[str, Any], report: Report) -> list[str]:
-    """Print the figures beside the stored ones; return what grew by more than the tolerance."""
+    """Print the counts and the stored ones; return those that grew by more than the tolerance."""
     report.note(f"instructions per iteration; tolerance {stored['tolerance']:.0%}")
     report.header("problem", "kernel", "instructions", "stored", "ratio", "verdict")
     more = []
     for kernel, counts in counted.items():
         for name, count in counts.items():
             before = stored["counts"].get(kernel, {}).get(name)
-            judged = judge(count, before, stored["tolerance"])
-            if judged == "more":
+            verdict = judge(count, before, stored["tolerance"])
+            if verdict == "more":
                 more.append(f"{name} {kernel}")
             ratio = f"{count / before:.4f}" if before else "–"
-            report.row(name, kernel, str(count), str(before or "–"), ratio, judged)
+            report.row(name, kernel, str(count), str(before or "–"), ratio, verdict)
     return more
 
 
@@ -94,15 +94,15 @@ def judge(count: int, before: int | None, tolerance: float) -> str:
         return "not stored"
     if count > before * (1 + tolerance):
         return "more"
-    return "fewer: worth an --update" if count < before * (1 - tolerance) else "same"
+    return "fewer: run --update" if count < before * (1 - tolerance) else "same"
 
 
 def absence() -> str:
-    """Return why nothing can be counted here; nothing if it can."""
+    """Return why instructions cannot be counted here; an empty string if they can."""
     if platform.machine() not in ("x86_64", "AMD64"):
-        return "the figures are for x86-64"
+        return "the counts are for x86-64"
     if shutil.which("valgrind") is None:
-        return "no valgrind"
+        return "valgrind is not installed"
     try:
         bridge()
     except (OSError, RuntimeError) as reason:
@@ -111,12 +111,12 @@ def absence() -> str:
 
 
 def bridge() -> ctypes.CDLL:
-    """Return what speaks to valgrind, compiled without instructions it does not know."""
+    """Return the interface to valgrind, compiled without instructions that it does not support."""
     return library(BRIDGE, "-march=x86-64")
 
 
 def available() -> list[str]:
-    """Return our kernels that this machine can run."""
+    """Return the kernels that this machine can run."""
     return list(import_module("gmm._em").kernels())
 
 
@@ -131,8 +131,7 @@ def measured(kernel: str, coretype: str, settings: Settings, report: Report) -> 
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
     }
-    problems = PROBLEMS[:1] if settings.smoke else PROBLEMS
-    command = (*VALGRIND, f"--callgrind-out-file={folder}/out", sys.executable, "-c", CHILD, kernel, str(len(problems)))
+    command = (*VALGRIND, f"--callgrind-out-file={folder}/out", sys.executable, "-c", CHILD, kernel)
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if result.returncode:
         report.failed(kernel, next(reversed(result.stderr.splitlines()), f"exit code {result.returncode}"))
@@ -140,12 +139,12 @@ def measured(kernel: str, coretype: str, settings: Settings, report: Report) -> 
     totals = dumped(folder)
     return {
         problem.name: (totals[f"{problem.name} long"] - totals[f"{problem.name} short"]) // problem.n_iter
-        for problem in problems
+        for problem in PROBLEMS
     }
 
 
 def dumped(folder: Path) -> dict[str, int]:
-    """Return the totals of callgrind's files by the name that each was asked for with."""
+    """Return the totals in callgrind's files, by the name of each dump."""
     totals = {}
     for path in folder.iterdir():
         text = path.read_text()
@@ -156,12 +155,12 @@ def dumped(folder: Path) -> dict[str, int]:
     return totals
 
 
-def count(kernel: str, n_problems: int) -> None:
-    """Fit under valgrind, telling it what to count: a first fit, a short one and a long one of each problem."""
+def count(kernel: str) -> None:
+    """Run under valgrind: for each problem a warm-up fit, then a short and a long fit that are counted."""
     ours, valgrind = load(OURS), bridge()
     if f"kernel {kernel}" not in ours.version():
         raise RuntimeError(f"expected kernel {kernel}, got {ours.version()}")
-    for problem in PROBLEMS[:n_problems]:
+    for problem in PROBLEMS:
         X, start = generate(problem)
 
         def fit(n_iter: int, problem: Problem = problem, X: Any = X, start: Any = start) -> None:
@@ -169,7 +168,7 @@ def count(kernel: str, n_problems: int) -> None:
 
         fit(2)
         gc.collect()
-        gc.disable()  # a collection in one of the two fits is no part of an iteration
+        gc.disable()  # a collection would be counted in only one of the two fits
         for name, n_iter in (("short", 1), ("long", 1 + problem.n_iter)):
             valgrind.begin()
             fit(n_iter)
@@ -178,7 +177,7 @@ def count(kernel: str, n_problems: int) -> None:
 
 
 def circumstances() -> dict[str, str]:
-    """Return what the figures depend on beside our own code."""
+    """Return what the counts depend on besides our own code."""
     return {
         "compiler": compiler(Path(str(import_module("gmm._em").__file__)).read_bytes()),
         "blas": scipy_blas(),
@@ -187,9 +186,9 @@ def circumstances() -> dict[str, str]:
 
 
 def compiler(binary: bytes) -> str:
-    """Return the compiler that left its name in a binary."""
-    found = re.search(rb"GCC: \([^)]*\) [\d.]+|clang version [\d.]+", binary)
-    return found[0].decode() if found else "unknown"
+    """Return the name of the compiler that a binary records."""
+    match = re.search(rb"GCC: \([^)]*\) [\d.]+|clang version [\d.]+", binary)
+    return match[0].decode() if match else "unknown"
 
 
 def scipy_blas() -> str:

@@ -1,5 +1,5 @@
-// What one core can do at best: multiply-adds in registers, a stream of reads, and exponentials.
-// Vectors are as wide as the machine's; the callers time the loops.
+// Peak rates of one core: multiply-adds in registers, sequential reads, and exponentials.
+// Vectors are as wide as the machine supports; the callers time the loops.
 #include <cstddef>
 #include <cstdint>
 
@@ -95,7 +95,7 @@ void exponentials(const Real* x, Real* y, ptrdiff_t n, ptrdiff_t rounds) {
   const ptrdiff_t vectors = n * ptrdiff_t(sizeof(Real)) / WIDTH;
   for (ptrdiff_t round = 0; round < rounds; round++) {
     for (ptrdiff_t i = 0; i < vectors; i++) to[i] = exponential(from[i]);
-    __asm__ volatile("" ::: "memory");  // every round is done
+    __asm__ volatile("" ::: "memory");  // prevents the compiler from skipping rounds
   }
 }
 

@@ -1,4 +1,4 @@
-"""What the machine allows: its rates, measured beside the peers, and the shortest pass they leave room for."""
+"""The limit of the machine: its rates, measured together with the peers, and the shortest pass they allow."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from benchmarks.compiled import library
 from benchmarks.problems import Problem
 
 SOURCE = Path(__file__).with_name("limit.cpp")
-CACHED = 2048  # numbers whose exponentials are taken again and again
-STREAMED = 16 * 2**20  # float64 numbers a thread reads: beyond any cache
-TRIES = 3  # the best counts: nobody is faster than the machine
+CACHED = 2048  # numbers whose exponentials are computed repeatedly
+STREAMED = 16 * 2**20  # float64 numbers that a thread reads: larger than any cache
+TRIES = 3  # the fastest counts: it is the closest to the limit
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Multiply-adds, exponentials and bytes read, each by the second and by all threads together."""
+    """Multiply-adds, exponentials and bytes read, each per second over all threads."""
 
     multiply_adds: float
     exponentials: float
     bytes_read: float
 
     def describe(self) -> str:
-        """Return the rates in the units in which machines are compared."""
+        """Return the rates in customary units."""
         return (
             f"{2e-9 * self.multiply_adds:.1f} GF, {1e9 / self.exponentials:.3f} ns per exp, "
             f"{1e-9 * self.bytes_read:.1f} GB/s"
@@ -39,13 +39,13 @@ class Rates:
 
 
 def multiply_adds(problem: Problem) -> int:
-    """Return P: multiply-adds that a row and component need in each of the two phases."""
+    """Return the multiply-adds per row and component in each of the two phases."""
     d = problem.n_features
     return {"full": d * (d + 1) // 2 + d, "tied": d, "diag": 2 * d, "spherical": d + 1}[problem.covariance_type]
 
 
 def limit_seconds(problem: Problem, rates: Rates) -> float:
-    """Return the least seconds of a pass: arithmetic of both phases and exp, or reading the rows."""
+    """Return the least seconds of a pass: either its arithmetic, exp included, or reading the rows."""
     pairs = problem.n_rows * problem.n_components
     arithmetic = 2 * pairs * multiply_adds(problem) / rates.multiply_adds + pairs / rates.exponentials
     size = problem.n_rows * problem.n_features * np.dtype(problem.dtype).itemsize
@@ -63,7 +63,7 @@ def typical(rates: Sequence[Rates]) -> Rates:
 
 @cache
 def absence() -> str:
-    """Return why the rates cannot be measured; nothing if they can."""
+    """Return why the rates cannot be measured; an empty string if they can."""
     try:
         library(SOURCE)
     except (OSError, RuntimeError) as reason:
@@ -88,7 +88,7 @@ class Gauge:
             return Rates(*(self._rate(pool, ask) for ask in (self._multiply_add, self._exp, self._read)))
 
     def _rate(self, pool: ThreadPoolExecutor, ask: Callable[[int], float]) -> float:
-        """Return what `ask` does in all threads, by the wall clock."""
+        """Return the amount that `ask` reports per second of wall-clock time, over all threads."""
 
         def once() -> float:
             begin = time.perf_counter()

@@ -1,7 +1,7 @@
-"""How it is measured: workers, each a fresh pinned process, and rounds that alternate between them.
+"""Measurement: workers, each a fresh pinned process, and rounds that alternate between them.
 
-What is measured is a task: a callable, built in the worker, whose calls are timed there.
-The peak memory is the worker's own, so a worker serves one peer and one problem only.
+A task is a callable that is built in the worker, where its calls are timed. Peak memory is that of the process, so a
+worker serves only one peer and one problem.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Reading:
-    """One call of a task: its duration, the process's peak memory so far, and what it returned.
+    """One call of a task: its duration, the peak memory of the process so far, and its result.
 
-    `grown_mb` is the peak above what was resident when the task stood ready, data included.
+    `grown_mb` is the peak above the resident memory after the task was built, data included.
     """
 
     seconds: float
@@ -45,14 +45,14 @@ class Reading:
 
 @dataclass(frozen=True)
 class Timed:
-    """What a task returns that has timed itself: `seconds` of what counts, not of the call."""
+    """Result of a task that times itself: `seconds` replaces the duration of the call."""
 
     seconds: float
     value: Any
 
 
 class WorkerError(RuntimeError):
-    """A task that could not be built or run; its text is the reason in one line."""
+    """A task that could not be built or run; the message gives the reason in one line."""
 
 
 class Worker:
@@ -82,7 +82,7 @@ class Worker:
             self._process.kill()
 
     def __call__(self, *arguments: Any) -> Reading:
-        """Call the task in its process."""
+        """Call the task in the worker process."""
         self._connection.send(arguments)
         reading: Reading = self._receive()
         return reading
@@ -99,7 +99,7 @@ class Worker:
 
 
 def _serve(connection: Connection, factory: Callable[..., Any], arguments: Sequence[Any]) -> None:
-    warnings.simplefilter("ignore")  # fixed iterations do not converge, and need not
+    warnings.simplefilter("ignore")  # a fixed number of iterations need not converge
     task = _attempt(connection, factory, arguments)
     if task is None:
         return
@@ -119,7 +119,7 @@ def _serve(connection: Connection, factory: Callable[..., Any], arguments: Seque
 
 
 def _attempt(connection: Connection, call: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    """Return the call's value; None, and an answer already sent, where it fails."""
+    """Return the result of a call; if it fails, send the error and return None."""
     try:
         return call(*arguments)
     except Exception as error:
@@ -129,22 +129,22 @@ def _attempt(connection: Connection, call: Callable[..., Any], arguments: Sequen
 
 
 def memory_mb(field: str) -> float:
-    """Return Linux's `field` of this process; elsewhere the peak stands for everything.
+    """Return a memory `field` of this process on Linux; elsewhere always its peak.
 
-    ``ru_maxrss`` is the second choice: across an exec it inherits the parent's peak.
+    ``ru_maxrss`` is only the fallback: across an exec it inherits the parent's peak.
     """
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
-    found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
-    return int(found[1]) * 1024 / MB if found else float("nan")
+    match = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
+    return int(match[1]) * 1024 / MB if match else float("nan")
 
 
 @contextmanager
 def machine_share(n_threads: int) -> Iterator[None]:
-    """Let processes started inside have `n_threads` CPUs and thread settings that say so."""
+    """Restrict processes started inside to `n_threads` CPUs, with matching thread settings."""
     settings = dict.fromkeys(THREAD_SETTINGS, str(n_threads))
     before = {name: os.environ.get(name) for name in settings}
     cpus = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
@@ -181,9 +181,9 @@ def rounds(
     repeats: int,
     skipped: Callable[[str, str], None],
 ) -> dict[str, list[Result]]:
-    """Measure everybody `repeats` times, in turn and every other round backwards: drift cancels.
+    """Measure all workers `repeats` times in turn, every other round in reverse order, so that drift cancels.
 
-    `measure` is given a worker and the round's number. Whoever fails is reported and left out.
+    `measure` takes a worker and the number of the round. A worker that fails is reported and left out.
     """
     results: dict[str, list[Result]] = {name: [] for name in workers}
     for turn in range(repeats):
@@ -197,12 +197,13 @@ def rounds(
 
 
 def slope(worker: Worker, turn: int, n_iter: int, *question: Any) -> tuple[float, Reading]:
-    """Return seconds per iteration, a long fit less a short one (what surrounds the loop cancels), and the long one.
+    """Return seconds per iteration, and the reading of a long fit.
 
-    Fits that are over in no time are repeated, and their medians taken.
+    The difference between a long and a short fit removes the cost outside the loop. Very short fits are repeated, and
+    their medians used.
     """
     if turn == 0:
-        worker(*question, 1)  # first touches, thread pools
+        worker(*question, 1)  # warm-up
     short, long = [worker(*question, 1)], [worker(*question, 1 + n_iter)]
     for _ in range(min(int(SHORT_FIT / long[0].seconds), MOST_FITS) - 1):
         short.append(worker(*question, 1))

@@ -1,4 +1,4 @@
-"""How much memory does a default fit add to the data, whatever their number of rows?"""
+"""How much memory does a default fit need beyond the data?"""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ PROBLEMS = (
     Problem(500_000, 16, 64, "diag"),
     Problem(20_000, 256, 8, "full"),
 )
-ALLOWANCE_MB = 150  # where nothing but n is large
+ALLOWANCE_MB = 150  # for many rows, few features and few components
 
 
 def run(settings: Settings, report: Report) -> bool:
-    """Print the peaks; return whether our whole process is within its bound."""
-    report.note(f"the bound, {TALL.name}: data + {ALLOWANCE_MB} MB for the whole process, imports included")
+    """Print the peaks; return whether our process stays within its bound."""
+    report.note(f"bound for {TALL.name}: data + {ALLOWANCE_MB} MB for the whole process, imports included")
     columns = ("seconds", "data MB", "peak MB", "beyond data MB", "grown MB")
     report.header("problem", "peer", "threads", *columns)
     kept = True
     chosen = [problem for problem in PROBLEMS if settings.only in problem.name]
-    for asked in chosen[:1] if settings.smoke else chosen:
-        problem = asked.tiny() if settings.smoke else asked
+    for full_size in chosen[:1] if settings.smoke else chosen:
+        problem = full_size.tiny() if settings.smoke else full_size
         X, _ = generate(problem)
         rows, data_mb = stored(X, settings.folder), X.nbytes / MB
         for n_threads in settings.threads:
             for name, reading in fitted(problem, rows, n_threads, settings, report).items():
                 beyond = reading.peak_mb - data_mb
-                kept &= name != OURS or asked is not TALL or beyond <= ALLOWANCE_MB
+                kept &= name != OURS or full_size is not TALL or beyond <= ALLOWANCE_MB
                 figures = (reading.seconds, data_mb, reading.peak_mb, beyond, reading.grown_mb)
                 report.row(problem.name, name, str(n_threads), *map(number, figures))
     return kept
 
 
 def fitted(problem: Problem, rows: Path, n_threads: int, settings: Settings, report: Report) -> dict[str, Reading]:
-    """Return everybody's one default fit, each in a process of its own."""
+    """Fit once with each peer, each in its own process."""
 
     def fit(worker: Worker, turn: int) -> Reading:
         return worker(problem.n_components, problem.covariance_type, turn)

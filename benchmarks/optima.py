@@ -1,8 +1,8 @@
-"""What is the best that is known? The highest likelihoods of healthy mixtures, stored, and how they were found.
+"""What are the best known optima? The stored highest likelihoods without a degenerate component, and their origins.
 
-`--update` searches on from where the last search ended: for each problem rounds of one fit from each kind of start,
-every round with a new seed, until its time is over; the best of them climb on until nothing is gained. A stored value
-never falls. Without it the table is printed, and each best start climbed once more.
+`--update` continues the search where the last one ended. For each problem it fits from each kind of start in turn, with
+a new seed in every round, until the time is over, and polishes the best fits until nothing more is gained. A stored
+value never falls. Without `--update`, print the table, and repeat the fit from each best start.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from benchmarks.synthetic import SYNTHETIC
 PEERS, THREADS = (OURS,), (1,)
 STORED = Path(__file__).with_name("optima.json")
 PROBLEMS = (*DATASETS, *HARDER, *SYNTHETIC)
-SECONDS = 20.0  # of search for one problem and type
+SECONDS = 20.0  # search time for one problem and type
 FINALISTS = 6
 DISTINCT = 1e-5  # nats per row between two finalists
-NEAR = 1e-3  # nats per row within which an optimum counts as found
+NEAR = 1e-3  # nats per row within which a fit counts as having reached an optimum
 SCREEN = {"tol": 1e-5, "max_iter": 300}
 KINDS: dict[str, dict[str, Any]] = {
     "k-means": {"init_params": "kmeans"},
@@ -47,18 +47,15 @@ Entry = dict[str, Any]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what is only for this question."""
-    parser.add_argument("--update", action="store_true", help="search on, and store what is better")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of search for each problem and type")
+    """Add the options of this question."""
+    parser.add_argument("--update", action="store_true", help="continue the search, and store better optima")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="search time for each problem and type")
 
 
 def run(settings: Settings, report: Report) -> bool:
-    """Print a row for each problem and type; return whether all climbs end where they did."""
-    given = settings.arguments
-    update = getattr(given, "update", False)
-    report.note(
-        "log-likelihood in nats per row; rows and thinness of the poorest component, both must reach 1 and 1e-4"
-    )
+    """Print a row for each problem and type; return whether all stored optima are of the current rows."""
+    update = getattr(settings.arguments, "update", False)
+    report.note("log-likelihood in nats per row; rows and thinness are those of the worst component")
     report.header(
         "problem", "one component", "best known", "BIC", "rows, of needed", "thinness", "found by", "hits", "again"
     )
@@ -73,31 +70,31 @@ def run(settings: Settings, report: Report) -> bool:
                 search = Search(dataset, covariance_type, X, workers)
                 entry = entries().get(search.title)
                 if update and not settings.smoke:
-                    entry = searched(search, entry, given.seconds)
+                    entry = searched(search, entry, settings.arguments.seconds)
                     keep(search.title, entry)
                 answers.append(show(search, entry, report, check=not update))
     return settings.smoke or all(answers)
 
 
 class Search:
-    """One problem and type, and who fits it."""
+    """One problem and type, and the workers that fit it."""
 
     def __init__(self, dataset: Dataset, covariance_type: str, X: np.ndarray, workers: dict[str, Worker]) -> None:
         self.X, self.covariance_type, self.workers = X, covariance_type, workers
         self.n_components, self.title = dataset.n_components, dataset.title(covariance_type)
 
     def fit(self, kind: str, seed: int, **parameters: Any) -> SolverResult | None:
-        """Fit from a start of that kind; None where that fails."""
-        asked = {"n_components": self.n_components, "random_state": seed, **KINDS[kind], **parameters}
-        return climbed(self.workers.get(LABELLED if kind == LABELLED else OURS), self.covariance_type, asked)
+        """Fit from a start of that kind; return None if the fit fails."""
+        options = {"n_components": self.n_components, "random_state": seed, **KINDS[kind], **parameters}
+        return climbed(self.workers.get(LABELLED if kind == LABELLED else OURS), self.covariance_type, options)
 
     def polish(self, climb: SolverResult) -> SolverResult | None:
-        """SolverResult on until nothing is gained."""
-        asked = {"n_components": self.n_components, **POLISH}
-        return climbed(self.workers.get(OURS), self.covariance_type, asked, climb.mixture)
+        """Continue a fit until nothing more is gained."""
+        options = {"n_components": self.n_components, **POLISH}
+        return climbed(self.workers.get(OURS), self.covariance_type, options, climb.mixture)
 
     def score(self, climb: SolverResult) -> float:
-        """Return the referee's log-likelihood."""
+        """Return the reference log-likelihood."""
         return mean_log_likelihood(self.X, climb.mixture, self.covariance_type)
 
     def health(self, climb: SolverResult) -> Health:
@@ -106,7 +103,7 @@ class Search:
 
 
 def show(search: Search, entry: Entry | None, report: Report, *, check: bool) -> bool:
-    """Print one row; return whether the entry is of these rows."""
+    """Print one row; return whether the entry belongs to these rows."""
     if entry is None:
         report.row(search.title, *["–"] * 8)
         return True
@@ -115,7 +112,7 @@ def show(search: Search, entry: Entry | None, report: Report, *, check: bool) ->
         again = search.score(climb) - entry["score"]
     same = bool(np.isclose(entry["one_component"], alone(search.X), rtol=1e-9))
     if not same:
-        report.note(f"{search.title}: the rows are not those whose optimum is stored")
+        report.note(f"{search.title}: the stored optimum is of other rows")
     n_rows, d = search.X.shape
     bic = n_parameters(search.covariance_type, search.n_components, d) * np.log(n_rows) - 2 * n_rows * entry["score"]
     report.row(
@@ -139,7 +136,7 @@ def n_parameters(covariance_type: str, K: int, d: int) -> int:
 
 
 def loaded(problems: Iterable[Dataset], settings: Settings, report: Report) -> Iterator[tuple[Dataset, np.ndarray]]:
-    """Yield the data sets that are there and whose name contains `only`, with their rows; for a smoke run, one."""
+    """Yield the available data sets whose name contains `only`, with their rows; in a smoke run, one."""
     chosen = [dataset for dataset in problems if settings.only in dataset.name]
     for dataset in chosen[:1] if settings.smoke else chosen:
         try:
@@ -149,7 +146,7 @@ def loaded(problems: Iterable[Dataset], settings: Settings, report: Report) -> I
 
 
 def climbed(worker: Worker | None, *question: Any) -> SolverResult | None:
-    """Return a worker's fit; None where there is no such worker or the fit fails."""
+    """Return a worker's fit, or None if there is no worker or the fit fails."""
     if worker is None:
         return None
     try:
@@ -161,16 +158,16 @@ def climbed(worker: Worker | None, *question: Any) -> SolverResult | None:
 
 
 def searched(search: Search, entry: Entry | None, seconds: float) -> Entry | None:
-    """Return the entry after another search; None where nothing healthy is known."""
+    """Search again and return the updated entry, or None if only degenerate mixtures are known."""
     before = entry or {"score": -np.inf, "tried": {}}
     tried = dict(before["tried"])
-    found = []
+    fits = []
     for kind, seed, climb in rounds(search, tried, seconds):
         tried[kind] = seed + 1
         if climb is not None and search.health(climb).good:
-            found.append((climb.score, kind, seed, climb))
+            fits.append((climb.score, kind, seed, climb))
     best = before
-    for _, kind, seed, climb in finalists(found):
+    for _, kind, seed, climb in finalists(fits):
         polished = search.polish(climb)
         if polished is None or not search.health(polished).good:
             continue
@@ -181,7 +178,7 @@ def searched(search: Search, entry: Entry | None, seconds: float) -> Entry | Non
             best = {"score": score, "rows": state.rows, "thinness": state.thinness, "kind": kind, "seed": seed, **made}
     if not np.isfinite(best["score"]):
         return None
-    hits = sum(score > best["score"] - NEAR for score, *_ in found)
+    hits = sum(score > best["score"] - NEAR for score, *_ in fits)
     last = {"hits": hits, "restarts": sum(tried.values()) - sum(before["tried"].values())}
     return {**best, "one_component": alone(search.X), "tried": tried, "last": last}
 
@@ -196,24 +193,23 @@ def rounds(search: Search, tried: dict[str, int], seconds: float) -> Iterator[tu
             next_seed[kind] += 1
 
 
-def finalists(found: list[tuple[float, str, int, SolverResult]]) -> Iterator[tuple[float, str, int, SolverResult]]:
-    """Yield the best fits that differ."""
+def finalists(fits: list[tuple[float, str, int, SolverResult]]) -> Iterator[tuple[float, str, int, SolverResult]]:
+    """Yield the best distinct fits."""
     last, count = np.inf, 0
-    for candidate in sorted(found, key=lambda fit: fit[0], reverse=True):
+    for candidate in sorted(fits, key=lambda fit: fit[0], reverse=True):
         if candidate[0] < last - DISTINCT and count < FINALISTS:
             yield candidate
             last, count = candidate[0], count + 1
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a climb depends on."""
-    return {
-        name: found for name, found in conditions()["versions"].items() if name in ("gmm-em", "numpy", "scikit-learn")
-    }
+    """Return the versions that a fit depends on."""
+    relevant = ("gmm-em", "numpy", "scikit-learn")
+    return {name: version for name, version in conditions()["versions"].items() if name in relevant}
 
 
 def alone(X: np.ndarray) -> float:
-    """Return the log-likelihood of one full Gaussian, by which changed data are known."""
+    """Return the log-likelihood of one full Gaussian, which identifies the rows."""
     _, log_det = np.linalg.slogdet(np.atleast_2d(np.cov(X.T, bias=True)))
     return float(-0.5 * (X.shape[1] * (1 + np.log(2 * np.pi)) + log_det))
 
@@ -226,7 +222,7 @@ def entries() -> dict[str, Entry]:
 
 
 def best_known(dataset: Dataset, covariance_type: str, X: np.ndarray) -> float:
-    """Return the stored optimum; nan where none is known of these rows."""
+    """Return the stored optimum of these rows; nan if there is none."""
     entry = entries().get(dataset.title(covariance_type))
     if entry is None or not np.isclose(entry["one_component"], alone(X), rtol=1e-9):
         return np.nan
@@ -234,7 +230,7 @@ def best_known(dataset: Dataset, covariance_type: str, X: np.ndarray) -> float:
 
 
 def keep(title: str, entry: Entry | None) -> None:
-    """Store an entry at once: a search may be stopped and taken up again."""
+    """Store an entry at once, so that a search can be stopped and resumed."""
     if entry is not None:
         entries()[title] = entry
         STORED.write_text(json.dumps(entries(), indent=1) + "\n")

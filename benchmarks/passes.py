@@ -1,10 +1,9 @@
-"""How many passes does the accelerated climb save? To the same log-likelihood, from the same start.
+"""How many passes does the accelerated solver save, to the same log-likelihood from the same start?
 
-Both climbs begin with the parameters of a k-means start and go on until nothing is gained. Where they end in the same
-optimum, that is 1e-4 nats per row from each other or less, they are to reach the higher end less 1e-6; else the lower
-one. The ridge is next to nothing, 1e-12: with an ordinary one the two maximise what differs by more than is asked.
-Rejected trials are passes. Fits are slow where plain EM takes more than 200 passes, and easy else; where it does not
-arrive in 5000 they are counted.
+Both solvers begin with the parameters of a k-means start and run until nothing is gained. If they end within 1e-4 nats
+per row of each other, the target is the higher end minus 1e-6, else the lower end minus 1e-6. The ridge is only 1e-12:
+with the default ridge, the two objectives would differ by more than that. Rejected steps count as passes. Fits are slow
+if plain EM takes more than 200 passes, and easy otherwise; if it does not arrive, it counts as 5000.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ from benchmarks.synthetic import SYNTHETIC
 PEERS, THREADS = (OURS,), (1,)
 SEEDS = 4
 SLOW = 200  # passes of plain EM
-SAME = 1e-4  # nats per row between two ends of one optimum
-CLOSE = 1e-6  # nats per row to what is to be reached
+SAME = 1e-4  # nats per row: most difference between two ends at one optimum
+CLOSE = 1e-6  # nats per row below the optimum that count as reaching it
 PLAIN, ACCELERATED = "plain EM", "accelerated"
 CLIMBS: dict[str, dict[str, Any]] = {PLAIN: TEXTBOOK, ACCELERATED: {"acceleration": "auto"}}
 RIDGE = {"reg_covar": 1e-12}
@@ -45,7 +44,7 @@ PROBLEMS = (
     *HARDER,
     *SYNTHETIC,
 )
-# One panel each, of the first seed from which both climbs end in one optimum.
+# One panel each, for the first seed from which both solvers end in one optimum.
 DRAWN = {"iris, K=3, full": "easy", "four blobs, K=8, full": "too many components", "overlap2, K=5, full": "overlap"}
 LEAST_DRAWN = 1e-8  # nats per row
 
@@ -54,7 +53,7 @@ Bounds = Mapping[str, tuple[float, ...]]  # by climb
 
 @dataclass(frozen=True)
 class Comparison:
-    """Passes of both climbs to the same log-likelihood, `target`; their ends, and what each pass measured."""
+    """Passes of both solvers to the log-likelihood `target`, where they end, and the bound of each pass."""
 
     target: float
     passes: dict[str, float]
@@ -63,22 +62,22 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """Plain EM's passes ÷ the accelerated ones: 0 where these do not arrive."""
+        """Passes of plain EM ÷ those of the accelerated solver; 0 if the latter does not arrive."""
         return min(self.passes[PLAIN], LONGEST) / self.passes[ACCELERATED]
 
     @property
     def gain(self) -> float:
-        """How much higher the accelerated climb ends."""
+        """How much higher the accelerated solver ends, in nats per row."""
         return self.ends[ACCELERATED] - self.ends[PLAIN]
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what is only for this question."""
-    parser.add_argument("--plot", type=Path, help="PNG to draw three of the climbs to")
+    """Add the options of this question."""
+    parser.add_argument("--plot", type=Path, help="PNG file for a plot of three of the fits")
 
 
 def run(settings: Settings, report: Report) -> bool:
-    """Print a row for each problem, type and seed; then the ratios."""
+    """Print a row for each problem, type and seed, then the ratios."""
     report.note(f"passes to the optimum less {CLOSE:g} nats per row")
     report.header("problem", "seed", *CLIMBS, "class", "plain ÷ accelerated", "end higher by")
     compared: list[Comparison] = []
@@ -89,10 +88,10 @@ def run(settings: Settings, report: Report) -> bool:
             for covariance_type in dataset.types[: 1 if settings.smoke else None]:
                 for seed in range(1 if settings.smoke else SEEDS):
                     case = Case(dataset, covariance_type, len(X), seed, workers[OURS])
-                    if found := show(case, report):
-                        compared.append(found)
-                        if abs(found.gain) <= SAME:
-                            drawn.setdefault(case.title, found.bounds)
+                    if comparison := show(case, report):
+                        compared.append(comparison)
+                        if abs(comparison.gain) <= SAME:
+                            drawn.setdefault(case.title, comparison.bounds)
     summarise(compared, report)
     chosen = {title: drawn[title] for title in DRAWN if title in drawn}
     saved(draw, chosen, getattr(settings.arguments, "plot", None), report)
@@ -101,7 +100,7 @@ def run(settings: Settings, report: Report) -> bool:
 
 @dataclass(frozen=True)
 class Case:
-    """Rows, type and seed, and who fits them."""
+    """Rows, type and seed, and the worker that fits them."""
 
     dataset: Dataset
     covariance_type: str
@@ -111,41 +110,45 @@ class Case:
 
     @property
     def title(self) -> str:
-        """What names the problem: rows, K, type."""
+        """Name of the problem: data set, K, type."""
         return self.dataset.title(self.covariance_type)
 
     def fit(self, parameters: dict[str, Any], climb: SolverResult | None = None) -> Reading:
-        """Fit, from where a climb ended if it is given."""
-        asked = {"n_components": self.dataset.n_components, "random_state": self.seed, **RIDGE, **parameters}
-        return self.worker(self.covariance_type, asked, climb and climb.mixture)
+        """Fit, from the end of another fit if it is given."""
+        options = {"n_components": self.dataset.n_components, "random_state": self.seed, **RIDGE, **parameters}
+        return self.worker(self.covariance_type, options, climb and climb.mixture)
 
     def compare(self, start: SolverResult) -> Comparison | str:
-        """Climb both ways from the start; where that makes no sense return why."""
-        found = {name: self.fit({**asked, **POLISH}, start).value for name, asked in CLIMBS.items()}
-        sick = [
-            name for name, climb in found.items() if not health(climb.mixture, self.covariance_type, self.n_rows).good
+        """Run both solvers from the start; if the comparison is meaningless, return the reason."""
+        results = {name: self.fit({**options, **POLISH}, start).value for name, options in CLIMBS.items()}
+        degenerate = [
+            name
+            for name, result in results.items()
+            if not health(result.mixture, self.covariance_type, self.n_rows).good
         ]
-        if sick:
-            return f"{' and '.join(sick)} end in a component on too few rows or too thin"
-        ends = {name: max(climb.bounds) for name, climb in found.items()}
+        if degenerate:
+            return f"{' and '.join(degenerate)} end in a degenerate component, on too few rows or too thin"
+        ends = {name: max(result.bounds) for name, result in results.items()}
         target = (max if max(ends.values()) - min(ends.values()) <= SAME else min)(ends.values()) - CLOSE
-        passes = {name: climb.passes_to(target) for name, climb in found.items()}
-        return Comparison(target, passes, ends, {name: climb.bounds for name, climb in found.items()})
+        passes = {name: result.passes_to(target) for name, result in results.items()}
+        return Comparison(target, passes, ends, {name: result.bounds for name, result in results.items()})
 
 
 def show(case: Case, report: Report) -> Comparison | None:
-    """Print one row; return the comparison if there is one."""
+    """Print one row; return the comparison, or None if there is none."""
     try:
-        found = case.compare(case.fit({**TEXTBOOK, "max_iter": 0}).value)
+        comparison = case.compare(case.fit({**TEXTBOOK, "max_iter": 0}).value)
     except WorkerError as reason:
-        found = str(reason)
-    if isinstance(found, str):
-        report.note(f"{case.title}, seed {case.seed} left out: {found}")
+        comparison = str(reason)
+    if isinstance(comparison, str):
+        report.note(f"{case.title}, seed {case.seed} left out: {comparison}")
         return None
-    kind = "slow" if found.passes[PLAIN] > SLOW else "easy"
-    gain = f"{found.gain:+.0e}" if abs(found.gain) > CLOSE else "–"
-    report.row(case.title, str(case.seed), *map(count, found.passes.values()), kind, factor(found.ratio), gain)
-    return found
+    kind = "slow" if comparison.passes[PLAIN] > SLOW else "easy"
+    gain = f"{comparison.gain:+.0e}" if abs(comparison.gain) > CLOSE else "–"
+    report.row(
+        case.title, str(case.seed), *map(count, comparison.passes.values()), kind, factor(comparison.ratio), gain
+    )
+    return comparison
 
 
 def count(passes: float) -> str:
@@ -154,19 +157,19 @@ def count(passes: float) -> str:
 
 
 def summarise(compared: list[Comparison], report: Report) -> None:
-    """Say the ratios by class."""
+    """Summarise the ratios by class."""
     for kind, slow in (("slow", True), ("easy", False)):
-        ratios = [found.ratio for found in compared if (found.passes[PLAIN] > SLOW) == slow]
+        ratios = [comparison.ratio for comparison in compared if (comparison.passes[PLAIN] > SLOW) == slow]
         if ratios:
             spread = " … ".join(map(factor, (min(ratios), median(ratios), max(ratios))))
             report.note(f"{kind} fits: {len(ratios)} of {len(compared)}; plain ÷ accelerated, median between: {spread}")
-    gains = np.array([found.gain for found in compared])
+    gains = np.array([comparison.gain for comparison in compared])
     counts = [int((gains > SAME).sum()), int((abs(gains) <= SAME).sum()), int((gains < -SAME).sum())]
     report.note(f"accelerated ends higher, equal, lower (by {SAME:g} nats per row): {', '.join(map(str, counts))}")
 
 
 def draw(climbed: Mapping[str, Bounds]) -> Any:
-    """Draw what is still to be gained over passes, a panel per problem; passes whose step was taken back as crosses."""
+    """Draw the remaining gain against passes, a panel per problem, with crosses for rejected steps."""
     figure, grid = panels(len(climbed), (1 + 3.2 * len(climbed), 3.6))
     for axes, (title, bounds) in zip(grid, climbed.items(), strict=True):
         draw_panel(axes, bounds)
@@ -179,16 +182,16 @@ def draw(climbed: Mapping[str, Bounds]) -> Any:
 
 
 def draw_panel(axes: Any, bounds: Bounds) -> None:
-    """Draw both climbs of one problem, from the same start to where both end, or the higher one."""
+    """Draw both fits of one problem, from their common start up to the higher end."""
     top = max(max(of_climb) for of_climb in bounds.values())
     for name, peer, width in ((PLAIN, BASELINE, 2.5), (ACCELERATED, OURS, 1.5)):
         left = remaining(bounds[name], top)
         axes.plot(range(1, len(left) + 1), left, color=COLOURS[peer], linewidth=width, label=name)
     back = np.flatnonzero(np.diff(left) == 0) + 1
-    axes.plot(back + 1, left[back], "x", color=COLOURS[peer], markersize=5, label="a step taken back")
+    axes.plot(back + 1, left[back], "x", color=COLOURS[peer], markersize=5, label="rejected step")
 
 
 def remaining(bounds: tuple[float, ...], top: float) -> np.ndarray:
-    """Return what each pass was below `top`, as far as it is worth drawing."""
+    """Return how far each pass was below `top`, up to the first that is too close to draw."""
     left = top - np.array(bounds)
     return left[: int(np.argmax(left < LEAST_DRAWN)) + 1] if (left < LEAST_DRAWN).any() else left

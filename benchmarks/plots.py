@@ -1,4 +1,4 @@
-"""Draws what the documentation shows: axes on logarithmic scales with plain numbers, one colour for each peer."""
+"""Plots for the documentation: logarithmic axes with plain numbers, and one colour for each peer."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from benchmarks.peers import BASELINE, OURS
 from benchmarks.report import Report
 
-COLOURS = {BASELINE: "#E69F00", OURS: "#000000"}  # Okabe and Ito's, which the colour-blind tell apart
+COLOURS = {BASELINE: "#E69F00", OURS: "#000000"}  # of Okabe and Ito, distinct for colour-blind readers
 MARKERS = {BASELINE: "o", OURS: "D"}
 
 
 def saved(draw: Callable[..., Any], values: Any, path: Path | None, report: Report) -> None:
-    """Write the figure that `draw` makes of the values, where there are a file, values and matplotlib."""
+    """Draw the values and save the figure, if there are a path, values and matplotlib."""
     if path is None or not values:
         return
     try:
@@ -28,7 +28,7 @@ def saved(draw: Callable[..., Any], values: Any, path: Path | None, report: Repo
 
 
 def panels(n_columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """Return a figure and its axes side by side, on logarithmic scales that they share."""
+    """Return a figure and its axes side by side, with shared logarithmic scales."""
     from matplotlib import pyplot, ticker
 
     figure, grid = pyplot.subplots(

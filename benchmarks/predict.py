@@ -1,4 +1,4 @@
-"""What does it cost to use a fitted mixture: many rows, a single row, the import?"""
+"""How long does a fitted mixture take to score many rows or a single row, and how long does the import take?"""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def run(settings: Settings, report: Report) -> bool:
 
 
 def call(method: str, n_rows: int, times: int, worker: Worker, turn: int) -> Reading:
-    """Ask one worker; `partial` fills in the question."""
+    """Call one worker; use with `partial`."""
     return worker(method, n_rows, times)
 
 
 def per_call(readings: list[Reading], times: int) -> float:
-    """Return milliseconds per call, the first round being a warm-up."""
+    """Return milliseconds per call; the first round is a warm-up."""
     return 1e3 * median(reading.seconds for reading in readings[1:]) / times
 
 

@@ -1,7 +1,7 @@
 """What is fitted: the named problems of the grid, their seeded data and starts, and one referee.
 
-The referee is a plain NumPy log-likelihood, by which every peer's answer is judged alike.
-No timing and no peer lives here.
+The referee is a NumPy log-likelihood, which evaluates the answers of all peers alike. Nothing here is timed, and
+nothing here depends on a peer.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 TYPES = ("full", "tied", "diag", "spherical")
-REFEREE_ROWS = 20_000  # enough to tell answers apart
+REFEREE_ROWS = 20_000  # enough to distinguish answers
 SEPARATION = 4.0  # standard deviations between two centres, on average
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A mixture to be fitted from a given start; `n_iter` iterations are timed."""
+    """A mixture to fit from a given start, of which `n_iter` iterations are timed."""
 
     n_rows: int
     n_features: int
@@ -36,7 +36,7 @@ class Problem:
         return f"{self.covariance_type}-{rows}-{self.n_features}-{self.n_components}"
 
     def tiny(self) -> Problem:
-        """Return the same question at a size that takes milliseconds."""
+        """Return the same problem at a size that takes milliseconds."""
         return replace(
             self,
             n_rows=min(self.n_rows, 2000),
@@ -73,8 +73,7 @@ class Mixture:
 def generate(problem: Problem, seed: int = 0) -> tuple[np.ndarray, Mixture]:
     """Draw rows from overlapping correlated clusters, and a start near the truth.
 
-    The start's covariances are identities, which are their own inverses: a peer that wants
-    precisions and one that wants covariances are given the same numbers.
+    The start's covariances are identities, which are their own inverses, so they also serve peers that take precisions.
     """
     rng = np.random.default_rng(seed)
     n, d, n_components = problem.n_rows, problem.n_features, problem.n_components
@@ -93,14 +92,14 @@ def generate(problem: Problem, seed: int = 0) -> tuple[np.ndarray, Mixture]:
 
 
 def stored(X: np.ndarray, folder: Path) -> Path:
-    """Save the rows for workers: loading them leaves no trace in the peak memory."""
+    """Save the rows for workers; loading them does not affect the peak memory."""
     path = folder / "rows.npy"
     np.save(path, X)
     return path
 
 
 def identities(problem: Problem) -> np.ndarray:
-    """Return unit covariances in the shape that belongs to the problem's covariance type."""
+    """Return unit covariances in the shape of the problem's covariance type."""
     n_components, d = problem.n_components, problem.n_features
     return {
         "full": np.tile(np.eye(d), (n_components, 1, 1)),

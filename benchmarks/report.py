@@ -1,4 +1,4 @@
-"""Prints Markdown tables row by row as they are measured, and the conditions that they hold for."""
+"""Print Markdown tables row by row during measurement, and the conditions of the measurement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DISTRIBUTIONS = ("gmm-em", "numpy", "scipy", "scikit-learn", "daal4py")
 
 @dataclass
 class Report:
-    """Prints rows at once; notes stand before a table or after it, never inside."""
+    """Prints rows immediately, and notes before or after a table, never inside it."""
 
     n_rows: int = 0
     failures: list[str] = field(default_factory=list)
@@ -44,24 +44,24 @@ class Report:
         self._pending = None
 
     def note(self, text: str) -> None:
-        """Say something beside the tables."""
+        """Print a note, after the current table if there is one."""
         if self._pending is None:
             say(item(text))
         else:
             self._pending.append(text)
 
     def skipped(self, name: str, reason: str) -> None:
-        """Say that a peer is left out, and why."""
+        """Report that a peer is left out, and why."""
         self.note(f"{name} left out: {reason}")
 
     def failed(self, name: str, reason: str) -> None:
-        """Say that a peer that is there gave no answer."""
+        """Report that an available peer failed."""
         self.failures.append(f"{name} failed in row {self.n_rows + 1}: {reason}")
         self.note(self.failures[-1])
 
 
 def say(*lines: str) -> None:
-    """Print lines that a pipe sees at once."""
+    """Print lines, and flush them."""
     print(*lines, sep="\n", flush=True)
 
 
@@ -81,7 +81,7 @@ def rule(n_columns: int) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Return `digits` significant digits without an exponent; a dash for what isn't known."""
+    """Format `digits` significant digits without an exponent; return a dash for nan."""
     if not np.isfinite(value):
         return "–"
     decimals = 0 if value == 0 else digits - 1 - int(np.floor(np.log10(abs(value))))
@@ -89,17 +89,17 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def factor(value: float) -> str:
-    """Return a ratio as a reader expects it."""
+    """Format a ratio."""
     return f"{number(value)}×" if np.isfinite(value) else "–"
 
 
 def percent(value: float) -> str:
-    """Return a share in percent."""
+    """Format a share in percent."""
     return f"{100 * value:.0f} %" if np.isfinite(value) else "–"
 
 
 def ratios(figures: Mapping[str, float]) -> tuple[float, float]:
-    """Return how many times ours is below the baseline's and the best other's figure."""
+    """Return the baseline's figure and the best other figure, each divided by ours."""
     ours = figures.get(OURS, np.nan)
     others = [figure for name, figure in figures.items() if name not in OWN]
     return figures.get(BASELINE, np.nan) / ours, min(others, default=np.nan) / ours
@@ -110,16 +110,16 @@ def conditions() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "versions": {name: found for name in DISTRIBUTIONS if (found := version(name))},
+        "versions": {name: installed for name in DISTRIBUTIONS if (installed := version(name))},
         "cpu": processor(),
         "cpus": os.cpu_count(),
     }
 
 
-def described(found: Mapping[str, Any]) -> str:
-    """Return the conditions in one line, for whoever copies the tables."""
-    versions = ", ".join(f"{name} {number}" for name, number in found["versions"].items())
-    return f"{found['date'][:10]}; {found['cpu']}, {found['cpus']} CPUs; Python {found['python']}, {versions}"
+def described(given: Mapping[str, Any]) -> str:
+    """Format the conditions in one line, to be copied with the tables."""
+    versions = ", ".join(f"{name} {number}" for name, number in given["versions"].items())
+    return f"{given['date'][:10]}; {given['cpu']}, {given['cpus']} CPUs; Python {given['python']}, {versions}"
 
 
 def version(distribution: str) -> str | None:

@@ -1,4 +1,4 @@
-"""How quick is the search over components and models, and does it find criteria as good as others' in every cell?"""
+"""How fast is the search over components and models, and is every cell as good as those of other packages?"""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from benchmarks.tasks import estimator_peer
 MCLUST = "mclust"
 PEERS, THREADS = (MCLUST, BASELINE, OURS), (1,)
 MOST, N_INIT = 9, 10
-# scikit-learn's types by mclust's names, by which cells are told apart here.
+# scikit-learn's types, by mclust's names.
 CLASSIC = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
-NEAR = 0.5  # of a criterion, nats: no difference
-# mclust's M-step is no maximiser: what its cells hold is no fit of that model.
+NEAR = 0.5  # difference of criteria, in nats, that counts as none
+# The M-step of mclust does not maximise this model, so its cells are not fits of it.
 NOT_COMPARED = ("VVE",)
 SMALL_ROWS, LARGE_REPEATS = 1000, 1
 
@@ -36,7 +36,7 @@ Cell = tuple[int, str]
 
 
 def three_groups() -> np.ndarray:
-    """Draw 145 rows in 3 dimensions as of a clinic: a compact group, a loose one, and one that runs far out."""
+    """Draw 145 rows in 3 dimensions like clinical data: a compact group, a loose one and a very elongated one."""
     rng = np.random.default_rng(1)
     compact = rng.multivariate_normal([91, 350, 172], [[60, 80, 30], [80, 1300, 400], [30, 400, 3300]], 76)
     loose = rng.multivariate_normal([99, 495, 290], [[80, 250, 100], [250, 3000, 900], [100, 900, 16000]], 36)
@@ -47,7 +47,7 @@ def three_groups() -> np.ndarray:
 
 
 def drawn(problem: Problem) -> np.ndarray:
-    """Return the rows of a problem of the grid's kind."""
+    """Return the rows of a problem like those of the grid."""
     return generate(problem)[0]
 
 
@@ -60,49 +60,50 @@ LOADERS: dict[str, Callable[[], np.ndarray]] = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search has found by cell: a criterion, the smaller the better, and whether the mixture is healthy."""
+class SearchResult:
+    """The result of a search by cell: BIC, smaller is better, and whether the mixture is `good`: not degenerate."""
 
     bic: Mapping[Cell, float]
     good: Mapping[Cell, bool]
 
     def counting(self) -> dict[Cell, float]:
-        """Return the criteria that count: of healthy mixtures."""
+        """Return the criteria that count: those of non-degenerate mixtures."""
         return {cell: value for cell, value in self.bic.items() if self.good[cell] and np.isfinite(value)}
 
     @property
     def best(self) -> float:
-        """The smallest that counts; NaN if none does."""
+        """Smallest criterion that counts; NaN if none does."""
         return min(self.counting().values(), default=np.nan)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Cells where ours is better, the same and worse; those are left out where the peer has a spike or nothing.
+    """Numbers of cells in which ours is better, the same and worse.
 
-    In `spikes` of the worse ones we have a spike or nothing; the others fall short by at most `shortfall`.
+    Cells in which the peer has no fit or a degenerate one are left out. In `degenerate` of the worse cells, ours is
+    missing or degenerate; the others fall short by at most `shortfall`.
     """
 
     better: int
     same: int
     worse: int
-    spikes: int
+    degenerate: int
     left_out: int
     shortfall: float
 
 
-def tally(ours: Found, theirs: Found) -> Tally:
-    """Compare two searches cell by cell; what is a spike with us and none with them is worse."""
-    known, judged = ours.counting(), theirs.counting()
-    above = {cell: known.get(cell, np.inf) - judged[cell] for cell in judged if cell[1] not in NOT_COMPARED}
+def tally(ours: SearchResult, theirs: SearchResult) -> Tally:
+    """Compare two searches cell by cell; a cell that is degenerate only in ours is worse."""
+    mine, other = ours.counting(), theirs.counting()
+    above = {cell: mine.get(cell, np.inf) - other[cell] for cell in other if cell[1] not in NOT_COMPARED}
     gaps = np.array(list(above.values()))
-    better, worse, spikes = (int(cells.sum()) for cells in (gaps < -NEAR, gaps > NEAR, np.isinf(gaps)))
+    better, worse, degenerate = (int(cells.sum()) for cells in (gaps < -NEAR, gaps > NEAR, np.isinf(gaps)))
     shortfall = float(gaps[np.isfinite(gaps)].max(initial=0))
-    return Tally(better, len(gaps) - better - worse, worse, spikes, len(theirs.bic) - len(gaps), shortfall)
+    return Tally(better, len(gaps) - better - worse, worse, degenerate, len(theirs.bic) - len(gaps), shortfall)
 
 
 class OurSearch:
-    """``gmm.select``, from the rows to the table."""
+    """Our search, ``gmm.select``."""
 
     def __init__(self, rows: Path, n_threads: int) -> None:
         import gmm
@@ -112,25 +113,25 @@ class OurSearch:
     def __call__(self, most: int, models: Sequence[str]) -> Timed:
         """Search."""
         begin = time.perf_counter()
-        found = self.select(self.X, range(1, most + 1), models, random_state=0, n_threads=self.n_threads)
+        selection = self.select(self.X, range(1, most + 1), models, random_state=0, n_threads=self.n_threads)
         seconds = time.perf_counter() - begin
-        cells = [(int(K), name) for K, name in zip(found.n_components, found.covariance_type, strict=True)]
+        cells = [(int(K), name) for K, name in zip(selection.n_components, selection.covariance_type, strict=True)]
         good = {
             cell: fit is not None and healthy(dense(fit, cell[1]), cell[1], len(self.X))
-            for cell, fit in zip(cells, found.estimators, strict=True)
+            for cell, fit in zip(cells, selection.estimators, strict=True)
         }
-        return Timed(seconds, Found(dict(zip(cells, found.bic.tolist(), strict=True)), good))
+        return Timed(seconds, SearchResult(dict(zip(cells, selection.bic.tolist(), strict=True)), good))
 
 
 class LoopSearch:
-    """What is done without a search: an estimator for each cell, ten starts each, and its BIC."""
+    """A loop instead of a search: for each cell an estimator with ten starts, and its BIC."""
 
     def __init__(self, rows: Path, n_threads: int) -> None:
         self.X, self.n_threads = np.load(rows), n_threads
         estimator_peer(BASELINE).version()  # imports what a fit needs
 
     def __call__(self, most: int, models: Sequence[str]) -> Timed:
-        """Search; `models` are of those that scikit-learn has."""
+        """Search over models that scikit-learn has."""
         fits, bic = {}, {}
         begin = time.perf_counter()
         for K in range(1, most + 1):
@@ -141,12 +142,13 @@ class LoopSearch:
                 bic[K, model] = float(fits[K, model].fit(self.X).bic(self.X))
         seconds = time.perf_counter() - begin
         return Timed(
-            seconds, Found(bic, {cell: healthy(dense(fits[cell], cell[1]), cell[1], len(self.X)) for cell in bic})
+            seconds,
+            SearchResult(bic, {cell: healthy(dense(fits[cell], cell[1]), cell[1], len(self.X)) for cell in bic}),
         )
 
 
 class RSearch:
-    """The same by mclust; its time is R's, of the search alone."""
+    """mclust's search, timed in R."""
 
     def __init__(self, rows: Path, n_threads: int) -> None:
         self.search, self.n_rows = MclustSearch(rows), len(np.load(rows))
@@ -156,19 +158,19 @@ class RSearch:
         """Search."""
         names = tuple(models)
         timed = self.search(most, names)
-        if (most, names) not in self.mixtures:  # the same every time
+        if (most, names) not in self.mixtures:  # repeated searches give the same mixtures
             self.mixtures[most, names] = self.search.mixtures()
         fits = self.mixtures[most, names]
         bic = {(K, name): float(timed.value[K - 1, j]) for K in range(1, most + 1) for j, name in enumerate(names)}
         good = {cell: cell in fits and healthy(fits[cell], cell[1], self.n_rows) for cell in bic}
-        return Timed(timed.seconds, Found(bic, good))
+        return Timed(timed.seconds, SearchResult(bic, good))
 
 
 SEARCHES = {MCLUST: RSearch, BASELINE: LoopSearch, OURS: OurSearch}
 
 
 def dense(fit: Any, model: str) -> Mixture:
-    """Return what an estimator has found by a model of mclust's name, with a full covariance for each component."""
+    """Return a fitted mixture with a full covariance for each component; `model` is a name of mclust."""
     kind = "spherical" if model.endswith("II") else "diag" if model.endswith("I") else CLASSIC.get(model, "full")
     mixture = Mixture(fit.weights_, fit.means_, fit.covariances_)
     covariances = [component_covariance(mixture, kind, k) for k in range(len(fit.weights_))]
@@ -176,18 +178,18 @@ def dense(fit: Any, model: str) -> Mixture:
 
 
 def healthy(mixture: Mixture, model: str, n_rows: int) -> bool:
-    """Tell whether no component of a mixture with full covariances has collapsed."""
-    found = health(mixture, CLASSIC["VVV"], n_rows)
-    return replace(found, needed=rows_needed(CLASSIC.get(model, model), mixture.means.shape[1])).good
+    """Return whether no component of a mixture with full covariances is degenerate."""
+    state = health(mixture, CLASSIC["VVV"], n_rows)
+    return replace(state, needed=rows_needed(CLASSIC.get(model, model), mixture.means.shape[1])).good
 
 
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each table, set of models and peer; return whether no cell that counts is worse."""
     report.note(
-        f"BIC of 1 … {MOST} components; a cell is better or worse by more than {NEAR}, if the peer's is healthy"
+        f"BIC of 1 … {MOST} components; better and worse mean by more than {NEAR}, if the peer's cell is not degenerate"
     )
     report.note(f"sklearn: a loop with n_init={N_INIT}; mclust: mclustBIC, timed in R; VVE is timed but not compared")
-    titles = ("better", "same", "worse (our spikes)", "left out", "worst by", "best BIC", "theirs")
+    titles = ("better", "same", "worse (degenerate)", "left out", "worst by", "best BIC", "theirs")
     report.header("table", "models", "peer", "gmm s", "theirs s", "theirs ÷ ours", *titles)
     right = True
     for name, load in chosen(settings, report):
@@ -197,25 +199,25 @@ def run(settings: Settings, report: Report) -> bool:
 
 
 def chosen(settings: Settings, report: Report) -> list[tuple[str, Callable[[], np.ndarray]]]:
-    """Return the tables with names that contain `only`; for a smoke run the smallest alone."""
-    there = []
+    """Return the tables whose name contains `only`; in a smoke run, only the smallest."""
+    available = []
     for name, load in list(LOADERS.items())[: 2 if settings.smoke else None]:
         try:
             load()
         except ImportError as reason:
             report.skipped(name, str(reason))
         else:
-            there += [(name, load)] if settings.only in name else []
-    return there[:1] if settings.smoke else there
+            available += [(name, load)] if settings.only in name else []
+    return available[:1] if settings.smoke else available
 
 
 def compare(
     name: str, X: np.ndarray, models: Sequence[str], peers: Sequence[str], settings: Settings, report: Report
 ) -> bool:
-    """Search by everybody, and print a row for each peer; return whether none has a better cell."""
+    """Search with all peers, and print a row for each; return whether no peer has a better cell."""
     most = 2 if settings.smoke else MOST
 
-    def searched(worker: Worker, turn: int) -> tuple[float, Found]:
+    def searched(worker: Worker, turn: int) -> tuple[float, SearchResult]:
         reading = worker(most, models)
         return reading.seconds, reading.value
 
@@ -224,23 +226,23 @@ def compare(
     repeats = settings.repeats if len(X) <= SMALL_ROWS else LARGE_REPEATS
     with crew(1, jobs, report.failed) as workers:
         results = rounds(workers, searched, repeats, report.failed)
-    told = {peer: (median(seconds for seconds, _ in of), of[-1][1]) for peer, of in results.items()}
+    results_of = {peer: (median(seconds for seconds, _ in of), of[-1][1]) for peer, of in results.items()}
     right = True
     for peer in peers:
-        right &= show((name, len(models), peer), told, settings, report)
+        right &= show((name, len(models), peer), results_of, settings, report)
     return right
 
 
 def show(
-    case: tuple[str, int, str], told: Mapping[str, tuple[float, Found]], settings: Settings, report: Report
+    case: tuple[str, int, str], results_of: Mapping[str, tuple[float, SearchResult]], settings: Settings, report: Report
 ) -> bool:
-    """Print one row; return whether no cell is worse. A peer that is not there has a row that says so."""
+    """Print one row; return whether no cell is worse. A missing peer gets a row that says so."""
     name, n_models, peer = case
-    if OURS not in told or peer not in told:
-        report.row(name, str(n_models), f"{peer}: not there", *"–" * 10)
+    if OURS not in results_of or peer not in results_of:
+        report.row(name, str(n_models), f"{peer}: not available", *"–" * 10)
         return True
-    (seconds, ours), (their_seconds, theirs) = told[OURS], told[peer]
-    found = tally(ours, theirs)
+    (seconds, ours), (their_seconds, theirs) = results_of[OURS], results_of[peer]
+    counts = tally(ours, theirs)
     report.row(
         name,
         str(n_models),
@@ -248,11 +250,11 @@ def show(
         number(seconds),
         number(their_seconds),
         factor(their_seconds / seconds),
-        *map(str, (found.better, found.same)),
-        f"{found.worse} ({found.spikes})",
-        str(found.left_out),
-        f"{found.shortfall:.2f}",
+        *map(str, (counts.better, counts.same)),
+        f"{counts.worse} ({counts.degenerate})",
+        str(counts.left_out),
+        f"{counts.shortfall:.2f}",
         f"{ours.best:.2f}",
         f"{theirs.best:.2f}",
     )
-    return settings.smoke or found.worse == 0
+    return settings.smoke or counts.worse == 0

@@ -1,4 +1,4 @@
-"""What the command line asked for."""
+"""Settings from the command line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 class UsageError(ValueError):
-    """The command line asks for what is not there."""
+    """The command line asks for something that does not exist."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The same for every question; `folder` is a temporary place for the rows.
+    """Settings that all questions share; `folder` is a temporary folder for the rows.
 
-    `arguments` is the whole command line, for a question that has options of its own.
+    `arguments` is the whole command line, for questions with their own options.
     """
 
     folder: Path

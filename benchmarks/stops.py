@@ -1,7 +1,7 @@
-"""Can the stop be trusted? How far below their own optimum default fits end, in units of `tol`.
+"""How reliable is the stopping rule? Measure how far below their own optimum default fits end, in units of `tol`.
 
-Each fit climbs on from its parameters, by our textbook EM whoever fitted, until passes gain nothing: what it gains is
-what the stop has left. Fits are left out whose optimum has a component on too few rows or too thin: it has no end.
+Our textbook EM continues every fit, whichever peer made it, until nothing more is gained: this is what stopping left.
+Fits that lead to a degenerate component are left out, since their likelihood has no maximum.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from benchmarks.synthetic import SYNTHETIC
 
 PEERS, THREADS = ESTIMATORS, (1,)
 SEEDS = 5
-TOL = 1e-3  # of a default fit
+TOL = 1e-3  # the default `tol`
 FAR = 10  # tol
 PROBLEMS = (*DATASETS, *HARDER, *SYNTHETIC)
 Left = dict[str, list[float]]  # by peer, in units of tol; nan for a fit that is left out
 
 
 def run(settings: Settings, report: Report) -> bool:
-    """Print a row for each problem and type, the last for all."""
-    report.note(f"what is left to be gained, in units of tol = {TOL:g} nats per row; over all seeds")
+    """Print a row for each problem and type, and a last row for all."""
+    report.note(f"remaining gain, in units of tol = {TOL:g} nats per row; over all seeds")
     what = ("median", "90 %", "most", "> tol", f"> {FAR} tol", "of fits")
     report.header("problem", *(f"{peer}: {column}" for peer in settings.peers for column in what))
     everything: Left = {peer: [] for peer in settings.peers}
     for dataset, X in loaded(PROBLEMS, settings, report):
-        asked = replace(dataset, types=dataset.types[:1]) if settings.smoke else dataset
-        for title, left in remaining(asked, X, settings, report):
+        used = replace(dataset, types=dataset.types[:1]) if settings.smoke else dataset
+        for title, left in remaining(used, X, settings, report):
             show(title, left, report)
             for peer, values in left.items():
                 everything[peer] += values
@@ -48,7 +48,7 @@ def run(settings: Settings, report: Report) -> bool:
 
 
 def remaining(dataset: Dataset, X: np.ndarray, settings: Settings, report: Report) -> Iterator[tuple[str, Left]]:
-    """Yield the title of each type, and what every fit has left."""
+    """Yield the title of each type, and the remaining gain of every fit."""
     rows = stored(X, settings.folder)
     jobs = {peer: (RecordedFit, peer, rows, 1) for peer in {OURS, *settings.peers}}
     with crew(1, jobs, report.failed) as workers:
@@ -67,11 +67,11 @@ def remaining(dataset: Dataset, X: np.ndarray, settings: Settings, report: Repor
 def left(
     X: np.ndarray, n_components: int, covariance_type: str, workers: Mapping[str, Worker], peer: str, seed: int
 ) -> float:
-    """Return what one fit has left, in units of tol; nan where there is no fit or no healthy optimum."""
-    asked: dict[str, Any] = {"n_components": n_components}
+    """Return the remaining gain of one fit, in units of tol; nan if it fails or its optimum is degenerate."""
+    options: dict[str, Any] = {"n_components": n_components}
     try:
-        climb = workers[peer](covariance_type, {**asked, "random_state": seed}).value
-        polished = workers[OURS](covariance_type, {**asked, **TEXTBOOK, **POLISH}, climb.mixture).value
+        climb = workers[peer](covariance_type, {**options, "random_state": seed}).value
+        polished = workers[OURS](covariance_type, {**options, **TEXTBOOK, **POLISH}, climb.mixture).value
     except (KeyError, WorkerError):
         return np.nan
     if not health(polished.mixture, covariance_type, len(X)).good:
@@ -83,17 +83,17 @@ def left(
 
 
 def figures(values: list[float]) -> dict[str, float]:
-    """Return the median, the 90 % quantile, the most, and the shares of fits that stop short and far short."""
-    known = np.array(values)[~np.isnan(values)]
-    if not known.size:
+    """Return the median, 90 % quantile and maximum, and the shares of fits above 1 and above `FAR` tol."""
+    finite = np.array(values)[~np.isnan(values)]
+    if not finite.size:
         return dict.fromkeys(("median", "p90", "most", "short", "far"), np.nan) | {"fits": 0}
     return {
-        "median": float(np.median(known)),
-        "p90": float(np.quantile(known, 0.9)),
-        "most": float(known.max()),
-        "short": float((known > 1).mean()),
-        "far": float((known > FAR).mean()),
-        "fits": known.size,
+        "median": float(np.median(finite)),
+        "p90": float(np.quantile(finite, 0.9)),
+        "most": float(finite.max()),
+        "short": float((finite > 1).mean()),
+        "far": float((finite > FAR).mean()),
+        "fits": finite.size,
     }
 
 
@@ -107,5 +107,5 @@ def show(title: str, left: Left, report: Report) -> None:
 
 
 def few(value: float) -> str:
-    """Return a number of tolerances: what is less than a hundredth is nothing."""
+    """Format a number of tolerances; less than a hundredth is 0."""
     return "0" if value < 0.01 else number(value, 2)

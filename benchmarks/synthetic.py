@@ -1,4 +1,4 @@
-"""Rows drawn from known mixtures, each hard for a fit in its own way; defined by their seeds."""
+"""Rows drawn from known mixtures with fixed seeds, each difficult to fit for a different reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def drawn(
     rng: np.random.Generator,
     weights: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw rows (n, d) about centres (K, d), each component stretched by its (d, d) factor; in random order."""
+    """Draw rows (n, d) around centres (K, d), with a factor (d, d) for each component, in random order."""
     K, d = centres.shape
     labels = rng.choice(K, n_rows, p=weights)
     X = rng.standard_normal((n_rows, d))
@@ -32,7 +32,7 @@ def stretches(K: int, d: int, strength: float, rng: np.random.Generator) -> np.n
 def overlap(n_rows: int, d: int, K: int, separation: float, strength: float) -> np.ndarray:
     """Draw from components of equal weight whose centres have the standard deviation `separation`.
 
-    Their features are correlated by `strength`; or of unequal variances, where that is 0.
+    `strength` is how strongly their features are correlated; if it is 0, they have unequal variances instead.
     """
     rng = np.random.default_rng(2)
     centres = separation * rng.standard_normal((K, d))
@@ -42,7 +42,7 @@ def overlap(n_rows: int, d: int, K: int, separation: float, strength: float) -> 
 
 
 def rare() -> np.ndarray:
-    """Draw 40 000 rows in 4 dimensions, of which some 40 and some 20 belong to two small tight components."""
+    """Draw 40 000 rows in 4 dimensions; about 40 and 20 of them belong to two small tight components."""
     rng = np.random.default_rng(5)
     weights = np.array([0.4985, 0.3, 0.2, 0.001, 0.0005])
     centres = np.concatenate([rng.standard_normal((3, 4)), 4 * rng.standard_normal((2, 4))])
@@ -51,13 +51,13 @@ def rare() -> np.ndarray:
 
 
 def blobs(n_rows: int, d: int, K: int, separation: float) -> np.ndarray:
-    """Draw from round components, well apart: k-means puts one centre on two of them and two on another."""
+    """Draw from spherical, well separated components, where k-means merges two and splits another."""
     rng = np.random.default_rng(8)
     return drawn(n_rows, separation * rng.standard_normal((K, d)), np.tile(np.eye(d), (K, 1, 1)), rng)
 
 
 def four() -> np.ndarray:
-    """Return four blobs, stretched alike, of which most components of a larger mixture are not needed."""
+    """Return four blobs with one covariance, for mixtures with too many components."""
     from sklearn.datasets import make_blobs
 
     X, _ = make_blobs(n_samples=1250, centers=4, cluster_std=0.60, random_state=0)
@@ -65,7 +65,7 @@ def four() -> np.ndarray:
 
 
 def problem(name: str, K: int, kind: str, load: Callable[[], np.ndarray]) -> Dataset:
-    """Return rows that are asked for one covariance type."""
+    """Return a data set for one covariance type."""
     return Dataset(name, K, load, (kind,))
 
 

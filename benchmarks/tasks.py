@@ -1,4 +1,4 @@
-"""What a worker is asked to do; a task is built once in its process, and each call is timed."""
+"""Tasks of workers. A task is built once in its process, and each call is timed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from benchmarks.report import Report
 
 
 class Version:
-    """Whether a peer is there at all."""
+    """The version of a peer, if it is available."""
 
     def __init__(self, peer: str) -> None:
         self.peer = peers.load(peer)
 
     def __call__(self) -> str:
-        """Return its version."""
+        """Return the version."""
         return self.peer.version()
 
 
@@ -45,7 +45,7 @@ class GivenFit:
 
 
 class BuiltFit(GivenFit):
-    """The same with our package from `library`, whichever is installed."""
+    """The same with our package from the folder `library` instead of the installed one."""
 
     def __init__(self, library: Path, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
         sys.path.insert(0, str(library))
@@ -56,7 +56,7 @@ class BuiltFit(GivenFit):
 
 
 class DefaultFit:
-    """What a user does: the estimator's own start and stop."""
+    """A fit with the estimator's default start and stopping rule."""
 
     def __init__(self, peer: str, rows: Path, n_threads: int) -> None:
         self.peer, self.n_threads = estimator_peer(peer), n_threads
@@ -115,7 +115,7 @@ class Shares:
 
 
 class Predictor:
-    """A fitted estimator that is asked about rows."""
+    """A fitted estimator that scores rows."""
 
     def __init__(self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
         self.X = np.load(rows)
@@ -123,7 +123,7 @@ class Predictor:
         self.estimator = estimator.fit(self.X[: len(self.X) // 10])
 
     def __call__(self, method: str, n_rows: int, times: int) -> np.ndarray:
-        """Call the method `times` times on the first rows, and return what it says of a few."""
+        """Call the method `times` times on the first rows, and return at most 1000 values."""
         ask, rows = getattr(self.estimator, method), self.X[:n_rows]
         for _ in range(times):
             answer = ask(rows)
@@ -139,7 +139,7 @@ def estimator_peer(name: str) -> EstimatorPeer:
 
 
 def present(names: Sequence[str], report: Report) -> tuple[str, ...]:
-    """Return the peers that are there, each version noted; say why the others are not."""
+    """Return the available peers; note their versions, and why the others are missing."""
     versions, reasons = versions_of(tuple(names))
     for name, reason in reasons.items():
         report.skipped(name, reason)
@@ -150,7 +150,7 @@ def present(names: Sequence[str], report: Report) -> tuple[str, ...]:
 
 @cache
 def versions_of(names: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the versions of the peers that are there, and why the others are not, each told by its own process."""
+    """Return the versions of the available peers, and why the others are missing, each from its own process."""
     reasons: dict[str, str] = {}
     jobs = {name: (Version, name) for name in names}
     with crew(1, jobs, reasons.__setitem__) as workers:

@@ -45,7 +45,6 @@ myst_links_external_new_tab = False
 autosummary_ignore_module_all = False  # a module's page lists what its __all__ does
 autosummary_imported_members = True
 autodoc_typehints = "none"  # the docstrings tell types, with shapes and units
-maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"  # "On this page" is narrow
 numpydoc_show_inherited_class_members = {"gmm.plotting.FitAnimation": False}  # most of it is matplotlib's
 numpydoc_class_members_toctree = False
@@ -57,6 +56,7 @@ plot_html_show_source_link = False
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
+    "subsection_order": [f"gallery/{group}" for group in ("first_look", "choosing", "applications", "inside")],
     "backreferences_dir": "generated/backreferences",  # which pages of the gallery use a function
     "doc_module": ("gmm",),
     "within_subsection_order": "FileNameSortKey",
@@ -69,7 +69,7 @@ sphinx_gallery_conf = {
 
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
-html_title = "gmm"
+html_title = f"gmm {release}"  # beside the logo and in the title of every page
 html_static_path = ["static"]
 html_css_files = ["gmm.css"]
 html_copy_source = False

@@ -110,7 +110,19 @@ def damaged(content, rng):
 # --- Values -------------------------------------------------------------------------------------
 
 NUMBERS = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 5.0, 1e308, -1e308, 1e200, 1e-310, 5e-324, 1e16, 2.0**63)
-WORDS = ("", "x", "full", "float32", "bic", "ok", "spike: component 0", "failed: x", "not tried", "conjugate", "kmeans")
+WORDS = (
+    "",
+    "x",
+    "full",
+    "float32",
+    "bic",
+    "ok",
+    "degenerate: component 0",
+    "failed: x",
+    "not tried",
+    "conjugate",
+    "kmeans",
+)
 OTHERS = (None, True, False, 0, 1, -1, -5, 2, 10**9, 10**40, 1.5, [], {}, [[]], [1, 2, 3], {"x": 1}, {"mean": "x"})
 TYPES = ("c16", "?", "i1", "u8", "f2", "f4", ">f8", "f16", "M8[s]", "m8[s]", "S0", "S3", "V0", "V8", "U0", "U2", "2f8")
 SHAPES = ((), (0,), (1,), (3, 0), (0, 3), (3, 1000), (10**10,), (10**30,), (-1, -6), (2, -3), (1,) * 70, (True,))

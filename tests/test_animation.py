@@ -24,7 +24,7 @@ from gmm.plotting.marks import soft_colours  # noqa: E402
 
 RNG = np.random.default_rng(0)
 PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
-ELLIPSES = "ellipses hold 50\N{NO-BREAK SPACE}% and 95\N{NO-BREAK SPACE}%"
+ELLIPSES = "ellipses hold 50\N{NO-BREAK SPACE}% and 95\N{NO-BREAK SPACE}% of each component"
 MEANS = {"means_init": [[-1.0, 0.0], [1.0, 0.0]]}
 GIVEN = {"tol": 1e-4, **MEANS}
 
@@ -37,7 +37,7 @@ def _closed():
 
 def shown(film, number):
     """Draw a frame, and return its two Axes."""
-    film._show(number)
+    film._canvas.draw(number)
     return film._figure.axes
 
 
@@ -95,7 +95,7 @@ def test_the_first_frame_is_the_start_in_grey():
     left, right = shown(film, 0)
     red, green, blue, _ = left.collections[0].get_facecolor().T
     assert np.ptp([red, green, blue]) < 0.1
-    assert left.get_title(loc="left") == "The start: 2 components"
+    assert left.get_title(loc="left") == "Start: 2 components"
     assert len(right.lines[0].get_xdata()) == 0
     np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], GIVEN["means_init"])
     # Not once it has been shown to its end, either: films are shown again and again.
@@ -196,7 +196,7 @@ def test_what_is_beyond_the_edges_is_told():
     X = np.append(PLANE, [[4e3, 0.0]], axis=0)
     film = animate_fit(X, 2, max_iter=2, means_init=[[0.0, 0.0], [4e3, 0.0]], weights_init=[0.99, 0.01], tol=0)
     told = film._figure.get_supxlabel().split("; ")
-    assert told == [ELLIPSES, "beyond the edges: 1 row", "beyond the edges: component 1"]
+    assert told == [ELLIPSES, "outside the axes: 1 row", "outside the axes: component 1"]
 
 
 def test_a_caption_is_outside_of_the_axes():
@@ -259,7 +259,9 @@ def test_matplotlib_can_save_it_too(tmp_path):
 
 def test_without_ffmpeg_a_film_is_refused_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(films.FFMpegWriter, "isAvailable", classmethod(lambda cls: False))
-    with pytest.raises(ValueError, match=r"film\.mp4' needs ffmpeg, which is not installed; a \.gif needs nothing"):
+    with pytest.raises(
+        ValueError, match=r"film\.mp4' needs ffmpeg, which is not installed: install it, or save a \.gif"
+    ):
         animate_fit(PLANE, 2, max_iter=2).save(tmp_path / "film.mp4")
 
 
@@ -301,7 +303,7 @@ def test_with_ffmpeg_a_film_is_saved(tmp_path):
         ({"fps": -1}, "fps must be .* got -1"),
         ({"fps": "a"}, "fps must be .* got 'a'"),
         ({"fps": True}, "fps must be .* got True"),
-        ({"fps": 1e-4}, r"a frame of a \.gif lasts at most 655 seconds; got fps=0.0001"),
+        ({"fps": 1e-4}, r"frames last at most 655 s; got fps=0.0001"),
     ],
 )
 def test_how_a_film_is_saved_is_judged_before_it_is_drawn(how, match, tmp_path, monkeypatch):
@@ -317,7 +319,8 @@ def test_a_name_that_tells_no_kind_of_film_is_refused(name, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder.gif").mkdir()
     told = (
-        r"expected a name that ends in \.gif, which Pillow writes, or in \.mp4, .*which ffmpeg writes; got '.*" + name
+        r"expected a file name that ends in \.gif, which Pillow writes, or in \.mp4, .*which ffmpeg writes; got '.*"
+        + name
     )
     with pytest.raises(ValueError, match=told):
         animate_fit(PLANE, 2, max_iter=2).save(tmp_path / name)
@@ -327,7 +330,7 @@ def test_where_no_file_can_be_is_told_before_a_film_is_drawn(tmp_path, monkeypat
     film = animate_fit(PLANE, 2, max_iter=2)
     monkeypatch.setattr(film._figure, "savefig", None)
     (tmp_path / "folder.gif").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"folder\.gif' is a folder"):
+    with pytest.raises(IsADirectoryError, match=r"folder\.gif', which is a folder"):
         film.save(tmp_path / "folder.gif")
     with pytest.raises(FileNotFoundError, match=r"there is no folder '.*nowhere'"):
         film.save(tmp_path / "nowhere" / "film.gif")
@@ -370,11 +373,11 @@ def test_a_film_in_a_window_stays_there_when_it_is_saved(tmp_path, monkeypatch):
         (
             {"X": GaussianMixture(2), "n_components": PLANE},
             TypeError,
-            "animate_fit fits by itself: expected rows first, .* components, got GaussianMixture first",
+            "animate_fit makes its own estimator: expected rows first, .* components, got GaussianMixture first",
         ),
-        ({"view": "pairs"}, ValueError, "an animation shows one view"),
+        ({"view": "pairs"}, ValueError, "an animation has a single view"),
         ({"view": "z"}, ValueError, "view must be"),
-        ({"max_iter": 0}, ValueError, "max_iter=0 makes no pass"),
+        ({"max_iter": 0}, ValueError, "expected max_iter of 1 or more, got max_iter=0"),
         ({"n_clusters": 2}, TypeError, "animate_fit has no parameter 'n_clusters'"),
         ({"n_init": 2}, ValueError, "animate_fit takes no n_init"),
         ({"X": [[np.nan], [0.0], [1.0]]}, ValueError, "NaN"),
@@ -395,4 +398,4 @@ def test_a_step_that_was_taken_back_says_so():
         ]
         plt.close("all")
     assert told
-    assert all(title.endswith("a step taken back") for title in told if ":" not in title)
+    assert all(title.endswith(", step rejected") for title in told if ":" not in title)

@@ -22,29 +22,33 @@ ROOMS = {
         | delimited | agreement arguments choice failures pictures report.columns report.origin report.page
     """,
     "plotting": """
-        plotting | animation | boundaries clusters density stage uncertainty
+        plotting | animation | boundaries clusters density canvas uncertainty
         | convergence criteria film frame marks | scene selection | files lines view | gif plane style
     """,
     "gmm": "",
-    "_former_places": "",
+    "_pickle_aliases": "",
+    "_public": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | engine | climbing | candidates | table | from_file | grid | status
+        selection | estimator | search resampling | engine | cell | candidates | table | from_file | grid | status
     """,
     "estimators": """
         steps | mixture | fitted | contract criteria progress scorer summary
     """,
     "persistence": "persistence | values | archive | places",
     "versions": "",
-    "fitting": "fit | starts | degenerate hierarchy metrics screening split_merge",
-    "em": "m_step | quasi_newton | e_step solver textbook | stopping threads trace",
+    "fitting": "fit | starts | screening split_merge halving | racing | degenerate hierarchy metrics sampling",
+    "em": "problem | quasi_newton | textbook | e_step m_step solver | stopping threads trace",
     "rows": "entrance | sources",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
+    "_candidates": "",
     "_em": "",
     "values": "parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
-        loop mstep first_look | quasi_newton | frame | state | lanes update | constraint diagnostics far moments
-        | block orientation plan seeding whitener | axes cholesky leaves | twin linear | blas lengths
+        loop mstep first_look candidate | quasi_newton | frame | state | lanes update | objective
+        | constraint diagnostics far moments
+        | block estimate orientation plan seeding triangles volumes whitener
+        | axes cholesky leaves linear | layout twin | blas lengths
     """,
     "text": "amounts html",
     "exceptions": "",
@@ -68,6 +72,8 @@ COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
     *("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 }
 ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
+# Private names of other libraries without a public counterpart, and those that namedtuples document.
+PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_rand", "_replace", "_asdict", "_fields"}
 # Rooms that no other imports when it is loaded, and what they need.
 EXTRAS = {"cli": {"jinja2", "pyarrow", "rich"}, "plotting": {"matplotlib"}}
 
@@ -188,6 +194,36 @@ def test_imports_go_down():
         "imports go down only, for types as well, so that a reader can stop at any depth and a lower module can be "
         "tested without the upper ones; move what is needed below both",
     )
+
+
+def defined_names(module):
+    """Yield the names that a module defines at any depth, attributes of `self` included."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self":
+            yield node.attr
+
+
+def test_private_names_stay_in_their_module():
+    def foreign(path):
+        module = tree(path)
+        own = {*defined_names(module), *PRIVATE_ELSEWHERE}
+        for node in ast.walk(module):
+            if isinstance(node, ast.Attribute) and node.attr not in own and is_private(node.attr):
+                if ast.unparse(node.value) not in ("self", "cls", "super()"):
+                    yield node.lineno, ast.unparse(node)
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gmm"):
+                names = (alias.name for alias in node.names if is_private(alias.name))
+                yield from ((node.lineno, name) for name in names if name not in MODULES)
+
+    broken(foreign, PYTHON, "a leading underscore means this module alone; give what others need a public name")
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__")
 
 
 def test_only_numpy_and_scipy_are_imported_at_once():

@@ -444,7 +444,7 @@ def responsibilities():
 BAD_RESPONSIBILITIES = {
     "shape": (responsibilities()[:, :1], r"shape of \(60, 2\), but got \(60, 1\)"),
     "negative": (with_value(-1, 5, 0, responsibilities()), "row 5, column 0"),
-    "sum": (with_value(0.5, 5, 1, responsibilities()), r"row 5 has 1\.5"),
+    "sum": (with_value(0.5, 5, 1, responsibilities()), r"sum of row 5 is 1\.5"),
     "NaN": (with_value(np.nan, 5, 1, responsibilities()), "NaN.*row 5, column 1"),
 }
 

@@ -123,7 +123,7 @@ def test_referee_knows_no_singular_covariance():
 
 @pytest.mark.parametrize(
     ("count", "before", "expected"),
-    [(100, 100, "same"), (104, 100, "more"), (96, 100, "fewer: worth an --update"), (5, None, "not stored")],
+    [(100, 100, "same"), (104, 100, "more"), (96, 100, "fewer: run --update"), (5, None, "not stored")],
 )
 def test_instruction_counts_are_judged(count, before, expected):
     assert instructions.judge(count, before, 0.03) == expected
@@ -149,12 +149,12 @@ def test_compiler_leaves_its_name():
 
 
 def test_notes_stand_before_a_table_or_after_it(capsys):
-    told = report.Report()
-    told.note("before")
-    told.header("a", "b")
-    told.note("later")
-    told.row("1", "2")
-    told.close()
+    printed = report.Report()
+    printed.note("before")
+    printed.header("a", "b")
+    printed.note("later")
+    printed.row("1", "2")
+    printed.close()
     assert capsys.readouterr().out == "- before\n\n| a | b |\n| :-- | --: |\n| 1 | 2 |\n\n- later\n"
 
 
@@ -197,12 +197,12 @@ def test_compare_prints_the_ratio_of_the_rounds(tmp_path, capsys):
 
 
 def test_a_search_is_judged_cell_by_cell():
-    theirs = search.Found(
+    theirs = search.SearchResult(
         {(1, "VVV"): 10.0, (2, "VVV"): 10.0, (3, "VVV"): 10.0, (4, "VVV"): 10.0, (5, "VVV"): 1.0, (6, "VVV"): np.nan}
         | {(1, "VVE"): 1.0, (7, "VVV"): 10.0},
         {(K, "VVV"): K != 5 for K in range(1, 8)} | {(1, "VVE"): True},
     )
-    ours = search.Found(
+    ours = search.SearchResult(
         {(K, "VVV"): bic for K, bic in enumerate([9.0, 9.6, 10.4, 13.0, 20.0, 20.0, 3.0], 1)} | {(1, "VVE"): 30.0},
         {(K, "VVV"): K != 7 for K in range(1, 8)} | {(1, "VVE"): True},
     )
@@ -227,7 +227,7 @@ def test_the_health_of_a_search_is_of_full_covariances(model):
 
 
 def test_a_search_tells_a_peer_that_is_not_there(tmp_path, capsys):
-    found = search.Found({(1, "VVV"): 1.0}, {(1, "VVV"): True})
-    told = report.Report()
-    assert search.show(("iris", 4, "mclust"), {"gmm": (1.0, found)}, settings(tmp_path), told)
-    assert "| iris | 4 | mclust: not there | – |" in capsys.readouterr().out
+    found = search.SearchResult({(1, "VVV"): 1.0}, {(1, "VVV"): True})
+    printed = report.Report()
+    assert search.show(("iris", 4, "mclust"), {"gmm": (1.0, found)}, settings(tmp_path), printed)
+    assert "| iris | 4 | mclust: not available | – |" in capsys.readouterr().out

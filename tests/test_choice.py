@@ -86,14 +86,14 @@ def test_ten_are_listed_from_the_best_on_each_mixture_once(found):
 
 
 def test_what_was_not_chosen_is_marked(found):
-    told = {"EEE_2": "spike: component 1", "VVV_3": "failed: no more rows", "EVV_3": "failed: no more rows"}
+    told = {"EEE_2": "degenerate: component 1", "VVV_3": "failed: no more rows", "EVV_3": "failed: no more rows"}
     turned = marked(found, **told, EII_5="not tried", VII_5="not converged")
     shown = "\n".join(lines(turned, 100))
     assert "^2325.22" in shown
     assert "~3129.05" in shown
     assert shown.count("failed") == 3
     assert "3 EVV, VVV failed: no more rows" in shown
-    assert "^ a component collapsed" in shown
+    assert "^ a component is degenerate" in shown
     assert "~ not converged" in shown
     assert "– not tried" in shown
     listed = shown[shown.index("loglik") : shown.index("★ best")]
@@ -105,11 +105,11 @@ def test_what_was_not_chosen_is_marked(found):
 def test_spikes_are_listed_only_where_there_is_nothing_else(found):
     sound = {"EEE_3", "EEE_4", "VVE_2"}
     cells = [f"{name}_{K}" for name, K in zip(found.covariance_type, found.n_components, strict=True)]
-    spiked = dict.fromkeys([cell for cell in cells if cell not in sound], "spike: component 0")
+    spiked = dict.fromkeys([cell for cell in cells if cell not in sound], "degenerate: component 0")
     shown = lines(marked(found, **spiked), 100)
     first = next(n for n, line in enumerate(shown) if "loglik" in line) + 2
     assert [line.replace("★", "").split()[:2] for line in shown[first:-1]] == [["3", "EEE"], ["4", "EEE"], ["2", "VVE"]]
-    shown = lines(marked(found, **dict.fromkeys(cells, "spike: component 0")), 100)
+    shown = lines(marked(found, **dict.fromkeys(cells, "degenerate: component 0")), 100)
     assert all("^" in line for line in shown[first : first + 10])
 
 

@@ -1,4 +1,4 @@
-"""The pages of the documentation: their Python runs and prints what they say, and their pictures are there."""
+"""README and the pages of the documentation: their Python prints what they say, and their pictures are there."""
 
 import contextlib
 import importlib.util
@@ -17,6 +17,7 @@ from gmm.cli import main
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 FENCES = re.compile(r"^```(python|text|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -29,7 +30,7 @@ def test_there_are_pages():
     assert PAGES
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in [README, *PAGES] if blocks(page)], ids=lambda page: page.stem)
 def test_blocks_run_in_turn_and_print_what_stands_below(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # what a block saves
     monkeypatch.setenv("COLUMNS", "80")
@@ -59,7 +60,25 @@ def stripped(text):
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda page: page.stem)
+def test_the_readme_is_short():
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert 3 <= len(re.findall(r"<img ", text)) <= 4
+
+
+def test_every_speed_in_the_readme_stands_in_the_documentation():
+    """With the command that prints it, so that the two cannot drift apart."""
+    full = (ROOT / "docs" / "how-fast.md").read_text(encoding="utf-8")
+    rows = README.read_text(encoding="utf-8").partition("\n## Speed\n")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in rows.splitlines() if "benchmarks" in line]
+    assert len(rows) == 4
+    for _, theirs, ours, command in rows:
+        assert command.strip().strip("`") in full
+        for figure in re.findall(r"\d+(?:\.\d+)?", theirs + ours):
+            assert re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d.])", full), figure
+
+
+@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
 def test_what_is_linked_in_the_tree_is_there(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gmm.em.e_step import PassBatch
 from gmm.em.solver import SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM
@@ -17,22 +18,34 @@ def climbing(bounds, *, stopping=NEVER, before=(), **how):
     """A climb over parameters 0, 1, 2, …, each measured as 10 × ``bounds[parameter]`` of weight 10."""
     measured = []
 
-    def e_step(parameters):
-        measured.append(parameters)
-        nothing = np.zeros((1, 1))
-        told = {"log_evidence": 10 * bounds[parameters], "weight": 10}
-        return SufficientStatistics(DIAGONAL, nothing, nothing[0], nothing, nothing, **told)
+    class OnePass:
+        def measure(self, parameters, family):
+            measured.append(parameters)
+            nothing = np.zeros((1, 1))
+            evidence = {"log_evidence": 10 * bounds[parameters], "weight": 10}
+            return SufficientStatistics(DIAGONAL, nothing, nothing[0], nothing, nothing, **evidence)
 
-    def m_step(statistics, previous):
-        return measured[-1] + 1
+        def run_em(self, parameters, stopping, bounds, at_most, *, family, repair_empty):
+            statistics = self.measure(parameters, family)
+            return PassBatch([statistics.mean_log_evidence], statistics, parameters)
 
-    way = TextbookEM(0, e_step, m_step, stopping, before=before)
-    return SolverRun(way, before=before[-1] if before else None, **how), measured
+    class NextNumber:
+        repaired = ()
+        repair_empty = False
+
+        def family(self, parameters):
+            return None
+
+        def __call__(self, statistics, previous):
+            return measured[-1] + 1
+
+    solver = TextbookEM(0, OnePass(), NextNumber(), stopping, before=before)
+    return SolverRun(solver, before=before[-1] if before else None, **how), measured
 
 
 def climb(bounds, **how):
-    climber, measured = climbing(bounds, **how)
-    return climber.go().climb, measured
+    run, measured = climbing(bounds, **how)
+    return run.go().result, measured
 
 
 def test_a_pass_measures_the_parameters_before_its_update():
@@ -142,21 +155,21 @@ def test_a_climb_in_legs_is_the_climb(legs):
     bounds = [1.0, 2.0, 2.5, 2.7, 2.75, 2.76, 2.765]
     for stopping, max_iter in [(NEVER, 5), (GainBelow(0.1), 9)]:
         whole, _ = climb(bounds, stopping=stopping, max_iter=max_iter)
-        climber, measured = climbing(bounds, stopping=stopping, max_iter=max_iter)
+        run, measured = climbing(bounds, stopping=stopping, max_iter=max_iter)
         for leg in legs:
-            made = len(climber.passes)
-            assert len(climber.go(leg).passes) - made <= leg
-            assert climber.lower_bound == bounds[measured[-1]]
-        assert climber.ended
-        assert climber.climb.lower_bound == whole.lower_bound
-        assert climber.climb.parameters == whole.parameters
-        assert climber.climb.trace.passes == whole.trace.passes
-        assert (climber.climb.trace.reason, climber.converged) == (whole.trace.reason, whole.trace.converged)
+            made = len(run.passes)
+            assert len(run.go(leg).passes) - made <= leg
+            assert run.lower_bound == bounds[measured[-1]]
+        assert run.ended
+        assert run.result.lower_bound == whole.lower_bound
+        assert run.result.parameters == whole.parameters
+        assert run.result.trace.passes == whole.trace.passes
+        assert (run.result.trace.reason, run.converged) == (whole.trace.reason, whole.trace.converged)
 
 
 def test_a_climb_between_two_legs_says_where_it_stands():
-    climber, _ = climbing([1.0, 2.0, 3.0, 4.0], max_iter=4)
-    here = climber.go(2).climb
-    assert (here.parameters, here.lower_bound, here.trace.reason) == (1, 2.0, "to be continued")
-    assert not climber.ended
+    run, _ = climbing([1.0, 2.0, 3.0, 4.0], max_iter=4)
+    here = run.go(2).result
+    assert (here.parameters, here.lower_bound, here.trace.reason) == (1, 2.0, "not finished")
+    assert not run.ended
     assert not here.trace.converged

@@ -11,6 +11,7 @@ from gmm import GaussianMixture, _em
 from gmm._kernel import first_look
 from gmm.fitting import starts as initialization
 from gmm.fitting.hierarchy import Hierarchy
+from gmm.fitting.sampling import sampled
 from gmm.fitting.starts import (
     STARTS,
     StartRequest,
@@ -18,7 +19,6 @@ from gmm.fitting.starts import (
     from_responsibilities,
     kmeans_plusplus,
     lloyd,
-    sampled,
     start_statistics,
 )
 from gmm.rows.sources import ArraySource

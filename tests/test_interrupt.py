@@ -75,18 +75,21 @@ def python(code, **how):
 
 
 @posix
-@pytest.mark.parametrize("n_threads", [1, 2])
-@pytest.mark.parametrize(("n", "d", "what"), LONG.values(), ids=LONG)
-def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(n, d, what, n_threads):
+@pytest.mark.parametrize(
+    ("kind", "n_threads"),
+    [(kind, n) for kind in LONG for n in (1, 2) if (kind, n) != ("one compiled climb", 2)],  # not worth threads
+)
+def test_ctrl_c_stops_a_fit_within_a_second_and_leaves_the_process_intact(kind, n_threads):
+    n, d, what = LONG[kind]
     code = LONG_FIT.format(n=n, d=d, what=what.format(n_threads=n_threads))
     with python(code) as process:
         assert process.stdout.readline().strip() == "ready"
-        time.sleep(0.7)
+        time.sleep(0.4)
         process.send_signal(signal.SIGINT)
         began = time.perf_counter()
         answer = process.stdout.readline().strip()
         seconds = time.perf_counter() - began
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = process.stdout.read(), process.stderr.read()  # communicate() forgets what was buffered
     assert answer == "interrupted", errors
     assert seconds < 1
     assert rest.strip() == "intact", errors

@@ -185,7 +185,7 @@ def test_a_plan_is_the_same_after_a_loop():
         scratch = _em.Scratch()
         plan.begin(scratch, len(rows))
         plan.walk(scratch, rows, 0, 1)
-        return plan.climb(scratch, rows, None, None, at_most=3, family=family, parameters=parameters, **how)
+        return plan.run_em(scratch, rows, None, None, at_most=3, family=family, parameters=parameters, **how)
 
     first, again = climbed(), climbed()
     assert len(first[0]) == 3

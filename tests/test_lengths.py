@@ -94,7 +94,7 @@ def climb(plan=None, scratch=None, **changed):
     }
     parameters |= {name: changed.pop(name) for name in parameters.keys() & changed.keys()}
     given |= changed | {"parameters": SimpleNamespace(**parameters)}
-    return plan.climb(walked(plan) if scratch is None else scratch, **given)
+    return plan.run_em(walked(plan) if scratch is None else scratch, **given)
 
 
 def begin(ascent, **changed):
@@ -113,7 +113,7 @@ def ascend(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, ascent
     plan = plan or a_plan()
     ascent = ascent or begin(mstep.QuasiNewtonState(family(), 1e-3, True))
     scratch = walked(plan) if scratch is None else scratch
-    return plan.ascend(scratch, rows, weight, None, at_most=at_most, state=ascent, repair_empty=False)
+    return plan.run_quasi_newton(scratch, rows, weight, None, at_most=at_most, state=ascent, repair_empty=False)
 
 
 def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
@@ -413,7 +413,7 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().begin(None, N),
         lambda: a_plan().walk(None, ROWS, 0, 1),
         lambda: climb(family=None),
-        lambda: a_plan().ascend(walked(a_plan()), ROWS, None, None, at_most=1, state=None, repair_empty=False),
+        lambda: a_plan().run_quasi_newton(walked(a_plan()), ROWS, None, None, at_most=1, state=None, repair_empty=True),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
         lambda: a_plan().collect(None),

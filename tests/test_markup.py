@@ -303,7 +303,7 @@ def test_the_next_best_are_listed_with_their_numbers(found):
 
 def test_what_failed_is_muted_and_says_why(found):
     told, estimators = list(found.status), list(found.estimators)
-    places = {"spike: component 1": 1, f"failed: {WICKED}": 2, "not tried": 15, "not converged": 16}
+    places = {"degenerate: component 1": 1, f"failed: {WICKED}": 2, "not tried": 15, "not converged": 16}
     for status, number in places.items():
         told[number] = status
         estimators[number] = None if status[0] in "f" or status == "not tried" else estimators[number]
@@ -316,7 +316,7 @@ def test_what_failed_is_muted_and_says_why(found):
         assert ("gmm-muted" in cell.get("class")) == (status != "not converged")
         assert (cell.get("style") is None) == (status != "not converged")
     paragraphs = " ".join(texts(page, "p"))
-    for sign in ("★ best", "~ not converged", "^ a component collapsed", "– not tried", "incomplete: time was up"):
+    for sign in ("★ best", "~ not converged", "^ a component is degenerate", "– not tried", "incomplete: time was up"):
         assert sign in paragraphs
     assert f"1 {found.covariance_type[2]} failed: {WICKED}" in paragraphs
 

@@ -15,7 +15,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 from benchmarks import climbs, gaps, optima, passes, plots, stops
 from benchmarks.climbs import SolverResult
-from benchmarks.gaps import MEAN_GAP, WITHIN, Outcome
+from benchmarks.gaps import ABOVE, DEGENERATE, MEAN_GAP, REGULAR_GAP, WITHIN, Outcome
 from benchmarks.health import health, rows_needed
 from benchmarks.measure import Reading, WorkerError
 from benchmarks.passes import ACCELERATED, CLIMBS, PLAIN, Comparison
@@ -278,19 +278,19 @@ def test_pictures_are_drawn_where_there_is_something(draw, values, tmp_path):
 
 def test_figures_of_gaps():
     found = [
-        Outcome(0.0, healthy=True, passes=10, seconds=1.0),
-        Outcome(0.1, healthy=True, passes=20, seconds=2.0),
-        Outcome(-0.4, healthy=False, passes=30, seconds=3.0),  # above the best known, and no hit
-        Outcome(-0.1, healthy=True, passes=40, seconds=4.0),
-        Outcome(np.nan, healthy=False, passes=np.nan, seconds=np.nan),  # raised
+        Outcome(0.0, degenerate=False, passes=10, seconds=1.0),
+        Outcome(0.1, degenerate=False, passes=20, seconds=2.0),
+        Outcome(-0.4, degenerate=True, passes=30, seconds=3.0),  # above the best known, and no hit
+        Outcome(-0.1, degenerate=False, passes=40, seconds=4.0),
+        Outcome(np.nan, degenerate=True, passes=np.nan, seconds=np.nan),  # raised
     ]
     told = gaps.figures(found)
     assert told[MEAN_GAP] == pytest.approx(0.1 / 4)
-    assert told["mean gap, healthy fits"] == pytest.approx(0.1 / 3)
+    assert told[REGULAR_GAP] == pytest.approx(0.1 / 3)
     assert told[WITHIN] == pytest.approx(2 / 5)
-    assert told["unhealthy"] == pytest.approx(2 / 5)
+    assert told[DEGENERATE] == pytest.approx(2 / 5)
     assert told["passes"] == pytest.approx(25)
-    assert told["above the best known"] == 1
+    assert told[ABOVE] == 1
 
 
 def test_an_outcome_is_judged_by_the_referee():
@@ -301,7 +301,7 @@ def test_an_outcome_is_judged_by_the_referee():
         return Reading(2.0, 0.0, 0.0, climb(score=123.0, fitted=told))
 
     found = gaps.outcome(ROWS, "full", {}, fitted.score(ROWS) + 0.5, worker)
-    assert (found.gap, found.healthy, found.passes, found.seconds) == (pytest.approx(0.5), True, 5.0, 2.0)
+    assert (found.gap, found.degenerate, found.passes, found.seconds) == (pytest.approx(0.5), False, 5.0, 2.0)
 
 
 def test_a_fit_that_raises_is_no_hit():
@@ -310,7 +310,7 @@ def test_a_fit_that_raises_is_no_hit():
 
     found = gaps.outcome(ROWS, "full", {}, 0.0, worker)
     assert np.isnan(found.gap)
-    assert not found.healthy
+    assert found.degenerate
 
 
 # --- Stops and passes ---------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """What is installed: its files, its version, its types, and what it costs to import."""
 
 import ast
+import importlib
 import os
+import pickle
 import re
 import subprocess
 import sys
 import tomllib
+import typing
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -100,6 +103,24 @@ def test_one_version_everywhere():
     assert gmm.__version__ == number
     assert f"\nversion: {number}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"\n## [{number}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize("package", ["gmm", "gmm.plotting"])
+def test_public_names_are_the_packages(package):
+    module = importlib.import_module(package)
+    for name in set(module.__all__) - {"__version__"}:
+        public = getattr(module, name)
+        assert public.__module__ == package
+        assert pickle.loads(pickle.dumps(public)) is public
+        typing.get_type_hints(public)
+
+
+def test_pickles_name_no_module_below_the_package():
+    mixture = gmm.GaussianMixture().fit([[0.0], [1.0]])
+    for value in (mixture, mixture.history_, gmm.NormalInverseWishart()):
+        assert f"gmm\n{type(value).__name__}\n".encode() in pickle.dumps(value, protocol=2)
+    with pytest.raises(ValueError, match=r"an instance of 'gmm\.NormalInverseWishart'"):
+        gmm.GaussianMixture(prior=3).fit([[0.0], [1.0]])
 
 
 def test_import_costs_numpy_and_scipy_alone():

@@ -14,6 +14,7 @@ from matplotlib.path import Path as Outline
 
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, select
 from gmm.estimators.contract import names_of_features
+from gmm.estimators.fitted import fitted_parameters
 from gmm.exceptions import InvalidParameterError
 from gmm.plotting import plot_clusters, plot_decision_boundaries, plot_density, plot_uncertainty
 from gmm.plotting.boundaries import boundaries
@@ -88,7 +89,7 @@ def outlines(ax):
 def test_drawn_ellipses_hold_what_the_legend_says(d, view):
     model, X = with_rows(d=d)
     ax = plot_clusters(model, X, view=view, content=(0.3, 0.9))
-    seen = view_of(model._fitted(), names_of_features(model), view)
+    seen = view_of(fitted_parameters(model), names_of_features(model), view)
     rows, labels = model.sample(60_000, random_state=5)
     drawn = outlines(ax)
     assert len(drawn) == 6
@@ -190,7 +191,7 @@ def test_boundaries_are_where_two_responsibilities_are_equal(K, d, view):
     model, X = with_rows(K=K, d=d, apart=2.5)
     ax = plot_decision_boundaries(model, X, view=view)
     points = np.concatenate(lines_between(ax).get_segments())
-    marginal = view_of(model._fitted(), names_of_features(model), view).marginal(model._fitted())
+    marginal = view_of(fitted_parameters(model), names_of_features(model), view).marginal(fitted_parameters(model))
     seen = GaussianMixture.from_parameters(marginal.weights, marginal.means, marginal.covariances)
     second, first = np.sort(seen.predict_proba(points), axis=1)[:, -2:].T
     assert len(points) > 50
@@ -201,8 +202,8 @@ def test_boundaries_are_where_two_responsibilities_are_equal(K, d, view):
 def test_boundaries_part_the_regions():
     """Between neighbours on a fine grid with different labels there is a line, and nowhere else."""
     model, X = with_rows(K=4, apart=2.0)
-    edges = limits(scene_of(model, X), view_of(model._fitted(), ("x0", "x1")))
-    points = np.concatenate(boundaries(model._fitted(), edges))
+    edges = limits(scene_of(model, X), view_of(fitted_parameters(model), ("x0", "x1")))
+    points = np.concatenate(boundaries(fitted_parameters(model), edges))
     x, y = (np.linspace(*edge, 120) for edge in edges)
     labels = model.predict(np.stack(np.meshgrid(x, y), axis=2).reshape(-1, 2)).reshape(120, 120)
     steps = (edges[:, 1] - edges[:, 0]) / 119
@@ -215,8 +216,8 @@ def test_boundaries_part_the_regions():
 @pytest.mark.parametrize("K", [2, 3, 5])
 def test_no_boundary_is_drawn_twice(K):
     model, X = with_rows(K=K, apart=2.0)
-    edges = limits(scene_of(model, X), view_of(model._fitted(), ("x0", "x1")))
-    lines = boundaries(model._fitted(), edges)
+    edges = limits(scene_of(model, X), view_of(fitted_parameters(model), ("x0", "x1")))
+    lines = boundaries(fitted_parameters(model), edges)
     number = np.repeat(np.arange(len(lines)), [len(line) - 1 for line in lines])
     middles = np.concatenate([(line[1:] + line[:-1]) / 2 for line in lines]) / (edges[:, 1] - edges[:, 0])
     away = np.abs(middles[:, None] - middles[None]).max(axis=2)
@@ -229,9 +230,9 @@ def test_boundaries_of_many_components_need_little_memory():
     means, covariances = rng.normal(0, 10, (K, 2)), np.repeat(0.04 * np.eye(2)[None], K, axis=0)
     model = GaussianMixture.from_parameters(np.full(K, 1 / K), means, covariances)
     edges = np.array([[-30.0, 30.0], [-30.0, 30.0]])
-    n_points = np.prod([len(axis) for axis in coordinates(model._fitted(), edges)])
+    n_points = np.prod([len(axis) for axis in coordinates(fitted_parameters(model), edges)])
     tracemalloc.start()
-    lines = boundaries(model._fitted(), edges)
+    lines = boundaries(fitted_parameters(model), edges)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.6 * 8 * K * n_points  # the responsibilities on the grid once, and no copy of them
@@ -282,7 +283,7 @@ def test_regions_are_tinted_by_the_most_probable_component():
 @pytest.mark.parametrize("d", [1, 2])
 def test_regions_of_highest_density_hold_their_share(d):
     model = mixture(d=d)
-    levels = highest_density(model._fitted(), (0.5, 0.9, 0.99))
+    levels = highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
     scores = model.score_samples(model.sample(100_000, random_state=9)[0])
     np.testing.assert_allclose([(scores >= level).mean() for level in levels], (0.5, 0.9, 0.99), atol=0.012)
 
@@ -291,7 +292,7 @@ def test_contours_of_density_are_at_the_levels_of_the_legend():
     model, X = with_rows()
     ax = plot_density(model, X)
     told = [float(text.split()[-1].replace("−", "-")) for text in legend(ax)[:3]]
-    levels = highest_density(model._fitted(), (0.5, 0.9, 0.99))
+    levels = highest_density(fitted_parameters(model), (0.5, 0.9, 0.99))
     np.testing.assert_allclose(told, levels, rtol=5e-3)
     lines = next(item for item in ax.collections if not getattr(item, "filled", True))
     np.testing.assert_allclose(np.sort(lines.levels), np.sort(levels))
@@ -454,7 +455,7 @@ def test_long_names_stay_within_the_figure(plot, view):
 @each_plot
 def test_a_view_that_leaves_features_out_says_so(plot):
     model, X = with_rows(d=4)
-    alone = [any("view alone" in text for text in legend(plot(fit, rows))) for fit, rows in ((model, X), with_rows())]
+    alone = [any("view only" in text for text in legend(plot(fit, rows))) for fit, rows in ((model, X), with_rows())]
     assert alone == ([True, False] if plot in (plot_density, plot_decision_boundaries) else [False, False])
 
 
@@ -497,8 +498,8 @@ def test_far_rows_and_spikes_do_not_squeeze_the_rest(plot):
     ax = plot(spiked, [*X, [5e3, 5e3], [-9e8, 0.0]])
     plain = plot(model, X)
     assert np.diff(ax.get_xlim()) < 2 * np.diff(plain.get_xlim())
-    assert "beyond the edges: 2 rows" in legend(ax)
-    assert "beyond the edges: component 3" in legend(ax)
+    assert "outside the axes: 2 rows" in legend(ax)
+    assert "outside the axes: component 3" in legend(ax)
     assert not [text for text in legend(plain) if "beyond" in text]
 
 
@@ -589,9 +590,9 @@ def test_what_cannot_be_drawn_is_refused(plot):
 @each_plot
 def test_what_is_not_a_mixture_is_told_and_what_to_do(plot):
     _, X = with_rows(n=60)
-    with pytest.raises(TypeError, match="got the class GaussianMixture: make one of it and fit it"):
+    with pytest.raises(TypeError, match="got the class GaussianMixture: create an instance and fit it"):
         plot(GaussianMixture, X)
-    with pytest.raises(TypeError, match=r"got a Selection: give its best mixture, found\.best"):
+    with pytest.raises(TypeError, match=r"got a Selection: pass its best mixture, selection\.best"):
         plot(select(X, [1], ["full"], random_state=0), X)
     other = type("GaussianMixture", (), {"__module__": "sklearn.mixture"})()
     with pytest.raises(TypeError, match=r"got sklearn\.mixture\.GaussianMixture: import it from gmm instead"):
@@ -602,9 +603,9 @@ def test_what_is_not_a_mixture_is_told_and_what_to_do(plot):
 def test_axes_that_cannot_be_are_refused(plot):
     model, X = with_rows(n=20)
     figure, pair = plt.subplots(1, 2)
-    with pytest.raises(TypeError, match="ax must be one matplotlib Axes or None, got ndarray of Axes: give one"):
+    with pytest.raises(TypeError, match="ax must be one matplotlib Axes or None, got ndarray of Axes: pass one"):
         plot(model, X, ax=pair)
-    with pytest.raises(TypeError, match="got Figure: give one of its Axes"):
+    with pytest.raises(TypeError, match="got Figure: pass one of its Axes"):
         plot(model, X, ax=figure)
     for projection in ("3d", "polar"):
         with pytest.raises(InvalidParameterError, match=f"got Axes of projection '{projection}'"):

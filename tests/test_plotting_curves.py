@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
 from gmm.plotting import plot_convergence, plot_criteria, plot_selection  # noqa: E402
-from gmm.plotting.lines import apart  # noqa: E402
+from gmm.plotting.lines import spaced  # noqa: E402
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
@@ -101,9 +101,9 @@ def refit(model, ends, bounds=None):
 @pytest.mark.parametrize(
     ("ends", "told"),
     [
-        ([-2.0, -2.1, -3.0], "start 1, the highest"),
-        ([-2.0, -2.0, -3.0], "start 1, one of 2 that end as high"),
-        ([-2.0, -2.00001, -2.0 + 1e-9, -3.0], "start 1, one of 3 that end as high"),
+        ([-2.0, -2.1, -3.0], "start 1, the best"),
+        ([-2.0, -2.0, -3.0], "start 1, tied with 1 other"),
+        ([-2.0, -2.00001, -2.0 + 1e-9, -3.0], "start 1, tied with 2 others"),
     ],
 )
 def test_the_best_start_is_told_from_those_that_end_as_high(ends, told):
@@ -117,11 +117,11 @@ def test_the_objective_is_named_as_it_is_where_it_is_not_the_log_likelihood():
     plain, ridged = "mean log-likelihood", "objective (nats per row):\nlog-likelihood"
     for scale, how, told in [
         (1, {}, f"{plain} (nats per row)"),
-        (3e-3, {}, f"{ridged} less the ridge's part"),
+        (3e-3, {}, f"{ridged} minus the ridge penalty"),
         (3e-3, {"reg_covar": 1e-12}, f"{plain} (nats per row)"),
         (3e-3, {"acceleration": None}, f"{plain} (nats per row)"),
         (1, {"prior": "conjugate"}, f"{plain} and prior (nats per row)"),
-        (3e-3, {"prior": "conjugate"}, f"{ridged} and prior less the ridge's part"),
+        (3e-3, {"prior": "conjugate"}, f"{ridged} and prior minus the ridge penalty"),
     ]:
         model = GaussianMixture(3, **asked | how).fit(ROWS * scale)
         ax = plot_convergence(model)
@@ -174,9 +174,9 @@ def test_it_draws_where_it_is_told_to():
 
 
 def test_a_mixture_without_a_history_is_refused():
-    with pytest.raises(InvalidParameterError, match="has none: its parameters were given or set by hand"):
+    with pytest.raises(InvalidParameterError, match="has none, because its parameters were given or set by hand"):
         plot_convergence(GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]))
-    with pytest.raises(InvalidParameterError, match=r"made no pass.*max_iter of 1 or more"):
+    with pytest.raises(InvalidParameterError, match=r"at least one pass.*max_iter of 1 or more"):
         plot_convergence(GaussianMixture(2, max_iter=0).fit(ROWS))
 
 
@@ -231,10 +231,10 @@ def test_names_do_not_overlap(found):
     assert all(upper[0] >= lower[1] - 3 for lower, upper in pairwise(boxes))
 
 
-def test_labels_are_moved_by_as_little_as_keeps_themapart():
-    np.testing.assert_allclose(apart([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])
-    np.testing.assert_allclose(apart([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
-    np.testing.assert_allclose(apart([3.0, 0.0], 1.0), [3, 0])
+def test_labels_move_as_little_as_keeps_them_apart():
+    np.testing.assert_allclose(spaced([0.0, 10.0, 10.5, 30.0], 2.0), [0, 9.25, 11.25, 30])
+    np.testing.assert_allclose(spaced([5.0, 5.0, 5.0], 1.0), [4, 5, 6])
+    np.testing.assert_allclose(spaced([3.0, 0.0], 1.0), [3, 0])
 
 
 def test_a_spike_is_no_point_of_a_line(found):
@@ -249,12 +249,12 @@ def test_a_spike_is_no_point_of_a_line(found):
     assert low < markers(ax, "v")[0][1] < high
     assert low > 0
     assert all(-1e6 not in values for _, values in line_data(ax))
-    assert "holds a spike: means nothing" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "degenerate: criterion is meaningless" in [text.get_text() for text in ax.get_legend().get_texts()]
 
 
 def test_where_all_are_spikes_they_are_drawn_and_the_title_says_so(found):
     ax = plot_selection(replace(found, status=("spike: component 0",) * len(found.status)))
-    assert ax.get_title().endswith("a spike")
+    assert ax.get_title().endswith(", degenerate")
     assert len(line_data(ax)) == 14
 
 
@@ -265,7 +265,7 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
     bic[6:9] = np.nan
     ax = plot_selection(replace(found, status=tuple(status), bic=bic))
     assert ends(ax) == {(found.n_components[5], bic[5], False)}
-    assert ax.get_title().split("\n")[1] == "without a point: 1 failed, 2 not tried"
+    assert ax.get_title().split("\n")[1] == "not drawn: 1 failed, 2 not tried"
 
 
 def test_types_that_mean_the_same_share_a_line():
@@ -286,7 +286,7 @@ def test_a_search_is_its_selection_and_its_best_mixture():
 def test_what_is_no_selection_is_refused(found):
     with pytest.raises(InvalidParameterError, match=r"expected a criterion among .*got 'gini'"):
         plot_selection(found, criterion="gini")
-    with pytest.raises(InvalidParameterError, match="NEC is finite for no cell"):
+    with pytest.raises(InvalidParameterError, match="NEC is not finite for any cell"):
         plot_selection(replace(found, nec=np.full(len(found.status), np.inf)), criterion="nec")
 
 
@@ -298,7 +298,7 @@ def test_of_a_selection_the_best_type_is_drawn(found):
     ax = plot_criteria(found)
     drawn = [line for line in line_data(ax) if len(line[0]) == 5]
     assert drawn == [values_of(found, best, "bic"), values_of(found, best, "aic")]
-    assert ax.get_title().endswith(f"(of {best})")
+    assert ax.get_title().endswith(f"(covariance type {best})")
     ax = plot_criteria(found, criteria="icl", covariance_type="EII")
     assert [line for line in line_data(ax) if len(line[0]) == 5] == [values_of(found, "EII", "icl")]
 
@@ -320,7 +320,7 @@ def test_of_mixtures_the_rows_decide():
 
 def test_criteria_of_what_cannot_be_compared_are_refused(found):
     one = GaussianMixture(1).fit(ROWS)
-    with pytest.raises(InvalidParameterError, match="give X, or a Selection"):
+    with pytest.raises(InvalidParameterError, match="pass X, or a Selection"):
         plot_criteria([one])
     with pytest.raises(InvalidParameterError, match=r"one for each number of components.*\[1, 1\]"):
         plot_criteria([one, one], ROWS)
@@ -329,7 +329,7 @@ def test_criteria_of_what_cannot_be_compared_are_refused(found):
     with pytest.raises(InvalidParameterError, match="no cell of covariance_type 'full'; it has EII, VII"):
         plot_criteria(found, covariance_type="full")
     nec = np.where(np.array(found.covariance_type) == "EII", np.inf, found.nec)
-    with pytest.raises(InvalidParameterError, match="no sound cell of covariance_type 'EII' has a finite NEC"):
+    with pytest.raises(InvalidParameterError, match="no non-degenerate cell of covariance_type 'EII' has a finite NEC"):
         plot_criteria(replace(found, nec=nec), criteria=("bic", "nec"), covariance_type="EII")
 
 
@@ -338,8 +338,8 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
     kinds = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures"
     weight = np.ones(len(ROWS))
     for given, error, told in [
-        ({"models": found, "criteria": []}, ValueError, "expected one of .*'bic'.* or several as criteria, got none"),
-        ({"models": found, "criteria": None}, TypeError, "expected one of .* or several as criteria, got NoneType"),
+        ({"models": found, "criteria": []}, ValueError, "criteria must be one or more of .*'bic'.*, got none"),
+        ({"models": found, "criteria": None}, TypeError, "criteria must be one or more of .*, got NoneType"),
         ({"models": found, "criteria": ["bic", 3]}, ValueError, "expected a criterion among .* got 3"),
         ({"models": found, "criteria": [["bic"]]}, ValueError, "expected a criterion among .* got \\['bic'\\]"),
         ({"models": one, "X": ROWS}, TypeError, f"{kinds}; got GaussianMixture"),
@@ -347,13 +347,21 @@ def test_what_criteria_cannot_be_drawn_of_is_refused_before_there_is_a_figure(fo
         ({"models": [1, 2], "X": ROWS}, TypeError, f"{kinds}; got list with int"),
         ({"models": [one, None], "X": ROWS}, TypeError, f"{kinds}; got list with NoneType"),
         ({"models": ROWS}, TypeError, f"{kinds}; got ndarray with ndarray"),
-        ({"models": found, "X": ["bic", "aic"]}, ValueError, r"X is .*; did you mean criteria=\['bic', 'aic'\]\?"),
-        ({"models": found, "X": "icl"}, ValueError, r"X is .*; did you mean criteria='icl'\?"),
-        ({"models": [one], "X": ["icl"]}, ValueError, r"X is .*; did you mean criteria=\['icl'\]\?"),
-        ({"models": found, "X": ROWS}, ValueError, "X is for fitted mixtures; a search has its criteria already$"),
-        ({"models": found, "sample_weight": weight}, ValueError, "sample_weight is for fitted mixtures; a search has"),
-        ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is for a search"),
-        ({"models": [few], "X": ROWS[:5], "criteria": "aicc"}, ValueError, "AICc is finite for none of these mixtures"),
+        ({"models": found, "X": ["bic", "aic"]}, ValueError, r"X must be .*; did you mean criteria=\['bic', 'aic'\]\?"),
+        ({"models": found, "X": "icl"}, ValueError, r"X must be .*; did you mean criteria='icl'\?"),
+        ({"models": [one], "X": ["icl"]}, ValueError, r"X must be .*; did you mean criteria=\['icl'\]\?"),
+        ({"models": found, "X": ROWS}, ValueError, "X is only for fitted mixtures; a search has its criteria already$"),
+        (
+            {"models": found, "sample_weight": weight},
+            ValueError,
+            "sample_weight is only for fitted mixtures; a search has",
+        ),
+        ({"models": [one], "X": ROWS, "covariance_type": "EII"}, ValueError, "covariance_type is only for a search"),
+        (
+            {"models": [few], "X": ROWS[:5], "criteria": "aicc"},
+            ValueError,
+            "AICc is not finite for any of these mixtures",
+        ),
     ]:
         with pytest.raises(error, match=told):
             plot_criteria(**given)

@@ -52,7 +52,10 @@ CASES = {
 @pytest.mark.parametrize("view", [None, 0])
 @pytest.mark.parametrize("case", CASES)
 def test_whatever_the_numbers_there_is_a_picture(plot, view, case):
-    plot(*spread_out(*CASES[case]), view=view).figure.canvas.draw()
+    figure = plot(*spread_out(*CASES[case]), view=view).figure
+    if view == 0:
+        figure.set_layout_engine("none")  # it takes half of the time, and sees the same numbers in two features
+    figure.canvas.draw()
 
 
 @each_plot

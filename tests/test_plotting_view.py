@@ -7,6 +7,7 @@ from scipy import stats
 
 from gmm import GaussianMixture
 from gmm.estimators.contract import names_of_features
+from gmm.estimators.fitted import fitted_parameters
 from gmm.exceptions import InvalidParameterError
 from gmm.plotting.view import discriminating, ellipse, view_of
 from gmm.values.covariance import COVARIANCE_TYPES
@@ -22,7 +23,7 @@ def four_features(covariance_type="full", K=3, seed=0):
 
 
 def view(model, wanted=None):
-    return view_of(model._fitted(), names_of_features(model), wanted)
+    return view_of(fitted_parameters(model), names_of_features(model), wanted)
 
 
 @pytest.mark.parametrize("covariance_type", MODELS)
@@ -30,8 +31,8 @@ def view(model, wanted=None):
 def test_an_ellipse_holds_its_share_of_every_model(covariance_type, wanted):
     model, n = four_features(covariance_type), 30_000
     seen = view(model, wanted)
-    mixture = seen.marginal(model._fitted())
-    rows, labels = model._fitted().sample(3 * n, np.random.default_rng(1))
+    mixture = seen.marginal(fitted_parameters(model))
+    rows, labels = fitted_parameters(model).sample(3 * n, np.random.default_rng(1))
     for k in range(3):
         inside = seen.project(rows[labels == k])
         for content in (0.5, 0.95):
@@ -45,8 +46,8 @@ def test_an_ellipse_holds_its_share_of_every_model(covariance_type, wanted):
 def test_a_marginal_is_the_mixture_of_what_is_seen(covariance_type, wanted):
     model = four_features(covariance_type)
     seen = view(model, wanted)
-    mixture = seen.marginal(model._fitted())
-    dense = model._fitted().model.layout.dense(model._fitted().covariances, 3, 4)
+    mixture = seen.marginal(fitted_parameters(model))
+    dense = fitted_parameters(model).model.layout.dense(fitted_parameters(model).covariances, 3, 4)
     points = seen.project(model.sample(50, random_state=3)[0])
     density = sum(
         weight
@@ -62,8 +63,8 @@ def test_a_marginal_is_the_mixture_of_what_is_seen(covariance_type, wanted):
 def test_a_marginal_says_how_projected_rows_lie():
     model = four_features(K=2)
     seen = view(model)
-    mixture = seen.marginal(model._fitted())
-    rows, labels = model._fitted().sample(200_000, np.random.default_rng(0))
+    mixture = seen.marginal(fitted_parameters(model))
+    rows, labels = fitted_parameters(model).sample(200_000, np.random.default_rng(0))
     for k in range(2):
         projected = seen.project(rows[labels == k])
         np.testing.assert_allclose(projected.mean(axis=0), mixture.means[k], atol=0.02)
@@ -75,10 +76,11 @@ def test_a_marginal_says_how_projected_rows_lie():
 def test_units_of_the_features_change_nothing(scale, offset):
     rows = four_features().sample(600, random_state=0)[0]
     units = np.array([1.0, scale, 1.0, 1.0 / scale])
-    plain, scaled = (discriminating(fit._fitted(), NAMES) for fit in (as_fitted(rows), as_fitted(rows, units, offset)))
-    assert plain.labels == scaled.labels
+    mixtures = (fitted_parameters(fit) for fit in (as_fitted(rows), as_fitted(rows, units, offset)))
+    original, scaled = (discriminating(mixture, NAMES) for mixture in mixtures)
+    assert original.labels == scaled.labels
     np.testing.assert_allclose(
-        plain.project(rows), scaled.project(rows * units + offset * units), atol=1e-5 if offset else 1e-9
+        original.project(rows), scaled.project(rows * units + offset * units), atol=1e-5 if offset else 1e-9
     )
 
 
@@ -150,7 +152,7 @@ def test_a_thin_component_has_a_marginal(scale):
     thin = (direction.T @ direction + 1e-13 * np.eye(4)) * scale**2
     model = GaussianMixture.from_parameters([0.5, 0.5], [[0.0] * 4, [scale] * 4], [thin, np.eye(4) * scale**2])
     for wanted in ("discriminating", (0, 1), 2):
-        assert np.isfinite(view(model, wanted).marginal(model._fitted()).whiteners).all()
+        assert np.isfinite(view(model, wanted).marginal(fitted_parameters(model)).whiteners).all()
 
 
 def test_features_come_by_number_and_name():
@@ -160,7 +162,7 @@ def test_features_come_by_number_and_name():
     assert view(model, ("depth", 0)).labels == ("depth", "length")
     assert view(model, ["depth", "width"]).project(np.array([[5.0, 6, 7, 8]])).tolist() == [[8, 6]]
     chosen = view(model, (0, 1))
-    assert view_of(model._fitted(), NAMES, chosen) is chosen
+    assert view_of(fitted_parameters(model), NAMES, chosen) is chosen
 
 
 def test_up_to_two_features_are_seen_as_they_are():
@@ -190,5 +192,5 @@ def test_of_a_pair_both_are_told():
 
 @pytest.mark.parametrize("content", [0, 1, -0.5, 95, np.nan, "0.5", None])
 def test_a_content_that_cannot_be_is_refused(content):
-    with pytest.raises(InvalidParameterError, match="content must be between 0 and 1"):
+    with pytest.raises(InvalidParameterError, match="content must be strictly between 0 and 1"):
         ellipse(np.zeros(2), np.eye(2), content)

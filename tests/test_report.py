@@ -22,10 +22,10 @@ from sklearn.datasets import load_wine
 import gmm
 from gmm import plotting
 from gmm.cli import main
-from gmm.cli.report import wording
+from gmm.cli.report import figures, wording
 from gmm.cli.report.columns import Columns
-from gmm.cli.report.page import rendered
-from gmm.cli.write import text_to
+from gmm.cli.report.page import render
+from gmm.cli.write import write_text
 from gmm.plotting import plot_clusters
 from gmm.plotting.files import encoded, inline_svg
 from gmm.selection.grid import title
@@ -240,14 +240,14 @@ def test_names_are_text_and_never_markup(reports):
     assert NASTY in page.said()
     assert "a<b>&c.csv" in page.said()
     assert "<script>" in [row[0] for row in page.table("Rows by label and group")]
-    assert "left out for missing values" in page.said()
+    assert "left out because of missing values" in page.said()
     assert f"{result['data']['total_weight']:g}" in page.said()
     assert "total weight" in page.said()
 
 
 def test_templates_escape_text_and_leave_html():
     def picture(caption):
-        return rendered("picture", clusters={"svg": Html("<svg></svg>"), "caption": caption}, pairs=None)
+        return render("picture", clusters={"svg": Html("<svg></svg>"), "caption": caption}, pairs=None)
 
     page = Page(picture(NASTY))
     assert page.said() == NASTY
@@ -258,7 +258,7 @@ def test_templates_escape_text_and_leave_html():
 
 def test_a_template_that_lacks_a_value_is_an_error():
     with pytest.raises(jinja2.UndefinedError, match="'pairs' is undefined"):
-        rendered("picture", clusters={"svg": "", "caption": ""})
+        render("picture", clusters={"svg": "", "caption": ""})
 
 
 def test_it_says_how_to_make_it_again(reports):
@@ -304,7 +304,7 @@ FAST = ("--components", "2", "--models", "EEE")
 
 def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gmm.cli.report.written", lambda *_: "a page")
+    monkeypatch.setattr("gmm.cli.report.render_report", lambda *_: "a page")
     assert main(["fit", *FAST, "--report"]) == 0
     assert "report written to report.html\n" in capsys.readouterr().out
     assert main(["fit", *FAST, "--out", "here", "--report"]) == 0
@@ -316,10 +316,18 @@ def test_where_a_report_goes(tmp_path, monkeypatch, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "named.htm", "report.html"]
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_the_edge_of_the_search_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["fit", "--components", "1:2", "--models", "VVV", "--report", "--quiet"]) == 0
     assert "more may be better" in Page(Path("report.html").read_text(encoding="utf-8")).said()
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """Draw none, where sentences alone are asked for."""
+    blank = Html("<svg></svg>")
+    monkeypatch.setattr(figures, "_picture", lambda name, plan, caption: figures.Picture(blank, caption))
 
 
 def said_of(*words):
@@ -327,6 +335,7 @@ def said_of(*words):
     return Page(Path("out", "report.html").read_text(encoding="utf-8")).said()
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = said_of("--components", "3", "--models", "VVV", "--max-iter", "1")
@@ -334,6 +343,7 @@ def test_a_fit_that_was_stopped_is_told_in_whole_sentences(tmp_path, monkeypatch
     assert "The chosen mixture had not converged after 1 pass (max_iter reached)." in said
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = said_of("--components", "1:3", "--models", "EEE,VVV", "--time-limit", "0")
@@ -344,6 +354,7 @@ def test_only_what_was_tried_was_compared(tmp_path, monkeypatch):
     assert "as requested" not in said
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     """A row without a label, and a criterion other than BIC with all its decimals."""
     monkeypatch.chdir(tmp_path)
@@ -356,6 +367,7 @@ def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     assert f"The smallest NEC, {found['nec']:.3f}, belongs to" in said
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_the_least_certain_row_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = np.concatenate([np.random.default_rng(0).normal(0, 1, 200), [5.0], np.random.default_rng(1).normal(10, 1, 200)])
@@ -436,7 +448,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     (tmp_path / "report.html").write_text("old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        text_to(tmp_path / "report.html", "new")
+        write_text(tmp_path / "report.html", "new")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
@@ -458,12 +470,13 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("kind", ["clusters", "pairs", "density", "boundaries", "uncertainty", "convergence"])
 def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    before = plt.get_fignums()  # pages that ran before may have left some
     rows = [] if kind == "convergence" else [str(saved / "rows.csv")]
     assert main(["plot", str(saved / "model.gmm"), *rows, "--kind", kind]) == 0
     shown = capsys.readouterr()
     assert shown.out == f"picture written to {kind}.png\n"
     assert (tmp_path / f"{kind}.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
 
 
 def test_a_model_of_the_eruptions_has_its_rows_at_hand(tmp_path, monkeypatch):
@@ -545,25 +558,25 @@ def test_the_features_are_those_that_were_named(saved, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("model.gmm",), 2, "--kind clusters needs the rows of a table: gmm plot MODEL FILE"),
+        (("model.gmm",), 2, "--kind clusters needs a table of rows: gmm plot MODEL FILE"),
         (
             ("model.gmm", "rows.csv", "--features", "a,d"),
             2,
-            "--features a,d: expected one or two different ones of 'a'",
+            "--features a,d: expected one or two different columns among 'a'",
         ),
         (("model.gmm", "rows.csv", "--features", "a,a"), 2, "one or two different"),
         (("model.gmm", "rows.csv", "--features", "a,b,c"), 2, "one or two different"),
         (("model.gmm", "rows.csv", "--kind", "pairs", "--features", "a"), 2, "--kind pairs"),
-        (("model.gmm", "absent.csv", "--kind", "convergence"), 2, "absent.csv: no rows and no columns are drawn by"),
+        (("model.gmm", "absent.csv", "--kind", "convergence"), 2, "absent.csv: not used by --kind convergence"),
         (
             ("model.gmm", "--kind", "convergence", "--features", "zzz"),
             2,
-            "--features: no rows and no columns",
+            "--features: not used by",
         ),
-        (("model.gmm", "--kind", "convergence", "--drop-missing"), 2, "--drop-missing: no rows and no columns"),
+        (("model.gmm", "--kind", "convergence", "--drop-missing"), 2, "--drop-missing: not used by"),
         (("model.gmm", "two.csv"), 1, "no column 'b'"),
         (("rows.csv", "rows.csv"), 1, "is not a saved model"),
-        (("given.gmm", "--kind", "convergence"), 1, "no passes of a fit to draw"),
+        (("given.gmm", "--kind", "convergence"), 1, "no passes to draw"),
         (("model.gmm", "rows.csv", "--out", "absent/a.png"), 1, "absent/a.png: No such file"),
     ],
 )
@@ -577,6 +590,7 @@ def test_what_cannot_be_drawn_is_told(words, code, told, saved, monkeypatch, cap
 
 
 def test_a_picture_takes_on_the_colours_of_the_page():
+    before = plt.get_fignums()
     X = np.random.default_rng(0).normal(size=(5000, 2))
     text = inline_svg(plot_clusters(gmm.GaussianMixture(2, random_state=0).fit(X), X), "blobs", "two blobs")
     root = ET.fromstring(text)
@@ -588,7 +602,7 @@ def test_a_picture_takes_on_the_colours_of_the_page():
     assert not re.findall(r": #[0-9a-f]{6}", text)
     assert "var(--on-" in text
     assert root.find(".//{*}text") is not None
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
 
 
 def drawn_with_names(names, rows=30):
@@ -705,7 +719,7 @@ def test_a_component_is_described_by_what_differs():
     ],
 )
 def test_what_was_found_is_one_sentence(K, tried, n, names, told):
-    assert wording.found_sentence(K, tried, n, names).startswith(told)
+    assert wording.summary_sentence(K, tried, n, names).startswith(told)
 
 
 def test_differences_of_bic_have_words():
@@ -754,14 +768,14 @@ def test_as_many_parameters_as_rows_are_told(tmp_path, monkeypatch, capsys):
     np.save("x.npy", np.random.default_rng(0).normal(size=(40, 8)))
     assert main(["fit", "x.npy", "--components", "1,2", "--models", "VVV", "--report"]) == 0
     page = Page(Path("report.html").read_text(encoding="utf-8"))
-    told = "The chosen mixture has 44 free parameters for 40 rows: its criteria are doubtful, and AICc is infinite"
+    told = "The chosen mixture has 44 free parameters for 40 rows, so its criteria are unreliable and AICc is infinite"
     assert told in page.said()
     assert f"note: {told}" in capsys.readouterr().err
     assert "∞" in page.table("The two best")[1]
     assert page.table("The two best")[0][1:7] == ["groups", "model", "BIC", "ΔBIC", "loglik", "df"]
     assert "inf" not in itertools.chain(*page.table("The two best"))
     assert main(["fit", "x.npy", "--components", "1", "--models", "EEI", "--report"]) == 0
-    assert "doubtful" not in Path("report.html").read_text(encoding="utf-8") + capsys.readouterr().err
+    assert "unreliable" not in Path("report.html").read_text(encoding="utf-8") + capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -795,8 +809,8 @@ def test_shares_and_agreement_have_words():
         (50, 50, "They overlap heavily: no row belongs"),
     ]
     for n_uncertain, n_rows, told in trust:
-        assert wording.trust_sentence(n_uncertain, n_rows, 0.9) == f"{told} {surely}"
-    shares = [wording.share(part).partition("\u00a0")[0] for part in (0, 1, 0.5, 0.0004, 0.99996, 1e-7)]
+        assert wording.separation_sentence(n_uncertain, n_rows, 0.9) == f"{told} {surely}"
+    shares = [wording.format_share(part).partition("\u00a0")[0] for part in (0, 1, 0.5, 0.0004, 0.99996, 1e-7)]
     assert shares == ["0.0", "100.0", "50.0", "0.04", "99.996", "0.00001"]
     assert "For 1 of 99,999 rows (0.001\u00a0%)" in wording.certainty_sentence(1, 99_999, 0.9)
     assert wording.certainty_sentence(0, 9, 0.9).startswith("Every row")
@@ -804,6 +818,6 @@ def test_shares_and_agreement_have_words():
     assert "agree exactly" in wording.agreement_sentence(1.0)
     assert "almost exactly" in wording.agreement_sentence(0.97)
     assert "no better than chance" in wording.agreement_sentence(0.02)
-    assert wording.range_named([1, 2, 3]) == "1 to 3 groups"
-    assert wording.range_named([2, 5]) == "2 or 5 groups"
-    assert wording.range_named([1]) == "1 group"
+    assert wording.name_range([1, 2, 3]) == "1 to 3 groups"
+    assert wording.name_range([2, 5]) == "2 or 5 groups"
+    assert wording.name_range([1]) == "1 group"

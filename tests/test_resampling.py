@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood
 from gmm.em.e_step import EStep
+from gmm.estimators.fitted import fitted_parameters
 from gmm.rows.sources import ArraySource
 from gmm.selection import resampling
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS
@@ -154,7 +155,7 @@ def test_threads_change_nothing(monkeypatch):
         used.add(threading.get_ident())
         return pair(*args, **kwargs)
 
-    monkeypatch.setattr(resampling, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(resampling, "REPLICATES_WORTH_THREADS", 0)
     monkeypatch.setattr(resampling._Fits, "pair", seen)
     together = bootstrap_lrt(X, 2, n_threads=3, **FEW)
     assert len(used) > 1
@@ -176,11 +177,11 @@ def test_replicates_are_fitted_from_where_they_were_drawn(monkeypatch):
 
 
 def test_a_good_beginning_saves_a_poor_start():
-    truth = GaussianMixture(2, random_state=0).fit(X)._fitted()
+    truth = fitted_parameters(GaussianMixture(2, random_state=0).fit(X))
     how = {"init_params": one_and_the_rest, "covariance_type": "full", "n_init": 1, "n_threads": 1}
     alone, begun = (resampling._Fits(2, how).pair(X, 0, given).null for given in (None, truth))
-    assert resampling._spiked(alone, len(X))
-    assert not resampling._spiked(begun, len(X))
+    assert resampling._is_degenerate(alone, len(X))
+    assert not resampling._is_degenerate(begun, len(X))
     np.testing.assert_allclose(begun.means_, truth.means, atol=0.1)
 
 
@@ -201,7 +202,7 @@ def test_more_replicates_keep_the_first():
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch):
-    monkeypatch.setattr(resampling, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(resampling, "REPLICATES_WORTH_THREADS", 0)
     told = []
 
     def three(replicate):
@@ -218,7 +219,7 @@ def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_an_interrupt_goes_through_and_leaves_no_thread(n_threads, monkeypatch):
-    monkeypatch.setattr(resampling, "_WORTH_A_THREAD", 0)
+    monkeypatch.setattr(resampling, "REPLICATES_WORTH_THREADS", 0)
     before = threading.active_count()
 
     def interrupted(replicate):
@@ -239,7 +240,7 @@ def test_a_component_in_two_halves_is_the_same_density(name):
 
 @pytest.mark.parametrize("name", COVARIANCE_TYPES)
 def test_a_split_keeps_the_moments_of_the_whole(name):
-    null = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)._fitted()
+    null = fitted_parameters(GaussianMixture(3, covariance_type=name, random_state=0).fit(X))
     with EStep(ArraySource(X), null.model.moments) as e_step:
         statistics = e_step(null.whitened())
     splits = list(resampling._splits(null, statistics))
@@ -261,7 +262,7 @@ def test_a_split_keeps_the_moments_of_the_whole(name):
 def test_an_alternative_that_collapses_is_none():
     ties = np.concatenate([X, np.tile([[0.0, 30.0]], (15, 1))])
     found = bootstrap_lrt(ties, 1, **FEW)
-    assert not resampling._spiked(found.alternative, len(ties))
+    assert not resampling._is_degenerate(found.alternative, len(ties))
     with pytest.raises(ValueError, match="has collapsed on a few rows or on ties"):
         bootstrap_lrt(ties, 3, **FEW)
 

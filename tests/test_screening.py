@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gmm import GaussianMixture
+from gmm.em.problem import Problem
 from gmm.fitting import fit as fitting
 from gmm.fitting import screening
 from gmm.fitting.screening import SCREENING_PASSES, Screening, screening_rows
@@ -136,7 +137,7 @@ def test_a_rare_component_asks_for_all_rows(rarest, screened):
 
 
 def screened_in_turn(*starts, rows=ROWS, ridge=1e-6):
-    screening = Screening(ArraySource(rows), starts[0].model, ridge, 1)
+    screening = Screening(Problem(rows=ArraySource(rows), model=starts[0].model, ridge=ridge, n_threads=1))
     return [screening(start) for start in starts]
 
 
@@ -181,16 +182,16 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
     assert not second.promising
     assert second.lower_bound == -np.inf
     prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.ones(2))
-    believing = Screening(ArraySource(rows), sound.model, 0.0, 1, prior)
+    believing = Screening(Problem(rows=ArraySource(rows), model=sound.model, ridge=0.0, prior=prior))
     assert np.isfinite([believing(start).lower_bound for start in (sound, spike)]).all()
 
 
 def test_the_starts_that_are_left_are_told(capsys):
     _, climbed = fitted(verbose=1)
     lines = capsys.readouterr().out.splitlines()
-    left = [line for line in lines if "not climbed" in line]
+    left = [line for line in lines if "dropped" in line]
     assert [int(line.split("/")[0].removeprefix("start ")) - 1 for line in left] == sorted(
         set(range(N_INIT)) - set(climbed)
     )
-    assert all(f"/{N_INIT}  not climbed: log-likelihood -" in line for line in left)
+    assert all(f"/{N_INIT}  dropped: log-likelihood -" in line for line in left)
     assert sum("converged after" in line for line in lines) == len(climbed)

@@ -19,7 +19,9 @@ from sklearn.utils.estimator_checks import check_estimator
 import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
 from gmm.estimators.criteria import CRITERIA
-from gmm.selection import candidates, climbing, engine
+from gmm.rows.sources import ArraySource
+from gmm.selection import candidates, engine
+from gmm.selection.cell import Cell
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
 
@@ -90,20 +92,18 @@ def general(constrained, model):
 
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_a_seed_gives_one_result_for_any_number_of_threads(monkeypatch, n_threads):
-    monkeypatch.setattr(engine, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     same_table(
         select(ROWS, range(1, 5), random_state=3), select(ROWS, range(1, 5), random_state=3, n_threads=n_threads)
     )
 
 
 def test_cells_on_threads_of_their_own_change_nothing(monkeypatch, small):
-    monkeypatch.setattr(engine, "_WORTH_THREADS", 0)
+    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
     monkeypatch.setattr(engine, "usable_threads", lambda: 4)
     seen = set()
-    solved = climbing.Cell.solved
-    monkeypatch.setattr(
-        climbing.Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1]
-    )
+    solved = Cell.solved
+    monkeypatch.setattr(Cell, "solved", lambda *args, **how: (seen.add(threading.get_ident()), solved(*args, **how))[1])
     same_table(select(ROWS, range(1, 6), CLASSIC, random_state=0), small)
     assert len(seen - {threading.get_ident()}) > 1
 
@@ -216,20 +216,20 @@ def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
 
 
 def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
-    monkeypatch.setattr(climbing.Cell, "refined", lambda self, worker, solution: solution)
-    original = climbing.Cell.solved
+    monkeypatch.setattr(Cell, "refined", lambda self, worker, solution: solution)
+    original = Cell.solved
 
-    def lamed(self, worker, starts, standing=None):
+    def lamed(self, worker, starts, present=None):
         """The full model's own starts lead nowhere."""
-        if standing is None and self._model.layout is FULL and self._settings.n_components > 1:
+        if present is None and self.settings.model.layout is FULL and self.settings.n_components > 1:
             starts = [starts[0].reduced(FULL).recentred(starts[0].origins)]
             starts = [type(starts[0])(**vars(starts[0]) | {"second": starts[0].second * 0 + 9 * np.eye(3)})]
-            e_step = worker.all(FULL)
-            m_step = self._m_step(e_step)
-            return self._judged(self._climber(e_step, m_step, m_step(starts[0])).go(0))
-        return original(self, worker, starts, standing)
+            problem, e_step = self.settings.problem(ArraySource(ROWS)), worker.all(FULL)
+            begin = problem.beginning(e_step, starts[0])
+            return self._judged(problem.run(e_step, begin, self.settings.solver).go(0))
+        return original(self, worker, starts, present)
 
-    monkeypatch.setattr(climbing.Cell, "solved", lamed)
+    monkeypatch.setattr(Cell, "solved", lamed)
     found = select(ROWS, [2, 3], CLASSIC, random_state=0)
     for K in (2, 3):
         others = [cell(found, K, name) for name in CLASSIC[1:]]
@@ -237,14 +237,14 @@ def test_a_general_model_is_freed_by_a_special_case(monkeypatch, small):
 
 
 def test_no_solution_is_refined_twice(monkeypatch):
-    ends, again, original = [], [], climbing.Cell.refined
+    ends, again, original = [], [], Cell.refined
 
     def counted(self, worker, solution):
         again.append(any(solution is end for end in ends))
         ends.append(original(self, worker, solution))
         return ends[-1]
 
-    monkeypatch.setattr(climbing.Cell, "refined", counted)
+    monkeypatch.setattr(Cell, "refined", counted)
     # Cells that stay below a smaller one are refined as they are met, and would be again in the end.
     monkeypatch.setattr(engine.Engine, "_stuck", lambda self, key, lower: key.n_components == 3)
     select(ROWS, [2, 3], CLASSIC, random_state=0)
@@ -292,7 +292,7 @@ def test_full_moments_tell_the_others(layout):
 def test_poorer_moments_do_not_tell_richer_ones(have, want):
     source = gmm.rows.sources.ArraySource(ROWS)
     statistics = gmm.fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), have)
-    with pytest.raises(ValueError, match="do not tell"):
+    with pytest.raises(ValueError, match="expected moments that determine"):
         statistics.reduced(want)
 
 
@@ -325,8 +325,8 @@ def test_a_split_is_of_the_component_that_fits_worst():
     mixture = GaussianMixture(2, random_state=0).fit(rows)
     worst = int(np.argmin(mixture.means_[:, 0]))
     with gmm.em.e_step.EStep(gmm.rows.sources.ArraySource(rows), FULL) as e_step:
-        seen = candidates.look(e_step, mixture._parameters)
-    first = candidates.splits(seen, mixture._parameters)[0]
+        diagnostics = candidates.diagnosed(e_step, mixture._parameters)
+    first = candidates.splits(diagnostics, mixture._parameters)[0]
     np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)
     assert np.abs(first.means[worst] - first.means[2])[0] > 2
 
@@ -393,18 +393,18 @@ def test_rounding_is_no_variance():
 def test_one_component_of_too_few_rows_is_no_choice():
     found = select(np.random.default_rng(0).normal(size=(10, 30)), [1, 2], ["EII", "EEE", "VVV"], random_state=0)
     assert (found.n_components[found.best_index], found.covariance_type[found.best_index]) == (1, "EII")
-    assert found.status[1] == found.status[2] == "spike: component 0"
+    assert found.status[1] == found.status[2] == "degenerate: component 0"
 
 
 def test_what_is_no_parameter_is_told_with_what_is_meant():
-    with pytest.raises(TypeError, match="no parameter 'models'; models are asked for by covariance_type"):
+    with pytest.raises(TypeError, match="no parameter 'models'; use covariance_type to choose the models"):
         select(ROWS, 2, models=["EII"])
-    with pytest.raises(TypeError, match="names of covariance types"):
+    with pytest.raises(TypeError, match="covariance types by name"):
         select(ROWS, 2, None)
 
 
 def test_the_most_components_tried_are_told_where_they_are_the_best():
-    told = "the best has the most components that were tried"
+    told = "the best has the largest number of components tried"
     assert told in repr(select(BLOBS[::5], [2, 3], "full", random_state=0))
     assert told not in repr(select(BLOBS[::5], [3, 4, 5], "full", random_state=0))
     assert told not in repr(select(BLOBS[::5], [3], ["full", "tied"], random_state=0))
@@ -418,8 +418,8 @@ def test_time_may_be_up_anywhere(monkeypatch):
         asked.clear()
 
         def is_up(clock):
-            asked.append(clock.found)
-            return clock.found and len(asked) > n
+            asked.append(clock.has_solution)
+            return clock.has_solution and len(asked) > n
 
         monkeypatch.setattr(engine.Clock, "is_up", is_up)
         rows = np.random.default_rng(4).normal(size=(60, 2))
@@ -504,7 +504,7 @@ def test_an_interrupt_raises_soon(monkeypatch, threaded):
     ],
 )
 def test_what_has_no_meaning_in_a_search_is_refused(parameters):
-    with pytest.raises(TypeError, match=f"{next(iter(parameters))} is for one mixture"):
+    with pytest.raises(TypeError, match=f"{next(iter(parameters))} applies to a single fit"):
         select(ROWS, 2, **parameters)
 
 
@@ -672,8 +672,8 @@ def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
     X = StandardScaler().fit_transform(load_wine().data)
     found = select(X, (3, 9), ["VVI", "VVV"], random_state=0)
     smallest = {name: found.status[np.argmin(getattr(found, name))] for name in CRITERIA}
-    assert smallest["aic"].startswith("spike")  # what a plain argmin takes
-    assert smallest["nec"].startswith("spike")
+    assert smallest["aic"].startswith("degenerate")  # what a plain argmin takes
+    assert smallest["nec"].startswith("degenerate")
     for name in CRITERIA:
         places, scores = found.ranked(name), getattr(found, name)
         assert sorted(places) == list(range(4))

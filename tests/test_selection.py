@@ -99,19 +99,19 @@ def test_a_cell_that_did_not_converge_is_marked_without_a_warning():
     assert repr(found).count("~") == 3
 
 
-def test_a_spike_is_marked_and_not_chosen():
+def test_a_degenerate_fit_is_marked_and_not_chosen():
     tied_rows = np.concatenate([X, np.tile([[0.0, 9.0]], (12, 1))])
     found = select(tied_rows, [1, 3], "full", n_init=5, random_state=0)
-    assert found.status[1].startswith("spike: component")
+    assert found.status[1].startswith("degenerate: component")
     assert found.best_index == 0
     assert found.bic[1] < found.bic[0]
-    assert "^ a component collapsed on few rows or ties: not chosen" in repr(found)
+    assert "^ a component is degenerate (few rows or ties): not chosen" in repr(found)
 
 
-def test_a_spike_is_better_than_nothing():
+def test_a_degenerate_fit_is_better_than_nothing():
     tied_rows = np.concatenate([X, np.tile([[0.0, 9.0]], (12, 1))])
     found = select(tied_rows, [3], "full", n_init=5, random_state=0)
-    assert found.status[0].startswith("spike: component")
+    assert found.status[0].startswith("degenerate: component")
     assert found.best.n_components == 3
 
 
@@ -216,8 +216,8 @@ def test_a_selection_is_frozen(found):
     ("arguments", "options", "error", "match"),
     [
         (([[1.0, np.nan], [0.0, 1.0]],), {}, ValueError, r"row 0, column 1"),
-        ((X, 0), {}, ValueError, "from 1 upwards, got 0"),
-        ((X, []), {}, ValueError, "from 1 upwards"),
+        ((X, 0), {}, ValueError, "of at least 1, got 0"),
+        ((X, []), {}, ValueError, "of at least 1"),
         ((X, 2.5), {}, TypeError, "whole numbers in n_components, got 2.5"),
         ((X, ["2"]), {}, TypeError, "whole numbers"),
         ((X, 2, "round"), {}, ValueError, "round"),

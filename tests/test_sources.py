@@ -136,7 +136,7 @@ def test_what_is_wrong_with_a_piece_is_said():
     fitted = GaussianMixture(K, random_state=0).fit(ROWS)
     with pytest.raises(ValueError, match="expecting 3 features"):
         fitted.predict(in_blocks(ROWS[:, :2]))
-    with pytest.raises(TypeError, match="weights of its own"):
+    with pytest.raises(TypeError, match="its own weights"):
         fitted.score(in_blocks(ROWS), sample_weight=WEIGHTS)
 
 

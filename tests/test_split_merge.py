@@ -7,7 +7,7 @@ import pytest
 
 from gmm import GaussianMixture
 from gmm.em.e_step import EStep
-from gmm.fitting.degenerate import effective_rows, spikes
+from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.split_merge import moves, without
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
@@ -32,7 +32,7 @@ def stuck(covariance_type="full", refine="split-merge", **asked):
 
 
 def collapsed(mixture, X, weight=None):
-    return spikes(mixture._parameters, effective_rows(ArraySource(X, weight)), mixture.reg_covar).any()
+    return degenerate_components(mixture._parameters, effective_rows(ArraySource(X, weight)), mixture.reg_covar).any()
 
 
 # --- What it is for -----------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def test_every_start_that_was_climbed_has_a_history():
 def test_a_start_that_was_left_out_has_none(capsys):
     X = overlapping(1, n=20_000, d=3, K=6, distance=4.0)
     model = GaussianMixture(6, n_init=6, init_params="random_from_data", random_state=0, verbose=1).fit(X)
-    skipped = capsys.readouterr().out.count("not climbed")
+    skipped = capsys.readouterr().out.count("dropped")
     assert skipped > 0
     assert len(model.histories_) == 6 - skipped
     assert model.history_ in model.histories_
@@ -116,16 +116,16 @@ def test_a_climb_without_time_says_so(monkeypatch):
         looks = []
 
         def is_up(clock):
-            looks.append(clock.found)
-            return clock.found and sum(looks) > n_looks
+            looks.append(clock.has_solution)
+            return clock.has_solution and sum(looks) > n_looks
 
         monkeypatch.setattr(engine.Clock, "is_up", is_up)
         found = select(X, [2, 5], "full", random_state=0, time_limit=9)
         return [model.history_.reason for model in found.estimators if model is not None]
 
     told = [reason for n_looks in range(12) for reason in reasons(n_looks)]
-    assert "the time of the search was up" in told
-    assert "to be continued" not in told
+    assert "time limit of the search reached" in told
+    assert "not finished" not in told
 
 
 # --- em_steps -----------------------------------------------------------------------------------
@@ -272,16 +272,16 @@ def test_a_seed_gives_the_fits_start_whatever_kind_it_is():
     ("asked", "error", "match"),
     [
         ({"n_clusters": 3}, TypeError, "no parameter 'n_clusters'; expected some of acceleration, covariance_type"),
-        ({"n_init": 2}, ValueError, "takes no n_init: steps are those of one start.*Got n_init=2"),
+        ({"n_init": 2}, ValueError, "takes no n_init: the steps are those of a single start.*Got n_init=2"),
         ({"warm_start": True}, ValueError, "takes no warm_start.*weights_init, means_init and precisions_init"),
         ({"refine": "split-merge"}, ValueError, "takes no refine"),
-        ({"verbose": 1}, ValueError, "takes no verbose: print what each step tells"),
+        ({"verbose": 1}, ValueError, "takes no verbose: print the fields of each step instead"),
         ({"verbose": np.array([1, 2])}, ValueError, r"takes no verbose: .* Got verbose=array\(\[1, 2\]\)"),
         ({"n_init": np.array(1)}, ValueError, "takes no n_init"),
         (
             {"X": GaussianMixture(2), "n_components": overlapping(0)},
             TypeError,
-            "em_steps fits by itself: expected rows",
+            "em_steps makes its own estimator: expected rows",
         ),
         ({"tol": -1.0}, ValueError, "'tol' parameter of GaussianMixture must be a float in the range"),
         ({"covariance_type": "round"}, ValueError, "'covariance_type' parameter"),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 import reference
 from gmm import _em
 from gmm._kernel import mstep
-from gmm.em.e_step import EStep, Partition
-from gmm.em.m_step import MStep, most_likely, textbook
-from gmm.em.solver import climb
+from gmm.em.e_step import EStep, Partition, PassBatch
+from gmm.em.m_step import MStep, most_likely
+from gmm.em.solver import SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM
 from gmm.fitting.starts import lloyd
@@ -22,7 +22,6 @@ from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import SPHERICAL, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
-from gmm.values.whitened import WhitenedMixture
 
 NEVER = GainBelow(0.0)
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -164,7 +163,7 @@ def test_an_update_that_is_worth_threads_is_the_same_on_any_number(covariance_ty
             assert work > 1e6
             e_step.spread(lambda start, end: (ranges.append((start, end)), task(start, end)), n, work)
 
-        got = MStep(model, 1e-6, 0, spread)(statistics)
+        got = MStep(model, 1e-6, 0, spread=spread)(statistics)
     expected = most_likely(statistics, model, 1e-6)
     for name in ("weights", "means", "covariances", "whiteners", "log_determinants"):
         np.testing.assert_array_equal(getattr(got, name), getattr(expected, name))
@@ -191,6 +190,12 @@ def test_moments_of_another_layout_are_refused(covariance_type):
 def test_a_family_has_its_constraints_layout(layout, constraint):
     with pytest.raises(ValueError, match="a constraint on it"):
         mstep.MixtureFamily(layout, constraint, 2, 3, 0.0)
+
+
+@pytest.mark.parametrize("moment_layout", [1, 2, 4])
+def test_a_family_has_moments_in_the_layout_of_its_covariances(moment_layout):
+    with pytest.raises(ValueError, match="moments in the layout of the covariances, 0, got"):
+        mstep.MixtureFamily(0, 0, 2, 3, 0.0, moment_layout=moment_layout)
 
 
 def test_a_family_refuses_numbers_of_another_shape():
@@ -222,16 +227,17 @@ class Counting(EStep):
     def run_em(self, *args, **how):
         found = super().run_em(*args, **how)
         self.bursts.append(len(found.bounds))
-        if found.estimate is not None:
-            self.measures(found, args[0].model.layout)
+        # The parameters are those that the last pass measured.
+        assert self(found.parameters.whitened()).mean_log_evidence == found.bounds[-1]
         return found
 
-    def measures(self, found, layout):
-        """The estimate is that which the last pass measured."""
-        weights, means, _, whiteners, log_determinants = found.estimate
-        log_offset = mstep.log_offset(layout.code, weights, whiteners, log_determinants, means.shape[1])
-        mixture = WhitenedMixture(layout, log_offset, means, whiteners.reshape(layout.shape(*means.shape)))
-        assert self(mixture).mean_log_evidence == found.bounds[-1]
+
+class OnePass(EStep):
+    """An E-step without the compiled loop."""
+
+    def run_em(self, parameters, stopping, bounds, at_most, *, family, repair_empty):
+        statistics = self(parameters.whitened())
+        return PassBatch([statistics.mean_log_evidence], statistics, parameters)
 
 
 def blobs(n=200, d=3, seed=0, dtype=np.float64):
@@ -248,12 +254,7 @@ def begin(rows, covariance_type, means, spread=1.0):
 
 
 def maximise(parameters, e_step, m_step, *, stopping, before=(), **how):
-    return climb(textbook(parameters, e_step, m_step, stopping, before), **how)
-
-
-def pass_by_pass(parameters, e_step, m_step, *, stopping, max_iter):
-    way = TextbookEM(parameters, lambda theta: e_step(theta.whitened()), m_step, stopping)
-    return climb(way, max_iter=max_iter)
+    return SolverRun(TextbookEM(parameters, e_step, m_step, stopping, before=before), **how).go().result
 
 
 def both_ways(source, parameters, *, ridge=1e-6, stopping=NEVER, max_iter=40, form=-1):
@@ -263,9 +264,9 @@ def both_ways(source, parameters, *, ridge=1e-6, stopping=NEVER, max_iter=40, fo
     with Counting(source, model.moments, form=form) as e_step:
         m_step = MStep(model, ridge, parameters.n_components)
         found = maximise(parameters, e_step, m_step, **how)
-    with EStep(source, model.moments, form=form) as plain_e_step:
+    with OnePass(source, model.moments, form=form) as plain_e_step:
         plain_m_step = MStep(model, ridge, parameters.n_components)
-        expected = pass_by_pass(parameters, plain_e_step, plain_m_step, **how)
+        expected = maximise(parameters, plain_e_step, plain_m_step, **how)
     assert m_step.repaired == plain_m_step.repaired
     assert_same_bits(found, expected)
     assert sum(e_step.bursts) == len(found.trace) == len(found.trace.seconds)
@@ -380,7 +381,7 @@ def test_a_loop_that_cannot_be_is_refused():
     rows = blobs()
     parameters = begin(rows, "diag", rows[:3])
     how = {"family": MStep(parameters.model, 0.0, 0).family(parameters), "repair_empty": False}
-    with pytest.raises(ValueError, match="layout and shape of its family"):
+    with pytest.raises(ValueError, match="layouts and shape of the family"):
         EStep(ArraySource(rows), SPHERICAL).run_em(parameters, NEVER, [], 2, **how)
     with pytest.raises(ValueError, match="at_most=0"):
         EStep(ArraySource(rows), parameters.model.moments).run_em(parameters, NEVER, [], 0, **how)
@@ -419,10 +420,10 @@ def test_a_singular_update_is_the_same_error(covariance_type):
     rows = collapsing() if covariance_type == "full" else rows
     parameters = begin(rows, covariance_type, [rows[0], rows[-1]])
     told = []
-    for way in (maximise, pass_by_pass):
-        with EStep(ArraySource(rows), parameters.model.moments) as e_step:
+    for kind in (EStep, OnePass):
+        with kind(ArraySource(rows), parameters.model.moments) as e_step:
             with pytest.raises(SingularMatrixError) as caught:
-                way(parameters, e_step, MStep(parameters.model, 0.0, 2), stopping=NEVER, max_iter=90)
+                maximise(parameters, e_step, MStep(parameters.model, 0.0, 2), stopping=NEVER, max_iter=90)
             told.append(caught.value.component)
     assert told == [1, 1]
 

@@ -133,7 +133,10 @@ def test_films():
     plt.close("all")
 
 
-def test_the_command_and_its_report(tmp_path, capsys):
+def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
+    # What makes a page's SVG of a picture sees no feature, and takes most of the time.
+    monkeypatch.setattr("gmm.plotting.files.inline_svg", lambda *asked: "<svg></svg>")
+
     def told(d):
         table = tmp_path / f"{d}.csv"
         np.savetxt(table, X[:, :d], delimiter=",", header=",".join(f"c{j}" for j in range(d)), comments="", fmt="%.4g")
@@ -143,6 +146,7 @@ def test_the_command_and_its_report(tmp_path, capsys):
     assert told(3) == 0  # which loads what both need
     with no_matrix_of_all_features():
         assert told(D) == 0
+    plt.close("all")
 
 
 # --- The plane of a picture -------------------------------------------------------------------------

@@ -32,12 +32,12 @@ fi
 mkdir -p "$root/wheelhouse"
 cp "${wheel[0]}" "$root/wheelhouse/"
 
-"${PYTHON:-python3}" -m venv "$work/new"
+"${PYTHON:-python3}" -m venv --without-pip "$work/new"
 python="$work/new/bin/python"
-"$python" -m pip install -U pip
-"$python" -m pip install "${wheel[0]}[cli]"
+pip=("$work/tools/bin/python" -m pip --python "$python")
+"${pip[@]}" install "${wheel[0]}[cli]"
 cd "$work"
 "$work/new/bin/gmm" fit
-"$python" -m pip install --group "$root/pyproject.toml:$group"
+"${pip[@]}" install --group "$root/pyproject.toml:$group"
 "$python" -m pytest -q -p no:cacheprovider "${tests[@]/#/$root/}"
 ls -l "$root/wheelhouse/$(basename "${wheel[0]}")"

@@ -1,7 +1,7 @@
-"""Make the pictures of README.md, which are figures of the pages in docs/gallery: ``python tools/pictures.py``.
+"""Draw the pictures of README.md, which are figures of pages in docs/gallery: ``python tools/pictures.py``.
 
-It needs what the documentation needs: ``pip install . --group docs``. Names of pages after it, such as plot_10_iris,
-make those alone.
+It needs what the documentation needs: ``pip install . --group docs``. Name pages, such as inside/plot_2_learning, to
+draw only theirs.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ ROOT = Path(__file__).parents[1]
 GALLERY = ROOT / "docs" / "gallery"
 FOLDER = ROOT / "docs" / "pictures"
 WIDTH = 900  # pixels
-INCHES = 5.4  # so that letters can be read where the picture has half a page
+INCHES = 5.4  # text stays legible at half the width of a page
 
 
 class Picture(NamedTuple):
-    """A picture: the page that draws it, which of its figures, from 1, it is, and the call that drew it."""
+    """A picture: the page that draws it, the number of the figure on that page (from 1), and the call that draws it."""
 
     page: str
     figure: int
@@ -29,33 +29,19 @@ class Picture(NamedTuple):
 
 
 PICTURES = (
-    Picture(
-        "plot_01_round_and_stretched", 1, "round.png", "plot_decision_boundaries(kmeans, blobs, uncertainty=False)"
-    ),
-    Picture("plot_01_round_and_stretched", 2, "kmeans.png", "plot_decision_boundaries(kmeans, X, uncertainty=False)"),
-    Picture("plot_01_round_and_stretched", 3, "mixture.png", "plot_clusters(mixture, X)"),
-    Picture("plot_02_soft_assignments", 2, "soft.png", "plot_uncertainty(mixture, X)"),
-    Picture("plot_03_full_and_spherical", 1, "spherical.png", "plot_decision_boundaries(spherical, X)"),
-    Picture("plot_03_full_and_spherical", 2, "full.png", "plot_decision_boundaries(full, X)"),
-    Picture("plot_04_how_many", 2, "criteria.png", "plot_criteria(found)"),
-    Picture("plot_05_shared_shape", 1, "models.png", "plot_selection(found)"),
-    Picture("plot_06_convergence", 2, "convergence.png", "plot_convergence(accelerated)"),
-    Picture("plot_07_learning", 0, "learning.gif", "animate_fit(X, 4, random_state=87)"),
-    Picture("plot_08_galaxies", 2, "galaxies.png", "plot_clusters(found.best, galaxies)"),
-    Picture("plot_09_old_faithful", 4, "density.png", "plot_density(best, faithful)"),
-    Picture("plot_10_iris", 3, "pairs.png", 'plot_clusters(three, flowers, view="pairs")'),
-    Picture("plot_11_colours", 1, "colours.png", "mixture.predict(pixels)"),
-    Picture("plot_13_anomalies", 1, "anomalies.png", "plot_density(pump, fresh, content=0.99)"),
-    Picture("plot_16_many_columns", 1, "plane.png", "plot_clusters(three, wine.data)"),
+    Picture("first_look/plot_4_old_faithful", 2, "faithful.png", "plot_clusters(best, faithful)"),
+    Picture("choosing/plot_2_shared_shape", 1, "models.png", "plot_selection(found)"),
+    Picture("inside/plot_2_learning", 0, "learning.gif", "animate_fit(X, 4, random_state=87)"),
+    Picture("applications/plot_2_anomalies", 1, "anomalies.png", "plot_density(pump, fresh, content=0.99)"),
 )
 
 
 def main(pages: list[str]) -> None:
-    """Draw the pictures of the pages, or of all."""
+    """Draw the pictures of the named pages, or of all pages."""
     known = list(dict.fromkeys(picture.page for picture in PICTURES))
     unknown = [page for page in pages if page not in known]
     if unknown:
-        sys.exit(f"no picture is of {', '.join(map(repr, unknown))}; expected some of {', '.join(known)}")
+        sys.exit(f"no picture comes from {', '.join(map(repr, unknown))}; expected one or more of {', '.join(known)}")
     os.environ["MPLBACKEND"] = "Agg"
     from matplotlib import pyplot as plt
 
@@ -70,7 +56,7 @@ def main(pages: list[str]) -> None:
 
 
 def save(picture: Picture, names: dict, plt) -> None:
-    """Write one picture: a film as it is, a figure in `WIDTH` pixels and few colours."""
+    """Write one picture: an animation as it is, a figure `WIDTH` pixels wide with 128 colours."""
     path = FOLDER / picture.name
     if path.suffix == ".gif":
         names["learning"].save(path)
@@ -87,7 +73,7 @@ def save(picture: Picture, names: dict, plt) -> None:
 
 
 def shape_for_a_column(figure) -> None:
-    """Give a figure the size of README's pictures, and put a legend that is beside its one Axes below."""
+    """Resize a figure for README; move a legend from beside its only Axes to below it."""
     width, height = figure.get_size_inches()
     if len(figure.axes) == 1:
         figure.set_size_inches(INCHES, 0.88 * INCHES)

@@ -1,7 +1,7 @@
-"""Who is compared: one adapter a file, behind one small protocol.
+"""The packages that are compared: one adapter per file, behind a small protocol.
 
-An adapter module defines ``PEER``. Whatever it raises while it is imported or asked for its
-version is the reason why the peer is skipped. To add a peer: a file here and a line in `PEERS`.
+An adapter module defines ``PEER``. If importing it or reading its version raises an error, the peer is skipped for that
+reason. To add a peer, add a file here and a line in `PEERS`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from benchmarks.measure import Timed
 from benchmarks.problems import Mixture, Problem
 
 BASELINE = "sklearn"
-OURS, TWIN = "gmm", "gmm (blas)"  # the machine's best kernel, and the one of Cython and BLAS alone
+OURS, TWIN = "gmm", "gmm (blas)"  # the best kernel for the machine, and the kernel of Cython and BLAS alone
 OWN = (OURS, TWIN)
 PEERS = {
     BASELINE: "sklearn_peer",
@@ -30,18 +30,18 @@ class Peer(Protocol):
     """Something that fits mixtures by EM."""
 
     def version(self) -> str:
-        """Return the version, or raise an error that says why the peer is absent."""
+        """Return the version, or raise an error that says why the peer is missing."""
 
     def supports(self, problem: Problem) -> bool:
-        """Tell whether the peer has this covariance type, dtype and, in sane time, size."""
+        """Return whether the peer can fit this covariance type, dtype and, in reasonable time, size."""
 
     def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture | Timed:
-        """Do exactly `n_iter` EM iterations from `start`, without any ridge; may time itself."""
+        """Run exactly `n_iter` EM iterations from `start`, without a ridge; may time itself."""
 
 
 def load(name: str) -> Peer:
     """Import the adapter of that name."""
     if name not in PEERS:
-        raise ValueError(f"expected a peer out of {', '.join(PEERS)}; got {name!r}")
+        raise ValueError(f"expected a peer among {', '.join(PEERS)}; got {name!r}")
     peer: Peer = import_module(f"benchmarks.peers.{PEERS[name]}").PEER
     return peer

@@ -13,7 +13,7 @@ from benchmarks.problems import Mixture, Problem
 
 
 def daal4py() -> Any:
-    """Import daal4py without its scikit-learn patches, which fail beside newer versions."""
+    """Import daal4py without its scikit-learn patches, which fail with newer versions."""
     sys.modules.setdefault("daal4py.sklearn", ModuleType("daal4py.sklearn"))
     import daal4py
 
@@ -29,7 +29,7 @@ class Daal4pyPeer:
         return metadata.version("daal4py")
 
     def supports(self, problem: Problem) -> bool:
-        """Take full and diagonal covariances."""
+        """Return whether the covariances are full or diagonal."""
         return problem.covariance_type in ("full", "diag")
 
     def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture:

@@ -1,4 +1,4 @@
-"""The adapter for whoever keeps scikit-learn's contract: a class ``GaussianMixture``."""
+"""The adapter for packages with a class ``GaussianMixture`` like scikit-learn's."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from benchmarks.problems import Mixture, Problem
 
 @dataclass(frozen=True)
 class EstimatorPeer:
-    """A `GaussianMixture` of `module`, told the number of threads if it `takes_threads`."""
+    """A `GaussianMixture` of `module`, which gets the number of threads if it `takes_threads`."""
 
     module: str
     takes_threads: bool = False
 
     def version(self) -> str:
-        """Import all of the module, and return its package's version."""
+        """Import the module, and return the version of its package."""
         import_module(self.module)
         return str(import_module(self.module.partition(".")[0]).__version__)
 
     def supports(self, problem: Problem) -> bool:
-        """Take every problem."""
+        """Return True: every problem is supported."""
         return True
 
     def estimator(self, n_threads: int, **parameters: Any) -> Any:
@@ -34,7 +34,7 @@ class EstimatorPeer:
         return import_module(self.module).GaussianMixture(**parameters)
 
     def given(self, problem: Problem, start: Mixture, n_iter: int, n_threads: int) -> Any:
-        """Return an estimator that does `n_iter` iterations: ``tol=0`` never stops early."""
+        """Return an estimator that runs `n_iter` iterations; ``tol=0`` never stops early."""
         return self.estimator(
             n_threads,
             n_components=problem.n_components,
@@ -48,7 +48,7 @@ class EstimatorPeer:
         )
 
     def fit(self, problem: Problem, X: np.ndarray, start: Mixture, n_iter: int, n_threads: int) -> Mixture:
-        """Fit, and make sure of the number of iterations."""
+        """Fit, and check the number of iterations."""
         estimator = self.given(problem, start, n_iter, n_threads).fit(X)
         if estimator.n_iter_ != n_iter:
             raise RuntimeError(f"expected {n_iter} iterations, got {estimator.n_iter_}")
@@ -56,5 +56,5 @@ class EstimatorPeer:
 
 
 def fitted(estimator: Any) -> Mixture:
-    """Return what the estimator has found."""
+    """Return the mixture of a fitted estimator."""
     return Mixture(estimator.weights_, estimator.means_, estimator.covariances_)

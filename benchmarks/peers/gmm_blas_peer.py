@@ -1,4 +1,4 @@
-"""This package on the kernel of Cython and BLAS alone, the twin of our own leaf arithmetic."""
+"""This package with the kernel of Cython and BLAS alone, the twin of the compiled arithmetic."""
 
 from benchmarks.peers.gmm_peer import GmmPeer
 

@@ -1,4 +1,4 @@
-"""This package, on the kernel that it chooses for the machine or on one that it is told."""
+"""This package, with the kernel that it chooses for the machine or with a given one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.problems import Mixture, Problem
 
 @dataclass(frozen=True)
 class GmmPeer(EstimatorPeer):
-    """Our `GaussianMixture`; `kernel` is chosen when the package is first imported, so by the process."""
+    """Our `GaussianMixture`. The kernel is chosen at the first import of the package, so once per process."""
 
     module: str = "gmm"
     takes_threads: bool = True
@@ -25,13 +25,13 @@ class GmmPeer(EstimatorPeer):
         if self.kernel:
             os.environ["GMM_KERNEL"] = self.kernel
         version = super().version()
-        kernel = getattr(import_module("gmm._em"), "kernel", str)()  # older commits have but one
+        kernel = getattr(import_module("gmm._em"), "kernel", str)()  # older commits have only one
         if self.kernel not in ("", kernel):
-            raise RuntimeError(f"expected kernel {self.kernel}, got {kernel or 'one without a name'}")
+            raise RuntimeError(f"expected kernel {self.kernel}, got {kernel or 'an unnamed one'}")
         return f"{version}, kernel {kernel}" if kernel else version
 
     def given(self, problem: Problem, start: Mixture, n_iter: int, n_threads: int) -> Any:
-        """Return an estimator of textbook iterations."""
+        """Return an estimator that runs textbook EM."""
         estimator = super().given(problem, start, n_iter, n_threads)
         if "acceleration" in signature(type(estimator)).parameters:
             estimator.set_params(acceleration=None)

@@ -1,5 +1,5 @@
-# Answers lines "most components, model names": elapsed seconds of mclustBIC and the criterion of every cell; and the
-# line "mixtures" with the parameters behind those criteria.
+# Answers a line "most components, model names" with the elapsed seconds of mclustBIC and the criterion of every cell,
+# and the line "mixtures" with the parameters of those cells.
 suppressMessages(library(mclust))
 given <- commandArgs(trailingOnly = TRUE)
 folder <- given[1]
@@ -12,23 +12,23 @@ written <- function(values) {
   writeBin(as.double(values), output)
   close(output)
 }
-asked <- file("stdin", "r")
-while (length(line <- readLines(asked, 1)) == 1) {
+requests <- file("stdin", "r")
+while (length(line <- readLines(requests, 1)) == 1) {
   if (line == "mixtures") {
     values <- c()
-    for (model in colnames(found)) for (K in as.integer(rownames(found))) {
-      if (is.na(found[as.character(K), model])) next
-      parameters <- summary(found, data, G = K, modelNames = model)$parameters
+    for (model in colnames(search)) for (K in as.integer(rownames(search))) {
+      if (is.na(search[as.character(K), model])) next
+      parameters <- summary(search, data, G = K, modelNames = model)$parameters
       values <- c(values, parameters$pro, parameters$mean, parameters$variance$sigma)
     }
     written(values)
     cat("done\n")
   } else {
     words <- strsplit(line, " ")[[1]]
-    set.seed(0)  # of many rows, mclust clusters a random part first
+    set.seed(0)  # on large tables, mclust first clusters a random subset
     gc()
-    took <- system.time(found <- mclustBIC(data, G = 1:as.integer(words[1]), modelNames = words[-1], verbose = FALSE))
-    written(unclass(found)[, words[-1]])
+    took <- system.time(search <- mclustBIC(data, G = 1:as.integer(words[1]), modelNames = words[-1], verbose = FALSE))
+    written(unclass(search)[, words[-1]])
     cat(took[["elapsed"]], "\n")
   }
   flush(stdout())

@@ -13,12 +13,12 @@ from benchmarks.measure import Timed
 from benchmarks.problems import Mixture
 
 SCRIPT = Path(__file__).with_suffix(".R")
-# In the order of Celeux and Govaert: volume, shape, orientation, each equal, variable or the identity.
+# Letters as in Celeux and Govaert: volume, shape and orientation, each equal, variable or the identity.
 MODELS = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 
 
 class MclustSearch:
-    """An R process that has the rows; `cells` are the last search's: most components, models and their BIC."""
+    """An R process that holds the rows; `cells` are the last search's largest K, models and BIC."""
 
     def __init__(self, rows: Path) -> None:
         X = np.asarray(np.load(rows), float)
@@ -33,27 +33,27 @@ class MclustSearch:
         self.cells: tuple[int, tuple[str, ...], np.ndarray] = (0, (), np.empty((0, 0)))
 
     def __call__(self, most: int, models: Sequence[str]) -> Timed:
-        """Search 1 … `most` components by each of mclust's models.
+        """Search 1 … `most` components for each model.
 
-        Its value is the BIC of each cell in our sign, (most, n_models); NaN where mclust gives none.
+        The value is the BIC of each cell in our sign, (most, n_models); NaN where mclust has none.
         """
         seconds = float(self._answer(f"{most} {' '.join(models)}"))
         self.cells = (most, tuple(models), -self._numbers().reshape(len(models), most).T)
         return Timed(seconds, self.cells[2])
 
     def mixtures(self) -> dict[tuple[int, str], Mixture]:
-        """Return what the last search has fitted, by K and model, with full covariances."""
+        """Return the mixtures of the last search, by K and model, with full covariances."""
         most, models, bic = self.cells
         self._answer("mixtures")
-        values, d, start, found = self._numbers(), self.n_features, 0, {}
+        values, d, start, mixtures = self._numbers(), self.n_features, 0, {}
         for j, model in enumerate(models):
             for K in range(1, most + 1):
                 if np.isfinite(bic[K - 1, j]):
                     ends = start + np.cumsum([K, K * d, K * d * d])
                     weights, means, covariances = np.split(values[start : ends[-1]], ends[:-1] - start)
-                    found[K, model] = Mixture(weights, means.reshape(K, d), covariances.reshape(K, d, d))
+                    mixtures[K, model] = Mixture(weights, means.reshape(K, d), covariances.reshape(K, d, d))
                     start = ends[-1]
-        return found
+        return mixtures
 
     def _answer(self, question: str) -> str:
         assert self.process.stdin is not None

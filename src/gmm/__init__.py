@@ -1,9 +1,9 @@
 """Gaussian mixture models on a compiled core, with scikit-learn's interface.
 
-The public face; nothing is defined here.
+This module re-exports the public names and defines nothing itself.
 """
 
-from gmm import _former_places
+from gmm import _pickle_aliases, _public
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.mixture import GaussianMixture
@@ -39,4 +39,5 @@ __all__ = [
     "show_versions",
 ]
 
-_former_places.remember()
+_public.publish(__name__, __all__)
+_pickle_aliases.register()

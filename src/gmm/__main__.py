@@ -1,4 +1,4 @@
-"""``python -m gmm``: the command line."""
+"""Run the command line with ``python -m gmm``."""
 
 import sys
 

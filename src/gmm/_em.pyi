@@ -80,7 +80,7 @@ class Plan:
     def collect(self, scratch: Scratch, scatter: _Array | None = None) -> SufficientStatistics: ...
     def diagnostics(self, scratch: Scratch) -> tuple[_Array, _Array]: ...
     def sums(self, scratch: Scratch) -> tuple[float, float, float, float]: ...
-    def climb(
+    def run_em(
         self,
         scratch: Scratch,
         rows: NDArray[Any],
@@ -94,7 +94,7 @@ class Plan:
         tolerance: float,
         repair_empty: bool,
     ) -> tuple[list[float], SufficientStatistics, _Estimate | None]: ...
-    def ascend(
+    def run_quasi_newton(
         self,
         scratch: Scratch,
         rows: NDArray[Any],
@@ -119,7 +119,19 @@ class Plan:
         least_gain: float,
     ) -> tuple[int, bool, _Array, float, float]: ...
 
-def normalise_tile(tile: NDArray[Any]) -> NDArray[Any]: ...
+@disjoint_base
+class CandidateRows:
+    def __new__(
+        cls,
+        rows: _Array,
+        weight: _Array | None,
+        origin: _Array,
+        reach: _Array,
+        *,
+        scatter: _Array | None = None,
+        single: bool = False,
+    ) -> Self: ...
+
 def kernel() -> str: ...
 def kernels() -> list[str]: ...
 def use_kernel(name: str) -> None: ...

@@ -2,63 +2,36 @@
 
 A pass reads rows and a whitened mixture, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖², and adds up the moments of the
 responsibilities r_ik = ρ_ik / Σ_k ρ_ik.  Rows are taken in blocks that fit the cache, feature by feature, so that every
-vector runs along rows (`_lanes.one_block`):
+vector runs along rows (`one_block` in `lanes.pxd`):
 
     load ▸ log density (a components × rows tile) ▸ normalise ▸ accumulate, or write the rows out
 
 Two forms compute the density and the moments of a block, a linear and a centred one: `plan.pxd` chooses.
 
 A lane is a fixed number of blocks.  Lanes are summed in order and merged two by two like the digits of a binary
-counter, so the sums are the same bit for bit for every number of threads (`lanes.pxd`).  A pass that is not worth
-threads goes on to the next by itself (`loop.pxd`), with the same parameter update between the two (`update.pxd`).
-Here is what Python sees: the workers' scratch, the pass and its results; `mstep.pyx` has what is done between passes.
+counter, so the sums are the same bit for bit for every number of threads (`lanes.pxd`).  Passes that are not worth
+threads follow each other in a compiled loop (`loop.pxd`), with the same parameter update between two (`update.pxd`).
+This module has what Python sees: workers' scratch, the pass and its results; `mstep.pyx` has the work between passes.
 """
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport log, sqrt
 from libc.string cimport memcpy
 
-from gmm._kernel.blas cimport real
 from gmm._kernel.block cimport data
+from gmm._kernel.diagnostics cimport diagnostic_rows
+from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.first_look cimport Survey
-from gmm._kernel.loop cimport LoopInputs, Partition, ascend, climb, lloyd, rounding_of, walk
-from gmm._kernel.lanes cimport Rows, Workspace, fill_ones, lay_out_workspace, layout_of, merge_siblings
-from gmm._kernel.leaves cimport normalise, pad
+from gmm._kernel.lanes cimport Rows, Workspace, describe_rows, fill_ones, lay_out_workspace, merge_siblings
+from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, matrix_size, n_matrices, total_size
+from gmm._kernel.leaves cimport pad
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, condition, is_layout, n_second
-from gmm._kernel.moments cimport Moments, moments_in, moments_size, take_apart
+from gmm._kernel.linear cimport condition
+from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
+from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, work_of
-from gmm._kernel.race cimport (
-    BeginRoom,
-    Metric,
-    fill_whiteners,
-    has_simpler,
-    largest,
-    lay_out_room,
-    layout_in_sample,
-    log_volume,
-    move_to_means,
-    repeat,
-    room_to_begin,
-    simpler_family,
-    simpler_layout,
-    thinness,
-    to_sample,
-    whiteners_in_sample,
-)
-from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, take_in_block
-from gmm._kernel.diagnostics cimport diagnostic_rows
-from gmm._kernel.update cimport (
-    Estimate,
-    Family,
-    estimate_in,
-    estimate_size,
-    log_prior,
-    most_likely,
-    room_for_update,
-)
-from gmm._kernel.whitener cimport matrix_size, n_matrices
+from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, load_seeding_block
+from gmm._kernel.update cimport room_for_update
 
 import os
 
@@ -76,19 +49,12 @@ cdef str current
 
 
 cdef double* aligned(double* buffer) noexcept:
-    """The first item on a border of 64 bytes."""
+    """Return the first item at a multiple of 64 bytes."""
     return <double*>(<Py_ssize_t>buffer + 63 & ~<Py_ssize_t>63)
 
 
 cdef class Scratch:
     """One worker's buffers, kept between passes of the same fit."""
-
-    cdef Workspace workspace
-    cdef PassPlan plan                    # what the workspace is laid out for, …
-    cdef Py_ssize_t n_rows                # … and how many rows: none before `Pass.begin`
-    cdef Py_ssize_t next_lane             # behind those that the sums are of
-    cdef double[::1] buffer
-    cdef double[::1] room                 # for candidates: what a plan points into
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
         cdef Py_ssize_t K = plan.n_components, d = plan.n_features
@@ -103,7 +69,7 @@ cdef class Scratch:
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
         n_work = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
-        n_work += max(plan.n_moments * K, n_second(plan.moments, 1, d))
+        n_work += max(plan.n_moments * K, matrix_size(plan.moments, d))
         size = slots * (plan.n_sums + 2) + n_work
         if self.buffer is None or self.buffer.shape[0] < size:
             self.buffer = np.empty(size)
@@ -121,7 +87,7 @@ cdef class Scratch:
 cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight) except *:
     if rows.shape[1] != plan.n_features:
         raise ValueError(f"expected rows of {plan.n_features} features, got {rows.shape[1]}")
-    return layout_of(rows, weight)
+    return describe_rows(rows, weight)
 
 
 cdef class Plan:
@@ -176,7 +142,7 @@ cdef class Plan:
         if given and (hard or rows_only or totals):
             raise ValueError("expected responsibilities to be given for moments alone, not for labels or rows")
         expect("log_offset", self.log_offset.shape[0], K)
-        expect("whiteners", self.whiteners.shape[0], n_second(plan.layout, K, d))
+        expect("whiteners", self.whiteners.shape[0], total_size(plan.layout, K, d))
         expect("origin", origin.shape[0], d)
         expect("reach", reach.shape[0], d)
         plan.n_components, plan.n_features = K, d
@@ -339,7 +305,7 @@ cdef class Plan:
     cdef int check_lanes(
         self, Scratch scratch, Py_ssize_t n, Py_ssize_t first, Py_ssize_t last, Py_ssize_t first_lane,
     ) except -1:
-        """Refuse lanes that the rows or the scratch do not have, or that do not follow those walked before."""
+        """Raise ValueError unless the rows and the scratch have these lanes, and they follow those walked before."""
         cdef Py_ssize_t here = self.n_lanes(n), left = scratch.n_rows - first_lane * self.plan.lane
         self.check_ready(scratch)
         if first_lane < 0 or n > left or (n < left and n % self.plan.lane):
@@ -358,7 +324,7 @@ cdef class Plan:
         return &scatter[0, 0]
 
     def join(self, list scratches not None):
-        """Append the sums of the other workers to the first one's, in the order of their lanes; they are empty then."""
+        """Move the sums of the other workers to the first one, in the order of their lanes."""
         cdef Scratch head, other
         cdef Workspace* into
         cdef Py_ssize_t i, n_sums = self.plan.n_sums
@@ -381,16 +347,16 @@ cdef class Plan:
             other.workspace.n_nodes = 0
 
     def collect(self, Scratch scratch not None, const double[:, ::1] scatter=None):
-        """The statistics of all rows, whose lanes `scratch` has walked or joined."""
+        """Return the statistics of all rows, whose lanes `scratch` has walked or joined."""
         cdef const double* common = self.checked_scatter(scatter)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         buffer = self.moments_buffer(&moments)
-        take_apart(&self.plan, workspace.node, &self.whiteners[0], common, &moments)
+        unpack_moments(&self.plan, workspace.node, &self.whiteners[0], common, &moments)
         return self.as_statistics(buffer, &moments)
 
     def diagnostics(self, Scratch scratch not None):
-        """What `diagnostics.pxd` measured of all rows: (K,) and (K, 3, d)."""
+        """Return the sums of `diagnostics.pxd` over all rows: (K,) and (K, 3, d)."""
         cdef Workspace* workspace = self.merged(scratch)
         cdef Py_ssize_t K = self.plan.n_components, n = n_diagnostics(&self.plan)
         sums = np.empty(n)
@@ -400,7 +366,7 @@ cdef class Plan:
         return sums[:K], sums[K:].reshape(K, -1, self.plan.n_features)
 
     def sums(self, Scratch scratch not None):
-        """With `totals`: Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w of all rows."""
+        """Return Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w over all rows, with `totals`."""
         if not self.plan.totals:
             raise ValueError("expected a plan with totals=True")
         cdef double* node = self.merged(scratch).node
@@ -410,20 +376,20 @@ cdef class Plan:
         self, MixtureFamily family, const double[:, ::1] means, const double[::1] covariances,
         const double[::1] log_determinants,
     ):
-        """The plan's own mixture, as an update would have estimated it; nothing is to be written into it."""
+        """Return the plan's own mixture as an update would have; it must not be written to."""
         cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
-        cdef Layout layout = self.plan.moments
+        cdef Layout layout = self.plan.layout
         cdef Estimate mixture
-        if self.plan.layout != layout or not family.takes(layout, K, d):
-            raise ValueError("an update needs second moments in the layout and shape of its family's covariances")
+        if not family.takes(layout, self.plan.moments, K, d):
+            raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
         expect_matrix("means", means, K, d)
-        expect("covariances", covariances.shape[0], n_second(layout, K, d))
+        expect("covariances", covariances.shape[0], total_size(layout, K, d))
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
         mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
 
-    def climb(
+    def run_em(
         self,
         Scratch scratch not None,
         const data[:, :] rows,
@@ -437,21 +403,21 @@ cdef class Plan:
         double tolerance,
         bint repair_empty,
     ):
-        """From the sums of one pass go on alone: update the parameters, pass over all rows, until this needs Python.
+        """Run EM from the sums of one pass: update the parameters, pass over all rows, until this needs Python.
 
-        That is after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, where an update
-        fails or asks for another form; with `repair_empty`, also before an update in which a component has lost its
-        rows. `scratch` has walked all rows, or joined those that have; `parameters` are those that the plan's mixture
-        is made of; `before` is the mean log evidence of the pass before, NaN if there is none.
+        It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, and when an
+        update fails or needs another form; with `repair_empty`, also before an update in which a component has lost its
+        rows. `scratch` has walked all rows, or joined those that have; `parameters` are those of the plan's mixture;
+        `before` is the mean log evidence of the pass before, NaN if there is none.
 
         Returns
         -------
         bounds : list of float
-            The mean log evidence of each pass, a prior's log density counted in.
+            The mean log evidence of each pass, with the log density of a prior added.
         statistics : SufficientStatistics
             Of the last pass.
         estimate : tuple or None
-            What the last pass measured, as `Update` returns it; None where that is still the mixture given.
+            The mixture of the last pass, as `Update` returns it; None where that is still the plan's.
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_components, d = plan.n_features, n, size
@@ -465,18 +431,18 @@ cdef class Plan:
         cdef double[::1] measured = np.empty(at_most), both, work = np.empty(room_for_update(&family.family))
         cdef double[::1] room = np.empty(self.room.shape[0])
         buffer = self.moments_buffer(&moments)
-        size = estimate_size(plan.moments, K, d)
-        found = np.empty((2, size))
-        both = found.reshape(-1)
-        estimates[0] = estimate_in(&both[0], plan.moments, K, d)
-        estimates[1] = estimate_in(&both[0] + size, plan.moments, K, d)
+        size = estimate_size(plan.layout, K, d)
+        buffers = np.empty((2, size))
+        both = buffers.reshape(-1)
+        estimates[0] = estimate_in(&both[0], plan.layout, K, d)
+        estimates[1] = estimate_in(&both[0] + size, plan.layout, K, d)
         with nogil:
-            n = climb(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
-                      &work[0], workspace, &moments, estimates, &measured[0])
-        estimate = estimate_arrays(found[(n - 1) % 2].copy(), plan.moments, K, d) if n > 1 else None
+            n = run_em(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
+                       &work[0], workspace, &moments, estimates, &measured[0])
+        estimate = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
         return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), estimate
 
-    def ascend(
+    def run_quasi_newton(
         self,
         Scratch scratch not None,
         const data[:, :] rows,
@@ -487,11 +453,11 @@ cdef class Plan:
         QuasiNewtonState state not None,
         bint repair_empty,
     ):
-        """From the sums of one pass go on alone: `state` judges them and chooses the next mixture, and so on.
+        """Run the accelerated solver from the sums of one pass: `state` takes them and chooses the next mixture.
 
-        That is until `state` has converged or needs help, for `at_most` passes, or until the next mixture asks for
-        another form; with `repair_empty`, also before an update in which a component has lost its rows. The plan must
-        be of the mixture that `state` says is next; the other arguments are those of `climb`.
+        It stops when `state` has converged or is stuck, after `at_most` passes, and when the next mixture needs another
+        form; with `repair_empty`, also before an update in which a component has lost its rows. The plan must be that
+        of the next mixture of `state`; the other arguments are those of `run_em`.
 
         Returns
         -------
@@ -506,12 +472,12 @@ cdef class Plan:
         cdef Moments moments
         cdef double[:, ::1] records = np.empty((at_most, 4))
         cdef double[::1] room = np.empty(self.room.shape[0])
-        if not state.fits(plan.moments, plan.n_components, plan.n_features) or plan.layout != plan.moments:
-            raise ValueError("a state needs moments and whiteners in its own layout and shape")
+        if not state.fits(plan.layout, plan.moments, plan.n_components, plan.n_features):
+            raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
         _alive = self.moments_buffer(&moments)
         with nogil:
-            n = ascend(&plan, &inputs, &rows[0, 0], &room[0], repair_empty, workspace, &moments, &state.state,
-                       &records[0, 0])
+            n = run_quasi_newton(&plan, &inputs, &rows[0, 0], &room[0], repair_empty, workspace, &moments, &state.state,
+                                 &records[0, 0])
         return [(records[i, 0], records[i, 1], records[i, 2], records[i, 3] > 0) for i in range(n)]
 
     def lloyd(
@@ -527,18 +493,19 @@ cdef class Plan:
         double total,
         double least_gain,
     ):
-        """From the sums of one pass go on alone: move the centres to their rows' means, and so on (Lloyd 1982).
+        """Run k-means from the sums of one pass: move the centres to the means of their rows (Lloyd 1982).
 
-        That is for `at_most` passes, or until one gains less than a `least_gain` of `total`, the inertia about one
-        centre for all, less that about the `centres`. `spread` and `inertia` are as the pass before measured them.
+        It stops after `at_most` passes, or when one gains less than `least_gain` times the difference of `total`, the
+        inertia about one centre for all, and that about the `centres`. `spread` and `inertia` are those of the pass
+        before.
 
         Returns
         -------
         passes : int
         ended : bool
-            Whether the last one gained too little.
+            Whether the last pass gained too little.
         centres, spread, inertia
-            After the last one.
+            After the last pass.
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_components, n
@@ -577,7 +544,7 @@ cdef class Plan:
         return inputs
 
     cdef Workspace* merged(self, Scratch scratch) except NULL:
-        """The scratch's workspace, its only node the sums of all rows."""
+        """Return the scratch's workspace, with the sums of all rows in its only node."""
         cdef Workspace* workspace = &scratch.workspace
         cdef Py_ssize_t n_lanes = self.n_lanes(scratch.n_rows)
         self.check_ready(scratch)
@@ -595,17 +562,15 @@ cdef class Plan:
         return view.base
 
     cdef as_statistics(self, buffer, const Moments* moments):
-        """The moments in a buffer, as the value that they are."""
+        """Return the moments in a buffer as `SufficientStatistics`."""
         cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
         origins, counts, first, second, log_evidence, weight = moments_arrays(buffer, K, d, moments)
         second = second.reshape(self.moments.shape(K, d))
         return statistics.SufficientStatistics(self.moments, origins, counts, first, second, log_evidence, weight)
 
 
-# ---------------------------------------------------------------------------------- before the first pass
-
-cdef class RaceRows:
-    """Rows that candidates for a start pass over.
+cdef class CandidateRows:
+    """Float64 rows in memory that candidates for a start pass over: see `_candidates.pyx`.
 
     Parameters
     ----------
@@ -618,10 +583,6 @@ cdef class RaceRows:
     single : bool
         Whether float32 arithmetic may do.
     """
-
-    cdef const double[:, ::1] rows, scatter
-    cdef const double[::1] weight, origin, reach
-    cdef bint single
 
     def __cinit__(
         self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin, const double[::1] reach, *,
@@ -643,11 +604,11 @@ cdef class RaceRows:
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
         const double* centres, const double* whiteners, bint hard, Moments* out,
     ) except -1:
-        """One pass; its moments go into `out`."""
+        """Pass over the rows with a mixture; its moments go into `out`."""
         cdef PassPlan plan
-        cdef Rows table = layout_of[double](self.rows, self.weight)
+        cdef Rows table = describe_rows[double](self.rows, self.weight)
         cdef Py_ssize_t d = self.rows.shape[1], needed = room_for(layout, moments, K, d)
-        cdef bint pooled = self.scatter is not None and layout == TIED and moments == TIED
+        cdef bint pooled = self.scatter is not None and is_pooled(layout) and is_pooled(moments)
         cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
         plan.n_components, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
         plan.hard, plan.tiles, plan.given, plan.totals, plan.axes = hard, tiles, False, False, NULL
@@ -659,239 +620,24 @@ cdef class RaceRows:
         with nogil:
             walk(&plan, &table, &self.rows[0, 0], 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
             merge_siblings(&scratch.workspace, plan.n_sums, True)
-            take_apart(&plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
+            unpack_moments(&plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
         return 0
-
-
-cdef class RaceView:
-    """Rows in the coordinates of a metric, y = V (x − centre): where candidates for a start begin.
-
-    Parameters
-    ----------
-    rows : RaceRows
-        The rows y.
-    layout : int
-        Of V: spherical, diagonal or tied.
-    whitener : flat array
-        V, as the layout stores it for one component.
-    centre : array of shape (d,)
-        In the coordinates of x.
-    """
-
-    cdef RaceRows rows
-    cdef const double[::1] whitener, centre
-    cdef Metric metric
-
-    def __cinit__(
-        self, RaceRows rows not None, Layout layout, const double[::1] whitener, const double[::1] centre,
-    ):
-        cdef Py_ssize_t d = rows.rows.shape[1]
-        if layout not in (SPHERICAL, DIAGONAL, TIED):
-            raise ValueError(f"expected the layout of a metric, got {layout}")
-        expect("whitener", whitener.shape[0], matrix_size(layout, d))
-        expect("centre", centre.shape[0], d)
-        self.rows, self.whitener, self.centre = rows, whitener, centre
-        self.metric.layout, self.metric.whitener, self.metric.centre = layout, &whitener[0], &centre[0]
-
-
-cdef class Candidate:
-    """A start, and where a few passes of EM bring it: see `race.pxd`.
-
-    Parameters
-    ----------
-    family : MixtureFamily
-    moments : Layout
-        That of the family.
-
-    Attributes
-    ----------
-    lower_bound : float
-        The mean log evidence of the last pass, a prior's log density counted in; −∞ after a failure.
-    failed : bool
-        Whether a covariance was not positive definite.
-    """
-
-    cdef MixtureFamily family
-    cdef object layout
-    cdef double[::1] buffer, begin_buffer
-    cdef double* room                     # of an update
-    cdef BeginRoom begun                  # in `begin_buffer`
-    cdef Moments moments
-    cdef Estimate[2] estimates
-    cdef int current
-    cdef readonly double lower_bound
-    cdef readonly bint failed
-
-    def __cinit__(self, MixtureFamily family not None, moments):
-        cdef const Family* f = &family.family
-        cdef Py_ssize_t K = f.K, d = f.d, size = estimate_size(f.layout, K, d)
-        if moments.code != f.layout:
-            raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
-        self.family, self.layout = family, moments
-        self.failed, self.lower_bound = False, -np.inf
-        self.buffer = np.zeros(moments_size(f.layout, K, d) + 2 * size + max(room_for_update(f), d * d))
-        self.moments = moments_in(&self.buffer[0], K, d)
-        self.estimates[0] = estimate_in(&self.buffer[0] + moments_size(f.layout, K, d), f.layout, K, d)
-        self.estimates[1] = estimate_in(self.estimates[0].weights + size, f.layout, K, d)
-        self.room = self.estimates[1].weights + size
-
-    def begin(self, Scratch scratch not None, RaceView view not None, const double[:, ::1] seeds, int n_lloyd, int n_soft):
-        """Partition a view's rows about `seeds` (K, d).
-
-        `n_lloyd` passes of k-means move the seeds; `n_soft` passes are made with a simpler mixture, if the family has
-        one, the first with hard assignment. `lower_bound` is that of the last pass, of x.
-        """
-        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
-        cdef BeginRoom* room = &self.begun
-        expect_matrix("seeds", seeds, K, d)
-        expect("a row of the view", view.rows.rows.shape[1], d)
-        self.begin_buffer = np.zeros(room_to_begin(K, d))
-        lay_out_room(room, &self.begin_buffer[0], K, d)
-        memcpy(room.centres, &seeds[0, 0], K * d * sizeof(double))
-        room.spread = largest(&view.rows.reach[0], d)
-        for _ in range(n_lloyd):
-            fill_whiteners(SPHERICAL, K, d, 1 / room.spread, room.whiteners)
-            view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True,
-                                &room.moments)
-            move_to_means(&room.moments, K, d, room.centres)
-            room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
-        room.soft = n_soft > 0 and has_simpler(self.family.family.layout)
-        if room.soft:
-            self.soften(scratch, view, n_soft)
-        else:
-            room.layout = view.metric.layout
-            repeat(&view.metric, K, d, 1 / room.spread, room.wide)
-            to_sample(&view.metric, K, d, room.centres)
-            self.lower_bound = log_volume(&view.metric, d) - d * log(room.spread)
-
-    cdef int soften(self, Scratch scratch, RaceView view, int n_passes) except -1:
-        """Passes with a simpler mixture, which comes in the sample's coordinates."""
-        cdef BeginRoom* room = &self.begun
-        cdef Py_ssize_t K = self.family.family.K, d = self.family.family.d
-        cdef Layout layout = simpler_layout(self.family.family.layout)
-        cdef Family simpler = simpler_family(layout, K, d)
-        cdef Estimate* now = &room.simple[0]
-        fill_whiteners(layout, K, d, 1 / room.spread, room.whiteners)
-        for i in range(n_passes):
-            if i == 0:
-                view.rows.pass_over(scratch, K, layout, layout, room.zero, room.centres, room.whiteners, True,
-                                    &room.moments)
-            else:
-                view.rows.pass_over(scratch, K, layout, layout, now.log_offset, now.means, now.whiteners, False,
-                                    &room.moments)
-            if most_likely(&room.moments, &simpler, 0, NULL, room.update, now) >= 0:
-                self.failed = True
-                return 0
-        self.lower_bound = room.moments.log_evidence / room.moments.weight + log_volume(&view.metric, d)
-        room.layout = layout_in_sample(view.metric.layout, layout)
-        whiteners_in_sample(&view.metric, layout, now.whiteners, K, d, room.wide)
-        to_sample(&view.metric, K, d, now.means)
-        return 0
-
-    def leave_view(self, Scratch scratch not None, RaceRows rows not None):
-        """Pass over the rows in their own coordinates, and estimate the family's first mixture."""
-        cdef const Family* family = &self.family.family
-        cdef BeginRoom* room = &self.begun
-        expect("a row", rows.rows.shape[1], family.d)
-        if self.begin_buffer is None:
-            raise ValueError("expected a candidate that has begun in a view")
-        if self.failed:
-            return
-        rows.pass_over(scratch, family.K, room.layout, family.layout,
-                       room.simple[0].log_offset if room.soft else room.zero,
-                       room.simple[0].means if room.soft else room.centres, room.wide, not room.soft, &self.moments)
-        self.current, self.begin_buffer = 0, None
-        self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
-
-    def climb(self, Scratch scratch not None, RaceRows rows not None, int n_passes):
-        """Make `n_passes` passes of EM over `rows`, an update after each."""
-        cdef const Family* family = &self.family.family
-        cdef Estimate* now
-        expect("a row", rows.rows.shape[1], family.d)
-        for _ in range(n_passes):
-            if self.failed:
-                self.lower_bound = -np.inf
-                return
-            now = &self.estimates[self.current]
-            rows.pass_over(scratch, family.K, family.layout, family.layout, now.log_offset, now.means, now.whiteners,
-                           False, &self.moments)
-            self.moments.log_evidence += log_prior(family, now)
-            self.lower_bound = self.moments.log_evidence / self.moments.weight
-            self.current = 1 - self.current
-            self.failed = most_likely(&self.moments, family, 0, now.covariances, self.room,
-                                      &self.estimates[self.current]) >= 0
-
-    @property
-    def estimate(self):
-        """The mixture that comes next, as `Update` returns it."""
-        cdef const Family* family = &self.family.family
-        cdef Py_ssize_t size = estimate_size(family.layout, family.K, family.d)
-        found = np.array(<double[:size]>self.estimates[self.current].weights)
-        return estimate_arrays(found, family.layout, family.K, family.d)
-
-    @property
-    def statistics(self):
-        """Of the last pass; an update makes `estimate` of them."""
-        cdef const Family* family = &self.family.family
-        origins, counts, first, second, log_evidence, weight = moments_arrays(
-            self.buffer.base[:moments_size(family.layout, family.K, family.d)].copy(), family.K, family.d,
-            &self.moments)
-        second = second.reshape(self.layout.shape(family.K, family.d))
-        return statistics.SufficientStatistics(self.layout, origins, counts, first, second, log_evidence, weight)
-
-    @property
-    def least_weight(self):
-        """Of the components of the mixture that comes next."""
-        cdef const double* weights = self.estimates[self.current].weights
-        cdef Py_ssize_t k
-        cdef double least = 1
-        for k in range(self.family.family.K):
-            least = min(least, weights[k])
-        return least
-
-    @property
-    def thinness(self):
-        """max_k tr Σ_k⁻¹W, W = Σ_k π_k Σ_k: no component is thinner beside the others than the inverse says."""
-        return thinness(&self.family.family, &self.estimates[self.current], self.room)
 
 
 # -------------------------------------------------------------------------------- around the pass
 
-def normalise_tile(real[:, ::1] tile):
-    """Turn a tile of log ρ (K, n) into responsibilities, in place, and return log Σ_k ρ_k, (n,).
-
-    For tests of the leaf arithmetic.
-    """
-    cdef Py_ssize_t K = tile.shape[0], n = tile.shape[1], group = pad(sizeof(real)), k, r
-    cdef Py_ssize_t ld = (n + group - 1) // group * group
-    cdef double[::1] buffer = np.zeros((K + 2) * ld + 8)
-    cdef real* work = <real*>aligned(&buffer[0])
-    if n == 0 or K == 0:
-        raise ValueError(f"expected a tile of at least one row and column, got shape {(K, n)}")
-    for k in range(K):
-        for r in range(n):
-            work[k * ld + r] = tile[k, r]
-    for r in range(n):
-        work[K * ld + r] = 1
-    normalise(tiles, work, ld, work + K * ld, work + (K + 1) * ld, K, ld)
-    for k in range(K):
-        for r in range(n):
-            tile[k, r] = work[k * ld + r]
-    return np.array(<real[:n]>(work + (K + 1) * ld))
-
-
 def kernels():
-    """The kernels that this machine can run, the slowest first: "blas", then tile.h by instruction set."""
+    """Return the kernels that this machine can run, the slowest first: "blas", then tile.h by instruction set."""
     return ["blas"] + [tile_names[level].decode() for level in range(tile_best() + 1)]
 
 
 def kernel():
-    """The name of the kernel in use."""
+    """Return the name of the kernel in use."""
     return current
 
 
 def use_kernel(str name):
-    """Compute with the kernel called `name` from now on; `GMM_KERNEL` sets it for a process."""
+    """Use the kernel called `name` from now on; `GMM_KERNEL` sets it for a process."""
     global tiles, tile_level, current
     known = kernels()
     if name not in known:
@@ -908,7 +654,7 @@ def kmeans_seeds(
     const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms,
     Py_ssize_t n_seeds, Py_ssize_t n_draws,
 ):
-    """Indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
+    """Return the indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
 
     `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
     """
@@ -930,7 +676,7 @@ def kmeans_seeds(
     for i in range(seeding.n_blocks):
         PyErr_CheckSignals()
         with nogil:
-            take_in_block(&seeding, i, &rows[0, 0], &weight[0])
+            load_seeding_block(&seeding, i, &rows[0, 0], &weight[0])
     with nogil:
         out[0] = first_seed(&seeding, uniforms[0])
     for i in range(1, n_seeds):

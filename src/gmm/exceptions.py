@@ -1,7 +1,7 @@
-"""The errors and warnings that this package raises; every room may import it.
+"""Errors and warnings that this package raises.
 
-Once scikit-learn's own class of the same name is loaded, what is raised is both: `raisable`
-joins the two, so code written for either package catches it. scikit-learn is never imported here.
+If scikit-learn is already imported, `raisable` returns a class that also derives from scikit-learn's class of the
+same name, so that code written for either package catches it. scikit-learn is never imported here.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _E = TypeVar("_E", bound=Exception)
 
 
 class NotFittedError(ValueError, AttributeError):
-    """A method that needs a fitted mixture was called before `fit`."""
+    """Raised when a method that needs a fitted mixture is called before `fit`."""
 
 
 class ConvergenceWarning(UserWarning):
-    """A fit ended at `max_iter`, before its stopping rule was met."""
+    """Issued when a fit reaches `max_iter` before its stopping rule is met."""
 
 
 class InvalidParameterError(ValueError, TypeError):
-    """A parameter of an estimator has a type or a value that it cannot have."""
+    """Raised when a parameter of an estimator has an invalid type or value."""
 
 
 _PEER_MODULES: dict[type[Exception], str] = {
@@ -36,7 +36,7 @@ _PEER_MODULES: dict[type[Exception], str] = {
 
 
 def raisable(own: type[_E]) -> type[_E]:
-    """Return the class to raise for `own`: scikit-learn's subclass too, where that is loaded.
+    """Return the class to raise for `own`, compatible with scikit-learn's class where that is imported.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def raisable(own: type[_E]) -> type[_E]:
     Returns
     -------
     type
-        `own` itself, or a class that derives from `own` and from scikit-learn's class of its name.
+        `own` itself, or a class that derives from both `own` and scikit-learn's class of the same name.
     """
     peer = getattr(sys.modules.get(_PEER_MODULES[own]), own.__name__, None)
     return own if peer is None else cast(type[_E], _joined(cast(Any, own), peer))
@@ -57,13 +57,13 @@ def _joined(own: type[Exception], peer: type[Exception]) -> type[Exception]:
     def reduced(self: Exception) -> tuple[Any, ...]:
         return _rebuilt, (own, self.args)
 
-    # The class cannot be found by its name, so pickling (joblib's workers) goes through `own`.
+    # `pickle` cannot find this class by name, so pickling (in joblib's workers) goes through `own`.
     body = {"__module__": own.__module__, "__doc__": own.__doc__, "__reduce__": reduced}
     return type(own.__name__, (own, peer), body)
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn where the user's code called this package, however deep inside it we are."""
+    """Issue a warning that points at the line of user code that called this package."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "gmm":
         level, frame = level + 1, frame.f_back

@@ -1,46 +1,54 @@
-"""`load`: whatever has been saved, as what it was."""
+"""The function `load`, which opens any saved model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
+from gmm.estimators.fitted import from_state
 from gmm.estimators.mixture import GaussianMixture
-from gmm.persistence import Readable, loaded
+from gmm.persistence import Readable, load_object
 from gmm.selection import Selection
+from gmm.selection.table import selection_from_state
 
 __all__ = ["load"]
 
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], GaussianMixture | Selection]] = {
-    GaussianMixture.__name__: GaussianMixture._from_state,
-    Selection.__name__: Selection._from_state,
+    GaussianMixture.__name__: partial(from_state, GaussianMixture),
+    Selection.__name__: partial(selection_from_state, Selection),
 }
 
 
 def load(file: Readable) -> GaussianMixture | Selection:
-    """Open what a `save` wrote: a mixture, or a selection.
+    """Load a mixture or a selection that its `save` method wrote.
 
     Parameters
     ----------
     file : str, os.PathLike, binary file or bytes
-        A path, a file opened for reading, which is read to its end, or what such a file holds.
+        A path, a file opened in binary mode (read to its end), or the content of such a file.
 
     Returns
     -------
     GaussianMixture or Selection
-        What was saved, every number as it was.
+        The saved object; every number is bit for bit the one that was saved.
 
     Raises
     ------
     ValueError
-        If the file is nothing that was saved, is damaged, or of a newer version, or if what it holds is no mixture and
-        no selection; it says what is wrong. A file can do no other harm, whoever wrote it.
+        If the file is not a saved model, is damaged, was written by a newer version of the format, or does not hold a
+        valid mixture or selection. The message says what is wrong. Files from untrusted sources are safe to load: no
+        code is run.
+    TypeError
+        If `file` is not a path, a binary file or bytes.
+    OSError
+        If the file cannot be read.
 
     See Also
     --------
-    GaussianMixture.load, Selection.load : The same, where only one of the two will do.
+    GaussianMixture.load, Selection.load : Accept only one of the two.
 
     Examples
     --------
@@ -50,4 +58,4 @@ def load(file: Readable) -> GaussianMixture | Selection:
     >>> gmm.load(file.getvalue()).weights_
     array([0.5, 0.5])
     """
-    return loaded(file, _MAKERS)
+    return load_object(file, _MAKERS)

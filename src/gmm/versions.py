@@ -1,4 +1,4 @@
-"""What a bug report should say of the machine and of what is installed."""
+"""Versions of this package and its dependencies, for bug reports, and the commands that install extras."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from gmm.em.threads import usable_threads
 
 __version__ = version("gmm-em")
 
-# What the extras of pyproject.toml install. Messages name these packages and not the extras: that is right for every
-# way in which gmm-em itself was installed.
+# Packages of each extra in pyproject.toml. Messages name packages, not extras: that works however gmm-em was installed.
 EXTRAS = {"cli": ("jinja2", "pyarrow", "rich"), "plot": ("matplotlib", "pillow")}
 
 _PACKAGES = (
@@ -23,7 +22,7 @@ _PACKAGES = (
 
 
 def install_line(extra: str) -> str:
-    """The command that installs what an extra needs.
+    """Return the command that installs the packages of an extra.
 
     Parameters
     ----------
@@ -42,7 +41,7 @@ def install_line(extra: str) -> str:
 
 
 def show_versions() -> None:
-    """Print the versions of Python, of this package and its companions, and of BLAS.
+    """Print the versions of Python, of this package and its dependencies, and of the BLAS library.
 
     Examples
     --------
@@ -61,8 +60,8 @@ def show_versions() -> None:
         print(f"  {name:<14} {_version(name)}")
     print("Thread pools")
     for pool in threadpool_info():
-        told = (pool["internal_api"], pool["version"], f"{pool['num_threads']} threads")
-        print("  " + ", ".join(str(item) for item in told if item is not None))
+        parts = (pool["internal_api"], pool["version"], f"{pool['num_threads']} threads")
+        print("  " + ", ".join(str(part) for part in parts if part is not None))
 
 
 def _version(name: str) -> str:

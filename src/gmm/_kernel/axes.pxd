@@ -61,7 +61,7 @@ cdef inline bint principal_axes(
     double* values,                                # OUT (d,), ascending
     double* room,                                  # scratch: see `room_for_axes`
 ) noexcept nogil:
-    """Whether they were found."""
+    """Return whether LAPACK converged; rotations always do."""
     cdef Py_ssize_t j
     if d > WIDEST_BY_ROTATION:
         return eigenvectors(matrix, values, d, room)
@@ -102,7 +102,7 @@ cdef inline void diagonalise(
 
 
 cdef inline void sort_axes(double* values, double* axes, Py_ssize_t d) noexcept nogil:
-    """Ascending."""
+    """Sort values, and axes with them, ascending."""
     cdef Py_ssize_t i, j, least
     cdef double value
     for i in range(d):
@@ -142,7 +142,7 @@ cdef inline void diagonalise_jointly(
                     mixed += 2 * x * y
                     left += y * y
                 angle = atan2(mixed, apart) / 4
-                # What rounding left off the diagonals of matrices of trace 1 turns nothing.
+                # Rounding leaves this much off the diagonals of matrices of trace 1: no turn is due to it.
                 if not (left > K * (4 * DBL_EPSILON) ** 2 and fabs(angle) > 4 * DBL_EPSILON):
                     continue
                 turned = True

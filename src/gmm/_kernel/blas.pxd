@@ -1,7 +1,7 @@
-"""Row-major faces of the BLAS and LAPACK calls that the pass makes.
+"""BLAS and LAPACK calls for row-major arrays.
 
-The libraries are column-major: a row-major array is its transpose to them, so every face swaps its operands.
-``ld`` is the distance between two rows.  BLAS integers live here and nowhere else.
+The libraries are column-major: they see a row-major array as its transpose, so every call swaps its operands.  ``ld``
+is the distance between two rows.  BLAS integers are used here and nowhere else.
 """
 from scipy.linalg.cython_blas cimport dgemm, dtrmm, sgemm, strmm
 from scipy.linalg.cython_lapack cimport dpotrf, dsyevd, dtrtri
@@ -71,7 +71,7 @@ cdef inline bint invert_cholesky(
     double* matrix,                      # IN, OUT (m, m), lower: A, then L⁻¹ where A = L Lᵀ
     Py_ssize_t m,
 ) noexcept nogil:
-    """Whether A was positive definite; ``matrix`` is of no use where it was not."""
+    """Return whether A was positive definite; ``matrix`` is undefined where it was not."""
     cdef int order = <int>m, info = 0
     dpotrf(b"U", &order, matrix, &order, &info)
     if info == 0:
@@ -80,7 +80,7 @@ cdef inline bint invert_cholesky(
 
 
 cdef inline Py_ssize_t room_for_eigenvectors(Py_ssize_t m) noexcept nogil:
-    """In doubles: LAPACK's work, and its integers."""
+    """Doubles of scratch: LAPACK's work, and its integers."""
     return 1 + 6 * m + 2 * m * m + 3 + 5 * m
 
 
@@ -90,7 +90,7 @@ cdef inline bint eigenvectors(
     Py_ssize_t m,
     double* room,                        # scratch: see `room_for_eigenvectors`
 ) noexcept nogil:
-    """Whether they were found."""
+    """Return whether LAPACK converged."""
     cdef int order = <int>m, n_room = 1 + 6 * order + 2 * order * order, n_integers = 3 + 5 * order, info = 0
     dsyevd(b"V", b"U", &order, matrix, &order, values, room, &n_room, <int*>(room + n_room), &n_integers, &info)
     return info == 0

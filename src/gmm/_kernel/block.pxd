@@ -1,4 +1,4 @@
-"""What a pass does to one block beside its arithmetic: take rows in, and give rows out.
+"""Input and output of one block of a pass: rows and weights in; labels, responsibilities and totals out.
 
 A block is stored feature by feature, a tile component by component; `ld` is the distance between two of either.
 """
@@ -7,13 +7,13 @@ from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
 from gmm._kernel.leaves cimport times
-from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, Layout
+from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, Layout
 
 cdef extern from "tile.h" nogil:
     void tile_prefetch(const void* address)
 
 cdef enum:
-    AHEAD = 64                # rows that are asked for before they are needed
+    AHEAD = 64                # rows that are prefetched before they are needed
     LINE = 64                 # bytes of the cache
 
 ctypedef fused data:
@@ -25,7 +25,7 @@ cdef inline bint look_at(
     const data* row, Py_ssize_t column_stride, Py_ssize_t d, double weight, const double* origin,      # IN (d,)
     double* sums, double* low, double* high,       # IN, OUT (d,) Σ w (x − origin), least, greatest
 ) noexcept nogil:
-    """Whether all of the row is finite."""
+    """Add a row to the survey; return whether all of it is finite."""
     cdef Py_ssize_t j
     cdef double x
     cdef bint broken = False
@@ -63,7 +63,7 @@ cdef inline void load_by_eights(
     const data* rows, Py_ssize_t row_stride, Py_ssize_t column_stride, Py_ssize_t n, Py_ssize_t d,
     const double* origin, Py_ssize_t ld, real* block,
 ) noexcept nogil:
-    """Eight rows at a time, so that every line of the cache is read and written in one go."""
+    """Load eight rows at a time, so that every cache line is read and written once."""
     cdef Py_ssize_t i, j, start, whole = n // 8 * 8
     cdef const data* row
     cdef real* out
@@ -97,7 +97,7 @@ cdef inline void append_products(
     bint tiles, Layout moments, Py_ssize_t d, Py_ssize_t n, Py_ssize_t ld,
     real* features,                                # IN (1 + d, n), OUT the terms behind
 ) noexcept nogil:
-    """Behind [1, x]: x_i x_j (i ≥ j) for full, x_j² for diagonal, x·x for spherical, nothing for tied."""
+    """Append to [1, x]: x_i x_j (i ≥ j) for full, x_j² for diagonal, x·x for spherical, nothing for tied."""
     cdef Py_ssize_t i, j, r
     cdef real* x = features + ld
     cdef real* out = features + (1 + d) * ld
@@ -206,20 +206,20 @@ cdef inline void add_totals(
 
 
 cdef inline double total_of(const real* values, Py_ssize_t n) noexcept nogil:
-    """Σ values, in eight strands: one strand would wait for every addition."""
+    """Σ values, in eight independent sums: one sum would wait for every addition."""
     cdef Py_ssize_t r, whole = n // 8 * 8
-    cdef double[8] strand
+    cdef double[8] partial
     cdef double total = 0
     cdef int s
     for s in range(8):
-        strand[s] = 0
+        partial[s] = 0
     for r in range(0, whole, 8):
         for s in range(8):
-            strand[s] += values[r + s]
+            partial[s] += values[r + s]
     for r in range(whole, n):
-        strand[0] += values[r]
+        partial[0] += values[r]
     for s in range(8):
-        total += strand[s]
+        total += partial[s]
     return total
 
 

@@ -1,4 +1,4 @@
-"""Cholesky factors of small and large matrices, inverted."""
+"""Inverted Cholesky factors, by hand for small matrices and by LAPACK for large ones."""
 from libc.math cimport INFINITY, log, sqrt
 from libc.string cimport memset
 
@@ -11,7 +11,7 @@ cdef enum:
 cdef inline double invert_dense(
     double* matrix, Py_ssize_t d,                  # IN, OUT (d, d): A, then L⁻¹ where A = L Lᵀ, zero above
 ) noexcept nogil:
-    """log|L⁻¹|, infinite where A is not positive definite."""
+    """Return log|L⁻¹|, −∞ where A is not positive definite."""
     cdef Py_ssize_t i
     cdef double total = 0
     if not (invert_by_hand(matrix, d) if d <= WIDEST_BY_HAND else invert_cholesky(matrix, d)):
@@ -25,7 +25,7 @@ cdef inline double invert_dense(
 cdef inline bint invert_by_hand(
     double* matrix, Py_ssize_t d,                  # IN, OUT (d, d), lower: A, then L⁻¹ where A = L Lᵀ
 ) noexcept nogil:
-    """Whether A was positive definite."""
+    """Return whether A was positive definite."""
     cdef Py_ssize_t i, j, p
     cdef double rest
     cdef double* row

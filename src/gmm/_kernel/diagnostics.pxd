@@ -1,6 +1,6 @@
-"""What a pass can tell beside the moments: what dropping a component costs, and how far from Gaussian each one is.
+"""Diagnostics of components beside the moments: what dropping one costs, and its higher moments along given axes.
 
-Of a whitened mixture and axes A_k, a row for each, for every component k
+For a whitened mixture, axes A_k (their rows) and every component k
 
     Σ w log(1 − r_k)        where 1 − r_k is the others' share, never a difference of near numbers
     Σ w r_k y^p             y = A_k (x − c_k), p = 2, 3, 4
@@ -10,7 +10,7 @@ in float64 arithmetic alone.
 from libc.math cimport INFINITY, exp, log1p
 
 from gmm._kernel.leaves cimport add_products, choose, multiply, normalise, subtract, times
-from gmm._kernel.linear cimport DIAGONAL, FULL, TIED, whitener_size
+from gmm._kernel.layout cimport axis_stride, component_stride, is_dense, is_pooled
 from gmm._kernel.plan cimport N_POWERS, PassPlan, n_diagnostics
 
 cdef enum:
@@ -49,8 +49,8 @@ cdef inline void add_diagnostics(
     cdef double* y = scratch + K * ld
     cdef double* common = y + (BUFFERS - 1) * d * ld
     cdef double* out = sums + plan.n_sums - 2 - n_diagnostics(plan)
-    # Rows near the origin are turned once for all components.
-    cdef bint once = plan.layout == TIED and plan.linear
+    # In the linear form rows are near the origin: pooled axes are applied once for all components.
+    cdef bint once = is_pooled(plan.layout) and plan.linear
     weigh_rest(plan, tile, mass, n, ld, responsibilities, y + BUFFERS * d * ld, out)
     if once:
         multiply(plan.tiles, plan.axes, d, block, ld, common, ld, d, n, d)
@@ -70,7 +70,7 @@ cdef inline void weigh_rest(
     double* rows,                                  # scratch (3, ld)
     double* out,                                   # IN, OUT (K,) += Σ w log(1 − r)
 ) noexcept nogil:
-    """Without its likeliest component a row's evidence is as exact as with it; so is then what they differ by."""
+    """The others' evidence is summed without the likeliest component, so 1 − r is no difference of near numbers."""
     cdef Py_ssize_t K = plan.n_components, k, r
     cdef double* best = rows
     cdef double* peak = rows + ld
@@ -104,17 +104,17 @@ cdef inline void whiten_along_axes(
     const PassPlan* plan, const double* block, Py_ssize_t k, Py_ssize_t n, Py_ssize_t ld,
     double* z, double* y,                          # scratch, OUT (d, n) A_k (x − c_k)
 ) noexcept nogil:
-    cdef Py_ssize_t d = plan.n_features, j, r
+    cdef Py_ssize_t d = plan.n_features, stride = axis_stride(plan.layout), j, r
     cdef const double* centre = <const double*>plan.centres + k * d
-    cdef const double* axes = plan.axes + k * whitener_size(plan.layout, d)
+    cdef const double* axes = plan.axes + k * component_stride(plan.layout, d)
     cdef double scale
     for j in range(d):
         subtract(plan.tiles, block + j * ld, centre[j], z + j * ld, n)
-    if plan.layout == FULL or plan.layout == TIED:
+    if is_dense(plan.layout):
         multiply(plan.tiles, axes, d, z, ld, y, ld, d, n, d)
         return
     for j in range(d):
-        scale = axes[j if plan.layout == DIAGONAL else 0]
+        scale = axes[j * stride]
         for r in range(n):
             y[j * ld + r] = scale * z[j * ld + r]
 

@@ -1,12 +1,12 @@
 """Rows so far from every component that the squares of their distances overflow.
 
-The densities of a block end at a square of 1e300 (`leaves.pxd`), where all components tie.  Here such rows are told
-apart by distances of any size, and the nearest component takes all of the row, as it does in the limit.
+A block cuts squares off at 1e300 (`leaves.pxd`), where all components tie.  Here such rows get squared distances of any
+size, and the nearest component takes all of the row, as it does in the limit.
 """
 from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, fabs, ilogb, scalbn
 
-from gmm._kernel.linear cimport DIAGONAL, FULL, TIED, whitener_size
+from gmm._kernel.layout cimport apply_factor, component_stride
 from gmm._kernel.plan cimport PassPlan
 
 
@@ -21,7 +21,7 @@ cdef inline bint less(Square a, Square b) noexcept nogil:
 
 
 cdef inline int scaled(double* values, Py_ssize_t n) noexcept nogil:
-    """Divide by the power of two, whose exponent it returns, that brings the largest to 1 … 2."""
+    """Divide by the power of two that brings the largest to 1 … 2; return its exponent."""
     cdef Py_ssize_t j
     cdef double largest = 0
     cdef int exponent
@@ -40,24 +40,18 @@ cdef inline Square square_of(
     double* z, double* y,                          # scratch (d,), (d,)
 ) noexcept nogil:
     """‖W_k (x − c_k)‖²."""
-    cdef Py_ssize_t d = plan.n_features, i, j
+    cdef Py_ssize_t d = plan.n_features, j
     cdef const double* centre = <const double*>plan.centres + k * d
-    cdef const double* whitener = <const double*>plan.coefficients + k * whitener_size(plan.layout, d)
+    cdef const double* whitener = <const double*>plan.coefficients + k * component_stride(plan.layout, d)
     cdef Square square
     for j in range(d):
         z[j] = row[j * ld] / 2 - centre[j] / 2     # the halves' difference is finite
     square.exponent = 1 + scaled(z, d)
-    for i in range(d):
-        if plan.layout == FULL or plan.layout == TIED:
-            y[i] = 0
-            for j in range(i + 1):
-                y[i] += whitener[i * d + j] * z[j]
-        else:
-            y[i] = whitener[i if plan.layout == DIAGONAL else 0] * z[i]
+    apply_factor(plan.layout, d, whitener, z, y)
     square.exponent += scaled(y, d)
     square.part = 0
-    for i in range(d):
-        square.part += y[i] * y[i]
+    for j in range(d):
+        square.part += y[j] * y[j]
     return square
 
 

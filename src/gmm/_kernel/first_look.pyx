@@ -3,7 +3,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport isfinite
 
 from gmm._kernel.block cimport data, look_at
-from gmm._kernel.lanes cimport Rows, layout_of
+from gmm._kernel.lanes cimport Rows, describe_rows
 from gmm._kernel.lengths cimport expect
 from gmm._kernel.seeding cimport Item, merge_equal, sort_by_value
 
@@ -83,7 +83,7 @@ cdef class Survey:
 cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py_ssize_t first) except -1:
     """Add rows to a survey, of which `first` came before these."""
     cdef Py_ssize_t n = rows.shape[0], d = survey.n_features, i, j
-    cdef Rows table = layout_of(rows, weight)
+    cdef Rows table = describe_rows(rows, weight)
     cdef Py_ssize_t bad_row = -1, bad_column = 0
     cdef double total = survey.weight, w
     expect("a row", rows.shape[1], d)
@@ -111,13 +111,13 @@ cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py
 
 
 def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
-    """The set of rows, ordered by value, each once.
+    """Return the distinct rows, sorted by value.
 
     Returns
     -------
     distinct : array of shape (m, d)
     mass : array of shape (m,)
-        The sum of the weights of each, or how often it came.
+        The sum of the weights of each, or the number of its copies.
     """
     cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], m
     if n < 1 or d < 1:

@@ -1,75 +1,51 @@
-"""The coordinates in which an accelerated climb tells its states, and how they change.
+"""The coordinates of the accelerated solver's states, and how they change with the mixture.
 
-A state is statistics per unit weight, in the *frame* of the mixture measured last and accepted: with z = W_k (x − μ_k),
+A state is statistics per unit weight, in the *frame* of the last accepted mixture: with z = W_k (x − μ_k),
 
     n_k = Σ r_ik,   f_k = Σ r_ik z_i,   H_k = Σ r_ik (z_i z_iᵀ − I),
 
-one after the other for all components, H as packed lower triangles (one for all components if they share a covariance,
-diagonals, or one mean of the diagonal).  The metric is there Σ_k (n n' + f·f' + ½ H:H') / π_k, the Fisher information
-of the complete data, so nothing depends on units or axes.  Frames move with the mixture, and what is remembered moves
-along.
+each for all components in turn, H packed: lower triangles (one for all components if they share a covariance),
+diagonals, or means of the diagonal.  In a frame the metric of the complete data's Fisher information is
+Σ_k (n n' + f·f' + ½ H:H') / π_k, so nothing depends on units or axes.  When a mixture is accepted, the state and the
+secants are carried into its frame.
 
-A conjugate prior is worth rows (Fraley & Raftery 2007): κ for a mean, c for a covariance, per unit weight.  The f_k and
-H_k of a state include their moments, n_k does not count them; in the difference of two states they cancel.  The metric
-is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
+An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
+unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
+they cancel.  The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
 """
 from libc.float cimport DBL_MIN
 from libc.string cimport memcpy, memset
 
-from gmm._kernel.blas cimport invert_lower, multiply_by_lower
-from gmm._kernel.cholesky cimport WIDEST_BY_HAND
-from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout, n_second, whitener_size
-from gmm._kernel.moments cimport Moments, mirror
-from gmm._kernel.state cimport State, counted, packed_of, packed_size
-from gmm._kernel.update cimport Estimate, Family, Prior, divisor, subtract_outer
-from gmm._kernel.whitener cimport n_matrices
-
-
-cdef inline void conjugate(
-    const double* a, Py_ssize_t d,                 # IN (d, d), lower
-    double* scratch,                               # (d, d)
-    double* matrix,                                # IN (d, d), symmetric, OUT a matrix aᵀ, lower
-) noexcept nogil:
-    cdef Py_ssize_t i, j, r
-    cdef double total
-    if d > WIDEST_BY_HAND:
-        multiply_by_lower(a, matrix, d, d, d)
-        for i in range(d):
-            for j in range(i):
-                total = matrix[i * d + j]
-                matrix[i * d + j] = matrix[j * d + i]
-                matrix[j * d + i] = total
-        multiply_by_lower(a, matrix, d, d, d)
-        return
-    memset(scratch, 0, d * d * sizeof(double))
-    for i in range(d):
-        for r in range(i + 1):
-            for j in range(d):
-                scratch[i * d + j] += a[i * d + r] * matrix[r * d + j]
-    for i in range(d):
-        for j in range(i + 1):
-            total = 0
-            for r in range(j + 1):
-                total += scratch[i * d + r] * a[j * d + r]
-            matrix[i * d + j] = total
-
-
-cdef inline void unpack(const double* packed, double count, Py_ssize_t d, double* matrix) noexcept nogil:
-    """H + n I, both triangles."""
-    cdef Py_ssize_t i, j
-    for i in range(d):
-        for j in range(i + 1):
-            matrix[i * d + j] = matrix[j * d + i] = packed[i * (i + 1) // 2 + j]
-        matrix[i * d + i] += count
-
-
-cdef inline void pack(const double* matrix, double count, Py_ssize_t d, double* packed) noexcept nogil:
-    """Take n I off again, of the lower triangle."""
-    cdef Py_ssize_t i, j
-    for i in range(d):
-        for j in range(i + 1):
-            packed[i * (i + 1) // 2 + j] = matrix[i * d + j]
-        packed[i * (i + 1) // 2 + i] -= count
+from gmm._kernel.blas cimport multiply_by_lower
+from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.layout cimport (
+    DIAGONAL,
+    SPHERICAL,
+    Layout,
+    add_to_diagonal,
+    apply_factor,
+    apply_row,
+    component_stride,
+    end_component,
+    first_component,
+    is_axis_aligned,
+    is_dense,
+    is_pooled,
+    matrix_count,
+    matrix_size,
+    mirror,
+    mirror_all,
+    n_matrices,
+    packed_size,
+    shift_second,
+    subtract_outer,
+    total_size,
+)
+from gmm._kernel.moments cimport Moments
+from gmm._kernel.objective cimport divisor, rows_per_mean
+from gmm._kernel.state cimport State, count_of, packed_of
+from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles, pack, unpack
+from gmm._kernel.update cimport Family
 
 
 cdef inline void shift_first(
@@ -77,67 +53,45 @@ cdef inline void shift_first(
     double* turned,                                # OUT (d,) a f
     double* first,                                 # IN, OUT (d,) f, then a f + n b
 ) noexcept nogil:
-    cdef Py_ssize_t i, j
-    for i in range(d):
-        if layout == FULL or layout == TIED:
-            turned[i] = 0
-            for j in range(i + 1):
-                turned[i] += a[i * d + j] * first[j]
-        else:
-            turned[i] = a[i if layout == DIAGONAL else 0] * first[i]
+    cdef Py_ssize_t i
+    apply_factor(layout, d, a, first, turned)
     for i in range(d):
         first[i] = turned[i] + count * b[i]
 
 
-cdef inline void shift_second(
-    Layout layout, Py_ssize_t d, const double* b, const double* turned, double count,
-    double* second,                                # IN, OUT + a f bᵀ + b (a f)ᵀ + n b bᵀ
-) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef double total = 0
-    for i in range(d):
-        if layout == FULL or layout == TIED:
-            for j in range(i + 1):
-                second[i * d + j] += turned[i] * b[j] + b[i] * turned[j] + count * b[i] * b[j]
-        elif layout == DIAGONAL:
-            second[i] += (2 * turned[i] + count * b[i]) * b[i]
-        else:
-            total += (2 * turned[i] + count * b[i]) * b[i]
-    if layout == SPHERICAL:
-        second[0] += total / d
-
-
-cdef inline void turn_second(
+cdef inline void transform_second(
     Layout layout, Py_ssize_t d, const double* a, double* scratch,
     double* second,                                # IN, OUT a second aᵀ
 ) noexcept nogil:
     cdef Py_ssize_t j
-    if layout == FULL or layout == TIED:
+    if is_dense(layout):
         conjugate(a, d, scratch, second)
     else:
-        for j in range(d if layout == DIAGONAL else 1):
+        for j in range(matrix_size(layout, d)):
             second[j] *= a[j] * a[j]
 
 
-cdef inline void open_second(
+cdef inline void unpack_second(
     Layout layout, const double* packed, double count, Py_ssize_t d, double* second,
 ) noexcept nogil:
+    """Unpack H + n I."""
     cdef Py_ssize_t j
-    if layout == FULL or layout == TIED:
+    if is_dense(layout):
         unpack(packed, count, d, second)
     else:
-        for j in range(d if layout == DIAGONAL else 1):
+        for j in range(matrix_size(layout, d)):
             second[j] = packed[j] + count
 
 
-cdef inline void close_second(
+cdef inline void pack_second(
     Layout layout, const double* second, double count, Py_ssize_t d, double* packed,
 ) noexcept nogil:
+    """Pack second moments less n I."""
     cdef Py_ssize_t j
-    if layout == FULL or layout == TIED:
+    if is_dense(layout):
         pack(second, count, d, packed)
     else:
-        for j in range(d if layout == DIAGONAL else 1):
+        for j in range(matrix_size(layout, d)):
             packed[j] = second[j] - count
 
 
@@ -146,103 +100,68 @@ cdef inline void carry(
     bint difference,                               # IN of two states
     double* vector,                                # IN, OUT in the old frame, then in the new
 ) noexcept nogil:
-    """Bring the components of matrix `m` (one of them, or all that share it) of a state into another frame."""
-    cdef double count = counted(state, vector, m) + (0 if difference else state.for_covariance)
-    open_second(state.family.layout, packed_of(state, vector, m), count, state.family.d, state.matrices)
-    turn(state, m, a, shifts, difference, vector)
+    """Bring the components of matrix m into another frame."""
+    cdef double count = count_of(state, vector, m) + (0 if difference else state.covariance_rows)
+    unpack_second(state.family.moment_layout, packed_of(state, vector, m), count, state.family.d, state.matrices)
+    transform(state, m, a, shifts, difference, vector)
 
 
-cdef inline void turn(
+cdef inline void transform(
     const State* state, Py_ssize_t m, const double* a, const double* shifts, bint difference,
     double* vector,                                # IN, OUT; second moments are IN in `state.matrices`
 ) noexcept nogil:
-    cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, k, first = 0 if layout == TIED else m
+    cdef Layout layout = state.family.moment_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, k
     cdef double* second = state.matrices
-    cdef double* turned = second + n_second(layout, 1, d)
-    cdef double believed = 0 if difference else state.for_mean, count
-    turn_second(layout, d, a, turned, second)
-    for k in range(first, K if layout == TIED else m + 1):
-        count = vector[k] + believed
+    cdef double* turned = second + matrix_size(layout, d)
+    cdef double own_rows = 0 if difference else state.mean_rows, count
+    transform_second(layout, d, a, turned, second)
+    for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
+        count = vector[k] + own_rows
         shift_first(layout, d, a, shifts + k * d, count, turned, vector + K + k * d)
-        shift_second(layout, d, shifts + k * d, turned, count, second)
-    count = counted(state, vector, m) + (0 if difference else state.for_covariance)
-    close_second(layout, second, count, d, packed_of(state, vector, m))
+        shift_second(layout, d, turned, shifts + k * d, count, second)
+    count = count_of(state, vector, m) + (0 if difference else state.covariance_rows)
+    pack_second(layout, second, count, d, packed_of(state, vector, m))
 
 
 cdef inline void invert_whiteners(
     const State* state, const Estimate* mixture,
     double* roots,                                 # OUT W⁻¹
 ) noexcept nogil:
-    cdef Py_ssize_t d = state.family.d, m, i, j, r
-    cdef const double* whitener
-    cdef double* root
-    cdef double total
-    if state.family.layout == DIAGONAL or state.family.layout == SPHERICAL:
-        for i in range(n_second(state.family.layout, state.family.K, d)):
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t d = state.family.d, i, m
+    if is_axis_aligned(layout):
+        for i in range(total_size(layout, state.family.K, d)):
             roots[i] = 1 / mixture.whiteners[i]
         return
-    for m in range(n_matrices(state.family.layout, state.family.K)):
-        whitener, root = mixture.whiteners + m * d * d, roots + m * d * d
-        if d > WIDEST_BY_HAND:
-            memcpy(root, whitener, d * d * sizeof(double))
-            invert_lower(root, d)
-            continue
-        memset(root, 0, d * d * sizeof(double))
-        for i in range(d):
-            for r in range(i):
-                total = whitener[i * d + r]
-                for j in range(r + 1):
-                    root[i * d + j] -= total * root[r * d + j]
-            root[i * d + i] = 1
-            for j in range(i + 1):
-                root[i * d + j] /= whitener[i * d + i]
-
-
-cdef inline void multiply_triangles(
-    const double* a, const double* b, Py_ssize_t d,        # IN (d, d), lower
-    double* product,                               # OUT
-) noexcept nogil:
-    cdef Py_ssize_t i, j, r
-    if d > WIDEST_BY_HAND:
-        memcpy(product, b, d * d * sizeof(double))
-        multiply_by_lower(a, product, d, d, d)
-        return
-    memset(product, 0, d * d * sizeof(double))
-    for i in range(d):
-        for r in range(i + 1):
-            for j in range(r + 1):
-                product[i * d + j] += a[i * d + r] * b[r * d + j]
+    for m in range(n_matrices(layout, state.family.K)):
+        invert_triangle(mixture.whiteners + m * d * d, d, roots + m * d * d)
 
 
 cdef inline void whiten_step(
     Layout layout, const double* whitener, const double* to, const double* origin, Py_ssize_t d,   # IN
     double* out,                                   # OUT (d,) W (to − origin)
 ) noexcept nogil:
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i
     for i in range(d):
-        if layout == FULL or layout == TIED:
-            out[i] = 0
-            for j in range(i + 1):
-                out[i] += whitener[i * d + j] * (to[j] - origin[j])
-        else:
-            out[i] = whitener[i if layout == DIAGONAL else 0] * (to[i] - origin[i])
+        out[i] = apply_row(layout, d, whitener, i, to, origin)
 
 
 cdef inline void move_frame(
     State* state, const Estimate* mixture,         # IN the new frame
     double* change,                                # scratch (d, d)
 ) noexcept nogil:
-    """Bring all that is remembered from the frame of `best` into that of `mixture`."""
-    cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = whitener_size(layout, d), k, m, i
+    """Bring the state and the secants from the frame of `best` into that of `mixture`."""
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, stride = component_stride(layout, d)
+    cdef Py_ssize_t size = matrix_size(layout, d), k, m, i
     cdef const double* whitener
     for k in range(K):
-        whiten_step(layout, mixture.whiteners + k * size, state.best.means + k * d, mixture.means + k * d, d,
+        whiten_step(layout, mixture.whiteners + k * stride, state.best.means + k * d, mixture.means + k * d, d,
                     state.shifts + k * d)
     for m in range(n_matrices(layout, K)):
         whitener = mixture.whiteners + m * size
-        if layout == FULL or layout == TIED:
+        if is_dense(layout):
             multiply_triangles(whitener, state.roots + m * size, d, change)
         else:
             for i in range(size):
@@ -256,32 +175,33 @@ cdef inline void move_frame(
 
 
 cdef inline void from_moments(
-    const State* state, const Moments* moments, const Estimate* frame,     # IN the first with those of the prior
+    const State* state, const Moments* moments, const Estimate* frame,     # IN moments with the objective's own rows
     double* vector,                                # OUT the state in the frame
 ) noexcept nogil:
-    cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = whitener_size(layout, d), k, m, i
-    cdef Py_ssize_t whole = n_second(layout, 1, d)
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, stride = component_stride(layout, d), k, m, i
+    cdef Py_ssize_t size = matrix_size(layout, d), whole = matrix_size(state.family.moment_layout, d)
     cdef double weight = moments.weight
     for k in range(K):
         vector[k] = moments.counts[k] / weight
-        whiten_step(layout, frame.whiteners + k * size, moments.origins + k * d, frame.means + k * d, d,
+        whiten_step(layout, frame.whiteners + k * stride, moments.origins + k * d, frame.means + k * d, d,
                     state.shifts + k * d)
         for i in range(d):
             vector[K + k * d + i] = moments.first[k * d + i] / weight
-    for m in range(n_matrices(layout, K)):
+    for m in range(n_matrices(state.family.moment_layout, K)):
         for i in range(whole):
             state.matrices[i] = moments.second[m * whole + i] / weight
-        turn(state, m, frame.whiteners + m * size, state.shifts, False, vector)
+        transform(state, m, frame.whiteners + m * size, state.shifts, False, vector)
 
 
 cdef inline void to_moments(
     const State* state, const double* vector, double weight,
-    Moments* moments,                              # OUT about the frame's means, with those of the prior
+    Moments* moments,                              # OUT about the frame's means, with the objective's own rows
 ) noexcept nogil:
-    cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = whitener_size(layout, d), j, k, m
-    cdef Py_ssize_t whole = n_second(layout, 1, d)
+    cdef Layout layout = state.family.moment_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, j, k, m
+    cdef Py_ssize_t stride = component_stride(state.family.covariance_layout, d)
+    cdef Py_ssize_t size = matrix_size(state.family.covariance_layout, d), whole = matrix_size(layout, d)
     cdef double* second = moments.second
     cdef double count
     memcpy(moments.origins, state.best.means, K * d * sizeof(double))
@@ -290,16 +210,16 @@ cdef inline void to_moments(
     for k in range(K):
         moments.counts[k] = weight * vector[k]
         memcpy(moments.first + k * d, vector + K + k * d, d * sizeof(double))
-        shift_first(layout, d, state.roots + k * size, state.shifts, 0, state.matrices, moments.first + k * d)
+        shift_first(layout, d, state.roots + k * stride, state.shifts, 0, state.matrices, moments.first + k * d)
         for j in range(d):
             moments.first[k * d + j] *= weight
     for m in range(n_matrices(layout, K)):
-        count = counted(state, vector, m) + state.for_covariance
-        open_second(layout, packed_of(state, <double*>vector, m), count, d, second)
-        turn_second(layout, d, state.roots + m * size, state.matrices, second)
+        count = count_of(state, vector, m) + state.covariance_rows
+        unpack_second(layout, packed_of(state, <double*>vector, m), count, d, second)
+        transform_second(layout, d, state.roots + m * size, state.matrices, second)
         for j in range(whole):
             second[j] *= weight
-        if layout == FULL or layout == TIED:
+        if is_dense(layout):
             mirror(second, d)
         second += whole
 
@@ -309,19 +229,18 @@ cdef inline void state_of_mixture(
     double* vector,                                # OUT the state that the mixture is the update of, in its own frame
 ) noexcept nogil:
     """Counts π_k about the means, and covariances without the ridge: H = −π λ W Wᵀ."""
-    cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, 1, d), i, j, m
-    cdef Py_ssize_t packed = packed_size(layout, d)
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, m
     cdef const double* whitener
-    cdef double* second = vector + K * (1 + d)
+    cdef double* second
     cdef double* product = state.matrices
     cdef double noise
     memset(vector, 0, state.size * sizeof(double))
     memcpy(vector, mixture.weights, K * sizeof(double))
     for m in range(n_matrices(layout, K)):
-        whitener = mixture.whiteners + m * size
-        noise = counted(state, vector, m) * state.family.ridge
-        if layout == FULL or layout == TIED:
+        whitener, second = mixture.whiteners + m * size, packed_of(state, vector, m)
+        noise = count_of(state, vector, m) * state.family.ridge
+        if is_dense(layout):
             for i in range(d):
                 for j in range(d):
                     product[i * d + j] = -noise * whitener[j * d + i]
@@ -330,85 +249,58 @@ cdef inline void state_of_mixture(
         else:
             for i in range(size):
                 second[i] = -noise * whitener[i] * whitener[i]
-        second += packed
 
 
 cdef inline void moments_of_mixture(
     const State* state, const Estimate* mixture,   # IN
     Moments* moments,                              # IN counts and origins, OUT those that the mixture is the update of
 ) noexcept nogil:
-    """First moments by the means, second ones by the covariances without the ridge, with those of the prior."""
+    """First moments by the means, second ones by the covariances without the ridge, with the objective's own rows."""
     cdef const Family* family = &state.family
-    cdef Layout layout = family.layout
-    cdef Py_ssize_t K = family.K, d = family.d, size = n_second(layout, 1, d), i, j, k, m
-    cdef double shrinkage = 0 if family.prior.mean == NULL else family.prior.shrinkage, count = 0, rows
+    cdef Layout layout = family.moment_layout
+    cdef Py_ssize_t K = family.K, d = family.d, size = matrix_size(layout, d), i, j, k, m
+    cdef double own_rows = rows_per_mean(&family.objective), count, rows, factor
     for k in range(K):
-        count = moments.counts[k] if layout != TIED else count + moments.counts[k]
-        rows = moments.counts[k] + shrinkage
+        rows = moments.counts[k] + own_rows
         for j in range(d):
             moments.first[k * d + j] = rows * (mixture.means[k * d + j] - moments.origins[k * d + j])
-        if layout == TIED and k < K - 1:
-            continue
-        m = 0 if layout == TIED else k
-        for i in range(size):
-            moments.second[m * size + i] = divisor(family, count) * mixture.covariances[m * size + i]
-            if size <= d or i % (d + 1) == 0:
-                moments.second[m * size + i] -= count * family.ridge
-    for k in range(K):
-        m = 0 if layout == TIED else k
-        for j in range(d):                         # minus the step, so that its square is added
-            state.shifts[j] = -moments.first[k * d + j] / max(moments.counts[k] + shrinkage, DBL_MIN)
-        subtract_outer(layout, d, moments.first + k * d, state.shifts, moments.second + m * size)
-    mirror_all(layout, K, d, moments.second)
-
-
-cdef inline void add_prior_rows(
-    const State* state, double factor,             # IN 1, or −1 to take them off
-    Moments* moments,                              # IN, OUT
-) noexcept nogil:
-    """Add κ (m − o_k) to first moments, κ (m − o_k)(m − o_k)ᵀ + Λ to second ones; counts have none."""
-    cdef const Prior* prior = &state.family.prior
-    cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, 1, d), i, j, k, m
-    cdef double* step = state.shifts
-    cdef double* minus = state.matrices
     for m in range(n_matrices(layout, K)):
+        count = matrix_count(layout, K, moments.counts, m)
+        factor = divisor(&family.objective, count)
         for i in range(size):
-            moments.second[m * size + i] += factor * prior.scale[i]
+            moments.second[m * size + i] = factor * mixture.covariances[m * size + i]
+        add_to_diagonal(layout, d, -(count * family.ridge), moments.second + m * size)
     for k in range(K):
-        for j in range(d):
-            step[j] = prior.mean[j] - moments.origins[k * d + j]
-            minus[j] = -factor * prior.shrinkage * step[j]
-            moments.first[k * d + j] -= minus[j]
-        subtract_outer(layout, d, step, minus, moments.second + (0 if layout == TIED else k * size))
+        for j in range(d):                         # minus the step, so that its square is added
+            state.shifts[j] = -moments.first[k * d + j] / max(moments.counts[k] + own_rows, DBL_MIN)
+        subtract_outer(layout, d, moments.first + k * d, state.shifts,
+                       moments.second + k * component_stride(layout, d))
     mirror_all(layout, K, d, moments.second)
 
 
-cdef inline void mirror_all(Layout layout, Py_ssize_t K, Py_ssize_t d, double* second) noexcept nogil:
-    cdef Py_ssize_t m
-    for m in range(n_matrices(layout, K) if layout == FULL or layout == TIED else 0):
-        mirror(second + m * d * d, d)
-
+# -------------------------------------------------------------------------------------------- metric
 
 cdef inline double inner(const State* state, const double* a, const double* b) noexcept nogil:
-    """⟨a, b⟩ in the metric of the complete data's Fisher information, the prior's in it."""
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, k, m, packed = packed_size(state.family.layout, d)
+    """⟨a, b⟩ in the metric of the complete data's Fisher information, the objective's own rows included."""
+    cdef Layout layout = state.family.moment_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, packed = packed_size(layout, d), k, m
     cdef const double* weights = state.best.weights
-    cdef double for_mean = state.for_mean, for_covariance = state.for_covariance, total = 0, first, second
+    cdef double mean_rows = state.mean_rows, covariance_rows = state.covariance_rows, total = 0, first, second
     for k in range(K):
         first = product_sum(a + K + k * d, b + K + k * d, d)
-        if for_mean > 0:
-            first *= weights[k] / (weights[k] + for_mean)
+        if mean_rows > 0:
+            first *= weights[k] / (weights[k] + mean_rows)
         total += (a[k] * b[k] + first) / weights[k]
     a += K * (1 + d)
     b += K * (1 + d)
-    for m in range(n_matrices(state.family.layout, K)):
-        second = inner_second(state.family.layout, d, a + m * packed, b + m * packed)
-        total += second / ((1 if state.family.layout == TIED else weights[m]) + for_covariance)
+    for m in range(n_matrices(layout, K)):
+        second = inner_second(layout, d, a + m * packed, b + m * packed)
+        total += second / ((1 if is_pooled(layout) else weights[m]) + covariance_rows)
     return total
 
 
 cdef inline double inner_second(Layout layout, Py_ssize_t d, const double* a, const double* b) noexcept nogil:
+    """½ A:B of packed matrices."""
     cdef Py_ssize_t i
     cdef double diagonal = 0
     if layout == DIAGONAL:

@@ -1,4 +1,4 @@
-"""What one worker does: blocks, lanes of blocks, and the tree in which partial sums are merged."""
+"""The pass of one worker: blocks, lanes of blocks, and the tree in which partial sums are merged."""
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
@@ -15,6 +15,7 @@ from gmm._kernel.block cimport (
     weighted_sum,
     write_rows,
 )
+from gmm._kernel.diagnostics cimport add_diagnostics
 from gmm._kernel.far cimport give_up_far_rows, settle_far_rows
 from gmm._kernel.leaves cimport (
     add_gram,
@@ -28,10 +29,9 @@ from gmm._kernel.leaves cimport (
     subtract,
     times,
 )
+from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense
 from gmm._kernel.lengths cimport expect
-from gmm._kernel.linear cimport DIAGONAL, FULL, SPHERICAL, TIED, whitener_size
 from gmm._kernel.plan cimport PassPlan
-from gmm._kernel.diagnostics cimport add_diagnostics
 
 
 cdef enum:
@@ -52,7 +52,8 @@ cdef struct Rows:
     void* largest               # (n,) likewise: the largest responsibility
 
 
-cdef inline Rows layout_of(const data[:, :] rows, const double[::1] weight) except *:
+cdef inline Rows describe_rows(const data[:, :] rows, const double[::1] weight) except *:
+    """Check strides and weights; return what a pass reads of the rows."""
     cdef Rows table
     if weight is not None:
         expect("weight", weight.shape[0], rows.shape[0])
@@ -78,7 +79,7 @@ cdef struct Workspace:
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
     void* best                  # (ld,) the likeliest component
-    void* diagnostics             # see `diagnostics.pxd`
+    void* diagnostics           # see `diagnostics.pxd`
     void* square
     void* block_sums
     double* node
@@ -130,15 +131,15 @@ cdef inline void log_density_centred(
     real* z, real* y,                              # scratch (d, n)
     real* tile,                                    # OUT (K, n)
 ) noexcept nogil:
-    cdef Py_ssize_t k, d = plan.n_features, size = whitener_size(plan.layout, d)
+    cdef Py_ssize_t k, d = plan.n_features, stride = component_stride(plan.layout, d)
     cdef const real* whiteners = <const real*>plan.coefficients
     for k in range(plan.n_components):
         centre_rows(plan, block, k, n, ld, z)
-        if plan.layout == FULL or plan.layout == TIED:
-            log_density_triangular(plan.tiles, whiteners + k * size, z, ld, plan.log_offset[k], y,
+        if is_dense(plan.layout):
+            log_density_triangular(plan.tiles, whiteners + k * stride, z, ld, plan.log_offset[k], y,
                                    tile + k * ld, d, n)
         else:
-            log_density_diagonal(plan.tiles, whiteners + k * size, 1 if plan.layout == DIAGONAL else 0, z, ld,
+            log_density_diagonal(plan.tiles, whiteners + k * stride, axis_stride(plan.layout), z, ld,
                                  plan.log_offset[k], y, tile + k * ld, d, n)
 
 
@@ -160,7 +161,7 @@ cdef inline double responsibilities(
     const real* block, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded, bint rows_only,      # IN
     real* tile,                                    # IN log ρ (K, n), OUT mass × responsibilities, unless hard
 ) noexcept nogil:
-    """Σ w log evidence of the block."""
+    """Normalise the tile as the plan asks for; return Σ w log evidence of the block."""
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld
     cdef real* evidence = <real*>workspace.evidence
     cdef bint measured = not rows_only or rows.log_evidence != NULL
@@ -208,13 +209,13 @@ cdef inline void accumulate_centred(
     for k in range(K):
         responsibility = tile + k * ld
         centre_rows(plan, block, k, n, ld, z)
-        if plan.moments == DIAGONAL or plan.moments == SPHERICAL:
+        if is_axis_aligned(plan.moments):
             append_products(plan.tiles, plan.moments, d, n, ld, centred)
         else:
             for j in range(d):
                 times(plan.tiles, z + j * ld, responsibility, y + j * ld, n)
             add_gram(plan.tiles, y, z, ld, block_sums,
-                     second + (k * d * d if plan.moments == FULL else 0), d, n)
+                     second + k * component_stride(plan.moments, d), d, n)
         add_products(plan.tiles, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
 
 
@@ -223,7 +224,7 @@ cdef inline void accumulate_centred(
 cdef inline void one_block(
     const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t start, Py_ssize_t n,
     Workspace* workspace, real* tile,
-    double* sums,                                  # IN, OUT, NULL when only rows are asked for
+    double* sums,                                  # IN, OUT, NULL where rows are written instead
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = workspace.ld, terms = plan.n_moments
     cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))

@@ -1,4 +1,4 @@
-"""The arithmetic of one block, by `tile.h` or by its twin (`twin.pxd`): the same functions, the same arguments.
+"""The arithmetic of one block, by `tile.h` or by its twin (`twin.pxd`): the same functions with the same arguments.
 
 Rows run along vectors; `ld` is the distance between two features or components.  The number of rows `n` is a multiple
 of `pad` and buffers begin on 64 bytes: `tile.h` has no loop with a remainder.
@@ -41,7 +41,7 @@ cdef extern from "tile.h" nogil:
 
 
 cdef inline Py_ssize_t pad(Py_ssize_t item) noexcept nogil:
-    """Rows of `item` bytes that a block is made of whole groups of."""
+    """Number of rows in a group, for items of so many bytes; blocks are whole groups."""
     return TILE_PAD // item
 
 

@@ -1,43 +1,34 @@
 """The linear form: log ρ as one product of coefficients with [1, x, squares and products of x].
 
-Its terms about an origin, its coefficients, how its sums are unpacked into moments, and κ, which
-tells when it is exact.
+Its terms about an origin, its coefficients, its sums as moments, and κ, the condition number of the form.
 """
 from libc.math cimport INFINITY, fabs, isnan
 from libc.string cimport memcpy, memset
 
-cdef enum Layout:
-    FULL = 0
-    TIED = 1
-    DIAGONAL = 2
-    SPHERICAL = 3
+from gmm._kernel.layout cimport (
+    DIAGONAL,
+    FULL,
+    SPHERICAL,
+    Layout,
+    apply_row,
+    axis_stride,
+    component_stride,
+    is_axis_aligned,
+    is_dense,
+    is_pooled,
+    packed_size,
+)
 
 
-cdef inline bint is_layout(Layout layout) noexcept nogil:
-    """Whether a number that a caller gave is one of the four."""
-    return 0 <= <int>layout <= SPHERICAL
+cdef inline bint has_products(Layout layout) noexcept nogil:
+    """Return whether products of two features are among the terms."""
+    return layout == FULL
 
 
 cdef inline Py_ssize_t n_terms(Layout layout, Py_ssize_t d) noexcept nogil:
     """Terms of the linear form: 1, x, and what `append_products` puts behind."""
-    if layout == FULL:
-        return 1 + d + d * (d + 1) // 2
-    if layout == DIAGONAL:
-        return 1 + 2 * d
-    return 2 + d if layout == SPHERICAL else 1 + d
-
-
-cdef inline Py_ssize_t n_second(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    if layout == FULL:
-        return K * d * d
-    if layout == TIED:
-        return d * d
-    return K * d if layout == DIAGONAL else K
-
-
-cdef inline Py_ssize_t whitener_size(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Distance between two components' whiteners: 0 when they share one."""
-    return 0 if layout == TIED else n_second(layout, 1, d)
+    # The squares of pooled covariances cancel in the responsibilities.
+    return 1 + d + (0 if is_pooled(layout) else packed_size(layout, d))
 
 
 cdef inline double condition(
@@ -45,26 +36,25 @@ cdef inline double condition(
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
     double* far,                                   # scratch (d,)
 ) noexcept nogil:
-    """κ: how far data and centres lie from the origin, squared, in a component's own spreads.
+    """κ: the largest squared distance of rows and centres from the origin, in standard deviations of a component.
 
-    The linear form loses κ·eps.  Rows and centres are bounded feature by feature, so that a
-    feature's unit is of no matter.
+    The linear form loses κ·eps.  Rows and centres are bounded feature by feature, so units do not matter.
     """
-    cdef Py_ssize_t i, j, k
+    cdef Py_ssize_t stride = axis_stride(layout), i, j, k
     cdef double kappa = 0, total
     cdef const double* whitener
     for k in range(K):
-        whitener = whiteners + k * whitener_size(layout, d)
+        whitener = whiteners + k * component_stride(layout, d)
         for j in range(d):
             far[j] = max(fabs(centres[k * d + j] - origin[j]), reach[j])
         total = 0
         for i in range(d):
-            if layout == DIAGONAL or layout == SPHERICAL:
-                total += (whitener[i if layout == DIAGONAL else 0] * far[i]) ** 2
-            else:
+            if is_dense(layout):
                 for j in range(i + 1):
                     total += (whitener[i * d + j] * far[j]) ** 2
-        if isnan(total):  # which no comparison would keep
+            else:
+                total += (whitener[i * stride] * far[i]) ** 2
+        if isnan(total):  # `max` would drop it
             return INFINITY
         kappa = max(kappa, total)
     return kappa
@@ -75,19 +65,17 @@ cdef inline double location_coefficients(
     double* out,                                   # OUT (d,) Λδ, Λ = WᵀW and δ = c − origin
 ) noexcept nogil:
     """δᵀΛδ."""
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t stride = axis_stride(layout), i, j
     cdef double total = 0, y
-    if layout == DIAGONAL or layout == SPHERICAL:
+    if is_axis_aligned(layout):
         for j in range(d):
-            y = whitener[j if layout == DIAGONAL else 0]
+            y = whitener[j * stride]
             out[j] = y * y * (centre[j] - origin[j])
             total += out[j] * (centre[j] - origin[j])
         return total
     memset(out, 0, d * sizeof(double))
     for i in range(d):
-        y = 0
-        for j in range(i + 1):
-            y += whitener[i * d + j] * (centre[j] - origin[j])
+        y = apply_row(layout, d, whitener, i, centre, origin)
         for j in range(i + 1):
             out[j] += whitener[i * d + j] * y
         total += y * y
@@ -125,7 +113,7 @@ cdef inline void linear_coefficients(
     cdef Py_ssize_t k
     cdef const double* whitener
     for k in range(K):
-        whitener = whiteners + k * whitener_size(layout, d)
+        whitener = whiteners + k * component_stride(layout, d)
         out[0] = log_offset[k] - location_coefficients(whitener, centres + k * d, origin, layout, d, out + 1) / 2
         quadratic_coefficients(whitener, layout, d, out + 1 + d)
         out += terms
@@ -150,4 +138,4 @@ cdef inline void unpack_linear(
         elif moments == DIAGONAL:
             memcpy(second + k * d, term, d * sizeof(double))
         elif moments == SPHERICAL:
-            second[k] = term[0]
+            second[k] = term[0] / d

@@ -1,18 +1,20 @@
-"""Passes in a row, each after an update by the one before: what one worker does without asking Python."""
+"""Passes and updates in turn, by one worker without Python: EM, the accelerated solver, Lloyd's algorithm."""
 from libc.float cimport DBL_EPSILON
 from libc.math cimport fabs, sqrt
 
 from gmm._kernel.block cimport data
+from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.lanes cimport Rows, Workspace, merge_siblings, walk_lanes
-from gmm._kernel.moments cimport Moments, take_apart
+from gmm._kernel.moments cimport Moments, unpack_moments
+from gmm._kernel.objective cimport parameter_term
 from gmm._kernel.plan cimport PassPlan, prepare
 from gmm._kernel.quasi_newton cimport next_mixture, take_pass
 from gmm._kernel.state cimport State
-from gmm._kernel.update cimport Estimate, Family, any_empty, log_prior, most_likely, step_of
+from gmm._kernel.update cimport Family, any_empty, most_likely, step_of
 
 
 cdef struct LoopInputs:
-    # What is the same in every pass of a climb.
+    # What is the same in every pass of a loop.
     Rows rows
     const double* origin        # (d,) and its reach: see `prepare`
     const double* reach
@@ -23,7 +25,7 @@ cdef struct LoopInputs:
 
 
 cdef struct Partition:
-    # Where k-means stands.
+    # The state of k-means.
     double* centres             # (K, d)
     double spread               # of the rows about their centres, in one feature
     double inertia              # Σ w ‖x − c‖²
@@ -45,7 +47,7 @@ cdef inline bint walk_again(
     const double* log_offset, const double* centres, const double* whiteners,
     Workspace* workspace,                                  # IN, OUT laid out for the form of the pass before
 ) noexcept nogil:
-    """Another pass, with another mixture; False where that asks for another form, which needs another workspace."""
+    """Pass over the rows with another mixture; return False where that needs another form, and so another workspace."""
     cdef bint linear = plan.linear, single = plan.single
     prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
             inputs.scatter != NULL, inputs.form, room)
@@ -57,7 +59,7 @@ cdef inline bint walk_again(
     return True
 
 
-cdef inline Py_ssize_t climb(
+cdef inline Py_ssize_t run_em(
     PassPlan* plan, const LoopInputs* inputs, const data* x, double* room,
     const Family* family, const Estimate* begin, double before, double tolerance, bint repair_empty,
     double* scratch,                               # of an update
@@ -66,13 +68,13 @@ cdef inline Py_ssize_t climb(
     Estimate* estimates,                           # OUT two: of pass p, counted from 0, the p-th modulo 2
     double* bounds,                                # OUT what each pass measured
 ) noexcept nogil:
-    """The number of passes: until the gain is below `tolerance`, there are enough, or an update needs help."""
+    """Run EM until the gain is below `tolerance`, `at_most` passes are made, or an update fails; return the passes."""
     cdef Py_ssize_t K = plan.n_components, n = 0
     cdef const Estimate* measured = begin
     cdef Estimate* estimate
     while True:
-        take_apart(plan, workspace.node, measured.whiteners, inputs.scatter, moments)
-        moments.log_evidence += log_prior(family, measured)
+        unpack_moments(plan, workspace.node, measured.whiteners, inputs.scatter, moments)
+        moments.log_evidence += parameter_term(&family.objective, family.covariance_layout, K, family.d, measured)
         bounds[n] = moments.log_evidence / moments.weight
         n += 1
         if n == inputs.at_most or fabs(bounds[n - 1] - before) < tolerance or repair_empty and any_empty(moments, K):
@@ -87,24 +89,24 @@ cdef inline Py_ssize_t climb(
 
 
 cdef inline double rounding_of(const PassPlan* plan) noexcept nogil:
-    """How far the mean log evidence may be off by rounding, relatively."""
+    """Bound the relative rounding error of the mean log evidence."""
     if plan.single:
         return 3e-7
     return max(500.0, plan.kappa if plan.linear else 0) * DBL_EPSILON
 
 
-cdef inline Py_ssize_t ascend(
+cdef inline Py_ssize_t run_quasi_newton(
     PassPlan* plan, const LoopInputs* inputs, const data* x, double* room, bint repair_empty,
     Workspace* workspace,                                  # IN the sums of the first pass
     Moments* moments,                              # scratch
     State* state,                                  # IN, OUT
     double* records,                               # OUT (n, 4) bound, objective, remaining gain, accepted
 ) noexcept nogil:
-    """The number of passes: until converged, there are enough, or an update needs help."""
+    """Run the accelerated solver until it has converged or is stuck, or for `at_most` passes; return the passes."""
     cdef Py_ssize_t n = 0
     cdef const Estimate* mixture
     while True:
-        take_apart(plan, workspace.node, next_mixture(state).whiteners, inputs.scatter, moments)
+        unpack_moments(plan, workspace.node, next_mixture(state).whiteners, inputs.scatter, moments)
         take_pass(state, moments, rounding_of(plan), repair_empty, records + 4 * n)
         n += 1
         mixture = next_mixture(state)
@@ -122,12 +124,12 @@ cdef inline Py_ssize_t lloyd(
     Partition* partition,                          # IN, OUT
     bint* ended,                                   # OUT whether the last pass gained too little
 ) noexcept nogil:
-    """The number of passes (Lloyd 1982): until one gains less than a `least_gain` of what is explained, or enough."""
+    """Run k-means (Lloyd 1982) until a pass gains less than `least_gain` of what is explained; return the passes."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k, n = 0
     cdef double before
     ended[0] = False
     while True:
-        take_apart(plan, workspace.node, NULL, NULL, moments)
+        unpack_moments(plan, workspace.node, NULL, NULL, moments)
         n += 1
         for k in range(K):
             if moments.counts[k] > 0:

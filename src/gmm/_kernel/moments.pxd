@@ -1,8 +1,9 @@
-"""The sums of a pass taken apart into moments: what `SufficientStatistics` holds, in one buffer."""
+"""Moments from the sums of a pass: what `SufficientStatistics` holds, in one buffer."""
 from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport multiply_by_lower
-from gmm._kernel.linear cimport FULL, SPHERICAL, TIED, Layout, n_second, unpack_linear
+from gmm._kernel.layout cimport TIED, Layout, mirror, n_matrices, total_size
+from gmm._kernel.linear cimport unpack_linear
 from gmm._kernel.plan cimport PassPlan
 
 cdef enum:
@@ -13,13 +14,13 @@ cdef struct Moments:
     double* origins             # (K, d)
     double* counts              # (K,)
     double* first               # (K, d)
-    double* second              # in the shape of their layout
+    double* second              # as their layout stores them
     double log_evidence
     double weight
 
 
 cdef inline Py_ssize_t moments_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    return K * (1 + 2 * d) + n_second(layout, K, d)
+    return K * (1 + 2 * d) + total_size(layout, K, d)
 
 
 cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
@@ -32,7 +33,7 @@ cdef inline Moments moments_in(double* buffer, Py_ssize_t K, Py_ssize_t d) noexc
     return moments
 
 
-cdef inline void take_apart(
+cdef inline void unpack_moments(
     const PassPlan* plan, const double* sums,
     const double* whiteners, const double* scatter,        # IN for `common_scatter`, which is not in the sums
     Moments* moments,                              # OUT
@@ -45,19 +46,16 @@ cdef inline void take_apart(
         unpack_linear(sums, plan.moments, K, d, moments.counts, moments.first, second)
     else:
         unpack_linear(sums, TIED, K, d, moments.counts, moments.first, NULL)
-        memcpy(second, sums + K * plan.n_row, n_second(plan.moments, K, d) * sizeof(double))
-        for k in range(K if plan.moments == FULL else 1):
+        memcpy(second, sums + K * plan.n_row, total_size(plan.moments, K, d) * sizeof(double))
+        for k in range(n_matrices(plan.moments, K)):
             mirror(second + k * d * d, d)
-    if plan.moments == SPHERICAL:
-        for k in range(K):
-            second[k] /= d
     if plan.common_scatter:
         moments.log_evidence -= half_trace(whiteners, scatter, d, second)
         memcpy(second, scatter, d * d * sizeof(double))
 
 
 cdef inline void write_origins(const PassPlan* plan, double* origins) noexcept nogil:
-    """What was subtracted from the rows: the rounded centres, where those were."""
+    """Write what was subtracted from the rows: in the centred form the centres, rounded as the rows are."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
     for k in range(K):
         for j in range(d):
@@ -65,14 +63,6 @@ cdef inline void write_origins(const PassPlan* plan, double* origins) noexcept n
             if not plan.linear:
                 origins[k * d + j] += ((<const float*>plan.centres)[k * d + j] if plan.single
                                        else (<const double*>plan.centres)[k * d + j])
-
-
-cdef inline void mirror(double* matrix, Py_ssize_t d) noexcept nogil:
-    """Write the lower triangle into the upper."""
-    cdef Py_ssize_t i, j
-    for i in range(d):
-        for j in range(i):
-            matrix[j * d + i] = matrix[i * d + j]
 
 
 cdef inline double half_trace(

@@ -1,5 +1,5 @@
-"""What the pass takes from here."""
-from gmm._kernel.linear cimport Layout
+"""What `gmm._em` uses of `mstep.pyx`."""
+from gmm._kernel.layout cimport Layout
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.state cimport State
 from gmm._kernel.update cimport Family
@@ -7,11 +7,11 @@ from gmm._kernel.update cimport Family
 
 cdef class MixtureFamily:
     cdef Family family
-    cdef object told
+    cdef object arguments
     cdef const double[::1] mean
-    cdef const double[::1] scale          # `family` points into them
+    cdef const double[::1] scale          # the family's objective points into both
 
-    cdef bint takes(self, Layout layout, Py_ssize_t K, Py_ssize_t d)
+    cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef class QuasiNewtonState:
@@ -19,7 +19,7 @@ cdef class QuasiNewtonState:
     cdef State state
     cdef double[::1] room
 
-    cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d)
+    cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d)
 
 
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d)

@@ -14,16 +14,15 @@ _Prior = tuple[_Array, _Array, float, float, float]
 class MixtureFamily:
     @property
     def work(self) -> float: ...
-    @property
-    def ridge(self) -> float: ...
     def __new__(
         cls,
-        layout: int,
+        covariance_layout: int,
         constraint: int,
         n_components: int,
         n_features: int,
         ridge: float,
         prior: _Prior | None = None,
+        moment_layout: int | None = None,
     ) -> Self: ...
     def log_prior(self, means: _Array, whiteners: _Array, log_determinants: _Array) -> float: ...
 
@@ -49,9 +48,7 @@ def constrained(
     constraint: int, covariances: _Array, counts: _Array, previous: _Array | None, d: int
 ) -> tuple[_Array, bool]: ...
 def whiten(layout: int, matrices: _Array, d: int) -> tuple[_Array, _Array, int]: ...
-def log_offset(
-    layout: int, weights: _Array, whiteners: _Array, log_determinants: _Array, d: int, noise: float = 0.0
-) -> _Array: ...
+def log_offset(layout: int, weights: _Array, whiteners: _Array, log_determinants: _Array, d: int) -> _Array: ...
 
 @disjoint_base
 class QuasiNewtonState:

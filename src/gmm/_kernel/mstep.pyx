@@ -1,97 +1,103 @@
-"""What is done between two passes, as Python sees it: parameters from moments, and the accelerated step."""
+"""The work between two passes, as Python sees it: parameters from moments, and the accelerated step."""
 from libc.string cimport memcpy
 
-from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
 from gmm._kernel.constraint cimport NONE, Constraint, constrain, is_known, layout_of, room_for_constraint
+from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.layout cimport Layout, is_layout, matrix_size, n_matrices, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.linear cimport Layout, is_layout, n_second
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.state cimport MEMORY, State, lay_out, room_for_state, weigh
+from gmm._kernel.objective cimport likelihood, log_offsets, parameter_term, posterior
+from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
+from gmm._kernel.state cimport MEMORY, State, lay_out, room_for_state, set_weight
 from gmm._kernel.update cimport (
-    Estimate,
     Family,
     begin,
     constrain_covariances,
     estimate_covariances,
-    estimate_in,
-    estimate_size,
     finish,
-    log_offsets,
-    log_prior,
     room_for_update,
     update_work,
 )
-from gmm._kernel.whitener cimport first_singular, matrix_size, n_matrices, whiten as whiten_all
+from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
 
 import numpy as np
 
 
-cdef double MOST_NUMBERS = 1e15       # of a family's parameters: sizes made of them do not overflow
+cdef double MOST_NUMBERS = 1e15       # in a family's parameters: sizes computed from them do not overflow
 
 
 cdef estimate_arrays(buffer, Layout layout, Py_ssize_t K, Py_ssize_t d):
-    cdef Py_ssize_t size = n_second(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
+    """View a flat buffer as weights, means, covariances, whiteners and log determinants."""
+    cdef Py_ssize_t size = total_size(layout, K, d), m = n_matrices(layout, K), covariances = K + K * d
     cdef Py_ssize_t whiteners = covariances + size, log_determinants = whiteners + size
     return (buffer[:K], buffer[K:covariances].reshape(K, d), buffer[covariances:whiteners],
             buffer[whiteners:log_determinants], buffer[log_determinants:log_determinants + m])
 
 cdef moments_arrays(buffer, Py_ssize_t K, Py_ssize_t d, const Moments* moments):
-    """A flat buffer of moments as arrays: origins, counts, first, second, log evidence and weight."""
+    """View a flat buffer as origins, counts, first and second moments; return them, log evidence and weight."""
     n = K * d
     return (buffer[:n].reshape(K, d), buffer[n:n + K], buffer[n + K:2 * n + K].reshape(K, d), buffer[2 * n + K:],
             moments.log_evidence, moments.weight)
 
 
 cdef class MixtureFamily:
-    """Which mixtures there are, and what a parameter update maximises over them.
+    """The mixtures to choose from, and what a parameter update maximises over them.
 
     Parameters
     ----------
-    layout : int
-        The code of the layout of the covariances, and of the moments they are estimated from.
+    covariance_layout : int
+        The code of the layout that covariances are stored in.
     constraint : int
-        What constrains them beyond it, 0 for nothing: see `constraint.pxd`.
+        Its code in `constraint.pxd`; 0 for none beyond the layout.
     n_components, n_features : int
     ridge : float
-        On the covariances' diagonals, before they are constrained.
-    prior : tuple, optional
-        Its mean (d,), scale (flat, one matrix in the layout), shrinkage, pseudocount and the constant of its log
-        density: see `update.pxd`.
+        Added to the covariances' diagonals before they are constrained, in squared units of the data.
+    prior : PriorMoments, optional
+        A conjugate prior: its mean (d,), scale (flat, one covariance), shrinkage, pseudocount and the constant of its
+        log density. None maximises the likelihood: see `objective.pxd`.
+    moment_layout : int, optional
+        The code of the layout of the second moments that covariances are estimated from. None is `covariance_layout`,
+        the only one supported yet.
+
+    Raises
+    ------
+    ValueError
+        If a code is unknown, the layouts differ, the constraint is on another layout, or the sizes are out of range.
     """
 
     def __cinit__(
-        self, Layout layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features, double ridge,
-        prior=None,
+        self, Layout covariance_layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features,
+        double ridge, prior=None, moment_layout=None,
     ):
-        if (not is_layout(layout) or not is_known(constraint) or n_components < 1 or n_features < 1
+        cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
+        if (not is_layout(covariance_layout) or not is_known(constraint) or n_components < 1 or n_features < 1
                 or <double>n_components * (n_components + <double>n_features * n_features) > MOST_NUMBERS
-                or constraint != NONE and layout != layout_of(constraint)):
-            shape = layout, constraint, n_components, n_features
+                or constraint != NONE and covariance_layout != layout_of(constraint)):
+            shape = covariance_layout, constraint, n_components, n_features
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
+        if moments != covariance_layout:
+            raise ValueError(f"expected moments in the layout of the covariances, {covariance_layout}, got {moments}")
         cdef Family* family = &self.family
-        family.layout, family.constraint, family.ridge = layout, constraint, ridge
+        family.covariance_layout, family.moment_layout = covariance_layout, moments
+        family.constraint, family.ridge = constraint, ridge
         family.K, family.d = n_components, n_features
-        family.prior.mean = NULL
-        self.told = layout, constraint, n_components, n_features, ridge, prior
+        family.objective = likelihood()
+        self.arguments = covariance_layout, constraint, n_components, n_features, ridge, prior, moments
         if prior is None:
             return
-        self.mean, self.scale, family.prior.shrinkage, family.prior.pseudocount, family.prior.constant = prior
+        self.mean, self.scale, shrinkage, pseudocount, constant = prior
         expect("a prior's mean", self.mean.shape[0], n_features)
-        expect("a prior's scale", self.scale.shape[0], matrix_size(layout, n_features))
-        family.prior.mean, family.prior.scale = &self.mean[0], &self.scale[0]
+        expect("a prior's scale", self.scale.shape[0], matrix_size(covariance_layout, n_features))
+        family.objective = posterior(covariance_layout, n_components, &self.mean[0], &self.scale[0], shrinkage,
+                                     pseudocount, constant)
 
     def __reduce__(self):
-        return MixtureFamily, self.told
+        return MixtureFamily, self.arguments
 
     @property
     def work(self):
         """Multiply-adds of an update, roughly."""
         return update_work(&self.family)
-
-    @property
-    def ridge(self):
-        """On the covariances' diagonals."""
-        return self.family.ridge
 
     def log_prior(
         self,
@@ -99,21 +105,25 @@ cdef class MixtureFamily:
         const double[::1] whiteners,
         const double[::1] log_determinants,
     ):
-        """The prior's log density at a mixture; 0 without one."""
+        """Return the log density of the prior at a mixture; 0 without a prior."""
+        cdef Family* family = &self.family
+        cdef Layout layout = family.covariance_layout
         cdef Estimate mixture
-        expect_matrix("means", means, self.family.K, self.family.d)
-        expect("whiteners", whiteners.shape[0], n_second(self.family.layout, self.family.K, self.family.d))
-        expect("log_determinants", log_determinants.shape[0], n_matrices(self.family.layout, self.family.K))
+        expect_matrix("means", means, family.K, family.d)
+        expect("whiteners", whiteners.shape[0], total_size(layout, family.K, family.d))
+        expect("log_determinants", log_determinants.shape[0], n_matrices(layout, family.K))
         mixture.means, mixture.whiteners = <double*>&means[0, 0], <double*>&whiteners[0]
         mixture.log_determinants = <double*>&log_determinants[0]
-        return log_prior(&self.family, &mixture)
+        return parameter_term(&family.objective, layout, family.K, family.d, &mixture)
 
-    cdef bint takes(self, Layout layout, Py_ssize_t K, Py_ssize_t d):
-        return self.family.layout == layout and self.family.K == K and self.family.d == d
+    cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
+        """Return whether mixtures and moments of these layouts and shape are the family's."""
+        return (self.family.covariance_layout == covariance_layout and self.family.moment_layout == moment_layout
+                and self.family.K == K and self.family.d == d)
 
 
 cdef class Update:
-    """The parameter update of a family.
+    """One parameter update, whose covariances may be estimated in threads.
 
     Parameters
     ----------
@@ -121,7 +131,7 @@ cdef class Update:
     origins, counts, first, second, weight
         The moments; `second` flat.
     previous : flat array, optional
-        The covariances before: where they have to be searched for, the search is never worse than these.
+        The covariances before: where the update is a search, its result is at least as likely.
     """
 
     cdef MixtureFamily family
@@ -142,73 +152,74 @@ cdef class Update:
         const double[::1] previous=None,
     ):
         cdef Moments* moments = &self.moments
-        cdef Py_ssize_t K = family.family.K, d = family.family.d, size = n_second(family.family.layout, K, d)
+        cdef Layout layout = family.family.covariance_layout
+        cdef Py_ssize_t K = family.family.K, d = family.family.d
         expect_matrix("origins", origins, K, d)
         expect("counts", counts.shape[0], K)
         expect_matrix("first", first, K, d)
-        expect("second", second.shape[0], size)
+        expect("second", second.shape[0], total_size(family.family.moment_layout, K, d))
         if previous is not None:
-            expect("previous", previous.shape[0], size)
+            expect("previous", previous.shape[0], total_size(layout, K, d))
         self.family, self.previous = family, previous
         self.origins, self.counts, self.first, self.second = origins, counts, first, second
-        # Nothing is written into them.
+        # The moments are only read.
         moments.origins, moments.counts = <double*>&origins[0, 0], <double*>&counts[0]
         moments.first, moments.second = <double*>&first[0, 0], <double*>&second[0]
         moments.weight = weight
-        self.buffer = np.empty(estimate_size(family.family.layout, K, d))
+        self.buffer = np.empty(estimate_size(layout, K, d))
         self.room = np.empty(room_for_update(&family.family))
-        self.estimate = estimate_in(&self.buffer[0], family.family.layout, K, d)
+        self.estimate = estimate_in(&self.buffer[0], layout, K, d)
         begin(moments, &family.family, &self.estimate)
 
     @property
     def n_covariances(self):
-        """How many there are: K, or 1 for all components."""
-        return n_matrices(self.family.family.layout, self.family.family.K)
+        """Number of covariances: K, or 1 for one that all components share."""
+        return n_matrices(self.family.family.covariance_layout, self.family.family.K)
 
     def covariances(self, Py_ssize_t start, Py_ssize_t end):
-        """Estimate covariances start … end − 1, not yet constrained; ranges apart may run in threads."""
+        """Estimate covariances start … end − 1, free of the constraint; disjoint ranges may run in threads."""
         if not 0 <= start <= end <= self.n_covariances:
             raise ValueError(f"expected a range of {self.n_covariances} covariances, got {start} to {end}")
         with nogil:
             estimate_covariances(&self.moments, &self.family.family, start, end, &self.estimate)
 
     def constrain(self, Py_ssize_t start, Py_ssize_t end):
-        """Bring them under the family's constraint: all at once, whatever the range."""
+        """Bring all covariances under the family's constraint, whatever the range."""
         cdef const double* previous = NULL if self.previous is None else &self.previous[0]
         with nogil:
             constrain_covariances(&self.family.family, previous, &self.room[0], &self.estimate)
 
     def finish(self):
-        """The estimate, when all covariances have been estimated and constrained.
+        """Return the estimate, after all covariances have been estimated and constrained.
 
         Returns
         -------
         estimate : tuple
             Weights (K,), means (K, d), covariances and whiteners, both flat, and log|W|, (K,) or (1,).
         failed : int
-            The first covariance that is not positive definite, −1 when there is none.
+            The first covariance that is not positive definite, −1 where all are.
         """
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t failed = finish(&self.moments, family, &self.estimate)
-        return estimate_arrays(self.buffer.base, family.layout, family.K, family.d), failed
+        return estimate_arrays(self.buffer.base, family.covariance_layout, family.K, family.d), failed
 
 
 def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
-    """Whiteners W of positive definite matrices, Σ⁻¹ = WᵀW.
+    """Return whiteners W of positive definite matrices, Σ⁻¹ = WᵀW.
 
     Parameters
     ----------
     layout : int
-    matrices : flat array of what `layout` stores
+    matrices : flat array, as `layout` stores them
     d : int
         Features.
 
     Returns
     -------
-    whiteners : flat array, lower triangular where they are matrices
+    whiteners : flat array, lower triangular where matrices are dense
     log_determinants : array of shape (K,) or (1,), log|W|
     failed : int
-        The first matrix that is not positive definite, −1 when there is none.
+        The first matrix that is not positive definite, −1 where all are.
     """
     if d < 1 or not is_layout(layout):
         raise ValueError(f"expected a layout from 0 to 3 and a feature at least, got {layout} and {d}")
@@ -227,17 +238,16 @@ def log_offset(
     const double[::1] whiteners,
     const double[::1] log_determinants,
     Py_ssize_t d,
-    double noise=0.0,
 ):
-    """What a pass adds for each component, log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹: (K,)."""
+    """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,)."""
     cdef Py_ssize_t K = weights.shape[0]
     if K < 1 or d < 1 or not is_layout(layout):
         raise ValueError(f"expected a layout from 0 to 3, a weight and a feature at least, got {layout}, {K} and {d}")
-    expect("whiteners", whiteners.shape[0], n_second(layout, K, d))
+    expect("whiteners", whiteners.shape[0], total_size(layout, K, d))
     expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
     offsets = np.empty(K)
     cdef double[::1] into = offsets
-    log_offsets(layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], noise, &into[0])
+    log_offsets(layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &into[0])
     return offsets
 
 
@@ -248,7 +258,7 @@ def constrained(
     const double[::1] previous,
     Py_ssize_t d,
 ):
-    """The most likely covariances under a constraint, from the most likely ones that are free.
+    """Return the most likely covariances under a constraint, given the free ones.
 
     Parameters
     ----------
@@ -257,42 +267,42 @@ def constrained(
     covariances : flat array of (K,), (K, d) or (K, d, d)
     counts : array of shape (K,)
     previous : flat array like `covariances`, or None
-        What an earlier call returned: to begin there.
+        What an earlier call returned; a search begins there.
     d : int
         Features.
 
     Returns
     -------
     covariances : flat array like those given
-    found : bool
+    solved : bool
         Whether there is a solution.
     """
-    cdef Py_ssize_t K = counts.shape[0], size = n_second(layout_of(constraint), K, d)
+    cdef Py_ssize_t K = counts.shape[0], size = total_size(layout_of(constraint), K, d)
     if constraint == NONE or not is_known(constraint) or K < 1 or d < 1:
         raise ValueError(f"expected a constraint, a count and a feature at least, got {constraint}, {K} and {d}")
     expect("covariances", covariances.shape[0], size)
     if previous is not None:
         expect("previous", previous.shape[0], size)
-    cdef bint found
+    cdef bint solved
     cdef const double* before = NULL if previous is None else &previous[0]
     result, room = np.array(covariances), np.empty(room_for_constraint(constraint, K, d))
     cdef double[::1] into = result, scratch = room
     with nogil:
-        found = constrain(constraint, K, d, &counts[0], before, &into[0], &scratch[0])
-    return result, bool(found)
+        solved = constrain(constraint, K, d, &counts[0], before, &into[0], &scratch[0])
+    return result, bool(solved)
 
 
 cdef class QuasiNewtonState:
-    """Where an accelerated climb stands, and what it remembers: see `quasi_newton.pxd`.
+    """The state of the accelerated solver between two passes: see `quasi_newton.pxd`.
 
     Parameters
     ----------
     family : MixtureFamily
-        Its ridge is in the objective too: rows are seen through noise of that variance.
+        Its ridge is part of the objective too: rows are seen through noise of that variance.
     tolerance : float
         Projected remaining gain to stop below, in nats per unit weight.
     confirm_stop : bool
-        Whether five passes in a row must say so, or three and the last by far; else one will do.
+        Whether five passes in a row must project less, or three of which the last projects far less; else one.
     """
 
     def __cinit__(self, MixtureFamily family not None, double tolerance, bint confirm_stop):
@@ -306,30 +316,30 @@ cdef class QuasiNewtonState:
     def __reduce__(self):
         cdef State* state = &self.state
         shape = self.family, state.tolerance, bool(state.confirm_stop)
-        told = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
-                (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
-                state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
-                state.held.weight)
-        return QuasiNewtonState, shape, (told, np.array(self.room))
+        scalars = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
+                   (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
+                   state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
+                   state.held.weight)
+        return QuasiNewtonState, shape, (scalars, np.array(self.room))
 
     def __setstate__(self, saved):
         cdef State* state = &self.state
         cdef State read = self.state
         cdef const double[::1] room
-        told, room = saved
+        scalars, room = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
-         read.converged, read.stuck, read.held.log_evidence, weight) = told
-        weigh(&read, weight)
+         read.converged, read.stuck, read.held.log_evidence, weight) = scalars
+        set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
-        expect("the room of an ascent", room.shape[0], self.room.shape[0])
+        expect("the room of a QuasiNewtonState", room.shape[0], self.room.shape[0])
         if not 0 <= read.n_pairs <= MEMORY:
-            raise ValueError(f"expected an ascent of up to {<int>MEMORY} secants, got {read.n_pairs}")
+            raise ValueError(f"expected a QuasiNewtonState of up to {<int>MEMORY} secants, got {read.n_pairs}")
         state[0] = read
         self.room[:] = room
 
-    cdef bint fits(self, Layout layout, Py_ssize_t K, Py_ssize_t d):
-        return self.family.takes(layout, K, d)
+    cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
+        return self.family.takes(covariance_layout, moment_layout, K, d)
 
     @property
     def work(self):
@@ -343,7 +353,7 @@ cdef class QuasiNewtonState:
 
     @property
     def stuck(self):
-        """Whether the update after the last pass needs help: see `begin`."""
+        """Whether the update after the last pass failed or left a component empty: `begin` anew."""
         return bool(self.state.stuck)
 
     @property
@@ -363,7 +373,7 @@ cdef class QuasiNewtonState:
 
     @property
     def fall(self):
-        """What EM's own step would lower the objective by, and ended the climb; 0 where it did not."""
+        """How much EM's own step would have lowered the objective, which ended the run; 0 where it did not."""
         return self.state.fall
 
     def begin(
@@ -374,11 +384,11 @@ cdef class QuasiNewtonState:
         const double[::1] whiteners,
         const double[::1] log_determinants,
     ):
-        """Forget what came before and measure this mixture next; matrices are flat."""
+        """Forget all passes and measure this mixture next; matrices are flat."""
         cdef State* state = &self.state
         cdef Estimate* first = &state.trial
-        cdef Layout layout = state.family.layout
-        cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(layout, K, d)
+        cdef Layout layout = state.family.covariance_layout
+        cdef Py_ssize_t K = state.family.K, d = state.family.d, size = total_size(layout, K, d)
         expect("weights", weights.shape[0], K)
         expect_matrix("means", means, K, d)
         expect("covariances", covariances.shape[0], size)
@@ -394,16 +404,17 @@ cdef class QuasiNewtonState:
         start_anew(state)
 
     def measured(self):
-        """The mixture of the last accepted pass, as `Update` returns it."""
+        """Return the mixture of the last accepted pass, as `Update` does."""
         cdef const Family* family = &self.state.family
-        n = estimate_size(family.layout, family.K, family.d)
-        return estimate_arrays(np.array(<double[:n]>self.state.best.weights), family.layout, family.K, family.d)
+        cdef Layout layout = family.covariance_layout
+        n = estimate_size(layout, family.K, family.d)
+        return estimate_arrays(np.array(<double[:n]>self.state.best.weights), layout, family.K, family.d)
 
     def next(self):
-        """The mixture to measure next, as a pass reads it: offsets (K,), centres (K, d) and whiteners, flat."""
+        """Return the mixture to measure next, as a pass reads it: offsets (K,), centres (K, d) and whiteners, flat."""
         cdef const Estimate* mixture = next_mixture(&self.state)
-        cdef Layout layout = self.state.family.layout
-        cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = n_second(layout, K, d)
+        cdef Layout layout = self.state.family.covariance_layout
+        cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
         flat = np.empty(K + K * d + size)
         cdef double[::1] into = flat
         memcpy(&into[0], mixture.log_offset, K * sizeof(double))
@@ -412,7 +423,7 @@ cdef class QuasiNewtonState:
         return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:]
 
     def take(self, statistics, double rounding, *, bint repair_empty):
-        """Judge a pass of the mixture that `next` returned, and choose the next one, without rows.
+        """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.
 
         Parameters
         ----------
@@ -421,25 +432,26 @@ cdef class QuasiNewtonState:
         rounding : float
             How far the mean log evidence may be off by rounding, relatively.
         repair_empty : bool
-            Whether a component without rows asks for help: `stuck`.
+            Whether a component without rows makes the state `stuck`.
 
         Returns
         -------
         lower_bound, objective, remaining : float
-            As `gmm._em.Plan.ascend` returns them.
+            As `gmm._em.Plan.run_quasi_newton` returns them.
         accepted : bool
         """
         cdef const double[:, ::1] origins = np.ascontiguousarray(statistics.origins)
         cdef const double[:, ::1] first = np.ascontiguousarray(statistics.first)
         cdef const double[::1] counts = statistics.counts, second = np.ravel(statistics.second)
+        cdef Layout layout = self.state.family.moment_layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d
         cdef Moments moments
         cdef double[4] record
-        cdef double[::1] flat = np.empty(moments_size(self.state.family.layout, K, d))
+        cdef double[::1] flat = np.empty(moments_size(layout, K, d))
         expect_matrix("origins", origins, K, d)
         expect_matrix("first", first, K, d)
         expect("counts", counts.shape[0], K)
-        expect("second", second.shape[0], n_second(self.state.family.layout, K, d))
+        expect("second", second.shape[0], total_size(layout, K, d))
         moments = moments_in(&flat[0], K, d)
         memcpy(moments.origins, &origins[0, 0], K * d * sizeof(double))
         memcpy(moments.counts, &counts[0], K * sizeof(double))
@@ -451,7 +463,7 @@ cdef class QuasiNewtonState:
         return record[0], record[1], record[2], record[3] > 0
 
     def moments(self):
-        """Of the last accepted pass, as `moments_arrays` makes them; its evidence is the objective."""
+        """Return the moments of the last accepted pass, as `moments_arrays` does; their evidence is the objective."""
         cdef const Family* family = &self.state.family
-        n = moments_size(family.layout, family.K, family.d)
+        n = moments_size(family.moment_layout, family.K, family.d)
         return moments_arrays(np.array(<double[:n]>self.state.held.origins), family.K, family.d, &self.state.held)

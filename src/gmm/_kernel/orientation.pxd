@@ -1,9 +1,8 @@
-"""The common axes in which covariances have the least variances: the orientation of EVE and VVE.
+"""The common orientation of covariances under EVE and VVE, as d axes.
 
-With a_kj the variances of component k along the axes, the objective is Σ_k w_k Σ_j log a_kj where volumes are of their
-own, and d log Σ_k w_k (Π_j a_kj)^(1/d) where they are equal.  It is lowered one plane of two axes at a time: turned by
-an angle θ, and ψ = 4θ, the product of the two variances of a component becomes a_i a_j times
-1 + h (1 − cos ψ) − r sin ψ, of period 2π.
+With a_kj the variances of component k along the axes, the objective to minimise is Σ_k w_k Σ_j log a_kj for VVE, and
+d log Σ_k w_k (Π_j a_kj)^(1/d) for EVE.  It is lowered in the plane of two axes at a time: turned by an angle θ, with
+ψ = 4θ, the product of a component's two variances becomes a_i a_j (1 + h (1 − cos ψ) − r sin ψ), of period 2π.
 """
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, M_PI, atan2, cos, exp, expm1, fabs, isfinite, log, log1p, sin
@@ -24,11 +23,11 @@ cdef enum:
     SCANNED = 8               # angles that a search tries in a plane, with the best of each component
     MOST_STARTS = 2           # components whose axes a search begins from
     MOST_PASSES = 40          # over all planes, of a search, …
-    MOST_PASSES_ON = 6        # … and of one that goes on from the last update: where it is slow, EM is as well
+    MOST_PASSES_ON = 6        # … and of one that continues from the last update: where that is slow, so is EM
     MOST_STEPS = 50           # of Newton's method between two passes
-    WIDEST_NEWTON = 20        # features up to which it is worth d⁶
-    WIDEST_THOROUGH = 8       # features up to which every start of a search is followed to its end
-    FEW_PASSES = 4            # that show which of many wide starts is worth more
+    WIDEST_NEWTON = 20        # features up to which it pays, at d⁶ operations
+    WIDEST_EXHAUSTIVE = 8       # features up to which every start of a search is followed to its end
+    FEW_PASSES = 4            # of a start beyond that, to compare it with others
 
 
 cdef struct Planes:
@@ -38,7 +37,7 @@ cdef struct Planes:
     double* shares              # (K,)
     double* level               # (K,) h
     double* slope               # (K,) r
-    double* newton              # scratch of `converge`, NULL where features are too many
+    double* newton              # scratch of `run_newton`, NULL where features are too many
 
 
 cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
@@ -65,7 +64,7 @@ cdef inline bint common_axes(
     double* variances, double* axes,               # OUT (K, d), (d, d)
     double* room,
 ) noexcept nogil:
-    """Whether all variances are positive, beyond rounding."""
+    """Return whether all variances are positive beyond rounding."""
     cdef Planes planes
     cdef double* turned = room
     cdef double* product = turned + K * d * d
@@ -79,14 +78,14 @@ cdef inline bint common_axes(
     if previous == NULL or not axes_of(previous, K, d, turned, axes):
         search_axes(&planes, d, covariances, variances, axes, turned, product)
     else:
-        climb(&planes, d, covariances, axes, turned, product, False, MOST_PASSES_ON)
+        lower_objective(&planes, d, covariances, axes, turned, product, False, MOST_PASSES_ON)
     for k in range(K):
         in_axes(axes, covariances + k * d * d, d, turned, product)
         trace = 0
         for j in range(d):
             variances[k * d + j] = turned[j * d + j]
             trace += turned[j * d + j]
-        for j in range(d):                         # what rounding leaves of none is no variance
+        for j in range(d):                         # a variance of 0 may be rounded up
             if not variances[k * d + j] > 64 * DBL_EPSILON * trace:
                 return False
     return True
@@ -116,41 +115,41 @@ cdef inline void search_axes(
     double* first_variances, double* axes,         # scratch (K, d), OUT (d, d)
     double* turned, double* product,               # scratch
 ) noexcept nogil:
-    """From the axes of the pooled covariance, of two components and the features, the lowest that is reached."""
-    cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_THOROUGH else FEW_PASSES, start, j, k
-    cdef double* found = product + d * d
-    cdef double* work = found + d * d
+    """Start from the features, the axes of the pooled covariance and of two components; keep the lowest objective."""
+    cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_EXHAUSTIVE else FEW_PASSES, start, j, k
+    cdef double* candidate = product + d * d
+    cdef double* work = candidate + d * d
     cdef double objective, least = INFINITY
     for start in range(-2, min(K, MOST_STARTS)):
-        identity(found, d)
+        identity(candidate, d)
         if start >= 0:
-            memcpy(found, covariances + start * d * d, d * d * sizeof(double))
+            memcpy(candidate, covariances + start * d * d, d * d * sizeof(double))
         elif start == -1:
-            memset(found, 0, d * d * sizeof(double))
+            memset(candidate, 0, d * d * sizeof(double))
             for k in range(K):
                 for j in range(d * d):
-                    found[j] += planes.weights[k] * covariances[k * d * d + j]
-        if start > -2 and not principal_axes(found, d, first_variances, work):
+                    candidate[j] += planes.weights[k] * covariances[k * d * d + j]
+        if start > -2 and not principal_axes(candidate, d, first_variances, work):
             continue
-        objective = climb(planes, d, covariances, found, turned, product, True, most_passes)
+        objective = lower_objective(planes, d, covariances, candidate, turned, product, True, most_passes)
         if objective < least or start == -2:
             least = objective
-            memcpy(axes, found, d * d * sizeof(double))
+            memcpy(axes, candidate, d * d * sizeof(double))
     if most_passes < MOST_PASSES:
-        climb(planes, d, covariances, axes, turned, product, False, MOST_PASSES)
+        lower_objective(planes, d, covariances, axes, turned, product, False, MOST_PASSES)
 
 
-cdef inline double climb(
+cdef inline double lower_objective(
     Planes* planes, Py_ssize_t d, const double* covariances,       # IN
     double* axes,                                  # IN, OUT
     double* turned, double* product,               # scratch (K, d, d), (d, d)
-    bint thorough,                                 # whether to look beyond the nearest angles once more at the end
+    bint exhaustive,                               # whether to search wide angles once more at the end
     Py_ssize_t most_passes,
 ) noexcept nogil:
-    """The objective."""
+    """Lower the objective from `axes`; return it."""
     cdef Py_ssize_t k, _
     cdef double gain, before = INFINITY, enough = 1e-24 if planes.newton != NULL else 1e-13
-    cdef bint search = thorough, ended = False
+    cdef bint search = exhaustive, ended = False
     for k in range(planes.K):
         in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
     for _ in range(most_passes):
@@ -158,29 +157,29 @@ cdef inline double climb(
         if not gain > (1e-12 if ended else enough) or (gain < 1e-19 and gain >= before):
             break
         before = gain
-        ended = planes.newton != NULL and gain < 0.01 and converge(planes, d, turned, axes)
-        if ended and not thorough:
+        ended = planes.newton != NULL and gain < 0.01 and run_newton(planes, d, turned, axes)
+        if ended and not exhaustive:
             break
         search = ended
-    return share(planes, d, turned)
+    return update_shares(planes, d, turned)
 
 
 cdef inline double sweep(
     Planes* planes, Py_ssize_t d, bint search,
     double* turned, double* axes,                  # IN, OUT
 ) noexcept nogil:
-    """All planes in turn; the gain."""
+    """Turn in every plane once; return the gain."""
     cdef Py_ssize_t i, j
     cdef double gain = 0
-    share(planes, d, turned)
+    update_shares(planes, d, turned)
     for i in range(d):
         for j in range(i + 1, d):
-            gain += settle(planes, d, i, j, search, turned, axes)
+            gain += turn_plane(planes, d, i, j, search, turned, axes)
     return gain
 
 
-cdef inline double share(Planes* planes, Py_ssize_t d, const double* turned) noexcept nogil:
-    """What each component counts; the objective."""
+cdef inline double update_shares(Planes* planes, Py_ssize_t d, const double* turned) noexcept nogil:
+    """Write each component's share of the objective's derivative; return the objective."""
     cdef Py_ssize_t j, k
     cdef double total = 0, most = -INFINITY
     cdef double* shares = planes.shares
@@ -203,11 +202,11 @@ cdef inline double share(Planes* planes, Py_ssize_t d, const double* turned) noe
     return d * log(total) + most
 
 
-cdef inline double settle(
+cdef inline double turn_plane(
     Planes* planes, Py_ssize_t d, Py_ssize_t i, Py_ssize_t j, bint search,
     double* turned, double* axes,                  # IN, OUT
 ) noexcept nogil:
-    """Turn axes i and j; the gain."""
+    """Turn axes i and j by the best angle; return the gain."""
     cdef Py_ssize_t K = planes.K, k
     cdef double p, q, s, u, inverse, slope = 0, curvature = 0, stiffest = 0, angle, gain
     for k in range(K):
@@ -220,11 +219,11 @@ cdef inline double settle(
         stiffest = max(stiffest, planes.level[k])
     angle = slope / curvature
     gain = slope * angle / 2
-    # A parabola will do for small angles, unless a component is so thin that its valley is narrower still.
+    # A parabola is exact enough for small angles, unless a component is so thin that its valley is narrower still.
     if search or not curvature > 0 or not fabs(angle) < 1e-3 or not stiffest * angle * angle < 1e-2:
-        gain = -change(planes, angle) if curvature > 0 else 0
+        gain = -objective_change(planes, angle) if curvature > 0 else 0
         if search or not gain > 0:
-            gain = look_around(planes, gain, &angle)
+            gain = scan_angles(planes, gain, &angle)
     if not gain > 1e-27:
         return 0
     p, q = cos(angle / 4), sin(angle / 4)
@@ -237,12 +236,12 @@ cdef inline double settle(
 
 
 cdef inline double log_ratio(const Planes* planes, Py_ssize_t k, double c, double s) noexcept nogil:
-    """Of the products of variances after and before."""
+    """Log ratio of the products of variances after and before a turn."""
     return log1p(planes.level[k] * (1 - c) - planes.slope[k] * s)
 
 
-cdef inline double change(const Planes* planes, double angle) noexcept nogil:
-    """Of the objective, were the axes turned."""
+cdef inline double objective_change(const Planes* planes, double angle) noexcept nogil:
+    """Change of the objective by a turn."""
     cdef Py_ssize_t k
     cdef double total = 0, c = cos(angle), s = sin(angle), ratio
     for k in range(planes.K):
@@ -251,18 +250,18 @@ cdef inline double change(const Planes* planes, double angle) noexcept nogil:
     return total if planes.power == 0 else total / planes.power
 
 
-cdef inline double look_around(
+cdef inline double scan_angles(
     const Planes* planes, double gain,             # IN of `angle`
     double* angle,                                 # IN, OUT
 ) noexcept nogil:
-    """The gain of the best angle tried."""
+    """Try angles all around; return the gain of the best."""
     cdef Py_ssize_t n
     cdef double tried, better
     for n in range(SCANNED + planes.K):
         tried = (2 * n + 1) * M_PI / SCANNED
         if n >= SCANNED:
             tried = atan2(planes.slope[n - SCANNED], planes.level[n - SCANNED])
-        better = -change(planes, tried)
+        better = -objective_change(planes, tried)
         if better > gain:
             gain, angle[0] = better, tried
     return gain
@@ -270,15 +269,15 @@ cdef inline double look_around(
 
 # ---------------------------------------------------------------------------------------- all planes at once
 
-cdef inline bint converge(
+cdef inline bint run_newton(
     Planes* planes, Py_ssize_t d,
     double* turned, double* axes,                  # IN, OUT
 ) noexcept nogil:
-    """Newton's method: whether it ended at a minimum."""
+    """Run Newton's method on all planes; return whether it ended at a minimum."""
     cdef Py_ssize_t K = planes.K, at, i, j, k, _
     cdef double* angles = planes.newton
     cdef double* kept = angles + 3 * n_planes(d) + n_planes(d) ** 2
-    cdef double before = share(planes, d, turned), after, expected, c, s
+    cdef double before = update_shares(planes, d, turned), after, expected, c, s
     for _ in range(MOST_STEPS):
         expected = newton_angles(planes, d, turned, angles)
         if expected < 1e-26:
@@ -295,13 +294,13 @@ cdef inline bint converge(
                     turn(turned + k * d * d, d, i, j, c, s)
                 turn_rows(axes + i * d, axes + j * d, d, c, s)
                 at += 1
-        after = share(planes, d, turned)
+        after = update_shares(planes, d, turned)
         if expected < 1e-12:                       # the next would be its square, below all digits
             return True
         if not after < before - expected / 8:
             memcpy(turned, kept, K * d * d * sizeof(double))
             memcpy(axes, kept + K * d * d, d * d * sizeof(double))
-            share(planes, d, turned)
+            update_shares(planes, d, turned)
             return False
         before = after
     return False
@@ -311,7 +310,7 @@ cdef inline double newton_angles(
     const Planes* planes, Py_ssize_t d, const double* turned,      # IN
     double* angles,                                # OUT one for each plane, and scratch behind
 ) noexcept nogil:
-    """The expected gain, infinite where the second derivatives are not positive definite."""
+    """Return the expected gain, infinite where the second derivatives are not positive definite."""
     cdef Py_ssize_t n = n_planes(d), i, j, k
     cdef double* slopes = angles + n
     cdef double* own = slopes + n
@@ -335,7 +334,7 @@ cdef inline double newton_angles(
 
 
 cdef inline Py_ssize_t plane(Py_ssize_t i, Py_ssize_t j, Py_ssize_t d) noexcept nogil:
-    """Its place among the planes, i < j."""
+    """Index of the plane of axes i < j."""
     return i * (2 * d - i - 1) // 2 + j - i - 1
 
 
@@ -343,7 +342,7 @@ cdef inline void add_derivatives(
     double weight, double power, Py_ssize_t d, const double* matrix,       # IN (d, d) of one component
     double* own, double* slopes, double* hessian,  # scratch, and IN, OUT: lower triangle
 ) noexcept nogil:
-    """Of Σ_j log a_j, and for its power's sake of half its square.
+    """Add the derivatives of Σ_j log a_j; with a power, those of its square as well.
 
     With X skew and exp(X) A exp(X)ᵀ, the second order is Σ_ilm X_il X_im (A_lm (1/a_i − 1/2a_l − 1/2a_m)
     − 2 A_il A_im / a_i²).

@@ -1,22 +1,13 @@
-"""How a pass is computed: the one place that chooses the form, and the sizes that follow from it.
+"""The plan of a pass: its form, linear or centred, float32 or float64, and the sizes that follow from it.
 
 | form | log density | moments | when |
 | --- | --- | --- | --- |
 | linear | Θ·[1, x, products of x], all components at once | R·[1, x, products]ᵀ | κ is small, not too many products |
 | centred | z = x − c_k, ‖W_k z‖² | Σ r [1, z], Σ r z zᵀ | else: exact however far or thin it is |
 """
+from gmm._kernel.layout cimport Layout, is_axis_aligned, is_pooled, matrix_size, total_size
 from gmm._kernel.leaves cimport pad
-from gmm._kernel.linear cimport (
-    DIAGONAL,
-    FULL,
-    SPHERICAL,
-    TIED,
-    Layout,
-    condition,
-    linear_coefficients,
-    n_second,
-    n_terms,
-)
+from gmm._kernel.linear cimport condition, has_products, linear_coefficients, n_terms
 
 # Where the forms change over, measured: see ARCHITECTURE.md, "The kernel".
 cdef enum:
@@ -36,16 +27,16 @@ cdef struct PassPlan:
     Py_ssize_t n_features
     Py_ssize_t n_density        # terms of the linear density, a prefix of the linear moments
     Py_ssize_t n_moments        # terms of the linear moments
-    bint packed                 # second moments are sums of their own rows' terms, else whole matrices behind
+    bint packed                 # second moments are among the terms of a row, else whole matrices behind the rows
     Py_ssize_t n_row            # sums kept for each component in a row, [1, x …]
     Py_ssize_t block            # rows
     Py_ssize_t lane             # rows
     Py_ssize_t n_sums           # doubles in one node of the merge tree
     Layout layout               # of the whiteners
-    Layout moments
+    Layout moments              # of the second moments
     bint linear
     bint single                 # arithmetic in float32
-    bint far                    # some rows may be too far for the squares of their distances: see `far.pxd`
+    bint far                    # squared distances of some rows may overflow: see `far.pxd`
     bint hard
     bint given                  # responsibilities come from the caller
     bint totals                 # sums of criteria instead of moments
@@ -75,12 +66,12 @@ cdef inline double limit_centred_single() noexcept nogil:
 
 
 cdef inline double least_far() noexcept nogil:
-    """κ from which on some square of a distance may reach 1e300: it is at most 4dκ."""
+    """κ from which a squared distance, at most 4dκ, may reach 1e300."""
     return 1e290
 
 
 cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nogil:
-    """Whether squares of the rows, whitened or weighed by up to a million, stay inside float32."""
+    """Return whether squares of the rows, whitened or weighted by up to a million, stay inside float32."""
     cdef Py_ssize_t j
     for j in range(d):
         if not 1e-12 < reach[j] < 1e12:
@@ -91,11 +82,11 @@ cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nog
 cdef inline void choose_form(
     PassPlan* plan, bint single, const double* reach, int form,
 ) noexcept nogil:
-    """Linear or centred, float32 or float64; `form` −1 chooses, else bit 0 asks for linear and bit 1 for float32."""
+    """Choose linear or centred, float32 or float64; unless `form` is −1, bit 0 asks for linear, bit 1 for float32."""
     cdef Py_ssize_t d = plan.n_features
     # The terms of the density have to be among those of the moments.
-    cdef bint defined = plan.layout == plan.moments or plan.layout == TIED
-    cdef bint narrow = plan.moments != FULL or d <= min(WIDEST_LINEAR, SHARED_BY * plan.n_components)
+    cdef bint defined = plan.layout == plan.moments or is_pooled(plan.layout)
+    cdef bint narrow = not has_products(plan.moments) or d <= min(WIDEST_LINEAR, SHARED_BY * plan.n_components)
     if form >= 0:
         plan.linear = defined and form & 1
         plan.single = single and form & 2
@@ -119,22 +110,22 @@ cdef inline double work_of(const PassPlan* plan, Py_ssize_t rows) noexcept nogil
     cdef Py_ssize_t d = plan.n_features
     cdef double terms = plan.n_moments
     if not plan.linear:
-        terms = max(n_second(plan.moments, 1, d), n_second(plan.layout, 1, d), d)
+        terms = max(matrix_size(plan.moments, d), matrix_size(plan.layout, d), d)
     if plan.axes != NULL:
-        terms += max(n_second(plan.layout, 1, d), d) + 2 * N_POWERS * d
+        terms += max(matrix_size(plan.layout, d), d) + 2 * N_POWERS * d
     return <double>rows * plan.n_components * (2 * terms + 20)
 
 
 cdef inline void measure(PassPlan* plan) noexcept nogil:
-    """The sizes that follow from the form."""
+    """Set the sizes that follow from the form."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
     cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
     cdef Py_ssize_t group, groups
     plan.n_density = n_terms(plan.layout, d)
     plan.n_moments = n_terms(plan.moments, d)
-    plan.packed = plan.linear or plan.moments == DIAGONAL or plan.moments == SPHERICAL
+    plan.packed = plan.linear or is_axis_aligned(plan.moments)
     plan.n_row = plan.n_moments if plan.packed else 1 + d
-    plan.n_sums = K * plan.n_row + (0 if plan.packed else n_second(plan.moments, K, d)) + n_diagnostics(plan) + 2
+    plan.n_sums = K * plan.n_row + (0 if plan.packed else total_size(plan.moments, K, d)) + n_diagnostics(plan) + 2
     if plan.totals:
         plan.n_sums = 4
     group = item * pad(item) * (K + (plan.n_moments if plan.linear else 3 * d))
@@ -148,7 +139,7 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
 
 
 cdef inline bint same_room(const PassPlan* one, const PassPlan* other) noexcept nogil:
-    """Whether a worker's scratch that is laid out for one pass is for the other as well."""
+    """Return whether both passes need the same scratch."""
     return (one.n_components == other.n_components and one.n_features == other.n_features
             and one.layout == other.layout and one.moments == other.moments and one.linear == other.linear
             and one.single == other.single and one.totals == other.totals
@@ -157,7 +148,7 @@ cdef inline bint same_room(const PassPlan* one, const PassPlan* other) noexcept 
 
 cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `prepare` writes."""
-    cdef Py_ssize_t size = n_second(layout, K, d)
+    cdef Py_ssize_t size = total_size(layout, K, d)
     return d + 2 * (K * d + size + max(K * n_terms(moments, d), size))
 
 
@@ -170,24 +161,24 @@ cdef inline void prepare(
 ) noexcept nogil:
     """Choose the form of a pass with this mixture, and bring the mixture into it."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
-    cdef Py_ssize_t size = n_second(plan.layout, K, d), n_coefficients
-    cdef double* stand = room
-    cdef double* steps = stand + d
+    cdef Py_ssize_t size = total_size(plan.layout, K, d), n_coefficients
+    cdef double* subtracted = room
+    cdef double* steps = subtracted + d
     cdef double* coefficients = steps + K * d
     cdef double* wide
-    plan.kappa = condition(whiteners, centres, plan.layout, K, d, origin, reach, stand)
+    plan.kappa = condition(whiteners, centres, plan.layout, K, d, origin, reach, subtracted)
     choose_form(plan, single, reach, form)
     plan.far = may_be_far(plan)
-    plan.common_scatter = plan.linear and plan.layout == TIED and common_scatter
-    plan.common_quadratic = plan.linear and plan.layout == TIED and not common_scatter
+    plan.common_scatter = plan.linear and is_pooled(plan.layout) and common_scatter
+    plan.common_quadratic = plan.linear and is_pooled(plan.layout) and not common_scatter
     measure(plan)
     # Rows far from the origin lose digits on loading, which the centred form would need.
     for j in range(d):
-        stand[j] = origin[j] if plan.linear or plan.single else 0
+        subtracted[j] = origin[j] if plan.linear or plan.single else 0
     for k in range(K):
         for j in range(d):
-            steps[k * d + j] = centres[k * d + j] - stand[j]
-    plan.log_offset, plan.origin, plan.centres = log_offset, stand, steps
+            steps[k * d + j] = centres[k * d + j] - subtracted[j]
+    plan.log_offset, plan.origin, plan.centres = log_offset, subtracted, steps
     plan.coefficients, plan.common = whiteners, whiteners
     n_coefficients = size
     if plan.linear:

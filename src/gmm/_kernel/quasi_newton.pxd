@@ -1,28 +1,28 @@
-"""The accelerated climb between two passes: limited-memory quasi-Newton steps on sufficient statistics.
+"""The accelerated solver between two passes: limited-memory quasi-Newton steps on sufficient statistics.
 
-With s the statistics per unit weight that a mixture's parameters stand for and G(s) those that a pass finds with it,
+With s the statistics per unit weight that a mixture's parameters stand for and G(s) those that a pass with it adds up,
 f = G(s) − s is the gradient of the objective in the natural parameters, and in the metric of the complete data's Fisher
 information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
 the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
-A conjugate prior is worth rows: their moments are added to s and to G(s), their number to the metric (`frame.pxd`).
-f is then the gradient of the log posterior density, and a component that loses its rows still feels the prior.
+A conjugate prior adds rows (`objective.pxd`): their moments are added to s and to G(s), their number to the metric
+(`frame.pxd`).  f is then the gradient of the log posterior density, also for a component that loses its rows.
 
 Where a model constrains the covariances, s are still the statistics that parameters stand for, and G(s) those that the
 *update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are those of its map.  A
 state that is no mixture's of the model is brought back by its update.
 
-A step that would lower the objective is taken back: the climb goes on where EM goes from the accepted mixture, whose
-statistics are at hand, and the secant of the rejected step is remembered.  Rule R* ends the climb (`projected_gain`).
-So does a step of EM's own that lowers the objective: only rounding makes it do so.
+A step that would lower the objective is taken back: the solver continues with EM's update of the accepted mixture,
+whose statistics are at hand, and the secant of the rejected step is kept.  Rule R* ends the run (`projected_gain`).  So
+does a step of EM's own that lowers the objective: only rounding makes it do so.
 """
 from libc.math cimport INFINITY, fabs, isfinite, isnan, sqrt
 from libc.string cimport memcpy, memmove
 
 from gmm._kernel.constraint cimport NONE
+from gmm._kernel.estimate cimport Estimate, estimate_size
 from gmm._kernel.frame cimport (
     add,
-    add_prior_rows,
     from_moments,
     inner,
     invert_whiteners,
@@ -31,19 +31,12 @@ from gmm._kernel.frame cimport (
     state_of_mixture,
     to_moments,
 )
-from gmm._kernel.linear cimport FULL, SPHERICAL, TIED, n_second
+from gmm._kernel.layout cimport Layout, diagonal_size, diagonal_stride, matrix_size, n_matrices
 from gmm._kernel.moments cimport Moments, moments_size
-from gmm._kernel.state cimport MEMORY, State, weigh
-from gmm._kernel.update cimport (
-    Estimate,
-    any_empty,
-    divisor,
-    estimate_size,
-    half_trace_of_precision,
-    log_prior,
-    most_likely,
-)
-from gmm._kernel.whitener cimport n_matrices
+from gmm._kernel.objective cimport add_own_rows, adds_rows, parameter_term, rows_per_covariance
+from gmm._kernel.state cimport MEMORY, State, set_weight
+from gmm._kernel.update cimport any_empty, most_likely
+from gmm._kernel.whitener cimport half_trace_of_precision
 
 cdef enum:
     PLAIN_PASSES = 2          # before the first step that is not EM's
@@ -51,7 +44,7 @@ cdef enum:
     IN_A_ROW = 5              # … and of such that project less than the tolerance to be gained, …
     CLOSE_IN_A_ROW = 3        # … or so few, if the last of them projects …
     HOW_CLOSE = 100           # … so many times less: near a saddle projections fall, but not so far
-    BEYOND_DOUBT = 30         # times the rounding: a step of EM's own that falls further ends the climb
+    BEYOND_DOUBT = 30         # times the rounding: a step of EM's own that falls further ends the run
 
 
 cdef inline void start_anew(State* state) noexcept nogil:
@@ -70,33 +63,39 @@ cdef inline const Estimate* next_mixture(const State* state) noexcept nogil:
     return &state.trial if state.trying or state.n_passes == 0 else &state.plain
 
 
-# -------------------------------------------------------------------------------- what a pass teaches
+# --------------------------------------------------------------------------------- judging a pass
 
-cdef inline bint accept_or_reject(State* state, const Moments* found, double relative_rounding) noexcept nogil:
-    """Whether the pass is accepted; its secant is kept in either case."""
-    cdef double objective = (found.log_evidence + log_prior(&state.family, next_mixture(state))) / found.weight
+cdef inline double term_of(const State* state, const Estimate* mixture) noexcept nogil:
+    """What the objective adds to the log evidence of a mixture."""
+    return parameter_term(&state.family.objective, state.family.covariance_layout, state.family.K, state.family.d,
+                          mixture)
+
+
+cdef inline bint accept_or_reject(State* state, const Moments* moments, double relative_rounding) noexcept nogil:
+    """Return whether the pass is accepted; its secant is kept in either case."""
+    cdef double objective = (moments.log_evidence + term_of(state, next_mixture(state))) / moments.weight
     # Of rows too far from all components the objective is −∞.
     cdef double rounding = relative_rounding * (1 + fabs(objective)) if isfinite(objective) else 0
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
     if state.trying:
         if not objective >= state.objective - doubt:
-            reject(state, found)
+            reject(state, moments)
             return False
         state.radius = min(1.5 * state.radius, 1e6)
     elif state.n_passes > 0 and not objective >= state.objective - BEYOND_DOUBT * doubt:
-        end_here(state, state.objective - objective)
+        stop_after_fall(state, state.objective - objective)
         return False
-    accept(state, found, objective, rounding)
+    accept(state, moments, objective, rounding)
     return True
 
 
-cdef inline void reject(State* state, const Moments* found) noexcept nogil:
-    """Back to where EM goes from the accepted state; the gradient at the trial still is one."""
+cdef inline void reject(State* state, const Moments* moments) noexcept nogil:
+    """Go back to EM's update of the accepted state; the trial's gradient still makes a secant."""
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
-    if not constrained(state) or updated(state, found, &state.trial):
-        from_moments(state, model_moments(state, found, &state.trial), &state.best, state.work)
+    if not constrained(state) or updated(state, moments, &state.trial):
+        from_moments(state, model_moments(state, moments, &state.trial), &state.best, state.work)
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
         remember(state, state.move)
@@ -105,31 +104,33 @@ cdef inline void reject(State* state, const Moments* found) noexcept nogil:
     memcpy(state.move, state.residual, n * sizeof(double))
 
 
-cdef inline void end_here(State* state, double fall) noexcept nogil:
-    """Keep what stands: EM's own step has fallen, which only rounding makes it do, of nearly singular covariances."""
+cdef inline void stop_after_fall(State* state, double fall) noexcept nogil:
+    """Keep the accepted mixture: EM's own step fell, which only rounding near a singular covariance makes it do."""
     state.n_passes += 1
     state.fall = fall
     state.converged = True
 
 
-cdef inline void accept(State* state, const Moments* found, double objective, double rounding) noexcept nogil:
+cdef inline void accept(State* state, const Moments* moments, double objective, double rounding) noexcept nogil:
     cdef Py_ssize_t n = state.size
     cdef const Estimate* measured = next_mixture(state)
-    # Far from the rows the residual overflows: of such a pass nothing is of use either.
+    # Far from the rows the residual overflows: a pass after such a one begins anew.
     cdef bint first = not isfinite(state.newton)
     if first:
         state.n_pairs = state.n_gains = 0
         state_of_mixture(state, measured, state.here)
     else:
         add(1, state.move, n, state.here)
-        # The moments of the trial have been of use: their room serves as scratch.
+        # The moments of the trial are used up: their room serves as scratch.
         move_frame(state, measured, state.tried.second)
     memcpy(state.best.weights, measured.weights,
-           estimate_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
+           estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
     invert_whiteners(state, &state.best, state.roots)
-    hold(state, found)
-    state.stuck = not updated(state, found, &state.plain)
-    from_moments(state, found if state.stuck else model_moments(state, found, &state.plain), &state.best, state.work)
+    hold(state, moments)
+    state.stuck = not updated(state, moments, &state.plain)
+    if not state.stuck:
+        moments = model_moments(state, moments, &state.plain)
+    from_moments(state, moments, &state.best, state.work)
     add(-1, state.here, n, state.work)
     if not first:
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
@@ -146,29 +147,38 @@ cdef inline bint constrained(const State* state) noexcept nogil:
     return state.family.constraint != NONE
 
 
-cdef inline bint updated(State* state, const Moments* found, Estimate* out) noexcept nogil:
-    return most_likely(found, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
+cdef inline bint updated(State* state, const Moments* moments, Estimate* out) noexcept nogil:
+    return most_likely(moments, &state.family, state.family.ridge, state.best.covariances, state.scratch, out) < 0
 
 
-cdef inline const Moments* model_moments(State* state, const Moments* found, const Estimate* update) noexcept nogil:
-    """The moments that the update after a pass stands for, the prior's among them; perhaps in the trial's room."""
-    if not constrained(state) and state.family.prior.mean == NULL:
-        return found
-    memcpy(state.tried.origins, found.origins,
-           moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
-    state.tried.weight = found.weight
+cdef inline const Moments* model_moments(State* state, const Moments* moments, const Estimate* update) noexcept nogil:
+    """Return the moments that the update after a pass stands for, with the objective's own rows.
+
+    They are the pass's own where nothing changes them, else in the trial's room.
+    """
+    if not constrained(state) and not adds_rows(&state.family.objective):
+        return moments
+    memcpy(state.tried.origins, moments.origins,
+           moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
+    state.tried.weight = moments.weight
     if constrained(state):
         moments_of_mixture(state, update, &state.tried)
     else:
-        add_prior_rows(state, 1, &state.tried)
+        add_rows(state, 1, &state.tried)
     return &state.tried
 
 
-cdef inline void hold(State* state, const Moments* found) noexcept nogil:
-    memcpy(state.held.origins, found.origins,
-           moments_size(state.family.layout, state.family.K, state.family.d) * sizeof(double))
-    state.held.log_evidence = found.log_evidence
-    weigh(state, found.weight)
+cdef inline void add_rows(State* state, double factor, Moments* moments) noexcept nogil:
+    """Add the objective's own rows, or subtract them with factor −1."""
+    add_own_rows(&state.family.objective, state.family.moment_layout, state.family.K, state.family.d, factor,
+                 state.shifts, state.matrices, moments)
+
+
+cdef inline void hold(State* state, const Moments* moments) noexcept nogil:
+    memcpy(state.held.origins, moments.origins,
+           moments_size(state.family.moment_layout, state.family.K, state.family.d) * sizeof(double))
+    state.held.log_evidence = moments.log_evidence
+    set_weight(state, moments.weight)
 
 
 cdef inline void note_gain(State* state, double gain) noexcept nogil:
@@ -177,9 +187,9 @@ cdef inline void note_gain(State* state, double gain) noexcept nogil:
 
 
 cdef inline bint remember(State* state, const double* step) noexcept nogil:
-    """Keep a step and the change of −f along it (`work` is the new f); False where the curvature is negative."""
+    """Keep a step and the change of −f along it (`work` is the new f); return whether the curvature is positive."""
     cdef Py_ssize_t n = state.size, i
-    cdef double* change = state.direction      # which is aimed anew before it is used
+    cdef double* change = state.direction      # overwritten before it is used as a direction
     cdef double curvature
     for i in range(n):
         change[i] = state.residual[i] - state.work[i]
@@ -213,7 +223,7 @@ cdef inline void lbfgs_direction(State* state) noexcept nogil:
 
 
 cdef inline void projected_gain(State* state, double rounding) noexcept nogil:
-    """Rule R*: what is still to be gained, and whether that has been little for long enough."""
+    """Rule R*: project the remaining gain, and decide whether it has been small for long enough."""
     cdef double scale = 1 + fabs(state.objective), square = inner(state, state.residual, state.residual)
     cdef bint still = sqrt(square) <= rounding         # EM moves no more; squares may overflow
     cdef int enough
@@ -226,7 +236,7 @@ cdef inline void projected_gain(State* state, double rounding) noexcept nogil:
     elif state.since_negative < PATIENCE:
         state.remaining = INFINITY                         # on the way out of a saddle
     else:
-        state.remaining = max(max(state.newton, fabs(state.gains[0])), max(by_aitken(state), by_weights(state)))
+        state.remaining = max(max(state.newton, fabs(state.gains[0])), max(aitken_gain(state), weight_gain(state)))
     if isnan(state.remaining):                             # gains out of the range of numbers
         state.remaining = INFINITY
     state.streak = state.streak + 1 if state.remaining < state.tolerance else 0
@@ -234,8 +244,8 @@ cdef inline void projected_gain(State* state, double rounding) noexcept nogil:
     state.converged = state.streak >= (1 if still or not state.confirm_stop else enough)
 
 
-cdef inline double by_aitken(const State* state) noexcept nogil:
-    """What gains that go on to fall as slowly as lately would sum up to; nothing after one that rounding ate."""
+cdef inline double aitken_gain(const State* state) noexcept nogil:
+    """Sum the gains to come if they fall as slowly as the last ones did; 0 after a gain lost to rounding."""
     cdef double ratio
     if state.gains[0] <= 0:
         return 0
@@ -245,34 +255,32 @@ cdef inline double by_aitken(const State* state) noexcept nogil:
     return state.gains[0] * ratio / (1 - ratio) if ratio < 1 else INFINITY
 
 
-cdef inline double by_weights(const State* state) noexcept nogil:
-    """The most that components with fewer rows than the prior is worth may gain by their weights alone (Lindsay 1983).
+cdef inline double weight_gain(const State* state) noexcept nogil:
+    """Bound the gain by the weights of components with fewer rows than the objective's own (Lindsay 1983).
 
-    Such a component rests at the prior's mode; that it grows is all it shows of what it will gain.
+    Such a component rests at the prior's mode; only its growing weight shows that there is a gain to come.
     """
     cdef Py_ssize_t k
-    cdef double most = 0, rows
-    if state.family.prior.mean == NULL:
-        return 0
+    cdef double most = 0, rows, own_rows = rows_per_covariance(&state.family.objective)
     for k in range(state.family.K):
         rows = state.best.weights[k] * state.held.weight
-        if rows < divisor(&state.family, 0):
+        if rows < own_rows:
             most = max(most, state.held.counts[k] / rows - 1)
     return most
 
 
 cdef inline double plain_bound(const State* state) noexcept nogil:
-    """The objective without the noise: a lower bound of the mean log-likelihood, as the responsibilities saw the noise.
+    """Return the objective without the noise, a lower bound of the mean log-likelihood.
 
-    It is below by the square of the ridge.
+    It is a bound since the responsibilities are those with noise; the gap is of second order in the ridge.
     """
     cdef Py_ssize_t k
     cdef double total = 0
     if state.family.ridge > 0:
         for k in range(state.family.K):
             total += state.held.counts[k] * half_trace_of_precision(
-                state.family.layout, state.family.d, state.best.whiteners, k)
-    total = state.held.log_evidence + state.family.ridge * total + log_prior(&state.family, &state.best)
+                state.family.covariance_layout, state.family.d, state.best.whiteners, k)
+    total = state.held.log_evidence + state.family.ridge * total + term_of(state, &state.best)
     return total / state.held.weight
 
 
@@ -299,25 +307,24 @@ cdef inline void choose_trial(State* state) noexcept nogil:
 
 
 cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
-    """Whether the state so far along the direction is that of a mixture not much thinner than EM's; `trial` is it then.
+    """Return whether a step of `factor` times the direction ends in a mixture not much thinner than EM's.
 
-    A component may lose nine tenths of its rows, or of its variance in a direction, not more.
+    A component may lose nine tenths of its rows, or of its variance in a direction, not more.  `trial` is the mixture.
     """
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = n_second(state.family.layout, 1, d), i, j, k, m
-    cdef Py_ssize_t width = 1 if state.family.layout == SPHERICAL else d
-    cdef Py_ssize_t stride = d + 1 if state.family.layout == FULL or state.family.layout == TIED else 1
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, k, m
+    cdef Py_ssize_t stride = diagonal_stride(layout, d)
     memcpy(state.work, state.here, state.size * sizeof(double))
     add(factor, state.direction, state.size, state.work)
     for k in range(K):
         if not state.work[k] * state.held.weight >= 0.1 * state.held.counts[k]:
             return False
     to_moments(state, state.work, state.held.weight, &state.tried)
-    if state.family.prior.mean != NULL:
-        add_prior_rows(state, -1, &state.tried)    # which the update adds again
+    add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, &state.trial):
         return False
-    for m in range(n_matrices(state.family.layout, K)):
-        for j in range(width):
+    for m in range(n_matrices(layout, K)):
+        for j in range(diagonal_size(layout, d)):
             i = m * size + j * stride
             if not state.trial.whiteners[i] <= sqrt(10.0) * state.plain.whiteners[i]:
                 return False
@@ -334,7 +341,7 @@ cdef inline void take_pass(
     const Moments* moments, double rounding, bint repair_empty,        # IN a pass of `next_mixture`
     double* record,                                # OUT bound, objective, remaining gain, whether it was accepted
 ) noexcept nogil:
-    """Judge a pass, wherever its moments come from, and choose what the next one measures."""
+    """Accept or reject a pass by its moments, and choose the mixture of the next one."""
     cdef bint accepted = accept_or_reject(state, moments, rounding)
     record[0], record[1], record[2], record[3] = plain_bound(state), state.objective, state.remaining, accepted
     if not accepted:

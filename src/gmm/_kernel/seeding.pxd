@@ -1,4 +1,4 @@
-"""What a start computes of its rows: the set of distinct rows with their weights, and the seeds of k-means.
+"""What starts need of rows: the distinct rows with their weights, and the seeds of k-means.
 
 Seeds are drawn by greedy weighted D² sampling (Arthur & Vassilvitskii 2007; the greedy variant of their section 5): of
 several rows drawn by their distance to the nearest seed so far, the one that lowers the sum of distances most.
@@ -37,7 +37,7 @@ cdef struct Seeding:
 # --------------------------------------------------------------------------------- distinct rows
 
 cdef inline int compare(const double* rows, Py_ssize_t d, Item a, Item b) noexcept nogil:
-    """−1, 0 or 1: how two rows (n, d) are ordered by their values, the first feature first."""
+    """Compare two rows by their values, the first feature first; return −1, 0 or 1."""
     cdef const double* x = rows + a.row * d
     cdef const double* y = rows + b.row * d
     cdef Py_ssize_t j
@@ -54,10 +54,10 @@ cdef inline void sort_by_value(
     Item* items, Item* spare,                              # OUT (n,), scratch (n,)
     Py_ssize_t* starts,                                    # scratch (n + 1,)
 ) noexcept nogil:
-    """The rows in the order of their values, equal ones as they came.
+    """Sort rows by value, stably.
 
-    The first feature's range is cut into n buckets of one width, so that values that are spread well take a time
-    proportional to n; what falls into one bucket is sorted by merging.
+    First they go into n buckets, which divide the range of the first feature evenly; then each bucket is sorted. That
+    takes time proportional to n where values are spread evenly, and to n log n at most.
     """
     cdef Py_ssize_t i, start, end
     cdef double low = rows[0], high = rows[0], width
@@ -76,14 +76,14 @@ cdef inline void sort_by_value(
         starts[start] += 1
     start = 0
     for i in range(n):
-        end = starts[i]                     # by now where the bucket ends
+        end = starts[i]                     # counted up to the end of the bucket
         if end > start + 1:
             merge_sort(rows, d, end - start, items + start, spare)
         start = end
 
 
 cdef inline Py_ssize_t bucket_of(double value, double low, double width, Py_ssize_t n) noexcept nogil:
-    """Rises with the value; 0 where all are the same."""
+    """Return a number that rises with the value, 0 where all values are equal."""
     return <Py_ssize_t>((value / 2 - low / 2) / width * (n - 1)) if width > 0 else 0
 
 
@@ -91,7 +91,7 @@ cdef inline void merge_sort(
     const double* rows, Py_ssize_t d, Py_ssize_t n,
     Item* items, Item* spare,                              # IN, OUT (n,), scratch (n,)
 ) noexcept nogil:
-    """Runs of a few by insertion, then merged bottom up."""
+    """Sort short runs by insertion, then merge them bottom up."""
     cdef Py_ssize_t width = RUN, start, middle, end, left, right, i
     cdef Item* source = items
     cdef Item* target = spare
@@ -148,7 +148,7 @@ cdef inline Py_ssize_t merge_equal(
 # ----------------------------------------------------------------------------------------- seeds
 
 cdef inline Py_ssize_t room_for_seeding(Seeding* s) noexcept nogil:
-    """Settle the blocks by `n`; doubles that `lay_out_seeding` needs."""
+    """Choose the blocks; return the doubles that `lay_out_seeding` needs."""
     cdef Py_ssize_t group = pad(sizeof(double))
     cdef Py_ssize_t groups = min((s.n + group - 1) // group, MOST_SEEDING_GROUPS)
     s.block = (groups | 1) * group
@@ -170,10 +170,10 @@ cdef inline void lay_out_seeding(
     s.coefficients = s.candidate_mass + s.n_blocks * s.n_draws
 
 
-cdef inline void take_in_block(
+cdef inline void load_seeding_block(
     Seeding* s, Py_ssize_t b, const double* rows, const double* weight,        # IN (n, d), (n,)
 ) noexcept nogil:
-    """Rows of block `b` feature by feature, eight at a time, so that every line of the cache is written in one go."""
+    """Store block `b` feature by feature, eight rows at a time, so that every cache line is written once."""
     cdef Py_ssize_t first = b * s.block, n = min(s.block, s.n - first), start, j, r
     cdef double* norm = s.features + b * (1 + s.d) * s.block
     cdef double* feature
@@ -190,7 +190,7 @@ cdef inline void take_in_block(
 
 
 cdef inline Py_ssize_t drawn(const Seeding* s, double uniform) noexcept nogil:
-    """The row at `uniform` of the cumulated mass; any row where there is no mass."""
+    """Return the row at `uniform` of the cumulated mass; any row where there is no mass."""
     cdef double total = 0, reached = 0, step
     cdef Py_ssize_t b, i, last = 0
     for b in range(s.n_blocks):
@@ -214,10 +214,10 @@ cdef inline Py_ssize_t drawn(const Seeding* s, double uniform) noexcept nogil:
     return last
 
 
-cdef inline void look_from(
+cdef inline void measure_draws(
     Seeding* s, const Py_ssize_t* rows, Py_ssize_t n_rows,     # IN the draws
 ) noexcept nogil:
-    """Fill `candidate` and `candidate_mass`: what would be left of the distances with each of the draws as a seed."""
+    """Fill `candidate` and `candidate_mass`: the distances if each of the draws were a seed."""
     cdef Py_ssize_t width = 1 + s.d, b, i, j, k, p, r
     cdef const double* block
     cdef const double* weight
@@ -252,8 +252,8 @@ cdef inline void look_from(
             left += s.block
 
 
-cdef inline void settle(Seeding* s, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
-    """Make draw `k`, a row, the next seed."""
+cdef inline void make_seed(Seeding* s, Py_ssize_t k, Py_ssize_t row) noexcept nogil:
+    """Make draw `k` the next seed."""
     cdef Py_ssize_t b
     for b in range(s.n_blocks):
         memcpy(s.distance + b * s.block, s.candidate + (b * s.n_draws + k) * s.block, s.block * sizeof(double))
@@ -274,12 +274,12 @@ cdef inline Py_ssize_t best_draw(const Seeding* s) noexcept nogil:
 
 
 cdef inline Py_ssize_t first_seed(Seeding* s, double uniform) noexcept nogil:
-    """The first seed, a row drawn by weight."""
+    """Return the first seed, a row drawn by weight."""
     cdef Py_ssize_t seed = drawn(s, uniform), i
     for i in range(s.n):
         s.distance[i] = INFINITY
-    look_from(s, &seed, 1)
-    settle(s, 0, seed)
+    measure_draws(s, &seed, 1)
+    make_seed(s, 0, seed)
     return seed
 
 
@@ -287,11 +287,11 @@ cdef inline Py_ssize_t next_seed(
     Seeding* s, const double* uniforms,            # IN (n_draws,), each in [0, 1)
     Py_ssize_t* draws,                             # scratch (n_draws,)
 ) noexcept nogil:
-    """The next seed, the best of `n_draws` rows drawn by weight × distance."""
+    """Return the next seed, the best of `n_draws` rows drawn by weight × distance."""
     cdef Py_ssize_t k
     for k in range(s.n_draws):
         draws[k] = drawn(s, uniforms[k])
-    look_from(s, draws, s.n_draws)
+    measure_draws(s, draws, s.n_draws)
     k = best_draw(s)
-    settle(s, k, draws[k])
+    make_seed(s, k, draws[k])
     return draws[k]

@@ -1,8 +1,9 @@
-"""What an accelerated climb remembers, in one buffer."""
-from gmm._kernel.linear cimport DIAGONAL, FULL, TIED, Layout, n_second
+"""The state of the accelerated solver: mixtures, moments and secants, in one buffer."""
+from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.layout cimport Layout, matrix_count, matrix_size, n_matrices, packed_size, total_size
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.update cimport Estimate, Family, Prior, divisor, estimate_in, estimate_size, room_for_update
-from gmm._kernel.whitener cimport n_matrices
+from gmm._kernel.objective cimport rows_per_covariance, rows_per_mean
+from gmm._kernel.update cimport Family, room_for_update
 
 cdef enum:
     MEMORY = 5                # secants
@@ -12,7 +13,7 @@ cdef struct State:
     Family family
     Py_ssize_t size             # numbers in a state
     double tolerance
-    bint confirm_stop               # see `projected_gain`
+    bint confirm_stop           # see `projected_gain`
     # Mixtures: the accepted one, which is the frame; EM's next; a trial; and which of the two is measured next.
     Estimate best
     Estimate plain
@@ -20,9 +21,9 @@ cdef struct State:
     bint trying
     Moments held                # of the accepted pass
     Moments tried               # of the trial, about the frame's means
-    double for_mean             # rows, per unit weight, that the prior is worth for every mean, …
-    double for_covariance       # … and for every covariance, or for the one of all components
-    double* roots               # W_k⁻¹ of the frame, in the shape of the whiteners
+    double mean_rows            # that the objective adds for each mean, per unit weight, …
+    double covariance_rows      # … and for each covariance, or for the one of all components
+    double* roots               # W_k⁻¹ of the frame, stored as the whiteners
     double* here                # the accepted state
     double* residual            # f = G(here) − here
     double* move                # to the state that is measured next
@@ -37,7 +38,7 @@ cdef struct State:
     Py_ssize_t n_passes
     double radius
     double objective            # of the accepted pass, …
-    double rounding                # … and how far rounding may have put it off
+    double rounding             # … and how far rounding may have put it off
     double[3] gains             # the last, the one before, …
     int n_gains
     int since_negative
@@ -51,35 +52,30 @@ cdef struct State:
 
 # --------------------------------------------------------------------------------------------- room
 
-cdef inline Py_ssize_t packed_size(Layout layout, Py_ssize_t d) noexcept nogil:
-    if layout == FULL or layout == TIED:
-        return d * (d + 1) // 2
-    return d if layout == DIAGONAL else 1
-
-
 cdef inline Py_ssize_t state_size(Layout layout, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     return K * (1 + d) + n_matrices(layout, K) * packed_size(layout, d)
 
 
 cdef inline Py_ssize_t room_for_matrices(Layout layout, Py_ssize_t d) noexcept nogil:
-    """Second moments of one component, and what is made of them or of its first ones."""
-    cdef Py_ssize_t size = n_second(layout, 1, d)
+    """Room for one matrix of second moments, and for a product of it or of first moments."""
+    cdef Py_ssize_t size = matrix_size(layout, d)
     return size + max(size, d)
 
 
 cdef inline Py_ssize_t room_for_state(const Family* family) noexcept nogil:
-    cdef Layout layout = family.layout
+    """Doubles that `lay_out` points into."""
+    cdef Layout layout = family.covariance_layout, moments = family.moment_layout
     cdef Py_ssize_t K = family.K, d = family.d
-    return (3 * estimate_size(layout, K, d) + 2 * moments_size(layout, K, d) + n_second(layout, K, d)
-            + (5 + 2 * MEMORY) * state_size(layout, K, d) + room_for_matrices(layout, d) + K * d
+    return (3 * estimate_size(layout, K, d) + 2 * moments_size(moments, K, d) + total_size(layout, K, d)
+            + (5 + 2 * MEMORY) * state_size(moments, K, d) + room_for_matrices(moments, d) + K * d
             + room_for_update(family))
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
-    """Point into the room, whose layout follows from the shape alone."""
-    cdef Layout layout = state.family.layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = state_size(layout, K, d)
-    cdef Py_ssize_t estimate = estimate_size(layout, K, d), moments = moments_size(layout, K, d)
+    """Point into the room; where, depends on layouts and shape alone, so pickles hold the whole of it."""
+    cdef Layout layout = state.family.covariance_layout, moment_layout = state.family.moment_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = state_size(moment_layout, K, d)
+    cdef Py_ssize_t estimate = estimate_size(layout, K, d), moments = moments_size(moment_layout, K, d)
     state.size = size
     state.best = estimate_in(room, layout, K, d)
     state.plain = estimate_in(room + estimate, layout, K, d)
@@ -88,7 +84,7 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.held = moments_in(room, K, d)
     state.tried = moments_in(room + moments, K, d)
     state.roots = room + 2 * moments
-    room = state.roots + n_second(layout, K, d)
+    room = state.roots + total_size(layout, K, d)
     state.here = room
     state.residual = room + size
     state.move = room + 2 * size
@@ -97,28 +93,26 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.steps = room + 5 * size
     state.changes = state.steps + MEMORY * size
     state.matrices = state.changes + MEMORY * size
-    state.shifts = state.matrices + room_for_matrices(layout, d)
+    state.shifts = state.matrices + room_for_matrices(moment_layout, d)
     state.scratch = state.shifts + K * d
 
 
 cdef inline double* packed_of(const State* state, double* vector, Py_ssize_t m) noexcept nogil:
-    return vector + state.family.K * (1 + state.family.d) + m * packed_size(state.family.layout, state.family.d)
+    """Return where a state vector holds the second moments of matrix m."""
+    cdef Py_ssize_t K = state.family.K, d = state.family.d
+    return vector + K * (1 + d) + m * packed_size(state.family.moment_layout, d)
 
 
-cdef inline double counted(const State* state, const double* vector, Py_ssize_t m) noexcept nogil:
-    """The count of the components of matrix `m`."""
-    cdef Py_ssize_t k
-    cdef double total = 0
-    if state.family.layout != TIED:
-        return vector[m]
-    for k in range(state.family.K):
-        total += vector[k]
-    return total
+cdef inline double count_of(const State* state, const double* vector, Py_ssize_t m) noexcept nogil:
+    """Sum the counts of the components of matrix m in a state vector."""
+    return matrix_count(state.family.moment_layout, state.family.K, vector, m)
 
 
-cdef inline void weigh(State* state, double weight) noexcept nogil:
-    """Take in the weight of all rows, which tells what the prior is worth beside them."""
-    cdef const Prior* prior = &state.family.prior
+cdef inline void set_weight(State* state, double weight) noexcept nogil:
+    """Take in the weight of all rows, and scale the objective's own rows by it."""
+    cdef double mean_rows = rows_per_mean(&state.family.objective)
+    cdef double covariance_rows = rows_per_covariance(&state.family.objective)
     state.held.weight = weight
-    state.for_mean = 0 if prior.mean == NULL else prior.shrinkage / weight
-    state.for_covariance = 0 if prior.mean == NULL else divisor(&state.family, 0) / weight
+    # No rows are 0 per weight before the first pass too, when the weight is 0.
+    state.mean_rows = mean_rows / weight if mean_rows > 0 else 0
+    state.covariance_rows = covariance_rows / weight if covariance_rows > 0 else 0

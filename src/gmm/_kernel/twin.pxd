@@ -1,4 +1,4 @@
-"""The twin of `tile.h` in Cython and BLAS: the same arithmetic, for every compiler, and to test the other against.
+"""The twin of `tile.h` in Cython and BLAS: the same arithmetic for every compiler, and a reference for tests.
 
 Rows run along vectors; `ld` is the distance between two features or components.
 """

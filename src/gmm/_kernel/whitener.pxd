@@ -1,17 +1,17 @@
-"""Whiteners of symmetric matrices in any layout: W with Σ⁻¹ = WᵀW, and log|W|."""
+"""Whiteners W of symmetric positive definite matrices, Σ⁻¹ = WᵀW, in any layout; log|W|; and traces and norms by W."""
 from libc.math cimport isfinite, log, sqrt
 from libc.string cimport memcpy
 
 from gmm._kernel.cholesky cimport invert_dense
-from gmm._kernel.linear cimport FULL, TIED, Layout, n_second
-
-
-cdef inline Py_ssize_t matrix_size(Layout layout, Py_ssize_t d) noexcept nogil:
-    return n_second(layout, 1, d)
-
-
-cdef inline Py_ssize_t n_matrices(Layout layout, Py_ssize_t K) noexcept nogil:
-    return 1 if layout == TIED else K
+from gmm._kernel.layout cimport (
+    Layout,
+    apply_row,
+    component_stride,
+    features_per_number,
+    is_axis_aligned,
+    is_dense,
+    matrix_size,
+)
 
 
 cdef inline void whiten(
@@ -21,14 +21,14 @@ cdef inline void whiten(
     cdef Py_ssize_t size = matrix_size(layout, d), k
     memcpy(whiteners, matrices, m * size * sizeof(double))
     for k in range(m):
-        if layout == FULL or layout == TIED:
+        if is_dense(layout):
             log_determinants[k] = invert_dense(whiteners + k * size, d)
         else:
-            log_determinants[k] = invert_roots(whiteners + k * size, size) * (d // size)
+            log_determinants[k] = invert_roots(whiteners + k * size, size) * features_per_number(layout, d)
 
 
 cdef inline Py_ssize_t first_singular(const double* log_determinants, Py_ssize_t m) noexcept nogil:
-    """The first matrix that is not positive definite; −1 when there is none."""
+    """Index of the first matrix that is not positive definite; −1 where all are."""
     cdef Py_ssize_t k
     for k in range(m):
         if not isfinite(log_determinants[k]):
@@ -37,10 +37,53 @@ cdef inline Py_ssize_t first_singular(const double* log_determinants, Py_ssize_t
 
 
 cdef inline double invert_roots(double* values, Py_ssize_t n) noexcept nogil:
-    """Turn variances v into 1/√v; Σ log of those, infinite or NaN where one is no positive number."""
+    """Turn variances v into 1/√v; return Σ log 1/√v, infinite or NaN where a v is not positive."""
     cdef Py_ssize_t j
     cdef double total = 0
     for j in range(n):
         total -= log(values[j]) / 2
         values[j] = 1 / sqrt(values[j])
     return total
+
+
+cdef inline double half_square(
+    Layout layout, Py_ssize_t d, const double* whitener, const double* a, const double* b,     # IN a, b (d,)
+) noexcept nogil:
+    """½‖W (a − b)‖²."""
+    cdef Py_ssize_t i
+    cdef double total = 0, z
+    for i in range(d):
+        z = apply_row(layout, d, whitener, i, a, b)
+        total += z * z
+    return total / 2
+
+
+cdef inline double half_trace_of_precision(
+    Layout layout, Py_ssize_t d, const double* whiteners, Py_ssize_t k,
+) noexcept nogil:
+    """½ tr Σ_k⁻¹ = ½‖W_k‖²."""
+    cdef Py_ssize_t i
+    cdef const double* whitener = whiteners + k * component_stride(layout, d)
+    cdef double total = 0
+    for i in range(matrix_size(layout, d)):
+        total += whitener[i] * whitener[i]
+    return features_per_number(layout, d) * total / 2
+
+
+cdef inline double half_trace_of_product(
+    Layout layout, Py_ssize_t d, const double* whitener, const double* matrix,
+) noexcept nogil:
+    """½ tr Σ⁻¹Λ = ½ tr WΛWᵀ."""
+    cdef Py_ssize_t i, j, r
+    cdef double total = 0, row
+    if is_axis_aligned(layout):
+        for i in range(matrix_size(layout, d)):
+            total += whitener[i] * whitener[i] * matrix[i]
+        return total / 2 * features_per_number(layout, d)
+    for i in range(d):
+        for j in range(i + 1):
+            row = 0
+            for r in range(i + 1):
+                row += matrix[j * d + r] * whitener[i * d + r]
+            total += whitener[i * d + j] * row
+    return total / 2

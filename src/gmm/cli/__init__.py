@@ -1,7 +1,6 @@
-"""The command line: what ``gmm`` does, and how it ends.
+"""The command ``gmm``: entry point, exit codes and one-line error messages.
 
-Here live the entry point, the exit codes and the one line an error becomes. Each command
-has its own module; what needs an optional dependency is imported only when it runs.
+Each subcommand has its own module. Modules that need an optional dependency are imported only when they are used.
 """
 
 from __future__ import annotations
@@ -26,35 +25,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        The command line after the program's name; None takes it from ``sys.argv``.
+        The arguments after the program's name; None stands for ``sys.argv[1:]``.
 
     Returns
     -------
     int
-        0 when all went well, 1 when the work failed, 130 when it was interrupted. Bad
-        usage leaves by ``SystemExit(2)``, help and version by ``SystemExit(0)``.
+        0 on success, 1 on failure, 2 if the arguments contradict the data or each other, 130 on interrupt.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 if the arguments cannot be parsed, with code 0 after ``--help`` and ``--version``.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # an ASCII terminal gets ? for Δ, no traceback
+            stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for Δ
     options = parse(arguments)
     try:
-        code = int(options.run(options))
+        options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
         _discard_output()
         return OK
     except KeyboardInterrupt:
-        return _complain(options.command, "interrupted", INTERRUPTED)
+        return _report_failure(options.command, "interrupted", INTERRUPTED)
     except Exception as error:
         if options.debug:
             traceback.print_exc()
-        return _complain(options.command, f"error: {_reason(error)}", _exit_code(error))
-    return code
+        return _report_failure(options.command, f"error: {_reason(error)}", _exit_code(error))
+    return OK
 
 
 def _reason(error: Exception) -> str:
-    """Say in one line what failed."""
     if isinstance(error, ModuleNotFoundError) and error.name is not None:
         package = error.name.partition(".")[0]
         for extra, packages in EXTRAS.items():
@@ -62,21 +64,21 @@ def _reason(error: Exception) -> str:
                 return f"{package} is not installed: {install_line(extra)}"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    told = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     if isinstance(error, CommandError | ValueError | OSError):
-        return told
-    return f"{type(error).__name__}: {told} (--debug shows where)"
+        return message
+    return f"{type(error).__name__}: {message} (--debug shows the traceback)"
 
 
 def _exit_code(error: Exception) -> int:
     return error.exit_code if isinstance(error, CommandError) else FAILED
 
 
-def _complain(command: str, line: str, code: int) -> int:
+def _report_failure(command: str, line: str, code: int) -> int:
     print(f"gmm {command}: {line}", file=sys.stderr)
     return code
 
 
 def _discard_output() -> None:
-    """Keep the interpreter from flushing into a closed pipe as it exits."""
+    """Redirect standard output, so that the interpreter does not flush into a closed pipe at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

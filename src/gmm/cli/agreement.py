@@ -1,4 +1,4 @@
-"""How well components agree with given labels: a cross-table and one number."""
+"""Agreement of components with given labels: a cross-table and the adjusted Rand index."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["Agreement", "adjusted_rand_index", "compare"]
 
 @dataclass(frozen=True)
 class Agreement:
-    """Labels against components.
+    """Agreement of labels and components.
 
     Attributes
     ----------
     labels : tuple of str
-        The distinct labels, in order.
+        Distinct labels, sorted.
     counts : ndarray of int, shape (n_labels, K)
         Rows of each label in each component.
     adjusted_rand_index : float
-        1 for the same partition, about 0 for unrelated ones.
+        1 for identical partitions, 0 on average for independent ones.
     n_unlabelled : int
-        Rows without a label; they are in neither of the above.
+        Number of rows without a label, which are not counted above.
     """
 
     labels: tuple[str, ...]
@@ -34,21 +34,20 @@ class Agreement:
 
 
 def compare(labels: Sequence[str | None], components: NDArray[np.int64], K: int) -> Agreement:
-    """Count labels against components.
+    """Compare labels with components.
 
     Parameters
     ----------
     labels : sequence of str or None, length n
-        The given labels; None where a row has none.
+        None for rows without a label.
     components : ndarray of int, shape (n,)
-        The component of each row, from 0.
+        Component of each row, from 0.
     K : int
         Number of components.
 
     Returns
     -------
     Agreement
-        The cross-table and the adjusted Rand index.
     """
     known = np.array([label is not None for label in labels], dtype=bool)
     names, codes = np.unique([label for label in labels if label is not None], return_inverse=True)
@@ -73,7 +72,7 @@ def adjusted_rand_index(counts: NDArray[np.int64]) -> float:
     Returns
     -------
     float
-        1 for the same partition, 0 in expectation for independent ones.
+        1 for identical partitions, 0 in expectation for independent ones.
 
     References
     ----------

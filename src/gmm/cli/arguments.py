@@ -1,4 +1,4 @@
-"""The words of the command line: commands, options, and what their values may be."""
+"""The argument parser: commands, options and their allowed values."""
 
 from __future__ import annotations
 
@@ -15,58 +15,55 @@ from gmm.estimators.criteria import CRITERIA
 __all__ = ["parse"]
 
 _EPILOG = """\
-exit codes: 0 all went well, 1 the work failed, 2 bad usage, 130 interrupted.
+exit codes: 0 success, 1 failure, 2 bad usage, 130 interrupted.
 
 examples:
-  gmm fit                                             the Old Faithful eruptions, shipped inside
-  gmm fit iris.csv --label-column species --out found
+  gmm fit                                             fit the bundled Old Faithful data
+  gmm fit iris.csv --label-column species --out results
   gmm fit big.parquet --models EEE,VVV --components 2:20 --time-limit 60
-  gmm fit iris.csv --out found --report               and a page to send to a colleague
-  gmm predict found/model.gmm more.csv --proba --out labels.csv
-  gmm plot found/model.gmm iris.csv --out iris.svg
+  gmm fit iris.csv --out results --report             also write an HTML report
+  gmm predict results/model.gmm more.csv --proba --out labels.csv
+  gmm plot results/model.gmm iris.csv --out iris.svg
 """
 
 _KINDS = ("clusters", "pairs", "density", "boundaries", "uncertainty", "convergence")
-_FILE_HELP = "table: .csv .tsv .txt (also .gz), .parquet, .arrow, .feather, .npy; - reads CSV text"
+_FILE_HELP = "table: .csv, .tsv or .txt (also .gz), .parquet, .arrow, .feather or .npy; - reads CSV from standard input"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; bad usage ends the process with one line and exit code 2.
+    """Parse the command line; on bad usage, print one line and exit with code 2.
 
     Parameters
     ----------
     arguments : sequence of str, default=None
-        The words after the program's name; None takes them from ``sys.argv``.
+        The arguments after the program's name; None stands for ``sys.argv[1:]``.
 
     Returns
     -------
     argparse.Namespace
-        The options, ``command`` (the command's name), ``run`` (what to call with them) and ``words`` (all that was
-        said).
+        The options, ``command`` (the command's name), ``run`` (the function to call with the options) and ``words``
+        (the arguments as given).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser, commands = _parser()
     options, unknown = parser.parse_known_args(words, argparse.Namespace(words=words))
     if unknown:
-        commands[options.command].refuse(unknown)
+        commands[options.command].reject(unknown)
     return options
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
-
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
-    def refuse(self, words: Sequence[str]) -> NoReturn:
-        """End with what was not understood, and the option that the first of it is most like."""
+    def reject(self, words: Sequence[str]) -> NoReturn:
         known = [option for option in self._option_string_actions if option.startswith("--")]
         near = get_close_matches(words[0].partition("=")[0], known, 1) if words[0].startswith("-") else []
         self.error(f"unrecognized arguments: {' '.join(words)}{f'; did you mean {near[0]}?' if near else ''}")
 
 
 class _Version(argparse.Action):
-    """Print the version, which is looked up only when it is asked for."""
+    """Print the version; `gmm` is imported only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         print(f"gmm {import_module('gmm').__version__}")
@@ -74,17 +71,16 @@ class _Version(argparse.Action):
 
 
 class _Command:
-    """A command's function, imported when it is called."""
+    """The function of a command, imported when it is called."""
 
     def __init__(self, module: str, function: str) -> None:
         self.module, self.function = module, function
 
-    def __call__(self, options: argparse.Namespace) -> int:
-        return int(getattr(import_module(f".{self.module}", __package__), self.function)(options))
+    def __call__(self, options: argparse.Namespace) -> None:
+        getattr(import_module(f".{self.module}", __package__), self.function)(options)
 
 
 def _parser() -> tuple[_Parser, dict[str, _Parser]]:
-    """The parser, and that of each command by its name."""
     parser = _Parser(
         prog="gmm",
         description="Fit, choose and use Gaussian mixtures.",
@@ -104,21 +100,21 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     command = commands.add_parser(
         "fit",
         help="fit mixtures to a table and choose the best",
-        description="Fit every number of components by every covariance model, each cell helped by "
-        "the others, and choose the best by a criterion. Without FILE: the Old Faithful eruptions.",
+        description="Fit every number of components with every covariance model and choose the best by a criterion. "
+        "The fits reuse each other's solutions. Without FILE, the bundled Old Faithful data are fitted.",
     )
     command.set_defaults(run=_Command("fit", "fit"))
     command.add_argument("file", metavar="FILE", nargs="?", help=_FILE_HELP)
     _add_search(command)
     _add_columns(command)
     out = command.add_argument_group("results")
-    out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON here")
+    out.add_argument("--out", metavar="DIR", help="write the model, labels, criteria and JSON to this directory")
     out.add_argument("--format", choices=("csv", "parquet"), default="csv",
                      help="format of the labels in DIR (default csv)")  # fmt: skip
     out.add_argument("--json", action="store_true", help="print JSON instead of tables")
     out.add_argument("--report", metavar="HTML", nargs="?", const=True,
-                     help="write a report to read in a browser, one file with its pictures inside "
-                          "(default report.html, in DIR where there is one); needs matplotlib")  # fmt: skip
+                     help="write an HTML report, one file that includes its pictures "
+                          "(default report.html, in DIR if --out is given); needs matplotlib")  # fmt: skip
     out.add_argument("--plot", metavar="PICTURE",
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
                           "needs matplotlib")  # fmt: skip
@@ -131,48 +127,49 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                         help="numbers of components: 3, 2,4,6 or 1:9 (default 1:9)")  # fmt: skip
     types = search.add_mutually_exclusive_group()
     types.add_argument("--covariance", metavar="NAMES", type=_names, action="extend",
-                       help="covariance models: all 14 (default) or some, as EEE,VVV or full,diag")  # fmt: skip
+                       help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
     types.add_argument("--models", metavar="NAMES", type=_names, action="extend",
-                       help="another name of --covariance")  # fmt: skip
+                       help="same as --covariance")  # fmt: skip
     search.add_argument("--criterion", choices=CRITERIA, default=CRITERIA[0],
-                        help="what chooses; smaller is better (default bic)")  # fmt: skip
+                        help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
     search.add_argument("--time-limit", metavar="SECONDS", type=_non_negative,
-                        help="begin no fit after so long, and tell if the search is incomplete")  # fmt: skip
+                        help="start no fit after this time; the output says if the search is incomplete")  # fmt: skip
     search.add_argument("--prior", choices=("conjugate",),
-                        help="a prior against collapsing components, with mclust's defaults")  # fmt: skip
+                        help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
     search.add_argument("--n-init", metavar="N", type=_positive, default=1,
-                        help="more starts per number of components, for all models (default 1)")  # fmt: skip
+                        help="number of seeds for the starts; more seeds try more starts (default 1)")  # fmt: skip
     search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,
-                        help="passes per start at most (default 1000)")  # fmt: skip
+                        help="maximum number of passes per start (default 1000)")  # fmt: skip
     search.add_argument("--tol", metavar="T", type=_non_negative, default=1e-5,
-                        help="stop when less remains to be gained, nats per row (default 1e-5)")  # fmt: skip
+                        help="stop when the estimated remaining gain is below T nats per row "
+                             "(default 1e-5)")  # fmt: skip
     search.add_argument("--refine", choices=("split-merge",),
-                        help="leave solutions that no pass leaves, in every cell, not in the best alone")  # fmt: skip
+                        help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
     search.add_argument("--reg-covar", metavar="R", type=_non_negative, default=1e-6,
                         help="added to every variance (default 1e-6)")  # fmt: skip
     search.add_argument("--seed", metavar="S", type=_natural, default=0,
-                        help="seed of the starts (default 0: the same every time)")  # fmt: skip
+                        help="random seed of the starts (default 0; the same seed gives the same result)")  # fmt: skip
     search.add_argument("--threads", metavar="N", type=_positive,
-                        help="threads (default: all usable cores)")  # fmt: skip
+                        help="number of threads (default: all usable cores)")  # fmt: skip
 
 
 def _add_columns(command: argparse.ArgumentParser) -> None:
     columns = command.add_argument_group("columns and rows")
     columns.add_argument("--columns", metavar="A,B", type=_names, action="extend",
-                         help="fit these columns only (default: all numeric ones)")  # fmt: skip
+                         help="columns to fit (default: all numeric columns)")  # fmt: skip
     columns.add_argument("--exclude", metavar="C", type=_names, action="extend",
-                         help="leave these columns out")  # fmt: skip
+                         help="columns to leave out")  # fmt: skip
     columns.add_argument("--label-column", metavar="L",
-                         help="compare the components with these labels; not fitted")  # fmt: skip
+                         help="column of labels to compare with the components; not fitted")  # fmt: skip
     columns.add_argument("--weight-column", metavar="W",
-                         help="weights of the rows; not fitted")  # fmt: skip
+                         help="column of row weights; not fitted")  # fmt: skip
     _add_reading(columns)
 
 
 def _add_reading(command: argparse._ActionsContainer) -> None:
     command.add_argument("--header", action=argparse.BooleanOptionalAction,
-                         help="the first line of delimited text names the columns, or is a row "
-                              "(default: as its fields and what stands below them tell)")  # fmt: skip
+                         help="whether the first line of delimited text holds column names "
+                              "(default: decided from its fields and the columns below)")  # fmt: skip
     command.add_argument("--drop-missing", action="store_true",
                          help="leave out rows with missing values")  # fmt: skip
 
@@ -180,14 +177,14 @@ def _add_reading(command: argparse._ActionsContainer) -> None:
 def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
     command = commands.add_parser(
         "predict",
-        help="label the rows of a table by a saved model",
-        description="Label each row with its most probable component. Columns are matched by "
-        "name; a model without names takes the numeric columns in order.",
+        help="label the rows of a table with a saved model",
+        description="Label each row with its most probable component. Columns are matched by name; if the model has no "
+        "names, the numeric columns are used in order.",
     )
     command.set_defaults(run=_Command("apply", "predict"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("file", metavar="FILE", help=_FILE_HELP)
-    command.add_argument("--proba", action="store_true", help="also the responsibilities")
+    command.add_argument("--proba", action="store_true", help="also write the responsibilities")
     _add_reading(command)
     _add_out(command)
     return command
@@ -200,17 +197,19 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argum
     command.set_defaults(run=_Command("apply", "sample"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("-n", "--rows", metavar="N", type=_positive, required=True,
-                         help="how many rows")  # fmt: skip
+                         help="number of rows")  # fmt: skip
     command.add_argument("--seed", metavar="S", type=_natural, default=0,
-                         help="seed (default 0: the same every time)")  # fmt: skip
+                         help="random seed (default 0; the same seed gives the same rows)")  # fmt: skip
     command.add_argument("--component", action="store_true",
-                         help="add a column with the component each row came from")  # fmt: skip
+                         help="add a column with the component of each row")  # fmt: skip
     _add_out(command)
     return command
 
 
 def _add_info(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
-    command = commands.add_parser("info", help="show a saved model", description="Show what a saved model holds.")
+    command = commands.add_parser(
+        "info", help="show a saved model", description="Show the parameters of a saved model."
+    )
     command.set_defaults(run=_Command("apply", "info"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -221,21 +220,21 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
     command = commands.add_parser(
         "plot",
         help="draw a saved model with the rows of a table",
-        description="Draw a saved model with the rows of a table. Columns are matched by name; a model without names "
-        "takes the numeric columns in order. More than two columns are shown from where the components differ most, "
-        "unless --features says which. Needs matplotlib.",
+        description="Draw a saved model with the rows of a table. Columns are matched by name; if the model has no "
+        "names, the numeric columns are used in order. More than two columns are projected onto the plane in which the "
+        "components differ most, unless --features names columns. Needs matplotlib.",
     )
     command.set_defaults(run=_Command("plot", "plot"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("file", metavar="FILE", nargs="?",
-                         help=_FILE_HELP + "; none for --kind convergence, and by default the Old "
-                              "Faithful eruptions for a model of them")  # fmt: skip
+                         help=_FILE_HELP + "; not used with --kind convergence, and optional for a model of the Old "
+                              "Faithful data")  # fmt: skip
     command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
-                         help="clusters: rows and components; pairs: every pair of columns; density: its contours; "
-                              "boundaries: the regions of the components; uncertainty: where these are uncertain; "
+                         help="clusters: rows and components; pairs: every pair of columns; density: contours of the "
+                              "density; boundaries: regions of the components; uncertainty: uncertain rows; "
                               f"convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
     command.add_argument("--features", metavar="A,B", type=_names,
-                         help="the one or two columns to draw")  # fmt: skip
+                         help="one or two columns to draw")  # fmt: skip
     command.add_argument("--out", metavar="PICTURE",
                          help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
     _add_reading(command)
@@ -252,37 +251,37 @@ _MOST_COMPONENTS = 10_000
 
 
 def _components(text: str) -> list[int]:
-    """Read ``3``, ``2,4,6`` or ``1:9`` (both ends included), or any list of these."""
-    found: list[int] = []
+    """Parse ``3``, ``2,4,6``, ``1:9`` (both ends included), or a list of these."""
+    numbers: list[int] = []
     for part in text.split(","):
         first, colon, last = part.partition(":")
         if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
             raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
         if max(int(first), int(last if colon else first)) > _MOST_COMPONENTS:
-            raise argparse.ArgumentTypeError(f"expected numbers up to {_MOST_COMPONENTS}, got {text!r}")
-        found.extend(range(int(first), int(last if colon else first) + 1))
-    if not found or min(found) < 1:
-        raise argparse.ArgumentTypeError(f"expected numbers from 1 upwards, got {text!r}")
-    return sorted(set(found))
+            raise argparse.ArgumentTypeError(f"expected at most {_MOST_COMPONENTS:,} components, got {text!r}")
+        numbers.extend(range(int(first), int(last if colon else first) + 1))
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"expected positive integers, and ranges such as 1:9, got {text!r}")
+    return sorted(set(numbers))
 
 
 def _names(text: str) -> list[str]:
-    """Read names between commas; a name with a comma is quoted as in CSV."""
+    """Parse names separated by commas; a name that contains a comma is quoted as in CSV."""
     names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
     if not names or "" in names:
-        raise argparse.ArgumentTypeError(f"expected names between commas, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected names separated by commas, got {text!r}")
     return names
 
 
 def _natural(text: str) -> int:
     if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 2^32-1, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^32-1, got {text!r}")
     return int(text)
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 upwards, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
     return int(text)
 
 
@@ -292,5 +291,5 @@ def _non_negative(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number from 0 upwards, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a non-negative number, got {text!r}")
     return value

@@ -1,6 +1,6 @@
-"""How a search looks in a terminal: the criterion of all cells as a grid, the best in full, and what else there is.
+"""A search in the terminal: a grid of the criterion, a table of the best cells, and notes.
 
-Tables and lines of text for a width, as the terminal or the pipe has it.
+Tables and lines are laid out for the width of the terminal.
 """
 
 from __future__ import annotations
@@ -17,41 +17,39 @@ from gmm.selection.grid import Grid, GridCell, distinct, failures, incomplete, l
 __all__ = ["choice", "headed_table"]
 
 _TOP = 10  # cells listed below the grid
-_FEW = 12  # up to so many cells, the list is whole and needs no grid
-_GAPS = (3, 2)  # between two columns of the list, by the room there is
-_BEST, _WRONG, _BESIDE = "bold green", "red", "dim"
+_FEW = 12  # up to this many cells, all are listed and there is no grid
+_GAPS = (3, 2)  # between two columns of the list; the first that fits is used
+_BEST, _PROBLEM, _FAINT = "bold green", "red", "dim"
 
 
-def choice(found: Selection, width: int) -> Iterator[Text | Table]:
-    """Lay a search out as tables and lines.
+def choice(search: Selection, width: int) -> Iterator[Text | Table]:
+    """Lay out a search as tables and lines of text, from top to bottom.
 
     Parameters
     ----------
-    found : Selection
-        The search.
+    search : Selection
     width : int
-        Characters that a line should not exceed.
+        Maximum number of characters in a line.
 
     Yields
     ------
     Text or Table
-        What stands below each other.
     """
-    many = len(found.status) > _FEW
+    many = len(search.status) > _FEW
     if many:
-        yield from _grid(Grid.of(found, width))
+        yield from _grid(Grid.of(search, width))
         yield Text()
-    yield _ranking(found, distinct(found)[:_TOP] if many else found.ranked(), width)
-    told = list(legend(found, of_grid=many))
-    together = "   ".join(told)
-    yield from (Text(line, _BESIDE) for line in ([together] if 0 < len(together) <= width else told))
-    yield from (Text(line, _WRONG) for line in failures(found))
-    if not found.complete:
-        yield Text(incomplete(found), "bold yellow")
+    yield _ranking(search, distinct(search)[:_TOP] if many else search.ranked(), width)
+    marks = list(legend(search, of_grid=many))
+    together = "   ".join(marks)
+    yield from (Text(line, _FAINT) for line in ([together] if 0 < len(together) <= width else marks))
+    yield from (Text(line, _PROBLEM) for line in failures(search))
+    if not search.complete:
+        yield Text(incomplete(search), "bold yellow")
 
 
 def headed_table(gap: int = 3) -> Table:
-    """An empty table with a line below its headings, its columns `gap` characters apart, 1 to 3."""
+    """Return an empty table with a rule below its headings and `gap` (1 to 3) characters between columns."""
     return Table(box=SIMPLE_HEAD, padding=(0, gap // 2, 0, (gap - 1) // 2), pad_edge=False, show_edge=False)
 
 
@@ -73,20 +71,20 @@ def _grid(grid: Grid) -> Iterator[Text | Table]:
 def _style(cell: GridCell) -> str:
     if cell.best:
         return _BEST
-    return _WRONG if cell.failed else ""
+    return _PROBLEM if cell.failed else ""
 
 
-def _ranking(found: Selection, cells: Sequence[int], width: int) -> Table:
-    """List cells with their numbers and the distance to the best; criteria that find no room are left out."""
-    columns = ranking(found, cells)
+def _ranking(search: Selection, cells: Sequence[int], width: int) -> Table:
+    """Tabulate cells; criteria that do not fit the width are left out."""
+    columns = ranking(search, cells)
     gap = next((gap for gap in _GAPS if _width(columns, gap) <= width), _GAPS[-1])
-    while _width(columns, gap) > width and columns[-1][0] != f"Δ{title(found.criterion)}":
+    while _width(columns, gap) > width and columns[-1][0] != f"Δ{title(search.criterion)}":
         columns.pop()
     table = headed_table(gap)
     for name, *_ in columns:
         table.add_column(name, justify="left" if name == "model" else "right")
     for number, row in zip(cells, zip(*(texts for _, *texts in columns), strict=True), strict=True):
-        table.add_row(*row, style=_BEST if number == found.best_index else None)
+        table.add_row(*row, style=_BEST if number == search.best_index else None)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Delimited text as a table: its compression, what separates its fields, and whether the first line names them."""
+"""Reading of delimited text: detects compression, the delimiter, and whether the first line holds column names."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from gmm.cli.failures import CommandError, quoted
 __all__ = ["COMPRESSED", "is_number", "read_text"]
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
-_BEGINNINGS = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}  # of what has no suffix
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _MISSING = [*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>"]
 _SHOWN = 3
-_COUNTING = 3  # so many numbers that go up by one look like names: 0, 1, 2 or 2001, 2002, 2003
-_BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's must hold a line
+_COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
+_BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 
 
 def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.Table, tuple[str, ...]]:
@@ -33,47 +33,36 @@ def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.T
     Parameters
     ----------
     path : str
-        The name for messages; its suffix tells the compression.
+        Name for messages; its suffix gives the compression.
     source : str or bytes
-        The file's path, or its content.
+        The path of the file, or its content.
     header : bool or None
-        Whether the first line names the columns; None decides by the text.
+        Whether the first line holds column names; None decides from the text.
 
     Returns
     -------
     table : pyarrow.Table
-        The columns, named ``x0``, ``x1``, ... where the first line is a row.
+        The columns, named ``x0``, ``x1``, ... if the first line is a row.
     notes : tuple of str
-        What was decided about a first line that holds numbers.
+        Says how a first line that holds numbers was read.
 
     Raises
     ------
     CommandError
-        The text is not a table, or its first line may be names or a row.
+        If the text is not a table, or its first line could be column names or a row.
     """
     try:
         text = _Text.of(path, source)
-        names, note = (header, "") if header is not None else _judged(path, text)
-        table = text.named if names else text.unnamed
-        table.column_names  # noqa: B018  decodes them
+        named, note = (header, "") if header is not None else _has_column_names(path, text)
+        table = text.named if named else text.unnamed
+        table.column_names  # noqa: B018  decodes the names, which may fail
     except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError) as error:
         raise CommandError(f"{path} is not a table: {error}") from error
     return table, (note,) if note else ()
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is a number.
-
-    Parameters
-    ----------
-    text : str
-        One entry of a table.
-
-    Returns
-    -------
-    bool
-        True for what Python reads as a float.
-    """
+    """Return whether Python can convert the text to a float."""
     try:
         float(text)
     except ValueError:
@@ -83,18 +72,18 @@ def is_number(text: str) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Text:
-    """Delimited text and what is known of it before it is parsed."""
+    """Delimited text with its compression, first line and delimiter, before it is parsed."""
 
     source: str | bytes
     compression: str | None
-    line: str  # the first that is not empty
+    line: str  # the first line that is not empty
     delimiter: str
 
     @classmethod
     def of(cls, path: str, source: str | bytes) -> _Text:
         compression = _compression(path, source)
         with _opened(source, compression) as stream:
-            # Universal newlines; a line is read whole, however long.
+            # Read with universal newlines; a line may have any length.
             lines = (line.rstrip("\n") for line in io.TextIOWrapper(stream, "utf-8-sig", "replace"))
             first = next(filter(None, lines), "")
         return cls(source, compression, first, _delimiter(first))
@@ -105,12 +94,12 @@ class _Text:
 
     @cached_property
     def named(self) -> pa.Table:
-        """The table with the first line as the names of its columns."""
+        """The table if the first line holds column names."""
         return self._parsed(None)
 
     @property
     def unnamed(self) -> pa.Table:
-        """The table with the first line as a row."""
+        """The table if the first line is a row."""
         return self._parsed([f"x{j}" for j in range(len(self.fields))])
 
     def _parsed(self, names: Sequence[str] | None) -> pa.Table:
@@ -124,33 +113,38 @@ class _Text:
             )
 
 
-def _judged(path: str, text: _Text) -> tuple[bool, str]:
-    """Whether the first line names the columns, and a note on it; a wrong guess would lose a row, or invent one."""
+def _has_column_names(path: str, text: _Text) -> tuple[bool, str]:
+    """Decide whether the first line holds column names; a wrong guess would lose a row or add one."""
     numbers = [field for field in text.fields if field.strip() and _like_value(field)]
     if not numbers:
         return True, ""
-    shown, last = quoted(numbers, _SHOWN), len(text.fields) - 1
+    examples, last = quoted(numbers, _SHOWN), len(text.fields) - 1
     row = (
-        f"the first line holds numbers ({shown}), so it is a row, and the columns are named "
-        f"{'x0' if last == 0 else f'x0 to x{last}'}; --header takes it for their names"
+        f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
+        f"{'x0' if last == 0 else f'x0 to x{last}'}; use --header if it holds column names"
     )
     if all(map(_like_value, text.fields)) and not _count_up(numbers):
         return False, row
     body = text.named
-    told = {_names(field, column) for field, column in zip(body.column_names, body.columns, strict=True)} - {None}
-    if told == {True}:
+    verdicts = {_is_name(field, column) for field, column in zip(body.column_names, body.columns, strict=True)} - {None}
+    if verdicts == {True}:
         return True, ""
-    if told == {False}:
+    if verdicts == {False}:
         return False, row
     alike = len(numbers) == len(body.columns) and all(map(pa.types.is_integer, body.schema.types))
-    if not told and (2 * len(numbers) <= len(text.fields) or (_count_up(numbers) and not alike)):
-        return True, f"the first line names the columns, though it holds numbers ({shown}); --no-header makes it a row"
-    raise CommandError(f"{path}: the first line holds numbers ({shown}): say --header if it names the columns, "
-                       "--no-header if it is a row")  # fmt: skip
+    if not verdicts and (2 * len(numbers) <= len(text.fields) or (_count_up(numbers) and not alike)):
+        return True, (
+            f"the first line is read as column names, although it holds numbers ({examples}); use --no-header if it is "
+            "a row"
+        )
+    raise CommandError(
+        f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use --header if it "
+        "holds column names, --no-header if it is a row"
+    )
 
 
-def _names(field: str, column: pa.ChunkedArray) -> bool | None:
-    """Whether a field of the first line names the column below it, or belongs to it; None where it may do either."""
+def _is_name(field: str, column: pa.ChunkedArray) -> bool | None:
+    """Return whether a field of the first line is the name of the column below it; None if this cannot be decided."""
     if _like_value(field) or pa.types.is_null(column.type) or pa.types.is_binary(column.type):
         return None
     if pa.types.is_string(column.type):
@@ -163,27 +157,27 @@ def _names(field: str, column: pa.ChunkedArray) -> bool | None:
 
 
 def _count_up(numbers: Sequence[str]) -> bool:
-    """Whether they go up by one, as numbers do that name columns: 0, 1, 2 or 2001, 2002, 2003."""
+    """Return whether the numbers are consecutive, as in column names 0, 1, 2 or 2001, 2002, 2003."""
     values = [float(text) for text in numbers if is_number(text)]
     return len(values) >= _COUNTING and bool(np.all(np.diff(values) == 1))
 
 
 def _like_value(text: str) -> bool:
-    """Whether it is a number or stands for a missing one."""
+    """Return whether the text is a number or a mark for a missing value."""
     return _like_number(text) or text.strip() in _MISSING
 
 
 def _like_number(text: str) -> bool:
-    """Whether it is a number, with a decimal comma perhaps."""
+    """Return whether the text is a number, possibly with a decimal comma."""
     return is_number(text.replace(",", "."))
 
 
 def _delimiter(line: str) -> str:
-    """Return what splits the line most often; a blank only between numbers, and a comma not within them."""
+    """Return the most frequent delimiter; a space counts only between numbers, a decimal comma does not count."""
     candidates = [",", "\t", ";", "|"]
     if ";" in line and all(map(_like_number, line.split(";"))):
         return ";"
-    unquoted = re.sub(r'"[^"]*"', "", line)  # the reader of csv would take no field of 128 KiB
+    unquoted = re.sub(r'"[^"]*"', "", line)  # the csv module rejects fields over 128 KiB
     counts = [unquoted.count(delimiter) for delimiter in candidates]
     if max(counts) > 0:
         return candidates[int(np.argmax(counts))]
@@ -195,8 +189,8 @@ def _compression(path: str, source: str | bytes) -> str | None:
     if suffix in COMPRESSED:
         return COMPRESSED[suffix]
     with _opened(source, None) as stream:
-        first = stream.read(max(map(len, _BEGINNINGS)))
-    return next((name for beginning, name in _BEGINNINGS.items() if first.startswith(beginning)), None)
+        first = stream.read(max(map(len, _MAGIC)))
+    return next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)
 
 
 def _opened(source: str | bytes, compression: str | None) -> pa.NativeFile:

@@ -1,4 +1,4 @@
-"""What a mixture and a search say of themselves: plain facts, for the screen and for JSON."""
+"""Facts about mixtures and searches, for the terminal and for JSON."""
 
 from __future__ import annotations
 
@@ -22,24 +22,23 @@ __all__ = [
     "MixtureFacts",
     "agreement_json",
     "cells_json",
-    "crowded_sentence",
     "decimals",
-    "ended",
+    "ending",
     "finite_or_none",
     "mixture_json",
+    "parameter_warning",
 ]
 
 
 @dataclass(frozen=True, eq=False)
 class MixtureFacts:
-    """A fitted mixture in the words of its columns.
+    """A fitted mixture with its column names and standard deviations.
 
     Attributes
     ----------
     model : GaussianMixture
-        The mixture.
     names : tuple of str
-        Names of the d columns; ``x0``, ``x1``, ... where it has none.
+        Names of the d columns, by default ``x0``, ``x1``, ...
     spreads : ndarray of float64, shape (K, d)
         Standard deviation per component and column.
     """
@@ -50,48 +49,32 @@ class MixtureFacts:
 
     @classmethod
     def of(cls, model: GaussianMixture) -> MixtureFacts:
-        """Take the facts from a fitted mixture.
-
-        Parameters
-        ----------
-        model : GaussianMixture
-            The mixture.
-
-        Returns
-        -------
-        MixtureFacts
-            Its names and spreads.
-        """
+        """Collect the facts about a fitted mixture."""
         layout = covariance_model(model.covariance_type).layout
         covariances = np.asarray(model.covariances_, dtype=np.float64)
         spreads = np.sqrt(layout.diagonal(covariances, model.means_.shape[1]))
         return cls(model, names_of_features(model), np.broadcast_to(spreads, model.means_.shape))
 
     @cached_property
-    def strongest(self) -> list[tuple[int, int, float] | None]:
-        """The strongest correlation of each component: two columns and its value."""
+    def strongest_correlations(self) -> list[tuple[int, int, float] | None]:
+        """The strongest correlation of each component, as (column, column, value); None if it has none."""
         layout, (K, d) = covariance_model(self.model.covariance_type).layout, self.spreads.shape
         if layout.axis_aligned:
             return [None] * K
         dense = layout.dense(np.asarray(self.model.covariances_, dtype=np.float64), K, d)
         if layout.pooled:
-            return [_strongest(dense[0], self.spreads[0])] * K
-        return [_strongest(*each) for each in zip(dense, self.spreads, strict=True)]
+            return [_strongest_correlation(dense[0], self.spreads[0])] * K
+        return [_strongest_correlation(*each) for each in zip(dense, self.spreads, strict=True)]
 
 
 def mixture_json(model: GaussianMixture) -> dict[str, Any]:
-    """Return a mixture's numbers as JSON values.
-
-    Parameters
-    ----------
-    model : GaussianMixture
-        The mixture.
+    """Convert a mixture to JSON values.
 
     Returns
     -------
     dict
-        Sizes, convergence, columns, weights, means, covariances (in the shape of
-        ``covariances_``) and standard deviations.
+        Sizes, convergence, columns, weights, means, covariances (in the shape of ``covariances_``) and standard
+        deviations.
     """
     facts = MixtureFacts.of(model)
     return {
@@ -108,19 +91,19 @@ def mixture_json(model: GaussianMixture) -> dict[str, Any]:
 
 
 def decimals(spread: float, largest: float) -> int | None:
-    """How many decimals suit values of a spread.
+    """Return how many decimals to show for values with a given standard deviation.
 
     Parameters
     ----------
     spread : float
-        Their standard deviation.
+        Standard deviation of the values.
     largest : float
-        The largest of them, without its sign.
+        Largest absolute value.
 
     Returns
     -------
     int or None
-        None where so many are needed, or values are so large, that they are better written with an exponent.
+        None if the values should be written with an exponent.
     """
     if not (isfinite(spread) and spread > 0):
         return None
@@ -128,88 +111,53 @@ def decimals(spread: float, largest: float) -> int | None:
     return needed if needed <= 6 and largest < 1e9 else None
 
 
-def ended(model: GaussianMixture) -> str:
-    """Say how the fit of a mixture ended.
-
-    Parameters
-    ----------
-    model : GaussianMixture
-        The mixture.
-
-    Returns
-    -------
-    str
-        ``converged after 12 passes`` and the like.
-    """
-    if not hasattr(model, "history_"):
-        return "given, not fitted"
-    return model.history_.ending
+def ending(model: GaussianMixture) -> str:
+    """Say how the fit of a mixture ended, for example ``converged after 12 passes``."""
+    return model.history_.ending if hasattr(model, "history_") else "parameters given, not fitted"
 
 
-def crowded_sentence(n_parameters: int, total: float, rows: str) -> str:
-    """Warn of a mixture that has as many parameters as there are rows, or more.
+def parameter_warning(n_parameters: int, total: float, unit: str) -> str:
+    """Warn about a mixture that has at least as many parameters as there are rows.
 
     Parameters
     ----------
     n_parameters : int
     total : float
         The number of rows, or their total weight.
-    rows : str
-        What is counted: ``rows``.
+    unit : str
+        What `total` counts, in the plural: ``rows``.
 
     Returns
     -------
     str
-        Empty where there are fewer.
+        Empty if there are fewer parameters.
     """
     if n_parameters < total:
         return ""
     return (
-        f"The chosen mixture has {counted(n_parameters, 'free parameter')} for {total:,.6g} {rows}: its criteria are "
-        "doubtful, and AICc is infinite; fewer columns (--columns) or models of fewer parameters (--models) are safer."
+        f"The chosen mixture has {counted(n_parameters, 'free parameter')} for {total:,.6g} {unit}, so its criteria "
+        "are unreliable and AICc is infinite. Use fewer columns (--columns) or models with fewer parameters (--models)."
     )
 
 
-def cells_json(found: Selection) -> list[dict[str, Any]]:
-    """Return the cells of a search as JSON values, in their order.
-
-    Parameters
-    ----------
-    found : Selection
-        The search.
-
-    Returns
-    -------
-    list of dict
-        One per cell; null where a cell failed or was not tried.
-    """
+def cells_json(search: Selection) -> list[dict[str, Any]]:
+    """Convert the cells of a search to JSON values, in order; numbers of cells without a fit are null."""
     numbers = ("loglik", *CRITERIA, "seconds")
     return [
         {
-            "n_components": int(found.n_components[i]),
-            "covariance_type": found.covariance_type[i],
-            "n_parameters": None if found.estimators[i] is None else int(found.n_parameters[i]),
-            **{name: finite_or_none(getattr(found, name)[i]) for name in numbers},
-            "status": found.status[i],
-            "best": i == found.best_index,
+            "n_components": int(search.n_components[i]),
+            "covariance_type": search.covariance_type[i],
+            "n_parameters": None if search.estimators[i] is None else int(search.n_parameters[i]),
+            **{name: finite_or_none(getattr(search, name)[i]) for name in numbers},
+            "status": search.status[i],
+            "best": i == search.best_index,
         }
-        for i in range(len(found.status))
+        for i in range(len(search.status))
     ]
 
 
 def agreement_json(agreement: Agreement) -> dict[str, Any]:
-    """Return a comparison with labels as JSON values.
-
-    Parameters
-    ----------
-    agreement : Agreement
-        The comparison.
-
-    Returns
-    -------
-    dict
-        Labels, counts (a row per label, a column per component), adjusted Rand index.
-    """
+    """Convert an agreement to JSON values; ``counts`` has a row per label and a column per component."""
     return {
         "labels": list(agreement.labels),
         "counts": agreement.counts.tolist(),
@@ -219,18 +167,7 @@ def agreement_json(agreement: Agreement) -> dict[str, Any]:
 
 
 def finite_or_none(value: float) -> float | None:
-    """Return the number, or None where JSON has no word for it.
-
-    Parameters
-    ----------
-    value : float
-        Any number.
-
-    Returns
-    -------
-    float or None
-        None for NaN and infinities.
-    """
+    """Return the number, or None for NaN and infinities, which JSON cannot hold."""
     return float(value) if np.isfinite(value) else None
 
 
@@ -244,7 +181,9 @@ def _convergence_json(model: GaussianMixture) -> dict[str, Any]:
     }
 
 
-def _strongest(covariance: NDArray[np.float64], spreads: NDArray[np.float64]) -> tuple[int, int, float] | None:
+def _strongest_correlation(
+    covariance: NDArray[np.float64], spreads: NDArray[np.float64]
+) -> tuple[int, int, float] | None:
     correlations = covariance / np.outer(spreads, spreads)
     size = np.abs(np.triu(correlations, k=1))
     if not size.any():

@@ -1,4 +1,4 @@
-"""``gmm fit``: read, search, write, show."""
+"""``gmm fit``: read a table, search, write files and print the result."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.result import Result
 from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
-from gmm.cli.tables import faithful, read
-from gmm.cli.write import check_place, check_suffix, text_to, to_json
+from gmm.cli.tables import read
+from gmm.cli.write import check_suffix, check_writable, write_json, write_text
 from gmm.text.amounts import counted
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
 
@@ -27,23 +27,18 @@ __all__ = ["fit"]
 _REPORT = "report.html"
 
 
-def fit(options: argparse.Namespace) -> int:
-    """Fit every requested cell to a table, choose, write and show.
+def fit(options: argparse.Namespace) -> None:
+    """Run ``gmm fit``.
 
-    Parameters
-    ----------
-    options : argparse.Namespace
-        The options of ``gmm fit``.
-
-    Returns
-    -------
-    int
-        0; 1 when no cell converged, after everything has been written and shown.
+    Raises
+    ------
+    CommandError
+        If no fit converged, after everything has been written and printed; and if the table or an option is invalid.
     """
     screen = Screen(options.quiet)
     names = _covariance_types(options)
     _check_pictures(options)
-    table, notes = (faithful(), ()) if options.file is None else read(options.file, options.header)
+    table, notes = read(options.file, options.header)
     rows = numeric_rows(
         table,
         columns=options.columns,
@@ -54,48 +49,46 @@ def fit(options: argparse.Namespace) -> int:
     )
     for note in (*notes, *rows.notes):
         screen.note(note)
-    out = _directory(options.out)
-    place = _report_place(options.report, out)
-    report = None if place is None else (place, _report().Origin.of(options))
+    out = _make_directory(options.out)
+    report_path = _report_path(options.report, out)
+    origin = None if report_path is None else _report_module().Origin.of(options)
     types = _distinct_types(len(rows.names)) if names is None else names
-    begun = time.perf_counter()
-    found, warned = _search(screen, rows, types, options)
-    result = Result(rows, found, options, (*notes, *rows.notes), warned, time.perf_counter() - begun)
-    if result.doubt:
-        screen.note(result.doubt)
+    started = time.perf_counter()
+    outcome, warned = _search(screen, rows, types, options)
+    result = Result(rows, outcome, options, (*notes, *rows.notes), warned, time.perf_counter() - started)
+    if result.parameter_warning:
+        screen.note(result.parameter_warning)
     if out is not None:
         result.write(out, options.format)
     if options.json:
-        to_json(None, result.document())
+        write_json(None, result.document())
     else:
         result.show(screen, out)
-    tell = screen.note if options.json else screen.line
+    say = screen.note if options.json else screen.line
     if options.plot is not None:
-        pictures.save(result.drawn(pictures.drawing().plot_clusters), options.plot)
-        tell(f"picture written to {options.plot}")
-    if report is not None:
-        text_to(report[0], _report().written(result, report[1]))
-        tell(f"report written to {report[0]}")
-    return _verdict(found, options)
+        pictures.save(result.draw(pictures.drawing().plot_clusters), options.plot)
+        say(f"picture written to {options.plot}")
+    if report_path is not None:
+        write_text(report_path, _report_module().render_report(result, origin))
+        say(f"report written to {report_path}")
+    _require_convergence(outcome, options)
 
 
 def _covariance_types(options: argparse.Namespace) -> list[str] | None:
-    """The names that were given, checked; None for all."""
     option = "--covariance" if options.models is None else "--models"
     names = options.covariance or options.models or ["all"]
     unknown = [name for name in names if name not in (*COVARIANCE_TYPES, "all")]
     if unknown:
-        raise UsageError(f"{option} {','.join(unknown)}: expected all, or some of {','.join(COVARIANCE_TYPES)}")
+        raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(COVARIANCE_TYPES)}")
     return None if "all" in names else list(dict.fromkeys(names))
 
 
 def _distinct_types(n_columns: int) -> list[str]:
-    """All models; of one column there are fewer that differ."""
+    """Return all models that differ for this number of columns; for a single column, most coincide."""
     return list(dict.fromkeys(same_as(covariance_model(name), 2, n_columns).name for name in PARSIMONIOUS))
 
 
-def _directory(path: str | None) -> Path | None:
-    """Make the directory before the work, so that a bad path costs nothing."""
+def _make_directory(path: str | None) -> Path | None:
     if path is None:
         return None
     out = Path(path)
@@ -104,43 +97,43 @@ def _directory(path: str | None) -> Path | None:
 
 
 def _check_pictures(options: argparse.Namespace) -> None:
-    """Refuse, before the work, places that cannot be written to, and what needs a package that is not installed."""
+    """Reject, before the search, paths that cannot be written and options whose packages are not installed."""
     if isinstance(options.report, str) and Path(options.report).suffix.lower() not in (".html", ".htm"):
         raise UsageError(
-            f"--report {options.report}: expected a name ending in .html; a table to be fitted stands before it, as in "
+            f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
             "gmm fit FILE --report"
         )
     if options.plot is not None:
         check_suffix("--plot", options.plot, pictures.SUFFIXES)
-        check_place(options.plot)
+        check_writable(options.plot)
     if options.plot is not None or options.report is not None:
         pictures.drawing()
     if options.report is not None:
-        _report()
+        _report_module()
 
 
-def _report() -> Any:
-    """`gmm.cli.report`, imported only when a report is asked for: nothing else needs Jinja2."""
+def _report_module() -> Any:
+    """Import `gmm.cli.report` only for a report, because nothing else needs Jinja2."""
     return import_module("gmm.cli.report")
 
 
-def _report_place(path: str | bool | None, out: Path | None) -> Path | None:
-    """Where the report goes: what was named, else (True) into the directory of the results, else here."""
-    if path is None:
+def _report_path(option: str | bool | None, out: Path | None) -> Path | None:
+    """Return the path of the report, which is checked; True stands for the default name in `out` or here."""
+    if option is None:
         return None
-    place = Path(path) if isinstance(path, str) else (out or Path()) / _REPORT
-    check_place(place)
-    return place
+    path = Path(option) if isinstance(option, str) else (out or Path()) / _REPORT
+    check_writable(path)
+    return path
 
 
 def _search(
     screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace
 ) -> tuple[selection.Selection, tuple[str, ...]]:
-    """The search, and what it warned of, which is shown as well."""
+    """Run the search, and print and return its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with screen.progress(options.components, len(types)) as advance:
-            found = selection.select(
+            outcome = selection.select(
                 rows.frame,
                 options.components,
                 types,
@@ -157,17 +150,16 @@ def _search(
                 reg_covar=options.reg_covar,
                 prior=options.prior,
             )
-    told = Counter(str(warning.message) for warning in caught)
-    warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in told.items())
+    messages = Counter(str(warning.message) for warning in caught)
+    warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in messages.items())
     for text in warned:
         screen.note(text)
-    return found, warned
+    return outcome, warned
 
 
-def _verdict(found: selection.Selection, options: argparse.Namespace) -> int:
-    if any(mixture is not None and mixture.converged_ for mixture in found.estimators):
-        return 0
-    raise CommandError(
-        f"no cell converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
-        "pass: raise --max-iter or --tol"
-    )
+def _require_convergence(outcome: selection.Selection, options: argparse.Namespace) -> None:
+    if not any(mixture is not None and mixture.converged_ for mixture in outcome.estimators):
+        raise CommandError(
+            f"no fit converged in {counted(options.max_iter, 'pass', 'passes')}; the results are those of the last "
+            "pass: raise --max-iter or --tol"
+        )

@@ -1,4 +1,4 @@
-"""Pictures as files, and what may keep them from being drawn; they are drawn by `gmm.plotting`."""
+"""Import of `gmm.plotting` and writing of its pictures to files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any
 
-from gmm.persistence import write_whole
+from gmm.persistence import write_atomically
 
 __all__ = ["SUFFIXES", "drawing", "save"]
 
@@ -15,37 +15,35 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def drawing() -> Any:
-    """Return `gmm.plotting`, ready to draw without a display.
+    """Import `gmm.plotting` for drawing without a display.
 
     Returns
     -------
     module
-        The package.
 
     Raises
     ------
     ModuleNotFoundError
-        matplotlib is not installed.
+        If matplotlib is not installed.
     """
-    # Read when matplotlib is imported. A backend of windows would fail, or open one, where pictures go to files.
+    # matplotlib reads this at import. An interactive backend would fail without a display, or open windows.
     os.environ["MPLBACKEND"] = "agg"
     return import_module("gmm.plotting")
 
 
 def save(drawn: Any, path: str) -> None:
-    """Write a picture by the path's suffix, whole or not at all.
+    """Write a picture atomically, in the format of the path's suffix.
 
     Parameters
     ----------
     drawn : Axes or ndarray of Axes
-        What `gmm.plotting` returned.
+        Returned by `gmm.plotting`.
     path : str
-        Where to.
 
     Raises
     ------
     OSError
-        The path cannot be written.
+        If the path cannot be written.
     """
     content = import_module("gmm.plotting.files").encoded(drawn, PurePath(path).suffix.lower().lstrip("."))
-    write_whole(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: file.write(content))

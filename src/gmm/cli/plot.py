@@ -1,4 +1,4 @@
-"""``gmm plot``: a saved model and the rows of a table as a picture."""
+"""``gmm plot``: a picture of a saved model with the rows of a table."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError, quoted
-from gmm.cli.rows import rows_for
+from gmm.cli.rows import read_rows_for
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful
-from gmm.cli.write import check_place, check_suffix
+from gmm.cli.write import check_suffix, check_writable
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.mixture import GaussianMixture
 
 __all__ = ["plot"]
 
-_DRAWN_BY = {
+_FUNCTIONS = {
     "clusters": "plot_clusters",
     "pairs": "plot_clusters",
     "density": "plot_density",
@@ -25,62 +25,50 @@ _DRAWN_BY = {
 }
 
 
-def plot(options: argparse.Namespace) -> int:
-    """Draw a saved model.
-
-    Parameters
-    ----------
-    options : argparse.Namespace
-        The options of ``gmm plot``.
-
-    Returns
-    -------
-    int
-        0.
-    """
+def plot(options: argparse.Namespace) -> None:
+    """Run ``gmm plot``, which draws a saved model."""
     out = f"{options.kind}.png" if options.out is None else options.out
     check_suffix("--out", out, pictures.SUFFIXES)
-    check_place(out)
+    check_writable(out)
     _check_unused(options)
     drawing = pictures.drawing()
     screen = Screen(options.quiet)
     model = GaussianMixture.load(options.model)
-    if options.kind not in _DRAWN_BY:
+    if options.kind not in _FUNCTIONS:
         drawn = _convergence(drawing, model, options)
     else:
         view = _view(model, options)
-        drawn = getattr(drawing, _DRAWN_BY[options.kind])(model, _rows(screen, model, options), view=view)
+        drawn = getattr(drawing, _FUNCTIONS[options.kind])(model, _rows(screen, model, options), view=view)
     pictures.save(drawn, out)
     screen.line(f"picture written to {out}")
-    return 0
 
 
 def _check_unused(options: argparse.Namespace) -> None:
-    """Refuse what the kind of picture would not look at."""
+    """Reject options that the kind of picture does not use."""
     if options.kind == "pairs" and options.features is not None:
-        raise UsageError("--features: the pairs of all columns are drawn by --kind pairs")
+        raise UsageError("--features: not used by --kind pairs, which draws every pair of columns; leave it out")
     if options.kind == "convergence":
         given = {options.file: options.file, "--features": options.features, "--drop-missing": options.drop_missing}
         unused = [str(name) for name, value in given.items() if value]
         if unused:
-            raise UsageError(f"{unused[0]}: no rows and no columns are drawn by --kind convergence, only passes")
+            raise UsageError(f"{unused[0]}: not used by --kind convergence, which draws passes, not rows; leave it out")
 
 
 def _convergence(drawing: Any, model: GaussianMixture, options: argparse.Namespace) -> Any:
     if not hasattr(model, "history_"):
-        raise CommandError(f"{options.model} was given its parameters: there are no passes of a fit to draw")
+        raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")
     return drawing.plot_convergence(model)
 
 
 def _rows(screen: Screen, model: GaussianMixture, options: argparse.Namespace) -> Any:
-    """The rows of the table, with their names where the model has names; a model of the eruptions has them at hand."""
+    """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
     if options.file is None and list(getattr(model, "feature_names_in_", ())) != faithful().column_names:
-        raise UsageError(f"--kind {options.kind} needs the rows of a table: gmm plot MODEL FILE")
-    return rows_for(model, options, screen)[1]
+        raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
+    return read_rows_for(model, options, screen)[1]
 
 
 def _view(model: GaussianMixture, options: argparse.Namespace) -> Any:
-    """What of the columns is shown, as `gmm.plotting` takes it."""
+    """Return the `view` argument of `gmm.plotting`."""
     if options.kind == "pairs":
         return "pairs"
     if options.features is None:
@@ -88,7 +76,7 @@ def _view(model: GaussianMixture, options: argparse.Namespace) -> Any:
     names = names_of_features(model)
     unknown = [name for name in options.features if name not in names]
     if unknown or not 1 <= len(set(options.features)) == len(options.features) <= 2:
-        told = ",".join(options.features)
-        raise UsageError(f"--features {told}: expected one or two different ones of {quoted(names)}")
-    places = [names.index(name) for name in options.features]
-    return places[0] if len(places) == 1 else tuple(places)
+        given = ",".join(options.features)
+        raise UsageError(f"--features {given}: expected one or two different columns among {quoted(names)}")
+    columns = [names.index(name) for name in options.features]
+    return columns[0] if len(columns) == 1 else tuple(columns)

@@ -1,7 +1,6 @@
-"""The numeric rows of a table: which columns are taken, which rows, and what is wrong.
+"""The numeric rows of a table: choice of columns, missing values and checks.
 
-Every rejection of a table's content is made here, with the names of its columns and the
-numbers of its rows (counted from 1, without the header).
+Messages give column names, and row numbers as in the file (from 1, without the header).
 """
 
 from __future__ import annotations
@@ -20,37 +19,37 @@ from numpy.typing import NDArray
 from gmm.cli.delimited import is_number
 from gmm.cli.failures import CommandError, listed, quoted
 from gmm.cli.show import Screen
-from gmm.cli.tables import faithful, read
+from gmm.cli.tables import read
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.mixture import GaussianMixture
 from gmm.text.amounts import counted
 
-__all__ = ["Rows", "matched", "numeric_rows", "rows_for"]
+__all__ = ["Frame", "Rows", "match_columns", "numeric_rows", "read_rows_for"]
 
 _SHOWN = 4
 _LEFT_OUT_SHOWN = 8
-_FEW = 10  # rows of which nothing is said of what grows
+_FEW = 10  # with fewer rows, increasing columns are not reported
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The numeric rows of a table, and what was noticed on the way.
+    """The numeric rows of a table, with notes on what was left out.
 
     Attributes
     ----------
     names : tuple of str
         Names of the d columns.
     values : ndarray of float64 or float32, shape (n, d)
-        The rows, finite.
+        Finite values.
     numbers : ndarray of int, shape (n,)
-        Where each row stood in the table, from 1.
+        Row numbers in the table, from 1.
     labels : tuple of str or None, length n, or None
         The label column.
     weights : ndarray of float64, shape (n,), or None
         The weight column.
     notes : tuple of str
-        One line each on columns and rows that were left out.
+        Notes for the user on columns and rows, one line each.
     """
 
     names: tuple[str, ...]
@@ -62,34 +61,23 @@ class Rows:
 
     @property
     def frame(self) -> Any:
-        """The rows as a `Frame`, which estimators take like any other."""
+        """The rows as a `Frame`, which estimators accept as a data frame."""
         return Frame(self.names, self.values)
 
-    def part(self, chosen: slice | NDArray[np.int64]) -> Any:
-        """Some of the rows, as a `Frame`.
-
-        Parameters
-        ----------
-        chosen : slice or ndarray of int
-            Their places, from 0.
-
-        Returns
-        -------
-        Frame
-        """
+    def subset(self, chosen: slice | NDArray[np.int64]) -> Any:
+        """Return the rows at the given positions (from 0) as a `Frame`."""
         return Frame(self.names, self.values[chosen])
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A matrix with column names: as much of an Arrow table as an estimator looks at.
+    """A matrix with column names and the part of Arrow's table interface that estimators use.
 
     Attributes
     ----------
     column_names : tuple of str
-        The names of the d columns.
+        Names of the d columns.
     values : ndarray of float, shape (n, d)
-        The rows.
     """
 
     column_names: tuple[str, ...]
@@ -99,18 +87,7 @@ class Frame:
         return len(self.values)
 
     def column(self, j: int) -> NDArray[np.floating]:
-        """Return column j.
-
-        Parameters
-        ----------
-        j : int
-            Its number, from 0.
-
-        Returns
-        -------
-        ndarray of float, shape (n,)
-            A view.
-        """
+        """Return a view of column j, counted from 0."""
         return self.values[:, j]
 
 
@@ -123,40 +100,38 @@ def numeric_rows(
     weight_column: str | None = None,
     drop_missing: bool = False,
 ) -> Rows:
-    """Choose the columns to fit and make them rows of numbers.
+    """Choose the columns to fit and convert them to a matrix.
 
     Parameters
     ----------
     table : pyarrow.Table
-        The table.
     columns : sequence of str, default=None
-        The columns to take; None takes all that hold numbers.
+        Columns to fit; None stands for all numeric columns.
     exclude : iterable of str
         Columns to leave out.
     label_column, weight_column : str, default=None
-        Columns that are not fitted but kept beside the rows.
+        Columns of labels and row weights, which are not fitted.
     drop_missing : bool, default=False
-        Leave out rows with missing values instead of refusing them.
+        Leave out rows with missing values; otherwise they are an error.
 
     Returns
     -------
     Rows
-        Finite numbers, and notes on what was left out.
 
     Raises
     ------
     CommandError
-        A name is not in the table, no numeric column or no row is left, or values are
-        missing or infinite. The message names columns and rows.
+        If a name is not in the table, no numeric column or no row is left, or values are missing or infinite. The
+        message names columns and rows.
     """
     if table.num_rows == 0:
         raise CommandError("the table has no rows")
-    beside = [name for name in (label_column, weight_column) if name is not None]
-    _require(table, [*(columns or ()), *exclude, *beside])
-    out = {*exclude, *beside}
+    not_fitted = [name for name in (label_column, weight_column) if name is not None]
+    _check_present(table, [*(columns or ()), *exclude, *not_fitted])
+    out = {*exclude, *not_fitted}
     overlap = sorted(out.intersection(columns or ()))
     if overlap:
-        raise CommandError(f"{quoted(overlap)} cannot be both fitted and left out")
+        raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
     if columns is None:
         chosen, notes = _numeric_columns(table, [name for name in table.column_names if name not in out])
     else:
@@ -164,68 +139,66 @@ def numeric_rows(
     weight = [] if weight_column is None else _all_numeric(table, [weight_column])
     rows = _rows(table, chosen, weight, label_column)
     rows = _without_missing(rows, weight, drop_missing)
-    _require_finite(rows)
+    _check_finite(rows)
     if rows.weights is not None:
-        _require_weights(rows, str(weight_column))
-    counting = () if columns is not None else _identifier_notes(table, rows)
-    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *counting))
+        _check_weights(rows, rows.weights, str(weight_column))
+    identifiers = () if columns is not None else _identifier_notes(table, rows)
+    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *identifiers))
 
 
-def rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
-    """Read the rows that a saved model is to be applied to, and tell what was noticed.
+def read_rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
+    """Read the rows to apply a saved model to, and print notes on them.
 
     Parameters
     ----------
     model : GaussianMixture
     options : argparse.Namespace
-        With ``file``, which is None for the Old Faithful eruptions, ``header`` and ``drop_missing``.
+        With ``file``, ``header`` and ``drop_missing``.
     screen : Screen
-        Where notes go.
+        Prints the notes.
 
     Returns
     -------
     rows : Rows
     X : Frame or ndarray
-        The rows as the model takes them: with names where it has some.
+        The rows for the model's methods: with column names if the model has feature names.
     """
-    table, notes = (faithful(), ()) if options.file is None else read(options.file, options.header)
+    table, notes = read(options.file, options.header)
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
-    rows = matched(table, names, model.n_features_in_, options.drop_missing)
+    rows = match_columns(table, names, model.n_features_in_, options.drop_missing)
     for note in (*notes, *rows.notes):
         screen.note(note)
     return rows, rows.values if names is None else rows.frame
 
 
-def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool) -> Rows:
-    """Take from a table the columns a model was fitted to, in its order.
+def match_columns(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool) -> Rows:
+    """Select the columns that a model was fitted to, in its order.
 
     Parameters
     ----------
     table : pyarrow.Table
-        The table.
     names : sequence of str or None
-        The model's column names; None where it has none.
+        The model's feature names, if any.
     n_features : int
-        The model's number of columns.
+        The model's number of features.
     drop_missing : bool
-        Leave out rows with missing values instead of refusing them.
+        Leave out rows with missing values; otherwise they are an error.
 
     Returns
     -------
     Rows
-        Finite numbers, and a note on columns that were not used.
 
     Raises
     ------
     CommandError
-        Columns are missing or not numeric, or rows are not usable.
+        If columns are missing or not numeric, or values are missing or infinite.
     """
     if names is None:
         rows = numeric_rows(table, drop_missing=drop_missing)
         if len(rows.names) != n_features:
             raise CommandError(
-                f"expected {n_features} numeric columns, as the model was fitted to, "
-                f"got {len(rows.names)}: {quoted(rows.names)}"
+                f"the model expects {counted(n_features, 'numeric column')}, got {len(rows.names)}: "
+                f"{quoted(rows.names)}"
             )
         return rows
     rows = numeric_rows(table, columns=list(names), drop_missing=drop_missing)
@@ -233,34 +206,34 @@ def matched(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_
     unused = [name for name in table.column_names if name not in used]
     constant = set(_constant_notes(rows))
     notes = tuple(note for note in rows.notes if note not in constant)
-    told = (f"not used by the model: {quoted(unused)}",) if unused else ()
-    return replace(rows, notes=(*told, *notes))
+    unused_note = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
+    return replace(rows, notes=(*unused_note, *notes))
 
 
-def _require(table: pa.Table, names: Iterable[str]) -> None:
+def _check_present(table: pa.Table, names: Iterable[str]) -> None:
     present = set(table.column_names)
     absent = [name for name in dict.fromkeys(names) if name not in present]
     if absent:
-        raise CommandError(f"no column {quoted(absent)}; the table has {quoted(table.column_names)}")
+        noun = "column" if len(absent) == 1 else "columns"
+        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(table.column_names)}")
 
 
 def _numeric_columns(table: pa.Table, names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Keep the columns that hold numbers; say which do not, and why."""
     reasons = {name: _why_not_numeric(table[name]) for name in names}
     if "" in reasons and not reasons[""]:
-        reasons[""] = "it has no name, row numbers often have none"
+        reasons[""] = "no name, as for row numbers"
     chosen = [name for name, why in reasons.items() if not why]
-    told = [f"{name!r} ({why})" for name, why in reasons.items() if why]
+    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), _LEFT_OUT_SHOWN)
     if not chosen:
-        raise CommandError(f"no numeric column to use; left out: {listed(told, _LEFT_OUT_SHOWN) or 'none'}")
-    return chosen, ((f"left out: {listed(told, _LEFT_OUT_SHOWN)}",) if told else ())
+        raise CommandError(f"the table has no numeric columns to fit; left out: {left_out or 'none'}")
+    return chosen, ((f"left out: {left_out}",) if left_out else ())
 
 
 def _all_numeric(table: pa.Table, names: Sequence[str]) -> list[str]:
     for name in names:
         why = _why_not_numeric(table[name])
         if why:
-            raise CommandError(f"expected numbers in column {name!r}: {why}")
+            raise CommandError(f"expected numbers in column {name!r}, got {why}")
     return list(dict.fromkeys(names))
 
 
@@ -269,14 +242,14 @@ def _why_not_numeric(column: pa.ChunkedArray) -> str:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return ""
     if pa.types.is_null(kind):
-        return "it is empty"
+        return "no values"
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return f"it holds {kind}"
+        return f"type {kind}"
     for number, scalar in enumerate(column, start=1):
         value = scalar.as_py()
-        if value is not None and not is_number(value):
-            hint = "; decimal commas? write 1.5 for 1,5" if _DECIMAL_COMMA.fullmatch(value.strip()) else ""
-            return f"text: {_shortened(value)!r} in row {number}{hint}"
+        if value and not is_number(value):
+            hint = "; write decimal commas as points" if _DECIMAL_COMMA.fullmatch(value.strip()) else ""
+            return f"text {_shortened(value)!r} in row {number}{hint}"
     return "numbers stored as text"
 
 
@@ -319,16 +292,17 @@ def _without_missing(rows: Rows, weight: Sequence[str], drop: bool) -> Rows:
     bad = missing.any(axis=1)
     if not bad.any():
         return rows
-    told = listed((f"{name}: {n}" for name, n in zip(names, missing.sum(axis=0), strict=True) if n), _LEFT_OUT_SHOWN)
+    columns = listed((f"{name}: {n}" for name, n in zip(names, missing.sum(axis=0), strict=True) if n), _LEFT_OUT_SHOWN)
     share = f"{bad.sum()} of {counted(len(bad), 'row')}"
     if not drop:
         raise CommandError(
-            f"missing values in {share} ({told}): {_places(missing, names)}; --drop-missing leaves such rows out"
+            f"missing values in {share} ({columns}): {_positions(missing, names)}; use --drop-missing to leave these "
+            "rows out"
         )
-    return _taken(rows, ~bad, f"{share} left out for missing values ({told})")
+    return _kept(rows, ~bad, f"{share} left out because of missing values ({columns})")
 
 
-def _taken(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
+def _kept(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
     return replace(
         rows,
         values=rows.values[keep],
@@ -341,16 +315,16 @@ def _taken(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
     )
 
 
-def _places(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
-    """Name the first rows and their columns, ``row 3 (waiting), row 9 (waiting), …``."""
+def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
+    """List the first rows and their columns: ``row 3 (waiting), row 9 (waiting), …``."""
     numbers = np.flatnonzero(bad.any(axis=1))
-    told = [
+    first = [
         f"row {i + 1} ({listed((names[int(j)] for j in np.flatnonzero(bad[i])), _SHOWN)})" for i in numbers[:_SHOWN]
     ]
-    return ", ".join(told) + (", …" if len(numbers) > _SHOWN else "")
+    return ", ".join(first) + (", …" if len(numbers) > _SHOWN else "")
 
 
-def _require_finite(rows: Rows) -> None:
+def _check_finite(rows: Rows) -> None:
     if len(rows.values) == 0:
         raise CommandError("no rows are left: all have missing values")
     infinite = np.isinf(rows.values)
@@ -358,42 +332,40 @@ def _require_finite(rows: Rows) -> None:
         i, j = np.argwhere(infinite)[0]
         raise CommandError(
             f"infinite values in {counted(int(infinite.any(axis=1).sum()), 'row')}, the first in "
-            f"row {rows.numbers[i]}, column {rows.names[j]!r}"
+            f"row {rows.numbers[i]}, column {rows.names[j]!r}; correct these rows or remove them"
         )
 
 
-def _require_weights(rows: Rows, column: str) -> None:
-    assert rows.weights is not None  # the caller has looked
-    bad = ~((rows.weights >= 0) & np.isfinite(rows.weights))
+def _check_weights(rows: Rows, weights: NDArray[np.float64], column: str) -> None:
+    bad = ~((weights >= 0) & np.isfinite(weights))
     if bad.any():
         first = int(np.argmax(bad))
         raise CommandError(
-            f"weights must be finite and not negative; column {column!r} has {rows.weights[first]:g} "
-            f"in row {rows.numbers[first]}"
+            f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row "
+            f"{rows.numbers[first]}"
         )
 
 
 def _constant_notes(rows: Rows) -> Iterable[str]:
     constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0)) if len(rows.values) > 1 else ()
-    told = [f"{rows.names[j]!r} ({rows.values[0, j]:g})" for j in constant]
-    return _note(told, "is constant", "are constant")
+    columns = [f"{rows.names[j]!r} ({rows.values[0, j]:g})" for j in constant]
+    return _note(columns, "is constant", "are constant")
 
 
 def _identifier_notes(table: pa.Table, rows: Rows) -> Iterable[str]:
-    """Of whole numbers that grow from row to row: they number the rows, as it seems. A lone column may be sorted."""
+    """Point out integer columns that increase from row to row; a single column may just be sorted."""
     if len(rows.values) < _FEW:
         return ()
     steps = np.diff(rows.values, axis=0)
-    growing = (steps == 1).all(axis=0) | ((steps > 0).all(axis=0) if len(rows.names) > 1 else False)
-    names = [rows.names[j] for j in np.flatnonzero(growing)]
-    told = [repr(name) for name in names if pa.types.is_integer(table[name].type)]
-    return _note(told, "grows from row to row, as identifiers do", "grow from row to row, as identifiers do")
+    increasing = (steps == 1).all(axis=0) | ((steps > 0).all(axis=0) if len(rows.names) > 1 else False)
+    names = [rows.names[j] for j in np.flatnonzero(increasing)]
+    columns = [repr(name) for name in names if pa.types.is_integer(table[name].type)]
+    return _note(columns, "increases from row to row, like an identifier", "increase from row to row, like identifiers")
 
 
 def _note(columns: Sequence[str], one: str, several: str) -> tuple[str, ...]:
-    """One note on all columns of which the same is to be said."""
     if not columns:
         return ()
     if len(columns) == 1:
-        return (f"column {columns[0]} {one}; --exclude leaves it out",)
-    return (f"{counted(len(columns), 'column')} {several}: {listed(columns, _SHOWN)}; --exclude leaves them out",)
+        return (f"column {columns[0]} {one}; use --exclude to leave it out",)
+    return (f"{counted(len(columns), 'column')} {several}: {listed(columns, _SHOWN)}; use --exclude to leave them out",)

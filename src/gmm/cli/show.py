@@ -1,4 +1,4 @@
-"""What a person sees: the progress bar, the table of cells, the summary of a mixture."""
+"""Terminal output: the progress bar, the table of cells and the summary of a mixture."""
 
 from __future__ import annotations
 
@@ -31,63 +31,51 @@ _LABELS_SHOWN = 30
 
 
 class _Console(Console):
-    """A console that leaves a closed pipe to the caller, where rich would exit with 1."""
+    """A console that raises BrokenPipeError; rich itself would exit with code 1."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 class Screen:
-    """The terminal: tables on standard output, progress and notes on standard error.
+    """Terminal output: tables go to standard output, progress and notes to standard error.
 
     Parameters
     ----------
     quiet : bool
-        Show nothing at all.
+        Print nothing.
     """
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
         self._width = Console().width
-        # As wide as a table needs: a number cut short is worse than a line that wraps.
+        # Wide enough for any table: wrapped lines are better than truncated numbers.
         self._out = _Console(quiet=quiet, highlight=False, emoji=False, width=_UNCUT)
         self._err = _Console(quiet=quiet, highlight=False, emoji=False, stderr=True)
 
     def note(self, text: str) -> None:
-        """Print one line beside the results.
-
-        Parameters
-        ----------
-        text : str
-            The line.
-        """
+        """Print a note on standard error."""
         self._err.print(f"[dim]note:[/] {escape(text)}", soft_wrap=True)
 
     def line(self, text: str = "") -> None:
-        """Print one line among the results.
-
-        Parameters
-        ----------
-        text : str
-            The line.
-        """
+        """Print a line of the results."""
         self._out.print(escape(text), soft_wrap=True)
 
     @contextmanager
     def progress(self, n_components: Sequence[int], n_models: int) -> Iterator[Callable[[selection.Progress], None]]:
-        """Show a bar on a terminal while cells are fitted; nothing elsewhere.
+        """Show a progress bar during a search if standard error is a terminal.
 
         Parameters
         ----------
         n_components : sequence of int
-            The numbers of components, in the order of their fits.
+            Numbers of components in the order in which they are fitted.
         n_models : int
-            How many cells there are of each.
+            Number of covariance models.
 
         Yields
         ------
         callable
-            To be called with each finished cell.
+            The callback for the search, called after each cell.
         """
         bar = Progress(
             TextColumn("fitting"),
@@ -100,37 +88,30 @@ class Screen:
             expand=True,
             disable=self._quiet or not sys.stderr.isatty(),
         )
-        begun = [f"K={k}" for k in n_components]
+        labels = [f"K={k}" for k in n_components]
         with bar:
-            task = bar.add_task("fitting", total=len(begun) * n_models, now=begun[0])
+            task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
 
             def advance(done: selection.Progress) -> None:
                 count = done.cell + 1
-                now = begun[count // n_models] if count < done.n_cells else "improving the best"
+                now = labels[count // n_models] if count < done.n_cells else "improving the best"
                 bar.update(task, completed=count, now=now)
 
             yield advance
 
-    def cells(self, found: selection.Selection) -> None:
-        """Print the table of cells: a grid of the criterion if there are many, and the best of them.
-
-        Parameters
-        ----------
-        found : Selection
-            The search.
-        """
-        for part in choice(found, self._width):
+    def cells(self, search: selection.Selection) -> None:
+        """Print the cells of a search: a grid of the criterion if there are many, and the best cells."""
+        for part in choice(search, self._width):
             self._show(part)
 
     def mixture(self, facts: MixtureFacts, counts: NDArray[np.int64] | None = None) -> None:
-        """Print a mixture's weights, means and spreads, by column name.
+        """Print the weights, means and standard deviations of a mixture.
 
         Parameters
         ----------
         facts : MixtureFacts
-            The mixture.
         counts : ndarray of int, shape (K,), default=None
-            Rows per component, by their most probable one.
+            Number of rows per component.
         """
         for number, part in enumerate(_fitting(_columns_of_mixture(facts), self._width)):
             if number:
@@ -141,15 +122,7 @@ class Screen:
             self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
 
     def agreement(self, agreement: Agreement, name: str) -> None:
-        """Print the cross-table of labels and components.
-
-        Parameters
-        ----------
-        agreement : Agreement
-            The comparison.
-        name : str
-            The label column's name.
-        """
+        """Print the cross-table of labels and components; `name` is the name of the label column."""
         table = headed_table()
         table.add_column(escape(name))
         for k in range(agreement.counts.shape[1]):
@@ -161,13 +134,13 @@ class Screen:
         hidden = len(agreement.labels) - _LABELS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more label')}")
-        beside = f" ({counted(agreement.n_unlabelled, 'row')} without a label left out)"
+        unlabelled = f" ({counted(agreement.n_unlabelled, 'row')} without a label left out)"
         self.line(
-            f"adjusted Rand index {agreement.adjusted_rand_index:.4f}" + (beside if agreement.n_unlabelled else "")
+            f"adjusted Rand index {agreement.adjusted_rand_index:.4f}" + (unlabelled if agreement.n_unlabelled else "")
         )
 
     def _show(self, part: Table | Text) -> None:
-        """Print a table or a line, without the blanks that fill a table's last column."""
+        """Print a table or a line without trailing spaces."""
         with self._out.capture() as printed:
             self._out.print(part)
         for line in Text.from_ansi(printed.get().rstrip("\n")).split("\n"):
@@ -176,15 +149,13 @@ class Screen:
 
 
 def _columns_of_mixture(facts: MixtureFacts) -> list[tuple[str, list[str]]]:
-    """Return one column of text for each of the first data columns, and one for correlations where there are any."""
     columns = [
         (name, _mean_and_spread(facts.model.means_[:, j], facts.spreads[:, j]))
         for j, name in enumerate(facts.names[:_COLUMNS_SHOWN])
     ]
-    if any(facts.strongest):
-        told = [_correlation(facts, pair) for pair in facts.strongest]
+    if any(facts.strongest_correlations):
         title = "correlation" if len(facts.names) == 2 else "strongest correlation"
-        columns.append((title, told))
+        columns.append((title, [_correlation(facts, pair) for pair in facts.strongest_correlations]))
     return columns
 
 
@@ -197,16 +168,15 @@ def _correlation(facts: MixtureFacts, pair: tuple[int, int, float] | None) -> st
 
 
 def _mean_and_spread(means: NDArray[np.floating], spreads: NDArray[np.float64]) -> list[str]:
-    """Write means and spreads of a column with decimals that suit the usual spread."""
-    suited = decimals(float(np.median(spreads)), float(np.abs(means).max()))
-    mean, spread = (".6g", ".3g") if suited is None else (f".{suited}f", f".{suited}f")
+    digits = decimals(float(np.median(spreads)), float(np.abs(means).max()))
+    mean, spread = (".6g", ".3g") if digits is None else (f".{digits}f", f".{digits}f")
     return [f"{m:{mean}} ± {s:{spread}}" for m, s in zip(means, spreads, strict=True)]
 
 
 def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[Sequence[tuple[str, list[str]]]]:
-    """Split columns into tables that fit the terminal beside the components' own columns."""
+    """Split columns into groups that fit the width, each printed as a table with the columns of the components."""
     part: list[tuple[str, list[str]]] = []
-    used = margin = len("component   weight   ") + 7  # and the rows
+    used = margin = len("component   weight   ") + 7  # 7 for the column of rows
     for name, entries in columns:
         needed = max(cell_len(name), *map(cell_len, entries)) + _GAP
         if part and used + needed > width:
@@ -228,6 +198,6 @@ def _mixture_table(
     for name, _ in part:
         table.add_column(escape(name), justify="left" if "correlation" in name else "right")
     for k, weight in enumerate(facts.model.weights_):
-        beside = [] if counts is None else [str(counts[k])]
-        table.add_row(str(k), f"{weight:.4f}", *beside, *(escape(entries[k]) for _, entries in part))
+        rows = [] if counts is None else [str(counts[k])]
+        table.add_row(str(k), f"{weight:.4f}", *rows, *(escape(entries[k]) for _, entries in part))
     return table

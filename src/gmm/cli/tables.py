@@ -1,6 +1,6 @@
-"""Tables from files: delimited text, Parquet, Arrow, Feather and npy arrays.
+"""Reading of tables: delimited text, Parquet, Arrow, Feather and npy files.
 
-What is in the columns, and which of them a mixture is fitted to, is the business of `rows`.
+`rows` chooses the columns and checks their values.
 """
 
 from __future__ import annotations
@@ -24,57 +24,57 @@ __all__ = ["faithful", "read"]
 _TEXT = {".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ""}
 
 
-def read(path: str, header: bool | None = None) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read a table from a file, by its suffix.
+def read(path: str | None, header: bool | None = None) -> tuple[pa.Table, tuple[str, ...]]:
+    """Read a table from a file, whose suffix gives the format.
 
     Parameters
     ----------
-    path : str
-        CSV, TSV or other delimited text (also compressed), Parquet, Arrow, Feather or npy; a pipe is read whole, and
-        ``-`` reads delimited text from standard input.
+    path : str or None
+        Delimited text (possibly compressed), Parquet, Arrow, Feather or npy. ``-`` reads delimited text from standard
+        input; None reads the bundled Old Faithful data.
     header : bool, default=None
-        Whether the first line of delimited text names the columns; None decides by the text.
+        Whether the first line of delimited text holds column names; None decides from the text.
 
     Returns
     -------
     table : pyarrow.Table
-        The columns, with distinct names.
+        Columns with distinct names.
     notes : tuple of str
-        What was noticed on the way.
+        Notes for the user on how the file was read.
 
     Raises
     ------
     CommandError
-        The file's kind is unknown, or its content is no table.
+        If the suffix is unknown or the content is not a table.
     OSError
-        The file cannot be read.
+        If the file cannot be read.
     """
+    if path is None:
+        return faithful(), ()
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
     suffix = suffixes[-1] if suffixes else ""
     is_text = path == "-" or suffix in _TEXT or (suffix in COMPRESSED and suffixes[0] in _TEXT)
     if not is_text and suffix not in _READERS:
         known = ", ".join(sorted({*_TEXT, *_READERS} - {""}))
-        raise UsageError(f"{path}: unknown kind of file {suffix!r}, expected one of {known}")
+        raise UsageError(f"{path}: unknown file type {suffix!r}, expected one of {known}")
     if not is_text and header is not None:
-        raise UsageError(f"{path}: --header and --no-header are for delimited text, a {suffix} file has no lines")
+        raise UsageError(f"{path}: --header and --no-header apply to delimited text, not to a {suffix} file")
     source = _source(path)
     table, notes = read_text(path, source, header) if is_text else _READERS[suffix](path, source)
     names = [name.strip() for name in table.column_names]
-    twice = sorted(name for name, times in Counter(names).items() if times > 1)
-    if twice:
-        raise CommandError(
-            f"{path}: column names must differ, {quoted(twice)} {'is' if len(twice) == 1 else 'are'} there twice"
-        )
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
+    if repeated:
+        raise CommandError(f"{path}: column names must be unique, but these occur more than once: {quoted(repeated)}")
     return table.rename_columns(names), notes
 
 
 def faithful() -> pa.Table:
-    """Return the Old Faithful eruptions, which ship with the package.
+    """Return the Old Faithful data, which are bundled with the package.
 
     Returns
     -------
     pyarrow.Table
-        272 rows of ``eruptions`` (minutes) and ``waiting`` (minutes to the next).
+        272 rows of ``eruptions`` (minutes) and ``waiting`` (minutes until the next eruption).
 
     References
     ----------
@@ -86,10 +86,10 @@ def faithful() -> pa.Table:
 
 
 def _source(path: str) -> str | bytes:
-    """The path, once the file can be opened; all bytes of what can be read only once: a pipe, standard input."""
+    """Return the path of a seekable file, or the content of a pipe or standard input, which can be read only once."""
     if path == "-":
         return sys.stdin.buffer.read()
-    with Path(path).open("rb") as file:  # the plain OSError of a missing or unreadable file
+    with Path(path).open("rb") as file:  # raises OSError if missing or unreadable
         return path if file.seekable() else file.read()
 
 
@@ -105,7 +105,6 @@ def _read_parquet(path: str, source: str | bytes) -> _Read:
 
 
 def _read_arrow(path: str, source: str | bytes) -> _Read:
-    """Read the file format (which Feather is), or a stream of record batches."""
     try:
         return pa.feather.read_table(_opened(source)), ()
     except pa.ArrowInvalid:
@@ -118,24 +117,24 @@ def _read_arrow(path: str, source: str | bytes) -> _Read:
 
 def _read_npy(path: str, source: str | bytes) -> _Read:
     try:
-        # A file is mapped first: a header that tells of more than there is takes no memory.
+        # A memory map, so that a false shape in a damaged header allocates nothing.
         if isinstance(source, str):
             array = np.load(source, mmap_mode="r", allow_pickle=False)
         else:
             array = np.load(_opened(source), allow_pickle=False)
     except OSError:
         raise
-    except Exception as error:  # what numpy raises over a damaged header may be anything
+    except Exception as error:  # numpy may raise anything on a damaged header
         raise CommandError(f"{path} is not an array of numbers: {error}") from error
     if not isinstance(array, np.ndarray):
-        raise CommandError(f"{path} is an archive of arrays, expected one array")
+        raise CommandError(f"{path} is an archive of arrays, expected a single array")
     if array.ndim not in (1, 2) or array.dtype.kind not in "iuf":
         got = f"{array.dtype} of shape {array.shape}"
         raise CommandError(f"{path}: expected numbers of shape (rows, columns), got {got}")
     array = array[:, None] if array.ndim == 1 else array
     if array.dtype.itemsize > np.float64().itemsize:
-        notes: tuple[str, ...] = (f"the numbers are {array.dtype} (longdouble) and are read as float64",)
-        with np.errstate(over="ignore"):  # infinite values are refused later
+        notes: tuple[str, ...] = (f"{array.dtype} (longdouble) numbers are converted to float64",)
+        with np.errstate(over="ignore"):  # infinite values are rejected later
             array = array.astype(np.float64)
     else:
         notes = ()
@@ -144,7 +143,7 @@ def _read_npy(path: str, source: str | bytes) -> _Read:
     return pa.table([pa.array(column) for column in array.T], names=names), notes
 
 
-_Read = tuple[pa.Table, tuple[str, ...]]  # a table, and notes on it
+_Read = tuple[pa.Table, tuple[str, ...]]  # a table and notes
 _READERS: dict[str, Callable[[str, str | bytes], _Read]] = {
     ".parquet": _read_parquet,
     ".pq": _read_parquet,

@@ -1,4 +1,4 @@
-"""Files for scripts: labels, criteria, drawn rows and JSON, each written whole."""
+"""Output for scripts: tables, text and JSON, written atomically, and checks of output paths."""
 
 from __future__ import annotations
 
@@ -21,87 +21,67 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from gmm.cli.failures import UsageError
-from gmm.persistence import write_whole
+from gmm.persistence import write_atomically
 
-__all__ = ["check_place", "check_suffix", "check_table", "labels_table", "table_to", "text_to", "to_json"]
+__all__ = ["check_suffix", "check_table", "check_writable", "labels_table", "write_json", "write_table", "write_text"]
 
 
 def check_suffix(option: str, path: str, suffixes: Iterable[str]) -> None:
-    """Refuse a path whose suffix names nothing that can be written, before any work is done.
-
-    Parameters
-    ----------
-    option : str
-        Where the path was given.
-    path : str
-    suffixes : iterable of str
-        Those that there are, in small letters.
+    """Check that a path has one of the suffixes, given in lower case.
 
     Raises
     ------
     UsageError
-        The suffix is another.
+        If it has not; the message names the option that gave the path.
     """
     if PurePath(path).suffix.lower() not in suffixes:
         raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(suffixes)}")
 
 
 def check_table(option: str, path: str | None) -> None:
-    """Refuse, before any work is done, a place that no table can be written to.
-
-    Parameters
-    ----------
-    option : str
-        Where the path was given.
-    path : str or None
-        Where a table will go; None is standard output.
+    """Check that a table can be written to a path; None stands for standard output.
 
     Raises
     ------
     UsageError
-        The suffix names no kind of table.
+        If the suffix is not that of a table; the message names the option that gave the path.
     OSError
-        As `check_place`.
+        As for `check_writable`.
     """
     if path is not None:
         check_suffix(option, path, _WRITERS)
-        check_place(path)
+        check_writable(path)
 
 
-def check_place(path: str | os.PathLike[str]) -> None:
-    """Refuse a path that no file can be written to, before any work is done.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Where a file will go.
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Check that a file can be written to a path.
 
     Raises
     ------
     OSError
-        It is a directory, or its own directory is missing or may not be written to.
+        If the path is a directory, or its directory is missing or not writable.
     """
-    place = Path(os.path.realpath(path))
-    if place.is_dir():
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if place.exists() and not place.is_file():
+    if target.exists() and not target.is_file():
         return  # a pipe or a device
     try:
-        with tempfile.TemporaryFile(dir=place.parent):
+        with tempfile.TemporaryFile(dir=target.parent):
             pass
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
 
 
 def labels_table(numbers: NDArray[np.int64], labels: NDArray[np.int64], proba: NDArray[np.floating] | None) -> pa.Table:
-    """Lay out rows, components and responsibilities as a table.
+    """Build a table of row numbers, components and responsibilities.
 
     Parameters
     ----------
     numbers : ndarray of int, shape (n,)
-        Where each row stood in its file, from 1.
+        Row numbers in the file, from 1.
     labels : ndarray of int, shape (n,)
-        The most probable component, from 0.
+        Most probable component, from 0.
     proba : ndarray of float, shape (n, K), or None
         Responsibilities.
 
@@ -116,67 +96,53 @@ def labels_table(numbers: NDArray[np.int64], labels: NDArray[np.int64], proba: N
     return pa.table({name: pa.array(column) for name, column in columns.items()})
 
 
-def table_to(path: str | os.PathLike[str] | None, table: pa.Table) -> None:
-    """Write a table by the path's suffix, or as CSV to standard output.
-
-    Parameters
-    ----------
-    path : str, os.PathLike or None
-        Where to; None is standard output.
-    table : pyarrow.Table
-        The table.
+def write_table(path: str | os.PathLike[str] | None, table: pa.Table) -> None:
+    """Write a table in the format of the path's suffix, or as CSV to standard output if the path is None.
 
     Raises
     ------
     OSError
-        The path cannot be written.
+        If the path cannot be written.
     """
     if path is None:
         sys.stdout.flush()
         _write_csv(table, sys.stdout.buffer)
         return
     writer = _WRITERS[PurePath(path).suffix.lower()]
-    write_whole(path, lambda file: writer(table, file))
+    write_atomically(path, lambda file: writer(table, file))
 
 
-def to_json(path: Path | None, document: Mapping[str, Any]) -> None:
-    """Write a JSON document to a file or to standard output.
+def write_json(path: Path | None, document: Mapping[str, Any]) -> None:
+    """Write JSON values to a file, or to standard output if the path is None.
 
-    Parameters
-    ----------
-    path : Path or None
-        Where to; None is standard output.
-    document : mapping
-        JSON values; no NaN, no infinities.
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite.
+    OSError
+        If the path cannot be written.
     """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     if path is None:
         sys.stdout.write(_encoded(text).decode())
     else:
-        text_to(path, text)
+        write_text(path, text)
 
 
-def text_to(path: str | os.PathLike[str], text: str) -> None:
-    """Write a text, whole or not at all.
-
-    Parameters
-    ----------
-    path : str or os.PathLike
-        Where to; a file that is there is replaced once all is written.
-    text : str
-        What to write, as UTF-8.
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text atomically, as UTF-8.
 
     Raises
     ------
     OSError
-        The path cannot be written.
+        If the path cannot be written.
     """
     content = _encoded(text)
-    write_whole(path, lambda file: file.write(content))
+    write_atomically(path, lambda file: file.write(content))
 
 
 def _encoded(text: str) -> bytes:
-    """UTF-8; of a file's name that is no text, the bytes as escapes, which JSON reads again."""
+    """Encode as UTF-8; undecodable bytes of a file name become escapes, which JSON can read."""
     return text.encode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""The E-step: one pass over a source, from a whitened mixture to sufficient statistics or to numbers for every row."""
+"""The E-step: one pass over the rows, from a whitened mixture to sufficient statistics or to numbers for every row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.stopping import GainBelow, Stopping
-from gmm.em.threads import single_threaded_blas, usable_threads
+from gmm.em.threads import PASS_WORTH_THREADS, single_threaded_blas, usable_threads
 from gmm.em.trace import PassRecord
 from gmm.rows.sources import Chunk, Source
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
@@ -23,24 +23,22 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
-# Multiply-adds below which starting threads costs more than it saves.
-WORTH_THREADS = 2e6
-# Multiply-adds between two looks at Ctrl-C: some tens of milliseconds.
+# Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
 _SLICE = 2e8
-# Multiply-adds up to which OpenBLAS stays on the calling thread by itself.
+# Multiply-adds up to which OpenBLAS uses the calling thread only.
 _BLAS_STAYS_SINGLE = 2e5
-# Forms of a pass: −1 lets it choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
+# Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
 
 
 class RowResults(NamedTuple):
-    """What a pass found for every row; None where it was not asked for.
+    """Numbers for every row; None where they were not requested.
 
     Parameters
     ----------
     labels : int array of shape (n,)
-        The likeliest component.
+        The most probable component.
     log_evidence : array of shape (n,)
         log Σ_k ρ_ik, in nats, float64.
     responsibilities : array of shape (n, K)
@@ -75,33 +73,33 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PassBatch:
-    """Passes in a row.
+    """Results of consecutive passes.
 
     Parameters
     ----------
     bounds : list of float
-        The mean log evidence of each.
+        Mean log evidence of each pass.
     statistics : SufficientStatistics
-        Of the last one.
-    estimate : tuple of arrays or None
-        What the last one measured, as `gmm._kernel.mstep.Update` returns it; None where that is the mixture given.
+        From the last pass.
+    parameters : MixtureParameters
+        The mixture that the last pass measured.
     """
 
     bounds: list[float]
     statistics: SufficientStatistics
-    estimate: tuple[Array, Array, Array, Array, Array] | None
+    parameters: MixtureParameters
 
 
 @dataclass(frozen=True, eq=False)
 class ComponentDiagnostics:
-    """How far from Gaussian each component is, and what it is there for.
+    """How far from Gaussian each component is, and how much the fit would lose without it.
 
     Parameters
     ----------
     statistics : SufficientStatistics
-        Of the same pass.
+        From the same pass.
     log_rest : array of shape (K,)
-        Σ_i w_i log(1 − r_ik), in nats: what its rows lose without the component.
+        Σ_i w_i log(1 − r_ik), in nats: the loss of dropping the component.
     powers : array of shape (3, K, d)
         Σ_i w_i r_ik y^p for p = 2, 3, 4, y the coordinates from the component's centre along its axes.
     """
@@ -113,17 +111,17 @@ class ComponentDiagnostics:
 
 @dataclass(frozen=True, eq=False)
 class Partition:
-    """Where k-means stands.
+    """A k-means partition.
 
     Parameters
     ----------
     centres : array of shape (K, d)
     spread : float
-        Of the rows about their centres in one feature, so that a pass knows how exact it has to be.
+        Standard deviation of the rows about their centres in one feature; a pass derives its precision from it.
     total : float
-        Σ w ‖x − mean‖² of all rows about one centre.
+        Σ w ‖x − mean‖² of all rows about their mean.
     inertia : float
-        Σ w ‖x − c‖² over the pass before; infinite if there was none.
+        Σ w ‖x − c‖² from the previous pass; infinite if there was none.
     """
 
     centres: Array
@@ -133,14 +131,14 @@ class Partition:
 
 
 def _blas_alone(largest_product: float) -> AbstractContextManager[None]:
-    """BLAS held to one thread, where it would take more by itself for so many multiply-adds."""
+    """Hold BLAS to one thread if it would use more for so many multiply-adds."""
     return single_threaded_blas() if largest_product > _BLAS_STAYS_SINGLE else nullcontext()
 
 
 class EStep:
-    """Passes over one source, adding up the second moments in the layout `moments`.
+    """Passes over one source, with second moments in the layout `moments`.
 
-    Holds what lives as long as a fit: scratch memory and, where the work is worth it, a pool of threads. The result is
+    Holds what lives as long as a fit: scratch memory and, if the work is worth it, a pool of threads. The result is
     bitwise the same for every `n_threads`.
 
     Parameters
@@ -150,9 +148,9 @@ class EStep:
     n_threads : int, optional
         None for all usable cores.
     origin : array of shape (d,), optional
-        Where the linear form stands; the rows' centre by default.
+        Origin of the linear form; the rows' centre by default.
     form : int
-        A form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
+        Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
     """
 
     def __init__(
@@ -173,7 +171,7 @@ class EStep:
         self._form = form
         self._scratches: list[_em.Scratch] = []
         self._pool: ThreadPoolExecutor | None = None
-        self._stopped = False  # for workers to see, when another has failed
+        self._stopped = False  # tells workers that another has failed
         self._total_scatter: Array | None = None
 
     def __enter__(self) -> EStep:
@@ -191,20 +189,28 @@ class EStep:
     def __call__(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
     ) -> SufficientStatistics:
-        """The statistics of the responsibilities under `mixture`.
+        """Compute the sufficient statistics of the responsibilities under `mixture`.
 
         Parameters
         ----------
         mixture : WhitenedMixture
         hard : bool
-            Give every row to its likeliest component (classification EM); ``log_evidence`` is then
+            Assign every row to its most probable component (classification EM); ``log_evidence`` is then
             Σ_i w_i max_k log ρ_ik.
         given : array of shape (n, K), optional
-            Take these responsibilities; of `mixture` only the centres matter, as origins, and nothing is measured.
+            Use these responsibilities. Only the centres of `mixture` matter then, as origins, and there is no evidence.
         """
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
         with _blas_alone(plan.largest_product):
             return plan.collect(self._run(plan, given=given)[0], scatter)
+
+    def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
+        """Make a pass whose evidence includes the log prior of `family`."""
+        statistics = self(parameters.whitened())
+        log_prior = family.log_prior(
+            np.ascontiguousarray(parameters.means), np.ravel(parameters.whiteners), parameters.log_determinants
+        )
+        return replace(statistics, log_evidence=statistics.log_evidence + log_prior)
 
     def run_em(
         self,
@@ -216,35 +222,32 @@ class EStep:
         family: MixtureFamily,
         repair_empty: bool,
     ) -> PassBatch:
-        """Passes from `parameters` on, each after the update by the one before, as many as are worth a compiled loop.
+        """Make passes and updates in turn from `parameters`, as many as one compiled loop is worth.
 
-        That is one where its work is worth threads, where `stopping` is not known to the loop or where the rows are
-        not in memory; and the last is one after which an update needs help: see `gmm._em.Plan.climb`.
+        The loop makes a single pass if that is worth threads, if it does not know `stopping`, or if the rows are not in
+        memory. It ends early after a pass whose update needs help: see `gmm._em.Plan.run_em`.
 
         Parameters
         ----------
         parameters : MixtureParameters
         stopping : Stopping
         bounds : list of float
-            What earlier passes measured.
+            Lower bounds of earlier passes.
         at_most : int
         family : MixtureFamily
-            What updates choose among and maximise.
+            The mixtures to choose among, with ridge and prior.
         repair_empty : bool
-            Whether the loop ends for components without rows, to give them a new place.
+            Whether the loop ends when a component loses its rows, so that it can be given a new place.
         """
+        resident = self._source.resident
+        if resident is None:
+            statistics = self.measure(parameters, family)
+            return PassBatch([statistics.mean_log_evidence], statistics, parameters)
         plan, scatter = self._plan_for_moments(parameters.whitened())
-        resident, tolerance = self._source.resident, stopping.tolerance if isinstance(stopping, GainBelow) else None
+        tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
         with _blas_alone(max(plan.largest_product, family.work)):
             head, n_workers = self._run(plan)
-            if resident is None:
-                statistics = plan.collect(head, scatter)
-                log_prior = family.log_prior(
-                    np.ascontiguousarray(parameters.means), np.ravel(parameters.whiteners), parameters.log_determinants
-                )
-                statistics = replace(statistics, log_evidence=statistics.log_evidence + log_prior)
-                return PassBatch([statistics.mean_log_evidence], statistics, None)
-            measured, statistics, estimate = plan.climb(
+            measured, statistics, estimate = plan.run_em(
                 head,
                 resident.rows,
                 resident.sample_weight,
@@ -256,18 +259,20 @@ class EStep:
                 tolerance=np.nan if tolerance is None else tolerance,
                 repair_empty=repair_empty,
             )
-        return PassBatch(measured, statistics, estimate)
+        if estimate is not None:
+            parameters = MixtureParameters.estimated(estimate, parameters.model)
+        return PassBatch(measured, statistics, parameters)
 
     def run_quasi_newton(self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool) -> list[PassRecord]:
-        """Passes between which `state` chooses the next mixture, as many as are worth a compiled loop.
+        """Make passes between which `state` chooses the next mixture, as many as one compiled loop is worth.
 
         Parameters
         ----------
         state : QuasiNewtonState
-            Of mixtures in the layout of the moments.
+            For mixtures in the layout of the moments.
         at_most : int
         repair_empty : bool
-            Whether the loop ends for components without rows, to give them a new place.
+            As in `run_em`.
         """
         plan, scatter = self._plan_for_moments(WhitenedMixture(self._moments, *state.next()))
         work, resident = state.work, self._source.resident
@@ -277,7 +282,7 @@ class EStep:
                 statistics = plan.collect(head, scatter)
                 return [PassRecord(*state.take(statistics, plan.rounding, repair_empty=repair_empty))]
             at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
-            passes = plan.ascend(
+            passes = plan.run_quasi_newton(
                 head,
                 resident.rows,
                 resident.sample_weight,
@@ -289,14 +294,14 @@ class EStep:
         return [PassRecord(*made) for made in passes]
 
     def run_lloyd(self, partition: Partition, least_gain: float, at_most: int) -> tuple[Partition, int, bool]:
-        """Passes of k-means (Lloyd 1982) over rows in memory, as many as are worth a compiled loop.
+        """Make passes of k-means (Lloyd 1982) over rows in memory, as many as one compiled loop is worth.
 
         Returns
         -------
         partition : Partition
         passes : int
         ended : bool
-            Whether the last one gained less than a `least_gain` of what the partition explains: total − inertia.
+            Whether the last pass gained less than the share `least_gain` of what is explained, total − inertia.
         """
         K, resident = len(partition.centres), self._source.resident
         assert resident is not None  # k-means runs on samples
@@ -318,15 +323,15 @@ class EStep:
         return Partition(centres, spread, partition.total, inertia), passes, ended
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
-        """A pass that also measures how far the components are from Gaussian, in float64.
+        """Make a pass that also measures how far the components are from Gaussian, in float64.
 
         Parameters
         ----------
         mixture : WhitenedMixture
-            Of two components at least.
+            Of at least two components.
         axes : array in the shape of the mixture's whiteners
-            A row for each: coordinates are its products with x − c_k. A number for each feature, or for all, where the
-            axes are the features'.
+            One row for each axis: coordinates are its products with x − c_k. If the axes are the features', one number
+            for each feature, or for all.
         """
         plan, scatter = self._plan_for_moments(mixture, axes=axes)
         with _blas_alone(plan.largest_product):
@@ -336,7 +341,7 @@ class EStep:
         return ComponentDiagnostics(statistics, log_rest, np.ascontiguousarray(powers.transpose(1, 0, 2)))
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
-        """What criteria are made of, by one pass."""
+        """Compute the sums that criteria need, by one pass."""
         plan = self._plan(mixture, totals=True)
         with _blas_alone(plan.largest_product):
             classification, entropy, log_likelihood, _ = plan.sums(self._run(plan)[0])
@@ -352,7 +357,7 @@ class EStep:
         responsibilities: bool = False,
         largest: bool = False,
     ) -> RowResults:
-        """What `mixture` says of every row; by a `plan` of it with ``rows_only=True``, where there is one."""
+        """Compute numbers for every row; `plan` is one of the mixture with ``rows_only=True``, if there is one."""
         n, K = self._source.n_rows, mixture.n_components
         plan = plan or self._plan(mixture, rows_only=True)
         results = RowResults(
@@ -388,14 +393,14 @@ class EStep:
     def _plan_for_moments(
         self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
     ) -> tuple[_em.Plan, Array | None]:
-        """A plan of a pass that adds up moments, and the rows' scatter where it needs that."""
+        """Return the plan of a pass that adds up moments, and the rows' scatter if the pass needs it."""
         pooled = mixture.layout is TIED and self._moments is TIED
         plan = self._plan(mixture, common_scatter=pooled, axes=axes, **how)
         return plan, self._common_scatter() if plan.common_scatter else None
 
     def _worth_a_loop(self, plan: _em.Plan, n_workers: int, update_work: float) -> int:
-        """How many passes one call may walk, the first of which `n_workers` did."""
-        if n_workers > 1 or update_work > WORTH_THREADS:
+        """Return how many passes one call may make, given that `n_workers` made the first."""
+        if n_workers > 1 or update_work > PASS_WORTH_THREADS:
             return 1
         return 1 + int(_SLICE / (self._n_lanes(plan) * plan.work + update_work))
 
@@ -403,7 +408,7 @@ class EStep:
         return -(-self._source.n_rows // plan.lane_rows)
 
     def _common_scatter(self) -> Array:
-        """The rows' scatter about their centre, which pooled second moments never change from."""
+        """Return the rows' scatter about their centre, from which pooled second moments follow."""
         if self._total_scatter is None:
             d = self._source.n_features
             one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
@@ -413,7 +418,7 @@ class EStep:
         return self._total_scatter
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
-        """Walk all rows; the scratch that holds the sums, and how many workers there were."""
+        """Walk all rows; return the scratch that holds the sums, and the number of workers."""
         n_workers = self._n_workers(self._n_lanes(plan), plan.work)
         scratches = self._prepared_scratches(plan, n_workers)
         for chunk in self._source.chunks(plan.lane_rows):
@@ -426,7 +431,7 @@ class EStep:
     def _walk_chunk(
         self, plan: _em.Plan, scratches: list[_em.Scratch], chunk: Chunk, arrays: dict[str, NDArray[Any] | None]
     ) -> None:
-        """Walk the lanes of a chunk, each worker a consecutive share."""
+        """Walk the lanes of a chunk; each worker takes a consecutive share."""
         n_lanes, n_workers = -(-len(chunk.rows) // plan.lane_rows), len(scratches)
         step = max(1, int(_SLICE / plan.work))
         how: dict[str, Any] = {"first_lane": chunk.first // plan.lane_rows, "weight": chunk.sample_weight} | arrays
@@ -440,12 +445,10 @@ class EStep:
 
         self._spread(walk, n_workers)
 
-    def spread(
-        self, task: Callable[[int, int], None], n: int, work: float, largest_product: float | None = None
-    ) -> None:
-        """Run ``task(start, end)`` over all of 0 … n − 1, in threads where `work`, multiply-adds, is worth them.
+    def spread(self, task: Callable[[int, int], None], n: int, work: float, product: float | None = None) -> None:
+        """Run ``task(start, end)`` over all of 0 … n − 1, in threads if `work`, in multiply-adds, is worth them.
 
-        `largest_product` is that of one call of BLAS, if it is less than the work.
+        `product` is the work of the largest call of BLAS, if that is less.
         """
         n_workers = self._n_workers(n, work / n)
         step = max(1, int(_SLICE * n / work))
@@ -455,11 +458,11 @@ class EStep:
             for start in range(n * worker // n_workers, last, step):
                 task(start, min(start + step, last))
 
-        with _blas_alone(work if largest_product is None else largest_product):
+        with _blas_alone(work if product is None else product):
             self._spread(share, n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:
-        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < WORTH_THREADS:
+        if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < PASS_WORTH_THREADS:
             return 1
         if self._n_threads is None:
             self._n_threads = usable_threads()

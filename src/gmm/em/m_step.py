@@ -1,22 +1,15 @@
-"""Parameters from statistics: maximum likelihood or a posteriori, the ridge, and components that lost their rows."""
+"""The M-step: parameters from statistics by maximum likelihood or MAP, with a ridge and repairs of empty components."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily
-from gmm.em.e_step import EStep
-from gmm.em.quasi_newton import QuasiNewton
-from gmm.em.solver import SolverResult, climb
-from gmm.em.stopping import Stopping
-from gmm.em.textbook import EStepFunction, PassBatchFunction, TextbookEM
-from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
-from gmm.values.layouts import Array, SingularMatrixError
+from gmm.values.layouts import Array, Layout, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior
 from gmm.values.statistics import SufficientStatistics
@@ -24,29 +17,31 @@ from gmm.values.statistics import SufficientStatistics
 Spread = Callable[[Callable[[int, int], None], int, float], None]
 
 _EPS = float(np.finfo(np.float64).eps)
-_ROUGHLY = 1e-3  # nats per unit weight
 
 
 def mixture_family(
     model: CovarianceModel, shape: tuple[int, ...], ridge: float, prior: ConjugatePrior | None = None
 ) -> MixtureFamily:
-    """What updates choose among and maximise, as the compiled core knows it; `shape` is that of the means."""
+    """Return the mixtures and the objective of a fit as the compiled core takes them; `shape` is that of the means."""
     K, d = shape
-    told = None if prior is None else prior.told(model, K, d)
-    return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, told)
+    moments = None if prior is None else prior.as_moments(model, K, d)
+    return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, moments, model.moments.code)
 
 
 class MStep:
-    """The M-step of one climb: a component without rows gets a new place, at most `repairs` times.
+    """The M-step of one run, which may give components without rows a new place.
 
     Parameters
     ----------
     model : CovarianceModel
     ridge : float
     repairs : int
+        Maximum number of components that get a new place.
     spread : callable, optional
-        As `most_likely` takes it.
+        As in `most_likely`.
     prior : ConjugatePrior, optional
+    repaired : sequence of int
+        Components that got a new place before; they count towards `repairs`.
     """
 
     def __init__(
@@ -54,98 +49,37 @@ class MStep:
         model: CovarianceModel,
         ridge: float,
         repairs: int,
+        *,
         spread: Spread | None = None,
         prior: ConjugatePrior | None = None,
+        repaired: Sequence[int] = (),
     ) -> None:
         self._model = model
-        self.ridge = ridge
-        self._repairs_left = repairs
+        self._ridge = ridge
+        self._repairs = repairs
         self._spread = spread or _in_turn
         self._prior = prior
-        self.repaired: list[int] = []
+        self.repaired = list(repaired)
 
     @property
     def repair_empty(self) -> bool:
-        """Whether components without rows are given a new place."""
-        return self._repairs_left > 0
+        """Whether a component without rows is given a new place."""
+        return self._repairs > len(self.repaired)
 
     def family(self, parameters: MixtureParameters) -> MixtureFamily:
-        """What it maximises over mixtures of that shape."""
-        return mixture_family(self._model, parameters.means.shape, self.ridge, self._prior)
+        """Return the mixtures of that shape, as the compiled core sees them."""
+        return mixture_family(self._model, parameters.means.shape, self._ridge, self._prior)
 
     def __call__(
         self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
     ) -> MixtureParameters:
-        """The parameters that maximise the expected complete-data log-likelihood, with the ridge and the prior.
-
-        They are never worse than those of `previous`.
-        """
-        statistics, repaired = refilled(statistics, self._model, self._repairs_left)
-        self._repairs_left -= len(repaired)
+        """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
+        statistics, repaired = refilled(statistics, self._model, self._repairs - len(self.repaired))
         self.repaired += repaired
         before = None if previous is None else previous.covariances
-        return most_likely(statistics, self._model, self.ridge, spread=self._spread, previous=before, prior=self._prior)
-
-    def measuring(self, e_step: EStep) -> EStepFunction:
-        """Passes whose statistics have what is maximised for their evidence: the prior is counted in."""
-
-        def measured(parameters: MixtureParameters) -> SufficientStatistics:
-            statistics = e_step(parameters.whitened())
-            if self._prior is None:
-                return statistics
-            log_prior = self.family(parameters).log_prior(
-                np.ascontiguousarray(parameters.means), np.ravel(parameters.whiteners), parameters.log_determinants
-            )
-            return replace(statistics, log_evidence=statistics.log_evidence + log_prior)
-
-        return measured
-
-    def batches(self, e_step: EStep) -> PassBatchFunction:
-        """Passes and these updates in turn, as far as no update needs help: see `gmm.em.textbook`."""
-
-        def run(
-            parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
-        ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
-            family = self.family(parameters)
-            batch = e_step.run_em(parameters, stopping, bounds, at_most, family=family, repair_empty=self.repair_empty)
-            if batch.estimate is not None:
-                parameters = MixtureParameters.estimated(batch.estimate, self._model)
-            return parameters, batch.statistics, batch.bounds
-
-        return run
-
-
-def textbook(
-    parameters: MixtureParameters,
-    e_step: EStep,
-    m_step: MStep,
-    stopping: Stopping,
-    before: tuple[float, ...] = (),
-) -> TextbookEM:
-    """The likelihood's way by EM: see `gmm.inference.TextbookEM`, whose arguments the others are."""
-    batches = m_step.batches(e_step)
-    return TextbookEM(parameters, m_step.measuring(e_step), m_step, stopping, before=before, batches=batches)
-
-
-def short_climb(
-    rows: Source,
-    model: CovarianceModel,
-    ridge: float,
-    begin: SufficientStatistics | MixtureParameters,
-    *,
-    max_iter: int,
-    n_threads: int | None = None,
-    prior: ConjugatePrior | None = None,
-) -> SolverResult | None:
-    """Where a start leads, roughly, to compare it with others; None where it ends in a singular covariance."""
-    with EStep(rows, model.moments, n_threads=n_threads) as e_step:
-        try:
-            m_step = MStep(model, ridge, len(begin.means), e_step.spread, prior)
-            parameters = m_step(begin) if isinstance(begin, SufficientStatistics) else begin
-            way = QuasiNewton(parameters, e_step, m_step, tolerance=_ROUGHLY, confirm_stop=False)
-            return replace(climb(way, max_iter=max_iter), ascent=None)  # which is of the size of many mixtures
-        except SingularMatrixError:
-            return None
+        return most_likely(
+            statistics, self._model, self._ridge, spread=self._spread, previous=before, prior=self._prior
+        )
 
 
 def _in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:
@@ -161,7 +95,7 @@ def most_likely(
     previous: Array | None = None,
     prior: ConjugatePrior | None = None,
 ) -> MixtureParameters:
-    """The M-step: weights n_k / n, means, and the model's covariances of S_k / n_k with `ridge` on the diagonals.
+    """Compute weights n_k / n, means, and the model's covariances of S_k / n_k with `ridge` on the diagonals.
 
     Parameters
     ----------
@@ -169,9 +103,9 @@ def most_likely(
     model : CovarianceModel
     ridge : float
     spread : callable
-        Runs the covariances' estimates, in threads perhaps: see `gmm.inference.EStep.spread`.
+        Runs the updates of the covariances, in threads if they are worth it: see `EStep.spread`.
     previous : array in the shape of the model's layout, optional
-        The covariances before.
+        The previous covariances.
     prior : ConjugatePrior, optional
 
     Raises
@@ -197,13 +131,13 @@ def most_likely(
         return MixtureParameters.estimated(estimate, model)
     if prior is not None:
         raise SingularMatrixError(failed)
-    counts = _divisors(statistics)
+    counts = _positive_counts(statistics)
     free = model.layout.per_count(statistics.scatter, counts)
     return ridged(counts, statistics.means, free, model, ridge, previous)
 
 
-def _divisors(statistics: SufficientStatistics) -> Array:
-    """The counts; a component without rows must not divide by zero: it keeps its place, with the ridge alone."""
+def _positive_counts(statistics: SufficientStatistics) -> Array:
+    """Return the counts, raised above 0: a component without rows keeps its place, with the ridge alone."""
     return np.maximum(statistics.counts, _EPS * statistics.weight)
 
 
@@ -215,7 +149,7 @@ def ridged(
     ridge: float,
     previous: Array | None = None,
 ) -> MixtureParameters:
-    """The mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more where rounding asks for it.
+    """Return the mixture of free covariances S_k / n_k with `ridge` on their diagonals, and more if rounding needs it.
 
     Raises
     ------
@@ -233,9 +167,9 @@ def ridged(
         except SingularMatrixError as error:
             if ridge == 0:
                 raise
-            # Constrained covariances depend on each other: all are helped.
+            # Constrained covariances depend on each other: raise all of them.
             k = slice(None) if model.constraint else slice(error.component, error.component + 1)
-            # Not the diagonal: where a component has jumped far, cancellation may have left it negative.
+            # Not the diagonal: after a component has jumped far, cancellation may have left it negative.
             scale = np.abs(once if layout.pooled else once[k]).max()
             extra[k] = np.maximum(4 * extra[k], d * _EPS * scale)
             if not (0 < extra[k].max() <= 4 * d * scale < np.inf):
@@ -245,14 +179,14 @@ def ridged(
 def refilled(
     statistics: SufficientStatistics, model: CovarianceModel, at_most: int
 ) -> tuple[SufficientStatistics, list[int]]:
-    """Give components without rows half of the heaviest one, split along its widest direction.
+    """Give each component without rows half of the heaviest one, split along its widest direction.
 
     Parameters
     ----------
     statistics : SufficientStatistics
     model : CovarianceModel
     at_most : int
-        How many to repair; more are left where they are.
+        Maximum number of components to repair; further ones stay where they are.
 
     Returns
     -------
@@ -264,11 +198,13 @@ def refilled(
     repaired = [int(k) for k in empty[: at_most if len(statistics.counts) > 1 else 0]]
     for k in repaired:
         donor = int(np.argmax(statistics.counts))
-        statistics = statistics.split(donor, k, _half_spread(statistics, donor, model))
+        free = model.layout.per_count(statistics.scatter, _positive_counts(statistics))
+        statistics = split_widest(statistics, donor, k, model.layout, free, offset=0.5)
     return statistics, repaired
 
 
-def _half_spread(statistics: SufficientStatistics, component: int, model: CovarianceModel) -> Array:
-    """Half a standard deviation of `component` along its widest direction, (d,)."""
-    free = model.layout.per_count(statistics.scatter, _divisors(statistics))
-    return 0.5 * model.layout.widest(free, component, statistics.first.shape[1])
+def split_widest(
+    statistics: SufficientStatistics, component: int, into: int, layout: Layout, covariances: Array, *, offset: float
+) -> SufficientStatistics:
+    """Split a component in two along its widest direction, the means 2·`offset` standard deviations apart."""
+    return statistics.split(component, into, offset * layout.widest(covariances, component, statistics.first.shape[1]))

@@ -1,163 +1,132 @@
-"""The accelerated climb: EM preconditions a limited-memory quasi-Newton method on sufficient statistics.
+"""The accelerated solver: EM preconditions a limited-memory quasi-Newton method on sufficient statistics.
 
-What it climbs is the likelihood of the rows as seen through noise N(0, ridge I): with log ρ_ik less by
-½·ridge·tr Σ_k⁻¹ in the E-step, the M-step that adds the ridge to the covariances never lowers it. Bounds of the plain
-likelihood are told beside it. The steps themselves, what is remembered and rule R*, which ends the climb, are compiled:
-see `quasi_newton.pxd` for them and their sources.
+Its objective is the likelihood of the rows seen through noise N(0, ridge I): the E-step subtracts ½·ridge·tr Σ_k⁻¹ from
+log ρ_ik, and then the M-step that adds the ridge to the covariances never lowers the objective. Each pass records the
+bound of the plain likelihood beside it. The steps, their memory and stopping rule R* are compiled; `quasi_newton.pxd`
+describes them and cites the sources.
 """
 
 from __future__ import annotations
 
 import math
 from copy import copy
-from typing import Protocol
 
-from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.e_step import EStep
+from gmm.em.m_step import MStep
 from gmm.em.stopping import GainBelow
-from gmm.em.textbook import EStepFunction, TextbookEM
+from gmm.em.textbook import TextbookEM
 from gmm.em.trace import PassRecord
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
 
-class HelpfulMStep(Protocol):
-    """What a climb asks where the compiled update cannot go on."""
-
-    repaired: list[int]
-
-    @property
-    def repair_empty(self) -> bool:
-        """Whether components without rows are given a new place, and told in `repaired`."""
-
-    def family(self, parameters: MixtureParameters) -> MixtureFamily:
-        """What it maximises over mixtures of that shape."""
-
-    def measuring(self, e_step: EStep) -> EStepFunction:
-        """Passes whose statistics have what it maximises for their evidence."""
-
-    def __call__(
-        self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
-    ) -> MixtureParameters:
-        """The parameters for these statistics."""
-
-
 class QuasiNewton:
-    """Passes between which an `QuasiNewtonState` chooses the next mixture: a way to climb.
+    """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
-    Parameters
-    ----------
-    parameters : MixtureParameters
-        The start.
-    e_step : EStep
-    m_step : HelpfulMStep
-    tolerance : float
-        In nats per unit weight.
-    confirm_stop : bool
-        Whether to stop only when five accepted passes in a row project less than `tolerance` to be gained, or three of
-        which the last does less than a hundredth of it; else after the first.
-    ascent : QuasiNewtonState, optional
-        Continue with this one, instead of from `parameters`.
+    The run starts from `parameters`, or continues from `state`. It stops when five accepted passes in a row project a
+    remaining gain below `tolerance`, in nats per unit weight, or three passes of which the last projects less than a
+    hundredth of it; without `confirm_stop`, after the first such pass.
     """
 
     def __init__(
         self,
         parameters: MixtureParameters,
         e_step: EStep,
-        m_step: HelpfulMStep,
+        m_step: MStep,
         *,
         tolerance: float,
         confirm_stop: bool = True,
-        ascent: QuasiNewtonState | None = None,
+        state: QuasiNewtonState | None = None,
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
         self._model = parameters.model
-        self._standing: MixtureParameters | None = parameters
+        self._current: MixtureParameters | None = parameters
         self._bound = -math.inf
         self._closing: SufficientStatistics | None = None
         self._instead: TextbookEM | None = None
-        self._ascent = ascent or QuasiNewtonState(m_step.family(parameters), tolerance, confirm_stop)
-        self.ascent: QuasiNewtonState | None = self._ascent
-        if ascent is None:
+        self._state = state or QuasiNewtonState(m_step.family(parameters), tolerance, confirm_stop)
+        self.state: QuasiNewtonState | None = self._state
+        if state is None:
             self._begin(parameters)
 
     @property
     def parameters(self) -> MixtureParameters:
-        """The mixture that stands: measured last, and kept."""
+        """The current mixture: the last one that was measured and kept."""
         if self._instead is not None:
             return self._instead.parameters
-        if self._standing is None:
-            self._standing = MixtureParameters.estimated(self._ascent.measured(), self._model)
-        return self._standing
+        if self._current is None:
+            self._current = MixtureParameters.estimated(self._state.measured(), self._model)
+        return self._current
 
     @property
     def statistics(self) -> SufficientStatistics:
-        """Of the pass that measured it; their evidence is the objective."""
+        """Statistics from the pass that measured the current mixture; their evidence is the objective."""
         if self._instead is not None:
             return self._instead.statistics
-        return self._closing or self._held()
+        return self._closing or self._kept_statistics()
+
+    @property
+    def repaired(self) -> tuple[int, ...]:
+        """Components that were given a new place."""
+        return tuple(self._m_step.repaired)
 
     def advance(self, at_most: int) -> list[PassRecord]:
-        """Passes, as many as are worth a compiled loop."""
-        if self._ascent.stuck and self._instead is None:
+        """Make as many passes as one compiled loop is worth."""
+        if self._state.stuck and self._instead is None:
             self._repair()
         if self._instead is not None:
             return self._instead.advance(at_most)
-        self._standing = None
-        passes = self._e_step.run_quasi_newton(self._ascent, at_most, repair_empty=self._m_step.repair_empty)
+        self._current = None
+        passes = self._e_step.run_quasi_newton(self._state, at_most, repair_empty=self._m_step.repair_empty)
         self._bound = passes[-1].lower_bound
         return passes
 
     def why_stop(self) -> str | None:
-        """Why to stop now, or None to go on."""
+        """Return why to stop now, or None to continue."""
         if self._instead is not None:
             return self._instead.why_stop()
-        if not self._ascent.converged:
+        if not self._state.converged:
             return None
-        if self._ascent.fall:
-            return f"rounding hides the way up: EM's own step lowers the objective by {self._ascent.fall:.2g}"
-        return f"projected remaining gain {self._ascent.remaining:.2g} below tol={self._ascent.tolerance:g}"
+        if self._state.fall:
+            return f"limited by rounding: EM's own step lowers the objective by {self._state.fall:.2g}"
+        return f"projected remaining gain {self._state.remaining:.2g} below tol={self._state.tolerance:g}"
 
     def close(self) -> tuple[str, float]:
-        """Measure what is next; it stands, unless it is worse than what stood. To continue is to measure it again."""
+        """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
         if self._instead is not None:
             return self._instead.close()
-        if self._bound == -math.inf:  # no pass was made: the start stays
-            self._closing = self._m_step.measuring(self._e_step)(self.parameters)
+        if self._bound == -math.inf:  # no pass was made
+            self._closing = self._e_step.measure(self.parameters, self._m_step.family(self.parameters))
             return "max_iter reached", self._closing.mean_log_evidence
-        if self._ascent.stuck:
+        if self._state.stuck:
             return "max_iter reached, before a repair", self._bound
-        self.ascent = copy(self._ascent)
+        self.state = copy(self._state)
         return "max_iter reached", self.advance(1)[-1].lower_bound
 
-    def _held(self) -> SufficientStatistics:
+    def _kept_statistics(self) -> SufficientStatistics:
         layout = self._model.moments
-        origins, counts, first, second, log_evidence, weight = self._ascent.moments()
+        origins, counts, first, second, log_evidence, weight = self._state.moments()
         second = second.reshape(layout.shape(*origins.shape))
         return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
 
     def _repair(self) -> None:
-        """Begin anew with a component in a new place; where it is a covariance that needs help, leave it to EM.
+        """Restart with a component in a new place; if a covariance needs help instead, continue by textbook EM.
 
-        Such a covariance is singular but for the ridge, which rounding eats: no objective can tell what that adds.
+        Such a covariance is singular but for the ridge, which rounding eats: no objective can measure its gain.
         """
         before = len(self._m_step.repaired)
         parameters = self._m_step(self.statistics, self.parameters)
         if len(self._m_step.repaired) > before:
             self._begin(parameters)
         else:
-            self.ascent = None
-            self._instead = TextbookEM(
-                parameters,
-                self._m_step.measuring(self._e_step),
-                self._m_step,
-                GainBelow(self._ascent.tolerance),
-                before=(self._bound,),
-            )
+            self.state = None
+            stopping = GainBelow(self._state.tolerance)
+            self._instead = TextbookEM(parameters, self._e_step, self._m_step, stopping, before=(self._bound,))
 
     def _begin(self, parameters: MixtureParameters) -> None:
-        self._ascent.begin(
+        self._state.begin(
             parameters.weights,
             parameters.means,
             parameters.covariances.ravel(),

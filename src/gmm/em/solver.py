@@ -1,43 +1,62 @@
-"""The loop that every climb is: passes until a rule, a callback or their number ends it."""
+"""The loop of every solver run: passes until a stopping rule, a callback or the maximum number ends it."""
 
 from __future__ import annotations
 
 import math
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Protocol
+from typing import TYPE_CHECKING, Generic, Protocol
 
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.trace import PassRecord, Trace
-from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.whitened import WhitenedMixture
+
+
+class Whitenable(Protocol):
+    """What a solver improves: a mixture, or a posterior over mixtures, that a pass can read."""
+
+    def whitened(self) -> WhitenedMixture:
+        """Return what a pass reads."""
+
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    from gmm.values.parameters import MixtureParameters
+
+    P = TypeVar("P", bound=Whitenable, default=MixtureParameters)
+    P_co = TypeVar("P_co", bound=Whitenable, default=MixtureParameters, covariant=True)
+else:  # Python's own has no defaults before 3.13
+    P, P_co = typing.TypeVar("P"), typing.TypeVar("P_co", covariant=True)
 
 
 @dataclass(frozen=True, repr=False)
-class Iteration:
+class Iteration(Generic[P]):
     """One pass, as a callback sees it.
 
     Parameters
     ----------
     start : int
-        Which start is climbing, the first being 0.
+        Index of the start, from 0.
     n_iter : int
-        Which pass, the first being 1.
+        Number of the pass, from 1.
     lower_bound : float
         Mean log-likelihood of `parameters`, in nats per unit weight.
     gain : float
-        Its change since the pass before; infinite on the first.
+        Change of the lower bound since the previous pass; infinite on the first pass.
     seconds : float
         Time of the pass and of the update before it.
     parameters : MixtureParameters
-        What the pass measured; where it was not accepted, what stands.
+        The mixture that the pass measured; after a rejected pass, the last accepted mixture.
     remaining : float
-        Projected remaining gain, in nats per unit weight; infinite where it is not known.
+        Projected remaining gain, in nats per unit weight; infinite where it is unknown.
     accepted : bool
         Whether the pass measured a mixture that was kept.
     move : int
-        Which climb of a refinement it belongs to, counted from 1; 0 before.
+        Number of the refinement move that the pass belongs to, from 1; 0 before the refinement.
     """
 
     start: int
@@ -45,145 +64,155 @@ class Iteration:
     lower_bound: float
     gain: float
     seconds: float
-    parameters: MixtureParameters
+    parameters: P
     remaining: float = float("inf")
     accepted: bool = True
     move: int = 0
 
     def __repr__(self) -> str:
-        """The numbers of the pass, rounded."""
+        """Show the numbers of the pass, rounded."""
         at = f"start={self.start}, n_iter={self.n_iter}" + f", move={self.move}" * bool(self.move)
-        told = f"lower_bound={self.lower_bound:.6g}, gain={self.gain:.3g}, remaining={self.remaining:.3g}"
-        return f"Iteration({at}, {told}{'' if self.accepted else ', not accepted'})"
+        numbers = f"lower_bound={self.lower_bound:.6g}, gain={self.gain:.3g}, remaining={self.remaining:.3g}"
+        return f"Iteration({at}, {numbers}{'' if self.accepted else ', not accepted'})"
 
 
 @dataclass(frozen=True, eq=False)
-class SolverResult:
-    """Where a climb ended.
+class SolverResult(Generic[P]):
+    """Where a run ended.
 
     Parameters
     ----------
     parameters : MixtureParameters
     statistics : SufficientStatistics
-        Of the pass that measured them.
+        From the pass that measured `parameters`.
     lower_bound : float
-        Their mean log-likelihood, in nats per unit weight.
+        Mean log-likelihood of `parameters`, in nats per unit weight.
     trace : Trace
-    ascent : QuasiNewtonState or None
-        Where an accelerated climb would go on.
+    repaired : tuple of int
+        Components that lost their rows and were given a new place, in that order.
+    state : QuasiNewtonState or None
+        Where an accelerated run can continue.
     """
 
-    parameters: MixtureParameters
+    parameters: P
     statistics: SufficientStatistics
     lower_bound: float
     trace: Trace
-    ascent: QuasiNewtonState | None = None
+    repaired: tuple[int, ...] = ()
+    state: QuasiNewtonState | None = None
 
 
-class Solver(Protocol):
-    """A way to climb, one or more passes at a time."""
+class Solver(Protocol[P_co]):
+    """An algorithm that makes one or more passes at a time."""
 
     @property
-    def parameters(self) -> MixtureParameters:
-        """The mixture that stands: measured last, and kept."""
+    def parameters(self) -> P_co:
+        """The current mixture: the last one that was measured and kept."""
 
     @property
     def statistics(self) -> SufficientStatistics:
-        """Of the pass that measured it."""
+        """Statistics from the pass that measured the current mixture."""
 
     @property
-    def ascent(self) -> QuasiNewtonState | None:
-        """Where an accelerated climb stands."""
+    def repaired(self) -> tuple[int, ...]:
+        """Components that were given a new place."""
+
+    @property
+    def state(self) -> QuasiNewtonState | None:
+        """Where an accelerated run can continue."""
 
     def advance(self, at_most: int) -> list[PassRecord]:
-        """Make a pass, or several, none of which but the last may be one to stop after."""
+        """Make one or more passes; only the last of them may meet the stopping rule."""
 
     def why_stop(self) -> str | None:
-        """Why to stop now, or None to go on."""
+        """Return why to stop now, or None to continue."""
 
     def close(self) -> tuple[str, float]:
-        """End for lack of passes: say so, and what is the lower bound of the mixture that stands then."""
+        """Finish at the maximum number of passes; return the reason and the lower bound of the current mixture."""
 
 
-class SolverRun:
-    """A climb under way: it goes on in legs, and tells where it stands to whom that concerns.
+class SolverRun(Generic[P]):
+    """One run of a solver. It can pause after any pass and continue.
 
     Parameters
     ----------
-    way : Solver
+    solver : Solver
     max_iter : int
-        Passes at most.
+        Maximum number of passes.
     start : int
-        The number of the start, for the record.
+        Index of the start, for the record.
     callback : callable, optional
-        Called with an `Iteration` after each pass; a true answer ends the climb.
+        Called with an `Iteration` after each pass; a true answer ends the run.
     before : float, optional
-        The last lower bound of an earlier climb that this one continues.
+        The last lower bound of an earlier run that this one continues.
 
     Attributes
     ----------
     passes : list of PassRecord
-        Those made.
+        The passes so far.
     lower_bound : float
-        The mean log-likelihood of the mixture that stands, in nats per unit weight.
+        Mean log-likelihood of the current mixture, in nats per unit weight.
     ended, converged : bool
-        Whether there is nothing more to be done, and whether that is by the way's rule.
+        Whether the run is over, and whether the solver's stopping rule ended it.
     """
 
     def __init__(
         self,
-        way: Solver,
+        solver: Solver[P],
         *,
         max_iter: int,
         start: int = 0,
-        callback: Callable[[Iteration], object] | None = None,
+        callback: Callable[[Iteration[P]], object] | None = None,
         before: float | None = None,
     ) -> None:
-        self._way = way
+        self._solver = solver
         self._max_iter = max_iter
         self._start = start
         self._callback = callback
         self._before = before
         self._seconds: list[float] = []
-        self._reason = "to be continued"
+        self._reason = "not finished"
         self.passes: list[PassRecord] = []
         self.lower_bound = -math.inf
         self.ended = self.converged = False
 
     @property
-    def parameters(self) -> MixtureParameters:
-        """The mixture that stands."""
-        return self._way.parameters
+    def parameters(self) -> P:
+        """The current mixture."""
+        return self._solver.parameters
 
     @property
-    def climb(self) -> SolverResult:
-        """Where it stands, as a record."""
+    def result(self) -> SolverResult[P]:
+        """The current mixture and the passes so far, as a value."""
+        solver = self._solver
         trace = Trace(tuple(self.passes), tuple(self._seconds), self._reason, self.converged, self._start)
-        return SolverResult(self._way.parameters, self._way.statistics, self.lower_bound, trace, self._way.ascent)
+        return SolverResult(
+            solver.parameters, solver.statistics, self.lower_bound, trace, solver.repaired, solver.state
+        )
 
-    def go(self, at_most: int | None = None) -> SolverRun:
-        """Make `at_most` passes more, or all; where there are no more to be had, the way says what stands then."""
+    def go(self, at_most: int | None = None) -> SolverRun[P]:
+        """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update."""
         enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
         while not self.ended and len(self.passes) < enough:
             self._advance(1 if self._callback else enough - len(self.passes))
         if not self.ended and enough == self._max_iter:
-            self._reason, self.lower_bound = self._way.close()
+            self._reason, self.lower_bound = self._solver.close()
             self.ended = True
         return self
 
     def _advance(self, at_most: int) -> None:
         began = perf_counter()
-        made = self._way.advance(at_most)
+        made = self._solver.advance(at_most)
         self.passes += made
         self._seconds += [(perf_counter() - began) / len(made)] * len(made)
         self.lower_bound = made[-1].lower_bound
-        told_to_stop = self._callback is not None and self._told(self._callback, made[-1])
+        stopped = self._callback is not None and self._stopped_by(self._callback, made[-1])
         self._before = self.lower_bound
-        why = self._way.why_stop()
-        if why or told_to_stop:
+        why = self._solver.why_stop()
+        if why or stopped:
             self._reason, self.ended, self.converged = why or "stopped by the callback", True, why is not None
 
-    def _told(self, callback: Callable[[Iteration], object], last: PassRecord) -> bool:
+    def _stopped_by(self, callback: Callable[[Iteration[P]], object], last: PassRecord) -> bool:
         gain = math.inf if self._before is None else last.lower_bound - self._before
         iteration = Iteration(
             self._start,
@@ -191,24 +220,8 @@ class SolverRun:
             last.lower_bound,
             gain,
             self._seconds[-1],
-            self._way.parameters,
+            self._solver.parameters,
             remaining=last.remaining,
             accepted=last.accepted,
         )
         return bool(callback(iteration))
-
-
-def climb(
-    way: Solver,
-    *,
-    max_iter: int,
-    start: int = 0,
-    callback: Callable[[Iteration], object] | None = None,
-    before: float | None = None,
-) -> SolverResult:
-    """SolverResult until the way's rule says so, `max_iter` passes, or a true answer of `callback`: see `SolverRun`.
-
-    A climb that ends by its rule returns the parameters that its last pass measured; what one does that runs out of
-    passes is the way's affair.
-    """
-    return SolverRun(way, max_iter=max_iter, start=start, callback=callback, before=before).go().climb

@@ -1,4 +1,4 @@
-"""When to stop climbing, as values that say why."""
+"""Stopping rules of EM, as values that say why to stop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Stopping(Protocol):
     """A rule over the lower bounds measured so far."""
 
     def __call__(self, lower_bounds: Sequence[float]) -> str | None:
-        """Why to stop now, or None to go on."""
+        """Return why to stop now, or None to continue."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class GainBelow:
     tolerance: float
 
     def __call__(self, lower_bounds: Sequence[float]) -> str | None:
-        """Why to stop now, or None to go on."""
+        """Return why to stop now, or None to continue."""
         if len(lower_bounds) < 2:
             return None
         gain = lower_bounds[-1] - lower_bounds[-2]

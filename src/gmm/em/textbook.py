@@ -1,91 +1,73 @@
-"""Textbook EM, pass by pass. It sees an E-step, an M-step and a stopping rule; what they do is their own affair."""
+"""Textbook EM: E-steps and M-steps in turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from gmm.em.e_step import EStep
+from gmm.em.m_step import MStep
 from gmm.em.stopping import Stopping
 from gmm.em.trace import PassRecord
 from gmm.values.layouts import SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
-EStepFunction = Callable[[MixtureParameters], SufficientStatistics]
-MStepFunction = Callable[[SufficientStatistics, MixtureParameters | None], MixtureParameters]
-PassBatchFunction = Callable[
-    [MixtureParameters, Stopping, list[float], int], tuple[MixtureParameters, SufficientStatistics, list[float]]
-]
-
 
 class TextbookEM:
-    """E-steps and M-steps in turn (Dempster, Laird & Rubin 1977): a way to climb.
+    """Solve by E-steps and M-steps in turn (Dempster, Laird & Rubin 1977).
 
-    Parameters
-    ----------
-    parameters : MixtureParameters
-        The start.
-    e_step, m_step : callable
-        From parameters to statistics, whose evidence is what is climbed, and from those and the parameters back.
-    stopping : Stopping
-    before : tuple of float
-        Lower bounds of an earlier climb that this one continues.
-    batches : callable, optional
-        Several passes at once, bit by bit what `e_step` and `m_step` do in turn. From parameters, the stopping rule,
-        the lower bounds so far and a number of passes at most, to the parameters that its last pass measured, the
-        statistics of that, and the lower bounds of all its passes, none of which but the last may meet the rule.
+    The run starts from `parameters`; `before` has the lower bounds of an earlier run that it continues.
     """
 
-    ascent = None
+    state = None
 
     def __init__(
         self,
         parameters: MixtureParameters,
-        e_step: EStepFunction,
-        m_step: MStepFunction,
+        e_step: EStep,
+        m_step: MStep,
         stopping: Stopping,
         *,
         before: tuple[float, ...] = (),
-        batches: PassBatchFunction | None = None,
     ) -> None:
         self.parameters = parameters
         self._e_step = e_step
         self._m_step = m_step
         self._stopping = stopping
         self._bounds = list(before)
-        self._batches = batches or self._one_pass
         self._statistics: SufficientStatistics | None = None
 
     @property
     def statistics(self) -> SufficientStatistics:
-        """Of the pass that measured the parameters."""
+        """Statistics from the pass that measured the current mixture; the evidence includes the log prior."""
         assert self._statistics is not None  # there was a pass
         return self._statistics
 
+    @property
+    def repaired(self) -> tuple[int, ...]:
+        """Components that were given a new place."""
+        return tuple(self._m_step.repaired)
+
     def advance(self, at_most: int) -> list[PassRecord]:
-        """The update that is due, and passes."""
+        """Make the pending update, then one or more passes."""
         if self._statistics is not None:
             self.parameters = self._m_step(self._statistics, self.parameters)
-        run = self._batches
-        self.parameters, self._statistics, bounds = run(self.parameters, self._stopping, self._bounds, at_most)
-        self._bounds += bounds
-        return [PassRecord(bound, bound) for bound in bounds]
+        family, repair_empty = self._m_step.family(self.parameters), self._m_step.repair_empty
+        batch = self._e_step.run_em(
+            self.parameters, self._stopping, self._bounds, at_most, family=family, repair_empty=repair_empty
+        )
+        self.parameters, self._statistics = batch.parameters, batch.statistics
+        self._bounds += batch.bounds
+        return [PassRecord(bound, bound) for bound in batch.bounds]
 
     def why_stop(self) -> str | None:
-        """Why to stop now, or None to go on."""
+        """Return why to stop now, or None to continue."""
         return self._stopping(self._bounds)
 
     def close(self) -> tuple[str, float]:
-        """Make the update that is due, and measure it; where it is singular, the parameters measured last stand."""
+        """Make the pending update and measure it; if it is singular, keep the mixture that was measured last."""
         if self._statistics is not None:
             try:
                 self.parameters = self._m_step(self._statistics, self.parameters)
             except SingularMatrixError:
                 return "max_iter reached, the last update was singular", self._bounds[-1]
-        self._statistics = self._e_step(self.parameters)
+        self._statistics = self._e_step.measure(self.parameters, self._m_step.family(self.parameters))
         return "max_iter reached", self._statistics.mean_log_evidence
-
-    def _one_pass(
-        self, parameters: MixtureParameters, stopping: Stopping, bounds: list[float], at_most: int
-    ) -> tuple[MixtureParameters, SufficientStatistics, list[float]]:
-        statistics = self._e_step(parameters)
-        return parameters, statistics, [statistics.mean_log_evidence]

@@ -1,4 +1,4 @@
-"""How many workers a pass gets, and keeping BLAS from adding threads of its own to them."""
+"""When work is worth threads, how many there may be, and keeping BLAS from adding its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+# Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
+PASS_WORTH_THREADS = 2e6
+# A search solves cells one after the other if a pass of the largest has fewer: Python's part would be the larger.
+CELLS_WORTH_THREADS = 5e5
+# Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
+# Python, with more each pass has threads of its own.
+REPLICATES_WORTH_THREADS, REPLICATES_LEFT_TO_PASSES = 1e5, 2e7
+
 
 @cache
 def _blas() -> Any:
@@ -19,14 +27,14 @@ def _blas() -> Any:
 
 
 def usable_threads() -> int:
-    """Cores this process may use, by its affinity and by the limit that its host set on BLAS."""
+    """Return how many cores this process may use, given its affinity and the limit set on BLAS."""
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return int(min([cores, *single_threaded_blas.outside()]))
 
 
 class _Guard:
-    """Holds BLAS to one thread while at least one pass runs, in however many Python threads."""
+    """Hold BLAS to one thread while at least one pass runs, in any number of Python threads."""
 
     def __init__(self) -> None:
         self._begin()
@@ -40,7 +48,7 @@ class _Guard:
         self._before: list[int] = []
 
     def outside(self) -> list[int]:
-        """The libraries' numbers of threads, as they are while nobody holds them."""
+        """Return the libraries' numbers of threads, as they are while nobody holds them."""
         with self._lock:
             return self._before if self._holders else _numbers()
 

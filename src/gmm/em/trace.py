@@ -1,4 +1,4 @@
-"""`Trace`: how a climb went, as data."""
+"""`Trace`: the passes of a solver run, as data."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gmm.text.amounts import counted
 
 
 class PassRecord(NamedTuple):
-    """What one pass told.
+    """Numbers of one pass.
 
     Parameters
     ----------
     lower_bound : float
-        Of the mean log-likelihood of the mixture that was measured, in nats per unit weight.
+        Lower bound of the mean log-likelihood of the measured mixture, in nats per unit weight.
     objective : float
-        What is climbed.
+        Value of the objective, in nats per unit weight.
     remaining : float
-        Projected remaining gain of the objective; infinite where it is not known.
+        Projected remaining gain of the objective; infinite where it is unknown.
     accepted : bool
-        Whether the mixture was kept. Where it was not, the numbers are those of the one kept before.
+        Whether the mixture was kept. If not, the numbers are those of the last mixture that was kept.
     """
 
     lower_bound: float
@@ -32,16 +32,16 @@ class PassRecord(NamedTuple):
 
 @dataclass(frozen=True)
 class Refinement:
-    """What split–merge did after a climb.
+    """Moves of a split–merge refinement.
 
     Parameters
     ----------
     moves : tuple of (int, int, float)
-        Those that were kept: the component dropped, the one split, and the gain in nats per unit weight.
+        Moves that were kept: the component dropped, the one split, and the gain in nats per unit weight.
     tried : int
-        How many were.
+        Number of moves tried.
     passes : float
-        Those of all moves and of the climb before them, in passes over all rows.
+        Passes of all moves and of the run before them, in passes over all rows.
     """
 
     moves: tuple[tuple[int, int, float], ...]
@@ -51,21 +51,21 @@ class Refinement:
 
 @dataclass(frozen=True, repr=False)
 class Trace:
-    """The passes of one climb.
+    """The passes of one solver run.
 
     Parameters
     ----------
     passes : tuple of PassRecord
     seconds : tuple of float
-        Time of each pass and of the parameter update before it; the mean, where many were made in one go.
+        Time of each pass and of the update before it; their mean, where several passes were made in one compiled loop.
     reason : str
-        Why the climb ended.
+        Why the run ended.
     converged : bool
-        Whether it ended because the stopping rule was met.
+        Whether the stopping rule ended it.
     start : int
-        Which of the ``n_init`` starts it began from, the first being 0.
+        Index of the start among ``n_init``, from 0.
     refinement : Refinement, optional
-        What split–merge did; None where it was not asked for, or the climb did not converge.
+        The split–merge moves; None if there was no refinement, or the run did not converge.
 
     The properties `lower_bounds`, `objective`, `remaining` and `accepted` are the columns of `passes`.
     """
@@ -79,34 +79,34 @@ class Trace:
 
     @cached_property
     def lower_bounds(self) -> tuple[float, ...]:
-        """Of the mean log-likelihood that each pass measured, in nats per unit weight, before its parameter update."""
+        """Lower bound measured by each pass, before its update; a rejected pass repeats the last accepted value."""
         return tuple(record.lower_bound for record in self.passes)
 
     @property
     def objective(self) -> tuple[float, ...]:
-        """What the climb maximises, pass by pass: with ridge and prior where it is accelerated, else the bounds."""
+        """Objective after each pass: with ridge and prior if the run is accelerated, else the lower bounds."""
         return tuple(record.objective for record in self.passes)
 
     @property
     def remaining(self) -> tuple[float, ...]:
-        """Projected remaining gain after each pass, in nats per unit weight; infinite where it is not known."""
+        """Projected remaining gain after each pass, in nats per unit weight; infinite where it is unknown."""
         return tuple(record.remaining for record in self.passes)
 
     @property
     def accepted(self) -> tuple[bool, ...]:
-        """Whether each pass measured a mixture that was kept; a rejected one repeats the bound before."""
+        """Whether each pass measured a mixture that was kept."""
         return tuple(record.accepted for record in self.passes)
 
     @property
     def ending(self) -> str:
-        """In words: ``converged after 12 passes``."""
+        """How the run ended, as text: ``converged after 12 passes``."""
         how = "converged" if self.converged else "not converged"
         return f"{how} after {counted(len(self), 'pass', 'passes')}"
 
     def __repr__(self) -> str:
-        """How it ended, and why."""
+        """Show how the run ended, and why."""
         return f"Trace({self.ending}: {self.reason})"
 
     def __len__(self) -> int:
-        """The number of passes."""
+        """Return the number of passes."""
         return len(self.passes)

@@ -1,1 +1,1 @@
-"""The public estimators, and what a fitted mixture can do."""
+"""The estimator `GaussianMixture`, its base classes, scores, criteria and printed summaries."""

@@ -1,7 +1,7 @@
-"""What every estimator shares: scikit-learn's contract, without depending on scikit-learn.
+"""`Estimator`: scikit-learn's estimator contract without a dependency on scikit-learn.
 
-Parameters, tags, metadata routing and the features of a fit live here; scikit-learn is imported
-only where it asks. No mixture is known here.
+Parameters, tags, metadata routing, feature names and the dtype of results; scikit-learn is imported only in the methods
+that it calls.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.text.html import Cell, Html, block, details, escaped, line, table
+from gmm.values.layouts import Array
 
-__all__ = ["Estimator", "names_of_features"]
+__all__ = ["Estimator", "as_dtype", "as_public_array", "names_of_features", "record_features"]
 
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
-_LONGEST = 400  # characters of a parameter's value on a page
+_MAX_LENGTH = 400  # characters of a parameter's value in HTML
 
 
 class RequestSetter:
-    """The method `set_<method>_request`: there once scikit-learn is loaded, absent before.
+    """Descriptor of the method `set_<method>_request`, which exists only once scikit-learn is loaded.
 
     Parameters
     ----------
     method : str
-        The method whose metadata (its parameters beside X and y) are requested.
+        The method whose metadata, its parameters other than X and y, are requested.
     """
 
     def __init__(self, method: str) -> None:
         self.method = method
 
     def __get__(self, instance: Estimator | None, owner: type[Estimator]) -> Callable[..., Any]:
-        """Return the setter bound to an estimator."""
         if "sklearn" not in sys.modules:
             raise AttributeError(f"{owner.__name__} has set_{self.method}_request only where scikit-learn is loaded")
         if instance is None:
@@ -46,9 +46,9 @@ class RequestSetter:
 
 
 class Estimator:
-    """The base of the estimators: parameters are those of `__init__`, fitted values end in "_".
+    """Base class of the estimators: parameters are those of `__init__`, and fitted attributes end in "_".
 
-    Subclasses store each parameter of `__init__` under its name, unchanged, and judge it in `fit`.
+    Subclasses store each parameter of `__init__` unchanged under its own name, and validate it in `fit`.
     """
 
     n_features_in_: int
@@ -58,7 +58,7 @@ class Estimator:
     _defaults: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Note the parameters of `__init__`, in their order, with their defaults."""
+        """Record the parameters of `__init__`, in order, with their defaults."""
         super().__init_subclass__(**kwargs)
         parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
         cls._defaults = {parameter.name: parameter.default for parameter in parameters}
@@ -68,13 +68,13 @@ class Estimator:
 
         Parameters
         ----------
-        deep : bool
-            Also those of parameters that are estimators, as "parameter__name".
+        deep : bool, default=True
+            Include the parameters of nested estimators, as "parameter__name".
 
         Returns
         -------
         dict
-            The names, in alphabetical order, with their values.
+            Values by name, in alphabetical order.
         """
         params: dict[str, Any] = {}
         for name in self._get_param_names():
@@ -90,7 +90,7 @@ class Estimator:
         Parameters
         ----------
         **params
-            Values by name; "parameter__name" reaches into a parameter that is an estimator.
+            Values by name; "parameter__name" sets a parameter of a nested estimator.
 
         Returns
         -------
@@ -100,7 +100,7 @@ class Estimator:
         Raises
         ------
         ValueError
-            For a name that is no parameter.
+            If a name is not a parameter.
         """
         names = self._get_param_names()
         nested: dict[str, dict[str, Any]] = {}
@@ -119,7 +119,7 @@ class Estimator:
         return self
 
     def get_metadata_routing(self) -> Any:
-        """Return what metadata the methods ask for, as scikit-learn's meta-estimators want it.
+        """Return the metadata that `fit` and `score` request, for scikit-learn's meta-estimators.
 
         Returns
         -------
@@ -137,16 +137,16 @@ class Estimator:
         return request
 
     def __repr__(self) -> str:
-        """Return the call that makes the estimator, with the parameters that are no defaults."""
+        """Return the constructor call, with the parameters that differ from their defaults."""
         return self._call_text()
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the call, what was found, and all parameters below a fold."""
+        """Return HTML for notebooks: the constructor call, the fitted result, and all parameters in a fold."""
         call = line(Html(f"<code>{escaped(_cut(self._call_text()))}</code>"))
-        return block(call, *self._described(), details("parameters", self._parameters_table()))
+        return block(call, *self._html_parts(), details("parameters", self._parameters_table()))
 
-    def _described(self) -> Sequence[Html]:
-        """What was found, as parts of a page; nothing before a fit."""
+    def _html_parts(self) -> Sequence[Html]:
+        """The fitted result as parts of a page; none before a fit."""
         return ()
 
     def _parameters_table(self) -> Html:
@@ -158,7 +158,6 @@ class Estimator:
         return table((), rows, numeric=())
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell whether the estimator has been fitted."""
         return any(name.endswith("_") and not name.startswith("_") for name in vars(self))
 
     def __sklearn_tags__(self) -> Any:
@@ -185,30 +184,20 @@ class Estimator:
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 
-    def _record_features(self, n_features: int, names: NDArray[np.object_] | None) -> None:
-        """Remember the features of a fit; names of an earlier fit do not outlive it."""
-        self.n_features_in_ = n_features
-        if names is not None:
-            self.feature_names_in_ = names
-        else:
-            self.__dict__.pop("feature_names_in_", None)
+
+def record_features(estimator: Estimator, n_features: int, names: NDArray[np.object_] | None) -> None:
+    """Set the features of a fit; names of an earlier fit do not outlive it."""
+    estimator.n_features_in_ = n_features
+    if names is not None:
+        estimator.feature_names_in_ = names
+    else:
+        estimator.__dict__.pop("feature_names_in_", None)
 
 
 def names_of_features(estimator: Estimator) -> tuple[str, ...]:
-    """The names of a fitted estimator's features.
-
-    Parameters
-    ----------
-    estimator : Estimator
-        Fitted, to d features.
-
-    Returns
-    -------
-    tuple of str, length d
-        The columns' names, made up (x0, x1, …) where it was fitted to none.
-    """
-    made_up = [f"x{j}" for j in range(estimator.n_features_in_)]
-    return tuple(str(name) for name in getattr(estimator, "feature_names_in_", made_up))
+    """Return the names of a fitted estimator's d features: those of the columns, or x0, x1, … if they had none."""
+    default = [f"x{j}" for j in range(estimator.n_features_in_)]
+    return tuple(str(name) for name in getattr(estimator, "feature_names_in_", default))
 
 
 def _is_default(value: Any, default: Any) -> bool:
@@ -221,7 +210,7 @@ def _value_text(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]} …"
 
 
 def _metadata_names(cls: type, method: str) -> list[str]:
@@ -247,3 +236,18 @@ def _set_request(estimator: _Self, /, *, method: str, **requests: Any) -> _Self:
             getattr(routing, method).add_request(param=name, alias=alias)
     vars(estimator)["_metadata_request"] = routing
     return estimator
+
+
+def as_public_array(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return read-only values in `dtype`, as `as_dtype` does: writing into an attribute's array would be lost."""
+    array = as_dtype(values, dtype)
+    array.flags.writeable = False
+    return array
+
+
+def as_dtype(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return the values in `dtype`, or in float64 if they overflow or underflow it."""
+    limits = np.finfo(dtype)
+    largest = np.abs(values).max()
+    fits = largest == 0 or limits.tiny <= largest <= limits.max
+    return values.astype(dtype if fits else np.float64, copy=False)

@@ -1,7 +1,7 @@
-"""Criteria that weigh a mixture's fit against its size or its overlap: BIC, AIC, AICc, ICL and NEC.
+"""Model selection criteria as formulas over numbers: BIC, AIC, AICc, ICL and NEC; smaller is better for all.
 
-Here live formulas over plain numbers, all with the sign "smaller is better". How the
-log-likelihood is measured, and which cells are compared, lives elsewhere.
+`loglik` is the total log-likelihood of the data in nats, `n_parameters` the number p of free parameters, and `n` the
+number of rows or, for weighted data, the sum of the weights. Criteria other than NEC are in nats.
 """
 
 from math import inf, log, nan
@@ -10,27 +10,14 @@ __all__ = ["CRITERIA", "aic", "aicc", "bic", "evaluate", "icl", "nec"]
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
 
-# Of a log-likelihood, relatively: what two ways to add it up may differ by.
+# Relative difference of a log-likelihood summed in two orders.
 _ROUNDING = 1e-10
 
 
 def bic(loglik: float, n_parameters: int, n: float) -> float:
     """Return the Bayesian information criterion, ``-2 loglik + p ln n``.
 
-    Parameters
-    ----------
-    loglik : float
-        Total log-likelihood of the data, nats.
-    n_parameters : int
-        Number of free parameters of the mixture, p.
-    n : float
-        Number of rows; for weighted data the sum of the weights.
-
-    Returns
-    -------
-    float
-        The criterion, nats; smaller is better. (Some programs, among them mclust,
-        print its negative.)
+    Some programs, such as mclust, print its negative.
 
     References
     ----------
@@ -47,22 +34,10 @@ def bic(loglik: float, n_parameters: int, n: float) -> float:
 def aic(loglik: float, n_parameters: int) -> float:
     """Return Akaike's information criterion, ``-2 loglik + 2 p``.
 
-    Parameters
-    ----------
-    loglik : float
-        Total log-likelihood of the data, nats.
-    n_parameters : int
-        Number of free parameters of the mixture, p.
-
-    Returns
-    -------
-    float
-        The criterion, nats; smaller is better.
-
     References
     ----------
-    H. Akaike (1974). A new look at the statistical model identification. *IEEE Transactions
-    on Automatic Control* 19, 716-723.
+    H. Akaike (1974). A new look at the statistical model identification. *IEEE Transactions on Automatic Control* 19,
+    716-723.
 
     Examples
     --------
@@ -73,27 +48,14 @@ def aic(loglik: float, n_parameters: int) -> float:
 
 
 def aicc(loglik: float, n_parameters: int, n: float) -> float:
-    """Return Akaike's criterion corrected for few rows, ``aic + 2 p (p + 1) / (n - p - 1)``.
+    """Return Akaike's criterion with the small-sample correction, ``aic + 2 p (p + 1) / (n - p - 1)``.
 
-    Parameters
-    ----------
-    loglik : float
-        Total log-likelihood of the data, nats.
-    n_parameters : int
-        Number of free parameters of the mixture, p.
-    n : float
-        Number of rows; for weighted data the sum of the weights.
-
-    Returns
-    -------
-    float
-        The criterion, nats; smaller is better, and never below `aic`. Infinite where n is not
-        above p + 1: so few rows say nothing of so many parameters.
+    Never below `aic`; infinite unless n > p + 1.
 
     References
     ----------
-    C. M. Hurvich, C.-L. Tsai (1989). Regression and time series model selection in small
-    samples. *Biometrika* 76, 297-307.
+    C. M. Hurvich, C.-L. Tsai (1989). Regression and time series model selection in small samples. *Biometrika* 76,
+    297-307.
 
     Examples
     --------
@@ -111,29 +73,21 @@ def aicc(loglik: float, n_parameters: int, n: float) -> float:
 def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
     """Return the integrated completed likelihood, ``-2 loglik_c + p ln n``.
 
-    It is BIC with each row counted under its most probable component alone, so it
-    prefers components that do not overlap; it is never below BIC.
+    This is BIC with each row counted under its most probable component only. It prefers components that do not
+    overlap, and is never below BIC.
 
     Parameters
     ----------
     classification_loglik : float
-        ``sum_i w_i max_k log rho_ik``, nats, where ``rho_ik`` is the joint density of row i
-        and component k.
+        ``sum_i w_i max_k log rho_ik`` in nats, where ``rho_ik`` is the joint density of row i and component k.
     n_parameters : int
-        Number of free parameters of the mixture, p.
     n : float
-        Number of rows; for weighted data the sum of the weights.
-
-    Returns
-    -------
-    float
-        The criterion, nats; smaller is better.
 
     References
     ----------
-    C. Biernacki, G. Celeux, G. Govaert (2000). Assessing a mixture model for clustering with
-    the integrated completed likelihood. *IEEE Transactions on Pattern Analysis and Machine
-    Intelligence* 22, 719-725, the approximation of its section 3.
+    C. Biernacki, G. Celeux, G. Govaert (2000). Assessing a mixture model for clustering with the integrated completed
+    likelihood. *IEEE Transactions on Pattern Analysis and Machine Intelligence* 22, 719-725, the approximation of its
+    section 3.
 
     Examples
     --------
@@ -146,32 +100,25 @@ def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
 def nec(entropy: float, loglik: float, loglik_of_one: float) -> float:
     """Return the normalised entropy criterion, ``entropy / (loglik - loglik_of_one)``.
 
-    It compares how much the components overlap with how much they gain over one component, and
-    does not count parameters: it asks for clusters, not for a density.
+    It compares the overlap of the components with their gain over a single component, and does not count parameters: it
+    selects clusterings, not densities. It is 1 for one component by definition, so several are chosen only if their
+    criterion is below 1. Infinite for several components that gain nothing over one.
 
     Parameters
     ----------
     entropy : float
-        ``-sum_i w_i sum_k r_ik log r_ik``, nats, of the responsibilities ``r_ik``.
+        ``-sum_i w_i sum_k r_ik log r_ik`` of the responsibilities ``r_ik``, in nats.
     loglik : float
-        Total log-likelihood of the data, nats.
     loglik_of_one : float
-        That of one component of the same covariance model, fitted to the same data; of a mixture
-        of one component it is `loglik` itself.
-
-    Returns
-    -------
-    float
-        The criterion, a ratio; smaller is better. 1 by definition for one component, so that
-        several are chosen only where their criterion is below 1; infinite for several that gain
-        nothing over one.
+        Log-likelihood of one component of the same covariance type, fitted to the same data; equal to `loglik` if the
+        mixture has one component.
 
     References
     ----------
-    G. Celeux, G. Soromenho (1996). An entropy criterion for assessing the number of clusters in
-    a mixture model. *Journal of Classification* 13, 195-212. C. Biernacki, G. Celeux, G. Govaert
-    (1999). An improvement of the NEC criterion for assessing the number of clusters in a mixture
-    model. *Pattern Recognition Letters* 20, 267-272, for one component.
+    G. Celeux, G. Soromenho (1996). An entropy criterion for assessing the number of clusters in a mixture model.
+    *Journal of Classification* 13, 195-212. C. Biernacki, G. Celeux, G. Govaert (1999). An improvement of the NEC
+    criterion for assessing the number of clusters in a mixture model. *Pattern Recognition Letters* 20, 267-272, for
+    one component.
 
     Examples
     --------
@@ -195,23 +142,7 @@ def evaluate(
     entropy: float = nan,
     loglik_of_one: float = nan,
 ) -> dict[str, float]:
-    """Return every criterion of one fit by its name in ``CRITERIA``.
-
-    Parameters
-    ----------
-    loglik, classification_loglik : float
-        Total log-likelihoods, nats, as `bic` and `icl` take them.
-    n_parameters : int
-        Number of free parameters of the mixture.
-    n : float
-        Number of rows, or the sum of their weights.
-    entropy, loglik_of_one : float, default=nan
-        As `nec` takes them; where one is not known, that criterion is NaN.
-
-    Returns
-    -------
-    dict of str to float
-        One value per name, smaller is better.
+    """Return all criteria of one fit by their names in ``CRITERIA``; NaN for those that a NaN enters.
 
     Examples
     --------

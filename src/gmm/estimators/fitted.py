@@ -1,34 +1,35 @@
-"""`FittedMixture`: what every fitted mixture can say, however it was fitted.
+"""`FittedMixture`: everything a mixture does once it has parameters, however they were estimated.
 
-Its parameters as attributes, scores of rows, samples, and its way to a file and back. Fitting is
-the affair of the classes above.
+Parameters as attributes, scores of rows, samples, saving and loading. Subclasses add the fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
+from gmm.em.solver import SolverResult
 from gmm.em.trace import Trace
 from gmm.estimators import criteria
-from gmm.estimators.contract import Estimator
+from gmm.estimators.contract import Estimator, as_dtype, as_public_array, names_of_features, record_features
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
 from gmm.persistence import (
     Readable,
     Writable,
+    from_json_values,
     item,
-    loaded,
-    loaded_traces,
-    plain,
-    restored,
+    load_object,
     save_state,
-    saved_traces,
+    to_json_values,
+    traces_from_state,
+    traces_to_state,
 )
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source
@@ -41,13 +42,14 @@ from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 from gmm.versions import __version__
 
-__all__ = ["FittedMixture"]
+__all__ = ["FittedMixture", "fitted_parameters", "source_of"]
 
+_Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _PARTS = ("weights", "means", "covariances")
 
 
 class FittedMixture(Estimator):
-    """A mixture with parameters, or one that will have them."""
+    """Base class of estimators that hold one mixture once they are fitted."""
 
     n_components: int
     covariance_type: str
@@ -68,87 +70,149 @@ class FittedMixture(Estimator):
     _ascent_of: tuple[object, ...] = ()
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable component of each row, (n,)."""
-        source = self._source(X)
+        """Predict the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+        """
+        source = source_of(self, X)
         labels = self._scorer().rows(source, labels=True).labels
         assert labels is not None  # it was asked for
         return labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """The responsibilities of the components for each row, (n, K), in the type of X.
+        """Compute the responsibilities: the probability of each component given each row.
 
-        A row so far away that its log density is below the range of float64 for every component belongs to the nearest
-        one, each distance being measured in that component's own spread; components that are as near share it.
+        A row may be so far away that its log density underflows float64 for every component. It then belongs to the
+        nearest component, with distances in each component's own standard deviations; components equally near share it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Rows sum to 1. float32 for float32 rows, else float64.
         """
-        source = self._source(X)
+        source = source_of(self, X)
         responsibilities = self._scorer().rows(source, responsibilities=True).responsibilities
         assert responsibilities is not None  # it was asked for
         return responsibilities
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
-        """The log-likelihood of each row, (n,), in nats and the type of X.
+        """Compute the log-likelihood of each row.
 
-        It is −∞ where it is below the range of that type: for rows beyond some 1e154 standard deviations in float64,
-        and 2e19 in float32.
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
+            standard deviations in float64 and 2e19 in float32.
         """
-        source = self._source(X)
+        source = source_of(self, X)
         log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
         assert log_evidence is not None  # it was asked for
         with np.errstate(over="ignore"):
             return log_evidence.astype(source.dtype, copy=False)
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
-        """The mean log-likelihood, in nats per unit weight; without weights ``score_samples(X).mean()``."""
+        """Compute the mean log-likelihood of the rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        y : ignored
+        sample_weight : array-like of shape (n,), default=None
+            *Beyond*: weights of the rows.
+
+        Returns
+        -------
+        float
+            In nats per unit weight; without weights, ``score_samples(X).mean()``.
+        """
         if sample_weight is None:
             return _mean(self.score_samples(X))
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, classified: bool = False
     ) -> float:
-        """The total log-likelihood Σ_i w_i log Σ_k ρ_ik, in nats; *beyond*.
+        """Compute the total log-likelihood of the rows; *beyond*.
 
-        With `classified`, each row counts under its likeliest component alone: Σ_i w_i max_k log ρ_ik.
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        sample_weight : array-like of shape (n,), default=None
+        classified : bool, default=False
+            Count each row under its most probable component only: the classification log-likelihood, which `icl` uses.
+
+        Returns
+        -------
+        float
+            In nats: Σ_i w_i log Σ_k ρ_ik or, if `classified`, Σ_i w_i max_k log ρ_ik, where ρ_ik is the joint density
+            of row i and component k.
         """
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         scorer = self._scorer()
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
 
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """The Bayesian information criterion, smaller is better; n is the sum of the weights."""
-        source = self._source(X, sample_weight)
+        """Compute the Bayesian information criterion (BIC); smaller is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        sample_weight : array-like of shape (n,), default=None
+            *Beyond*: weights of the rows; their sum then takes the place of n.
+
+        Returns
+        -------
+        float
+            In nats.
+        """
+        source = source_of(self, X, sample_weight)
         return criteria.bic(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
 
     def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Akaike's information criterion, smaller is better."""
+        """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
         return criteria.aic(self.log_likelihood(X, sample_weight), self.n_parameters_)
 
     def aicc(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Akaike's criterion corrected for few rows, smaller is better; *beyond*.
+        """Compute Akaike's criterion with the small-sample correction (AICc); smaller is better; *beyond*.
 
-        n is the sum of the weights; infinite where n ≤ p + 1 (Hurvich & Tsai 1989).
+        Takes the parameters of `bic`. Infinite unless n > p + 1, with p free parameters (Hurvich & Tsai 1989).
         """
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         return criteria.aicc(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
 
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """The integrated completed likelihood, smaller is better; *beyond*.
+        """Compute the integrated completed likelihood (ICL); smaller is better; *beyond*.
 
-        BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
+        This is BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
+        Takes the parameters of `bic`.
         """
-        source = self._source(X, sample_weight)
+        source = source_of(self, X, sample_weight)
         loglik = self._scorer().classification_log_likelihood(source)
         return criteria.icl(loglik, self.n_parameters_, source.survey.weight)
 
     def nec(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """The normalised entropy criterion, smaller is better; *beyond*.
+        """Compute the normalised entropy criterion (NEC); smaller is better; *beyond*.
 
-        The entropy of the responsibilities over what the mixture gains on one component of the same covariance model,
-        fitted to X with the same `reg_covar` (Celeux & Soromenho 1996); 1 for one component (Biernacki, Celeux &
-        Govaert 1999).
+        This is the entropy of the responsibilities, divided by the gain in log-likelihood over a single component of
+        the same covariance type, fitted to X with the same `reg_covar` (Celeux & Soromenho 1996). It is 1 for one
+        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; without unit.
         """
-        source, scorer = self._source(X, sample_weight), self._scorer()
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
         loglik, loglik_of_one = scorer.log_likelihood(source), scorer.log_likelihood_of_one(source, self.reg_covar)
         return criteria.nec(scorer.entropy(source), loglik, loglik_of_one)
 
@@ -162,21 +226,22 @@ class FittedMixture(Estimator):
         Parameters
         ----------
         n_samples : int, default=1
+            Number of rows.
         random_state : int, RandomState, Generator or None, default=None
-            *Beyond*: seeds this draw; None uses the estimator's own.
+            *Beyond*: seed of this draw; None uses the estimator's `random_state`.
 
         Returns
         -------
         X : ndarray of shape (n_samples, d)
-            Ordered by component.
-        y : ndarray of shape (n_samples,)
-            The component of each row.
+            Rows, ordered by component.
+        y : ndarray of int, shape (n_samples,)
+            The component that each row was drawn from.
         """
-        parameters = self._fitted()
+        parameters = fitted_parameters(self)
         n = check_n_samples(n_samples)
         rng = check_random_state(self.random_state if random_state is None else random_state)
         rows, labels = parameters.sample(n, rng)
-        return held(rows, self._dtype), labels
+        return as_dtype(rows, self._dtype), labels
 
     @classmethod
     def from_parameters(
@@ -188,21 +253,27 @@ class FittedMixture(Estimator):
         covariance_type: str = DEFAULT_COVARIANCE_TYPE,
         feature_names: Sequence[str] | None = None,
     ) -> Self:
-        """A fitted estimator from given numbers; *beyond*.
+        """Make a fitted estimator from known parameters; *beyond*.
 
         Parameters
         ----------
         weights : array-like of shape (K,)
+            Non-negative, with the sum 1.
         means : array-like of shape (K, d)
         covariances : array-like
-            In the shape that `covariance_type` has.
+            Positive definite, in the shape of ``covariances_`` for `covariance_type`.
         covariance_type : str, default="full"
         feature_names : sequence of str, default=None
+            Names of the d features.
+
+        Returns
+        -------
+        GaussianMixture
 
         Raises
         ------
         ValueError
-            If the numbers are no mixture, saying which.
+            If the numbers are not a mixture; the message names the entry that is wrong.
 
         Examples
         --------
@@ -213,87 +284,48 @@ class FittedMixture(Estimator):
         """
         model = covariance_model(covariance_type)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
-        settings = {"n_components": parameters.n_components, "covariance_type": covariance_type}
-        return cls._holding(parameters, feature_names, settings)
-
-    @classmethod
-    def _holding(
-        cls, parameters: MixtureParameters, feature_names: Sequence[str] | None, settings: Mapping[str, Any]
-    ) -> Self:
-        estimator = cls(**settings)
-        estimator._parameters = parameters
-        names = check_feature_names(feature_names, parameters.n_features)
-        estimator._record_features(parameters.n_features, names)
-        return estimator
+        mixture = cls(**{"n_components": parameters.n_components, "covariance_type": covariance_type})
+        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
+        return mixture
 
     def save(self, file: Writable) -> None:
-        """Write the fitted mixture to `file`, in a format that holds numbers and text only; *beyond*.
+        """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
 
-        Parameters that say how to fit are saved where they are a number, a name or a prior; a generator, a callable
-        and the arrays of a start are not.
+        Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
+        describe a start are not saved.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
-            A path, to which nothing is appended, or a file opened for writing, which need not be able to seek.
+            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
         """
-        save_state(file, *self._state())
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """What `save` writes: what JSON holds, and arrays."""
-        parameters = self._fitted()
-        header: dict[str, Any] = {
-            "gmm_version": __version__,
-            "class": type(self).__name__,
-            "parameters": plain(self.get_params()),
-            "covariance_model": parameters.model.name,
-            "dtype": self._dtype.name,
-            "feature_names": [str(name) for name in getattr(self, "feature_names_in_", ())],
-        }
-        arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
-        if "history_" in vars(self):
-            told, passes = saved_traces(self.history_, self.histories_)
-            header |= {**told, "lower_bound": self.lower_bound_}
-            arrays |= passes
-        return header, arrays
+        save_state(file, *state_of(self))
 
     @classmethod
     def load(cls, file: Readable) -> Self:
-        """Read what `save` wrote; *beyond*.
+        """Read a mixture that `save` wrote; *beyond*.
 
         Parameters
         ----------
         file : str, os.PathLike, binary file or bytes
-            A path, a file opened for reading, which is read to its end, or what such a file holds.
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        GaussianMixture
 
         Raises
         ------
         ValueError
-            If the file is no saved model, or of a newer version, or what it holds is no mixture; it says what is wrong.
-            A file can do no other harm, whoever wrote it.
+            If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
+            message says which. Loading runs no code from the file, so files from others are safe to open.
         """
-        return loaded(file, {cls.__name__: cls._from_state})
-
-    @classmethod
-    def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        model = covariance_model(item(header, "covariance_model", str))
-        weights, means, covariances = (arrays[name] for name in _PARTS)
-        parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
-        settings = restored(item(header, "parameters", dict))
-        estimator = cls._holding(parameters, item(header, "feature_names", list) or None, settings)
-        check_parameters(estimator, STARTS)
-        if header["dtype"] not in ("float32", "float64"):
-            raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
-        estimator._dtype = np.dtype(header["dtype"])
-        if "lower_bound" in header:
-            best, traces = loaded_traces(header, arrays)
-            estimator._record_climb(best, item(header, "lower_bound", float), traces)
-        return estimator
+        return load_object(file, {cls.__name__: partial(from_state, cls)})
 
     @property
     def weights_(self) -> NDArray[Any]:
-        """π_k, (K,)."""
-        return self._shown(self._fitted().weights)
+        """Weights π_k, (K,)."""
+        return self._public(fitted_parameters(self).weights)
 
     @weights_.setter
     def weights_(self, values: ArrayLike) -> None:
@@ -301,8 +333,8 @@ class FittedMixture(Estimator):
 
     @property
     def means_(self) -> NDArray[Any]:
-        """μ_k, (K, d)."""
-        return self._shown(self._fitted().means)
+        """Means μ_k, (K, d)."""
+        return self._public(fitted_parameters(self).means)
 
     @means_.setter
     def means_(self, values: ArrayLike) -> None:
@@ -310,8 +342,8 @@ class FittedMixture(Estimator):
 
     @property
     def covariances_(self) -> NDArray[Any]:
-        """Σ_k, in the shape of the covariance type."""
-        return self._shown(self._fitted().covariances)
+        """Covariances Σ_k, in the shape of the covariance type."""
+        return self._public(fitted_parameters(self).covariances)
 
     @covariances_.setter
     def covariances_(self, values: ArrayLike) -> None:
@@ -319,9 +351,9 @@ class FittedMixture(Estimator):
 
     @property
     def precisions_(self) -> NDArray[Any]:
-        """The covariances' inverses, in their shape."""
-        parameters = self._fitted()
-        return self._shown(parameters.model.layout.gram(parameters.whiteners))
+        """Inverses of the covariances, in the same shape."""
+        parameters = fitted_parameters(self)
+        return self._public(parameters.model.layout.gram(parameters.whiteners))
 
     @precisions_.setter
     def precisions_(self, values: ArrayLike) -> None:
@@ -332,9 +364,9 @@ class FittedMixture(Estimator):
 
     @property
     def precisions_cholesky_(self) -> NDArray[Any]:
-        """Upper triangular factors of the precisions, or 1/σ, in their shape."""
-        parameters = self._fitted()
-        return self._shown(parameters.model.layout.transposed(parameters.whiteners))
+        """Upper triangular factors of the precisions, or 1/σ, in the same shape."""
+        parameters = fitted_parameters(self)
+        return self._public(parameters.model.layout.transposed(parameters.whiteners))
 
     @precisions_cholesky_.setter
     def precisions_cholesky_(self, values: ArrayLike) -> None:
@@ -350,27 +382,21 @@ class FittedMixture(Estimator):
     @property
     def n_parameters_(self) -> int:
         """Number of free parameters."""
-        return self._fitted().n_parameters
+        return fitted_parameters(self).n_parameters
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Tell whether there is a mixture to score with."""
         return self._parameters is not None
 
     def __str__(self) -> str:
-        """The call that makes the estimator; once fitted, the mixture below it."""
+        """Return the constructor call and, once fitted, a summary of the mixture below it."""
         return super().__str__() if self._parameters is None else f"{self!r}\n{self._summary()}"
 
-    def _described(self) -> list[Html]:
-        return [] if self._parameters is None else self._summary().html()
+    def _html_parts(self) -> list[Html]:
+        return fitted_html(self)
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        return Summary.of(self._fitted(), history, lower_bound, getattr(self, "feature_names_in_", None))
-
-    def _fitted(self) -> MixtureParameters:
-        check_is_fitted(self)
-        assert self._parameters is not None  # this is what was checked
-        return self._parameters
+        return Summary.of(fitted_parameters(self), history, lower_bound, names_of_features(self))
 
     def _model(self) -> CovarianceModel:
         if self._parameters is not None:
@@ -378,18 +404,17 @@ class FittedMixture(Estimator):
         return covariance_model(self.covariance_type)
 
     def _shape_for(self, values: ArrayLike, model: CovarianceModel) -> tuple[int, int]:
-        """K and d of the mixture, or what an unfitted one would have by these covariances."""
+        """K and d of the mixture or, before a fit, those that such covariances imply."""
         if self._parameters is not None:
             return self._parameters.n_components, self._parameters.n_features
         shape = np.shape(values)
         return self.n_components, shape[-1] if len(shape) > 1 else 1
 
-    def _shown(self, values: Array) -> NDArray[Any]:
-        """An attribute's array; writing into it would be lost."""
-        return shown(values, self._dtype)
+    def _public(self, values: Array) -> NDArray[Any]:
+        return as_public_array(values, self._dtype)
 
     def _assign(self, **given: ArrayLike) -> None:
-        """Take parameters set by hand; an unfitted estimator becomes fitted with the last of the three."""
+        """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         model = self._model()
         parts = dict(vars(self).get("_assigned", {}))
         if self._parameters is not None:
@@ -405,21 +430,14 @@ class FittedMixture(Estimator):
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
         self._parameters = MixtureParameters(*checked, model)
         self._bounds_before, self._ascent = (), None
-        # What is told of the fit is not told of these parameters.
+        # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
-            self._record_features(self._parameters.n_features, None)
+            record_features(self, self._parameters.n_features, None)
 
     def _scorer(self) -> Scorer:
-        return Scorer(self._fitted(), self.n_threads)
-
-    def _source(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
-        """Rows to score."""
-        check_is_fitted(self)
-        names = vars(self).get("feature_names_in_")
-        source, _ = as_source(X, sample_weight, estimator=self, n_features=self.n_features_in_, feature_names=names)
-        return source
+        return Scorer(fitted_parameters(self), self.n_threads)
 
     def _record_climb(self, trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> None:
         self.history_ = trace
@@ -430,23 +448,116 @@ class FittedMixture(Estimator):
         self.lower_bounds_ = list(trace.lower_bounds)
 
 
-def shown(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Values in the type of the data, or in float64 where that cannot hold them; writing into them is refused."""
-    array = held(values, dtype)
-    array.flags.writeable = False
-    return array
+def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
+    """Return the parameters of a fitted mixture.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    """
+    check_is_fitted(mixture)
+    assert mixture._parameters is not None  # this is what was checked
+    return mixture._parameters
 
 
-def held(values: Array, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Values in the type of the data, or in float64 where that cannot hold them."""
-    limits = np.finfo(dtype)
-    largest = np.abs(values).max()
-    fits = largest == 0 or limits.tiny <= largest <= limits.max
-    return values.astype(dtype if fits else np.float64, copy=False)
+def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
+    """Check rows that a fitted mixture is to score.
+
+    Parameters
+    ----------
+    mixture : FittedMixture
+    X : array-like of shape (n, d) or a source of rows
+    sample_weight : array-like of shape (n,), optional
+
+    Returns
+    -------
+    Source
+        The rows and their weights.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError, TypeError
+        If the rows or weights are invalid, or do not have the features that the mixture was fitted on.
+    """
+    check_is_fitted(mixture)
+    names = vars(mixture).get("feature_names_in_")
+    source, _ = as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, feature_names=names)
+    return source
+
+
+def hold(mixture: FittedMixture, parameters: MixtureParameters, names: NDArray[np.object_] | None) -> None:
+    """Set the parameters of an estimator, and the names of their features."""
+    mixture._parameters = parameters
+    record_features(mixture, parameters.n_features, names)
+
+
+def set_fitted(
+    mixture: FittedMixture,
+    result: SolverResult,
+    source: Source,
+    names: NDArray[np.object_] | None,
+    traces: tuple[Trace, ...] = (),
+) -> None:
+    """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
+    hold(mixture, result.parameters, names)
+    mixture._dtype = source.dtype
+    mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
+    mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
+
+
+def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what `save` writes: a header of JSON values, and arrays by their names."""
+    parameters = fitted_parameters(mixture)
+    header: dict[str, Any] = {
+        "gmm_version": __version__,
+        "class": type(mixture).__name__,
+        "parameters": to_json_values(mixture.get_params()),
+        "covariance_model": parameters.model.name,
+        "dtype": mixture._dtype.name,
+        "feature_names": [str(name) for name in getattr(mixture, "feature_names_in_", ())],
+    }
+    arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
+    if "history_" in vars(mixture):
+        traces, passes = traces_to_state(mixture.history_, mixture.histories_)
+        header |= {**traces, "lower_bound": mixture.lower_bound_}
+        arrays |= passes
+    return header, arrays
+
+
+def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
+    """Make the estimator whose `state_of` this is.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If something is missing or invalid.
+    """
+    model = covariance_model(item(header, "covariance_model", str))
+    weights, means, covariances = (arrays[name] for name in _PARTS)
+    parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+    estimator = cls(**from_json_values(item(header, "parameters", dict)))
+    names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
+    hold(estimator, parameters, names)
+    check_parameters(estimator, STARTS)
+    if header["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
+    estimator._dtype = np.dtype(header["dtype"])
+    if "lower_bound" in header:
+        best, traces = traces_from_state(header, arrays)
+        estimator._record_climb(best, item(header, "lower_bound", float), traces)
+    return estimator
+
+
+def fitted_html(mixture: FittedMixture) -> list[Html]:
+    """Return the summary of a fitted mixture as parts of a page; none before a fit."""
+    return [] if mixture._parameters is None else mixture._summary().html()
 
 
 def _mean(values: NDArray[Any]) -> float:
-    """The mean in the values' own type, unless its sum is out of their range."""
+    """The mean, summed in float64 only if the sum overflows the values' own type."""
     with np.errstate(over="ignore"):
         mean = float(values.mean())
     return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())

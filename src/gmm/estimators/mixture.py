@@ -1,4 +1,4 @@
-"""`GaussianMixture`: scikit-learn's estimator on this package's core."""
+"""`GaussianMixture`: the estimator, with the interface of scikit-learn's."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from copy import copy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.solver import Iteration, SolverResult
-from gmm.em.trace import Trace
-from gmm.estimators.fitted import FittedMixture
+from gmm.em.problem import Beginning
+from gmm.em.solver import Iteration
+from gmm.estimators.fitted import FittedMixture, set_fitted
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting.fit import Beginning, FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
+from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import Source
@@ -42,103 +42,114 @@ _NOT_CONVERGED = (
 
 
 class GaussianMixture(FittedMixture):
-    """Gaussian mixture Σ_k π_k N(μ_k, Σ_k), fitted by expectation-maximisation.
+    """Gaussian mixture model Σ_k π_k N(μ_k, Σ_k), fitted by expectation–maximisation (EM).
 
-    The parameters, attributes and methods are those of scikit-learn's class of the same name; what is beyond them is
-    marked *beyond*.
+    A drop-in replacement for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and methods.
+    Additions are marked *beyond*.
 
-    From the same weights, means and precisions ``acceleration=None`` makes scikit-learn's passes, but returns what the
-    last pass measured, not the update after it. Starts differ, and their trial passes are counted nowhere.
+    By default a fit takes quasi-Newton steps on EM's sufficient statistics and needs fewer passes over the rows than
+    EM. With ``acceleration=None`` and the same initial weights, means and precisions, it runs the passes of
+    scikit-learn, but returns the parameters that the last pass evaluated, not the update after it. The default starts
+    differ from scikit-learn's; their trial passes are not counted in ``n_iter_``.
 
     Parameters
     ----------
     n_components : int, default=1
         Number of components, K.
     covariance_type : str, default="full"
-        "full", "tied", "diag" or "spherical": a covariance per component; one for all; variances per component and
-        feature; one variance per component. *Beyond*: one of the 14 models Σ_k = λ_k D_k A_k D_kᵀ by the letters of its
-        volumes λ_k, shapes A_k and orientations D_k, each equal in all components (E), variable (V) or the identity
-        (I): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV. scikit-learn's four are VVV, EEE,
-        VVI and VII.
+        "full": one covariance matrix per component; "tied": one matrix for all; "diag": variances per component and
+        feature; "spherical": one variance per component. *Beyond*: any of the 14 models Σ_k = λ_k D_k A_k D_kᵀ, named
+        by three letters for the volumes λ_k, the shapes A_k and the orientations D_k. Each is equal in all components
+        (E), variable (V) or the identity (I): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV.
+        scikit-learn's four are VVV, EEE, VVI and VII.
     tol : float, default=1e-3
-        The fit has converged when less than this remains to be gained, in nats per row, as three to five passes in a
-        row project; without `acceleration` when a pass changes the mean log-likelihood by less. 0 never stops before
-        `max_iter`.
+        Convergence threshold, in nats per row. Stop when the estimated remaining gain has stayed below `tol` for three
+        to five passes; without `acceleration`, when one pass changes the mean log-likelihood by less than `tol`. With
+        0, run until `max_iter`.
     reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances, in squared units of the data. Above 0, a fit does not fail on
-        degenerate data.
+        Added to the diagonal of the covariances, in squared units of the data. A fit with a positive value does not
+        fail on degenerate data.
     max_iter : int, default=100
-        Most passes over the rows, rejected ones included. 0 keeps the start.
+        Maximum number of passes over the rows, including rejected ones. 0 returns the start.
     n_init : int, default=1
-        Number of starts; the fit with the highest likelihood is kept. The first is that of ``n_init=1``, and more of
-        them never end lower. *Beyond*: of many rows, a start after the first is tried for some passes on a part of
-        them, and is climbed, from where that led, only if it comes near the best before it or beyond.
-    init_params : str, array or callable, default="kmeans"
-        Where to begin: "kmeans", the best of up to four k-means partitions; "k-means++"; "random"; "random_from_data".
-        *Beyond*: "hierarchical", Ward's clusters of the rows, or of 1000 of them, which leave nothing to chance where
-        there are no more; an (n, K) array of responsibilities; or a callable ``(X, K, rng)`` that returns one, whose
-        ``rng`` is a RandomState, or a Generator where `random_state` is one.
+        Number of starts; the fit with the highest likelihood is kept. The first start is the one of ``n_init=1``, so
+        more starts never give a lower likelihood. *Beyond*: on large tables, each further start is first tried for
+        some passes on a sample of the rows, and dropped unless it comes close to the best one so far.
+    init_params : str, array-like of shape (n, K) or callable, default="kmeans"
+        How to start: "kmeans", the best of up to four k-means partitions; "k-means++"; "random"; "random_from_data".
+        *Beyond*: "hierarchical", Ward's clustering of up to 1000 rows, which is deterministic for tables of at most
+        1000 rows; an array of responsibilities; or a callable ``(X, K, rng)`` that returns one, where ``rng`` is a
+        RandomState, or a Generator if `random_state` is one.
     weights_init : array-like of shape (K,), default=None
+        Initial weights.
     means_init : array-like of shape (K, d), default=None
-        Given alone, every row begins with the nearest of them (*beyond*; scikit-learn runs its start for the rest).
+        Initial means. Given alone, each row starts in the component of the nearest mean (*beyond*; scikit-learn takes
+        the rest from `init_params`).
     precisions_init : array-like, default=None
-        In the shape of ``precisions_``.
+        Initial precisions, in the shape of ``precisions_``.
     random_state : int, RandomState, Generator or None, default=None
-        Seeds the starts and `sample`. None follows numpy's global state; a generator that is passed advances.
+        Seed of the starts and of `sample`. None uses numpy's global state; a generator is advanced.
     warm_start : bool, default=False
-        Whether the next `fit` continues where the last one ended: thirty fits with ``max_iter=1`` equal one with
-        ``max_iter=30``.
+        Continue from the previous fit in the next call of `fit`. Thirty fits with ``max_iter=1`` give the same result
+        as one with ``max_iter=30``.
     verbose : int, default=0
-        1 prints the passes, 2 their times as well.
+        1 prints the passes, 2 also prints the elapsed time.
     verbose_interval : int, default=10
-        Passes between two lines.
+        Number of passes between two lines.
     n_threads : int, default=None
-        *Beyond*: threads of a pass; None takes all usable cores, and no more than BLAS is allowed by
-        ``threadpoolctl``. The result is bitwise the same for every number.
+        *Beyond*: number of threads. None uses all available cores, within the limit that ``threadpoolctl`` sets for
+        BLAS. The result is bitwise the same for every number of threads.
     acceleration : {"auto", None}, default="auto"
-        *Beyond*: ``"auto"`` climbs by quasi-Newton steps on EM's sufficient statistics, in a fraction of its passes,
-        and never downwards, unless a component is given a new place: what it climbs includes `reg_covar`, as noise of
-        that variance through which the rows are seen. None is textbook EM, its stop scikit-learn's.
+        *Beyond*: "auto" takes quasi-Newton steps on EM's sufficient statistics. The objective never decreases, except
+        when an empty component is re-placed; it includes `reg_covar`, as noise of that variance added to the rows.
+        None is textbook EM with scikit-learn's stopping rule.
     refine : {"split-merge"} or None, default=None
-        *Beyond*: what to do from where the best start converged. "split-merge" drops one component and splits another
-        in its place, again and again, and keeps what raises the likelihood without collapsing a component on a few
-        rows. It takes some 5 to 15 times the passes of the fit; ``history_.refinement`` tells. A fit that did not
-        converge is not refined.
+        *Beyond*: "split-merge" tries to improve the converged fit: it drops one component, splits another in its place,
+        fits again, and keeps moves that raise the likelihood without a degenerate component. It takes about 5 to 15
+        times the passes of the fit; see ``history_.refinement``. A fit that did not converge is not refined.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
-        *Beyond*: what is believed of means and covariances; the fit is then the most probable mixture (MAP) instead of
-        the most likely one. "conjugate" is ``NormalInverseWishart()``, whose parts the rows tell; with it no component
-        collapses, be it with ``reg_covar=0``. Scores, BIC and the like are of the likelihood alone.
+        *Beyond*: prior on the component means and covariances. The fit then maximises the posterior density (MAP)
+        instead of the likelihood. "conjugate" is `NormalInverseWishart` with unset hyperparameters estimated from the
+        data; with it no component degenerates, even with ``reg_covar=0``. Scores and criteria do not include the prior.
 
     Attributes
     ----------
     weights_ : ndarray of shape (K,)
+        Mixture weights π_k.
     means_ : ndarray of shape (K, d)
+        Means μ_k.
     covariances_, precisions_, precisions_cholesky_ : ndarray
-        (K, d, d) for "full" and VEE, EVE, VVE, EEV, VEV, EVV; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI;
-        (K,) for "spherical" and EII. These five are read-only in place; assigned anew they change the mixture, or are
-        refused.
+        Covariances Σ_k, their inverses, and the upper triangular Cholesky factors of the inverses. (K, d, d) for "full"
+        and VEE, EVE, VVE, EEV, VEV, EVV; (d, d) for "tied"; (K, d) for "diag" and EEI, VEI, EVI; (K,) for "spherical"
+        and EII. These arrays, the weights and the means are read-only; assign a new array to change the mixture.
     converged_ : bool
+        Whether the stopping rule was met before `max_iter`.
     n_iter_ : int
-        Passes of the best start, or of the climb that a refinement ended with.
+        Number of passes of the best start or, after a refinement, of its last fit.
     lower_bound_ : float
-        Mean log-likelihood of the returned parameters, in nats per unit weight. With `acceleration` it is a lower bound
-        of that, below it by the order of (`reg_covar` / variance)²; ``score`` is exact. With a `prior`, its log density
-        per unit weight is added.
+        Mean log-likelihood of the fitted parameters, in nats per unit weight. With `acceleration` it is a lower bound,
+        too low by the order of (`reg_covar` / variance)²; `score` is exact. With a `prior`, its log density per unit
+        weight is added.
     lower_bounds_ : list of float
-        What each pass measured, before its update; a rejected one repeats what stood. A fit that ends at `max_iter`
-        measures the last update as well, by a pass that is not listed.
+        Lower bound measured by each pass, before its update; a rejected pass repeats the last accepted value. If the
+        fit ends at `max_iter`, the last update is evaluated by one more pass, which is not in the list.
     history_ : Trace
-        *Beyond*: of each pass the objective, the projected remaining gain, whether it was accepted, and its seconds;
-        the reason for stopping, and what a refinement did.
+        *Beyond*: the objective, estimated remaining gain, acceptance and time of each pass; the reason for stopping;
+        and the result of a refinement.
     histories_ : tuple of Trace
-        *Beyond*: one for each start that was climbed, in their order; ``history_`` is that of the best. A start that a
-        trial on a part of the rows left out has none. After a refinement ``history_`` is the climb that it ended with,
-        and stands in the place of its start's.
+        *Beyond*: traces of the starts that were fitted in full, in order; ``history_`` is that of the best. After a
+        refinement, the trace of its last fit, which is then ``history_``, replaces that of its start.
     n_parameters_ : int
         *Beyond*: number of free parameters.
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Where all columns had text names.
+        Number of features, d.
+    feature_names_in_ : ndarray of str, shape (d,)
+        Names of the features, if all columns of X had string names.
+
+    See Also
+    --------
+    select : Choose the number of components and the covariance type.
+    em_steps : Run a fit one pass at a time.
 
     References
     ----------
@@ -210,18 +221,18 @@ class GaussianMixture(FittedMixture):
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Iteration], object] | None = None,
     ) -> GaussianMixture:
-        """Estimate the mixture from rows.
+        """Fit the mixture to rows.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
-            Rows. float32 gives float32 results; whole numbers are taken as float64.
+            Rows. float32 rows give float32 results; integers are converted to float64.
         y : ignored
         sample_weight : array-like of shape (n,), default=None
-            *Beyond*: a row of weight 2 counts as two rows.
+            *Beyond*: weights of the rows; a row of weight 2 counts as two rows.
         callback : callable, default=None
-            *Beyond*: called with an `Iteration` after each pass, those of a refinement's moves included, which each
-            count from 1; a true answer ends the fit.
+            *Beyond*: called with an `Iteration` after each pass, including the passes of a refinement's moves, each of
+            which counts from 1. A true return value ends the fit.
 
         Returns
         -------
@@ -231,13 +242,13 @@ class GaussianMixture(FittedMixture):
         Raises
         ------
         ValueError, TypeError
-            For input that cannot be used, and where it is at fault; and with ``reg_covar=0`` for a component whose
-            covariance is singular. The estimator is then what it was before.
+            If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
+            singular. The estimator is then unchanged.
 
         Warns
         -----
         ConvergenceWarning
-            If `max_iter` passes did not meet `tol`, or a component lost its rows and was given a new place.
+            If the fit did not converge within `max_iter` passes, or a component lost all its rows and was re-placed.
         """
         check_parameters(self, STARTS)
         check_callback(callback)
@@ -253,7 +264,7 @@ class GaussianMixture(FittedMixture):
         try:
             fit = fit_mixture(
                 source,
-                self._settings(source, model),
+                fit_settings(self, source, model),
                 () if resume else start_seeds(self.random_state, self.n_init),
                 resume=resume,
                 callback=watched if self.verbose or callback is not None else None,
@@ -262,7 +273,7 @@ class GaussianMixture(FittedMixture):
             )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
-        printer.refined(fit.climb)
+        printer.refined(fit.result)
         self._adopt(fit, source, names)
         return self
 
@@ -273,112 +284,103 @@ class GaussianMixture(FittedMixture):
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Iteration], object] | None = None,
     ) -> NDArray[np.intp]:
-        """Fit, and return the most probable component of each row, (n,); as ``fit(X).predict(X)``."""
+        """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
 
-    def _settings(self, source: Source, model: CovarianceModel) -> FitSettings:
-        K, d = self.n_components, source.n_features
-        given = GivenStart(
-            None if self.weights_init is None else check_weights_init(self.weights_init, K),
-            None if self.means_init is None else check_means_init(self.means_init, K, d),
-            None if self.precisions_init is None else check_precisions_init(self.precisions_init, K, d, model),
-            None if isinstance(self.init_params, str) else self._responsibilities(source),
-        )
-        return FitSettings(
-            K,
-            model,
-            self.tol,
-            self.reg_covar,
-            self.max_iter,
-            str(self.init_params) if given.responsibilities is None else "",
-            given,
-            self.n_threads,
-            self.acceleration,
-            self.refine,
-            None if self.prior is None else prior_of(self.prior, model, K, source, self.n_threads),
-        )
-
     def _responsibilities(self, source: Source) -> Callable[[int], Array]:
-        """What `init_params` gives when it is no name."""
+        """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
         start, resident = self.init_params, source.resident
         if callable(start) and resident is None:
-            raise ValueError("init_params is called with X as an array, but these rows are not in memory: pass a name")
-        of_a_seed = (
+            raise ValueError(
+                "a callable init_params needs X as an array, but these rows are not in memory: pass the name of a start"
+            )
+        make_rng = (
             np.random.default_rng if isinstance(self.random_state, np.random.Generator) else np.random.RandomState
         )
 
-        def given(seed: int) -> Array:
+        def responsibilities(seed: int) -> Array:
             values = start
             if callable(start) and resident is not None:
-                values = start(resident.rows, self.n_components, of_a_seed(seed))
+                values = start(resident.rows, self.n_components, make_rng(seed))
             return check_responsibilities(values, source.n_rows, self.n_components)
 
-        return given
+        return responsibilities
 
     def _resumed(self, model: CovarianceModel, source: Source) -> Beginning | None:
-        """Where a warm start continues."""
+        """Where a warm start continues; None if there is none."""
         if not self.warm_start or self._parameters is None:
             return None
-        now = self._parameters
-        fitted = (now.n_components, now.model.known_as, now.n_features)
-        asked = (self.n_components, model.known_as, source.n_features)
-        if fitted != asked:
+        previous = self._parameters
+        expected = (previous.n_components, previous.model.known_as, previous.n_features)
+        requested = (self.n_components, model.known_as, source.n_features)
+        if requested != expected:
             raise ValueError(
-                "warm_start continues a fit of the same shape: expected (n_components, covariance_type, n_features) = "
-                f"{fitted}, got {asked}. Set warm_start=False to begin anew."
+                "warm_start continues the previous fit: expected the same (n_components, covariance_type, n_features) "
+                f"= {expected}, got {requested}. Set warm_start=False to start over."
             )
         if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
-            return Beginning(now, self._bounds_before)
+            return Beginning(previous, self._bounds_before)
         ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
         ascent.tolerance = self.tol
-        return Beginning(now, self._bounds_before, ascent)
+        return Beginning(previous, self._bounds_before, ascent)
 
     def _problem(self, source: Source) -> tuple[object, ...]:
-        """What an accelerated climb must find unchanged to go on: rows, their weights, the ridge, and the prior."""
+        """What must not change for an accelerated fit to continue: rows, weights, ridge and prior."""
         prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
         return source.fingerprint, self.reg_covar, prior
 
     def _adopt(self, fit: MixtureFit, source: Source, names: NDArray[np.object_] | None) -> None:
-        self._end_at(fit.climb, source, names, fit.traces)
-        self._ascent, self._ascent_of = (fit.climb.ascent, self._problem(source)) if self.warm_start else (None, ())
+        set_fitted(self, fit.result, source, names, fit.traces)
+        self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
 
-    def _end_at(
-        self,
-        climb: SolverResult,
-        source: Source,
-        names: NDArray[np.object_] | None,
-        traces: tuple[Trace, ...] = (),
-    ) -> None:
-        """Hold the mixture where a climb ended, and what is told of it and of the climbs beside it."""
-        self._parameters = climb.parameters
-        self._dtype = source.dtype
-        self._record_features(source.n_features, names)
-        self._bounds_before = climb.trace.lower_bounds or self._bounds_before
-        self._record_climb(climb.trace, climb.lower_bound, traces or (climb.trace,))
+
+def fit_settings(mixture: GaussianMixture, source: Source, model: CovarianceModel) -> FitSettings:
+    """Return how the parameters of an estimator, which are checked here, ask to fit the rows."""
+    K, d = mixture.n_components, source.n_features
+    weights, means, precisions = mixture.weights_init, mixture.means_init, mixture.precisions_init
+    given = GivenStart(
+        weights=None if weights is None else check_weights_init(weights, K),
+        means=None if means is None else check_means_init(means, K, d),
+        precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
+        responsibilities=None if isinstance(mixture.init_params, str) else mixture._responsibilities(source),
+    )
+    return FitSettings(
+        n_components=K,
+        model=model,
+        tol=mixture.tol,
+        reg_covar=mixture.reg_covar,
+        max_iter=mixture.max_iter,
+        init_params=str(mixture.init_params) if given.responsibilities is None else "",
+        given=given,
+        n_threads=mixture.n_threads,
+        acceleration=mixture.acceleration,
+        refine=mixture.refine,
+        prior=None if mixture.prior is None else prior_of(mixture.prior, model, K, source, mixture.n_threads),
+    )
 
 
 def warn_about(fit: MixtureFit, max_iter: int) -> None:
-    """Warn of a fit that did not converge, and of components that lost their rows."""
-    trace = fit.climb.trace
+    """Warn if a fit did not converge or components lost all their rows."""
+    trace = fit.result.trace
     if not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)
 
 
 def warn_of_repairs(repaired: tuple[int, ...]) -> None:
-    """Warn of components that lost their rows, if there are any."""
+    """Warn if there are components that lost all their rows."""
     if repaired:
         listed = ", ".join(map(str, dict.fromkeys(repaired)))
         warn(
             f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
-            "components, or another start, may suit the data better.",
+            "components or another start may suit the data better.",
             raisable(ConvergenceWarning),
         )
 
 
 def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
-    """What to say where a covariance is singular: scikit-learn's sentence, and which one it is."""
+    """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
     if model.layout.pooled:
         return f"{_ILL_DEFINED} The covariance that all components share is singular."
     return f"{_ILL_DEFINED} The covariance of component {error.component} is singular."

@@ -1,4 +1,4 @@
-"""What `verbose` prints while a fit climbs."""
+"""`ProgressPrinter`: the lines that `verbose` prints during a fit."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ from gmm.fitting.screening import Screened
 
 
 class ProgressPrinter:
-    """Prints a line every `interval` passes, and one at the end of each start.
+    """Prints a line every `interval` passes, and one at the end of each of `n_init` starts.
 
-    Parameters
-    ----------
-    verbose : int
-        0 prints nothing, 1 the passes, above 1 their times as well.
-    interval : int
-        In passes.
-    n_init : int
-        How many starts there are.
+    With `verbose` 0 it prints nothing, above 1 the elapsed time as well.
     """
 
     def __init__(self, verbose: int, interval: int, n_init: int) -> None:
@@ -26,43 +19,43 @@ class ProgressPrinter:
         self._seconds = 0.0
 
     def step(self, iteration: Iteration) -> None:
-        """Report one pass."""
+        """Print a pass, if it is one of every `interval`."""
         self._seconds += iteration.seconds
         if self._verbose and iteration.n_iter % self._interval == 0:
             text = f"move {iteration.move:>3}  " if iteration.move else ""
             text += f"pass {iteration.n_iter:>4}  log-likelihood {iteration.lower_bound:.6f}"
             if not iteration.accepted:
-                text += "  step taken back"
+                text += "  step rejected"
             elif iteration.n_iter > 1:
                 text += f"  gain {iteration.gain:+.2e}"
             if iteration.remaining < float("inf"):
                 text += f"  remaining {iteration.remaining:.2e}"
             self._print(iteration.start, text)
 
-    def end(self, climb: SolverResult) -> None:
-        """Report the end of one start."""
+    def end(self, result: SolverResult) -> None:
+        """Print how one start ended."""
         if self._verbose:
             self._print(
-                climb.trace.start,
-                f"{climb.trace.ending} ({climb.trace.reason}), log-likelihood {climb.lower_bound:.6f} nats per row",
+                result.trace.start,
+                f"{result.trace.ending} ({result.trace.reason}), log-likelihood {result.lower_bound:.6f} nats per row",
             )
 
-    def refined(self, climb: SolverResult) -> None:
-        """Report what split–merge did."""
-        done = climb.trace.refinement
+    def refined(self, result: SolverResult) -> None:
+        """Print the result of split–merge, if it ran."""
+        done = result.trace.refinement
         if self._verbose and done is not None:
             self._print(
-                climb.trace.start,
-                f"split-merge: {len(done.moves)} of {done.tried} moves kept, {done.passes:.0f} passes in all, "
-                f"log-likelihood {climb.lower_bound:.6f} nats per row",
+                result.trace.start,
+                f"split-merge: {len(done.moves)} of {done.tried} moves kept, {done.passes:.0f} passes in total, "
+                f"log-likelihood {result.lower_bound:.6f} nats per row",
             )
 
     def skip(self, start: int, screened: Screened) -> None:
-        """Report a start that is not climbed."""
+        """Print that a start was dropped after its trial."""
         if self._verbose:
             self._print(
                 start,
-                f"not climbed: log-likelihood {screened.lower_bound:.6f} on a part of the rows, "
+                f"dropped: log-likelihood {screened.lower_bound:.6f} on a sample of the rows, "
                 f"where an earlier start reached {screened.record:.6f}",
             )
 

@@ -1,4 +1,4 @@
-"""The frozen mixture: scores rows and holds nothing but its parameters."""
+"""`Scorer`: log densities, labels and responsibilities of rows under a fixed mixture."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gmm import _em
-from gmm.em.e_step import WORTH_THREADS, EStep, RowResults, Totals
-from gmm.em.m_step import MStep
+from gmm.em.e_step import EStep, RowResults, Totals
+from gmm.em.problem import Problem
+from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.rows.sources import Source
 from gmm.values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -19,15 +20,15 @@ from gmm.values.whitened import WhitenedMixture
 
 
 class Prepared(NamedTuple):
-    """What scoring needs of a mixture, whatever the rows.
+    """A mixture prepared for scoring, independent of the rows.
 
     Parameters
     ----------
     mixture : WhitenedMixture
     origin : array of shape (d,)
-        The mixture's own centre: a single row has no spread to stand in.
+        The mixture's mean: the rows' own centre would depend on what is scored together.
     plans : list of Plan
-        One for each form that rows have asked for so far.
+        One for each form of the pass that rows have needed so far.
     """
 
     mixture: WhitenedMixture
@@ -35,28 +36,21 @@ class Prepared(NamedTuple):
     plans: list[_em.Plan]
 
 
-# As long as the mixture lives. Not in the estimator, which scoring must not change, nor in its pickles.
+# Kept as long as the mixture lives; not in the estimator, which scoring must not change, nor in its pickles.
 _PREPARED: WeakKeyDictionary[MixtureParameters, Prepared] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """A mixture that scores rows; what is prepared for that is kept as long as the mixture.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters
-    n_threads : int, optional
-        None for all usable cores.
-    """
+    """Scores rows under a mixture; preparations are cached for the mixture's lifetime."""
 
     parameters: MixtureParameters
     n_threads: int | None = None
 
     def rows(self, source: Source, **wanted: bool) -> RowResults:
-        """Numbers for every row: `labels`, `log_evidence`, `responsibilities`, `largest`, as asked for."""
+        """Return results per row: those of `labels`, `log_evidence`, `responsibilities` and `largest` set to True."""
         plan, resident = self._plan(source), source.resident
-        if resident is not None and source.n_rows * plan.work < WORTH_THREADS * plan.lane_rows:
+        if resident is not None and source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
             return RowResults(*plan.score(resident.rows, **wanted))
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, plan=plan, **wanted)
@@ -77,29 +71,30 @@ class Scorer:
         return self.totals(source).entropy
 
     def totals(self, source: Source) -> Totals:
-        """What criteria are made of, by one pass."""
+        """Sum what the criteria need, in one pass."""
         with self._e_step(source) as e_step:
             return e_step.totals(self._prepared.mixture)
 
     def largest_responsibilities(self, source: Source) -> Array:
-        """How probable the most probable component of each row is, (n,)."""
+        """The largest responsibility of each row, (n,)."""
         largest = self.rows(source, largest=True).largest
         assert largest is not None  # it was asked for
         return largest.astype(np.float64, copy=False)
 
     def log_likelihood_of_one(self, source: Source, ridge: float) -> float:
-        """What a single component of the same model, fitted to the rows with that ridge, says of them, in nats.
+        """Log-likelihood of a single component of the same model, fitted to the rows with that ridge, in nats.
 
-        A mixture of one component stands for itself. Infinite where the rows leave a direction without variance, and
+        A mixture of one component is not fitted again. Infinite if the rows have no variance in some direction and
         there is no ridge.
         """
         if self.parameters.n_components == 1:
             return self.log_likelihood(source)
         model = self.parameters.model
         one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
-        with EStep(source, model.moments, n_threads=self.n_threads) as e_step:
+        problem = Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads)
+        with problem.e_step() as e_step:
             try:
-                fitted = MStep(model, ridge, 0, e_step.spread)(e_step(one, hard=True))
+                fitted = problem.beginning(e_step, e_step(one, hard=True)).parameters
             except SingularMatrixError:
                 return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)
@@ -126,7 +121,7 @@ class Scorer:
 
 
 def _total(values: Array, weight: Array | None) -> float:
-    """Σ_i w_i v_i; a row of no weight counts nothing, be it −∞."""
+    """Σ_i w_i v_i over rows of positive weight: a row of weight 0 may be −∞."""
     with np.errstate(over="ignore"):
         if weight is None:
             return float(values.sum())

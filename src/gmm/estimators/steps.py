@@ -1,4 +1,4 @@
-"""`em_steps`: a fit one pass at a time, to look at and to learn by."""
+"""`em_steps`: a fit one pass at a time, for teaching and for inspection."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.estimators.fitted import shown
-from gmm.estimators.mixture import GaussianMixture, ill_defined, warn_of_repairs
+from gmm.estimators.contract import as_public_array
+from gmm.estimators.mixture import GaussianMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.fitting.fit import FitSettings, SteppedPass, iter_passes, start_seeds
@@ -25,42 +25,40 @@ from gmm.values.layouts import SingularMatrixError
 
 __all__ = ["EMStep", "em_steps"]
 
-_MEANINGLESS = {
-    "n_init": "steps are those of one start; call it once for each random_state",
-    "warm_start": "steps begin at their start; give the mixture to go on from as weights_init, means_init and "
-    "precisions_init",
-    "refine": "a refinement tries many climbs; fit a GaussianMixture for that",
-    "verbose": "print what each step tells",
-    "verbose_interval": "print what each step tells",
+_UNSUPPORTED = {
+    "n_init": "the steps are those of a single start; call it once per random_state",
+    "warm_start": "to continue from a mixture, pass it as weights_init, means_init and precisions_init",
+    "refine": "a refinement runs many fits; use GaussianMixture instead",
+    "verbose": "print the fields of each step instead",
+    "verbose_interval": "print the fields of each step instead",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class EMStep:
-    """One pass of EM: the mixture that it measured, and what it found.
+    """One pass of EM over the rows: the mixture that it evaluated, and the results.
 
-    Arrays are read-only and, `counts` apart, in the type of the rows.
+    Arrays are read-only and have the dtype of the rows, except `counts`.
 
     Attributes
     ----------
     n_iter : int
-        Which pass, from 1. The first measures the start.
+        Number of the pass, from 1. The first evaluates the start.
     weights : ndarray of shape (K,)
     means : ndarray of shape (K, d)
     covariances : ndarray
         In the shape of the covariance type, as ``GaussianMixture.covariances_``.
-    counts : ndarray of shape (K,)
-        Rows that each component answers for, Σ_i w_i r_ik, in float64. Textbook EM's next weights are these over their
-        sum.
+    counts : ndarray of float64, shape (K,)
+        Soft counts Σ_i w_i r_ik of the components. In textbook EM, the next weights are the counts over their sum.
     lower_bound : float
         Mean log-likelihood of this mixture, in nats per unit weight; see ``GaussianMixture.lower_bound_``.
     responsibilities : ndarray of shape (n, K) or None
-        r_ik, the probability of component k once row i is seen, where they were asked for.
+        r_ik, the probability of component k given row i; None unless requested.
     accepted : bool
-        False where an accelerated step went down and was taken back; the other fields are then those of the mixture
-        that stands.
+        False if an accelerated step lowered the objective and was rejected. The other fields then repeat the last
+        accepted mixture.
     reason : str or None
-        Why this step is the last; None before.
+        Why the fit ended, in the last step; None before.
     """
 
     n_iter: int
@@ -82,11 +80,12 @@ def em_steps(
     responsibilities: bool = False,
     **parameters: Any,
 ) -> Generator[EMStep, None, None]:
-    """Fit a mixture, one pass at a time.
+    """Fit a mixture one pass at a time.
 
-    The steps are the passes of ``GaussianMixture(n_components, **parameters).fit(X)``, bit for bit, and as many as its
-    ``n_iter_``; each is made when it is asked for. A step holds the mixture before its update: where the fit converged,
-    the last one is what `fit` returns; where it ran out of passes, `fit` returns the update after it.
+    The steps are the passes of ``GaussianMixture(n_components, **parameters).fit(X)``, bit for bit, ``n_iter_`` of
+    them. Each is computed when the generator is advanced. A step holds the mixture before its parameter update: if the
+    fit converges, the last step holds the mixture that `fit` returns; if it reaches `max_iter`, `fit` returns the
+    update after the last step.
 
     Parameters
     ----------
@@ -95,33 +94,33 @@ def em_steps(
     n_components : int
         Number of components, K.
     sample_weight : array-like of shape (n,), default=None
-        A row of weight 2 counts as two rows.
+        Weights of the rows; a row of weight 2 counts as two rows.
     responsibilities : bool, default=False
-        Whether each step has the responsibilities of its mixture; they cost a pass more.
+        Include the responsibilities in each step, at the cost of one more pass per step.
     **parameters
-        Further parameters of `GaussianMixture` for one start: ``covariance_type``, ``init_params``, ``means_init``,
-        ``tol``, ``max_iter`` and so on. Here ``acceleration=None``, textbook EM, unless given.
+        Further parameters of `GaussianMixture` for a single start, such as ``covariance_type``, ``init_params``,
+        ``means_init``, ``tol`` and ``max_iter``. The default here is textbook EM, ``acceleration=None``.
 
     Returns
     -------
     generator of EMStep
-        Input is judged at once and copied, so what becomes of the caller's arrays later changes no step; starts and
-        passes are made from the first ``next`` on.
+        The input is validated and copied at the call, so later changes to the caller's arrays have no effect. The
+        start and the passes are computed from the first ``next`` on.
 
     Raises
     ------
     ValueError, TypeError
-        At the call, for input that cannot be used, and for parameters that mean nothing here; with ``reg_covar=0``
-        later, for a component whose covariance is singular.
+        At the call, for unusable input and for parameters that do not apply to a single start. While iterating, if a
+        covariance becomes singular with ``reg_covar=0``.
 
     Warns
     -----
     ConvergenceWarning
-        If a component lost its rows and was given a new place. A climb that ends at `max_iter` says so in `reason`.
+        If a component lost all its rows and was re-placed. There is no warning at `max_iter`; see ``EMStep.reason``.
 
     Examples
     --------
-    One E-step and one M-step by hand: what the second step has follows from the first one's responsibilities.
+    One E-step and one M-step by hand. The second step follows from the responsibilities of the first.
 
     >>> import numpy as np
     >>> from gmm import em_steps
@@ -131,7 +130,7 @@ def em_steps(
     >>> one.weights, one.means.ravel()
     (array([0.5, 0.5]), array([1., 5.]))
 
-    The E-step shares each row between the components, by weight times density.
+    The E-step divides each row among the components in proportion to weight times density.
 
     >>> variances = one.covariances.ravel()
     >>> density = np.exp(-((X - one.means.T) ** 2) / (2 * variances)) / np.sqrt(2 * np.pi * variances)
@@ -140,27 +139,19 @@ def em_steps(
     >>> np.allclose(r, one.responsibilities), np.allclose(np.log(joint.sum(axis=1)).mean(), one.lower_bound)
     (True, True)
 
-    The M-step takes shares, means and variances of the rows as they were shared.
+    The M-step computes weights and means from the rows weighted by the responsibilities.
 
     >>> counts = r.sum(axis=0)
     >>> np.allclose(counts / len(X), two.weights), np.allclose(r.T @ X / counts[:, None], two.means)
     (True, True)
     """
-    climb = climb_to_be(X, n_components, sample_weight, parameters, caller=em_steps.__name__)
-    return _steps(climb, bool(responsibilities))
+    fit = prepare_stepped_fit(X, n_components, sample_weight, parameters, caller=em_steps.__name__)
+    return _steps(fit, bool(responsibilities))
 
 
 @dataclass(frozen=True, eq=False)
-class ClimbToBe:
-    """A fit from one start that is checked and not begun.
-
-    Parameters
-    ----------
-    source : ArraySource
-    feature_names : array of shape (d,) or None
-    settings : FitSettings
-    seed : int
-    """
+class SteppedFit:
+    """A validated fit from one start; iterating runs its passes."""
 
     source: ArraySource
     feature_names: NDArray[np.object_] | None
@@ -168,49 +159,48 @@ class ClimbToBe:
     seed: int
 
     def __iter__(self) -> Generator[SteppedPass, None, None]:
-        """Make its passes, each when it is asked for; what goes wrong is told as `fit` tells it."""
+        """Run the passes one by one, with the errors and warnings of `fit`."""
         repaired: tuple[int, ...] = ()
         try:
-            with closing(iter_passes(self.source, self.settings, self.seed)) as made:
-                for stride in made:
-                    repaired = stride.repaired
-                    yield stride
+            with closing(iter_passes(self.source, self.settings, self.seed)) as passes:
+                for each in passes:
+                    repaired = each.repaired
+                    yield each
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, self.settings.model)) from None
         warn_of_repairs(repaired)
 
 
-def climb_to_be(
+def prepare_stepped_fit(
     X: ArrayLike, n_components: int, sample_weight: ArrayLike | None, parameters: dict[str, Any], *, caller: str
-) -> ClimbToBe:
-    """What `em_steps` is asked for by the same arguments, or its errors, in the name of `caller`."""
+) -> SteppedFit:
+    """Validate the arguments of `em_steps`; error messages name `caller`."""
     if hasattr(X, "get_params"):
-        first = type(X).__name__
         raise TypeError(
-            f"{caller} fits by itself: expected rows first, then the number of components, got {first} first"
+            f"{caller} makes its own estimator: expected rows first, then the number of components, "
+            f"got {type(X).__name__} first"
         )
     estimator = _estimator(n_components, parameters, caller)
-    judged, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
-    mine = in_memory(judged, caller)
-    source = replace(mine, rows=mine.rows.copy(order="K"))  # the caller's may change between two passes
-    settings = estimator._settings(source, covariance_model(estimator.covariance_type))
+    checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
+    resident = in_memory(checked, caller)
+    source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
+    settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type))
     if settings.given.responsibilities is not None and not callable(estimator.init_params):
-        # An array is judged, and copied, now; what a callable returns is when it is called.
+        # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.given.responsibilities(0).copy()
         settings = replace(settings, given=replace(settings.given, responsibilities=lambda seed: start))
     (seed,) = start_seeds(estimator.random_state, 1)
-    return ClimbToBe(source, names, settings, seed)
+    return SteppedFit(source, names, settings, seed)
 
 
 def _estimator(n_components: int, parameters: dict[str, Any], caller: str) -> GaussianMixture:
-    """The estimator whose fit it is, or an error that tells which parameter is out of place."""
     known = GaussianMixture().get_params()
     unknown = sorted(parameters.keys() - known.keys())
     if unknown:
-        there = ", ".join(sorted(known.keys() - _MEANINGLESS.keys() - {"n_components"}))
-        raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {there}")
-    for name, instead in _MEANINGLESS.items():
-        if name in parameters and not _is(parameters[name], known[name]):
+        supported = ", ".join(sorted(known.keys() - _UNSUPPORTED.keys() - {"n_components"}))
+        raise TypeError(f"{caller} has no parameter {unknown[0]!r}; expected some of {supported}")
+    for name, instead in _UNSUPPORTED.items():
+        if name in parameters and not _is_default(parameters[name], known[name]):
             message = f"{caller} takes no {name}: {instead}. Got {name}={parameters[name]!r}."
             raise raisable(InvalidParameterError)(message)
     estimator = GaussianMixture(n_components, **{"acceleration": None} | parameters)
@@ -218,37 +208,37 @@ def _estimator(n_components: int, parameters: dict[str, Any], caller: str) -> Ga
     return estimator
 
 
-def _is(value: object, default: object) -> bool:
-    """Whether a value is the default; an array is not, though it may equal it element by element."""
+def _is_default(value: object, default: object) -> bool:
+    """Whether a value is the default; an array never is, even if it equals it element by element."""
     return value is default or (isinstance(value, numbers.Number | np.bool_) and bool(value == default))
 
 
-def _steps(climb: ClimbToBe, responsibilities: bool) -> Generator[EMStep, None, None]:
-    with closing(iter(climb)) as made:
-        for stride in made:
-            yield _step(stride, climb, _responsibilities(stride, climb) if responsibilities else None)
+def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, None]:
+    with closing(iter(fit)) as passes:
+        for each in passes:
+            yield _step(each, fit, _responsibilities(each, fit) if responsibilities else None)
 
 
-def _responsibilities(stride: SteppedPass, climb: ClimbToBe) -> NDArray[Any]:
-    scorer = Scorer(stride.iteration.parameters, climb.settings.n_threads)
-    found = scorer.rows(climb.source, responsibilities=True).responsibilities
-    assert found is not None  # it was asked for
-    found.flags.writeable = False
-    return found
+def _responsibilities(stepped: SteppedPass, fit: SteppedFit) -> NDArray[Any]:
+    scorer = Scorer(stepped.iteration.parameters, fit.settings.n_threads)
+    values = scorer.rows(fit.source, responsibilities=True).responsibilities
+    assert values is not None  # they were requested
+    values.flags.writeable = False
+    return values
 
 
-def _step(stride: SteppedPass, climb: ClimbToBe, responsibilities: NDArray[Any] | None) -> EMStep:
-    iteration, counts, dtype = stride.iteration, np.array(stride.statistics.counts), climb.source.dtype
+def _step(stepped: SteppedPass, fit: SteppedFit, responsibilities: NDArray[Any] | None) -> EMStep:
+    iteration, counts, dtype = stepped.iteration, np.array(stepped.statistics.counts), fit.source.dtype
     counts.flags.writeable = False
     parameters = iteration.parameters
     return EMStep(
         iteration.n_iter,
-        shown(parameters.weights, dtype),
-        shown(parameters.means, dtype),
-        shown(parameters.covariances, dtype),
+        as_public_array(parameters.weights, dtype),
+        as_public_array(parameters.means, dtype),
+        as_public_array(parameters.covariances, dtype),
         counts,
         iteration.lower_bound,
         responsibilities,
         iteration.accepted,
-        stride.reason,
+        stepped.reason,
     )

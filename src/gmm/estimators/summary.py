@@ -1,4 +1,4 @@
-"""A fitted mixture in words and a small table: facts as text, once for `print` and once for a notebook."""
+"""`Summary`: text and HTML summaries of a fitted mixture, for `print` and for notebooks."""
 
 from __future__ import annotations
 
@@ -12,31 +12,17 @@ from gmm.text.amounts import counted
 from gmm.text.html import Cell, Html, escaped, line, sparkline, table
 from gmm.values.parameters import MixtureParameters
 
-_MOST_COMPONENTS = 12
-_MOST_FEATURES = 6
+_MAX_COMPONENTS = 12
+_MAX_FEATURES = 6
 _MEANING = "mean ± standard deviation"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Weights, means and spread of the components, and how the fit went.
+    """Weights, means and standard deviations of the components, and how the fit ended.
 
-    Parameters
-    ----------
-    headline : str
-        How many components, features and free parameters, and the covariance model.
-    ending : str
-        How the fit ended, and where; empty where there was none.
-    headings : tuple of str
-        Of the table's columns: the component, its weight, features.
-    rows : tuple of tuples of str
-        Of the table; many components or features are cut short.
-    left_out : str
-        What was, in words; empty where nothing was.
-    weights : tuple of float
-        Of the components in the table.
-    lower_bounds : tuple of float
-        Pass by pass.
+    The table, `headings` and `rows`, has the first components and features only; `left_out` says how many are missing.
+    `weights` are those of the components in the table. `ending` is empty if the parameters were not fitted.
     """
 
     headline: str
@@ -51,40 +37,29 @@ class Summary:
     def of(
         cls,
         parameters: MixtureParameters,
-        trace: Trace | None = None,
-        lower_bound: float | None = None,
-        feature_names: Sequence[str] | None = None,
+        trace: Trace | None,
+        lower_bound: float | None,
+        feature_names: Sequence[str],
     ) -> Summary:
-        """Take the facts.
-
-        Parameters
-        ----------
-        parameters : MixtureParameters
-        trace : Trace, optional
-            Of the fit, where there was one.
-        lower_bound : float, optional
-            Of the parameters, where there was a fit.
-        feature_names : sequence of str, optional
-        """
+        """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`."""
         K, d = parameters.means.shape
-        many, shown = min(K, _MOST_COMPONENTS), min(d, _MOST_FEATURES)
-        names = [f"x{j}" for j in range(d)] if feature_names is None else map(str, feature_names)
-        told = trace if trace is not None and len(trace) else None
-        cut = [counted(K - many, "more component")] if many < K else []
-        cut += [counted(d - shown, "more feature")] if d > shown else []
+        n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
+        fit = trace if trace is not None and len(trace) else None
+        cut = [counted(K - n_rows, "more component")] if n_rows < K else []
+        cut += [counted(d - n_columns, "more feature")] if n_columns < d else []
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.known_as} covariance, "
             f"{counted(parameters.n_parameters, 'free parameter')}",
-            ending=f"{told.ending} ({told.reason}), mean log-likelihood {lower_bound:.6g} nats" if told else "",
-            headings=("", "weight", *list(names)[:shown]),
-            rows=_rows(parameters, many, shown),
+            ending=f"{fit.ending} ({fit.reason}), mean log-likelihood {lower_bound:.6g} nats" if fit else "",
+            headings=("", "weight", *feature_names[:n_columns]),
+            rows=_rows(parameters, n_rows, n_columns),
             left_out=f"… and {', '.join(cut)}" if cut else "",
-            weights=tuple(parameters.weights[:many].tolist()),
-            lower_bounds=told.lower_bounds if told else (),
+            weights=tuple(parameters.weights[:n_rows].tolist()),
+            lower_bounds=fit.lower_bounds if fit else (),
         )
 
     def __str__(self) -> str:
-        """Several lines of text."""
+        """Return the summary as lines of text."""
         cells = [self.headings, *self.rows]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = [
@@ -95,7 +70,7 @@ class Summary:
         return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
 
     def html(self) -> list[Html]:
-        """The same as parts of a page, with a bar for each weight and a line of the lower bounds."""
+        """Return the summary as parts of a page, with a bar for each weight and a sparkline of the lower bounds."""
         rows = [
             [number, Cell(weight, bar=share), *rest]
             for (number, weight, *rest), share in zip(self.rows, self.weights, strict=True)
@@ -108,7 +83,7 @@ class Summary:
         return parts
 
 
-def _rows(parameters: MixtureParameters, many: int, shown: int) -> tuple[tuple[str, ...], ...]:
+def _rows(parameters: MixtureParameters, n_rows: int, n_columns: int) -> tuple[tuple[str, ...], ...]:
     K, d = parameters.means.shape
     variances = parameters.model.layout.diagonal(parameters.covariances, d)
     spreads = np.broadcast_to(np.sqrt(variances), (K, d))
@@ -116,7 +91,7 @@ def _rows(parameters: MixtureParameters, many: int, shown: int) -> tuple[tuple[s
         (
             str(k),
             f"{parameters.weights[k]:.4f}",
-            *(f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(shown)),
+            *(f"{parameters.means[k, j]:.4g} ± {spreads[k, j]:.3g}" for j in range(n_columns)),
         )
-        for k in range(many)
+        for k in range(n_rows)
     )

@@ -1,1 +1,1 @@
-"""One fit: starting points, climbs from the promising ones, split-merge moves, and the best result."""
+"""One fit: starts, solver runs from the promising ones, split–merge moves, and the best result."""

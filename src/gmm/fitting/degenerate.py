@@ -1,4 +1,4 @@
-"""Which components are spikes: collapsed on a few rows or on ties, so that their likelihood means nothing."""
+"""Degenerate components: collapsed on a few rows or on ties, so that their likelihood means nothing."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gmm.values.parameters import MixtureParameters
 
 # In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
 _THIN = 1e-4
-# So many times the fewest rows, with more than the ridge for a variance, make a thin component a tight cluster.
+# A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
 _MANY = 10
 
 
 def effective_rows(source: Source) -> float:
-    """How many rows of equal weight say as much: (Σ w)² / Σ w² (Kish 1965)."""
+    """Return the effective number of rows, (Σ w)² / Σ w² (Kish 1965)."""
     weight = source.sample_weight
     if weight is None:
         return float(source.n_rows)
@@ -24,12 +24,13 @@ def effective_rows(source: Source) -> float:
     return float(shares.sum() ** 2 / (shares @ shares))
 
 
-def spikes(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
-    """Tell which components have collapsed, (K,).
+def degenerate_components(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
+    """Tell which components are degenerate, (K,).
 
-    Such a component has fewer rows than its model asks for, half a row being rounded up, or is thin beside the others:
-    the least eigenvalue of W⁻¹Σ_k, W = Σ_k π_k Σ_k, says so. A tight cluster of many rows is none, and neither is the
-    only component, unless its matrix has hardly more than the ridge in directions that too few rows cannot span.
+    A degenerate component has fewer rows than its model needs (half a row is rounded up), or it is thin: the least
+    eigenvalue of W⁻¹Σ_k, where W = Σ_k π_k Σ_k, is tiny. A thin component of many rows is a tight cluster, which is not
+    degenerate. A single component is degenerate only if it has too few rows to span all directions, and hardly more
+    than the ridge as variance in some of them.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ def _is_flat(parameters: MixtureParameters, ridge: float) -> bool:
 
 
 def _any_thin(parameters: MixtureParameters) -> bool:
-    """Whether a component may be thin: none is where all tr Σ_k⁻¹W are small, which bound what the eigenvalues are."""
+    """Tell whether a component may be thin; small tr Σ_k⁻¹W bound the eigenvalues, so that none has to be computed."""
     if parameters.model.common:
         return False
     if parameters.model.layout is not FULL:
@@ -68,13 +69,13 @@ def _any_thin(parameters: MixtureParameters) -> bool:
 
 
 def _pooled(parameters: MixtureParameters) -> Array:
-    """W of full covariances, (d, d)."""
+    """Return W of full covariances, (d, d)."""
     K, d = parameters.means.shape
     return np.asarray((parameters.weights @ parameters.covariances.reshape(K, d * d)).reshape(d, d))
 
 
 def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:
-    """The least eigenvalues of W⁻¹Σ_k and of Σ_k, (K,) each."""
+    """Return the least eigenvalues of W⁻¹Σ_k and of Σ_k, (K,) each."""
     layout, weights = parameters.model.layout, parameters.weights
     if layout is FULL:
         covariances = parameters.covariances

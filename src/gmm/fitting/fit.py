@@ -1,36 +1,26 @@
-"""One fit: starts, climbs, and the best of them. No estimator here."""
+"""One fit: starts, solver runs, and the best of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from itertools import count
+from functools import lru_cache
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.e_step import EStep
-from gmm.em.m_step import MStep, textbook
-from gmm.em.quasi_newton import QuasiNewton
-from gmm.em.solver import Iteration, Solver, SolverResult, SolverRun
-from gmm.em.stopping import GainBelow
+from gmm.em.problem import Beginning, Problem, SolverSettings
+from gmm.em.solver import Iteration, SolverResult
 from gmm.em.trace import Trace
-from gmm.fitting.degenerate import effective_rows, spikes
+from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
-from gmm.fitting.split_merge import Ground, Watch, refined
-from gmm.fitting.starts import (
-    Rng,
-    StartRequest,
-    from_means,
-    from_responsibilities,
-    sampled,
-    share_shown,
-    start_statistics,
-)
+from gmm.fitting.split_merge import MoveContext, SplitMerge
+from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.parameters import check_random_state
 from gmm.validation.prior import check_prior
@@ -43,12 +33,11 @@ from gmm.values.whitened import WhitenedMixture
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
 COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
-_WORTH_A_SAMPLE = 0.5  # of the rows
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GivenStart:
-    """What the caller says of the start; None leaves it to the data.
+    """Parts of the start that the caller gave; None leaves a part to the data.
 
     Parameters
     ----------
@@ -65,7 +54,7 @@ class GivenStart:
     responsibilities: Callable[[int], Array] | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class FitSettings:
     """How to fit; the names are those of `GaussianMixture`'s parameters."""
 
@@ -81,49 +70,21 @@ class FitSettings:
     refine: str | None = None
     prior: ConjugatePrior | None = None
 
-    def climber(
-        self,
-        e_step: EStep,
-        m_step: MStep,
-        begin: Beginning,
-        *,
-        start: int = 0,
-        callback: Callable[[Iteration], object] | None = None,
-    ) -> SolverRun:
-        """A climb of the likelihood the way that is asked for; it has not begun."""
-        way = self._way(e_step, m_step, begin)
-        before = begin.bounds[-1] if begin.bounds else None
-        return SolverRun(way, max_iter=self.max_iter, start=start, callback=callback, before=before)
+    def problem(self, rows: Source) -> Problem:
+        """Return the problem of fitting such a mixture to the rows."""
+        return Problem(rows=rows, model=self.model, ridge=self.reg_covar, prior=self.prior, n_threads=self.n_threads)
 
-    def _way(self, e_step: EStep, m_step: MStep, begin: Beginning) -> Solver:
-        if self.acceleration is not None:
-            return QuasiNewton(begin.parameters, e_step, m_step, tolerance=self.tol, ascent=begin.ascent)
-        return textbook(begin.parameters, e_step, m_step, GainBelow(self.tol), begin.bounds)
-
-
-@dataclass(frozen=True, eq=False)
-class Beginning:
-    """Where a climb begins, or goes on.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters
-    bounds : tuple of float
-        What passes before this climb measured.
-    ascent : QuasiNewtonState, optional
-        Where an accelerated climb stands that this one continues.
-    """
-
-    parameters: MixtureParameters
-    bounds: tuple[float, ...] = ()
-    ascent: QuasiNewtonState | None = None
+    @property
+    def solver(self) -> SolverSettings:
+        """Which solver to use, and when it ends."""
+        return SolverSettings(tolerance=self.tol, max_iter=self.max_iter, accelerated=self.acceleration is not None)
 
 
 @dataclass(frozen=True, eq=False)
 class MixtureFit:
-    """The best climb, which components it had to give a new place, and how each climb went."""
+    """The best result, the components that its run had to give a new place, and the trace of every run."""
 
-    climb: SolverResult
+    result: SolverResult
     repaired: tuple[int, ...]
     traces: tuple[Trace, ...] = ()
 
@@ -135,7 +96,7 @@ def prior_of(
     source: Source,
     n_threads: int | None = None,
 ) -> ConjugatePrior:
-    """The prior with all its parts: what was left open is told by the rows, as one component."""
+    """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
     with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
         statistics = e_step(one)
@@ -154,22 +115,22 @@ def fit_mixture(
     on_end: Callable[[SolverResult], object] | None = None,
     on_skip: Callable[[int, Screened], object] | None = None,
 ) -> MixtureFit:
-    """SolverResult from each start that is worth it and return the best climb.
+    """Run the solver from each promising start and return the best result.
 
     Parameters
     ----------
     source : Source
     settings : FitSettings
     seeds : sequence of int
-        One for each start; start 1 of many is the start of one alone.
+        One for each start. The first start does not depend on how many there are.
     resume : Beginning, optional
-        Continue from here, instead of from starts.
+        Continue from here instead of from starts.
     callback : callable, optional
-        Called after each pass; a true answer ends the climb, and no further start is tried.
+        Called after each pass; a true answer ends the run, and no further start is tried.
     on_end : callable, optional
-        Called with each climb.
+        Called with the result of each run.
     on_skip : callable, optional
-        Called with the number of each start that is not climbed, the first being 0, and what was found of it.
+        Called with the index of each start that is not run, from 0, and the result of its screening.
 
     Raises
     ------
@@ -178,46 +139,46 @@ def fit_mixture(
     """
     best: MixtureFit | None = None
     traces: list[Trace] = []
-    told_to_stop = False
+    stopped = False
 
     def watched(iteration: Iteration) -> bool:
-        nonlocal told_to_stop
-        told_to_stop = callback is not None and bool(callback(iteration))
-        return told_to_stop
+        nonlocal stopped
+        stopped = callback is not None and bool(callback(iteration))
+        return stopped
 
-    with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
-        for number, begin, m_step in _starts(source, settings, seeds, resume, e_step, on_skip):
-            climber = settings.climber(e_step, m_step, begin, start=number, callback=watched if callback else None)
-            climb = climber.go().climb
-            traces.append(climb.trace)
+    problem, solver, watch = settings.problem(source), settings.solver, watched if callback else None
+    with problem.e_step() as e_step:
+        for number, begin in _starts(problem, settings, seeds, resume, e_step, on_skip):
+            result = problem.run(e_step, begin, solver, start=number, callback=watch).go().result
+            traces.append(result.trace)
             if on_end is not None:
-                on_end(climb)
-            if best is None or climb.lower_bound > best.climb.lower_bound:
-                best = MixtureFit(climb, tuple(m_step.repaired))
-            if told_to_stop:
+                on_end(result)
+            if best is None or result.lower_bound > best.result.lower_bound:
+                best = MixtureFit(result, result.repaired)
+            if stopped:
                 break
         assert best is not None  # n_init is at least 1
         best = replace(best, traces=tuple(traces))
-        if settings.refine is None or told_to_stop or not best.climb.trace.converged:
+        if settings.refine is None or stopped or not best.result.trace.converged:
             return best
         n_effective = effective_rows(source)
-        climb = split_merged(source, settings, best.climb, e_step, watched, lambda: told_to_stop, n_effective)
-        return replace(best, climb=climb, traces=replaced(best.traces, best.climb.trace, climb.trace))
+        result = split_merged(source, settings, best.result, e_step, watched, lambda: stopped, n_effective)
+        return replace(best, result=result, traces=replaced(best.traces, best.result.trace, result.trace))
 
 
 @dataclass(frozen=True, eq=False)
 class SteppedPass:
-    """One pass of a climb.
+    """One pass of a run.
 
     Parameters
     ----------
     iteration : Iteration
     statistics : SufficientStatistics
-        Of the mixture that stands after it.
+        Of the current mixture after the pass.
     reason : str or None
-        Why it was the last one.
+        Why it was the last pass; None before.
     repaired : tuple of int
-        The components that the climb had to give a new place so far.
+        The components that the run had to give a new place so far.
     """
 
     iteration: Iteration
@@ -227,25 +188,28 @@ class SteppedPass:
 
 
 def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[SteppedPass, None, None]:
-    """The passes of the climb that `fit_mixture` makes from one start, each when it is asked for."""
-    made: list[tuple[Iteration, SufficientStatistics]] = []
+    """Yield the passes of the run that `fit_mixture` makes from one start, each made when it is asked for."""
+    made: list[tuple[Iteration, SolverResult]] = []
 
-    def seen(iteration: Iteration) -> None:
-        # Now, for at the last pass of all the climber makes the update that is due, and measures it.
-        made.append((iteration, climber.climb.statistics))
+    def record(iteration: Iteration) -> None:
+        # At once: on reaching max_iter the run makes the pending update and measures it.
+        made.append((iteration, run.result))
 
-    with EStep(source, settings.model.moments, n_threads=settings.n_threads) as e_step:
-        ((number, begin, m_step),) = _starts(source, settings, (seed,), None, e_step, None)
-        climber = settings.climber(e_step, m_step, begin, start=number, callback=seen)
-        while not climber.ended:
-            now = climber.go(1)
-            if made:  # a climb of no passes ends without one
-                reason = now.climb.trace.reason if now.ended else None
-                yield SteppedPass(*made.pop(), reason, tuple(m_step.repaired))
+    problem = settings.problem(source)
+    with problem.e_step() as e_step:
+        ((number, begin),) = _starts(problem, settings, (seed,), None, e_step, None)
+        run = problem.run(e_step, begin, settings.solver, start=number, callback=record)
+        while not run.ended:
+            now = run.go(1)
+            if made:  # a run of no passes ends without one
+                iteration, result = made.pop()
+                last = now.result if now.ended else None
+                reason, repaired = (None, result.repaired) if last is None else (last.trace.reason, last.repaired)
+                yield SteppedPass(iteration, result.statistics, reason, repaired)
 
 
 def replaced(traces: Sequence[Trace], old: Trace, new: Trace) -> tuple[Trace, ...]:
-    """The traces with `new` where `old` stood."""
+    """Return the traces with `new` in place of `old`."""
     return tuple(new if trace is old else trace for trace in traces)
 
 
@@ -254,12 +218,12 @@ def split_merged(
     settings: FitSettings,
     best: SolverResult,
     e_step: EStep,
-    watched: Callable[[Iteration], bool],
-    told_to_stop: Callable[[], bool],
+    callback: Callable[[Iteration], bool],
+    stop_requested: Callable[[], bool],
     n_effective: float,
     sample: ArraySource | None = None,
 ) -> SolverResult:
-    """What split–merge makes of where the best climb converged; on a sample first, where there are many rows.
+    """Improve a converged result by split–merge moves; of many rows, moves are tried on a sample first.
 
     Parameters
     ----------
@@ -268,93 +232,69 @@ def split_merged(
     settings : FitSettings
     best : SolverResult
     e_step : EStep
-        Over `source`.
-    watched : callable
-        Called after each pass of a move; a true answer ends the move's climb.
-    told_to_stop : callable
-        Whether to end with the best so far.
+        Open over `source`.
+    callback : callable
+        Called after each pass of a move; a true answer ends the run of the move.
+    stop_requested : callable
+        Asked whether to return the best solution so far.
     n_effective : float
         See `gmm.fitting.degenerate.effective_rows`.
     sample : ArraySource, optional
-        The sample; of its own choice if None.
+        The sample; drawn here if None.
     """
 
-    def collapsed(parameters: MixtureParameters) -> NDArray[np.bool_]:
-        return spikes(parameters, n_effective, settings.reg_covar)
+    def degenerate(parameters: MixtureParameters) -> NDArray[np.bool_]:
+        return degenerate_components(parameters, n_effective, settings.reg_covar)
 
-    numbers = count(1)
+    def watched(iteration: Iteration) -> bool:
+        return callback(replace(iteration, start=best.trace.start))
 
-    def seen(iteration: Iteration, move: int) -> bool:
-        return watched(replace(iteration, start=best.trace.start, move=move))
-
-    ground = partial(_ground, settings, seen=seen, numbers=numbers)
-    share = share_shown(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
-    how: dict[str, Any] = {"tol": settings.tol, "max_iter": settings.max_iter, "told_to_stop": told_to_stop}
-    if share >= _WORTH_A_SAMPLE:
-        return refined(best, ground(e_step), collapsed, **how)
-    # The same sample for every seed: a refinement is a function of the rows and of where it begins.
-    sample = sample or sampled(source, settings.n_components, np.random.default_rng(0))
-    with EStep(sample, settings.model.moments, n_threads=settings.n_threads) as on_sample:
-        screen = ground(on_sample, share=share)
-        return refined(best, ground(e_step), collapsed, screen=screen, **how)
-
-
-def _ground(
-    settings: FitSettings,
-    e_step: EStep,
-    *,
-    seen: Callable[[Iteration, int], bool],
-    numbers: Iterator[int],
-    share: float = 1.0,
-) -> Ground:
-    """Where moves climb, each climb `seen` with the next of `numbers`."""
-    # A component that loses its rows makes a move fail: it is given no new place.
-    m_step = MStep(settings.model, settings.reg_covar, 0, e_step.spread, settings.prior)
-
-    def climb(parameters: MixtureParameters, tol: float, max_passes: int, watch: Watch | None) -> SolverResult:
-        asked, move = replace(settings, tol=tol, max_iter=max_passes), next(numbers)
-
-        def told(iteration: Iteration) -> bool:
-            return seen(iteration, move) or (watch is not None and bool(watch(iteration)))
-
-        return asked.climber(e_step, m_step, Beginning(parameters), callback=told).go().climb
-
-    return Ground(e_step, m_step, climb, share)
+    share = sampled_share(source, settings.n_components) if sample is None else sample.n_rows / source.n_rows
+    problem, screen = replace(settings.problem(source), repair_empty=False), None
+    with ExitStack() as stack:
+        if share < LARGEST_SHARE:
+            # The same sample for every seed: a refinement is a function of the rows and of where it begins.
+            rows = sample or sampled(source, settings.n_components, np.random.default_rng(0))
+            on_sample = replace(problem, rows=rows)
+            screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
+        return SplitMerge(
+            MoveContext(problem, e_step),
+            degenerate,
+            settings.solver,
+            screen=screen,
+            callback=watched,
+            stop_requested=stop_requested,
+        ).refined(best)
 
 
 def _starts(
-    source: Source,
+    problem: Problem,
     settings: FitSettings,
     seeds: Sequence[int],
     resume: Beginning | None,
     e_step: EStep,
     on_skip: Callable[[int, Screened], object] | None,
-) -> Iterator[tuple[int, Beginning, MStep]]:
-    """The number of each start that is to be climbed, where from, and the M-step of its climb."""
+) -> Iterator[tuple[int, Beginning]]:
+    """Yield the index of each start that is to be run, and where its run begins."""
     if resume is not None:
-        yield 0, resume, _m_step(settings, e_step)
+        yield 0, resume
     screening: Screening | None = None
     for number, seed in enumerate(seeds if resume is None else ()):
-        m_step = _m_step(settings, e_step)
-        parameters = _start(source, settings, seed, m_step)
-        screened = screening(parameters) if screening is not None else None
+        begin = _start(problem, settings, seed, e_step)
+        screened = screening(begin.parameters) if screening is not None else None
         if screened is None or screened.promising:
-            yield number, Beginning(parameters if screened is None else screened.parameters), m_step
+            yield number, begin if screened is None else replace(begin, parameters=screened.parameters)
         elif on_skip is not None:
             on_skip(number, screened)
         if number == 0 and len(seeds) > 1 and settings.max_iter > SCREENING_PASSES:
-            rows = screening_rows(source, parameters, seed)
+            rows = screening_rows(problem.rows, begin.parameters, seed)
             if rows is not None:
-                screening = Screening(rows, settings.model, settings.reg_covar, settings.n_threads, settings.prior)
-                screening(parameters)
-
-
-def _m_step(settings: FitSettings, e_step: EStep) -> MStep:
-    return MStep(settings.model, settings.reg_covar, settings.n_components, e_step.spread, settings.prior)
+                screening = Screening(replace(problem, rows=rows))
+                screening(begin.parameters)
 
 
 def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
-    """The seeds of `n_init` starts: a generator, or numpy's own for None, advances by a draw for each."""
+    """Return the seeds of `n_init` starts; a generator, or numpy's global one for None, advances by a draw for each."""
     if isinstance(random_state, Integral):
         return _seeds_of(int(random_state), n_init)
     rng = check_random_state(random_state)
@@ -364,7 +304,7 @@ def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
 
 
 def shared_seed(random_state: int | Rng | None) -> int:
-    """One seed for much that is compared: a number stands for itself, a generator advances by a draw."""
+    """Return one seed for all fits of a comparison: an int itself; a generator advances by a draw."""
     if isinstance(random_state, Integral):
         return int(random_state)
     rng = check_random_state(random_state)
@@ -374,23 +314,23 @@ def shared_seed(random_state: int | Rng | None) -> int:
 
 @lru_cache
 def _seeds_of(number: int, n_init: int) -> tuple[int, ...]:
-    # To seed a RandomState takes longer than what else a small fit does before its first pass.
+    # Seeding a RandomState takes longer than everything else that a small fit does before its first pass.
     return start_seeds(check_random_state(number), n_init)
 
 
-def _start(source: Source, settings: FitSettings, seed: int, m_step: MStep) -> MixtureParameters:
-    given, model = settings.given, settings.model
+def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+    given, model, K = settings.given, problem.model, settings.n_components
     covariances = None
     if given.precisions is not None:
-        covariances = model.layout.inverse(given.precisions, source.n_features)
-        shares = np.full(settings.n_components, 1 / settings.n_components) if given.weights is None else given.weights
+        covariances = model.layout.inverse(given.precisions, problem.rows.n_features)
+        shares = np.full(K, 1 / K) if given.weights is None else given.weights
         covariances = model.constrained(covariances, np.maximum(shares, 1e-300))
         if given.weights is not None and given.means is not None:
-            return MixtureParameters(given.weights, given.means, covariances, model)
-    started = m_step(_start_statistics(source, settings, seed))
+            return Beginning(MixtureParameters(given.weights, given.means, covariances, model))
+    begin = problem.beginning(e_step, _start_statistics(problem.rows, settings, seed))
     parts: dict[str, Any] = {"weights": given.weights, "means": given.means, "covariances": covariances}
     parts = {name: part for name, part in parts.items() if part is not None}
-    return replace(started, **parts) if parts else started
+    return replace(begin, parameters=replace(begin.parameters, **parts)) if parts else begin
 
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
@@ -399,5 +339,5 @@ def _start_statistics(source: Source, settings: FitSettings, seed: int) -> Suffi
         return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:
         return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
-    wanted = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)
-    return start_statistics(source, wanted, settings.init_params, np.random.default_rng(seed))
+    request = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)
+    return start_statistics(source, request, settings.init_params, np.random.default_rng(seed))

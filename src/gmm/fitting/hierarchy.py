@@ -1,4 +1,4 @@
-"""Ward's hierarchy of weighted rows, cut into clusters."""
+"""Ward's hierarchical clustering of weighted rows."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from gmm.em.threads import single_threaded_blas
 from gmm.values.layouts import Array
 
-_TIE = 1e-9  # of a cost: merges that differ by less come in the order of their rows, whatever rounding makes of them
+_TIE = 1e-9  # of a cost: merges that differ by less are ties, which the order of the rows breaks
 
 
 class Hierarchy:
-    """The merges of rows by Ward's method (1963), each the one that adds least to the scatter within.
+    """The merges of rows by Ward's method (1963), each the one that adds least to the scatter within clusters.
 
-    To merge a and b costs w_a w_b / (w_a + w_b) ‖c_a − c_b‖², so that a row of weight 2 is two equal rows.
+    Merging a and b costs w_a w_b / (w_a + w_b) ‖c_a − c_b‖², so that a row of weight 2 equals two rows.
 
     Parameters
     ----------
@@ -30,11 +30,11 @@ class Hierarchy:
         order = np.argsort(costs)
         rank = np.empty_like(order)
         rank[order] = np.cumsum(np.diff(costs[order], prepend=0) > _TIE * costs[order])
-        # Stable, because a cluster is made before it is merged, though both may cost the same.
+        # Stable: a cluster must be made before it is merged, even if both cost the same.
         self._order = np.argsort(rank, kind="stable")
 
     def clusters(self, n_clusters: int) -> NDArray[np.intp]:
-        """The cluster of each row, (n,), numbered by their first rows; there are no more of them than rows."""
+        """Return the cluster of each row, (n,), numbered in the order of their first rows; at most one for each row."""
         n = len(self._merges) + 1
         cheapest = self._merges[self._order[: max(n - n_clusters, 0)]]
         into = np.arange(n)
@@ -45,7 +45,7 @@ class Hierarchy:
 
 
 def _costs(rows: Array, weight: Array) -> Array:
-    """What it costs to merge any two rows, (n, n), symmetric to the last bit; ∞ for a row and itself."""
+    """Return the cost of merging any two rows, (n, n), symmetric to the last bit; ∞ for a row and itself."""
     squares = np.einsum("ij,ij->i", rows, rows)
     with single_threaded_blas():
         distances = rows @ rows.T
@@ -58,10 +58,10 @@ def _costs(rows: Array, weight: Array) -> Array:
 
 
 def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
-    """All n − 1 merges, (n − 1, 2), a cluster called by its first row, and what each costs; `costs` are used up.
+    """Return all n − 1 merges, (n − 1, 2), and their costs; a cluster has the index of its first row.
 
-    From a cluster to its nearest, and on to the nearest of that, until two are each other's nearest: these are merged
-    sooner or later, whatever else is (nearest-neighbour chains, Murtagh 1983).
+    A nearest-neighbour chain (Murtagh 1983) goes from a cluster to its nearest one until two are nearest to each other,
+    which are merged sooner or later, whatever the order. `costs` are overwritten.
     """
     weight, n = weight.copy(), len(weight)
     merges, paid, made = np.empty((n - 1, 2), dtype=np.intp), np.empty(n - 1), np.zeros(n)
@@ -70,7 +70,7 @@ def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
         a, b = sorted(_nearest_of_each_other(costs, chain))
         paid[number] = made[a] = max(costs[a, b], made[a], made[b])
         merges[number] = a, b
-        # Lance & Williams (1967). Whatever is ∞ stays so.
+        # Lance & Williams (1967). Infinite costs stay infinite.
         ours, theirs = weight[a] + weight, weight[b] + weight
         row = (ours * costs[a] + theirs * costs[b] - weight * costs[a, b]) / (ours + weight[b])
         costs[a] = costs[:, a] = row
@@ -80,13 +80,13 @@ def _merges(costs: Array, weight: Array) -> tuple[NDArray[np.intp], Array]:
 
 
 def _nearest_of_each_other(costs: Array, chain: list[int]) -> tuple[int, int]:
-    """Two clusters that end the chain from where it stands, taken off it."""
+    """Extend the chain until two clusters are nearest to each other; take them off it."""
     if not chain:
         chain.append(0)  # the first row's cluster is always there
     while True:
         row = costs[chain[-1]]
         near = row <= row.min() * (1 + _TIE)
-        # Every link is cheaper than the one before, so the chain ends.
+        # Every link is cheaper than the previous one, so the chain ends.
         if len(chain) > 1 and near[chain[-2]]:
             return chain.pop(), chain.pop()
         chain.append(int(near.argmax()))

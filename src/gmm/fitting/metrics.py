@@ -1,4 +1,4 @@
-"""The metrics in which starts compare rows: the data's own units, and those of their covariance."""
+"""Metrics in which starts compare rows: the data's own units, and the units of their covariance."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gmm.rows.sources import ArraySource
 from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array, Layout
 from gmm.values.whitened import WhitenedMixture
 
-# Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`), among 1e-6 … 0.1: to whiten directions of
-# little variance in full is to look at their noise.
+# Measured on 200k × 8 and × 16 and 50k × 64 (`python -m benchmarks kmeans`), among 1e-6 … 0.1: without shrinkage,
+# directions of little variance add only noise.
 _SHRINKAGE = 0.03  # of the total variance, added to each variance once every feature is brought to variance 1
-# Features up to which diagonal and spherical models look at the sample in units of its whole covariance, too. It costs
-# n·d² and d³, far more on wide tables than all their passes. In units of each feature's own instead, fits of ten real
+# Features up to which starts of diagonal and spherical models also use the metric of the whole covariance. It costs
+# n·d² and d³, far more on wide tables than all their passes. With each feature's own variance instead, fits of ten real
 # data sets by six types lose 0.014 (wine, diag) and 0.19 nats per row (breast cancer, EVI), and gain less on others.
 _WHOLE_METRIC = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Metric:
-    """How far rows are from each other: ‖W (x − y)‖.
+    """A distance between rows, ‖W (x − y)‖.
 
     `whitener` is W as `layout` stores it for one component.
     """
@@ -30,7 +30,7 @@ class Metric:
     whitener: Array
 
     def about(self, centres: Array) -> WhitenedMixture:
-        """The mixture whose likeliest component is the nearest of `centres`, (K, d)."""
+        """Return the mixture whose most probable component is the nearest of `centres`, (K, d)."""
         K = len(centres)
         whiteners = self.whitener if self.layout.pooled else np.repeat(self.whitener, K, axis=0)
         return WhitenedMixture(self.layout, np.zeros(K), centres, whiteners)
@@ -41,21 +41,20 @@ OWN_UNITS = Metric(SPHERICAL, np.ones(1))
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A sample about its centre in the coordinates of a metric: `rows` are W (x − centre)."""
+    """A sample in the coordinates of a metric, about its centre: `rows` are W (x − centre)."""
 
     rows: ArraySource
     metric: Metric
 
     def in_own_units(self, rows: Array) -> Array:
-        """Rows (m, d) of its coordinates as differences from the sample's centre."""
+        """Convert rows (m, d) of these coordinates to differences from the sample's centre."""
         return self.metric.layout.coloured(self.metric.whitener, 0, rows)
 
 
 def views_of(sample: ArraySource, moments: Layout) -> tuple[View, View]:
-    """The sample in its own units, and in those of its covariance.
+    """Return the sample in its own units, and in the units of its covariance.
 
-    Of many features, models whose moments are variances alone know no others: the second view is then in units of each
-    feature's standard deviation.
+    For models of variances alone and many features, the second view is in units of each feature's standard deviation.
     """
     rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
     weighted = rows if weight is None else rows * weight[:, None]
@@ -65,12 +64,12 @@ def views_of(sample: ArraySource, moments: Layout) -> tuple[View, View]:
         metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
     else:
         metric = _shrunk(weighted.T @ rows / sample.survey.weight)
-    seen = metric.layout.whitened(metric.whitener, 0, rows)
-    return View(ArraySource(rows, weight), OWN_UNITS), View(ArraySource(seen, weight), metric)
+    white = metric.layout.whitened(metric.whitener, 0, rows)
+    return View(ArraySource(rows, weight), OWN_UNITS), View(ArraySource(white, weight), metric)
 
 
 def _shrunk(covariance: Array) -> Metric:
-    """The metric of a covariance (d, d), which is used up, shrunk towards its diagonal."""
+    """Return the metric of a covariance (d, d), which is overwritten, shrunk towards its diagonal."""
     d = len(covariance)
     variances = covariance.ravel()[:: d + 1]
     variances *= 1 + d * _SHRINKAGE

@@ -1,25 +1,25 @@
-"""Saved models: a safe, versioned file of plain values, and nothing that can run code.
+"""Saved models: safe, versioned files of numbers and JSON, without pickle.
 
-What the values mean is the business of the class that gives and takes them.
+Each class decides what it saves; this package only reads and writes files.
 """
 
-from gmm.persistence.archive import FORMAT, FORMAT_VERSION, item, load_state, loaded, made, save_state
-from gmm.persistence.places import Readable, Writable, write_whole
-from gmm.persistence.values import loaded_traces, plain, restored, saved_traces
+from gmm.persistence.archive import FORMAT, FORMAT_VERSION, build_object, item, load_object, load_state, save_state
+from gmm.persistence.places import Readable, Writable, write_atomically
+from gmm.persistence.values import from_json_values, to_json_values, traces_from_state, traces_to_state
 
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
     "Readable",
     "Writable",
+    "build_object",
+    "from_json_values",
     "item",
+    "load_object",
     "load_state",
-    "loaded",
-    "loaded_traces",
-    "made",
-    "plain",
-    "restored",
     "save_state",
-    "saved_traces",
-    "write_whole",
+    "to_json_values",
+    "traces_from_state",
+    "traces_to_state",
+    "write_atomically",
 ]

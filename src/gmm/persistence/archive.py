@@ -1,4 +1,4 @@
-"""A header and arrays as one file: an uncompressed ``.npz`` archive, numeric arrays beside one JSON header."""
+"""The file format: an uncompressed ``.npz`` archive that holds numeric arrays and one JSON header."""
 
 from __future__ import annotations
 
@@ -12,45 +12,56 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.persistence.places import Readable, Writable, content_of, name_of_source, write_to
+from gmm.persistence.places import Readable, Writable, name_of_source, read_bytes, write_to
 
 Arrays = dict[str, NDArray[Any]]
 Header = dict[str, Any]
 Saved = TypeVar("Saved")
 Value = TypeVar("Value")
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "Arrays", "Header", "item", "load_state", "loaded", "made", "save_state"]
+__all__ = [
+    "FORMAT",
+    "FORMAT_VERSION",
+    "Arrays",
+    "Header",
+    "build_object",
+    "item",
+    "load_object",
+    "load_state",
+    "save_state",
+]
 
 FORMAT = "gmm-em model"
 FORMAT_VERSION = 1
 
 _HEADER = "header"
-_KINDS = "biuf"  # booleans, integers, floats: nothing that needs pickle
+_KINDS = "biuf"  # booleans, integers and floats, which need no pickle
 _ARRAY_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def save_state(target: Writable, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write a header and arrays to a path or a file, whole or not at all.
+    """Write a header and arrays to a path or an open file.
 
-    The same values give the same bytes. A file already at the path is replaced only once the new one is complete.
+    The same values give the same bytes. An existing file is replaced only after the new one is complete.
 
     Parameters
     ----------
     target : str, os.PathLike or binary file
-        Where to write; nothing is appended to a name.
+        Where to write; no suffix is added to a path.
     header : mapping of str to JSON values
-        Everything that is not an array. The keys ``format`` and ``format_version`` are added here.
+        Everything that is not an array. The keys ``format`` and ``format_version`` are added.
     arrays : mapping of str to ndarray
         Boolean, integer or float arrays of any shape.
 
     Raises
     ------
     TypeError
-        A header value has no JSON form, an array holds anything but numbers, or the target is no place to write to.
+        If a header value has no JSON form, an array does not hold numbers, or `target` is neither a path nor a binary
+        file.
     ValueError
-        An array is named ``header``, or the header sets a reserved key.
+        If an array is named ``header``, or the header sets a reserved key.
     OSError
-        The target cannot be written.
+        If the target cannot be written.
 
     See Also
     --------
@@ -68,7 +79,7 @@ def load_state(source: Readable) -> tuple[Header, Arrays]:
     Parameters
     ----------
     source : str, os.PathLike, binary file or bytes
-        What `save_state` wrote, of this version of the format or any older one.
+        A file written by `save_state`, in this or any earlier version of the format.
 
     Returns
     -------
@@ -80,76 +91,78 @@ def load_state(source: Readable) -> tuple[Header, Arrays]:
     Raises
     ------
     ValueError
-        The source is no saved model, is damaged or cut short, or was written by a newer version of the format. The
-        message names it.
+        If the source is not a saved model, is damaged or truncated, or was written by a newer version of the format.
+        The message names the source.
     TypeError
-        The source is none of these.
+        If `source` is not a path, a binary file or bytes.
     OSError
-        It cannot be read.
+        If the source cannot be read.
     """
-    content, name = content_of(source), name_of_source(source)
+    content, name = read_bytes(source), name_of_source(source)
     try:
         arrays = _members(content)
         header = json.loads(arrays.pop(_HEADER).tobytes().decode())
         foreign, version = header["format"] != FORMAT, item(header, "format_version", int)
-    except Exception as error:  # what zipfile, numpy and json raise over damaged bytes may be anything
+    except Exception as error:  # zipfile, numpy and json may raise anything on damaged bytes
         raise ValueError(f"{name} is not a saved model, or damaged: {_reason(error)}") from error
     if foreign:
-        raise ValueError(f"{name} is not a saved model: it was not written by gmm")
+        raise ValueError(f"{name} is not a saved model: its format is {header['format']!r:.60}, expected {FORMAT!r}")
     if version > FORMAT_VERSION:
         raise ValueError(
-            f"{name} has format version {version}, this version of gmm reads up to "
-            f"{FORMAT_VERSION}: install a newer gmm-em"
+            f"{name} has format version {version}, but this version of gmm reads versions up to {FORMAT_VERSION}: "
+            "install a newer gmm-em"
         )
     return header, arrays
 
 
-def loaded(source: Readable, makers: Mapping[str, Callable[[Header, Arrays], Saved]]) -> Saved:
-    """Return what a file holds, made of its header and arrays by the maker for its class.
+def load_object(source: Readable, builders: Mapping[str, Callable[[Header, Arrays], Saved]]) -> Saved:
+    """Read a file and build the object that was saved in it.
 
     Parameters
     ----------
     source : str, os.PathLike, binary file or bytes
-    makers : mapping of str to callable
-        By the name of the class that was saved.
+    builders : mapping of str to callable
+        For each class name, a function that builds the object from the header and the arrays.
 
     Raises
     ------
     ValueError
-        As `load_state`; for a file of another class, and where something is missing or cannot be used.
+        As for `load_state`, and if the file holds another class or values that are missing or invalid.
     """
     header, arrays = load_state(source)
-    name, held = name_of_source(source), header.get("class")
-    if not isinstance(held, str) or held not in makers:
-        raise ValueError(f"{name} holds {held!r}, expected {' or '.join(map(repr, makers))}")
-    return made(f"{name} is no", held, makers[held], header, arrays)
+    name, kind = name_of_source(source), header.get("class")
+    if not isinstance(kind, str) or kind not in builders:
+        raise ValueError(f"{name} holds {kind!r}, expected {' or '.join(map(repr, builders))}")
+    return build_object(name, kind, builders[kind], header, arrays)
 
 
-def made(subject: str, noun: str, maker: Callable[[Header, Arrays], Saved], header: Header, arrays: Arrays) -> Saved:
-    """Return what `maker` makes of a header and arrays, or tell what is wrong with them.
+def build_object(
+    subject: str, noun: str, build: Callable[[Header, Arrays], Saved], header: Header, arrays: Arrays
+) -> Saved:
+    """Build an object from a header and arrays, or say what is wrong with them.
 
     Raises
     ------
     ValueError
-        "`subject` complete `noun`" where something is missing, "`subject` usable `noun`" where something is at fault.
+        If something is missing ("`subject` is not a complete `noun`") or invalid ("`subject` is not a valid `noun`").
     """
     try:
-        return maker(header, arrays)
+        return build(header, arrays)
     except KeyError as error:
-        raise ValueError(f"{subject} complete {noun}: {error} is missing") from None
+        raise ValueError(f"{subject} is not a complete {noun}: {error} is missing") from None
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{subject} usable {noun}: {error}") from None
+        raise ValueError(f"{subject} is not a valid {noun}: {error}") from None
 
 
 def item(header: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
-    """Return the value that a header has by a name.
+    """Return the header's value for `name`, checked to be of type `kind`.
 
     Raises
     ------
     KeyError
-        It has none.
+        If the header has no such name.
     ValueError
-        It is of another type; a truth or NaN is no number.
+        If the value has another type, or is NaN; a boolean does not count as a number.
     """
     value = header[name]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or value != value:
@@ -160,19 +173,19 @@ def item(header: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
 def _encoded(header: Mapping[str, Any]) -> NDArray[np.uint8]:
     reserved = {"format", "format_version"} & header.keys()
     if reserved:
-        raise ValueError(f"the header may not set {sorted(reserved)}: the format does")
+        raise ValueError(f"the header may not set the reserved keys {sorted(reserved)}: rename them")
     document = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
     for key, value in header.items():
         try:
             json.dumps(value)
         except TypeError as error:
-            raise TypeError(f"expected a JSON value for {key!r}, got {value!r}") from error
+            raise TypeError(f"expected a JSON value for {key!r} in the header, got {value!r}") from error
     return np.frombuffer(json.dumps(document, indent=1).encode(), dtype=np.uint8)
 
 
 def _checked(name: str, values: NDArray[Any]) -> NDArray[Any]:
     if name == _HEADER:
-        raise ValueError(f"no array may be named {_HEADER!r}")
+        raise ValueError(f"no array may be named {_HEADER!r}, which is reserved: rename it")
     values = np.asarray(values)
     if values.dtype.kind not in _KINDS:
         raise TypeError(f"expected numbers in array {name!r}, got dtype {values.dtype}")
@@ -180,14 +193,14 @@ def _checked(name: str, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _members(content: bytes) -> Arrays:
-    """Read every array of an archive; all of them together are no larger than that."""
+    """Read all arrays of an archive, which together take no more memory than the archive itself."""
     arrays: Arrays = {}
     with zipfile.ZipFile(BytesIO(content)) as archive:
         entries = archive.infolist()
         for entry in entries:
             if entry.compress_type != zipfile.ZIP_STORED:
                 raise ValueError(f"its member {entry.filename!r} is compressed")
-        if sum(entry.file_size for entry in entries) > len(content):  # members may lie over each other
+        if sum(entry.file_size for entry in entries) > len(content):  # members may overlap
             raise ValueError("its members are larger than the file")
         for entry in entries:
             name = entry.filename.removesuffix(".npy")
@@ -198,18 +211,18 @@ def _members(content: bytes) -> Arrays:
 
 
 def _array(name: str, member: bytes) -> NDArray[Any]:
-    """Return the array of a ``.npy`` file, once its header is known to tell no more than what is there."""
+    """Read a ``.npy`` member, after checking that the size in its header is the size of its data."""
     stream = BytesIO(member)
     version = np.lib.format.read_magic(stream)
     if version not in _ARRAY_HEADERS:
-        raise ValueError(f"its member {name!r} is of another version of .npy, {version}")
-    shape, in_columns, dtype = _ARRAY_HEADERS[version](stream)
+        raise ValueError(f"its member {name!r} has version {version} of .npy, expected (1, 0) or (2, 0)")
+    shape, fortran_order, dtype = _ARRAY_HEADERS[version](stream)
     if dtype.kind not in _KINDS:
         raise ValueError(f"its member {name!r} holds {dtype}, expected real numbers")
-    told, there = prod(shape) * dtype.itemsize, len(member) - stream.tell()
-    if told != there:
-        raise ValueError(f"its member {name!r} has {there} bytes, expected {told}: shape {shape} of {dtype}")
-    values = np.ndarray(shape, dtype, member, stream.tell(), order="F" if in_columns else "C")
+    expected, size = prod(shape) * dtype.itemsize, len(member) - stream.tell()
+    if size != expected:
+        raise ValueError(f"its member {name!r} has {size} bytes, expected {expected} for shape {shape} of {dtype}")
+    values = np.ndarray(shape, dtype, member, stream.tell(), order="F" if fortran_order else "C")
     return np.array(values, dtype=dtype.newbyteorder("="), order="C")
 
 

@@ -1,4 +1,4 @@
-"""Where a saved model goes to and comes from: paths, open files and bytes. Its format is not known here."""
+"""Reading from and writing to paths, open files and bytes, whatever the file format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from io import BytesIO, TextIOBase
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-__all__ = ["Readable", "Writable", "content_of", "name_of_source", "write_to", "write_whole"]
+__all__ = ["Readable", "Writable", "name_of_source", "read_bytes", "write_atomically", "write_to"]
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Writable: TypeAlias = str | os.PathLike[str] | BinaryIO
@@ -17,56 +17,57 @@ Readable: TypeAlias = str | os.PathLike[str] | BinaryIO | Bytes
 
 
 def write_to(target: Writable, write: Callable[[BinaryIO], object]) -> None:
-    """Write to a path, whole or not at all, or into an open file, which need not be able to seek.
+    """Write to a path atomically, or to an open file.
 
     Parameters
     ----------
     target : str, os.PathLike or binary file
+        An open file need not be seekable.
     write : callable
-        Called with an open file that can seek.
+        Called with a seekable binary file.
 
     Raises
     ------
     TypeError
-        The target is neither a path nor a file opened in binary mode.
+        If `target` is neither a path nor a file opened in binary mode.
     OSError
-        It cannot be written.
+        If the target cannot be written.
     """
     if isinstance(target, str | os.PathLike):
-        write_whole(target, write)
+        write_atomically(target, write)
         return
     if not _is_binary(target, "write"):
         raise TypeError(f"expected a path or a file opened in binary mode ('wb'), got {_described(target)}")
-    whole = BytesIO()
-    write(whole)
-    rest = whole.getvalue()
-    while rest:  # an unbuffered file may take a part
+    buffer = BytesIO()
+    write(buffer)
+    rest = buffer.getvalue()
+    while rest:  # an unbuffered file may accept only a part
         rest = rest[target.write(rest) or len(rest) :]
 
 
-def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
-    """Write beside the path, then rename; what is no regular file is written in place.
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
+    """Write to a temporary file in the same directory, then rename it to `path`.
 
     Parameters
     ----------
     path : str or os.PathLike
-        Where to write; a link is followed.
+        Where to write. Symbolic links are followed; pipes and devices are written in place.
     write : callable
         Called with the open file.
 
     Raises
     ------
     OSError
-        The path cannot be written; a file that was there stays as it was.
+        If the path cannot be written; an existing file is left unchanged.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
             write(file)
         return
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        file = beside.open("xb")
+        file = temporary.open("xb")
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
     try:
@@ -74,14 +75,14 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[BinaryIO], object
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        temporary.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def content_of(source: Readable) -> bytes:
-    """All bytes of a path, of the rest of an open file, or those given.
+def read_bytes(source: Readable) -> bytes:
+    """Read a path, or an open file to its end; bytes are returned as they are.
 
     Parameters
     ----------
@@ -90,9 +91,9 @@ def content_of(source: Readable) -> bytes:
     Raises
     ------
     TypeError
-        The source is none of these.
+        If `source` is none of these.
     OSError
-        It cannot be read.
+        If it cannot be read.
     """
     if isinstance(source, Bytes):
         return bytes(source)
@@ -105,7 +106,7 @@ def content_of(source: Readable) -> bytes:
 
 
 def name_of_source(source: Readable) -> str:
-    """What messages call it: the path, the file's name where it has one, or what it is."""
+    """Name a source for messages: by its path, the name of the open file, or its type."""
     if isinstance(source, str | os.PathLike):
         return str(source)
     if isinstance(source, Bytes):

@@ -1,4 +1,4 @@
-"""What a file holds beside the numbers of a mixture: the parameters of an estimator, priors and traces."""
+"""Conversion of estimator parameters, priors and traces to the header and the arrays of a file, and back."""
 
 from __future__ import annotations
 
@@ -13,110 +13,108 @@ from gmm.em.trace import PassRecord, Refinement, Trace
 from gmm.persistence.archive import Arrays, Header, item
 from gmm.values.priors import NormalInverseWishart, parts
 
-__all__ = ["loaded_traces", "plain", "restored", "saved_traces"]
+__all__ = ["from_json_values", "to_json_values", "traces_from_state", "traces_to_state"]
 
-_LARGEST = 1e300  # of a number in a header: one that a float can hold
+_LARGEST = 1e300  # JSON integers have no limit; this one fits a float
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the values that a header can hold: numbers, names, truths, None, and priors by their parts.
+def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert values for a header: keep scalars, text, booleans and None, and write priors as dictionaries.
 
     Parameters
     ----------
     values : mapping of str to object
-        Parameters of an estimator, say.
+        For example, the parameters of an estimator.
 
     Returns
     -------
     dict
-        The values that are one thing, numpy's scalars as Python's.
+        JSON values. Values of any other type, such as arrays and callables, are left out.
     """
     kinds = (str, int, float, np.bool_, np.integer, np.floating, dict)
     named = {name: parts(value) if isinstance(value, NormalInverseWishart) else value for name, value in values.items()}
-    held = {name: value for name, value in named.items() if value is None or isinstance(value, kinds)}
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in held.items()}
+    kept = {name: value for name, value in named.items() if value is None or isinstance(value, kinds)}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in kept.items()}
 
 
-def restored(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that `plain` was given: those that a header held by their parts are whole again."""
+def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Undo `to_json_values`: rebuild the priors from their dictionaries."""
     return {name: NormalInverseWishart(**value) if isinstance(value, dict) else value for name, value in values.items()}
 
 
-def saved_traces(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Arrays]:
-    """Traces for a file, `best` among them: what JSON holds, and arrays."""
-    told, arrays = _saved(best)
-    others = [_saved(trace) for trace in traces if trace is not best]
+def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Arrays]:
+    """Convert traces, which include `best`, to header entries and arrays."""
+    header, arrays = _trace_to_state(best)
+    others = [_trace_to_state(trace) for trace in traces if trace is not best]
     if others:
-        told["others"] = [other for other, _ in others]
+        header["others"] = [other for other, _ in others]
     for number, (_, passes) in enumerate(others):
-        arrays |= {f"{_of_other(number)}{name}": values for name, values in passes.items()}
-    return told, arrays
+        arrays |= {f"{_prefix(number)}{name}": values for name, values in passes.items()}
+    return header, arrays
 
 
-def loaded_traces(header: Header, arrays: Arrays) -> tuple[Trace, tuple[Trace, ...]]:
-    """The best trace and all of them, from what `saved_traces` made of them and other things beside that.
+def traces_from_state(header: Header, arrays: Arrays) -> tuple[Trace, tuple[Trace, ...]]:
+    """Rebuild the best trace and all traces; entries that are not part of a trace are ignored.
 
     Raises
     ------
     KeyError
-        Something is missing.
+        If an entry is missing.
     ValueError
-        Something is no part of a trace, and which.
+        If an entry is invalid; the message names it.
     """
-    best = _loaded(header, arrays)
+    best = _trace_from_state(header, arrays)
     others = [
-        _loaded(item({"others": other}, "others", dict), arrays, _of_other(number))
+        _trace_from_state(item({"others": other}, "others", dict), arrays, _prefix(number))
         for number, other in enumerate(item({"others": []} | header, "others", list))
     ]
     return best, tuple(sorted([best, *others], key=lambda trace: trace.start))
 
 
-def _of_other(number: int) -> str:
-    """What the names of the arrays of a trace begin with that is not the best."""
+def _prefix(number: int) -> str:
     return f"others/{number}/"
 
 
-def _saved(trace: Trace) -> tuple[Header, Arrays]:
-    told: Header = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
+def _trace_to_state(trace: Trace) -> tuple[Header, Arrays]:
+    header: Header = {"reason": trace.reason, "converged": trace.converged, "start": trace.start}
     if trace.refinement is not None:
-        told["refinement"] = asdict(trace.refinement)
+        header["refinement"] = asdict(trace.refinement)
     passes = np.array(trace.passes, dtype=np.float64).reshape(-1, 4)
-    return told, {"passes": passes, "seconds": np.array(trace.seconds, dtype=np.float64)}
+    return header, {"passes": passes, "seconds": np.array(trace.seconds, dtype=np.float64)}
 
 
-def _loaded(told: Header, arrays: Arrays, prefix: str = "") -> Trace:
+def _trace_from_state(header: Header, arrays: Arrays, prefix: str = "") -> Trace:
     passes = _passes(arrays, prefix)
     seconds = arrays[f"{prefix}seconds"]
     if seconds.shape != (len(passes),) or not (seconds >= 0).all():
-        raise ValueError(f"expected {len(passes)} times from 0 in '{prefix}seconds', got shape {seconds.shape}")
-    start = item(told, "start", int)
+        raise ValueError(f"expected {len(passes)} non-negative times in '{prefix}seconds', got shape {seconds.shape}")
+    start = item(header, "start", int)
     if start < 0:
-        raise ValueError(f"expected the number of a start from 0 in 'start', got {start}")
+        raise ValueError(f"expected a non-negative number in 'start', got {start}")
     return Trace(
         passes,
         tuple(seconds.tolist()),
-        item(told, "reason", str),
-        item(told, "converged", bool),
+        item(header, "reason", str),
+        item(header, "converged", bool),
         start,
-        _refinement(item(told, "refinement", dict)) if "refinement" in told else None,
+        _refinement(item(header, "refinement", dict)) if "refinement" in header else None,
     )
 
 
 def _passes(arrays: Arrays, prefix: str) -> tuple[PassRecord, ...]:
-    if not prefix and "lower_bounds" in arrays:  # before there were objectives
+    if not prefix and "lower_bounds" in arrays:  # saved before passes recorded an objective
         bounds = _table(arrays, "lower_bounds", ())
         return tuple(PassRecord(bound, bound) for bound in bounds.tolist())
     passes = _table(arrays, f"{prefix}passes", (4,))
     if not np.isin(passes[:, 3], (0, 1)).all():
-        raise ValueError(f"expected 0 or 1 in the last column of '{prefix}passes', whether a pass was accepted")
+        raise ValueError(f"expected 0 or 1 in the last column of '{prefix}passes' (1 if a pass was accepted)")
     return tuple(PassRecord(a, b, c, bool(accepted)) for a, b, c, accepted in passes.tolist())
 
 
 def _table(arrays: Arrays, name: str, row: tuple[int, ...]) -> NDArray[Any]:
-    """An array of numbers, one `row` for each pass."""
     values = arrays[name]
     if values.ndim != 1 + len(row) or values.shape[1:] != row:
-        raise ValueError(f"expected {('n', *row)} for the shape of {name!r}, got {values.shape}")
+        raise ValueError(f"expected shape {('n', *row)} for {name!r}, got {values.shape}")
     if np.isnan(values).any():
         raise ValueError(f"expected numbers in {name!r}, got NaN at {tuple(np.argwhere(np.isnan(values))[0].tolist())}")
     return values.astype(np.float64)
@@ -127,12 +125,12 @@ def _refinement(saved: Header) -> Refinement:
     for move in moves:
         if not (isinstance(move, list) and len(move) == 3 and all(map(_is_number, move))):
             raise ValueError(
-                f"expected two components and a gain for each of the 'moves' in its header, got {move!r:.60}"
+                f"expected two components and a gain in each entry of 'moves' in its header, got {move!r:.60}"
             )
     if not _is_number(passes):
         raise ValueError(f"expected a number for 'passes' in its header, got {passes!r:.60}")
-    told = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in moves)
-    return Refinement(told, item(saved, "tried", int), float(passes))
+    typed_moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in moves)
+    return Refinement(typed_moves, item(saved, "tried", int), float(passes))
 
 
 def _is_number(value: Any) -> bool:

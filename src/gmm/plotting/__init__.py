@@ -1,8 +1,9 @@
-"""Pictures of mixtures, by matplotlib: functions that draw on an Axes and return it, and never call `show`.
+"""Matplotlib plots of mixtures. Each function draws on an Axes and returns it; none calls `show`.
 
-The only place for matplotlib, which the extra ``plot`` installs. Nothing below draws.
+Matplotlib is imported only here and is installed by the extra ``plot``.
 """
 
+from gmm._public import publish as _publish
 from gmm.versions import install_line as _install_line
 
 try:
@@ -32,3 +33,5 @@ __all__ = [
     "plot_selection",
     "plot_uncertainty",
 ]
+
+_publish(__name__, __all__)

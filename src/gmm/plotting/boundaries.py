@@ -15,17 +15,17 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import find_objects
 
-from gmm.plotting.frame import Entries, component_entries, draw, of_view_alone
-from gmm.plotting.marks import numbers, rows, softly
+from gmm.plotting.frame import Entries, component_entries, draw, heading, marginal_note
+from gmm.plotting.marks import numbers, row_colours, rows
 from gmm.plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
 from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 
-_TINTS = 400  # points along an axis whose region is tinted; where there is but one axis, twice as many
-_PALEST, _FULLEST = 0.06, 0.5  # opacity of a region where all components are as probable, and where one is certain
-_STEPS = 8  # Newton's, from a contour of the grid to where two responsibilities are equal
+_TINTS = 400  # tinted cells along each axis of a plane; twice as many along a single axis
+_PALEST, _FULLEST = 0.06, 0.5  # opacity where all components are equally probable, and where one is certain
+_STEPS = 8  # Newton steps from a contour of the grid to the points where two responsibilities are equal
 
 
 def plot_decision_boundaries(
@@ -39,19 +39,18 @@ def plot_decision_boundaries(
     max_points: int = 2000,
     random_state: Any = 0,
 ) -> Any:
-    """Regions tinted by the most probable component, and lines where two are equally probable.
+    """Tint regions by their most probable component, and draw lines where two are equally probable.
 
-    Of a mixture of more features than the view has axes, regions and lines are those of the view, the mixture's exact
-    marginal: what one would say who sees these axes alone. The rows' colours are their soft assignments by all
-    features, so a row may stand in the region of another component. Along one feature, the responsibilities are curves
-    from 0 to 1.
+    If the mixture has more features than the view has axes, regions and lines are those of the exact marginal in the
+    view: the assignment given these axes alone. Rows are coloured by soft assignment from all features, so a row may
+    lie in the region of another component. With one feature, the responsibilities are curves from 0 to 1.
 
     Parameters
     ----------
     model, X, ax, view, sample_weight, max_points, random_state
         As in `plot_clusters`.
     uncertainty : bool, default=True
-        Whether the tint fades where the most probable component is uncertain.
+        Whether tints fade where the most probable component is uncertain.
 
     Returns
     -------
@@ -69,15 +68,15 @@ def plot_decision_boundaries(
     >>> X = [[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]]
     >>> ax = plot_decision_boundaries(GaussianMixture(2, random_state=0).fit(X), X)
     >>> ax.get_title()
-    'Most probable of 2 components'
+    'Decision regions of 2 components'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
-    title = f"Most probable of {scene.n_components} components" if scene.n_components > 1 else "1 component, no choice"
+    title = f"Decision regions of {heading(scene)}"
     return draw(scene, view, ax, partial(_panel, uncertainty=bool(uncertainty)), title)
 
 
 def boundaries(mixture: MixtureParameters, edges: Array) -> list[Array]:
-    """Lines (n, 2) of a plane, or points (1, 1) of an axis, where the two largest responsibilities are equal."""
+    """Return lines (n, 2) in a plane, or points (1, 1) on an axis, where the two largest responsibilities are equal."""
     return _points(mixture, edges) if mixture.n_features == 1 else _lines(mixture, edges)
 
 
@@ -88,20 +87,19 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
     numbers(ax, places, scene.present, small=small)
     entries, inks = component_entries(scene), inks_of(ax)
     if scene.n_components > 1:
-        entries.append((Line2D([], [], color=inks.ink, linewidth=1), "two equally probable"))
+        entries.append((Line2D([], [], color=inks.ink, linewidth=1), "two components equally probable"))
     if scene.n_components > 1 and uncertainty:
         entries.append(
             (Patch(facecolor=inks.pale, edgecolor=inks.pale_edge), f"{'dark' if inks.dark else 'pale'}: uncertain")
         )
-    return [*entries, *of_view_alone("regions: by", view, small=small)]
+    return [*entries, *marginal_note("regions in", view, small=small)]
 
 
 def _plane(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges: Array, uncertainty: bool) -> Array:
     axes = [_centres(edge, _TINTS) for edge in edges]
     tints = _tints(scored(mixture, grid(axes))[0], uncertainty).reshape(_TINTS, _TINTS, 4)
-    (low, high), (bottom, top) = edges.tolist()
-    ax.imshow(tints, extent=(low, high, bottom, top), origin="lower", aspect="auto", interpolation="nearest", zorder=0)
-    rows(ax, scene, view, softly(scene, 0.45, 0.95), area=0.8)
+    _show_tints(ax, tints, edges)
+    rows(ax, scene, view, row_colours(scene, 0.45, 0.95), area=0.8)
     if scene.n_components > 1:
         lines = LineCollection(boundaries(mixture, edges), colors=inks_of(ax).ink, linewidths=1.0, zorder=3)
         lines.set_gid("boundaries")
@@ -113,14 +111,13 @@ def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges:
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
     tints = _tints(scored(mixture, _centres(edges[0], 2 * _TINTS)[:, None])[0], uncertainty)[None]
-    extent = (*edges[0].tolist(), 0.0, 1.0)
-    ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
+    _show_tints(ax, tints, [edges[0], (0.0, 1.0)])
     for k, shade in enumerate(inks_of(ax).strong(colours(scene.n_components))):
         ax.plot(x, responsibilities[:, k], color=shade, linewidth=1.6, zorder=2)
     points = boundaries(mixture, edges)
     ax.vlines([point[0, 0] for point in points], 0, 1, color=inks_of(ax).ink, linewidth=1, zorder=3, gid="boundaries")
-    seen = view.project(scene.rows[scene.shown])[:, 0]
-    ax.scatter(seen, np.full(len(seen), -0.04), s=30, c=softly(scene), marker="|", linewidths=0.8, clip_on=True)
+    values = view.project(scene.drawn_rows)[:, 0]
+    ax.scatter(values, np.full(len(values), -0.04), s=30, c=row_colours(scene), marker="|", linewidths=0.8)
     ax.set_ylim(-0.08, 1.08)
     ax.set_ylabel("responsibility")
     highest = responsibilities[np.abs(x[:, None] - mixture.means[:, 0]).argmin(axis=0), np.arange(scene.n_components)]
@@ -128,9 +125,14 @@ def _axis(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edges:
 
 
 def _centres(edge: Array, n: int) -> Array:
-    """The middles of n equal parts of an axis, (n,)."""
     low, high = edge
     return np.asarray(low + (np.arange(n) + 0.5) * (high - low) / n)
+
+
+def _show_tints(ax: Axes, tints: Array, edges: Any) -> None:
+    (left, right), (bottom, top) = edges
+    extent = (float(left), float(right), float(bottom), float(top))
+    ax.imshow(tints, extent=extent, origin="lower", aspect="auto", interpolation="nearest", zorder=0)
 
 
 def _tints(responsibilities: Array, uncertainty: bool) -> Array:
@@ -142,27 +144,27 @@ def _tints(responsibilities: Array, uncertainty: bool) -> Array:
 
 
 def _lines(mixture: MixtureParameters, edges: Array) -> list[Array]:
-    """Contours at 0 of how much more probable each component is than all others, brought to where that is exact.
+    """Find where each component is as probable as the best of the others: contours on a grid, then Newton steps.
 
-    Two components share their boundary: it is that of the first of them.
+    Two components share a boundary; only that of the first of them is kept.
     """
     contours = list(_contours(mixture, coordinates(mixture, edges)))
     if not contours:
         return []
     ends = np.cumsum([len(line) for _, line in contours])
-    points = _polished(mixture, np.concatenate([line for _, line in contours]), (edges[:, 1] - edges[:, 0]) / 100)
+    points = _refined(mixture, np.concatenate([line for _, line in contours]), (edges[:, 1] - edges[:, 0]) / 100)
     lower = _best_two(scored(mixture, points)[0]).min(axis=1)
     parts = zip(np.split(points, ends[:-1]), np.split(lower, ends[:-1]), contours, strict=True)
-    return [kept for line, first, (k, _) in parts for kept in _where(first == k, line)]
+    return [kept for line, first, (k, _) in parts for kept in _segments(first == k, line)]
 
 
 def _contours(mixture: MixtureParameters, axes: list[Array]) -> Iterator[tuple[int, Array]]:
-    """Numbers of components, and lines (n, 2) about the parts of a grid where each is the most probable."""
+    """Yield components, each with a line (n, 2) around a part of the grid in which it is the most probable."""
     shape = len(axes[1]), len(axes[0])
     flat, _ = scored(mixture, grid(axes))
     each, best = np.arange(len(flat)), flat.argmax(axis=1)
     largest = flat[each, best]
-    flat[each, best] = -1  # for a moment: no copy of what may be a hundred megabytes
+    flat[each, best] = -1  # for a moment, to avoid a copy of up to a hundred megabytes
     second = flat.max(axis=1).reshape(shape)
     flat[each, best] = largest
     responsibilities, largest, best = flat.reshape(*shape, -1), largest.reshape(shape), best.reshape(shape)
@@ -184,19 +186,19 @@ def _log(responsibilities: Array) -> Array:
 
 
 def _best_two(responsibilities: Array) -> NDArray[np.intp]:
-    """Numbers of the second and the most probable component, (n, 2)."""
+    """Return the second and the most probable component, (n, 2)."""
     return np.argpartition(responsibilities, -2, axis=1)[:, -2:]
 
 
-def _where(first: NDArray[np.bool_], line: Array) -> list[Array]:
-    """The parts of a component's boundary beyond which the other one has a higher number."""
-    kept = first[1:] | first[:-1]  # a step from one to another is kept twice, lest there be a gap
+def _segments(first: NDArray[np.bool_], line: Array) -> list[Array]:
+    """Return the parts of a line whose vertices are `first`."""
+    kept = first[1:] | first[:-1]  # both lines keep the step between two parts, which avoids a gap
     turns = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]])))
     return [line[begin : end + 1] for begin, end in turns.reshape(-1, 2)]
 
 
-def _polished(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
-    """Vertices of lines, each moved along the gradient to where the two most probable components are equal."""
+def _refined(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array:
+    """Move vertices along the gradient to where the two most probable components are equal."""
     points = np.array(vertices, dtype=np.float64)
     precisions = mixture.model.layout.gram(mixture.whiteners)
     for _ in range(_STEPS):
@@ -206,23 +208,22 @@ def _polished(mixture: MixtureParameters, vertices: Array, cell: Array) -> Array
         with np.errstate(over="ignore", invalid="ignore"):
             second, first = (_gradient(mixture, precisions, points, best[:, i]) for i in (0, 1))
             slope, ahead = (first - second) * cell, two[:, 1] - two[:, 0]
-        slope[~np.isfinite(slope).all(axis=1)] = 0  # so steep that the grid has told all
+        slope[~np.isfinite(slope).all(axis=1)] = 0  # so steep that the grid is exact enough
         largest = np.abs(slope).max(axis=1, keepdims=True)
         largest[largest == 0] = 1
-        slope /= largest  # whose squares may overflow
+        slope /= largest  # first, since squares may overflow
         step = -ahead[:, None] / largest * slope / np.maximum((slope**2).sum(axis=1, keepdims=True), 1)
-        step /= np.maximum(1, np.abs(step).max(axis=1, keepdims=True))  # by one hundredth of the picture at most
+        step /= np.maximum(1, np.abs(step).max(axis=1, keepdims=True))  # at most one hundredth of the axes
         points += step * cell
     return points
 
 
 def _gradient(mixture: MixtureParameters, precisions: Array, points: Array, which: NDArray[np.intp]) -> Array:
-    """The gradient of the log density of one component at each point, (n, 2)."""
     return -np.einsum("nij,nj->ni", precisions[which], points - mixture.means[which])
 
 
 def _points(mixture: MixtureParameters, edges: Array) -> list[Array]:
-    """Where the most probable component changes along an axis, by bisection of the intervals of a fine grid."""
+    """Find where the most probable component changes along an axis, by bisection of a fine grid's intervals."""
     (x,) = coordinates(mixture, edges, n=2000)
     labels = scored(mixture, x[:, None])[0].argmax(axis=1)
     at = np.flatnonzero(labels[1:] != labels[:-1])

@@ -1,4 +1,4 @@
-"""`plot_clusters`: rows by soft assignment and the components that claim them."""
+"""`plot_clusters`: rows coloured by soft assignment, and the components."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
 from gmm.plotting.frame import Entries, component_entries, draw, heading
-from gmm.plotting.marks import curve, ellipses, height, histogram, numbers, rows, softly, stroke
+from gmm.plotting.marks import curve, ellipses, histogram, numbers, row_colours, rows, stroke, top_limit
 from gmm.plotting.scene import Scene, scene_of
 from gmm.plotting.style import colours, inks_of
-from gmm.plotting.view import View, check_contents, content_told
+from gmm.plotting.view import View, check_contents, content_label
 from gmm.values.layouts import Array
 
 
@@ -31,31 +31,32 @@ def plot_clusters(
     max_points: int = 5000,
     random_state: Any = 0,
 ) -> Any:
-    """Rows coloured by soft assignment, with the components' ellipses and numbered means.
+    """Draw rows coloured by soft assignment, with the components' ellipses and numbered means.
 
-    A row's colour is that of the components, mixed by its responsibilities, which all features tell, whatever the view;
-    the more certain its assignment, the more opaque it is. Along one feature a histogram is drawn instead, with the
-    density of each component and their sum.
+    The colour of a row mixes the components' colours by its responsibilities, computed from all features in any view.
+    Rows with a more certain assignment are more opaque. With one feature, draw a histogram with the density of each
+    component and their sum instead.
 
     Parameters
     ----------
     model : GaussianMixture or GaussianMixtureSearch
-        Fitted.
+        The fitted model.
     X : array-like or data frame of shape (n, d)
-        Rows, such as `predict` takes.
+        Rows, as for `predict`.
     ax : Axes, default=None
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a new figure.
     view : None, int, str, pair of int or str, "discriminating" or "pairs", default=None
-        One feature or two, by number or name; the plane in which components differ most; or a grid of all pairs of up
-        to six features. None takes the features of one or two, else the discriminating plane.
+        One or two features, by index or name; the plane in which the components differ most; or a grid of all pairs
+        of up to six features. None draws one or two features as they are, and more in the discriminating plane.
     content : float or sequence of float, default=(0.5, 0.95)
-        What share of its component in the view each ellipse holds; of an empty sequence, none is drawn.
+        Share of its component that each ellipse holds in the view. An empty sequence draws no ellipses.
     sample_weight : array-like of shape (n,), default=None
-        Rows are drawn the larger the heavier; none of weight 0 is drawn.
+        Weights of the rows. Heavier rows are drawn larger; rows of weight 0 are not drawn.
     max_points : int, default=5000
-        Most rows that are drawn; of more, as many by chance, which the legend tells. Histogram and counts are of all.
+        Maximum number of rows drawn. Larger tables are subsampled at random, and the legend says so. Histograms and
+        counts always use all rows.
     random_state : int, RandomState, Generator or None, default=0
-        Draws those rows.
+        Seed of the subsample.
 
     Returns
     -------
@@ -64,9 +65,9 @@ def plot_clusters(
     Raises
     ------
     NotFittedError
-        For a model that is not fitted.
+        If the model is not fitted.
     ValueError
-        For a view or a content that cannot be, and rows that the model cannot score.
+        If `view`, `content` or `max_points` is invalid, or the model cannot score the rows.
 
     Examples
     --------
@@ -90,18 +91,17 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
 
 def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> Entries:
     mixture = view.marginal(scene.mixture)
-    rows(ax, scene, view, softly(scene))
+    rows(ax, scene, view, row_colours(scene))
     ellipses(ax, mixture, contents)
     numbers(ax, mixture.means, scene.present, small=small)
     lines = [
-        (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_told(part)} of a component")
+        (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_label(part)} of a component")
         for order, part in enumerate(contents)
     ]
     return [*component_entries(scene), *lines]
 
 
 def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entries:
-    """The rows' histogram as a density, the density of each component, and their sum."""
     mixture = view.marginal(scene.mixture)
     inks = inks_of(ax)
     heights = histogram(ax, scene, view, mixture, edges[0])
@@ -109,15 +109,15 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     ax.plot(x, density, color=inks.ink, linewidth=1.6, zorder=3)
     shades = colours(scene.n_components)
     for k in scene.present:
-        seen_of = parts[:, k] > 1e-3 * density.max()  # no line along the axis where there is nothing
-        ax.fill_between(x, parts[:, k], where=seen_of, color=shades[k], alpha=0.25, linewidth=0, zorder=2)
-        ax.plot(x[seen_of], parts[seen_of, k], color=shades[k], linewidth=1.4, zorder=2.5)
-    top = height(heights, float(density.max()))
+        visible = parts[:, k] > 1e-3 * density.max()  # elsewhere the line would run along the axis
+        ax.fill_between(x, parts[:, k], where=visible, color=shades[k], alpha=0.25, linewidth=0, zorder=2)
+        ax.plot(x[visible], parts[visible, k], color=shades[k], linewidth=1.4, zorder=2.5)
+    top = top_limit(heights, float(density.max()))
     ax.set_ylim(0, top)
     ax.set_ylabel("density")
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
     numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
     sum_entry: Entries = (
-        [(Line2D([], [], color=inks.ink, linewidth=1.6), "their sum")] if scene.n_components > 1 else []
+        [(Line2D([], [], color=inks.ink, linewidth=1.6), "sum of the components")] if scene.n_components > 1 else []
     )
     return [*component_entries(scene), *sum_entry, (Patch(color=inks.bars), "rows")]

@@ -1,4 +1,4 @@
-"""`plot_criteria`: criteria against the number of components, and where each is smallest."""
+"""`plot_criteria`: criteria against the number of components, with their minima."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.plotting.lines import Line, as_high_as_the_best, counts_axis, name_at_the_end
+from gmm.plotting.lines import Line, draw_line, label_ends, limit_height, mark_best, set_counts_axis
 from gmm.plotting.scene import fitted_mixture
-from gmm.plotting.selection import cells_of, checked_criterion, places_of, table_of
-from gmm.plotting.style import axes_of, colours, inks_of
+from gmm.plotting.selection import cells_of, check_criterion, indices_of, table_of
+from gmm.plotting.style import axes_of, colours
 from gmm.selection import GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
 from gmm.text.amounts import counted
@@ -31,38 +31,40 @@ def plot_criteria(
     covariance_type: str | None = None,
     sample_weight: ArrayLike | None = None,
 ) -> Axes:
-    """Draw criteria against the number of components, and mark where each is smallest.
+    """Draw criteria against the number of components, and mark the minimum of each.
 
     Parameters
     ----------
     models : Selection, GaussianMixtureSearch, or sequence of GaussianMixture
-        A search, whose cells of one covariance type are drawn; or fitted mixtures of different numbers of components.
+        A search, of which the cells of one covariance type are drawn; or fitted mixtures with different numbers of
+        components.
     X : array-like of shape (n, d), optional
-        The rows by which fitted mixtures are judged; a `Selection` needs none.
+        Rows on which to evaluate fitted mixtures. Not allowed with a search, which has its criteria already.
     ax : Axes, optional
-        Where to draw; a new figure if None.
+        Axes to draw on; None makes a new figure.
     criteria : sequence of str, default=("bic", "aic")
-        Of "bic", "aic", "aicc", "icl" and "nec".
+        One or more of "bic", "aic", "aicc", "icl" and "nec".
     covariance_type : str, optional
-        Of a `Selection`, which type; None for that of its best cell.
+        Covariance type to draw of a search; None selects that of its best cell.
     sample_weight : array-like of shape (n,), optional
-        Weights of the rows, with X.
+        Weights of the rows in X.
 
     Returns
     -------
     Axes
-        Smaller is better; lines may go on above the picture. Cells of a `Selection` that hold a spike are left out:
-        their criteria mean nothing.
+        Smaller is better. Lines may continue above the axes. Cells of a search with a degenerate component are left
+        out, since their criteria are meaningless.
 
     Raises
     ------
     NotFittedError
-        For a search or a mixture that is not fitted.
+        If the search or a mixture is not fitted.
     TypeError
-        For what is no selection, no search and no list of mixtures.
+        If `models` is neither a selection, a search nor a list of mixtures.
     ValueError
-        If there is no such criterion or type, it is finite for no sound cell, X is missing, or two mixtures have the
-        same number of components; and for X or weights with a search, or a `covariance_type` with mixtures.
+        If a criterion or the covariance type does not exist, a criterion is not finite for any non-degenerate cell, X
+        is missing, or two mixtures have the same number of components; or if X or weights are given with a search, or
+        `covariance_type` with mixtures.
 
     Examples
     --------
@@ -77,52 +79,52 @@ def plot_criteria(
     names = _checked_criteria(criteria)
     _check_not_names(X)
     if isinstance(models, Selection | GaussianMixtureSearch):
-        _check_left_out("fitted mixtures; a search has its criteria already", X=X, sample_weight=sample_weight)
-        counts, values, told = _of_type(table_of(models), names, covariance_type)
+        _check_omitted("fitted mixtures; a search has its criteria already", X=X, sample_weight=sample_weight)
+        counts, values, suffix = _of_type(table_of(models), names, covariance_type)
     else:
-        _check_left_out("a search, of whose types one is drawn", covariance_type=covariance_type)
+        _check_omitted("a search, to choose the type to draw", covariance_type=covariance_type)
         counts, values = _of_mixtures(models, X, sample_weight, names)
-        told = ""
+        suffix = ""
     with axes_of(ax) as ax:
         lines = [
             Line((title(name),), counts, of_name, colour)
             for name, of_name, colour in zip(names, values, colours(len(names)), strict=True)
         ]
         for line in lines:
-            ax.plot(line.counts, line.values, color=line.colour, lw=1.8, marker="o", ms=4.5, zorder=3)
+            draw_line(ax, line)
             best = int(np.nanargmin(line.values))
             ax.axvline(counts[best], color=line.colour, lw=0.8, ls=(0, (4, 3)), zorder=1)
-            ax.plot(counts[best], line.values[best], "*", ms=16, mfc=line.colour, mec=inks_of(ax).paper, zorder=7)
-        as_high_as_the_best(ax, lines)
-        counts_axis(ax, counts)
-        name_at_the_end(ax, lines)
+            mark_best(ax, counts[best], line.values[best], line.colour)
+        limit_height(ax, lines)
+        set_counts_axis(ax, counts)
+        label_ends(ax, lines)
         ax.set_ylabel(f"{' and '.join(line.label for line in lines)} (smaller is better)")
-        ax.set_title(_minima(lines) + told)
+        ax.set_title(_minima(lines) + suffix)
     return ax
 
 
 def _checked_criteria(criteria: Any) -> list[str]:
     listed = [criteria] if isinstance(criteria, str) else criteria
     if not isinstance(listed, Iterable):
-        raise TypeError(f"expected one of {CRITERIA} or several as criteria, got {type(criteria).__name__}")
-    names = [checked_criterion(name) for name in listed]
+        raise TypeError(f"criteria must be one or more of {CRITERIA}, got {type(criteria).__name__}")
+    names = [check_criterion(name) for name in listed]
     if not names:
-        raise raisable(InvalidParameterError)(f"expected one of {CRITERIA} or several as criteria, got none")
+        raise raisable(InvalidParameterError)(f"criteria must be one or more of {CRITERIA}, got none")
     return names
 
 
 def _check_not_names(X: Any) -> None:
-    """Criteria are easily given second, where rows are."""
+    """Catch criteria passed as second argument, in place of the rows."""
     if isinstance(X, str) or (isinstance(X, list | tuple) and X and all(isinstance(name, str) for name in X)):
         raise raisable(InvalidParameterError)(
-            f"X is the rows by which fitted mixtures are judged; did you mean criteria={X!r}?"
+            f"X must be the rows on which to evaluate fitted mixtures, got {X!r}; did you mean criteria={X!r}?"
         )
 
 
-def _check_left_out(meant_for: str, **arguments: Any) -> None:
+def _check_omitted(meant_for: str, **arguments: Any) -> None:
     for name, value in arguments.items():
         if value is not None:
-            raise raisable(InvalidParameterError)(f"{name} is for {meant_for}")
+            raise raisable(InvalidParameterError)(f"{name} is only for {meant_for}")
 
 
 def _minima(lines: Sequence[Line]) -> str:
@@ -132,22 +134,22 @@ def _minima(lines: Sequence[Line]) -> str:
 
 
 def _of_type(
-    found: Selection, names: Sequence[str], covariance_type: str | None
+    selection: Selection, names: Sequence[str], covariance_type: str | None
 ) -> tuple[NDArray[np.int64], list[NDArray[np.float64]], str]:
-    wanted = found.covariance_type[found.best_index] if covariance_type is None else covariance_type
-    of_type = places_of(found, wanted)
+    kind = selection.covariance_type[selection.best_index] if covariance_type is None else covariance_type
+    of_type = indices_of(selection, kind)
     if not len(of_type):
-        listed = ", ".join(dict.fromkeys(found.covariance_type))
+        listed = ", ".join(dict.fromkeys(selection.covariance_type))
         raise raisable(InvalidParameterError)(
-            f"this selection has no cell of covariance_type {wanted!r}; it has {listed}"
+            f"this selection has no cell of covariance_type {kind!r}; it has {listed}"
         )
-    values = [cells_of(found, name).values[of_type] for name in names]
+    values = [cells_of(selection, name).values[of_type] for name in names]
     for name, of_name in zip(names, values, strict=True):
         if np.isnan(of_name).all():
             raise raisable(InvalidParameterError)(
-                f"no sound cell of covariance_type {wanted!r} has a finite {title(name)}: draw other criteria"
+                f"no non-degenerate cell of covariance_type {kind!r} has a finite {title(name)}: draw other criteria"
             )
-    return found.n_components[of_type], values, f" (of {wanted})"
+    return selection.n_components[of_type], values, f" (covariance type {kind})"
 
 
 def _of_mixtures(
@@ -156,20 +158,19 @@ def _of_mixtures(
     mixtures = _mixtures(models)
     if X is None:
         raise raisable(InvalidParameterError)(
-            "fitted mixtures are judged by rows: give X, or a Selection, which has its criteria"
+            "fitted mixtures are evaluated on rows: pass X, or a Selection, which has its criteria already"
         )
     ordered = sorted(mixtures, key=lambda model: len(model.weights_))
     counts = np.array([len(model.weights_) for model in ordered], dtype=np.int64)
     if not len(counts) or (np.diff(counts) == 0).any():
         raise raisable(InvalidParameterError)(
-            "expected fitted mixtures, one for each number of components; got these numbers of components: "
-            f"{counts.tolist()}"
+            f"expected fitted mixtures, one for each number of components; got these numbers: {counts.tolist()}"
         )
     values = [np.array([getattr(model, name)(X, sample_weight) for model in ordered]) for name in names]
     for name, of_name in zip(names, values, strict=True):
         if not np.isfinite(of_name).any():
             raise raisable(InvalidParameterError)(
-                f"{title(name)} is finite for none of these mixtures: draw other criteria"
+                f"{title(name)} is not finite for any of these mixtures: draw other criteria"
             )
     return counts, [np.where(np.isfinite(of_name), of_name, np.nan) for of_name in values]
 
@@ -178,10 +179,10 @@ def _mixtures(models: Any) -> list[FittedMixture]:
     expected = "expected a Selection, a fitted GaussianMixtureSearch, or a list of fitted mixtures; got "
     if not isinstance(models, Iterable) or isinstance(models, str | Mapping):
         raise TypeError(expected + type(models).__name__)
-    found = []
+    mixtures = []
     for model in models:
         try:
-            found.append(fitted_mixture(model))
+            mixtures.append(fitted_mixture(model))
         except TypeError:
             raise TypeError(f"{expected}{type(models).__name__} with {type(model).__name__}") from None
-    return found
+    return mixtures

@@ -1,4 +1,4 @@
-"""`plot_density`: where a mixture says rows lie, by regions of highest density."""
+"""`plot_density`: the density of a mixture, by regions of highest density."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
 
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.plotting.frame import Entries, draw, heading, of_view_alone
-from gmm.plotting.marks import curve, numbers, rows
+from gmm.plotting.frame import Entries, draw, heading, marginal_note
+from gmm.plotting.marks import curve, numbers, rows, rug
 from gmm.plotting.scene import Scene, coordinates, grid, scene_of, scored
 from gmm.plotting.style import inks_of
-from gmm.plotting.view import View, check_contents, content_told, ellipse, mixture_seen
+from gmm.plotting.view import View, axis_deviations, check_contents, content_label, ellipse, projected_mixture
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 
-_THIN = 0.06  # standard deviations of the mixture, and of the component along an axis
+_THIN = 0.06  # in standard deviations of the mixture, and of the component along an axis
 _REACH = 6.0  # standard deviations of each component that the surface covers
-_LABEL = 8  # points
-_BADGE, _ROOM = 2.5, 2.5  # heights of a label that a number needs in the middle, and that each line needs about it
-_DRAWN = 50_000  # rows drawn from a mixture, whose densities tell what a region holds to some tenths of a per cent
+_LABEL = 8  # font size in points
+_BADGE, _ROOM = 2.5, 2.5  # label heights needed by the number in the middle, and by each line around it
+_SAMPLE = 50_000  # rows sampled from a mixture: enough for the content of a region to some tenths of a per cent
 _SHADED = (0.999, 0.99, 0.97, 0.94, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.03)
 _SHADES = ("#f4f7fb", "#9db9dc", "#486ca6")
 
@@ -45,18 +45,18 @@ def plot_density(
     max_points: int = 5000,
     random_state: Any = 0,
 ) -> Any:
-    """Contours of the log density, each about the smallest region that holds a given share of the mixture.
+    """Draw contours of the log density, each around the smallest region that holds a given share of the mixture.
 
-    The log density at each line stands in the legend, in nats; the shading between the lines follows it. Of a mixture
-    of more features than the view has axes it is the density of the view, the mixture's exact marginal; rows are grey
-    dots. Along one feature, the density is a curve with those regions below it.
+    The legend gives the log density at each line, in nats, and shading fills the space between the lines. Rows are
+    grey dots. If the mixture has more features than the view has axes, the density is the exact marginal in the view.
+    With one feature, the density is a curve, and the regions are shaded below it.
 
     Parameters
     ----------
     model, X, ax, view, sample_weight, max_points, random_state
         As in `plot_clusters`.
     content : float or sequence of float, default=(0.5, 0.9, 0.99)
-        What share of the mixture each region holds, by the densities of 50 000 rows drawn from it.
+        Share of the mixture that each region holds, estimated from the densities of 50 000 rows sampled from it.
 
     Returns
     -------
@@ -84,16 +84,16 @@ def plot_density(
 
 
 def highest_density(mixture: MixtureParameters, contents: Sequence[float]) -> Array:
-    """Log densities above which given shares of a mixture lie, in nats, in the order of `contents`.
+    """Return the log densities above which given shares of a mixture lie, in nats, in the order of `contents`.
 
-    By the densities of rows drawn from it, always the same ones (Hyndman 1996).
+    They are quantiles of the densities of rows sampled from the mixture with a fixed seed (Hyndman 1996).
 
     References
     ----------
     R. J. Hyndman (1996). Computing and graphing highest density regions. *The American Statistician* 50, 120-126.
     """
-    drawn, _ = mixture.sample(_DRAWN, np.random.default_rng(0))
-    _, log_density = scored(mixture, drawn)
+    sample, _ = mixture.sample(_SAMPLE, np.random.default_rng(0))
+    _, log_density = scored(mixture, sample)
     return np.asarray(np.quantile(log_density, 1 - np.asarray(contents)))
 
 
@@ -102,22 +102,19 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
     levels, inks = highest_density(mixture, contents), inks_of(ax)
     if view.n_axes == 1:
         _curve(ax, mixture, edges, levels)
-        seen = view.project(scene.rows[scene.shown])[:, 0]
-        ax.plot(
-            seen, np.full(len(seen), 0.015), "|", color=inks_of(ax).ink, alpha=0.25, transform=ax.get_xaxis_transform()
-        )
+        rug(ax, view.project(scene.drawn_rows)[:, 0], 0.015, alpha=0.25)
     else:
-        ax.set(xlim=edges[0], ylim=edges[1])  # now: labels need to know how large things are
+        ax.set(xlim=edges[0], ylim=edges[1])  # before the labels are placed, which depends on sizes
         _plane(ax, scene, view, mixture, dict(zip(levels, contents, strict=True)), small)
-    keys: list[Artist] = [Line2D([], [], color=inks.ink, linewidth=width) for width in _strengths(len(contents))]
+    keys: list[Artist] = [Line2D([], [], color=inks.ink, linewidth=width) for width in _line_widths(len(contents))]
     if view.n_axes == 1:
         keys = [Patch(color=tint) for tint in _tints(ax, len(contents))]
     lines: Entries = [
-        (key, f"{content_told(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
+        (key, f"{content_label(part)} " + ("within" if small else f"above log density {level:.3g}".replace("-", "−")))
         for key, part, level in zip(keys, contents, levels, strict=True)
     ]
     dots = Line2D([], [], color=inks.faint, marker="o" if view.n_axes == 2 else "|", linestyle="", markersize=4)
-    return [*lines, (dots, "rows"), *of_view_alone("density of", view, small=small)]
+    return [*lines, (dots, "rows"), *marginal_note("density in", view, small=small)]
 
 
 def _plane(
@@ -130,7 +127,7 @@ def _plane(
 ) -> None:
     inks = inks_of(ax)
     shaded, levels = np.unique(highest_density(mixture, _SHADED)), sorted(content_at)
-    tints, widths = _shades(ax)(np.linspace(0, 1, len(shaded))), _strengths(len(levels))[::-1]
+    tints, widths = _shades(ax)(np.linspace(0, 1, len(shaded))), _line_widths(len(levels))[::-1]
     rows(ax, scene, view, inks.row, area=0.6).set_alpha(0.45)
     thin = _thin(mixture)
     for k in np.flatnonzero(thin & (mixture.weights > 0)):
@@ -145,34 +142,34 @@ def _plane(
             x, y, heights, levels=levels, colors=inks.ink, linewidths=widths, linestyles="solid", zorder=3
         )
         if not small:
-            _label(ax, lines, {level: content_told(part) for level, part in content_at.items()})
+            _label(ax, lines, {level: content_label(part) for level, part in content_at.items()})
     numbers(ax, mixture.means, scene.present, small=small)
 
 
-def _label(ax: Axes, lines: ContourSet, told: dict[float, str]) -> None:
-    """Write what each region holds at its line, but not where lines are too close for it; the legend tells it, too."""
-    tall = _LABEL * ax.figure.dpi / 72
+def _label(ax: Axes, lines: ContourSet, labels: dict[float, str]) -> None:
+    """Label each line with the content of its region, except where lines are too close; the legend has it as well."""
+    label_height = _LABEL * ax.figure.dpi / 72
     small: list[Array] = []
     for number, segments in enumerate(reversed(lines.allsegs), 1):  # from the innermost level
         outlines = [ax.transData.transform(segment) for segment in segments if len(segment)]
-        small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _ROOM) * tall]
-    for text in ax.clabel(lines, fmt=told, fontsize=_LABEL, inline=False):
+        small += [outline for outline in outlines if _width(outline) < (_BADGE + number * _ROOM) * label_height]
+    for text in ax.clabel(lines, fmt=labels, fontsize=_LABEL, inline=False):
         text.set_path_effects([withStroke(linewidth=3, foreground=inks_of(ax).paper)])
         at = ax.transData.transform(text.get_position())
-        tight = any(np.abs(outline - at).max(axis=1).min() < tall / 2 for outline in small)
+        tight = any(np.abs(outline - at).max(axis=1).min() < label_height / 2 for outline in small)
         if tight or not ax.bbox.contains(*at):
             text.remove()
 
 
 def _width(outline: Array) -> float:
-    """How wide an outline (n, 2) is, the shorter way: four times its area over its perimeter."""
+    """Estimate the smaller width of an outline (n, 2): four times its area over its perimeter."""
     steps = np.diff(outline, axis=0, append=outline[:1])
     area = 0.5 * abs(float(np.sum(outline[:, 0] * steps[:, 1] - outline[:, 1] * steps[:, 0])))
     return 4 * area / max(float(np.hypot(*steps.T).sum()), 1e-300)
 
 
 def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **style: Any) -> None:
-    """The ellipse in which the component alone has at least a log density, if there is one."""
+    """Draw the ellipse in which the log density of one component alone is at least `level`, if there is one."""
     highest = np.log(mixture.weights[k]) - np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(mixture.covariances[k])[1]
     content = -np.expm1(min(level - highest, 0))
     if 0 < content < 1:
@@ -180,18 +177,18 @@ def _outline(ax: Axes, mixture: MixtureParameters, k: np.intp, level: float, **s
 
 
 def _whitened(mixture: MixtureParameters) -> tuple[MixtureParameters, Array, Array]:
-    """The mixture where its own covariance is 1, its centre, and the factor that leads back: columns may be alike."""
+    """Return the mixture scaled to covariance 1, its centre, and the factor that undoes the scaling."""
     weights = mixture.weights / mixture.weights.sum()
     centre = weights @ mixture.means
     away = mixture.means - centre
     factor = _factor(np.tensordot(weights, mixture.covariances, axes=1) + (away.T * weights) @ away)
     inverse = np.linalg.inv(factor)
     covariances = inverse @ mixture.covariances @ inverse.T
-    return mixture_seen(weights, away @ inverse.T, covariances), centre, factor
+    return projected_mixture(weights, away @ inverse.T, covariances), centre, factor
 
 
 def _factor(covariance: Array) -> Array:
-    """The Cholesky factor of a covariance; of one that is singular to rounding, that of a slightly wider one."""
+    """Return the Cholesky factor of a covariance, widened slightly if equal features make it singular."""
     scales = np.sqrt(np.diagonal(covariance))
     correlation = covariance / np.outer(scales, scales)
     try:
@@ -201,28 +198,28 @@ def _factor(covariance: Array) -> Array:
 
 
 def _thin(mixture: MixtureParameters) -> NDArray[np.bool_]:
-    """Which components are thinner than the points of a surface are apart, though not along its axes, (K,)."""
-    seen, _, _ = _whitened(mixture)
-    along = np.sqrt(np.einsum("kjj->kj", seen.covariances)).min(axis=1)
-    across = np.sqrt(np.maximum(np.linalg.eigvalsh(seen.covariances)[:, 0], 0))
+    """Return which components are thinner than the grid spacing in a direction that is not an axis, (K,)."""
+    whitened, _, _ = _whitened(mixture)
+    along = axis_deviations(whitened).min(axis=1)
+    across = np.sqrt(np.maximum(np.linalg.eigvalsh(whitened.covariances)[:, 0], 0))
     return (across < _THIN * along) & (across < _THIN)
 
 
 def _surface(mixture: MixtureParameters, without: NDArray[np.bool_]) -> tuple[Array, Array, Array]:
-    """Coordinates x and y of points that cover the components, and the log densities there, (n, m) each.
+    """Return coordinates x and y of points that cover the components, and the log densities there, (n, m) each.
 
-    The mixture is taken `without` some, at the points of a grid where its own covariance is 1.
+    Components `without` are left out. The points are a grid in the coordinates in which the mixture's covariance is 1.
     """
-    seen, centre, factor = _whitened(mixture)
-    kept = ~without & (seen.weights > 0)
-    part = seen.weights[kept].sum()
-    seen = MixtureParameters(seen.weights[kept] / part, seen.means[kept], seen.covariances[kept], seen.model)
-    reach = _REACH * np.sqrt(np.einsum("kjj->kj", seen.covariances))
-    edges = np.stack([(seen.means - reach).min(axis=0), (seen.means + reach).max(axis=0)], axis=1)
-    axes = coordinates(seen, edges)
+    whole, centre, factor = _whitened(mixture)
+    kept = ~without & (whole.weights > 0)
+    share = whole.weights[kept].sum()
+    part = MixtureParameters(whole.weights[kept] / share, whole.means[kept], whole.covariances[kept], whole.model)
+    reach = _REACH * axis_deviations(part)
+    edges = np.stack([(part.means - reach).min(axis=0), (part.means + reach).max(axis=0)], axis=1)
+    axes = coordinates(part, edges)
     points = grid(axes)
-    _, log_density = scored(seen, points)
-    heights = log_density + np.log(part) - np.log(np.diag(factor)).sum()
+    _, log_density = scored(part, points)
+    heights = log_density + np.log(share) - np.log(np.diag(factor)).sum()
     x, y = (points @ factor.T + centre).T.reshape(2, len(axes[1]), len(axes[0]))
     return x, y, heights.reshape(x.shape)
 
@@ -237,16 +234,13 @@ def _curve(ax: Axes, mixture: MixtureParameters, edges: Array, levels: Array) ->
 
 
 def _shades(ax: Axes) -> LinearSegmentedColormap:
-    """From the paper to the accent."""
     inks = inks_of(ax)
     return LinearSegmentedColormap.from_list("gmm_density", [inks.paper, _SHADES[-1]] if inks.dark else _SHADES)
 
 
-def _strengths(n: int) -> list[float]:
-    """Widths of the lines about regions, the innermost first."""
+def _line_widths(n: int) -> list[float]:
     return [max(1.8 - 0.5 * i, 0.8) for i in range(n)]
 
 
 def _tints(ax: Axes, n: int) -> Array:
-    """Shades of regions along one axis, the innermost first, (n, 4)."""
     return np.asarray(_shades(ax)(np.linspace(0.95, 0.25, n)))

@@ -1,4 +1,4 @@
-"""`Film`: what an animation of a fit shows, pass by pass; nothing is drawn here."""
+"""`Film`: the content of an animated fit, pass by pass; this module draws nothing."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gmm.estimators.steps import ClimbToBe
+from gmm.estimators.steps import SteppedFit
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.plotting.scene import Scene, scored, staged
+from gmm.plotting.scene import Scene, make_scene, scored
 from gmm.plotting.view import View, view_of
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
@@ -19,7 +19,7 @@ _MOST_ROWS = 2000
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One pass: the mixture in the view, responsibilities (s, K) of the rows shown, and the bound."""
+    """One pass: the mixture in the view, the responsibilities (s, K) of the drawn rows, and the lower bound."""
 
     mixture: MixtureParameters
     responsibilities: Array
@@ -29,43 +29,48 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Film:
-    """What an animation shows: the last mixture with its rows, the view, the passes, their bounds' name, the end."""
+    """The content of an animation: the scene of the last mixture, the passes, their objective and why they ended."""
 
     scene: Scene
     view: View
     passes: tuple[Pass, ...]
-    measured: str
+    objective: str
     reason: str
 
 
-def film_of(climb: ClimbToBe, random_state: Any, asked_view: Any) -> Film:
-    """Make the climb, to its end, and keep what is seen of it in a view."""
-    if isinstance(asked_view, str) and asked_view == "pairs":
-        raise raisable(InvalidParameterError)("an animation shows one view: a feature, a pair of them, or a plane")
-    strides = list(climb)
-    if not strides:
-        raise raisable(InvalidParameterError)("max_iter=0 makes no pass, so nothing moves: expected 1 or more")
-    source, last = climb.source, strides[-1]
-    made_up = [f"x{j}" for j in range(source.n_features)]
-    scene = staged(
+def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
+    """Run a fit to its end, and project each pass onto a view."""
+    if isinstance(requested_view, str) and requested_view == "pairs":
+        raise raisable(InvalidParameterError)(
+            "an animation has a single view: expected a feature, a pair of features, 'discriminating' or None as view; "
+            "got 'pairs'"
+        )
+    steps = list(climb)
+    if not steps:
+        raise raisable(InvalidParameterError)(
+            "expected max_iter of 1 or more, got max_iter=0: a fit without a pass cannot be animated"
+        )
+    source, last = climb.source, steps[-1]
+    default_names = [f"x{j}" for j in range(source.n_features)]
+    scene = make_scene(
         last.iteration.parameters,
-        tuple(made_up if climb.feature_names is None else climb.feature_names.tolist()),
+        tuple(default_names if climb.feature_names is None else climb.feature_names.tolist()),
         source,
         max_points=_MOST_ROWS,
-        random_state=random_state if isinstance(random_state, int | None) else 0,  # a generator has given the start
+        random_state=random_state if isinstance(random_state, int | None) else 0,  # a generator was used for the start
         n_threads=climb.settings.n_threads,
     )
-    view = view_of(scene.mixture, scene.names, asked_view)
-    shown = np.ascontiguousarray(source.rows[scene.shown])
+    view = view_of(scene.mixture, scene.names, requested_view)
+    drawn_rows = np.ascontiguousarray(scene.drawn_rows)
     passes = tuple(
         Pass(
-            view.marginal(stride.iteration.parameters),
-            scored(stride.iteration.parameters, shown, scene.n_threads)[0],
-            stride.iteration.lower_bound,
-            stride.iteration.accepted,
+            view.marginal(step.iteration.parameters),
+            scored(step.iteration.parameters, drawn_rows, scene.n_threads)[0],
+            step.iteration.lower_bound,
+            step.iteration.accepted,
         )
-        for stride in strides
+        for step in steps
     )
     assert last.reason is not None  # the last pass has one
-    measured = "log-likelihood" if climb.settings.prior is None else "log-likelihood and prior"
-    return Film(scene, view, passes, measured, last.reason)
+    objective = "log-likelihood" if climb.settings.prior is None else "log-likelihood and prior"
+    return Film(scene, view, passes, objective, last.reason)

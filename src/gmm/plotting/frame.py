@@ -1,6 +1,6 @@
-"""What surrounds a picture: its figure or the caller's Axes, a grid of pairs, labels, the legend and what it must tell.
+"""Everything around a plot: its figure or the caller's Axes, the grid of pairs, labels, and the legend with its notes.
 
-What is inside of the axes is drawn by a panel, which is given one Axes and one view.
+A panel draws the inside of one Axes, in one view.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.plotting.scene import Scene, beyond, limits
-from gmm.plotting.style import STYLE, axes_of, closed_on_failure, colours, inks_of, steady_ticks
+from gmm.plotting.scene import Scene, limits, outside_limits
+from gmm.plotting.style import STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
 from gmm.plotting.view import View, literal, view_of
 from gmm.text.amounts import amount, counted, percent
 from gmm.values.layouts import Array
 
 _MOST_PAIRED = 6
 _MOST_LISTED = 8
-_LONGEST_OF_PAIRS = 18  # characters of a feature's name
+_LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
 Entries = list[tuple[Artist, str]]
 
 
 class Panel(Protocol):
-    """Draws inside of one Axes."""
+    """Draws the inside of one Axes."""
 
     def __call__(self, ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> Entries:
-        """Draw, and return what the legend says of it; `small` where it is one of many."""
+        """Draw, and return the entries of the legend; `small` for a panel in a grid."""
 
 
 def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> Any:
-    """One panel in `ax` or in a new figure, or a grid of them; returns the Axes, or an array of them."""
+    """Draw one panel on `ax` or in a new figure, or a grid of panels; return the Axes or an array of Axes."""
     if isinstance(view, str) and view == "pairs":
         return _pairs(scene, ax, panel, title)
     chosen = view_of(scene.mixture, scene.names, view)
@@ -53,7 +53,7 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
 
 
 def component_entries(scene: Scene) -> Entries:
-    """Components by number, weight and rows; of many, the heaviest."""
+    """Make legend entries with the weight and rows of each component, or of the heaviest if there are many."""
     shades, counts = colours(scene.n_components), scene.counts
     weights = scene.mixture.weights
     listed = np.argsort(-weights, kind="stable")[: _MOST_LISTED - 2] if len(weights) > _MOST_LISTED else ...
@@ -66,18 +66,18 @@ def component_entries(scene: Scene) -> Entries:
 
 
 def heading(scene: Scene) -> str:
-    """How many components."""
+    """Return the number of components, in words."""
     return counted(scene.n_components, "component")
 
 
 def note(text: str) -> tuple[Artist, str]:
-    """An entry of a legend that is of no mark."""
+    """Make a legend entry that has no mark."""
     return Line2D([], [], linestyle=""), text
 
 
-def of_view_alone(what: str, view: View, *, small: bool) -> Entries:
-    """Tell that what is drawn does not know of features that the view leaves out, where there are any."""
-    return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view alone")]
+def marginal_note(what: str, view: View, *, small: bool) -> Entries:
+    """Say in the legend that a panel ignores the features outside the view, if there are any."""
+    return [] if view.whole else [note(f"{what} {'each' if small else 'this'} view only")]
 
 
 def _check_scales(ax: Axes) -> None:
@@ -106,13 +106,13 @@ def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[n
         features = View(np.eye(d), np.zeros(d), names, of_features=True)
         every = limits(scene, features)
         for i, j in np.ndindex(d, d):
-            steady_ticks(grid[i, j])
+            fix_tick_colours(grid[i, j])
             if j > i:
                 grid[i, j].set_axis_off()
                 continue
             view = view_of(scene.mixture, scene.names, j if i == j else (j, i))
             drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
-            if (i, j) == (min(1, d - 1), 0):  # all planes have the same legend; a histogram tells more, if alone
+            if (i, j) == (min(1, d - 1), 0):  # all planes have the same legend; a histogram's has more
                 entries = drawn
             _label_outer(grid[i, j], names, i, j, d)
         figure.suptitle(title, fontsize=11)
@@ -140,29 +140,29 @@ def _drawn(ax: Axes, scene: Scene, view: View, panel: Panel, edges: Array, *, sm
 
 
 def notes(scene: Scene, view: View, edges: Array) -> list[str]:
-    """What a reader must know of what is not drawn."""
-    told = []
-    if len(scene.shown) < scene.source.n_used:
-        told.append(f"{len(scene.shown):,} of {counted(scene.source.n_used, 'row')} shown")
-    n_rows, components = beyond(scene, view, edges)
+    """List the rows and components that are not drawn."""
+    lines = []
+    if len(scene.drawn_index) < scene.source.n_used:
+        lines.append(f"{len(scene.drawn_index):,} of {counted(scene.source.n_used, 'row')} shown")
+    n_rows, components = outside_limits(scene, view, edges)
     if n_rows:
-        told.append(f"beyond the edges: {counted(n_rows, 'row')}")
+        lines.append(f"outside the axes: {counted(n_rows, 'row')}")
     if components:
         listed = ", ".join(map(str, components[:5])) + (", …" if len(components) > 5 else "")
-        told.append(f"beyond the edges: component {listed}")
-    return told
+        lines.append(f"outside the axes: {'components' if len(components) > 1 else 'component'} {listed}")
+    return lines
 
 
 def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bool) -> None:
+    handles, texts = _handles_and_texts(entries)
     if outside:
-        ax.legend(
-            *_handles_and_texts(entries), loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0
-        )
+        ax.legend(handles, texts, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=9, borderaxespad=0)
         return
-    place: Any = _quietest_corner(ax, scene, view)
+    place: Any = _emptiest_corner(ax, scene, view)
     inks = inks_of(ax)
     ax.legend(
-        *_handles_and_texts(entries),
+        handles,
+        texts,
         loc=place,
         fontsize=8,
         frameon=True,
@@ -173,11 +173,11 @@ def _legend(ax: Axes, entries: Entries, scene: Scene, view: View, *, outside: bo
     )
 
 
-def _quietest_corner(ax: Axes, scene: Scene, view: View) -> str:
-    """The corner with the fewest rows; of a picture with one axis of features, the side."""
-    seen = view.project(scene.rows[scene.shown])
+def _emptiest_corner(ax: Axes, scene: Scene, view: View) -> str:
+    """Return the corner with the fewest drawn rows; in a view of one axis, an upper corner."""
+    points = view.project(scene.drawn_rows)
     low, high = np.sort(np.array([ax.get_xlim(), ax.get_ylim()]), axis=1).T
-    place = (seen - low[: view.n_axes]) / (high - low)[: view.n_axes]
+    place = (points - low[: view.n_axes]) / (high - low)[: view.n_axes]
     right = place[:, 0] > 0.5
     upper = place[:, 1] > 0.5 if view.n_axes == 2 else np.ones(len(place), dtype=bool)
     corners = {"upper right": right & upper, "upper left": ~right & upper}

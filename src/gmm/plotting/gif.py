@@ -1,4 +1,4 @@
-"""A GIF of a figure whose frames are drawn one after the other, in colours that all of them share."""
+"""Encode a figure, redrawn frame by frame, as a GIF with one palette for all frames."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Frames are alike in size and colours, whatever Matplotlib's own settings for files.
+# Keep the size and colours of frames equal, whatever the user's settings for saving files.
 AS_DRAWN: Any = {"savefig.bbox": None, "savefig.facecolor": "auto", "savefig.transparent": False}
-_NEARLY_WHITE = 30  # sum over the channels, of 255 each
+_NEARLY_WHITE = 30  # summed distance from white over the three channels, of 255 each
 
 
 def gif(figure: Figure, draw: Callable[[int], Any], waits: Sequence[int], dpi: float | None = None) -> bytes:
-    """Encode frames so that only what moves is stored, the file's content.
+    """Encode frames as the bytes of a GIF that stores only the differences between them.
 
     Parameters
     ----------
     figure : Figure
     draw : callable
-        Draws the frame of a number, from 0, on the figure.
+        Draws a frame on the figure, given its number from 0.
     waits : sequence of int
-        Milliseconds that each frame stays.
+        Duration of each frame, in milliseconds.
     dpi : float, optional
-        The figure's own if None.
+        Dots per inch; the figure's own if None.
     """
     from PIL import Image
 
@@ -37,8 +37,8 @@ def gif(figure: Figure, draw: Callable[[int], Any], waits: Sequence[int], dpi: f
         draw(number)
         return _pixels(figure, dpi or figure.dpi)
 
-    told = [picture(number) for number in sorted({0, len(waits) // 2, len(waits) - 1})]
-    sheet = Image.fromarray(np.concatenate([np.asarray(one) for one in told]))
+    samples = [picture(number) for number in sorted({0, len(waits) // 2, len(waits) - 1})]
+    sheet = Image.fromarray(np.concatenate([np.asarray(sample) for sample in samples]))
     palette = _with_white(sheet.quantize(256, method=Image.Quantize.MEDIANCUT))
     frames = [picture(number).quantize(palette=palette, dither=Image.Dither.NONE) for number in range(len(waits))]
     file = BytesIO()
@@ -51,12 +51,12 @@ def _pixels(figure: Figure, dpi: float) -> Image:
 
     file = BytesIO()
     with mpl.rc_context(AS_DRAWN):
-        figure.savefig(file, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})  # which tells its size
+        figure.savefig(file, format="png", dpi=dpi, pil_kwargs={"compress_level": 1})
     return Image.open(file).convert("RGB")
 
 
 def _with_white(sheet: Image) -> Image:
-    """The palette, with white for all that is nearly white, as paper is."""
+    """Replace nearly white entries of the palette by white, the colour of the background."""
     palette = np.array(sheet.getpalette()).reshape(-1, 3)
     palette[np.abs(255 - palette).sum(axis=1) <= _NEARLY_WHITE] = 255
     sheet.putpalette(palette.ravel().tolist())

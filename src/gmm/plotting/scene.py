@@ -1,6 +1,6 @@
-"""`Scene`: what a picture is of, a fitted mixture and rows, checked and thinned; nothing is drawn here.
+"""`Scene`: the fitted mixture and the checked, subsampled rows that a plot draws; this module draws nothing.
 
-How far the axes of a view reach, and where a mixture is evaluated for curves and contours, are told here as well.
+It also computes axis limits, and the grids on which curves and contours are evaluated.
 """
 
 from __future__ import annotations
@@ -14,53 +14,53 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm.estimators.contract import names_of_features
-from gmm.estimators.fitted import FittedMixture
+from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.plotting.view import View
+from gmm.plotting.view import View, axis_deviations
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.validation.parameters import check_is_fitted, check_random_state
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 
-_REACH = 3.0  # standard deviations of a component that a picture has room for
-_CORE = 0.9  # of the weight: what the heaviest components that have it need, settles how far the axes may reach
-_BEYOND = 2.0  # so many times that width may stand beside it, on either side
-_FINE = 4  # as many points per standard deviation stand about a component that the grid would miss
-_MOST_POINTS = 1_000_000  # of a grid, and fewer where there are many components
+_REACH = 3.0  # standard deviations of a component that should fit into the axes
+_CORE = 0.9  # the heaviest components that reach this total weight set the scale of the axes
+_BEYOND = 2.0  # the axes may extend on either side by this multiple of the core's width
+_FINE = 4  # grid points per standard deviation around a component that an even grid would miss
+_MOST_POINTS = 1_000_000  # in a grid; fewer for many components
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A fitted mixture, and rows.
+    """A fitted mixture and the rows to draw with it.
 
     Attributes
     ----------
     mixture : MixtureParameters
     names : tuple of str
-        Of the features.
+        Feature names.
     source : ArraySource
         All rows (n, d) and their weights (n,) or None.
-    shown : array of shape (s,)
-        Numbers of the rows that are drawn one by one.
+    drawn_index : array of shape (s,)
+        Indices of the rows drawn as individual points.
     responsibilities : array of shape (s, K)
-        Of the rows shown, by all features.
+        Responsibilities of the drawn rows, computed from all features.
     n_threads : int or None
-        What the estimator scores rows with.
+        Number of threads for scoring rows.
     """
 
     mixture: MixtureParameters
     names: tuple[str, ...]
     source: ArraySource
-    shown: NDArray[np.intp]
+    drawn_index: NDArray[np.intp]
     responsibilities: Array
     n_threads: int | None
 
     @property
     def n_components(self) -> int:
-        """K."""
+        """Number of components, K."""
         return self.mixture.n_components
 
     @property
@@ -69,65 +69,72 @@ class Scene:
         return self.source.rows
 
     @property
+    def drawn_rows(self) -> NDArray[Any]:
+        """The rows drawn as individual points, (s, d)."""
+        return self.rows[self.drawn_index]
+
+    @property
     def sample_weight(self) -> Array | None:
-        """Their weights, (n,)."""
+        """Weights of all rows, (n,)."""
         return self.source.sample_weight
 
     @cached_property
     def weighted(self) -> tuple[NDArray[Any], Array]:
-        """The rows that have a weight, (n_used, d), and their weights, (n_used,): the others are as if not there."""
+        """Rows of positive weight, (n_used, d), and their weights, (n_used,)."""
         if self.sample_weight is None:
             return self.rows, np.ones(len(self.rows))
-        counted = self.sample_weight > 0
-        return self.rows[counted], self.sample_weight[counted]
+        positive = self.sample_weight > 0
+        return self.rows[positive], self.sample_weight[positive]
 
     @property
     def uncertainty(self) -> Array:
-        """One minus the largest responsibility of each row shown, (s,)."""
+        """One minus the largest responsibility of each drawn row, (s,)."""
         return np.asarray(1 - self.responsibilities.max(axis=1))
 
     @cached_property
     def uncertainty_of_all(self) -> Array:
-        """The same of all rows, (n,); a pass over them."""
+        """One minus the largest responsibility of every row, (n,); costs a pass over the rows."""
         return 1 - Scorer(self.mixture, self.n_threads).largest_responsibilities(ArraySource(self.rows))
 
     @property
     def certainty(self) -> Array:
-        """From 0, where all components are as probable, to 1, (s,)."""
+        """Certainty of each drawn row's assignment, (s,): 0 if all components are equally probable, up to 1."""
         return certainty(self.responsibilities)
 
     @cached_property
     def counts(self) -> Array:
-        """Weight of the rows of which each component is the most probable, (K,); a pass over all rows."""
+        """Total weight of the rows assigned to each component, (K,); costs a pass over the rows."""
         labels = Scorer(self.mixture, self.n_threads).rows(self.source, labels=True).labels
-        assert labels is not None  # it was asked for
+        assert labels is not None  # requested above
         return np.bincount(labels, self.sample_weight, minlength=self.n_components).astype(np.float64)
 
     @property
     def relative_weight(self) -> Array:
-        """Weights of the rows shown over the mean of all that have one, (s,)."""
+        """Weights of the drawn rows, divided by the mean positive weight, (s,)."""
         weight = self.sample_weight
-        return np.ones(len(self.shown)) if weight is None else weight[self.shown] * (self.source.n_used / weight.sum())
+        if weight is None:
+            return np.ones(len(self.drawn_index))
+        return weight[self.drawn_index] * (self.source.n_used / weight.sum())
 
     @property
     def present(self) -> NDArray[np.intp]:
-        """Numbers of the components that have a weight, (up to K,)."""
+        """Indices of the components of positive weight."""
         return np.flatnonzero(self.mixture.weights > 0)
 
 
 def scene_of(
     model: Any, X: ArrayLike, *, sample_weight: ArrayLike | None = None, max_points: int = 5000, random_state: Any = 0
 ) -> Scene:
-    """A mixture and rows, or the estimator's own error for rows that it cannot score.
+    """Check a model and rows, and make a scene of them.
 
     Parameters
     ----------
     model : GaussianMixture or GaussianMixtureSearch
-        Fitted.
+        The fitted model.
     X : array-like or data frame of shape (n, d)
     sample_weight : array-like of shape (n,), default=None
     max_points : int, default=5000
-        Most rows that are drawn one by one; of more, as many are drawn without replacement.
+        Maximum number of rows drawn as points. Larger tables are subsampled without replacement.
     random_state : int, RandomState, Generator or None, default=0
 
     Raises
@@ -135,22 +142,22 @@ def scene_of(
     NotFittedError, TypeError
         As `fitted_mixture`.
     ValueError
-        For rows that the mixture cannot score, and a `max_points` below 1.
+        If the mixture cannot score the rows, or `max_points` is below 1.
     """
     mixture = fitted_mixture(model)
     if not isinstance(max_points, numbers.Integral) or int(max_points) < 1:
         raise raisable(InvalidParameterError)(f"max_points must be an int of at least 1, got {max_points!r}")
-    return staged(
-        mixture._fitted(),
+    return make_scene(
+        fitted_parameters(mixture),
         names_of_features(mixture),
-        mixture._source(X, sample_weight),
+        source_of(mixture, X, sample_weight),
         max_points=int(max_points),
         random_state=random_state,
         n_threads=mixture.n_threads,
     )
 
 
-def staged(
+def make_scene(
     mixture: MixtureParameters,
     names: tuple[str, ...],
     source: ArraySource,
@@ -159,71 +166,70 @@ def staged(
     random_state: Any,
     n_threads: int | None,
 ) -> Scene:
-    """The scene of checked rows; of more than `max_points` that have a weight, as many are shown."""
+    """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
     weight = source.sample_weight
-    shown = np.arange(source.n_rows) if weight is None else np.flatnonzero(weight)
-    if len(shown) > max_points:
-        shown = np.sort(check_random_state(random_state).choice(shown, max_points, replace=False))
-    responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[shown]), n_threads)
-    return Scene(mixture, names, source, shown, responsibilities, n_threads)
+    drawn = np.arange(source.n_rows) if weight is None else np.flatnonzero(weight)
+    if len(drawn) > max_points:
+        drawn = np.sort(check_random_state(random_state).choice(drawn, max_points, replace=False))
+    responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[drawn]), n_threads)
+    return Scene(mixture, names, source, drawn, responsibilities, n_threads)
 
 
 def fitted_mixture(model: Any) -> FittedMixture:
-    """The mixture, or the best one of a search.
+    """Return a fitted mixture, or the best mixture of a fitted search.
 
     Raises
     ------
     NotFittedError
-        Where it is not fitted.
+        If the model is not fitted.
     TypeError
-        For anything else.
+        If it is neither a mixture nor a search.
     """
     if hasattr(model, "__sklearn_is_fitted__") and not isinstance(model, type):
         check_is_fitted(model)
-    found = getattr(model, "best_estimator_", model)
-    if not isinstance(found, FittedMixture):
-        raise TypeError(f"expected a fitted GaussianMixture or GaussianMixtureSearch, got {_told(model)}")
-    return found
+    mixture = getattr(model, "best_estimator_", model)
+    if not isinstance(mixture, FittedMixture):
+        raise TypeError(f"expected a fitted GaussianMixture or GaussianMixtureSearch, got {_description(model)}")
+    return mixture
 
 
-def _told(model: Any) -> str:
-    """What came in place of a mixture, and what to do."""
+def _description(model: Any) -> str:
     if isinstance(model, type):
-        return f"the class {model.__name__}: make one of it and fit it, as in {model.__name__}().fit(X)"
+        return f"the class {model.__name__}: create an instance and fit it, as in {model.__name__}().fit(X)"
     name = type(model).__name__
     if isinstance(model, Selection):
-        return f"a {name}: give its best mixture, found.best"
+        return f"a {name}: pass its best mixture, selection.best"
     if name != GaussianMixture.__name__:
         return name
     return (
-        f"{type(model).__module__}.{name}: import it from gmm instead, or take over what is fitted, by "
-        "GaussianMixture.from_parameters(m.weights_, m.means_, m.covariances_, covariance_type=m.covariance_type)"
+        f"{type(model).__module__}.{name}: import it from gmm instead, or convert the fitted mixture with "
+        "gmm.GaussianMixture.from_parameters(m.weights_, m.means_, m.covariances_, covariance_type=m.covariance_type)"
     )
 
 
 def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None = None) -> tuple[Array, Array]:
-    """Responsibilities (n, K) and log densities (n,) of rows, in nats."""
-    found = Scorer(mixture, n_threads).rows(ArraySource(rows), responsibilities=True, log_evidence=True)
-    assert found.responsibilities is not None  # they were asked for
-    assert found.log_evidence is not None
-    return found.responsibilities.astype(np.float64, copy=False), found.log_evidence
+    """Return the responsibilities (n, K) and log densities (n,) of rows, in nats."""
+    scores = Scorer(mixture, n_threads).rows(ArraySource(rows), responsibilities=True, log_evidence=True)
+    assert scores.responsibilities is not None  # requested above
+    assert scores.log_evidence is not None
+    return scores.responsibilities.astype(np.float64, copy=False), scores.log_evidence
 
 
 def certainty(responsibilities: Array) -> Array:
-    """How far the largest responsibility is on the way from 1/K to 1."""
+    """Rescale the largest responsibility of each row from [1/K, 1] to [0, 1]."""
     K = responsibilities.shape[-1]
     largest = responsibilities.max(axis=-1)
     return np.ones_like(largest) if K == 1 else np.clip((largest - 1 / K) / (1 - 1 / K), 0, 1)
 
 
 def limits(scene: Scene, view: View) -> Array:
-    """How far each axis reaches, (m, 2).
+    """Compute the limits of each axis, (m, 2).
 
-    As far as all rows and components do, but no farther, on either side, than twice the width that the heaviest
-    components need: what lies beyond would squeeze all else, and is told.
+    The axes cover all rows and components, but extend on either side by at most twice the width of the heaviest
+    components, so that outliers do not squeeze everything else. The legend counts what lies outside.
     """
-    seen, mixture = view.project(scene.weighted[0]), view.marginal(scene.mixture)
-    reach = _REACH * np.sqrt(np.einsum("kjj->kj", mixture.covariances))
+    points, mixture = view.project(scene.weighted[0]), view.marginal(scene.mixture)
+    reach = _REACH * axis_deviations(mixture)
     low, high = mixture.means - reach, mixture.means + reach
     order = np.argsort(-mixture.weights, kind="stable")
     before = np.cumsum(mixture.weights[order]) - mixture.weights[order]
@@ -231,39 +237,39 @@ def limits(scene: Scene, view: View) -> Array:
     core_low, core_high = low[core].min(axis=0), high[core].max(axis=0)
     room, margin = _BEYOND * (core_high - core_low), 0.02 * (core_high - core_low)
     least, most = core_low - room, core_high + room
-    points = np.concatenate([seen, low[scene.present], high[scene.present]])
-    # What lies beyond does not even stretch the axes: they end at the last that is seen.
+    points = np.concatenate([points, low[scene.present], high[scene.present]])
+    # Points outside do not stretch the axes at all: the limits are those of the points inside.
     near = (points >= least) & (points <= most)
     low, high = points.min(axis=0, initial=np.inf, where=near), points.max(axis=0, initial=-np.inf, where=near)
     return np.stack([low - margin, high + margin], axis=1)
 
 
-def beyond(scene: Scene, view: View, edges: Array) -> tuple[int, list[int]]:
-    """How many rows lie outside of the axes, and which components' means."""
-    seen = view.project(scene.weighted[0])
+def outside_limits(scene: Scene, view: View, edges: Array) -> tuple[int, list[int]]:
+    """Return the number of rows outside the axes, and the components whose means are outside."""
+    points = view.project(scene.weighted[0])
     means = view.project(scene.mixture.means)[scene.present]
-    rows, components = (((a < edges[:, 0]) | (a > edges[:, 1])).any(axis=1) for a in (seen, means))
+    rows, components = (((a < edges[:, 0]) | (a > edges[:, 1])).any(axis=1) for a in (points, means))
     return int(np.count_nonzero(rows)), scene.present[components].tolist()
 
 
 def coordinates(mixture: MixtureParameters, edges: Array, n: int = 240) -> list[Array]:
-    """Coordinates along each axis at which a mixture of full covariances is evaluated.
+    """Choose coordinates along each axis at which to evaluate a mixture of full covariances.
 
-    Evenly spaced from edge to edge, and closer about components that are thin beside the spacing: about the heaviest
-    of them, where all would be too many.
+    They are evenly spaced from edge to edge, with extra points around components that are narrow compared with the
+    spacing. If these would be too many, only the heaviest narrow components get extra points.
     """
-    spreads = np.sqrt(np.einsum("kjj->kj", mixture.covariances))
+    spreads = axis_deviations(mixture)
     offsets = np.linspace(-6, 6, 12 * _FINE + 1)
     most = n + (_MOST_POINTS / max(1, len(spreads) / 8)) ** (1 / len(edges)) / 2
-    found = []
+    axes = []
     for j, (low, high) in enumerate(edges):
         thin = np.flatnonzero((spreads[:, j] < 4 * (high - low) / n) & (mixture.weights > 0))
         thin = thin[np.argsort(-mixture.weights[thin], kind="stable")][: int(most / len(offsets))]
         about = (mixture.means[thin, j, None] + offsets * spreads[thin, j, None]).ravel()
-        found.append(np.unique(np.concatenate([np.linspace(low, high, n), about[(about > low) & (about < high)]])))
-    return found
+        axes.append(np.unique(np.concatenate([np.linspace(low, high, n), about[(about > low) & (about < high)]])))
+    return axes
 
 
 def grid(axes: list[Array]) -> Array:
-    """All points of a grid, (n_0 · n_1 …, m), the first axis the fastest."""
+    """Return all points of a grid, (n_0 · n_1 …, m); the first axis varies fastest."""
     return np.stack([part.ravel() for part in np.meshgrid(*axes)], axis=1)

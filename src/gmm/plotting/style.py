@@ -1,4 +1,4 @@
-"""One style for all pictures: colours that are told apart by everyone and in grey, and how Axes are made."""
+"""The style of all plots: colours that are distinct for colour-blind readers and in grey, and new Axes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 
 from gmm.exceptions import InvalidParameterError, raisable
 
-INK, FAINT = "#24292f", "#8c959f"  # text and lines that say something; what stands behind
+INK, FAINT = "#24292f", "#8c959f"  # text and lines that carry information; everything behind them
 PAPER = "#ffffff"
-ROW = "#57606a"  # rows where colours say something else
+ROW = "#57606a"  # rows, where colour encodes something else
 BARS = "#d8dde2"  # rows of a histogram
-PALE, PALE_EDGE = "#f4f5f6", "#c8ccd1"  # a sample of a tint that says little
-DARKER = 0.75  # of a component's colour, for lines on its rows
-# The hues of Okabe & Ito (2008), moved until all are told apart with each kind of red-green blindness, and neighbours
-# by lightness alone (tests/test_plotting_style.py).
+PALE, PALE_EDGE = "#f4f5f6", "#c8ccd1"  # a neutral sample of a pale tint
+DARKER = 0.75  # factor on a component's colour, for lines on its rows
+# The hues of Okabe & Ito (2008), moved until all are distinct under each kind of red-green blindness, and neighbours by
+# lightness alone (tests/test_plotting_style.py).
 _PALETTE = ("#486ca6", "#e0af0f", "#02725c", "#d08dad", "#983519", "#22b3f0", "#4a2e93", "#a99233")
 
 
 @dataclass(frozen=True)
 class Inks:
-    """Colours that say something only beside the paper's; `dark` is the paper's kind."""
+    """Colours that depend on the background; `dark` says whether that is dark."""
 
     dark: bool
     ink: str
@@ -42,7 +42,7 @@ class Inks:
     pale_edge: str
 
     def strong(self, shades: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Components' colours (n, 3) for lines on their rows: farther from the paper."""
+        """Increase the contrast of components' colours (n, 3), for lines on their rows."""
         return 1 - DARKER * (1 - shades) if self.dark else DARKER * shades
 
 
@@ -68,7 +68,7 @@ STYLE: Any = {
 
 
 def colours(n: int) -> NDArray[np.float64]:
-    """Colours of `n` components, (n, 3) in RGB from 0 to 1; after the eighth they come again, lighter."""
+    """Return the colours of `n` components, (n, 3) in RGB from 0 to 1; from the ninth on they repeat, lighter."""
     base = np.array([to_rgb(name) for name in _PALETTE])
     rounds = np.arange(n) // len(base)
     shade = (0.6**rounds)[:, None]
@@ -77,29 +77,30 @@ def colours(n: int) -> NDArray[np.float64]:
 
 @contextmanager
 def axes_of(ax: Axes | None, **figure: Any) -> Iterator[Axes]:
-    """The Axes to draw on: the caller's, in the caller's style, or those of a new figure, in the package's.
+    """Yield the caller's Axes, in the caller's style, or those of a new figure, in the package's style.
 
-    A new figure is closed again where drawing fails.
+    A new figure is closed if drawing fails.
 
     Raises
     ------
     TypeError
-        For what is no Axes, such as an array of them or a figure.
+        If `ax` is not an Axes, but for example an array of Axes or a figure.
     ValueError
-        For Axes that are not flat and rectangular, such as polar ones and those of three dimensions.
+        If the Axes are not rectangular and two-dimensional, but for example polar.
     """
     if ax is not None:
-        yield _checked(ax)
+        _check_axes(ax)
+        yield ax
         return
     with mpl.rc_context(STYLE), closed_on_failure():
         made: Axes = plt.subplots(**figure)[1]
-        steady_ticks(made)
+        fix_tick_colours(made)
         yield made
 
 
 @contextmanager
 def closed_on_failure() -> Iterator[None]:
-    """Close, where drawing fails, the figures that were made since."""
+    """Close the figures made in this context if it raises."""
     before = set(plt.get_fignums())
     try:
         yield
@@ -109,18 +110,19 @@ def closed_on_failure() -> Iterator[None]:
         raise
 
 
-def _checked(ax: Any) -> Axes:
+def _check_axes(ax: Any) -> None:
     if not isinstance(ax, Axes):
-        several = " of Axes: give one of them, such as ax[0]" if isinstance(ax, np.ndarray | list | tuple) else ""
-        hint = ": give one of its Axes, such as figure.subplots()" if isinstance(ax, FigureBase) else several
+        several = " of Axes: pass one of them, such as ax[0]" if isinstance(ax, np.ndarray | list | tuple) else ""
+        hint = ": pass one of its Axes, such as figure.subplots()" if isinstance(ax, FigureBase) else several
         raise TypeError(f"ax must be one matplotlib Axes or None, got {type(ax).__name__}{hint}")
     if ax.name != "rectilinear":
-        raise raisable(InvalidParameterError)(f"ax must be flat, rectangular Axes, got Axes of projection {ax.name!r}")
-    return ax
+        raise raisable(InvalidParameterError)(
+            f"ax must be two-dimensional rectangular Axes, got Axes of projection {ax.name!r}"
+        )
 
 
 def inks_of(ax: Axes) -> Inks:
-    """The inks for the paper that Axes have: their own face, over that of their figure where it lets it through."""
+    """Return the inks for the background of Axes: their own face, blended with that of their figure behind it."""
     paper = np.ones(3)
     for patch in (ax.figure.patch, ax.patch):
         *face, opacity = to_rgba(patch.get_facecolor() if patch.get_visible() else "none")
@@ -131,8 +133,8 @@ def inks_of(ax: Axes) -> Inks:
     return Inks(True, "#e6edf3", "#8c959f", tone, "#b1bac4", "#4a525b", tone, "#6e7681")
 
 
-def steady_ticks(ax: Axes) -> None:
-    """Keep the ticks' colours: matplotlib makes ticks when it draws, in the style that holds then."""
+def fix_tick_colours(ax: Axes) -> None:
+    """Set the colours of ticks now: matplotlib makes ticks only when it draws, in the style active then."""
     ax.tick_params(colors=INK)
     for axis in (ax.xaxis, ax.yaxis):
         axis.get_offset_text().set_color(INK)

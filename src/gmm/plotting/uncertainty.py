@@ -1,4 +1,4 @@
-"""`plot_uncertainty`: which rows the mixture is not sure of."""
+"""`plot_uncertainty`: how uncertain the assignment of each row is."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gmm.plotting.view import View
 from gmm.text.amounts import percent
 from gmm.values.layouts import Array
 
-_LEAST, _MORE = 0.6, 5.0  # the area of a row that is certain, and what one between two components has more
-_NOTED = 0.1  # the uncertainty from which rows are counted
-_SHOWN = (0.01, 0.1, 0.3, 0.5)
+_LEAST, _MORE = 0.6, 5.0  # area of a certain row, and the extra area of a row halfway between two components
+_NOTED = 0.1  # uncertainty above which rows are counted
+_EXAMPLES = (0.01, 0.1, 0.3, 0.5)
 
 
 def plot_uncertainty(
@@ -34,11 +34,12 @@ def plot_uncertainty(
     max_points: int = 5000,
     random_state: Any = 0,
 ) -> Any:
-    """Rows drawn the larger and the darker, on dark Axes the lighter, the less certain their component is.
+    """Draw rows with larger and darker points (lighter on dark Axes) where their assignment is less certain.
 
-    The uncertainty of a row is one minus its largest responsibility, by all features, whatever the view: what
-    `predict` has to be wrong with where the mixture is true. Along one feature it is the height of each row, over the
-    curve of the feature alone. The mean and the share in the legend are of all rows, by their weights.
+    The uncertainty of a row is one minus its largest responsibility, computed from all features in any view. It is the
+    probability that `predict` is wrong if the mixture is the true one. With one feature, the height of each row is
+    its uncertainty, and a curve gives the uncertainty by that feature alone. The mean and the share in the legend are
+    weighted and use all rows.
 
     Parameters
     ----------
@@ -72,18 +73,18 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> 
     numbers(ax, places, scene.present, small=small)
     sizes: Entries = [
         (_example(value, inks_of(ax)), f"uncertainty {value:g}")
-        for value in _SHOWN
+        for value in _EXAMPLES
         if value < 1 - 1 / scene.n_components + 1e-9
     ]
     every, weight = scene.uncertainty_of_all, scene.sample_weight
     part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
-    told = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
-    return [*sizes, *map(note, told)]
+    summary = [f"mean {mean:.2g}", f"above {_NOTED:g}: {percent(part) + ' of' if part else 'no'} rows"]
+    return [*sizes, *map(note, summary)]
 
 
 def _plane(ax: Axes, scene: Scene, view: View) -> Array:
     order = np.argsort(scene.uncertainty, kind="stable")  # the uncertain ones on top
-    ordered = replace(scene, shown=scene.shown[order], responsibilities=scene.responsibilities[order])
+    ordered = replace(scene, drawn_index=scene.drawn_index[order], responsibilities=scene.responsibilities[order])
     rows(ax, ordered, view, _ink(ordered.uncertainty, inks_of(ax)), area=_area(ordered.uncertainty))
     return view.project(scene.mixture.means)
 
@@ -93,9 +94,14 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
     ax.plot(x, 1 - responsibilities.max(axis=1), color=inks_of(ax).faint, linewidth=1.4, zorder=1)
-    seen, uncertainty = view.project(scene.rows[scene.shown])[:, 0], scene.uncertainty
+    values, uncertainty = view.project(scene.drawn_rows)[:, 0], scene.uncertainty
     ax.scatter(
-        seen, uncertainty, s=10 * np.sqrt(_area(uncertainty)), c=_ink(uncertainty, inks_of(ax)), linewidths=0, zorder=2
+        values,
+        uncertainty,
+        s=10 * np.sqrt(_area(uncertainty)),
+        c=_ink(uncertainty, inks_of(ax)),
+        linewidths=0,
+        zorder=2,
     )
     ax.set_ylim(-0.04, max(0.55, 1.1 * (1 - 1 / scene.n_components)))
     ax.set_ylabel("uncertainty")
@@ -112,7 +118,6 @@ def _area(uncertainty: Any) -> Any:
 
 
 def _ink(uncertainty: Array, inks: Inks) -> Array:
-    """From faint grey to ink, (s, 4)."""
     depth = np.clip(2 * uncertainty, 0, 1)[:, None] ** 0.5
     shades = (1 - depth) * np.array(to_rgb(inks.faint)) + depth * np.array(to_rgb(inks.ink))
     return np.column_stack([shades, 0.35 + 0.5 * depth])

@@ -1,6 +1,6 @@
-"""`View`: one or two axes on which a mixture of d features is seen, and what the mixture is there, exactly.
+"""`View`: a linear map onto one or two axes, in which the marginal of a mixture of d features is exact.
 
-Which view a picture takes, rows and mixtures in it, and the ellipse of a Gaussian; nothing is drawn here.
+Views for plots, projections of rows and mixtures, and the ellipse of a Gaussian. This module draws nothing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm.values.layouts import FULL, Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 
-_LONGEST = 40  # characters of a line of a label
-_LONGEST_OF_SEVERAL = 18  # of a feature's name where there are others beside it
+_LONGEST = 40  # characters in a line of a label
+_LONGEST_OF_SEVERAL = 18  # characters of a feature's name in a label of several
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +32,11 @@ class View:
     matrix : array of shape (m, d)
         A; m is 1 or 2.
     centre : array of shape (d,)
-        c; zeros where the axes are features, whose values are then read from them as they are.
+        c; zeros if the axes are features, so that the axes show the features' own values.
     labels : tuple of str
-        One for each axis, as matplotlib writes them literally (`literal`).
+        One for each axis, escaped for matplotlib (`literal`).
     of_features : bool
-        Whether each axis is a feature; else both are directions.
+        Whether each axis is a feature. Otherwise both are directions.
     """
 
     matrix: Array
@@ -46,29 +46,29 @@ class View:
 
     @property
     def n_axes(self) -> int:
-        """How many axes there are, m."""
+        """Number of axes, m."""
         return len(self.matrix)
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is left out: as many axes as features."""
+        """Whether the view has as many axes as there are features."""
         return self.n_axes == self.matrix.shape[1]
 
     def project(self, rows: NDArray[Any]) -> Array:
-        """Rows (n, d) as they are seen, (n, m), in float64."""
+        """Project rows (n, d) onto the axes, (n, m), in float64."""
         if self.of_features:
             return np.asarray(rows[:, self.matrix.argmax(axis=1)], dtype=np.float64)
         return np.asarray((rows - self.centre) @ self.matrix.T)
 
     def marginal(self, mixture: MixtureParameters) -> MixtureParameters:
-        """The mixture of what is seen: weights π_k, means A (μ_k − c), full covariances A Σ_k Aᵀ."""
+        """Return the projected mixture: weights π_k, means A (μ_k − c), full covariances A Σ_k Aᵀ."""
         means = np.ascontiguousarray(self.project(mixture.means))
         covariances = mixture.model.layout.projected(mixture.covariances, mixture.n_components, self.matrix)
-        return mixture_seen(mixture.weights, means, covariances)
+        return projected_mixture(mixture.weights, means, covariances)
 
 
-def mixture_seen(weights: Array, means: Array, covariances: Array) -> MixtureParameters:
-    """The mixture of covariances (K, m, m) as a linear map made them: those that rounding made singular are widened."""
+def projected_mixture(weights: Array, means: Array, covariances: Array) -> MixtureParameters:
+    """Make a mixture of projected covariances (K, m, m); widen those that rounding made singular."""
     covariances = np.ascontiguousarray(0.5 * (covariances + covariances.transpose(0, 2, 1)))
     model = covariance_model(DEFAULT_COVARIANCE_TYPE)
     try:
@@ -78,22 +78,27 @@ def mixture_seen(weights: Array, means: Array, covariances: Array) -> MixturePar
         return MixtureParameters(weights, means, FULL.with_ridge(covariances, ridge), model)
 
 
+def axis_deviations(mixture: MixtureParameters) -> Array:
+    """Return the standard deviation of each component along each axis, (K, m), for full covariances."""
+    return np.asarray(np.sqrt(np.einsum("kjj->kj", mixture.covariances)))
+
+
 def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) -> View:
-    """The view that a caller asks for.
+    """Return the view that a caller requested.
 
     Parameters
     ----------
     mixture : MixtureParameters
     names : sequence of str
-        Of the d features.
+        Names of the d features.
     view : None, int, str, pair of int or str, "discriminating", or View
-        None takes the features where there are at most two, else the discriminating plane. A feature is told by its
-        number or by its name.
+        None selects the features if there are at most two, else the discriminating plane. A feature is given by
+        index or name.
 
     Raises
     ------
     InvalidParameterError
-        For a feature that is not there, one that is named twice, and anything else.
+        If a feature does not exist or is given twice, or `view` is anything else.
     """
     if isinstance(view, View):
         return view
@@ -105,19 +110,19 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
 
 
 def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
-    """The plane in which components differ most (`plane.directions`); of one feature, that feature.
+    """Return the plane in which the components differ most (`plane.directions`), or the only feature.
 
-    Its axes are in standard deviations of the mixture along them, from its mean.
+    The axes of the plane measure the distance from the mixture's mean in the mixture's standard deviations.
     """
     if mixture.n_features == 1:
         return _view_of_features(0, names)
-    found = directions(mixture)
-    labels = tuple(_label(found.matrix[i] * found.scales, found.kinds[i], i, names) for i in range(2))
-    return View(found.matrix, found.centre, labels, of_features=False)
+    plane = directions(mixture)
+    labels = tuple(_label(plane.matrix[i] * plane.scales, plane.kinds[i], i, names) for i in range(2))
+    return View(plane.matrix, plane.centre, labels, of_features=False)
 
 
 def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 181) -> Array:
-    """The ellipse that holds `content` of a Gaussian of two features, as a polygon (n_vertices, 2).
+    """Return the ellipse that holds the share `content` of a two-dimensional Gaussian, as a polygon (n_vertices, 2).
 
     Its radius in standard deviations is √(−2 log(1 − content)), the quantile of χ² with two degrees of freedom.
 
@@ -132,7 +137,7 @@ def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 18
     Raises
     ------
     InvalidParameterError
-        For a content that is not between 0 and 1.
+        If `content` is not between 0 and 1.
     """
     radius = np.sqrt(-2 * np.log1p(-check_content(content)))
     angles = np.linspace(0, 2 * np.pi, n_vertices)
@@ -142,24 +147,24 @@ def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 18
 
 
 def check_content(content: Any) -> float:
-    """The content of a region, or an error that says what it may be."""
+    """Check the share of the mixture that a region holds; return it as a float."""
     if not isinstance(content, numbers.Real) or not 0 < float(content) < 1:
-        raise raisable(InvalidParameterError)(f"content must be between 0 and 1, both excluded; got {content!r}")
+        raise raisable(InvalidParameterError)(f"content must be strictly between 0 and 1; got {content!r}")
     return float(content)
 
 
 def check_contents(content: Any) -> list[float]:
-    """One content or several, each once, the smallest first."""
+    """Check one share or several; return them without duplicates, in ascending order."""
     return sorted({check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))})
 
 
-def content_told(content: float) -> str:
-    """The content of a region as it was given, in per cent: ``50 %``, ``99.5 %``."""
+def content_label(content: float) -> str:
+    """Format the content of a region in per cent, with all digits given: ``50 %``, ``99.5 %``."""
     return f"{100 * content:.6g}\N{NO-BREAK SPACE}%"
 
 
 def literal(name: str, longest: int = _LONGEST) -> str:
-    """A feature's name as it is written in a picture: its ends where it is long, and a $ begins no formula."""
+    """Shorten the middle of a long feature name, and escape each $, which would begin a formula."""
     tail = longest // 3
     short = name if len(name) <= longest else f"{name[: longest - 1 - tail]}…{name[-tail:]}"
     return short.replace("$", r"\$")
@@ -169,13 +174,13 @@ def _view_of_features(view: Any, names: Sequence[str]) -> View:
     several = isinstance(view, Sequence | np.ndarray) and not isinstance(view, str | bytes | bytearray)
     chosen = list(view) if several else [view]
     if len(chosen) not in (1, 2):
-        raise _refusal(f"{len(chosen)} features", names)
+        raise _view_error(f"{len(chosen)} features", names)
     columns = [column for feature in chosen if (column := _column(feature, names)) is not None]
     if len(columns) < len(chosen):
         missing = " and no ".join(repr(feature) for feature in chosen if _column(feature, names) is None)
-        raise _refusal(f"{view!r}, and there is no {missing}" if several else repr(view), names)
+        raise _view_error(f"{view!r}, and there is no {missing}" if several else repr(view), names)
     if len(set(columns)) < len(columns):
-        raise _refusal(f"the feature {names[columns[0]]!r} twice", names)
+        raise _view_error(f"the feature {names[columns[0]]!r} twice", names)
     labels = tuple(literal(names[j]) for j in columns)
     matrix = np.zeros((len(columns), len(names)))
     matrix[np.arange(len(columns)), columns] = 1
@@ -191,7 +196,7 @@ def _column(feature: Any, names: Sequence[str]) -> int | None:
     return None
 
 
-def _refusal(got: str, names: Sequence[str]) -> InvalidParameterError:
+def _view_error(got: str, names: Sequence[str]) -> InvalidParameterError:
     listed = ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")
     return raisable(InvalidParameterError)(
         f"view must be None, a feature, a pair of features, 'discriminating' or 'pairs'; got {got}. "
@@ -200,12 +205,11 @@ def _refusal(got: str, names: Sequence[str]) -> InvalidParameterError:
 
 
 def _label(loadings: Array, kind: str, axis: int, names: Sequence[str]) -> str:
-    """What a direction is, and below it the features, one to three, that weigh most, with their signs."""
     size = np.abs(loadings)
     heaviest = [j for j in np.argsort(-size, kind="stable")[:3] if size[j] >= 0.3 * size.max()]
     signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], _LONGEST_OF_SEVERAL)}" for j in heaviest]
     lines = [signed[0]]
-    for one in signed[1:]:
-        fits = len(lines[-1]) + len(one) <= _LONGEST
-        lines = [*lines[:-1], f"{lines[-1]}  {one}"] if fits else [*lines, one]
+    for part in signed[1:]:
+        fits = len(lines[-1]) + len(part) <= _LONGEST
+        lines = [*lines[:-1], f"{lines[-1]}  {part}"] if fits else [*lines, part]
     return "\n".join([f"{kind} direction {axis + 1}", *lines])

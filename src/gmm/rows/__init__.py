@@ -1,1 +1,1 @@
-"""Where the rows come from."""
+"""Sources of rows, and the checks that turn X into one."""

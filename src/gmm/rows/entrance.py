@@ -1,7 +1,4 @@
-"""The one door for X: what comes in becomes a source, checked, or an error that says what is wrong with it.
-
-The type question is asked here and nowhere else.
-"""
+"""Convert X to a checked source of rows; no other module looks at its type."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from gmm.validation.given import check_sample_weight
 from gmm.validation.rows import check_enough_rows, check_rows, raise_nonfinite, raise_too_heavy, raise_too_large
 from gmm.validation.where import name_of
 
-# Distances from the centre whose squares, summed over rows, stay finite.
+# Distances from the centre, and their weighted squares, below which sums over rows stay finite.
 _LARGEST_REACH = 1e150
 _LARGEST_SQUARES = 1e306
 
@@ -36,23 +33,23 @@ def as_source(
     Parameters
     ----------
     X : Source, array-like or data frame of shape (n, d)
-        A source is taken as it is: its weights are its own.
+        A source is used as it is, with its own weights.
     sample_weight : array-like of shape (n,), number or None
     estimator : object
-        The estimator, or its name, for messages.
+        The estimator or its name, for messages.
     n_features, feature_names, min_rows
-        As `gmm.validation.rows.check_rows` takes them.
+        As in `gmm.validation.rows.check_rows`.
 
     Raises
     ------
     TypeError, ValueError
-        For what cannot be used, and where it is at fault.
+        If X or the weights are unusable; the message says where.
     """
     source: Source
     if callable(getattr(type(X), "chunks", None)):  # isinstance would ask for every attribute of the protocol
         source, names = X, None
         if sample_weight is not None:
-            raise TypeError("expected sample_weight=None beside a source of rows, which has weights of its own")
+            raise TypeError("expected sample_weight=None with a source of rows, which has its own weights")
         if n_features is not None and X.n_features != n_features:
             raise ValueError(
                 f"X has {X.n_features} features, but {name_of(estimator)} is expecting {n_features} features as input."
@@ -71,12 +68,12 @@ def as_source(
 
 
 def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1) -> tuple[Source, Names]:
-    """Return the rows to fit `n_components` to, and their features' names.
+    """Return the rows to fit `n_components` to, and their feature names.
 
     Raises
     ------
     TypeError, ValueError
-        As `as_source`; for too few rows, and for values whose squares would not be finite.
+        As `as_source`; also for too few rows, and for values whose squares overflow.
     """
     source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2)
     check_enough_rows(source.n_used, n_components)
@@ -94,12 +91,12 @@ def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_compone
 
 
 def in_memory(source: Source, caller: str) -> ArraySource:
-    """Return the rows as one array, for what takes them apart.
+    """Return the rows as one array in memory.
 
     Raises
     ------
     TypeError
-        For a source of rows that are not in memory.
+        If the source does not hold its rows in memory.
     """
     if source.resident is None:
         raise TypeError(f"{caller} needs its rows in memory: expected an array or a data frame, got {type(source)}")
@@ -107,11 +104,10 @@ def in_memory(source: Source, caller: str) -> ArraySource:
 
 
 def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:
-    """The value of a column that is farthest from its centre, and its row."""
-    found: list[tuple[float, np.floating[Any], int]] = []
+    farthest: list[tuple[float, np.floating[Any], int]] = []
     for first, rows, _ in source.chunks():
         distances = np.abs(rows[:, column] - source.survey.centre[column])
         row = int(np.argmax(distances))
-        found.append((float(distances[row]), rows[row, column], first + row))
-    _, value, row = max(found, key=lambda one: one[0])
+        farthest.append((float(distances[row]), rows[row, column], first + row))
+    _, value, row = max(farthest, key=lambda entry: entry[0])
     return value, row

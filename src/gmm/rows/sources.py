@@ -1,6 +1,6 @@
-"""Where rows come from: a source serves them in pieces, as often as passes ask; nothing here knows of mixtures.
+"""`Source`: rows that can be read in chunks, any number of times.
 
-An array is one source. Another is a class with the attributes of `Source`, which `gmm.rows.entrance` lets through.
+`ArraySource` holds an array in memory. Any other class with the attributes of `Source` can be used in its place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Chunk(NamedTuple):
     Parameters
     ----------
     first : int
-        The number of the first row in the source.
+        Index of the first row in the source.
     rows : array of shape (m, d), float32 or float64
     sample_weight : array of shape (m,), or None
     """
@@ -37,49 +37,49 @@ class Chunk(NamedTuple):
 
 
 class Source(Protocol):
-    """Rows that can be passed over again and again."""
+    """Rows that can be read any number of times."""
 
     @property
     def n_rows(self) -> int:
-        """All rows."""
+        """Number of rows, n."""
 
     @property
     def n_used(self) -> int:
-        """How many rows have a weight above 0."""
+        """Number of rows with a positive weight."""
 
     @property
     def n_features(self) -> int:
-        """D."""
+        """Number of features, d."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the rows, float32 or float64, and so of results about them."""
+        """Type of the rows, float32 or float64, and so of results per row."""
 
     @property
     def single(self) -> bool:
-        """Whether float32 may do for the arithmetic."""
+        """Whether passes may compute in float32."""
 
     @property
     def sample_weight(self) -> Array | None:
-        """The weights of all rows, (n,)."""
+        """Weights of all rows, (n,)."""
 
     @property
     def survey(self) -> Survey:
-        """The first look, taken once."""
+        """Survey of all rows, made once."""
 
     @property
     def fingerprint(self) -> str:
-        """A digest of all rows and weights; the same for the same rows from every source."""
+        """Digest of all rows and weights, the same for equal rows from any source."""
 
     @property
     def resident(self) -> ArraySource | None:
-        """The same rows as one array, where they are in memory: loops that make many passes by themselves need that."""
+        """The same rows as one array if they are in memory, which compiled loops over many passes need."""
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """All rows in their order, in chunks of whole lanes of `lane_rows` rows; only the last lane may be shorter."""
+        """Yield all rows in order, in chunks of whole lanes of `lane_rows` rows; the last lane may be shorter."""
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """The rows of these numbers, which rise."""
+        """Return the rows with these indices, which increase."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,40 +91,40 @@ class ArraySource:
 
     @property
     def n_rows(self) -> int:
-        """N."""
+        """Number of rows, n."""
         return len(self.rows)
 
     @property
     def n_used(self) -> int:
-        """How many rows have a weight above 0."""
+        """Number of rows with a positive weight."""
         return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
 
     @property
     def n_features(self) -> int:
-        """D."""
+        """Number of features, d."""
         return int(self.rows.shape[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the rows."""
+        """Type of the rows."""
         return self.rows.dtype
 
     @property
     def single(self) -> bool:
-        """Whether float32 may do for the arithmetic: the rows are float32, and it can hold their weights."""
+        """Whether passes may compute in float32: the rows are float32, and their weights are in its range."""
         return self.dtype == np.float32 and self._single_weights
 
     @property
     def resident(self) -> ArraySource:
-        """Itself."""
+        """The source itself."""
         return self
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """All rows as one chunk."""
+        """Yield all rows as one chunk."""
         yield Chunk(0, self.rows, self.sample_weight)
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """The rows of these numbers."""
+        """Return the rows with these indices."""
         return self.rows[indices]
 
     @cached_property
@@ -133,22 +133,22 @@ class ArraySource:
 
     @cached_property
     def survey(self) -> Survey:
-        """The first look, taken once."""
+        """Survey of all rows, made once."""
         return Survey(((0, self.rows, self.sample_weight),), self.n_features)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of all rows and weights, by which a fit knows them again."""
+        """Digest of all rows and weights, by which a warm start recognises them."""
         return fingerprint_of(self)
 
 
 def single_weights(sample_weight: Array | None) -> bool:
-    """Whether float32 can hold the weights beside those of the moments."""
+    """Return whether sums with these weights stay in the range of float32."""
     return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)
 
 
 def fingerprint_of(source: Source) -> str:
-    """A digest of all rows of a source and of their weights, whatever chunks it serves them in."""
+    """Return a digest of the rows and weights of a source, independent of its chunks."""
     digest = hashlib.blake2b(repr(((source.n_rows, source.n_features), source.dtype.str)).encode())
     for chunk in source.chunks():
         for start in range(0, len(chunk.rows), _HASHED_AT_ONCE):

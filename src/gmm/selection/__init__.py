@@ -1,20 +1,20 @@
-"""The choice of a mixture: every number of components by every covariance type, each at the best optimum found.
+"""Model selection: fit every number of components with every covariance type, and choose by a criterion.
 
-`search.py` is what is called, `engine.py` the order of the work, `climbing.py` how one cell is solved, `candidates.py`
-where it may begin, `table.py` what comes out, `grid.py` how it is laid out, `estimator.py` the search as an estimator.
+`search.py` is the entry point, `engine.py` orders the work, `cell.py` solves one cell, `candidates.py` gives its
+starts, `table.py` is the result, `grid.py` its layout, `estimator.py` the search as an estimator.
 """
 
 from gmm.selection.estimator import GaussianMixtureSearch
 from gmm.selection.search import select
-from gmm.selection.status import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE
+from gmm.selection.status import DEGENERATE, FAILED, NOT_CONVERGED, NOT_TRIED, OK
 from gmm.selection.table import Progress, Selection
 
 __all__ = [
+    "DEGENERATE",
     "FAILED",
     "NOT_CONVERGED",
     "NOT_TRIED",
     "OK",
-    "SPIKE",
     "GaussianMixtureSearch",
     "Progress",
     "Selection",

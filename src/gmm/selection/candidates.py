@@ -1,29 +1,30 @@
-"""Where a cell may begin: partitions, what its own model made of one component less, and what other models made."""
+"""Candidate starts of a cell: partitions, solutions of its model with a component more or less, and of other models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from gmm.em.e_step import ComponentDiagnostics, EStep
 from gmm.estimators.mixture import GaussianMixture
-from gmm.fitting.split_merge import OFFSET, drop_losses, split_gains, without
-from gmm.fitting.starts import STARTS, Portfolio, Rng, StartRequest
+from gmm.fitting.sampling import Rng
+from gmm.fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
+from gmm.fitting.starts import STARTS, Portfolio, StartRequest
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import CovarianceModel, special_case
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
-_SPLITS = 2  # components of the smaller mixture that are split, each in its turn
-_DROPS = 2  # components of the larger one
+_SPLITS = 2  # components of the smaller mixture to split, one in each start
+_DROPS = 2  # components of the larger one to drop, one in each start
 
 
 def richest(models: Sequence[CovarianceModel]) -> Layout:
-    """The layout of moments that tell those of all `models`."""
+    """Return the layout of moments from which those of all `models` follow."""
     layouts = list(dict.fromkeys(model.moments for model in models))
     if len(layouts) == 1:
         return layouts[0]
@@ -31,7 +32,7 @@ def richest(models: Sequence[CovarianceModel]) -> Layout:
 
 
 def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixtureParameters:
-    """A mixture of one model as that of another, whose mixtures are the same: of one component, or one feature."""
+    """Return the same mixture under another model, for one component or one feature, where the models coincide."""
     if parameters.model is model:
         return parameters
     if parameters.model.layout is model.layout:
@@ -45,22 +46,22 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
 
 @cache
 def levels(models: tuple[CovarianceModel, ...]) -> list[list[CovarianceModel]]:
-    """The models, those of each level after all their special cases."""
-    left, found = list(models), []
+    """Return the models in levels, each after all its special cases."""
+    left, ordered = list(models), []
     while left:
-        found.append([model for model in left if not any(special_case(other, model) for other in left)])
-        left = [model for model in left if model not in found[-1]]
-    return found
+        ordered.append([model for model in left if not any(special_case(other, model) for other in left)])
+        left = [model for model in left if model not in ordered[-1]]
+    return ordered
 
 
 def special_cases(model: CovarianceModel, models: Sequence[CovarianceModel]) -> list[CovarianceModel]:
-    """Those of `models` whose mixtures are all of `model`."""
+    """Return those of `models` that are special cases of `model`."""
     return [other for other in models if special_case(other, model)]
 
 
 @cache
 def neighbours(model: CovarianceModel, models: tuple[CovarianceModel, ...]) -> list[CovarianceModel]:
-    """The next special cases of `model` and the next that it is one of: none stands between."""
+    """Return the nearest special cases of `model` and the nearest models that generalise it."""
     below = special_cases(model, models)
     above = [other for other in models if special_case(model, other)]
     nearest = [one for one in below if not any(special_case(one, other) for other in below)]
@@ -68,20 +69,20 @@ def neighbours(model: CovarianceModel, models: tuple[CovarianceModel, ...]) -> l
 
 
 class Starts:
-    """Statistics of starts on a sample, for any number of components; a cell's model takes what it needs of them.
+    """Statistics of starts on a sample for any number of components, shared by all models.
 
     Parameters
     ----------
     sample : ArraySource
     template : GaussianMixture
-        Says how to start: "kmeans" stands for partitions of several kinds.
+        Gives the start; "kmeans" stands for partitions of several kinds.
     models : sequence of CovarianceModel
     seeds : sequence of int
 
     Attributes
     ----------
     moments : Layout
-        Of the statistics: they tell all models' own.
+        Layout of the statistics, from which the moments of all models follow.
     """
 
     def __init__(
@@ -92,25 +93,21 @@ class Starts:
         self._several = template.init_params == "kmeans"
         self._seeds = seeds
         self.moments = richest(models)
-        n_threads = template.n_threads
-        self._wanted: dict[str, Any] = {
-            "model": models[0],
-            "ridge": template.reg_covar,
-            "n_threads": n_threads,
-            "moments": self.moments,
-        }
+        ridge, n_threads = template.reg_covar, template.n_threads
+        self._request = StartRequest(1, models[0], ridge, n_threads, moments=self.moments)
         self._portfolio = Portfolio(sample, self.moments, np.random.default_rng(seeds[0]), n_threads)
 
     def of(self, n_components: int) -> list[SufficientStatistics]:
-        """The starts of `n_components`."""
+        """Return the starts of `n_components`."""
         rngs: list[Rng] = [np.random.default_rng([seed, n_components]) for seed in self._seeds]
         if self._several:
             return self._portfolio.partitions(n_components, rngs)
-        return [self._start(self._sample, StartRequest(n_components, **self._wanted), rng) for rng in rngs]
+        request = replace(self._request, n_components=n_components)
+        return [self._start(self._sample, request, rng) for rng in rngs]
 
 
-def look(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
-    """A pass that tells others what a solution's components are, and which of them to split."""
+def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
+    """Make the pass that other cells need to begin from a solution: its statistics, and which components to split."""
     if parameters.n_components == 1:
         statistics = e_step(parameters.whitened())
         return ComponentDiagnostics(statistics, np.zeros(1), np.zeros((3, 1, parameters.n_features)))
@@ -118,48 +115,32 @@ def look(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:
 
 
 def splits(
-    seen: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET
+    diagnostics: ComponentDiagnostics, parameters: MixtureParameters, offset: float = OFFSET
 ) -> list[SufficientStatistics]:
-    """Mixtures of one component more: those that fit worst are split in two, along the axis where they fit worst.
+    """Return starts of one component more: each splits one of the worst-fitting components along its worst axis.
 
-    Parameters
-    ----------
-    seen : ComponentDiagnostics
-        Of `parameters`, as `look` returns it.
-    parameters : MixtureParameters
-    offset : float
-        Of the halves' means, in standard deviations.
+    `diagnostics` are of `parameters`, from `diagnosed`.
     """
     layout, K = parameters.model.layout, parameters.n_components
     principal = layout.principal(parameters.covariances)
-    statistics = seen.statistics.reduced(parameters.model.moments).grown()
-    gains = split_gains(seen) if K > 1 else _widths(layout, principal, parameters.n_features)
+    statistics = diagnostics.statistics.reduced(parameters.model.moments).grown()
+    gains = split_gains(diagnostics) if K > 1 else _widths(layout, principal, parameters.n_features)
     axes = gains.argmax(axis=1)
     worst = np.argsort(-gains.max(axis=1), kind="stable")[:_SPLITS]
-    return [
-        statistics.split(int(k), K, offset * layout.deviation(principal, int(k), int(axes[k]), parameters.n_features))
-        for k in worst
-    ]
+    return [split_along(statistics, int(k), K, layout, principal, int(axes[k]), offset=offset) for k in worst]
 
 
-def drops(e_step: EStep, seen: ComponentDiagnostics, parameters: MixtureParameters) -> list[SufficientStatistics]:
-    """Mixtures of one component less: those that are missed least are dropped, each in its turn.
-
-    Parameters
-    ----------
-    e_step : EStep
-    seen : ComponentDiagnostics
-        Of `parameters`, as `look` returns it.
-    parameters : MixtureParameters
-        Of two components at least.
-    """
-    least = np.argsort(drop_losses(seen), kind="stable")[:_DROPS]
+def drops(
+    e_step: EStep, diagnostics: ComponentDiagnostics, parameters: MixtureParameters
+) -> list[SufficientStatistics]:
+    """Return starts of one component less: each drops one of the components that cost least to drop."""
+    least = np.argsort(drop_losses(diagnostics), kind="stable")[:_DROPS]
     left = [np.delete(np.arange(parameters.n_components), j) for j in least]
     return [without(e_step, parameters, int(j)).reordered(rest) for j, rest in zip(least, left, strict=True)]
 
 
 def _widths(layout: Layout, principal: Array, n_features: int) -> Array:
-    """Of one component, of which nothing else is known: the variances along its axes, (1, d)."""
+    """Return the variances of a single component along its axes, (1, d)."""
     if layout.axis_aligned:
         return 1 / layout.diagonal(principal, n_features) ** 2
     return np.asarray(1 / (principal**2).sum(axis=-1).reshape(1, n_features))

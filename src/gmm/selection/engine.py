@@ -1,7 +1,7 @@
 """The order of a search: components from few to many, and for each number the models in stages that share starts.
 
-A stage is a list of tasks, one for each cell, none of which sees what another of its stage does: so it makes no
-difference how many threads there are.
+A stage is a list of tasks, one for each cell. No task depends on another of its stage, so the result does not depend on
+the number of threads.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from queue import SimpleQueue
@@ -17,21 +17,19 @@ from typing import Any, NamedTuple
 
 from gmm.em.e_step import ComponentDiagnostics
 from gmm.em.solver import Iteration
-from gmm.em.threads import usable_threads
+from gmm.em.threads import CELLS_WORTH_THREADS, usable_threads
 from gmm.fitting.fit import FitSettings, prior_of
-from gmm.selection.candidates import Starts, as_model, drops, levels, look, neighbours, special_cases, splits
-from gmm.selection.climbing import Cell, Ground, Solution, Worker
+from gmm.selection.candidates import Starts, as_model, diagnosed, drops, levels, neighbours, special_cases, splits
+from gmm.selection.cell import Cell, SearchRows, Solution, Worker
 from gmm.values.covariance import CovarianceModel, same_as
 from gmm.values.priors import NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
 
-# Multiply-adds of a pass below which Python's part of the work is the larger, so that threads do not help.
-_WORTH_THREADS = 5e5
-_NEAR = 0.3  # standard deviations between the halves' means: so the likelihood is near that before a split
+_NEAR = 0.3  # standard deviations from the mean of the whole to that of each half: the likelihood hardly changes
 
 
 class Key(NamedTuple):
-    """A cell that is fitted: every requested cell is one, or means the same as one."""
+    """A cell that is fitted; requested cells whose models coincide share one."""
 
     n_components: int
     model: CovarianceModel
@@ -44,46 +42,34 @@ class Failure:
     error: Exception
 
 
-Found = dict[Key, Solution | Failure]
+Outcomes = dict[Key, Solution | Failure]
+Diagnosed = tuple[Solution, ComponentDiagnostics]
 Task = Callable[[Worker], Any]
 Begin = Callable[[Key, Worker], list[SufficientStatistics]]
 
 
 class Clock:
-    """Whether time is up; never before something is found.
-
-    Parameters
-    ----------
-    seconds : float or None
-        From now; None is for ever.
-    """
+    """The time limit of a search, in seconds from now; it does not end before there is a solution."""
 
     def __init__(self, seconds: float | None) -> None:
         self._end = None if seconds is None else time.perf_counter() + seconds
-        self.found = False
+        self.has_solution = False
 
     def is_up(self) -> bool:
-        """Whether to begin nothing more."""
-        return self.found and self._end is not None and time.perf_counter() >= self._end
+        """Tell whether to begin nothing more."""
+        return self.has_solution and self._end is not None and time.perf_counter() >= self._end
 
 
-class Stage:
-    """Runs tasks for cells, on threads where that is worth it, and takes their times.
+class TaskPool:
+    """Run tasks for cells, on several threads if there are several workers, and time them.
 
-    Parameters
-    ----------
-    ground : Ground
-    n_workers : int
-        Cells at a time.
-    n_threads : int or None
-        Of one cell's passes.
-    clock : Clock
+    `n_workers` cells are solved at a time, the passes of each on `n_threads`.
     """
 
-    def __init__(self, ground: Ground, n_workers: int, n_threads: int | None, clock: Clock) -> None:
+    def __init__(self, rows: SearchRows, n_workers: int, n_threads: int | None, clock: Clock) -> None:
         self._clock = clock
         self._workers: SimpleQueue[Worker] = SimpleQueue()
-        self._all = [Worker(ground, n_threads) for _ in range(n_workers)]
+        self._all = [Worker(rows, n_threads) for _ in range(n_workers)]
         for worker in self._all:
             self._workers.put(worker)
         self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm-cell") if n_workers > 1 else None
@@ -92,10 +78,10 @@ class Stage:
 
     @property
     def watch(self) -> Callable[[Iteration], None] | None:
-        """What to call after each pass, so that a cell on another thread ends when this one is interrupted."""
+        """A callback for each pass, which ends cells on other threads once this one is interrupted."""
         return None if self._pool is None else self._end_if_interrupted
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> TaskPool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,7 +91,7 @@ class Stage:
             worker.close()
 
     def __call__(self, tasks: Mapping[Key, Task], *, in_any_case: bool = False) -> dict[Key, Any]:
-        """What each task returns, in their order; without those for which there was no time, unless it is no matter."""
+        """Return results in task order; tasks not started before the time limit are left out, or run `in_any_case`."""
         run = partial(self._run, in_any_case=in_any_case)
         if self._pool is None or len(tasks) == 1:
             done = {key: run(key, task) for key, task in tasks.items()}
@@ -132,7 +118,7 @@ class Stage:
             self._workers.put(worker)
             self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - began
         if isinstance(result, Solution):
-            self._clock.found = True
+            self._clock.has_solution = True
         return result, True
 
     def _end_if_interrupted(self, _: Iteration) -> None:
@@ -141,235 +127,205 @@ class Stage:
 
 
 def workers_and_threads(
-    ground: Ground, n_cells: int, most_components: int, n_threads: int | None
+    rows: SearchRows, n_cells: int, most_components: int, n_threads: int | None
 ) -> tuple[int, int | None]:
-    """How many cells are climbed at a time, and on how many threads each: the one place that decides.
-
-    Parameters
-    ----------
-    ground : Ground
-    n_cells : int
-        That do not depend on each other.
-    most_components : int
-    n_threads : int or None
-    """
+    """Return how many of `n_cells` independent cells to solve at a time, and the number of threads for each."""
     usable = usable_threads() if n_threads is None else n_threads
-    d = ground.rows.n_features
-    work = ground.rows.n_rows * most_components * (d + 1) * (d + 2) / 2
-    n_workers = min(usable, n_cells) if work > _WORTH_THREADS else 1
+    d = rows.all_rows.n_features
+    work = rows.all_rows.n_rows * most_components * (d + 1) * (d + 2) / 2
+    n_workers = min(usable, n_cells) if work > CELLS_WORTH_THREADS else 1
     return (1, n_threads) if n_workers == 1 else (n_workers, max(1, usable // n_workers))
 
 
+@dataclass(frozen=True, eq=False)
 class Cells:
-    """The cells of a search, as they are climbed.
+    """The cells of a search.
 
-    Parameters
-    ----------
-    settings : FitSettings
-        Of every cell, but for its components, its model and what its prior becomes by them.
-    ground : Ground
-    prior : NormalInverseWishart or str, optional
-    watch : callable, optional
-        Called after each pass; it may raise.
-    time_is_up : callable
-        Asked between the legs of a climb.
+    `settings` are those of every cell, but for its number of components, its model and its prior. `watch` and
+    `time_is_up` are for `Cell`.
     """
 
-    def __init__(
-        self,
-        settings: FitSettings,
-        ground: Ground,
-        prior: NormalInverseWishart | str | None,
-        watch: Callable[[Iteration], object] | None,
-        time_is_up: Callable[[], bool],
-    ) -> None:
-        self._settings = settings
-        self._ground = ground
-        self._told = watch, time_is_up
-        self._known: dict[Key, Cell] = {}
-        self.prior = prior
-        self.tol = settings.tol
-        self.n_features = ground.rows.n_features
+    settings: FitSettings
+    rows: SearchRows
+    prior: NormalInverseWishart | str | None
+    watch: Callable[[Iteration], object] | None
+    time_is_up: Callable[[], bool]
+    _known: dict[Key, Cell] = field(default_factory=dict, init=False)
 
     def __call__(self, key: Key) -> Cell:
-        """The cell of this key."""
+        """Return the cell of a key."""
         if key not in self._known:
             K, model = key
-            of_cell = None if self.prior is None else prior_of(self.prior, model, K, self._ground.rows, 1)
-            settings = replace(self._settings, n_components=K, model=model, prior=of_cell)
-            self._known[key] = Cell(settings, self._ground, *self._told)
+            of_cell = None if self.prior is None else prior_of(self.prior, model, K, self.rows.all_rows, 1)
+            settings = replace(self.settings, n_components=K, model=model, prior=of_cell)
+            self._known[key] = Cell(settings, self.rows, self.watch, self.time_is_up)
         return self._known[key]
 
 
 class Engine:
-    """A search over cells.
+    """A search over cells: which are solved when, and from what."""
 
-    Parameters
-    ----------
-    cells : Cells
-    starts : Starts
-    stage : Stage
-    """
-
-    def __init__(self, cells: Cells, starts: Starts, stage: Stage) -> None:
+    def __init__(self, cells: Cells, starts: Starts, pool: TaskPool) -> None:
         self._cells = cells
+        self._n_features = cells.rows.all_rows.n_features
         self._starts = starts
-        self._stage = stage
-        self.found: Found = {}
-        self._looks: dict[Key, tuple[Solution, ComponentDiagnostics]] = {}
+        self._tasks = pool
+        self.outcomes: Outcomes = {}
+        self._diagnosed: dict[Key, Diagnosed] = {}
         self._served: dict[tuple[Key, Key], Solution] = {}
         self._refined: dict[Key, Solution] = {}
 
     def solve(self, keys: Sequence[Key]) -> None:
-        """Fit one number of components by some models: from starts, from one component less, and from each other."""
+        """Fit one number of components by some models: from starts, from one component fewer, and from each other."""
         less = {key: self._less(key) for key in keys}
-        self._looked(chain.from_iterable(less.values()))
+        self._diagnose(chain.from_iterable(less.values()))
         starts = self._starts.of(keys[0].n_components)
         self._improve({key: partial(self._beginning, starts, self._news(key, less[key])) for key in keys})
         self._share(keys)
         self.free(keys)
 
     def go_on(self, keys: Sequence[Key]) -> None:
-        """Go on from what was found for one component less since."""
+        """Continue from solutions of one component fewer that are new."""
         self._go({key: self._less(key) for key in keys})
 
     def go_back(self, keys: Sequence[Key]) -> None:
-        """Go on from what was found for one component more."""
-        d = self._cells.n_features
+        """Continue from solutions of one component more."""
+        d = self._n_features
         self._go({key: [Key(key.n_components + 1, same_as(key.model, key.n_components + 1, d))] for key in keys})
 
     def _go(self, sources: Mapping[Key, Sequence[Key]]) -> None:
-        self._looked(chain.from_iterable(sources.values()))
-        news = {key: self._news(key, of_key) for key, of_key in sources.items()}
-        self._improve({key: partial(self._beginning, [], told) for key, told in news.items() if told})
+        self._diagnose(chain.from_iterable(sources.values()))
+        self._improve_by({key: self._news(key, of_key) for key, of_key in sources.items()})
         self._share(list(sources))
 
     def _share(self, keys: Sequence[Key]) -> None:
-        """Let cells of one number of components begin from each other, the special cases first."""
+        """Start cells of one number of components from each other's solutions, special cases first."""
         models = tuple(key.model for key in keys)
         if keys[0].n_components == 1 or len(models) == 1:
             return
-        self._looked(keys)
+        self._diagnose(keys)
         for level in levels(models):
             here = [Key(keys[0].n_components, model) for model in level]
-            news = {
-                key: self._news(key, [Key(key.n_components, m) for m in neighbours(key.model, models)]) for key in here
-            }
-            self._improve({key: partial(self._beginning, [], told) for key, told in news.items() if told})
-            self._looked(here)
+            self._improve_by(
+                {
+                    key: self._news(key, [Key(key.n_components, m) for m in neighbours(key.model, models)])
+                    for key in here
+                }
+            )
+            self._diagnose(here)
 
-    def _news(self, key: Key, sources: Iterable[Key]) -> list[tuple[Solution, ComponentDiagnostics]]:
-        """The sources' solutions from which a cell has not begun yet."""
-        told: list[tuple[Solution, ComponentDiagnostics]] = []
+    def _news(self, key: Key, sources: Iterable[Key]) -> list[Diagnosed]:
+        """Return the sources' solutions from which a cell has not started yet."""
+        news: list[Diagnosed] = []
         for source in sources:
-            looked = self._looks.get(source)
-            if looked is not None and looked[0] is self.found[source] is not self._served.get((key, source)):
-                self._served[key, source] = looked[0]
-                told.append(looked)
-        return told
+            pair = self._diagnosed.get(source)
+            if pair and pair[0] is self.outcomes[source] is not self._served.get((key, source)):
+                self._served[key, source] = pair[0]
+                news.append(pair)
+        return news
+
+    def _improve_by(self, news: Mapping[Key, Sequence[Diagnosed]]) -> None:
+        """Solve again the cells for which other cells have new solutions."""
+        self._improve({key: partial(self._beginning, [], of_key) for key, of_key in news.items() if of_key})
 
     def _beginning(
-        self,
-        starts: Sequence[SufficientStatistics],
-        told: Iterable[tuple[Solution, ComponentDiagnostics]],
-        key: Key,
-        worker: Worker,
+        self, starts: Sequence[SufficientStatistics], news: Iterable[Diagnosed], key: Key, worker: Worker
     ) -> list[SufficientStatistics]:
-        """Starts, and what comes of solutions of other cells."""
+        """Return starts, and those made from solutions of other cells."""
         begins = list(starts)
-        for solution, seen in told:
+        for solution, diagnostics in news:
             more = key.n_components - solution.parameters.n_components
             if more > 0:
-                begins += splits(seen, as_model(solution.parameters, key.model))
+                begins += splits(diagnostics, as_model(solution.parameters, key.model))
             elif more < 0:
-                begins += drops(worker.sample(key.model.moments), seen, solution.parameters)
+                begins += drops(worker.sample(key.model.moments), diagnostics, solution.parameters)
             else:
-                begins.append(seen.statistics)
+                begins.append(diagnostics.statistics)
         return begins
 
     def free(self, keys: Iterable[Key]) -> None:
-        """Go on from what is a mixture of a cell's model too, and higher, where there is such: cells are stuck there.
+        """Improve cells that are stuck: a cell whose model contains theirs as a special case has a higher likelihood.
 
-        Of one component less, split by a little; of a special case of the model, as it is; and then by split–merge.
+        The cell starts from that mixture, as it is or with one component split by a little, and is then refined by
+        split–merge.
         """
         for key in keys:
             below = self._below(key)
             for lower in below:
                 if self._stuck(key, lower):
-                    self._looked([lower])
-                    if lower in self._looks:  # there was time to look
-                        self._improve({key: partial(self._from_below, self._looks[lower])})
+                    self._diagnose([lower])
+                    if lower in self._diagnosed:  # there was time for the pass
+                        self._improve({key: partial(self._from_below, self._diagnosed[lower])})
             if any(self._stuck(key, lower) for lower in below):
                 self.refine([key])
 
     def refine(self, keys: Iterable[Key]) -> None:
-        """Improve cells without spikes by split–merge."""
+        """Improve cells without degenerate components by split–merge."""
         tasks: dict[Key, Task] = {}
         for key in keys:
-            solution = self.found[key]
-            # To refine again what no move leads on from would find the same.
-            if isinstance(solution, Solution) and solution.healthy and self._refined.get(key) is not solution:
+            solution = self.outcomes[key]
+            # Refining a solution again that no move improves would find the same.
+            if isinstance(solution, Solution) and not solution.is_degenerate and self._refined.get(key) is not solution:
                 tasks[key] = partial(self._cells(key).refined, solution=solution)
-        results = self._stage(tasks)
+        results = self._tasks(tasks)
         self._keep(results)
         self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
 
     def _improve(self, begins: Mapping[Key, Begin]) -> None:
-        """Solve cells, each from where it may begin, unless all that comes of it is lower than what stands."""
+        """Solve cells from new starts; a cell keeps its present solution unless a better one comes of them."""
         tasks: dict[Key, Task] = {}
         for key, begin in begins.items():
-            found = self.found.get(key)
-            standing = found if isinstance(found, Solution) else None
-            tasks[key] = partial(_solved, self._cells(key), partial(begin, key), standing)
-        self._keep(self._stage(tasks))
+            outcome = self.outcomes.get(key)
+            present = outcome if isinstance(outcome, Solution) else None
+            tasks[key] = partial(_solved, self._cells(key), partial(begin, key), present)
+        self._keep(self._tasks(tasks))
 
     def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
         for key, result in results.items():
-            if isinstance(result, Solution) or not isinstance(self.found.get(key), Solution):
-                self.found[key] = result
+            if isinstance(result, Solution) or not isinstance(self.outcomes.get(key), Solution):
+                self.outcomes[key] = result
 
-    def _looked(self, keys: Iterable[Key]) -> None:
-        """Look at solutions that were not looked at before."""
+    def _diagnose(self, keys: Iterable[Key]) -> None:
+        """Make the pass that other cells need, over solutions that are new."""
         tasks: dict[Key, Task] = {}
         for key in keys:
-            solution = self.found.get(key)
-            if isinstance(solution, Solution) and self._looks.get(key, (None,))[0] is not solution:
-                tasks[key] = partial(self._seen, solution)
-        self._looks |= {key: seen for key, seen in self._stage(tasks).items() if not isinstance(seen, Failure)}
+            solution = self.outcomes.get(key)
+            if isinstance(solution, Solution) and self._diagnosed.get(key, (None,))[0] is not solution:
+                tasks[key] = partial(self._with_diagnostics, solution)
+        results = self._tasks(tasks)
+        self._diagnosed |= {key: result for key, result in results.items() if not isinstance(result, Failure)}
 
-    def _seen(self, solution: Solution, worker: Worker) -> tuple[Solution, ComponentDiagnostics]:
-        return solution, look(worker.sample(self._starts.moments), solution.parameters)
+    def _with_diagnostics(self, solution: Solution, worker: Worker) -> Diagnosed:
+        return solution, diagnosed(worker.sample(self._starts.moments), solution.parameters)
 
     def _less(self, key: Key) -> list[Key]:
-        """The cell of one component less, if it was fitted."""
+        """Return the cell of one component fewer, if it was fitted."""
         K = key.n_components - 1
-        less = Key(K, same_as(key.model, K, self._cells.n_features)) if K else key
-        return [less] if K and less in self.found else []
+        less = Key(K, same_as(key.model, K, self._n_features)) if K else key
+        return [less] if K and less in self.outcomes else []
 
     def _below(self, key: Key) -> list[Key]:
-        """The cells whose every mixture is one of this cell's, or its limit."""
-        models = [other.model for other in self.found if other.n_components == key.n_components]
+        """Return the fitted cells whose mixtures are all mixtures of this cell, or limits of them."""
+        models = [other.model for other in self.outcomes if other.n_components == key.n_components]
         special = [Key(key.n_components, other) for other in special_cases(key.model, models)]
         return self._less(key) + special
 
-    def _from_below(
-        self, looked: tuple[Solution, ComponentDiagnostics], key: Key, worker: Worker
-    ) -> list[SufficientStatistics]:
-        lower, seen = looked
+    def _from_below(self, below: Diagnosed, key: Key, worker: Worker) -> list[SufficientStatistics]:
+        lower, diagnostics = below
         if lower.parameters.n_components == key.n_components:
-            return [seen.statistics]
-        return splits(seen, as_model(lower.parameters, key.model), offset=_NEAR)
+            return [diagnostics.statistics]
+        return splits(diagnostics, as_model(lower.parameters, key.model), offset=_NEAR)
 
     def _stuck(self, key: Key, lower: Key) -> bool:
-        solution, below = self.found.get(key), self.found.get(lower)
+        solution, below = self.outcomes.get(key), self.outcomes.get(lower)
         if not isinstance(solution, Solution) or not isinstance(below, Solution):
             return False
-        # A prior is another for each cell, and so is what is climbed.
-        told = solution.healthy and below.healthy and self._cells.prior is None
-        return told and solution.lower_bound < below.lower_bound - self._cells.tol
+        # With a prior, each cell has its own objective.
+        comparable = not (solution.is_degenerate or below.is_degenerate) and self._cells.prior is None
+        return comparable and solution.lower_bound < below.lower_bound - self._cells.settings.tol
 
 
 def _solved(
-    cell: Cell, begin: Callable[[Worker], list[SufficientStatistics]], standing: Solution | None, worker: Worker
+    cell: Cell, begin: Callable[[Worker], list[SufficientStatistics]], present: Solution | None, worker: Worker
 ) -> Solution:
-    return cell.solved(worker, begin(worker), standing)
+    return cell.solved(worker, begin(worker), present)

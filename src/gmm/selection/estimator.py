@@ -1,4 +1,4 @@
-"""`GaussianMixtureSearch`: the search as an estimator, for pipelines and whatever else wants one."""
+"""`GaussianMixtureSearch`: the search as an estimator, for pipelines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.estimators.contract import Estimator
+from gmm.estimators.contract import Estimator, record_features
 from gmm.estimators.mixture import GaussianMixture
 from gmm.selection.search import select
-from gmm.selection.table import Progress, Selection
+from gmm.selection.table import Progress, Selection, html_parts
 from gmm.text.html import Html
 from gmm.validation.parameters import check_is_fitted
 from gmm.values.priors import NormalInverseWishart
@@ -20,63 +20,64 @@ __all__ = ["GaussianMixtureSearch"]
 
 
 class GaussianMixtureSearch(Estimator):
-    """The best Gaussian mixture among many: `select` as an estimator.
+    """Search over numbers of components and covariance types, as an estimator.
 
-    It predicts and scores by the best mixture that it found.
+    `fit` runs `select`; predictions and scores are those of the best mixture.
 
     Parameters
     ----------
     n_components : int or iterable of int, default=(1, ..., 9)
-        The numbers of components to try.
+        Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        The covariance types to try.
-    criterion : str, default="bic"
-        What chooses, "bic", "aic", "aicc", "icl" or "nec"; smaller is better.
+        Covariance types to try; "all" tries the 14 models.
+    criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
+        Criterion that chooses the best mixture; smaller is better.
     tol : float, default=1e-5
-        As `GaussianMixture`'s; of many rows less is taken, so that criteria can be compared.
+        As in `GaussianMixture`. On large tables a smaller value is used, so that criteria can be compared.
     reg_covar : float, default=1e-6
-        Added to the diagonal of the covariances.
+        Added to the diagonal of the covariances, in squared units of the data.
     max_iter : int, default=1000
-        Most passes of a fit.
+        Maximum number of passes per fit.
     n_init : int, default=1
-        Seeds of starts, the same for all types: see `select`.
+        Number of seeds for the starts; see `select`.
     init_params : str, default="kmeans"
-        The name of a start; "kmeans" takes partitions of several kinds.
+        Name of a start, as in `GaussianMixture`; "kmeans" takes several kinds of partition.
     random_state : int, RandomState, Generator or None, default=None
-        Seeds the starts.
+        Seed of the starts.
     n_threads : int or None, default=None
-        Threads, for cells or their passes; None for all usable cores.
+        Number of threads; None uses all available cores.
     time_limit : float or None, default=None
-        Seconds after which the search ends with what there is.
+        Time limit in seconds, after which the search ends with the fits made so far.
     acceleration : {"auto", None}, default="auto"
-        As `GaussianMixture`'s.
+        As in `GaussianMixture`.
     refine : {"split-merge"} or None, default=None
-        "split-merge" refines all cells, and not only the best.
+        "split-merge" tries split–merge moves in every cell; None only in the best ones.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
-        As `GaussianMixture`'s.
+        As in `GaussianMixture`.
 
     Attributes
     ----------
     best_estimator_ : GaussianMixture
         The best mixture.
     selection_ : Selection
-        All that the search found.
-    results_ : dict of str to ndarray
-        The table, one entry for each cell: ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the
-        criteria by their names, ``status``, ``seconds``, and ``rank``, from 1 for the best, 0 where there is no fit.
+        Result of the search.
+    results_ : dict of str to ndarray of shape (n_cells,)
+        Columns of the table: ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, the criteria by name,
+        ``status``, ``seconds``, and ``rank``, which is 1 for the best cell and 0 where there is no fit.
     best_index_ : int
-        The place of the best in the table.
+        Index of the best cell.
     n_components_ : int
-        Its number of components.
+        Number of components of the best mixture.
     covariance_type_ : str
-        Its covariance type.
+        Covariance type of the best mixture.
     n_features_in_ : int
-    feature_names_in_ : ndarray of str
-        Where all columns had text names.
+        Number of features, d.
+    feature_names_in_ : ndarray of str, shape (d,)
+        Names of the features, if all columns of X had string names.
 
     See Also
     --------
-    select : What it does, and how.
+    select : The search itself.
 
     Examples
     --------
@@ -138,7 +139,7 @@ class GaussianMixtureSearch(Estimator):
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Progress], object] | None = None,
     ) -> GaussianMixtureSearch:
-        """Search for the best mixture for the rows.
+        """Search for the best mixture.
 
         Parameters
         ----------
@@ -146,9 +147,9 @@ class GaussianMixtureSearch(Estimator):
             Rows.
         y : ignored
         sample_weight : array-like of shape (n,), default=None
-            A row of weight 2 counts as two rows.
+            Weights of the rows; a row of weight 2 counts as two rows.
         callback : callable, default=None
-            Called with a `Progress` for each cell; a true answer ends the search.
+            Called with a `Progress` for each cell; a true return value ends the search.
 
         Returns
         -------
@@ -160,12 +161,13 @@ class GaussianMixtureSearch(Estimator):
         ValueError, TypeError
             As `select`.
         """
-        found = select(X, sample_weight=sample_weight, callback=callback, **self.get_params())
-        self.selection_, self.best_estimator_, self.best_index_ = found, found.best, found.best_index
-        self.n_components_ = int(found.n_components[found.best_index])
-        self.covariance_type_ = found.covariance_type[found.best_index]
-        self.results_ = _results(found)
-        self._record_features(found.best.n_features_in_, getattr(found.best, "feature_names_in_", None))
+        selection = select(X, sample_weight=sample_weight, callback=callback, **self.get_params())
+        best, index = selection.best, selection.best_index
+        self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
+        self.n_components_ = int(selection.n_components[index])
+        self.covariance_type_ = selection.covariance_type[index]
+        self.results_ = _results(selection)
+        record_features(self, best.n_features_in_, getattr(best, "feature_names_in_", None))
         return self
 
     def fit_predict(
@@ -175,39 +177,39 @@ class GaussianMixtureSearch(Estimator):
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Progress], object] | None = None,
     ) -> NDArray[np.intp]:
-        """Search, and return the most probable component of each row, (n,); as ``fit(X).predict(X)``."""
+        """Search and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
 
     def predict(self, X: ArrayLike) -> NDArray[np.intp]:
-        """The most probable component of each row under the best mixture, (n,)."""
+        """Predict the most probable component of the best mixture for each row, (n,)."""
         return self._best().predict(X)
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
-        """The responsibilities of its components for each row, (n, K), in the type of X."""
+        """Compute the responsibilities of the best mixture's components, (n, K), in the dtype of X."""
         return self._best().predict_proba(X)
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
-        """The log-likelihood of each row under it, (n,), in nats and the type of X."""
+        """Compute the log-likelihood of each row under the best mixture, (n,), in nats and the dtype of X."""
         return self._best().score_samples(X)
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
-        """The mean log-likelihood under it, in nats per unit weight."""
+        """Compute the mean log-likelihood under the best mixture, in nats per unit weight."""
         return self._best().score(X, y, sample_weight)
 
     def __str__(self) -> str:
-        """The call that makes the estimator; once fitted, the table of what was found below it."""
+        """Return the constructor call and, once fitted, the table of the search below it."""
         return f"{self!r}\n{self.selection_!r}" if "selection_" in vars(self) else super().__str__()
 
-    def _described(self) -> Sequence[Html]:
-        return self.selection_._described() if "selection_" in vars(self) else ()
+    def _html_parts(self) -> Sequence[Html]:
+        return html_parts(self.selection_) if "selection_" in vars(self) else ()
 
     def _best(self) -> GaussianMixture:
         check_is_fitted(self)
         return self.best_estimator_
 
 
-def _results(found: Selection) -> dict[str, NDArray[Any]]:
-    ranks = np.zeros(len(found.status), dtype=np.int64)
-    ranked = found.ranked()
+def _results(selection: Selection) -> dict[str, NDArray[Any]]:
+    ranks = np.zeros(len(selection.status), dtype=np.int64)
+    ranked = selection.ranked()
     ranks[ranked] = np.arange(1, len(ranked) + 1)
-    return found.columns() | {"rank": ranks}
+    return selection.columns() | {"rank": ranks}

@@ -1,7 +1,6 @@
-"""What data not seen by a fit say of it: held-out folds, and replicates drawn from a fitted mixture.
+"""Model comparison by refitting: held-out folds, and replicates drawn from a fitted mixture.
 
-How one mixture is fitted is the estimator's business; criteria computed from the training data are in
-`gmm.estimators.criteria`.
+Criteria computed from the training data are in `gmm.estimators.criteria`.
 """
 
 from __future__ import annotations
@@ -17,13 +16,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.e_step import EStep
-from gmm.em.m_step import short_climb
-from gmm.em.threads import usable_threads
+from gmm.em.m_step import split_widest
+from gmm.em.problem import Problem
+from gmm.em.threads import REPLICATES_LEFT_TO_PASSES, REPLICATES_WORTH_THREADS, usable_threads
+from gmm.estimators.contract import record_features
+from gmm.estimators.fitted import fitted_parameters, hold
 from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import ConvergenceWarning
-from gmm.fitting.degenerate import spikes
+from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import COMPARISON_DEFAULTS, shared_seed
+from gmm.fitting.racing import best_of, short_runs
 from gmm.fitting.split_merge import OFFSET
 from gmm.rows.entrance import as_source, in_memory
 from gmm.rows.sources import ArraySource
@@ -39,34 +41,31 @@ __all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_lo
 Seed = int | np.random.RandomState | np.random.Generator | None
 
 _SPLIT_PASSES = 15
-# Multiply-adds of a pass below which replicates side by side would wait for each other in Python, and above which a
-# pass has threads of its own.
-_WORTH_A_THREAD, _WORTH_THREADS = 1e5, 2e7
 
 
 class DensityEstimator(Protocol):
-    """What `held_out_log_likelihood` asks of an estimator."""
+    """An estimator that `held_out_log_likelihood` can evaluate."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Parameters of the constructor."""
+        """Return the parameters of the constructor."""
 
     def fit(self, X: Any, *, sample_weight: Any = None) -> Any:
         """Estimate the density from rows."""
 
     def score_samples(self, X: Any) -> NDArray[Any]:
-        """Log density of each row, in nats."""
+        """Return the log density of each row, in nats."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """The log-likelihood of rows that were held out of the fits, fold by fold.
+    """Log-likelihood of held-out rows, fold by fold.
 
     Attributes
     ----------
     folds : ndarray of float64, shape (n_splits,)
         Mean log-likelihood of each fold under the fit to the others, in nats per row (per unit weight).
     weights : ndarray of float64, shape (n_splits,)
-        Rows of each fold, or the sum of their weights.
+        Number of rows of each fold, or the sum of their weights.
     """
 
     folds: Array
@@ -74,12 +73,12 @@ class HeldOut:
 
     @property
     def mean(self) -> float:
-        """Over all rows, in nats per row: each was held out once."""
+        """Mean over all rows, each held out once, in nats per row."""
         return float(np.average(self.folds, weights=self.weights))
 
     @property
     def standard_error(self) -> float:
-        """Of the mean, by how much the folds differ, in nats per row."""
+        """Standard error of the mean, from the spread of the folds, in nats per row."""
         return float(self.folds.std(ddof=1) / np.sqrt(len(self.folds)))
 
     def __repr__(self) -> str:
@@ -95,32 +94,34 @@ def held_out_log_likelihood(
     random_state: Seed = None,
     sample_weight: ArrayLike | None = None,
 ) -> HeldOut:
-    """Fit to all folds but one and score that one, for each (Smyth 2000).
+    """Estimate the log-likelihood of new rows by cross-validation (Smyth 2000).
+
+    The rows are split into folds at random; each fold is scored under a fit to the others.
 
     Parameters
     ----------
     estimator : GaussianMixture
-        Or any density estimator with `get_params`, `fit` and `score_samples`. It is not fitted itself: each fold gets a
-        copy.
+        Or any density estimator with `get_params`, `fit` and `score_samples`. A copy is fitted for each fold; the
+        estimator itself is left unchanged.
     X : array-like or data frame of shape (n, d)
         The rows.
     n_splits : int, default=5
         Number of folds.
     random_state : int, RandomState, Generator or None, default=None
-        Deals the rows out. The copies have the estimator's own.
+        Seed of the split into folds. The copies keep the estimator's own.
     sample_weight : array-like of shape (n,), default=None
-        A row of weight 2 counts as two rows that are always in the same fold; of weight 0, as none.
+        Weights of the rows. A row of weight 2 counts as two rows in the same fold; rows of weight 0 are ignored.
 
     Returns
     -------
     HeldOut
-        The mean log-likelihood of each fold and of all rows; larger is better.
+        Mean log-likelihood of each fold and of all rows; larger is better.
 
     Raises
     ------
     ValueError
-        The data or `n_splits` is not usable, or the folds leave too few rows to fit. An error of a fit has a note that
-        tells its fold.
+        If the data or `n_splits` are invalid, or the folds leave too few rows to fit. If a fit fails, a note on the
+        error names the fold.
 
     References
     ----------
@@ -142,7 +143,7 @@ def held_out_log_likelihood(
         rows, weight = rows[weight > 0], weight[weight > 0]
     _check_folds(len(rows), n_splits, estimator)
     dealt = np.array_split(check_random_state(random_state).permutation(len(rows)), n_splits)
-    found = np.empty(n_splits)
+    means = np.empty(n_splits)
     for number, fold in enumerate(dealt):
         held = np.zeros(len(rows), dtype=bool)
         held[fold] = True
@@ -151,9 +152,9 @@ def held_out_log_likelihood(
         except Exception as error:
             error.add_note(f"In fold {number + 1} of {n_splits}, fitted to {int((~held).sum())} rows.")
             raise
-        found[number] = np.average(fitted.score_samples(rows[held]), weights=None if weight is None else weight[held])
+        means[number] = np.average(fitted.score_samples(rows[held]), weights=None if weight is None else weight[held])
     return HeldOut(
-        found, np.array([len(fold) if weight is None else weight[fold].sum() for fold in dealt], dtype=float)
+        means, np.array([len(fold) if weight is None else weight[fold].sum() for fold in dealt], dtype=float)
     )
 
 
@@ -169,18 +170,18 @@ def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
     if left < needed:
         raise ValueError(
             f"{n_rows} rows in n_splits={n_splits} folds leave {left} to fit, expected at least {needed}, one for each "
-            "component. Ask for more folds, or for fewer components."
+            "component. Use more folds or fewer components."
         )
 
 
 def _fitted_copy(estimator: DensityEstimator, rows: NDArray[Any], weight: Array | None) -> DensityEstimator:
     copy = type(estimator)(**deepcopy(estimator.get_params(deep=False)))
-    # Estimators that know no weights need none where there are none.
+    # Not every density estimator accepts weights.
     return copy.fit(rows) if weight is None else copy.fit(rows, sample_weight=weight)
 
 
 def _checked(X: Any, sample_weight: Any, caller: str) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
-    """Rows, weights and names of features, looked at once for all fits."""
+    """Return rows, weights and names of features, checked once for all fits."""
     source, names = as_source(X, sample_weight, estimator=caller, min_rows=2)
     resident = in_memory(source, caller)
     return resident.rows, resident.sample_weight, names
@@ -188,16 +189,16 @@ def _checked(X: Any, sample_weight: Any, caller: str) -> tuple[NDArray[Any], Arr
 
 @dataclass(frozen=True)
 class Replicate:
-    """One finished replicate of a test, as `bootstrap_lrt` reports it to its callback.
+    """One finished replicate, as `bootstrap_lrt` passes it to its callback.
 
     Attributes
     ----------
     number, n_replicates : int
-        The number of the replicate, from 0, and how many were asked for.
+        Index of the replicate, from 0, and the number requested.
     statistic : float
-        Of the replicate.
+        Test statistic of the replicate.
     p_value : float
-        As it stands with this replicate and those before it.
+        p-value from this replicate and those before it.
     """
 
     number: int
@@ -208,18 +209,18 @@ class Replicate:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BootstrapLRT:
-    """A test of K components against K + 1.
+    """Result of a test of K components against K + 1.
 
     Attributes
     ----------
     statistic : float
         −2 log λ = 2 (log-likelihood of K + 1 − log-likelihood of K), never negative.
     replicates : ndarray of float64, shape (n_done,)
-        The statistics of data drawn from the mixture of K components.
+        Statistics of data drawn from the mixture of K components.
     null, alternative : GaussianMixture
         The mixtures of K and of K + 1 components, fitted to the data.
     n_replicates : int
-        How many were asked for; fewer were made if the callback ended the test.
+        Number of replicates requested; fewer were made if the callback ended the test.
     """
 
     statistic: float
@@ -230,11 +231,11 @@ class BootstrapLRT:
 
     @property
     def p_value(self) -> float:
-        """(1 + how many replicates are as large) / (1 + how many there are); small speaks against K components."""
+        """(1 + number of replicates at least as large) / (1 + number of replicates); small is evidence against K."""
         return float(1 + (self.replicates >= self.statistic).sum()) / (1 + len(self.replicates))
 
     def __repr__(self) -> str:
-        """Return the test in words."""
+        """Return a summary of the test."""
         K, done = self.null.n_components, len(self.replicates)
         of = "" if done == self.n_replicates else f" of {self.n_replicates}"
         median, high = np.quantile(self.replicates, [0.5, 0.95])
@@ -257,10 +258,11 @@ def bootstrap_lrt(
     callback: Callable[[Replicate], object] | None = None,
     **parameters: Any,
 ) -> BootstrapLRT:
-    """Test K components against K + 1 by the likelihood ratio, its distribution found by a bootstrap (McLachlan 1987).
+    """Test K components against K + 1 by a bootstrapped likelihood ratio (McLachlan 1987).
 
-    The usual χ² does not hold for a number of components. Both mixtures are fitted to the data, and to data drawn from
-    the smaller one again and again; the test says how rare the gain of a component is among those.
+    The usual χ² distribution does not hold for a number of components. Both mixtures are therefore fitted to the data
+    and to many tables drawn from the smaller one. The p-value is the share of tables on which the additional component
+    gains at least as much.
 
     Parameters
     ----------
@@ -271,32 +273,32 @@ def bootstrap_lrt(
     covariance_type : str, default="full"
         The covariance type of both mixtures.
     n_replicates : int, default=99
-        How many tables to draw; the smallest p-value is 1 / (1 + n_replicates).
+        Number of tables to draw; the smallest possible p-value is 1 / (1 + n_replicates).
     n_init : int, default=3
-        Starts of each fit, of data and replicates alike. To them come for K + 1 a component of the mixture of K that is
-        split, and for K, on replicates, the mixture that they were drawn from.
+        Number of starts of each fit. Fits of K + 1 components also start from the mixture of K with one component
+        split; on replicates, fits of K also start from the mixture that the table was drawn from.
     random_state : int, RandomState, Generator or None, default=None
-        Seeds starts and draws. Anything but an int is drawn from once.
+        Seed of starts and draws. Anything but an int is drawn from once.
     n_threads : int or None, default=None
-        Threads, None for all usable cores. The result does not depend on it.
+        Number of threads; None uses all available cores. The result does not depend on it.
     callback : callable, default=None
-        Called with a `Replicate` after each, in their order; a true answer ends the test with those so far.
+        Called with a `Replicate` after each replicate, in order; a true answer ends the test with those so far.
     **parameters
-        Further parameters of `GaussianMixture`, the same for all fits; unless given, ``tol=1e-5, max_iter=1000``.
+        Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``.
 
     Returns
     -------
     BootstrapLRT
-        Statistic, replicates, p-value and both mixtures. Where no mixture of K + 1 without a component collapsed on a
-        few rows is better than that of K, the alternative is the latter with one component in two halves.
+        Statistic, replicates, p-value and both mixtures. If no mixture of K + 1 components is better than that of K
+        without a degenerate component, the alternative is the latter with one component written as two halves.
 
     Raises
     ------
     ValueError
-        The data or a number is not usable, or the mixture of K components has one that collapsed on a few rows: its
+        If the data or a number are invalid, or the mixture of K components has a degenerate component, whose
         likelihood means nothing.
     TypeError
-        `GaussianMixture` has no such parameter.
+        If `GaussianMixture` has no such parameter, or for `prior`.
 
     References
     ----------
@@ -319,7 +321,7 @@ def bootstrap_lrt(
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"expected {name} to be a whole number from 1, got {value!r}")
     if parameters.get("prior") is not None:
-        raise TypeError("bootstrap_lrt compares likelihoods, of which a prior is no part: leave prior out")
+        raise TypeError("bootstrap_lrt compares likelihoods, which do not include a prior: leave prior out")
     rows, _, names = _checked(X, None, bootstrap_lrt.__name__)
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(shared_seed(random_state))
@@ -332,42 +334,42 @@ def bootstrap_lrt(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         observed = fits.pair(rows, int(rng.integers(2**31)))
-        if _spiked(observed.null, len(rows)):
+        if _is_degenerate(observed.null, len(rows)):
             raise ValueError(
                 f"a component of the mixture of {n_components} has collapsed on a few rows or on ties, so that its "
-                "likelihood means nothing. Ask for fewer components, a larger reg_covar or another n_init."
+                "likelihood means nothing. Use fewer components, a larger reg_covar or another n_init."
             )
         for fit in (observed.null, observed.alternative):
-            fit._record_features(rows.shape[1], names)
-        found = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, int(n_replicates))
-        return _with_replicates(found, _drawn(fits, observed.null, len(rows), rng, int(n_replicates)), callback)
+            record_features(fit, rows.shape[1], names)
+        test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, int(n_replicates))
+        return _with_replicates(test, _drawn(fits, observed.null, len(rows), rng, int(n_replicates)), callback)
 
 
 def _with_replicates(
-    found: BootstrapLRT, drawn: Iterator[float], callback: Callable[[Replicate], object] | None
+    test: BootstrapLRT, drawn: Iterator[float], callback: Callable[[Replicate], object] | None
 ) -> BootstrapLRT:
     statistics: list[float] = []
     for number, statistic in enumerate(drawn):
         statistics.append(statistic)
-        found = replace(found, replicates=np.array(statistics))
-        found.replicates.flags.writeable = False
-        if callback is not None and callback(Replicate(number, found.n_replicates, statistic, found.p_value)):
+        test = replace(test, replicates=np.array(statistics))
+        test.replicates.flags.writeable = False
+        if callback is not None and callback(Replicate(number, test.n_replicates, statistic, test.p_value)):
             break
-    return found
+    return test
 
 
 def _drawn(
     fits: _Fits, null: GaussianMixture, n_rows: int, rng: np.random.Generator, n_replicates: int
 ) -> Iterator[float]:
-    """The statistics of replicates, in their order, however many threads make them."""
+    """Yield the statistics of replicates in order, whatever the number of threads."""
     work = float(n_rows * (fits.n_components + 1) * null.n_features_in_**2)
-    n_workers = fits.n_threads if _WORTH_A_THREAD < work < _WORTH_THREADS else 1
+    n_workers = fits.n_threads if REPLICATES_WORTH_THREADS < work < REPLICATES_LEFT_TO_PASSES else 1
     each = fits if n_workers == 1 else fits.on_one_thread()
 
     def statistic(seed: int) -> float:
         own = np.random.default_rng(seed)
         rows, _ = null.sample(n_rows, own)
-        return each.pair(rows, int(own.integers(2**31)), truth=null._fitted()).statistic
+        return each.pair(rows, int(own.integers(2**31)), truth=fitted_parameters(null)).statistic
 
     seeds = rng.integers(2**63, size=n_replicates).tolist()
     if n_workers == 1:
@@ -392,57 +394,59 @@ class _Pair:
 
 @dataclass(frozen=True)
 class _Fits:
-    """How both mixtures of a test are fitted: `how` holds the parameters of the estimators."""
+    """How both mixtures of a test are fitted."""
 
     n_components: int
-    how: dict[str, Any]
+    parameters: dict[str, Any]
 
     @property
     def n_threads(self) -> int:
-        return self.how["n_threads"] or usable_threads()
+        return self.parameters["n_threads"] or usable_threads()
 
     def on_one_thread(self) -> _Fits:
-        return replace(self, how=self.how | {"n_threads": 1})
+        return replace(self, parameters=self.parameters | {"n_threads": 1})
 
     def pair(self, rows: NDArray[Any], seed: int, truth: MixtureParameters | None = None) -> _Pair:
-        """Fit K and K + 1 components; K from the `truth` as well, where that is known."""
+        """Fit K and K + 1 components; K also from the true mixture, if it is known."""
         null, loglik = self._best(rows, self.n_components, seed, truth)
         alternative, higher = self._best(rows, self.n_components + 1, seed, self._with_one_split(null, rows))
-        if higher < loglik or _spiked(alternative, len(rows)):
+        if higher < loglik or _is_degenerate(alternative, len(rows)):
             return _Pair(null, self._with_halves(null), 0.0)
         return _Pair(null, alternative, 2 * (higher - loglik))
 
     def _best(
         self, rows: NDArray[Any], n_components: int, seed: int, begin: MixtureParameters | None
     ) -> tuple[GaussianMixture, float]:
-        """The fit of the highest likelihood, of those without spikes if there are any; and its log-likelihood."""
-        fits = [GaussianMixture(n_components, random_state=seed, **self.how).fit(rows)]
+        """Return the fit of the highest likelihood, without degenerate components if there is one, and its value."""
+        fits = [GaussianMixture(n_components, random_state=seed, **self.parameters).fit(rows)]
         if begin is not None:
             given = {
                 "weights_init": begin.weights,
                 "means_init": begin.means,
                 "precisions_init": begin.model.layout.gram(begin.whiteners),
             }
-            fits.append(GaussianMixture(n_components, **self.how | {"n_init": 1} | given).fit(rows))
-        ranked = [(not _spiked(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
+            fits.append(GaussianMixture(n_components, **self.parameters | {"n_init": 1} | given).fit(rows))
+        ranked = [(not _is_degenerate(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
         _, loglik, place = max(ranked)
         return fits[-place], loglik
 
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
-        """Where K + 1 may begin: the component of `null` that is split with the highest gain, a short climb later."""
-        parameters, source, threads = null._fitted(), ArraySource(rows), self.how["n_threads"]
-        with EStep(source, parameters.model.moments, n_threads=threads) as e_step:
+        """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
+        parameters, ridge = fitted_parameters(null), null.reg_covar
+        problem = Problem(
+            rows=ArraySource(rows), model=parameters.model, ridge=ridge, n_threads=self.parameters["n_threads"]
+        )
+        with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
-        climbs = [
-            short_climb(source, parameters.model, null.reg_covar, start, max_iter=_SPLIT_PASSES, n_threads=threads)
-            for start in _splits(parameters, statistics)
-        ]
-        sound = [c for c in climbs if c and not spikes(c.parameters, len(rows), null.reg_covar).any()]
-        return max(sound, key=lambda climb: climb.lower_bound).parameters if sound else None
+        results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)
+        best = results[best_of(results, len(rows), ridge)]
+        if best is None or degenerate_components(best.parameters, len(rows), ridge).any():
+            return None
+        return best.parameters
 
     def _with_halves(self, null: GaussianMixture) -> GaussianMixture:
-        """The same density as `null`, its heaviest component written as two."""
-        parameters = null._fitted()
+        """Return the same density as `null`, with the heaviest component written as two."""
+        parameters = fitted_parameters(null)
         heaviest = int(np.argmax(parameters.weights))
         order = np.append(np.arange(self.n_components), heaviest)
         weights = parameters.weights[order]
@@ -450,16 +454,17 @@ class _Fits:
         pooled = parameters.model.layout.pooled
         covariances = parameters.covariances if pooled else parameters.covariances[order]
         twice = MixtureParameters(weights, parameters.means[order], covariances, parameters.model)
-        return GaussianMixture._holding(twice, None, null.get_params() | {"n_components": len(order)})
+        mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
+        hold(mixture, twice, None)
+        return mixture
 
 
 def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> Iterator[SufficientStatistics]:
-    """The statistics of K + 1 components, for each component that is split along its widest direction."""
-    (K, d), layout = parameters.means.shape, parameters.model.layout
-    grown = statistics.grown()
+    """Yield statistics of K + 1 components, each with one component split along its widest direction."""
+    K, layout, grown = parameters.n_components, parameters.model.layout, statistics.grown()
     for k in range(K):
-        yield grown.split(k, K, OFFSET * layout.widest(parameters.covariances, k, d))
+        yield split_widest(grown, k, K, layout, parameters.covariances, offset=OFFSET)
 
 
-def _spiked(fit: GaussianMixture, n_rows: int) -> bool:
-    return bool(spikes(fit._fitted(), n_rows, fit.reg_covar).any())
+def _is_degenerate(fit: GaussianMixture, n_rows: int) -> bool:
+    return bool(degenerate_components(fitted_parameters(fit), n_rows, fit.reg_covar).any())

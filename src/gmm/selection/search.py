@@ -1,4 +1,4 @@
-"""`select`: a request becomes cells, the engine solves them, and the criteria compare them."""
+"""`select`: turns a request into cells, has the engine fit them, and compares them by a criterion."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm.em.e_step import Totals
 from gmm.estimators import criteria
+from gmm.estimators.fitted import set_fitted
 from gmm.estimators.mixture import GaussianMixture, ill_defined
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import effective_rows
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared_seed, start_seeds
-from gmm.fitting.starts import STARTS, sampled, share_shown
+from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit, in_memory
 from gmm.rows.sources import ArraySource
 from gmm.selection.candidates import Starts, as_model
-from gmm.selection.climbing import WORTH, Ground, Solution, Worker
-from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, Stage, workers_and_threads
-from gmm.selection.status import FAILED, NOT_CONVERGED, NOT_TRIED, OK, SPIKE
+from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
+from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
+from gmm.selection.status import DEGENERATE, FAILED, NOT_CONVERGED, NOT_TRIED, OK
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.validation.rows import check_enough_rows
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
 from gmm.values.layouts import SingularMatrixError
 
-_ROUNDING = 1e-9  # nats per row: no fit is told to come closer
+_SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
-_REACH = 0.02  # … which are the best if their log-likelihood grows by so much, in nats per row
-# On which starts race.
-_FEWEST_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
-_WORTH_A_SAMPLE = 0.5  # of the rows
-# What says where or how one fit begins, goes on or talks has no meaning for many.
-_NOT_OF_A_SEARCH = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
+_REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
+# Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.
+_SAMPLE_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
+# Parameters about the start, continuation or output of a single fit.
+_SINGLE_FIT_ONLY = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
 
 
 def select(
@@ -56,57 +57,61 @@ def select(
     time_limit: float | None = None,
     **parameters: Any,
 ) -> Selection:
-    """Find the best mixture for the rows: its number of components, its covariance type, and its fit.
+    """Choose the number of components and the covariance type of a mixture, and fit it.
 
-    Every requested number of components is fitted by every requested covariance type, and each such cell is brought to
-    the best optimum that is found for it. Cells help each other: starts are made once for each number of components
-    and race for each type; a cell begins as well from the one with a component less, the worst-fitting components
-    split, and from the solutions of the next types; one that is provably not at its best, because a mixture that it
-    contains as a special case has a higher likelihood, goes on from that. The best cells are refined by split–merge
-    moves. So a cell may end higher than `GaussianMixture` does alone, and never knowingly at an optimum that is beaten
-    by a smaller mixture.
+    Each requested number of components is fitted with each requested covariance type; such a pair is a *cell* of the
+    search. All cells are fitted together and reuse each other's solutions:
+
+    - starts are made once per number of components, and the best of them are used for each type;
+    - a cell also starts from the fit with one component less, with the worst-fitting components split, and from the
+      fits of the most similar types;
+    - if a special case of a cell's model has a higher likelihood, the cell continues from that fit;
+    - the best cells are refined by split–merge moves.
+
+    A cell may therefore reach a higher likelihood than a single fit of `GaussianMixture`.
 
     Parameters
     ----------
     X : array-like or data frame of shape (n, d)
-        The rows.
+        Rows.
     n_components : int or iterable of int, default=range(1, 10)
-        The numbers of components to try.
+        Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        The covariance types to try.
-    criterion : str, default="bic"
-        What chooses, "bic", "aic", "aicc", "icl" or "nec"; smaller is better.
+        Covariance types to try; "all" tries the 14 models.
+    criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
+        Criterion that chooses the best mixture; smaller is better.
     n_init : int, default=1
-        Seeds of starts, the same for all types; each but the first adds two k-means partitions for every number of
-        components. More of them find more, but begin another search: a cell may end lower as well.
+        Number of seeds for the starts. Each one after the first adds two k-means partitions per number of components.
+        This makes a better result likely but not certain, since it changes the course of the search.
     random_state : int, RandomState, Generator or None, default=None
-        Seeds the starts. With an int, the result is the same every time.
+        Seed of the starts. With an int, results are reproducible.
     n_threads : int or None, default=None
-        Threads, for cells or their passes; None for all usable cores. Results do not depend on it.
+        Number of threads; None uses all available cores. Results do not depend on it.
     sample_weight : array-like of shape (n,), default=None
-        Weights of the rows; in the criteria n is then their sum.
+        Weights of the rows; the criteria use their sum as the sample size.
     callback : callable, default=None
-        Called with a `Progress` for each cell, once all of its number of components are fitted; a true answer ends the
-        search with what is found.
+        Called with a `Progress` for each cell, once all cells with its number of components are fitted. A true return
+        value ends the search with the fits made so far.
     time_limit : float or None, default=None
-        Seconds after which the search ends with what there is; one fit at least is made. See ``complete``.
+        Time limit in seconds, after which the search ends with the fits made so far, at least one. See
+        ``Selection.complete``.
     **parameters
-        Further parameters of `GaussianMixture`, the same for every cell: ``reg_covar``, ``init_params`` by name,
-        ``acceleration``, ``refine="split-merge"``, which then goes to every cell, ``tol`` and ``max_iter``. Unless
-        given, ``tol=1e-5`` and ``max_iter=1000``; of many rows, `tol` is less, so that a fit is left within 0.05 of
-        its criterion.
+        Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
+        ``acceleration``, ``prior``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``. The
+        defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about 0.05, and
+        ``max_iter=1000``.
 
     Returns
     -------
     Selection
-        All cells and the best of them. A cell that could not be fitted is marked so, and the search goes on.
+        Table of all cells, with the best one. The status of a cell says if it could not be fitted.
 
     Raises
     ------
     ValueError
-        The data, a name or a number is not usable, or no cell could be fitted.
+        If the data, a name or a number is invalid, or no cell could be fitted.
     TypeError
-        `GaussianMixture` has no such parameter, or it has no meaning for a search.
+        If `GaussianMixture` has no such parameter, or it does not apply to a search.
 
     Examples
     --------
@@ -114,8 +119,8 @@ def select(
     >>> from gmm import select
     >>> rng = np.random.default_rng(0)
     >>> X = np.concatenate([rng.normal(-4, 1, (100, 2)), rng.normal(4, 1, (100, 2))])
-    >>> found = select(X, range(1, 4), random_state=0)
-    >>> found.best.n_components
+    >>> selection = select(X, range(1, 4), random_state=0)
+    >>> selection.best.n_components
     2
     """
     check_criterion(criterion)
@@ -128,17 +133,17 @@ def select(
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
     source = in_memory(opened, select.__name__)
     request = _Request(counts, types, criterion, template, source, features)
-    ground = _ground(source, max(counts), seed)
-    starts = Starts(ground.sample, template, request.models, start_seeds(seed, n_init))
-    with Stage(ground, *workers_and_threads(ground, len(types), max(counts), n_threads), clock) as stage:
+    rows = _search_rows(source, max(counts), seed)
+    starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init))
+    with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight)
-        engine = Engine(Cells(settings, ground, template.prior, stage.watch, clock.is_up), starts, stage)
-        return _Search(request, ground, engine, stage, clock).run(callback)
+        engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
+        return _Search(request, rows, engine, pool, clock).run(callback)
 
 
 @dataclass(frozen=True, eq=False)
 class _Request:
-    """What is asked for, checked: `template` has the parameters that all cells share."""
+    """The validated request; `template` holds the parameters that all cells share."""
 
     n_components: list[int]
     types: list[str]
@@ -149,194 +154,189 @@ class _Request:
 
     @property
     def cells(self) -> list[tuple[int, str]]:
-        """Every number of components with every covariance type."""
         return [(K, name) for K in self.n_components for name in self.types]
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """The template's."""
         return self.template.get_params()
 
     @property
     def models(self) -> list[CovarianceModel]:
-        """The models that are fitted, those of the most components first."""
+        """The models to fit, in the order of the largest number of components first."""
         most = sorted(self.n_components, reverse=True)
         return list(dict.fromkeys(self.key(K, name).model for K in most for name in self.types))
 
     def key(self, n_components: int, name: str) -> Key:
-        """The cell that is fitted for a requested one."""
+        """The cell to fit for a requested one: several types may be one model."""
         return Key(n_components, same_as(covariance_model(name), n_components, self.source.n_features))
 
     def keys(self, n_components: int) -> list[Key]:
-        """Those of one number of components, each once."""
         return list(dict.fromkeys(self.key(n_components, name) for name in self.types))
 
 
 class _Search:
-    """One search, from the request to the table."""
-
-    def __init__(self, request: _Request, ground: Ground, engine: Engine, stage: Stage, clock: Clock) -> None:
+    def __init__(self, request: _Request, rows: SearchRows, engine: Engine, pool: TaskPool, clock: Clock) -> None:
         self._request = request
-        self._ground = ground
+        self._rows = rows
         self._engine = engine
-        self._stage = stage
+        self._pool = pool
         self._clock = clock
         self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
         self._of_one: dict[CovarianceModel, float] = {}
 
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
-        """Search, and say what was found."""
-        told = self._solve_all(callback)
-        if not told:
+        stopped = self._solve_all(callback)
+        if not stopped:
             self._improve()
-        self._measure(self._engine.found)
+        self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
-        return Selection.of(entries, self._request.criterion, complete=not told and not self._clock.is_up())
+        return Selection.of(entries, self._request.criterion, complete=not stopped and not self._clock.is_up())
 
     def _solve_all(self, callback: Callable[[Progress], object] | None) -> bool:
-        """Fit every number of components, from few to many; whether the callback told to stop."""
+        """Fit every number of components, in rising order; return whether the callback ended the search."""
         request, engine = self._request, self._engine
         for K in sorted(set(request.n_components)):
             keys = request.keys(K)
             try:
                 check_enough_rows(request.source.n_used, K)
             except ValueError as error:
-                engine.found |= dict.fromkeys(keys, Failure(error))
+                engine.outcomes |= dict.fromkeys(keys, Failure(error))
             else:
                 engine.solve(keys)
-            if callback is not None and self._told_to_stop(K, callback):
+            if callback is not None and self._is_stopped(K, callback):
                 return True
             if self._clock.is_up():
                 break
         return False
 
-    def _told_to_stop(self, n_components: int, callback: Callable[[Progress], object]) -> bool:
+    def _is_stopped(self, n_components: int, callback: Callable[[Progress], object]) -> bool:
         cells = self._request.cells
         for number, (K, name) in enumerate(cells):
             if n_components == K:
-                status = _status(self._engine.found.get(self._request.key(K, name)), name)
+                status = _status(self._engine.outcomes.get(self._request.key(K, name)), name)
                 if callback(Progress(number, len(cells), K, name, status)):
                     return True
         return False
 
     def _improve(self) -> None:
-        """Refine the best cells, or all if that is asked for, and free those that this leaves behind."""
+        """Refine the best cells, or all if requested, then improve cells that their special cases now surpass."""
         engine, request = self._engine, self._request
-        # A number of components that there are too few rows for has no cell to begin from, and is to have none.
-        counts = sorted({key.n_components for key, found in engine.found.items() if isinstance(found, Solution)})
+        # With too few rows for a number of components, its cells stay failed: they get no start from others.
+        counts = sorted({key.n_components for key, found in engine.outcomes.items() if isinstance(found, Solution)})
         for K in reversed(counts):
             engine.go_back(request.keys(K))
         for K in counts:
             engine.go_on(request.keys(K))
-        keys = [key for key, found in engine.found.items() if isinstance(found, Solution) and found.healthy]
+        keys = [
+            key for key, found in engine.outcomes.items() if isinstance(found, Solution) and not found.is_degenerate
+        ]
         if request.template.refine is None:
             self._measure(keys)
             scores = {key: self._measured[key][1][request.criterion] for key in keys}
-            reach = min(scores.values(), default=inf) + 2 * _REACH * self._ground.rows.survey.weight
+            reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
             keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
         engine.refine(keys)
-        engine.free(sorted(engine.found, key=self._size))
+        engine.free(sorted(engine.outcomes, key=self._size))
 
     def _size(self, key: Key) -> tuple[int, int]:
         K, model = key
         return K, model.n_parameters(K, self._request.source.n_features)
 
     def _measure(self, keys: Iterable[Key]) -> None:
-        """The log-likelihood and the criteria of all solutions that have none yet."""
-        found, tasks = self._engine.found, {}
+        """Compute the log-likelihood and criteria of solutions that do not have them yet."""
+        tasks = {}
         for key in keys:
-            solution = found[key]
+            solution = self._engine.outcomes[key]
             if isinstance(solution, Solution) and self._measured.get(key, (None, {}))[0] is not solution:
                 tasks[key] = partial(_totals, solution)
-        n = self._ground.rows.survey.weight
-        for key, (solution, totals) in self._stage(tasks, in_any_case=True).items():
+        n = self._rows.all_rows.survey.weight
+        for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
             fit = (totals.log_likelihood, totals.classification, solution.parameters.n_parameters, n)
             of_one = self._log_likelihood_of_one(solution, totals)
             scores = criteria.evaluate(*fit, entropy=totals.entropy, loglik_of_one=of_one)
             self._measured[key] = (solution, scores | {"loglik": totals.log_likelihood})
 
     def _log_likelihood_of_one(self, solution: Solution, totals: Totals) -> float:
-        """What one component of the solution's model says of the rows."""
+        """Log-likelihood of a single component of the solution's model, which `nec` compares with."""
         if solution.parameters.n_components == 1:
             return totals.log_likelihood
         model = solution.parameters.model
         if model not in self._of_one:
             template = self._request.template
             scorer = Scorer(solution.parameters, template.n_threads)
-            self._of_one[model] = scorer.log_likelihood_of_one(self._ground.rows, template.reg_covar)
+            self._of_one[model] = scorer.log_likelihood_of_one(self._rows.all_rows, template.reg_covar)
         return self._of_one[model]
 
     def _entry(self, n_components: int, name: str) -> Entry:
-        """A requested cell as the table has it."""
         request, key = self._request, self._request.key(n_components, name)
-        found, model = self._engine.found.get(key), covariance_model(name)
-        told = (n_components, name, _status(found, name), self._stage.seconds.get(key, 0.0))
-        if not isinstance(found, Solution):
-            return Entry(*told)
+        result, model = self._engine.outcomes.get(key), covariance_model(name)
+        fields = (n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
+        if not isinstance(result, Solution):
+            return Entry(*fields)
         scores = self._measured[key][1]
-        parameters = as_model(found.parameters, model)
+        parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
-        estimator._end_at(replace(found.climb, parameters=parameters), request.source, request.features)
-        return Entry(*told, estimator, scores["loglik"], parameters.n_parameters, scores)
+        set_fitted(estimator, replace(result.result, parameters=parameters), request.source, request.features)
+        return Entry(*fields, estimator, scores["loglik"], parameters.n_parameters, scores)
 
 
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
-    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.ground.rows)
+    return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.search_rows.all_rows)
 
 
-def _status(found: Solution | Failure | None, name: str) -> str:
-    if found is None:
+def _status(result: Solution | Failure | None, name: str) -> str:
+    if result is None:
         return NOT_TRIED
-    if isinstance(found, Failure):
-        error = found.error
+    if isinstance(result, Failure):
+        error = result.error
         text = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else str(error)
         return FAILED + (" ".join(text.split()) or type(error).__name__)
-    if not found.healthy:
-        return f"{SPIKE}component {found.spiked}"
-    return OK if found.climb.trace.converged else NOT_CONVERGED
+    if result.is_degenerate:
+        return f"{DEGENERATE}component {result.degenerate}"
+    return OK if result.result.trace.converged else NOT_CONVERGED
 
 
-def _ground(source: ArraySource, most_components: int, seed: int) -> Ground:
-    """All rows and a sample; where there are few they are one, as a weighted set, so that their order is nothing."""
+def _search_rows(source: ArraySource, most_components: int, seed: int) -> SearchRows:
+    """All rows and a sample of them; few rows are their own sample, weighted, so that results ignore their order."""
     rng, n_effective = np.random.default_rng(seed), effective_rows(source)
     sample = sampled(source, most_components, rng)
-    rows = sample if share_shown(source, most_components) == 1 else source
-    size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
-    if size > _WORTH_A_SAMPLE * rows.n_rows:
-        return Ground(rows, rows if rows is sample else sample, n_effective)
-    return Ground(rows, sampled(sample, most_components, rng, size=size), n_effective)
+    rows = sample if sampled_share(source, most_components) == 1 else source
+    size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
+    if size > LARGEST_SHARE * rows.n_rows:
+        return SearchRows(rows, rows if rows is sample else sample, n_effective)
+    return SearchRows(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 
 def _settings(template: GaussianMixture, weight: float) -> FitSettings:
-    """Of all cells: their components and model are put in for each."""
-    tol = template.tol and min(template.tol, max(WORTH / weight, _ROUNDING))
+    """Settings of all cells, except the number of components and the model."""
+    tol = template.tol and min(template.tol, max(WORTH / weight, _SMALLEST_TOL))
     return FitSettings(
-        template.n_components,
-        covariance_model(template.covariance_type),
-        tol,
-        template.reg_covar,
-        template.max_iter,
-        str(template.init_params),
-        GivenStart(),
-        template.n_threads,
-        template.acceleration,
-        "split-merge",
+        n_components=template.n_components,
+        model=covariance_model(template.covariance_type),
+        tol=tol,
+        reg_covar=template.reg_covar,
+        max_iter=template.max_iter,
+        init_params=str(template.init_params),
+        given=GivenStart(),
+        n_threads=template.n_threads,
+        acceleration=template.acceleration,
+        refine="split-merge",
     )
 
 
 def _template(parameters: dict[str, Any]) -> GaussianMixture:
-    meaningless = [name for name in _NOT_OF_A_SEARCH if name in parameters]
-    if meaningless:
-        raise TypeError(f"{meaningless[0]} is for one mixture, and means nothing in a search over many: leave it out")
+    inapplicable = [name for name in _SINGLE_FIT_ONLY if name in parameters]
+    if inapplicable:
+        raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out")
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
-        raise TypeError(f"select has no parameter {unknown[0]!r}; models are asked for by covariance_type")
+        raise TypeError(f"select has no parameter {unknown[0]!r}; use covariance_type to choose the models")
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template, STARTS)
     if not isinstance(template.init_params, str):
         raise TypeError(
-            f"expected the name of a start in init_params, among {tuple(STARTS)}: other starts are for one number of "
-            f"components; got {type(template.init_params).__name__}"
+            f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "
+            f"every number of components; got {type(template.init_params).__name__}"
         )
     return template
 
@@ -345,9 +345,9 @@ def _checked_limit(time_limit: Any) -> float | None:
     if time_limit is None:
         return None
     if not isinstance(time_limit, Real) or isinstance(time_limit, bool):
-        raise TypeError(f"expected seconds or None for time_limit, got {time_limit!r}")
+        raise TypeError(f"expected a number of seconds or None for time_limit, got {time_limit!r}")
     if not 0 <= float(time_limit) <= inf:
-        raise ValueError(f"expected time_limit from 0 upwards, got {time_limit!r}")
+        raise ValueError(f"expected time_limit of at least 0 seconds, got {time_limit!r}")
     return float(time_limit)
 
 
@@ -358,13 +358,13 @@ def _requested_components(n_components: int | Iterable[int]) -> list[int]:
     except TypeError as error:
         raise TypeError(f"expected whole numbers in n_components, got {n_components!r}") from error
     if not requested or min(requested) < 1:
-        raise ValueError(f"expected n_components from 1 upwards, got {n_components!r}")
+        raise ValueError(f"expected n_components of at least 1, got {n_components!r}")
     return requested
 
 
 def _requested_types(covariance_type: str | Iterable[str]) -> list[str]:
     if not isinstance(covariance_type, Iterable):
-        raise TypeError(f'expected names of covariance types, or "all", got {covariance_type!r}')
+        raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     if isinstance(covariance_type, str):
         names = list(PARSIMONIOUS) if covariance_type == "all" else [covariance_type]
     else:

@@ -1,24 +1,26 @@
-"""What may be said of a cell of a search: these words, or what begins with them and tells more."""
+"""The status of a cell of a search: one of these words, or one followed by details."""
 
 OK = "ok"
 NOT_CONVERGED = "not converged"
 NOT_TRIED = "not tried"
-SPIKE = "spike: "
+DEGENERATE = "degenerate: "
 FAILED = "failed: "
+
+_DEGENERATE = (DEGENERATE, "spike: ")  # the second in older files and pickles
 
 
 def is_known(status: object) -> bool:
-    """Whether it is one of these."""
+    """Return whether this is the status of a cell."""
     if not isinstance(status, str):
         return False
-    return status in (OK, NOT_CONVERGED, NOT_TRIED) or is_spike(status) or has_failed(status)
+    return status in (OK, NOT_CONVERGED, NOT_TRIED) or is_degenerate(status) or has_failed(status)
 
 
-def is_spike(status: str) -> bool:
-    """Whether a component has collapsed in every fit of the cell, so that its criterion means nothing."""
-    return status.startswith(SPIKE)
+def is_degenerate(status: str) -> bool:
+    """Return whether every fit of the cell has a degenerate component, so that its criteria are meaningless."""
+    return status.startswith(_DEGENERATE)
 
 
 def has_failed(status: str) -> bool:
-    """Whether the cell has no fit for a reason that is told."""
+    """Return whether the cell has no fit because fitting failed."""
     return status.startswith(FAILED)

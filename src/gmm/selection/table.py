@@ -1,30 +1,33 @@
-"""`Selection`: what a search found, as a value with a table, a text and a file."""
+"""`Selection`: the result of a search, as a table that can be printed, ranked, saved and loaded."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from math import nan
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm.estimators import criteria
+from gmm.estimators.fitted import fitted_html, state_of
 from gmm.estimators.mixture import GaussianMixture
-from gmm.persistence import Readable, Writable, item, loaded, save_state
+from gmm.persistence import Readable, Writable, item, load_object, save_state
 from gmm.selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
-from gmm.selection.status import FAILED, has_failed, is_spike
+from gmm.selection.status import FAILED, has_failed, is_degenerate
 from gmm.text.amounts import counted
 from gmm.text.html import Html, block, details, joined, line, table
 from gmm.versions import __version__
 
+_Table = TypeVar("_Table", bound="Selection")
 _WIDTH = 80  # characters of a line of `repr`
-_NEXT = 5  # cells after the best that are named
-# Where they stood before there were more: positions that scripts may rely on.
+_NEXT = 5  # cells named after the best
+# The first columns keep their positions, on which scripts may rely.
 _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
 _NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
 
@@ -36,13 +39,13 @@ class Progress:
     Attributes
     ----------
     cell, n_cells : int
-        The number of the cell in the table, from 0, and how many there are.
+        Index of the cell in the table, and the number of cells.
     n_components : int
-        Its number of components.
+        Number of components.
     covariance_type : str
-        Its covariance type.
+        Covariance type.
     status : str
-        As in `Selection`; the cell may still be improved.
+        As in `Selection`. The cell may still be improved.
     """
 
     cell: int
@@ -54,20 +57,7 @@ class Progress:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One cell of the table.
-
-    Parameters
-    ----------
-    n_components : int
-    covariance_type : str
-    status : str
-    seconds : float
-    estimator : GaussianMixture, optional
-    loglik : float
-    n_parameters : int
-    scores : mapping of str to float
-        The criteria by their names.
-    """
+    """One cell of the table: the fields of `Selection`, with the criteria by name in `scores`."""
 
     n_components: int
     covariance_type: str
@@ -79,46 +69,46 @@ class Entry:
     scores: Mapping[str, float] | None = None
 
     def score(self, criterion: str) -> float:
-        """The criterion of this name; NaN where there is no fit."""
+        """Return the criterion of this name; NaN if there is no fit."""
         return nan if self.scores is None else self.scores[criterion]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Selection:
-    """What a search found: the table of all cells, and the best of them.
+    """Result of a search: a table of all cells, that is, all pairs of a number of components and a covariance type.
 
-    Cells are ordered by number of components, then by covariance type, as requested. Arrays have one entry per cell and
-    hold NaN where there is no fit.
+    Cells are ordered by number of components, then by covariance type, as requested. Arrays have one entry per cell,
+    NaN where there is no fit.
 
     Attributes
     ----------
     criterion : str
-        The criterion that chose, "bic", "aic", "aicc", "icl" or "nec".
+        The criterion that chose the best cell: "bic", "aic", "aicc", "icl" or "nec".
     n_components : ndarray of int, shape (n_cells,)
         Number of components.
     covariance_type : tuple of str
         Covariance type, as requested.
     loglik : ndarray of float64, shape (n_cells,)
-        Total log-likelihood, nats (weighted, if weights were given).
+        Total log-likelihood in nats, weighted if weights were given.
     n_parameters : ndarray of int, shape (n_cells,)
         Number of free parameters.
     bic, aic, aicc, icl, nec : ndarray of float64, shape (n_cells,)
-        The criteria, smaller is better.
+        The criteria; smaller is better.
     scores : ndarray of float64, shape (n_cells,)
         The criterion that chose.
     status : tuple of str
-        ``"ok"``; ``"not converged"``; ``"spike: component k"``, where in every fit that was found a component has
-        collapsed on a few rows or on ties, so that its criterion means nothing; ``"failed: "`` and why;
-        ``"not tried"``, where the search ended before.
+        ``"ok"``; ``"not converged"``; ``"degenerate: component k"`` if in every fit of the cell a component has
+        collapsed on a few rows or on ties, so that its criteria are meaningless; ``"failed: "`` followed by the reason;
+        ``"not tried"`` if the search ended earlier.
     seconds : ndarray of float64, shape (n_cells,)
-        What was spent on the cell alone; what cells share is in none of them.
+        Time spent on the cell alone, without work that cells share.
     estimators : tuple of GaussianMixture or None
-        The fitted mixtures, None where there is none.
+        The fitted mixtures; None where there is no fit.
     best_index : int
-        The cell with the smallest criterion among those that neither failed nor hold a spike (among the spikes where
-        there is nothing else); the first of equals.
+        Index of the cell with the smallest criterion, among cells that neither failed nor are degenerate; among the
+        degenerate ones if there are no others. The first in case of a tie.
     complete : bool
-        Whether the search came to its end, and not to that of its time or to a callback that ended it.
+        Whether the search completed, rather than being ended by `time_limit` or a callback.
     """
 
     criterion: str
@@ -140,12 +130,12 @@ class Selection:
 
     @classmethod
     def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
-        """The table of these cells.
+        """Make the table of these cells.
 
         Raises
         ------
         ValueError
-            If none of them is fitted.
+            If none of them has a fit.
         """
         return cls(
             criterion=criterion,
@@ -164,23 +154,23 @@ class Selection:
 
     @property
     def best(self) -> GaussianMixture:
-        """The fitted mixture of the best cell."""
+        """Fitted mixture of the best cell."""
         best = self.estimators[self.best_index]
-        assert best is not None  # best_index names a cell that is fitted
+        assert best is not None  # best_index is that of a fitted cell
         return best
 
     def ranked(self, criterion: str | None = None) -> list[int]:
-        """The fitted cells from the best on; those with spikes come last, since their criteria mean nothing.
+        """Rank the fitted cells, best first; degenerate ones come last, since their criteria are meaningless.
 
         Parameters
         ----------
         criterion : str, default=None
-            What they are compared by: "bic", "aic", "aicc", "icl" or "nec"; None takes the criterion that chose.
+            "bic", "aic", "aicc", "icl" or "nec"; None takes the criterion of the search.
 
         Returns
         -------
         list of int
-            Places in the table.
+            Indices of the cells.
 
         Raises
         ------
@@ -191,9 +181,9 @@ class Selection:
         --------
         >>> import numpy as np
         >>> from gmm import select
-        >>> found = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
-        >>> for place in found.ranked("icl")[:2]:
-        ...     print(found.n_components[place], found.covariance_type[place])
+        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), (1, 2), ["EII", "VVV"], random_state=0)
+        >>> for cell in selection.ranked("icl")[:2]:
+        ...     print(selection.n_components[cell], selection.covariance_type[cell])
         1 EII
         1 VVV
         """
@@ -201,10 +191,10 @@ class Selection:
             check_criterion(criterion)
         scores = self.scores if criterion is None else getattr(self, criterion)
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
-        return sorted(fitted, key=lambda n: (is_spike(self.status[n]), np.isnan(scores[n]), scores[n]))
+        return sorted(fitted, key=lambda n: (is_degenerate(self.status[n]), np.isnan(scores[n]), scores[n]))
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Return the table as its columns.
+        """Return the columns of the table.
 
         Returns
         -------
@@ -214,8 +204,8 @@ class Selection:
         """
         types, status = np.array(self.covariance_type), np.array(self.status)
         numbers = {name: getattr(self, name) for name in ("loglik", "n_parameters", *criteria.CRITERIA)}
-        told = {"n_components": self.n_components, "covariance_type": types}
-        return told | numbers | {"status": status, "seconds": self.seconds}
+        cells = {"n_components": self.n_components, "covariance_type": types}
+        return cells | numbers | {"status": status, "seconds": self.seconds}
 
     def to_frame(self) -> Any:
         """Return the table as a data frame of pandas or polars.
@@ -223,37 +213,37 @@ class Selection:
         Returns
         -------
         pandas.DataFrame or polars.DataFrame
-            One row per cell; the columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
-            ``aic``, ``icl``, ``status``, ``aicc``, ``nec`` and ``seconds``. A library already imported is preferred,
-            then pandas.
+            One row per cell, with columns ``n_components``, ``covariance_type``, ``loglik``, ``n_parameters``, ``bic``,
+            ``aic``, ``icl``, ``status``, ``aicc``, ``nec`` and ``seconds``. A library that is already imported is
+            preferred, then pandas.
 
         Raises
         ------
         ImportError
-            Neither library is installed.
+            If neither library is installed.
         """
         columns = self.columns()
         ordered = (*_FRAME_FIRST, *(name for name in columns if name not in _FRAME_FIRST))
-        texts = ("covariance_type", "status")  # as lists: pandas makes objects of them, as it does of a file's
-        told = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
-        return _frame_library().DataFrame(told)
+        texts = ("covariance_type", "status")  # as lists, which pandas stores as objects, as it does when reading files
+        data = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
+        return _frame_library().DataFrame(data)
 
     def save(self, file: Writable) -> None:
-        """Write the table and all fitted mixtures to `file`, in a format that holds numbers and text only.
+        """Write the table and all fitted mixtures to a file that holds only numbers and text.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
-            A path, to which nothing is appended, or a file opened for writing, which need not be able to seek.
+            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
 
         Examples
         --------
         >>> import tempfile, pathlib, numpy as np
         >>> from gmm import Selection, select
-        >>> found = select(np.random.default_rng(0).normal(size=(50, 2)), 1)
+        >>> selection = select(np.random.default_rng(0).normal(size=(50, 2)), 1)
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = pathlib.Path(folder) / "found"
-        ...     found.save(path)
+        ...     path = pathlib.Path(folder) / "selection.gmm"
+        ...     selection.save(path)
         ...     Selection.load(path).best.n_components
         1
         """
@@ -261,85 +251,51 @@ class Selection:
         arrays |= {"n_components": self.n_components, "n_parameters": self.n_parameters}
         headers: list[dict[str, Any] | None] = []
         for number, estimator in enumerate(self.estimators):
-            header, parts = (None, {}) if estimator is None else estimator._state()
+            header, parts = (None, {}) if estimator is None else state_of(estimator)
             headers.append(header)
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
-        told = ("criterion", "covariance_type", "status", "best_index", "complete")
+        fields = ("criterion", "covariance_type", "status", "best_index", "complete")
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
-        save_state(file, header | {name: getattr(self, name) for name in told}, arrays)
+        save_state(file, header | {name: getattr(self, name) for name in fields}, arrays)
 
     @classmethod
     def load(cls, file: Readable) -> Self:
-        """Read what `save` wrote.
+        """Read a selection that `save` wrote.
 
         Parameters
         ----------
         file : str, os.PathLike, binary file or bytes
-            A path, a file opened for reading, which is read to its end, or what such a file holds.
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        Selection
 
         Raises
         ------
         ValueError
-            If the file is no saved selection, or of a newer version, or its parts do not fit together; it says what is
-            wrong.
+            If the file is not a saved selection, was written by a newer version, or is inconsistent; the message says
+            which.
         """
-        return loaded(file, {cls.__name__: cls._from_state})
-
-    @classmethod
-    def _from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
-        parts: dict[str, dict[str, NDArray[Any]]] = {}
-        for name, values in arrays.items():
-            number, _, part = name.partition("/")
-            parts.setdefault(number, {})[part] = values
-        found = cls(
-            criterion=item(header, "criterion", str),
-            covariance_type=tuple(item(header, "covariance_type", list)),
-            status=tuple(item(header, "status", list)),
-            best_index=item(header, "best_index", int),
-            complete=item(header, "complete", bool),
-            estimators=tuple(
-                None if told is None else mixture_of_cell(number, told, parts.get(str(number), {}))
-                for number, told in enumerate(item(header, "mixtures", list))
-            ),
-            n_components=_frozen(whole_numbers(arrays, "n_components"), np.int64),
-            n_parameters=_frozen(whole_numbers(arrays, "n_parameters"), np.int64),
-            **{name: _frozen(arrays[name], np.float64) for name in _NUMBERS},
-        )
-        check_together(found)
-        return found
+        return load_object(file, {cls.__name__: partial(selection_from_state, cls)})
 
     def __repr__(self) -> str:
-        """Return the criterion as a grid, the best cell marked with a star, and how far the next ones are."""
+        """Return the criterion as a grid, with a star at the best cell, and the distances of the next ones."""
         grid = Grid.of(self, _WIDTH)
         lines = list(grid.lines())
         together = "   ".join(grid.legend)
         lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
         nearest = [f"{self.n_components[n]} {self.covariance_type[n]} +{distance(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
-        told = (*failures(self), incomplete(self))
-        return "\n".join([self._headline(), *lines, *filter(None, told)])
+        notes = (*failures(self), incomplete(self))
+        return "\n".join([self._headline(), *lines, *filter(None, notes)])
 
     def _nearest(self) -> list[int]:
         return distinct(self)[1 : 1 + _NEXT]
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the grid, the best in full, and the best mixture below a fold."""
-        return block(*self._described())
-
-    def _described(self) -> list[Html]:
-        grid = Grid.of(self)
-        parts = [
-            line(self._headline(), "title"),
-            grid.html(),
-            *([line(" · ".join(grid.legend), "faint")] * bool(grid.legend)),
-        ]
-        columns = ranking(self, [self.best_index, *self._nearest()])
-        headings, *rows = zip(*columns, strict=True)
-        if len(rows) > 1:
-            numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
-            parts.append(table(headings, rows, caption=f"The best by {title(self.criterion)}", best=0, numeric=numbers))
-        parts += [line(told, "faint") for told in (*failures(self), incomplete(self)) if told]
-        return [*parts, details("the best mixture", joined(*self.best._described()))]
+        """Return HTML for notebooks: the grid, the best cells with all criteria, and the best mixture in a fold."""
+        return block(*html_parts(self))
 
     def _headline(self) -> str:
         K = int(self.n_components[self.best_index])
@@ -350,20 +306,59 @@ class Selection:
         )
 
 
-def check_criterion(criterion: object) -> None:
-    """Refuse what is no criterion.
+def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Table:
+    """Make a selection of the header and arrays that `Selection.save` wrote.
 
     Raises
     ------
-    ValueError
-        If there is none of that name.
+    KeyError, ValueError
+        If something is missing or invalid.
     """
+    parts: dict[str, dict[str, NDArray[Any]]] = {}
+    for name, values in arrays.items():
+        number, _, part = name.partition("/")
+        parts.setdefault(number, {})[part] = values
+    selection = cls(
+        criterion=item(header, "criterion", str),
+        covariance_type=tuple(item(header, "covariance_type", list)),
+        status=tuple(item(header, "status", list)),
+        best_index=item(header, "best_index", int),
+        complete=item(header, "complete", bool),
+        estimators=tuple(
+            None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
+            for number, saved in enumerate(item(header, "mixtures", list))
+        ),
+        n_components=_frozen(whole_numbers(arrays, "n_components"), np.int64),
+        n_parameters=_frozen(whole_numbers(arrays, "n_parameters"), np.int64),
+        **{name: _frozen(arrays[name], np.float64) for name in _NUMBERS},
+    )
+    check_together(selection)
+    return selection
+
+
+def html_parts(selection: Selection) -> list[Html]:
+    """Return a selection as parts of a page."""
+    grid = Grid.of(selection)
+    parts = [line(selection._headline(), "title"), grid.html()]
+    if grid.legend:
+        parts.append(line(" · ".join(grid.legend), "faint"))
+    headings, *rows = zip(*ranking(selection, [selection.best_index, *selection._nearest()]), strict=True)
+    if len(rows) > 1:
+        numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
+        caption = f"Best cells by {title(selection.criterion)}"
+        parts.append(table(headings, rows, caption=caption, best=0, numeric=numbers))
+    parts += [line(note, "faint") for note in (*failures(selection), incomplete(selection)) if note]
+    return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
+
+
+def check_criterion(criterion: object) -> None:
+    """Raise a ValueError if this is not the name of a criterion."""
     if criterion not in criteria.CRITERIA:
         raise ValueError(f"expected a criterion among {criteria.CRITERIA}, got {criterion!r}")
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:
-    """Find the smallest criterion; a spike counts only where there is nothing else."""
+    """The cell with the smallest criterion; a degenerate one only if there are no others."""
     fitted = [number for number, entry in enumerate(entries) if entry.estimator is not None]
     if not fitted:
         first = next(entry for entry in entries if has_failed(entry.status))
@@ -371,8 +366,8 @@ def _best_index(entries: Sequence[Entry], criterion: str) -> int:
             f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
             f"{first.covariance_type}: {first.status.removeprefix(FAILED)}"
         )
-    sound = [number for number in fitted if not is_spike(entries[number].status)]
-    return min(sound or fitted, key=lambda number: entries[number].score(criterion))
+    candidates = [number for number in fitted if not is_degenerate(entries[number].status)]
+    return min(candidates or fitted, key=lambda number: entries[number].score(criterion))
 
 
 def _frozen(values: Sequence[float] | NDArray[Any], dtype: Any) -> NDArray[Any]:

@@ -1,1 +1,1 @@
-"""Words and HTML shared by terminal output, notebooks, reports and pictures."""
+"""Number formatting and HTML shared by terminal output, notebooks, reports and pictures."""

@@ -1,4 +1,4 @@
-"""Amounts in words: how many of what, and shares. The same on the screen, on a page and in a picture."""
+"""Counts, weights and percentages as text, the same in terminals, reports and pictures."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ __all__ = ["amount", "counted", "percent"]
 
 
 def counted(n: int, word: str, plural: str | None = None) -> str:
-    """Say how many: ``1 row``, ``12,345 rows``; with `plural` where no s makes it."""
+    """Format a count with its noun: ``1 row``, ``12,345 rows``; `plural` is for irregular plurals."""
     return f"{n:,} {word if n == 1 else plural or f'{word}s'}"
 
 
 def amount(number: float) -> str:
-    """A number of rows in groups of three digits; of weights, no whole number, a digit after the point, or three."""
+    """Format a number of rows with thousands separators, or a total weight with one decimal or three digits."""
     if number == round(number):
         return f"{number:,.0f}"
-    return f"{number:,.1f}" if number >= 10 else f"{number:.3g}"  # weights may add up to 1
+    return f"{number:,.1f}" if number >= 10 else f"{number:.3g}"  # normalised weights add up to 1
 
 
 def percent(share: float, decimals: int | None = None) -> str:
-    """A share in per cent, not broken at the end of a line; two digits where nothing is said: ``21 %``, ``0.35 %``."""
+    """Format a share as a percentage with a no-break space; by default with two digits: ``21 %``, ``0.35 %``."""
     form = (".0f" if share >= 0.095 else ".2g") if decimals is None else f".{decimals}f"
     return f"{100 * share:{form}}\N{NO-BREAK SPACE}%"

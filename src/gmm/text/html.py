@@ -1,6 +1,6 @@
-"""HTML as strings: tables, sparklines and folds that look the same in a notebook and on a page.
+"""HTML strings: tables, sparklines and collapsible sections for notebooks and reports.
 
-Every text that is given is escaped; what was built here is `Html` and stays as it is.
+Plain text is escaped. Strings of type `Html` are already HTML and are inserted unchanged.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from math import isfinite
 __all__ = ["Cell", "Html", "block", "details", "escaped", "joined", "line", "sparkline", "style", "table"]
 
 _WIDTH, _HEIGHT, _MARGIN = 160, 28, 3
-_MOST_POINTS = 200  # of a sparkline, about one for each pixel
-_DEEPEST = 0.32  # the opacity of a shade of 1
-_ACCENT = "42, 134, 221"  # the #2a86dd that html.css mixes; written in numbers, which every browser takes
+_MOST_POINTS = 200  # in a sparkline, about one per pixel
+_DEEPEST = 0.32  # opacity of a shade of 1
+_ACCENT = "42, 134, 221"  # #2a86dd as in html.css; every browser accepts it inside rgba()
 
 
 class Html(str):
-    """Text that is HTML already, which `escaped` and templates leave as it is."""
+    """A string that is already HTML; `escaped` and Jinja2 templates do not escape it again."""
 
     __slots__ = ()
 
@@ -32,25 +32,25 @@ class Html(str):
 
 @cache
 def style() -> str:
-    """The style sheet of everything that is built here."""
+    """Return the style sheet for the HTML built here."""
     return (files("gmm.text") / "html.css").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table that is more than its text.
+    """A table cell with more than text.
 
     Parameters
     ----------
     text : str
     title : str, default=""
-        What is told when one points at it.
+        Tooltip.
     kind : str, default=""
-        How it looks, in words among "best", "muted", "strong" and "long": that one may be broken into lines.
+        Style: any of "best", "muted", "strong" and "long" (may wrap), separated by spaces.
     bar : float, optional
-        What a thin bar beside the text is filled with, 0 to 1.
+        Filled part of a thin bar beside the text, 0 to 1.
     shade : float, default=0
-        Of the cell's background, 0 to 1.
+        Depth of the background colour, 0 to 1.
     """
 
     text: str
@@ -61,17 +61,17 @@ class Cell:
 
 
 def escaped(text: object) -> Html:
-    """The text as HTML, in an element or between the quotes of an attribute."""
+    """Escape text for use in an element or a quoted attribute; `Html` is returned unchanged."""
     return text if isinstance(text, Html) else Html(escape(str(text), quote=True))
 
 
 def joined(*parts: object) -> Html:
-    """The parts after each other, with nothing between."""
+    """Escape and concatenate the parts."""
     return Html("".join(map(escaped, parts)))
 
 
 def line(text: object, kind: str = "") -> Html:
-    """A paragraph; of the kind "title", "faint" or "beside" (a picture, and text that does not flow below it)."""
+    """Build a paragraph; `kind` is "title", "faint" or "beside" (a picture and its text side by side)."""
     return Html(f'<p class="gmm-{kind}">{escaped(text)}</p>' if kind else f"<p>{escaped(text)}</p>")
 
 
@@ -83,19 +83,19 @@ def table(
     best: int | None = None,
     numeric: Collection[int] | None = None,
 ) -> Html:
-    """A table, in a frame that scrolls where it is wider than the page.
+    """Build a table that scrolls horizontally if it is wider than the page.
 
     Parameters
     ----------
     headings : sequence
-        One for each column; none at all, and there is no head.
+        One per column; if empty, the table has no header.
     rows : sequence of sequences
-        Texts, numbers, `Html` or `Cell`.
+        Each entry is text, a number, `Html` or a `Cell`.
     caption : optional
     best : int, optional
-        The row that is marked.
+        Index of the row to highlight.
     numeric : collection of int, optional
-        The columns aligned to the right; all but the first where nothing is said.
+        Indices of the right-aligned columns; by default all but the first.
 
     Returns
     -------
@@ -114,8 +114,8 @@ def table(
     return Html(f'<div class="gmm-wide"><table>{"".join(parts)}</tbody></table></div>')
 
 
-def _entry(tag: str, given: object, right: bool, attributes: str = "") -> str:
-    cell = given if isinstance(given, Cell) else Cell(escaped(given))
+def _entry(tag: str, entry: object, right: bool, attributes: str = "") -> str:
+    cell = entry if isinstance(entry, Cell) else Cell(escaped(entry))
     classes = " ".join(f"gmm-{name}" for name in ["number"] * right + cell.kind.split())
     attributes += f' class="{classes}"' if classes else ""
     attributes += f' title="{escaped(cell.title)}"' if cell.title else ""
@@ -130,15 +130,15 @@ def _bar(share: float) -> str:
 
 
 def sparkline(values: Sequence[float], *, label: str) -> Html:
-    """A small line of the values, as an inline SVG in the colour of the text.
+    """Draw a sparkline as inline SVG in the colour of the text.
 
     Parameters
     ----------
     values : sequence of float
-        What is not finite is left out, at its place; of very many, the least and the greatest of each stretch are
-        drawn.
+        Values that are not finite are skipped and leave a space. Long sequences are thinned to the minimum and the
+        maximum of each stretch.
     label : str
-        What is shown, for those who point at it or cannot see it.
+        Description of the values, for the tooltip and for screen readers.
 
     Returns
     -------
@@ -164,11 +164,10 @@ def sparkline(values: Sequence[float], *, label: str) -> Html:
 
 
 def _points(values: Sequence[float]) -> list[tuple[float, float]]:
-    """Places in the picture, the first value left and the greatest on top."""
     finite = [(place, value) for place, value in enumerate(values) if isfinite(value)]
     if not finite:
         return []
-    # Half of each: the range of values may be greater than the greatest number.
+    # Values are halved because their range may overflow.
     low, high = (extreme(value / 2 for _, value in finite) for extreme in (min, max))
     wide, tall = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
     last = max(1, len(values) - 1)
@@ -194,11 +193,11 @@ def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 
 
 def details(title: object, body: object, *, open: bool = False) -> Html:
-    """What is folded away below a title until one asks for it, or `open` at once."""
+    """Build a collapsible section, collapsed unless `open`."""
     state = ' open="open"' if open else ""
     return Html(f"<details{state}><summary>{escaped(title)}</summary>{escaped(body)}</details>")
 
 
 def block(*parts: object) -> Html:
-    """The parts below each other, with the style that they need."""
+    """Stack the parts in one block that includes the style sheet."""
     return Html(f'<div class="gmm"><style>{style()}</style>{joined(*parts)}</div>')

@@ -1,6 +1,6 @@
-"""Anything array-like becomes a float array, or is refused by its kind, telling the first place.
+"""Conversion of array-likes to float arrays; an error names the first value that is not a real number.
 
-Tables are taken apart next door, and neither shapes nor finiteness are judged here.
+`tables` converts data frames. Shapes and finiteness are checked by the callers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gmm.validation.where import index_text, row_and_column
 
-__all__ = ["FloatArray", "as_floats", "as_plain_array", "place_in", "refuse_sparse", "usable"]
+__all__ = ["FloatArray", "as_array", "as_floats", "float_type", "place_in", "refuse_sparse", "to_kernel_floats"]
 
 FloatArray: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 Place: TypeAlias = Callable[[Sequence[int]], str]
@@ -22,7 +22,7 @@ _DOUBLE: np.dtype[Any] = np.dtype(np.float64)
 
 
 def place_in(name: str) -> Place:
-    """Return the wording of a place in the array called `name`; in a matrix, rows and columns."""
+    """Return a function that words an index of the array `name`: "row 1, column 2 of X" for a matrix."""
 
     def place(index: Sequence[int]) -> str:
         if len(index) == 2:
@@ -32,27 +32,27 @@ def place_in(name: str) -> Place:
     return place
 
 
-def as_plain_array(values: object, name: str) -> NDArray[Any]:
-    """Return `values` as a numpy array of whatever type, without a copy where it is one.
+def as_array(values: object, name: str) -> NDArray[Any]:
+    """Return `values` as a numpy array of any type; an array is not copied.
 
     Parameters
     ----------
     values : array-like
-        An array, nested lists, or anything with numpy's array protocol.
+        An array, nested lists, or an object with numpy's array protocol.
     name : str
-        What messages call it.
+        Name of the array in messages.
 
     Returns
     -------
     ndarray
-        Of any shape and type, not yet judged.
+        Any shape and type.
 
     Raises
     ------
     TypeError
-        For None, sparse and `numpy.matrix` input, and what numpy cannot take for an array.
+        If `values` is None, text, sparse, a `numpy.matrix` or not array-like.
     ValueError
-        For masked entries and rows of unequal length.
+        If entries are masked or rows differ in length.
     """
     _refuse_containers(values, name)
     if isinstance(values, np.ma.MaskedArray):
@@ -64,54 +64,58 @@ def as_plain_array(values: object, name: str) -> NDArray[Any]:
     if array.ndim == 0 and array.dtype.kind == "O":
         raise TypeError(
             f"Expected an array-like of numbers for {name}, got {type(values).__qualname__}: "
-            f"{_short(values)}. Make it an array first, e.g. by list(...) or .collect()."
+            f"{_short(values)}. Convert it first, e.g. with list(...) or .collect()."
         )
     return array
 
 
 def as_floats(array: NDArray[Any], name: str, place: Place) -> FloatArray:
-    """Return `array` in float32 or float64, untouched where it is so already.
+    """Convert an array to float32 or float64; an array of these types is returned unchanged.
 
     Parameters
     ----------
     array : ndarray
-        Real numbers of any type: half precision becomes float32, all others float64.
+        Real numbers of any type. Half precision becomes float32, other types float64.
     name : str
-        What messages call the array.
+        Name of the array in messages.
     place : callable
-        Words an index of the array.
+        Words an index of the array, as `place_in` does.
 
     Returns
     -------
     ndarray of float32 or float64
-        Native, aligned, of the same shape, with whatever strides.
+        Native byte order, aligned, same shape, any strides.
 
     Raises
     ------
     ValueError
-        For complex numbers and text.
+        If the array holds complex numbers or text.
     TypeError
-        For dates, durations, structured and other types that hold no numbers.
+        If it holds dates, durations, structures or other values that are not numbers.
     """
     if array.dtype.kind in "biuf":
-        return usable(array)
+        return to_kernel_floats(array)
     if array.dtype.kind == "O":
         return _floats_of_objects(array, place)
     _refuse_kind(array, name, place)
 
 
-def usable(array: NDArray[Any]) -> FloatArray:
-    """Return real numbers as the kernels read them: float32 or float64, native and aligned."""
-    dtype = array.dtype
-    wanted = _SINGLE if dtype.kind == "f" and dtype.itemsize <= 4 else _DOUBLE
-    if dtype == wanted and array.flags.aligned:  # types in another byte order are not equal
+def to_kernel_floats(array: NDArray[Any]) -> FloatArray:
+    """Convert real numbers to what the kernel reads: float32 or float64, native byte order, aligned."""
+    dtype = float_type(array.dtype)
+    if array.dtype == dtype and array.flags.aligned:  # dtypes of different byte order are not equal
         return array
-    with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, reported as such
-        return array.astype(wanted)
+    with np.errstate(over="ignore"):  # a long double beyond float64 becomes inf, which is reported later
+        return array.astype(dtype)
+
+
+def float_type(dtype: Any) -> np.dtype[Any]:
+    """Return float32 for half and single precision, otherwise float64; `dtype` may be numpy's or a data frame's."""
+    return _SINGLE if dtype.kind == "f" and getattr(dtype, "itemsize", 8) <= 4 else _DOUBLE
 
 
 def refuse_sparse(name: str) -> NoReturn:
-    """Say that sparse data came as `name`.
+    """Raise the error for sparse input.
 
     Raises
     ------
@@ -130,7 +134,7 @@ def _refuse_containers(values: object, name: str) -> None:
     if isinstance(values, str | bytes):
         raise TypeError(
             f"Expected an array-like of numbers for {name}, got text: {_short(values)}. "
-            "If it names a file, read that first."
+            "If it is the name of a file, read the file first."
         )
     if hasattr(values, "nnz"):
         refuse_sparse(name)
@@ -147,7 +151,7 @@ def _unmasked(values: np.ma.MaskedArray[Any, Any], name: str) -> NDArray[Any]:
         first = np.unravel_index(int(masked.argmax()), masked.shape)
         raise ValueError(
             f"{name} is a masked array with {int(masked.sum())} masked value(s), the first at "
-            f"{place_in(name)(tuple(int(i) for i in first))}; expected every value to be there. "
+            f"{place_in(name)(tuple(int(i) for i in first))}; expected no masked values. "
             "Drop those rows (np.ma.compress_rows) or fill them (.filled(...))."
         )
     return np.asarray(values.data)
@@ -158,8 +162,8 @@ def _uneven_place(values: object, name: str) -> str:
     sizes = [len(row) if hasattr(row, "__len__") else 1 for row in rows]
     for i, size in enumerate(sizes):
         if size != sizes[0]:
-            return f"Row 0 of {name} has {sizes[0]} value(s), row {i} has {size}."
-    return f"Expected rows of as many numbers each for {name}."
+            return f"Row 0 of {name} has {sizes[0]} value(s), but row {i} has {size}."
+    return f"Expected rows of equal length for {name}."
 
 
 def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:
@@ -167,30 +171,30 @@ def _refuse_kind(array: NDArray[Any], name: str, place: Place) -> NoReturn:
     if kind == "c":
         raise ValueError(
             f"Complex data not supported\n{array}\nExpected real numbers in {name}, got "
-            f"{array.dtype}; pass the real and imaginary parts as columns of their own."
+            f"{array.dtype}; pass the real and imaginary parts as separate columns."
         )
     if kind in "UST":
         _refuse_text(array, name, place)
     if array.dtype.names is not None:
         raise TypeError(
-            f"{name} is a structured array with the fields {array.dtype.names}; expected plain "
+            f"{name} is a structured array with the fields {array.dtype.names}; expected an array of "
             "numbers. Use numpy.lib.recfunctions.structured_to_unstructured."
         )
-    word = {"M": "dates (datetime)", "m": "durations (timedelta)"}.get(kind, "no numbers")
+    word = {"M": "dates (datetime)", "m": "durations (timedelta)"}.get(kind, "values that are not numbers")
     raise TypeError(
-        f"{name} holds {word}: expected real numbers, got dtype {array.dtype} from "
-        f"{place((0,) * array.ndim)} on. Convert it to numbers first, or leave it out."
+        f"{name} holds {word}: expected real numbers, got dtype {array.dtype}, starting at "
+        f"{place((0,) * array.ndim)}. Convert the values to numbers first, or leave them out."
     )
 
 
 def _refuse_text(array: NDArray[Any], name: str, place: Place) -> NoReturn:
     for index in np.ndindex(array.shape):
         value: Any = array[index]
-        plain = value.item() if isinstance(value, np.generic) else value
+        text = value.item() if isinstance(value, np.generic) else value
         try:
-            float(plain)
+            float(text)
         except ValueError as error:
-            raise ValueError(_conversion_text(str(error), plain, place(index))) from None
+            raise ValueError(_conversion_text(str(error), text, place(index))) from None
     raise ValueError(
         f"{name} holds text (dtype {array.dtype}); expected numbers. Convert it first, e.g. with {name}.astype(float)."
     )
@@ -214,14 +218,14 @@ def _float_of(value: Any) -> float:
         raise ValueError(f"Complex data not supported: {value}")
     if isinstance(value, str | bytes):
         float(value)
-        raise ValueError(f"will not read the text {value!r} as a number")
+        raise ValueError(f"the text {value!r} is not converted to a number")
     return float(value)
 
 
 def _conversion_text(fault: str, value: object, place: str) -> str:
     return (
         f"{fault} (at {place}). Expected a number, got {type(value).__qualname__} "
-        f"{_short(value)}. Convert it to a number first, or leave it out."
+        f"{_short(value)}. Convert it to a number first, or leave out its row or column."
     )
 
 

@@ -1,7 +1,4 @@
-"""Numbers given beside X: sample weights, starting values, responsibilities, a mixture's numbers.
-
-Only their shape and values are judged here; what becomes of them is decided above.
-"""
+"""Validation of arrays other than X: sample weights, starting values, responsibilities, mixture parameters."""
 
 from __future__ import annotations
 
@@ -12,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.validation.arrays import FloatArray, as_floats, as_plain_array, place_in
+from gmm.validation.arrays import FloatArray, as_array, as_floats, place_in
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import FULL, Layout, SingularMatrixError
 
 __all__ = [
+    "check_array",
+    "check_matrices",
     "check_means_init",
     "check_mixture",
     "check_parameters_given",
@@ -30,17 +29,17 @@ Floats = NDArray[np.float64]
 _LARGEST = 1e150
 _LEAST_WEIGHT = 1e-280
 _LEAST_SHARE = 1e-300
-_CONSTRAINED = 1e-5  # relative: what is rounded to float32 on its way is still of its model
-_ROUNDING = 16 * np.finfo(np.float64).eps  # relative, of the smallest eigenvalues of well conditioned matrices
+_CONSTRAINED = 1e-5  # relative: covariances that were rounded to float32 still satisfy their model
+_ROUNDING = 16 * np.finfo(np.float64).eps  # relative error of the smallest eigenvalue of a well-conditioned matrix
 
 
 def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
-    """Return the weights of the rows, or None where none are given.
+    """Check the weights of the rows.
 
     Parameters
     ----------
     sample_weight : array-like of shape (n_rows,), number or None
-        Finite, none negative, not all zero; a number stands for that weight in every row.
+        Finite, non-negative and not all zero; a number is the weight of every row.
     n_rows : int
         The number of rows of X.
 
@@ -51,10 +50,10 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
     Raises
     ------
     ValueError
-        For another shape, and for weights that are not finite, negative, all zero or that sum
-        to infinity, with the index.
+        If the shape is wrong, a weight is negative or not finite (the message gives its index), all are zero, or
+        their sum overflows or underflows.
     TypeError
-        For what holds no numbers.
+        If `sample_weight` does not hold numbers.
     """
     if sample_weight is None:
         return None
@@ -84,12 +83,12 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
 
 
 def check_weights_init(value: Any, n_components: int) -> Floats:
-    """Return the given weights of the components.
+    """Check the weights of the components.
 
     Parameters
     ----------
     value : array-like of shape (n_components,)
-        Between 0 and 1, with the sum 1.
+        Between 0 and 1, with sum 1.
     n_components : int
         K.
 
@@ -100,7 +99,7 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
     Raises
     ------
     ValueError
-        For another shape, values that are not finite or outside [0, 1], or another sum.
+        If the shape is wrong, a value is not finite or outside [0, 1], or the sum is not 1.
     """
     weights = _shares(value, n_components)
     total = weights.sum()
@@ -108,19 +107,18 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
 
 
 def _shares(value: Any, n_components: int) -> Floats:
-    """Weights whose sum is 1 within the rounding of float32."""
-    given = given_array(value, "weights", (n_components,))
-    if given.min() < 0 or given.max() > 1:
-        # scikit-learn's sentence names the two the wrong way round; its tests ask for that.
-        index = int(np.flatnonzero((given < 0) | (given > 1))[0])
+    array = check_array(value, "weights", (n_components,))
+    if array.min() < 0 or array.max() > 1:
+        # scikit-learn's message swaps minimum and maximum, and its tests match that.
+        index = int(np.flatnonzero((array < 0) | (array > 1))[0])
         raise ValueError(
             "The parameter 'weights' should be in the range [0, 1], but got max value "
-            f"{given.min():.5f}, min value {given.max():.5f} (component {index} has "
-            f"{given[index]:.6g})"
+            f"{array.min():.5f}, min value {array.max():.5f} (component {index} has "
+            f"{array[index]:.6g})"
         )
-    weights = given.astype(np.float64)
+    weights = array.astype(np.float64)
     total = weights.sum()
-    # Weights that were rounded to float32 somewhere on their way are still meant to sum to 1.
+    # The tolerance allows for weights that were rounded to float32.
     if not abs(1.0 - total) <= 1e-6:
         raise ValueError(
             "The parameter 'weights' should be normalized, but got sum(weights) = "
@@ -130,7 +128,7 @@ def _shares(value: Any, n_components: int) -> Floats:
 
 
 def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
-    """Return the given means of the components.
+    """Check the means of the components.
 
     Parameters
     ----------
@@ -146,9 +144,9 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
     Raises
     ------
     ValueError
-        For another shape and for values that are not finite, or whose squares would not be.
+        If the shape is wrong, or a value is not finite or so large that its square overflows.
     """
-    means = given_array(value, "means", (n_components, n_features)).astype(np.float64)
+    means = check_array(value, "means", (n_components, n_features)).astype(np.float64)
     if np.abs(means).max() > _LARGEST:
         k, j = _first(np.abs(means) > _LARGEST)
         raise ValueError(
@@ -159,16 +157,16 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
 
 
 def check_precisions_init(value: Any, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
-    """Return the given precisions (inverse covariances) of the components.
+    """Check the precisions (inverse covariances) of the components.
 
     Parameters
     ----------
     value : array-like of shape model.layout.shape(n_components, n_features)
-        Symmetric and positive-definite matrices, or positive numbers.
+        Symmetric positive-definite matrices, or positive numbers.
     n_components, n_features : int
         K and d.
     model : CovarianceModel
-        Its layout settles the shape, its name stands in messages.
+        Gives the expected shape, and its name for messages.
 
     Returns
     -------
@@ -177,8 +175,8 @@ def check_precisions_init(value: Any, n_components: int, n_features: int, model:
     Raises
     ------
     ValueError
-        For another shape, values that are not finite, and what is not symmetric and
-        positive-definite, with the component.
+        If the shape is wrong, a value is not finite, or a matrix is not symmetric and positive-definite; the message
+        gives the component.
     """
     return _check_spread(value, f"{model.known_as} precision", n_components, n_features, model)
 
@@ -186,18 +184,12 @@ def check_precisions_init(value: Any, n_components: int, n_features: int, model:
 def check_parameters_given(
     weights: Any, means: Any, covariances: Any, model: CovarianceModel
 ) -> tuple[Floats, Floats, Floats]:
-    """Return the parameters of a mixture that is given by its numbers.
+    """Check the parameters of a mixture that a user passes, and normalise the weights.
 
     Parameters
     ----------
-    weights : array-like of shape (n_components,)
-        Between 0 and 1, with the sum 1.
-    means : array-like of shape (n_components, n_features)
-        Finite numbers; they settle K and d.
-    covariances : array-like of shape model.layout.shape(n_components, n_features)
-        Symmetric and positive-definite matrices, or positive variances.
-    model : CovarianceModel
-        Its layout settles the shape, its name stands in messages.
+    weights, means, covariances, model
+        As for `check_mixture`.
 
     Returns
     -------
@@ -206,25 +198,25 @@ def check_parameters_given(
     Raises
     ------
     ValueError
-        As `check_weights_init`, `check_means_init` and `check_precisions_init`.
+        As for `check_mixture`, `check_weights_init` and `check_means_init`.
     """
     shares, centres, spread = check_mixture(weights, means, covariances, model)
     return check_weights_init(shares, len(shares)), check_means_init(centres, *centres.shape), spread
 
 
 def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> tuple[Floats, Floats, Floats]:
-    """Return the parameters of a mixture, no number changed, however nearly singular a fit has left it.
+    """Check the parameters of a mixture without changing a number; nearly singular covariances are accepted.
 
     Parameters
     ----------
     weights : array-like of shape (n_components,)
-        Between 0 and 1, with the sum 1.
+        Between 0 and 1, with sum 1.
     means : array-like of shape (n_components, n_features)
-        Finite numbers; they settle K and d.
+        Finite numbers; their shape gives K and d.
     covariances : array-like of shape model.layout.shape(n_components, n_features)
-        Symmetric and positive-definite matrices, or positive variances.
+        Symmetric positive-definite matrices, or positive variances.
     model : CovarianceModel
-        Its layout settles the shape, its name stands in messages.
+        Gives the expected shape of the covariances, and its name for messages.
 
     Returns
     -------
@@ -233,7 +225,7 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
     Raises
     ------
     ValueError
-        For what is no such thing, with the component.
+        If a shape or a value is wrong; the message gives the component.
     """
     centres = _floats(means, "means")
     if centres.ndim != 2 or 0 in centres.shape:
@@ -242,19 +234,19 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
         )
     n_components, n_features = centres.shape
     shares = _shares(weights, n_components)
-    centres = given_array(centres, "means", centres.shape).astype(np.float64)
+    centres = check_array(centres, "means", centres.shape).astype(np.float64)
     spread = _check_spread(covariances, f"{model.known_as} covariance", n_components, n_features, model)
     _check_constraint(spread, shares, n_features, model)
     return shares, centres, spread
 
 
 def check_responsibilities(value: Any, n_rows: int, n_components: int) -> Floats:
-    """Return the responsibilities that a fit is to begin with.
+    """Check the responsibilities that a fit starts from.
 
     Parameters
     ----------
     value : array-like of shape (n_rows, n_components)
-        None negative, each row with the sum 1 (within 1e-6; 1e-5 in float32).
+        Non-negative; each row sums to 1 within 1e-6 (1e-5 in float32).
     n_rows, n_components : int
         n and K.
 
@@ -265,52 +257,59 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int) -> Floats
     Raises
     ------
     ValueError
-        For another shape, values that are not finite or negative, and for a row whose sum is
-        not 1, with the row.
+        If the shape is wrong, a value is negative or not finite, or a row does not sum to 1; the message gives the
+        row.
     """
     name = "responsibilities"
-    given = given_array(value, name, (n_rows, n_components))
-    _check_not_negative(given, name, name)
-    sums = given.sum(axis=1, dtype=np.float64)
-    tolerance = 1e-5 if given.dtype == np.float32 else 1e-6
+    array = check_array(value, name, (n_rows, n_components))
+    _check_not_negative(array, name, name)
+    sums = array.sum(axis=1, dtype=np.float64)
+    tolerance = 1e-5 if array.dtype == np.float32 else 1e-6
     off = np.flatnonzero(np.abs(sums - 1.0) > tolerance)
     if off.size:
         row = int(off[0])
         raise ValueError(
-            f"Each row of the {name} should have the sum 1, but row {row} has {sums[row]:.6g} "
-            f"({off.size} such row(s)). Divide the rows by their sums."
+            f"Each row of {name} should sum to 1, but the sum of row {row} is {sums[row]:.6g} "
+            f"({off.size} such row(s)). Divide each row by its sum."
         )
-    return np.ascontiguousarray(given, dtype=np.float64)
+    return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def _floats(value: Any, name: str) -> FloatArray:
-    return as_floats(as_plain_array(value, name), name, place_in(name))
+    return as_floats(as_array(value, name), name, place_in(name))
 
 
-def given_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
-    given = _floats(value, name)
-    if given.shape != shape:
-        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {given.shape}")
-    _check_finite(given, f"The parameter '{name}'", name)
-    return given
+def check_array(value: Any, name: str, shape: tuple[int, ...]) -> FloatArray:
+    """Check that an array-like has a shape and finite values, and return it as floats.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong or a value is not finite; the message gives its index.
+    """
+    array = _floats(value, name)
+    if array.shape != shape:
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
+    _check_finite(array, f"The parameter '{name}'", name)
+    return array
 
 
-def _check_finite(given: FloatArray, subject: str, name: str) -> None:
-    finite = np.isfinite(given)
+def _check_finite(array: FloatArray, subject: str, name: str) -> None:
+    finite = np.isfinite(array)
     if not finite.all():
         index = _first(~finite)
-        word = "NaN" if np.isnan(given[index]) else "infinity"
+        word = "NaN" if np.isnan(array[index]) else "infinity"
         raise ValueError(
             f"{subject} contains {word}. The first is at {place_in(name)(index)}; expected finite numbers."
         )
 
 
-def _check_not_negative(given: FloatArray, subject: str, name: str) -> None:
-    if given.min() < 0:
-        index = _first(given < 0)
+def _check_not_negative(array: FloatArray, subject: str, name: str) -> None:
+    if array.min() < 0:
+        index = _first(array < 0)
         raise ValueError(
-            f"Negative values in data passed to {subject}. The first is {given[index]!s} at "
-            f"{place_in(name)(index)}; expected none below 0."
+            f"Negative values in data passed to {subject}. The first is {array[index]!s} at "
+            f"{place_in(name)(index)}; expected no value below 0."
         )
 
 
@@ -319,8 +318,8 @@ def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 def _check_spread(value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
-    spread = given_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64)
-    # ComponentDiagnostics that no K = d can confuse tell matrices from numbers, and one for all from one each.
+    spread = check_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64)
+    # The layout's shape for K = 2 and d = 3 tells matrices from variances, and pooled from per-component layouts.
     shape = model.layout.shape(2, 3)
     if shape[-2:] == (3, 3):
         components = [f"component {k}" for k in range(n_components)] if len(shape) == 3 else ["the matrix"]
@@ -331,7 +330,7 @@ def _check_spread(value: Any, name: str, n_components: int, n_features: int, mod
 
 
 def _check_constraint(covariances: Floats, weights: Floats, n_features: int, model: CovarianceModel) -> None:
-    """Refuse covariances that the model does not allow, as far as rounding lets that be told."""
+    """Reject covariances that violate the model's constraint by more than rounding explains."""
     nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)
     off, largest = np.abs(covariances - nearest), np.abs(covariances).max()
     if off.max() <= _CONSTRAINED * largest:
@@ -339,45 +338,45 @@ def _check_constraint(covariances: Floats, weights: Floats, n_features: int, mod
     if off.max() > _ROUNDING * _condition(covariances, n_features, model.layout) * largest:
         index = _first(off == off.max())
         raise ValueError(
-            f"no covariances of the model {model.known_as}: {_component(index)} has {covariances[index]:.6g}, "
-            f"where the nearest of the model have {nearest[index]:.6g}"
+            f"the covariances do not satisfy the model {model.known_as}: {_component(index)} has "
+            f"{covariances[index]:.6g}, expected {nearest[index]:.6g} as in the nearest covariances that do"
         )
 
 
 def _condition(covariances: Floats, n_features: int, layout: Layout) -> float:
-    """How nearly singular the most singular covariance is, up to a factor d²."""
+    """Estimate the largest condition number of the covariances, up to a factor d²."""
     variances = layout.diagonal(covariances, n_features)
     precisions = layout.diagonal(layout.inverse(covariances, n_features), n_features)
     with np.errstate(over="ignore"):
         return float((variances.max(axis=1) * precisions.max(axis=1)).max())
 
 
-def check_matrices(matrices: Floats, name: str, which: Sequence[str]) -> None:
-    """Refuse matrices, (m, d, d), unless all are symmetric and what a pass takes for positive definite.
+def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> None:
+    """Check that all matrices are symmetric and positive definite, by the factorisation that a pass uses.
 
     Parameters
     ----------
     matrices : ndarray of shape (m, d, d)
     name : str
-        What messages call all of them.
-    which : sequence of str, length m
-        What messages call each of them.
+        Name of the array in messages.
+    labels : sequence of str, length m
+        Name of each matrix in messages.
 
     Raises
     ------
     ValueError
-        For the first that is at fault.
+        For the first matrix that is not symmetric and positive definite.
     """
     subject = f"'{name}' should be symmetric, positive-definite:"
     if not (matrices == matrices.transpose(0, 2, 1)).all():
-        for matrix, called in zip(matrices, which, strict=True):
+        for matrix, label in zip(matrices, labels, strict=True):
             if fault := _asymmetry(matrix):
-                raise ValueError(f"{subject} {called} {fault}")
+                raise ValueError(f"{subject} {label} {fault}")
     try:
         FULL.whiten(matrices, matrices.shape[-1])
     except SingularMatrixError as error:
-        smallest = f"smallest eigenvalue {_smallest(matrices[error.component]):.6g}"
-        raise ValueError(f"{subject} {which[error.component]} is not positive-definite ({smallest})") from None
+        smallest = f"smallest eigenvalue {np.linalg.eigvalsh(matrices[error.component])[0]:.6g}"
+        raise ValueError(f"{subject} {labels[error.component]} is not positive-definite ({smallest})") from None
 
 
 def _asymmetry(matrix: Floats) -> str:
@@ -387,10 +386,6 @@ def _asymmetry(matrix: Floats) -> str:
         return ""
     i, j = _first(wrong)
     return f"has {matrix[i, j]:.6g} at ({i}, {j}) and {matrix[j, i]:.6g} at ({j}, {i})"
-
-
-def _smallest(matrix: Floats) -> float:
-    return float(np.linalg.eigvalsh(matrix)[0])
 
 
 def _check_positive(spread: Floats, name: str) -> None:

@@ -1,6 +1,6 @@
-"""What each parameter of an estimator may be, in scikit-learn's words; whether one is fitted.
+"""Validation of an estimator's parameters and state, with scikit-learn's messages.
 
-Values that depend on the data's shape are judged next door.
+`given` checks parameters whose shape depends on the data.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Requirement:
-    """What a parameter may be.
+    """The values that a parameter may have.
 
     Attributes
     ----------
     texts : tuple of str
-        The alternatives, in words.
+        Descriptions of the alternatives.
     holds : callable
-        Tells whether a value is one of them.
+        Returns whether a value is allowed.
     """
 
     texts: tuple[str, ...]
@@ -49,31 +49,31 @@ class Requirement:
         return f"{head} or {self.texts[-1]}" if head else self.texts[-1]
 
     def __or__(self, other: Requirement) -> Requirement:
-        """Return the requirement that either holds."""
+        """Return the requirement that at least one of the two holds."""
         return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value))
 
 
-_TRUTHS = (bool, np.bool_)
+_BOOLEANS = (bool, np.bool_)
 
 
-def _is_truth(value: object) -> bool:
-    return isinstance(value, _TRUTHS)
+def _is_boolean(value: object) -> bool:
+    return isinstance(value, _BOOLEANS)
 
 
-def _is_whole(value: object) -> bool:
-    return type(value) is int or (isinstance(value, numbers.Integral) and not _is_truth(value))
+def _is_integer(value: object) -> bool:
+    return type(value) is int or (isinstance(value, numbers.Integral) and not _is_boolean(value))
 
 
 def _an_int(least: int, most: float = math.inf) -> Requirement:
     def holds(value: Any) -> bool:
-        return _is_whole(value) and least <= int(value) <= most
+        return _is_integer(value) and least <= int(value) <= most
 
     closing = f"{int(most)}]" if most < math.inf else "inf)"
     return Requirement((f"an int in the range [{least}, {closing}",), holds)
 
 
-def _is_finite_from_zero(value: Any) -> bool:
-    real = type(value) is float or (isinstance(value, numbers.Real) and not _is_truth(value))
+def _is_nonnegative_finite(value: Any) -> bool:
+    real = type(value) is float or (isinstance(value, numbers.Real) and not _is_boolean(value))
     return real and bool(0 <= value < math.inf)  # False for NaN
 
 
@@ -83,8 +83,8 @@ def _is_array_like(value: Any) -> bool:
 
 
 def _an_instance(cls: type) -> Requirement:
-    module = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
-    text = f"an instance of '{module}{cls.__qualname__}'"
+    place = "gmm" if cls.__module__.startswith("gmm.") else cls.__module__  # public names are the package's
+    text = f"an instance of '{cls.__qualname__ if place == 'builtins' else f'{place}.{cls.__qualname__}'}'"
     return Requirement((text,), lambda value: isinstance(value, cls))
 
 
@@ -94,10 +94,10 @@ def _a_str_among(names: Collection[str]) -> Requirement:
 
 
 _NONE = Requirement(("None",), lambda value: value is None)
-_TRUTH = _an_instance(bool) | _an_instance(np.bool_)
+_BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
 _CALLABLE = Requirement(("a callable",), callable)
 _ARRAY = Requirement(("an array-like",), _is_array_like)
-_FLOAT = Requirement(("a float in the range [0.0, inf)",), _is_finite_from_zero)
+_FLOAT = Requirement(("a float in the range [0.0, inf)",), _is_nonnegative_finite)
 _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
@@ -112,8 +112,8 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "precisions_init": _ARRAY | _NONE,
     "random_state": _SEED,
     "refine": _a_str_among(("split-merge",)) | _NONE,
-    "warm_start": _TRUTH,
-    "verbose": _an_int(0) | _TRUTH,
+    "warm_start": _BOOLEAN,
+    "verbose": _an_int(0) | _BOOLEAN,
     "verbose_interval": _an_int(1),
     "n_threads": _an_int(1) | _NONE,
     "acceleration": _a_str_among(("auto",)) | _NONE,
@@ -127,19 +127,19 @@ def _a_start(names: tuple[str, ...]) -> Requirement:
 
 
 def check_parameters(estimator: Any, starts: Collection[str]) -> None:
-    """Refuse parameters of a type or a value that they cannot have.
+    """Check the types and values of an estimator's parameters.
 
     Parameters
     ----------
     estimator : Estimator
-        Its `get_params` names the parameters and holds their values.
+        Its `get_params` returns the parameters by name.
     starts : collection of str
-        The names that `init_params` may be; a callable or responsibilities may always stand there.
+        The strings allowed for `init_params`; a callable and an array are allowed too.
 
     Raises
     ------
     InvalidParameterError
-        For the first parameter (by name) that is at fault: what it must be, and what came.
+        For the first invalid parameter, in order of names.
     """
     for parameter, value in estimator.get_params(deep=False).items():
         required = _a_start(tuple(starts)) if parameter == "init_params" else _REQUIREMENTS.get(parameter)
@@ -150,38 +150,37 @@ def check_parameters(estimator: Any, starts: Collection[str]) -> None:
 
 
 def check_callback(callback: object) -> None:
-    """Refuse a callback that cannot be called.
+    """Check that a callback is None or callable.
 
     Raises
     ------
     TypeError
-        Where it is neither None nor callable.
+        If it is neither.
     """
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a callable or None. Got {callback!r} instead.")
 
 
 def check_n_samples(n_samples: object) -> int:
-    """Return the number of rows to sample.
+    """Check the number of rows to sample.
 
     Raises
     ------
     ValueError
-        Where it is not a whole number from 1.
+        If it is not a positive integer.
     """
-    if not isinstance(n_samples, numbers.Integral) or _is_truth(n_samples) or n_samples < 1:
+    if not isinstance(n_samples, numbers.Integral) or _is_boolean(n_samples) or n_samples < 1:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
     return int(n_samples)
 
 
 def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator:
-    """Return the source of random numbers that a seed stands for.
+    """Return the random number generator for a seed.
 
     Parameters
     ----------
     seed : None, int, RandomState or Generator
-        None is numpy's global state; an int seeds a new `RandomState`; the others are used, and
-        advanced, as they are.
+        None stands for numpy's global state; an int seeds a new `RandomState`; a generator is returned itself.
 
     Returns
     -------
@@ -190,25 +189,25 @@ def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator
     Raises
     ------
     ValueError
-        For anything else.
+        If `seed` is anything else.
     """
     if seed is None or seed is np.random:
-        # Public numpy has no name for its global state that `np.random.seed` follows.
+        # numpy has no public name for the global state that `np.random.seed` sets.
         return np.random.mtrand._rand
     if isinstance(seed, np.random.RandomState | np.random.Generator):
         return seed
-    if _is_whole(seed):
+    if _is_integer(seed):
         return np.random.RandomState(int(seed))
     raise ValueError(f"{seed!r} cannot be used to seed a numpy.random.RandomState instance")
 
 
 def check_is_fitted(estimator: Any) -> None:
-    """Refuse an estimator that is not fitted.
+    """Check that an estimator is fitted.
 
     Raises
     ------
     NotFittedError
-        Where `estimator.__sklearn_is_fitted__()` says so.
+        If `estimator.__sklearn_is_fitted__()` is false.
     """
     if not estimator.__sklearn_is_fitted__():
         raise raisable(NotFittedError)(

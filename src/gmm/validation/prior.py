@@ -1,4 +1,4 @@
-"""Priors: what the caller gave, and what the rows say of the rest."""
+"""Validation of a prior; hyperparameters that are not set are estimated from the rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gmm.validation.given import Floats, check_matrices, given_array
+from gmm.validation.given import Floats, check_array, check_matrices
 from gmm.values.covariance import CovarianceModel
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 
@@ -16,65 +16,73 @@ from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 def check_prior(
     prior: NormalInverseWishart | str, model: CovarianceModel, n_components: int, *, mean: Floats, covariance: Floats
 ) -> ConjugatePrior:
-    """Return the prior with all its parts.
+    """Check a prior and fill in the hyperparameters that are not set.
 
     Parameters
     ----------
     prior : NormalInverseWishart or str
-        A name stands for the parts that the rows say.
+        A string stands for `NormalInverseWishart()`, with no hyperparameter set.
     model : CovarianceModel
     n_components : int
         K.
-    mean : array of shape (d,)
-    covariance : array of shape (d, d)
-        Of the rows, unbiased; of diagonal and spherical models its diagonal alone, (d,).
+    mean : ndarray of shape (d,)
+        Mean of the rows.
+    covariance : ndarray of shape (d, d)
+        Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,).
+
+    Returns
+    -------
+    ConjugatePrior
 
     Raises
     ------
     ValueError
-        For parts of another shape, that are not finite or out of range, and for rows without variance where they are
-        to tell the scale.
+        If a hyperparameter has the wrong shape, is not finite or is out of range, or if the scale is to be estimated
+        and a column is constant.
     """
-    given = NormalInverseWishart() if isinstance(prior, str) else prior
+    prior = NormalInverseWishart() if isinstance(prior, str) else prior
     d = len(mean)
-    shrinkage = _number(given.shrinkage, "shrinkage")
+    shrinkage = _number(prior.shrinkage, "shrinkage")
     if shrinkage < 0:
-        raise ValueError(f"expected a prior's shrinkage from 0 upwards, got {shrinkage:g}")
-    dof = d + 2.0 if given.dof is None else _number(given.dof, "dof")
+        raise ValueError(f"expected prior.shrinkage of at least 0, got {shrinkage:g}")
+    dof = d + 2.0 if prior.dof is None else _number(prior.dof, "dof")
     if not dof > d - 1:
-        raise ValueError(f"expected a prior's dof above d − 1 = {d - 1}, got {dof:g}")
-    centre = mean if given.mean is None else given_array(given.mean, "prior.mean", (d,)).astype(np.float64)
-    if given.scale is None:
-        scale = _scale_of_rows(covariance, model, n_components)
+        raise ValueError(f"expected prior.dof above d − 1 = {d - 1}, got {dof:g}")
+    centre = mean if prior.mean is None else check_array(prior.mean, "prior.mean", (d,)).astype(np.float64)
+    if prior.scale is None:
+        scale = _estimated_scale(covariance, model, n_components)
     else:
-        scale = _scale_given(given.scale, model, d)
+        scale = _check_scale(prior.scale, model, d)
     return ConjugatePrior(centre, shrinkage, dof, scale)
 
 
-def _scale_given(scale: Any, model: CovarianceModel, d: int) -> Floats:
+def _check_scale(scale: Any, model: CovarianceModel, d: int) -> Floats:
     if np.ndim(scale) == 0:
         number = _number(scale, "scale")
         if not number > 0:
-            raise ValueError(f"expected a prior.scale above 0, got {number:g}")
+            raise ValueError(f"expected prior.scale above 0, got {number:g}")
         return np.full(d, number) if model.layout.axis_aligned else number * np.eye(d)
-    matrix = given_array(scale, "prior.scale", (d, d)).astype(np.float64)
-    check_matrices(matrix[None], "prior.scale", ["it"])
+    matrix = check_array(scale, "prior.scale", (d, d)).astype(np.float64)
+    check_matrices(matrix[None], "prior.scale", ["the matrix"])
     return np.diagonal(matrix) if model.layout.axis_aligned else matrix
 
 
 def _number(value: Any, name: str) -> float:
     if not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise ValueError(f"expected a finite number for a prior's {name}, got {value!r}")
+        raise ValueError(f"expected a finite number for prior.{name}, got {value!r}")
     return float(value)
 
 
-def _scale_of_rows(covariance: Floats, model: CovarianceModel, n_components: int) -> Floats:
-    """Fraley & Raftery (2007), section 3.2: K components share the rows' volume."""
+def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: int) -> Floats:
+    """Fraley & Raftery (2007), section 3.2: the K components share the volume of the rows."""
     d = len(covariance)
     variances = np.full(d, covariance.mean()) if model.layout.axis_aligned else np.diagonal(covariance)
     if not (variances > 0).all():
         column = int(np.argmin(variances))
-        raise ValueError(f"column {column} does not vary, so the rows tell no scale of a prior: give it one")
+        raise ValueError(
+            f"cannot estimate prior.scale from the rows: column {column} is constant. Set prior.scale, or drop that "
+            "column"
+        )
     if model.layout.axis_aligned:
         covariance = variances
     elif np.linalg.eigvalsh(covariance)[0] <= 0:

@@ -1,7 +1,6 @@
-"""The data matrix: what may come as X, its shape, its feature names.
+"""Validation of X: its type, its shape and its feature names.
 
-The words for values that the compiled survey found at fault are here too; weights are judged next
-door.
+The errors for values that the compiled survey rejects are worded here too.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.exceptions import warn
-from gmm.validation.arrays import FloatArray, as_floats, as_plain_array, place_in
+from gmm.validation.arrays import FloatArray, as_array, as_floats, place_in
 from gmm.validation.tables import as_table, is_series
 from gmm.validation.where import name_of, row_and_column
 
@@ -35,34 +34,35 @@ def check_rows(
     feature_names: NDArray[np.object_] | None = None,
     min_rows: int = 1,
 ) -> tuple[FloatArray, NDArray[np.object_] | None]:
-    """Return X as a matrix of floats, without a copy where it is one, and its feature names.
+    """Convert X to a matrix of floats, without a copy if it already is one, and get its feature names.
 
     Parameters
     ----------
     X : array-like of shape (n_rows, n_features)
-        Arrays of any strides and byte order, nested lists, data frames.
+        An array of any strides and byte order, nested lists, or a data frame.
     estimator : object
-        The estimator, or its name, for the messages.
+        The estimator, or its name, for messages.
     n_features : int, optional
         The number of features of the fit; None while fitting.
     feature_names : ndarray of str, optional
-        The feature names of the fit, where it had any.
+        The feature names of the fit, if any.
     min_rows : int
-        The least number of rows.
+        The minimum number of rows.
 
     Returns
     -------
     rows : ndarray of shape (n_rows, n_features), float32 or float64
-        Native and aligned, of any strides, perhaps read-only; not yet known to be finite.
+        Native byte order, aligned, any strides, possibly read-only. Finiteness is not checked.
     names : ndarray of str, or None
-        The feature names, where X has names and all are text.
+        The feature names, if X has names and all are text.
 
     Raises
     ------
     TypeError
-        For what holds no numbers (dates, structures, None), sparse input, and mixed names.
+        If X is None or sparse, holds values that are not numbers (dates, structures), or only some of its column
+        names are text.
     ValueError
-        For complex numbers, text, masked values, wrong shapes and wrong feature names.
+        If X holds complex numbers, text or masked values, or its shape or feature names do not match the fit.
     """
     name = name_of(estimator)
     table = as_table(X)
@@ -75,12 +75,12 @@ def check_rows(
 
 
 def check_enough_rows(n_rows: int, n_components: int) -> None:
-    """Refuse fewer rows than components.
+    """Check that there are at least as many rows as components.
 
     Raises
     ------
     ValueError
-        Where `n_rows` is below `n_components`.
+        If there are fewer.
     """
     if n_rows < n_components:
         raise ValueError(
@@ -89,12 +89,12 @@ def check_enough_rows(n_rows: int, n_components: int) -> None:
 
 
 def check_feature_names(feature_names: Iterable[str] | None, n_features: int) -> NDArray[np.object_] | None:
-    """Return the names that a user gives to the features, or None.
+    """Check the feature names that a user passes.
 
     Parameters
     ----------
     feature_names : iterable of str, or None
-        One for each feature.
+        One name per feature.
     n_features : int
         d.
 
@@ -105,9 +105,9 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
     Raises
     ------
     TypeError
-        For names that are not text.
+        If a name is not text.
     ValueError
-        For more or fewer names than features.
+        If the number of names is not `n_features`.
     """
     if feature_names is None:
         return None
@@ -116,7 +116,7 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
         if not isinstance(name, str):
             raise TypeError(f"Feature names must be text, got {name!r} at index {index}.")
     if len(names) != n_features:
-        raise ValueError(f"Expected {n_features} feature names, one for each feature, got {len(names)}.")
+        raise ValueError(f"Expected {n_features} feature names, one per feature, got {len(names)}.")
     return np.array([str(name) for name in names], dtype=object)
 
 
@@ -128,7 +128,7 @@ def raise_nonfinite(
     estimator: object,
     feature_names: Sequence[object] | NDArray[np.object_] | None = None,
 ) -> NoReturn:
-    """Say that X holds a NaN or an infinity, and where.
+    """Raise the error for a NaN or an infinity in X.
 
     Raises
     ------
@@ -140,12 +140,12 @@ def raise_nonfinite(
         raise ValueError(
             f"Input X contains NaN.\n{name_of(estimator)} does not accept missing values encoded "
             f"as NaN natively. The first is at {place}. Drop the rows with missing values "
-            "(X[~np.isnan(X).any(axis=1)]), or fill them with an imputer, before the fit."
+            "(X[~np.isnan(X).any(axis=1)]), or fill them with an imputer."
         )
     raise ValueError(
         f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
         f"{name_of(estimator)} expects finite numbers, got {value} at {place}. Drop the rows that "
-        "are not finite (X[np.isfinite(X).all(axis=1)]), or correct them, before the fit."
+        "are not finite (X[np.isfinite(X).all(axis=1)]), or correct them."
     )
 
 
@@ -158,7 +158,7 @@ def raise_too_large(
     estimator: object,
     feature_names: Sequence[object] | NDArray[np.object_] | None = None,
 ) -> NoReturn:
-    """Say that a value of X is so far from its column's centre that the square overflows.
+    """Raise the error for a value so far from its column's centre that its square overflows.
 
     Raises
     ------
@@ -168,13 +168,13 @@ def raise_too_large(
     place = row_and_column(row, column, _listed(feature_names))
     raise ValueError(
         f"Input X contains a value too large for {name_of(estimator)}: {value!s} at "
-        f"{place}. Expected values within 1e150 of their column's centre ({centre:.6g}), so that "
-        "squares stay finite. Divide the column by its spread, or drop the row."
+        f"{place}. Expected values within 1e150 of the column's centre ({centre:.6g}), so that their "
+        "squares are finite. Divide the column by its standard deviation, or drop the row."
     )
 
 
 def raise_too_heavy(value: np.floating[Any], row: int, column: int, *, weight: float, estimator: object) -> NoReturn:
-    """Say that squares of X, weighed and summed, overflow.
+    """Raise the error for a weighted sum of squares of X that overflows.
 
     Raises
     ------
@@ -182,9 +182,9 @@ def raise_too_heavy(value: np.floating[Any], row: int, column: int, *, weight: f
         Always.
     """
     raise ValueError(
-        f"sample_weight and X are too large together for {name_of(estimator)}: the weights sum to {weight:g}, and X "
-        f"holds {value!s} at {row_and_column(row, column, None)}, so that Σ w x² overflows. Divide the "
-        "weights by their largest, or the column by its spread."
+        f"The weighted sum of squares Σ w x² overflows in {name_of(estimator)}: the weights sum to {weight:g}, and X "
+        f"holds {value!s} at {row_and_column(row, column, None)}. Divide the weights by their maximum, or the column "
+        "by its standard deviation."
     )
 
 
@@ -193,7 +193,7 @@ def _listed(names: Sequence[object] | NDArray[np.object_] | None) -> Sequence[ob
 
 
 def _rows_of_array(X: Any, name: str) -> FloatArray:
-    array = as_plain_array(X, "X")
+    array = as_array(X, "X")
     if array.dtype.kind in "biufO":
         _check_dimensions(array, X, name)
     return as_floats(array, "X", place_in("X"))

@@ -1,6 +1,6 @@
-"""Data frames by their manners: pandas, polars, narwhals and Arrow, none of them imported.
+"""Data frames from pandas, polars, narwhals and Arrow, recognised by their attributes; none is imported.
 
-A frame gives column names and floats; arrays without named columns are not known here.
+A frame is converted to a matrix of floats, and its columns name the features.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.validation.arrays import FloatArray, as_floats, refuse_sparse, usable
+from gmm.validation.arrays import FloatArray, as_floats, float_type, refuse_sparse, to_kernel_floats
 from gmm.validation.where import column_text, row_and_column
 
 __all__ = ["Table", "as_table", "is_series"]
@@ -20,16 +20,16 @@ __all__ = ["Table", "as_table", "is_series"]
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A data frame seen as named columns.
+    """A data frame as named columns.
 
     Attributes
     ----------
     frame : object
-        The frame itself.
+        The data frame.
     names : tuple
-        The columns' names, of any type.
+        Column names of any type.
     columns : tuple
-        The columns, one-dimensional and array-like.
+        One-dimensional array-likes.
     """
 
     frame: Any
@@ -37,12 +37,12 @@ class Table:
     columns: tuple[Any, ...]
 
     def feature_names(self) -> NDArray[np.object_] | None:
-        """Return the names where all are text, None where none is or there are none.
+        """Return the column names if all are text, or None if none is.
 
         Raises
         ------
         TypeError
-            Where some are text and some are not.
+            If only some names are text.
         """
         kinds = sorted({type(name).__qualname__ for name in self.names})
         if "str" not in kinds:
@@ -59,15 +59,15 @@ class Table:
         return np.asarray(self.names, dtype=object)
 
     def floats(self) -> FloatArray:
-        """Return the frame as a matrix (rows, columns): float32 where all columns are, or float64.
+        """Convert the frame to a matrix of shape (n_rows, n_columns), float32 if all columns are, else float64.
 
         Raises
         ------
         TypeError, ValueError
-            As `as_floats`, with the row, the column and its name.
+            As for `as_floats`; messages give the row, the column and its name.
         """
         if _one_float_type([getattr(c, "dtype", None) for c in self.columns], self.frame):
-            return usable(np.asarray(self.frame))
+            return to_kernel_floats(np.asarray(self.frame))
         if self.columns and all(_is_sparse(column) for column in self.columns):
             refuse_sparse("X")
         columns = [_column_floats(c, j, self.names) for j, c in enumerate(self.columns)]
@@ -82,7 +82,7 @@ class Table:
 
 
 def as_table(X: Any) -> Table | None:
-    """Return a data frame's columns, or None where X is no data frame."""
+    """Return X as a `Table`, or None if X is not a data frame."""
     if hasattr(X, "iloc") and hasattr(X, "columns"):
         return Table(X, tuple(X.columns), tuple(X.iloc[:, j] for j in range(len(X.columns))))
     if hasattr(X, "get_column") and hasattr(X, "columns"):
@@ -94,7 +94,7 @@ def as_table(X: Any) -> Table | None:
 
 
 def is_series(X: object) -> bool:
-    """Tell whether X is one column or index of a data frame."""
+    """Return whether X is a column or an index of a data frame."""
     return hasattr(X, "to_frame") and not hasattr(X, "columns")
 
 
@@ -103,8 +103,8 @@ def _is_sparse(column: object) -> bool:
 
 
 def _one_float_type(dtypes: Sequence[object], frame: object) -> bool:
-    plain = all(isinstance(t, np.dtype) and t.kind == "f" for t in dtypes)
-    return plain and len(set(dtypes)) == 1 and hasattr(frame, "iloc")  # pandas: no copy
+    floats = all(isinstance(t, np.dtype) and t.kind == "f" for t in dtypes)
+    return floats and len(set(dtypes)) == 1 and hasattr(frame, "iloc")  # pandas converts these without a copy
 
 
 def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
@@ -113,7 +113,5 @@ def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
 
     dtype: Any = getattr(column, "dtype", None)
     if hasattr(dtype, "na_value") and getattr(dtype, "kind", "O") in "biuf":
-        single = dtype.kind == "f" and getattr(dtype, "itemsize", 8) <= 4
-        wanted = np.float32 if single else np.float64
-        return usable(column.to_numpy(dtype=wanted, na_value=np.nan))
+        return to_kernel_floats(column.to_numpy(dtype=float_type(dtype), na_value=np.nan))
     return as_floats(np.asarray(column), f"{column_text(j, names)} of X", place)

@@ -1,4 +1,4 @@
-"""How a message says who complains and which place is meant; what is wrong is said elsewhere."""
+"""Names of estimators and of positions in arrays, as error messages word them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ __all__ = ["column_text", "index_text", "name_of", "row_and_column"]
 
 
 def name_of(estimator: object) -> str:
-    """Return the name that messages use for an estimator: its class's, or the text given."""
+    """Return the name of an estimator's class; a string is returned unchanged."""
     return estimator if isinstance(estimator, str) else type(estimator).__name__
 
 
 def column_text(column: int, names: Sequence[object] | None) -> str:
-    """Return "column 2", with the column's name where it has one."""
-    named = "" if names is None or len(names) <= column else f" ({names[column]!r})"
-    return f"column {column}{named}"
+    """Return "column 2", followed by the column's name if it has one."""
+    name = "" if names is None or len(names) <= column else f" ({names[column]!r})"
+    return f"column {column}{name}"
 
 
 def row_and_column(row: int, column: int, names: Sequence[object] | None) -> str:
-    """Return "row 5, column 2 ('petal width')", both counted from 0."""
+    """Return a position such as "row 5, column 2 ('petal width')", counted from 0."""
     return f"row {row}, {column_text(column, names)}"
 
 
 def index_text(index: Sequence[int]) -> str:
-    """Return the place in an array that is no table of rows: "index 3" or "index (3, 1)"."""
-    places = tuple(int(i) for i in index)
-    return f"index {places[0] if len(places) == 1 else places}"
+    """Return a position such as "index 3" or "index (3, 1)", for arrays other than matrices."""
+    position = tuple(int(i) for i in index)
+    return f"index {position[0] if len(position) == 1 else position}"

@@ -1,1 +1,1 @@
-"""Immutable values: mixtures, statistics, priors, covariance models, and how matrices are stored."""
+"""Immutable values: mixtures, sufficient statistics, priors, covariance models and matrix layouts."""

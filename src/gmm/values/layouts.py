@@ -1,7 +1,6 @@
-"""How a symmetric d × d matrix per component is stored: four layouts, each a value with verbs.
+"""`Layout`: four ways to store one symmetric d × d matrix per component, with their operations.
 
-Covariances, their whiteners and the second moments of a pass all come in one of them. What shape a covariance may
-*take* is told in `covariance`; here is only how its numbers lie in memory.
+Covariances, their whiteners and second moments are stored so. Constraints on covariances are in `covariance`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Array = NDArray[np.float64]
 
 
 class SingularMatrixError(ValueError):
-    """A matrix that should be positive definite is not; `component` tells which."""
+    """The matrix of `component` is not positive definite."""
 
     def __init__(self, component: int) -> None:
         super().__init__(f"the matrix of component {component} is not positive definite")
@@ -27,11 +26,11 @@ class SingularMatrixError(ValueError):
 
 
 class Layout(Protocol):
-    """What a layout can do with the numbers it stores, for K components and d features."""
+    """Operations on stored matrices of K components and d features."""
 
     @property
     def code(self) -> int:
-        """The number the compiled pass knows the layout by."""
+        """Code of the layout in the compiled modules."""
 
     @property
     def pooled(self) -> bool:
@@ -39,13 +38,13 @@ class Layout(Protocol):
 
     @property
     def axis_aligned(self) -> bool:
-        """Whether it stores variances alone, so that no matrix of d × d numbers is ever needed."""
+        """Whether only variances are stored, so that no d × d matrix is ever needed."""
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        """The shape of the array."""
+        """Shape of the array."""
 
     def outer(self, a: Array, b: Array) -> Array:
-        """Symmetric products ½(a_k b_kᵀ + b_k a_kᵀ), as far as this layout holds them; (K, d) each."""
+        """Symmetric products ½(a_k b_kᵀ + b_k a_kᵀ) in this layout, of a and b of shape (K, d)."""
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
         """Whiteners W with Σ⁻¹ = WᵀW and log|W| (K,) or (1,).
@@ -57,13 +56,13 @@ class Layout(Protocol):
         """
 
     def principal(self, matrices: Array) -> Array:
-        """Axes that whiten as well, along the matrices' own: rows u_jᵀ/s_j with Σ = Σ_j s_j² u_j u_jᵀ.
+        """Whiteners along the principal axes: rows u_jᵀ/s_j with Σ = Σ_j s_j² u_j u_jᵀ.
 
-        Where the axes are the features', the numbers 1/s_j alone, in the layout's shape.
+        If the axes are those of the features, only the numbers 1/s_j, in the shape of the layout.
         """
 
     def deviation(self, principal: Array, component: int, axis: int, n_features: int) -> Array:
-        """One standard deviation along an axis that `principal` found, (d,)."""
+        """One standard deviation along an axis of `principal`, (d,)."""
 
     def widest(self, matrices: Array, component: int, n_features: int) -> Array:
         """One standard deviation of `component` along its widest direction, (d,)."""
@@ -72,47 +71,47 @@ class Layout(Protocol):
         """The matrices WᵀW."""
 
     def inverse(self, matrices: Array, n_features: int) -> Array:
-        """The inverses of positive definite matrices, which `whiten` refuses as it does."""
+        """The inverses of positive definite matrices; raises as `whiten` does."""
 
     def transposed(self, whiteners: Array) -> Array:
-        """The factors Wᵀ (scikit-learn's ``precisions_cholesky_``), and back."""
+        """The factors Wᵀ, scikit-learn's ``precisions_cholesky_``; its own inverse."""
 
     def whitened(self, whiteners: Array, component: int, rows: Array) -> Array:
-        """Rows (n, d) as `component` sees them: rows W x."""
+        """Rows (n, d) whitened by `component`: W x."""
 
     def coloured(self, whiteners: Array, component: int, white: Array) -> Array:
-        """White noise (n, d) given the covariance of `component`: rows W⁻¹ z."""
+        """White noise (n, d) coloured with the covariance of `component`: W⁻¹ z."""
 
     def diagonal(self, matrices: Array, n_features: int) -> Array:
         """The diagonals, (K, d) or (1, d)."""
 
     def per_count(self, scatter: Array, counts: Array) -> Array:
-        """Scatter divided by the counts, (K,), of the components whose it is: S_k / n_k."""
+        """Scatter matrices divided by counts, (K,): S_k / n_k, or their sum by the total count if pooled."""
 
     def with_ridge(self, matrices: Array, ridge: Array | float) -> Array:
-        """The matrices with `ridge`, a number or one for each of the matrices, added to their diagonals."""
+        """The matrices with `ridge`, a number or one per matrix, added to their diagonals."""
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
-        """The matrices written out, (K, d, d)."""
+        """The full matrices, (K, d, d)."""
 
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
-        """The matrices A Σ_k Aᵀ along the rows of A, (m, d); (K, m, m)."""
+        """The matrices A Σ_k Aᵀ, (K, m, m), for the m directions in the rows of A, (m, d)."""
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        """What this layout keeps of second moments that another one holds, and that hold as much.
+        """Convert second moments from a `layout` that stores at least as much.
 
         Raises
         ------
         ValueError
-            Where they do not.
+            If it stores less.
         """
 
 
 class _Stored(Layout, Protocol):
-    """What all layouts do alike."""
+    """Operations that are the same in all layouts."""
 
     def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
-        """Layouts are told apart by identity: what comes out of a pickle is the one that is there."""
+        """Unpickle to the one instance: layouts are compared by identity."""
         return layout_of_code, (self.code,)
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
@@ -145,7 +144,7 @@ class _Full(_Stored):
 
     def principal(self, matrices: Array) -> Array:
         variances, axes = np.linalg.eigh(matrices)
-        # What a Cholesky factorisation accepts may have an eigenvalue that rounding makes negative.
+        # A matrix that passes Cholesky factorisation may still get a negative eigenvalue by rounding.
         variances = np.maximum(variances, np.finfo(np.float64).eps * variances[:, -1:])
         return np.asarray(axes.transpose(0, 2, 1) / np.sqrt(variances)[:, :, None], dtype=np.float64)
 
@@ -183,7 +182,7 @@ class _Full(_Stored):
         return matrices
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        return _kept(layout, self, layout is FULL, moments)
+        return _checked(layout, self, layout is FULL, moments)
 
 
 @dataclass(frozen=True)
@@ -239,11 +238,11 @@ class _Tied(_Stored):
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         if layout is TIED:
             return moments
-        return _kept(layout, self, layout is FULL, moments).sum(axis=0)
+        return _checked(layout, self, layout is FULL, moments).sum(axis=0)
 
 
 class _Elementwise(_Stored):
-    """What diagonal and spherical share: their matrices are told by variances."""
+    """Operations of the diagonal and the spherical layout, which store variances."""
 
     axis_aligned = True
 
@@ -303,8 +302,8 @@ class _Diagonal(_Elementwise):
         return matrices[:, :, None] * np.eye(n_features)
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        held = layout is FULL or layout is DIAGONAL
-        return np.ascontiguousarray(layout.diagonal(_kept(layout, self, held, moments), n_features))
+        suffices = layout is FULL or layout is DIAGONAL
+        return np.ascontiguousarray(layout.diagonal(_checked(layout, self, suffices, moments), n_features))
 
 
 @dataclass(frozen=True)
@@ -332,9 +331,9 @@ class _Spherical(_Elementwise):
         return DIAGONAL.reduced(moments, layout, n_features).mean(axis=1)
 
 
-def _kept(layout: Layout, wanted: Layout, held: bool, moments: Array) -> Array:
-    if not held:
-        raise ValueError(f"{layout} moments do not tell those of {wanted}")
+def _checked(layout: Layout, wanted: Layout, suffices: bool, moments: Array) -> Array:
+    if not suffices:
+        raise ValueError(f"expected moments that determine those of {wanted}, got moments of {layout}")
     return moments
 
 
@@ -345,5 +344,5 @@ SPHERICAL: Layout = _Spherical()
 
 
 def layout_of_code(code: int) -> Layout:
-    """The layout that the compiled pass knows by this number."""
+    """Return the layout with this code in the compiled modules."""
     return (FULL, TIED, DIAGONAL, SPHERICAL)[code]

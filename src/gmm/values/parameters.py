@@ -1,4 +1,4 @@
-"""`MixtureParameters`: weights, means and covariances, as one value."""
+"""`MixtureParameters`: the weights, means and covariances of a mixture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MixtureParameters:
     covariances : array in the shape of the model's layout
     model : CovarianceModel
     factors : tuple of arrays, optional
-        The covariances' whiteners and log determinants, where they are known already.
+        Whiteners and log determinants of the covariances, if already known.
 
     Raises
     ------
@@ -49,13 +49,13 @@ class MixtureParameters:
             values.flags.writeable = False
 
     def __repr__(self) -> str:
-        """Its sizes and its model: the arrays may be large."""
+        """Return the sizes and the model; the arrays may be large."""
         K, d = self.means.shape
         return f"MixtureParameters(K={K}, d={d}, {self.model.known_as})"
 
     @classmethod
     def estimated(cls, estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:
-        """The mixture that a compiled update estimated: see `gmm._kernel.mstep.Update`."""
+        """Make the mixture from the result of a compiled update; see `gmm._kernel.mstep.Update`."""
         weights, means, covariances, whiteners, log_determinants = estimate
         shape = model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
@@ -78,7 +78,7 @@ class MixtureParameters:
         return K - 1 + K * d + self.model.n_parameters(K, d)
 
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
-        """`n` rows (n, d) ordered by component, and their components (n,)."""
+        """Draw rows (n, d), ordered by component, and their components (n,)."""
         K, d = self.means.shape
         counts = rng.multinomial(n, self.weights / self.weights.sum())
         rows = np.concatenate(
@@ -89,14 +89,10 @@ class MixtureParameters:
         )
         return rows, np.repeat(np.arange(K), counts)
 
-    def whitened(self, noise: float = 0.0) -> WhitenedMixture:
-        """What a pass reads: log_offset_k = log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹.
-
-        With `noise`, a variance in squared units of the data, rows are seen through noise in every feature: see
-        `gmm.em.quasi_newton`.
-        """
+    def whitened(self) -> WhitenedMixture:
+        """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
         layout = self.model.layout
         log_offset = mstep.log_offset(
-            layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features, noise
+            layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features
         )
         return WhitenedMixture(layout, log_offset, self.means, self.whiteners)

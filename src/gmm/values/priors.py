@@ -1,14 +1,14 @@
-"""Conjugate priors: what is believed of means and covariances before the rows are seen.
+"""Conjugate priors on the component means and covariances.
 
-A fit with a prior climbs the log posterior density (MAP). What a prior adds to an update are a few rows' worth of
-moments, so updates are as exact and as fast as without, for every covariance model.
+A fit with a prior maximises the log posterior density (MAP). The prior adds moments worth a few rows to each update,
+which is therefore as exact and fast as without a prior, for every covariance model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from math import lgamma, log, pi
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,27 +16,50 @@ from numpy.typing import ArrayLike
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, SPHERICAL, Array
 
-PriorMoments = tuple[Array, Array, float, float, float]
+
+class PriorMoments(NamedTuple):
+    """A prior as the rows that it adds to an update.
+
+    Attributes
+    ----------
+    mean : array of shape (d,)
+        The mean of the rows that it adds.
+    scale : flat array
+        Their scatter, for one covariance as its layout stores it.
+    shrinkage : float
+        Rows for each mean.
+    pseudocount : float
+        Rows for each covariance.
+    constant : float
+        Of the log density.
+    """
+
+    mean: Array
+    scale: Array
+    shrinkage: float
+    pseudocount: float
+    constant: float
 
 
 @dataclass(frozen=True, eq=False)
 class NormalInverseWishart:
-    """μ_k ~ N(mean, Σ_k / shrinkage) and Σ_k ~ InverseWishart(dof, scale); what is None comes from the data.
+    """Normal-inverse-Wishart prior: μ_k ~ N(mean, Σ_k / shrinkage) and Σ_k ~ InverseWishart(dof, scale).
 
-    Of diagonal and spherical covariances every variance is inverse-gamma instead: shape dof / 2 and rate scale / 2.
-    A covariance, or a variance, that all components share has the prior once.
+    Hyperparameters that are None are estimated from the data. For diagonal and spherical covariances, each variance has
+    an inverse-gamma prior with shape dof / 2 and rate scale / 2 instead. A covariance or variance that all components
+    share has the prior once.
 
     Parameters
     ----------
     mean : array-like of shape (d,), default=None
-        None is the rows' mean.
+        Prior mean of the means; None is the mean of the rows.
     shrinkage : float, default=0.01
-        How many rows the belief about a mean is worth; 0 says nothing of the means.
+        Weight of the prior on a mean, as a number of rows; 0 is a flat prior on the means.
     dof : float, default=None
         Degrees of freedom, above d − 1; None is d + 2.
     scale : float or array-like of shape (d, d), default=None
-        In squared units of the data; a number is a multiple of the identity. None is the rows' covariance (of
-        spherical and diagonal models the mean of its diagonal) divided by K^(2/d).
+        Scale matrix, in squared units of the data; a number is a multiple of the identity. None is the covariance of
+        the rows (for spherical and diagonal models, the mean of its diagonal) divided by K^(2/d).
 
     References
     ----------
@@ -62,20 +85,20 @@ class NormalInverseWishart:
 
 
 def parts(prior: NormalInverseWishart) -> dict[str, Any]:
-    """Its parts by name as what can be compared and written down: numbers, lists of them, or None."""
+    """Return the hyperparameters by name, as numbers, lists of numbers or None, which compare equal and fit in JSON."""
     return {field.name: np.asarray(getattr(prior, field.name)).tolist() for field in fields(prior)}
 
 
 @dataclass(frozen=True, eq=False)
 class ConjugatePrior:
-    """A `NormalInverseWishart` whose every part is known.
+    """A `NormalInverseWishart` with all hyperparameters set.
 
     Parameters
     ----------
     mean : array of shape (d,)
     shrinkage, dof : float
     scale : array of shape (d, d)
-        Of diagonal and spherical models its diagonal alone, (d,).
+        For diagonal and spherical models only its diagonal, (d,).
     """
 
     mean: Array
@@ -83,29 +106,28 @@ class ConjugatePrior:
     dof: float
     scale: Array
 
-    def told(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
-        """The prior as the compiled update takes it: see `gmm._kernel.mstep.MixtureFamily`.
+    def as_moments(self, model: CovarianceModel, n_components: int, n_features: int) -> PriorMoments:
+        """Return the prior as the moments that it adds to an update; see `gmm._kernel.mstep.MixtureFamily`.
 
-        An inverse Wishart density says as much of Σ_k as dof + d + 1 rows of which S_k is the scale, an inverse gamma
-        density of a variance as dof + 2.
+        An inverse-Wishart density of Σ_k counts as dof + d + 1 rows with the scatter `scale`, an inverse-gamma density
+        of a variance as dof + 2.
         """
         K, d = n_components, n_features
         scale, pseudocount = self.scale, self.dof + d + 1
         if model.layout.axis_aligned:
             pseudocount = self.dof + 2
             if model.layout is SPHERICAL:
-                # Per feature, as the layout counts.
+                # Per feature, as in the layout's second moments.
                 scale, pseudocount = scale.mean(keepdims=True) / d, pseudocount / d
-        many = 1 if model.common or model.layout.pooled else K
-        constant = many * self._log_normaliser(model, d)
+        copies = 1 if model.common or model.layout.pooled else K
+        constant = copies * self._log_normaliser(model, d)
         if self.shrinkage > 0:
             constant += 0.5 * K * d * log(self.shrinkage / (2 * pi))
-        if model.common and not model.layout.pooled:  # held K times, believed once
+        if model.common and not model.layout.pooled:  # stored K times, but one prior
             scale, pseudocount = scale / K, pseudocount / K
-        return self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant
+        return PriorMoments(self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant)
 
     def _log_normaliser(self, model: CovarianceModel, d: int) -> float:
-        """Of one covariance's density."""
         half = 0.5 * self.dof
         if model.layout is SPHERICAL:
             return half * log(0.5 * self.scale.mean()) - lgamma(half)

@@ -1,7 +1,6 @@
-"""`SufficientStatistics`: what a pass sends up, and the only thing a parameter update sees.
+"""`SufficientStatistics`: the result of a pass, and all that a parameter update reads.
 
-It is additive, so it is also the message between threads, chunks and machines. No rows live here and no covariance
-model: only moments and their arithmetic.
+Statistics of parts of the rows can be added, so they are also what threads, chunks and machines exchange.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from gmm.values.layouts import Array, Layout
 
 @dataclass(frozen=True, eq=False)
 class SufficientStatistics:
-    """Moments of the responsibilities r_ik of n rows about stated origins o_k.
+    """Moments of n rows, weighted by responsibilities r_ik, about given origins o_k.
 
     Parameters
     ----------
     layout : Layout
-        How much of the second moments is kept, and its shape.
+        Layout of the second moments.
     origins : array of shape (K, d)
     counts : array of shape (K,)
         Σ_i w_i r_ik.
@@ -46,27 +45,27 @@ class SufficientStatistics:
 
     @property
     def means(self) -> Array:
-        """The components' means, (K, d); a component without rows keeps its origin."""
+        """Means of the components, (K, d); the origin for a component without rows."""
         return self.origins + self.first / self._divisors[:, None]
 
     @property
     def scatter(self) -> Array:
-        """The second moments about the means, in the shape of `layout`."""
+        """Second moments about the means, in the shape of `layout`."""
         root = self.first / np.sqrt(self._divisors)[:, None]
         return self.second - self.layout.outer(root, root)
 
     @property
     def _divisors(self) -> Array:
-        # Moments of a component without rows are zero, whatever divides them.
+        # Moments of a component without rows are zero; avoid 0/0.
         return np.maximum(self.counts, np.finfo(np.float64).tiny)
 
     @property
     def mean_log_evidence(self) -> float:
-        """Per unit weight, in nats."""
+        """Log evidence per unit weight, in nats."""
         return self.log_evidence / self.weight
 
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
-        """The statistics of both sets of rows."""
+        """Return the statistics of both sets of rows together."""
         if not np.array_equal(self.origins, other.origins):
             other = other.recentred(self.origins)
         return replace(
@@ -79,7 +78,7 @@ class SufficientStatistics:
         )
 
     def scaled(self, factor: float) -> SufficientStatistics:
-        """The statistics of the same rows, each `factor` times as heavy."""
+        """Return the statistics of the same rows with weights multiplied by `factor`."""
         return replace(
             self,
             counts=factor * self.counts,
@@ -90,14 +89,14 @@ class SufficientStatistics:
         )
 
     def recentred(self, origins: Array) -> SufficientStatistics:
-        """The same moments about other `origins`, (K, d)."""
+        """Return the same moments about other `origins`, (K, d)."""
         step = self.origins - origins
         mass = self.counts[:, None] * step
         second = self.second + self.layout.outer(2 * self.first + mass, step)
         return replace(self, origins=origins, first=self.first + mass, second=second)
 
     def reordered(self, order: NDArray[np.intp]) -> SufficientStatistics:
-        """The same components in another `order`, (K,)."""
+        """Return the components in another `order`, (K,)."""
         return replace(
             self,
             origins=self.origins[order],
@@ -107,12 +106,12 @@ class SufficientStatistics:
         )
 
     def reduced(self, layout: Layout) -> SufficientStatistics:
-        """The same moments, as far as another `layout` keeps them: full ones tell all others, diagonal the spherical.
+        """Convert the second moments to another `layout`: full ones to any, diagonal ones to spherical.
 
         Raises
         ------
         ValueError
-            Where these do not tell them.
+            If these do not determine them.
         """
         if layout is self.layout:
             return self
@@ -120,7 +119,7 @@ class SufficientStatistics:
         return replace(self, layout=layout, second=second)
 
     def grown(self) -> SufficientStatistics:
-        """The same with one more component, the last, which is empty."""
+        """Append an empty component."""
         second = self.second
         if not self.layout.pooled:
             second = np.concatenate([second, np.zeros_like(second[:1])])
@@ -133,9 +132,9 @@ class SufficientStatistics:
         )
 
     def split(self, component: int, into: int, offset: Array) -> SufficientStatistics:
-        """Half of `component` given to the empty component `into`, the two means 2·`offset` (d,) apart.
+        """Move half of `component` to the empty component `into`, with the two means 2·`offset` (d,) apart.
 
-        Zeroth, first and second moments of the whole are kept.
+        The zeroth, first and second moments of the two together stay the same.
         """
         counts, first, origins = self.counts.copy(), self.first.copy(), self.origins.copy()
         half = 0.5 * counts[component]

@@ -1,4 +1,4 @@
-"""`WhitenedMixture`: what goes down into a pass. Where its numbers come from is no concern of this room."""
+"""`WhitenedMixture`: the input of a pass, for any mixture of Gaussian form."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from gmm.values.layouts import Array, Layout
 class WhitenedMixture:
     """Any Gaussian mixture as a pass reads it: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖².
 
-    Maximum likelihood fills log_offset_k = log π_k + log|W_k| − d/2·log 2π; other estimates of the same form need no
-    other pass.
+    For maximum likelihood, log_offset_k = log π_k + log|W_k| − d/2·log 2π. Other estimates of this form use the same
+    pass.
 
     Parameters
     ----------
     layout : Layout
-        Of the whiteners.
+        Layout of the whiteners.
     log_offset : array of shape (K,)
         In nats.
     centres : array of shape (K, d)
     whiteners : array in the shape of `layout`
-        W_k, lower triangular where it is a matrix.
+        W_k, lower triangular if stored as matrices.
     """
 
     layout: Layout

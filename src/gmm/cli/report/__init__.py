@@ -1,43 +1,31 @@
-"""The report of a fit: one HTML file with its pictures inside, for readers who did not run the fit.
+"""The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
 
 `sections.py` and `choosing.py` compute the values of each section, `wording.py` its sentences, `figures.py` its
-pictures, `columns.py` and `origin.py` the facts about the data; `templates/` lays them out and holds the glossary.
+pictures, `columns.py` and `origin.py` the facts about the data; `templates/` holds the layout and the glossary.
 """
 
 from gmm.cli.report import sections
 from gmm.cli.report.choosing import choice
-from gmm.cli.report.figures import drawn
+from gmm.cli.report.figures import draw_pictures
 from gmm.cli.report.origin import Origin
-from gmm.cli.report.page import Section, page, rendered
+from gmm.cli.report.page import Section, render, render_page
 from gmm.cli.result import Result
 
-__all__ = ["Origin", "written"]
+__all__ = ["Origin", "render_report"]
 
 
-def written(result: Result, origin: Origin) -> str:
-    """Write a result as a page.
-
-    Parameters
-    ----------
-    result : Result
-        A finished ``gmm fit``.
-    origin : Origin
-        Where it comes from.
-
-    Returns
-    -------
-    str
-        A whole HTML document that loads nothing.
+def render_report(result: Result, origin: Origin) -> str:
+    """Render a result as a self-contained HTML document.
 
     Raises
     ------
     ModuleNotFoundError
-        matplotlib, which draws the pictures, is not installed.
+        If matplotlib is not installed.
     """
-    pictures = drawn(result)
+    pictures = draw_pictures(result)
     K, labelled, weighted = result.model.n_components, result.agreement is not None, result.rows.weights is not None
     several = K > 1
-    picture = rendered("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
+    picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
     parts = [
         Section("picture", "Picture", "What it looks like", picture),
         Section("groups", *(("Groups", "The groups") if several else ("Group", "The group")), sections.groups(result)),
@@ -51,8 +39,8 @@ def written(result: Result, origin: Origin) -> str:
         Section("data", "Data", "The data", sections.data(result, origin)),
         Section("fit", "Fit", "How the fit went", sections.fitting(result, pictures)),
         Section("reproduction", "Reproduce", "How to reproduce it", sections.reproduction(result, origin)),
-        Section("terms", "Terms", "What the terms mean", rendered("terms", weighted=weighted, labelled=labelled)),
+        Section("terms", "Terms", "What the terms mean", render("terms", weighted=weighted, labelled=labelled)),
     ]
     name = result.source if result.options.file is None else origin.file
     title = f"{name}: {K} {'groups' if several else 'group'}"
-    return page(sections.opening(result), parts, name=name, title=title, origin=origin)
+    return render_page(sections.opening(result), parts, name=name, title=title, origin=origin)

@@ -1,4 +1,4 @@
-"""Columns in numbers: extremes, quartiles, mean and standard deviation, of weighted rows too."""
+"""Summary statistics of columns, with or without row weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUARTILES = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Each of d columns in numbers.
+    """Summary statistics of d columns.
 
     Attributes
     ----------
@@ -29,18 +29,18 @@ class Columns:
 
     @cached_property
     def means(self) -> NDArray[np.float64]:
-        """Means, weighted if rows are, (d,)."""
+        """Means, weighted if the rows are, shape (d,)."""
         return np.array([np.average(column, weights=self.weights) for column in self._columns])
 
     @cached_property
     def spreads(self) -> NDArray[np.float64]:
-        """Standard deviations, (d,), which divide by the number of rows or the total weight."""
+        """Standard deviations, which divide by the number of rows or the total weight, shape (d,)."""
         squares = ((column - mean) ** 2 for column, mean in zip(self._columns, self.means, strict=True))
         return np.sqrt([np.average(square, weights=self.weights) for square in squares])
 
     @cached_property
     def quantiles(self) -> NDArray[np.float64]:
-        """Smallest, lower quartile, median, upper quartile and largest, (5, d)."""
+        """Minimum, lower quartile, median, upper quartile and maximum, shape (5, d)."""
         return np.stack([_quantiles(column, self.weights) for column in self._columns], axis=1)
 
     @property
@@ -52,7 +52,7 @@ def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None)
     if weights is None:
         return np.quantile(values, (0.0, *_QUARTILES, 1.0))
     order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
-    places = np.searchsorted(reached, np.array(_QUARTILES) * reached[-1])
-    counted = values[weights > 0]
-    return np.array([counted.min(), *values[order][places], counted.max()])
+    cumulative = np.cumsum(weights[order])
+    positions = np.searchsorted(cumulative, np.array(_QUARTILES) * cumulative[-1])
+    weighted = values[weights > 0]
+    return np.array([weighted.min(), *values[order][positions], weighted.max()])

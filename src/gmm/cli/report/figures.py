@@ -12,9 +12,9 @@ from gmm.cli.pictures import drawing
 from gmm.cli.result import Result
 from gmm.text.html import Html, escaped
 
-__all__ = ["Picture", "colours", "drawn"]
+__all__ = ["Picture", "colours", "draw_pictures"]
 
-_MOST_PAIRS = 5  # columns in a grid of pairs
+_MOST_PAIRS = 5  # columns in the grid of pairs
 
 
 @dataclass(frozen=True)
@@ -25,38 +25,38 @@ class Picture:
     caption: str
 
 
-def drawn(result: Result) -> dict[str, Picture]:
-    """Draw a result: ``clusters`` always, other pictures where they show something.
+def draw_pictures(result: Result) -> dict[str, Picture]:
+    """Draw the pictures of a result: ``clusters`` always, the others only where they apply.
 
     The others are ``pairs``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
     """
     model, draw = result.model, drawing()
     d, K = len(result.rows.names), model.n_components
     plans: dict[str, tuple[Callable[[], Any], str]] = {
-        "clusters": (lambda: result.drawn(draw.plot_clusters), _clusters_caption(d, K))
+        "clusters": (lambda: result.draw(draw.plot_clusters), _clusters_caption(d, K))
     }
     if 2 < d <= _MOST_PAIRS:
-        plans["pairs"] = lambda: result.drawn(draw.plot_clusters, view="pairs"), _PAIRS
+        plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
     if K > 1:
         if d > 1:
-            plans["boundaries"] = lambda: result.drawn(draw.plot_decision_boundaries), _BOUNDARIES
-        plans["uncertainty"] = lambda: result.drawn(draw.plot_uncertainty), _UNCERTAINTY
-    if len(set(result.found.n_components[result.found.ranked()])) > 1:
-        plans["selection"] = lambda: draw.plot_selection(result.found), _SELECTION
+            plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
+        plans["uncertainty"] = lambda: result.draw(draw.plot_uncertainty), _UNCERTAINTY
+    if len(set(result.search.n_components[result.search.ranked()])) > 1:
+        plans["selection"] = lambda: draw.plot_selection(result.search), _SELECTION
     if len(model.history_) > 1:
         plans["convergence"] = lambda: draw.plot_convergence(model), _CONVERGENCE
     return {name: _picture(name, plan, caption) for name, (plan, caption) in plans.items()}
 
 
 def colours(n: int) -> list[str]:
-    """The colours of `n` components in all pictures, ``#rrggbb``."""
-    found = import_module("gmm.plotting.style").colours(n)
-    return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in found]
+    """Return the colours of `n` components in the pictures, as ``#rrggbb``."""
+    palette = import_module("gmm.plotting.style").colours(n)
+    return ["#" + "".join(f"{round(255 * part):02x}" for part in colour) for colour in palette]
 
 
 def _picture(name: str, plan: Callable[[], Any], caption: str) -> Picture:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # of letters that the page's font has and this lacks
+        warnings.filterwarnings("ignore", message="Glyph")  # the browser's fonts have glyphs that matplotlib's lack
         svg = import_module("gmm.plotting.files").inline_svg(plan(), name, escaped(caption.partition(".")[0]))
     return Picture(Html(svg), caption)
 
@@ -64,11 +64,12 @@ def _picture(name: str, plan: Callable[[], Any], caption: str) -> Picture:
 def _clusters_caption(d: int, K: int) -> str:
     if d == 1:
         return "The values, the density of each group and their sum. The bars show the share of rows in each bin."
-    seen = "The rows and the groups" if K > 1 else "The rows and the group"
+    subject = "The rows and the groups" if K > 1 else "The rows and the group"
     if d > 2:
-        seen += f", seen from where the {'groups' if K > 1 else 'rows'} differ most: each axis combines several columns"
-    mixed = " A row's colour mixes those of the groups according to their probabilities." if K > 1 else ""
-    return f"{seen}.{mixed} The inner ellipse contains 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
+        what = "groups" if K > 1 else "rows"
+        subject += f", projected onto the plane in which the {what} differ most; each axis combines several columns"
+    mixed = " The colour of a row mixes the colours of the groups by their probabilities." if K > 1 else ""
+    return f"{subject}.{mixed} The inner ellipse contains 50 % of {'a' if K > 1 else 'the'} group, the outer one 95 %."
 
 
 _PAIRS = (
@@ -76,6 +77,6 @@ _PAIRS = (
     "each group."
 )
 _BOUNDARIES = "The most probable group at each point. The fainter the colour, the less certain."
-_UNCERTAINTY = "How uncertain each row is. The larger the mark, the less certain the row's group."
+_UNCERTAINTY = "The uncertainty of each row. The larger the mark, the less certain the row's group."
 _SELECTION = "The criterion against the number of groups, one line per covariance model. Smaller is better."
 _CONVERGENCE = "The log-likelihood per row after each pass of the chosen fit."

@@ -1,4 +1,4 @@
-"""Where a result comes from: the command, the file it read, the versions, the machine and the time."""
+"""Provenance of a result: the command, the input file, versions, the machine and the time."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _PACKAGES = ("numpy", "scipy", "pyarrow", "matplotlib")
 
 @dataclass(frozen=True)
 class Origin:
-    """What is needed to make a result again.
+    """What is needed to reproduce a result.
 
     Attributes
     ----------
     command : str
-        The command line, as a shell takes it.
+        The command line, quoted for a shell.
     file : str
-        The file's name, without its directory.
+        Name of the file, without its directory.
     size : int or None
-        Of the file, bytes; None of a pipe or standard input.
+        Size of the file in bytes; None for a pipe or standard input.
     sha256 : str or None
-        Of the file's bytes; None of a pipe or standard input.
+        Hash of the file's content; None for a pipe or standard input.
     versions : mapping of str to str
-        Of this package, of those it stands on, and of Python.
+        Versions of this package, its dependencies and Python.
     machine : str
     when : str
         Date and time, UTC.
@@ -52,20 +52,10 @@ class Origin:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Origin:
-        """Look at the file, the packages and the machine now.
-
-        Parameters
-        ----------
-        options : argparse.Namespace
-            The options of ``gmm fit``.
-
-        Returns
-        -------
-        Origin
-        """
+        """Record the file, the versions and the machine, given the options of ``gmm fit``."""
         size, digest = None, None
         bundled = files("gmm") / "data" / "faithful.csv"
-        if options.file is None or Path(options.file).is_file():  # a pipe has been read, and is empty
+        if options.file is None or Path(options.file).is_file():  # a pipe can be read only once
             with as_file(bundled) if options.file is None else nullcontext(Path(options.file)) as path:
                 with path.open("rb") as file:
                     digest = hashlib.file_digest(file, "sha256").hexdigest()

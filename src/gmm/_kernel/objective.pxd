@@ -1,0 +1,226 @@
+"""What an update maximises: the only place that knows whether the parameters have a prior.
+
+With n_k the count of component k, x̄_k and S_k the mean of its rows and their scatter about it, an objective says
+
+| | likelihood | posterior (MAP) | function |
+| --- | --- | --- | --- |
+| weights | n_k / n | n_k / n | `normalise_weights` |
+| means | x̄_k | (n_k x̄_k + κ m) / (n_k + κ) | `shrink_mean` |
+| scatter | S_k | S_k + Λ + κ n_k / (κ + n_k) (x̄_k − m)(x̄_k − m)ᵀ | `add_to_scatter` |
+| divisor of the scatter | n_k | n_k + 1 + c | `divisor` |
+| log offset | log π_k + log det W_k − d/2·log 2π | likewise | `log_offsets` |
+| added to the log evidence | 0 | log p(μ, Σ) | `parameter_term` |
+
+The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
+or inverse gamma density worth c rows with scatter Λ. The divisor's 1 is the factor |Σ_k|^−½ of the mean's density: K
+where all components share a covariance, 0 where the means have no prior.
+
+A variational posterior (Bishop 2006, section 10.2) would be a third value. It would fill in
+
+- weights: E π_k of a Dirichlet or of a stick-breaking posterior (Blei & Jordan 2006) with the counts n_k;
+- means: as MAP, with κ + n_k = β_k as the precision of the mean;
+- scatter: as MAP, with Λ the inverse of the scale of the Wishart prior on Σ_k⁻¹;
+- divisor: the degrees of freedom ν_k = ν_0 + n_k, without the 1 for the mean, so that W_kᵀ W_k is E Σ_k⁻¹;
+- log offset: E log π_k + ½ E log|Σ_k⁻¹| − d/2·log 2π − d / (2 β_k), which needs counts beside the parameters;
+- added to the log evidence: −KL(q(π, μ, Σ) ‖ p(π, μ, Σ)).
+"""
+from libc.math cimport M_PI, log
+
+from gmm._kernel.estimate cimport Estimate
+from gmm._kernel.layout cimport (
+    Layout,
+    axis_stride,
+    component_stride,
+    end_component,
+    features_per_number,
+    first_component,
+    is_dense,
+    is_pooled,
+    matrix_of,
+    matrix_size,
+    mirror_all,
+    n_matrices,
+    subtract_outer,
+)
+from gmm._kernel.moments cimport Moments
+from gmm._kernel.whitener cimport half_square, half_trace_of_precision, half_trace_of_product
+
+cdef enum ObjectiveKind:
+    LIKELIHOOD = 0
+    POSTERIOR = 1
+
+
+cdef struct Objective:
+    # The likelihood has zeros and NULLs after its kind.
+    ObjectiveKind kind
+    const double* mean          # (d,) m
+    const double* scale         # one matrix Λ in the layout of the covariances
+    double shrinkage            # κ, in rows; 0: the means have no prior
+    double mean_terms           # means whose prior each covariance scales
+    double pseudocount          # c, in rows
+    double constant             # of the prior's log density
+
+
+cdef inline Objective likelihood() noexcept nogil:
+    cdef Objective objective
+    objective.kind = LIKELIHOOD
+    objective.mean = objective.scale = NULL
+    objective.shrinkage = objective.mean_terms = objective.pseudocount = objective.constant = 0
+    return objective
+
+
+cdef inline Objective posterior(
+    Layout layout, Py_ssize_t K, const double* mean, const double* scale,
+    double shrinkage, double pseudocount, double constant,
+) noexcept nogil:
+    cdef Objective objective
+    objective.kind = POSTERIOR
+    objective.mean, objective.scale, objective.shrinkage = mean, scale, shrinkage
+    objective.mean_terms = (K if is_pooled(layout) else 1) if shrinkage > 0 else 0
+    objective.pseudocount, objective.constant = pseudocount, constant
+    return objective
+
+
+cdef inline bint adds_rows(const Objective* objective) noexcept nogil:
+    """Return whether the objective counts rows of its own beside those of the data."""
+    return objective.kind == POSTERIOR
+
+
+# --------------------------------------------------------------------------- counts to parameters
+
+cdef inline void normalise_weights(
+    Py_ssize_t K,
+    double* weights,                               # IN counts, OUT weights
+) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef double total = 0
+    for k in range(K):
+        total += weights[k]
+    for k in range(K):
+        weights[k] /= total
+
+
+cdef inline double mean_weight(const Objective* objective, double count) noexcept nogil:
+    """Share of the prior's mean in the mean of a component."""
+    return objective.shrinkage / (count + objective.shrinkage)
+
+
+cdef inline void shrink_mean(
+    const Objective* objective, Py_ssize_t d, double count,
+    double* mean,                                  # IN, OUT (d,)
+) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double weight
+    if not adds_rows(objective):
+        return
+    weight = mean_weight(objective, count)
+    for j in range(d):
+        mean[j] += weight * (objective.mean[j] - mean[j])
+
+
+cdef inline double divisor(const Objective* objective, double count) noexcept nogil:
+    """What the scatter of so many rows is divided by."""
+    return count + objective.mean_terms + objective.pseudocount
+
+
+cdef inline void add_to_scatter(
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
+    const Moments* moments, const double* counts, const double* steps,     # IN steps (K, d) from the origins to x̄_k
+    Py_ssize_t start, Py_ssize_t end,              # of the matrices
+    double* scatter,                               # IN, OUT dense: the lower triangle
+) noexcept nogil:
+    cdef Py_ssize_t size = matrix_size(layout, d), i, k, m
+    cdef Py_ssize_t stride = component_stride(layout, d)
+    if not adds_rows(objective):
+        return
+    for m in range(start, end):
+        for i in range(size):
+            scatter[m * size + i] += objective.scale[i]
+    for k in range(first_component(layout, start), end_component(layout, K, end)):
+        add_mean_scatter(objective, layout, d, counts[k] * mean_weight(objective, counts[k]), moments.origins + k * d,
+                         steps + k * d, scatter + k * stride)
+
+
+cdef inline void add_mean_scatter(
+    const Objective* objective, Layout layout, Py_ssize_t d, double strength, const double* origin, const double* step,
+    double* scatter,                               # IN, OUT += strength (x̄ − m)(x̄ − m)ᵀ
+) noexcept nogil:
+    cdef Py_ssize_t stride = axis_stride(layout), shared = features_per_number(layout, d), i, j
+    cdef double apart
+    for i in range(d):
+        apart = origin[i] + step[i] - objective.mean[i]
+        if is_dense(layout):
+            for j in range(i + 1):
+                scatter[i * d + j] += strength * apart * (origin[j] + step[j] - objective.mean[j])
+        else:
+            scatter[i * stride] += strength * (apart * apart) / shared
+
+
+# ------------------------------------------------------------------------------ what a pass adds up
+
+cdef inline void log_offsets(
+    Layout layout, Py_ssize_t K, Py_ssize_t d,
+    const double* weights, const double* whiteners, const double* log_determinants,        # IN
+    double noise,                                  # IN variance, in every feature, through which rows are seen
+    double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹
+) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef double constant = 0.5 * d * log(2 * M_PI)
+    for k in range(K):
+        log_offset[k] = log(weights[k]) + log_determinants[matrix_of(layout, k)] - constant
+        if noise > 0:
+            log_offset[k] -= noise * half_trace_of_precision(layout, d, whiteners, k)
+
+
+cdef inline double parameter_term(
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
+) noexcept nogil:
+    """What is added to the log evidence of the rows: the log density of the parameters."""
+    cdef Py_ssize_t size = matrix_size(layout, d), k, m
+    cdef double total = objective.constant
+    if not adds_rows(objective):
+        return 0
+    for m in range(n_matrices(layout, K)):
+        total += objective.pseudocount * mixture.log_determinants[m]
+        total -= half_trace_of_product(layout, d, mixture.whiteners + m * size, objective.scale)
+    if objective.shrinkage > 0:
+        for k in range(K):
+            m = matrix_of(layout, k)
+            total += mixture.log_determinants[m]
+            total -= objective.shrinkage * half_square(
+                layout, d, mixture.whiteners + m * size, mixture.means + k * d, objective.mean)
+    return total
+
+
+# ------------------------------------------------------------ rows of its own, for the accelerated solver
+
+cdef inline double rows_per_mean(const Objective* objective) noexcept nogil:
+    """Rows that the prior of a mean is worth."""
+    return objective.shrinkage
+
+
+cdef inline double rows_per_covariance(const Objective* objective) noexcept nogil:
+    """Rows that the priors of a covariance, and of the means that it scales, are worth."""
+    return divisor(objective, 0)
+
+
+cdef inline void add_own_rows(
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
+    double factor,                                 # IN 1, or −1 to subtract them
+    double* step, double* minus,                   # scratch (d,), (d,)
+    Moments* moments,                              # IN, OUT
+) noexcept nogil:
+    """Add κ (m − o_k) to first moments, κ (m − o_k)(m − o_k)ᵀ + Λ to second ones; counts stay those of the data."""
+    cdef Py_ssize_t size = matrix_size(layout, d), i, j, k, m
+    if not adds_rows(objective):
+        return
+    for m in range(n_matrices(layout, K)):
+        for i in range(size):
+            moments.second[m * size + i] += factor * objective.scale[i]
+    for k in range(K):
+        for j in range(d):
+            step[j] = objective.mean[j] - moments.origins[k * d + j]
+            minus[j] = -factor * objective.shrinkage * step[j]
+            moments.first[k * d + j] -= minus[j]
+        subtract_outer(layout, d, step, minus, moments.second + k * component_stride(layout, d))
+    mirror_all(layout, K, d, moments.second)

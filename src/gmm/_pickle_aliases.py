@@ -1,0 +1,43 @@
+"""Former module paths of classes, so that pickles written by earlier versions still load.
+
+Only `gmm` itself imports this module; other code uses the current paths.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm.em.solver import Iteration
+from gmm.em.trace import PassRecord, Refinement, Trace
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.steps import EMStep
+from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate
+from gmm.values.covariance import covariance_model
+from gmm.values.layouts import layout_of_code
+from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import NormalInverseWishart
+from gmm.values.statistics import SufficientStatistics
+
+_ALIASES: dict[str, dict[str, object]] = {
+    "gmm._mstep": {"Ascent": QuasiNewtonState, "MixtureFamily": MixtureFamily},
+    "gmm.covariance": {"covariance_model": covariance_model},
+    "gmm.inference.climb": {"Iteration": Iteration},
+    "gmm.inference.trace": {"PassRecord": PassRecord, "Refinement": Refinement, "Trace": Trace},
+    "gmm.layouts": {"layout_of_code": layout_of_code},
+    "gmm.mixture": {"GaussianMixture": GaussianMixture},
+    "gmm.parameters": {"MixtureParameters": MixtureParameters},
+    "gmm.priors": {"NormalInverseWishart": NormalInverseWishart},
+    "gmm.resampling": {"BootstrapLRT": BootstrapLRT, "HeldOut": HeldOut, "Replicate": Replicate},
+    "gmm.statistics": {"SufficientStatistics": SufficientStatistics},
+    "gmm.steps": {"EMStep": EMStep},
+}
+
+
+def register() -> None:
+    """Register the former modules in `sys.modules`, where `pickle` looks for them."""
+    for name, classes in _ALIASES.items():
+        module = ModuleType(name, "A former module path; only pickles use it.")
+        vars(module).update(classes)
+        sys.modules.setdefault(name, module)

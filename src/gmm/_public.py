@@ -1,0 +1,24 @@
+"""Public names say that they belong to the package, not to the module that defines them.
+
+Pickles and the documentation carry that place, so a definition may move from one module to another.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable
+from typing import get_type_hints
+
+
+def publish(package: str, names: Iterable[str]) -> None:
+    """Set `__module__` of the classes and functions among a package's public `names` to the package."""
+    for name in names:
+        value = getattr(sys.modules[package], name)
+        if isinstance(value, type):
+            own = inspect.get_annotations(value)
+            if own:  # strings, which are evaluated in the module that the class names: so before that changes
+                hints = get_type_hints(value, include_extras=True)
+                value.__annotations__ = {field: hints[field] for field in own}
+        if callable(value):
+            value.__module__ = package

@@ -1,0 +1,133 @@
+"""`Problem`: rows, and the mixtures to choose among. It opens both steps of EM, and starts every solver run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm.em.e_step import EStep
+from gmm.em.m_step import MStep
+from gmm.em.quasi_newton import QuasiNewton
+from gmm.em.solver import Iteration, Solver, SolverRun
+from gmm.em.stopping import GainBelow
+from gmm.em.textbook import TextbookEM
+from gmm.rows.sources import Source
+from gmm.values.covariance import CovarianceModel
+from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import ConjugatePrior
+from gmm.values.statistics import SufficientStatistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverSettings:
+    """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
+
+    `tolerance` is in nats per unit weight, `max_iter` in passes; `confirm_stop` is for `QuasiNewton`.
+    """
+
+    tolerance: float
+    max_iter: int
+    accelerated: bool = True
+    confirm_stop: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """Where a run begins, or continues.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+    bounds : tuple of float
+        Lower bounds that passes before this run measured.
+    state : QuasiNewtonState, optional
+        State of the accelerated run that this one continues.
+    repaired : tuple of int
+        Components that were given a new place before this run.
+    """
+
+    parameters: MixtureParameters
+    bounds: tuple[float, ...] = ()
+    state: QuasiNewtonState | None = None
+    repaired: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Problem:
+    """Rows, and the mixtures among which a solver looks for the best.
+
+    Parameters
+    ----------
+    rows : Source
+    model : CovarianceModel
+    ridge : float
+        Added to the diagonals of the covariances, in squared units of the data.
+    prior : ConjugatePrior, optional
+    n_threads : int, optional
+        None for all usable cores.
+    repair_empty : bool
+        Whether components that lose their rows get a new place: in one run, at most as many as there are components.
+    """
+
+    rows: Source
+    model: CovarianceModel
+    ridge: float
+    prior: ConjugatePrior | None = None
+    n_threads: int | None = None
+    repair_empty: bool = True
+
+    def e_step(self) -> EStep:
+        """Open passes over the rows; close them with a ``with`` statement."""
+        return EStep(self.rows, self.model.moments, n_threads=self.n_threads)
+
+    def beginning(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
+        """Make the first M-step.
+
+        Raises
+        ------
+        SingularMatrixError
+            If a covariance is singular and there is no ridge.
+        """
+        m_step = self._m_step(e_step, len(statistics.counts))
+        return Beginning(m_step(statistics), repaired=tuple(m_step.repaired))
+
+    def run(
+        self,
+        e_step: EStep,
+        begin: Beginning | MixtureParameters,
+        settings: SolverSettings,
+        *,
+        start: int = 0,
+        callback: Callable[[Iteration], object] | None = None,
+    ) -> SolverRun:
+        """Prepare a solver run; `SolverRun.go` makes its passes.
+
+        Parameters
+        ----------
+        e_step : EStep
+            Open over the same rows, for the moments of the same model.
+        begin : Beginning or MixtureParameters
+        settings : SolverSettings
+        start : int
+            Index of the start, for the record.
+        callback : callable, optional
+            Called with an `Iteration` after each pass; a true answer ends the run.
+        """
+        begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
+        parameters, tolerance = begin.parameters, settings.tolerance
+        m_step = self._m_step(e_step, parameters.n_components, begin.repaired)
+        solver: Solver
+        if settings.accelerated:
+            confirm_stop = settings.confirm_stop
+            solver = QuasiNewton(
+                parameters, e_step, m_step, tolerance=tolerance, confirm_stop=confirm_stop, state=begin.state
+            )
+        else:
+            solver = TextbookEM(parameters, e_step, m_step, GainBelow(tolerance), before=begin.bounds)
+        before = begin.bounds[-1] if begin.bounds else None
+        return SolverRun(solver, max_iter=settings.max_iter, start=start, callback=callback, before=before)
+
+    def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
+        repairs = n_components if self.repair_empty else 0
+        return MStep(self.model, self.ridge, repairs, spread=e_step.spread, prior=self.prior, repaired=repaired)

@@ -1,0 +1,42 @@
+"""Samples of the rows, for work that does not need all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._kernel.first_look import distinct_rows
+from gmm.rows.sources import ArraySource, Source
+
+Rng = np.random.RandomState | np.random.Generator
+
+LARGEST_SHARE = 0.5  # of the rows: a larger sample saves too little
+_ROWS_PER_COMPONENT = 1000
+_FEWEST_ROWS = 10_000
+
+
+def _sample_size(n_components: int) -> int:
+    return max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)
+
+
+def sampled_share(source: Source, n_components: int) -> float:
+    """Return the share of the rows that `sampled` takes."""
+    return min(1.0, _sample_size(n_components) / source.n_rows)
+
+
+def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
+    """Return a random subset of many rows, or all of few rows as a weighted set: equal rows merged, and sorted."""
+    size = size or _sample_size(n_components)
+    chosen, weight = chosen_rows(source, size, rng), source.sample_weight
+    rows = np.ascontiguousarray(source.take(chosen), dtype=np.float64)
+    weight = None if weight is None else weight[chosen]
+    return ArraySource(rows, weight) if source.n_used > size else ArraySource(*distinct_rows(rows, weight))
+
+
+def chosen_rows(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
+    """Return the indices of at most `size` rows of weight above 0, chosen at random, in rising order."""
+    n_used = source.n_used
+    chosen = np.sort(rng.choice(n_used, size, replace=False)) if n_used > size else np.arange(n_used)
+    if source.sample_weight is None or n_used == source.n_rows:
+        return chosen
+    return np.flatnonzero(source.sample_weight)[chosen]

@@ -1,0 +1,113 @@
+"""Short runs from several starts, the best of them, and when a run is given up."""
+
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+import pytest
+
+from gmm.em.problem import Problem
+from gmm.em.solver import SolverRun
+from gmm.em.trace import PassRecord
+from gmm.fitting.racing import best_of, is_hopeless, short_runs
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import covariance_model
+from gmm.values.layouts import SPHERICAL
+from gmm.values.parameters import MixtureParameters
+from gmm.values.whitened import WhitenedMixture
+
+ROWS = np.random.default_rng(0).normal(size=(200, 2)) + 6.0 * (np.arange(200) % 2)[:, None]
+
+
+def mixture(means, covariance_type="diag"):
+    model = covariance_model(covariance_type)
+    means = np.asarray(means, dtype=float)
+    covariances = model.layout.with_ridge(np.zeros(model.layout.shape(*means.shape)), 1.0)
+    return MixtureParameters(np.full(len(means), 1 / len(means)), means, covariances, model)
+
+
+def problem(rows=ROWS, ridge=1e-6):
+    return Problem(rows=ArraySource(rows), model=covariance_model("diag"), ridge=ridge, n_threads=1)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "target", "remaining", "hopeless"),
+    [
+        ([], 0.0, inf, False),
+        ([-9.0, -8.0, -7.0], 0.0, inf, False),  # too few passes to extrapolate
+        ([-9.0, -8.9, -8.8, -8.7], 0.0, inf, True),
+        ([-9.0, -8.0, -7.0, -6.0], 0.0, inf, False),
+        ([-9.0], 0.0, 1.0, True),
+        ([-9.0], 0.0, 10.0, False),
+        ([-1.0, -1.0, -1.0, -1.5], -1.2, inf, True),  # a fall is not extrapolated
+        ([-9.0, -9.0, -9.0, -9.0], -inf, inf, False),
+    ],
+)
+def test_a_run_is_given_up_where_its_gains_do_not_reach_the_target(bounds, target, remaining, hopeless):
+    assert is_hopeless(bounds, target, remaining=remaining) is hopeless
+
+
+def test_short_runs_share_passes_and_are_those_of_each_start_alone():
+    starts = [mixture([[0, 0], [6, 6]]), mixture([[0, 6], [6, 0]]), mixture([[3, 3], [3, 3.1]])]
+    together = short_runs(problem(), starts, 5)
+    for start, result in zip(starts, together, strict=True):
+        (alone,) = short_runs(problem(), [start], 5)
+        assert alone.lower_bound == result.lower_bound
+        assert result.state is None
+    assert best_of(together, len(ROWS), 1e-6) == 0
+
+
+def test_a_start_that_ends_in_a_singular_covariance_has_no_result():
+    rows = np.concatenate([ROWS, np.full((9, 2), 40.0)])
+    results = short_runs(problem(rows, 0.0), [mixture([[3, 3], [40, 40]]), mixture([[0, 0], [6, 6]])], 9)
+    assert results[0] is None
+    assert best_of(results, len(rows), 0.0) == 1
+    assert best_of([None, None], len(rows), 0.0) == 0
+
+
+def test_the_best_is_without_degenerate_components_though_it_is_lower():
+    rows = np.concatenate([ROWS, np.full((9, 2), 40.0)])
+    collapsed, good = short_runs(problem(rows), [mixture([[3, 3], [40, 40]]), mixture([[0, 0], [6, 6]])], 9)
+    assert collapsed.lower_bound > good.lower_bound
+    assert best_of([collapsed, good], len(rows), 1e-6) == 1
+    assert best_of([collapsed], len(rows), 1e-6) == 0
+    close = replace(good, lower_bound=good.lower_bound - 1e-9)
+    assert best_of([close, good], len(rows), 1e-6) == 1
+    assert best_of([close, good], len(rows), 1e-6, same=1e-6) == 0
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Something else than a mixture's parameters, that a pass can read."""
+
+    centre: float
+
+    def whitened(self):
+        return WhitenedMixture(SPHERICAL, np.zeros(1), np.full((1, 1), self.centre), np.ones(1))
+
+
+class Halving:
+    """A solver of posteriors."""
+
+    statistics, repaired, state = None, (), None
+
+    def __init__(self):
+        self.parameters = Posterior(1.0)
+
+    def advance(self, at_most):
+        self.parameters = Posterior(self.parameters.centre / 2)
+        bound = -float(self.parameters.whitened().centres[0, 0])
+        return [PassRecord(bound, bound)]
+
+    def why_stop(self):
+        return "small" if self.parameters.centre < 0.1 else None
+
+    def close(self):
+        return "max_iter reached", -self.parameters.centre
+
+
+def test_a_run_asks_no_more_of_what_it_improves_than_that_a_pass_can_read_it():
+    seen = []
+    run = SolverRun(Halving(), max_iter=9, callback=lambda iteration: seen.append(iteration.parameters))
+    assert run.go().result.parameters == seen[-1] == Posterior(0.0625)
+    assert run.result.trace.reason == "small"
