@@ -101,7 +101,7 @@ cdef class Candidate:
         if moments.code != f.moment_layout:
             raise ValueError(f"expected the layout of the family's moments, got {moments.code}")
         self.family, self.layout = family, moments
-        self.failed, self.lower_bound = False, -np.inf
+        self.failed, self.lower_bound, self.begin_buffer = False, -np.inf, None
         self.buffer = np.zeros(before + 2 * size + max(room_for_update(f), matrix_size(f.covariance_layout, d)))
         self.moments = moments_in(&self.buffer[0], K, d)
         self.estimates[0] = estimate_in(&self.buffer[0] + before, f.covariance_layout, K, d)
@@ -122,8 +122,8 @@ cdef class Candidate:
         cdef BeginRoom* room = &self.begun
         expect_matrix("seeds", seeds, K, d)
         expect("a row of the view", view.rows.rows.shape[1], d)
-        self.begin_buffer = np.zeros(begin_size(K, d))
-        lay_out_begin(room, &self.begin_buffer[0], K, d)
+        self.begin_buffer = np.zeros(begin_size(view.metric.layout, simpler_layout(layout), K, d))
+        lay_out_begin(room, &self.begin_buffer[0], view.metric.layout, simpler_layout(layout), K, d)
         memcpy(room.centres, &seeds[0, 0], K * d * sizeof(double))
         room.spread = largest_reach(&view.rows.reach[0], d)
         for _ in range(n_lloyd):
@@ -132,7 +132,7 @@ cdef class Candidate:
                                 &room.moments)
             move_to_means(&room.moments, K, d, room.centres)
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
-        room.soft = n_soft > 0 and has_simpler(layout)
+        room.soft = n_soft > 0 and has_simpler(layout, d)
         if room.soft:
             self.soften(scratch, view, n_soft)
             return

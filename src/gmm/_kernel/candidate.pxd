@@ -39,7 +39,7 @@ cdef struct BeginRoom:
     double* zero                # (K,)
     double* centres             # (K, d) of y, in the end of x
     double* whiteners           # (K, d) at most
-    double* wide                # (K, d, d) at most: whiteners of x
+    double* wide                # whiteners of x
     double* update              # scratch of an update of `simple`
     Moments moments             # of y
     Estimate simple             # the simpler mixture
@@ -48,26 +48,42 @@ cdef struct BeginRoom:
     Layout layout               # of `wide`
 
 
-cdef inline Py_ssize_t begin_size(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline Layout layout_of_rows(Layout metric, Layout simpler) noexcept nogil:
+    """Layout of the whiteners W V."""
+    if is_dense(metric):
+        return FULL
+    return DIAGONAL if metric == DIAGONAL else simpler
+
+
+cdef inline Py_ssize_t wide_size(Layout metric, Layout simpler, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Numbers in whiteners of x, of whichever kind."""
+    return max(total_size(metric, K, d), total_size(layout_of_rows(metric, simpler), K, d))
+
+
+cdef inline Py_ssize_t begin_size(Layout metric, Layout simpler, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `lay_out_begin` needs."""
-    return 2 * K + 2 * K * d + K * d * d + moments_size(DIAGONAL, K, d) + estimate_size(DIAGONAL, K, d)
+    return (2 * K + 2 * K * d + wide_size(metric, simpler, K, d) + moments_size(DIAGONAL, K, d)
+            + estimate_size(DIAGONAL, K, d))
 
 
-cdef inline void lay_out_begin(BeginRoom* room, double* buffer, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+cdef inline void lay_out_begin(
+    BeginRoom* room, double* buffer, Layout metric, Layout simpler, Py_ssize_t K, Py_ssize_t d,
+) noexcept nogil:
     cdef double* rest
     room.zero, room.update = buffer, buffer + K
     room.centres = buffer + 2 * K
     room.whiteners = room.centres + K * d
     room.wide = room.whiteners + K * d
-    rest = room.wide + K * d * d
+    rest = room.wide + wide_size(metric, simpler, K, d)
     room.moments = moments_in(rest, K, d)
     room.simple = estimate_in(rest + moments_size(DIAGONAL, K, d), DIAGONAL, K, d)
 
 
 # ------------------------------------------------------------------------------- the simpler mixture
 
-cdef inline bint has_simpler(Layout layout) noexcept nogil:
-    return layout == DIAGONAL or layout == FULL
+cdef inline bint has_simpler(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Return whether there is one that is of use: of one feature, all families would have the same."""
+    return d > 1 and (layout == DIAGONAL or layout == FULL)
 
 
 cdef inline Layout simpler_layout(Layout layout) noexcept nogil:
@@ -136,13 +152,6 @@ cdef inline void points_to_rows(const ViewMetric* metric, Py_ssize_t n, Py_ssize
                 y[i] /= metric.whitener[i * stride]
         for i in range(d):
             y[i] += metric.centre[i]
-
-
-cdef inline Layout layout_of_rows(Layout metric, Layout simpler) noexcept nogil:
-    """Layout of the whiteners W V."""
-    if is_dense(metric):
-        return FULL
-    return DIAGONAL if metric == DIAGONAL else simpler
 
 
 cdef inline void whiteners_to_rows(

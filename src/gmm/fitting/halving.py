@@ -33,6 +33,8 @@ _ROWS_PER_COMPONENT = 50
 _ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the candidate that overfits most wins
 _SEEDING_ROWS = 100
 _SEEDING_ROWS_PER_COMPONENT = 50
+_MANY_COMPONENTS = 50
+_MOST_NUMBERS = 5e5  # in the moments of all candidates together: some 24 MB with their mixtures
 _SURELY_SOUND = 1e4  # tr Σ_k⁻¹P: below it no component is thin, see `degenerate_components`
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
@@ -60,24 +62,28 @@ class Schedule:
     part : int
         Rows that candidates begin on.
     cuts : tuple of Cut
+    single : bool
+        Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
     """
 
     n_candidates: int
     n_mixtures: int
     part: int
     cuts: tuple[Cut, ...]
+    single: bool = True
 
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
     """Choose a schedule by the shape of the rows and by the model."""
     model, n, d = problem.model, problem.rows.n_rows, problem.rows.n_features
-    full = model.moments is FULL
+    full = model.moments is FULL and d > 1
     if full and n < n_components * model.fewest_rows(d):
         # Too few rows for so many covariances: any fit overfits them, and passes are dear.
-        return Schedule(4, 2, n, (Cut(1, 1),))
+        return Schedule(4, 2 if n_components <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), single=False)
     rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
     part = n if problem.prior is not None else min(n, max(_FEWEST_ROWS, rows_of_component * n_components))
-    return Schedule(_CANDIDATES, _CANDIDATES, part, (Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)))
+    n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(n_components, d)))))
+    return Schedule(n_candidates, n_candidates, part, (Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)))
 
 
 def best_candidate(
@@ -154,9 +160,11 @@ class _Halving:
         chosen = rng.permutation(sample.n_rows)[: schedule.part]
         weight = None if sample.sample_weight is None else sample.sample_weight[chosen]
         part = ArraySource(sample.rows[chosen], weight)
-        rows = self._rows(part, single=single_weights(weight))
+        rows = self._rows(part, single=schedule.single and single_weights(weight))
         candidates = self._begun(part, rows, rng)
         for cut in schedule.cuts:
+            if len(candidates) == 1 and not cut.all_rows:
+                continue
             passed = self._rows(sample, single=False) if cut.all_rows else rows
             self._each(partial(_run, rows=passed, n_passes=cut.passes), candidates, cut.passes)
             candidates = self._kept(candidates, cut.left)
@@ -179,13 +187,17 @@ class _Halving:
         seeds = {one: parts[i % 2].seeds(self._K, i // 2, rng) for i, one in enumerate(candidates)}
         views = {one: parts[i % 2].view for i, one in enumerate(candidates)}
 
+        dear = self._schedule.n_mixtures < n
+
         def begin(one: Candidate, scratch: _em.Scratch) -> None:
             one.begin(scratch, views[one], seeds[one], n_lloyd=_LLOYD_PASSES, n_soft=_SOFT_PASSES)
+            if not dear:
+                one.leave_view(scratch, rows)
 
         self._each(begin, candidates, _LLOYD_PASSES + _SOFT_PASSES)
-        if self._schedule.n_mixtures < n:
+        if dear:
             candidates = sorted(candidates, key=_falling)[: self._schedule.n_mixtures]
-        self._each(lambda one, scratch: one.leave_view(scratch, rows), candidates, 1)
+            self._each(lambda one, scratch: one.leave_view(scratch, rows), candidates, 1)
         return candidates
 
     def _kept(self, candidates: list[Candidate], n: int) -> list[Candidate]:
