@@ -1,6 +1,7 @@
 """Candidates for a start against their twin, and how they are compared."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,9 +156,16 @@ def test_the_last_cut_sees_all_rows():
 
 
 def test_a_degenerate_candidate_loses_to_a_sound_one():
-    rows = np.concatenate([X, [[1e3, 1e3], [1e3, 1e3 + 1e-9]]])
-    chosen = [best(rows, "full", seed=seed, ridge=1e-9) for seed in range(5)]
-    assert all(statistics.counts.min() > 2.5 for statistics in chosen)
+    sample = ArraySource(X)
+    problem = Problem(rows=sample, model=covariance_model("full"), ridge=RIDGE)
+    sound = SimpleNamespace(lower_bound=-2.0, failed=False, least_weight=0.3, thinness=3.0)
+    light = SimpleNamespace(lower_bound=-1.0, failed=False, least_weight=5 / N, thinness=3.0)
+    failed = SimpleNamespace(lower_bound=-np.inf, failed=True, least_weight=0.3, thinness=3.0)
+    same = SimpleNamespace(**vars(sound))
+    with problem.e_step() as e_step:
+        halving_of = halving._Halving(problem, sample, K, e_step, schedule_for(problem, K))
+        assert halving_of._kept([light, failed, sound, same], 4) == [sound, light, failed]
+        assert halving_of._kept([light, failed], 1) == [light]
 
 
 def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):

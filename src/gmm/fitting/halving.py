@@ -26,7 +26,6 @@ from gmm.values.statistics import SufficientStatistics
 # Measured on the tables of `python -m benchmarks fits` (docs/measurements.md): more candidates end higher, more passes
 # for each do not.
 _CANDIDATES = 12
-_LLOYD_PASSES = 2
 _SOFT_PASSES = 3
 _FEWEST_ROWS = 400
 _ROWS_PER_COMPONENT = 50
@@ -34,7 +33,9 @@ _ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the
 _SEEDING_ROWS = 100
 _SEEDING_ROWS_PER_COMPONENT = 50
 _MANY_COMPONENTS = 50
-_MOST_NUMBERS = 5e5  # in the moments of all candidates together: some 24 MB with their mixtures
+_FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
+_MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
+_WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _SURELY_SOUND = 1e4  # tr Σ_k⁻¹P: below it no component is thin, see `degenerate_components`
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
@@ -62,6 +63,8 @@ class Schedule:
     part : int
         Rows that candidates begin on.
     cuts : tuple of Cut
+    n_lloyd : int
+        Passes of k-means from the seeds.
     single : bool
         Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
     """
@@ -70,6 +73,7 @@ class Schedule:
     n_mixtures: int
     part: int
     cuts: tuple[Cut, ...]
+    n_lloyd: int = 2
     single: bool = True
 
 
@@ -80,9 +84,12 @@ def schedule_for(problem: Problem, n_components: int) -> Schedule:
     if full and n < n_components * model.fewest_rows(d):
         # Too few rows for so many covariances: any fit overfits them, and passes are dear.
         return Schedule(4, 2 if n_components <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), single=False)
+    n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(n_components, d)))))
+    if n * d <= _FEW_NUMBERS:
+        cuts = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
+        return Schedule(n_candidates, n_candidates, n, cuts, n_lloyd=10)
     rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
     part = n if problem.prior is not None else min(n, max(_FEWEST_ROWS, rows_of_component * n_components))
-    n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(n_components, d)))))
     return Schedule(n_candidates, n_candidates, part, (Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)))
 
 
@@ -190,11 +197,11 @@ class _Halving:
         dear = self._schedule.n_mixtures < n
 
         def begin(one: Candidate, scratch: _em.Scratch) -> None:
-            one.begin(scratch, views[one], seeds[one], n_lloyd=_LLOYD_PASSES, n_soft=_SOFT_PASSES)
+            one.begin(scratch, views[one], seeds[one], n_lloyd=self._schedule.n_lloyd, n_soft=_SOFT_PASSES)
             if not dear:
                 one.leave_view(scratch, rows)
 
-        self._each(begin, candidates, _LLOYD_PASSES + _SOFT_PASSES)
+        self._each(begin, candidates, self._schedule.n_lloyd + _SOFT_PASSES)
         if dear:
             candidates = sorted(candidates, key=_falling)[: self._schedule.n_mixtures]
             self._each(lambda one, scratch: one.leave_view(scratch, rows), candidates, 1)
@@ -232,6 +239,9 @@ class _Halving:
             self._scratches.append(scratch)
 
         K, d, n = self._K, self._sample.n_features, len(candidates)
+        if self._sample.n_rows < _WORTH_SCRATCH:
+            some(0, n)
+            return
         terms = 2 * math.prod(self._model.moments.shape(K, d)) + 20 * K
         work = float(n * n_passes * self._schedule.part * terms)
         self._e_step.spread(some, n, work, product=self._family.work)
