@@ -207,7 +207,8 @@ def test_pickles_made_before_the_package_had_rooms_load_and_go_on():
     warm, again = kept["warm"], GaussianMixture(2, random_state=0, prior="conjugate")
     assert kept["trace"].reason == warm.history_.reason == "max_iter reached"
     n_passes = len(warm.lower_bounds_)
-    np.testing.assert_allclose(warm.fit(X).means_, again.fit(X).means_, atol=1e-2)
+    means = (np.sort(one.fit(X).means_, axis=0) for one in (warm, again))
+    np.testing.assert_allclose(*means, atol=1e-2)
     assert warm.lower_bounds_[0] >= kept["trace"].lower_bounds[-1]
     assert n_passes == 3
     assert kept["search"].predict(X).shape == kept["vve"].predict(X).shape == (120,)
