@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -41,11 +42,11 @@ def bundled(name: str, columns: slice = slice(None), *, scaled: bool = True) -> 
     return load
 
 
-def digits() -> np.ndarray:
-    """Return the first ten principal components of the digits."""
+def digits_axes(n_axes: int) -> np.ndarray:
+    """Return the first principal components of the digits."""
     from sklearn import datasets
 
-    return projected(datasets.load_digits().data, 10)
+    return projected(datasets.load_digits().data, n_axes)
 
 
 def breast_cancer_axes() -> np.ndarray:
@@ -87,7 +88,7 @@ DATASETS = (
     Dataset("iris", 3, bundled("iris")),
     Dataset("wine", 3, bundled("wine")),
     Dataset("breast cancer", 2, bundled("breast_cancer")),
-    Dataset("digits, 10 axes", 10, digits),
+    Dataset("digits, 10 axes", 10, partial(digits_axes, 10)),
     Dataset("linnerud", 2, bundled("linnerud")),
     Dataset("diabetes, body and blood", 3, bundled("diabetes", slice(2, 8))),
     Dataset("china, pixels", 8, pixels("china")),

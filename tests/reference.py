@@ -383,6 +383,26 @@ def kmeans_seeds(X, weight, uniforms, n_seeds, n_draws):
 # --- Constrained covariances (Celeux and Govaert 1995) ------------------------------------------
 
 
+def candidate(X, Y, seeds, covariance_type, *, n_lloyd, n_soft, weight, reg_covar):
+    """The first mixture of rows X that begins from seeds among the same rows Y in other coordinates.
+
+    K-means moves the seeds; then EM fits a simpler mixture to Y, whose responsibilities X takes over.
+    """
+    K, d = seeds.shape
+    unit = np.broadcast_to(np.eye(d), (K, d, d))
+
+    def nearest(centres):
+        return hard_responsibilities(whitened_log_joint(Y, np.zeros(K), centres, unit))
+
+    for _ in range(n_lloyd):
+        seeds = m_step(Y, nearest(seeds), weight, "spherical", 1.0)[1]
+    shares = nearest(seeds)
+    simpler = {"full": "diag", "diag": "spherical"}.get(shape_of(covariance_type))
+    for _ in range(n_soft if simpler else 0):
+        shares = responsibilities(log_joint(Y, *m_step(Y, shares, weight, simpler, 1e-6)))
+    return m_step(X, shares, weight, covariance_type, reg_covar)
+
+
 def constraint_objective(covariances, free, counts):
     """−½ Σ_k n_k (ln |Σ_k| + tr Σ_k⁻¹ C_k), with C_k the free covariances (K, d, d)."""
     total = 0.0

@@ -37,14 +37,15 @@ ROOMS = {
     """,
     "persistence": "persistence | values | archive | places",
     "versions": "",
-    "fitting": "fit | starts | screening split_merge | racing | degenerate hierarchy metrics sampling",
+    "fitting": "fit | starts | screening split_merge halving | racing | degenerate hierarchy metrics sampling",
     "em": "problem | quasi_newton | textbook | e_step m_step solver | stopping threads trace",
     "rows": "entrance | sources",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
+    "_candidates": "",
     "_em": "",
     "values": "parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
-        loop mstep first_look | quasi_newton | frame | state | lanes update | objective
+        loop mstep first_look candidate | quasi_newton | frame | state | lanes update | objective
         | constraint diagnostics far moments
         | block estimate orientation plan seeding triangles volumes whitener
         | axes cholesky leaves linear | layout twin | blas lengths

@@ -16,7 +16,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import __main__ as command
-from benchmarks import compare, instructions, report, search
+from benchmarks import compare, fits, instructions, report, search, tables
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
@@ -231,3 +231,47 @@ def test_a_search_tells_a_peer_that_is_not_there(tmp_path, capsys):
     printed = report.Report()
     assert search.show(("iris", 4, "mclust"), {"gmm": (1.0, found)}, settings(tmp_path), printed)
     assert "| iris | 4 | mclust: not available | – |" in capsys.readouterr().out
+
+
+# --- Whole fits ---------------------------------------------------------------------------------
+
+
+def a_fit(ms, score, *, degenerate=False):
+    return fits.Fit(1e-3 * ms, score, degenerate)
+
+
+def fits_cell(ours, theirs, group=tables.TUNED):
+    table = tables.Table("a table", group, lambda: np.zeros((2, 1)))
+    return fits.Cell(table, 3, "full", 1, {"sklearn": theirs, "gmm": ours}, (0.5, 0.3, 0.2))
+
+
+def test_a_cell_of_fits_compares_medians():
+    cell = fits_cell([a_fit(2, -1.0), a_fit(9, -1.2), a_fit(1, -1.1)], [a_fit(8, -1.5), a_fit(4, -1.0)])
+    assert cell.ratio == pytest.approx(3)
+    assert cell.gain == pytest.approx(0.15)
+    assert not cell.lost
+
+
+@pytest.mark.parametrize(("degenerate", "lost"), [(False, True), (True, False)])
+def test_a_lower_fit_is_lost_unless_the_other_is_degenerate(degenerate, lost):
+    assert fits_cell([a_fit(1, -1.0)], [a_fit(1, -0.9, degenerate=degenerate)]).lost is lost
+
+
+def test_a_fit_that_raised_is_lost():
+    assert fits_cell([a_fit(np.nan, np.nan)], [a_fit(1, -5.0)]).lost
+
+
+def test_cells_of_fits_come_to_a_mean_and_a_worst():
+    quick, slow = fits_cell([a_fit(1, 0.0)], [a_fit(8, 0.0)]), fits_cell([a_fit(4, -1.0)], [a_fit(2, 0.0)])
+    line = fits.summary([quick, slow])
+    assert line.startswith("2 cells; geometric mean 2")
+    assert "worst 0.5" in line.replace("0.500", "0.5")
+    assert "slower in 1; more than 0.001 lower in 1: a table, K=3, full" in line
+
+
+def test_no_table_is_both_tuned_on_and_judged_by():
+    names = {
+        group: {table.name for table in tables.TABLES if table.group == group} for group in ("tuned on", "judged on")
+    }
+    assert min(map(len, names.values())) >= 6
+    assert not names["tuned on"] & names["judged on"]

@@ -101,6 +101,18 @@ def test_the_set_of_rows_is_what_numpy_makes_of_it(n, d, weighted):
     np.testing.assert_allclose(mass, np.bincount(which.ravel(), weight), rtol=1e-13)
 
 
+@pytest.mark.parametrize("scale", [5e-324, 1.0, 1e300, 1.7e308])
+@pytest.mark.parametrize("levels", [1, 2, 9, 10**6])
+def test_rows_are_sorted_however_their_values_are_spread(levels, scale):
+    rng = np.random.default_rng(levels)
+    values = np.concatenate([rng.integers(-levels, levels + 1, 700), rng.integers(0, 3, 300) * levels // 2])
+    rows = np.column_stack([values / levels * scale, rng.integers(0, 2, 1000), -0.0 * values])
+    distinct, mass = first_look.distinct_rows(rows)
+    expected, counts = np.unique(rows + 0.0, axis=0, return_counts=True)
+    np.testing.assert_array_equal(distinct, expected)
+    np.testing.assert_array_equal(mass, counts)
+
+
 # --- The named starts ---------------------------------------------------------------------------
 
 
@@ -175,6 +187,7 @@ def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_th
 
     partition = initialization._partition
     monkeypatch.setattr(initialization, "_partition", watched)
+    monkeypatch.setattr(initialization, "sampled_share", lambda source, n_components: 0.9)  # the start of large tables
     _em.use_kernel(kernel)
     for seed in range(4):
         started(rows, K=4, seed=seed)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gmm import _em
+from gmm._candidates import Candidate, CandidateView
 from gmm._kernel import first_look, mstep
 from gmm.values.layouts import layout_of_code
 
@@ -256,6 +257,46 @@ OF_A_CLIMB = [
     *cases("lloyd, centres", lambda v: lloyd(centres=v), tables(K, D)),
     *cases("lloyd, layout", lambda v: lloyd(v), [a_plan(FULL, hard=True), a_plan(DIAGONAL, hard=True)]),
 ]
+
+
+def candidate_rows(rows=ROWS, weight=None, **changed):
+    given = {"origin": np.zeros(D), "reach": np.full(D, 10.0)} | changed
+    return _em.CandidateRows(rows, weight, **given)
+
+
+def candidate_view(rows=None, layout=TIED, whitener=None, centre=None):
+    whitener = np.eye(D).ravel() if whitener is None else whitener
+    return CandidateView(rows or candidate_rows(), layout, whitener, np.zeros(D) if centre is None else centre)
+
+
+def candidate(seeds=None, view=None, leave=None, run=None, family_=None, moments=FULL):
+    one, scratch = Candidate(family_ or family(), layout_of_code(moments)), _em.Scratch()
+    one.begin(scratch, view or candidate_view(), ROWS[:K] if seeds is None else seeds, n_lloyd=1, n_soft=1)
+    one.leave_view(scratch, leave or candidate_rows())
+    one.run(scratch, run or candidate_rows(), 1)
+    return one
+
+
+NARROW = {"rows": ROWS[:, :1].copy(), "origin": np.zeros(1), "reach": np.ones(1)}
+OF_A_CANDIDATE = [
+    *cases("candidate rows", lambda v: candidate_rows(v), [np.ones((0, D)), np.ones((N, 0)), np.ones((N, D + 1))]),
+    *cases("candidate rows, weight", lambda v: candidate_rows(weight=v), optional(flat(N))),
+    *cases("candidate rows, origin", lambda v: candidate_rows(origin=v), flat(D)),
+    *cases("candidate rows, reach", lambda v: candidate_rows(reach=v), flat(D)),
+    *cases("candidate rows, scatter", lambda v: candidate_rows(scatter=v), tables(D, D)),
+    *cases("candidate view, layout", lambda v: candidate_view(layout=v), [FULL, 4, DIAGONAL, SPHERICAL]),
+    *cases("candidate view, whitener", lambda v: candidate_view(whitener=v), optional(flat(D * D))),
+    *cases("candidate view, centre", lambda v: candidate_view(centre=v), optional(flat(D))),
+    *cases("candidate, seeds", lambda v: candidate(seeds=v), tables(K, D)),
+    *cases("candidate, moments", lambda v: candidate(moments=v), [TIED, DIAGONAL, SPHERICAL]),
+    *cases("candidate, leave", lambda v: candidate(leave=candidate_rows(**v)), [NARROW]),
+    *cases("candidate, run", lambda v: candidate(run=candidate_rows(**v)), [NARROW]),
+    *cases(
+        "candidate, view",
+        lambda v: candidate(view=candidate_view(candidate_rows(**v), SPHERICAL, np.ones(1), np.zeros(1))),
+        [NARROW],
+    ),
+]
 AROUND_A_PASS = [
     *cases("survey", lambda v: survey(rows=v), [np.ones((0, 2)), np.ones((2, 0)), np.ones((2, D + 1))]),
     *cases("survey, weight", lambda v: survey(weight=v), optional(flat(N))),
@@ -394,6 +435,7 @@ ALL = [
     *OF_A_WALK,
     *OF_WHAT_IS_MERGED,
     *OF_A_CLIMB,
+    *OF_A_CANDIDATE,
     *AROUND_A_PASS,
     *OF_AN_UPDATE,
     *OF_MATRICES,

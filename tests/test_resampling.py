@@ -264,7 +264,7 @@ def test_an_alternative_that_collapses_is_none():
     found = bootstrap_lrt(ties, 1, **FEW)
     assert not resampling._is_degenerate(found.alternative, len(ties))
     with pytest.raises(ValueError, match="has collapsed on a few rows or on ties"):
-        bootstrap_lrt(ties, 3, **FEW)
+        bootstrap_lrt(ties, 4, **FEW)
 
 
 def test_names_of_features_are_kept():

@@ -119,6 +119,19 @@ class Plan:
         least_gain: float,
     ) -> tuple[int, bool, _Array, float, float]: ...
 
+@disjoint_base
+class CandidateRows:
+    def __new__(
+        cls,
+        rows: _Array,
+        weight: _Array | None,
+        origin: _Array,
+        reach: _Array,
+        *,
+        scatter: _Array | None = None,
+        single: bool = False,
+    ) -> Self: ...
+
 def kernel() -> str: ...
 def kernels() -> list[str]: ...
 def use_kernel(name: str) -> None: ...

@@ -22,7 +22,7 @@ from gmm._kernel.diagnostics cimport diagnostic_rows
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.first_look cimport Survey
 from gmm._kernel.lanes cimport Rows, Workspace, describe_rows, fill_ones, lay_out_workspace, merge_siblings
-from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, matrix_size, n_matrices, total_size
+from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, matrix_size, n_matrices, total_size
 from gmm._kernel.leaves cimport pad
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition
@@ -56,14 +56,8 @@ cdef double* aligned(double* buffer) noexcept:
 cdef class Scratch:
     """One worker's buffers, kept between passes of the same fit."""
 
-    cdef Workspace workspace
-    cdef PassPlan plan                    # that the workspace is laid out for, …
-    cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `Plan.begin`
-    cdef Py_ssize_t next_lane             # after those in the sums
-    cdef double[::1] buffer
-
     def __cinit__(self):
-        self.buffer = None                # which a debug build asks for before it compares with None
+        self.buffer = self.room = None    # which a debug build asks for before it compares with None
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
         cdef Py_ssize_t K = plan.n_components, d = plan.n_features
@@ -576,6 +570,61 @@ cdef class Plan:
         origins, counts, first, second, log_evidence, weight = moments_arrays(buffer, K, d, moments)
         second = second.reshape(self.moments.shape(K, d))
         return statistics.SufficientStatistics(self.moments, origins, counts, first, second, log_evidence, weight)
+
+
+cdef class CandidateRows:
+    """Float64 rows in memory that candidates for a start pass over: see `_candidates.pyx`.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+    weight : array of shape (n,), optional
+    origin, reach : array of shape (d,)
+        As `Plan` takes them.
+    scatter : array of shape (d, d), optional
+        The rows' scatter about `origin`; for tied moments.
+    single : bool
+        Whether float32 arithmetic may do.
+    """
+
+    def __cinit__(
+        self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin, const double[::1] reach, *,
+        const double[:, ::1] scatter=None, bint single=False,
+    ):
+        cdef Py_ssize_t d = rows.shape[1]
+        if rows.shape[0] < 1 or d < 1:
+            raise ValueError(f"expected one row and one feature at least, got shape {(rows.shape[0], d)}")
+        expect("origin", origin.shape[0], d)
+        expect("reach", reach.shape[0], d)
+        if weight is not None:
+            expect("weight", weight.shape[0], rows.shape[0])
+        if scatter is not None:
+            expect_matrix("scatter", scatter, d, d)
+        self.rows, self.weight, self.origin, self.reach = rows, weight, origin, reach
+        self.scatter, self.single = scatter, single
+
+    cdef int pass_over(
+        self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
+        const double* centres, const double* whiteners, bint hard, Moments* out,
+    ) except -1:
+        """Pass over the rows with a mixture; its moments go into `out`."""
+        cdef PassPlan plan
+        cdef Rows table = describe_rows[double](self.rows, self.weight)
+        cdef Py_ssize_t d = self.rows.shape[1], needed = room_for(layout, moments, K, d)
+        cdef bint pooled = self.scatter is not None and is_pooled(layout) and is_pooled(moments)
+        cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
+        plan.n_components, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
+        plan.hard, plan.tiles, plan.given, plan.totals, plan.axes = hard, tiles, False, False, NULL
+        if scratch.room is None or scratch.room.shape[0] < needed:
+            scratch.room = np.empty(needed)
+        prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single, pooled, -1,
+                &scratch.room[0])
+        scratch.make_ready(&plan, table.n)
+        with nogil:
+            walk(&plan, &table, &self.rows[0, 0], 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
+            merge_siblings(&scratch.workspace, plan.n_sums, True)
+            unpack_moments(&plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
+        return 0
 
 
 # -------------------------------------------------------------------------------- around the pass

@@ -122,9 +122,12 @@ cdef inline void give_to_best(
     real* tile,                                    # OUT (K, n) mass for the best component, 0 else
 ) noexcept nogil:
     cdef Py_ssize_t k, r
+    cdef real component, m
     for k in range(n_components):
+        component = <real>k
         for r in range(n):
-            tile[k * ld + r] = mass[r] if best[r] == k else 0
+            m = mass[r]                     # read in any case: a branch would be guessed wrong once a row
+            tile[k * ld + r] = m if best[r] == component else 0
 
 
 cdef inline void add_to_best(

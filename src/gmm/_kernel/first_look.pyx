@@ -5,7 +5,7 @@ from libc.math cimport isfinite
 from gmm._kernel.block cimport data, look_at
 from gmm._kernel.lanes cimport Rows, describe_rows
 from gmm._kernel.lengths cimport expect
-from gmm._kernel.seeding cimport Item, merge_equal, sorted_items
+from gmm._kernel.seeding cimport Item, merge_equal, sort_by_value
 
 import numpy as np
 
@@ -127,10 +127,10 @@ def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
     distinct, mass = np.empty((n, d)), np.empty(n)
     cdef double[:, ::1] out = distinct
     cdef double[::1] total = mass
-    cdef char[::1] room = np.empty(2 * n * sizeof(Item), dtype=np.int8)
+    cdef char[::1] room = np.empty(2 * n * sizeof(Item) + (n + 1) * sizeof(Py_ssize_t), dtype=np.int8)
     cdef Item* items = <Item*>&room[0]
     cdef const double* w = &weight[0] if weight is not None else NULL
     with nogil:
-        items = sorted_items(&rows[0, 0], n, d, items, items + n)
+        sort_by_value(&rows[0, 0], n, d, items, items + n, <Py_ssize_t*>(items + 2 * n))
         m = merge_equal(&rows[0, 0], w, items, n, d, &out[0, 0], &total[0])
     return distinct[:m], mass[:m]

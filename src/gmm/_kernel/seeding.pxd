@@ -4,13 +4,14 @@ Seeds are drawn by greedy weighted D² sampling (Arthur & Vassilvitskii 2007; th
 several rows drawn by their distance to the nearest seed so far, the one that lowers the sum of distances most.
 """
 from libc.math cimport INFINITY
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from gmm._kernel.leaves cimport multiply, pad
 
 cdef enum:
     MOST_SEEDING_GROUPS = 7     # of `pad` rows in a block: odd, or features would alias in the first cache
     PARTS = 8                   # sums side by side
+    RUN = 8                     # rows that are sorted by insertion
 
 cdef struct Item:
     # A row to sort: its first feature, and where it is.
@@ -48,30 +49,82 @@ cdef inline int compare(const double* rows, Py_ssize_t d, Item a, Item b) noexce
     return 0
 
 
-cdef inline Item* sorted_items(
+cdef inline void sort_by_value(
     const double* rows, Py_ssize_t n, Py_ssize_t d,        # IN (n, d)
-    Item* items, Item* spare,                              # scratch (n,), (n,)
+    Item* items, Item* spare,                              # OUT (n,), scratch (n,)
+    Py_ssize_t* starts,                                    # scratch (n + 1,)
 ) noexcept nogil:
-    """Sort rows by value, stably (merge sort, bottom up); return the scratch that holds the result."""
-    cdef Py_ssize_t width = 1, start, middle, end, left, right, i
+    """Sort rows by value, stably.
+
+    First they go into n buckets, which divide the range of the first feature evenly; then each bucket is sorted. That
+    takes time proportional to n where values are spread evenly, and to n log n at most.
+    """
+    cdef Py_ssize_t i, start, end
+    cdef double low = rows[0], high = rows[0], width
     for i in range(n):
-        items[i].key, items[i].row = rows[i * d], i
+        low, high = min(low, rows[i * d]), max(high, rows[i * d])
+        spare[i].key, spare[i].row = rows[i * d], i
+    width = high / 2 - low / 2              # halves, for the range itself may overflow
+    memset(starts, 0, (n + 1) * sizeof(Py_ssize_t))
+    for i in range(n):
+        starts[bucket_of(spare[i].key, low, width, n) + 1] += 1
+    for i in range(n):
+        starts[i + 1] += starts[i]
+    for i in range(n):
+        start = bucket_of(spare[i].key, low, width, n)
+        items[starts[start]] = spare[i]
+        starts[start] += 1
+    start = 0
+    for i in range(n):
+        end = starts[i]                     # counted up to the end of the bucket
+        if end > start + 1:
+            merge_sort(rows, d, end - start, items + start, spare)
+        start = end
+
+
+cdef inline Py_ssize_t bucket_of(double value, double low, double width, Py_ssize_t n) noexcept nogil:
+    """Return a number that rises with the value, 0 where all values are equal."""
+    return <Py_ssize_t>((value / 2 - low / 2) / width * (n - 1)) if width > 0 else 0
+
+
+cdef inline void merge_sort(
+    const double* rows, Py_ssize_t d, Py_ssize_t n,
+    Item* items, Item* spare,                              # IN, OUT (n,), scratch (n,)
+) noexcept nogil:
+    """Sort short runs by insertion, then merge them bottom up."""
+    cdef Py_ssize_t width = RUN, start, middle, end, left, right, i
+    cdef Item* source = items
+    cdef Item* target = spare
+    for i in range((n + RUN - 1) // RUN):
+        sort_by_insertion(rows, d, min(RUN, n - i * RUN), items + i * RUN)
     while width < n:
         start = 0
         while start < n:
             middle, end = min(start + width, n), min(start + 2 * width, n)
             left, right = start, middle
             for i in range(start, end):
-                if left < middle and (right >= end or compare(rows, d, items[left], items[right]) <= 0):
-                    spare[i] = items[left]
+                if left < middle and (right >= end or compare(rows, d, source[left], source[right]) <= 0):
+                    target[i] = source[left]
                     left += 1
                 else:
-                    spare[i] = items[right]
+                    target[i] = source[right]
                     right += 1
             start = end
-        items, spare = spare, items
+        source, target = target, source
         width *= 2
-    return items
+    if source != items:
+        memcpy(items, source, n * sizeof(Item))
+
+
+cdef inline void sort_by_insertion(const double* rows, Py_ssize_t d, Py_ssize_t n, Item* items) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef Item item
+    for i in range(1, n):
+        item, j = items[i], i
+        while j > 0 and compare(rows, d, items[j - 1], item) > 0:
+            items[j] = items[j - 1]
+            j -= 1
+        items[j] = item
 
 
 cdef inline Py_ssize_t merge_equal(

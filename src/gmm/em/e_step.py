@@ -445,8 +445,11 @@ class EStep:
 
         self._spread(walk, n_workers)
 
-    def spread(self, task: Callable[[int, int], None], n: int, work: float) -> None:
-        """Run ``task(start, end)`` over all of 0 … n − 1, in threads if `work`, in multiply-adds, is worth them."""
+    def spread(self, task: Callable[[int, int], None], n: int, work: float, product: float | None = None) -> None:
+        """Run ``task(start, end)`` over all of 0 … n − 1, in threads if `work`, in multiply-adds, is worth them.
+
+        `product` is the work of the largest call of BLAS, if that is less.
+        """
         n_workers = self._n_workers(n, work / n)
         step = max(1, int(_SLICE * n / work))
 
@@ -455,7 +458,7 @@ class EStep:
             for start in range(n * worker // n_workers, last, step):
                 task(start, min(start + step, last))
 
-        with _blas_alone(work):
+        with _blas_alone(work if product is None else product):
             self._spread(share, n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:

@@ -76,7 +76,7 @@ class GaussianMixture(FittedMixture):
         more starts never give a lower likelihood. *Beyond*: on large tables, each further start is first tried for
         some passes on a sample of the rows, and dropped unless it comes close to the best one so far.
     init_params : str, array-like of shape (n, K) or callable, default="kmeans"
-        How to start: "kmeans", the best of up to four k-means partitions; "k-means++"; "random"; "random_from_data".
+        How to start: "kmeans", the best of twelve candidates from k-means; "k-means++"; "random"; "random_from_data".
         *Beyond*: "hierarchical", Ward's clustering of up to 1000 rows, which is deterministic for tables of at most
         1000 rows; an array of responsibilities; or a callable ``(X, K, rng)`` that returns one, where ``rng`` is a
         RandomState, or a Generator if `random_state` is one.

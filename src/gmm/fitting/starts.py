@@ -17,6 +17,7 @@ from gmm import _em
 from gmm.em.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm.em.problem import Problem
 from gmm.fitting.degenerate import effective_rows
+from gmm.fitting.halving import best_candidate
 from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of
 from gmm.fitting.racing import best_of, short_runs
@@ -70,12 +71,9 @@ Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
 # likelihood of a partition grows at first, not by where it leads, and miss that it leads to a singular covariance.
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
-_CANDIDATES = 4
 _FEW_CLUSTERS = 8  # over the number of components: how often a search partitions in each metric
-_SCREENING_PASSES = 20
 # Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md): on a sample of many rows, fewer candidates are
 # screened, and most passes of the fit are made there, where they are cheap.
-_SAMPLE_CANDIDATES = 2
 _SAMPLE_SCREENING_PASSES = 3
 _SAMPLE_PASSES = 100
 _SMALL_SAMPLE = 1 / 3  # of the rows
@@ -144,29 +142,25 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
 
 
 def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
-    """Return the best of a few k-means partitions, in the data's own units and in those of its covariance.
+    """Return the best of a few candidates that begin from k-means, in the data's own units and in those of `views_of`.
 
-    Each metric fails on some data (Scrucca & Raftery 2015), so there are partitions of both (see `views_of`); they are
-    compared by the likelihood after a few passes of EM.
+    Each metric fails on some data (Scrucca & Raftery 2015), so there are candidates of both; they are compared by the
+    likelihood after a few passes of EM.
     """
     if request.n_components == 1:
         return _whole(sample, request.kept, request.n_threads)
-    partitions = _Partitions(sample, request.kept, request.n_threads)
-    views, whole = views_of(sample, request.kept), request.share == 1
-    for number in range(_CANDIDATES if whole else _SAMPLE_CANDIDATES):
-        view = views[number % len(views)]
-        partitions.add(_kmeans_centres(view, request.n_components, rng, request.n_threads), view.metric)
-        if number == 1 and len(partitions) == 1:
-            break  # both metrics agree
-    starts = partitions.statistics()
-    if len(starts) == 1 and whole:
-        return starts[0]
     problem = request.problem(sample)
-    results = short_runs(problem, starts, _SCREENING_PASSES if whole else _SAMPLE_SCREENING_PASSES)
+    if request.share == 1:
+        return best_candidate(problem, sample, request.n_components, rng)
+    partitions = _Partitions(sample, request.kept, request.n_threads)
+    for view in views_of(sample, request.kept):
+        partitions.add(_kmeans_centres(view, request.n_components, rng, request.n_threads), view.metric)
+    starts = partitions.statistics()
+    results = short_runs(problem, starts, _SAMPLE_SCREENING_PASSES)
     best = best_of(results, effective_rows(sample), request.ridge, same=_SAME_LIKELIHOOD)
     result = results[best]
-    if whole or result is None:
-        return starts[best]  # the caller makes the run, watches it and may end it
+    if result is None:
+        return starts[best]
     if request.share <= _SMALL_SAMPLE:
         result = short_runs(problem, [result.statistics], _SAMPLE_PASSES)[0] or result
     return result.statistics

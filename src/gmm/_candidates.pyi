@@ -1,0 +1,36 @@
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from gmm._em import CandidateRows, Scratch
+from gmm._kernel.mstep import MixtureFamily
+from gmm.values.layouts import Layout
+from gmm.values.statistics import SufficientStatistics
+
+_Array = NDArray[np.float64]
+_Estimate = tuple[_Array, _Array, _Array, _Array, _Array]
+
+@disjoint_base
+class CandidateView:
+    def __new__(cls, rows: CandidateRows, layout: int, whitener: _Array, centre: _Array) -> Self: ...
+
+@disjoint_base
+class Candidate:
+    def __new__(cls, family: MixtureFamily, moments: Layout) -> Self: ...
+    @property
+    def lower_bound(self) -> float: ...
+    @property
+    def failed(self) -> bool: ...
+    @property
+    def estimate(self) -> _Estimate: ...
+    @property
+    def statistics(self) -> SufficientStatistics: ...
+    @property
+    def least_weight(self) -> float: ...
+    @property
+    def thinness(self) -> float: ...
+    def begin(self, scratch: Scratch, view: CandidateView, seeds: _Array, *, n_lloyd: int, n_soft: int) -> None: ...
+    def leave_view(self, scratch: Scratch, rows: CandidateRows) -> None: ...
+    def run(self, scratch: Scratch, rows: CandidateRows, n_passes: int) -> None: ...

@@ -1,0 +1,255 @@
+"""Successive halving of candidates for a start: all begin on part of the rows, and those that lag behind drop out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from gmm import _em
+from gmm._candidates import Candidate, CandidateView
+from gmm.em.e_step import EStep
+from gmm.em.m_step import mixture_family
+from gmm.em.problem import Problem
+from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.metrics import View, views_of
+from gmm.fitting.sampling import Rng
+from gmm.rows.sources import ArraySource, single_weights
+from gmm.values.covariance import CovarianceModel
+from gmm.values.layouts import FULL, TIED, Array
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
+
+# Measured on the tables of `python -m benchmarks fits` (docs/measurements.md): more candidates end higher, more passes
+# for each do not.
+_CANDIDATES = 12
+_SOFT_PASSES = 3
+_FEWEST_ROWS = 400
+_ROWS_PER_COMPONENT = 50
+_ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the candidate that overfits most wins
+_SEEDING_ROWS = 100
+_SEEDING_ROWS_PER_COMPONENT = 50
+_MANY_COMPONENTS = 50
+_FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
+_MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
+_WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
+_SURELY_SOUND = 1e4  # tr Σ_k⁻¹P: below it no component is thin, see `degenerate_components`
+_SAME_LIKELIHOOD = 1e-6  # nats per row
+
+_Task = Callable[[Candidate, _em.Scratch], None]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Keep the `left` best candidates after `passes` more passes of each, over part of the rows or over all."""
+
+    left: int
+    passes: int
+    all_rows: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How candidates are compared.
+
+    Parameters
+    ----------
+    n_candidates : int
+    n_mixtures : int
+        Candidates that get as far as a mixture of the family: those whose simpler mixtures are likeliest.
+    part : int
+        Rows that candidates begin on.
+    cuts : tuple of Cut
+    n_lloyd : int
+        Passes of k-means from the seeds.
+    single : bool
+        Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
+    """
+
+    n_candidates: int
+    n_mixtures: int
+    part: int
+    cuts: tuple[Cut, ...]
+    n_lloyd: int = 2
+    single: bool = True
+
+
+def schedule_for(problem: Problem, n_components: int) -> Schedule:
+    """Choose a schedule by the shape of the rows and by the model."""
+    model, n, d = problem.model, problem.rows.n_rows, problem.rows.n_features
+    full = model.moments is FULL and d > 1
+    if full and n < n_components * model.fewest_rows(d):
+        # Too few rows for so many covariances: any fit overfits them, and passes are dear.
+        return Schedule(4, 2 if n_components <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), single=False)
+    n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(n_components, d)))))
+    if n * d <= _FEW_NUMBERS:
+        cuts = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
+        return Schedule(n_candidates, n_candidates, n, cuts, n_lloyd=10)
+    rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
+    part = n if problem.prior is not None else min(n, max(_FEWEST_ROWS, rows_of_component * n_components))
+    return Schedule(n_candidates, n_candidates, part, (Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)))
+
+
+def best_candidate(
+    problem: Problem, sample: ArraySource, n_components: int, rng: Rng, *, schedule: Schedule | None = None
+) -> SufficientStatistics:
+    """Return the statistics of the candidate that is left in the end.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of the rows of the sample.
+    sample : ArraySource
+        Distinct rows, in float64.
+    n_components : int
+    rng : Rng
+    schedule : Schedule, optional
+        `schedule_for` chooses one by default.
+    """
+    with problem.e_step() as e_step:
+        halving = _Halving(problem, sample, n_components, e_step, schedule or schedule_for(problem, n_components))
+        return halving.best(rng).statistics
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Part of the rows in the coordinates of a metric, scaled to a mean variance of 1, in random order."""
+
+    rows: Array
+    weight: Array | None
+    view: CandidateView
+
+    @classmethod
+    def of(cls, view: View, centre: Array, *, single: bool) -> _Part:
+        rows, weight = view.rows.rows, view.rows.sample_weight
+        squares = np.einsum("ij,ij->i", rows, rows)
+        variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / rows.shape[1]
+        scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
+        rows = rows * scale
+        passed = _em.CandidateRows(rows, weight, np.zeros(rows.shape[1]), np.abs(rows).max(axis=0), single=single)
+        whitener = scale * view.metric.whitener.ravel()
+        return cls(rows, weight, CandidateView(passed, view.metric.layout.code, whitener, centre))
+
+    def seeds(self, n_components: int, turn: int, rng: Rng) -> Array:
+        """Choose rows (K, d): by turns at random, and by greedy D² sampling of a few."""
+        K, n = n_components, len(self.rows)
+        if turn % 2 == 0:
+            return self.rows[np.arange(turn * K, (turn + 1) * K) % n]
+        n_draws = 2 + int(math.log(K))
+        few = min(n, max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K))
+        weight = np.ones(few) if self.weight is None else self.weight[:few]
+        uniforms = rng.uniform(size=1 + (K - 1) * n_draws)
+        return self.rows[_em.kmeans_seeds(self.rows[:few], weight, uniforms, K, n_draws)]
+
+
+class _Halving:
+    def __init__(
+        self, problem: Problem, sample: ArraySource, n_components: int, e_step: EStep, schedule: Schedule
+    ) -> None:
+        self._sample = sample
+        self._model: CovarianceModel = problem.model
+        self._ridge = problem.ridge
+        self._K = n_components
+        self._e_step = e_step
+        self._schedule = schedule
+        shape = n_components, sample.n_features
+        self._family = mixture_family(problem.model, shape, problem.ridge, problem.prior)
+        self._centre = sample.survey.centre
+        self._reach = sample.survey.reach(self._centre)
+        self._n_effective = effective_rows(sample)
+        self._scratches: list[_em.Scratch] = []
+
+    def best(self, rng: Rng) -> Candidate:
+        sample, schedule = self._sample, self._schedule
+        chosen = rng.permutation(sample.n_rows)[: schedule.part]
+        weight = None if sample.sample_weight is None else sample.sample_weight[chosen]
+        part = ArraySource(sample.rows[chosen], weight)
+        rows = self._rows(part, single=schedule.single and single_weights(weight))
+        candidates = self._begun(part, rows, rng)
+        for cut in schedule.cuts:
+            if len(candidates) == 1 and not cut.all_rows:
+                continue
+            passed = self._rows(sample, single=False) if cut.all_rows else rows
+            self._each(partial(_run, rows=passed, n_passes=cut.passes), candidates, cut.passes)
+            candidates = self._kept(candidates, cut.left)
+        return candidates[0]
+
+    def _rows(self, source: ArraySource, *, single: bool) -> _em.CandidateRows:
+        scatter = None
+        if self._model.moments is TIED:
+            rows, weight = source.rows - self._centre, source.sample_weight
+            scatter = (rows if weight is None else rows * weight[:, None]).T @ rows
+        return _em.CandidateRows(
+            source.rows, source.sample_weight, self._centre, self._reach, scatter=scatter, single=single
+        )
+
+    def _begun(self, part: ArraySource, rows: _em.CandidateRows, rng: Rng) -> list[Candidate]:
+        """Let candidates begin, by turns in both views, and estimate their first mixtures."""
+        single, n = single_weights(part.sample_weight), self._schedule.n_candidates
+        parts = [_Part.of(view, part.survey.centre, single=single) for view in views_of(part, self._model.moments)]
+        candidates = [Candidate(self._family, self._model.moments) for _ in range(n)]
+        seeds = {one: parts[i % 2].seeds(self._K, i // 2, rng) for i, one in enumerate(candidates)}
+        views = {one: parts[i % 2].view for i, one in enumerate(candidates)}
+
+        dear = self._schedule.n_mixtures < n
+
+        def begin(one: Candidate, scratch: _em.Scratch) -> None:
+            one.begin(scratch, views[one], seeds[one], n_lloyd=self._schedule.n_lloyd, n_soft=_SOFT_PASSES)
+            if not dear:
+                one.leave_view(scratch, rows)
+
+        self._each(begin, candidates, self._schedule.n_lloyd + _SOFT_PASSES)
+        if dear:
+            candidates = sorted(candidates, key=_falling)[: self._schedule.n_mixtures]
+            self._each(lambda one, scratch: one.leave_view(scratch, rows), candidates, 1)
+        return candidates
+
+    def _kept(self, candidates: list[Candidate], n: int) -> list[Candidate]:
+        """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
+        if len(candidates) == 1:
+            return candidates
+        falling = sorted(candidates, key=_falling)
+        if self._K > 1:
+            falling.sort(key=self._is_degenerate)
+        kept = falling[:1]
+        for one in falling[1:n]:
+            if abs(kept[-1].lower_bound - one.lower_bound) > _SAME_LIKELIHOOD:
+                kept.append(one)
+        return kept
+
+    def _is_degenerate(self, one: Candidate) -> bool:
+        fewest = self._model.fewest_rows(self._sample.n_features)
+        if one.failed or self._n_effective * one.least_weight < fewest - 0.5:
+            return True
+        if one.thinness < _SURELY_SOUND:
+            return False
+        parameters = MixtureParameters.estimated(one.estimate, self._model)
+        return bool(degenerate_components(parameters, self._n_effective, self._ridge).any())
+
+    def _each(self, task: _Task, candidates: list[Candidate], n_passes: int) -> None:
+        """Do a task for each candidate, in threads if the passes are worth them."""
+
+        def some(start: int, end: int) -> None:
+            scratch = self._scratches.pop() if self._scratches else _em.Scratch()
+            for one in candidates[start:end]:
+                task(one, scratch)
+            self._scratches.append(scratch)
+
+        K, d, n = self._K, self._sample.n_features, len(candidates)
+        if self._sample.n_rows < _WORTH_SCRATCH:
+            some(0, n)
+            return
+        terms = 2 * math.prod(self._model.moments.shape(K, d)) + 20 * K
+        work = float(n * n_passes * self._schedule.part * terms)
+        self._e_step.spread(some, n, work, product=self._family.work)
+
+
+def _falling(one: Candidate) -> float:
+    return -one.lower_bound
+
+
+def _run(one: Candidate, scratch: _em.Scratch, rows: _em.CandidateRows, n_passes: int) -> None:
+    one.run(scratch, rows, n_passes)

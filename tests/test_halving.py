@@ -1,0 +1,206 @@
+"""Candidates for a start against their twin, and how they are compared."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import reference
+from gmm import GaussianMixture, _em
+from gmm._candidates import Candidate, CandidateView
+from gmm.em.m_step import mixture_family
+from gmm.em.problem import Problem
+from gmm.fitting import halving
+from gmm.fitting.halving import Cut, Schedule, best_candidate, schedule_for
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED
+from gmm.values.parameters import MixtureParameters
+
+every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+closed_forms = pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
+
+K, D, N = 3, 2, 300
+rng = np.random.default_rng(0)
+CENTRES = np.array([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
+X = CENTRES[rng.integers(K, size=N)] + rng.normal(size=(N, D))
+WEIGHT = rng.uniform(0.5, 2, N)
+RIDGE = 1e-3
+SHOWN = {
+    SPHERICAL: np.array([0.4]),
+    DIAGONAL: np.array([[0.3, 0.5]]),
+    TIED: np.array([[0.4, 0.0], [-0.1, 0.5]]),
+}
+
+
+def candidate(covariance_type, layout=SPHERICAL, *, weight=None, single=False, n_lloyd=2, n_soft=3, n_passes=0):
+    """Begin from the first rows, and run for some passes; return also the rows in the view's coordinates."""
+    model, centre = covariance_model(covariance_type), X.mean(axis=0)
+    Y = np.ascontiguousarray(layout.whitened(SHOWN[layout], 0, X - centre))
+    scatter = (X - centre).T @ ((X - centre) if weight is None else (X - centre) * weight[:, None])
+    rows = _em.CandidateRows(X, weight, centre, np.abs(X - centre).max(axis=0), scatter=scatter, single=single)
+    seen = _em.CandidateRows(Y, weight, np.zeros(D), np.abs(Y).max(axis=0), single=single)
+    one, scratch = Candidate(mixture_family(model, (K, D), RIDGE), model.moments), _em.Scratch()
+    view = CandidateView(seen, layout.code, SHOWN[layout].ravel(), centre)
+    one.begin(scratch, view, Y[:K].copy(), n_lloyd=n_lloyd, n_soft=n_soft)
+    one.leave_view(scratch, rows)
+    one.run(scratch, rows, n_passes)
+    return one, Y
+
+
+@pytest.mark.parametrize("kernel", ["blas", _em.kernels()[-1]])
+@pytest.mark.parametrize("single", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("layout", SHOWN)
+@closed_forms
+def test_a_candidate_is_its_twin(covariance_type, layout, weighted, single, kernel):
+    _em.use_kernel(kernel)
+    weight = WEIGHT if weighted else None
+    one, Y = candidate(covariance_type, layout, weight=weight, single=single, n_passes=3)
+    mass = np.ones(N) if weight is None else weight
+    how = {"n_lloyd": 2, "n_soft": 3, "weight": mass, "reg_covar": RIDGE}
+    first = reference.candidate(X, Y, Y[:K], covariance_type, **how)
+    bounds, path = reference.em(X, first, covariance_type, 3, weight=mass, reg_covar=RIDGE)
+    expected, exact = path[-1], 1e-4 if single else 1e-9
+    model = covariance_model(covariance_type)
+    got = MixtureParameters.estimated(one.estimate, model)
+    np.testing.assert_allclose(got.weights, expected[0], rtol=exact)
+    np.testing.assert_allclose(got.means, expected[1], rtol=exact, atol=exact)
+    np.testing.assert_allclose(reference.dense(got.covariances, covariance_type, K, D), expected[2], atol=10 * exact)
+    assert one.lower_bound == pytest.approx(bounds[-1], rel=exact)
+    assert one.least_weight == got.weights.min()
+    assert not one.failed
+
+
+@pytest.mark.parametrize(("n_lloyd", "n_soft"), [(0, 0), (0, 2), (1, 0), (3, 1)])
+@closed_forms
+def test_a_candidate_makes_the_passes_that_it_is_told_to(covariance_type, n_lloyd, n_soft):
+    one, Y = candidate(covariance_type, TIED, n_lloyd=n_lloyd, n_soft=n_soft)
+    expected = reference.candidate(
+        X, Y, Y[:K], covariance_type, n_lloyd=n_lloyd, n_soft=n_soft, weight=np.ones(N), reg_covar=RIDGE
+    )
+    np.testing.assert_allclose(one.estimate[0], expected[0], rtol=1e-9)
+    np.testing.assert_allclose(one.estimate[1], expected[1], rtol=1e-9, atol=1e-9)
+
+
+@every_type
+def test_the_statistics_of_a_candidate_are_those_of_its_mixture(covariance_type):
+    one, _ = candidate(covariance_type, n_passes=2)
+    model = covariance_model(covariance_type)
+    problem = Problem(rows=ArraySource(X), model=model, ridge=RIDGE)
+    with problem.e_step() as e_step:
+        updated = problem.beginning(e_step, one.statistics).parameters
+    got = MixtureParameters.estimated(one.estimate, model)
+    np.testing.assert_allclose(updated.means, got.means, rtol=1e-12)
+    np.testing.assert_allclose(updated.covariances, got.covariances, rtol=1e-4)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_thinness_bounds_the_least_eigenvalue(covariance_type):
+    one, _ = candidate(covariance_type, n_passes=2)
+    weights, _, covariances, *_ = one.estimate
+    shape = covariance_model(covariance_type).layout.shape(K, D)
+    dense = reference.dense(covariances.reshape(shape), covariance_type, K, D)
+    pooled = np.einsum("k,kij->ij", weights, dense)
+    traces = [np.trace(np.linalg.solve(S, pooled)) for S in dense]
+    assert one.thinness == pytest.approx(max(traces), rel=1e-9)
+
+
+def test_a_singular_covariance_makes_a_candidate_fail():
+    model, rows = covariance_model("full"), np.column_stack([X[:, 0], X[:, 0]])
+    passed = _em.CandidateRows(rows, None, np.zeros(D), np.abs(rows).max(axis=0))
+    one, scratch = Candidate(mixture_family(model, (K, D), 0.0), model.moments), _em.Scratch()
+    one.begin(scratch, CandidateView(passed, SPHERICAL.code, np.ones(1), np.zeros(D)), rows[:K], n_lloyd=1, n_soft=2)
+    one.leave_view(scratch, passed)
+    one.run(scratch, passed, 1)
+    assert one.failed
+    assert one.lower_bound == -np.inf
+    assert one.statistics.weight == N, "which tell a caller with a ridge where it was"
+
+
+def test_a_candidate_leaves_a_view_that_it_has_begun_in():
+    model = covariance_model("diag")
+    rows = _em.CandidateRows(X, None, np.zeros(D), np.abs(X).max(axis=0))
+    one = Candidate(mixture_family(model, (K, D), RIDGE), model.moments)
+    with pytest.raises(ValueError, match="expected a candidate that has begun in a view"):
+        one.leave_view(_em.Scratch(), rows)
+
+
+# --- The comparison -----------------------------------------------------------------------------
+
+
+def best(rows, covariance_type, n_components=K, *, weight=None, n_threads=1, seed=0, schedule=None, ridge=RIDGE):
+    sample = ArraySource(rows, weight)
+    problem = Problem(rows=sample, model=covariance_model(covariance_type), ridge=ridge, n_threads=n_threads)
+    return best_candidate(problem, sample, n_components, np.random.default_rng(seed), schedule=schedule)
+
+
+@every_type
+def test_threads_change_no_bit(covariance_type):
+    rows = np.random.default_rng(1).normal(size=(4000, 4)) * [1, 2, 3, 4]
+    one, three = (best(rows, covariance_type, 8, n_threads=n) for n in (1, 3))
+    for name in ("counts", "first", "second"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(three, name))
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_more_candidates_end_no_lower(covariance_type):
+    cuts = (Cut(1, 30, all_rows=True),)
+    few, many = (best(X, covariance_type, schedule=Schedule(n, n, N, cuts)) for n in (1, 12))
+    assert many.mean_log_evidence >= few.mean_log_evidence - 1e-9
+
+
+def test_the_last_cut_sees_all_rows():
+    rows = np.random.default_rng(2).normal(size=(3000, 2))
+    got = best(rows, "full", schedule=Schedule(4, 4, 100, (Cut(2, 1), Cut(1, 1, all_rows=True))))
+    assert got.weight == 3000
+
+
+def test_a_degenerate_candidate_loses_to_a_sound_one():
+    sample = ArraySource(X)
+    problem = Problem(rows=sample, model=covariance_model("full"), ridge=RIDGE)
+    sound = SimpleNamespace(lower_bound=-2.0, failed=False, least_weight=0.3, thinness=3.0)
+    light = SimpleNamespace(lower_bound=-1.0, failed=False, least_weight=5 / N, thinness=3.0)
+    failed = SimpleNamespace(lower_bound=-np.inf, failed=True, least_weight=0.3, thinness=3.0)
+    same = SimpleNamespace(**vars(sound))
+    with problem.e_step() as e_step:
+        halving_of = halving._Halving(problem, sample, K, e_step, schedule_for(problem, K))
+        assert halving_of._kept([light, failed, sound, same], 4) == [sound, light, failed]
+        assert halving_of._kept([light, failed], 1) == [light]
+
+
+def test_simpler_mixtures_choose_where_mixtures_are_dear(monkeypatch):
+    entered = []
+    each = halving._Halving._each
+    seen = lambda self, task, candidates, n: (entered.append(len(candidates)), each(self, task, candidates, n))[1]  # noqa: E731
+    monkeypatch.setattr(halving._Halving, "_each", seen)
+    best(X, "full", schedule=Schedule(7, 2, N, (Cut(1, 1),)))
+    assert entered == [7, 2, 2]
+
+
+@pytest.mark.parametrize(("n", "d", "n_components", "part"), [(150, 4, 3, 150), (5000, 2, 3, 400), (5000, 8, 20, 1600)])
+def test_candidates_begin_on_part_of_many_rows(n, d, n_components, part):
+    problem = Problem(rows=ArraySource(np.ones((n, d))), model=covariance_model("full"), ridge=RIDGE)
+    assert schedule_for(problem, n_components).part == part
+    diagonal = schedule_for(replace(problem, model=covariance_model("diag")), n_components)
+    assert diagonal.part <= part
+
+
+def test_few_rows_of_many_features_get_few_candidates():
+    problem = Problem(rows=ArraySource(np.ones((500, 30))), model=covariance_model("full"), ridge=RIDGE)
+    assert schedule_for(problem, 20).n_candidates < schedule_for(problem, 2).n_candidates
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_more_components_than_distinct_rows(covariance_type):
+    rows = np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    got = best(rows, covariance_type, 5, weight=np.array([3.0, 1.0, 2.0]))
+    assert got.counts.sum() == pytest.approx(6)
+
+
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+@every_type
+def test_a_default_fit_finds_groups_that_lie_apart(covariance_type):
+    fitted = GaussianMixture(K, covariance_type=covariance_type, random_state=3).fit(3 * X)
+    assert fitted.weights_.min() > 0.2
