@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmm import GaussianMixture
+from gmm.em.e_step import EStep
 from gmm.estimators import criteria
 from gmm.estimators.scorer import Scorer
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import COVARIANCE_TYPES
+from gmm.values.layouts import FULL
 
 logliks = st.floats(-1e9, 1e9)
 sizes = st.integers(1, 10**6)
@@ -104,7 +106,16 @@ def test_entropy_is_that_of_all_rows(weights):
     mixture = GaussianMixture(4, random_state=0).fit(X)
     whole = entropy(mixture, X, np.ones(len(X)) if weights is None else weights)
     scorer = Scorer(mixture._parameters)
-    assert scorer.entropy(ArraySource(X, weights)) == pytest.approx(whole, rel=1e-12)
+    assert scorer.totals(ArraySource(X, weights)).entropy == pytest.approx(whole, rel=1e-12)
+
+
+def test_a_row_of_weight_zero_does_not_count_however_far_it_is():
+    """Its log density is −∞, and zero times that is not a number."""
+    parameters = GaussianMixture(2, random_state=0).fit(X)._parameters
+    far = ArraySource(np.vstack([X, np.full((1, 3), 1e200)]), np.append(WEIGHTS, 0))
+    with EStep(far, FULL) as with_it, EStep(ArraySource(X, WEIGHTS), FULL) as without:
+        got, expected = (e_step.totals(parameters.whitened()) for e_step in (with_it, without))
+    assert got == pytest.approx(expected, rel=1e-12)
 
 
 def test_nec_finds_clusters_and_bic_the_density():

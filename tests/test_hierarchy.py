@@ -48,6 +48,12 @@ def test_the_unit_of_the_weights_is_nothing_to_clusters(scale):
     np.testing.assert_array_equal(ward(rows, weight * scale, 4), ward(rows, weight, 4))
 
 
+def test_weights_that_vanish_beside_others_come_to_an_end():
+    weight = np.array([1e-250, 1e-250, 1e90, 1e90, 1e90, 1e90])
+    rows = centred(np.array([[0.0], [0.1], [5.0], [5.1], [9.0], [9.1]]), weight)
+    np.testing.assert_array_equal(ward(rows, weight, 2), [0, 0, 0, 0, 1, 1])
+
+
 def test_ties_go_to_the_first_row_whatever_rounding_says():
     grid = np.stack(np.meshgrid(np.arange(12.0), np.arange(12.0)), axis=2).reshape(-1, 2)
     ones = np.ones(len(grid))

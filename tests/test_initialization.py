@@ -14,6 +14,7 @@ from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.sampling import sampled
 from gmm.fitting.starts import (
     STARTS,
+    Portfolio,
     StartRequest,
     from_means,
     from_responsibilities,
@@ -146,6 +147,23 @@ def test_kmeans_finds_groups_that_lie_apart(covariance_type):
     np.testing.assert_allclose(got.counts[order], counts[[0, 2, 1]], atol=1e-3)
     means = [ROWS[k == GROUPS].mean(axis=0) for k in (0, 2, 1)]
     np.testing.assert_allclose(got.means[order], means, atol=1e-2)
+
+
+def test_components_of_one_weight_come_by_falling_means():
+    """Though the last digits of their weights differ."""
+    for seed in range(20):
+        shares = np.random.default_rng(seed).dirichlet(np.ones(7))
+        rows = np.array([-9.0, 9.0])[:, None] + np.linspace(-1, 1, 7)
+        weight = np.concatenate([shares, shares[::-1]])
+        assert (np.diff(started(rows.reshape(-1, 1), weight=weight, K=2).means[:, 0]) < 0).all()
+
+
+def test_partitions_that_agree_are_one_start():
+    sample = ArraySource(ROWS)
+    partitions = Portfolio(sample, covariance_model("full").moments, np.random.default_rng(0), None).partitions
+    (of_groups,) = partitions(3, [np.random.default_rng(seed) for seed in range(3)])
+    assert sorted(of_groups.counts) == sorted(np.bincount(GROUPS))
+    assert len(partitions(5, [np.random.default_rng(seed) for seed in range(3)])) > 1
 
 
 @pytest.mark.parametrize("kernel", _em.kernels())
@@ -285,9 +303,19 @@ def test_lloyd_weighs_rows():
     np.testing.assert_allclose(centres, [[0.75], [10.0]])
 
 
-def test_lloyd_leaves_a_centre_without_rows_where_it_is():
-    centres = lloyd(ArraySource(ROWS), np.array([[0.0, 4.0], [1e6, 1e6]]))
-    np.testing.assert_array_equal(centres[1], [1e6, 1e6])
+def test_weights_are_repeats_for_lloyd():
+    """Also for when it stops, which is before the centres rest."""
+    rng = np.random.default_rng(0)
+    rows, times = rng.uniform(size=(1500, 2)), rng.integers(1, 9, 1500)
+    weighted = lloyd(ArraySource(rows, times.astype(float)), rows[:9])
+    repeated = lloyd(ArraySource(np.repeat(rows, times, axis=0)), rows[:9])
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-9)
+
+
+@pytest.mark.parametrize("far", [40.0, 1e6])
+def test_lloyd_leaves_a_centre_without_rows_where_it_is(far):
+    centres = lloyd(ArraySource(ROWS), np.array([[0.0, 4.0], [far, far]]))
+    np.testing.assert_array_equal(centres[1], [far, far])
 
 
 # --- Given starts -------------------------------------------------------------------------------

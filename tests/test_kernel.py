@@ -163,6 +163,53 @@ def test_the_form_that_is_chosen_is_exact_however_tight_the_components_are(name,
     assert not linear[-1]
 
 
+@every_dtype
+@every_layout
+def test_rows_far_from_all_components_are_shared_out_exactly(name, dtype):
+    """The centres count as well as the rows: float32 would lose all of a difference of squares of 1e4."""
+    rows, mixture = problem(name, 2, 2, n=100, dtype=dtype)
+    away = np.array([[1e4, 1e4], [1e4, 1e4 + 1e-4]])
+    mixture = WhitenedMixture(mixture.layout, np.zeros(2), away, np.ones_like(mixture.whiteners))
+    if name in ("full", "tied"):
+        mixture.whiteners[...] = np.eye(2)
+    got = EStep(ArraySource(rows), mixture.layout).rows(mixture, responsibilities=True).responsibilities
+    assert np.abs(got - Twin(rows, mixture).responsibilities).max() < 1e-6
+
+
+def test_the_rounding_of_a_pass_grows_with_its_condition():
+    rows, mixture = problem("full", 3, 4)
+    rounding = []
+    for shrunk in (1, 8, 16):
+        thin = WhitenedMixture(FULL, mixture.log_offset, mixture.centres, mixture.whiteners * shrunk)
+        plan = EStep(ArraySource(rows), FULL)._plan(thin)
+        assert plan.linear
+        rounding.append(plan.rounding)
+    assert rounding[1] > 2 * rounding[0]
+    assert rounding[2] == pytest.approx(4 * rounding[1])
+
+
+@pytest.mark.parametrize("form", [CENTRED, LINEAR])
+def test_rows_without_weights_count_once_after_rows_with_weights(form):
+    rows, mixture = problem("full", n=6000)
+    plan, scratch = EStep(ArraySource(rows), FULL, form=form)._plan(mixture), _em.Scratch()
+    lane = plan.lane_rows
+    rows, weight = rows[: 2 * lane], np.random.default_rng(0).uniform(1, 2, lane)
+    plan.begin(scratch, 2 * lane)
+    plan.walk(scratch, rows[:lane], 0, 1, weight=weight)
+    plan.walk(scratch, rows[lane:], 0, 1, first_lane=1)
+    assert_statistics_match(plan.collect(scratch), rows, mixture, 1e-12, np.append(weight, np.ones(lane)))
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+@every_layout
+def test_float32_rows_may_be_in_any_unit(name, scale):
+    """Their squares are out of the range of float32."""
+    rows, mixture = problem(name, 3, 2)
+    rows = (rows * scale).astype(np.float32)
+    scaled = WhitenedMixture(mixture.layout, mixture.log_offset, mixture.centres * scale, mixture.whiteners / scale)
+    assert_statistics_match(EStep(ArraySource(rows), mixture.layout)(scaled), rows, scaled, 2e-4)
+
+
 def test_a_lane_of_heavy_blocks_is_short():
     rows, mixture = problem("full", 1, 1000, n=10)
     assert EStep(ArraySource(rows), FULL)._plan(mixture).lane_rows < 2000

@@ -302,6 +302,22 @@ def test_no_stop_leaves_what_a_pass_gains(name):
         assert gain_of_a_pass(mixture, X, prior) < mixture.tol
 
 
+@pytest.mark.parametrize("seed", [54, 253, 285])
+def test_no_stop_leaves_a_component_with_few_rows_that_grows(seed):
+    """The growth of its weight bounds the gain to come (Lindsay 1983)."""
+    rng = np.random.default_rng(seed)
+    n, d, n_components = rng.integers(8, 50), int(rng.integers(1, 4)), int(rng.integers(2, 7))
+    X = rng.normal(size=(n, d)) + rng.choice([0, 1, 3]) * rng.integers(0, 3, (n, 1))
+    shrinkage, dof, scale = 10 ** rng.uniform([-1, 0, -1], [2, 1.5, 1.5])
+    prior = NormalInverseWishart(2 * rng.normal(size=d), shrinkage, d + dof, scale)
+    mixture = fitted("VVV", X, prior, n_components=n_components, random_state=seed, init_params="random")
+    assert mixture.converged_
+    few = n * mixture.weights_ < prior.dof
+    assert few.any()
+    growth = mixture.predict_proba(X).mean(axis=0)[few] / mixture.weights_[few] - 1
+    assert growth.max() < mixture.tol
+
+
 @every_model
 def test_where_the_accelerated_climb_ends_em_stands_still(name):
     X = rows(4)
@@ -559,6 +575,8 @@ WRONG = {
     "dof of no number": ({"dof": np.nan}, "a finite number for prior.dof, got nan"),
     "dof of text": ({"dof": "many"}, "a finite number for prior.dof, got 'many'"),
     "dof endless": ({"dof": np.inf}, "a finite number for prior.dof, got inf"),
+    "dof too large": ({"dof": 1e308}, r"prior.dof of at most 1e\+300, got 1e\+308"),
+    "shrinkage too small": ({"shrinkage": 5e-324}, "prior.shrinkage of 0, or of at least 1e-300, got 4.94066e-324"),
     "shrinkage below 0": ({"shrinkage": -0.1}, "prior.shrinkage of at least 0, got -0.1"),
     "shrinkage of no number": ({"shrinkage": np.nan}, "a finite number for prior.shrinkage"),
     "shrinkage of several": ({"shrinkage": [1, 2]}, r"a finite number for prior.shrinkage, got \[1, 2\]"),

@@ -78,6 +78,14 @@ def test_numpy_scalars_among_the_parameters_are_saved(tmp_path):
     assert {name: loaded.get_params()[name] for name in asked} == asked
 
 
+@pytest.mark.parametrize("invalid", [{"max_iter": "many"}, {"tol": np.nan}, {"prior": "flat"}, {"n_threads": 0}])
+def test_a_file_that_load_would_refuse_is_not_written(tmp_path, invalid):
+    mixture = GaussianMixture(2, random_state=0).fit(X).set_params(**invalid)
+    with pytest.raises(ValueError, match=f"The '{next(iter(invalid))}' parameter of GaussianMixture must be"):
+        mixture.save(tmp_path / "m.gmm")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_nearly_singular_fit_is_loaded_as_it_was_saved(tmp_path):
     for seed in range(20):
         rows = np.random.default_rng(seed).normal(size=(9, 3)) @ np.diag([1, 1e-7, 1e7])
@@ -86,6 +94,17 @@ def test_a_nearly_singular_fit_is_loaded_as_it_was_saved(tmp_path):
             mixture = GaussianMixture(3, reg_covar=1e-18, random_state=seed).fit(rows)
         mixture.save(tmp_path / "m.gmm")
         np.testing.assert_array_equal(gmm.load(tmp_path / "m.gmm").score_samples(rows), mixture.score_samples(rows))
+
+
+def test_nearly_singular_covariances_of_one_shape_are_taken(tmp_path):
+    for seed in range(20):
+        axes = np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))[0]
+        shape = axes * np.geomspace(1, 1e-11, 5) @ axes.T
+        shape = (shape + shape.T) / 2
+        means = np.zeros((2, 5))
+        mixture = GaussianMixture.from_parameters([0.8, 0.2], means, [shape, 2.5 * shape], covariance_type="VEE")
+        mixture.save(tmp_path / "m.gmm")
+        np.testing.assert_array_equal(gmm.load(tmp_path / "m.gmm").covariances_, mixture.covariances_)
 
 
 def test_float32_attributes_that_float32_cannot_hold_are_float64():

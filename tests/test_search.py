@@ -7,6 +7,7 @@ import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +22,10 @@ from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selectio
 from gmm.estimators.criteria import CRITERIA
 from gmm.rows.sources import ArraySource
 from gmm.selection import candidates, engine
-from gmm.selection.cell import Cell
+from gmm.selection.cell import Cell, Solution
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm.values.parameters import MixtureParameters
 
 HERE = Path(__file__).parent / "data"
 IRIS = np.loadtxt(HERE / "iris.csv", delimiter=",", skiprows=1)
@@ -180,29 +182,39 @@ def test_the_blog_example_is_at_its_best_in_every_row():
         assert found.bic[K - 1] <= value + 0.01, K
 
 
+good = candidates.Starts.of
+
+
+def useless(self, K):
+    """Starts that put all components in one place, for three components and more."""
+    found = good(self, K)
+    if K < 3:
+        return found
+    whole = found[0].counts.sum()
+    share = np.full(K, whole / K)
+    one = good(self, 1)[0]
+    return [
+        type(found[0])(
+            one.layout,
+            np.repeat(one.means, K, axis=0),
+            share,
+            np.zeros((K, 3)),
+            np.repeat(one.scatter / K, K, axis=0),
+            0.0,
+            whole,
+        )
+    ]
+
+
+def test_a_cell_below_a_smaller_mixture_is_freed_though_no_cell_starts_from_another(monkeypatch):
+    monkeypatch.setattr(candidates.Starts, "of", useless)
+    monkeypatch.setattr(engine.Engine, "_beginning", lambda self, starts, news, key, worker: list(starts))
+    freed = select(ROWS, [2, 3], "full", random_state=0)
+    assert freed.loglik[1] > freed.loglik[0]
+
+
 def test_a_cell_that_starts_badly_is_freed_by_a_smaller_mixture(monkeypatch):
     """Starts that put all components in one place leave K=3 below K=2, until K=2's solution is split."""
-    good = candidates.Starts.of
-
-    def useless(self, K):
-        found = good(self, K)
-        if K < 3:
-            return found
-        whole = found[0].counts.sum()
-        share = np.full(K, whole / K)
-        one = good(self, 1)[0]
-        return [
-            type(found[0])(
-                one.layout,
-                np.repeat(one.means, K, axis=0),
-                share,
-                np.zeros((K, 3)),
-                np.repeat(one.scatter / K, K, axis=0),
-                0.0,
-                whole,
-            )
-        ]
-
     monkeypatch.setattr(candidates.Starts, "of", useless)
     monkeypatch.setattr(engine, "splits", lambda *args, **how: [])
     monkeypatch.setattr(engine.Engine, "free", lambda self, keys: None)
@@ -257,6 +269,26 @@ def test_a_healthy_end_is_preferred_to_a_higher_spike():
     rows = np.concatenate([rng.normal(-4, 1, (60, 2)), rng.normal(4, 1, (40, 2)), np.tile([[0.0, 9.0]], (12, 1))])
     found = select(rows, [2], "full", random_state=0)
     assert found.status == ("ok",)
+
+
+def test_a_solution_without_degenerate_components_beats_a_higher_one_with_them():
+    low, high, collapsed = (
+        Solution(SimpleNamespace(lower_bound=bound), degenerate)
+        for bound, degenerate in ((-3.0, -1), (-2.0, -1), (-1.0, 0))
+    )
+    assert low.beats(None)
+    assert high.beats(low)
+    assert low.beats(collapsed)
+    assert not any((low.beats(low), low.beats(high), collapsed.beats(low)))
+
+
+@pytest.mark.parametrize("name", ["tied", "full", "diag"])
+def test_in_one_feature_a_mixture_is_the_same_under_another_model(name):
+    means, variances = np.array([[-3.0], [0.0], [3.0]]), np.full(3, 2.0)
+    one = MixtureParameters(np.full(3, 1 / 3), means, variances, covariance_model("spherical"))
+    model = covariance_model(name)
+    other = candidates.as_model(one, model)
+    np.testing.assert_array_equal(other.covariances, np.full(model.layout.shape(3, 1), 2.0))
 
 
 def test_refine_goes_to_every_cell_if_asked(iris):

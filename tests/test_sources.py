@@ -1,19 +1,19 @@
 """A source that serves rows in pieces gives the bits of one array; the accelerated solver needs no rows at all."""
 
 import multiprocessing
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import pytest
 
 from gmm import GaussianMixture
 from gmm._kernel import mstep
-from gmm._kernel.first_look import Survey
 from gmm.em.e_step import EStep
 from gmm.em.m_step import mixture_family
+from gmm.fitting.sampling import chosen_rows
 from gmm.fitting.starts import STARTS
-from gmm.rows.sources import ArraySource, Chunk, fingerprint_of, single_weights
+from gmm.rows.sources import ArraySource, Chunk, Source
 from gmm.values.covariance import CLASSIC, covariance_model
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
@@ -25,27 +25,16 @@ WEIGHTS = rng.uniform(0.2, 3, N)
 
 
 @dataclass(frozen=True, eq=False)
-class BlockSource:
+class BlockSource(Source):
     """Rows from a list of uneven blocks, served in chunks of one to three lanes; counts the looks."""
 
     blocks: list[np.ndarray]
     sample_weight: np.ndarray | None = None
     looks: list[int] = field(default_factory=list)
-    resident = None
 
     n_rows = property(lambda self: sum(map(len, self.blocks)))
-    n_used = property(lambda self: self.n_rows)
     n_features = property(lambda self: self.blocks[0].shape[1])
     dtype = property(lambda self: self.blocks[0].dtype)
-    single = property(lambda self: self.dtype == np.float32 and single_weights(self.sample_weight))
-
-    @cached_property
-    def survey(self):
-        return Survey(self.chunks(), self.n_features)
-
-    @cached_property
-    def fingerprint(self):
-        return fingerprint_of(self)
 
     def chunks(self, lane_rows=1):
         self.looks.append(lane_rows)
@@ -96,8 +85,16 @@ def test_weighted_rows_in_pieces_are_scored_and_fitted_alike(covariance_type):
     assert_same(pieces, whole)
     for name in ("predict", "predict_proba", "score_samples"):
         np.testing.assert_array_equal(getattr(whole, name)(in_blocks(ROWS)), getattr(whole, name)(ROWS), err_msg=name)
-    for name in ("bic", "icl", "nec"):
-        assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, WEIGHTS), name
+    for name in ("score", "bic", "icl", "nec"):
+        assert getattr(whole, name)(in_blocks(ROWS, WEIGHTS)) == getattr(whole, name)(ROWS, sample_weight=WEIGHTS), name
+
+
+@pytest.mark.parametrize("unit", [1e-40, 1e38])
+def test_the_unit_of_the_weights_changes_nothing_for_float32_rows(unit):
+    rows = ROWS.astype(np.float32)
+    one, other = (GaussianMixture(K, random_state=0).fit(rows, sample_weight=w) for w in (WEIGHTS, WEIGHTS * unit))
+    np.testing.assert_allclose(other.means_, one.means_, rtol=1e-3)
+    np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -136,8 +133,54 @@ def test_what_is_wrong_with_a_piece_is_said():
     fitted = GaussianMixture(K, random_state=0).fit(ROWS)
     with pytest.raises(ValueError, match="expecting 3 features"):
         fitted.predict(in_blocks(ROWS[:, :2]))
+    with pytest.raises(ValueError, match=r"1 sample\(s\) \(shape=\(1, 3\)\) while a minimum of 2"):
+        GaussianMixture(1).fit(BlockSource([ROWS[:1]]))
+    with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1"):
+        fitted.predict(BlockSource([ROWS[:0]]))
     with pytest.raises(TypeError, match="its own weights"):
         fitted.score(in_blocks(ROWS), sample_weight=WEIGHTS)
+
+
+@dataclass(frozen=True, eq=False)
+class RearrangedSource(BlockSource):
+    """A source that arranges its chunks anew once they have been surveyed."""
+
+    arranged: Callable[[list[Chunk]], list[Chunk]] = list
+
+    def chunks(self, lane_rows=1):
+        chunks = list(super().chunks(lane_rows))
+        return iter(chunks if lane_rows == 1 else self.arranged(chunks))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "score_samples", "bic", "icl", "fit"])
+@pytest.mark.parametrize(
+    ("arranged", "message"),
+    [
+        (lambda chunks: chunks[:-1], f"chunks of all {N} rows of the source, got the first"),
+        (lambda chunks: [], f"chunks of all {N} rows of the source, got the first 0"),
+        (lambda chunks: chunks[::-1], "row 0 next, got one from row"),
+        (lambda chunks: [chunks[0], *chunks], "next, got one from row 0"),
+    ],
+)
+def test_chunks_that_are_not_all_rows_in_order_are_refused(method, arranged, message):
+    source = RearrangedSource([ROWS], arranged=arranged)
+    fitted = GaussianMixture(K, means_init=ROWS[:K]).fit(ROWS)
+    with pytest.raises(ValueError, match=message):
+        getattr(fitted, method)(source)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "aic", "aicc", "icl"])
+def test_a_criterion_counts_the_parameters_of_the_mixture_that_it_scored(criterion):
+    """Another thread may fit the estimator anew meanwhile."""
+    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
+    expected = getattr(mixture, criterion)(ROWS)
+
+    def refit(chunks):
+        mixture.set_params(n_components=1).fit(ROWS)
+        return chunks
+
+    assert getattr(mixture, criterion)(RearrangedSource([ROWS], arranged=refit)) == expected
+    assert mixture.means_.shape == (1, D)
 
 
 def statistics_elsewhere(connection, rows, model_name):
@@ -173,3 +216,11 @@ def test_the_solver_climbs_with_statistics_of_another_process(name):
     assert (np.diff(objectives) >= -1e-12).all()
     fitted = GaussianMixture(K, covariance_type=name, tol=1e-6, means_init=start, random_state=0).fit(ROWS)
     assert objectives[-1] == pytest.approx(fitted.history_.objective[-1], abs=1e-4)
+
+
+def test_rows_without_weight_are_in_no_sample():
+    weight = np.where(np.arange(N) % 3 == 0, 0.0, 1.0)
+    for source in (ArraySource(ROWS, weight), in_blocks(ROWS, weight)):
+        chosen = chosen_rows(source, 1000, np.random.default_rng(0))
+        assert source.n_used == np.count_nonzero(weight)
+        assert weight[chosen].all()

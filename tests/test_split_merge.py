@@ -8,9 +8,11 @@ import pytest
 from gmm import GaussianMixture
 from gmm.em.e_step import EStep
 from gmm.fitting.degenerate import degenerate_components, effective_rows
-from gmm.fitting.split_merge import moves, without
+from gmm.fitting.split_merge import drop_losses, moves, split_gains, without
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import DIAGONAL
+from gmm.values.parameters import MixtureParameters
 from test_published import IRIS, IRIS_BIC
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -196,6 +198,21 @@ def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its
     assert abs(direction[1]) > 10 * abs(direction[0])
     # Where there is a spike, it is what has to go.
     assert {move.dropped for move in moves(look, np.array([False, True, False, False]))} == {1}
+
+
+def test_no_move_drops_the_component_that_it_splits():
+    """Not even where that promises most: the component is no loss, and bimodal."""
+    X = blobs()[:, 1:]
+    parameters = MixtureParameters(
+        np.full(3, 1 / 3), np.array([[0.0], [0.1], [0.2]]), np.array([[80.0], [80.0], [81.0]]), covariance_model("diag")
+    )
+    look = EStep(ArraySource(X), DIAGONAL).diagnostics(
+        parameters.whitened(), DIAGONAL.principal(parameters.covariances)
+    )
+    assert (split_gains(look).max(axis=1) > drop_losses(look)).all()
+    tried = moves(look, np.zeros(3, dtype=bool))
+    assert tried
+    assert all(move.dropped != move.split for move in tried)
 
 
 @every_type

@@ -56,6 +56,9 @@ cdef double* aligned(double* buffer) noexcept:
 cdef class Scratch:
     """One worker's buffers, kept between passes of the same fit."""
 
+    def __cinit__(self):
+        self.buffer = self.room = None    # which a debug build asks for before it compares with None
+
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
         cdef Py_ssize_t K = plan.n_components, d = plan.n_features
         cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)

@@ -17,7 +17,7 @@ from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, single_threaded_blas, usable_threads
 from gmm.em.trace import PassRecord
-from gmm.rows.sources import Chunk, Source
+from gmm.rows.sources import Chunk, Source, chunks_in_order
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
@@ -421,7 +421,7 @@ class EStep:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
         n_workers = self._n_workers(self._n_lanes(plan), plan.work)
         scratches = self._prepared_scratches(plan, n_workers)
-        for chunk in self._source.chunks(plan.lane_rows):
+        for chunk in chunks_in_order(self._source, plan.lane_rows):
             stop = chunk.first + len(chunk.rows)
             parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
             self._walk_chunk(plan, scratches, chunk, parts)
@@ -481,7 +481,7 @@ class EStep:
             walk(0)
             return
         if self._pool is None:
-            # Room for all, whoever comes first: threads start when there is work for them.
+            # The pool is sized for the largest request; threads start on demand.
             self._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
         others = [self._pool.submit(walk, worker) for worker in range(1, n_workers)]
         try:

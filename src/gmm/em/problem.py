@@ -112,7 +112,7 @@ class Problem:
         start : int
             Index of the start, for the record.
         callback : callable, optional
-            Called with an `Iteration` after each pass; a true answer ends the run.
+            Called with an `Iteration` after each pass; a truthy return value ends the run.
         """
         begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
         parameters, tolerance = begin.parameters, settings.tolerance

@@ -62,7 +62,7 @@ class QuasiNewton:
 
     @property
     def statistics(self) -> SufficientStatistics:
-        """Statistics from the pass that measured the current mixture; their evidence is the objective."""
+        """Statistics from the pass that measured the current mixture; their evidence leaves out a prior."""
         if self._instead is not None:
             return self._instead.statistics
         return self._closing or self._kept_statistics()

@@ -111,7 +111,7 @@ class Solver(Protocol[P_co]):
 
     @property
     def statistics(self) -> SufficientStatistics:
-        """Statistics from the pass that measured the current mixture."""
+        """Statistics from the pass that measured the current mixture; their evidence may leave out a prior."""
 
     @property
     def repaired(self) -> tuple[int, ...]:
@@ -142,7 +142,7 @@ class SolverRun(Generic[P]):
     start : int
         Index of the start, for the record.
     callback : callable, optional
-        Called with an `Iteration` after each pass; a true answer ends the run.
+        Called with an `Iteration` after each pass; a truthy return value ends the run.
     before : float, optional
         The last lower bound of an earlier run that this one continues.
 
@@ -194,7 +194,7 @@ class SolverRun(Generic[P]):
         """Make up to `at_most` further passes, or all; the last possible one lets the solver finish its update."""
         enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
         while not self.ended and len(self.passes) < enough:
-            self._advance(1 if self._callback else enough - len(self.passes))
+            self._advance(1 if self._callback is not None else enough - len(self.passes))
         if not self.ended and enough == self._max_iter:
             self._reason, self.lower_bound = self._solver.close()
             self.ended = True

@@ -118,11 +118,7 @@ class FittedMixture(Estimator):
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32.
         """
-        source = source_of(self, X)
-        log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
-        assert log_evidence is not None  # it was asked for
-        with np.errstate(over="ignore"):
-            return log_evidence.astype(source.dtype, copy=False)
+        return self._log_evidence(source_of(self, X))
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Compute the mean log-likelihood of the rows.
@@ -139,9 +135,9 @@ class FittedMixture(Estimator):
         float
             In nats per unit weight; without weights, ``score_samples(X).mean()``.
         """
-        if sample_weight is None:
-            return _mean(self.score_samples(X))
         source = source_of(self, X, sample_weight)
+        if source.sample_weight is None:
+            return _mean(self._log_evidence(source))
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(
@@ -180,20 +176,21 @@ class FittedMixture(Estimator):
         float
             In nats.
         """
-        source = source_of(self, X, sample_weight)
-        return criteria.bic(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
     def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
-        return criteria.aic(self.log_likelihood(X, sample_weight), self.n_parameters_)
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
 
     def aicc(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute Akaike's criterion with the small-sample correction (AICc); smaller is better; *beyond*.
 
         Takes the parameters of `bic`. Infinite unless n > p + 1, with p free parameters (Hurvich & Tsai 1989).
         """
-        source = source_of(self, X, sample_weight)
-        return criteria.aicc(self._scorer().log_likelihood(source), self.n_parameters_, source.survey.weight)
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.aicc(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the integrated completed likelihood (ICL); smaller is better; *beyond*.
@@ -201,20 +198,20 @@ class FittedMixture(Estimator):
         This is BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
         Takes the parameters of `bic`.
         """
-        source = source_of(self, X, sample_weight)
-        loglik = self._scorer().classification_log_likelihood(source)
-        return criteria.icl(loglik, self.n_parameters_, source.survey.weight)
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        loglik = scorer.classification_log_likelihood(source)
+        return criteria.icl(loglik, scorer.parameters.n_parameters, source.survey.weight)
 
     def nec(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the normalised entropy criterion (NEC); smaller is better; *beyond*.
 
         This is the entropy of the responsibilities, divided by the gain in log-likelihood over a single component of
         the same covariance type, fitted to X with the same `reg_covar` (Celeux & Soromenho 1996). It is 1 for one
-        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; without unit.
+        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; dimensionless.
         """
         source, scorer = source_of(self, X, sample_weight), self._scorer()
-        loglik, loglik_of_one = scorer.log_likelihood(source), scorer.log_likelihood_of_one(source, self.reg_covar)
-        return criteria.nec(scorer.entropy(source), loglik, loglik_of_one)
+        totals, loglik_of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
+        return criteria.nec(totals.entropy, totals.log_likelihood, loglik_of_one)
 
     def sample(
         self,
@@ -298,6 +295,11 @@ class FittedMixture(Estimator):
         ----------
         file : str, os.PathLike or binary file
             A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+
+        Raises
+        ------
+        ValueError
+            If a constructor parameter is invalid, so that `load` would refuse the file.
         """
         save_state(file, *state_of(self))
 
@@ -439,6 +441,13 @@ class FittedMixture(Estimator):
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
 
+    def _log_evidence(self, source: Source) -> NDArray[Any]:
+        """Return the log-likelihood of each row, (n,), in the type of the rows."""
+        log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
+        assert log_evidence is not None  # it was asked for
+        with np.errstate(over="ignore"):
+            return log_evidence.astype(source.dtype, copy=False)
+
     def _record_climb(self, trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> None:
         self.history_ = trace
         self.histories_ = traces
@@ -509,8 +518,17 @@ def set_fitted(
 
 
 def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return what `save` writes: a header of JSON values, and arrays by their names."""
+    """Return what `save` writes: a header of JSON values, and arrays by their names.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If a parameter of the estimator is invalid.
+    """
     parameters = fitted_parameters(mixture)
+    check_parameters(mixture, STARTS)  # they may have been set after the fit, and `load` refuses invalid ones
     header: dict[str, Any] = {
         "gmm_version": __version__,
         "class": type(mixture).__name__,

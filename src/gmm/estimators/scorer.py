@@ -66,10 +66,6 @@ class Scorer:
         with self._e_step(source) as e_step:
             return e_step(self._prepared.mixture, hard=True).log_evidence
 
-    def entropy(self, source: Source) -> float:
-        """−Σ_i w_i Σ_k r_ik log r_ik of the responsibilities, in nats; 0 where no components overlap."""
-        return self.totals(source).entropy
-
     def totals(self, source: Source) -> Totals:
         """Sum what the criteria need, in one pass."""
         with self._e_step(source) as e_step:

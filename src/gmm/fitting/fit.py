@@ -126,7 +126,7 @@ def fit_mixture(
     resume : Beginning, optional
         Continue from here instead of from starts.
     callback : callable, optional
-        Called after each pass; a true answer ends the run, and no further start is tried.
+        Called after each pass; a truthy return value ends the run, and no further start is tried.
     on_end : callable, optional
         Called with the result of each run.
     on_skip : callable, optional
@@ -146,7 +146,7 @@ def fit_mixture(
         stopped = callback is not None and bool(callback(iteration))
         return stopped
 
-    problem, solver, watch = settings.problem(source), settings.solver, watched if callback else None
+    problem, solver, watch = settings.problem(source), settings.solver, None if callback is None else watched
     with problem.e_step() as e_step:
         for number, begin in _starts(problem, settings, seeds, resume, e_step, on_skip):
             result = problem.run(e_step, begin, solver, start=number, callback=watch).go().result
@@ -234,7 +234,7 @@ def split_merged(
     e_step : EStep
         Open over `source`.
     callback : callable
-        Called after each pass of a move; a true answer ends the run of the move.
+        Called after each pass of a move; a truthy return value ends the run of the move.
     stop_requested : callable
         Asked whether to return the best solution so far.
     n_effective : float

@@ -9,6 +9,7 @@ from gmm.em.threads import single_threaded_blas
 from gmm.values.layouts import Array
 
 _TIE = 1e-9  # of a cost: merges that differ by less are ties, which the order of the rows breaks
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 class Hierarchy:
@@ -25,7 +26,7 @@ class Hierarchy:
     """
 
     def __init__(self, rows: Array, weight: Array) -> None:
-        weight = weight / weight.sum()
+        weight = np.maximum(weight / weight.sum(), _TINY)  # none underflows to 0, which has no cost
         self._merges, costs = _merges(_costs(rows, weight), weight)
         order = np.argsort(costs)
         rank = np.empty_like(order)

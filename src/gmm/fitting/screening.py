@@ -8,6 +8,7 @@ import numpy as np
 
 from gmm.em.problem import Problem
 from gmm.fitting.racing import short_runs
+from gmm.fitting.sampling import chosen_rows
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.parameters import MixtureParameters
 
@@ -34,9 +35,7 @@ def screening_rows(source: Source, first: MixtureParameters, seed: int) -> Array
     rarest = size * float(first.weights.min())
     if n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
         return None
-    chosen = np.sort(np.random.default_rng(seed).choice(n_used, size, replace=False))
-    if weight is not None:
-        chosen = np.flatnonzero(weight)[chosen]
+    chosen = chosen_rows(source, size, np.random.default_rng(seed))
     return ArraySource(np.ascontiguousarray(source.take(chosen)), None if weight is None else weight[chosen])
 
 

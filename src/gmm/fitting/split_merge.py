@@ -64,8 +64,8 @@ class SplitMerge:
     """A search for moves that improve a solution, and the passes it takes.
 
     `context` has all rows, `screen` a sample on which moves are tried first. `degenerate` returns which components of a
-    mixture are degenerate, (K,). `callback` is called after each pass, and a true answer ends the run of the move;
-    `stop_requested` is asked after each move whether to return the best solution so far.
+    mixture are degenerate, (K,). `callback` is called after each pass, and a truthy return value ends the run of the
+    move; `stop_requested` is asked after each move whether to return the best solution so far.
     """
 
     def __init__(

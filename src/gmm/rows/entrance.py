@@ -1,4 +1,4 @@
-"""Convert X to a checked source of rows; no other module looks at its type."""
+"""Convert X to a checked source of rows; no other module converts it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.given import check_sample_weight
-from gmm.validation.rows import check_enough_rows, check_rows, raise_nonfinite, raise_too_heavy, raise_too_large
+from gmm.validation.rows import (
+    check_enough_rows,
+    check_rows,
+    check_shape,
+    raise_nonfinite,
+    raise_too_heavy,
+    raise_too_large,
+)
 from gmm.validation.where import name_of
 
 # Distances from the centre, and their weighted squares, below which sums over rows stay finite.
@@ -46,14 +53,11 @@ def as_source(
         If X or the weights are unusable; the message says where.
     """
     source: Source
-    if callable(getattr(type(X), "chunks", None)):  # isinstance would ask for every attribute of the protocol
+    if isinstance(X, Source):
         source, names = X, None
         if sample_weight is not None:
             raise TypeError("expected sample_weight=None with a source of rows, which has its own weights")
-        if n_features is not None and X.n_features != n_features:
-            raise ValueError(
-                f"X has {X.n_features} features, but {name_of(estimator)} is expecting {n_features} features as input."
-            )
+        check_shape((X.n_rows, X.n_features), name_of(estimator), n_features, min_rows)
     else:
         rows, names = check_rows(
             X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows

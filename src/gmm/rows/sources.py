@@ -1,15 +1,17 @@
 """`Source`: rows that can be read in chunks, any number of times.
 
-`ArraySource` holds an array in memory. Any other class with the attributes of `Source` can be used in its place.
+`ArraySource` holds an array in memory. Another subclass of `Source` can take its place in `fit`, `predict` and `score`;
+it gives the same bits as an array of the same rows.
 """
 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,54 +38,74 @@ class Chunk(NamedTuple):
     sample_weight: Array | None
 
 
-class Source(Protocol):
-    """Rows that can be read any number of times."""
+class Source(ABC):
+    """Rows that can be read any number of times.
+
+    A subclass defines the abstract members and, where rows have weights, sets `sample_weight`.
+
+    Attributes
+    ----------
+    sample_weight : array of shape (n,), or None
+        Weights of all rows.
+    resident : ArraySource or None
+        The same rows as one array if they are in memory, which compiled loops over many passes need.
+    """
+
+    sample_weight: Array | None = None
+    resident: ArraySource | None = None
 
     @property
+    @abstractmethod
     def n_rows(self) -> int:
         """Number of rows, n."""
 
     @property
-    def n_used(self) -> int:
-        """Number of rows with a positive weight."""
-
-    @property
+    @abstractmethod
     def n_features(self) -> int:
         """Number of features, d."""
 
     @property
+    @abstractmethod
     def dtype(self) -> np.dtype[Any]:
         """Type of the rows, float32 or float64, and so of results per row."""
 
-    @property
-    def single(self) -> bool:
-        """Whether passes may compute in float32."""
-
-    @property
-    def sample_weight(self) -> Array | None:
-        """Weights of all rows, (n,)."""
-
-    @property
-    def survey(self) -> Survey:
-        """Survey of all rows, made once."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of all rows and weights, the same for equal rows from any source."""
-
-    @property
-    def resident(self) -> ArraySource | None:
-        """The same rows as one array if they are in memory, which compiled loops over many passes need."""
-
+    @abstractmethod
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Yield all rows in order, in chunks of whole lanes of `lane_rows` rows; the last lane may be shorter."""
 
+    @abstractmethod
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase."""
 
+    @cached_property
+    def n_used(self) -> int:
+        """Number of rows with a positive weight."""
+        return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    @cached_property
+    def single(self) -> bool:
+        """Whether passes may compute in float32: the rows are float32, and sums of their weights stay in its range."""
+        return self.dtype == np.float32 and single_weights(self.sample_weight)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Survey of all rows, made once."""
+        return Survey(self.chunks(), self.n_features)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all rows and weights, the same for equal rows from any source; a warm start compares it."""
+        digest = hashlib.blake2b(repr(((self.n_rows, self.n_features), self.dtype.str)).encode())
+        for chunk in self.chunks():
+            for start in range(0, len(chunk.rows), _HASHED_AT_ONCE):
+                digest.update(np.ascontiguousarray(chunk.rows[start : start + _HASHED_AT_ONCE]).data)
+        if self.sample_weight is not None:
+            digest.update(np.ascontiguousarray(self.sample_weight).data)
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True, eq=False)
-class ArraySource:
+class ArraySource(Source):
     """Rows (n, d) in memory, in any memory order, float32 or float64, with their weights (n,)."""
 
     rows: NDArray[Any]
@@ -93,11 +115,6 @@ class ArraySource:
     def n_rows(self) -> int:
         """Number of rows, n."""
         return len(self.rows)
-
-    @property
-    def n_used(self) -> int:
-        """Number of rows with a positive weight."""
-        return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
 
     @property
     def n_features(self) -> int:
@@ -110,12 +127,7 @@ class ArraySource:
         return self.rows.dtype
 
     @property
-    def single(self) -> bool:
-        """Whether passes may compute in float32: the rows are float32, and their weights are in its range."""
-        return self.dtype == np.float32 and self._single_weights
-
-    @property
-    def resident(self) -> ArraySource:
+    def resident(self) -> ArraySource:  # type: ignore[override]
         """The source itself."""
         return self
 
@@ -127,32 +139,25 @@ class ArraySource:
         """Return the rows with these indices."""
         return self.rows[indices]
 
-    @cached_property
-    def _single_weights(self) -> bool:
-        return single_weights(self.sample_weight)
-
-    @cached_property
-    def survey(self) -> Survey:
-        """Survey of all rows, made once."""
-        return Survey(((0, self.rows, self.sample_weight),), self.n_features)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of all rows and weights, by which a warm start recognises them."""
-        return fingerprint_of(self)
-
 
 def single_weights(sample_weight: Array | None) -> bool:
     """Return whether sums with these weights stay in the range of float32."""
     return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)
 
 
-def fingerprint_of(source: Source) -> str:
-    """Return a digest of the rows and weights of a source, independent of its chunks."""
-    digest = hashlib.blake2b(repr(((source.n_rows, source.n_features), source.dtype.str)).encode())
-    for chunk in source.chunks():
-        for start in range(0, len(chunk.rows), _HASHED_AT_ONCE):
-            digest.update(np.ascontiguousarray(chunk.rows[start : start + _HASHED_AT_ONCE]).data)
-    if source.sample_weight is not None:
-        digest.update(np.ascontiguousarray(source.sample_weight).data)
-    return digest.hexdigest()
+def chunks_in_order(source: Source, lane_rows: int) -> Iterator[Chunk]:
+    """Yield the chunks of a source, checked to be all of its rows in order.
+
+    Raises
+    ------
+    ValueError
+        If rows are missing, repeated or out of order.
+    """
+    stop = 0
+    for chunk in source.chunks(lane_rows):
+        if chunk.first != stop:
+            raise ValueError(f"expected chunks in order, row {stop} next, got one from row {chunk.first}")
+        stop += len(chunk.rows)
+        yield chunk
+    if stop != source.n_rows:
+        raise ValueError(f"expected chunks of all {source.n_rows} rows of the source, got the first {stop}")

@@ -282,7 +282,7 @@ def bootstrap_lrt(
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. The result does not depend on it.
     callback : callable, default=None
-        Called with a `Replicate` after each replicate, in order; a true answer ends the test with those so far.
+        Called with a `Replicate` after each replicate, in order; a truthy return value ends the test with those so far.
     **parameters
         Other parameters of `GaussianMixture`, the same for all fits. The defaults are ``tol=1e-5, max_iter=1000``.
 

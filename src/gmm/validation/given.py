@@ -331,7 +331,10 @@ def _check_spread(value: Any, name: str, n_components: int, n_features: int, mod
 
 def _check_constraint(covariances: Floats, weights: Floats, n_features: int, model: CovarianceModel) -> None:
     """Reject covariances that violate the model's constraint by more than rounding explains."""
-    nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)
+    try:
+        nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)
+    except SingularMatrixError:  # they are definite, so there is a nearest one: it is lost to rounding
+        return
     off, largest = np.abs(covariances - nearest), np.abs(covariances).max()
     if off.max() <= _CONSTRAINED * largest:
         return

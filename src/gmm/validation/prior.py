@@ -12,6 +12,9 @@ from gmm.validation.given import Floats, check_array, check_matrices
 from gmm.values.covariance import CovarianceModel
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 
+# Beyond these, the logarithm of the density overflows.
+_LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
+
 
 def check_prior(
     prior: NormalInverseWishart | str, model: CovarianceModel, n_components: int, *, mean: Floats, covariance: Floats
@@ -45,9 +48,13 @@ def check_prior(
     shrinkage = _number(prior.shrinkage, "shrinkage")
     if shrinkage < 0:
         raise ValueError(f"expected prior.shrinkage of at least 0, got {shrinkage:g}")
+    if 0 < shrinkage < _LEAST_SHRINKAGE:
+        raise ValueError(f"expected prior.shrinkage of 0, or of at least {_LEAST_SHRINKAGE:g}, got {shrinkage:g}")
     dof = d + 2.0 if prior.dof is None else _number(prior.dof, "dof")
     if not dof > d - 1:
         raise ValueError(f"expected prior.dof above d − 1 = {d - 1}, got {dof:g}")
+    if dof > _LARGEST_DOF:
+        raise ValueError(f"expected prior.dof of at most {_LARGEST_DOF:g}, got {dof:g}")
     centre = mean if prior.mean is None else check_array(prior.mean, "prior.mean", (d,)).astype(np.float64)
     if prior.scale is None:
         scale = _estimated_scale(covariance, model, n_components)

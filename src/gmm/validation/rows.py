@@ -20,6 +20,7 @@ __all__ = [
     "check_enough_rows",
     "check_feature_names",
     "check_rows",
+    "check_shape",
     "raise_nonfinite",
     "raise_too_heavy",
     "raise_too_large",
@@ -70,8 +71,26 @@ def check_rows(
     if n_features is not None:
         _check_names(names, feature_names, name)
     rows = _rows_of_array(X, name) if table is None else table.floats()
-    _check_shape(rows, name, n_features, min_rows)
+    check_shape(rows.shape, name, n_features, min_rows)
     return rows, names
+
+
+def check_shape(shape: tuple[int, int], name: str, n_features: int | None, min_rows: int) -> None:
+    """Check the numbers of rows and features; messages name the estimator.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, no features, or not `n_features` of them.
+    """
+    n, d = shape
+    if n < min_rows or d < 1:
+        found, word, least = (n, "sample", min_rows) if n < min_rows else (d, "feature", 1)
+        raise ValueError(
+            f"Found array with {found} {word}(s) (shape={shape}) while a minimum of {least} is required by {name}."
+        )
+    if n_features is not None and d != n_features:
+        raise ValueError(f"X has {d} features, but {name} is expecting {n_features} features as input.")
 
 
 def check_enough_rows(n_rows: int, n_components: int) -> None:
@@ -215,17 +234,6 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
         "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
         "or array.reshape(1, -1) if it contains a single sample."
     )
-
-
-def _check_shape(rows: FloatArray, name: str, n_features: int | None, min_rows: int) -> None:
-    n, d = rows.shape
-    if n < min_rows or d < 1:
-        found, word, least = (n, "sample", min_rows) if n < min_rows else (d, "feature", 1)
-        raise ValueError(
-            f"Found array with {found} {word}(s) (shape={rows.shape}) while a minimum of {least} is required by {name}."
-        )
-    if n_features is not None and d != n_features:
-        raise ValueError(f"X has {d} features, but {name} is expecting {n_features} features as input.")
 
 
 def _check_names(names: NDArray[np.object_] | None, fitted: NDArray[np.object_] | None, name: str) -> None:

@@ -1,6 +1,6 @@
 """`CovarianceModel`: the constraints on a mixture's covariances, with the registry of all models.
 
-Only this module knows the models by name. To add one, add a line to the registry.
+Only this module knows the models by name.
 """
 
 from __future__ import annotations
