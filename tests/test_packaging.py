@@ -24,7 +24,7 @@ INSTALLED = Path(gmm.__file__).parent
 
 FOREIGN = """
 # cython: language_level=3
-from gmm._em cimport normalise_soft
+from gmm._kernel.twin cimport normalise_soft
 
 def normalise(double[:, ::1] tile, double[::1] mass, double[::1] log_evidence):
     cdef Py_ssize_t n_components = tile.shape[0], n = tile.shape[1]
@@ -87,7 +87,7 @@ def test_templates_and_style_sheets_ship_inside():
     assert here == there
 
 
-@pytest.mark.parametrize("name", ["_em.pxd", "_kernel/blas.pxd", "_em.pyi", "py.typed"])
+@pytest.mark.parametrize("name", ["_kernel/twin.pxd", "_kernel/blas.pxd", "_em.pyi", "_candidates.pyi", "py.typed"])
 def test_others_can_compile_and_type_against_it(name):
     assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
 

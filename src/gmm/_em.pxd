@@ -1,8 +1,6 @@
-"""What other compiled code may use (``from gmm._em cimport ...``)."""
-from gmm._kernel.blas cimport real
-from gmm._kernel.layout cimport DIAGONAL, FULL, SPHERICAL, TIED, Layout
-from gmm._kernel.twin cimport normalise_soft
+"""What `_candidates.pyx` uses of the pass."""
 from gmm._kernel.lanes cimport Workspace
+from gmm._kernel.layout cimport Layout
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.plan cimport PassPlan
 
