@@ -259,10 +259,9 @@ def test_a_saddle_is_no_end():
     """The gains fall below tol for a while on the way out of it."""
     rng = np.random.default_rng(693)
     X = rng.normal(size=(242, 1)) + 4 * rng.integers(3, size=(242, 1))
-    how = {"covariance_type": "tied", "init_params": "random", "max_iter": 2000}
-    for seed in (68, 693):
-        roughly, precisely = (GaussianMixture(5, tol=tol, random_state=seed, **how).fit(X) for tol in (1e-2, 1e-9))
-        assert roughly.lower_bound_ > precisely.lower_bound_ - 1e-2
+    how = {"covariance_type": "tied", "init_params": "random", "max_iter": 2000, "random_state": 68}
+    roughly, precisely = (GaussianMixture(5, tol=tol, **how).fit(X) for tol in (1e-2, 1e-9))
+    assert roughly.lower_bound_ > precisely.lower_bound_ - 1e-2
 
 
 def test_tol_of_zero_never_stops():
