@@ -11,14 +11,13 @@ from gmm import GaussianMixture, _em
 from gmm._kernel import first_look
 from gmm.fitting import starts as initialization
 from gmm.fitting.hierarchy import Hierarchy
-from gmm.fitting.sampling import sampled
+from gmm.fitting.sampling import kmeans_plusplus, sampled
 from gmm.fitting.starts import (
     STARTS,
     Portfolio,
     StartRequest,
     from_means,
     from_responsibilities,
-    kmeans_plusplus,
     lloyd,
     start_statistics,
 )

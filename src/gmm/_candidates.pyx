@@ -13,7 +13,6 @@ from gmm._kernel.candidate cimport (
     lay_out_begin,
     layout_of_rows,
     log_volume,
-    move_to_means,
     points_to_rows,
     scaled_metric,
     simpler_family,
@@ -27,7 +26,7 @@ from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.objective cimport parameter_term
-from gmm._kernel.update cimport Family, most_likely, room_for_update
+from gmm._kernel.update cimport Family, most_likely, move_to_means, room_for_update
 
 import numpy as np
 
@@ -209,10 +208,8 @@ cdef class Candidate:
         """The `SufficientStatistics` of the last pass, from which `estimate` was made."""
         cdef const Family* family = &self.family.family
         cdef Py_ssize_t size = moments_size(family.moment_layout, family.K, family.d)
-        origins, counts, first, second, log_evidence, weight = moments_arrays(
-            self.buffer.base[:size].copy(), family.K, family.d, &self.moments)
-        second = second.reshape(self.layout.shape(family.K, family.d))
-        return statistics.SufficientStatistics(self.layout, origins, counts, first, second, log_evidence, weight)
+        arrays = moments_arrays(self.buffer.base[:size].copy(), family.K, family.d, &self.moments)
+        return statistics.SufficientStatistics.from_kernel(self.layout, *arrays)
 
     @property
     def least_weight(self):

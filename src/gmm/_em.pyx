@@ -121,7 +121,6 @@ cdef class Plan:
     """
 
     cdef PassPlan plan
-    cdef readonly object mixture
     cdef object moments
     cdef const double[::1] log_offset, whiteners, origin, reach, axes
     cdef const double[:, ::1] centres
@@ -134,7 +133,6 @@ cdef class Plan:
         bint given=False, bint rows_only=False, bint totals=False, bint common_scatter=False, int form=-1, axes=None,
     ):
         cdef PassPlan* plan = &self.plan
-        self.mixture = mixture
         self.centres, self.log_offset = np.ascontiguousarray(mixture.centres), mixture.log_offset
         self.whiteners, self.origin, self.reach = np.ravel(mixture.whiteners), origin, reach
         cdef Py_ssize_t K = self.centres.shape[0], d = self.centres.shape[1]
@@ -567,9 +565,7 @@ cdef class Plan:
     cdef as_statistics(self, buffer, const Moments* moments):
         """Return the moments in a buffer as `SufficientStatistics`."""
         cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
-        origins, counts, first, second, log_evidence, weight = moments_arrays(buffer, K, d, moments)
-        second = second.reshape(self.moments.shape(K, d))
-        return statistics.SufficientStatistics(self.moments, origins, counts, first, second, log_evidence, weight)
+        return statistics.SufficientStatistics.from_kernel(self.moments, *moments_arrays(buffer, K, d, moments))
 
 
 cdef class CandidateRows:

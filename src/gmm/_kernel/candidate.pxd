@@ -24,7 +24,7 @@ from gmm._kernel.layout cimport (
 )
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.objective cimport likelihood
-from gmm._kernel.update cimport Family, step_of
+from gmm._kernel.update cimport Family
 from gmm._kernel.whitener cimport half_trace_of_product
 
 
@@ -115,15 +115,6 @@ cdef inline void fill_whiteners(Layout layout, Py_ssize_t K, Py_ssize_t d, doubl
     cdef Py_ssize_t i
     for i in range(total_size(layout, K, d)):
         out[i] = scale
-
-
-cdef inline void move_to_means(const Moments* moments, Py_ssize_t K, Py_ssize_t d, double* centres) noexcept nogil:
-    """Move each centre to the mean of its rows, if it has any."""
-    cdef Py_ssize_t j, k
-    for k in range(K):
-        if moments.counts[k] > 0:
-            for j in range(d):
-                centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
 
 
 # ---------------------------------------------------------------------------------- from y back to x

@@ -10,7 +10,7 @@ from gmm._kernel.objective cimport parameter_term
 from gmm._kernel.plan cimport PassPlan, prepare
 from gmm._kernel.quasi_newton cimport next_mixture, take_pass
 from gmm._kernel.state cimport State
-from gmm._kernel.update cimport Family, any_empty, most_likely, step_of
+from gmm._kernel.update cimport Family, any_empty, most_likely, move_to_means
 
 
 cdef struct LoopInputs:
@@ -125,16 +125,13 @@ cdef inline Py_ssize_t lloyd(
     bint* ended,                                   # OUT whether the last pass gained too little
 ) noexcept nogil:
     """Run k-means (Lloyd 1982) until a pass gains less than `least_gain` of what is explained; return the passes."""
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k, n = 0
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, k, n = 0
     cdef double before
     ended[0] = False
     while True:
         unpack_moments(plan, workspace.node, NULL, NULL, moments)
         n += 1
-        for k in range(K):
-            if moments.counts[k] > 0:
-                for j in range(d):
-                    partition.centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
+        move_to_means(moments, K, d, partition.centres)
         before = partition.inertia
         partition.inertia = -2 * (partition.spread * partition.spread) * moments.log_evidence
         ended[0] = not before - partition.inertia > least_gain * max(partition.total - partition.inertia, 0)

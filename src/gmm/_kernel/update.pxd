@@ -58,6 +58,15 @@ cdef inline double step_of(const Moments* moments, Py_ssize_t k, Py_ssize_t j, P
     return moments.first[k * d + j] / max(moments.counts[k], DBL_MIN)
 
 
+cdef inline void move_to_means(const Moments* moments, Py_ssize_t K, Py_ssize_t d, double* centres) noexcept nogil:
+    """Move each centre to the mean of its rows, if it has any."""
+    cdef Py_ssize_t j, k
+    for k in range(K):
+        if moments.counts[k] > 0:
+            for j in range(d):
+                centres[k * d + j] = moments.origins[k * d + j] + step_of(moments, k, j, d)
+
+
 cdef inline double update_work(const Family* family) noexcept nogil:
     """Multiply-adds of an update, roughly."""
     cdef Py_ssize_t K = family.K, d = family.d

@@ -106,10 +106,7 @@ class QuasiNewton:
         return "max_iter reached", self.advance(1)[-1].lower_bound
 
     def _kept_statistics(self) -> SufficientStatistics:
-        layout = self._model.moments
-        origins, counts, first, second, log_evidence, weight = self._state.moments()
-        second = second.reshape(layout.shape(*origins.shape))
-        return SufficientStatistics(layout, origins, counts, first, second, log_evidence, weight)
+        return SufficientStatistics.from_kernel(self._model.moments, *self._state.moments())
 
     def _repair(self) -> None:
         """Restart with a component in a new place; if a covariance needs help instead, continue by textbook EM.

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.rows.sources import Source
+from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import FULL, TIED, Array
 from gmm.values.parameters import MixtureParameters
 
 # In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
-_THIN = 1e-4
+THIN = 1e-4
 # A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
 _MANY = 10
 
@@ -42,12 +43,18 @@ def degenerate_components(parameters: MixtureParameters, n_effective: float, rid
     """
     if parameters.n_components == 1:
         return np.array([n_effective < parameters.n_features + 1 and _is_flat(parameters, ridge)])
-    fewest, rows = parameters.model.fewest_rows(parameters.n_features), n_effective * parameters.weights
+    model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
+    few = np.asarray(are_too_few(rows, model, d))
     if not _any_thin(parameters):
-        return np.asarray(rows < fewest - 0.5)
+        return few
     thinnest, least = _thinnest(parameters)
-    tight = (rows >= _MANY * fewest) & (least > 2 * ridge)
-    return np.asarray((rows < fewest - 0.5) | ((thinnest < _THIN) & ~tight))
+    tight = (rows >= _MANY * model.fewest_rows(d)) & (least > 2 * ridge)
+    return np.asarray(few | ((thinnest < THIN) & ~tight))
+
+
+def are_too_few(rows: Array | float, model: CovarianceModel, n_features: int) -> NDArray[np.bool_] | np.bool_ | bool:
+    """Tell whether a component of so many effective rows has fewer than its model needs, half a row rounded up."""
+    return rows < model.fewest_rows(n_features) - 0.5
 
 
 def _is_flat(parameters: MixtureParameters, ridge: float) -> bool:
@@ -65,7 +72,7 @@ def _any_thin(parameters: MixtureParameters) -> bool:
         return True
     whiteners = parameters.whiteners
     traces = (whiteners @ _pooled(parameters) * whiteners).reshape(len(whiteners), -1).sum(axis=1)
-    return not bool((_THIN * traces < 1).all())
+    return not bool((THIN * traces < 1).all())
 
 
 def _pooled(parameters: MixtureParameters) -> Array:

@@ -14,9 +14,9 @@ from gmm._candidates import Candidate, CandidateView
 from gmm.em.e_step import EStep
 from gmm.em.m_step import mixture_family
 from gmm.em.problem import Problem
-from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.degenerate import THIN, are_too_few, degenerate_components, effective_rows
 from gmm.fitting.metrics import View, views_of
-from gmm.fitting.sampling import Rng
+from gmm.fitting.sampling import Rng, kmeans_plusplus
 from gmm.rows.sources import ArraySource, single_weights
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import FULL, TIED, Array
@@ -36,7 +36,6 @@ _MANY_COMPONENTS = 50
 _FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
-_SURELY_SOUND = 1e4  # tr Σ_k⁻¹P: below it no component is thin, see `degenerate_components`
 _SAME_LIKELIHOOD = 1e-6  # nats per row
 
 _Task = Callable[[Candidate, _em.Scratch], None]
@@ -138,11 +137,9 @@ class _Part:
         K, n = n_components, len(self.rows)
         if turn % 2 == 0:
             return self.rows[np.arange(turn * K, (turn + 1) * K) % n]
-        n_draws = 2 + int(math.log(K))
         few = min(n, max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K))
         weight = np.ones(few) if self.weight is None else self.weight[:few]
-        uniforms = rng.uniform(size=1 + (K - 1) * n_draws)
-        return self.rows[_em.kmeans_seeds(self.rows[:few], weight, uniforms, K, n_draws)]
+        return kmeans_plusplus(self.rows[:few], weight, K, rng)
 
 
 class _Halving:
@@ -221,10 +218,9 @@ class _Halving:
         return kept
 
     def _is_degenerate(self, one: Candidate) -> bool:
-        fewest = self._model.fewest_rows(self._sample.n_features)
-        if one.failed or self._n_effective * one.least_weight < fewest - 0.5:
+        if one.failed or are_too_few(self._n_effective * one.least_weight, self._model, self._sample.n_features):
             return True
-        if one.thinness < _SURELY_SOUND:
+        if THIN * one.thinness < 1:  # which bounds what the eigenvalues are
             return False
         parameters = MixtureParameters.estimated(one.estimate, self._model)
         return bool(degenerate_components(parameters, self._n_effective, self._ridge).any())

@@ -1,12 +1,16 @@
-"""Samples of the rows, for work that does not need all of them."""
+"""Samples of the rows, for work that does not need all of them, and rows to seed k-means with."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import _em
 from gmm._kernel.first_look import distinct_rows
 from gmm.rows.sources import ArraySource, Source
+from gmm.values.layouts import Array
 
 Rng = np.random.RandomState | np.random.Generator
 
@@ -40,3 +44,10 @@ def chosen_rows(source: Source, size: int, rng: Rng) -> NDArray[np.intp]:
     if source.sample_weight is None or n_used == source.n_rows:
         return chosen
     return np.flatnonzero(source.sample_weight)[chosen]
+
+
+def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
+    """Choose seeds (K, d) by D² sampling, each the best of 2 + ⌊log K⌋ draws (Arthur & Vassilvitskii 2007)."""
+    n_draws = 2 + int(math.log(n_components))
+    uniforms = rng.uniform(size=1 + (n_components - 1) * n_draws)
+    return rows[_em.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components, n_draws)]

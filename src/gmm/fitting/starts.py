@@ -6,14 +6,12 @@ order does not matter, and a row written twice equals a row of weight 2.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from gmm import _em
 from gmm.em.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm.em.problem import Problem
 from gmm.fitting.degenerate import effective_rows
@@ -21,7 +19,7 @@ from gmm.fitting.halving import best_candidate
 from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of
 from gmm.fitting.racing import best_of, short_runs
-from gmm.fitting.sampling import Rng, sampled, sampled_share
+from gmm.fitting.sampling import Rng, kmeans_plusplus, sampled, sampled_share
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import SPHERICAL, Array, Layout
@@ -116,13 +114,6 @@ def _partition(
 def _farthest(source: Source) -> float:
     """Return the largest distance from the centre in any feature, or 1 if that is 0."""
     return float(source.survey.reach(source.survey.centre).max()) or 1.0
-
-
-def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> Array:
-    """Choose seeds (K, d) by D² sampling, each the best of 2 + ⌊log K⌋ draws (Arthur & Vassilvitskii 2007)."""
-    n_draws = 2 + int(math.log(n_components))
-    uniforms = rng.uniform(size=1 + (n_components - 1) * n_draws)
-    return rows[_em.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components, n_draws)]
 
 
 def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) -> Array:

@@ -19,7 +19,7 @@ from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.steps import SteppedFit, prepare_stepped_fit
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.fitting.starts import kmeans_plusplus
+from gmm.fitting.sampling import kmeans_plusplus
 from gmm.plotting.canvas import canvas_of
 from gmm.plotting.film import Film, film_of
 from gmm.plotting.gif import AS_DRAWN, gif

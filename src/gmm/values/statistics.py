@@ -43,6 +43,20 @@ class SufficientStatistics:
     log_evidence: float
     weight: float
 
+    @classmethod
+    def from_kernel(
+        cls,
+        layout: Layout,
+        origins: Array,
+        counts: Array,
+        first: Array,
+        second: Array,
+        log_evidence: float,
+        weight: float,
+    ) -> SufficientStatistics:
+        """Make the value of what the compiled core returns, whose second moments are flat."""
+        return cls(layout, origins, counts, first, second.reshape(layout.shape(*first.shape)), log_evidence, weight)
+
     @property
     def means(self) -> Array:
         """Means of the components, (K, d); the origin for a component without rows."""
