@@ -204,3 +204,14 @@ def test_more_components_than_distinct_rows(covariance_type):
 def test_a_default_fit_finds_groups_that_lie_apart(covariance_type):
     fitted = GaussianMixture(K, covariance_type=covariance_type, random_state=3).fit(3 * X)
     assert fitted.weights_.min() > 0.2
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_of_many_rows_the_start_finds_every_cluster(covariance_type):
+    rng = np.random.default_rng(0)
+    labels, centres = rng.integers(20, size=10_000), 3 * rng.normal(size=(20, 8))
+    rows = centres[labels] + rng.normal(size=(10_000, 8))
+    for seed in range(3):
+        got = best(rows, covariance_type, 20, seed=seed)
+        nearest = np.linalg.norm(got.means[:, None] - centres, axis=2).argmin(axis=0)
+        assert len(set(nearest)) == 20

@@ -186,10 +186,10 @@ def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_th
 
     partition = initialization._partition
     monkeypatch.setattr(initialization, "_partition", watched)
-    monkeypatch.setattr(initialization, "sampled_share", lambda source, n_components: 0.9)  # the start of large tables
     _em.use_kernel(kernel)
-    for seed in range(4):
-        started(rows, K=4, seed=seed)
+    moments = covariance_model("full").moments
+    partitions = Portfolio(ArraySource(rows), moments, np.random.default_rng(0), None).partitions
+    partitions(4, [np.random.default_rng(seed) for seed in range(4)])
     assert any(tested)
 
 

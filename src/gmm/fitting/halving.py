@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -30,8 +30,14 @@ _SOFT_PASSES = 3
 _FEWEST_ROWS = 400
 _ROWS_PER_COMPONENT = 50
 _ROWS_PER_FEATURE = 10  # of a component with a full covariance: with fewer, the candidate that overfits most wins
+_LLOYD_PASSES = 2
 _SEEDING_ROWS = 100
 _SEEDING_ROWS_PER_COMPONENT = 50
+# Of many rows there tend to be many clusters, and k-means has to find them all: random rows, few rows to seed with and
+# few passes merge some.
+_MANY_ROWS = 10_000
+_LLOYD_PASSES_OF_MANY = 30
+_SEEDING_ROWS_OF_MANY = 300
 _MANY_COMPONENTS = 50
 _FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
@@ -50,6 +56,10 @@ class Cut:
     all_rows: bool = False
 
 
+_CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)
+_CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
+
+
 @dataclass(frozen=True)
 class Schedule:
     """How candidates are compared.
@@ -64,6 +74,10 @@ class Schedule:
     cuts : tuple of Cut
     n_lloyd : int
         Passes of k-means from the seeds.
+    n_seeding : int
+        Rows among which the seeds of k-means++ are.
+    random_seeds : bool
+        Whether the seeds of every other pair of candidates are rows at random.
     single : bool
         Whether passes over the part may be in float32: not where covariances are singular but for the ridge.
     """
@@ -72,24 +86,32 @@ class Schedule:
     n_mixtures: int
     part: int
     cuts: tuple[Cut, ...]
-    n_lloyd: int = 2
+    n_lloyd: int = _LLOYD_PASSES
+    n_seeding: int = _SEEDING_ROWS
+    random_seeds: bool = True
     single: bool = True
 
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
     """Choose a schedule by the shape of the rows and by the model."""
-    model, n, d = problem.model, problem.rows.n_rows, problem.rows.n_features
+    model, n, d, K = problem.model, problem.rows.n_rows, problem.rows.n_features, n_components
     full = model.moments is FULL and d > 1
-    if full and n < n_components * model.fewest_rows(d):
+    n_seeding = max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K)
+    if full and n < K * model.fewest_rows(d):
         # Too few rows for so many covariances: any fit overfits them, and passes are dear.
-        return Schedule(4, 2 if n_components <= _MANY_COMPONENTS else 1, n, (Cut(1, 1),), single=False)
-    n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(n_components, d)))))
+        n_mixtures = 2 if K <= _MANY_COMPONENTS else 1
+        return Schedule(4, n_mixtures, n, (Cut(1, 1),), n_seeding=n_seeding, single=False)
+    n_candidates = min(_CANDIDATES, max(4, int(_MOST_NUMBERS / math.prod(model.moments.shape(K, d)))))
+    schedule = Schedule(n_candidates, n_candidates, n, _CUTS, n_seeding=n_seeding)
     if n * d <= _FEW_NUMBERS:
-        cuts = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
-        return Schedule(n_candidates, n_candidates, n, cuts, n_lloyd=10)
+        return replace(schedule, cuts=_CUTS_OF_FEW)
     rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
-    part = n if problem.prior is not None else min(n, max(_FEWEST_ROWS, rows_of_component * n_components))
-    return Schedule(n_candidates, n_candidates, part, (Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)))
+    if problem.prior is None:
+        schedule = replace(schedule, part=min(n, max(_FEWEST_ROWS, rows_of_component * K)))
+    if n < _MANY_ROWS:
+        return schedule
+    n_seeding = _SEEDING_ROWS_OF_MANY * K
+    return replace(schedule, n_lloyd=_LLOYD_PASSES_OF_MANY, n_seeding=n_seeding, random_seeds=False)
 
 
 def best_candidate(
@@ -132,12 +154,12 @@ class _Part:
         whitener = scale * view.metric.whitener.ravel()
         return cls(rows, weight, CandidateView(passed, view.metric.layout.code, whitener, centre))
 
-    def seeds(self, n_components: int, turn: int, rng: Rng) -> Array:
-        """Choose rows (K, d): by turns at random, and by greedy D² sampling of a few."""
+    def seeds(self, n_components: int, turn: int, schedule: Schedule, rng: Rng) -> Array:
+        """Choose rows (K, d): by greedy D² sampling of a few, every other turn at random if the schedule says so."""
         K, n = n_components, len(self.rows)
-        if turn % 2 == 0:
+        if schedule.random_seeds and turn % 2 == 0:
             return self.rows[np.arange(turn * K, (turn + 1) * K) % n]
-        few = min(n, max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K))
+        few = min(n, schedule.n_seeding)
         weight = np.ones(few) if self.weight is None else self.weight[:few]
         return kmeans_plusplus(self.rows[:few], weight, K, rng)
 
@@ -188,7 +210,7 @@ class _Halving:
         single, n = single_weights(part.sample_weight), self._schedule.n_candidates
         parts = [_Part.of(view, part.survey.centre, single=single) for view in views_of(part, self._model.moments)]
         candidates = [Candidate(self._family, self._model.moments) for _ in range(n)]
-        seeds = {one: parts[i % 2].seeds(self._K, i // 2, rng) for i, one in enumerate(candidates)}
+        seeds = {one: parts[i % 2].seeds(self._K, i // 2, self._schedule, rng) for i, one in enumerate(candidates)}
         views = {one: parts[i % 2].view for i, one in enumerate(candidates)}
 
         dear = self._schedule.n_mixtures < n

@@ -49,11 +49,8 @@ def short_runs(
     return results
 
 
-def best_of(results: Sequence[SolverResult | None], n_effective: float, ridge: float, *, same: float = 0.0) -> int:
-    """Return the index of the highest result without degenerate components, or of the highest if there is none.
-
-    Results that differ by less than `same` nats per unit weight are one optimum: the first of them is taken.
-    """
+def best_of(results: Sequence[SolverResult | None], n_effective: float, ridge: float) -> int:
+    """Return the index of the highest result without degenerate components, or of the highest if there is none."""
     bounds = [-inf if result is None else result.lower_bound for result in results]
 
     def is_usable(number: int) -> bool:
@@ -61,8 +58,7 @@ def best_of(results: Sequence[SolverResult | None], n_effective: float, ridge: f
         return result is not None and not degenerate_components(result.parameters, n_effective, ridge).any()
 
     falling = sorted(range(len(results)), key=lambda number: -bounds[number])
-    highest = bounds[next(filter(is_usable, falling), falling[0])]
-    return next(number for number, bound in enumerate(bounds) if highest - same <= bound <= highest + same)
+    return next(filter(is_usable, falling), falling[0])
 
 
 def is_hopeless(bounds: Sequence[float], target: float, *, remaining: float = inf) -> bool:

@@ -14,11 +14,10 @@ import numpy as np
 
 from gmm.em.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm.em.problem import Problem
-from gmm.fitting.degenerate import effective_rows
 from gmm.fitting.halving import best_candidate
 from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of
-from gmm.fitting.racing import best_of, short_runs
+from gmm.fitting.racing import short_runs
 from gmm.fitting.sampling import Rng, kmeans_plusplus, sampled, sampled_share
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.covariance import CovarianceModel
@@ -65,19 +64,15 @@ class StartRequest:
 
 Start = Callable[[ArraySource, StartRequest, Rng], SufficientStatistics]
 
-# Measured on ten real data sets by four types (docs/measurements.md): fewer screening passes choose by how fast the
-# likelihood of a partition grows at first, not by where it leads, and miss that it leads to a singular covariance.
 _LLOYD_PASSES = 150
 _LLOYD_GAIN = 3e-4
 _FEW_CLUSTERS = 8  # over the number of components: how often a search partitions in each metric
-# Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md): on a sample of many rows, fewer candidates are
-# screened, and most passes of the fit are made there, where they are cheap.
-_SAMPLE_SCREENING_PASSES = 3
+# Measured on 200k × 8 and × 16 and 50k × 64 (docs/measurements.md): of many rows, most passes of the fit are made on a
+# sample, where they are cheap.
 _SAMPLE_PASSES = 100
 _SMALL_SAMPLE = 1 / 3  # of the rows
 _HIERARCHY_ROWS = 1000
 _NEARLY = 0.005  # of the data's reach: k-means centres that are one partition
-_SAME_LIKELIHOOD = 1e-6  # nats per row
 
 
 def from_responsibilities(
@@ -133,28 +128,19 @@ def lloyd(source: ArraySource, centres: Array, *, n_threads: int | None = None) 
 
 
 def _kmeans(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
-    """Return the best of a few candidates that begin from k-means, in the data's own units and in those of `views_of`.
+    """Return the best of some candidates that begin from k-means, in the data's own units and in those of `views_of`.
 
     Each metric fails on some data (Scrucca & Raftery 2015), so there are candidates of both; they are compared by the
-    likelihood after a few passes of EM.
+    likelihood after a few passes of EM. Where the sample is a small part of the rows, the best runs on there.
     """
     if request.n_components == 1:
         return _whole(sample, request.kept, request.n_threads)
     problem = request.problem(sample)
-    if request.share == 1:
-        return best_candidate(problem, sample, request.n_components, rng)
-    partitions = _Partitions(sample, request.kept, request.n_threads)
-    for view in views_of(sample, request.kept):
-        partitions.add(_kmeans_centres(view, request.n_components, rng, request.n_threads), view.metric)
-    starts = partitions.statistics()
-    results = short_runs(problem, starts, _SAMPLE_SCREENING_PASSES)
-    best = best_of(results, effective_rows(sample), request.ridge, same=_SAME_LIKELIHOOD)
-    result = results[best]
-    if result is None:
-        return starts[best]
-    if request.share <= _SMALL_SAMPLE:
-        result = short_runs(problem, [result.statistics], _SAMPLE_PASSES)[0] or result
-    return result.statistics
+    best = best_candidate(problem, sample, request.n_components, rng)
+    if request.share > _SMALL_SAMPLE:
+        return best
+    result = short_runs(problem, [best], _SAMPLE_PASSES)[0]
+    return best if result is None else result.statistics
 
 
 class _Partitions:
