@@ -15,6 +15,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from gmm import GaussianMixture
 from gmm.em.threads import single_threaded_blas, usable_threads
+from gmm.fitting import halving, starts
+from gmm.fitting.metrics import views_of
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -127,6 +129,25 @@ def test_blas_has_its_threads_back_after_a_fit(ending):
         except KeyboardInterrupt:
             assert ending == "raises"
         assert blas_threads() == before
+
+
+@quiet
+@pytest.mark.parametrize("init_params", ["kmeans", "hierarchical"])
+def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
+    """BLAS would use all cores for the products of a start, whatever `n_threads` says."""
+    seen = []
+
+    def watched(*given):
+        seen.append(blas_threads())
+        return views_of(*given)
+
+    for module in (halving, starts):
+        monkeypatch.setattr(module, "views_of", watched)
+    rows = np.random.default_rng(0).normal(size=(2000, 30))
+    with threadpool_limits(2, user_api="blas"):
+        GaussianMixture(2, init_params=init_params, n_threads=1, random_state=0).fit(rows)
+    assert seen
+    assert {number for numbers in seen for number in numbers} == {1}
 
 
 @pytest.mark.parametrize("first_to_leave", ["first", "second"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.stopping import GainBelow, Stopping
-from gmm.em.threads import PASS_WORTH_THREADS, single_threaded_blas, usable_threads
+from gmm.em.threads import PASS_WORTH_THREADS, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
 from gmm.rows.sources import Chunk, Source, chunks_in_order
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
@@ -25,8 +24,6 @@ from gmm.values.whitened import WhitenedMixture
 
 # Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
 _SLICE = 2e8
-# Multiply-adds up to which OpenBLAS uses the calling thread only.
-_BLAS_STAYS_SINGLE = 2e5
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
@@ -130,11 +127,6 @@ class Partition:
     inertia: float = float("inf")
 
 
-def _blas_alone(largest_product: float) -> AbstractContextManager[None]:
-    """Hold BLAS to one thread if it would use more for so many multiply-adds."""
-    return single_threaded_blas() if largest_product > _BLAS_STAYS_SINGLE else nullcontext()
-
-
 class EStep:
     """Passes over one source, with second moments in the layout `moments`.
 
@@ -201,7 +193,7 @@ class EStep:
             Use these responsibilities. Only the centres of `mixture` matter then, as origins, and there is no evidence.
         """
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
-        with _blas_alone(plan.largest_product):
+        with blas_alone(plan.largest_product):
             return plan.collect(self._run(plan, given=given)[0], scatter)
 
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
@@ -245,7 +237,7 @@ class EStep:
             return PassBatch([statistics.mean_log_evidence], statistics, parameters)
         plan, scatter = self._plan_for_moments(parameters.whitened())
         tolerance = stopping.tolerance if isinstance(stopping, GainBelow) else None
-        with _blas_alone(max(plan.largest_product, family.work)):
+        with blas_alone(max(plan.largest_product, family.work)):
             head, n_workers = self._run(plan)
             measured, statistics, estimate = plan.run_em(
                 head,
@@ -276,7 +268,7 @@ class EStep:
         """
         plan, scatter = self._plan_for_moments(WhitenedMixture(self._moments, *state.next()))
         work, resident = state.work, self._source.resident
-        with _blas_alone(max(plan.largest_product, work)):
+        with blas_alone(max(plan.largest_product, work)):
             head, n_workers = self._run(plan)
             if resident is None:
                 statistics = plan.collect(head, scatter)
@@ -307,7 +299,7 @@ class EStep:
         assert resident is not None  # k-means runs on samples
         mixture = WhitenedMixture(SPHERICAL, np.zeros(K), partition.centres, np.full(K, 1 / partition.spread))
         plan = self._plan(mixture, hard=True)
-        with _blas_alone(plan.largest_product):
+        with blas_alone(plan.largest_product):
             head, n_workers = self._run(plan)
             passes, ended, centres, spread, inertia = plan.lloyd(
                 head,
@@ -334,7 +326,7 @@ class EStep:
             for each feature, or for all.
         """
         plan, scatter = self._plan_for_moments(mixture, axes=axes)
-        with _blas_alone(plan.largest_product):
+        with blas_alone(plan.largest_product):
             head, _ = self._run(plan)
             statistics = plan.collect(head, scatter)
             log_rest, powers = plan.diagnostics(head)
@@ -343,7 +335,7 @@ class EStep:
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need, by one pass."""
         plan = self._plan(mixture, totals=True)
-        with _blas_alone(plan.largest_product):
+        with blas_alone(plan.largest_product):
             classification, entropy, log_likelihood, _ = plan.sums(self._run(plan)[0])
         return Totals(log_likelihood, classification, entropy)
 
@@ -366,7 +358,7 @@ class EStep:
             np.empty((n, K), dtype=self._source.dtype) if responsibilities else None,
             np.empty(n, dtype=self._source.dtype) if largest else None,
         )
-        with _blas_alone(plan.largest_product):
+        with blas_alone(plan.largest_product):
             self._run(
                 plan,
                 label=results.labels,
@@ -413,7 +405,7 @@ class EStep:
             d = self._source.n_features
             one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
             plan = self._plan(one, form=CENTRED_DOUBLE)
-            with _blas_alone(plan.largest_product):
+            with blas_alone(plan.largest_product):
                 self._total_scatter = plan.collect(self._run(plan)[0]).second
         return self._total_scatter
 
@@ -458,7 +450,7 @@ class EStep:
             for start in range(n * worker // n_workers, last, step):
                 task(start, min(start + step, last))
 
-        with _blas_alone(work if product is None else product):
+        with blas_alone(work if product is None else product):
             self._spread(share, n_workers)
 
     def _n_workers(self, n_tasks: int, work: float) -> int:

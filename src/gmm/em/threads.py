@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,8 @@ CELLS_WORTH_THREADS = 5e5
 # Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
 # Python, with more each pass has threads of its own.
 REPLICATES_WORTH_THREADS, REPLICATES_LEFT_TO_PASSES = 1e5, 2e7
+# Up to which OpenBLAS uses the calling thread only.
+_BLAS_STAYS_SINGLE = 2e5
 
 
 @cache
@@ -83,3 +85,8 @@ def _set_threads(numbers: list[int]) -> None:
 
 
 single_threaded_blas = _Guard()
+
+
+def blas_alone(largest_product: float) -> AbstractContextManager[None]:
+    """Hold BLAS to one thread if it would use more for so many multiply-adds."""
+    return single_threaded_blas() if largest_product > _BLAS_STAYS_SINGLE else nullcontext()

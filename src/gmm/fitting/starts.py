@@ -14,6 +14,7 @@ import numpy as np
 
 from gmm.em.e_step import CENTRED_DOUBLE, EStep, Partition
 from gmm.em.problem import Problem
+from gmm.em.threads import blas_alone
 from gmm.fitting.halving import best_candidate
 from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of
@@ -251,6 +252,10 @@ class Portfolio:
         """
         if n_components == 1:
             return [_whole(self.sample, self.moments, self.n_threads)]
+        with blas_alone(float(self.sample.n_rows) * self.sample.n_features**2):
+            return self._partitions(n_components, rngs)
+
+    def _partitions(self, n_components: int, rngs: Sequence[Rng]) -> list[SufficientStatistics]:
         partitions = _Partitions(self.sample, self.moments, self.n_threads)
         rounds = max(1, _FEW_CLUSTERS // n_components)
         for rng in rngs:
@@ -296,7 +301,8 @@ def start_statistics(source: Source, request: StartRequest, init_params: str, rn
     """
     sample = sampled(source, request.n_components, rng)
     request = replace(request, share=sampled_share(source, request.n_components))
-    statistics = STARTS[init_params](sample, request, rng)
+    with blas_alone(float(sample.n_rows) * sample.n_features**2):
+        statistics = STARTS[init_params](sample, request, rng)
     # Rounded, so that components of the same weight are ordered by their means, not by the last digit.
     shares = np.round(statistics.counts / statistics.weight, 9)
     return statistics.reordered(np.lexsort((*-statistics.means.T[::-1], -shares)))
