@@ -534,7 +534,7 @@ def test_more_starts_never_end_lower(name):
     assert bounds[1] >= bounds[0]
 
 
-def test_partitions_are_tried_with_the_prior(monkeypatch):
+def test_a_start_runs_on_in_its_sample_with_the_prior(monkeypatch):
     tried, short_runs = [], initialization.short_runs
 
     def watched(*args, **how):
@@ -543,9 +543,9 @@ def test_partitions_are_tried_with_the_prior(monkeypatch):
         return results
 
     monkeypatch.setattr(initialization, "short_runs", watched)
-    monkeypatch.setattr(initialization, "sampled_share", lambda source, n_components: 0.9)  # the start of large tables
+    monkeypatch.setattr(initialization, "sampled_share", lambda source, n_components: 0.1)  # the start of large tables
     fitted("VVV", DEGENERATE["tied rows"], "conjugate", n_components=4)
-    assert len(tried) > 1
+    assert tried
     assert None not in tried
 
 
