@@ -1,19 +1,20 @@
 """The coordinates of the accelerated solver's states, and how they change with the mixture.
 
-A state is statistics per unit weight, in the *frame* of the last accepted mixture: with z = W_k (x − μ_k),
+A state is statistics per unit weight, in a *frame*, a mixture near the last accepted one: with z = W_k (x − μ_k),
 
     n_k = Σ r_ik,   f_k = Σ r_ik z_i,   H_k = Σ r_ik (z_i z_iᵀ − I),
 
 each for all components in turn, H packed: lower triangles (one for all components if they share a covariance),
 diagonals, or means of the diagonal.  In a frame the metric of the complete data's Fisher information is
-Σ_k (n n' + f·f' + ½ H:H') / π_k, so nothing depends on units or axes.  When a mixture is accepted, the state and the
-secants are carried into its frame.
+Σ_k (n n' + f·f' + ½ H:H') / π_k, so nothing depends on units or axes.  When a mixture is accepted that has left the
+frame in some component, what the state and the secants say of that component is carried into the frame of the new one.
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
 they cancel.  The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
 """
 from libc.float cimport DBL_MIN
+from libc.math cimport fabs
 from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport multiply_by_lower
@@ -27,8 +28,8 @@ from gmm._kernel.layout cimport (
     apply_row,
     component_stride,
     end_component,
+    features_per_number,
     first_component,
-    is_axis_aligned,
     is_dense,
     is_pooled,
     matrix_count,
@@ -39,13 +40,15 @@ from gmm._kernel.layout cimport (
     packed_size,
     shift_second,
     subtract_outer,
-    total_size,
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
 from gmm._kernel.state cimport State, count_of, packed_of
 from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles, pack, unpack
 from gmm._kernel.update cimport Family
+
+cdef enum:
+    NEAR = 3                  # percent of its spread and of its weight that a component may be from its frame
 
 
 cdef inline void shift_first(
@@ -124,20 +127,6 @@ cdef inline void transform(
     pack_second(layout, second, count, d, packed_of(state, vector, m))
 
 
-cdef inline void invert_whiteners(
-    const State* state, const Estimate* mixture,
-    double* roots,                                 # OUT W⁻¹
-) noexcept nogil:
-    cdef Layout layout = state.family.covariance_layout
-    cdef Py_ssize_t d = state.family.d, i, m
-    if is_axis_aligned(layout):
-        for i in range(total_size(layout, state.family.K, d)):
-            roots[i] = 1 / mixture.whiteners[i]
-        return
-    for m in range(n_matrices(layout, state.family.K)):
-        invert_triangle(mixture.whiteners + m * d * d, d, roots + m * d * d)
-
-
 cdef inline void whiten_step(
     Layout layout, const double* whitener, const double* to, const double* origin, Py_ssize_t d,   # IN
     double* out,                                   # OUT (d,) W (to − origin)
@@ -147,36 +136,74 @@ cdef inline void whiten_step(
         out[i] = apply_row(layout, d, whitener, i, to, origin)
 
 
-cdef inline void move_frame(
-    State* state, const Estimate* mixture,         # IN the new frame
+cdef inline void place(State* state, Py_ssize_t m, const Estimate* mixture) noexcept nogil:
+    """Make matrix m of a mixture, and the components that have it, their own frame."""
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t d = state.family.d, size = matrix_size(layout, d), i
+    cdef Py_ssize_t start = first_component(layout, m), n = end_component(layout, state.family.K, m + 1) - start
+    cdef double* roots = state.frame.roots + m * size
+    memcpy(state.frame.weights + start, mixture.weights + start, n * sizeof(double))
+    memcpy(state.frame.means + start * d, mixture.means + start * d, n * d * sizeof(double))
+    memcpy(state.frame.whiteners + m * size, mixture.whiteners + m * size, size * sizeof(double))
+    state.frame.log_determinants[m] = mixture.log_determinants[m]
+    if is_dense(layout):
+        invert_triangle(mixture.whiteners + m * size, d, roots)
+    else:
+        for i in range(size):
+            roots[i] = 1 / mixture.whiteners[m * size + i]
+
+
+cdef inline bint is_near(
+    const State* state, Py_ssize_t m, const Estimate* mixture, const double* change,       # IN W_k of it W_k⁻¹ of ours
+) noexcept nogil:
+    """Return whether the components of matrix m have hardly left the frame; their steps are in `shifts`.
+
+    The divergence of a component from its frame, ½(‖W W_frame⁻¹‖² − d + ‖step‖²) − log|W W_frame⁻¹|, knows no axes.
+    """
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t d = state.family.d, size = matrix_size(layout, d), k
+    cdef double near = NEAR / 100.0, limit = near * near * d / 2
+    limit -= (product_sum(change, change, size) * features_per_number(layout, d) - d) / 2
+    limit += mixture.log_determinants[m] - state.frame.log_determinants[m]
+    for k in range(first_component(layout, m), end_component(layout, state.family.K, m + 1)):
+        if (not product_sum(state.shifts + k * d, state.shifts + k * d, d) / 2 <= limit
+                or not fabs(mixture.weights[k] - state.frame.weights[k]) <= near * state.frame.weights[k]):
+            return False
+    return True
+
+
+cdef inline void follow(
+    State* state, const Estimate* mixture,         # IN what was accepted
     double* change,                                # scratch (d, d)
 ) noexcept nogil:
-    """Bring the state and the secants from the frame of `best` into that of `mixture`."""
+    """Bring the state and the secants into a mixture's frame, matrix by matrix, where it has left the old one."""
     cdef Layout layout = state.family.covariance_layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, stride = component_stride(layout, d)
-    cdef Py_ssize_t size = matrix_size(layout, d), k, m, i
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), k, m, i
     cdef const double* whitener
-    for k in range(K):
-        whiten_step(layout, mixture.whiteners + k * stride, state.best.means + k * d, mixture.means + k * d, d,
-                    state.shifts + k * d)
+    cdef const double* root
     for m in range(n_matrices(layout, K)):
-        whitener = mixture.whiteners + m * size
+        whitener, root = mixture.whiteners + m * size, state.frame.roots + m * size
+        for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
+            whiten_step(layout, whitener, state.frame.means + k * d, mixture.means + k * d, d, state.shifts + k * d)
         if is_dense(layout):
-            multiply_triangles(whitener, state.roots + m * size, d, change)
+            multiply_triangles(whitener, root, d, change)
         else:
             for i in range(size):
-                change[i] = whitener[i] * state.roots[m * size + i]
+                change[i] = whitener[i] * root[i]
+        if is_near(state, m, mixture, change):
+            continue
         carry(state, m, change, state.shifts, False, state.here)
         carry(state, m, change, state.shifts, True, state.residual)
         carry(state, m, change, state.shifts, True, state.move)
         for i in range(state.n_pairs):
             carry(state, m, change, state.shifts, True, state.steps + i * state.size)
             carry(state, m, change, state.shifts, True, state.changes + i * state.size)
+        place(state, m, mixture)
 
 
 cdef inline void from_moments(
-    const State* state, const Moments* moments, const Estimate* frame,     # IN moments with the objective's own rows
-    double* vector,                                # OUT the state in the frame
+    const State* state, const Moments* moments,    # IN moments with the objective's own rows
+    double* vector,                                # OUT the state
 ) noexcept nogil:
     cdef Layout layout = state.family.covariance_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, stride = component_stride(layout, d), k, m, i
@@ -184,14 +211,14 @@ cdef inline void from_moments(
     cdef double weight = moments.weight
     for k in range(K):
         vector[k] = moments.counts[k] / weight
-        whiten_step(layout, frame.whiteners + k * stride, moments.origins + k * d, frame.means + k * d, d,
+        whiten_step(layout, state.frame.whiteners + k * stride, moments.origins + k * d, state.frame.means + k * d, d,
                     state.shifts + k * d)
         for i in range(d):
             vector[K + k * d + i] = moments.first[k * d + i] / weight
     for m in range(n_matrices(state.family.moment_layout, K)):
         for i in range(whole):
             state.matrices[i] = moments.second[m * whole + i] / weight
-        transform(state, m, frame.whiteners + m * size, state.shifts, False, vector)
+        transform(state, m, state.frame.whiteners + m * size, state.shifts, False, vector)
 
 
 cdef inline void to_moments(
@@ -204,19 +231,19 @@ cdef inline void to_moments(
     cdef Py_ssize_t size = matrix_size(state.family.covariance_layout, d), whole = matrix_size(layout, d)
     cdef double* second = moments.second
     cdef double count
-    memcpy(moments.origins, state.best.means, K * d * sizeof(double))
+    memcpy(moments.origins, state.frame.means, K * d * sizeof(double))
     moments.weight = weight
     memset(state.shifts, 0, d * sizeof(double))
     for k in range(K):
         moments.counts[k] = weight * vector[k]
         memcpy(moments.first + k * d, vector + K + k * d, d * sizeof(double))
-        shift_first(layout, d, state.roots + k * stride, state.shifts, 0, state.matrices, moments.first + k * d)
+        shift_first(layout, d, state.frame.roots + k * stride, state.shifts, 0, state.matrices, moments.first + k * d)
         for j in range(d):
             moments.first[k * d + j] *= weight
     for m in range(n_matrices(layout, K)):
         count = count_of(state, vector, m) + state.covariance_rows
         unpack_second(layout, packed_of(state, <double*>vector, m), count, d, second)
-        transform_second(layout, d, state.roots + m * size, state.matrices, second)
+        transform_second(layout, d, state.frame.roots + m * size, state.matrices, second)
         for j in range(whole):
             second[j] *= weight
         if is_dense(layout):
@@ -225,10 +252,10 @@ cdef inline void to_moments(
 
 
 cdef inline void state_of_mixture(
-    const State* state, const Estimate* mixture,
-    double* vector,                                # OUT the state that the mixture is the update of, in its own frame
+    State* state, const Estimate* mixture,
+    double* vector,                                # OUT the state that the mixture is the update of
 ) noexcept nogil:
-    """Counts π_k about the means, and covariances without the ridge: H = −π λ W Wᵀ."""
+    """Make a mixture the frame; in it, it stands for counts π_k, and covariances without the ridge: H = −π λ W Wᵀ."""
     cdef Layout layout = state.family.covariance_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, m
     cdef const double* whitener
@@ -238,6 +265,7 @@ cdef inline void state_of_mixture(
     memset(vector, 0, state.size * sizeof(double))
     memcpy(vector, mixture.weights, K * sizeof(double))
     for m in range(n_matrices(layout, K)):
+        place(state, m, mixture)
         whitener, second = mixture.whiteners + m * size, packed_of(state, vector, m)
         noise = count_of(state, vector, m) * state.family.ridge
         if is_dense(layout):
@@ -284,7 +312,7 @@ cdef inline double inner(const State* state, const double* a, const double* b) n
     """⟨a, b⟩ in the metric of the complete data's Fisher information, the objective's own rows included."""
     cdef Layout layout = state.family.moment_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, packed = packed_size(layout, d), k, m
-    cdef const double* weights = state.best.weights
+    cdef const double* weights = state.frame.weights
     cdef double mean_rows = state.mean_rows, covariance_rows = state.covariance_rows, total = 0, first, second
     for k in range(K):
         first = product_sum(a + K + k * d, b + K + k * d, d)

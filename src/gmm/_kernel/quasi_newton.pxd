@@ -23,11 +23,10 @@ from gmm._kernel.constraint cimport NONE
 from gmm._kernel.estimate cimport Estimate, estimate_size
 from gmm._kernel.frame cimport (
     add,
+    follow,
     from_moments,
     inner,
-    invert_whiteners,
     moments_of_mixture,
-    move_frame,
     state_of_mixture,
     to_moments,
 )
@@ -95,7 +94,7 @@ cdef inline void reject(State* state, const Moments* moments) noexcept nogil:
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
     if not constrained(state) or updated(state, moments, &state.trial):
-        from_moments(state, model_moments(state, moments, &state.trial), &state.best, state.work)
+        from_moments(state, model_moments(state, moments, &state.trial), state.work)
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
         remember(state, state.move)
@@ -122,15 +121,14 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
     else:
         add(1, state.move, n, state.here)
         # The moments of the trial are used up: their room serves as scratch.
-        move_frame(state, measured, state.tried.second)
+        follow(state, measured, state.tried.second)
     memcpy(state.best.weights, measured.weights,
            estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
-    invert_whiteners(state, &state.best, state.roots)
     hold(state, moments)
     state.stuck = not updated(state, moments, &state.plain)
     if not state.stuck:
         moments = model_moments(state, moments, &state.plain)
-    from_moments(state, moments, &state.best, state.work)
+    from_moments(state, moments, state.work)
     add(-1, state.here, n, state.work)
     if not first:
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
@@ -330,7 +328,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
                 return False
     if constrained(state):
         moments_of_mixture(state, &state.trial, &state.tried)
-        from_moments(state, &state.tried, &state.best, state.work)
+        from_moments(state, &state.tried, state.work)
     for i in range(state.size):
         state.move[i] = state.work[i] - state.here[i] if constrained(state) else factor * state.direction[i]
     return True

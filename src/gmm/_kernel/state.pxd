@@ -9,21 +9,30 @@ cdef enum:
     MEMORY = 5                # secants
 
 
+cdef struct Frame:
+    # Coordinates of states, for each matrix those of a mixture that was accepted when the matrix was last moved.
+    double* weights             # (K,)
+    double* means               # (K, d)
+    double* whiteners           # as their layout stores them
+    double* roots               # their inverses, likewise
+    double* log_determinants    # of the whiteners: (K,) or (1,)
+
+
 cdef struct State:
     Family family
     Py_ssize_t size             # numbers in a state
     double tolerance
     bint confirm_stop           # see `projected_gain`
-    # Mixtures: the accepted one, which is the frame; EM's next; a trial; and which of the two is measured next.
+    # Mixtures: the accepted one; EM's next; a trial; and which of the two is measured next.
     Estimate best
     Estimate plain
     Estimate trial
     bint trying
+    Frame frame                 # near the accepted mixture: see `follow`
     Moments held                # of the accepted pass
     Moments tried               # of the trial, about the frame's means
     double mean_rows            # that the objective adds for each mean, per unit weight, …
     double covariance_rows      # … and for each covariance, or for the one of all components
-    double* roots               # W_k⁻¹ of the frame, stored as the whiteners
     double* here                # the accepted state
     double* residual            # f = G(here) − here
     double* move                # to the state that is measured next
@@ -66,8 +75,8 @@ cdef inline Py_ssize_t room_for_state(const Family* family) noexcept nogil:
     """Doubles that `lay_out` points into."""
     cdef Layout layout = family.covariance_layout, moments = family.moment_layout
     cdef Py_ssize_t K = family.K, d = family.d
-    return (3 * estimate_size(layout, K, d) + 2 * moments_size(moments, K, d) + total_size(layout, K, d)
-            + (5 + 2 * MEMORY) * state_size(moments, K, d) + room_for_matrices(moments, d) + K * d
+    return (3 * estimate_size(layout, K, d) + 2 * moments_size(moments, K, d) + K * (1 + d)
+            + 2 * total_size(layout, K, d) + n_matrices(layout, K) + (5 + 2 * MEMORY) * state_size(moments, K, d) + room_for_matrices(moments, d) + K * d
             + room_for_update(family))
 
 
@@ -83,8 +92,12 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     room += 3 * estimate
     state.held = moments_in(room, K, d)
     state.tried = moments_in(room + moments, K, d)
-    state.roots = room + 2 * moments
-    room = state.roots + total_size(layout, K, d)
+    state.frame.weights = room + 2 * moments
+    state.frame.means = state.frame.weights + K
+    state.frame.whiteners = state.frame.means + K * d
+    state.frame.roots = state.frame.whiteners + total_size(layout, K, d)
+    state.frame.log_determinants = state.frame.roots + total_size(layout, K, d)
+    room = state.frame.log_determinants + n_matrices(layout, K)
     state.here = room
     state.residual = room + size
     state.move = room + 2 * size
