@@ -33,7 +33,7 @@ from gmm._kernel.frame cimport (
 from gmm._kernel.layout cimport Layout, diagonal_size, diagonal_stride, matrix_size, n_matrices
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows, parameter_term, rows_per_covariance
-from gmm._kernel.state cimport MEMORY, State, set_weight
+from gmm._kernel.state cimport MEMORY, State, change, set_weight, step
 from gmm._kernel.update cimport any_empty, most_likely
 from gmm._kernel.whitener cimport half_trace_of_precision
 
@@ -115,6 +115,7 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
     cdef const Estimate* measured = next_mixture(state)
     # Far from the rows the residual overflows: a pass after such a one begins anew.
     cdef bint first = not isfinite(state.newton)
+    hold(state, moments)
     if first:
         state.n_pairs = state.n_gains = 0
         state_of_mixture(state, measured, state.here)
@@ -124,7 +125,6 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
         follow(state, measured, state.tried.second)
     memcpy(state.best.weights, measured.weights,
            estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
-    hold(state, moments)
     state.stuck = not updated(state, moments, &state.plain)
     if not state.stuck:
         moments = model_moments(state, moments, &state.plain)
@@ -184,21 +184,20 @@ cdef inline void note_gain(State* state, double gain) noexcept nogil:
     state.n_gains = min(state.n_gains + 1, 3)
 
 
-cdef inline bint remember(State* state, const double* step) noexcept nogil:
+cdef inline bint remember(State* state, const double* along) noexcept nogil:
     """Keep a step and the change of −f along it (`work` is the new f); return whether the curvature is positive."""
     cdef Py_ssize_t n = state.size, i
-    cdef double* change = state.direction      # overwritten before it is used as a direction
+    cdef double* fall = state.direction        # overwritten before it is used as a direction
     cdef double curvature
     for i in range(n):
-        change[i] = state.residual[i] - state.work[i]
-    curvature = inner(state, step, change)
-    if curvature > 1e-8 * inner(state, step, step):
+        fall[i] = state.residual[i] - state.work[i]
+    curvature = inner(state, along, fall)
+    if curvature > 1e-8 * inner(state, along, along):
         if state.n_pairs == MEMORY:
-            memmove(state.steps, state.steps + n, (MEMORY - 1) * n * sizeof(double))
-            memmove(state.changes, state.changes + n, (MEMORY - 1) * n * sizeof(double))
+            memmove(state.secants, state.secants + 2 * n, 2 * (MEMORY - 1) * n * sizeof(double))
             state.n_pairs -= 1
-        memcpy(state.steps + state.n_pairs * n, step, n * sizeof(double))
-        memcpy(state.changes + state.n_pairs * n, change, n * sizeof(double))
+        memcpy(step(state, state.n_pairs), along, n * sizeof(double))
+        memcpy(change(state, state.n_pairs), fall, n * sizeof(double))
         state.n_pairs += 1
     return curvature > 0
 
@@ -210,13 +209,13 @@ cdef inline void lbfgs_direction(State* state) noexcept nogil:
     cdef double* q = state.direction
     memcpy(q, state.residual, n * sizeof(double))
     for i in range(state.n_pairs - 1, -1, -1):
-        curvature[i] = inner(state, state.steps + i * n, state.changes + i * n)
+        curvature[i] = inner(state, step(state, i), change(state, i))
         # A frame may have moved so far that a pair has lost its meaning.
-        along[i] = inner(state, state.steps + i * n, q) / curvature[i] if curvature[i] > 0 else 0
-        add(-along[i], state.changes + i * n, n, q)
+        along[i] = inner(state, step(state, i), q) / curvature[i] if curvature[i] > 0 else 0
+        add(-along[i], change(state, i), n, q)
     for i in range(state.n_pairs):
         if curvature[i] > 0:
-            add(along[i] - inner(state, state.changes + i * n, q) / curvature[i], state.steps + i * n, n, q)
+            add(along[i] - inner(state, change(state, i), q) / curvature[i], step(state, i), n, q)
     state.newton = inner(state, state.residual, q) / 2
 
 
@@ -291,17 +290,16 @@ cdef inline void choose_trial(State* state) noexcept nogil:
     cdef double longest = state.radius * sqrt(inner(state, state.residual, state.residual))
     cdef double factor = 1, least
     state.trying = False
-    memcpy(state.move, state.residual, n * sizeof(double))
-    if state.n_passes < PLAIN_PASSES:
-        return
     if state.n_pairs == 0:
         factor = state.radius
     elif length > longest:
         factor = longest / length
     least = factor / 50
-    while factor >= least and not state.trying:
+    while state.n_passes >= PLAIN_PASSES and factor >= least and not state.trying:
         state.trying = leads_to_mixture(state, factor)
         factor /= 2
+    if not state.trying:
+        memcpy(state.move, state.residual, n * sizeof(double))
 
 
 cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
@@ -312,12 +310,13 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     cdef Layout layout = state.family.covariance_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, k, m
     cdef Py_ssize_t stride = diagonal_stride(layout, d)
-    memcpy(state.work, state.here, state.size * sizeof(double))
-    add(factor, state.direction, state.size, state.work)
-    for k in range(K):
-        if not state.work[k] * state.held.weight >= 0.1 * state.held.counts[k]:
-            return False
+    for i in range(state.size):
+        state.move[i] = factor * state.direction[i]
+        state.work[i] = state.here[i] + state.move[i]
     to_moments(state, state.work, state.held.weight, &state.tried)
+    for k in range(K):
+        if not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
+            return False
     add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, &state.trial):
         return False
@@ -329,8 +328,8 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     if constrained(state):
         moments_of_mixture(state, &state.trial, &state.tried)
         from_moments(state, &state.tried, state.work)
-    for i in range(state.size):
-        state.move[i] = state.work[i] - state.here[i] if constrained(state) else factor * state.direction[i]
+        for i in range(state.size):
+            state.move[i] = state.work[i] - state.here[i]
     return True
 
 

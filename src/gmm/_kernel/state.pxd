@@ -33,13 +33,12 @@ cdef struct State:
     Moments tried               # of the trial, about the frame's means
     double mean_rows            # that the objective adds for each mean, per unit weight, …
     double covariance_rows      # … and for each covariance, or for the one of all components
-    double* here                # the accepted state
-    double* residual            # f = G(here) − here
-    double* move                # to the state that is measured next
     double* direction           # the quasi-Newton step
     double* work
-    double* steps               # (MEMORY, size), the oldest first
-    double* changes             # (MEMORY, size) of −f along them
+    double* here                # the accepted state; it and what follows is remembered
+    double* residual            # f = G(here) − here
+    double* move                # to the state that is measured next
+    double* secants             # (MEMORY, 2, size): steps, the oldest first, and the changes of −f along them
     double* matrices            # scratch: see `room_for_matrices`
     double* shifts              # scratch (K, d)
     double* scratch             # of an update
@@ -98,16 +97,29 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.frame.roots = state.frame.whiteners + total_size(layout, K, d)
     state.frame.log_determinants = state.frame.roots + total_size(layout, K, d)
     room = state.frame.log_determinants + n_matrices(layout, K)
-    state.here = room
-    state.residual = room + size
-    state.move = room + 2 * size
-    state.direction = room + 3 * size
-    state.work = room + 4 * size
-    state.steps = room + 5 * size
-    state.changes = state.steps + MEMORY * size
-    state.matrices = state.changes + MEMORY * size
+    state.direction = room
+    state.work = room + size
+    state.here = room + 2 * size
+    state.residual = room + 3 * size
+    state.move = room + 4 * size
+    state.secants = room + 5 * size
+    state.matrices = state.secants + 2 * MEMORY * size
     state.shifts = state.matrices + room_for_matrices(moment_layout, d)
     state.scratch = state.shifts + K * d
+
+
+cdef inline Py_ssize_t remembered(const State* state) noexcept nogil:
+    """Count the vectors from `here` on."""
+    return 3 + 2 * state.n_pairs
+
+
+cdef inline double* step(const State* state, Py_ssize_t i) noexcept nogil:
+    return state.secants + 2 * i * state.size
+
+
+cdef inline double* change(const State* state, Py_ssize_t i) noexcept nogil:
+    """Return the change of −f along step i."""
+    return step(state, i) + state.size
 
 
 cdef inline double* packed_of(const State* state, double* vector, Py_ssize_t m) noexcept nogil:
