@@ -70,13 +70,30 @@ cdef inline Py_ssize_t room_for_matrices(Layout layout, Py_ssize_t d) noexcept n
     return size + max(size, d)
 
 
+cdef inline Py_ssize_t room_for_mixtures(const Family* family) noexcept nogil:
+    """Doubles of the mixtures and moments, with which the room of every version begins."""
+    cdef Py_ssize_t K = family.K, d = family.d
+    return 3 * estimate_size(family.covariance_layout, K, d) + 2 * moments_size(family.moment_layout, K, d)
+
+
+cdef inline Py_ssize_t room_for_frame(const Family* family) noexcept nogil:
+    cdef Layout layout = family.covariance_layout
+    cdef Py_ssize_t K = family.K, d = family.d
+    return K * (1 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
+
+
 cdef inline Py_ssize_t room_for_state(const Family* family) noexcept nogil:
     """Doubles that `lay_out` points into."""
-    cdef Layout layout = family.covariance_layout, moments = family.moment_layout
     cdef Py_ssize_t K = family.K, d = family.d
-    return (3 * estimate_size(layout, K, d) + 2 * moments_size(moments, K, d) + K * (1 + d)
-            + 2 * total_size(layout, K, d) + n_matrices(layout, K) + (5 + 2 * MEMORY) * state_size(moments, K, d) + room_for_matrices(moments, d) + K * d
-            + room_for_update(family))
+    return (room_for_mixtures(family) + room_for_frame(family)
+            + (5 + 2 * MEMORY) * state_size(family.moment_layout, K, d) + room_for_matrices(family.moment_layout, d)
+            + K * d + room_for_update(family))
+
+
+cdef inline Py_ssize_t room_of_the_first_version(const Family* family) noexcept nogil:
+    """Doubles in old pickles, whose frame was the accepted mixture and the roots of its covariances."""
+    return (room_for_state(family) - room_for_frame(family)
+            + total_size(family.covariance_layout, family.K, family.d))
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
