@@ -307,14 +307,11 @@ def followed(frame, parameters, covariance_type):
 
 
 def two_loops(f, pairs, inner):
-    """The step of L-BFGS (Nocedal & Wright 2006, algorithms 7.4 and 7.20, no further than four times off)."""
+    """The step of L-BFGS from the identity (Nocedal & Wright 2006, algorithm 7.4)."""
     q, along = f, []
     for s, y in reversed(pairs):
         along.append(inner(s, q) / inner(s, y))
         q = q - along[-1] * y
-    if pairs:
-        s, y = pairs[-1]
-        q = q * np.clip(inner(s, y) / inner(y, y), 0.25, 4)
     for (s, y), a in zip(pairs, reversed(along), strict=True):
         q = q + s * (a - inner(y, q) / inner(s, y))
     return q

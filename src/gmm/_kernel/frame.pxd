@@ -371,9 +371,3 @@ cdef inline void add(double factor, const double* a, Py_ssize_t n, double* b) no
     cdef Py_ssize_t i
     for i in range(n):
         b[i] += factor * a[i]
-
-
-cdef inline void scale(double factor, Py_ssize_t n, double* a) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        a[i] *= factor

@@ -3,8 +3,7 @@
 With s the statistics per unit weight that a mixture's parameters stand for and G(s) those that a pass with it adds up,
 f = G(s) − s is the gradient of the objective in the natural parameters, and in the metric of the complete data's Fisher
 information EM is steepest ascent with step one.  So EM is the preconditioner of a quasi-Newton method that begins with
-a multiple of the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS,
-Nocedal 1980).
+the identity (Jamshidian & Jennrich 1997; Lange 1995); here with a memory of a few secants (L-BFGS, Nocedal 1980).
 
 A conjugate prior adds rows (`objective.pxd`): their moments are added to s and to G(s), their number to the metric
 (`frame.pxd`).  f is then the gradient of the log posterior density, also for a component that loses its rows.
@@ -28,7 +27,6 @@ from gmm._kernel.frame cimport (
     from_moments,
     inner,
     moments_of_mixture,
-    scale,
     state_of_mixture,
     to_moments,
 )
@@ -205,19 +203,17 @@ cdef inline bint remember(State* state, const double* along) noexcept nogil:
 
 
 cdef inline void lbfgs_direction(State* state) noexcept nogil:
-    """The quasi-Newton step by the two loops of L-BFGS, from the identity times the newest secant's 1 / curvature."""
-    cdef Py_ssize_t n = state.size, newest = state.n_pairs - 1, i
+    """The quasi-Newton step by the two loops of L-BFGS, from the identity."""
+    cdef Py_ssize_t n = state.size, i
     cdef double[MEMORY] along, curvature
     cdef double* q = state.direction
     memcpy(q, state.residual, n * sizeof(double))
-    for i in range(newest, -1, -1):
+    for i in range(state.n_pairs - 1, -1, -1):
         curvature[i] = inner(state, step(state, i), change(state, i))
         # A frame may have moved so far that a pair has lost its meaning.
         along[i] = inner(state, step(state, i), q) / curvature[i] if curvature[i] > 0 else 0
         add(-along[i], change(state, i), n, q)
-    if newest >= 0 and curvature[newest] > 0:
-        scale(min(max(curvature[newest] / inner(state, change(state, newest), change(state, newest)), 0.25), 4.0), n, q)
-    for i in range(newest + 1):
+    for i in range(state.n_pairs):
         if curvature[i] > 0:
             add(along[i] - inner(state, change(state, i), q) / curvature[i], step(state, i), n, q)
     state.newton = inner(state, state.residual, q) / 2
