@@ -6,9 +6,9 @@ A state is statistics per unit weight, in a *frame*, a mixture near the last acc
 
 each for all components in turn, H packed: lower triangles (one for all components if they share a covariance),
 diagonals, or means of the diagonal.  In a frame the metric of the complete data's Fisher information is
-Σ_k (n n' + f·f' + ½ H:H') / π_k, so nothing depends on units or axes.  Numbers are stored in units in which it is a plain
-sum of products: √π_k, and √(2 π_k) on the diagonal of H.  When a mixture is accepted that has left the
-frame in some component, what the state and the secants say of that component is carried into the frame of the new one.
+Σ_k (n n' + f·f' + ½ H:H') / π_k, so nothing depends on units or axes.  Numbers are stored in units in which it is a
+plain sum of products: √π_k, and √(2 π_k) on the diagonal of H.  When a mixture is accepted that has left the frame in
+some component, what the state and the secants say of that component is carried into the frame of the new one.
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
