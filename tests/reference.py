@@ -293,6 +293,19 @@ def in_fisher_coordinates(change, parameters, covariance_type, belief):
     return np.concatenate([*found, *([pooled.ravel() / np.sqrt(2 * divisor)] if covariance_type == "tied" else [])])
 
 
+def followed(frame, parameters, covariance_type):
+    """The frame, with the components that have left it in their new place: all of them if they share a covariance."""
+    far = []
+    for p, m, S, q, n, R in zip(*parameters, *frame, strict=True):
+        apart = np.linalg.solve(S, R + np.outer(m - n, m - n))
+        divergence = (np.trace(apart) - len(m) + np.linalg.slogdet(S)[1] - np.linalg.slogdet(R)[1]) / 2
+        far.append(divergence > 0.03**2 * len(m) / 2 or abs(p / q - 1) > 0.03)
+    far = np.array(far) if covariance_type != "tied" else np.full(len(far), any(far))
+    return tuple(
+        np.where(far.reshape(-1, *[1] * (now.ndim - 1)), now, was) for now, was in zip(parameters, frame, strict=True)
+    )
+
+
 def two_loops(f, pairs, inner):
     """The step of L-BFGS from the identity (Nocedal & Wright 2006, algorithm 7.4)."""
     q, along = f, []
@@ -319,16 +332,16 @@ def climbs_no_thinner(state, em_state, covariance_type, reg_covar, belief):
 def accelerated_em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0, memory=5, belief=NO_BELIEF):
     """Objective of each pass, and whether it was accepted."""
     weight = np.ones(len(X)) if weight is None else weight
-    told, pairs, radius, accepted, trial = [], [], 1.5, None, False
+    told, pairs, radius, accepted, trial, frame = [], [], 1.5, None, False, parameters
     s = state_of_parameters(parameters, reg_covar, belief)
     for _ in range(n_passes):
         parameters = parameters_of_state(s, covariance_type, reg_covar, belief) if told else parameters
         objective, after = state_from_rows(X, parameters, weight, reg_covar, belief)
         rejected = trial and objective < accepted[0] - 1e-13 * (1 + abs(objective))
         told.append((objective, not rejected))
-        at = accepted[3] if rejected else parameters
+        frame = frame if rejected else followed(frame, parameters, covariance_type)
 
-        def inner(a, b, at=at):
+        def inner(a, b, at=frame):
             a, b = (in_fisher_coordinates(change, at, covariance_type, belief) for change in (a, b))
             return a @ b
 
@@ -341,7 +354,7 @@ def accelerated_em(X, parameters, covariance_type, n_passes, *, weight=None, reg
             radius, s, trial = max(1, radius / 4), accepted[1] + accepted[2], False
             continue
         radius = min(1.5 * radius, 1e6) if trial else radius
-        accepted = objective, s, f, parameters
+        accepted = objective, s, f
         s, trial = after, False
         if len(told) < 2:
             continue

@@ -161,7 +161,7 @@ def test_one_start_needs_no_legend_and_steps_taken_back_are_crossed():
     iris_like = np.random.default_rng(1).normal(size=(300, 3)) ** 3
     crossed = 0
     for seed in range(6):
-        model = GaussianMixture(4, tol=1e-8, max_iter=1000, random_state=seed).fit(iris_like)
+        model = GaussianMixture(6, tol=1e-8, max_iter=1000, random_state=seed).fit(iris_like)
         ax = plot_convergence(model)
         back = [n for n, kept in enumerate(model.history_.accepted, 1) if not kept]
         assert (ax.get_legend() is None) == (not back)

@@ -1,34 +1,34 @@
 """The coordinates of the accelerated solver's states, and how they change with the mixture.
 
-A state is statistics per unit weight, in the *frame* of the last accepted mixture: with z = W_k (x − μ_k),
+A state is statistics per unit weight, in a *frame*, a mixture near the last accepted one: with z = W_k (x − μ_k),
 
     n_k = Σ r_ik,   f_k = Σ r_ik z_i,   H_k = Σ r_ik (z_i z_iᵀ − I),
 
 each for all components in turn, H packed: lower triangles (one for all components if they share a covariance),
 diagonals, or means of the diagonal.  In a frame the metric of the complete data's Fisher information is
-Σ_k (n n' + f·f' + ½ H:H') / π_k, so nothing depends on units or axes.  When a mixture is accepted, the state and the
-secants are carried into its frame.
+Σ_k (n n' + f·f' + ½ H:H') / π_k, so nothing depends on units or axes.  Numbers are stored in units in which it is a
+plain sum of products: √π_k, and √(2 π_k) on the diagonal of H.  When a mixture is accepted that has left the frame in
+some component, what the state and the secants say of that component is carried into the frame of the new one.
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
 they cancel.  The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
 """
 from libc.float cimport DBL_MIN
+from libc.math cimport M_SQRT2, fabs, sqrt
 from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport multiply_by_lower
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.layout cimport (
-    DIAGONAL,
-    SPHERICAL,
     Layout,
     add_to_diagonal,
     apply_factor,
     apply_row,
     component_stride,
     end_component,
+    features_per_number,
     first_component,
-    is_axis_aligned,
     is_dense,
     is_pooled,
     matrix_count,
@@ -36,16 +36,17 @@ from gmm._kernel.layout cimport (
     mirror,
     mirror_all,
     n_matrices,
-    packed_size,
     shift_second,
     subtract_outer,
-    total_size,
 )
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
-from gmm._kernel.state cimport State, count_of, packed_of
-from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles, pack, unpack
+from gmm._kernel.state cimport State, count_of, packed_of, remembered
+from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles
 from gmm._kernel.update cimport Family
+
+cdef enum:
+    NEAR = 3                  # percent of its spread and of its weight that a component may be from its frame
 
 
 cdef inline void shift_first(
@@ -71,45 +72,91 @@ cdef inline void transform_second(
             second[j] *= a[j] * a[j]
 
 
-cdef inline void unpack_second(
-    Layout layout, const double* packed, double count, Py_ssize_t d, double* second,
-) noexcept nogil:
-    """Unpack H + n I."""
-    cdef Py_ssize_t j
-    if is_dense(layout):
-        unpack(packed, count, d, second)
-    else:
-        for j in range(matrix_size(layout, d)):
-            second[j] = packed[j] + count
+cdef inline double unit_of_count(double weight) noexcept nogil:
+    return sqrt(weight)
 
 
-cdef inline void pack_second(
-    Layout layout, const double* second, double count, Py_ssize_t d, double* packed,
-) noexcept nogil:
-    """Pack second moments less n I."""
-    cdef Py_ssize_t j
-    if is_dense(layout):
-        pack(second, count, d, packed)
-    else:
-        for j in range(matrix_size(layout, d)):
-            packed[j] = second[j] - count
+cdef inline double unit_of_mean(const State* state, double weight) noexcept nogil:
+    return sqrt(weight + state.mean_rows)
 
 
-cdef inline void carry(
-    const State* state, Py_ssize_t m, const double* a, const double* shifts,      # IN z' = a z + b_k
+cdef inline double unit_of_matrix(const State* state, const double* weights, Py_ssize_t m) noexcept nogil:
+    """Return the unit of what is off the diagonal; on it, it is larger by √2."""
+    return sqrt((1 if is_pooled(state.family.moment_layout) else weights[m]) + state.covariance_rows)
+
+
+cdef inline double of_all_features(Layout layout, Py_ssize_t d) noexcept nogil:
+    """Return what the unit of a number is divided by that stands for so many features."""
+    return sqrt(<double>features_per_number(layout, d))
+
+
+cdef inline void load(
+    const State* state, Py_ssize_t m,
     bint difference,                               # IN of two states
-    double* vector,                                # IN, OUT in the old frame, then in the new
+    double* vector,                                # IN, OUT counts and first moments without their units
 ) noexcept nogil:
-    """Bring the components of matrix m into another frame."""
-    cdef double count = count_of(state, vector, m) + (0 if difference else state.covariance_rows)
-    unpack_second(state.family.moment_layout, packed_of(state, vector, m), count, state.family.d, state.matrices)
-    transform(state, m, a, shifts, difference, vector)
+    """Take the components of matrix m out of their units; second moments go to `state.matrices`, whole."""
+    cdef Layout layout = state.family.moment_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, i, j, k
+    cdef const double* weights = state.frame.weights
+    cdef const double* packed = packed_of(state, vector, m)
+    cdef double* second = state.matrices
+    cdef double count = 0 if difference else state.covariance_rows, unit, diagonal
+    for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
+        vector[k] *= unit_of_count(weights[k])
+        count += vector[k]
+        unit = unit_of_mean(state, weights[k])
+        for j in range(d):
+            vector[K + k * d + j] *= unit
+    unit = unit_of_matrix(state, weights, m)
+    diagonal = unit * M_SQRT2 / of_all_features(layout, d)
+    if not is_dense(layout):
+        for j in range(matrix_size(layout, d)):
+            second[j] = diagonal * packed[j] + count
+        return
+    for i in range(d):
+        for j in range(i):
+            second[i * d + j] = second[j * d + i] = unit * packed[j]
+        second[i * d + i] = diagonal * packed[i] + count
+        packed += i + 1
+
+
+cdef inline void store(
+    const State* state, Py_ssize_t m, const double* weights,           # IN (K,) of the frame
+    bint difference,                               # IN of two states
+    double* vector,                                # IN, OUT counts and first moments with their units, second moments
+) noexcept nogil:
+    """Undo `load`, in the units of a frame with other weights."""
+    cdef Layout layout = state.family.moment_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, i, j, k
+    cdef double* packed = packed_of(state, vector, m)
+    cdef const double* second = state.matrices
+    cdef double count = 0 if difference else state.covariance_rows, unit, diagonal
+    for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
+        count += vector[k]
+        vector[k] /= unit_of_count(weights[k])
+        unit = 1 / unit_of_mean(state, weights[k])
+        for j in range(d):
+            vector[K + k * d + j] *= unit
+    unit = 1 / unit_of_matrix(state, weights, m)
+    diagonal = unit * of_all_features(layout, d) / M_SQRT2
+    if not is_dense(layout):
+        for j in range(matrix_size(layout, d)):
+            packed[j] = diagonal * (second[j] - count)
+        return
+    for i in range(d):
+        for j in range(i):
+            packed[j] = unit * second[i * d + j]
+        packed[i] = diagonal * (second[i * d + i] - count)
+        packed += i + 1
 
 
 cdef inline void transform(
-    const State* state, Py_ssize_t m, const double* a, const double* shifts, bint difference,
-    double* vector,                                # IN, OUT; second moments are IN in `state.matrices`
+    const State* state, Py_ssize_t m, const double* a, const double* shifts,      # IN z' = a z + b_k
+    bint difference,                               # IN of two states
+    double* vector,                                # IN, OUT counts, and first moments without units
 ) noexcept nogil:
+    """Bring the components of matrix m, as `load` leaves them, into other coordinates."""
     cdef Layout layout = state.family.moment_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, k
     cdef double* second = state.matrices
@@ -120,22 +167,6 @@ cdef inline void transform(
         count = vector[k] + own_rows
         shift_first(layout, d, a, shifts + k * d, count, turned, vector + K + k * d)
         shift_second(layout, d, turned, shifts + k * d, count, second)
-    count = count_of(state, vector, m) + (0 if difference else state.covariance_rows)
-    pack_second(layout, second, count, d, packed_of(state, vector, m))
-
-
-cdef inline void invert_whiteners(
-    const State* state, const Estimate* mixture,
-    double* roots,                                 # OUT W⁻¹
-) noexcept nogil:
-    cdef Layout layout = state.family.covariance_layout
-    cdef Py_ssize_t d = state.family.d, i, m
-    if is_axis_aligned(layout):
-        for i in range(total_size(layout, state.family.K, d)):
-            roots[i] = 1 / mixture.whiteners[i]
-        return
-    for m in range(n_matrices(layout, state.family.K)):
-        invert_triangle(mixture.whiteners + m * d * d, d, roots + m * d * d)
 
 
 cdef inline void whiten_step(
@@ -147,36 +178,74 @@ cdef inline void whiten_step(
         out[i] = apply_row(layout, d, whitener, i, to, origin)
 
 
-cdef inline void move_frame(
-    State* state, const Estimate* mixture,         # IN the new frame
+cdef inline void place(State* state, Py_ssize_t m, const Estimate* mixture) noexcept nogil:
+    """Make matrix m of a mixture, and the components that have it, their own frame."""
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t d = state.family.d, size = matrix_size(layout, d), i
+    cdef Py_ssize_t start = first_component(layout, m), n = end_component(layout, state.family.K, m + 1) - start
+    cdef double* roots = state.frame.roots + m * size
+    memcpy(state.frame.weights + start, mixture.weights + start, n * sizeof(double))
+    memcpy(state.frame.means + start * d, mixture.means + start * d, n * d * sizeof(double))
+    memcpy(state.frame.whiteners + m * size, mixture.whiteners + m * size, size * sizeof(double))
+    state.frame.log_determinants[m] = mixture.log_determinants[m]
+    if is_dense(layout):
+        invert_triangle(mixture.whiteners + m * size, d, roots)
+    else:
+        for i in range(size):
+            roots[i] = 1 / mixture.whiteners[m * size + i]
+
+
+cdef inline bint is_near(
+    const State* state, Py_ssize_t m, const Estimate* mixture, const double* change,       # IN W_k of it W_k⁻¹ of ours
+) noexcept nogil:
+    """Return whether the components of matrix m have hardly left the frame; their steps are in `shifts`.
+
+    The divergence of a component from its frame, ½(‖W W_frame⁻¹‖² − d + ‖step‖²) − log|W W_frame⁻¹|, knows no axes.
+    """
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t d = state.family.d, size = matrix_size(layout, d), k
+    cdef double near = NEAR / 100.0, limit = near * near * d / 2
+    limit -= (product_sum(change, change, size) * features_per_number(layout, d) - d) / 2
+    limit += mixture.log_determinants[m] - state.frame.log_determinants[m]
+    for k in range(first_component(layout, m), end_component(layout, state.family.K, m + 1)):
+        if (not product_sum(state.shifts + k * d, state.shifts + k * d, d) / 2 <= limit
+                or not fabs(mixture.weights[k] - state.frame.weights[k]) <= near * state.frame.weights[k]):
+            return False
+    return True
+
+
+cdef inline void follow(
+    State* state, const Estimate* mixture,         # IN what was accepted
     double* change,                                # scratch (d, d)
 ) noexcept nogil:
-    """Bring the state and the secants from the frame of `best` into that of `mixture`."""
+    """Bring the state and the secants into a mixture's frame, matrix by matrix, where it has left the old one."""
     cdef Layout layout = state.family.covariance_layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, stride = component_stride(layout, d)
-    cdef Py_ssize_t size = matrix_size(layout, d), k, m, i
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), k, m, i
     cdef const double* whitener
-    for k in range(K):
-        whiten_step(layout, mixture.whiteners + k * stride, state.best.means + k * d, mixture.means + k * d, d,
-                    state.shifts + k * d)
+    cdef const double* root
+    cdef double* vector
     for m in range(n_matrices(layout, K)):
-        whitener = mixture.whiteners + m * size
+        whitener, root = mixture.whiteners + m * size, state.frame.roots + m * size
+        for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
+            whiten_step(layout, whitener, state.frame.means + k * d, mixture.means + k * d, d, state.shifts + k * d)
         if is_dense(layout):
-            multiply_triangles(whitener, state.roots + m * size, d, change)
+            multiply_triangles(whitener, root, d, change)
         else:
             for i in range(size):
-                change[i] = whitener[i] * state.roots[m * size + i]
-        carry(state, m, change, state.shifts, False, state.here)
-        carry(state, m, change, state.shifts, True, state.residual)
-        carry(state, m, change, state.shifts, True, state.move)
-        for i in range(state.n_pairs):
-            carry(state, m, change, state.shifts, True, state.steps + i * state.size)
-            carry(state, m, change, state.shifts, True, state.changes + i * state.size)
+                change[i] = whitener[i] * root[i]
+        if is_near(state, m, mixture, change):
+            continue
+        for i in range(remembered(state)):
+            vector = state.here + i * state.size
+            load(state, m, i > 0, vector)
+            transform(state, m, change, state.shifts, i > 0, vector)
+            store(state, m, mixture.weights, i > 0, vector)
+        place(state, m, mixture)
 
 
 cdef inline void from_moments(
-    const State* state, const Moments* moments, const Estimate* frame,     # IN moments with the objective's own rows
-    double* vector,                                # OUT the state in the frame
+    const State* state, const Moments* moments,    # IN moments with the objective's own rows
+    double* vector,                                # OUT the state
 ) noexcept nogil:
     cdef Layout layout = state.family.covariance_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, stride = component_stride(layout, d), k, m, i
@@ -184,18 +253,19 @@ cdef inline void from_moments(
     cdef double weight = moments.weight
     for k in range(K):
         vector[k] = moments.counts[k] / weight
-        whiten_step(layout, frame.whiteners + k * stride, moments.origins + k * d, frame.means + k * d, d,
+        whiten_step(layout, state.frame.whiteners + k * stride, moments.origins + k * d, state.frame.means + k * d, d,
                     state.shifts + k * d)
         for i in range(d):
             vector[K + k * d + i] = moments.first[k * d + i] / weight
     for m in range(n_matrices(state.family.moment_layout, K)):
         for i in range(whole):
             state.matrices[i] = moments.second[m * whole + i] / weight
-        transform(state, m, frame.whiteners + m * size, state.shifts, False, vector)
+        transform(state, m, state.frame.whiteners + m * size, state.shifts, False, vector)
+        store(state, m, state.frame.weights, False, vector)
 
 
 cdef inline void to_moments(
-    const State* state, const double* vector, double weight,
+    const State* state, double* vector, double weight,     # IN; counts and first moments OUT without their units
     Moments* moments,                              # OUT about the frame's means, with the objective's own rows
 ) noexcept nogil:
     cdef Layout layout = state.family.moment_layout
@@ -203,52 +273,49 @@ cdef inline void to_moments(
     cdef Py_ssize_t stride = component_stride(state.family.covariance_layout, d)
     cdef Py_ssize_t size = matrix_size(state.family.covariance_layout, d), whole = matrix_size(layout, d)
     cdef double* second = moments.second
-    cdef double count
-    memcpy(moments.origins, state.best.means, K * d * sizeof(double))
+    memcpy(moments.origins, state.frame.means, K * d * sizeof(double))
     moments.weight = weight
-    memset(state.shifts, 0, d * sizeof(double))
-    for k in range(K):
-        moments.counts[k] = weight * vector[k]
-        memcpy(moments.first + k * d, vector + K + k * d, d * sizeof(double))
-        shift_first(layout, d, state.roots + k * stride, state.shifts, 0, state.matrices, moments.first + k * d)
-        for j in range(d):
-            moments.first[k * d + j] *= weight
     for m in range(n_matrices(layout, K)):
-        count = count_of(state, vector, m) + state.covariance_rows
-        unpack_second(layout, packed_of(state, <double*>vector, m), count, d, second)
-        transform_second(layout, d, state.roots + m * size, state.matrices, second)
+        load(state, m, False, vector)
         for j in range(whole):
-            second[j] *= weight
+            second[j] = weight * state.matrices[j]
+        transform_second(layout, d, state.frame.roots + m * size, state.matrices, second)
         if is_dense(layout):
             mirror(second, d)
         second += whole
+    for k in range(K):
+        moments.counts[k] = weight * vector[k]
+        apply_factor(layout, d, state.frame.roots + k * stride, vector + K + k * d, moments.first + k * d)
+        for j in range(d):
+            moments.first[k * d + j] *= weight
 
 
 cdef inline void state_of_mixture(
-    const State* state, const Estimate* mixture,
-    double* vector,                                # OUT the state that the mixture is the update of, in its own frame
+    State* state, const Estimate* mixture,
+    double* vector,                                # OUT the state that the mixture is the update of
 ) noexcept nogil:
-    """Counts π_k about the means, and covariances without the ridge: H = −π λ W Wᵀ."""
+    """Make a mixture the frame; in it, it stands for counts π_k, and covariances without the ridge: H = −π λ W Wᵀ."""
     cdef Layout layout = state.family.covariance_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, m
     cdef const double* whitener
-    cdef double* second
-    cdef double* product = state.matrices
-    cdef double noise
+    cdef double* second = state.matrices
+    cdef double count, noise
     memset(vector, 0, state.size * sizeof(double))
     memcpy(vector, mixture.weights, K * sizeof(double))
     for m in range(n_matrices(layout, K)):
-        whitener, second = mixture.whiteners + m * size, packed_of(state, vector, m)
-        noise = count_of(state, vector, m) * state.family.ridge
+        place(state, m, mixture)
+        whitener, count = mixture.whiteners + m * size, count_of(state, vector, m)
+        noise = count * state.family.ridge
         if is_dense(layout):
             for i in range(d):
                 for j in range(d):
-                    product[i * d + j] = -noise * whitener[j * d + i]
-            multiply_by_lower(whitener, product, d, d, d)
-            pack(product, 0, d, second)
+                    second[i * d + j] = -noise * whitener[j * d + i]
+            multiply_by_lower(whitener, second, d, d, d)
         else:
             for i in range(size):
                 second[i] = -noise * whitener[i] * whitener[i]
+        add_to_diagonal(layout, d, count + state.covariance_rows, second)
+        store(state, m, mixture.weights, False, vector)
 
 
 cdef inline void moments_of_mixture(
@@ -282,43 +349,21 @@ cdef inline void moments_of_mixture(
 
 cdef inline double inner(const State* state, const double* a, const double* b) noexcept nogil:
     """⟨a, b⟩ in the metric of the complete data's Fisher information, the objective's own rows included."""
-    cdef Layout layout = state.family.moment_layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, packed = packed_size(layout, d), k, m
-    cdef const double* weights = state.best.weights
-    cdef double mean_rows = state.mean_rows, covariance_rows = state.covariance_rows, total = 0, first, second
-    for k in range(K):
-        first = product_sum(a + K + k * d, b + K + k * d, d)
-        if mean_rows > 0:
-            first *= weights[k] / (weights[k] + mean_rows)
-        total += (a[k] * b[k] + first) / weights[k]
-    a += K * (1 + d)
-    b += K * (1 + d)
-    for m in range(n_matrices(layout, K)):
-        second = inner_second(layout, d, a + m * packed, b + m * packed)
-        total += second / ((1 if is_pooled(layout) else weights[m]) + covariance_rows)
-    return total
-
-
-cdef inline double inner_second(Layout layout, Py_ssize_t d, const double* a, const double* b) noexcept nogil:
-    """½ A:B of packed matrices."""
-    cdef Py_ssize_t i
-    cdef double diagonal = 0
-    if layout == DIAGONAL:
-        return product_sum(a, b, d) / 2
-    if layout == SPHERICAL:
-        return d * a[0] * b[0] / 2
-    for i in range(d):
-        diagonal += a[i * (i + 3) // 2] * b[i * (i + 3) // 2]
-    return product_sum(a, b, d * (d + 1) // 2) - diagonal / 2
+    return product_sum(a, b, state.size)
 
 
 cdef inline double product_sum(const double* a, const double* b, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    cdef double even = 0, odd = 0
-    for i in range(0, n - 1, 2):
-        even += a[i] * b[i]
-        odd += a[i + 1] * b[i + 1]
-    return even + odd + (a[n - 1] * b[n - 1] if n & 1 else 0)
+    cdef Py_ssize_t i, j, end = n - n % 8
+    cdef double[8] sums
+    cdef double rest = 0
+    for j in range(8):
+        sums[j] = 0
+    for i in range(0, end, 8):
+        for j in range(8):
+            sums[j] += a[i + j] * b[i + j]
+    for i in range(end, n):
+        rest += a[i] * b[i]
+    return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7])) + rest
 
 
 cdef inline void add(double factor, const double* a, Py_ssize_t n, double* b) noexcept nogil:

@@ -8,7 +8,15 @@ from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.objective cimport likelihood, log_offsets, parameter_term, posterior
 from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
-from gmm._kernel.state cimport MEMORY, State, lay_out, room_for_state, set_weight
+from gmm._kernel.state cimport (
+    MEMORY,
+    State,
+    lay_out,
+    room_for_mixtures,
+    room_for_state,
+    room_of_the_first_version,
+    set_weight,
+)
 from gmm._kernel.update cimport (
     Family,
     begin,
@@ -326,17 +334,27 @@ cdef class QuasiNewtonState:
         cdef State* state = &self.state
         cdef State read = self.state
         cdef const double[::1] room
+        cdef Py_ssize_t n
+        cdef bint older
         scalars, room = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
          read.converged, read.stuck, read.held.log_evidence, weight) = scalars
         set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
-        expect("the room of a QuasiNewtonState", room.shape[0], self.room.shape[0])
+        older = room.shape[0] == room_of_the_first_version(&state.family)
+        if not older:
+            expect("the room of a QuasiNewtonState", room.shape[0], self.room.shape[0])
         if not 0 <= read.n_pairs <= MEMORY:
             raise ValueError(f"expected a QuasiNewtonState of up to {<int>MEMORY} secants, got {read.n_pairs}")
         state[0] = read
-        self.room[:] = room
+        n = room_for_mixtures(&state.family) if older else room.shape[0]
+        self.room[:n] = room[:n]
+        if older:                                  # it goes on with EM's next mixture, and without secants
+            if read.n_passes > 0:
+                memcpy(state.trial.weights, (state.best if state.stuck else state.plain).weights,
+                       estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
+            start_anew(state)
 
     cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
         return self.family.takes(covariance_layout, moment_layout, K, d)

@@ -23,18 +23,17 @@ from gmm._kernel.constraint cimport NONE
 from gmm._kernel.estimate cimport Estimate, estimate_size
 from gmm._kernel.frame cimport (
     add,
+    follow,
     from_moments,
     inner,
-    invert_whiteners,
     moments_of_mixture,
-    move_frame,
     state_of_mixture,
     to_moments,
 )
 from gmm._kernel.layout cimport Layout, diagonal_size, diagonal_stride, matrix_size, n_matrices
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows, parameter_term, rows_per_covariance
-from gmm._kernel.state cimport MEMORY, State, set_weight
+from gmm._kernel.state cimport MEMORY, State, change, set_weight, step
 from gmm._kernel.update cimport any_empty, most_likely
 from gmm._kernel.whitener cimport half_trace_of_precision
 
@@ -95,7 +94,7 @@ cdef inline void reject(State* state, const Moments* moments) noexcept nogil:
     cdef Py_ssize_t n = state.size
     state.n_passes += 1
     if not constrained(state) or updated(state, moments, &state.trial):
-        from_moments(state, model_moments(state, moments, &state.trial), &state.best, state.work)
+        from_moments(state, model_moments(state, moments, &state.trial), state.work)
         add(-1, state.here, n, state.work)
         add(-1, state.move, n, state.work)
         remember(state, state.move)
@@ -116,21 +115,20 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
     cdef const Estimate* measured = next_mixture(state)
     # Far from the rows the residual overflows: a pass after such a one begins anew.
     cdef bint first = not isfinite(state.newton)
+    hold(state, moments)
     if first:
         state.n_pairs = state.n_gains = 0
         state_of_mixture(state, measured, state.here)
     else:
         add(1, state.move, n, state.here)
         # The moments of the trial are used up: their room serves as scratch.
-        move_frame(state, measured, state.tried.second)
+        follow(state, measured, state.tried.second)
     memcpy(state.best.weights, measured.weights,
            estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
-    invert_whiteners(state, &state.best, state.roots)
-    hold(state, moments)
     state.stuck = not updated(state, moments, &state.plain)
     if not state.stuck:
         moments = model_moments(state, moments, &state.plain)
-    from_moments(state, moments, &state.best, state.work)
+    from_moments(state, moments, state.work)
     add(-1, state.here, n, state.work)
     if not first:
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
@@ -186,21 +184,20 @@ cdef inline void note_gain(State* state, double gain) noexcept nogil:
     state.n_gains = min(state.n_gains + 1, 3)
 
 
-cdef inline bint remember(State* state, const double* step) noexcept nogil:
+cdef inline bint remember(State* state, const double* along) noexcept nogil:
     """Keep a step and the change of −f along it (`work` is the new f); return whether the curvature is positive."""
     cdef Py_ssize_t n = state.size, i
-    cdef double* change = state.direction      # overwritten before it is used as a direction
+    cdef double* fall = state.direction        # overwritten before it is used as a direction
     cdef double curvature
     for i in range(n):
-        change[i] = state.residual[i] - state.work[i]
-    curvature = inner(state, step, change)
-    if curvature > 1e-8 * inner(state, step, step):
+        fall[i] = state.residual[i] - state.work[i]
+    curvature = inner(state, along, fall)
+    if curvature > 1e-8 * inner(state, along, along):
         if state.n_pairs == MEMORY:
-            memmove(state.steps, state.steps + n, (MEMORY - 1) * n * sizeof(double))
-            memmove(state.changes, state.changes + n, (MEMORY - 1) * n * sizeof(double))
+            memmove(state.secants, state.secants + 2 * n, 2 * (MEMORY - 1) * n * sizeof(double))
             state.n_pairs -= 1
-        memcpy(state.steps + state.n_pairs * n, step, n * sizeof(double))
-        memcpy(state.changes + state.n_pairs * n, change, n * sizeof(double))
+        memcpy(step(state, state.n_pairs), along, n * sizeof(double))
+        memcpy(change(state, state.n_pairs), fall, n * sizeof(double))
         state.n_pairs += 1
     return curvature > 0
 
@@ -212,13 +209,13 @@ cdef inline void lbfgs_direction(State* state) noexcept nogil:
     cdef double* q = state.direction
     memcpy(q, state.residual, n * sizeof(double))
     for i in range(state.n_pairs - 1, -1, -1):
-        curvature[i] = inner(state, state.steps + i * n, state.changes + i * n)
+        curvature[i] = inner(state, step(state, i), change(state, i))
         # A frame may have moved so far that a pair has lost its meaning.
-        along[i] = inner(state, state.steps + i * n, q) / curvature[i] if curvature[i] > 0 else 0
-        add(-along[i], state.changes + i * n, n, q)
+        along[i] = inner(state, step(state, i), q) / curvature[i] if curvature[i] > 0 else 0
+        add(-along[i], change(state, i), n, q)
     for i in range(state.n_pairs):
         if curvature[i] > 0:
-            add(along[i] - inner(state, state.changes + i * n, q) / curvature[i], state.steps + i * n, n, q)
+            add(along[i] - inner(state, change(state, i), q) / curvature[i], step(state, i), n, q)
     state.newton = inner(state, state.residual, q) / 2
 
 
@@ -293,17 +290,16 @@ cdef inline void choose_trial(State* state) noexcept nogil:
     cdef double longest = state.radius * sqrt(inner(state, state.residual, state.residual))
     cdef double factor = 1, least
     state.trying = False
-    memcpy(state.move, state.residual, n * sizeof(double))
-    if state.n_passes < PLAIN_PASSES:
-        return
     if state.n_pairs == 0:
         factor = state.radius
     elif length > longest:
         factor = longest / length
     least = factor / 50
-    while factor >= least and not state.trying:
+    while state.n_passes >= PLAIN_PASSES and factor >= least and not state.trying:
         state.trying = leads_to_mixture(state, factor)
         factor /= 2
+    if not state.trying:
+        memcpy(state.move, state.residual, n * sizeof(double))
 
 
 cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
@@ -314,12 +310,13 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     cdef Layout layout = state.family.covariance_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = matrix_size(layout, d), i, j, k, m
     cdef Py_ssize_t stride = diagonal_stride(layout, d)
-    memcpy(state.work, state.here, state.size * sizeof(double))
-    add(factor, state.direction, state.size, state.work)
-    for k in range(K):
-        if not state.work[k] * state.held.weight >= 0.1 * state.held.counts[k]:
-            return False
+    for i in range(state.size):
+        state.move[i] = factor * state.direction[i]
+        state.work[i] = state.here[i] + state.move[i]
     to_moments(state, state.work, state.held.weight, &state.tried)
+    for k in range(K):
+        if not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
+            return False
     add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, &state.trial):
         return False
@@ -330,9 +327,9 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
                 return False
     if constrained(state):
         moments_of_mixture(state, &state.trial, &state.tried)
-        from_moments(state, &state.tried, &state.best, state.work)
-    for i in range(state.size):
-        state.move[i] = state.work[i] - state.here[i] if constrained(state) else factor * state.direction[i]
+        from_moments(state, &state.tried, state.work)
+        for i in range(state.size):
+            state.move[i] = state.work[i] - state.here[i]
     return True
 
 

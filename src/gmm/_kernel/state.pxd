@@ -9,28 +9,36 @@ cdef enum:
     MEMORY = 5                # secants
 
 
+cdef struct Frame:
+    # Coordinates of states, for each matrix those of a mixture that was accepted when the matrix was last moved.
+    double* weights             # (K,)
+    double* means               # (K, d)
+    double* whiteners           # as their layout stores them
+    double* roots               # their inverses, likewise
+    double* log_determinants    # of the whiteners: (K,) or (1,)
+
+
 cdef struct State:
     Family family
     Py_ssize_t size             # numbers in a state
     double tolerance
     bint confirm_stop           # see `projected_gain`
-    # Mixtures: the accepted one, which is the frame; EM's next; a trial; and which of the two is measured next.
+    # Mixtures: the accepted one; EM's next; a trial; and which of the two is measured next.
     Estimate best
     Estimate plain
     Estimate trial
     bint trying
+    Frame frame                 # near the accepted mixture: see `follow`
     Moments held                # of the accepted pass
     Moments tried               # of the trial, about the frame's means
     double mean_rows            # that the objective adds for each mean, per unit weight, …
     double covariance_rows      # … and for each covariance, or for the one of all components
-    double* roots               # W_k⁻¹ of the frame, stored as the whiteners
-    double* here                # the accepted state
-    double* residual            # f = G(here) − here
-    double* move                # to the state that is measured next
     double* direction           # the quasi-Newton step
     double* work
-    double* steps               # (MEMORY, size), the oldest first
-    double* changes             # (MEMORY, size) of −f along them
+    double* here                # the accepted state; it and what follows is remembered
+    double* residual            # f = G(here) − here
+    double* move                # to the state that is measured next
+    double* secants             # (MEMORY, 2, size): steps, the oldest first, and the changes of −f along them
     double* matrices            # scratch: see `room_for_matrices`
     double* shifts              # scratch (K, d)
     double* scratch             # of an update
@@ -62,13 +70,30 @@ cdef inline Py_ssize_t room_for_matrices(Layout layout, Py_ssize_t d) noexcept n
     return size + max(size, d)
 
 
+cdef inline Py_ssize_t room_for_mixtures(const Family* family) noexcept nogil:
+    """Doubles of the mixtures and moments, with which the room of every version begins."""
+    cdef Py_ssize_t K = family.K, d = family.d
+    return 3 * estimate_size(family.covariance_layout, K, d) + 2 * moments_size(family.moment_layout, K, d)
+
+
+cdef inline Py_ssize_t room_for_frame(const Family* family) noexcept nogil:
+    cdef Layout layout = family.covariance_layout
+    cdef Py_ssize_t K = family.K, d = family.d
+    return K * (1 + d) + 2 * total_size(layout, K, d) + n_matrices(layout, K)
+
+
 cdef inline Py_ssize_t room_for_state(const Family* family) noexcept nogil:
     """Doubles that `lay_out` points into."""
-    cdef Layout layout = family.covariance_layout, moments = family.moment_layout
     cdef Py_ssize_t K = family.K, d = family.d
-    return (3 * estimate_size(layout, K, d) + 2 * moments_size(moments, K, d) + total_size(layout, K, d)
-            + (5 + 2 * MEMORY) * state_size(moments, K, d) + room_for_matrices(moments, d) + K * d
-            + room_for_update(family))
+    return (room_for_mixtures(family) + room_for_frame(family)
+            + (5 + 2 * MEMORY) * state_size(family.moment_layout, K, d) + room_for_matrices(family.moment_layout, d)
+            + K * d + room_for_update(family))
+
+
+cdef inline Py_ssize_t room_of_the_first_version(const Family* family) noexcept nogil:
+    """Doubles in old pickles, whose frame was the accepted mixture and the roots of its covariances."""
+    return (room_for_state(family) - room_for_frame(family)
+            + total_size(family.covariance_layout, family.K, family.d))
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
@@ -83,18 +108,35 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     room += 3 * estimate
     state.held = moments_in(room, K, d)
     state.tried = moments_in(room + moments, K, d)
-    state.roots = room + 2 * moments
-    room = state.roots + total_size(layout, K, d)
-    state.here = room
-    state.residual = room + size
-    state.move = room + 2 * size
-    state.direction = room + 3 * size
-    state.work = room + 4 * size
-    state.steps = room + 5 * size
-    state.changes = state.steps + MEMORY * size
-    state.matrices = state.changes + MEMORY * size
+    state.frame.weights = room + 2 * moments
+    state.frame.means = state.frame.weights + K
+    state.frame.whiteners = state.frame.means + K * d
+    state.frame.roots = state.frame.whiteners + total_size(layout, K, d)
+    state.frame.log_determinants = state.frame.roots + total_size(layout, K, d)
+    room = state.frame.log_determinants + n_matrices(layout, K)
+    state.direction = room
+    state.work = room + size
+    state.here = room + 2 * size
+    state.residual = room + 3 * size
+    state.move = room + 4 * size
+    state.secants = room + 5 * size
+    state.matrices = state.secants + 2 * MEMORY * size
     state.shifts = state.matrices + room_for_matrices(moment_layout, d)
     state.scratch = state.shifts + K * d
+
+
+cdef inline Py_ssize_t remembered(const State* state) noexcept nogil:
+    """Count the vectors from `here` on."""
+    return 3 + 2 * state.n_pairs
+
+
+cdef inline double* step(const State* state, Py_ssize_t i) noexcept nogil:
+    return state.secants + 2 * i * state.size
+
+
+cdef inline double* change(const State* state, Py_ssize_t i) noexcept nogil:
+    """Return the change of −f along step i."""
+    return step(state, i) + state.size
 
 
 cdef inline double* packed_of(const State* state, double* vector, Py_ssize_t m) noexcept nogil:

@@ -1,4 +1,4 @@
-"""Lower triangles: their products and inverses, by hand or by BLAS, and how symmetric matrices are packed in them."""
+"""Lower triangles: their products and inverses, by hand or by BLAS."""
 from libc.string cimport memcpy, memset
 
 from gmm._kernel.blas cimport invert_lower, multiply_by_lower
@@ -69,21 +69,3 @@ cdef inline void conjugate(
             for r in range(j + 1):
                 total += scratch[i * d + r] * a[j * d + r]
             matrix[i * d + j] = total
-
-
-cdef inline void unpack(const double* packed, double count, Py_ssize_t d, double* matrix) noexcept nogil:
-    """Unpack H + n I, both triangles."""
-    cdef Py_ssize_t i, j
-    for i in range(d):
-        for j in range(i + 1):
-            matrix[i * d + j] = matrix[j * d + i] = packed[i * (i + 1) // 2 + j]
-        matrix[i * d + i] += count
-
-
-cdef inline void pack(const double* matrix, double count, Py_ssize_t d, double* packed) noexcept nogil:
-    """Pack the lower triangle less n I."""
-    cdef Py_ssize_t i, j
-    for i in range(d):
-        for j in range(i + 1):
-            packed[i * (i + 1) // 2 + j] = matrix[i * d + j]
-        packed[i * (i + 1) // 2 + i] -= count

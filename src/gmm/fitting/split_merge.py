@@ -99,7 +99,7 @@ class SplitMerge:
         while len(self._moves) < _MOST_ROUNDS and (better := self._improved(best)) is not None:
             best = better
         refinement = Refinement(tuple(self._moves), self._tried, len(result.trace) + self._passes)
-        return replace(best, trace=replace(best.trace, refinement=refinement))
+        return replace(best, trace=replace(best.trace, start=result.trace.start, refinement=refinement))
 
     def _improved(self, best: SolverResult) -> SolverResult | None:
         """Return the end of the first move that leads higher, or None if none of a few does."""
