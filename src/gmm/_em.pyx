@@ -65,7 +65,7 @@ cdef class Scratch:
         cdef Py_ssize_t groups = min(plan.block, n_rows + pad(item) - 1) // pad(item)
         cdef Py_ssize_t ld = (groups | 1) * pad(item)
         cdef Py_ssize_t wide = plan.n_moments if plan.linear else d
-        cdef Py_ssize_t narrow = 0 if plan.linear else plan.n_row
+        cdef Py_ssize_t narrow = 0 if plan.linear else 1 + d
         cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane
         cdef Py_ssize_t slots = 3, n_work, size
         cdef double* work

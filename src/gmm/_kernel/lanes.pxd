@@ -18,6 +18,7 @@ from gmm._kernel.block cimport (
 from gmm._kernel.diagnostics cimport add_diagnostics
 from gmm._kernel.far cimport give_up_far_rows, settle_far_rows
 from gmm._kernel.leaves cimport (
+    add_axis_moments,
     add_gram,
     add_products,
     choose,
@@ -73,7 +74,7 @@ cdef struct Workspace:
     Py_ssize_t ld
     void* block                 # linear [1, x, products], else x
     void* tile                  # (K, ld)
-    void* centred               # [1, z, squares]
+    void* centred               # [1, z]
     void* product               # (d, ld)
     void* evidence
     void* mass                  # (ld,) the rows' weights, zero behind them
@@ -134,13 +135,13 @@ cdef inline void log_density_centred(
     cdef Py_ssize_t k, d = plan.n_features, stride = component_stride(plan.layout, d)
     cdef const real* whiteners = <const real*>plan.coefficients
     for k in range(plan.n_components):
-        centre_rows(plan, block, k, n, ld, z)
         if is_dense(plan.layout):
+            centre_rows(plan, block, k, n, ld, z)
             log_density_triangular(plan.tiles, whiteners + k * stride, z, ld, plan.log_offset[k], y,
                                    tile + k * ld, d, n)
         else:
-            log_density_diagonal(plan.tiles, whiteners + k * stride, axis_stride(plan.layout), z, ld,
-                                 plan.log_offset[k], y, tile + k * ld, d, n)
+            log_density_diagonal(plan.tiles, whiteners + k * stride, axis_stride(plan.layout), block, ld,
+                                 <const real*>plan.centres + k * d, plan.log_offset[k], tile + k * ld, d, n)
 
 
 # ----------------------------------------------------------------------------------------- normalise
@@ -196,7 +197,7 @@ cdef inline void accumulate_linear(
 
 cdef inline void accumulate_centred(
     const PassPlan* plan, const Workspace* workspace, real* tile, const real* block, Py_ssize_t n,
-    real* centred, real* y, real* block_sums,      # [1, z, squares], scratch (d, n), (d, d)
+    real* centred, real* y, real* block_sums,      # [1, z], scratch (d, n), (d, d)
     double* sums,                                  # IN, OUT (K, n_row), second
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = workspace.ld, row = plan.n_row
@@ -206,16 +207,18 @@ cdef inline void accumulate_centred(
     cdef double* second = sums + K * row
     if plan.hard:
         give_to_best(<const real*>workspace.best, <const real*>workspace.mass, K, n, ld, tile)
+    if is_axis_aligned(plan.moments):
+        add_products(plan.tiles, tile, ld, centred, ld, block_sums, sums, row, K, 1, n)
+        for k in range(K):
+            add_axis_moments(plan.tiles, block, ld, <const real*>plan.centres + k * d, tile + k * ld,
+                             sums + k * row + 1, sums + k * row + 1 + d, axis_stride(plan.moments), d, n)
+        return
     for k in range(K):
         responsibility = tile + k * ld
         centre_rows(plan, block, k, n, ld, z)
-        if is_axis_aligned(plan.moments):
-            append_products(plan.tiles, plan.moments, d, n, ld, centred)
-        else:
-            for j in range(d):
-                times(plan.tiles, z + j * ld, responsibility, y + j * ld, n)
-            add_gram(plan.tiles, y, z, ld, block_sums,
-                     second + k * component_stride(plan.moments, d), d, n)
+        for j in range(d):
+            times(plan.tiles, z + j * ld, responsibility, y + j * ld, n)
+        add_gram(plan.tiles, y, z, ld, block_sums, second + k * component_stride(plan.moments, d), d, n)
         add_products(plan.tiles, responsibility, ld, centred, ld, block_sums, sums + k * row, row, 1, row, n)
 
 

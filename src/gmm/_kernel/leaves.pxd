@@ -17,8 +17,10 @@ cdef extern from "tile.h" nogil:
                              Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept nogil
         void (*triangular)(const double*, const double*, Py_ssize_t, double, double*, Py_ssize_t,
                            Py_ssize_t) noexcept nogil
-        void (*diagonal)(const double*, Py_ssize_t, const double*, Py_ssize_t, double, double*, Py_ssize_t,
-                         Py_ssize_t) noexcept nogil
+        void (*diagonal)(const double*, Py_ssize_t, const double*, Py_ssize_t, const double*, double, double*,
+                         Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*add_axis_moments)(const double*, Py_ssize_t, const double*, const double*, double*, double*, Py_ssize_t,
+                                 Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*subtract)(const double*, double, double*, Py_ssize_t) noexcept nogil
         void (*times)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
         void (*choose)(const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*) noexcept nogil
@@ -30,8 +32,10 @@ cdef extern from "tile.h" nogil:
                              Py_ssize_t, Py_ssize_t, Py_ssize_t, int) noexcept nogil
         void (*triangular)(const float*, const float*, Py_ssize_t, double, float*, Py_ssize_t,
                            Py_ssize_t) noexcept nogil
-        void (*diagonal)(const float*, Py_ssize_t, const float*, Py_ssize_t, double, float*, Py_ssize_t,
-                         Py_ssize_t) noexcept nogil
+        void (*diagonal)(const float*, Py_ssize_t, const float*, Py_ssize_t, const float*, double, float*,
+                         Py_ssize_t, Py_ssize_t) noexcept nogil
+        void (*add_axis_moments)(const float*, Py_ssize_t, const float*, const float*, double*, double*, Py_ssize_t,
+                                 Py_ssize_t, Py_ssize_t) noexcept nogil
         void (*subtract)(const float*, float, float*, Py_ssize_t) noexcept nogil
         void (*times)(const float*, const float*, float*, Py_ssize_t) noexcept nogil
         void (*choose)(const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, float*) noexcept nogil
@@ -101,18 +105,32 @@ cdef inline void log_density_triangular(
 
 
 cdef inline void log_density_diagonal(
-    bint tiles, const real* whitener, Py_ssize_t stride, const real* z, Py_ssize_t ld, double log_offset,   # IN
-    real* y,                                       # scratch (d, n), for the twin
-    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j (w_j z_j)²
+    bint tiles, const real* whitener, Py_ssize_t stride, const real* x, Py_ssize_t ld, const real* centre,  # IN
+    double log_offset,
+    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j (w_j z_j)², z = x − centre (d, n)
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
     """`stride` 1: a number for each feature; 0: one for all."""
     if not tiles:
-        twin.log_density_diagonal(whitener, stride, z, ld, log_offset, y, log_density, d, n)
+        twin.log_density_diagonal(whitener, stride, x, ld, centre, log_offset, log_density, d, n)
     elif real is double:
-        tile_double[tile_level].diagonal(whitener, stride, z, ld, log_offset, log_density, d, n)
+        tile_double[tile_level].diagonal(whitener, stride, x, ld, centre, log_offset, log_density, d, n)
     else:
-        tile_float[tile_level].diagonal(whitener, stride, z, ld, log_offset, log_density, d, n)
+        tile_float[tile_level].diagonal(whitener, stride, x, ld, centre, log_offset, log_density, d, n)
+
+
+cdef inline void add_axis_moments(
+    bint tiles, const real* x, Py_ssize_t ld, const real* centre, const real* mass,    # IN (d, n), (d,), (n,)
+    double* first, double* second,                 # IN, OUT += Σ mass z, Σ mass z², z = x − centre
+    Py_ssize_t stride, Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    """`stride` 1: a second moment for each feature; 0: their sum."""
+    if not tiles:
+        twin.add_axis_moments(x, ld, centre, mass, first, second, stride, d, n)
+    elif real is double:
+        tile_double[tile_level].add_axis_moments(x, ld, centre, mass, first, second, stride, d, n)
+    else:
+        tile_float[tile_level].add_axis_moments(x, ld, centre, mass, first, second, stride, d, n)
 
 
 cdef inline void subtract(bint tiles, const real* x, real c, real* out, Py_ssize_t n) noexcept nogil:

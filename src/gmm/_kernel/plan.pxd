@@ -120,6 +120,7 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     """Set the sizes that follow from the form."""
     cdef Py_ssize_t K = plan.n_components, d = plan.n_features
     cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
+    cdef bint in_registers = is_axis_aligned(plan.layout) and is_axis_aligned(plan.moments)    # x − c_k and its squares
     cdef Py_ssize_t group, groups
     plan.n_density = n_terms(plan.layout, d)
     plan.n_moments = n_terms(plan.moments, d)
@@ -128,7 +129,7 @@ cdef inline void measure(PassPlan* plan) noexcept nogil:
     plan.n_sums = K * plan.n_row + (0 if plan.packed else total_size(plan.moments, K, d)) + n_diagnostics(plan) + 2
     if plan.totals:
         plan.n_sums = 4
-    group = item * pad(item) * (K + (plan.n_moments if plan.linear else 3 * d))
+    group = item * pad(item) * (K + (plan.n_moments if plan.linear else d if in_registers else 3 * d))
     groups = FEWEST_GROUPS if FEWEST_GROUPS * group <= FIRST_CACHE else BLOCK_BYTES // group
     # An odd number, or features would alias in the first cache.
     plan.block = (min(max(groups, FEWEST_GROUPS), MOST_GROUPS) - 1 | 1) * pad(item)

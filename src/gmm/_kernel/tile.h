@@ -119,7 +119,10 @@ TILE_LEAF double tile_log_double(double x)
         void (*add_products)(const real *, ptrdiff_t, const real *, ptrdiff_t, double *, ptrdiff_t, ptrdiff_t,         \
                              ptrdiff_t, ptrdiff_t, int);                                                               \
         void (*triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);               \
-        void (*diagonal)(const real *, ptrdiff_t, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);      \
+        void (*diagonal)(const real *, ptrdiff_t, const real *, ptrdiff_t, const real *, double, real *, ptrdiff_t,    \
+                         ptrdiff_t);                                                                                   \
+        void (*add_axis_moments)(const real *, ptrdiff_t, const real *, const real *, double *, double *, ptrdiff_t,   \
+                                 ptrdiff_t, ptrdiff_t);                                                                \
         void (*subtract)(const real *, real, real *, ptrdiff_t);                                                       \
         void (*times)(const real *, const real *, real *, ptrdiff_t);                                                  \
         void (*choose)(const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *, real *);                                 \
@@ -247,20 +250,54 @@ static void TILE_NAME(triangular)(const TILE_REAL *w, const TILE_REAL *z, ptrdif
     TILE_NAME(density)(offset, out, n);
 }
 
-/* out (n) = offset - |w z|^2 / 2, w (d) a diagonal, or one number where the stride is 0 */
-static void TILE_NAME(diagonal)(const TILE_REAL *w, ptrdiff_t stride, const TILE_REAL *restrict z, ptrdiff_t ld,
-                                double offset, TILE_REAL *restrict out, ptrdiff_t d, ptrdiff_t n)
+/* out (n) = offset - |w (x - c)|^2 / 2, w (d) a diagonal, or one number where the stride is 0 */
+static void TILE_NAME(diagonal)(const TILE_REAL *w, ptrdiff_t stride, const TILE_REAL *restrict x, ptrdiff_t ld,
+                                const TILE_REAL *c, double offset, TILE_REAL *restrict out, ptrdiff_t d, ptrdiff_t n)
 {
     ptrdiff_t j, r;
-    memset(out, 0, n * sizeof *out);
-    for (j = 0; j < d; j++) {
-        const TILE_REAL s = w[j * stride];
-        for (r = 0; r < n; r++) {
-            const TILE_REAL y = s * z[j * ld + r];
-            out[r] += y * y;
+    int v;
+    for (r = 0; r < n; r += TILE_WIDTH * TILE_LANES) {
+        TILE_VEC acc[TILE_WIDTH];
+        TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) acc[v] = (TILE_VEC){0};
+        for (j = 0; j < d; j++) TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) {
+            const TILE_VEC y = (*(const TILE_VEC *)(x + j * ld + r + v * TILE_LANES) - c[j]) * w[j * stride];
+            acc[v] += y * y;
         }
+        TILE_UNROLL for (v = 0; v < TILE_WIDTH; v++) *(TILE_VEC *)(out + r + v * TILE_LANES) = acc[v];
     }
     TILE_NAME(density)(offset, out, n);
+}
+
+/* Sums of `h` features: of mass z, and of mass z z into as many numbers, or into one where the stride is 0 */
+TILE_LEAF void TILE_NAME(axis_sums)(const int h, const TILE_REAL *restrict x, ptrdiff_t ld, const TILE_REAL *c,
+                                    const TILE_REAL *restrict mass, double *first, double *second, ptrdiff_t stride,
+                                    ptrdiff_t n)
+{
+    TILE_VEC one[TILE_HEIGHT], two[TILE_HEIGHT];
+    ptrdiff_t r;
+    int i, lane;
+    TILE_UNROLL for (i = 0; i < h; i++) one[i] = two[i] = (TILE_VEC){0};
+    for (r = 0; r < n; r += TILE_LANES) {
+        const TILE_VEC m = *(const TILE_VEC *)(mass + r);
+        TILE_UNROLL for (i = 0; i < h; i++) {
+            const TILE_VEC z = *(const TILE_VEC *)(x + i * ld + r) - c[i], y = m * z;
+            one[i] += y;
+            two[i] += y * z;
+        }
+    }
+    TILE_UNROLL for (i = 0; i < h; i++)
+        for (lane = 0; lane < TILE_LANES; lane++) first[i] += one[i][lane], second[i * stride] += two[i][lane];
+}
+
+/* first (d) += sums of mass z, second += those of mass z z, z = x - c (d, n) */
+static void TILE_NAME(add_axis_moments)(const TILE_REAL *x, ptrdiff_t ld, const TILE_REAL *c, const TILE_REAL *mass,
+                                        double *first, double *second, ptrdiff_t stride, ptrdiff_t d, ptrdiff_t n)
+{
+    ptrdiff_t i, h, left = (d + TILE_HEIGHT - 1) / TILE_HEIGHT;
+    for (i = 0; i < d; i += h, left--) {
+        h = (d - i + left - 1) / left;
+        TILE_OF_HEIGHT(h, TILE_NAME(axis_sums), x + i * ld, ld, c + i, mass, first + i, second + i * stride, stride, n)
+    }
 }
 
 /* out = x - c */
@@ -392,8 +429,9 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
 }
 
 static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
-    TILE_NAME(multiply), TILE_NAME(add_products), TILE_NAME(triangular), TILE_NAME(diagonal),
-    TILE_NAME(subtract), TILE_NAME(times),        TILE_NAME(choose),     TILE_NAME(normalise)};
+    TILE_NAME(multiply),         TILE_NAME(add_products), TILE_NAME(triangular), TILE_NAME(diagonal),
+    TILE_NAME(add_axis_moments), TILE_NAME(subtract),     TILE_NAME(times),      TILE_NAME(choose),
+    TILE_NAME(normalise)};
 
 #undef TILE_REAL
 #undef TILE_INT

@@ -38,16 +38,33 @@ cdef inline void log_density_triangular(
 
 
 cdef inline void log_density_diagonal(
-    const real* whitener, Py_ssize_t stride, const real* z, Py_ssize_t ld, double log_offset,      # IN
-    real* y,                                       # scratch (d, n)
-    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j (w_j z_j)²
+    const real* whitener, Py_ssize_t stride, const real* x, Py_ssize_t ld, const real* centre, double log_offset,  # IN
+    real* log_density,                             # OUT (n,) log_offset − ½ Σ_j (w_j z_j)², z = x − centre
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t j, r
+    cdef real y
+    memset(log_density, 0, n * sizeof(real))
     for j in range(d):
         for r in range(n):
-            y[j * ld + r] = whitener[j * stride] * z[j * ld + r]
-    density_from_squares(y, ld, log_offset, log_density, d, n)
+            y = whitener[j * stride] * (x[j * ld + r] - centre[j])
+            log_density[r] += y * y
+    density_of_squares(log_offset, log_density, n)
+
+
+cdef inline void add_axis_moments(
+    const real* x, Py_ssize_t ld, const real* centre, const real* mass,    # IN (d, n), (d,), (n,)
+    double* first, double* second,                 # IN, OUT += Σ mass z, Σ mass z², z = x − centre
+    Py_ssize_t stride, Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    cdef Py_ssize_t j, r
+    cdef real y, z
+    for j in range(d):
+        for r in range(n):
+            z = x[j * ld + r] - centre[j]
+            y = mass[r] * z
+            first[j] += y
+            second[j * stride] += y * z
 
 
 cdef inline void density_from_squares(
@@ -56,13 +73,22 @@ cdef inline void density_from_squares(
     Py_ssize_t d, Py_ssize_t n,
 ) noexcept nogil:
     cdef Py_ssize_t j, r
-    # The largest square that is kept: rows beyond it tie instead of turning into inf − inf.
-    cdef real far = 1e37 if real is float else 1e300
-    cdef real square
     memset(log_density, 0, n * sizeof(real))
     for j in range(d):
         for r in range(n):
             log_density[r] += y[j * ld + r] * y[j * ld + r]
+    density_of_squares(log_offset, log_density, n)
+
+
+cdef inline void density_of_squares(
+    double log_offset,
+    real* log_density,                             # IN squares, OUT (n,) log_offset − ½ of them
+    Py_ssize_t n,
+) noexcept nogil:
+    # The largest square that is kept: rows beyond it tie instead of turning into inf − inf.
+    cdef real far = 1e37 if real is float else 1e300
+    cdef real square
+    cdef Py_ssize_t r
     for r in range(n):
         square = log_density[r]
         log_density[r] = <real>log_offset - (square if square < far else far) / 2
