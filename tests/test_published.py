@@ -117,7 +117,7 @@ def test_mclusts_optima_are_ours(run):
 def test_common_orientations_are_exact(run):
     """mclust's VVE is left out above: its M-step is no maximiser."""
     n = len(DATA[run["dataset"]])
-    X, mixture = climbed(run, tol=0, max_iter=20_000, callback=as_mclust_stops(n))
+    _, mixture = climbed(run, tol=0, max_iter=20_000, callback=as_mclust_stops(n))
     bounds = n * np.array(mixture.lower_bounds_)
     # Its inner search ended at a relative 1e-11 of its objective: at an orientation right to half as many digits.
     assert bounds[0] == pytest.approx(run["loglik_1"], rel=1e-7)
