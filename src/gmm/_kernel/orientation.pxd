@@ -22,7 +22,7 @@ cdef enum:
     SCANNED = 8               # angles that a search tries in a plane, with the best of each component
     MOST_STARTS = 2           # components whose axes a search begins from
     MOST_PASSES = 400         # over all planes, of a search
-    WIDEST_EXHAUSTIVE = 8     # features up to which every start of a search is followed to its end
+    WIDEST_EXHAUSTIVE = 8     # features up to which every start of a search is followed to its last digit
     FEW_PASSES = 4            # of a start beyond that, to compare it with others
 
 
@@ -139,12 +139,13 @@ cdef inline double lower_objective(
 ) noexcept nogil:
     """Lower the objective from `axes`; return it."""
     cdef Py_ssize_t k, _
-    cdef double gain, before = INFINITY
+    # Of many features the last digits take most of the sweeps, and later updates find them.
+    cdef double gain, before = INFINITY, enough = 1e-20 if d <= WIDEST_EXHAUSTIVE else 1e-8
     for k in range(planes.K):
         in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
     for _ in range(most_passes):
         gain = sweep(planes, d, search, turned, axes)
-        if not gain > 1e-20 or (gain < 1e-19 and gain >= before):
+        if not gain > enough or (gain < 1e-19 and gain >= before):
             break
         before = gain
         search = False

@@ -28,13 +28,14 @@ __all__ = [
     "failures",
     "incomplete",
     "legend",
+    "near",
     "ranking",
     "title",
     "written",
 ]
 
 _DECIMALS = {"nec": 3}
-_HALF_SHADE = {"nec": 0.1}  # the distance to the best at which a cell's shade in HTML is half as deep; else 10
+_NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
 _LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 
 
@@ -140,7 +141,7 @@ class Grid:
             size=size,
             many=ceil(len(columns) / parts),
             legend=tuple(legend(selection)),
-            far=_HALF_SHADE.get(selection.criterion, 10.0),
+            far=near(selection.criterion),
         )
 
     def lines(self) -> Iterator[str]:
@@ -319,6 +320,11 @@ def incomplete(selection: SearchTable) -> str:
         n = len(selection.status)
         return f"incomplete (time limit reached): {n - left:,} of {n:,} models tried"
     return "incomplete (time limit reached): every model was fitted once, but better fits may exist"
+
+
+def near(criterion: str) -> float:
+    """Return the difference of criteria up to which the choice between two cells is not sure."""
+    return _NEAR.get(criterion, 10.0)
 
 
 def title(criterion: str) -> str:
