@@ -86,6 +86,11 @@ class Contenders:
             return Attempts(solution)
         return known if known.solution is solution else Attempts(solution, n_made=known.n_made)
 
+    def freshly_found(self, key: Key) -> tuple[int, int]:
+        """Return how many fresh starts a cell got once its solution had been found, and how many led to it again."""
+        attempts = self.of(key)
+        return attempts.n_fresh, attempts.n_again
+
     def _worth(self) -> dict[Key, int]:
         """Return the contenders, with the number of fresh starts that each is worth."""
         scores = self._scores()

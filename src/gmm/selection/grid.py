@@ -23,6 +23,8 @@ __all__ = [
     "Grid",
     "GridCell",
     "at_the_edge",
+    "certainty",
+    "contesting",
     "distance",
     "distinct",
     "failures",
@@ -62,6 +64,10 @@ class SearchTable(Protocol):
     def best_index(self) -> int: ...
     @property
     def complete(self) -> bool: ...
+    @property
+    def n_fresh_starts(self) -> int: ...
+    @property
+    def n_found_again(self) -> int: ...
     @property
     def best(self) -> GaussianMixture: ...
     def ranked(self) -> list[int]: ...
@@ -246,6 +252,23 @@ def distinct(selection: SearchTable) -> list[int]:
         K = int(selection.n_components[number])
         first.setdefault((K, same_as(covariance_model(selection.covariance_type[number]), K, d)), number)
     return list(first.values())
+
+
+def contesting(selection: SearchTable) -> list[int]:
+    """Return the other cells from which the best is not far enough to be sure of it, best first."""
+    limit = selection.scores[selection.best_index] + near(selection.criterion)
+    return [number for number in distinct(selection)[1:] if selection.scores[number] <= limit]
+
+
+def certainty(selection: SearchTable) -> Iterator[str]:
+    """Tell how sure the choice is: how often the best was found again, and how many cells are near it."""
+    if selection.n_fresh_starts:
+        starts = counted(selection.n_fresh_starts, "fresh start")
+        yield f"found again by {selection.n_found_again} of {starts}"
+    if len(distinct(selection)) > 1:
+        n = len(contesting(selection))
+        limit = f"{near(selection.criterion):g} {title(selection.criterion)}"
+        yield f"{counted(n, 'more cell') if n else 'no other cell'} within {limit}"
 
 
 def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:

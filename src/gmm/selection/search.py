@@ -195,7 +195,10 @@ class _Search:
             self._improve()
         self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
-        return Selection.of(entries, self._request.criterion, complete=not stopped and not self._clock.is_up())
+        complete = not stopped and not self._clock.is_up()
+        selection = Selection.of(entries, self._request.criterion, complete=complete)
+        fresh, again = self._contenders.freshly_found(self._request.key(*self._request.cells[selection.best_index]))
+        return replace(selection, n_fresh_starts=fresh, n_found_again=again)
 
     def _solve_all(self, callback: Callable[[Progress], object] | None) -> bool:
         """Fit every number of components, in rising order; return whether the callback ended the search."""
