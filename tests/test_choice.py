@@ -82,7 +82,12 @@ def test_ten_are_listed_from_the_best_on_each_mixture_once(found):
     assert shown[first + 10].startswith("★ best (smallest)")
     ones = lines(select(X[:, :1], [1, 2], random_state=0), 100)
     first = next(n for n, line in enumerate(ones) if "loglik" in line) + 2
-    assert {tuple(line.split()[-10:-8]) for line in ones[first : first + 3]} == {("2", "VII"), ("2", "EII"), ("1", "EII")}
+    ones = ones[first : first + 3]
+    assert {tuple(line.split()[-10:-8]) for line in ones} == {
+        ("2", "VII"),
+        ("2", "EII"),
+        ("1", "EII"),
+    }
 
 
 def test_what_was_not_chosen_is_marked(found):
@@ -108,7 +113,12 @@ def test_spikes_are_listed_only_where_there_is_nothing_else(found):
     spiked = dict.fromkeys([cell for cell in cells if cell not in sound], "degenerate: component 0")
     shown = lines(marked(found, **spiked), 100)
     first = next(n for n, line in enumerate(shown) if "loglik" in line) + 2
-    assert [line.replace("★", "").split()[:2] for line in shown[first : first + 3]] == [["3", "EEE"], ["4", "EEE"], ["2", "VVE"]]
+    listed = shown[first : first + 3]
+    assert [line.replace("★", "").split()[:2] for line in listed] == [
+        ["3", "EEE"],
+        ["4", "EEE"],
+        ["2", "VVE"],
+    ]
     shown = lines(marked(found, **dict.fromkeys(cells, "degenerate: component 0")), 100)
     assert all("^" in line for line in shown[first : first + 10])
 

@@ -274,7 +274,9 @@ class Portfolio:
         partitions.add(by_ward[np.lexsort(by_ward.T[::-1])], self._views[1].metric)
         return partitions.statistics()
 
-    def by_rows(self, n_components: int, moments: Layout, rng: Rng, n_threads: int | None) -> SufficientStatistics:
+    def by_rows(
+        self, n_components: int, moments: Layout, rng: np.random.Generator, n_threads: int | None
+    ) -> SufficientStatistics:
         """Return the partition by the nearest of random rows, in one of the metrics by chance."""
         view = self._views[int(rng.integers(2))]
         chosen = rng.choice(view.rows.n_rows, n_components, replace=n_components > view.rows.n_rows)

@@ -142,13 +142,16 @@ class Selection:
         ValueError
             If none of them has a fit.
         """
+        scores: dict[str, Any] = {
+            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.CRITERIA
+        }
         return cls(
             criterion=criterion,
             n_components=_frozen([entry.n_components for entry in entries], np.int64),
             covariance_type=tuple(entry.covariance_type for entry in entries),
             loglik=_frozen([entry.loglik for entry in entries], np.float64),
             n_parameters=_frozen([entry.n_parameters for entry in entries], np.int64),
-            **{name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.CRITERIA},
+            **scores,
             scores=_frozen([entry.score(criterion) for entry in entries], np.float64),
             status=tuple(entry.status for entry in entries),
             seconds=_frozen([entry.seconds for entry in entries], np.float64),
@@ -334,7 +337,8 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         status=tuple(item(header, "status", list)),
         best_index=item(header, "best_index", int),
         complete=item(header, "complete", bool),
-        **{name: item({name: 0} | header, name, int) for name in ("n_fresh_starts", "n_found_again")},
+        n_fresh_starts=item({"n_fresh_starts": 0} | header, "n_fresh_starts", int),
+        n_found_again=item({"n_found_again": 0} | header, "n_found_again", int),
         estimators=tuple(
             None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
             for number, saved in enumerate(item(header, "mixtures", list))
@@ -358,9 +362,8 @@ def html_parts(selection: Selection) -> list[Html]:
         numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
         caption = f"Best cells by {title(selection.criterion)}"
         parts.append(table(headings, rows, caption=caption, best=0, numeric=numbers))
-    parts += [
-        line(note, "faint") for note in ("; ".join(certainty(selection)), *failures(selection), incomplete(selection)) if note
-    ]
+    notes = ("; ".join(certainty(selection)), *failures(selection), incomplete(selection))
+    parts += [line(note, "faint") for note in notes if note]
     return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
 
 
