@@ -10,10 +10,10 @@ from gmm.selection.candidates import Starts
 from gmm.selection.cell import Solution, Worker
 from gmm.selection.engine import Engine, Key
 
-_AGAIN = 3  # fresh starts that lead to a solution again settle it, …
-_MOST_FRESH, _FEWER = 12, 4  # … and so do as many that lead nowhere higher; the fewer where the best is farther
+# A cell is settled once so many fresh starts have led to its solution again, or so many of them to nothing better.
+_NEAR, _FARTHER = (3, 12), (1, 4)
 _BATCH = 3  # fresh starts of a cell between two looks at the others
-_HALFWAY = 2  # starts between the solution and a random partition, behind each fresh one
+_HALFWAY = 2  # starts between solution and random partition behind each fresh one, until one of those finds it again
 _MOST_ROUNDS = 20
 
 
@@ -35,10 +35,10 @@ class Attempts:
     n_again: int = 0
     n_made: int = 0
 
-    def settled(self, most: int) -> bool:
-        """Tell whether more starts are not worth their time, if `most` are; a single component has one solution."""
+    def settled(self, again: int, fresh: int) -> bool:
+        """Tell whether the solution was found `again`, or after `fresh` starts; a single component has one solution."""
         single = self.solution.parameters.n_components == 1
-        return single or self.n_again >= _AGAIN or self.n_fresh >= most
+        return single or self.n_again >= again or self.n_fresh >= fresh
 
     def after(self, solution: Solution, *, fresh: bool, same: bool) -> Attempts:
         """Return what is known after one more start."""
@@ -65,18 +65,16 @@ class Contenders:
     def settle(self) -> None:
         """Solve contenders again until all are settled; what is new is refined, and the others begin from it."""
         for _ in range(_MOST_ROUNDS):
-            most = self._worth()
-            tasks = {key: partial(self._attempted, self.of(key), n) for key, n in most.items()}
-            results = self._engine.retry(
-                {key: task for key, task in tasks.items() if not self.of(key).settled(most[key])}
-            )
+            worth = self._worth()
+            open_keys = [key for key, enough in worth.items() if not self.of(key).settled(*enough)]
+            results = self._engine.retry({key: partial(self._attempted, self.of(key), worth[key]) for key in open_keys})
             if not results:
                 return
             self.attempts |= results
             changed = [key for key in results if self._engine.renew(key, results[key].solution)]
             if changed:
                 self._engine.refine(changed)
-                self._engine.exchange(list(most))
+                self._engine.exchange(list(worth))
 
     def of(self, key: Key) -> Attempts:
         """Return what is known of a cell's present solution."""
@@ -91,18 +89,18 @@ class Contenders:
         attempts = self.of(key)
         return attempts.n_fresh, attempts.n_again
 
-    def _worth(self) -> dict[Key, int]:
-        """Return the contenders, with the number of fresh starts that each is worth."""
+    def _worth(self) -> dict[Key, tuple[int, int]]:
+        """Return the contenders, each with what settles it."""
         scores = self._scores()
         least = min(scores.values(), default=0.0)
         behind = {key: score - least for key, score in scores.items()}
-        return {key: _MOST_FRESH if by <= self._near else _FEWER for key, by in behind.items() if by <= 2 * self._near}
+        return {key: _NEAR if by <= self._near else _FARTHER for key, by in behind.items() if by <= 2 * self._near}
 
-    def _attempted(self, attempts: Attempts, most: int, key: Key, worker: Worker) -> Attempts:
+    def _attempted(self, attempts: Attempts, enough: tuple[int, int], key: Key, worker: Worker) -> Attempts:
         cell, until = self._engine.cell(key), attempts.n_made + _BATCH * (1 + _HALFWAY)
-        while attempts.n_made < until and not attempts.settled(most) and not cell.time_is_up():
+        while attempts.n_made < until and not attempts.settled(*enough) and not cell.time_is_up():
             number, solution = attempts.n_made, attempts.solution
-            fresh = number % (1 + _HALFWAY) == 0
+            fresh = attempts.n_again > 0 or number % (1 + _HALFWAY) == 0
             if fresh:
                 start = self._starts.fresh(cell.settings, number, worker.n_threads)
             else:
