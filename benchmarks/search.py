@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.datasets import bundled
+from benchmarks.datasets import breast_cancer_axes, bundled, digits_axes, faithful, galaxies, pixels
 from benchmarks.health import health, rows_needed
 from benchmarks.measure import Timed, Worker, crew, rounds
 from benchmarks.peers import BASELINE, OURS
@@ -185,6 +187,8 @@ def healthy(mixture: Mixture, model: str, n_rows: int) -> bool:
 
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each table, set of models and peer; return whether no cell that counts is worse."""
+    if getattr(settings.arguments, "stability", False):
+        return stability(settings, report)
     report.note(
         f"BIC of 1 … {MOST} components; better and worse mean by more than {NEAR}, if the peer's cell is not degenerate"
     )
@@ -195,6 +199,56 @@ def run(settings: Settings, report: Report) -> bool:
     for name, load in chosen(settings, report):
         right &= compare(name, load(), tuple(CLASSIC), (MCLUST, BASELINE), settings, report)
         right &= compare(name, load(), MODELS, (MCLUST,), settings, report)
+    return right
+
+
+# Real tables on which the choice is made again by every seed.
+STABILITY: dict[str, Callable[[], np.ndarray]] = {
+    "iris": bundled("iris"),
+    "wine": bundled("wine"),
+    "wine, own units": bundled("wine", scaled=False),
+    "wine, 6 columns": bundled("wine", slice(6)),
+    "breast cancer, 6 axes": breast_cancer_axes,
+    "breast cancer, 10 means": bundled("breast_cancer", slice(10)),
+    "digits, 4 axes": partial(digits_axes, 4),
+    "linnerud": bundled("linnerud"),
+    "diabetes": bundled("diabetes", slice(2, 8)),
+    "flower, 1000 pixels": lambda: pixels("flower")()[:1000],
+    "galaxies": galaxies,
+    "Old Faithful": faithful,
+}
+SEEDS = 10
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """Add the options of this question."""
+    command.add_argument(
+        "--stability", action="store_true", help=f"which cell {SEEDS} seeds choose on {len(STABILITY)} real tables"
+    )
+
+
+def stability(settings: Settings, report: Report) -> bool:
+    """Print which cell each seed chooses; return whether it is one, with a BIC that differs by at most `NEAR`."""
+    import gmm
+
+    report.note(f"all 14 models, 1 … {MOST} components; how many of {SEEDS} seeds chose each cell; CPU seconds of one")
+    report.header("table", "cells", "best BIC", "spread", "found again", "contested", "CPU s")
+    right = True
+    for name, load in STABILITY.items():
+        if settings.only not in name:
+            continue
+        X, begin = load(), time.process_time()
+        found = [gmm.select(X, range(1, MOST + 1), random_state=seed, n_threads=1) for seed in range(SEEDS)]
+        seconds = (time.process_time() - begin) / SEEDS
+        cells = Counter(f"{one.best.covariance_type},{one.best.n_components}" for one in found)
+        bics = [float(one.bic[one.best_index]) for one in found]
+        again, fresh = (sum(getattr(one, field) for one in found) for field in ("n_found_again", "n_fresh_starts"))
+        contested = median(len(one.contested) for one in found)
+        chosen_by = ", ".join(f"{cell}: {n}" for cell, n in cells.most_common())
+        spread = max(bics) - min(bics)
+        row = (chosen_by, f"{min(bics):.2f}", f"{spread:.2f}", f"{again} of {fresh}", f"{contested:g}", number(seconds))
+        report.row(name, *row)
+        right &= len(cells) == 1 and spread <= NEAR
     return right
 
 

@@ -30,7 +30,8 @@ ROOMS = {
     "_public": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | engine | cell | candidates | table | from_file | grid | status
+        selection | estimator | search resampling | contenders | engine | cell | candidates
+        | table | from_file | grid | status
     """,
     "estimators": """
         steps | mixture | fitted | contract criteria progress scorer summary

@@ -82,7 +82,12 @@ def test_ten_are_listed_from_the_best_on_each_mixture_once(found):
     assert shown[first + 10].startswith("★ best (smallest)")
     ones = lines(select(X[:, :1], [1, 2], random_state=0), 100)
     first = next(n for n, line in enumerate(ones) if "loglik" in line) + 2
-    assert {tuple(line.split()[-10:-8]) for line in ones[first:-1]} == {("2", "VII"), ("2", "EII"), ("1", "EII")}
+    ones = ones[first : first + 3]
+    assert {tuple(line.split()[-10:-8]) for line in ones} == {
+        ("2", "VII"),
+        ("2", "EII"),
+        ("1", "EII"),
+    }
 
 
 def test_what_was_not_chosen_is_marked(found):
@@ -108,7 +113,12 @@ def test_spikes_are_listed_only_where_there_is_nothing_else(found):
     spiked = dict.fromkeys([cell for cell in cells if cell not in sound], "degenerate: component 0")
     shown = lines(marked(found, **spiked), 100)
     first = next(n for n, line in enumerate(shown) if "loglik" in line) + 2
-    assert [line.replace("★", "").split()[:2] for line in shown[first:-1]] == [["3", "EEE"], ["4", "EEE"], ["2", "VVE"]]
+    listed = shown[first : first + 3]
+    assert [line.replace("★", "").split()[:2] for line in listed] == [
+        ["3", "EEE"],
+        ["4", "EEE"],
+        ["2", "VVE"],
+    ]
     shown = lines(marked(found, **dict.fromkeys(cells, "degenerate: component 0")), 100)
     assert all("^" in line for line in shown[first : first + 10])
 
@@ -124,8 +134,9 @@ def test_a_number_of_components_that_was_not_tried_takes_no_room(found):
 
 def test_few_cells_are_a_list_alone_and_one_has_no_rival():
     shown = lines(select(X, [2, 3], CLASSIC, random_state=0))
-    assert len(shown) == 2 + 8 + 2
+    assert shown[10].startswith("★ best (smallest)")
+    assert "found again by" in "".join(shown)
     assert shown[0].split()[:3] == ["K", "model", "loglik"]
     alone = lines(select(X, 2, "VVE", random_state=0))
-    assert len(alone) == 3
+    assert len(alone) in (3, 4)  # whether fresh starts were made or not
     assert "★" not in "".join(alone)

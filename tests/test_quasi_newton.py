@@ -290,12 +290,14 @@ def test_units_and_axes_change_nothing(covariance_type):
     dense = turn @ reference.dense(begin.covariances, covariance_type, 3, 3) @ turn.T
     covariances = reference.in_layout(dense / (3 if covariance_type == "EEE" else 1), covariance_type)
     moved = MixtureParameters(begin.weights.copy(), begin.means @ turn.T + 40, covariances, begin.model)
-    n_passes = 10 if covariance_type in ("EVE", "VVE") else 15  # a search is as exact as its tolerance
+    in_turn = covariance_type in ("EVE", "VVE")  # an update turns axes by pairs, in their order: only ends are the same
+    n_passes = 500 if in_turn else 15
     here = climbed(X, begin, max_iter=n_passes).trace
     there = climbed(X @ turn.T + 40, moved, max_iter=n_passes).trace
-    assert here.accepted == there.accepted
+    compared = slice(-1, None) if in_turn else slice(None)
+    assert in_turn or here.accepted == there.accepted
     density = np.log(abs(np.linalg.det(turn)))
-    np.testing.assert_allclose(np.add(there.objective, density), here.objective, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(np.add(there.objective, density)[compared], here.objective[compared], rtol=0, atol=1e-6)
 
 
 @every_type

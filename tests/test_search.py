@@ -21,7 +21,7 @@ import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, Selection, select
 from gmm.estimators.criteria import CRITERIA
 from gmm.rows.sources import ArraySource
-from gmm.selection import candidates, engine
+from gmm.selection import candidates, contenders, engine, table
 from gmm.selection.cell import Cell, Solution
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
@@ -716,3 +716,54 @@ def test_cells_are_ranked_by_any_criterion_and_spikes_come_last():
     assert found.ranked()[0] == found.best_index
     with pytest.raises(ValueError, match=r"expected a criterion among .*, got 'dic'"):
         found.ranked("dic")
+
+
+# --- The cells near the best --------------------------------------------------------------------
+
+
+def test_what_a_fresh_start_finds_is_kept_and_told(monkeypatch):
+    """The starts that all models share put three components in one place."""
+    monkeypatch.setattr(candidates.Starts, "of", useless)
+    monkeypatch.setattr(Cell, "refined", lambda self, worker, solution: solution)
+    found = select(ROWS, [3], "full", random_state=0)
+    assert found.n_fresh_starts >= found.n_found_again >= 1
+    monkeypatch.setattr(contenders.Contenders, "settle", lambda self: None)
+    stuck = select(ROWS, [3], "full", random_state=0)
+    assert (stuck.n_fresh_starts, stuck.n_found_again) == (0, 0)
+    assert found.loglik[0] > stuck.loglik[0] + 1
+
+
+def test_attempts_are_counted_from_where_a_solution_was_found():
+    one, other = object(), object()
+    attempts = contenders.Attempts(one)
+    for same in (False, True, True):
+        attempts = attempts.after(one, fresh=True, same=same)
+    assert (attempts.n_fresh, attempts.n_again, attempts.n_made) == (3, 2, 3)
+    attempts = attempts.after(one, fresh=False, same=True)  # begun from the solution itself: no evidence
+    assert (attempts.n_fresh, attempts.n_again, attempts.n_made) == (3, 2, 4)
+    attempts = attempts.after(other, fresh=True, same=False)
+    assert (attempts.solution, attempts.n_fresh, attempts.n_again, attempts.n_made) == (other, 0, 0, 5)
+
+
+def test_cells_within_ten_contest_the_best(small):
+    near = [n for n in small.ranked()[1:] if small.scores[n] <= small.scores.min() + 10]
+    assert small.contested == near
+    assert f"{len(near)} more cell" in repr(small) or not near
+    assert f"found again by {small.n_found_again} of {small.n_fresh_starts} fresh start" in repr(small)
+
+
+def test_a_file_tells_what_was_found_again_and_an_older_one_does_not(small, tmp_path, monkeypatch):
+    names = ("n_fresh_starts", "n_found_again")
+    replace(small, n_fresh_starts=5, n_found_again=4).save(tmp_path / "found")
+    again = Selection.load(tmp_path / "found")
+    assert (again.n_fresh_starts, again.n_found_again) == (5, 4)
+    replace(small, n_fresh_starts=1, n_found_again=4).save(tmp_path / "wrong")
+    with pytest.raises(ValueError, match="expected 'n_found_again' from 0 to 'n_fresh_starts', got 4 and 1"):
+        Selection.load(tmp_path / "wrong")
+    save = table.save_state
+    older = lambda file, header, arrays: save(file, {k: v for k, v in header.items() if k not in names}, arrays)  # noqa: E731
+    monkeypatch.setattr(table, "save_state", older)
+    small.save(tmp_path / "older")
+    again = Selection.load(tmp_path / "older")
+    assert (again.n_fresh_starts, again.n_found_again) == (0, 0)
+    assert "found again" not in repr(again)

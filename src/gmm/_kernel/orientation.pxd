@@ -17,16 +17,12 @@ from gmm._kernel.axes cimport (
     turn,
     turn_rows,
 )
-from gmm._kernel.cholesky cimport invert_dense
 
 cdef enum:
     SCANNED = 8               # angles that a search tries in a plane, with the best of each component
     MOST_STARTS = 2           # components whose axes a search begins from
-    MOST_PASSES = 40          # over all planes, of a search, …
-    MOST_PASSES_ON = 6        # … and of one that continues from the last update: where that is slow, so is EM
-    MOST_STEPS = 50           # of Newton's method between two passes
-    WIDEST_NEWTON = 20        # features up to which it pays, at d⁶ operations
-    WIDEST_EXHAUSTIVE = 8       # features up to which every start of a search is followed to its end
+    MOST_PASSES = 400         # over all planes, of a search
+    WIDEST_EXHAUSTIVE = 8     # features up to which every start of a search is followed to its last digit
     FEW_PASSES = 4            # of a start beyond that, to compare it with others
 
 
@@ -37,7 +33,6 @@ cdef struct Planes:
     double* shares              # (K,)
     double* level               # (K,) h
     double* slope               # (K,) r
-    double* newton              # scratch of `run_newton`, NULL where features are too many
 
 
 cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
@@ -45,16 +40,12 @@ cdef inline Py_ssize_t n_planes(Py_ssize_t d) noexcept nogil:
 
 
 cdef inline Py_ssize_t room_for_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    cdef Py_ssize_t room = K * d * d + 2 * d * d + room_for_axes(d) + K * d + 3 * K
-    if d <= WIDEST_NEWTON:
-        room += (K + 1) * d * d + n_planes(d) * (n_planes(d) + 3)
-    return room
+    return K * d * d + 2 * d * d + room_for_axes(d) + K * d + 3 * K
 
 
 cdef inline double work_of_orientation(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
-    """Multiply-adds of a search that begins near its end, roughly."""
-    cdef double planes = n_planes(d)
-    return 4 * K * planes * d + (planes * planes * planes if d <= WIDEST_NEWTON else 40 * K * planes * d)
+    """Multiply-adds of an update, roughly."""
+    return 10. * K * d * d * d
 
 
 cdef inline bint common_axes(
@@ -74,11 +65,11 @@ cdef inline bint common_axes(
     planes.shares = product + 2 * d * d + room_for_axes(d) + K * d
     planes.level = planes.shares + K
     planes.slope = planes.level + K
-    planes.newton = planes.slope + K if d <= WIDEST_NEWTON else NULL
     if previous == NULL or not axes_of(previous, K, d, turned, axes):
         search_axes(&planes, d, covariances, variances, axes, turned, product)
     else:
-        lower_objective(&planes, d, covariances, axes, turned, product, False, MOST_PASSES_ON)
+        # A climb maximises over its passes what one update leaves.
+        lower_objective(&planes, d, covariances, axes, turned, product, False, 1)
     for k in range(K):
         in_axes(axes, covariances + k * d * d, d, turned, product)
         trace = 0
@@ -143,24 +134,21 @@ cdef inline double lower_objective(
     Planes* planes, Py_ssize_t d, const double* covariances,       # IN
     double* axes,                                  # IN, OUT
     double* turned, double* product,               # scratch (K, d, d), (d, d)
-    bint exhaustive,                               # whether to search wide angles once more at the end
+    bint search,                                   # whether to try wide angles first
     Py_ssize_t most_passes,
 ) noexcept nogil:
     """Lower the objective from `axes`; return it."""
     cdef Py_ssize_t k, _
-    cdef double gain, before = INFINITY, enough = 1e-24 if planes.newton != NULL else 1e-13
-    cdef bint search = exhaustive, ended = False
+    # Of many features the last digits take most of the sweeps, and later updates find them.
+    cdef double gain, before = INFINITY, enough = 1e-20 if d <= WIDEST_EXHAUSTIVE else 1e-8
     for k in range(planes.K):
         in_axes(axes, covariances + k * d * d, d, turned + k * d * d, product)
     for _ in range(most_passes):
         gain = sweep(planes, d, search, turned, axes)
-        if not gain > (1e-12 if ended else enough) or (gain < 1e-19 and gain >= before):
+        if not gain > enough or (gain < 1e-19 and gain >= before):
             break
         before = gain
-        ended = planes.newton != NULL and gain < 0.01 and run_newton(planes, d, turned, axes)
-        if ended and not exhaustive:
-            break
-        search = ended
+        search = False
     return update_shares(planes, d, turned)
 
 
@@ -265,110 +253,3 @@ cdef inline double scan_angles(
         if better > gain:
             gain, angle[0] = better, tried
     return gain
-
-
-# ---------------------------------------------------------------------------------------- all planes at once
-
-cdef inline bint run_newton(
-    Planes* planes, Py_ssize_t d,
-    double* turned, double* axes,                  # IN, OUT
-) noexcept nogil:
-    """Run Newton's method on all planes; return whether it ended at a minimum."""
-    cdef Py_ssize_t K = planes.K, at, i, j, k, _
-    cdef double* angles = planes.newton
-    cdef double* kept = angles + 3 * n_planes(d) + n_planes(d) ** 2
-    cdef double before = update_shares(planes, d, turned), after, expected, c, s
-    for _ in range(MOST_STEPS):
-        expected = newton_angles(planes, d, turned, angles)
-        if expected < 1e-26:
-            return True
-        if not expected < 1:
-            return False
-        memcpy(kept, turned, K * d * d * sizeof(double))
-        memcpy(kept + K * d * d, axes, d * d * sizeof(double))
-        at = 0
-        for i in range(d):
-            for j in range(i + 1, d):
-                c, s = cos(angles[at]), sin(angles[at])
-                for k in range(K):
-                    turn(turned + k * d * d, d, i, j, c, s)
-                turn_rows(axes + i * d, axes + j * d, d, c, s)
-                at += 1
-        after = update_shares(planes, d, turned)
-        if expected < 1e-12:                       # the next would be its square, below all digits
-            return True
-        if not after < before - expected / 8:
-            memcpy(turned, kept, K * d * d * sizeof(double))
-            memcpy(axes, kept + K * d * d, d * d * sizeof(double))
-            update_shares(planes, d, turned)
-            return False
-        before = after
-    return False
-
-
-cdef inline double newton_angles(
-    const Planes* planes, Py_ssize_t d, const double* turned,      # IN
-    double* angles,                                # OUT one for each plane, and scratch behind
-) noexcept nogil:
-    """Return the expected gain, infinite where the second derivatives are not positive definite."""
-    cdef Py_ssize_t n = n_planes(d), i, j, k
-    cdef double* slopes = angles + n
-    cdef double* own = slopes + n
-    cdef double* hessian = own + n
-    cdef double total, expected = 0
-    memset(slopes, 0, n * sizeof(double))
-    memset(hessian, 0, n * n * sizeof(double))
-    for k in range(planes.K):
-        add_derivatives(planes.shares[k], planes.power, d, turned + k * d * d, own, slopes, hessian)
-    if not isfinite(invert_dense(hessian, n)):
-        return INFINITY
-    memset(angles, 0, n * sizeof(double))
-    for i in range(n):
-        total = 0
-        for j in range(i + 1):
-            total -= hessian[i * n + j] * slopes[j]
-        expected += total * total / 2
-        for j in range(i + 1):
-            angles[j] += hessian[i * n + j] * total
-    return expected
-
-
-cdef inline Py_ssize_t plane(Py_ssize_t i, Py_ssize_t j, Py_ssize_t d) noexcept nogil:
-    """Index of the plane of axes i < j."""
-    return i * (2 * d - i - 1) // 2 + j - i - 1
-
-
-cdef inline void add_derivatives(
-    double weight, double power, Py_ssize_t d, const double* matrix,       # IN (d, d) of one component
-    double* own, double* slopes, double* hessian,  # scratch, and IN, OUT: lower triangle
-) noexcept nogil:
-    """Add the derivatives of Σ_j log a_j; with a power, those of its square as well.
-
-    With X skew and exp(X) A exp(X)ᵀ, the second order is Σ_ilm X_il X_im (A_lm (1/a_i − 1/2a_l − 1/2a_m)
-    − 2 A_il A_im / a_i²).
-    """
-    cdef Py_ssize_t n = n_planes(d), at = 0, i, j, other, m, a, b
-    cdef double x, bi
-    for i in range(d):
-        for j in range(i + 1, d):
-            own[at] = 2 * matrix[i * d + j] * (1 / matrix[i * d + i] - 1 / matrix[j * d + j])
-            slopes[at] += weight * own[at]
-            at += 1
-    if power > 0:
-        for a in range(n):
-            for b in range(a + 1):
-                hessian[a * n + b] += weight * power * own[a] * own[b]
-    for i in range(d):
-        bi = 1 / matrix[i * d + i]
-        for other in range(d):
-            if other == i:
-                continue
-            a = plane(i, other, d) if i < other else plane(other, i, d)
-            for m in range(other + 1):
-                if m == i:
-                    continue
-                b = plane(i, m, d) if i < m else plane(m, i, d)
-                x = (matrix[other * d + m] * (bi - (1 / matrix[other * d + other] + 1 / matrix[m * d + m]) / 2)
-                     - 2 * matrix[i * d + other] * matrix[i * d + m] * bi * bi)
-                x *= 2 * weight if (i < other) == (i < m) else -2 * weight
-                hessian[max(a, b) * n + min(a, b)] += x

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gmm.selection import Selection
-from gmm.selection.grid import Grid, GridCell, distinct, failures, incomplete, legend, ranking, title
+from gmm.selection.grid import Grid, GridCell, certainty, distinct, failures, incomplete, legend, ranking, title
 
 __all__ = ["choice", "headed_table"]
 
@@ -40,7 +40,7 @@ def choice(search: Selection, width: int) -> Iterator[Text | Table]:
         yield from _grid(Grid.of(search, width))
         yield Text()
     yield _ranking(search, distinct(search)[:_TOP] if many else search.ranked(), width)
-    marks = list(legend(search, of_grid=many))
+    marks = [*legend(search, of_grid=many), *certainty(search)]
     together = "   ".join(marks)
     yield from (Text(line, _FAINT) for line in ([together] if 0 < len(together) <= width else marks))
     yield from (Text(line, _PROBLEM) for line in failures(search))

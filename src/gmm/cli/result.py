@@ -166,6 +166,8 @@ class Result:
             "criterion": self.search.criterion,
             "prior": self.options.prior,
             "complete": self.search.complete,
+            "n_fresh_starts": self.search.n_fresh_starts,
+            "n_found_again": self.search.n_found_again,
             "best": {
                 **mixture_json(self.model),
                 "loglik": finite_or_none(self.search.loglik[best]),

@@ -265,6 +265,15 @@ class Portfolio:
         partitions.add(by_ward[np.lexsort(by_ward.T[::-1])], self._views[1].metric)
         return partitions.statistics()
 
+    def by_rows(
+        self, n_components: int, moments: Layout, rng: np.random.Generator, n_threads: int | None
+    ) -> SufficientStatistics:
+        """Return the partition by the nearest of random rows, in one of the metrics by chance."""
+        view = self._views[int(rng.integers(2))]
+        chosen = rng.choice(view.rows.n_rows, n_components, replace=n_components > view.rows.n_rows)
+        centres = view.in_own_units(view.rows.rows[chosen]) + self.sample.survey.centre
+        return _partition(self.sample, centres, view.metric, moments, n_threads)
+
 
 def _plus_plus(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:
     centre = sample.survey.centre

@@ -1,7 +1,8 @@
 """Model selection: fit every number of components with every covariance type, and choose by a criterion.
 
 `search.py` is the entry point, `engine.py` orders the work, `cell.py` solves one cell, `candidates.py` gives its
-starts, `table.py` is the result, `grid.py` its layout, `estimator.py` the search as an estimator.
+starts, `contenders.py` solves the best ones again, `table.py` is the result, `grid.py` its layout, `estimator.py` the
+search as an estimator.
 """
 
 from gmm.selection.estimator import GaussianMixtureSearch

@@ -10,6 +10,7 @@ import numpy as np
 
 from gmm.em.e_step import ComponentDiagnostics, EStep
 from gmm.estimators.mixture import GaussianMixture
+from gmm.fitting.fit import FitSettings
 from gmm.fitting.sampling import Rng
 from gmm.fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
 from gmm.fitting.starts import STARTS, Portfolio, StartRequest
@@ -104,6 +105,20 @@ class Starts:
             return self._portfolio.partitions(n_components, rngs)
         request = replace(self._request, n_components=n_components)
         return [self._start(self._sample, request, rng) for rng in rngs]
+
+    def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> SufficientStatistics:
+        """Return one start of a cell by itself, another one for each `number`."""
+        K, model = settings.n_components, settings.model
+        request = StartRequest(K, model, settings.reg_covar, n_threads, prior=settings.prior)
+        return self._start(self._sample, request, np.random.default_rng([self._seeds[0], K, number]))
+
+    def halfway(
+        self, parameters: MixtureParameters, statistics: SufficientStatistics, number: int, n_threads: int | None
+    ) -> SufficientStatistics:
+        """Return the mean of a solution's statistics and of those of a random partition."""
+        rng = np.random.default_rng([self._seeds[0], parameters.n_components, number])
+        other = self._portfolio.by_rows(parameters.n_components, statistics.layout, rng, n_threads)
+        return other + statistics.scaled(other.weight / statistics.weight)
 
 
 def diagnosed(e_step: EStep, parameters: MixtureParameters) -> ComponentDiagnostics:

@@ -30,6 +30,7 @@ _LEG = 6  # passes between two checks of a run
 _LAST_RESORT = 50  # passes of the best of them, where all have degenerate components
 _CHECKED = 16  # passes before a run is checked for degenerate components
 _TRUST = 3  # a run may gain so many times its projected remaining gain
+_AGAIN = 0.25  # nats in all: a run that ends so near to a solution has found it again
 _OUT_OF_TIME, _DEGENERATE = "time limit of the search reached", "stopped early: a component is degenerate"
 WORTH = 0.025  # nats in all, below which a fit may be left: 0.05 of a criterion
 
@@ -189,6 +190,28 @@ class Cell:
             assert failure is not None  # the first start is finished, or fails
             raise failure
         return last_resort if left_off is None else self._judged(left_off.go(_LAST_RESORT), _DEGENERATE)
+
+    def retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
+        """Return the better of the present solution and of what a start leads to; and whether both are the same."""
+        first = self._first_leg(
+            self.settings.problem(self.rows.sample), worker.sample(self._moments), start, _FIRST_ROUND
+        )
+        if not isinstance(first, SolverRun):
+            return present, False
+        if not self.rows.whole:
+            self._race_on([first], _RACE_ON_SAMPLE + _SECOND_HEAT - _FIRST_ROUND)
+            if first.lower_bound < present.pace + _BETTER:
+                return present, first.lower_bound > present.pace - _BETTER
+        try:
+            run = self._over_all_rows(worker, first)
+            end = self._finished(run, present.lower_bound)
+        except SingularMatrixError:
+            return present, False
+        if end is None or end.is_degenerate or not run.converged:
+            near = run.lower_bound > present.lower_bound - _AGAIN / self.rows.all_rows.survey.weight
+            return present, near and end is None
+        same = end.lower_bound < present.lower_bound + _AGAIN / self.rows.all_rows.survey.weight
+        return self._paced(worker, end), same
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""

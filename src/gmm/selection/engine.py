@@ -198,6 +198,11 @@ class Engine:
         self._improve_by({key: self._news(key, of_key) for key, of_key in sources.items()})
         self._share(list(sources))
 
+    def exchange(self, keys: Sequence[Key]) -> None:
+        """Start cells from each other's new solutions: of other models, and of one component more or fewer."""
+        self._diagnose(keys)
+        self._improve_by({key: self._news(key, [other for other in keys if _is_next_to(other, key)]) for key in keys})
+
     def _share(self, keys: Sequence[Key]) -> None:
         """Start cells of one number of components from each other's solutions, special cases first."""
         models = tuple(key.model for key in keys)
@@ -271,6 +276,21 @@ class Engine:
         self._keep(results)
         self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
 
+    def cell(self, key: Key) -> Cell:
+        """Return how a cell is solved."""
+        return self._cells(key)
+
+    def retry(self, tasks: Mapping[Key, Callable[[Key, Worker], Any]]) -> dict[Key, Any]:
+        """Run tasks that look for better solutions of cells; return what they found, without those that failed."""
+        results = self._tasks({key: partial(task, key) for key, task in tasks.items()})
+        return {key: result for key, result in results.items() if not isinstance(result, Failure)}
+
+    def renew(self, key: Key, solution: Solution) -> bool:
+        """Keep a solution of a cell; return whether it is another one."""
+        other = solution is not self.outcomes[key]
+        self._keep({key: solution})
+        return other
+
     def _improve(self, begins: Mapping[Key, Begin]) -> None:
         """Solve cells from new starts; a cell keeps its present solution unless a better one comes of them."""
         tasks: dict[Key, Task] = {}
@@ -323,6 +343,12 @@ class Engine:
         # With a prior, each cell has its own objective.
         comparable = not (solution.is_degenerate or below.is_degenerate) and self._cells.prior is None
         return comparable and solution.lower_bound < below.lower_bound - self._cells.settings.tol
+
+
+def _is_next_to(one: Key, other: Key) -> bool:
+    """Tell whether two cells differ in their model alone, or by one component alone."""
+    step = abs(one.n_components - other.n_components)
+    return (step == 0) == (one.model is not other.model) and step <= 1
 
 
 def _solved(

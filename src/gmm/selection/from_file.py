@@ -56,6 +56,9 @@ def check_together(selection: SearchTable) -> None:
     best = selection.ranked()[:1]
     if [selection.best_index] != best:
         raise ValueError(f"expected the best cell, {best}, for 'best_index', got {selection.best_index}")
+    again, fresh = selection.n_found_again, selection.n_fresh_starts
+    if not 0 <= again <= fresh:
+        raise ValueError(f"expected 'n_found_again' from 0 to 'n_fresh_starts', got {again} and {fresh}")
     features = {estimator.n_features_in_ for estimator in selection.estimators if estimator is not None}
     if len(features) != 1:
         raise ValueError(f"expected mixtures with one number of features, got {sorted(features)}")

@@ -23,18 +23,21 @@ __all__ = [
     "Grid",
     "GridCell",
     "at_the_edge",
+    "certainty",
+    "contesting",
     "distance",
     "distinct",
     "failures",
     "incomplete",
     "legend",
+    "near",
     "ranking",
     "title",
     "written",
 ]
 
 _DECIMALS = {"nec": 3}
-_HALF_SHADE = {"nec": 0.1}  # the distance to the best at which a cell's shade in HTML is half as deep; else 10
+_NEAR = {"nec": 0.1}  # the distance to the best up to which a cell contests it; else 10
 _LARGEST_FIXED = 1e12  # larger numbers are written with an exponent
 
 
@@ -61,6 +64,10 @@ class SearchTable(Protocol):
     def best_index(self) -> int: ...
     @property
     def complete(self) -> bool: ...
+    @property
+    def n_fresh_starts(self) -> int: ...
+    @property
+    def n_found_again(self) -> int: ...
     @property
     def best(self) -> GaussianMixture: ...
     def ranked(self) -> list[int]: ...
@@ -140,7 +147,7 @@ class Grid:
             size=size,
             many=ceil(len(columns) / parts),
             legend=tuple(legend(selection)),
-            far=_HALF_SHADE.get(selection.criterion, 10.0),
+            far=near(selection.criterion),
         )
 
     def lines(self) -> Iterator[str]:
@@ -247,6 +254,23 @@ def distinct(selection: SearchTable) -> list[int]:
     return list(first.values())
 
 
+def contesting(selection: SearchTable) -> list[int]:
+    """Return the other cells from which the best is not far enough to be sure of it, best first."""
+    limit = selection.scores[selection.best_index] + near(selection.criterion)
+    return [number for number in distinct(selection)[1:] if selection.scores[number] <= limit]
+
+
+def certainty(selection: SearchTable) -> Iterator[str]:
+    """Tell how sure the choice is: how often the best was found again, and how many cells are near it."""
+    if selection.n_fresh_starts:
+        starts = counted(selection.n_fresh_starts, "fresh start")
+        yield f"found again by {selection.n_found_again} of {starts}"
+    if len(distinct(selection)) > 1:
+        n = len(contesting(selection))
+        limit = f"{near(selection.criterion):g} {title(selection.criterion)}"
+        yield f"{counted(n, 'more cell') if n else 'no other cell'} within {limit}"
+
+
 def ranking(selection: SearchTable, cells: Sequence[int]) -> list[list[str]]:
     """Return the columns of a table of cells, headings first; the criterion that chose comes before the others."""
     others, chose = [name for name in CRITERIA if name != selection.criterion], _decimals(selection.criterion)
@@ -319,6 +343,11 @@ def incomplete(selection: SearchTable) -> str:
         n = len(selection.status)
         return f"incomplete (time limit reached): {n - left:,} of {n:,} models tried"
     return "incomplete (time limit reached): every model was fitted once, but better fits may exist"
+
+
+def near(criterion: str) -> float:
+    """Return the difference of criteria up to which the choice between two cells is not sure."""
+    return _NEAR.get(criterion, 10.0)
 
 
 def title(criterion: str) -> str:

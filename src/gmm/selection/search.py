@@ -26,7 +26,9 @@ from gmm.rows.entrance import as_source_to_fit, in_memory
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
+from gmm.selection.contenders import Contenders
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
+from gmm.selection.grid import near
 from gmm.selection.status import DEGENERATE, FAILED, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.parameters import check_callback, check_parameters
@@ -65,7 +67,8 @@ def select(
     - a cell also starts from the fit with one component less, with the worst-fitting components split, and from the
       fits of the most similar types;
     - if a special case of a cell's model has a higher likelihood, the cell continues from that fit;
-    - the best cells are refined by split–merge moves.
+    - the best cells are refined by split–merge moves;
+    - the cells within 20 of the best criterion (NEC: 0.2) are solved again from fresh starts, until they stay.
 
     A cell may therefore reach a higher likelihood than a single fit of `GaussianMixture`.
 
@@ -138,7 +141,7 @@ def select(
     with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
-        return _Search(request, rows, engine, pool, clock).run(callback)
+        return _Search(request, rows, starts, engine, pool, clock).run(callback)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +178,9 @@ class _Request:
 
 
 class _Search:
-    def __init__(self, request: _Request, rows: SearchRows, engine: Engine, pool: TaskPool, clock: Clock) -> None:
+    def __init__(
+        self, request: _Request, rows: SearchRows, starts: Starts, engine: Engine, pool: TaskPool, clock: Clock
+    ) -> None:
         self._request = request
         self._rows = rows
         self._engine = engine
@@ -183,6 +188,7 @@ class _Search:
         self._clock = clock
         self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
         self._of_one: dict[CovarianceModel, float] = {}
+        self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
 
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
         stopped = self._solve_all(callback)
@@ -190,7 +196,10 @@ class _Search:
             self._improve()
         self._measure(self._engine.outcomes)
         entries = [self._entry(K, name) for K, name in self._request.cells]
-        return Selection.of(entries, self._request.criterion, complete=not stopped and not self._clock.is_up())
+        complete = not stopped and not self._clock.is_up()
+        selection = Selection.of(entries, self._request.criterion, complete=complete)
+        fresh, again = self._contenders.freshly_found(self._request.key(*self._request.cells[selection.best_index]))
+        return replace(selection, n_fresh_starts=fresh, n_found_again=again)
 
     def _solve_all(self, callback: Callable[[Progress], object] | None) -> bool:
         """Fit every number of components, in rising order; return whether the callback ended the search."""
@@ -220,22 +229,32 @@ class _Search:
     def _improve(self) -> None:
         """Refine the best cells, or all if requested, then improve cells that their special cases now surpass."""
         engine, request = self._engine, self._request
-        # With too few rows for a number of components, its cells stay failed: they get no start from others.
-        counts = sorted({key.n_components for key, found in engine.outcomes.items() if isinstance(found, Solution)})
-        for K in reversed(counts):
-            engine.go_back(request.keys(K))
-        for K in counts:
-            engine.go_on(request.keys(K))
-        keys = [
-            key for key, found in engine.outcomes.items() if isinstance(found, Solution) and not found.is_degenerate
-        ]
+        self._exchange()
+        scores = self._scores()
+        keys = list(scores)
         if request.template.refine is None:
-            self._measure(keys)
-            scores = {key: self._measured[key][1][request.criterion] for key in keys}
             reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
             keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
         engine.refine(keys)
         engine.free(sorted(engine.outcomes, key=self._size))
+        self._contenders.settle()
+
+    def _exchange(self) -> None:
+        """Let cells begin from new solutions of one component more, and of one component fewer."""
+        found, engine = self._engine.outcomes, self._engine
+        # With too few rows for a number of components, its cells stay failed: they get no start from others.
+        counts = sorted({key.n_components for key in found if isinstance(found[key], Solution)})
+        for K in reversed(counts):
+            engine.go_back(self._request.keys(K))
+        for K in counts:
+            engine.go_on(self._request.keys(K))
+
+    def _scores(self) -> dict[Key, float]:
+        """Return the criterion of cells with a solution without degenerate components."""
+        found = self._engine.outcomes.items()
+        keys = [key for key, one in found if isinstance(one, Solution) and not one.is_degenerate]
+        self._measure(keys)
+        return {key: self._measured[key][1][self._request.criterion] for key in keys}
 
     def _size(self, key: Key) -> tuple[int, int]:
         K, model = key

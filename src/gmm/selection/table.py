@@ -18,7 +18,7 @@ from gmm.estimators.fitted import fitted_html, state_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.persistence import Readable, Writable, item, load_object, save_state
 from gmm.selection.from_file import check_together, mixture_of_cell, whole_numbers
-from gmm.selection.grid import Grid, distance, distinct, failures, incomplete, ranking, title
+from gmm.selection.grid import Grid, certainty, contesting, distance, distinct, failures, incomplete, ranking, title
 from gmm.selection.status import FAILED, has_failed, is_degenerate
 from gmm.text.amounts import counted
 from gmm.text.html import Html, block, details, joined, line, table
@@ -109,6 +109,9 @@ class Selection:
         degenerate ones if there are no others. The first in case of a tie.
     complete : bool
         Whether the search completed, rather than being ended by `time_limit` or a callback.
+    n_fresh_starts, n_found_again : int
+        Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
+        led to it again; 0 for a single component, and in files of earlier versions.
     """
 
     criterion: str
@@ -127,6 +130,8 @@ class Selection:
     estimators: tuple[GaussianMixture | None, ...]
     best_index: int
     complete: bool = True
+    n_fresh_starts: int = 0
+    n_found_again: int = 0
 
     @classmethod
     def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
@@ -137,13 +142,16 @@ class Selection:
         ValueError
             If none of them has a fit.
         """
+        scores: dict[str, Any] = {
+            name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.CRITERIA
+        }
         return cls(
             criterion=criterion,
             n_components=_frozen([entry.n_components for entry in entries], np.int64),
             covariance_type=tuple(entry.covariance_type for entry in entries),
             loglik=_frozen([entry.loglik for entry in entries], np.float64),
             n_parameters=_frozen([entry.n_parameters for entry in entries], np.int64),
-            **{name: _frozen([entry.score(name) for entry in entries], np.float64) for name in criteria.CRITERIA},
+            **scores,
             scores=_frozen([entry.score(criterion) for entry in entries], np.float64),
             status=tuple(entry.status for entry in entries),
             seconds=_frozen([entry.seconds for entry in entries], np.float64),
@@ -158,6 +166,11 @@ class Selection:
         best = self.estimators[self.best_index]
         assert best is not None  # best_index is that of a fitted cell
         return best
+
+    @property
+    def contested(self) -> list[int]:
+        """Indices of the other cells within 10 of the best criterion (NEC: 0.1), best first: the choice is not sure."""
+        return contesting(self)
 
     def ranked(self, criterion: str | None = None) -> list[int]:
         """Rank the fitted cells, best first; degenerate ones come last, since their criteria are meaningless.
@@ -254,7 +267,7 @@ class Selection:
             header, parts = (None, {}) if estimator is None else state_of(estimator)
             headers.append(header)
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
-        fields = ("criterion", "covariance_type", "status", "best_index", "complete")
+        fields = ("criterion", "covariance_type", "status", "best_index", "complete", "n_fresh_starts", "n_found_again")
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
         save_state(file, header | {name: getattr(self, name) for name in fields}, arrays)
 
@@ -287,7 +300,7 @@ class Selection:
         lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
         nearest = [f"{self.n_components[n]} {self.covariance_type[n]} +{distance(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
-        notes = (*failures(self), incomplete(self))
+        notes = ("; ".join(certainty(self)), *failures(self), incomplete(self))
         return "\n".join([self._headline(), *lines, *filter(None, notes)])
 
     def _nearest(self) -> list[int]:
@@ -324,6 +337,8 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         status=tuple(item(header, "status", list)),
         best_index=item(header, "best_index", int),
         complete=item(header, "complete", bool),
+        n_fresh_starts=item({"n_fresh_starts": 0} | header, "n_fresh_starts", int),
+        n_found_again=item({"n_found_again": 0} | header, "n_found_again", int),
         estimators=tuple(
             None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
             for number, saved in enumerate(item(header, "mixtures", list))
@@ -347,7 +362,8 @@ def html_parts(selection: Selection) -> list[Html]:
         numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
         caption = f"Best cells by {title(selection.criterion)}"
         parts.append(table(headings, rows, caption=caption, best=0, numeric=numbers))
-    parts += [line(note, "faint") for note in (*failures(selection), incomplete(selection)) if note]
+    notes = ("; ".join(certainty(selection)), *failures(selection), incomplete(selection))
+    parts += [line(note, "faint") for note in notes if note]
     return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
 
 

@@ -95,7 +95,7 @@ class CovarianceModel:
         counts : array of shape (K,)
             n_k = Σ_i w_i r_ik.
         previous : array in the shape of `layout`, optional
-            Covariances of this model; the result of an iterative maximisation (EVE, VVE) is at least as good.
+            Covariances of this model; EVE and VVE begin from their axes, and the result is at least as good.
 
         Returns
         -------

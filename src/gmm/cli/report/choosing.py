@@ -9,7 +9,7 @@ from gmm.cli.report.figures import Picture
 from gmm.cli.report.page import render
 from gmm.cli.result import Result
 from gmm.selection import Selection
-from gmm.selection.grid import Grid, distinct, failures, ranking, title, written
+from gmm.selection.grid import Grid, certainty, distinct, failures, ranking, title, written
 from gmm.text.html import Html, table
 from gmm.values.covariance import covariance_model
 
@@ -31,6 +31,7 @@ def choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=wording.runner_up_sentence(search.criterion, rivals(result)),
+        certainty=wording.search_certainty_sentence(list(certainty(search))),
         scale=wording.scale_sentence(search.criterion),
         picture=pictures.get("selection"),
         ranking=_ranking(search),

@@ -176,6 +176,11 @@ def runner_up_sentence(criterion: str, rivals: Sequence[tuple[int, str, float]])
     return f"{sentence}."
 
 
+def search_certainty_sentence(parts: Sequence[str]) -> str:
+    """Say how often the chosen mixture was found again and how many cells are near it; empty if there is nothing."""
+    return f"In the search it was {'; '.join(parts)}." if len(parts) == 2 else ""
+
+
 def component_sentences(
     names: Sequence[str],
     means: NDArray[np.float64],
