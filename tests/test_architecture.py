@@ -33,7 +33,7 @@ ROOMS = {
         selection | estimator | search resampling | engine | cell | candidates | table | from_file | grid | status
     """,
     "estimators": """
-        steps | mixture | fitted | contract criteria progress scorer summary
+        steps | bayesian mixture | estimated | fitted | contract criteria progress scorer summary
     """,
     "persistence": "persistence | values | archive | places",
     "versions": "",
@@ -43,12 +43,12 @@ ROOMS = {
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_candidates": "",
     "_em": "",
-    "values": "parameters priors | covariance statistics whitened | layouts",
+    "values": "variational | parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame | state | lanes update | objective
         | constraint diagnostics far moments
         | block estimate orientation plan seeding triangles volumes whitener
-        | axes cholesky leaves linear | layout twin | blas lengths
+        | axes belief cholesky leaves linear | layout twin | blas lengths
     """,
     "text": "amounts html",
     "exceptions": "",

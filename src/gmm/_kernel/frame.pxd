@@ -11,7 +11,8 @@ secants are carried into its frame.
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
-they cancel.  The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
+they cancel.  The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).  That of a variational
+posterior, whose natural parameters are prior rows and statistics, is nearly the same, with n n' / (π_k + α_0).
 """
 from libc.float cimport DBL_MIN
 from libc.string cimport memcpy, memset
@@ -285,12 +286,14 @@ cdef inline double inner(const State* state, const double* a, const double* b) n
     cdef Layout layout = state.family.moment_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, packed = packed_size(layout, d), k, m
     cdef const double* weights = state.best.weights
-    cdef double mean_rows = state.mean_rows, covariance_rows = state.covariance_rows, total = 0, first, second
+    cdef double mean_rows = state.mean_rows, covariance_rows = state.covariance_rows, total = 0, zeroth, first, second
     for k in range(K):
-        first = product_sum(a + K + k * d, b + K + k * d, d)
+        zeroth, first = a[k] * b[k], product_sum(a + K + k * d, b + K + k * d, d)
         if mean_rows > 0:
             first *= weights[k] / (weights[k] + mean_rows)
-        total += (a[k] * b[k] + first) / weights[k]
+        if state.weight_rows > 0:
+            zeroth *= weights[k] / (weights[k] + state.weight_rows)
+        total += (zeroth + first) / weights[k]
     a += K * (1 + d)
     b += K * (1 + d)
     for m in range(n_matrices(layout, K)):

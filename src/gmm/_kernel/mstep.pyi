@@ -23,8 +23,12 @@ class MixtureFamily:
         ridge: float,
         prior: _Prior | None = None,
         moment_layout: int | None = None,
+        weights_prior: tuple[float, bool, float] | None = None,
     ) -> Self: ...
-    def log_prior(self, means: _Array, whiteners: _Array, log_determinants: _Array) -> float: ...
+    def parameter_term(
+        self, weights: _Array, means: _Array, whiteners: _Array, log_determinants: _Array
+    ) -> float: ...
+    def log_offset(self, weights: _Array, whiteners: _Array, log_determinants: _Array) -> _Array: ...
 
 @disjoint_base
 class Update:

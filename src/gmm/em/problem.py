@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.e_step import EStep
-from gmm.em.m_step import MStep
+from gmm.em.m_step import MStep, Prior
 from gmm.em.quasi_newton import QuasiNewton
 from gmm.em.solver import Iteration, Solver, SolverRun
 from gmm.em.stopping import GainBelow
@@ -15,7 +15,6 @@ from gmm.em.textbook import TextbookEM
 from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior
 from gmm.values.statistics import SufficientStatistics
 
 
@@ -63,7 +62,7 @@ class Problem:
     model : CovarianceModel
     ridge : float
         Added to the diagonals of the covariances, in squared units of the data.
-    prior : ConjugatePrior, optional
+    prior : ConjugatePrior or VariationalPrior, optional
     n_threads : int, optional
         None for all usable cores.
     repair_empty : bool
@@ -73,7 +72,7 @@ class Problem:
     rows: Source
     model: CovarianceModel
     ridge: float
-    prior: ConjugatePrior | None = None
+    prior: Prior | None = None
     n_threads: int | None = None
     repair_empty: bool = True
 
@@ -115,8 +114,8 @@ class Problem:
             Called with an `Iteration` after each pass; a truthy return value ends the run.
         """
         begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
-        parameters, tolerance = begin.parameters, settings.tolerance
-        m_step = self._m_step(e_step, parameters.n_components, begin.repaired)
+        m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
+        parameters, tolerance = m_step.taken(begin.parameters), settings.tolerance
         solver: Solver
         if settings.accelerated:
             confirm_stop = settings.confirm_stop
@@ -130,4 +129,12 @@ class Problem:
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
         repairs = n_components if self.repair_empty else 0
-        return MStep(self.model, self.ridge, repairs, spread=e_step.spread, prior=self.prior, repaired=repaired)
+        return MStep(
+            self.model,
+            self.ridge,
+            repairs,
+            spread=e_step.spread,
+            prior=self.prior,
+            weight=self.rows.survey.weight,
+            repaired=repaired,
+        )

@@ -41,7 +41,7 @@ class QuasiNewton:
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
-        self._model = parameters.model
+        self._begun = parameters
         self._current: MixtureParameters | None = parameters
         self._bound = -math.inf
         self._closing: SufficientStatistics | None = None
@@ -57,7 +57,7 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.parameters
         if self._current is None:
-            self._current = MixtureParameters.estimated(self._state.measured(), self._model)
+            self._current = self._begun.updated(self._state.measured())
         return self._current
 
     @property
@@ -106,7 +106,7 @@ class QuasiNewton:
         return "max_iter reached", self.advance(1)[-1].lower_bound
 
     def _kept_statistics(self) -> SufficientStatistics:
-        return SufficientStatistics.from_kernel(self._model.moments, *self._state.moments())
+        return SufficientStatistics.from_kernel(self._begun.model.moments, *self._state.moments())
 
     def _repair(self) -> None:
         """Restart with a component in a new place; if a covariance needs help instead, continue by textbook EM.
@@ -123,10 +123,4 @@ class QuasiNewton:
             self._instead = TextbookEM(parameters, self._e_step, self._m_step, stopping, before=(self._bound,))
 
     def _begin(self, parameters: MixtureParameters) -> None:
-        self._state.begin(
-            parameters.weights,
-            parameters.means,
-            parameters.covariances.ravel(),
-            parameters.whiteners.ravel(),
-            parameters.log_determinants,
-        )
+        self._state.begin(*parameters.as_estimate())
