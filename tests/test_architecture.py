@@ -33,9 +33,9 @@ ROOMS = {
         selection | estimator | search resampling | engine | cell | candidates | table | from_file | grid | status
     """,
     "estimators": """
-        steps | bayesian mixture | estimated | fitted | contract criteria progress scorer summary
+        steps | bayesian mixture | estimated | fitted | contract criteria predictive progress scorer summary
     """,
-    "persistence": "persistence | values | archive | places",
+    "persistence": "persistence | posterior values | archive | places",
     "versions": "",
     "fitting": "fit | starts | screening split_merge halving | racing | degenerate hierarchy metrics sampling",
     "em": "problem | quasi_newton | textbook | e_step m_step solver | stopping threads trace",

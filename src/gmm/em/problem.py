@@ -22,13 +22,15 @@ from gmm.values.statistics import SufficientStatistics
 class SolverSettings:
     """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
 
-    `tolerance` is in nats per unit weight, `max_iter` in passes; `confirm_stop` is for `QuasiNewton`.
+    `tolerance` is in nats per unit weight or, `in_all`, in nats, as the run's record then is; `max_iter` is in passes;
+    `confirm_stop` is for `QuasiNewton`.
     """
 
     tolerance: float
     max_iter: int
     accelerated: bool = True
     confirm_stop: bool = True
+    in_all: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,17 +117,24 @@ class Problem:
         """
         begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
         m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
-        parameters, tolerance = m_step.taken(begin.parameters), settings.tolerance
+        unit = self.rows.survey.weight if settings.in_all else 1.0
+        parameters, tolerance = m_step.taken(begin.parameters), settings.tolerance / unit
         solver: Solver
         if settings.accelerated:
-            confirm_stop = settings.confirm_stop
             solver = QuasiNewton(
-                parameters, e_step, m_step, tolerance=tolerance, confirm_stop=confirm_stop, state=begin.state
+                parameters,
+                e_step,
+                m_step,
+                tolerance=tolerance,
+                confirm_stop=settings.confirm_stop,
+                unit=unit,
+                state=begin.state,
             )
         else:
-            solver = TextbookEM(parameters, e_step, m_step, GainBelow(tolerance), before=begin.bounds)
+            bounds = tuple(bound / unit for bound in begin.bounds)
+            solver = TextbookEM(parameters, e_step, m_step, GainBelow(tolerance, unit), before=bounds)
         before = begin.bounds[-1] if begin.bounds else None
-        return SolverRun(solver, max_iter=settings.max_iter, start=start, callback=callback, before=before)
+        return SolverRun(solver, max_iter=settings.max_iter, start=start, callback=callback, before=before, unit=unit)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
         repairs = n_components if self.repair_empty else 0

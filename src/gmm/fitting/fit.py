@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.em.e_step import EStep
+from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult
 from gmm.em.trace import Trace
@@ -29,6 +30,7 @@ from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.variational import VariationalPrior
 from gmm.values.whitened import WhitenedMixture
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
@@ -56,7 +58,7 @@ class GivenStart:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FitSettings:
-    """How to fit; the names are those of `GaussianMixture`'s parameters."""
+    """How to fit; the names are those of `GaussianMixture`'s parameters. A variational fit has nats in all as unit."""
 
     n_components: int
     model: CovarianceModel
@@ -68,16 +70,33 @@ class FitSettings:
     n_threads: int | None
     acceleration: str | None
     refine: str | None = None
-    prior: ConjugatePrior | None = None
+    prior: Prior | None = None
+
+    @property
+    def variational(self) -> bool:
+        """Whether a posterior is fitted; its components may lose all rows, and are then left as the prior has them."""
+        return isinstance(self.prior, VariationalPrior)
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
-        return Problem(rows=rows, model=self.model, ridge=self.reg_covar, prior=self.prior, n_threads=self.n_threads)
+        return Problem(
+            rows=rows,
+            model=self.model,
+            ridge=self.reg_covar,
+            prior=self.prior,
+            n_threads=self.n_threads,
+            repair_empty=not self.variational,
+        )
 
     @property
     def solver(self) -> SolverSettings:
         """Which solver to use, and when it ends."""
-        return SolverSettings(tolerance=self.tol, max_iter=self.max_iter, accelerated=self.acceleration is not None)
+        return SolverSettings(
+            tolerance=self.tol,
+            max_iter=self.max_iter,
+            accelerated=self.acceleration is not None,
+            in_all=self.variational,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +116,17 @@ def prior_of(
     n_threads: int | None = None,
 ) -> ConjugatePrior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
+    mean, covariance = mean_and_covariance(model, source, n_threads)
+    return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
+
+
+def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
+    """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
     with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
-    covariance = scatter / max(statistics.weight - 1, 1)
-    return check_prior(prior, model, n_components, mean=statistics.means[0], covariance=covariance)
+    return statistics.means[0], scatter / max(statistics.weight - 1, 1)
 
 
 def fit_mixture(
@@ -339,5 +363,7 @@ def _start_statistics(source: Source, settings: FitSettings, seed: int) -> Suffi
         return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:
         return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
-    request = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)
+    # Starts of a variational fit are likely mixtures: which components it can do without is for the bound to say.
+    prior = settings.prior if isinstance(settings.prior, ConjugatePrior) else None
+    request = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=prior)
     return start_statistics(source, request, settings.init_params, np.random.default_rng(seed))
