@@ -141,8 +141,8 @@ class BayesianGaussianMixture(EstimatedMixture):
     >>> X = np.array([[1, 2], [1, 4], [1, 0], [4, 2], [12, 4], [10, 7]])
     >>> mixture = BayesianGaussianMixture(n_components=2, random_state=42).fit(X)
     >>> mixture.means_.round(2)
-    array([[2.49, 2.29],
-           [8.45, 4.52]])
+    array([[2.55, 2.32],
+           [8.42, 4.5 ]])
     >>> mixture.predict([[0, 0], [9, 3]])
     array([0, 1])
     """
