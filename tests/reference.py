@@ -610,7 +610,9 @@ def evidence_bound(X, responsibilities, weight, posterior, prior, noise=0.0):
         total += log_wishart_normaliser(np.linalg.inv(prior.C), prior.dof)
         total += (prior.dof - d - 1) / 2 * log_precision[k] - nu * np.trace(prior.C @ W) / 2
         total -= d * np.log(beta / (2 * np.pi)) / 2 + log_precision[k] / 2 - d / 2  # (10.77)
-        entropy_of_precision = -log_wishart_normaliser(W, nu) - (nu - d - 1) / 2 * log_precision[k] + nu * d / 2  # (B.82)
+        entropy_of_precision = (
+            -log_wishart_normaliser(W, nu) - (nu - d - 1) / 2 * log_precision[k] + nu * d / 2
+        )  # (B.82)
         total += entropy_of_precision
     return total
 

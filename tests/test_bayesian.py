@@ -180,9 +180,7 @@ def test_ten_constrained_models_are_refused_with_a_sentence():
 def some(covariance_type="full", weights="dirichlet_process", n=200, **asked):
     X = rows(np.random.default_rng(1), n, 3, 3)
     how = {"n_components": 5, "random_state": 0, "max_iter": 300} | asked
-    return X, BayesianGaussianMixture(
-        covariance_type=covariance_type, weight_concentration_prior_type=weights, **how
-    )
+    return X, BayesianGaussianMixture(covariance_type=covariance_type, weight_concentration_prior_type=weights, **how)
 
 
 @every_type
@@ -236,7 +234,11 @@ def test_a_saved_posterior_comes_back(covariance_type, weights):
     mixture.fit(X)
     file = io.BytesIO()
     mixture.save(file)
-    for other in (gmm.load(file.getvalue()), BayesianGaussianMixture.load(file.getvalue()), pickle.loads(pickle.dumps(mixture))):
+    for other in (
+        gmm.load(file.getvalue()),
+        BayesianGaussianMixture.load(file.getvalue()),
+        pickle.loads(pickle.dumps(mixture)),
+    ):
         for name in (*FITTED, "lower_bound_", "lower_bounds_", "counts_"):
             np.testing.assert_array_equal(getattr(other, name), getattr(mixture, name))
         np.testing.assert_array_equal(other.predict_proba(X), mixture.predict_proba(X))
@@ -262,7 +264,9 @@ def test_densities_are_scipys(covariance_type, weights):
         free = nu + 1 - d
         predicted.append(multivariate_t(mean, inverse * (1 + beta) / (free * beta), free).logpdf(X))
     np.testing.assert_allclose(
-        mixture.score_samples(X, density="predictive"), logsumexp(np.array(predicted).T + log_weights, axis=1), rtol=1e-8
+        mixture.score_samples(X, density="predictive"),
+        logsumexp(np.array(predicted).T + log_weights, axis=1),
+        rtol=1e-8,
     )
     with pytest.raises(ValueError, match="expected density"):
         mixture.score(X, density="exact")
@@ -299,7 +303,12 @@ def test_a_monte_carlo_estimate_agrees_with_the_bound(covariance_type, weights):
     joint = np.stack(
         [
             log_weights[:, k][:, None]
-            + np.array([reference.log_gaussian(X, m, S) for m, S in zip(drawn.means[:, k], drawn.covariances[:, k], strict=True)])
+            + np.array(
+                [
+                    reference.log_gaussian(X, m, S)
+                    for m, S in zip(drawn.means[:, k], drawn.covariances[:, k], strict=True)
+                ]
+            )
             for k in range(2)
         ]
     )

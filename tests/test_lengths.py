@@ -55,7 +55,12 @@ def family(layout=FULL, constraint=0):
 
 
 def term(**given):
-    right = {"weights": np.ones(K), "means": np.ones((K, D)), "whiteners": whiteners(FULL), "log_determinants": np.ones(K)}
+    right = {
+        "weights": np.ones(K),
+        "means": np.ones((K, D)),
+        "whiteners": whiteners(FULL),
+        "log_determinants": np.ones(K),
+    }
     return family().parameter_term(**right | given)
 
 

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import sklearn.mixture
 from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
-from gmm.em.m_step import mixture_family, most_likely
+from gmm.em.m_step import most_likely
 from gmm.em.problem import Problem, SolverSettings
 from gmm.fitting.starts import from_responsibilities
 from gmm.rows.sources import ArraySource
@@ -145,7 +144,9 @@ def test_the_update_is_no_worse_than_any_neighbour(name, sticks, part, seed):
 @pytest.mark.parametrize("accelerated", [False, True])
 @every_type
 @every_prior
-@given(seed=seeds, weighted=st.booleans(), d=st.integers(1, 4), K=st.integers(1, 8), ridge=st.sampled_from([0, 1e-6, 0.3]))
+@given(
+    seed=seeds, weighted=st.booleans(), d=st.integers(1, 4), K=st.integers(1, 8), ridge=st.sampled_from([0, 1e-6, 0.3])
+)
 def test_the_bound_never_falls(name, sticks, accelerated, seed, weighted, d, K, ridge):
     X, weight, r, _, prior = a_case(seed, name, sticks, d=d, K=K, n=60, weighted=weighted)
     ridge = ridge if accelerated else 0.0  # textbook EM sees the rows without the noise of a ridge

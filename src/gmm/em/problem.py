@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gmm._kernel.mstep import QuasiNewtonState
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.e_step import EStep
-from gmm.em.m_step import MStep, Prior
+from gmm.em.m_step import MStep, Prior, mixture_family
 from gmm.em.quasi_newton import QuasiNewton
 from gmm.em.solver import Iteration, Solver, SolverRun
 from gmm.em.stopping import GainBelow
@@ -16,6 +16,7 @@ from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.variational import VariationalPrior
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,7 @@ class Problem:
         None for all usable cores.
     repair_empty : bool
         Whether components that lose their rows get a new place: in one run, at most as many as there are components.
+        In a variational fit none does: it may do without some.
     """
 
     rows: Source
@@ -77,6 +79,16 @@ class Problem:
     prior: Prior | None = None
     n_threads: int | None = None
     repair_empty: bool = True
+
+    @property
+    def variational(self) -> bool:
+        """Whether a posterior over mixtures is fitted."""
+        return isinstance(self.prior, VariationalPrior)
+
+    def family(self, n_components: int) -> MixtureFamily:
+        """Return the mixtures of so many components, and what is maximised over them, as the compiled core sees it."""
+        shape = n_components, self.rows.n_features
+        return mixture_family(self.model, shape, self.ridge, self.prior, self.rows.survey.weight)
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
@@ -137,7 +149,7 @@ class Problem:
         return SolverRun(solver, max_iter=settings.max_iter, start=start, callback=callback, before=before, unit=unit)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
-        repairs = n_components if self.repair_empty else 0
+        repairs = n_components if self.repair_empty and not self.variational else 0
         return MStep(
             self.model,
             self.ridge,

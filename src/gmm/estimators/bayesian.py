@@ -190,10 +190,8 @@ class BayesianGaussianMixture(EstimatedMixture):
         self.covariance_prior = covariance_prior
         self.random_state = random_state
         self.warm_start = warm_start
-        self.verbose = verbose
-        self.verbose_interval = verbose_interval
-        self.n_threads = n_threads
-        self.acceleration = acceleration
+        self.verbose, self.verbose_interval = verbose, verbose_interval
+        self.n_threads, self.acceleration = n_threads, acceleration
 
     def score_samples(self, X: ArrayLike, *, density: str = "variational") -> NDArray[Any]:
         """Compute the log density of each row.

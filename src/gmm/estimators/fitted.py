@@ -38,7 +38,7 @@ from gmm.text.html import Html
 from gmm.validation.given import check_mixture, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
-from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
+from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior

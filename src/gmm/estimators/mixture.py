@@ -238,7 +238,7 @@ class GaussianMixture(EstimatedMixture):
         """
         model = covariance_model(covariance_type)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
-        mixture = cls(**{"n_components": parameters.n_components, "covariance_type": covariance_type})
+        mixture = cls(parameters.n_components, covariance_type=covariance_type)
         hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
         return mixture
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmm.rows.sources import Source
 from gmm.fitting.sampling import Rng
+from gmm.rows.sources import Source
 from gmm.values.layouts import Array
 from gmm.values.variational import MixturePosterior
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm.estimators.contract import as_public_array
-from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
+from gmm.estimators.estimated import fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable

@@ -74,19 +74,12 @@ class FitSettings:
 
     @property
     def variational(self) -> bool:
-        """Whether a posterior is fitted; its components may lose all rows, and are then left as the prior has them."""
+        """Whether a posterior over mixtures is fitted."""
         return isinstance(self.prior, VariationalPrior)
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
-        return Problem(
-            rows=rows,
-            model=self.model,
-            ridge=self.reg_covar,
-            prior=self.prior,
-            n_threads=self.n_threads,
-            repair_empty=not self.variational,
-        )
+        return Problem(rows=rows, model=self.model, ridge=self.reg_covar, prior=self.prior, n_threads=self.n_threads)
 
     @property
     def solver(self) -> SolverSettings:
@@ -363,7 +356,5 @@ def _start_statistics(source: Source, settings: FitSettings, seed: int) -> Suffi
         return from_means(source, given.means, moments, n_threads=n_threads)
     if given.responsibilities is not None:
         return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
-    # Starts of a variational fit are likely mixtures: which components it can do without is for the bound to say.
-    prior = settings.prior if isinstance(settings.prior, ConjugatePrior) else None
-    request = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=prior)
+    request = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)
     return start_statistics(source, request, settings.init_params, np.random.default_rng(seed))

@@ -148,9 +148,7 @@ def check_variational_prior(
     dof, centre = given["degrees_of_freedom_prior"], given["mean_prior"]
     dof = float(d if dof is None else dof)
     if not dof > d - 1:
-        raise ValueError(
-            f"The parameter 'degrees_of_freedom_prior' should be greater than {d - 1}, but got {dof:.3f}."
-        )
+        raise ValueError(f"The parameter 'degrees_of_freedom_prior' should be greater than {d - 1}, but got {dof:.3f}.")
     if given["covariance_prior"] is None:
         scale = _proper(covariance, model, ridge)
     else:
@@ -180,8 +178,8 @@ def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
                 continue
             return scale
     raise ValueError(
-        "cannot take covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise reg_covar, "
-        "or drop columns that are constant or follow from others"
+        "cannot take covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise "
+        "reg_covar, or drop columns that are constant or follow from others"
     )
 
 
