@@ -17,7 +17,7 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "cli": """
-        fit | report | report.sections | report.choosing | report.figures | apply plot result | rows
+        fit | bayesian report | report.sections | report.choosing | report.figures | apply plot result | rows saved
         | report.wording show | cli | describe tables write
         | delimited | agreement arguments choice failures pictures report.columns report.origin report.page
     """,

@@ -1,4 +1,4 @@
-"""Variational Bayes in the one objective: posterior, log offsets and evidence bound are the slow twin's and scikit-learn's."""
+"""Variational Bayes in the one objective: posterior, log offsets and evidence bound are the slow twin's."""
 
 from dataclasses import replace
 
