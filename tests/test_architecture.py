@@ -37,7 +37,7 @@ ROOMS = {
     """,
     "persistence": "persistence | posterior values | archive | places",
     "versions": "",
-    "fitting": "fit | starts | screening split_merge halving | racing | degenerate hierarchy metrics sampling",
+    "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
     "em": "problem | quasi_newton | textbook | e_step m_step solver | stopping threads trace",
     "rows": "entrance | sources",
     "validation": "validation | prior rows | given tables | arrays parameters | where",

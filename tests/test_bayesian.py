@@ -324,3 +324,92 @@ def test_what_follows_from_the_posterior_cannot_be_assigned():
     X, mixture = some()
     with pytest.raises(AttributeError, match="cannot assign weights_"):
         mixture.fit(X).weights_ = np.full(5, 0.2)
+
+
+@every_way
+@every_prior
+def test_steps_are_the_passes_of_a_fit(acceleration, weights):
+    X, mixture = some(weights=weights, acceleration=acceleration, max_iter=9, tol=0)
+    asked = {"weight_concentration_prior_type": weights, "acceleration": acceleration, "max_iter": 9, "tol": 0}
+    steps = list(gmm.em_steps(X, 5, bayesian=True, random_state=0, **asked))
+    assert [step.lower_bound for step in steps] == mixture.fit(X).lower_bounds_
+    assert steps[-1].counts.sum() == pytest.approx(len(X))
+
+
+def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
+    higher = 0
+    for seed in range(10):
+        X, mixture = some(n_components=8, random_state=seed, max_iter=1000)
+        *_, last = gmm.em_steps(X, 8, bayesian=True, random_state=seed, max_iter=1000, acceleration="auto")
+        mixture.fit(X)
+        assert mixture.lower_bound_ >= last.lower_bound
+        higher += mixture.lower_bound_ > last.lower_bound + 0.1
+        assert mixture.n_iter_ == len(mixture.history_) >= last.n_iter
+    assert higher
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"degrees_of_freedom_prior": 1.5}, "should be greater than 2"),
+        ({"mean_prior": [0.0, 1.0]}, "'mean_prior' should have the shape"),
+        ({"mean_precision_prior": 0.0}, "'mean_precision_prior' parameter"),
+        ({"weight_concentration_prior": -1.0}, "'weight_concentration_prior' parameter"),
+        ({"weight_concentration_prior_type": "flat"}, "'weight_concentration_prior_type' parameter"),
+        ({"covariance_prior": np.eye(2)}, "covariance_prior' should have the shape"),
+        ({"covariance_prior": -np.eye(3)}, "symmetric, positive-definite"),
+    ],
+)
+def test_a_prior_that_cannot_be_is_refused_by_name(wrong, message):
+    X, mixture = some()
+    with pytest.raises(ValueError, match=message):
+        mixture.set_params(**wrong).fit(X)
+
+
+@every_type
+def test_a_constant_column_takes_the_ridge_or_is_refused(covariance_type):
+    X, mixture = some(covariance_type)
+    X = np.column_stack([X, np.ones(len(X))])
+    assert np.isfinite(mixture.fit(X).lower_bound_)
+    if covariance_type != "spherical":
+        with pytest.raises(ValueError, match="their covariance is singular"):
+            mixture.set_params(reg_covar=0).fit(X)
+
+
+@every_prior
+def test_far_rows_and_components_without_rows_leave_finite_numbers(weights):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(30, 2)), 1e6 + rng.normal(size=(3, 2))])
+    for acceleration in ("auto", None):
+        mixture = BayesianGaussianMixture(
+            n_components=30, weight_concentration_prior_type=weights, random_state=0, acceleration=acceleration
+        ).fit(X)
+        for name in ("weights_", "means_", "covariances_", "precisions_", "counts_"):
+            assert np.isfinite(getattr(mixture, name)).all()
+
+
+@pytest.mark.parametrize("name", ["shares", "mean_prior", "covariance_prior"])
+def test_a_damaged_posterior_is_a_value_error(name):
+    from gmm.persistence import load_state, save_state
+
+    X, mixture = some()
+    file = io.BytesIO()
+    mixture.fit(X).save(file)
+    header, arrays = load_state(file.getvalue())
+    header = {key: value for key, value in header.items() if key not in ("format", "format_version")}
+    for wrong in (arrays[name][:-1], np.full_like(arrays[name], np.nan), -arrays[name]):
+        damaged = io.BytesIO()
+        save_state(damaged, header, arrays | {name: wrong})
+        if name == "mean_prior" and (wrong.shape == arrays[name].shape and np.isfinite(wrong).all()):
+            continue  # another prior
+        with pytest.raises(ValueError):
+            gmm.load(damaged.getvalue())
+    for key, value in [
+        ("weight", -1.0),
+        ("degrees_of_freedom_prior", 1.0),
+        ("weight_concentration_prior_type", "flat"),
+    ]:
+        damaged = io.BytesIO()
+        save_state(damaged, header | {"posterior": header["posterior"] | {key: value}}, arrays)
+        with pytest.raises(ValueError):
+            gmm.load(damaged.getvalue())

@@ -18,6 +18,7 @@ from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult
 from gmm.em.trace import Trace
 from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.order import in_falling_order
 from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
@@ -76,6 +77,11 @@ class FitSettings:
     def variational(self) -> bool:
         """Whether a posterior over mixtures is fitted."""
         return isinstance(self.prior, VariationalPrior)
+
+    @property
+    def breaks_sticks(self) -> bool:
+        """Whether the order of the components matters."""
+        return isinstance(self.prior, VariationalPrior) and self.prior.sticks
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
@@ -176,6 +182,9 @@ def fit_mixture(
                 break
         assert best is not None  # n_init is at least 1
         best = replace(best, traces=tuple(traces))
+        if settings.breaks_sticks and solver.accelerated and not stopped:
+            result = in_falling_order(problem, e_step, best.result, solver, watch)
+            best = replace(best, result=result, traces=replaced(best.traces, best.result.trace, result.trace))
         if settings.refine is None or stopped or not best.result.trace.converged:
             return best
         n_effective = effective_rows(source)
