@@ -402,7 +402,7 @@ def test_a_damaged_posterior_is_a_value_error(name):
         save_state(damaged, header, arrays | {name: wrong})
         if name == "mean_prior" and (wrong.shape == arrays[name].shape and np.isfinite(wrong).all()):
             continue  # another prior
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"should|expected"):
             gmm.load(damaged.getvalue())
     for key, value in [
         ("weight", -1.0),
@@ -411,5 +411,5 @@ def test_a_damaged_posterior_is_a_value_error(name):
     ]:
         damaged = io.BytesIO()
         save_state(damaged, header | {"posterior": header["posterior"] | {key: value}}, arrays)
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match=r"should|expected"):
             gmm.load(damaged.getvalue())
