@@ -26,8 +26,11 @@ cdef inline double digamma_sum(double dof, Py_ssize_t d) noexcept nogil:
     """Σ_j ψ((ν − j) / 2), j = 0 … d − 1: E log|Λ| less d log(2/ν) + log|Σ⁻¹| (10.65)."""
     cdef Py_ssize_t j
     cdef double total = 0
+    cdef double[2] last
     for j in range(d):
-        total += digamma((dof - j) / 2)
+        # ψ(x) = ψ(x + 1) − 1/x (Abramowitz & Stegun 1964, 6.3.5)
+        last[j % 2] = digamma((dof - j) / 2) if j < 2 else last[j % 2] - 2 / (dof - j)
+        total += last[j % 2]
     return total
 
 
@@ -35,8 +38,10 @@ cdef inline double log_gamma_sum(double dof, Py_ssize_t d) noexcept nogil:
     """Logarithm of the multivariate gamma function at ν/2 (B.79)."""
     cdef Py_ssize_t j
     cdef double total = d * (d - 1) / 4. * log(M_PI)
+    cdef double[2] last
     for j in range(d):
-        total += lgamma((dof - j) / 2)
+        last[j % 2] = lgamma((dof - j) / 2) if j < 2 else last[j % 2] - log((dof - j) / 2)
+        total += last[j % 2]
     return total
 
 
