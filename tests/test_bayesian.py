@@ -413,3 +413,47 @@ def test_a_damaged_posterior_is_a_value_error(name):
         save_state(damaged, header | {"posterior": header["posterior"] | {key: value}}, arrays)
         with pytest.raises(ValueError, match=r"should|expected"):
             gmm.load(damaged.getvalue())
+
+
+def test_the_command_line_fits_one(tmp_path, capsys):
+    import json
+
+    from gmm.cli import main
+
+    rng = np.random.default_rng(0)
+    centres = np.array([[0, 0], [8, 0], [0, 8]])
+    X = centres[rng.integers(3, size=300)] + rng.normal(size=(300, 2))
+    table, out = tmp_path / "rows.csv", tmp_path / "out"
+    np.savetxt(table, X, delimiter=",", header="a,b", comments="")
+    main(
+        ["fit", str(table), "--bayesian", "--max-components", "7", "--covariance", "diag", "--out", str(out), "--json"]
+    )
+    told, saved = json.loads(capsys.readouterr().out), json.loads((out / "result.json").read_text())
+    assert told == saved
+    assert told["best"]["n_effective_components"] == 3
+    assert told["best"]["covariance_type"] == "diag"
+    mixture = gmm.load(out / "model.gmm")
+    assert isinstance(mixture, BayesianGaussianMixture)
+    assert told["best"]["lower_bound"] == mixture.lower_bound_
+    assert sum(told["best"]["rows_per_component"]) == 300
+    main(["fit", str(table), "--bayesian"])
+    assert "3 components of 20 with a row or more, full: converged" in capsys.readouterr().out
+    main(["info", str(out / "model.gmm")])
+    assert "7 components, diag" in capsys.readouterr().out
+    for wrong in (["--bayesian", "--prior", "conjugate"], ["--bayesian", "--models", "VEE"], ["--max-components", "3"]):
+        assert main(["fit", str(table), *wrong]) == 2
+        assert "bayesian" in capsys.readouterr().err
+
+
+@every_prior
+def test_starts_of_many_rows_are_screened_and_more_never_end_lower(weights):
+    X, mixture = some(weights=weights, n=30_000, n_components=4)
+    one = copy.copy(mixture).fit(X).lower_bound_
+    assert mixture.set_params(n_init=4).fit(X).lower_bound_ >= one
+
+
+def test_what_verbose_prints_names_the_bound(capsys):
+    X, mixture = some(verbose=1, verbose_interval=1)
+    mixture.fit(X)
+    assert "lower bound -" in capsys.readouterr().out
+    assert "lower bound of the log evidence -" in str(mixture)

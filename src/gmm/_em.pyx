@@ -410,8 +410,8 @@ cdef class Plan:
 
         It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, and when an
         update fails or needs another form; with `repair_empty`, also before an update in which a component has lost its
-        rows. `scratch` has walked all rows, or joined those that have; `estimate` is the plan's mixture as `Update` returns
-        it; `before` is the mean log evidence of the pass before, NaN if there is none.
+        rows. `scratch` has walked all rows, or joined those that have; `estimate` is the plan's mixture as `Update`
+        returns it; `before` is the mean log evidence of the pass before, NaN if there is none.
 
         Returns
         -------

@@ -67,7 +67,7 @@ cdef inline double minus_mean_divergence(double precision, double prior_precisio
 # ------------------------------------------------------------------------------------------ weights
 
 cdef inline void expected_log_weights(
-    Py_ssize_t K, const double* shares, double rows, double concentration, bint sticks,    # IN counts n_k = rows · share
+    Py_ssize_t K, const double* shares, double rows, double concentration, bint sticks,    # IN n_k = rows · share
     double* out,                                   # OUT (K,)
 ) noexcept nogil:
     """E log π_k: of a Dirichlet distribution (10.66), or of stick breaking (Blei & Jordan 2006, section 4)."""

@@ -8,7 +8,7 @@ With n_k the count of component k, x̄_k and S_k the mean of its rows and their 
 | means | x̄_k | (n_k x̄_k + κ m) / (n_k + κ) | as MAP | `shrink_mean` |
 | scatter | S_k | S_k + Λ + κ n_k / (κ + n_k) (x̄_k − m)(x̄_k − m)ᵀ | as MAP | `add_to_scatter` |
 | divisor of the scatter | n_k | n_k + 1 + c | n_k + c | `divisor` |
-| log offset | log π_k + log det W_k − d/2·log 2π | likewise | E log π_k + ½ E log det Σ_k⁻¹ − d/2·log 2π − d/(2β_k) | `log_offsets` |
+| log offset, + ½ d log 2π | log π_k + log det W_k | likewise | E log π_k + ½ E log det Λ_k − d/(2β_k) | `log_offsets` |
 | added to the log evidence | 0 | log p(μ, Σ) | −KL(q(π, μ, Σ) ‖ p(π, μ, Σ)) | `parameter_term` |
 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
@@ -16,11 +16,11 @@ or inverse gamma density worth c rows with scatter Λ. The divisor's 1 is the fa
 where all components share a covariance, 0 where the means have no prior.
 
 The evidence bound is that of a variational posterior (Bishop 2006, section 10.2; Blei & Jordan 2006): q(μ_k | Σ_k) =
-N(m_k, Σ_k / β_k) with β_k = κ + n_k, and Σ_k⁻¹ ~ Wishart with ν_k = c + n_k degrees of freedom and mean W_kᵀ W_k, where
-c is ν_0 and Λ the inverse of the prior's scale; where all components share a covariance, they are K times as much, and
-ν_k a K-th of the divisor. A layout restricts the posterior, never the prior, so all of them are one model, and the
-Wishart's functions are those of d features. A mixture's "weights" are the shares n_k / n: with them and the weight n of
-all rows, q(π) is known.
+N(m_k, Σ_k / β_k) with β_k = κ + n_k, and the precision Λ_k ~ Wishart with ν_k = c + n_k degrees of freedom and mean
+W_kᵀ W_k = Σ_k⁻¹. Here c is ν_0, and the scatter Λ of the table is the inverse of the prior's scale; where all
+components share a covariance, both are K times as much, and ν_k is a K-th of the divisor. A layout restricts the
+posterior, never the prior, so all of them are one model, and the Wishart's functions are those of d features. A
+mixture's "weights" are the shares n_k / n: with them and the weight n of all rows, q(π) is known.
 """
 from libc.math cimport M_PI, log
 

@@ -44,7 +44,8 @@ class Iteration(Generic[P]):
     n_iter : int
         Number of the pass, from 1.
     lower_bound : float
-        Mean log-likelihood of `parameters`, in nats per unit weight.
+        Mean log-likelihood of `parameters`, in nats per unit weight; of a posterior, the lower bound of the log
+        evidence, in nats in all, as `gain` and `remaining` then are.
     gain : float
         Change of the lower bound since the previous pass; infinite on the first pass.
     seconds : float

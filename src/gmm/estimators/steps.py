@@ -102,7 +102,8 @@ def em_steps(
         Include the responsibilities in each step, at the cost of one more pass per step.
     bayesian : bool, default=False
         Fit a `BayesianGaussianMixture` instead: weights, means and covariances are those of its posterior, and the
-        lower bound is that of the log evidence, in nats in all.
+        lower bound is that of the log evidence, in nats in all. With ``acceleration="auto"``, the steps end where `fit`
+        first sorts the components of a Dirichlet process.
     **parameters
         Further parameters of the estimator for a single start, such as ``covariance_type``, ``init_params``,
         ``means_init``, ``tol`` and ``max_iter``. The default here is textbook EM, ``acceleration=None``.
