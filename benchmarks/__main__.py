@@ -16,7 +16,7 @@ from benchmarks.settings import Settings, UsageError, cpus
 from benchmarks.tasks import present
 
 # Each question is the name of the module that answers it.
-TIMED = ("grid", "predict", "memory", "fits", "passes", "stops", "gaps", "optima", "search", "compare")
+TIMED = ("grid", "predict", "memory", "fits", "passes", "stops", "gaps", "optima", "search", "compare", "bayes")
 QUESTIONS = (*TIMED, "instructions")
 
 

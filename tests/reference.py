@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import betaln, digamma, gammaln, multigammaln, xlogy
 
 # --- Matrices, in any floating type -------------------------------------------------------------
 
@@ -505,3 +506,143 @@ def constrained_maximum(model, free, counts, starts):
         if objective > highest:
             best, highest = covariances, objective
     return best
+
+
+# --- Variational Bayes --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VariationalPrior:
+    """μ_k | Λ_k ~ N(mean, (β_0 Λ_k)⁻¹) and Λ_k ~ W(C⁻¹, ν_0) (10.40); the weights' prior is Dir(α_0) (10.39), or
+    breaks sticks Beta(1, α_0) (Blei & Jordan 2006)."""
+
+    mean: np.ndarray
+    beta: float
+    dof: float
+    C: np.ndarray  # (d, d)
+    alpha: float
+    sticks: bool
+
+
+@dataclass(frozen=True)
+class VariationalPosterior:
+    """Of every component: the counts n_k, and (10.57)–(10.63) with W_k⁻¹ in place of W_k."""
+
+    counts: np.ndarray
+    beta: np.ndarray
+    means: np.ndarray
+    dof: np.ndarray
+    inverse_scales: np.ndarray  # (K, d, d)
+
+    @property
+    def covariances(self):
+        return self.inverse_scales / self.dof[:, None, None]
+
+
+def variational_posterior(X, responsibilities, weight, covariance_type, prior, ridge=0.0):
+    """The best posterior given responsibilities: where a type restricts W_k, tr A_k W_k = d still holds, so that all
+    types have ν_k = ν_0 + n_k; W_k⁻¹ is what the type keeps of A_k = C + n_k S_k + …, their mean if it is common."""
+    K, d = responsibilities.shape[1], X.shape[1]
+    counts, first, second = statistics(X, responsibilities, weight, np.tile(prior.mean, (K, 1)))
+    beta = prior.beta + counts
+    means = prior.mean + first / beta[:, None]
+    A = prior.C + second - np.einsum("ki,kj,k->kij", first, first, 1 / beta) + ridge * counts[:, None, None] * np.eye(d)
+    dof = prior.dof + counts
+    shape = shape_of(covariance_type)
+    if shape == "tied":
+        A, dof = np.stack([A.mean(axis=0)] * K), np.full(K, dof.mean())
+    elif shape != "full":
+        A = dense(in_layout(A, covariance_type), covariance_type, K, d)
+    return VariationalPosterior(counts, beta, means, dof, A)
+
+
+def sticks(counts, alpha):
+    """Parameters of the sticks' beta posteriors (Blei & Jordan 2006, 18)."""
+    return 1 + counts, alpha + np.array([counts[k + 1 :].sum() for k in range(len(counts))])
+
+
+def expected_log_weights(counts, prior):
+    """(10.66), or Blei & Jordan (2006), section 4."""
+    if not prior.sticks:
+        return digamma(prior.alpha + counts) - digamma((prior.alpha + counts).sum())
+    a, b = sticks(counts, prior.alpha)
+    rest = digamma(b) - digamma(a + b)
+    return digamma(a) - digamma(a + b) + np.array([rest[:k].sum() for k in range(len(a))])
+
+
+def expected_weights(counts, prior):
+    if not prior.sticks:
+        return (prior.alpha + counts) / (prior.alpha + counts).sum()
+    a, b = sticks(counts, prior.alpha)
+    weights = np.array([a[k] / (a[k] + b[k]) * np.prod((b / (a + b))[:k]) for k in range(len(a))])
+    return weights / weights.sum()
+
+
+def expected_log_precision(posterior):
+    """E ln |Λ_k| (10.65)."""
+    d = posterior.means.shape[1]
+    log_scale = -np.linalg.slogdet(posterior.inverse_scales)[1]
+    return np.array([digamma((nu - np.arange(d)) / 2).sum() for nu in posterior.dof]) + d * np.log(2) + log_scale
+
+
+def expected_log_joint(X, posterior, prior, noise=0.0):
+    """ln ρ_nk (10.46), of rows seen through noise of that variance: (n, K)."""
+    d = X.shape[1]
+    columns = []
+    for k, nu in enumerate(posterior.dof):
+        precision = nu * np.linalg.inv(posterior.inverse_scales[k])  # (10.64)
+        z = X - posterior.means[k]
+        columns.append(-np.einsum("ni,ij,nj->n", z, precision, z) / 2 - noise * np.trace(precision) / 2)
+    constant = expected_log_precision(posterior) / 2 - d / (2 * posterior.beta) - d * np.log(2 * np.pi) / 2
+    return np.stack(columns, axis=1) + constant + expected_log_weights(posterior.counts, prior)
+
+
+def evidence_bound(X, responsibilities, weight, posterior, prior, noise=0.0):
+    """E_q of every term of the bound (10.70), one after the other."""
+    K, d = posterior.means.shape
+    w = np.broadcast_to(weight, len(X))
+    log_pi, log_precision = expected_log_weights(posterior.counts, prior), expected_log_precision(posterior)
+    log_joint = expected_log_joint(X, posterior, prior, noise)
+    rows_and_labels = (w[:, None] * responsibilities * log_joint).sum()  # (10.71), (10.72)
+    entropy = -(w[:, None] * xlogy(responsibilities, responsibilities)).sum()  # (10.75)
+    if prior.sticks:
+        a, b = sticks(posterior.counts, prior.alpha)
+        log_own, log_rest = digamma(a) - digamma(a + b), digamma(b) - digamma(a + b)
+        of_weights = (np.log(prior.alpha) + (prior.alpha - 1) * log_rest).sum()
+        of_weights -= ((a - 1) * log_own + (b - 1) * log_rest - betaln(a, b)).sum()
+    else:
+        alpha = prior.alpha + posterior.counts
+        of_weights = gammaln(K * prior.alpha) - K * gammaln(prior.alpha) + ((prior.alpha - 1) * log_pi).sum()  # (10.73)
+        of_weights -= gammaln(alpha.sum()) - gammaln(alpha).sum() + ((alpha - 1) * log_pi).sum()  # (10.76)
+    total = rows_and_labels + entropy + of_weights
+    for k in range(K):
+        nu, W, step = posterior.dof[k], np.linalg.inv(posterior.inverse_scales[k]), posterior.means[k] - prior.mean
+        beta = posterior.beta[k]
+        total += d * np.log(prior.beta / (2 * np.pi)) / 2 + log_precision[k] / 2  # (10.74)
+        total -= d * prior.beta / beta / 2 + prior.beta * nu * step @ W @ step / 2
+        total += log_wishart_normaliser(np.linalg.inv(prior.C), prior.dof)
+        total += (prior.dof - d - 1) / 2 * log_precision[k] - nu * np.trace(prior.C @ W) / 2
+        total -= d * np.log(beta / (2 * np.pi)) / 2 + log_precision[k] / 2 - d / 2  # (10.77)
+        entropy_of_precision = (
+            -log_wishart_normaliser(W, nu) - (nu - d - 1) / 2 * log_precision[k] + nu * d / 2
+        )  # (B.82)
+        total += entropy_of_precision
+    return total
+
+
+def log_wishart_normaliser(W, nu):
+    """ln B (B.79)."""
+    d = len(W)
+    return -nu / 2 * np.linalg.slogdet(W)[1] - nu * d / 2 * np.log(2) - multigammaln(nu / 2, d)
+
+
+def variational_bayes(X, given, covariance_type, prior, n_passes, *, weight=1.0, ridge=0.0):
+    """The posterior after so many passes from given responsibilities, as scikit-learn updates it; also the bound of
+    each posterior, of the rows without noise."""
+    posterior = variational_posterior(X, given, weight, covariance_type, prior, ridge)
+    bounds = []
+    for _ in range(n_passes):
+        r = responsibilities(expected_log_joint(X, posterior, prior))
+        bounds.append(evidence_bound(X, r, weight, posterior, prior))
+        posterior = variational_posterior(X, r, weight, covariance_type, prior, ridge)
+    return posterior, bounds

@@ -17,7 +17,7 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "cli": """
-        fit | report | report.sections | report.choosing | report.figures | apply plot result | rows
+        fit | bayesian report | report.sections | report.choosing | report.figures | apply plot result | rows saved
         | report.wording show | cli | describe tables write
         | delimited | agreement arguments choice failures pictures report.columns report.origin report.page
     """,
@@ -34,22 +34,22 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        steps | mixture | fitted | contract criteria progress scorer summary
+        steps | bayesian mixture | estimated | fitted | contract criteria predictive progress scorer summary
     """,
-    "persistence": "persistence | values | archive | places",
+    "persistence": "persistence | posterior values | archive | places",
     "versions": "",
-    "fitting": "fit | starts | screening split_merge halving | racing | degenerate hierarchy metrics sampling",
+    "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
     "em": "problem | quasi_newton | textbook | e_step m_step solver | stopping threads trace",
     "rows": "entrance | sources",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_candidates": "",
     "_em": "",
-    "values": "parameters priors | covariance statistics whitened | layouts",
+    "values": "variational | parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame | state | lanes update | objective
         | constraint diagnostics far moments
         | block estimate orientation plan seeding triangles volumes whitener
-        | axes cholesky leaves linear | layout twin | blas lengths
+        | axes belief cholesky leaves linear | layout twin | blas lengths
     """,
     "text": "amounts html",
     "exceptions": "",

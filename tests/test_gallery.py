@@ -247,6 +247,12 @@ def many_columns(names):
         assert next(search.covariance_type[n] for n in in_any_units if search.n_components[n] == 3) == "VEE"
 
 
+def fading(names):
+    assert names["mixture"].n_effective_components_ == names["found"].best.n_components == 4
+    film = names["film"]
+    assert film.n_frames < 100  # the fit converged
+
+
 CLAIMS = {
     "first_look/plot_1_round_and_stretched": round_and_stretched,
     "first_look/plot_2_soft_assignments": soft,
@@ -257,6 +263,7 @@ CLAIMS = {
     "choosing/plot_3_galaxies": galaxies,
     "choosing/plot_4_iris": iris,
     "choosing/plot_5_many_columns": many_columns,
+    "choosing/plot_6_fading": fading,
     "applications/plot_2_anomalies": anomalies,
     "applications/plot_3_colours": colours,
     "applications/plot_4_weights": weights,

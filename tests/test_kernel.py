@@ -1,7 +1,5 @@
 """The pass against its twin: every form, layout, type, memory order, thread count and remainder."""
 
-from types import SimpleNamespace
-
 import mpmath
 import numpy as np
 import pytest
@@ -221,18 +219,15 @@ def test_a_plan_is_the_same_after_a_loop():
     rows, mixture = problem("full")
     plan = EStep(ArraySource(rows), FULL)._plan(mixture)
     family = mstep.MixtureFamily(FULL.code, 0, *mixture.centres.shape, 1e-6)
-    parameters = SimpleNamespace(
-        means=mixture.centres,
-        covariances=FULL.gram(mixture.whiteners),
-        log_determinants=np.zeros(len(mixture.centres)),
-    )
+    K, covariances = len(mixture.centres), FULL.gram(mixture.whiteners)
+    estimate = np.full(K, 1 / K), mixture.centres, covariances.ravel(), mixture.whiteners.ravel(), np.zeros(K)
     how = {"before": np.nan, "tolerance": 0.0, "repair_empty": False}
 
     def climbed():
         scratch = _em.Scratch()
         plan.begin(scratch, len(rows))
         plan.walk(scratch, rows, 0, 1)
-        return plan.run_em(scratch, rows, None, None, at_most=3, family=family, parameters=parameters, **how)
+        return plan.run_em(scratch, rows, None, None, at_most=3, family=family, estimate=estimate, **how)
 
     first, again = climbed(), climbed()
     assert len(first[0]) == 3

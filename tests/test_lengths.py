@@ -54,6 +54,16 @@ def family(layout=FULL, constraint=0):
     return mstep.MixtureFamily(layout, constraint, K, D, 1e-6)
 
 
+def term(**given):
+    right = {
+        "weights": np.ones(K),
+        "means": np.ones((K, D)),
+        "whiteners": whiteners(FULL),
+        "log_determinants": np.ones(K),
+    }
+    return family().parameter_term(**right | given)
+
+
 def flat(n):
     """An array too short and one too long, for where `n` numbers belong."""
     return [np.ones(n - 1), np.ones(n + 1), np.ones(0), None]
@@ -89,12 +99,14 @@ def climb(plan=None, scratch=None, **changed):
         "repair_empty": False,
     }
     parameters = {
+        "weights": np.ones(K),
         "means": np.arange(6.0).reshape(K, D),
         "covariances": whiteners(FULL),
+        "whiteners": whiteners(FULL),
         "log_determinants": np.zeros(K),
     }
     parameters |= {name: changed.pop(name) for name in parameters.keys() & changed.keys()}
-    given |= changed | {"parameters": SimpleNamespace(**parameters)}
+    given |= changed | {"estimate": tuple(parameters.values())}
     return plan.run_em(walked(plan) if scratch is None else scratch, **given)
 
 
@@ -249,6 +261,7 @@ OF_A_CLIMB = [
         ]
     ),
     *cases("climb, scatter", lambda v: climb(scatter=v), tables(D, D)),
+    *cases("climb, weights", lambda v: climb(weights=v), flat(K)),
     *cases("climb, means", lambda v: climb(means=v), [*tables(K, D), None]),
     *cases("climb, covariances", lambda v: climb(covariances=v), flat(SIZES[FULL])),
     *cases("climb, log_determinants", lambda v: climb(log_determinants=v), flat(K)),
@@ -340,9 +353,13 @@ OF_AN_UPDATE = [
     ),
     *cases("prior, mean", lambda v: mstep.MixtureFamily(FULL, 0, K, D, 0.0, (v, np.ones(4), 1.0, 1.0, 0.0)), flat(D)),
     *cases("prior, scale", lambda v: mstep.MixtureFamily(FULL, 0, K, D, 0.0, (np.ones(D), v, 1.0, 1.0, 0.0)), flat(4)),
-    *cases("log_prior, means", lambda v: family().log_prior(v, whiteners(FULL), np.ones(K)), tables(K, D)),
-    *cases("log_prior, whiteners", lambda v: family().log_prior(np.ones((K, D)), v, np.ones(K)), flat(SIZES[FULL])),
-    *cases("log_prior, rest", lambda v: family().log_prior(np.ones((K, D)), whiteners(FULL), v), flat(K)),
+    *cases("parameter_term, weights", lambda v: term(weights=v), flat(K)),
+    *cases("parameter_term, means", lambda v: term(means=v), tables(K, D)),
+    *cases("parameter_term, whiteners", lambda v: term(whiteners=v), flat(SIZES[FULL])),
+    *cases("parameter_term, rest", lambda v: term(log_determinants=v), flat(K)),
+    *cases("log_offset, weights", lambda v: family().log_offset(v, whiteners(FULL), np.ones(K)), flat(K)),
+    *cases("log_offset, whiteners", lambda v: family().log_offset(np.ones(K), v, np.ones(K)), flat(SIZES[FULL])),
+    *cases("log_offset, rest", lambda v: family().log_offset(np.ones(K), whiteners(FULL), v), flat(K)),
     *cases("update, origins", lambda v: update(origins=v), [*tables(K, D), None]),
     *cases("update, counts", lambda v: update(counts=v), flat(K)),
     *cases("update, first", lambda v: update(first=v), [*tables(K, D), None]),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from gmm import GaussianMixture
+from gmm import BayesianGaussianMixture, GaussianMixture
 from gmm.values.covariance import CLASSIC
 
 SUITE = Path(__file__).parent / "sklearn_suite"
@@ -36,7 +36,8 @@ def test_mixture_tests_of_scikit_learn_pass(tmp_path):
 
 def estimators():
     return [
-        GaussianMixture(n_components=n, covariance_type=name)
+        mixture(n_components=n, covariance_type=name)
+        for mixture in (GaussianMixture, BayesianGaussianMixture)
         for name in CLASSIC
         for n in (1, 2)  # with one component predict() is constant, which hides much
     ]

@@ -202,14 +202,15 @@ def test_a_family_refuses_numbers_of_another_shape():
     prior = np.zeros(2), np.eye(2).ravel(), 0.01, 5.0, 0.0
     family = mstep.MixtureFamily(0, 0, 3, 2, 0.0, prior)
     means, whiteners = np.zeros((3, 2)), np.tile(np.eye(2), (3, 1, 1)).ravel()
-    assert np.isfinite(family.log_prior(means, whiteners, np.zeros(3)))
+    assert np.isfinite(family.parameter_term(np.ones(3), means, whiteners, np.zeros(3)))
     for wrong in [
-        (means[:2], whiteners, np.zeros(3)),
-        (means, whiteners[:8], np.zeros(3)),
-        (means, whiteners, np.zeros(1)),
+        (np.ones(2), means, whiteners, np.zeros(3)),
+        (np.ones(3), means[:2], whiteners, np.zeros(3)),
+        (np.ones(3), means, whiteners[:8], np.zeros(3)),
+        (np.ones(3), means, whiteners, np.zeros(1)),
     ]:
         with pytest.raises(ValueError, match=r"of (shape|length)"):
-            family.log_prior(*wrong)
+            family.parameter_term(*wrong)
     with pytest.raises(ValueError, match="of shape"):
         mstep.Update(family, means, np.ones(3), np.zeros((3, 3)), np.zeros(12), 3.0)
 

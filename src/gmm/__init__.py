@@ -6,7 +6,9 @@ This module re-exports the public names and defines nothing itself.
 from gmm import _pickle_aliases, _public
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
+from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
 from gmm.loading import load
@@ -16,8 +18,10 @@ from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__, show_versions
 
 __all__ = [
+    "BayesianGaussianMixture",
     "BootstrapLRT",
     "ConvergenceWarning",
+    "CredibleIntervals",
     "EMStep",
     "GaussianMixture",
     "GaussianMixtureSearch",
@@ -26,6 +30,7 @@ __all__ = [
     "Iteration",
     "NormalInverseWishart",
     "NotFittedError",
+    "PosteriorSample",
     "Progress",
     "Replicate",
     "Selection",

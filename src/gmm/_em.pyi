@@ -7,7 +7,6 @@ from typing_extensions import disjoint_base
 from gmm._kernel.first_look import Survey
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.values.layouts import Layout
-from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
@@ -87,7 +86,7 @@ class Plan:
         *,
         at_most: int,
         family: MixtureFamily,
-        parameters: MixtureParameters,
+        estimate: _Estimate,
         before: float,
         tolerance: float,
         repair_empty: bool,

@@ -374,8 +374,8 @@ cdef class Plan:
         return node[0], node[1], node[2], node[3]
 
     cdef Estimate measured(
-        self, MixtureFamily family, const double[:, ::1] means, const double[::1] covariances,
-        const double[::1] log_determinants,
+        self, MixtureFamily family, const double[::1] weights, const double[:, ::1] means,
+        const double[::1] covariances, const double[::1] log_determinants,
     ):
         """Return the plan's own mixture as an update would have; it must not be written to."""
         cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
@@ -383,9 +383,11 @@ cdef class Plan:
         cdef Estimate mixture
         if not family.takes(layout, self.plan.moments, K, d):
             raise ValueError("expected second moments and whiteners in the layouts and shape of the family")
+        expect("weights", weights.shape[0], K)
         expect_matrix("means", means, K, d)
         expect("covariances", covariances.shape[0], total_size(layout, K, d))
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
+        mixture.weights = <double*>&weights[0]
         mixture.means, mixture.covariances = <double*>&means[0, 0], <double*>&covariances[0]
         mixture.whiteners, mixture.log_determinants = <double*>&self.whiteners[0], <double*>&log_determinants[0]
         return mixture
@@ -399,7 +401,7 @@ cdef class Plan:
         *,
         Py_ssize_t at_most,
         MixtureFamily family not None,
-        parameters,
+        tuple estimate not None,
         double before,
         double tolerance,
         bint repair_empty,
@@ -408,8 +410,8 @@ cdef class Plan:
 
         It stops after `at_most` passes, when one changed the mean log evidence by less than `tolerance`, and when an
         update fails or needs another form; with `repair_empty`, also before an update in which a component has lost its
-        rows. `scratch` has walked all rows, or joined those that have; `parameters` are those of the plan's mixture;
-        `before` is the mean log evidence of the pass before, NaN if there is none.
+        rows. `scratch` has walked all rows, or joined those that have; `estimate` is the plan's mixture as `Update`
+        returns it; `before` is the mean log evidence of the pass before, NaN if there is none.
 
         Returns
         -------
@@ -422,9 +424,8 @@ cdef class Plan:
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_components, d = plan.n_features, n, size
-        means, log_determinants = np.ascontiguousarray(parameters.means), parameters.log_determinants
-        covariances = np.ravel(parameters.covariances)
-        cdef Estimate begin = self.measured(family, means, covariances, log_determinants)
+        weights, means, covariances, _, log_determinants = estimate
+        cdef Estimate begin = self.measured(family, weights, means, covariances, log_determinants)
         cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight), scratch, scatter, at_most)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
@@ -440,8 +441,8 @@ cdef class Plan:
         with nogil:
             n = run_em(&plan, &inputs, &rows[0, 0], &room[0], &family.family, &begin, before, tolerance, repair_empty,
                        &work[0], workspace, &moments, estimates, &measured[0])
-        estimate = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
-        return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), estimate
+        last = estimate_arrays(buffers[(n - 1) % 2].copy(), plan.layout, K, d) if n > 1 else None
+        return np.asarray(measured[:n]).tolist(), self.as_statistics(buffer, &moments), last
 
     def run_quasi_newton(
         self,

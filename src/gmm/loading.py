@@ -8,7 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gmm.estimators.fitted import from_state
+from gmm.estimators.bayesian import BayesianGaussianMixture
+from gmm.estimators.fitted import FittedMixture, from_state
 from gmm.estimators.mixture import GaussianMixture
 from gmm.persistence import Readable, load_object
 from gmm.selection import Selection
@@ -16,13 +17,14 @@ from gmm.selection.table import selection_from_state
 
 __all__ = ["load"]
 
-_MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], GaussianMixture | Selection]] = {
+_MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], FittedMixture | Selection]] = {
+    BayesianGaussianMixture.__name__: partial(from_state, BayesianGaussianMixture),
     GaussianMixture.__name__: partial(from_state, GaussianMixture),
     Selection.__name__: partial(selection_from_state, Selection),
 }
 
 
-def load(file: Readable) -> GaussianMixture | Selection:
+def load(file: Readable) -> FittedMixture | Selection:
     """Load a mixture or a selection that its `save` method wrote.
 
     Parameters
@@ -32,7 +34,7 @@ def load(file: Readable) -> GaussianMixture | Selection:
 
     Returns
     -------
-    GaussianMixture or Selection
+    GaussianMixture, BayesianGaussianMixture or Selection
         The saved object; every number is bit for bit the one that was saved.
 
     Raises

@@ -12,7 +12,8 @@ some component, what the state and the secants say of that component is carried 
 
 An objective with a conjugate prior adds rows of its own (`objective.pxd`): κ for a mean and c for a covariance, per
 unit weight.  The f_k and H_k of a state include their moments, n_k does not count them; in the difference of two states
-they cancel.  The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).
+they cancel.  The metric is then Σ_k (n n' / π_k + f·f' / (π_k + κ) + ½ H:H' / (π_k + c)).  That of a variational
+posterior, whose natural parameters are prior rows and statistics, is nearly the same, with n n' / (π_k + α_0).
 """
 from libc.float cimport DBL_MIN
 from libc.math cimport M_SQRT2, fabs, sqrt
@@ -72,8 +73,8 @@ cdef inline void transform_second(
             second[j] *= a[j] * a[j]
 
 
-cdef inline double unit_of_count(double weight) noexcept nogil:
-    return sqrt(weight)
+cdef inline double unit_of_count(const State* state, double weight) noexcept nogil:
+    return sqrt(weight + state.weight_rows)
 
 
 cdef inline double unit_of_mean(const State* state, double weight) noexcept nogil:
@@ -103,7 +104,7 @@ cdef inline void load(
     cdef double* second = state.matrices
     cdef double count = 0 if difference else state.covariance_rows, unit, diagonal
     for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
-        vector[k] *= unit_of_count(weights[k])
+        vector[k] *= unit_of_count(state, weights[k])
         count += vector[k]
         unit = unit_of_mean(state, weights[k])
         for j in range(d):
@@ -134,7 +135,7 @@ cdef inline void store(
     cdef double count = 0 if difference else state.covariance_rows, unit, diagonal
     for k in range(first_component(layout, m), end_component(layout, K, m + 1)):
         count += vector[k]
-        vector[k] /= unit_of_count(weights[k])
+        vector[k] /= unit_of_count(state, weights[k])
         unit = 1 / unit_of_mean(state, weights[k])
         for j in range(d):
             vector[K + k * d + j] *= unit
@@ -209,7 +210,8 @@ cdef inline bint is_near(
     limit += mixture.log_determinants[m] - state.frame.log_determinants[m]
     for k in range(first_component(layout, m), end_component(layout, state.family.K, m + 1)):
         if (not product_sum(state.shifts + k * d, state.shifts + k * d, d) / 2 <= limit
-                or not fabs(mixture.weights[k] - state.frame.weights[k]) <= near * state.frame.weights[k]):
+                or not fabs(mixture.weights[k] - state.frame.weights[k])
+                <= near * (state.frame.weights[k] + state.weight_rows)):
             return False
     return True
 

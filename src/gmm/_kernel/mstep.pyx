@@ -6,7 +6,7 @@ from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.layout cimport Layout, is_layout, matrix_size, n_matrices, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.objective cimport likelihood, log_offsets, parameter_term, posterior
+from gmm._kernel.objective cimport Objective, evidence_bound, likelihood, log_offsets, parameter_term, posterior
 from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
 from gmm._kernel.state cimport (
     MEMORY,
@@ -66,6 +66,9 @@ cdef class MixtureFamily:
     moment_layout : int, optional
         The code of the layout of the second moments that covariances are estimated from. None is `covariance_layout`,
         the only one supported yet.
+    weights_prior : tuple of (float, bool, float), optional
+        With it, the evidence bound of a variational posterior is maximised: the concentration of the weights' prior,
+        whether that breaks sticks, and the weight of all rows. A mixture's weights are then the shares of the rows.
 
     Raises
     ------
@@ -75,7 +78,7 @@ cdef class MixtureFamily:
 
     def __cinit__(
         self, Layout covariance_layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features,
-        double ridge, prior=None, moment_layout=None,
+        double ridge, prior=None, moment_layout=None, weights_prior=None,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         if (not is_layout(covariance_layout) or not is_known(constraint) or n_components < 1 or n_features < 1
@@ -90,14 +93,19 @@ cdef class MixtureFamily:
         family.constraint, family.ridge = constraint, ridge
         family.K, family.d = n_components, n_features
         family.objective = likelihood()
-        self.arguments = covariance_layout, constraint, n_components, n_features, ridge, prior, moments
+        self.arguments = covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior
         if prior is None:
             return
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
         expect("a prior's mean", self.mean.shape[0], n_features)
         expect("a prior's scale", self.scale.shape[0], matrix_size(covariance_layout, n_features))
-        family.objective = posterior(covariance_layout, n_components, &self.mean[0], &self.scale[0], shrinkage,
-                                     pseudocount, constant)
+        if weights_prior is None:
+            family.objective = posterior(covariance_layout, n_components, &self.mean[0], &self.scale[0], shrinkage,
+                                         pseudocount, constant)
+        else:
+            concentration, sticks, weight = weights_prior
+            family.objective = evidence_bound(&self.mean[0], &self.scale[0], shrinkage, pseudocount, constant,
+                                              concentration, sticks, weight)
 
     def __reduce__(self):
         return MixtureFamily, self.arguments
@@ -107,22 +115,37 @@ cdef class MixtureFamily:
         """Multiply-adds of an update, roughly."""
         return update_work(&self.family)
 
-    def log_prior(
+    def parameter_term(
         self,
+        const double[::1] weights,
         const double[:, ::1] means,
         const double[::1] whiteners,
         const double[::1] log_determinants,
     ):
-        """Return the log density of the prior at a mixture; 0 without a prior."""
+        """Return what is added to the log evidence: the log density of the prior, or −KL; 0 without a prior."""
         cdef Family* family = &self.family
         cdef Layout layout = family.covariance_layout
         cdef Estimate mixture
+        expect("weights", weights.shape[0], family.K)
         expect_matrix("means", means, family.K, family.d)
         expect("whiteners", whiteners.shape[0], total_size(layout, family.K, family.d))
         expect("log_determinants", log_determinants.shape[0], n_matrices(layout, family.K))
-        mixture.means, mixture.whiteners = <double*>&means[0, 0], <double*>&whiteners[0]
-        mixture.log_determinants = <double*>&log_determinants[0]
+        mixture.weights, mixture.means = <double*>&weights[0], <double*>&means[0, 0]
+        mixture.whiteners, mixture.log_determinants = <double*>&whiteners[0], <double*>&log_determinants[0]
         return parameter_term(&family.objective, layout, family.K, family.d, &mixture)
+
+    def log_offset(self, const double[::1] weights, const double[::1] whiteners, const double[::1] log_determinants):
+        """Return what a pass adds to the log density of each component: (K,)."""
+        cdef Family* family = &self.family
+        cdef Layout layout = family.covariance_layout
+        expect("weights", weights.shape[0], family.K)
+        expect("whiteners", whiteners.shape[0], total_size(layout, family.K, family.d))
+        expect("log_determinants", log_determinants.shape[0], n_matrices(layout, family.K))
+        offsets = np.empty(family.K)
+        cdef double[::1] into = offsets
+        log_offsets(&family.objective, layout, family.K, family.d, &weights[0], &whiteners[0], &log_determinants[0], 0,
+                    &into[0])
+        return offsets
 
     cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
@@ -255,7 +278,8 @@ def log_offset(
     expect("log_determinants", log_determinants.shape[0], n_matrices(layout, K))
     offsets = np.empty(K)
     cdef double[::1] into = offsets
-    log_offsets(layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &into[0])
+    cdef Objective objective = likelihood()
+    log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &into[0])
     return offsets
 
 
@@ -417,8 +441,8 @@ cdef class QuasiNewtonState:
         memcpy(first.covariances, &covariances[0], size * sizeof(double))
         memcpy(first.whiteners, &whiteners[0], size * sizeof(double))
         memcpy(first.log_determinants, &log_determinants[0], log_determinants.shape[0] * sizeof(double))
-        log_offsets(layout, K, d, first.weights, first.whiteners, first.log_determinants, state.family.ridge,
-                    first.log_offset)
+        log_offsets(&state.family.objective, layout, K, d, first.weights, first.whiteners, first.log_determinants,
+                    state.family.ridge, first.log_offset)
         start_anew(state)
 
     def measured(self):

@@ -1,31 +1,36 @@
-"""What an update maximises: the only place that knows whether the parameters have a prior.
+"""What an update maximises: the only place that knows whether the parameters have a prior or a posterior.
 
 With n_k the count of component k, x̄_k and S_k the mean of its rows and their scatter about it, an objective says
 
-| | likelihood | posterior (MAP) | function |
-| --- | --- | --- | --- |
-| weights | n_k / n | n_k / n | `normalise_weights` |
-| means | x̄_k | (n_k x̄_k + κ m) / (n_k + κ) | `shrink_mean` |
-| scatter | S_k | S_k + Λ + κ n_k / (κ + n_k) (x̄_k − m)(x̄_k − m)ᵀ | `add_to_scatter` |
-| divisor of the scatter | n_k | n_k + 1 + c | `divisor` |
-| log offset | log π_k + log det W_k − d/2·log 2π | likewise | `log_offsets` |
-| added to the log evidence | 0 | log p(μ, Σ) | `parameter_term` |
+| | likelihood | posterior (MAP) | evidence bound | function |
+| --- | --- | --- | --- | --- |
+| weights | n_k / n | n_k / n | n_k / n: see below | `normalise_weights` |
+| means | x̄_k | (n_k x̄_k + κ m) / (n_k + κ) | as MAP | `shrink_mean` |
+| scatter | S_k | S_k + Λ + κ n_k / (κ + n_k) (x̄_k − m)(x̄_k − m)ᵀ | as MAP | `add_to_scatter` |
+| divisor of the scatter | n_k | n_k + 1 + c | n_k + c | `divisor` |
+| log offset, + ½ d log 2π | log π_k + log det W_k | likewise | E log π_k + ½ E log det Λ_k − d/(2β_k) | `log_offsets` |
+| added to the log evidence | 0 | log p(μ, Σ) | −KL(q(π, μ, Σ) ‖ p(π, μ, Σ)) | `parameter_term` |
 
 The prior is conjugate (Fraley & Raftery 2007, section 3): μ_k | Σ_k ~ N(m, Σ_k / κ), and Σ_k has an inverse Wishart
 or inverse gamma density worth c rows with scatter Λ. The divisor's 1 is the factor |Σ_k|^−½ of the mean's density: K
 where all components share a covariance, 0 where the means have no prior.
 
-A variational posterior (Bishop 2006, section 10.2) would be a third value. It would fill in
-
-- weights: E π_k of a Dirichlet or of a stick-breaking posterior (Blei & Jordan 2006) with the counts n_k;
-- means: as MAP, with κ + n_k = β_k as the precision of the mean;
-- scatter: as MAP, with Λ the inverse of the scale of the Wishart prior on Σ_k⁻¹;
-- divisor: the degrees of freedom ν_k = ν_0 + n_k, without the 1 for the mean, so that W_kᵀ W_k is E Σ_k⁻¹;
-- log offset: E log π_k + ½ E log|Σ_k⁻¹| − d/2·log 2π − d / (2 β_k), which needs counts beside the parameters;
-- added to the log evidence: −KL(q(π, μ, Σ) ‖ p(π, μ, Σ)).
+The evidence bound is that of a variational posterior (Bishop 2006, section 10.2; Blei & Jordan 2006): q(μ_k | Σ_k) =
+N(m_k, Σ_k / β_k) with β_k = κ + n_k, and the precision Λ_k ~ Wishart with ν_k = c + n_k degrees of freedom and mean
+W_kᵀ W_k = Σ_k⁻¹. Here c is ν_0, and the scatter Λ of the table is the inverse of the prior's scale; where all
+components share a covariance, both are K times as much, and ν_k is a K-th of the divisor. A layout restricts the
+posterior, never the prior, so all of them are one model, and the Wishart's functions are those of d features. A
+mixture's "weights" are the shares n_k / n: with them and the weight n of all rows, q(π) is known.
 """
 from libc.math cimport M_PI, log
 
+from gmm._kernel.belief cimport (
+    expected_log_weights,
+    half_expected_log_precision,
+    minus_mean_divergence,
+    minus_weights_divergence,
+    minus_wishart_divergence,
+)
 from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.layout cimport (
     Layout,
@@ -36,6 +41,7 @@ from gmm._kernel.layout cimport (
     first_component,
     is_dense,
     is_pooled,
+    matrix_count,
     matrix_of,
     matrix_size,
     mirror_all,
@@ -48,6 +54,7 @@ from gmm._kernel.whitener cimport half_square, half_trace_of_precision, half_tra
 cdef enum ObjectiveKind:
     LIKELIHOOD = 0
     POSTERIOR = 1
+    EVIDENCE_BOUND = 2
 
 
 cdef struct Objective:
@@ -59,6 +66,9 @@ cdef struct Objective:
     double mean_terms           # means whose prior each covariance scales
     double pseudocount          # c, in rows
     double constant             # of the prior's log density
+    double concentration        # of the prior of the weights, in rows
+    bint sticks                 # which breaks sticks (a Dirichlet process); else it is a Dirichlet distribution
+    double weight               # n, of all rows
 
 
 cdef inline Objective likelihood() noexcept nogil:
@@ -66,6 +76,8 @@ cdef inline Objective likelihood() noexcept nogil:
     objective.kind = LIKELIHOOD
     objective.mean = objective.scale = NULL
     objective.shrinkage = objective.mean_terms = objective.pseudocount = objective.constant = 0
+    objective.concentration = objective.weight = 0
+    objective.sticks = False
     return objective
 
 
@@ -73,7 +85,7 @@ cdef inline Objective posterior(
     Layout layout, Py_ssize_t K, const double* mean, const double* scale,
     double shrinkage, double pseudocount, double constant,
 ) noexcept nogil:
-    cdef Objective objective
+    cdef Objective objective = likelihood()
     objective.kind = POSTERIOR
     objective.mean, objective.scale, objective.shrinkage = mean, scale, shrinkage
     objective.mean_terms = (K if is_pooled(layout) else 1) if shrinkage > 0 else 0
@@ -81,9 +93,33 @@ cdef inline Objective posterior(
     return objective
 
 
+cdef inline Objective evidence_bound(
+    const double* mean, const double* scale, double shrinkage, double pseudocount, double constant,
+    double concentration, bint sticks, double weight,
+) noexcept nogil:
+    cdef Objective objective = likelihood()
+    objective.kind = EVIDENCE_BOUND
+    objective.mean, objective.scale, objective.shrinkage = mean, scale, shrinkage
+    objective.pseudocount, objective.constant = pseudocount, constant
+    objective.concentration, objective.sticks, objective.weight = concentration, sticks, weight
+    return objective
+
+
 cdef inline bint adds_rows(const Objective* objective) noexcept nogil:
     """Return whether the objective counts rows of its own beside those of the data."""
-    return objective.kind == POSTERIOR
+    return objective.kind != LIKELIHOOD
+
+
+cdef inline bint is_bound(const Objective* objective) noexcept nogil:
+    return objective.kind == EVIDENCE_BOUND
+
+
+cdef inline double dof(
+    const Objective* objective, Layout layout, Py_ssize_t K, const double* weights, Py_ssize_t k,
+) noexcept nogil:
+    """ν_k, the degrees of freedom of a component."""
+    cdef double count = objective.weight * matrix_count(layout, K, weights, matrix_of(layout, k))
+    return divisor(objective, count) / (K if is_pooled(layout) else 1)
 
 
 # --------------------------------------------------------------------------- counts to parameters
@@ -159,27 +195,37 @@ cdef inline void add_mean_scatter(
 # ------------------------------------------------------------------------------ what a pass adds up
 
 cdef inline void log_offsets(
-    Layout layout, Py_ssize_t K, Py_ssize_t d,
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* weights, const double* whiteners, const double* log_determinants,        # IN
     double noise,                                  # IN variance, in every feature, through which rows are seen
     double* log_offset,                            # OUT (K,) log π_k + log|W_k| − d/2·log 2π − ½ noise tr Σ_k⁻¹
 ) noexcept nogil:
     cdef Py_ssize_t k
     cdef double constant = 0.5 * d * log(2 * M_PI)
+    if is_bound(objective):
+        expected_log_weights(K, weights, objective.weight, objective.concentration, objective.sticks, log_offset)
+    else:
+        for k in range(K):
+            log_offset[k] = log(weights[k])
     for k in range(K):
-        log_offset[k] = log(weights[k]) + log_determinants[matrix_of(layout, k)] - constant
+        log_offset[k] = log_offset[k] + log_determinants[matrix_of(layout, k)] - constant
         if noise > 0:
             log_offset[k] -= noise * half_trace_of_precision(layout, d, whiteners, k)
+        if is_bound(objective):
+            log_offset[k] += half_expected_log_precision(dof(objective, layout, K, weights, k), d)
+            log_offset[k] -= 0.5 * d / (objective.shrinkage + objective.weight * weights[k])
 
 
 cdef inline double parameter_term(
     const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
 ) noexcept nogil:
-    """What is added to the log evidence of the rows: the log density of the parameters."""
+    """What is added to the log evidence of the rows: the log density of the parameters, or minus a divergence."""
     cdef Py_ssize_t size = matrix_size(layout, d), k, m
     cdef double total = objective.constant
     if not adds_rows(objective):
         return 0
+    if is_bound(objective):
+        return minus_divergence(objective, layout, K, d, mixture)
     for m in range(n_matrices(layout, K)):
         total += objective.pseudocount * mixture.log_determinants[m]
         total -= half_trace_of_product(layout, d, mixture.whiteners + m * size, objective.scale)
@@ -192,11 +238,38 @@ cdef inline double parameter_term(
     return total
 
 
+cdef inline double minus_divergence(
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, const Estimate* mixture,
+) noexcept nogil:
+    """−KL(q(π, μ, Σ) ‖ p(π, μ, Σ)) of the posterior that a mixture stands for."""
+    cdef Py_ssize_t size = matrix_size(layout, d), k, m
+    cdef double beta = objective.shrinkage, prior_dof = divisor(objective, 0) / (K if is_pooled(layout) else 1)
+    cdef double total = objective.constant + minus_weights_divergence(
+        K, mixture.weights, objective.weight, objective.concentration, objective.sticks)
+    for m in range(n_matrices(layout, K)):
+        total -= half_trace_of_product(layout, d, mixture.whiteners + m * size, objective.scale)
+        k = first_component(layout, m)
+        total += (end_component(layout, K, m + 1) - k) * minus_wishart_divergence(
+            dof(objective, layout, K, mixture.weights, k), prior_dof, mixture.log_determinants[m], d)
+    for k in range(K):
+        total += minus_mean_divergence(beta + objective.weight * mixture.weights[k], beta, d)
+        total -= beta * half_square(layout, d, mixture.whiteners + matrix_of(layout, k) * size,
+                                    mixture.means + k * d, objective.mean)
+    return total
+
+
 # ------------------------------------------------------------ rows of its own, for the accelerated solver
 
 cdef inline double rows_per_mean(const Objective* objective) noexcept nogil:
     """Rows that the prior of a mean is worth."""
     return objective.shrinkage
+
+
+cdef inline double rows_per_weight(const Objective* objective) noexcept nogil:
+    """Rows that the prior of a weight is worth, in the metric of a posterior's counts."""
+    if not is_bound(objective):
+        return 0
+    return 1 if objective.sticks else objective.concentration
 
 
 cdef inline double rows_per_covariance(const Objective* objective) noexcept nogil:

@@ -32,7 +32,7 @@ from gmm._kernel.frame cimport (
 )
 from gmm._kernel.layout cimport Layout, diagonal_size, diagonal_stride, matrix_size, n_matrices
 from gmm._kernel.moments cimport Moments, moments_size
-from gmm._kernel.objective cimport add_own_rows, adds_rows, parameter_term, rows_per_covariance
+from gmm._kernel.objective cimport add_own_rows, adds_rows, is_bound, parameter_term, rows_per_covariance
 from gmm._kernel.state cimport MEMORY, State, change, set_weight, step
 from gmm._kernel.update cimport any_empty, most_likely
 from gmm._kernel.whitener cimport half_trace_of_precision
@@ -255,10 +255,13 @@ cdef inline double aitken_gain(const State* state) noexcept nogil:
 cdef inline double weight_gain(const State* state) noexcept nogil:
     """Bound the gain by the weights of components with fewer rows than the objective's own (Lindsay 1983).
 
-    Such a component rests at the prior's mode; only its growing weight shows that there is a gain to come.
+    Such a component rests at the prior's mode; only its growing weight shows that there is a gain to come.  In an
+    evidence bound, it is the weights' prior that holds it there, and the bound is flat in its rows.
     """
     cdef Py_ssize_t k
     cdef double most = 0, rows, own_rows = rows_per_covariance(&state.family.objective)
+    if is_bound(&state.family.objective):
+        return 0
     for k in range(state.family.K):
         rows = state.best.weights[k] * state.held.weight
         if rows < own_rows:

@@ -2,7 +2,7 @@
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.layout cimport Layout, matrix_count, matrix_size, n_matrices, packed_size, total_size
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.objective cimport rows_per_covariance, rows_per_mean
+from gmm._kernel.objective cimport rows_per_covariance, rows_per_mean, rows_per_weight
 from gmm._kernel.update cimport Family, room_for_update
 
 cdef enum:
@@ -33,6 +33,7 @@ cdef struct State:
     Moments tried               # of the trial, about the frame's means
     double mean_rows            # that the objective adds for each mean, per unit weight, …
     double covariance_rows      # … and for each covariance, or for the one of all components
+    double weight_rows          # … and for each weight
     double* direction           # the quasi-Newton step
     double* work
     double* here                # the accepted state; it and what follows is remembered
@@ -154,7 +155,9 @@ cdef inline void set_weight(State* state, double weight) noexcept nogil:
     """Take in the weight of all rows, and scale the objective's own rows by it."""
     cdef double mean_rows = rows_per_mean(&state.family.objective)
     cdef double covariance_rows = rows_per_covariance(&state.family.objective)
+    cdef double weight_rows = rows_per_weight(&state.family.objective)
     state.held.weight = weight
     # No rows are 0 per weight before the first pass too, when the weight is 0.
     state.mean_rows = mean_rows / weight if mean_rows > 0 else 0
     state.covariance_rows = covariance_rows / weight if covariance_rows > 0 else 0
+    state.weight_rows = weight_rows / weight if weight_rows > 0 else 0

@@ -22,6 +22,7 @@ from gmm._kernel.objective cimport (
     Objective,
     add_to_scatter,
     divisor,
+    is_bound,
     log_offsets,
     normalise_weights,
     shrink_mean,
@@ -95,7 +96,8 @@ cdef inline Py_ssize_t most_likely(
     estimate_covariances(moments, family, 0, n_matrices(layout, family.K), out)
     constrain_covariances(family, previous, room, out)
     failed = finish(moments, family, out)
-    log_offsets(layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise, out.log_offset)
+    log_offsets(&family.objective, layout, family.K, family.d, out.weights, out.whiteners, out.log_determinants, noise,
+                out.log_offset)
     return failed
 
 
@@ -109,6 +111,8 @@ cdef inline void begin(
         out.weights[k] = max(moments.counts[k], least_count(moments))
         for j in range(family.d):
             out.means[k * family.d + j] = step_of(moments, k, j, family.d)
+            if is_bound(&family.objective):        # where counts may be so small that moments are but rounding
+                out.means[k * family.d + j] = moments.first[k * family.d + j] / out.weights[k]
 
 
 cdef inline void estimate_covariances(

@@ -75,15 +75,22 @@ cdef inline double half_trace_of_product(
 ) noexcept nogil:
     """½ tr Σ⁻¹Λ = ½ tr WΛWᵀ."""
     cdef Py_ssize_t i, j, r
-    cdef double total = 0, row
+    cdef double total = 0, twice, w
+    cdef double[4] sums
     if is_axis_aligned(layout):
         for i in range(matrix_size(layout, d)):
             total += whitener[i] * whitener[i] * matrix[i]
         return total / 2 * features_per_number(layout, d)
     for i in range(d):
-        for j in range(i + 1):
-            row = 0
-            for r in range(i + 1):
-                row += matrix[j * d + r] * whitener[i * d + r]
-            total += whitener[i * d + j] * row
+        for r in range(i + 1):
+            sums[0] = sums[1] = sums[2] = sums[3] = twice = 0
+            for j in range(0, r - 3, 4):           # four sums: one would wait for each addition
+                sums[0] += matrix[r * d + j] * whitener[i * d + j]
+                sums[1] += matrix[r * d + j + 1] * whitener[i * d + j + 1]
+                sums[2] += matrix[r * d + j + 2] * whitener[i * d + j + 2]
+                sums[3] += matrix[r * d + j + 3] * whitener[i * d + j + 3]
+            for j in range(r // 4 * 4, r):
+                twice += matrix[r * d + j] * whitener[i * d + j]
+            w = whitener[i * d + r]
+            total += w * (2 * (twice + (sums[0] + sums[1]) + (sums[2] + sums[3])) + matrix[r * d + r] * w)
     return total / 2

@@ -9,10 +9,10 @@ import pyarrow as pa
 
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
 from gmm.cli.rows import read_rows_for
+from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
 from gmm.cli.write import check_table, labels_table, write_json, write_table
 from gmm.estimators.contract import names_of_features
-from gmm.estimators.mixture import GaussianMixture
 from gmm.persistence import load_state
 from gmm.text.amounts import counted
 
@@ -22,7 +22,7 @@ __all__ = ["info", "predict", "sample"]
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table."""
     check_table("--out", options.out)
-    model = GaussianMixture.load(options.model)
+    model = load_mixture(options.model)
     rows, X = read_rows_for(model, options, Screen(options.quiet))
     proba = model.predict_proba(X) if options.proba else None
     write_table(options.out, labels_table(rows.numbers, np.asarray(model.predict(X)), proba))
@@ -31,7 +31,7 @@ def predict(options: argparse.Namespace) -> None:
 def sample(options: argparse.Namespace) -> None:
     """Run ``gmm sample``, which draws rows from a saved model."""
     check_table("--out", options.out)
-    model = GaussianMixture.load(options.model)
+    model = load_mixture(options.model)
     X, components = model.sample(options.rows, random_state=options.seed)
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
@@ -41,7 +41,7 @@ def sample(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """Run ``gmm info``, which prints the parameters of a saved model."""
-    model = GaussianMixture.load(options.model)
+    model = load_mixture(options.model)
     header, _ = load_state(options.model)
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}

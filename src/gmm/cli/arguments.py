@@ -132,6 +132,12 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     search = command.add_argument_group("search")
     search.add_argument("--components", metavar="K", type=_components, default=_components("1:9"),
                         help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
+    search.add_argument("--bayesian", action="store_true",
+                        help="fit one variational Bayesian mixture, which leaves empty the components that it does not "
+                             "need, instead of a search; of --covariance one of full (default), tied, diag, "
+                             "spherical")  # fmt: skip
+    search.add_argument("--max-components", metavar="K", type=_positive,
+                        help="largest number of components of --bayesian (default 20)")  # fmt: skip
     types = search.add_mutually_exclusive_group()
     types.add_argument("--covariance", metavar="NAMES", type=_names, action="extend",
                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
@@ -148,9 +154,9 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                         help="number of random restarts per fit (default 1)")  # fmt: skip
     search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,
                         help="maximum number of passes per start (default 1000)")  # fmt: skip
-    search.add_argument("--tol", metavar="T", type=_non_negative, default=1e-5,
-                        help="stop when the estimated remaining gain is below T nats per row "
-                             "(default 1e-5)")  # fmt: skip
+    search.add_argument("--tol", metavar="T", type=_non_negative, default=None,
+                        help="stop when the estimated remaining gain is below T nats per row (default 1e-5), or nats "
+                             "in all with --bayesian (default 1e-3)")  # fmt: skip
     search.add_argument("--refine", choices=("split-merge",),
                         help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
     search.add_argument("--reg-covar", metavar="R", type=_non_negative, default=1e-6,

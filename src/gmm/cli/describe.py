@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gmm.cli.agreement import Agreement
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.criteria import CRITERIA
-from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.estimated import EstimatedMixture
 from gmm.selection import Selection
 from gmm.text.amounts import counted
 from gmm.values.covariance import covariance_model
@@ -36,19 +36,19 @@ class MixtureFacts:
 
     Attributes
     ----------
-    model : GaussianMixture
+    model : EstimatedMixture
     names : tuple of str
         Names of the d columns, by default ``x0``, ``x1``, ...
     spreads : ndarray of float64, shape (K, d)
         Standard deviation per component and column.
     """
 
-    model: GaussianMixture
+    model: EstimatedMixture
     names: tuple[str, ...]
     spreads: NDArray[np.float64]
 
     @classmethod
-    def of(cls, model: GaussianMixture) -> MixtureFacts:
+    def of(cls, model: EstimatedMixture) -> MixtureFacts:
         """Collect the facts about a fitted mixture."""
         layout = covariance_model(model.covariance_type).layout
         covariances = np.asarray(model.covariances_, dtype=np.float64)
@@ -67,7 +67,7 @@ class MixtureFacts:
         return [_strongest_correlation(*each) for each in zip(dense, self.spreads, strict=True)]
 
 
-def mixture_json(model: GaussianMixture) -> dict[str, Any]:
+def mixture_json(model: EstimatedMixture) -> dict[str, Any]:
     """Convert a mixture to JSON values.
 
     Returns
@@ -111,7 +111,7 @@ def decimals(spread: float, largest: float) -> int | None:
     return needed if needed <= 6 and largest < 1e9 else None
 
 
-def ending(model: GaussianMixture) -> str:
+def ending(model: EstimatedMixture) -> str:
     """Say how the fit of a mixture ended, for example ``converged after 12 passes``."""
     return model.history_.ending if hasattr(model, "history_") else "parameters given, not fitted"
 
@@ -171,7 +171,7 @@ def finite_or_none(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _convergence_json(model: GaussianMixture) -> dict[str, Any]:
+def _convergence_json(model: EstimatedMixture) -> dict[str, Any]:
     if not hasattr(model, "history_"):
         return {"converged": None, "n_iter": None, "lower_bound": None}
     return {

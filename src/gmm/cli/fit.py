@@ -13,11 +13,11 @@ from typing import Any
 
 from gmm import selection
 from gmm.cli import pictures
+from gmm.cli.bayesian import fit_posterior
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.result import Result
-from gmm.cli.rows import Rows, numeric_rows
+from gmm.cli.result import Result, make_directory, rows_to_fit
+from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
-from gmm.cli.tables import read
 from gmm.cli.write import check_suffix, check_writable, write_json, write_text
 from gmm.text.amounts import counted
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
@@ -36,28 +36,22 @@ def fit(options: argparse.Namespace) -> None:
         If no fit converged, after everything has been written and printed; and if the table or an option is invalid.
     """
     screen = Screen(options.quiet)
+    if options.bayesian:
+        fit_posterior(screen, options)
+        return
+    if options.max_components is not None:
+        raise UsageError("--max-components: expected with --bayesian; a search takes --components")
+    options.tol = 1e-5 if options.tol is None else options.tol
     names = _covariance_types(options)
     _check_pictures(options)
-    table, notes = read(options.file, options.header)
-    rows = numeric_rows(
-        table,
-        columns=options.columns,
-        exclude=options.exclude or (),
-        label_column=options.label_column,
-        weight_column=options.weight_column,
-        drop_missing=options.drop_missing,
-    )
-    if len(rows.values) == 1:
-        raise CommandError(f"the table has 1 row{'' if table.num_rows == 1 else ' left'}; at least 2 are needed")
-    for note in (*notes, *rows.notes):
-        screen.note(note)
-    out = _make_directory(options.out)
+    rows, notes = rows_to_fit(screen, options)
+    out = make_directory(options.out)
     report_path = _report_path(options.report, out)
     origin = None if report_path is None else _report_module().Origin.of(options)
     types = _distinct_types(len(rows.names)) if names is None else names
     started = time.perf_counter()
     outcome, warned = _search(screen, rows, types, options)
-    result = Result(rows, outcome, options, (*notes, *rows.notes), warned, time.perf_counter() - started)
+    result = Result(rows, options, notes, warned, time.perf_counter() - started, outcome)
     if result.parameter_warning:
         screen.note(result.parameter_warning)
     if out is not None:
@@ -88,14 +82,6 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
 def _distinct_types(n_columns: int) -> list[str]:
     """Return all models that differ for this number of columns; for a single column, most coincide."""
     return list(dict.fromkeys(same_as(covariance_model(name), 2, n_columns).name for name in PARSIMONIOUS))
-
-
-def _make_directory(path: str | None) -> Path | None:
-    if path is None:
-        return None
-    out = Path(path)
-    out.mkdir(parents=True, exist_ok=True)
-    return out
 
 
 def _check_pictures(options: argparse.Namespace) -> None:

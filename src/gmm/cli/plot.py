@@ -8,11 +8,12 @@ from typing import Any
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError, quoted
 from gmm.cli.rows import read_rows_for
+from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful
 from gmm.cli.write import check_suffix, check_writable
 from gmm.estimators.contract import names_of_features
-from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.estimated import EstimatedMixture
 
 __all__ = ["plot"]
 
@@ -33,7 +34,7 @@ def plot(options: argparse.Namespace) -> None:
     _check_unused(options)
     drawing = pictures.drawing()
     screen = Screen(options.quiet)
-    model = GaussianMixture.load(options.model)
+    model = load_mixture(options.model)
     if options.kind not in _FUNCTIONS:
         drawn = _convergence(drawing, model, options)
     else:
@@ -54,20 +55,20 @@ def _check_unused(options: argparse.Namespace) -> None:
             raise UsageError(f"{unused[0]}: not used by --kind convergence, which draws passes, not rows; leave it out")
 
 
-def _convergence(drawing: Any, model: GaussianMixture, options: argparse.Namespace) -> Any:
+def _convergence(drawing: Any, model: EstimatedMixture, options: argparse.Namespace) -> Any:
     if not hasattr(model, "history_"):
         raise CommandError(f"{options.model}: its parameters were given, not fitted, so it has no passes to draw")
     return drawing.plot_convergence(model)
 
 
-def _rows(screen: Screen, model: GaussianMixture, options: argparse.Namespace) -> Any:
+def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) -> Any:
     """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
     if options.file is None and list(getattr(model, "feature_names_in_", ())) != faithful().column_names:
         raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
     return read_rows_for(model, options, screen)[1]
 
 
-def _view(model: GaussianMixture, options: argparse.Namespace) -> Any:
+def _view(model: EstimatedMixture, options: argparse.Namespace) -> Any:
     """Return the `view` argument of `gmm.plotting`."""
     if options.kind == "pairs":
         return "pairs"

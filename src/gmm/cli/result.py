@@ -23,50 +23,51 @@ from gmm.cli.describe import (
     mixture_json,
     parameter_warning,
 )
-from gmm.cli.rows import Rows
+from gmm.cli.failures import CommandError
+from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
+from gmm.cli.tables import read
 from gmm.cli.write import labels_table, write_json, write_table
 from gmm.estimators.criteria import CRITERIA
+from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.mixture import GaussianMixture
 from gmm.selection import Selection
 from gmm.text.amounts import counted
 
-__all__ = ["Result"]
+__all__ = ["Fitted", "Result", "make_directory", "rows_to_fit"]
 
 _BUNDLED = "Old Faithful"
 _BLOCK = 1 << 16  # rows whose responsibilities are in memory at once
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
-    """A finished search with its rows and options.
+class Fitted:
+    """A fitted mixture with its rows and options.
 
     Attributes
     ----------
     rows : Rows
         The fitted rows.
-    search : Selection
     options : argparse.Namespace
         The options of ``gmm fit``.
     notes : tuple of str
         Notes on the table, such as columns and rows that were left out.
     warnings : tuple of str
-        Warnings issued during the search.
+        Warnings issued during the fit.
     seconds : float
-        Duration of the search, in seconds.
+        Duration of the fit, in seconds.
     """
 
     rows: Rows
-    search: Selection
     options: argparse.Namespace
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     seconds: float
 
     @property
-    def model(self) -> GaussianMixture:
-        """The chosen mixture."""
-        return self.search.best
+    def model(self) -> EstimatedMixture:
+        """The mixture."""
+        raise NotImplementedError
 
     @property
     def source(self) -> str:
@@ -124,6 +125,46 @@ class Result:
         weights = self.rows.weights
         return float(len(self.rows.values) if weights is None else weights.sum())
 
+    def about_data(self) -> dict[str, Any]:
+        """Convert facts about the data to JSON values."""
+        return {
+            "file": self.source,
+            "n_rows": len(self.rows.values),
+            "columns": list(self.rows.names),
+            "total_weight": self.total_weight,
+            "notes": list(self.notes),
+        }
+
+    def show_groups(self, screen: Screen) -> None:
+        """Print the mixture and its agreement with labels, if there are any."""
+        screen.mixture(MixtureFacts.of(self.model), self.counts)
+        if self.agreement is not None:
+            screen.line()
+            screen.agreement(self.agreement, self.options.label_column)
+
+    def write_model(self, out: Path, kind: str) -> None:
+        """Write the model and the labels; `kind` is their format."""
+        self.model.save(out / "model.gmm")
+        proba = self.model.predict_proba(self.rows.frame)
+        write_table(out / f"labels.{kind}", labels_table(self.rows.numbers, self.labels, proba))
+
+
+@dataclass(frozen=True, eq=False)
+class Result(Fitted):
+    """A finished search with its rows and options.
+
+    Attributes
+    ----------
+    search : Selection
+    """
+
+    search: Selection
+
+    @property
+    def model(self) -> GaussianMixture:
+        """The chosen mixture."""
+        return self.search.best
+
     @property
     def parameter_warning(self) -> str:
         """Warning if the mixture has at least as many parameters as there are rows; else empty."""
@@ -140,9 +181,7 @@ class Result:
         kind : {"csv", "parquet"}
             Format of the labels.
         """
-        self.model.save(out / "model.gmm")
-        proba = self.model.predict_proba(self.rows.frame)
-        write_table(out / f"labels.{kind}", labels_table(self.rows.numbers, self.labels, proba))
+        self.write_model(out, kind)
         cells = [
             {name: value for name, value in cell.items() if name not in ("seconds", "best")}
             for cell in cells_json(self.search)
@@ -155,13 +194,7 @@ class Result:
         best = self.search.best_index
         agreement = self.agreement
         return {
-            "data": {
-                "file": self.source,
-                "n_rows": len(self.rows.values),
-                "columns": list(self.rows.names),
-                "total_weight": self.total_weight,
-                "notes": list(self.notes),
-            },
+            "data": self.about_data(),
             "seed": self.options.seed,
             "criterion": self.search.criterion,
             "prior": self.options.prior,
@@ -188,11 +221,7 @@ class Result:
         screen.line()
         screen.line(self._headline())
         screen.line()
-        screen.mixture(MixtureFacts.of(self.model), self.counts)
-        agreement = self.agreement
-        if agreement is not None:
-            screen.line()
-            screen.agreement(agreement, self.options.label_column)
+        self.show_groups(screen)
         if out is not None:
             screen.line()
             files = ("model.gmm", f"labels.{self.options.format}", "criteria.csv", "result.json")
@@ -206,3 +235,36 @@ class Result:
             f"{ending(model)}, log-likelihood {loglik:.2f} "
             f"({loglik / self.total_weight:.4f} per {self.unit})"
         )
+
+
+def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows, tuple[str, ...]]:
+    """Read the table that the options name, and print and return the notes on it.
+
+    Raises
+    ------
+    CommandError
+        If it has too few rows.
+    """
+    table, notes = read(options.file, options.header)
+    rows = numeric_rows(
+        table,
+        columns=options.columns,
+        exclude=options.exclude or (),
+        label_column=options.label_column,
+        weight_column=options.weight_column,
+        drop_missing=options.drop_missing,
+    )
+    if len(rows.values) == 1:
+        raise CommandError(f"the table has 1 row{'' if table.num_rows == 1 else ' left'}; at least 2 are needed")
+    for note in (*notes, *rows.notes):
+        screen.note(note)
+    return rows, (*notes, *rows.notes)
+
+
+def make_directory(path: str | None) -> Path | None:
+    """Make the directory of the results, if there is one."""
+    if path is None:
+        return None
+    out = Path(path)
+    out.mkdir(parents=True, exist_ok=True)
+    return out

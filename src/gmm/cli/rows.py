@@ -21,7 +21,7 @@ from gmm.cli.failures import CommandError, listed, quoted
 from gmm.cli.show import Screen
 from gmm.cli.tables import read
 from gmm.estimators.contract import names_of_features
-from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.estimated import EstimatedMixture
 from gmm.text.amounts import counted
 
 __all__ = ["Frame", "Rows", "match_columns", "numeric_rows", "read_rows_for"]
@@ -146,12 +146,12 @@ def numeric_rows(
     return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *identifiers))
 
 
-def read_rows_for(model: GaussianMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
+def read_rows_for(model: EstimatedMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
     """Read the rows to apply a saved model to, and print notes on them.
 
     Parameters
     ----------
-    model : GaussianMixture
+    model : EstimatedMixture
     options : argparse.Namespace
         With ``file``, ``header`` and ``drop_missing``.
     screen : Screen

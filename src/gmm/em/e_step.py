@@ -197,12 +197,11 @@ class EStep:
             return plan.collect(self._run(plan, given=given)[0], scatter)
 
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
-        """Make a pass whose evidence includes the log prior of `family`."""
+        """Make a pass whose evidence includes what the objective of `family` adds to it."""
         statistics = self(parameters.whitened())
-        log_prior = family.log_prior(
-            np.ascontiguousarray(parameters.means), np.ravel(parameters.whiteners), parameters.log_determinants
-        )
-        return replace(statistics, log_evidence=statistics.log_evidence + log_prior)
+        weights, means, _, whiteners, log_determinants = parameters.as_estimate()
+        term = family.parameter_term(weights, means, whiteners, log_determinants)
+        return replace(statistics, log_evidence=statistics.log_evidence + term)
 
     def run_em(
         self,
@@ -246,13 +245,13 @@ class EStep:
                 scatter,
                 at_most=1 if tolerance is None else min(at_most, self._worth_a_loop(plan, n_workers, family.work)),
                 family=family,
-                parameters=parameters,
+                estimate=parameters.as_estimate(),
                 before=bounds[-1] if bounds else np.nan,
                 tolerance=np.nan if tolerance is None else tolerance,
                 repair_empty=repair_empty,
             )
         if estimate is not None:
-            parameters = MixtureParameters.estimated(estimate, parameters.model)
+            parameters = parameters.updated(estimate)
         return PassBatch(measured, statistics, parameters)
 
     def run_quasi_newton(self, state: QuasiNewtonState, at_most: int, *, repair_empty: bool) -> list[PassRecord]:

@@ -13,17 +13,32 @@ from gmm.values.layouts import Array, Layout, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.variational import MixturePosterior, VariationalPrior
 
+Prior = ConjugatePrior | VariationalPrior
 Spread = Callable[[Callable[[int, int], None], int, float], None]
 
 _EPS = float(np.finfo(np.float64).eps)
 
 
 def mixture_family(
-    model: CovarianceModel, shape: tuple[int, ...], ridge: float, prior: ConjugatePrior | None = None
+    model: CovarianceModel, shape: tuple[int, ...], ridge: float, prior: Prior | None = None, weight: float = 1.0
 ) -> MixtureFamily:
-    """Return the mixtures and the objective of a fit as the compiled core takes them; `shape` is that of the means."""
+    """Return the mixtures and the objective of a fit as the compiled core takes them.
+
+    Parameters
+    ----------
+    model : CovarianceModel
+    shape : tuple of int
+        That of the means.
+    ridge : float
+    prior : ConjugatePrior or VariationalPrior, optional
+    weight : float
+        Of all rows, which a variational posterior counts.
+    """
     K, d = shape
+    if isinstance(prior, VariationalPrior):
+        return prior.family(model, K, ridge, weight)
     moments = None if prior is None else prior.as_moments(model, K, d)
     return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, moments, model.moments.code)
 
@@ -39,7 +54,9 @@ class MStep:
         Maximum number of components that get a new place.
     spread : callable, optional
         As in `most_likely`.
-    prior : ConjugatePrior, optional
+    prior : ConjugatePrior or VariationalPrior, optional
+    weight : float
+        Of all rows.
     repaired : sequence of int
         Components that got a new place before; they count towards `repairs`.
     """
@@ -51,7 +68,8 @@ class MStep:
         repairs: int,
         *,
         spread: Spread | None = None,
-        prior: ConjugatePrior | None = None,
+        prior: Prior | None = None,
+        weight: float = 1.0,
         repaired: Sequence[int] = (),
     ) -> None:
         self._model = model
@@ -59,6 +77,7 @@ class MStep:
         self._repairs = repairs
         self._spread = spread or _in_turn
         self._prior = prior
+        self._weight = weight
         self.repaired = list(repaired)
 
     @property
@@ -68,7 +87,13 @@ class MStep:
 
     def family(self, parameters: MixtureParameters) -> MixtureFamily:
         """Return the mixtures of that shape, as the compiled core sees them."""
-        return mixture_family(self._model, parameters.means.shape, self._ridge, self._prior)
+        return mixture_family(self._model, parameters.means.shape, self._ridge, self._prior, self._weight)
+
+    def taken(self, parameters: MixtureParameters) -> MixtureParameters:
+        """Return the mixture as one of this fit: a posterior may be that of another prior, or of other rows."""
+        if isinstance(self._prior, VariationalPrior) and isinstance(parameters, MixturePosterior):
+            return MixturePosterior.of(parameters.as_estimate(), self._model, self._prior, self._weight)
+        return parameters
 
     def __call__(
         self, statistics: SufficientStatistics, previous: MixtureParameters | None = None
@@ -93,9 +118,11 @@ def most_likely(
     *,
     spread: Spread = _in_turn,
     previous: Array | None = None,
-    prior: ConjugatePrior | None = None,
+    prior: Prior | None = None,
 ) -> MixtureParameters:
     """Compute weights n_k / n, means, and the model's covariances of S_k / n_k with `ridge` on the diagonals.
+
+    With a prior, the mode of the posterior or, with a `VariationalPrior`, a `MixturePosterior`.
 
     Parameters
     ----------
@@ -106,14 +133,14 @@ def most_likely(
         Runs the updates of the covariances, in threads if they are worth it: see `EStep.spread`.
     previous : array in the shape of the model's layout, optional
         The previous covariances.
-    prior : ConjugatePrior, optional
+    prior : ConjugatePrior or VariationalPrior, optional
 
     Raises
     ------
     SingularMatrixError
         If a covariance is not positive definite and `ridge` is 0.
     """
-    family = mixture_family(model, statistics.first.shape, ridge, prior)
+    family = mixture_family(model, statistics.first.shape, ridge, prior, statistics.weight)
     update = mstep.Update(
         family,
         np.ascontiguousarray(statistics.origins),
@@ -127,6 +154,8 @@ def most_likely(
     if model.constraint:
         spread(update.constrain, 1, family.work)
     estimate, failed = update.finish()
+    if failed < 0 and isinstance(prior, VariationalPrior):
+        return MixturePosterior.of(estimate, model, prior, statistics.weight)
     if failed < 0:
         return MixtureParameters.estimated(estimate, model)
     if prior is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gmm._kernel.mstep import QuasiNewtonState
+from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.e_step import EStep
-from gmm.em.m_step import MStep
+from gmm.em.m_step import MStep, Prior, mixture_family
 from gmm.em.quasi_newton import QuasiNewton
 from gmm.em.solver import Iteration, Solver, SolverRun
 from gmm.em.stopping import GainBelow
@@ -15,21 +15,23 @@ from gmm.em.textbook import TextbookEM
 from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.variational import VariationalPrior
 
 
 @dataclass(frozen=True, kw_only=True)
 class SolverSettings:
     """Which solver to use, `QuasiNewton` or `TextbookEM`, and when it ends.
 
-    `tolerance` is in nats per unit weight, `max_iter` in passes; `confirm_stop` is for `QuasiNewton`.
+    `tolerance` is in nats per unit weight or, `in_all`, in nats, as the run's record then is; `max_iter` is in passes;
+    `confirm_stop` is for `QuasiNewton`.
     """
 
     tolerance: float
     max_iter: int
     accelerated: bool = True
     confirm_stop: bool = True
+    in_all: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +65,30 @@ class Problem:
     model : CovarianceModel
     ridge : float
         Added to the diagonals of the covariances, in squared units of the data.
-    prior : ConjugatePrior, optional
+    prior : ConjugatePrior or VariationalPrior, optional
     n_threads : int, optional
         None for all usable cores.
     repair_empty : bool
         Whether components that lose their rows get a new place: in one run, at most as many as there are components.
+        In a variational fit none does: it may do without some.
     """
 
     rows: Source
     model: CovarianceModel
     ridge: float
-    prior: ConjugatePrior | None = None
+    prior: Prior | None = None
     n_threads: int | None = None
     repair_empty: bool = True
+
+    @property
+    def variational(self) -> bool:
+        """Whether a posterior over mixtures is fitted."""
+        return isinstance(self.prior, VariationalPrior)
+
+    def family(self, n_components: int) -> MixtureFamily:
+        """Return the mixtures of so many components, and what is maximised over them, as the compiled core sees it."""
+        shape = n_components, self.rows.n_features
+        return mixture_family(self.model, shape, self.ridge, self.prior, self.rows.survey.weight)
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
@@ -115,19 +128,34 @@ class Problem:
             Called with an `Iteration` after each pass; a truthy return value ends the run.
         """
         begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
-        parameters, tolerance = begin.parameters, settings.tolerance
-        m_step = self._m_step(e_step, parameters.n_components, begin.repaired)
+        m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
+        unit = self.rows.survey.weight if settings.in_all else 1.0
+        parameters, tolerance = m_step.taken(begin.parameters), settings.tolerance / unit
         solver: Solver
         if settings.accelerated:
-            confirm_stop = settings.confirm_stop
             solver = QuasiNewton(
-                parameters, e_step, m_step, tolerance=tolerance, confirm_stop=confirm_stop, state=begin.state
+                parameters,
+                e_step,
+                m_step,
+                tolerance=tolerance,
+                confirm_stop=settings.confirm_stop,
+                unit=unit,
+                state=begin.state,
             )
         else:
-            solver = TextbookEM(parameters, e_step, m_step, GainBelow(tolerance), before=begin.bounds)
+            bounds = tuple(bound / unit for bound in begin.bounds)
+            solver = TextbookEM(parameters, e_step, m_step, GainBelow(tolerance, unit), before=bounds)
         before = begin.bounds[-1] if begin.bounds else None
-        return SolverRun(solver, max_iter=settings.max_iter, start=start, callback=callback, before=before)
+        return SolverRun(solver, max_iter=settings.max_iter, start=start, callback=callback, before=before, unit=unit)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
-        repairs = n_components if self.repair_empty else 0
-        return MStep(self.model, self.ridge, repairs, spread=e_step.spread, prior=self.prior, repaired=repaired)
+        repairs = n_components if self.repair_empty and not self.variational else 0
+        return MStep(
+            self.model,
+            self.ridge,
+            repairs,
+            spread=e_step.spread,
+            prior=self.prior,
+            weight=self.rows.survey.weight,
+            repaired=repaired,
+        )

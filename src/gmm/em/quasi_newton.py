@@ -26,7 +26,7 @@ class QuasiNewton:
 
     The run starts from `parameters`, or continues from `state`. It stops when five accepted passes in a row project a
     remaining gain below `tolerance`, in nats per unit weight, or three passes of which the last projects less than a
-    hundredth of it; without `confirm_stop`, after the first such pass.
+    hundredth of it; without `confirm_stop`, after the first such pass. It says why in units of `unit` nats.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class QuasiNewton:
         *,
         tolerance: float,
         confirm_stop: bool = True,
+        unit: float = 1.0,
         state: QuasiNewtonState | None = None,
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
-        self._model = parameters.model
+        self._unit = unit
+        self._begun = parameters
         self._current: MixtureParameters | None = parameters
         self._bound = -math.inf
         self._closing: SufficientStatistics | None = None
@@ -57,7 +59,7 @@ class QuasiNewton:
         if self._instead is not None:
             return self._instead.parameters
         if self._current is None:
-            self._current = MixtureParameters.estimated(self._state.measured(), self._model)
+            self._current = self._begun.updated(self._state.measured())
         return self._current
 
     @property
@@ -90,8 +92,9 @@ class QuasiNewton:
         if not self._state.converged:
             return None
         if self._state.fall:
-            return f"limited by rounding: EM's own step lowers the objective by {self._state.fall:.2g}"
-        return f"projected remaining gain {self._state.remaining:.2g} below tol={self._state.tolerance:g}"
+            return f"limited by rounding: EM's own step lowers the objective by {self._state.fall * self._unit:.2g}"
+        remaining, tolerance = self._state.remaining * self._unit, self._state.tolerance * self._unit
+        return f"projected remaining gain {remaining:.2g} below tol={tolerance:g}"
 
     def close(self) -> tuple[str, float]:
         """Measure the pending trial and keep it unless it is worse; a run that continues measures it again."""
@@ -106,7 +109,7 @@ class QuasiNewton:
         return "max_iter reached", self.advance(1)[-1].lower_bound
 
     def _kept_statistics(self) -> SufficientStatistics:
-        return SufficientStatistics.from_kernel(self._model.moments, *self._state.moments())
+        return SufficientStatistics.from_kernel(self._begun.model.moments, *self._state.moments())
 
     def _repair(self) -> None:
         """Restart with a component in a new place; if a covariance needs help instead, continue by textbook EM.
@@ -119,14 +122,8 @@ class QuasiNewton:
             self._begin(parameters)
         else:
             self.state = None
-            stopping = GainBelow(self._state.tolerance)
+            stopping = GainBelow(self._state.tolerance, self._unit)
             self._instead = TextbookEM(parameters, self._e_step, self._m_step, stopping, before=(self._bound,))
 
     def _begin(self, parameters: MixtureParameters) -> None:
-        self._state.begin(
-            parameters.weights,
-            parameters.means,
-            parameters.covariances.ravel(),
-            parameters.whiteners.ravel(),
-            parameters.log_determinants,
-        )
+        self._state.begin(*parameters.as_estimate())

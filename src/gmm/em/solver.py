@@ -44,7 +44,8 @@ class Iteration(Generic[P]):
     n_iter : int
         Number of the pass, from 1.
     lower_bound : float
-        Mean log-likelihood of `parameters`, in nats per unit weight.
+        Mean log-likelihood of `parameters`, in nats per unit weight; of a posterior, the lower bound of the log
+        evidence, in nats in all, as `gain` and `remaining` then are.
     gain : float
         Change of the lower bound since the previous pass; infinite on the first pass.
     seconds : float
@@ -145,6 +146,8 @@ class SolverRun(Generic[P]):
         Called with an `Iteration` after each pass; a truthy return value ends the run.
     before : float, optional
         The last lower bound of an earlier run that this one continues.
+    unit : float
+        The solver's numbers are recorded times this: the weight of all rows, for nats in all.
 
     Attributes
     ----------
@@ -164,12 +167,14 @@ class SolverRun(Generic[P]):
         start: int = 0,
         callback: Callable[[Iteration[P]], object] | None = None,
         before: float | None = None,
+        unit: float = 1.0,
     ) -> None:
         self._solver = solver
         self._max_iter = max_iter
         self._start = start
         self._callback = callback
         self._before = before
+        self._unit = unit
         self._seconds: list[float] = []
         self._reason = "not finished"
         self.passes: list[PassRecord] = []
@@ -196,13 +201,14 @@ class SolverRun(Generic[P]):
         while not self.ended and len(self.passes) < enough:
             self._advance(1 if self._callback is not None else enough - len(self.passes))
         if not self.ended and enough == self._max_iter:
-            self._reason, self.lower_bound = self._solver.close()
+            self._reason, lower_bound = self._solver.close()
+            self.lower_bound = lower_bound * self._unit
             self.ended = True
         return self
 
     def _advance(self, at_most: int) -> None:
         began = perf_counter()
-        made = self._solver.advance(at_most)
+        made = [record.times(self._unit) for record in self._solver.advance(at_most)]
         self.passes += made
         self._seconds += [(perf_counter() - began) / len(made)] * len(made)
         self.lower_bound = made[-1].lower_bound

@@ -16,9 +16,13 @@ class Stopping(Protocol):
 
 @dataclass(frozen=True)
 class GainBelow:
-    """scikit-learn's rule: the last pass changed the mean log-likelihood by less than `tolerance` nats."""
+    """scikit-learn's rule: the last pass changed the mean log-likelihood by less than `tolerance` nats.
+
+    The text is in units of `unit` nats.
+    """
 
     tolerance: float
+    unit: float = 1.0
 
     def __call__(self, lower_bounds: Sequence[float]) -> str | None:
         """Return why to stop now, or None to continue."""
@@ -26,5 +30,5 @@ class GainBelow:
             return None
         gain = lower_bounds[-1] - lower_bounds[-2]
         if abs(gain) < self.tolerance:
-            return f"gain {gain:.2g} below tol={self.tolerance:g}"
+            return f"gain {gain * self.unit:.2g} below tol={self.tolerance * self.unit:g}"
         return None

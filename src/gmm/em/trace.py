@@ -29,6 +29,10 @@ class PassRecord(NamedTuple):
     remaining: float = float("inf")
     accepted: bool = True
 
+    def times(self, unit: float) -> PassRecord:
+        """Return the record in other units."""
+        return PassRecord(self.lower_bound * unit, self.objective * unit, self.remaining * unit, self.accepted)
+
 
 @dataclass(frozen=True)
 class Refinement:

@@ -5,9 +5,8 @@ Parameters as attributes, scores of rows, samples, saving and loading. Subclasse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.solver import SolverResult
 from gmm.em.trace import Trace
-from gmm.estimators import criteria
 from gmm.estimators.contract import Estimator, as_dtype, as_public_array, names_of_features, record_features
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
@@ -24,8 +22,11 @@ from gmm.persistence import (
     Readable,
     Writable,
     from_json_values,
+    given_prior,
     item,
     load_object,
+    posterior_from_state,
+    posterior_to_state,
     save_state,
     to_json_values,
     traces_from_state,
@@ -37,9 +38,10 @@ from gmm.text.html import Html
 from gmm.validation.given import check_mixture, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
-from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
+from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
+from gmm.values.variational import MixturePosterior
 from gmm.versions import __version__
 
 __all__ = ["FittedMixture", "fitted_parameters", "source_of"]
@@ -63,6 +65,9 @@ class FittedMixture(Estimator):
     history_: Trace
     histories_: tuple[Trace, ...]
 
+    _takes_posterior: ClassVar[bool] = False
+    _bound_name: ClassVar[str] = "mean log-likelihood"
+    _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _parameters: MixtureParameters | None = None
     _dtype: np.dtype[Any] = np.dtype(np.float64)
     _bounds_before: tuple[float, ...] = ()
@@ -137,7 +142,7 @@ class FittedMixture(Estimator):
         """
         source = source_of(self, X, sample_weight)
         if source.sample_weight is None:
-            return _mean(self._log_evidence(source))
+            return mean_of(self._log_evidence(source))
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(
@@ -161,57 +166,6 @@ class FittedMixture(Estimator):
         source = source_of(self, X, sample_weight)
         scorer = self._scorer()
         return scorer.classification_log_likelihood(source) if classified else scorer.log_likelihood(source)
-
-    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the Bayesian information criterion (BIC); smaller is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n, d)
-        sample_weight : array-like of shape (n,), default=None
-            *Beyond*: weights of the rows; their sum then takes the place of n.
-
-        Returns
-        -------
-        float
-            In nats.
-        """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
-        return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
-
-    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
-        return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
-
-    def aicc(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute Akaike's criterion with the small-sample correction (AICc); smaller is better; *beyond*.
-
-        Takes the parameters of `bic`. Infinite unless n > p + 1, with p free parameters (Hurvich & Tsai 1989).
-        """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
-        return criteria.aicc(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
-
-    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the integrated completed likelihood (ICL); smaller is better; *beyond*.
-
-        This is BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
-        Takes the parameters of `bic`.
-        """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
-        loglik = scorer.classification_log_likelihood(source)
-        return criteria.icl(loglik, scorer.parameters.n_parameters, source.survey.weight)
-
-    def nec(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the normalised entropy criterion (NEC); smaller is better; *beyond*.
-
-        This is the entropy of the responsibilities, divided by the gain in log-likelihood over a single component of
-        the same covariance type, fitted to X with the same `reg_covar` (Celeux & Soromenho 1996). It is 1 for one
-        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; dimensionless.
-        """
-        source, scorer = source_of(self, X, sample_weight), self._scorer()
-        totals, loglik_of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
-        return criteria.nec(totals.entropy, totals.log_likelihood, loglik_of_one)
 
     def sample(
         self,
@@ -239,51 +193,6 @@ class FittedMixture(Estimator):
         rng = check_random_state(self.random_state if random_state is None else random_state)
         rows, labels = parameters.sample(n, rng)
         return as_dtype(rows, self._dtype), labels
-
-    @classmethod
-    def from_parameters(
-        cls,
-        weights: ArrayLike,
-        means: ArrayLike,
-        covariances: ArrayLike,
-        *,
-        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
-        feature_names: Sequence[str] | None = None,
-    ) -> Self:
-        """Make a fitted estimator from known parameters; *beyond*.
-
-        Parameters
-        ----------
-        weights : array-like of shape (K,)
-            Non-negative, with the sum 1.
-        means : array-like of shape (K, d)
-        covariances : array-like
-            Positive definite, in the shape of ``covariances_`` for `covariance_type`.
-        covariance_type : str, default="full"
-        feature_names : sequence of str, default=None
-            Names of the d features.
-
-        Returns
-        -------
-        GaussianMixture
-
-        Raises
-        ------
-        ValueError
-            If the numbers are not a mixture; the message names the entry that is wrong.
-
-        Examples
-        --------
-        >>> from gmm import GaussianMixture
-        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
-        >>> round(mixture.score([[0.0]]), 4)
-        -1.4189
-        """
-        model = covariance_model(covariance_type)
-        parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
-        mixture = cls(**{"n_components": parameters.n_components, "covariance_type": covariance_type})
-        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
-        return mixture
 
     def save(self, file: Writable) -> None:
         """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
@@ -398,7 +307,8 @@ class FittedMixture(Estimator):
 
     def _summary(self) -> Summary:
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
-        return Summary.of(fitted_parameters(self), history, lower_bound, names_of_features(self))
+        parameters, names = fitted_parameters(self), names_of_features(self)
+        return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
 
     def _model(self) -> CovarianceModel:
         if self._parameters is not None:
@@ -538,6 +448,9 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         "feature_names": [str(name) for name in getattr(mixture, "feature_names_in_", ())],
     }
     arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
+    if isinstance(parameters, MixturePosterior):
+        posterior, of_posterior = posterior_to_state(parameters)
+        header, arrays = header | posterior, arrays | of_posterior
     if "history_" in vars(mixture):
         traces, passes = traces_to_state(mixture.history_, mixture.histories_)
         header |= {**traces, "lower_bound": mixture.lower_bound_}
@@ -556,7 +469,11 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     model = covariance_model(item(header, "covariance_model", str))
     weights, means, covariances = (arrays[name] for name in _PARTS)
     parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
-    estimator = cls(**from_json_values(item(header, "parameters", dict)))
+    asked = from_json_values(item(header, "parameters", dict))
+    if cls._takes_posterior:
+        parameters = posterior_from_state(header, arrays, parameters)
+        asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
+    estimator = cls(**asked)
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     hold(estimator, parameters, names)
     check_parameters(estimator, STARTS)
@@ -574,8 +491,11 @@ def fitted_html(mixture: FittedMixture) -> list[Html]:
     return [] if mixture._parameters is None else mixture._summary().html()
 
 
-def _mean(values: NDArray[Any]) -> float:
-    """The mean, summed in float64 only if the sum overflows the values' own type."""
+def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
+    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
+    if weight is not None:
+        used = weight > 0  # a row of weight 0 may be −∞
+        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
     with np.errstate(over="ignore"):
         mean = float(values.mean())
     return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())

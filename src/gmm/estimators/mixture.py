@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from copy import copy
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from gmm.em.problem import Beginning
-from gmm.em.solver import Iteration
-from gmm.estimators.fitted import FittedMixture, set_fitted
-from gmm.estimators.progress import ProgressPrinter
-from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, prior_of, start_seeds
-from gmm.fitting.starts import STARTS
-from gmm.rows.entrance import as_source_to_fit
+from gmm.em.m_step import Prior
+from gmm.estimators import criteria
+from gmm.estimators.estimated import EstimatedMixture
+from gmm.estimators.fitted import hold, source_of
+from gmm.fitting.fit import GivenStart, prior_of
 from gmm.rows.sources import Source
-from gmm.validation.given import (
-    check_means_init,
-    check_precisions_init,
-    check_responsibilities,
-    check_weights_init,
-)
-from gmm.validation.parameters import check_callback, check_parameters
+from gmm.validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
+from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
-from gmm.values.layouts import Array, SingularMatrixError
+from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart, parts
 
 __all__ = ["GaussianMixture"]
 
-_ILL_DEFINED = (
-    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
-    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
-    "the input data."
-)
-_NOT_CONVERGED = (
-    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
-    "check for degenerate data."
-)
 
-
-class GaussianMixture(FittedMixture):
+class GaussianMixture(EstimatedMixture):
     """Gaussian mixture model Σ_k π_k N(μ_k, Σ_k), fitted by expectation–maximisation (EM).
 
     A drop-in replacement for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and methods.
@@ -214,173 +197,114 @@ class GaussianMixture(FittedMixture):
         self.refine = refine
         self.prior = prior
 
-    def fit(
-        self,
-        X: ArrayLike,
-        y: object = None,
-        sample_weight: ArrayLike | None = None,
-        callback: Callable[[Iteration], object] | None = None,
-    ) -> GaussianMixture:
-        """Fit the mixture to rows.
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike,
+        *,
+        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        feature_names: Sequence[str] | None = None,
+    ) -> Self:
+        """Make a fitted estimator from known parameters; *beyond*.
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
-            Rows. float32 rows give float32 results; integers are converted to float64.
-        y : ignored
-        sample_weight : array-like of shape (n,), default=None
-            *Beyond*: weights of the rows; a row of weight 2 counts as two rows.
-        callback : callable, default=None
-            *Beyond*: called with an `Iteration` after each pass, including the passes of a refinement's moves, each of
-            which counts from 1. A true return value ends the fit.
+        weights : array-like of shape (K,)
+            Non-negative, with the sum 1.
+        means : array-like of shape (K, d)
+        covariances : array-like
+            Positive definite, in the shape of ``covariances_`` for `covariance_type`.
+        covariance_type : str, default="full"
+        feature_names : sequence of str, default=None
+            Names of the d features.
 
         Returns
         -------
         GaussianMixture
-            The estimator itself.
 
         Raises
         ------
-        ValueError, TypeError
-            If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
-            singular. The estimator is then unchanged.
+        ValueError
+            If the numbers are not a mixture; the message names the entry that is wrong.
 
-        Warns
-        -----
-        ConvergenceWarning
-            If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> round(mixture.score([[0.0]]), 4)
+        -1.4189
         """
-        check_parameters(self, STARTS)
-        check_callback(callback)
-        source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
-        model = covariance_model(self.covariance_type)
-        printer = ProgressPrinter(int(self.verbose), self.verbose_interval, self.n_init)
+        model = covariance_model(covariance_type)
+        parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
+        mixture = cls(parameters.n_components, covariance_type=covariance_type)
+        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
+        return mixture
 
-        def watched(iteration: Iteration) -> bool:
-            printer.step(iteration)
-            return callback is not None and bool(callback(iteration))
+    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the Bayesian information criterion (BIC); smaller is better.
 
-        resume = self._resumed(model, source)
-        try:
-            fit = fit_mixture(
-                source,
-                fit_settings(self, source, model),
-                () if resume else start_seeds(self.random_state, self.n_init),
-                resume=resume,
-                callback=watched if self.verbose or callback is not None else None,
-                on_end=printer.end,
-                on_skip=printer.skip,
-            )
-        except SingularMatrixError as error:
-            raise ValueError(ill_defined(error, model)) from None
-        printer.refined(fit.result)
-        self._adopt(fit, source, names)
-        return self
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+        sample_weight : array-like of shape (n,), default=None
+            *Beyond*: weights of the rows; their sum then takes the place of n.
 
-    def fit_predict(
-        self,
-        X: ArrayLike,
-        y: object = None,
-        sample_weight: ArrayLike | None = None,
-        callback: Callable[[Iteration], object] | None = None,
-    ) -> NDArray[np.intp]:
-        """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
-        return self.fit(X, y, sample_weight, callback).predict(X)
+        Returns
+        -------
+        float
+            In nats.
+        """
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.bic(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
 
-    def _responsibilities(self, source: Source) -> Callable[[int], Array]:
-        """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-        start, resident = self.init_params, source.resident
-        if callable(start) and resident is None:
-            raise ValueError(
-                "a callable init_params needs X as an array, but these rows are not in memory: pass the name of a start"
-            )
-        make_rng = (
-            np.random.default_rng if isinstance(self.random_state, np.random.Generator) else np.random.RandomState
+    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute Akaike's information criterion (AIC), with the parameters of `bic`; smaller is better."""
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.aic(scorer.log_likelihood(source), scorer.parameters.n_parameters)
+
+    def aicc(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute Akaike's criterion with the small-sample correction (AICc); smaller is better; *beyond*.
+
+        Takes the parameters of `bic`. Infinite unless n > p + 1, with p free parameters (Hurvich & Tsai 1989).
+        """
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        return criteria.aicc(scorer.log_likelihood(source), scorer.parameters.n_parameters, source.survey.weight)
+
+    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the integrated completed likelihood (ICL); smaller is better; *beyond*.
+
+        This is BIC with the classification log-likelihood Σ_i w_i max_k log ρ_ik (Biernacki, Celeux & Govaert 2000).
+        Takes the parameters of `bic`.
+        """
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        loglik = scorer.classification_log_likelihood(source)
+        return criteria.icl(loglik, scorer.parameters.n_parameters, source.survey.weight)
+
+    def nec(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the normalised entropy criterion (NEC); smaller is better; *beyond*.
+
+        This is the entropy of the responsibilities, divided by the gain in log-likelihood over a single component of
+        the same covariance type, fitted to X with the same `reg_covar` (Celeux & Soromenho 1996). It is 1 for one
+        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; dimensionless.
+        """
+        source, scorer = source_of(self, X, sample_weight), self._scorer()
+        totals, loglik_of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
+        return criteria.nec(totals.entropy, totals.log_likelihood, loglik_of_one)
+
+    def _prior_parts(self) -> tuple[object, ...]:
+        return (parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior,)
+
+    def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
+        return None if self.prior is None else prior_of(self.prior, model, self.n_components, source, self.n_threads)
+
+    def _given(self, source: Source, model: CovarianceModel) -> GivenStart:
+        K, d = self.n_components, source.n_features
+        weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
+        return replace(
+            super()._given(source, model),
+            weights=None if weights is None else check_weights_init(weights, K),
+            means=None if means is None else check_means_init(means, K, d),
+            precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
         )
-
-        def responsibilities(seed: int) -> Array:
-            values = start
-            if callable(start) and resident is not None:
-                values = start(resident.rows, self.n_components, make_rng(seed))
-            return check_responsibilities(values, source.n_rows, self.n_components)
-
-        return responsibilities
-
-    def _resumed(self, model: CovarianceModel, source: Source) -> Beginning | None:
-        """Where a warm start continues; None if there is none."""
-        if not self.warm_start or self._parameters is None:
-            return None
-        previous = self._parameters
-        expected = (previous.n_components, previous.model.known_as, previous.n_features)
-        requested = (self.n_components, model.known_as, source.n_features)
-        if requested != expected:
-            raise ValueError(
-                "warm_start continues the previous fit: expected the same (n_components, covariance_type, n_features) "
-                f"= {expected}, got {requested}. Set warm_start=False to start over."
-            )
-        if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
-            return Beginning(previous, self._bounds_before)
-        ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
-        ascent.tolerance = self.tol
-        return Beginning(previous, self._bounds_before, ascent)
-
-    def _problem(self, source: Source) -> tuple[object, ...]:
-        """What must not change for an accelerated fit to continue: rows, weights, ridge and prior."""
-        prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
-        return source.fingerprint, self.reg_covar, prior
-
-    def _adopt(self, fit: MixtureFit, source: Source, names: NDArray[np.object_] | None) -> None:
-        set_fitted(self, fit.result, source, names, fit.traces)
-        self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
-        warn_about(fit, self.max_iter)
-
-
-def fit_settings(mixture: GaussianMixture, source: Source, model: CovarianceModel) -> FitSettings:
-    """Return how the parameters of an estimator, which are checked here, ask to fit the rows."""
-    K, d = mixture.n_components, source.n_features
-    weights, means, precisions = mixture.weights_init, mixture.means_init, mixture.precisions_init
-    given = GivenStart(
-        weights=None if weights is None else check_weights_init(weights, K),
-        means=None if means is None else check_means_init(means, K, d),
-        precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
-        responsibilities=None if isinstance(mixture.init_params, str) else mixture._responsibilities(source),
-    )
-    return FitSettings(
-        n_components=K,
-        model=model,
-        tol=mixture.tol,
-        reg_covar=mixture.reg_covar,
-        max_iter=mixture.max_iter,
-        init_params=str(mixture.init_params) if given.responsibilities is None else "",
-        given=given,
-        n_threads=mixture.n_threads,
-        acceleration=mixture.acceleration,
-        refine=mixture.refine,
-        prior=None if mixture.prior is None else prior_of(mixture.prior, model, K, source, mixture.n_threads),
-    )
-
-
-def warn_about(fit: MixtureFit, max_iter: int) -> None:
-    """Warn if a fit did not converge or components lost all their rows."""
-    trace = fit.result.trace
-    if not trace.converged and 0 < max_iter <= len(trace):
-        warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
-    warn_of_repairs(fit.repaired)
-
-
-def warn_of_repairs(repaired: tuple[int, ...]) -> None:
-    """Warn if there are components that lost all their rows."""
-    if repaired:
-        listed = ", ".join(map(str, dict.fromkeys(repaired)))
-        warn(
-            f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
-            "components or another start may suit the data better.",
-            raisable(ConvergenceWarning),
-        )
-
-
-def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
-    """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
-    if model.layout.pooled:
-        return f"{_ILL_DEFINED} The covariance that all components share is singular."
-    return f"{_ILL_DEFINED} The covariance of component {error.component} is singular."

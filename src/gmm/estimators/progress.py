@@ -9,13 +9,15 @@ from gmm.fitting.screening import Screened
 class ProgressPrinter:
     """Prints a line every `interval` passes, and one at the end of each of `n_init` starts.
 
-    With `verbose` 0 it prints nothing, above 1 the elapsed time as well.
+    With `verbose` 0 it prints nothing, above 1 the elapsed time as well. `objective` is the name of what is maximised,
+    and its unit.
     """
 
-    def __init__(self, verbose: int, interval: int, n_init: int) -> None:
+    def __init__(self, verbose: int, interval: int, n_init: int, objective: tuple[str, str]) -> None:
         self._verbose = verbose
         self._interval = interval
         self._n_init = n_init
+        self._name, self._unit = objective
         self._seconds = 0.0
 
     def step(self, iteration: Iteration) -> None:
@@ -23,7 +25,7 @@ class ProgressPrinter:
         self._seconds += iteration.seconds
         if self._verbose and iteration.n_iter % self._interval == 0:
             text = f"move {iteration.move:>3}  " if iteration.move else ""
-            text += f"pass {iteration.n_iter:>4}  log-likelihood {iteration.lower_bound:.6f}"
+            text += f"pass {iteration.n_iter:>4}  {self._name} {iteration.lower_bound:.6f}"
             if not iteration.accepted:
                 text += "  step rejected"
             elif iteration.n_iter > 1:
@@ -37,7 +39,7 @@ class ProgressPrinter:
         if self._verbose:
             self._print(
                 result.trace.start,
-                f"{result.trace.ending} ({result.trace.reason}), log-likelihood {result.lower_bound:.6f} nats per row",
+                f"{result.trace.ending} ({result.trace.reason}), {self._name} {result.lower_bound:.6f} {self._unit}",
             )
 
     def refined(self, result: SolverResult) -> None:
@@ -47,7 +49,7 @@ class ProgressPrinter:
             self._print(
                 result.trace.start,
                 f"split-merge: {len(done.moves)} of {done.tried} moves kept, {done.passes:.0f} passes in total, "
-                f"log-likelihood {result.lower_bound:.6f} nats per row",
+                f"{self._name} {result.lower_bound:.6f} {self._unit}",
             )
 
     def skip(self, start: int, screened: Screened) -> None:
@@ -55,7 +57,7 @@ class ProgressPrinter:
         if self._verbose:
             self._print(
                 start,
-                f"dropped: log-likelihood {screened.lower_bound:.6f} on a sample of the rows, "
+                f"dropped: {self._name} {screened.lower_bound:.6f} on a sample of the rows, "
                 f"where an earlier start reached {screened.record:.6f}",
             )
 

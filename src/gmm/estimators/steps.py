@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.contract import as_public_array
-from gmm.estimators.mixture import GaussianMixture, fit_settings, ill_defined, warn_of_repairs
+from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
+from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.fitting.fit import FitSettings, SteppedPass, iter_passes, start_seeds
@@ -78,6 +80,7 @@ def em_steps(
     *,
     sample_weight: ArrayLike | None = None,
     responsibilities: bool = False,
+    bayesian: bool = False,
     **parameters: Any,
 ) -> Generator[EMStep, None, None]:
     """Fit a mixture one pass at a time.
@@ -97,8 +100,12 @@ def em_steps(
         Weights of the rows; a row of weight 2 counts as two rows.
     responsibilities : bool, default=False
         Include the responsibilities in each step, at the cost of one more pass per step.
+    bayesian : bool, default=False
+        Fit a `BayesianGaussianMixture` instead: weights, means and covariances are those of its posterior, and the
+        lower bound is that of the log evidence, in nats in all. With ``acceleration="auto"``, the steps end where `fit`
+        first sorts the components of a Dirichlet process.
     **parameters
-        Further parameters of `GaussianMixture` for a single start, such as ``covariance_type``, ``init_params``,
+        Further parameters of the estimator for a single start, such as ``covariance_type``, ``init_params``,
         ``means_init``, ``tol`` and ``max_iter``. The default here is textbook EM, ``acceleration=None``.
 
     Returns
@@ -145,7 +152,7 @@ def em_steps(
     >>> np.allclose(counts / len(X), two.weights), np.allclose(r.T @ X / counts[:, None], two.means)
     (True, True)
     """
-    fit = prepare_stepped_fit(X, n_components, sample_weight, parameters, caller=em_steps.__name__)
+    fit = prepare_stepped_fit(X, n_components, sample_weight, parameters, caller=em_steps.__name__, bayesian=bayesian)
     return _steps(fit, bool(responsibilities))
 
 
@@ -172,7 +179,13 @@ class SteppedFit:
 
 
 def prepare_stepped_fit(
-    X: ArrayLike, n_components: int, sample_weight: ArrayLike | None, parameters: dict[str, Any], *, caller: str
+    X: ArrayLike,
+    n_components: int,
+    sample_weight: ArrayLike | None,
+    parameters: dict[str, Any],
+    *,
+    caller: str,
+    bayesian: bool = False,
 ) -> SteppedFit:
     """Validate the arguments of `em_steps`; error messages name `caller`."""
     if hasattr(X, "get_params"):
@@ -180,7 +193,7 @@ def prepare_stepped_fit(
             f"{caller} makes its own estimator: expected rows first, then the number of components, "
             f"got {type(X).__name__} first"
         )
-    estimator = _estimator(n_components, parameters, caller)
+    estimator = _estimator(n_components, parameters, caller, BayesianGaussianMixture if bayesian else GaussianMixture)
     checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
     resident = in_memory(checked, caller)
     source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
@@ -193,8 +206,10 @@ def prepare_stepped_fit(
     return SteppedFit(source, names, settings, seed)
 
 
-def _estimator(n_components: int, parameters: dict[str, Any], caller: str) -> GaussianMixture:
-    known = GaussianMixture().get_params()
+def _estimator(
+    n_components: int, parameters: dict[str, Any], caller: str, kind: type[GaussianMixture | BayesianGaussianMixture]
+) -> EstimatedMixture:
+    known = kind().get_params()
     unknown = sorted(parameters.keys() - known.keys())
     if unknown:
         supported = ", ".join(sorted(known.keys() - _UNSUPPORTED.keys() - {"n_components"}))
@@ -203,7 +218,7 @@ def _estimator(n_components: int, parameters: dict[str, Any], caller: str) -> Ga
         if name in parameters and not _is_default(parameters[name], known[name]):
             message = f"{caller} takes no {name}: {instead}. Got {name}={parameters[name]!r}."
             raise raisable(InvalidParameterError)(message)
-    estimator = GaussianMixture(n_components, **{"acceleration": None} | parameters)
+    estimator = kind(**{"n_components": n_components, "acceleration": None} | parameters)
     check_parameters(estimator, STARTS)
     return estimator
 

@@ -31,6 +31,7 @@ class Summary:
     rows: tuple[tuple[str, ...], ...]
     left_out: str
     weights: tuple[float, ...]
+    objective: str
     lower_bounds: tuple[float, ...]
 
     @classmethod
@@ -40,8 +41,10 @@ class Summary:
         trace: Trace | None,
         lower_bound: float | None,
         feature_names: Sequence[str],
+        *,
+        objective: str,
     ) -> Summary:
-        """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`."""
+        """Summarise a mixture and, if it was fitted, its `trace` and `lower_bound`, of an `objective` by name."""
         K, d = parameters.means.shape
         n_rows, n_columns = min(K, _MAX_COMPONENTS), min(d, _MAX_FEATURES)
         fit = trace if trace is not None and len(trace) else None
@@ -50,11 +53,12 @@ class Summary:
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.known_as} covariance, "
             f"{counted(parameters.n_parameters, 'free parameter')}",
-            ending=f"{fit.ending} ({fit.reason}), mean log-likelihood {lower_bound:.6g} nats" if fit else "",
+            ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             headings=("", "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns),
             left_out=f"… and {', '.join(cut)}" if cut else "",
             weights=tuple(parameters.weights[:n_rows].tolist()),
+            objective=objective,
             lower_bounds=fit.lower_bounds if fit else (),
         )
 
@@ -78,7 +82,7 @@ class Summary:
         notes = "; ".join(note for note in (self.left_out, _MEANING) if note)
         parts = [line(self.headline, "title"), table(self.headings, rows), line(notes, "faint")]
         if self.ending:
-            curve = sparkline(self.lower_bounds, label=f"mean log-likelihood, pass 1 to {len(self.lower_bounds)}")
+            curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
             parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
         return parts
 

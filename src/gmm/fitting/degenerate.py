@@ -9,6 +9,7 @@ from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import FULL, TIED, Array
 from gmm.values.parameters import MixtureParameters
+from gmm.values.variational import MixturePosterior
 
 # In variances of the pooled covariance within components. A direction above 1e-3 of the data's variances is above this.
 THIN = 1e-4
@@ -31,7 +32,7 @@ def degenerate_components(parameters: MixtureParameters, n_effective: float, rid
     A degenerate component has fewer rows than its model needs (half a row is rounded up), or it is thin: the least
     eigenvalue of W⁻¹Σ_k, where W = Σ_k π_k Σ_k, is tiny. A thin component of many rows is a tight cluster, which is not
     degenerate. A single component is degenerate only if it has too few rows to span all directions, and hardly more
-    than the ridge as variance in some of them.
+    than the ridge as variance in some of them. A posterior has no degenerate component: the prior sees to that.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ def degenerate_components(parameters: MixtureParameters, n_effective: float, rid
     ridge : float
         In the covariances' diagonals.
     """
+    if isinstance(parameters, MixturePosterior):
+        return np.zeros(parameters.n_components, dtype=bool)
     if parameters.n_components == 1:
         return np.array([n_effective < parameters.n_features + 1 and _is_flat(parameters, ridge)])
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.em.e_step import EStep
+from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult
 from gmm.em.trace import Trace
 from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.order import in_falling_order
 from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
@@ -29,6 +31,7 @@ from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
+from gmm.values.variational import VariationalPrior
 from gmm.values.whitened import WhitenedMixture
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
@@ -56,7 +59,7 @@ class GivenStart:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FitSettings:
-    """How to fit; the names are those of `GaussianMixture`'s parameters."""
+    """How to fit; the names are those of `GaussianMixture`'s parameters. A variational fit has nats in all as unit."""
 
     n_components: int
     model: CovarianceModel
@@ -68,7 +71,17 @@ class FitSettings:
     n_threads: int | None
     acceleration: str | None
     refine: str | None = None
-    prior: ConjugatePrior | None = None
+    prior: Prior | None = None
+
+    @property
+    def variational(self) -> bool:
+        """Whether a posterior over mixtures is fitted."""
+        return isinstance(self.prior, VariationalPrior)
+
+    @property
+    def breaks_sticks(self) -> bool:
+        """Whether the order of the components matters."""
+        return isinstance(self.prior, VariationalPrior) and self.prior.sticks
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
@@ -77,7 +90,12 @@ class FitSettings:
     @property
     def solver(self) -> SolverSettings:
         """Which solver to use, and when it ends."""
-        return SolverSettings(tolerance=self.tol, max_iter=self.max_iter, accelerated=self.acceleration is not None)
+        return SolverSettings(
+            tolerance=self.tol,
+            max_iter=self.max_iter,
+            accelerated=self.acceleration is not None,
+            in_all=self.variational,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +115,17 @@ def prior_of(
     n_threads: int | None = None,
 ) -> ConjugatePrior:
     """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
+    mean, covariance = mean_and_covariance(model, source, n_threads)
+    return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
+
+
+def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
+    """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
     with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
-    covariance = scatter / max(statistics.weight - 1, 1)
-    return check_prior(prior, model, n_components, mean=statistics.means[0], covariance=covariance)
+    return statistics.means[0], scatter / max(statistics.weight - 1, 1)
 
 
 def fit_mixture(
@@ -159,6 +182,9 @@ def fit_mixture(
                 break
         assert best is not None  # n_init is at least 1
         best = replace(best, traces=tuple(traces))
+        if settings.breaks_sticks and solver.accelerated and not stopped:
+            result = in_falling_order(problem, e_step, best.result, solver, watch)
+            best = replace(best, result=result, traces=replaced(best.traces, best.result.trace, result.trace))
         if settings.refine is None or stopped or not best.result.trace.converged:
             return best
         n_effective = effective_rows(source)

@@ -12,7 +12,6 @@ import numpy as np
 from gmm import _em
 from gmm._candidates import Candidate, CandidateView
 from gmm.em.e_step import EStep
-from gmm.em.m_step import mixture_family
 from gmm.em.problem import Problem
 from gmm.fitting.degenerate import THIN, are_too_few, degenerate_components, effective_rows
 from gmm.fitting.metrics import View, views_of
@@ -174,8 +173,8 @@ class _Halving:
         self._K = n_components
         self._e_step = e_step
         self._schedule = schedule
-        shape = n_components, sample.n_features
-        self._family = mixture_family(problem.model, shape, problem.ridge, problem.prior)
+        self._family = problem.family(n_components)
+        self._may_be_degenerate = n_components > 1 and not problem.variational
         self._centre = sample.survey.centre
         self._reach = sample.survey.reach(self._centre)
         self._n_effective = effective_rows(sample)
@@ -231,7 +230,7 @@ class _Halving:
         if len(candidates) == 1:
             return candidates
         falling = sorted(candidates, key=_falling)
-        if self._K > 1:
+        if self._may_be_degenerate:
             falling.sort(key=self._is_degenerate)
         kept = falling[:1]
         for one in falling[1:n]:

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from gmm.em.e_step import CENTRED_DOUBLE, EStep, Partition
+from gmm.em.m_step import Prior
 from gmm.em.problem import Problem
 from gmm.em.threads import blas_alone
 from gmm.fitting.halving import best_candidate
@@ -23,7 +24,6 @@ from gmm.fitting.sampling import Rng, kmeans_plusplus, sampled, sampled_share
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import SPHERICAL, Array, Layout
-from gmm.values.priors import ConjugatePrior
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
@@ -40,7 +40,7 @@ class StartRequest:
     n_threads : int, optional
     share : float
         Share of the rows that the sample holds.
-    prior : ConjugatePrior, optional
+    prior : ConjugatePrior or VariationalPrior, optional
     moments : Layout, optional
         Layout of the second moments to return; what the model needs by default.
     """
@@ -50,7 +50,7 @@ class StartRequest:
     ridge: float
     n_threads: int | None = None
     share: float = 1.0
-    prior: ConjugatePrior | None = None
+    prior: Prior | None = None
     moments: Layout | None = None
 
     @property

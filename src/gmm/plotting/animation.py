@@ -42,6 +42,7 @@ def animate_fit(
     interval: int = 200,
     sample_weight: ArrayLike | None = None,
     random_state: int | np.random.RandomState | np.random.Generator | None = 0,
+    bayesian: bool = False,
     **parameters: Any,
 ) -> FitAnimation:
     """Animate a fit: the start, then a frame for each pass.
@@ -70,10 +71,12 @@ def animate_fit(
         Weights of the rows. Heavier rows are drawn larger.
     random_state : int, RandomState, Generator or None, default=0
         Seed of the start and of the rows to draw.
+    bayesian : bool, default=False
+        Fit a `gmm.BayesianGaussianMixture`, whose components fade as they lose their rows; from its default start.
     **parameters
-        Further parameters of the fit, as for `gmm.em_steps`. The default here is ``tol=1e-5``, which does not mistake
-        a slow beginning for convergence. ``max_iter`` limits the number of frames, and ``acceleration="auto"`` shows
-        how the default fit needs fewer.
+        Further parameters of the fit, as for `gmm.em_steps`. The default here is ``tol=1e-5`` (1e-3 if `bayesian`),
+        which does not mistake a slow beginning for convergence. ``max_iter`` limits the number of frames, and
+        ``acceleration="auto"`` shows how the default fit needs fewer.
 
     Returns
     -------
@@ -98,10 +101,11 @@ def animate_fit(
         raise raisable(InvalidParameterError)(
             f"interval must be an int from 1 to {_LONGEST}, in milliseconds; got {interval!r}"
         )
-    fit_parameters = {"tol": 1e-5, "random_state": random_state} | parameters
-    prepare = partial(prepare_stepped_fit, X, n_components, sample_weight, caller=animate_fit.__name__)
+    fit_parameters = {"tol": 1e-3 if bayesian else 1e-5, "random_state": random_state} | parameters
+    how = {"caller": animate_fit.__name__, "bayesian": bayesian}
+    prepare = partial(prepare_stepped_fit, X, n_components, sample_weight, **how)
     climb = prepare(fit_parameters)
-    if not any(parameters.get(name) is not None for name in _STARTS):
+    if not bayesian and not any(parameters.get(name) is not None for name in _STARTS):
         climb = prepare(fit_parameters | _poor_start(climb, fit_parameters))
     film = film_of(climb, random_state, view)
     with mpl.rc_context(STYLE):

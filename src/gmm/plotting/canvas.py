@@ -131,7 +131,7 @@ def _curve(ax: Axes, film: Film) -> Callable[[int], None]:
     (line,) = ax.plot([], [], color=INK, lw=1.8, zorder=2)
     (head,) = ax.plot([], [], "o", color=INK, ms=7, zorder=3)
     ax.set(xlim=(1 - 0.04 * n, 1.04 * n + 0.5), ylim=(low - room, high + room))
-    ax.set(xlabel="pass", ylabel=f"mean {film.objective} (nats per row)")
+    ax.set(xlabel="pass", ylabel=film.label)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.grid(axis="y", color=FAINT, alpha=0.25, lw=0.7)
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from gmm.em.trace import Trace
+from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import InvalidParameterError, raisable
@@ -89,6 +90,8 @@ def _histories(model: FittedMixture) -> tuple[Trace, list[Trace]]:
 
 def _objective(model: FittedMixture, traces: list[Trace]) -> str:
     """Name the objective. That of an accelerated fit includes the ridge, which matters for small variances."""
+    if isinstance(model, BayesianGaussianMixture):
+        return "lower bound of the log evidence (nats)"
     what = "log-likelihood" if getattr(model, "prior", None) is None else "log-likelihood and prior"
     difference = max(abs(record.objective - record.lower_bound) for trace in traces for record in trace.passes)
     if difference > _resolution(traces):

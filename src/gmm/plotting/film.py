@@ -35,6 +35,7 @@ class Film:
     view: View
     passes: tuple[Pass, ...]
     objective: str
+    label: str
     reason: str
 
 
@@ -73,4 +74,7 @@ def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     )
     assert last.reason is not None  # the last pass has one
     objective = "log-likelihood" if climb.settings.prior is None else "log-likelihood and prior"
-    return Film(scene, view, passes, objective, last.reason)
+    label = f"mean {objective} (nats per row)"
+    if climb.settings.variational:
+        objective, label = "lower bound", "lower bound of the log evidence (nats)"
+    return Film(scene, view, passes, objective, label, last.reason)

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from gmm.em.e_step import Totals
 from gmm.estimators import criteria
+from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import set_fitted
-from gmm.estimators.mixture import GaussianMixture, ill_defined
+from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import effective_rows
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared_seed, start_seeds

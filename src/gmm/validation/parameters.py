@@ -21,7 +21,9 @@ from gmm.values.priors import NormalInverseWishart
 
 __all__ = [
     "check_callback",
+    "check_density",
     "check_is_fitted",
+    "check_level",
     "check_n_samples",
     "check_parameters",
     "check_random_state",
@@ -98,6 +100,7 @@ _BOOLEAN = _an_instance(bool) | _an_instance(np.bool_)
 _CALLABLE = Requirement(("a callable",), callable)
 _ARRAY = Requirement(("an array-like",), _is_array_like)
 _FLOAT = Requirement(("a float in the range [0.0, inf)",), _is_nonnegative_finite)
+_POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: _is_nonnegative_finite(value) and value > 0)
 _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
@@ -117,6 +120,12 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "verbose_interval": _an_int(1),
     "n_threads": _an_int(1) | _NONE,
     "acceleration": _a_str_among(("auto",)) | _NONE,
+    "weight_concentration_prior_type": _a_str_among(("dirichlet_process", "dirichlet_distribution")),
+    "weight_concentration_prior": _POSITIVE | _NONE,
+    "mean_precision_prior": _POSITIVE | _NONE,
+    "mean_prior": _ARRAY | _NONE,
+    "degrees_of_freedom_prior": _POSITIVE | _NONE,
+    "covariance_prior": _ARRAY | _POSITIVE | _NONE,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 
@@ -172,6 +181,32 @@ def check_n_samples(n_samples: object) -> int:
     if not isinstance(n_samples, numbers.Integral) or _is_boolean(n_samples) or n_samples < 1:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
     return int(n_samples)
+
+
+def check_level(level: object) -> float:
+    """Check the probability of an interval.
+
+    Raises
+    ------
+    ValueError
+        If it is not a number between 0 and 1.
+    """
+    if not isinstance(level, numbers.Real) or not 0 < float(level) < 1:
+        raise ValueError(f"expected a level between 0 and 1, got {level!r}")
+    return float(level)
+
+
+def check_density(density: object) -> str:
+    """Check the name of a density of a variational posterior.
+
+    Raises
+    ------
+    ValueError
+        If there is no such density.
+    """
+    if density not in ("variational", "plug-in", "predictive"):
+        raise ValueError(f"expected density 'variational', 'plug-in' or 'predictive', got {density!r}")
+    return str(density)
 
 
 def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator:

@@ -1,4 +1,4 @@
-"""Validation of a prior; hyperparameters that are not set are estimated from the rows."""
+"""Validation of priors; hyperparameters that are not set are estimated from the rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from gmm.exceptions import InvalidParameterError, raisable
 from gmm.validation.given import Floats, check_array, check_matrices
-from gmm.values.covariance import CovarianceModel
+from gmm.values.covariance import CLASSIC, CovarianceModel
+from gmm.values.layouts import FULL, SPHERICAL, SingularMatrixError
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
+from gmm.values.variational import VariationalPrior
+
+DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
+WEIGHT_PRIORS = (DIRICHLET_PROCESS, DIRICHLET)
 
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
@@ -95,3 +101,94 @@ def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: i
     elif np.linalg.eigvalsh(covariance)[0] <= 0:
         covariance = np.diag(variances)
     return covariance / n_components ** (2 / d)
+
+
+def check_has_posterior(model: CovarianceModel, name: str) -> None:
+    """Check that the Wishart prior is conjugate to a covariance model; `name` is the estimator's.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is not.
+    """
+    if model.alias not in CLASSIC:
+        raise raisable(InvalidParameterError)(
+            f"{name} has no posterior for covariance_type={model.name!r}: a Wishart prior is conjugate to "
+            f"{', '.join(map(repr, CLASSIC))} alone. Choose one of these, or fit {model.name} by GaussianMixture, with "
+            "prior='conjugate' for the mode of its posterior."
+        )
+
+
+def check_variational_prior(
+    given: dict[str, Any], model: CovarianceModel, n_components: int, mean: Floats, covariance: Floats, ridge: float
+) -> VariationalPrior:
+    """Check the prior of a variational fit and fill in, as scikit-learn does, the hyperparameters that are None.
+
+    Parameters
+    ----------
+    given : dict
+        The parameters of `BayesianGaussianMixture` by name.
+    model : CovarianceModel
+    n_components : int
+        K.
+    mean : ndarray of shape (d,)
+        Mean of the rows.
+    covariance : ndarray of shape (d, d)
+        Unbiased covariance of the rows; for diagonal and spherical models only its diagonal, of shape (d,).
+    ridge : float
+        Added to the diagonal of the covariance where it is singular.
+
+    Raises
+    ------
+    ValueError
+        If a hyperparameter has the wrong shape, is not finite or is out of range, or if the covariance is singular.
+    """
+    d = len(mean)
+    concentration, precision = given["weight_concentration_prior"], given["mean_precision_prior"]
+    dof, centre = given["degrees_of_freedom_prior"], given["mean_prior"]
+    dof = float(d if dof is None else dof)
+    if not dof > d - 1:
+        raise ValueError(f"The parameter 'degrees_of_freedom_prior' should be greater than {d - 1}, but got {dof:.3f}.")
+    if given["covariance_prior"] is None:
+        scale = _proper(covariance, model, ridge)
+    else:
+        scale = _check_covariance_prior(given["covariance_prior"], model, d)
+    return VariationalPrior(
+        mean if centre is None else check_array(centre, "mean_prior", (d,)).astype(np.float64),
+        1.0 if precision is None else float(precision),
+        dof,
+        scale,
+        1 / n_components if concentration is None else float(concentration),
+        given["weight_concentration_prior_type"] == DIRICHLET_PROCESS,
+    )
+
+
+def _proper(covariance: Floats, model: CovarianceModel, ridge: float) -> Floats:
+    """Return the covariance of the rows as the scale of a prior, which must not be singular."""
+    if model.layout is SPHERICAL:
+        covariance = covariance.mean()
+    for added in (0.0, ridge):
+        scale = covariance + added * (np.eye(len(covariance)) if covariance.ndim == 2 else 1.0)
+        if scale.ndim < 2 and (scale > 0).all():
+            return scale
+        if scale.ndim == 2:
+            try:
+                FULL.whiten(scale[None], len(scale))
+            except SingularMatrixError:
+                continue
+            return scale
+    raise ValueError(
+        "cannot take covariance_prior from the rows: their covariance is singular. Set covariance_prior, raise "
+        "reg_covar, or drop columns that are constant or follow from others"
+    )
+
+
+def _check_covariance_prior(value: Any, model: CovarianceModel, d: int) -> Floats:
+    shape = model.layout.shape(1, d)
+    shape = shape if model.layout.pooled else shape[1:]
+    scale = check_array(value, f"{model.known_as} covariance_prior", shape).astype(np.float64)
+    if scale.ndim == 2:
+        check_matrices(scale[None], f"{model.known_as} covariance_prior", ["the matrix"])
+    elif not (scale > 0).all():
+        raise ValueError(f"'{model.known_as} covariance_prior' should be positive, but got {value!r}")
+    return scale

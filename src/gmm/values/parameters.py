@@ -12,6 +12,9 @@ from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import Array
 from gmm.values.whitened import WhitenedMixture
 
+# Weights, means, covariances and whiteners, both flat, and log|W|: see `gmm._kernel.mstep.Update`.
+Estimate = tuple[Array, Array, Array, Array, Array]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixtureParameters:
@@ -53,13 +56,22 @@ class MixtureParameters:
         K, d = self.means.shape
         return f"MixtureParameters(K={K}, d={d}, {self.model.known_as})"
 
-    @classmethod
-    def estimated(cls, estimate: tuple[Array, Array, Array, Array, Array], model: CovarianceModel) -> MixtureParameters:
-        """Make the mixture from the result of a compiled update; see `gmm._kernel.mstep.Update`."""
+    @staticmethod
+    def estimated(estimate: Estimate, model: CovarianceModel) -> MixtureParameters:
+        """Make the mixture from the result of a compiled update."""
         weights, means, covariances, whiteners, log_determinants = estimate
         shape = model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
-        return cls(weights, means, covariances.reshape(shape), model, factors)
+        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors)
+
+    def updated(self, estimate: Estimate) -> MixtureParameters:
+        """Make the mixture of another estimate of the same kind."""
+        return self.estimated(estimate, self.model)
+
+    def as_estimate(self) -> Estimate:
+        """Return what the compiled core reads."""
+        means = np.ascontiguousarray(self.means)
+        return self.weights, means, np.ravel(self.covariances), np.ravel(self.whiteners), self.log_determinants
 
     @property
     def n_components(self) -> int:

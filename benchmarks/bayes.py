@@ -1,0 +1,138 @@
+"""Is variational Bayes quick, and where does it end?
+
+Passes: both ways from the same k-means partition, to within 1e-6 nats per row of plain coordinate ascent's end.
+Default fits: CPU time beside scikit-learn's, the bound of where each ends as ours measures it, and the mean score of a
+held-out third. Medians over seeds.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from statistics import median
+from time import process_time
+from typing import Any
+
+import numpy as np
+
+from benchmarks.datasets import bundled, digits_axes, faithful, pixels
+from benchmarks.peers import ESTIMATORS
+from benchmarks.report import Report, factor
+from benchmarks.settings import Settings
+
+PEERS, THREADS = ESTIMATORS, (1,)
+PRIORS = ("dirichlet_process", "dirichlet_distribution")
+CLOSE = 1e-6  # nats per row
+SEEDS = 3
+K_OF_FITS = (5, 20)
+
+
+def overlap() -> np.ndarray:
+    """Return rows of six components that overlap."""
+    rng = np.random.default_rng(0)
+    centres = 1.5 * rng.normal(size=(6, 2))
+    return np.asarray(centres[rng.integers(6, size=2000)] + rng.normal(size=(2000, 2)))
+
+
+def clusters() -> np.ndarray:
+    """Return rows of four clusters."""
+    rng = np.random.default_rng(0)
+    centres = np.array([[0, 0], [6, 0], [0, 6], [6, 6]])
+    return np.asarray(centres[rng.integers(4, size=1000)] + rng.normal(size=(1000, 2)))
+
+
+Rows = Callable[[], np.ndarray]
+PASSES: dict[str, tuple[Rows, int]] = {
+    "overlap": (overlap, 6),
+    "iris": (bundled("iris", scaled=False), 10),
+    "wine": (bundled("wine"), 8),
+    "four clusters": (clusters, 20),
+}
+FITS: dict[str, Rows] = {
+    "iris": bundled("iris"),
+    "wine": bundled("wine"),
+    "breast cancer, 10 columns": bundled("breast_cancer", slice(10)),
+    "diabetes": bundled("diabetes"),
+    "digits, 8 axes": lambda: digits_axes(8),
+    "Old Faithful": faithful,
+    "china, pixels": pixels("china"),
+}
+
+
+def run(settings: Settings, report: Report) -> bool:
+    """Print both tables; return whether no fit needs more than 1.25 times plain passes and each is quicker."""
+    smoke = settings.smoke
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        slower = show_passes(report, [name for name in PASSES if settings.only in name][: 1 if smoke else None])
+        slow = show_fits(report, [name for name in FITS if settings.only in name][: 1 if smoke else None], smoke=smoke)
+    return smoke or not slower + slow
+
+
+def show_passes(report: Report, names: list[str]) -> int:
+    """Print the passes of both ways; return how often ours needs more than 1.25 times as many."""
+    from sklearn.cluster import KMeans
+
+    report.header("problem", "K", "prior", "plain", "accelerated", "plain ÷ accelerated", "end higher by")
+    slower = 0
+    for name in names:
+        load, K = PASSES[name]
+        X = load()
+        start = np.eye(K)[KMeans(K, n_init=1, random_state=0).fit_predict(X)]
+        for prior in PRIORS:
+            plain, ours = (
+                fitted(X, K, prior, init_params=start, acceleration=way, tol=1e-9, max_iter=20_000)
+                for way in (None, "auto")
+            )
+            target = min(plain.lower_bound_, ours.lower_bound_) - CLOSE * len(X)
+            counts = [int(np.argmax(np.array(one.lower_bounds_) >= target)) + 1 for one in (plain, ours)]
+            slower += counts[1] > 1.25 * counts[0]
+            gain = f"{ours.lower_bound_ - plain.lower_bound_:+.3f}"
+            report.row(name, str(K), prior, *map(str, counts), factor(counts[0] / counts[1]), gain)
+    return slower
+
+
+def show_fits(report: Report, names: list[str], *, smoke: bool) -> int:
+    """Print default fits beside scikit-learn's; return how often ours takes longer."""
+    from sklearn.mixture import BayesianGaussianMixture
+
+    report.header("table", "K", "prior", "sklearn ms", "gmm ms", "ratio", "bound, higher by", "held out, higher by")
+    slow = 0
+    for name in names:
+        X = np.random.default_rng(0).permutation(FITS[name]())
+        train, rest = X[: 2 * len(X) // 3], X[2 * len(X) // 3 :]
+        for K in K_OF_FITS[: 1 if smoke else None]:
+            for prior in PRIORS:
+                found: list[list[tuple[float, float, float]]] = [[], []]
+                for seed in range(SEEDS):
+                    found[0].append(of_sklearn(BayesianGaussianMixture, train, rest, K, prior, seed))
+                    found[1].append(of_ours(train, rest, K, prior, seed))
+                (a, b, c), (d, e, f) = ([median(column) for column in zip(*each, strict=True)] for each in found)
+                slow += d > a
+                numbers = f"{1e3 * a:.1f}", f"{1e3 * d:.1f}", factor(a / d), f"{e - b:+.2f}", f"{f - c:+.3f}"
+                report.row(name, str(K), prior, *numbers)
+    return slow
+
+
+def fitted(X: np.ndarray, n_components: int, prior: str, **options: Any) -> Any:
+    """Return a fit of ours."""
+    from gmm import BayesianGaussianMixture
+
+    mixture = BayesianGaussianMixture(n_components=n_components, weight_concentration_prior_type=prior, **options)
+    return mixture.fit(X)
+
+
+def of_ours(train: np.ndarray, rest: np.ndarray, K: int, prior: str, seed: int) -> tuple[float, float, float]:
+    """Return CPU seconds, the bound and the held-out score of our default fit."""
+    began = process_time()
+    mixture = fitted(train, K, prior, random_state=seed, max_iter=1000, n_threads=1)
+    return process_time() - began, mixture.lower_bound_, mixture.score(rest)
+
+
+def of_sklearn(kind: Any, train: np.ndarray, rest: np.ndarray, K: int, prior: str, seed: int) -> Any:
+    """Return the same of scikit-learn's; ours measures the bound, after one update from its responsibilities."""
+    began = process_time()
+    mixture = kind(n_components=K, weight_concentration_prior_type=prior, random_state=seed, max_iter=1000).fit(train)
+    seconds, given = process_time() - began, mixture.predict_proba(train)
+    measured = fitted(train, K, prior, init_params=given, acceleration=None, max_iter=1)
+    return seconds, measured.lower_bound_, mixture.score(rest)

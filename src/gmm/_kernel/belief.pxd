@@ -1,0 +1,113 @@
+"""Expectations and divergences of a variational posterior: of its Wishart, Dirichlet and beta distributions.
+
+A prior and a posterior that differ by counts n, and Λ ~ Wishart with ν degrees of freedom and scale (νΣ)⁻¹, so that
+E Λ = Σ⁻¹. Equations are those of Bishop (2006) and of Blei & Jordan (2006).
+"""
+from libc.math cimport M_PI, lgamma, log
+
+cdef inline double digamma(double x) noexcept nogil:
+    """ψ(x), x > 0 (Abramowitz & Stegun 1964, 6.3.5 and 6.3.18)."""
+    cdef double total = 0, y
+    while x < 10:
+        total -= 1 / x
+        x += 1
+    y = 1 / (x * x)
+    return total + log(x) - 0.5 / x - y * (1 / 12. - y * (1 / 120. - y * (1 / 252. - y * (
+        1 / 240. - y * (1 / 132. - y * (691 / 32760. - y / 12))))))
+
+
+cdef inline double log_beta(double a, double b) noexcept nogil:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+# -------------------------------------------------------------------------------------- covariances
+
+cdef inline double digamma_sum(double dof, Py_ssize_t d) noexcept nogil:
+    """Σ_j ψ((ν − j) / 2), j = 0 … d − 1: E log|Λ| less d log(2/ν) + log|Σ⁻¹| (10.65)."""
+    cdef Py_ssize_t j
+    cdef double total = 0
+    cdef double[2] last
+    for j in range(d):
+        # ψ(x) = ψ(x + 1) − 1/x (Abramowitz & Stegun 1964, 6.3.5)
+        last[j % 2] = digamma((dof - j) / 2) if j < 2 else last[j % 2] - 2 / (dof - j)
+        total += last[j % 2]
+    return total
+
+
+cdef inline double log_gamma_sum(double dof, Py_ssize_t d) noexcept nogil:
+    """Logarithm of the multivariate gamma function at ν/2 (B.79)."""
+    cdef Py_ssize_t j
+    cdef double total = d * (d - 1) / 4. * log(M_PI)
+    cdef double[2] last
+    for j in range(d):
+        last[j % 2] = lgamma((dof - j) / 2) if j < 2 else last[j % 2] - log((dof - j) / 2)
+        total += last[j % 2]
+    return total
+
+
+cdef inline double half_expected_log_precision(double dof, Py_ssize_t d) noexcept nogil:
+    """½ E log|Λ| less log|W|, WᵀW = Σ⁻¹ (10.65)."""
+    return (digamma_sum(dof, d) + d * log(2 / dof)) / 2
+
+
+cdef inline double minus_wishart_divergence(
+    double dof, double prior_dof, double log_determinant, Py_ssize_t d,        # IN log|W|
+) noexcept nogil:
+    """−KL(q(Λ) ‖ p(Λ)) less the prior's log normaliser (B.79) and plus ½ tr Σ⁻¹ C, C⁻¹ the prior's scale."""
+    cdef double log_volume = 2 * log_determinant + d * log(2 / dof)
+    return (prior_dof * log_volume / 2 + log_gamma_sum(dof, d) - (dof - prior_dof) / 2 * digamma_sum(dof, d)
+            + dof * d / 2)
+
+
+cdef inline double minus_mean_divergence(double precision, double prior_precision, Py_ssize_t d) noexcept nogil:
+    """−E KL(q(μ | Λ) ‖ p(μ | Λ)) plus ½ β_0 ‖W (m − m_0)‖², with β, β_0 the precisions of the mean."""
+    return d * (1 - prior_precision / precision + log(prior_precision / precision)) / 2
+
+
+# ------------------------------------------------------------------------------------------ weights
+
+cdef inline void expected_log_weights(
+    Py_ssize_t K, const double* shares, double rows, double concentration, bint sticks,    # IN n_k = rows · share
+    double* out,                                   # OUT (K,)
+) noexcept nogil:
+    """E log π_k: of a Dirichlet distribution (10.66), or of stick breaking (Blei & Jordan 2006, section 4)."""
+    cdef Py_ssize_t k
+    cdef double total = 0, before = 0, a, b, both
+    if not sticks:
+        for k in range(K):
+            total += concentration + rows * shares[k]
+        total = digamma(total)
+        for k in range(K):
+            out[k] = digamma(concentration + rows * shares[k]) - total
+        return
+    for k in range(K - 1, -1, -1):                 # the rows of later sticks
+        out[k] = total
+        total += rows * shares[k]
+    for k in range(K):
+        a, b = 1 + rows * shares[k], concentration + out[k]
+        both = digamma(a + b)
+        out[k] = before + digamma(a) - both
+        before += digamma(b) - both
+
+
+cdef inline double minus_weights_divergence(
+    Py_ssize_t K, const double* shares, double rows, double concentration, bint sticks,
+) noexcept nogil:
+    """−KL(q(π) ‖ p(π)) less the prior's log normaliser: of Dirichlet distributions (B.23), or of sticks."""
+    cdef Py_ssize_t k
+    cdef double total = 0, sum_of_all = 0, mean_log, n, a, b, both
+    if not sticks:
+        for k in range(K):
+            sum_of_all += concentration + rows * shares[k]
+        mean_log = digamma(sum_of_all)
+        for k in range(K):
+            n = rows * shares[k]
+            total += lgamma(concentration + n) - n * (digamma(concentration + n) - mean_log)
+        return total - lgamma(sum_of_all)
+    for k in range(K - 1, -1, -1):
+        n = rows * shares[k]
+        a, b = 1 + n, concentration + sum_of_all
+        both = digamma(a + b)
+        total += log_beta(a, b) - n * (digamma(a) - both) - sum_of_all * (digamma(b) - both)
+        sum_of_all += n
+    return total

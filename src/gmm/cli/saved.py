@@ -1,0 +1,26 @@
+"""Saved mixtures, as the commands that use one open them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from gmm.estimators.bayesian import BayesianGaussianMixture
+from gmm.estimators.estimated import EstimatedMixture
+from gmm.estimators.fitted import from_state
+from gmm.estimators.mixture import GaussianMixture
+from gmm.persistence import load_object
+
+__all__ = ["load_mixture"]
+
+_KINDS: tuple[type[EstimatedMixture], ...] = (GaussianMixture, BayesianGaussianMixture)
+
+
+def load_mixture(path: str) -> EstimatedMixture:
+    """Load a mixture of either kind.
+
+    Raises
+    ------
+    ValueError
+        As `gmm.load`; also if the file holds a selection.
+    """
+    return load_object(path, {kind.__name__: partial(from_state, kind) for kind in _KINDS})

@@ -1,0 +1,226 @@
+"""`EstimatedMixture`: what is the same in every estimator that is fitted by passes over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm.em.m_step import Prior
+from gmm.em.problem import Beginning
+from gmm.em.solver import Iteration
+from gmm.estimators.fitted import FittedMixture, set_fitted
+from gmm.estimators.progress import ProgressPrinter
+from gmm.exceptions import ConvergenceWarning, raisable, warn
+from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
+from gmm.fitting.starts import STARTS
+from gmm.rows.entrance import as_source_to_fit
+from gmm.rows.sources import Source
+from gmm.validation.given import check_responsibilities
+from gmm.validation.parameters import check_callback, check_parameters
+from gmm.values.covariance import CovarianceModel, covariance_model
+from gmm.values.layouts import Array, SingularMatrixError
+
+_ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
+    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
+    "the input data."
+)
+_NOT_CONVERGED = (
+    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
+    "check for degenerate data."
+)
+
+
+class EstimatedMixture(FittedMixture):
+    """Base class of estimators whose parameters say how a mixture is fitted."""
+
+    n_init: int
+    tol: float
+    max_iter: int
+    init_params: str | ArrayLike | Callable[..., ArrayLike]
+    warm_start: bool
+    verbose: int
+    verbose_interval: int
+    acceleration: str | None
+    refine: str | None = None
+    _in_all: ClassVar[bool] = False  # whether bounds and `tol` are nats in all, not per unit weight
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        callback: Callable[[Iteration], object] | None = None,
+    ) -> Self:
+        """Fit the mixture to rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, d)
+            Rows. float32 rows give float32 results; integers are converted to float64.
+        y : ignored
+        sample_weight : array-like of shape (n,), default=None
+            *Beyond*: weights of the rows; a row of weight 2 counts as two rows.
+        callback : callable, default=None
+            *Beyond*: called with an `Iteration` after each pass, including the passes of a refinement's moves, each of
+            which counts from 1. A true return value ends the fit.
+
+        Returns
+        -------
+        Self
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
+            singular. The estimator is then unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
+        """
+        check_parameters(self, STARTS)
+        check_callback(callback)
+        source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
+        model = covariance_model(self.covariance_type)
+        printer = ProgressPrinter(int(self.verbose), self.verbose_interval, self.n_init, self._objective)
+
+        def watched(iteration: Iteration) -> bool:
+            printer.step(iteration)
+            return callback is not None and bool(callback(iteration))
+
+        resume = self._resumed(model, source)
+        try:
+            fit = fit_mixture(
+                source,
+                fit_settings(self, source, model),
+                () if resume else start_seeds(self.random_state, self.n_init),
+                resume=resume,
+                callback=watched if self.verbose or callback is not None else None,
+                on_end=printer.end,
+                on_skip=printer.skip,
+            )
+        except SingularMatrixError as error:
+            raise ValueError(ill_defined(error, model)) from None
+        printer.refined(fit.result)
+        self._adopt(fit, source, names)
+        return self
+
+    def fit_predict(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        sample_weight: ArrayLike | None = None,
+        callback: Callable[[Iteration], object] | None = None,
+    ) -> NDArray[np.intp]:
+        """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
+        return self.fit(X, y, sample_weight, callback).predict(X)
+
+    def _responsibilities(self, source: Source) -> Callable[[int], Array]:
+        """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
+        start, resident = self.init_params, source.resident
+        if callable(start) and resident is None:
+            raise ValueError(
+                "a callable init_params needs X as an array, but these rows are not in memory: pass the name of a start"
+            )
+        make_rng = (
+            np.random.default_rng if isinstance(self.random_state, np.random.Generator) else np.random.RandomState
+        )
+
+        def responsibilities(seed: int) -> Array:
+            values = start
+            if callable(start) and resident is not None:
+                values = start(resident.rows, self.n_components, make_rng(seed))
+            return check_responsibilities(values, source.n_rows, self.n_components)
+
+        return responsibilities
+
+    def _resumed(self, model: CovarianceModel, source: Source) -> Beginning | None:
+        """Where a warm start continues; None if there is none."""
+        if not self.warm_start or self._parameters is None:
+            return None
+        previous = self._parameters
+        expected = (previous.n_components, previous.model.known_as, previous.n_features)
+        requested = (self.n_components, model.known_as, source.n_features)
+        if requested != expected:
+            raise ValueError(
+                "warm_start continues the previous fit: expected the same (n_components, covariance_type, n_features) "
+                f"= {expected}, got {requested}. Set warm_start=False to start over."
+            )
+        if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
+            return Beginning(previous, self._bounds_before)
+        ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
+        ascent.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
+        return Beginning(previous, self._bounds_before, ascent)
+
+    def _problem(self, source: Source) -> tuple[object, ...]:
+        """What must not change for an accelerated fit to continue: rows, weights, ridge and prior."""
+        return source.fingerprint, self.reg_covar, *self._prior_parts()
+
+    def _prior_parts(self) -> tuple[object, ...]:
+        """The parameters that describe the prior, as values that compare equal."""
+        raise NotImplementedError
+
+    def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
+        """The prior with all its hyperparameters."""
+        raise NotImplementedError
+
+    def _given(self, source: Source, model: CovarianceModel) -> GivenStart:
+        """Parts of the start that the parameters give."""
+        given = None if isinstance(self.init_params, str) else self._responsibilities(source)
+        return GivenStart(responsibilities=given)
+
+    def _adopt(self, fit: MixtureFit, source: Source, names: NDArray[np.object_] | None) -> None:
+        set_fitted(self, fit.result, source, names, fit.traces)
+        self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
+        warn_about(fit, self.max_iter)
+
+
+def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:
+    """Return how the parameters of an estimator, which are checked here, ask to fit the rows."""
+    given = mixture._given(source, model)
+    return FitSettings(
+        n_components=mixture.n_components,
+        model=model,
+        tol=mixture.tol,
+        reg_covar=mixture.reg_covar,
+        max_iter=mixture.max_iter,
+        init_params=str(mixture.init_params) if given.responsibilities is None else "",
+        given=given,
+        n_threads=mixture.n_threads,
+        acceleration=mixture.acceleration,
+        refine=mixture.refine,
+        prior=mixture._prior(source, model),
+    )
+
+
+def warn_about(fit: MixtureFit, max_iter: int) -> None:
+    """Warn if a fit did not converge or components lost all their rows."""
+    trace = fit.result.trace
+    if not trace.converged and 0 < max_iter <= len(trace):
+        warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
+    warn_of_repairs(fit.repaired)
+
+
+def warn_of_repairs(repaired: tuple[int, ...]) -> None:
+    """Warn if there are components that lost all their rows."""
+    if repaired:
+        listed = ", ".join(map(str, dict.fromkeys(repaired)))
+        warn(
+            f"Component(s) {listed} lost all rows during the fit and were given half of the heaviest component. Fewer "
+            "components or another start may suit the data better.",
+            raisable(ConvergenceWarning),
+        )
+
+
+def ill_defined(error: SingularMatrixError, model: CovarianceModel) -> str:
+    """The error message for a singular covariance: scikit-learn's sentence, and which covariance it is."""
+    if model.layout.pooled:
+        return f"{_ILL_DEFINED} The covariance that all components share is singular."
+    return f"{_ILL_DEFINED} The covariance of component {error.component} is singular."

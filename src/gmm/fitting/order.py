@@ -1,0 +1,54 @@
+"""The order of the components of a Dirichlet process: its bound is higher, the earlier heavy ones come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from gmm.em.e_step import EStep
+from gmm.em.problem import Problem, SolverSettings
+from gmm.em.solver import Iteration, SolverResult
+from gmm.em.trace import Trace
+
+_ROWS = 0.1  # by which a component must outweigh the one before it
+
+
+def in_falling_order(
+    problem: Problem,
+    e_step: EStep,
+    result: SolverResult,
+    settings: SolverSettings,
+    callback: Callable[[Iteration], object] | None,
+) -> SolverResult:
+    """Sort the components of a converged result by their rows and run on, as long as that raises the bound.
+
+    Parameters
+    ----------
+    problem : Problem
+    e_step : EStep
+        Open over the rows of the problem.
+    result : SolverResult
+    settings : SolverSettings
+        With the maximum number of passes of all runs together.
+    callback : callable, optional
+        Called after each pass; each run counts its own.
+    """
+    while result.trace.converged and (np.diff(result.statistics.counts) > _ROWS).any():
+        left = settings.max_iter - len(result.trace)
+        if left <= 0:
+            break
+        order = np.argsort(-result.statistics.counts, kind="stable")
+        begin = problem.beginning(e_step, result.statistics.reordered(order))
+        run = problem.run(
+            e_step, begin, replace(settings, max_iter=left), start=result.trace.start, callback=callback
+        ).go()
+        if not run.lower_bound > result.lower_bound:
+            break
+        result = replace(run.result, trace=_joined(result.trace, run.result.trace))
+    return result
+
+
+def _joined(before: Trace, after: Trace) -> Trace:
+    return replace(after, passes=before.passes + after.passes, seconds=before.seconds + after.seconds)

@@ -1,0 +1,156 @@
+"""The variational posterior of a mixture: its prior, and the value that a pass reads and an update makes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import lgamma, log, pi
+
+import numpy as np
+
+from gmm._kernel.mstep import MixtureFamily
+from gmm.values.covariance import CovarianceModel
+from gmm.values.layouts import SPHERICAL, Array
+from gmm.values.parameters import Estimate, MixtureParameters
+from gmm.values.priors import PriorMoments
+from gmm.values.whitened import WhitenedMixture
+
+
+@dataclass(frozen=True, eq=False)
+class VariationalPrior:
+    """Prior of a mixture's weights, means and precisions Λ_k = Σ_k⁻¹ (Bishop 2006, 10.39 and 10.40).
+
+    μ_k ~ N(mean, (shrinkage Λ_k)⁻¹), and Λ_k ~ Wishart with `dof` degrees of freedom and scale C⁻¹.
+
+    Parameters
+    ----------
+    mean : array of shape (d,)
+    shrinkage : float
+        β_0.
+    dof : float
+        ν_0.
+    scale : array
+        C, for one covariance as its layout stores it: (d, d), (d,), or () for spherical ones.
+    concentration : float
+        Of the weights: α_0, or γ of a Dirichlet process.
+    sticks : bool
+        Whether the weights break sticks (a Dirichlet process), or have a symmetric Dirichlet distribution.
+    """
+
+    mean: Array
+    shrinkage: float
+    dof: float
+    scale: Array
+    concentration: float
+    sticks: bool
+
+    def family(self, model: CovarianceModel, n_components: int, ridge: float, weight: float) -> MixtureFamily:
+        """Return the posteriors to choose from, given rows of this weight, as the compiled core takes them."""
+        shape = model.layout.code, model.constraint, n_components, len(self.mean), ridge
+        moments = self._as_moments(model, n_components)
+        return MixtureFamily(*shape, moments, model.moments.code, (self.concentration, self.sticks, weight))
+
+    def _as_moments(self, model: CovarianceModel, K: int) -> PriorMoments:
+        copies = K if model.layout.pooled else 1
+        scale, constant = np.array(self.scale).reshape(-1), K * self._wishart_normaliser(model) + self._of_weights(K)
+        return PriorMoments(self.mean, copies * scale, self.shrinkage, copies * self.dof, constant)
+
+    def _wishart_normaliser(self, model: CovarianceModel) -> float:
+        """Return log B of Bishop (2006), B.79."""
+        d = len(self.mean)
+        if model.layout.axis_aligned:
+            log_determinant = float(np.log(self.scale).sum()) * (d if model.layout is SPHERICAL else 1)
+        else:
+            log_determinant = float(np.linalg.slogdet(self.scale)[1])
+        log_gamma = 0.25 * d * (d - 1) * log(pi) + sum(lgamma(0.5 * (self.dof - j)) for j in range(d))
+        return 0.5 * self.dof * (log_determinant - d * log(2)) - log_gamma
+
+    def _of_weights(self, K: int) -> float:
+        if self.sticks:
+            return K * log(self.concentration)
+        return lgamma(K * self.concentration) - K * lgamma(self.concentration)
+
+    def expected_weights(self, counts: Array) -> Array:
+        """Return the posterior means of the weights, given counts; of broken sticks, renormalised."""
+        if not self.sticks:
+            concentration = self.concentration + counts
+            return np.asarray(concentration / concentration.sum())
+        own, rest = self.sticks_of(counts)
+        left = np.concatenate([[1.0], np.cumprod(rest / (own + rest))[:-1]])
+        weights = own / (own + rest) * left
+        return np.asarray(weights / weights.sum())
+
+    def sticks_of(self, counts: Array) -> tuple[Array, Array]:
+        """Return the parameters of the sticks' beta posteriors (Blei & Jordan 2006): 1 + n_k, γ + Σ_{j>k} n_j."""
+        later = np.concatenate([np.cumsum(counts[::-1])[-2::-1], [0.0]])
+        return 1 + counts, self.concentration + later
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class MixturePosterior(MixtureParameters):
+    """A variational posterior; as a mixture, that of its expected weights and means, and of Σ_k = (E Λ_k)⁻¹.
+
+    Parameters
+    ----------
+    shares : array of shape (K,)
+        n_k / n.
+    weight : float
+        n, of all rows.
+    prior : VariationalPrior
+    """
+
+    shares: Array
+    weight: float
+    prior: VariationalPrior
+
+    @classmethod
+    def of(cls, estimate: Estimate, model: CovarianceModel, prior: VariationalPrior, weight: float) -> MixturePosterior:
+        """Make the posterior from the result of a compiled update of a family of the prior."""
+        shares, means, covariances, whiteners, log_determinants = estimate
+        shape = model.layout.shape(*means.shape)
+        return cls(
+            prior.expected_weights(weight * shares),
+            means,
+            covariances.reshape(shape),
+            model,
+            (whiteners.reshape(shape), log_determinants),
+            shares=shares,
+            weight=weight,
+            prior=prior,
+        )
+
+    def updated(self, estimate: Estimate) -> MixturePosterior:
+        """Make the posterior of another estimate with the same prior and rows."""
+        return self.of(estimate, self.model, self.prior, self.weight)
+
+    def as_estimate(self) -> Estimate:
+        """Return what the compiled core reads: shares of the rows in place of weights."""
+        return (self.shares, *super().as_estimate()[1:])
+
+    @property
+    def counts(self) -> Array:
+        """Expected numbers of rows n_k, (K,)."""
+        return self.weight * self.shares
+
+    @property
+    def mean_precisions(self) -> Array:
+        """β_k, (K,)."""
+        return self.prior.shrinkage + self.counts
+
+    @property
+    def dof(self) -> Array:
+        """Degrees of freedom ν_k, (K,); where all components share a covariance, that of each."""
+        if self.model.layout.pooled:
+            return np.full(self.n_components, self.prior.dof + self.weight / self.n_components)
+        return self.prior.dof + self.counts
+
+    def whitened(self) -> WhitenedMixture:
+        """Return what a pass reads: whiteners of E Λ_k, and the expected log density in log_offset_k (10.46)."""
+        family = self.prior.family(self.model, self.n_components, 0.0, self.weight)
+        shares, _, _, whiteners, log_determinants = self.as_estimate()
+        log_offset = family.log_offset(shares, whiteners, log_determinants)
+        return WhitenedMixture(self.model.layout, log_offset, self.means, self.whiteners)
+
+    def plugged_in(self) -> MixtureParameters:
+        """Return the mixture of the posterior's means, without their uncertainty."""
+        factors = self.whiteners, self.log_determinants
+        return MixtureParameters(self.weights, self.means, self.covariances, self.model, factors)

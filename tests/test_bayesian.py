@@ -1,0 +1,459 @@
+"""`BayesianGaussianMixture`: scikit-learn's numbers pass by pass, and what it adds."""
+
+import copy
+import io
+import pickle
+
+import numpy as np
+import pytest
+import sklearn.mixture
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal, multivariate_t
+
+import gmm
+import reference
+from gmm import BayesianGaussianMixture
+from gmm.values.covariance import CLASSIC, PARSIMONIOUS
+from test_variational import a_case, a_prior, rows, written_out
+
+every_type = pytest.mark.parametrize("covariance_type", CLASSIC)
+every_prior = pytest.mark.parametrize("weights", ["dirichlet_process", "dirichlet_distribution"])
+every_way = pytest.mark.parametrize("acceleration", ["auto", None])
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+FITTED = [
+    "weight_concentration_",
+    "weight_concentration_prior_",
+    "mean_precision_",
+    "mean_precision_prior_",
+    "mean_prior_",
+    "degrees_of_freedom_",
+    "degrees_of_freedom_prior_",
+    "covariance_prior_",
+    "weights_",
+    "means_",
+    "covariances_",
+    "precisions_",
+    "precisions_cholesky_",
+]
+
+
+def hyperparameters(covariance_type, d, seed=3):
+    twin, prior = a_prior(np.random.default_rng(seed), covariance_type, d, True)
+    return {
+        "weight_concentration_prior": twin.alpha,
+        "mean_precision_prior": twin.beta,
+        "mean_prior": twin.mean,
+        "degrees_of_freedom_prior": twin.dof,
+        "covariance_prior": float(prior.scale) if covariance_type == "spherical" else prior.scale,
+    }
+
+
+def by_scikit_learn(X, r, n_passes, **parameters):
+    """Scikit-learn's estimator after so many passes from given responsibilities."""
+    theirs = sklearn.mixture.BayesianGaussianMixture(n_components=r.shape[1], **parameters)
+    theirs._check_parameters(X)
+    theirs._initialize(X, r)
+    theirs.bounds = []
+    for _ in range(n_passes):
+        log_prob_norm, log_resp = theirs._e_step(X)
+        theirs._m_step(X, log_resp)
+        theirs.bounds.append((log_resp, theirs._compute_lower_bound(log_resp, log_prob_norm)))
+    theirs._set_parameters(theirs._get_parameters())
+    return theirs
+
+
+def fitted(X, r, acceleration=None, **parameters):
+    return BayesianGaussianMixture(
+        n_components=r.shape[1], init_params=r, acceleration=acceleration, **{"tol": 0} | parameters
+    ).fit(X)
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["default priors", "given priors"])
+@pytest.mark.parametrize("reg_covar", [0, 1e-3])
+@pytest.mark.parametrize("n_passes", [1, 5, 50])
+@every_type
+@every_prior
+def test_every_attribute_is_scikit_learns_after_so_many_passes(covariance_type, weights, n_passes, reg_covar, given):
+    rng = np.random.default_rng(n_passes)
+    X, r = rows(rng, 200, 3, 4), rng.dirichlet(np.full(5, 0.2), 200)
+    parameters = {
+        "covariance_type": covariance_type,
+        "weight_concentration_prior_type": weights,
+        "reg_covar": reg_covar,
+    } | (hyperparameters(covariance_type, 3) if given else {})
+    theirs, ours = by_scikit_learn(X, r, n_passes, **parameters), fitted(X, r, max_iter=n_passes, **parameters)
+    assert ours.n_iter_ == n_passes
+    for name in FITTED:
+        got, expected = getattr(ours, name), getattr(theirs, name)
+        assert np.shape(got) == np.shape(expected), name
+        assert isinstance(got, tuple) == isinstance(expected, tuple), name
+        np.testing.assert_allclose(got, expected, rtol=1e-8, atol=1e-8 * np.abs(expected).max(), err_msg=name)
+    np.testing.assert_allclose(ours.score_samples(X), theirs.score_samples(X), rtol=1e-8)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-8)
+
+
+@every_type
+@every_prior
+def test_scikit_learns_bound_is_the_exact_one_less_a_constant(covariance_type, weights):
+    X, _, r, twin, prior = a_case(5, covariance_type, weights == "dirichlet_process", weighted=False)
+    parameters = {
+        "weight_concentration_prior": twin.alpha,
+        "mean_precision_prior": twin.beta,
+        "mean_prior": twin.mean,
+        "degrees_of_freedom_prior": twin.dof,
+        "covariance_prior": float(prior.scale) if covariance_type == "spherical" else prior.scale,
+    }
+    how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "reg_covar": 0}
+    theirs = by_scikit_learn(X, r, 20, **how, **parameters)
+    apart = []
+    for log_resp, bound in theirs.bounds:
+        given = np.exp(log_resp)
+        posterior = reference.variational_posterior(X, given, 1.0, covariance_type, twin)
+        apart.append(reference.evidence_bound(X, given, 1.0, posterior, twin) - bound)
+    assert np.ptp(apart) < 1e-8
+
+
+@every_type
+@every_prior
+@every_way
+def test_the_bound_is_in_nats_in_all_and_the_twins(covariance_type, weights, acceleration):
+    rng = np.random.default_rng(8)
+    X, r = rows(rng, 150, 2), rng.dirichlet(np.full(4, 0.3), 150)
+    asked = hyperparameters(covariance_type, 2)
+    how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "reg_covar": 0}
+    ours = fitted(X, r, acceleration, max_iter=7, **how, **asked)
+    C = reference.dense(
+        asked["covariance_prior"] if covariance_type in ("tied", "full") else np.array([asked["covariance_prior"]]),
+        "tied" if covariance_type in ("tied", "full") else covariance_type,
+        1,
+        2,
+    )[0]
+    prior = reference.VariationalPrior(
+        asked["mean_prior"],
+        asked["mean_precision_prior"],
+        asked["degrees_of_freedom_prior"],
+        C,
+        asked["weight_concentration_prior"],
+        weights == "dirichlet_process",
+    )
+    posterior = written_out(ours._parameters)
+    best = reference.responsibilities(reference.expected_log_joint(X, posterior, prior))
+    assert type(ours.lower_bound_) is float
+    assert ours.lower_bound_ == pytest.approx(reference.evidence_bound(X, best, 1.0, posterior, prior), rel=1e-9)
+
+
+@every_type
+@every_prior
+def test_both_ways_end_at_one_bound(covariance_type, weights):
+    rng = np.random.default_rng(8)
+    group = rng.integers(2, size=300)
+    X, r = 3 * group[:, None] + rng.normal(size=(300, 2)), np.eye(2)[group]
+    how = {"covariance_type": covariance_type, "weight_concentration_prior_type": weights, "max_iter": 5000}
+    ends = [fitted(X, r, way, tol=1e-9, **how).lower_bound_ for way in ("auto", None)]
+    assert ends[0] >= ends[1] - 1e-5
+
+
+@every_prior
+@pytest.mark.parametrize("seed", range(10))
+def test_four_clusters_leave_four_of_twenty_components(weights, seed):
+    rng = np.random.default_rng(seed)
+    centres = np.array([[0, 0], [8, 0], [0, 8], [8, 8]])
+    X = centres[rng.integers(4, size=800)] + rng.normal(size=(800, 2))
+    mixture = BayesianGaussianMixture(
+        n_components=20, weight_concentration_prior_type=weights, random_state=seed, max_iter=2000
+    ).fit(X)
+    assert mixture.converged_
+    assert mixture.n_effective_components_ == 4
+
+
+def test_ten_constrained_models_are_refused_with_a_sentence():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    for name in PARSIMONIOUS:
+        mixture = BayesianGaussianMixture(n_components=2, covariance_type=name)
+        if name in ("VVV", "EEE", "VVI", "VII"):
+            assert mixture.fit(X).lower_bound_ < 0
+        else:
+            with pytest.raises(ValueError, match=f"no posterior for covariance_type='{name}'"):
+                mixture.fit(X)
+
+
+def some(covariance_type="full", weights="dirichlet_process", n=200, **asked):
+    X = rows(np.random.default_rng(1), n, 3, 3)
+    how = {"n_components": 5, "random_state": 0, "max_iter": 300} | asked
+    return X, BayesianGaussianMixture(covariance_type=covariance_type, weight_concentration_prior_type=weights, **how)
+
+
+@every_type
+@every_prior
+@every_way
+def test_weights_are_repeats(covariance_type, weights, acceleration):
+    X, mixture = some(covariance_type, weights, acceleration=acceleration, tol=1e-7, max_iter=1000)
+    repeats = np.random.default_rng(2).integers(1, 4, len(X))
+    one, other = copy.copy(mixture).fit(X, sample_weight=repeats), mixture.fit(np.repeat(X, repeats, axis=0))
+    assert one.lower_bound_ == pytest.approx(other.lower_bound_, abs=1e-5)
+    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-3, atol=1e-3)
+
+
+@every_type
+@every_prior
+@every_way
+def test_warm_fits_of_one_pass_are_one_fit(covariance_type, weights, acceleration):
+    X, mixture = some(covariance_type, weights, acceleration=acceleration, max_iter=12, tol=0)
+    whole = copy.copy(mixture).fit(X)
+    parts = mixture.set_params(max_iter=1, warm_start=True)
+    for _ in range(12):
+        parts.fit(X)
+    np.testing.assert_array_equal(parts.means_, whole.means_)
+    assert parts.lower_bound_ == whole.lower_bound_
+
+
+@every_type
+@every_way
+def test_the_number_of_threads_changes_no_bit(covariance_type, acceleration):
+    X, mixture = some(covariance_type, n=40_000, acceleration=acceleration, max_iter=5)
+    one, two = copy.copy(mixture).set_params(n_threads=1).fit(X), mixture.set_params(n_threads=2).fit(X)
+    np.testing.assert_array_equal(one.covariances_, two.covariances_)
+    assert one.lower_bounds_ == two.lower_bounds_
+
+
+@every_type
+@every_prior
+def test_float32_rows_give_nearly_the_same_in_float32(covariance_type, weights):
+    X, mixture = some(covariance_type, weights)
+    double, single = copy.copy(mixture).fit(X.astype(np.float32).astype(float)), mixture.fit(X.astype(np.float32))
+    for name in ("weights_", "means_", "covariances_", "mean_precision_"):
+        assert getattr(single, name).dtype == np.float32
+    assert single.score_samples(X.astype(np.float32)).dtype == np.float32
+    assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=1e-4)
+
+
+@every_type
+@every_prior
+def test_a_saved_posterior_comes_back(covariance_type, weights):
+    X, mixture = some(covariance_type, weights, mean_prior=[0.5, 0, 1])
+    mixture.fit(X)
+    file = io.BytesIO()
+    mixture.save(file)
+    for other in (
+        gmm.load(file.getvalue()),
+        BayesianGaussianMixture.load(file.getvalue()),
+        pickle.loads(pickle.dumps(mixture)),
+    ):
+        for name in (*FITTED, "lower_bound_", "lower_bounds_", "counts_"):
+            np.testing.assert_array_equal(getattr(other, name), getattr(mixture, name))
+        np.testing.assert_array_equal(other.predict_proba(X), mixture.predict_proba(X))
+        np.testing.assert_array_equal(other.mean_prior, [0.5, 0, 1])
+    with pytest.raises(ValueError, match="GaussianMixture"):
+        gmm.GaussianMixture.load(file.getvalue())
+
+
+@every_type
+@every_prior
+def test_densities_are_scipys(covariance_type, weights):
+    X, mixture = some(covariance_type, weights)
+    posterior = written_out(mixture.fit(X)._parameters)
+    d, log_weights = 3, np.log(mixture.weights_)
+    plugged = [multivariate_normal(m, S).logpdf(X) for m, S in zip(posterior.means, posterior.covariances, strict=True)]
+    np.testing.assert_allclose(
+        mixture.score_samples(X, density="plug-in"), logsumexp(np.array(plugged).T + log_weights, axis=1), rtol=1e-8
+    )
+    predicted = []
+    for mean, beta, nu, inverse in zip(
+        posterior.means, posterior.beta, posterior.dof, posterior.inverse_scales, strict=True
+    ):
+        free = nu + 1 - d
+        predicted.append(multivariate_t(mean, inverse * (1 + beta) / (free * beta), free).logpdf(X))
+    np.testing.assert_allclose(
+        mixture.score_samples(X, density="predictive"),
+        logsumexp(np.array(predicted).T + log_weights, axis=1),
+        rtol=1e-8,
+    )
+    with pytest.raises(ValueError, match="expected density"):
+        mixture.score(X, density="exact")
+
+
+@every_type
+@every_prior
+def test_draws_have_the_moments_and_intervals_of_the_posterior(covariance_type, weights):
+    X, mixture = some(covariance_type, weights, n_components=3)
+    mixture.fit(X)
+    drawn, n = mixture.sample_posterior(20_000, random_state=0), 20_000
+    precisions = np.linalg.inv(drawn.covariances).mean(axis=0)
+    expected = np.linalg.inv(written_out(mixture._parameters).covariances)
+    scale = np.sqrt(np.einsum("kii,kjj->kij", expected, expected))
+    assert (np.abs(precisions - expected) < 0.05 * scale).all()
+    assert np.abs(drawn.weights.sum(axis=1) - 1).max() < 1e-12
+    held = mixture.credible_intervals(0.9)
+    for draws, (low, high) in ((drawn.weights, held.weights.T), (drawn.means, np.moveaxis(held.means, -1, 0))):
+        inside = ((low <= draws) & (draws <= high)).mean(axis=0)
+        assert np.abs(inside - 0.9).max() < 5 * np.sqrt(0.09 / n) + 0.01
+
+
+@every_type
+@every_prior
+def test_a_monte_carlo_estimate_agrees_with_the_bound(covariance_type, weights):
+    """E_q ln p(X, θ) − ln q(θ), labels summed out: above the bound of labels and parameters apart, and near it."""
+    X, mixture = some(covariance_type, weights, n_components=2, n=60)
+    mixture.fit(X + 0)
+    posterior, drawn = mixture._parameters, mixture.sample_posterior(4000, random_state=1)
+    log_weights = np.log(drawn.weights)
+    if posterior.prior.sticks:  # whose weights are drawn renormalised; the bound's leave a rest to no component
+        parts = np.random.default_rng(2).beta(*mixture.weight_concentration_, (4000, 2))
+        log_weights = np.log(np.column_stack([parts[:, 0], (1 - parts[:, 0]) * parts[:, 1]]))
+    joint = np.stack(
+        [
+            log_weights[:, k][:, None]
+            + np.array(
+                [
+                    reference.log_gaussian(X, m, S)
+                    for m, S in zip(drawn.means[:, k], drawn.covariances[:, k], strict=True)
+                ]
+            )
+            for k in range(2)
+        ]
+    )
+    r = mixture.predict_proba(X).T[:, None]
+    per_draw = (r * (joint - np.log(np.maximum(r, 1e-300)))).sum(axis=(0, 2))
+    family = posterior.prior.family(posterior.model, 2, 0.0, posterior.weight)
+    shares, means, _, *factors = posterior.as_estimate()
+    estimate = per_draw.mean() + family.parameter_term(shares, means, *factors)
+    assert abs(estimate - mixture.lower_bound_) < 5 * per_draw.std() / np.sqrt(4000) + 0.05
+
+
+def test_what_follows_from_the_posterior_cannot_be_assigned():
+    X, mixture = some()
+    with pytest.raises(AttributeError, match="cannot assign weights_"):
+        mixture.fit(X).weights_ = np.full(5, 0.2)
+
+
+@every_way
+@every_prior
+def test_steps_are_the_passes_of_a_fit(acceleration, weights):
+    X, mixture = some(weights=weights, acceleration=acceleration, max_iter=9, tol=0)
+    asked = {"weight_concentration_prior_type": weights, "acceleration": acceleration, "max_iter": 9, "tol": 0}
+    steps = list(gmm.em_steps(X, 5, bayesian=True, random_state=0, **asked))
+    assert [step.lower_bound for step in steps] == mixture.fit(X).lower_bounds_
+    assert steps[-1].counts.sum() == pytest.approx(len(X))
+
+
+def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
+    higher = 0
+    for seed in range(10):
+        X, mixture = some(n_components=8, random_state=seed, max_iter=1000)
+        *_, last = gmm.em_steps(X, 8, bayesian=True, random_state=seed, max_iter=1000, acceleration="auto")
+        mixture.fit(X)
+        assert mixture.lower_bound_ >= last.lower_bound
+        higher += mixture.lower_bound_ > last.lower_bound + 0.1
+        assert mixture.n_iter_ == len(mixture.history_) >= last.n_iter
+    assert higher
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"degrees_of_freedom_prior": 1.5}, "should be greater than 2"),
+        ({"mean_prior": [0.0, 1.0]}, "'mean_prior' should have the shape"),
+        ({"mean_precision_prior": 0.0}, "'mean_precision_prior' parameter"),
+        ({"weight_concentration_prior": -1.0}, "'weight_concentration_prior' parameter"),
+        ({"weight_concentration_prior_type": "flat"}, "'weight_concentration_prior_type' parameter"),
+        ({"covariance_prior": np.eye(2)}, "covariance_prior' should have the shape"),
+        ({"covariance_prior": -np.eye(3)}, "symmetric, positive-definite"),
+    ],
+)
+def test_a_prior_that_cannot_be_is_refused_by_name(wrong, message):
+    X, mixture = some()
+    with pytest.raises(ValueError, match=message):
+        mixture.set_params(**wrong).fit(X)
+
+
+@every_type
+def test_a_constant_column_takes_the_ridge_or_is_refused(covariance_type):
+    X, mixture = some(covariance_type)
+    X = np.column_stack([X, np.ones(len(X))])
+    assert np.isfinite(mixture.fit(X).lower_bound_)
+    if covariance_type != "spherical":
+        with pytest.raises(ValueError, match="their covariance is singular"):
+            mixture.set_params(reg_covar=0).fit(X)
+
+
+@every_prior
+def test_far_rows_and_components_without_rows_leave_finite_numbers(weights):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(30, 2)), 1e6 + rng.normal(size=(3, 2))])
+    for acceleration in ("auto", None):
+        mixture = BayesianGaussianMixture(
+            n_components=30, weight_concentration_prior_type=weights, random_state=0, acceleration=acceleration
+        ).fit(X)
+        for name in ("weights_", "means_", "covariances_", "precisions_", "counts_"):
+            assert np.isfinite(getattr(mixture, name)).all()
+
+
+@pytest.mark.parametrize("name", ["shares", "mean_prior", "covariance_prior"])
+def test_a_damaged_posterior_is_a_value_error(name):
+    from gmm.persistence import load_state, save_state
+
+    X, mixture = some()
+    file = io.BytesIO()
+    mixture.fit(X).save(file)
+    header, arrays = load_state(file.getvalue())
+    header = {key: value for key, value in header.items() if key not in ("format", "format_version")}
+    for wrong in (arrays[name][:-1], np.full_like(arrays[name], np.nan), -arrays[name]):
+        damaged = io.BytesIO()
+        save_state(damaged, header, arrays | {name: wrong})
+        if name == "mean_prior" and (wrong.shape == arrays[name].shape and np.isfinite(wrong).all()):
+            continue  # another prior
+        with pytest.raises(ValueError, match=r"should|expected"):
+            gmm.load(damaged.getvalue())
+    for key, value in [
+        ("weight", -1.0),
+        ("degrees_of_freedom_prior", 1.0),
+        ("weight_concentration_prior_type", "flat"),
+    ]:
+        damaged = io.BytesIO()
+        save_state(damaged, header | {"posterior": header["posterior"] | {key: value}}, arrays)
+        with pytest.raises(ValueError, match=r"should|expected"):
+            gmm.load(damaged.getvalue())
+
+
+def test_the_command_line_fits_one(tmp_path, capsys):
+    import json
+
+    from gmm.cli import main
+
+    rng = np.random.default_rng(0)
+    centres = np.array([[0, 0], [8, 0], [0, 8]])
+    X = centres[rng.integers(3, size=300)] + rng.normal(size=(300, 2))
+    table, out = tmp_path / "rows.csv", tmp_path / "out"
+    np.savetxt(table, X, delimiter=",", header="a,b", comments="")
+    main(
+        ["fit", str(table), "--bayesian", "--max-components", "7", "--covariance", "diag", "--out", str(out), "--json"]
+    )
+    told, saved = json.loads(capsys.readouterr().out), json.loads((out / "result.json").read_text())
+    assert told == saved
+    assert told["best"]["n_effective_components"] == 3
+    assert told["best"]["covariance_type"] == "diag"
+    mixture = gmm.load(out / "model.gmm")
+    assert isinstance(mixture, BayesianGaussianMixture)
+    assert told["best"]["lower_bound"] == mixture.lower_bound_
+    assert sum(told["best"]["rows_per_component"]) == 300
+    main(["fit", str(table), "--bayesian"])
+    assert "3 components of 20 with a row or more, full: converged" in capsys.readouterr().out
+    main(["info", str(out / "model.gmm")])
+    assert "7 components, diag" in capsys.readouterr().out
+    for wrong in (["--bayesian", "--prior", "conjugate"], ["--bayesian", "--models", "VEE"], ["--max-components", "3"]):
+        assert main(["fit", str(table), *wrong]) == 2
+        assert "bayesian" in capsys.readouterr().err
+
+
+@every_prior
+def test_starts_of_many_rows_are_screened_and_more_never_end_lower(weights):
+    X, mixture = some(weights=weights, n=30_000, n_components=4)
+    one = copy.copy(mixture).fit(X).lower_bound_
+    assert mixture.set_params(n_init=4).fit(X).lower_bound_ >= one
+
+
+def test_what_verbose_prints_names_the_bound(capsys):
+    X, mixture = some(verbose=1, verbose_interval=1)
+    mixture.fit(X)
+    assert "lower bound -" in capsys.readouterr().out
+    assert "lower bound of the log evidence -" in str(mixture)
