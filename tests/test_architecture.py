@@ -35,6 +35,7 @@ ROOMS = {
     "estimators": """
         steps | mixture | fitted | contract criteria progress scorer summary
     """,
+    "frozen": "",
     "persistence": "persistence | values | archive | places",
     "versions": "",
     "fitting": "fit | starts | screening split_merge halving | racing | degenerate hierarchy metrics sampling",
@@ -42,6 +43,8 @@ ROOMS = {
     "rows": "entrance | sources",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_candidates": "",
+    "_frozen": "",
+    "api": "",
     "_em": "",
     "values": "parameters priors | covariance statistics whitened | layouts",
     "_kernel": """

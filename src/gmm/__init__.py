@@ -9,6 +9,7 @@ from gmm.em.trace import Trace
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
+from gmm.frozen import FrozenMixture, get_include
 from gmm.loading import load
 from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
 from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -19,6 +20,7 @@ __all__ = [
     "BootstrapLRT",
     "ConvergenceWarning",
     "EMStep",
+    "FrozenMixture",
     "GaussianMixture",
     "GaussianMixtureSearch",
     "HeldOut",
@@ -33,6 +35,7 @@ __all__ = [
     "__version__",
     "bootstrap_lrt",
     "em_steps",
+    "get_include",
     "held_out_log_likelihood",
     "load",
     "select",

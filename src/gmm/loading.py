@@ -10,20 +10,22 @@ from numpy.typing import NDArray
 
 from gmm.estimators.fitted import from_state
 from gmm.estimators.mixture import GaussianMixture
+from gmm.frozen import FrozenMixture
 from gmm.persistence import Readable, load_object
 from gmm.selection import Selection
 from gmm.selection.table import selection_from_state
 
 __all__ = ["load"]
 
-_MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], GaussianMixture | Selection]] = {
+_MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], GaussianMixture | FrozenMixture | Selection]] = {
+    FrozenMixture.__name__: FrozenMixture.from_state,
     GaussianMixture.__name__: partial(from_state, GaussianMixture),
     Selection.__name__: partial(selection_from_state, Selection),
 }
 
 
-def load(file: Readable) -> GaussianMixture | Selection:
-    """Load a mixture or a selection that its `save` method wrote.
+def load(file: Readable) -> GaussianMixture | FrozenMixture | Selection:
+    """Load a mixture, frozen or not, or a selection that its `save` method wrote.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def load(file: Readable) -> GaussianMixture | Selection:
 
     Returns
     -------
-    GaussianMixture or Selection
+    GaussianMixture, FrozenMixture or Selection
         The saved object; every number is bit for bit the one that was saved.
 
     Raises
@@ -48,7 +50,7 @@ def load(file: Readable) -> GaussianMixture | Selection:
 
     See Also
     --------
-    GaussianMixture.load, Selection.load : Accept only one of the two.
+    GaussianMixture.load, FrozenMixture.load, Selection.load : Accept only one of the three.
 
     Examples
     --------

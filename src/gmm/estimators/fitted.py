@@ -20,6 +20,7 @@ from gmm.estimators.contract import Estimator, as_dtype, as_public_array, names_
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
+from gmm.frozen import FrozenMixture
 from gmm.persistence import (
     Readable,
     Writable,
@@ -284,6 +285,16 @@ class FittedMixture(Estimator):
         mixture = cls(**{"n_components": parameters.n_components, "covariance_type": covariance_type})
         hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
         return mixture
+
+    def freeze(self) -> FrozenMixture:
+        """Make an immutable copy that scores rows in a service, in microseconds; *beyond*.
+
+        Returns
+        -------
+        FrozenMixture
+            Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
+        """
+        return self._scorer().frozen()
 
     def save(self, file: Writable) -> None:
         """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
