@@ -19,7 +19,6 @@ DIRECTIVES = {
 # The compiler may fuse a multiplication with an addition, so instruction sets differ in the last digit.
 OPTIMISED = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
 CHECKED = ["-O1", "-g"]
-HEADERS = ["src/gmm/_kernel", "src/gmm/include"]
 
 
 class BuildExtension(build_ext):
@@ -53,7 +52,7 @@ class BuildExtension(build_ext):
 
 setup(
     ext_modules=[
-        Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=HEADERS)
+        Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
         for name in ("_em", "_candidates", "_frozen", "_kernel.mstep", "_kernel.first_look")
     ],
     cmdclass={"build_ext": BuildExtension},

@@ -30,7 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-cdef extern from "gmm_api.h":
+cdef extern from "../include/gmm_api.h":
     enum:
         GMM_API_VERSION
     ctypedef struct gmm_mixture:
@@ -237,19 +237,17 @@ cdef inline bint holds(const Py_buffer* view, const char* kinds, Py_ssize_t size
     return False
 
 
-cdef inline bint holds_floats(const Py_buffer* view) noexcept:
-    return holds(view, b"d", sizeof(double)) or holds(view, b"f", sizeof(float))
-
-
 cdef int check_rows(X, const Py_buffer* view, Py_ssize_t d) except -1:
-    if not holds_floats(view):
+    cdef Py_ssize_t axis
+    cdef bint whole = holds(view, b"d", sizeof(double)) or holds(view, b"f", sizeof(float))
+    for axis in range(view.ndim):
+        whole &= view.strides[axis] % view.itemsize == 0
+    if not whole:
         raise TypeError(f"expected X in float32 or float64 of this machine's byte order, aligned, got {described(X)}: "
-                        "pass numpy.asarray(X, dtype=float)")
+                        "pass numpy.require(X, float, 'A')")
     if view.ndim != 2 or view.shape[1] != d:
         raise ValueError(f"expected X of shape (n, {d}), got {described(X)}"
                          + (": pass X.reshape(1, -1) for one row" if view.ndim == 1 else ""))
-    if view.strides[0] % view.itemsize or view.strides[1] % view.itemsize:
-        raise ValueError(f"expected X with strides of whole items, got {described(X)}: pass X.copy()")
     return 0
 
 

@@ -412,9 +412,7 @@ class FittedMixture(Estimator):
         return Summary.of(fitted_parameters(self), history, lower_bound, names_of_features(self))
 
     def _model(self) -> CovarianceModel:
-        if self._parameters is not None:
-            return self._parameters.model
-        return covariance_model(self.covariance_type)
+        return covariance_model(self.covariance_type) if self._parameters is None else self._parameters.model
 
     def _shape_for(self, values: ArrayLike, model: CovarianceModel) -> tuple[int, int]:
         """K and d of the mixture or, before a fit, those that such covariances imply."""
