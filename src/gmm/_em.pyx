@@ -627,7 +627,6 @@ cdef void write_lanes(
         walk(plan, rows, <const float*>x, first, last, workspace, False)
 
 
-
 def kernels():
     """Return the kernels that this machine can run, the slowest first: "blas", then tile.h by instruction set."""
     return ["blas"] + [tile_names[level].decode() for level in range(tile_best() + 1)]

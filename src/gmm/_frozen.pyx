@@ -81,10 +81,10 @@ cdef Py_ssize_t measure_reach(
     double* reach,                                 # OUT (d,) max |x − origin|
 ) noexcept nogil:
     """Measure the finite rows; return how many others there are."""
-    cdef Py_ssize_t n_broken = 0, i, j
+    cdef Py_ssize_t n_broken = 0, _i, j
     for j in range(d):
         reach[j] = 0
-    for i in range(rows.n):
+    for _i in range(rows.n):
         if is_finite(x, rows.column_stride, d):
             for j in range(d):
                 reach[j] = max(reach[j], fabs(<double>x[j * rows.column_stride] - origin[j]))
@@ -323,7 +323,6 @@ cdef class Call:
         cdef Py_ssize_t lanes = n_lanes(&self.plan, &self.rows)
         self.walk(lanes * part // n_parts, lanes * (part + 1) // n_parts)
 
-
     cdef int walk_all(self, Py_ssize_t n_threads) except -1:
         if n_threads <= 1:
             return self.walk(0, n_lanes(&self.plan, &self.rows))
@@ -366,7 +365,7 @@ cdef class CompiledMixture:
         expect("log_offset", len(log_offset), K)
         expect("whiteners", np.size(whiteners), size)
         expect("origin", len(origin), d)
-        numbers = np.concatenate([np.ravel(log_offset), np.ravel(c), np.ravel(whiteners), np.ravel(origin)], dtype=float)
+        numbers = np.concatenate([log_offset, np.ravel(c), np.ravel(whiteners), origin], dtype=np.float64)
         numbers.flags.writeable = False
         self.numbers = numbers
         log_offsets = &self.numbers[0]

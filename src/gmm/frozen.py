@@ -1,4 +1,4 @@
-"""`FrozenMixture`: a mixture for services, which scores rows with little around the pass; and the way to its C header."""
+"""`FrozenMixture`: a mixture for services, which scores rows with little around the pass; where its C header is."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ import gmm
 setup(
     py_modules=[],
     ext_modules=cythonize(
-        [Extension(name, [source], include_dirs=[gmm.get_include()]) for name, source in (
-            ("from_cython", "from_cython.pyx"),
-            ("from_c", "from_c.c"),
-        )],
+        [
+            Extension("from_cython", ["from_cython.pyx"], include_dirs=[gmm.get_include()]),
+            Extension("from_c", ["from_c.c"], include_dirs=[gmm.get_include()]),
+        ],
         language_level=3,
     ),
 )

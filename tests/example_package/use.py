@@ -5,11 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 import from_c
 import from_cython
 import numpy as np
+import pytest
 
 from gmm import GaussianMixture
 
 mixture = GaussianMixture.from_parameters(
-    [0.2, 0.3, 0.5], [[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]], np.stack([np.eye(2), 2 * np.eye(2), [[1.0, 0.5], [0.5, 1.0]]])
+    [0.2, 0.3, 0.5],
+    [[0.0, 0.0], [3.0, 0.0], [0.0, 3.0]],
+    np.stack([np.eye(2), 2 * np.eye(2), [[1.0, 0.5], [0.5, 1.0]]]),
 )
 frozen = mixture.freeze()
 X = np.ascontiguousarray(mixture.sample(4000, random_state=0)[0])
@@ -42,9 +45,5 @@ for part, ((labels, log_likelihood, responsibilities, log_joint), n_broken) in z
     assert n_broken == np.isnan(part).any(axis=1).sum()
 
 for call, results in ((from_cython.responsibilities, [np.empty((1, 3))]), (from_c.score, [np.empty(1)] * 4)):
-    try:
+    with pytest.raises(TypeError, match="expected a FrozenMixture, as `freeze` makes it, got GaussianMixture"):
         call(mixture, X[:1], *results)
-    except TypeError as error:
-        assert "expected a FrozenMixture" in str(error)
-    else:
-        raise AssertionError("an estimator is no frozen mixture")

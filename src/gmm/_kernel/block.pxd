@@ -171,7 +171,7 @@ cdef inline void write_components(
 cdef inline void write_rows(
     const real* tile, const real* log_evidence, const real* best,          # IN
     Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    double* evidence, data* score, Py_ssize_t* label, data* responsibility, data* largest,     # OUT, NULL: not asked for
+    double* evidence, data* score, Py_ssize_t* label, data* responsibility, data* largest,     # OUT, NULL: not asked
 ) noexcept nogil:
     cdef Py_ssize_t k, r
     if evidence != NULL:
