@@ -10,7 +10,7 @@ api: object
 
 @disjoint_base
 class Call:
-    def walk_part(self, part: int, n_parts: int) -> None: ...
+    def walk_part(self, part: int) -> None: ...
 
 @disjoint_base
 class CompiledMixture:

@@ -298,6 +298,7 @@ cdef class Call:
     cdef Rows rows
     cdef const void* x
     cdef bint wide
+    cdef Py_ssize_t n_parts               # 0 before there are rows
 
     cdef int walk(self, Py_ssize_t first, Py_ssize_t last) except -1:
         """Write lanes first … last − 1."""
@@ -318,16 +319,19 @@ cdef class Call:
             PyMem_RawFree(scratch)
         return 0
 
-    def walk_part(self, Py_ssize_t part, Py_ssize_t n_parts):
-        """Write one of so many parts of the lanes."""
+    def walk_part(self, Py_ssize_t part):
+        """Write one part of the lanes, of as many as there are threads."""
+        if not 0 <= part < self.n_parts:
+            raise ValueError(f"expected one of {self.n_parts} parts, got {part}")
         cdef Py_ssize_t lanes = n_lanes(&self.plan, &self.rows)
-        self.walk(lanes * part // n_parts, lanes * (part + 1) // n_parts)
+        self.walk(lanes * part // self.n_parts, lanes * (part + 1) // self.n_parts)
 
     cdef int walk_all(self, Py_ssize_t n_threads) except -1:
-        if n_threads <= 1:
+        self.n_parts = min(n_threads, n_lanes(&self.plan, &self.rows))
+        if self.n_parts <= 1:
             return self.walk(0, n_lanes(&self.plan, &self.rows))
-        with ThreadPoolExecutor(n_threads) as pool:
-            list(pool.map(self.walk_part, range(n_threads), [n_threads] * n_threads))
+        with ThreadPoolExecutor(self.n_parts) as pool:
+            list(pool.map(self.walk_part, range(self.n_parts)))
         return 0
 
 
@@ -510,7 +514,7 @@ cdef class CompiledMixture:
                 n_broken = measure_reach(<const float*>x.buf, rows, d, self.mixture.origin, reach)
             call.plan = plan_for(&self.mixture, not call.wide, kind == LOG_JOINT, reach, reach + d)
             PyMem_RawFree(reach)
-        call.walk_all(min(n_threads, n_lanes(&call.plan, rows)))
+        call.walk_all(n_threads)
         if n_broken > 0:
             if call.wide:
                 mark_broken(<const double*>x.buf, rows, d, K)
