@@ -191,8 +191,10 @@ def test_rows_are_not_written_over():
     for out in (X, X[::-1][::-1], X.reshape(-1)[:12].reshape(3, 4)):
         with pytest.raises(ValueError, match="share no memory with X"):
             frozen.predict_proba(X, out=out)
-    room = np.zeros((6, 4))
-    frozen.predict_proba(room[:3], out=room[3:])
+    room = np.zeros((9, 4))
+    with pytest.raises(ValueError, match="share no memory with X"):
+        frozen.predict_proba(room[3:][::-1], out=room[:6])
+    frozen.predict_proba(room[:3], out=room[3:6])
     assert room[3:].any()
 
 
