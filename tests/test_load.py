@@ -420,8 +420,8 @@ def test_load_opens_whatever_has_save():
     assert isinstance(gmm.load(FIT), GaussianMixture)
     assert isinstance(gmm.load(TABLE), Selection)
     kinds = {name for name in gmm.__all__ if hasattr(getattr(gmm, name), "save")}
-    assert kinds == {"GaussianMixture", "Selection"}
-    with pytest.raises(ValueError, match="holds 'Other', expected 'GaussianMixture' or 'Selection'"):
+    assert kinds == {"FrozenMixture", "GaussianMixture", "Selection"}
+    with pytest.raises(ValueError, match="holds 'Other', expected 'FrozenMixture' or 'GaussianMixture' or 'Selection'"):
         gmm.load(tampered(FIT, **{"class": "Other"}))
     with pytest.raises(ValueError, match=r"holds \['GaussianMixture'\]"):
         gmm.load(tampered(FIT, **{"class": ["GaussianMixture"]}))
