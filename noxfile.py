@@ -56,7 +56,14 @@ def types(session: nox.Session) -> None:
     """Check the types, and the stubs against the compiled module."""
     install(session, "types")
     session.run("mypy")
-    stubs = "gmm._em", "gmm._kernel.mstep", "gmm._kernel.first_look", "--allowlist", ".ci/stubtest-allowlist"
+    stubs = (
+        "gmm._em",
+        "gmm._frozen",
+        "gmm._kernel.mstep",
+        "gmm._kernel.first_look",
+        "--allowlist",
+        ".ci/stubtest-allowlist",
+    )
     session.run("python", "-m", "mypy.stubtest", *stubs)
 
 

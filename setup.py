@@ -53,7 +53,7 @@ class BuildExtension(build_ext):
 setup(
     ext_modules=[
         Extension(f"gmm.{name}", [f"src/gmm/{name.replace('.', '/')}.pyx"], include_dirs=["src/gmm/_kernel"])
-        for name in ("_em", "_candidates", "_kernel.mstep", "_kernel.first_look")
+        for name in ("_em", "_candidates", "_frozen", "_kernel.mstep", "_kernel.first_look")
     ],
     cmdclass={"build_ext": BuildExtension},
 )

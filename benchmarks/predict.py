@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import partial
 from itertools import product
 from statistics import median
@@ -11,39 +12,58 @@ from statistics import median
 import numpy as np
 
 from benchmarks.measure import Reading, Worker, crew, machine_share, rounds
-from benchmarks.peers import ESTIMATORS
+from benchmarks.peers import ESTIMATORS, OWN
 from benchmarks.problems import Problem, generate, stored
 from benchmarks.report import VS_BASELINE, Report, factor, number, ratios
 from benchmarks.settings import Settings
-from benchmarks.tasks import Predictor, estimator_peer
+from benchmarks.tasks import FrozenPredictor, Predictor, estimator_peer
 
 PEERS, THREADS = ESTIMATORS, (1,)
 PROBLEM = Problem(200_000, 8, 16, "full")
 METHODS = ("predict_proba", "score_samples")
-SINGLE_CALLS = 200
+SMALL = Problem(20_000, 4, 4, "full")  # of a service that scores row by row
+SINGLE_CALLS, FROZEN_CALLS = 200, 2000
 AGREEMENT = 1e-6
 IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
 
 def run(settings: Settings, report: Report) -> bool:
     """Print milliseconds per call; return whether the answers agree."""
-    problem = PROBLEM.tiny() if settings.smoke else PROBLEM
-    X, start = generate(problem)
-    rows = stored(X, settings.folder)
-    report.header(f"ms, {problem.name}", "threads", *settings.peers, VS_BASELINE, "Δ")
+    report.header("ms", "threads", *settings.peers, VS_BASELINE, "Δ")
     agreed = True
     for n_threads in settings.threads:
-        jobs = {name: (Predictor, name, problem, rows, start, n_threads) for name in settings.peers}
-        with crew(n_threads, jobs, report.failed) as workers:
-            for method, (n_rows, times) in product(METHODS, ((len(X), 1), (1, SINGLE_CALLS))):
-                ask = partial(call, method, n_rows, times)
-                results = rounds(workers, ask, 1 + settings.repeats, report.failed)
-                difference = spread([readings[-1].value for readings in results.values()])
-                agreed &= difference <= AGREEMENT or not results
-                ms = {name: per_call(readings, times) for name, readings in results.items()}
-                title = f"{method}, {n_rows} row{'s' * (n_rows > 1)}"
-                show(title, n_threads, ms, difference, settings, report)
+        many = PROBLEM.tiny() if settings.smoke else PROBLEM
+        agreed &= compare(many, Predictor, ((many.n_rows, 1), (1, SINGLE_CALLS)), n_threads, settings, report)
+        small = SMALL.tiny() if settings.smoke else SMALL
+        agreed &= compare(small, FrozenPredictor, ((1, FROZEN_CALLS),), n_threads, settings, report)
     show("import", 1, imports(settings), 0.0, settings, report)
+    return agreed
+
+
+def compare(
+    problem: Problem,
+    ours: type[Predictor],
+    calls: Sequence[tuple[int, int]],
+    n_threads: int,
+    settings: Settings,
+    report: Report,
+) -> bool:
+    """Print a row for each method, number of rows and number of calls; return whether the answers agree."""
+    X, start = generate(problem)
+    rows, agreed = stored(X, settings.folder), True
+    jobs = {
+        name: (ours if name in OWN else Predictor, name, problem, rows, start, n_threads) for name in settings.peers
+    }
+    with crew(n_threads, jobs, report.failed) as workers:
+        for method, (n_rows, times) in product(METHODS, calls):
+            ask = partial(call, method, n_rows, times)
+            results = rounds(workers, ask, 1 + settings.repeats, report.failed)
+            difference = spread([readings[-1].value for readings in results.values()])
+            agreed &= difference <= AGREEMENT or not results
+            ms = {name: per_call(readings, times) for name, readings in results.items()}
+            frozen = ", gmm's frozen" if ours is FrozenPredictor else ""
+            title = f"{method}{frozen}, {problem.name}, {n_rows} row{'s' * (n_rows > 1)}"
+            show(title, n_threads, ms, difference, settings, report)
     return agreed
 
 

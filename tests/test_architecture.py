@@ -36,6 +36,7 @@ ROOMS = {
     "estimators": """
         steps | bayesian mixture | estimated | fitted | contract criteria predictive progress scorer summary
     """,
+    "frozen": "",
     "persistence": "persistence | posterior values | archive | places",
     "versions": "",
     "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
@@ -43,6 +44,8 @@ ROOMS = {
     "rows": "entrance | sources",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_candidates": "",
+    "_frozen": "",
+    "api": "",
     "_em": "",
     "values": "variational | parameters priors | covariance statistics whitened | layouts",
     "_kernel": """

@@ -138,6 +138,21 @@ def test_the_stub_names_what_the_compiled_module_has():
     assert declared == compiled
 
 
+def test_the_example_package_scores_from_four_threads(tmp_path):
+    for source in (ROOT / "tests" / "example_package").iterdir():
+        if source.suffix in (".py", ".pyx", ".c"):
+            (tmp_path / source.name).write_bytes(source.read_bytes())
+    quick = os.environ | {"CFLAGS": "-O0"}  # nobody measures it
+    python("-W", "ignore", "setup.py", "-q", "build_ext", "--inplace", cwd=tmp_path, env=quick)
+    python("use.py", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["api.pxd", "include/gmm_api.h"])
+def test_the_interface_for_compiled_code_ships_inside(name):
+    assert (INSTALLED / name).read_bytes() == (SOURCES / name).read_bytes()
+    assert Path(gmm.get_include(), "gmm_api.h").is_file()
+
+
 def test_a_foreign_package_calls_the_kernel_without_the_gil(tmp_path):
     (tmp_path / "foreign.pyx").write_text(FOREIGN)
     python("-W", "ignore", "-c", BUILD, cwd=tmp_path, env=os.environ | {"CFLAGS": "-O0"})  # nobody measures it

@@ -11,6 +11,7 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
+from gmm.frozen import FrozenMixture, get_include
 from gmm.loading import load
 from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
 from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -23,6 +24,7 @@ __all__ = [
     "ConvergenceWarning",
     "CredibleIntervals",
     "EMStep",
+    "FrozenMixture",
     "GaussianMixture",
     "GaussianMixtureSearch",
     "HeldOut",
@@ -38,6 +40,7 @@ __all__ = [
     "__version__",
     "bootstrap_lrt",
     "em_steps",
+    "get_include",
     "held_out_log_likelihood",
     "load",
     "select",

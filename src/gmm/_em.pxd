@@ -1,5 +1,5 @@
-"""What `_candidates.pyx` uses of the pass."""
-from gmm._kernel.lanes cimport Workspace
+"""What `_candidates.pyx` and `_frozen.pyx` use of the pass."""
+from gmm._kernel.lanes cimport Rows, Workspace
 from gmm._kernel.layout cimport Layout
 from gmm._kernel.moments cimport Moments
 from gmm._kernel.plan cimport PassPlan
@@ -25,3 +25,12 @@ cdef class CandidateRows:
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
         const double* centres, const double* whiteners, bint hard, Moments* out,
     ) except -1
+
+
+cdef bint uses_tiles() noexcept nogil
+
+# Writes what `rows` asks for of lanes first … last − 1; `wide`: x are doubles, else floats.
+cdef void write_lanes(
+    const PassPlan* plan, const Rows* rows, const void* x, bint wide, Py_ssize_t first, Py_ssize_t last,
+    Workspace* workspace,
+) noexcept nogil

@@ -18,12 +18,18 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
 
 from gmm._kernel.block cimport data
-from gmm._kernel.diagnostics cimport diagnostic_rows
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.first_look cimport Survey
-from gmm._kernel.lanes cimport Rows, Workspace, describe_rows, fill_ones, lay_out_workspace, merge_siblings
-from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, matrix_size, n_matrices, total_size
-from gmm._kernel.leaves cimport pad
+from gmm._kernel.lanes cimport (
+    Rows,
+    Workspace,
+    aligned,
+    describe_rows,
+    lay_out_workspace,
+    merge_siblings,
+    room_for_workspace,
+)
+from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, n_matrices, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
@@ -48,11 +54,6 @@ cdef bint tiles = True      # see use_kernel
 cdef str current
 
 
-cdef double* aligned(double* buffer) noexcept:
-    """Return the first item at a multiple of 64 bytes."""
-    return <double*>(<Py_ssize_t>buffer + 63 & ~<Py_ssize_t>63)
-
-
 cdef class Scratch:
     """One worker's buffers, kept between passes of the same fit."""
 
@@ -60,30 +61,17 @@ cdef class Scratch:
         self.buffer = self.room = None    # which a debug build asks for before it compares with None
 
     cdef make_ready(self, const PassPlan* plan, Py_ssize_t n_rows):
-        cdef Py_ssize_t K = plan.n_components, d = plan.n_features
-        cdef Py_ssize_t item = sizeof(float) if plan.single else sizeof(double)
-        cdef Py_ssize_t groups = min(plan.block, n_rows + pad(item) - 1) // pad(item)
-        cdef Py_ssize_t ld = (groups | 1) * pad(item)
-        cdef Py_ssize_t wide = plan.n_moments if plan.linear else d
-        cdef Py_ssize_t narrow = 0 if plan.linear else 1 + d
-        cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane
-        cdef Py_ssize_t slots = 3, n_work, size
-        cdef double* work
+        cdef Py_ssize_t n_lanes = (n_rows + plan.lane - 1) // plan.lane, slots = 3, size
         while (<Py_ssize_t>1 << (slots // 2)) < n_lanes + 1:
             slots += 2
-        n_work = ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
-        n_work += max(plan.n_moments * K, matrix_size(plan.moments, d))
-        size = slots * (plan.n_sums + 2) + n_work
+        size = slots * (plan.n_sums + 2) + room_for_workspace(plan, n_rows)
         if self.buffer is None or self.buffer.shape[0] < size:
             self.buffer = np.empty(size)
         self.workspace.node = &self.buffer[0]
         self.workspace.level = <Py_ssize_t*>(self.workspace.node + slots * plan.n_sums)
         self.workspace.first_lane = self.workspace.level + slots
-        work = aligned(<double*>(self.workspace.first_lane + slots))
-        lay_out_workspace(&self.workspace, work, ld, wide, K, narrow, d, diagnostic_rows(plan))
         self.workspace.n_nodes = 0
-        fill_ones(plan.single, ld, self.workspace.block if plan.linear else self.workspace.centred)
-        self.workspace.n_ones = -1
+        lay_out_workspace(&self.workspace, plan, n_rows, aligned(<double*>(self.workspace.first_lane + slots)))
         self.plan, self.n_rows, self.next_lane = plan[0], n_rows, 0
 
 
@@ -625,6 +613,20 @@ cdef class CandidateRows:
 
 
 # -------------------------------------------------------------------------------- around the pass
+
+cdef bint uses_tiles() noexcept nogil:
+    return tiles
+
+
+cdef void write_lanes(
+    const PassPlan* plan, const Rows* rows, const void* x, bint wide, Py_ssize_t first, Py_ssize_t last,
+    Workspace* workspace,
+) noexcept nogil:
+    if wide:
+        walk(plan, rows, <const double*>x, first, last, workspace, False)
+    else:
+        walk(plan, rows, <const float*>x, first, last, workspace, False)
+
 
 def kernels():
     """Return the kernels that this machine can run, the slowest first: "blas", then tile.h by instruction set."""

@@ -11,21 +11,24 @@ from numpy.typing import NDArray
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.fitted import FittedMixture, from_state
 from gmm.estimators.mixture import GaussianMixture
+from gmm.frozen import FrozenMixture
 from gmm.persistence import Readable, load_object
 from gmm.selection import Selection
 from gmm.selection.table import selection_from_state
 
 __all__ = ["load"]
 
-_MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], FittedMixture | Selection]] = {
+_Saved = FittedMixture | FrozenMixture | Selection
+_MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
     BayesianGaussianMixture.__name__: partial(from_state, BayesianGaussianMixture),
+    FrozenMixture.__name__: FrozenMixture.from_state,
     GaussianMixture.__name__: partial(from_state, GaussianMixture),
     Selection.__name__: partial(selection_from_state, Selection),
 }
 
 
-def load(file: Readable) -> FittedMixture | Selection:
-    """Load a mixture or a selection that its `save` method wrote.
+def load(file: Readable) -> FittedMixture | FrozenMixture | Selection:
+    """Load a mixture, frozen or not, or a selection that its `save` method wrote.
 
     Parameters
     ----------
@@ -34,7 +37,7 @@ def load(file: Readable) -> FittedMixture | Selection:
 
     Returns
     -------
-    GaussianMixture, BayesianGaussianMixture or Selection
+    GaussianMixture, BayesianGaussianMixture, FrozenMixture or Selection
         The saved object; every number is bit for bit the one that was saved.
 
     Raises
@@ -50,7 +53,7 @@ def load(file: Readable) -> FittedMixture | Selection:
 
     See Also
     --------
-    GaussianMixture.load, Selection.load : Accept only one of the two.
+    GaussianMixture.load, FrozenMixture.load, Selection.load : Accept only one of the three.
 
     Examples
     --------

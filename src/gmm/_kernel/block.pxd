@@ -157,23 +157,34 @@ cdef inline void take_given(
     memset(log_evidence, 0, n * sizeof(real))
 
 
+cdef inline void write_components(
+    const real* tile, Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,        # IN (K, n)
+    data* out,                                     # OUT (n, K)
+) noexcept nogil:
+    cdef Py_ssize_t k, r, start
+    for start in range(0, n, 8):
+        for k in range(n_components):
+            for r in range(start, min(start + 8, n)):
+                out[r * n_components + k] = <data>tile[k * ld + r]
+
+
 cdef inline void write_rows(
     const real* tile, const real* log_evidence, const real* best,          # IN
     Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
-    double* evidence, Py_ssize_t* label, data* responsibility, data* largest,          # OUT, NULL where not asked for
+    double* evidence, data* score, Py_ssize_t* label, data* responsibility, data* largest,     # OUT, NULL: not asked
 ) noexcept nogil:
-    cdef Py_ssize_t k, r, start
+    cdef Py_ssize_t k, r
     if evidence != NULL:
         for r in range(n):
             evidence[r] = log_evidence[r]
+    if score != NULL:
+        for r in range(n):
+            score[r] = <data>log_evidence[r]
     if label != NULL:
         for r in range(n):
             label[r] = <Py_ssize_t>best[r]
     if responsibility != NULL:
-        for start in range(0, n, 8):
-            for k in range(n_components):
-                for r in range(start, min(start + 8, n)):
-                    responsibility[r * n_components + k] = <data>tile[k * ld + r]
+        write_components(tile, n_components, n, ld, responsibility)
     if largest != NULL:
         for r in range(n):
             largest[r] = <data>tile[r]

@@ -4,7 +4,7 @@ A block cuts squares off at 1e300 (`leaves.pxd`), where all components tie.  Her
 size, and the nearest component takes all of the row, as it does in the limit.
 """
 from libc.float cimport DBL_MAX
-from libc.math cimport INFINITY, fabs, ilogb, scalbn
+from libc.math cimport INFINITY, fabs, ilogb, isfinite, scalbn
 
 from gmm._kernel.layout cimport apply_factor, component_stride
 from gmm._kernel.plan cimport PassPlan
@@ -21,13 +21,13 @@ cdef inline bint less(Square a, Square b) noexcept nogil:
 
 
 cdef inline int scaled(double* values, Py_ssize_t n) noexcept nogil:
-    """Divide by the power of two that brings the largest to 1 … 2; return its exponent."""
+    """Divide by the power of two that brings the largest to 1 … 2, if it is finite; return its exponent."""
     cdef Py_ssize_t j
     cdef double largest = 0
     cdef int exponent
     for j in range(n):
         largest = max(largest, fabs(values[j]))
-    if largest == 0:
+    if largest == 0 or not isfinite(largest):
         return 0
     exponent = ilogb(largest)
     for j in range(n):

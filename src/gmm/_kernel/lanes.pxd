@@ -13,9 +13,10 @@ from gmm._kernel.block cimport (
     take_given,
     total_of,
     weighted_sum,
+    write_components,
     write_rows,
 )
-from gmm._kernel.diagnostics cimport add_diagnostics
+from gmm._kernel.diagnostics cimport add_diagnostics, diagnostic_rows
 from gmm._kernel.far cimport give_up_far_rows, settle_far_rows
 from gmm._kernel.leaves cimport (
     add_axis_moments,
@@ -30,7 +31,7 @@ from gmm._kernel.leaves cimport (
     subtract,
     times,
 )
-from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense
+from gmm._kernel.layout cimport axis_stride, component_stride, is_axis_aligned, is_dense, matrix_size
 from gmm._kernel.lengths cimport expect
 from gmm._kernel.plan cimport PassPlan
 
@@ -49,7 +50,9 @@ cdef struct Rows:
     const double* given         # (n, K)
     Py_ssize_t* label
     double* log_evidence
-    void* responsibility        # (n, K) in the type of the data
+    void* score                 # (n,) the same in the type of the data
+    void* log_joint             # (n, K) likewise: log ρ; not of a tied mixture in the linear form
+    void* responsibility        # (n, K) likewise
     void* largest               # (n,) likewise: the largest responsibility
 
 
@@ -64,9 +67,14 @@ cdef inline Rows describe_rows(const data[:, :] rows, const double[::1] weight) 
     table.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
     table.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
     table.weight = &weight[0] if weight is not None else NULL
-    table.given, table.label, table.log_evidence = NULL, NULL, NULL
-    table.responsibility, table.largest = NULL, NULL
+    table.given = NULL
+    ask_nothing(&table)
     return table
+
+
+cdef inline void ask_nothing(Rows* rows) noexcept nogil:
+    rows.label, rows.log_evidence, rows.score = NULL, NULL, NULL
+    rows.log_joint, rows.responsibility, rows.largest = NULL, NULL, NULL
 
 
 cdef struct Workspace:
@@ -89,10 +97,31 @@ cdef struct Workspace:
     Py_ssize_t n_nodes
 
 
+cdef inline double* aligned(double* buffer) noexcept nogil:
+    """Return the first item at a multiple of 64 bytes."""
+    return <double*>(<Py_ssize_t>buffer + 63 & ~<Py_ssize_t>63)
+
+
+cdef inline Py_ssize_t row_length(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
+    """Items between two features, in blocks of a pass over so many rows."""
+    cdef Py_ssize_t group = pad(sizeof(float) if plan.single else sizeof(double))
+    return (min(plan.block, n_rows + group - 1) // group | 1) * group
+
+
+cdef inline Py_ssize_t room_for_workspace(const PassPlan* plan, Py_ssize_t n_rows) noexcept nogil:
+    """Doubles that `lay_out_workspace` lays out, with those lost to `aligned`."""
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features
+    cdef Py_ssize_t wide = plan.n_moments if plan.linear else d, narrow = 0 if plan.linear else 1 + d
+    return (row_length(plan, n_rows) * (wide + K + narrow + d + 4 + diagnostic_rows(plan)) + 8
+            + max(plan.n_moments * K, matrix_size(plan.moments, d)))
+
+
 cdef inline void lay_out_workspace(
-    Workspace* workspace, double* work, Py_ssize_t ld,     # OUT, IN scratch and the length of its rows
-    Py_ssize_t wide, Py_ssize_t K, Py_ssize_t narrow, Py_ssize_t d, Py_ssize_t shaped,     # IN how many rows of each
+    Workspace* workspace, const PassPlan* plan, Py_ssize_t n_rows,         # OUT but for the nodes, IN
+    double* work,                                  # scratch at a multiple of 64 bytes
 ) noexcept nogil:
+    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = row_length(plan, n_rows)
+    cdef Py_ssize_t wide = plan.n_moments if plan.linear else d, narrow = 0 if plan.linear else 1 + d
     workspace.ld = ld
     workspace.block = work
     workspace.tile = work + ld * wide
@@ -103,7 +132,9 @@ cdef inline void lay_out_workspace(
     workspace.square = work + ld * (wide + K + narrow + d + 2)
     workspace.best = work + ld * (wide + K + narrow + d + 3)
     workspace.diagnostics = work + ld * (wide + K + narrow + d + 4)
-    workspace.block_sums = work + ld * (wide + K + narrow + d + 4 + shaped)
+    workspace.block_sums = work + ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan))
+    workspace.n_ones = -1
+    fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.centred)
 
 
 cdef inline void fill_ones(bint single, Py_ssize_t n, void* row) noexcept nogil:
@@ -165,7 +196,7 @@ cdef inline double responsibilities(
     """Normalise the tile as the plan asks for; return Σ w log evidence of the block."""
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld
     cdef real* evidence = <real*>workspace.evidence
-    cdef bint measured = not rows_only or rows.log_evidence != NULL
+    cdef bint measured = not rows_only or rows.log_evidence != NULL or rows.score != NULL
     cdef bint only_labels = plan.hard or not measured and rows.responsibility == NULL and rows.largest == NULL
     if only_labels or rows.label != NULL:
         choose(plan.tiles, tile, ld, evidence, <real*>workspace.best, K, padded)
@@ -258,10 +289,13 @@ cdef inline void one_block(
                                 <double*>workspace.diagnostics, <double*>workspace.block_sums, sums)
             if plan.far:
                 settle_far_rows(plan, block, n, ld, y, tile)
+        if sums == NULL and rows.log_joint != NULL:
+            write_components(tile, K, n, ld, <data*>rows.log_joint + start * K)
         evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
         write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld,
                    rows.log_evidence + start if rows.log_evidence != NULL else NULL,
+                   <data*>rows.score + start if rows.score != NULL else NULL,
                    rows.label + start if rows.label != NULL else NULL,
                    <data*>rows.responsibility + start * K if rows.responsibility != NULL else NULL,
                    <data*>rows.largest + start if rows.largest != NULL else NULL)

@@ -79,6 +79,11 @@ cdef inline bint in_single_range(const double* reach, Py_ssize_t d) noexcept nog
     return True
 
 
+cdef inline bint is_narrow(Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Return whether there are few enough products for the linear form."""
+    return not has_products(moments) or d <= min(WIDEST_LINEAR, SHARED_BY * K)
+
+
 cdef inline void choose_form(
     PassPlan* plan, bint single, const double* reach, int form,
 ) noexcept nogil:
@@ -86,7 +91,7 @@ cdef inline void choose_form(
     cdef Py_ssize_t d = plan.n_features
     # The terms of the density have to be among those of the moments.
     cdef bint defined = plan.layout == plan.moments or is_pooled(plan.layout)
-    cdef bint narrow = not has_products(plan.moments) or d <= min(WIDEST_LINEAR, SHARED_BY * plan.n_components)
+    cdef bint narrow = is_narrow(plan.moments, plan.n_components, d)
     if form >= 0:
         plan.linear = defined and form & 1
         plan.single = single and form & 2

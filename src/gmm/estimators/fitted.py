@@ -18,6 +18,7 @@ from gmm.estimators.contract import Estimator, as_dtype, as_public_array, names_
 from gmm.estimators.scorer import Scorer
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
+from gmm.frozen import FrozenMixture
 from gmm.persistence import (
     Readable,
     Writable,
@@ -194,6 +195,16 @@ class FittedMixture(Estimator):
         rows, labels = parameters.sample(n, rng)
         return as_dtype(rows, self._dtype), labels
 
+    def freeze(self) -> FrozenMixture:
+        """Make an immutable copy that scores rows in a service, in microseconds; *beyond*.
+
+        Returns
+        -------
+        FrozenMixture
+            Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
+        """
+        return self._scorer().frozen()
+
     def save(self, file: Writable) -> None:
         """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
 
@@ -311,9 +322,7 @@ class FittedMixture(Estimator):
         return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
 
     def _model(self) -> CovarianceModel:
-        if self._parameters is not None:
-            return self._parameters.model
-        return covariance_model(self.covariance_type)
+        return covariance_model(self.covariance_type) if self._parameters is None else self._parameters.model
 
     def _shape_for(self, values: ArrayLike, model: CovarianceModel) -> tuple[int, int]:
         """K and d of the mixture or, before a fit, those that such covariances imply."""

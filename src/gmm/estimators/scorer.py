@@ -13,6 +13,7 @@ from gmm import _em
 from gmm.em.e_step import EStep, RowResults, Totals
 from gmm.em.problem import Problem
 from gmm.em.threads import PASS_WORTH_THREADS
+from gmm.frozen import FrozenMixture
 from gmm.rows.sources import Source
 from gmm.values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -94,6 +95,11 @@ class Scorer:
             except SingularMatrixError:
                 return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)
+
+    def frozen(self) -> FrozenMixture:
+        """Return the mixture as one that scores rows by itself, with the same bits."""
+        mixture, origin, _ = self._prepared
+        return FrozenMixture(mixture.layout.code, mixture.log_offset, mixture.centres, mixture.whiteners, origin)
 
     @property
     def _prepared(self) -> Prepared:

@@ -1,0 +1,523 @@
+"""Rows scored under a fixed mixture with little around the pass of `_em.pyx`: from Python, and from C by a capsule.
+
+A mixture is prepared once in every form that rows may need (`plan.pxd`).  A call measures how far its rows reach, which
+chooses the form as an estimator's call would, so the results have the same bits; nothing is written but the results and
+the caller's scratch.
+"""
+from cpython.buffer cimport (
+    PyBUF_FORMAT,
+    PyBUF_STRIDES,
+    PyBUF_WRITABLE,
+    PyBuffer_IsContiguous,
+    PyBuffer_Release,
+    PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.pycapsule cimport PyCapsule_New
+from libc.math cimport NAN, fabs
+
+from gmm._em cimport uses_tiles, write_lanes
+from gmm._kernel.block cimport data
+from gmm._kernel.lanes cimport Rows, Workspace, aligned, ask_nothing, lay_out_workspace, room_for_workspace
+from gmm._kernel.layout cimport Layout, is_layout, is_pooled, total_size
+from gmm._kernel.lengths cimport expect
+from gmm._kernel.linear cimport condition
+from gmm._kernel.plan cimport PassPlan, choose_form, is_narrow, may_be_far, prepare, room_for, work_of
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+cdef extern from "../include/gmm_api.h":
+    enum:
+        GMM_API_VERSION
+    ctypedef struct gmm_mixture:
+        pass
+    ctypedef struct gmm_api:
+        int version
+        const gmm_mixture* (*open)(object) except NULL
+        Py_ssize_t (*n_components)(const gmm_mixture*) noexcept nogil
+        Py_ssize_t (*n_features)(const gmm_mixture*) noexcept nogil
+        size_t (*scratch_size)(const gmm_mixture*, Py_ssize_t) noexcept nogil
+        Py_ssize_t (*score)(const gmm_mixture*, const double*, Py_ssize_t, Py_ssize_t*, double*, double*, double*,
+                            void*) noexcept nogil
+        Py_ssize_t (*score_float)(const gmm_mixture*, const float*, Py_ssize_t, Py_ssize_t*, float*, float*, float*,
+                                  void*) noexcept nogil
+
+cdef enum:
+    N_FORMS = 4                 # bit 0: linear, bit 1: float32
+    SLICE = 200000000           # multiply-adds between two looks for Ctrl-C
+
+cdef enum Output:
+    LABELS
+    SCORE
+    RESPONSIBILITIES
+    LOG_JOINT
+
+cdef struct Mixture:
+    # In each form that rows may need.
+    PassPlan[N_FORMS] plans
+    const double* centres
+    const double* whiteners
+    const double* origin
+
+
+# --------------------------------------------------------------------------------------------- a call
+
+cdef bint is_finite(const data* row, Py_ssize_t column_stride, Py_ssize_t d) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double x
+    cdef bint broken = False
+    for j in range(d):
+        x = row[j * column_stride]
+        broken |= x - x != 0
+    return not broken
+
+
+cdef Py_ssize_t measure_reach(
+    const data* x, const Rows* rows, Py_ssize_t d, const double* origin,
+    double* reach,                                 # OUT (d,) max |x − origin|
+) noexcept nogil:
+    """Measure the finite rows; return how many others there are."""
+    cdef Py_ssize_t n_broken = 0, _i, j
+    for j in range(d):
+        reach[j] = 0
+    for _i in range(rows.n):
+        if is_finite(x, rows.column_stride, d):
+            for j in range(d):
+                reach[j] = max(reach[j], fabs(<double>x[j * rows.column_stride] - origin[j]))
+        else:
+            n_broken += 1
+        x += rows.row_stride
+    return n_broken
+
+
+cdef void mark_broken(const data* x, const Rows* rows, Py_ssize_t d, Py_ssize_t K) noexcept nogil:
+    """Write −1 and NaN for the rows that are not finite."""
+    cdef Py_ssize_t i, k
+    for i in range(rows.n):
+        if not is_finite(x, rows.column_stride, d):
+            if rows.label != NULL:
+                rows.label[i] = -1
+            if rows.score != NULL:
+                (<data*>rows.score)[i] = NAN
+            for k in range(i * K, (i + 1) * K):
+                if rows.responsibility != NULL:
+                    (<data*>rows.responsibility)[k] = NAN
+                if rows.log_joint != NULL:
+                    (<data*>rows.log_joint)[k] = NAN
+        x += rows.row_stride
+
+
+cdef PassPlan plan_for(
+    const Mixture* mixture, bint single, bint joint,       # IN whether log ρ is asked for
+    const double* reach,                           # IN (d,)
+    double* far,                                   # scratch (d,)
+) noexcept nogil:
+    """Return the plan that an estimator would make for rows that reach so far."""
+    cdef PassPlan plan = mixture.plans[0]
+    cdef double kappa
+    kappa = plan.kappa = condition(mixture.whiteners, mixture.centres, plan.layout, plan.n_components, plan.n_features,
+                                   mixture.origin, reach, far)
+    choose_form(&plan, single, reach, -1)
+    if joint and is_pooled(plan.layout):
+        plan.linear = False
+    plan = mixture.plans[plan.linear + 2 * plan.single]
+    plan.kappa = kappa
+    plan.far = may_be_far(&plan)
+    return plan
+
+
+cdef inline Py_ssize_t n_lanes(const PassPlan* plan, const Rows* rows) noexcept nogil:
+    return (rows.n + plan.lane - 1) // plan.lane
+
+
+cdef Rows contiguous_rows(Py_ssize_t n, Py_ssize_t d) noexcept nogil:
+    cdef Rows rows
+    rows.n, rows.first_lane, rows.row_stride, rows.column_stride = n, 0, d, 1
+    rows.weight = rows.given = NULL
+    ask_nothing(&rows)
+    return rows
+
+
+# ---------------------------------------------------------------------------------------- for C: `gmm_api.h`
+
+cdef const gmm_mixture* open_mixture(object frozen) except NULL:
+    if not isinstance(frozen, CompiledMixture):
+        raise TypeError(f"expected a FrozenMixture, as `freeze` makes it, got {type(frozen).__name__}")
+    return <const gmm_mixture*>&(<CompiledMixture>frozen).mixture
+
+
+cdef Py_ssize_t components_of(const gmm_mixture* opened) noexcept nogil:
+    return (<const Mixture*>opened).plans[0].n_components
+
+
+cdef Py_ssize_t features_of(const gmm_mixture* opened) noexcept nogil:
+    return (<const Mixture*>opened).plans[0].n_features
+
+
+cdef size_t scratch_size(const gmm_mixture* opened, Py_ssize_t n_rows) noexcept nogil:
+    cdef const Mixture* mixture = <const Mixture*>opened
+    cdef Py_ssize_t most = 0, form
+    for form in range(N_FORMS):
+        most = max(most, room_for_workspace(&mixture.plans[form], n_rows))
+    return <size_t>(2 * mixture.plans[0].n_features + most + 8) * sizeof(double)
+
+
+cdef Py_ssize_t score_rows(
+    const Mixture* mixture, const data* x, Py_ssize_t n, Py_ssize_t* labels,
+    data* log_likelihood, data* responsibilities, data* log_joint, void* scratch,
+) noexcept nogil:
+    cdef Py_ssize_t K = mixture.plans[0].n_components, d = mixture.plans[0].n_features, n_broken
+    cdef Rows rows = contiguous_rows(n, d)
+    cdef Workspace workspace
+    cdef PassPlan plan
+    cdef double* reach = aligned(<double*>scratch)     # C gives no alignment
+    cdef bint wide = sizeof(data) == sizeof(double)
+    rows.label, rows.score, rows.responsibility, rows.log_joint = labels, log_likelihood, responsibilities, log_joint
+    n_broken = measure_reach(x, &rows, d, mixture.origin, reach)
+    plan = plan_for(mixture, not wide, log_joint != NULL, reach, reach + d)
+    lay_out_workspace(&workspace, &plan, n, aligned(reach + 2 * d))
+    write_lanes(&plan, &rows, x, wide, 0, n_lanes(&plan, &rows), &workspace)
+    if n_broken > 0:
+        mark_broken(x, &rows, d, K)
+    return n_broken
+
+
+cdef Py_ssize_t score_double(
+    const gmm_mixture* opened, const double* x, Py_ssize_t n, Py_ssize_t* labels,
+    double* log_likelihood, double* responsibilities, double* log_joint, void* scratch,
+) noexcept nogil:
+    return score_rows(<const Mixture*>opened, x, n, labels, log_likelihood, responsibilities, log_joint, scratch)
+
+
+cdef Py_ssize_t score_float(
+    const gmm_mixture* opened, const float* x, Py_ssize_t n, Py_ssize_t* labels,
+    float* log_likelihood, float* responsibilities, float* log_joint, void* scratch,
+) noexcept nogil:
+    return score_rows(<const Mixture*>opened, x, n, labels, log_likelihood, responsibilities, log_joint, scratch)
+
+
+cdef gmm_api functions
+functions.version = GMM_API_VERSION
+functions.open, functions.n_components, functions.n_features = open_mixture, components_of, features_of
+functions.scratch_size, functions.score, functions.score_float = scratch_size, score_double, score_float
+api = PyCapsule_New(&functions, "gmm._frozen.api", NULL)
+
+
+# ------------------------------------------------------------------------------------- buffers from Python
+
+cdef str described(array):
+    dtype, shape = getattr(array, "dtype", None), getattr(array, "shape", None)
+    return type(array).__name__ + (f" of dtype {dtype}" if dtype else "") + (f" and shape {shape}" if shape else "")
+
+
+cdef int view_of(array, str name, str wanted, int flags, Py_buffer* view) except -1:
+    """Take an array's memory; `view` must be released."""
+    if PyObject_CheckBuffer(array):
+        try:
+            PyObject_GetBuffer(array, view, flags | PyBUF_STRIDES | PyBUF_FORMAT)
+            return 0
+        except (BufferError, ValueError) as error:
+            raise ValueError(f"expected {name} to be {wanted}, got {described(array)}: {error}") from None
+    raise TypeError(f"expected {name} to be {wanted}, got {described(array)}")
+
+
+cdef inline bint holds(const Py_buffer* view, const char* kinds, Py_ssize_t size) noexcept:
+    """Return whether the items, of so many bytes, are one of these kinds, by their letters in `struct`."""
+    cdef Py_ssize_t i = 0
+    if view.format == NULL or view.format[0] == 0 or view.format[1] != 0 or view.itemsize != size:
+        return False
+    while kinds[i] != 0:
+        if kinds[i] == view.format[0]:
+            return <size_t>view.buf % <size_t>size == 0
+        i += 1
+    return False
+
+
+cdef int check_rows(X, const Py_buffer* view, Py_ssize_t d) except -1:
+    cdef Py_ssize_t axis
+    cdef bint whole = holds(view, b"d", sizeof(double)) or holds(view, b"f", sizeof(float))
+    for axis in range(view.ndim):
+        whole &= view.strides[axis] % view.itemsize == 0
+    if not whole:
+        raise TypeError(f"expected X in float32 or float64 of this machine's byte order, aligned, got {described(X)}: "
+                        "pass numpy.require(X, float, 'A')")
+    if view.ndim != 2 or view.shape[1] != d:
+        raise ValueError(f"expected X of shape (n, {d}), got {described(X)}"
+                         + (": pass X.reshape(1, -1) for one row" if view.ndim == 1 else ""))
+    return 0
+
+
+cdef int check_out(out, const Py_buffer* view, Output kind, const Py_buffer* x, Py_ssize_t K) except -1:
+    cdef tuple shape = shape_of(kind, x, K)
+    if not (holds(view, b"lqni", sizeof(Py_ssize_t)) if kind == LABELS else holds(view, x.format, x.itemsize)):
+        raise TypeError(f"expected out of dtype {dtype_of(kind, x).__name__}, as X asks for, got {described(out)}")
+    if view.ndim != len(shape) or view.shape[0] != x.shape[0] or (view.ndim == 2 and view.shape[1] != K):
+        raise ValueError(f"expected out of shape {shape}, got {described(out)}")
+    if not PyBuffer_IsContiguous(view, b"C"):
+        raise ValueError(f"expected out to be C-contiguous, got {described(out)} with strides {out.strides}")
+    return 0
+
+
+cdef tuple shape_of(Output kind, const Py_buffer* x, Py_ssize_t K):
+    if kind == LABELS or kind == SCORE:
+        return (x.shape[0],)
+    return x.shape[0], K
+
+
+cdef dtype_of(Output kind, const Py_buffer* x):
+    if kind == LABELS:
+        return np.intp
+    return np.float64 if x.itemsize == sizeof(double) else np.float32
+
+
+cdef bint share_memory(const Py_buffer* x, const Py_buffer* out) noexcept:
+    """Return whether the range of X's items meets that of `out`."""
+    cdef const char* low = <const char*>x.buf
+    cdef const char* high = low + x.itemsize
+    cdef const char* start = <const char*>out.buf
+    cdef Py_ssize_t axis, extent
+    for axis in range(2):
+        if x.shape[axis] == 0:
+            return False
+        extent = (x.shape[axis] - 1) * x.strides[axis]
+        low += min(extent, 0)
+        high += max(extent, 0)
+    return low < start + out.len and start < high
+
+
+# -------------------------------------------------------------------------------------------- from Python
+
+cdef class Call:
+    """Rows that are being scored, which threads share."""
+
+    cdef PassPlan plan
+    cdef Rows rows
+    cdef const void* x
+    cdef bint wide
+    cdef Py_ssize_t n_parts               # 0 before there are rows
+
+    cdef int walk(self, Py_ssize_t first, Py_ssize_t last) except -1:
+        """Write lanes first … last − 1."""
+        cdef Workspace workspace
+        cdef Py_ssize_t together = max(1, <Py_ssize_t>(SLICE / work_of(&self.plan, self.plan.lane))), end
+        cdef double* scratch = <double*>PyMem_RawMalloc(room_for_workspace(&self.plan, self.rows.n) * sizeof(double))
+        if scratch == NULL:
+            raise MemoryError
+        try:
+            lay_out_workspace(&workspace, &self.plan, self.rows.n, aligned(scratch))
+            while first < last:
+                end = min(first + together, last)
+                with nogil:
+                    write_lanes(&self.plan, &self.rows, self.x, self.wide, first, end, &workspace)
+                PyErr_CheckSignals()
+                first = end
+        finally:
+            PyMem_RawFree(scratch)
+        return 0
+
+    def walk_part(self, Py_ssize_t part):
+        """Write one part of the lanes, of as many as there are threads."""
+        if not 0 <= part < self.n_parts:
+            raise ValueError(f"expected one of {self.n_parts} parts, got {part}")
+        cdef Py_ssize_t lanes = n_lanes(&self.plan, &self.rows)
+        self.walk(lanes * part // self.n_parts, lanes * (part + 1) // self.n_parts)
+
+    cdef int walk_all(self, Py_ssize_t n_threads) except -1:
+        self.n_parts = min(n_threads, n_lanes(&self.plan, &self.rows))
+        if self.n_parts <= 1:
+            return self.walk(0, n_lanes(&self.plan, &self.rows))
+        with ThreadPoolExecutor(self.n_parts) as pool:
+            list(pool.map(self.walk_part, range(self.n_parts)))
+        return 0
+
+
+cdef class CompiledMixture:
+    """A mixture that does not change, log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖²; see `FrozenMixture`.
+
+    Parameters
+    ----------
+    layout : int
+        Code of the layout of the whiteners.
+    log_offset : array of shape (K,)
+    centres : array of shape (K, d)
+    whiteners : array
+        W_k, flat or in the shape of the layout.
+    origin : array of shape (d,)
+        Where the linear form stands.
+    """
+
+    cdef Mixture mixture
+    cdef const double[::1] numbers        # log offsets, centres, whiteners and origin
+    cdef double[::1] room
+
+    def __cinit__(self, int layout, log_offset, centres, whiteners, origin):
+        cdef PassPlan* plan = &self.mixture.plans[0]
+        cdef const double[:, ::1] c = np.ascontiguousarray(centres, dtype=np.float64)
+        cdef Py_ssize_t K = c.shape[0], d = c.shape[1], each, form, size
+        cdef const double* log_offsets
+        cdef const double[::1] nowhere = np.zeros(d)       # what a call's rows will reach is not known
+        if K < 1 or d < 1 or not is_layout(<Layout>layout):
+            raise ValueError(f"expected centres (K, d) and a known layout, got {(K, d)} and {layout}")
+        plan.n_components, plan.n_features, plan.layout = K, d, <Layout>layout
+        plan.moments, plan.tiles, plan.axes = plan.layout, uses_tiles(), NULL
+        plan.hard = plan.given = plan.totals = False
+        size = total_size(plan.layout, K, d)
+        expect("log_offset", len(log_offset), K)
+        expect("whiteners", np.size(whiteners), size)
+        expect("origin", len(origin), d)
+        numbers = np.concatenate([log_offset, np.ravel(c), np.ravel(whiteners), origin], dtype=np.float64)
+        numbers.flags.writeable = False
+        self.numbers = numbers
+        log_offsets = &self.numbers[0]
+        self.mixture.centres = log_offsets + K
+        self.mixture.whiteners = self.mixture.centres + K * d
+        self.mixture.origin = self.mixture.whiteners + size
+        each = room_for(plan.layout, plan.moments, K, d)
+        self.room = np.empty(N_FORMS * each)
+        for form in range(N_FORMS):
+            self.mixture.plans[form] = plan[0] if form < 2 else self.mixture.plans[form - 2]
+            if form & 1 == 0 or is_narrow(plan.layout, K, d):      # else never asked for
+                prepare(&self.mixture.plans[form], log_offsets, self.mixture.centres, self.mixture.whiteners,
+                        self.mixture.origin, &nowhere[0], form & 2, False, form, &self.room[form * each])
+
+    @property
+    def n_components(self):
+        """K, the number of components."""
+        return self.mixture.plans[0].n_components
+
+    @property
+    def n_features(self):
+        """Number of features, d."""
+        return self.mixture.plans[0].n_features
+
+    @property
+    def arrays(self):
+        """The layout's code, log offsets (K,), centres (K, d), whiteners (flat) and origin (d,), read-only."""
+        cdef Py_ssize_t K = self.n_components, d = self.n_features
+        log_offset, centres, rest = np.split(self.numbers.base, [K, K + K * d])
+        return int(self.mixture.plans[0].layout), log_offset, centres.reshape(K, d), rest[:-d], rest[-d:]
+
+    def predict(self, X, *, out=None, n_threads=1):
+        """Predict the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array of float32 or float64, shape (n, d)
+        out : array of intp, shape (n,), optional
+            Where to write.
+        n_threads : int, default=1
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            −1 for a row with NaN or infinity.
+        """
+        return self.score_into(X, LABELS, out, n_threads)
+
+    def predict_proba(self, X, *, out=None, n_threads=1):
+        """Compute the responsibilities: the probability of each component given each row.
+
+        Parameters
+        ----------
+        X : array of float32 or float64, shape (n, d)
+        out : C-contiguous array of X's dtype, shape (n, K), optional
+            Where to write.
+        n_threads : int, default=1
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            Of X's dtype. Rows sum to 1; NaN for a row with NaN or infinity.
+        """
+        return self.score_into(X, RESPONSIBILITIES, out, n_threads)
+
+    def score_samples(self, X, *, out=None, n_threads=1):
+        """Compute the log-likelihood of each row.
+
+        Parameters
+        ----------
+        X : array of float32 or float64, shape (n, d)
+        out : C-contiguous array of X's dtype, shape (n,), optional
+            Where to write.
+        n_threads : int, default=1
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            In nats, of X's dtype; NaN for a row with NaN or infinity.
+        """
+        return self.score_into(X, SCORE, out, n_threads)
+
+    def log_joint(self, X, *, out=None, n_threads=1):
+        """Compute the log joint densities of each row and each component, log ρ_ik.
+
+        Their log-sum-exp is `score_samples`, their softmax `predict_proba`.
+
+        Parameters
+        ----------
+        X : array of float32 or float64, shape (n, d)
+        out : C-contiguous array of X's dtype, shape (n, K), optional
+            Where to write.
+        n_threads : int, default=1
+
+        Returns
+        -------
+        ndarray of shape (n, K)
+            In nats, of X's dtype; NaN for a row with NaN or infinity. Of a row that is 1e150 standard deviations or
+            more from every component, all but the nearest components have −∞.
+        """
+        return self.score_into(X, LOG_JOINT, out, n_threads)
+
+    cdef score_into(self, X, Output kind, out, Py_ssize_t n_threads):
+        cdef Py_ssize_t K = self.mixture.plans[0].n_components, d = self.mixture.plans[0].n_features
+        cdef Py_buffer x, y
+        if n_threads < 1:
+            raise ValueError(f"expected n_threads of 1 or more, got {n_threads}")
+        view_of(X, "X", "an array of float32 or float64", 0, &x)
+        try:
+            check_rows(X, &x, d)
+            if out is None:
+                out = np.empty(shape_of(kind, &x, K), dtype_of(kind, &x))
+            view_of(out, "out", "an array to write to", PyBUF_WRITABLE, &y)
+            try:
+                check_out(out, &y, kind, &x, K)
+                if share_memory(&x, &y):
+                    raise ValueError("expected out to share no memory with X")
+                self.run(&x, kind, y.buf, n_threads)
+            finally:
+                PyBuffer_Release(&y)
+        finally:
+            PyBuffer_Release(&x)
+        return out
+
+    cdef int run(self, const Py_buffer* x, Output kind, void* out, Py_ssize_t n_threads) except -1:
+        cdef Py_ssize_t K = self.mixture.plans[0].n_components, d = self.mixture.plans[0].n_features, n_broken
+        cdef Call call = Call.__new__(Call)
+        cdef Rows* rows = &call.rows
+        cdef double* reach = <double*>PyMem_RawMalloc(2 * d * sizeof(double))
+        if reach == NULL:
+            raise MemoryError
+        call.x, call.wide, call.rows = x.buf, x.itemsize == sizeof(double), contiguous_rows(x.shape[0], d)
+        rows.row_stride, rows.column_stride = x.strides[0] // x.itemsize, x.strides[1] // x.itemsize
+        rows.label = <Py_ssize_t*>out if kind == LABELS else NULL
+        rows.score = out if kind == SCORE else NULL
+        rows.responsibility = out if kind == RESPONSIBILITIES else NULL
+        rows.log_joint = out if kind == LOG_JOINT else NULL
+        with nogil:
+            if call.wide:
+                n_broken = measure_reach(<const double*>x.buf, rows, d, self.mixture.origin, reach)
+            else:
+                n_broken = measure_reach(<const float*>x.buf, rows, d, self.mixture.origin, reach)
+            call.plan = plan_for(&self.mixture, not call.wide, kind == LOG_JOINT, reach, reach + d)
+            PyMem_RawFree(reach)
+        call.walk_all(n_threads)
+        if n_broken > 0:
+            if call.wide:
+                mark_broken(<const double*>x.buf, rows, d, K)
+            else:
+                mark_broken(<const float*>x.buf, rows, d, K)
+        return 0

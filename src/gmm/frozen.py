@@ -1,0 +1,123 @@
+"""`FrozenMixture`: a mixture for services, which scores rows with little around the pass; where its C header is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._frozen import CompiledMixture
+from gmm.persistence import Readable, Writable, item, load_object, save_state
+from gmm.values.layouts import layout_of_code
+from gmm.versions import __version__
+
+__all__ = ["FrozenMixture", "get_include"]
+
+_ARRAYS = ("log_offset", "centres", "whiteners", "origin")
+
+
+class FrozenMixture(CompiledMixture):
+    """A mixture that no longer changes, for services: made by ``GaussianMixture.freeze``, `load` or unpickling.
+
+    It scores float32 and float64 arrays with the estimator's bits, but is no estimator: it checks dtype and shape only,
+    starts threads only if `n_threads` asks for them, and writes to `out`. Rows may have any strides, and a row with NaN
+    or infinity gets NaN and the label −1. All threads may share it. C and Cython open it by ``gmm_api.h`` and
+    ``gmm/api.pxd``.
+
+    Attributes
+    ----------
+    n_components : int
+        K.
+    n_features : int
+        Number of features, d.
+
+    See Also
+    --------
+    GaussianMixture.freeze : Makes one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixture
+    >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    >>> frozen = mixture.freeze()
+    >>> out = np.empty((1, 2))
+    >>> frozen.predict_proba(np.array([[0.0]]), out=out)
+    array([[0.5, 0.5]])
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def __repr__(self) -> str:
+        """Return the sizes."""
+        return f"{type(self).__name__}(K={self.n_components}, d={self.n_features})"
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
+        """Pickle the numbers that define the mixture, no memory of the kernel's."""
+        return type(self), self.arrays
+
+    def save(self, file: Writable) -> None:
+        """Write the mixture to a file that holds only numbers and text.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        """
+        layout, *arrays = self.arrays
+        header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
+        save_state(file, header, dict(zip(_ARRAYS, arrays, strict=True)))
+
+    @classmethod
+    def load(cls, file: Readable) -> Self:
+        """Read a mixture that `save` wrote.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        FrozenMixture
+
+        Raises
+        ------
+        ValueError
+            If the file is not a saved frozen mixture, or does not hold a valid one; the message says what is wrong.
+            Loading runs no code from the file.
+        """
+        return load_object(file, {FrozenMixture.__name__: cls.from_state})
+
+    @classmethod
+    def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Make the mixture whose header and arrays these are; see `load`."""
+        code = item(header, "layout", int)
+        if not 0 <= code < 4:
+            raise ValueError(f"expected layout 0 to 3 in its header, got {code}")
+        log_offset, centres, whiteners, origin = (np.asarray(arrays[name], dtype=np.float64) for name in _ARRAYS)
+        if centres.ndim != 2 or not centres.size:
+            raise ValueError(f"expected centres of shape (K, d), got {centres.shape}")
+        K, d = centres.shape
+        layout = layout_of_code(code)
+        shapes = {"log_offset": (K,), "whiteners": (int(np.prod(layout.shape(K, d))),), "origin": (d,)}
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise ValueError(f"expected {name} of shape {shape}, got {arrays[name].shape}")
+        whitener = whiteners.reshape(layout.shape(K, d))
+        if not all(np.isfinite(values).all() for values in (centres, whiteners, origin)):
+            raise ValueError("expected finite centres, whiteners and origin")
+        if not log_offset.max() > -np.inf or not log_offset.max() < np.inf:
+            raise ValueError("expected log offsets below infinity, and one of them finite")
+        if not (layout.diagonal(whitener, d) > 0).all():
+            raise ValueError("expected whiteners with positive diagonals")
+        if not layout.axis_aligned and np.triu(whitener, 1).any():
+            raise ValueError("expected lower triangular whiteners")
+        return cls(code, log_offset, centres, whiteners, origin)
+
+
+def get_include() -> str:
+    """Return the folder of ``gmm_api.h``, for the include path of a C or Cython extension."""
+    return str(Path(__file__).parent / "include")

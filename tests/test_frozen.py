@@ -1,0 +1,346 @@
+"""`FrozenMixture`: the estimator's numbers with little around them, for threads, for files and for compiled code."""
+
+import gc
+import io
+import pickle
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+import gmm
+import reference
+from gmm import FrozenMixture, GaussianMixture, _em, _frozen
+from gmm.persistence import load_state, save_state
+
+METHODS = ("predict", "predict_proba", "score_samples")
+LAYOUTS = "full", "tied", "diag", "spherical"
+FLOATS = (np.float32, np.float64)
+EDGES = 0, 1, 2, 31, 2048, 5000
+
+
+def mixture(covariance_type="full", K=4, d=4):
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(K, d, d))
+    covariances = reference.in_layout(factors @ factors.transpose(0, 2, 1) + np.eye(d), covariance_type)
+    weights, means = rng.dirichlet(np.full(K, 3.0)), rng.normal(scale=4.0, size=(K, d))
+    return GaussianMixture.from_parameters(weights, means, covariances, covariance_type=covariance_type)
+
+
+def rows_of(estimator, n=5000, seed=1):
+    return estimator.sample(n, random_state=seed)[0] if n else np.empty((0, estimator.n_features_in_))
+
+
+def stored(rows, order):
+    n, d = rows.shape
+    if order == "strided":
+        room = np.zeros((2 * n, 3 * d), dtype=rows.dtype)
+        room[::2, 1::3] = rows
+        return room[::2, 1::3]
+    if order == "backwards":
+        return rows[::-1, ::-1].copy()[::-1, ::-1]
+    return np.array(rows, order=order)
+
+
+@pytest.mark.parametrize("order", ["C", "F", "strided", "backwards"])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("covariance_type", LAYOUTS)
+def test_it_has_the_estimators_bits(covariance_type, dtype, order):
+    estimator = mixture(covariance_type)
+    frozen = estimator.freeze()
+    rows = rows_of(estimator)
+    # Near rows, thin components, rows far away and farther than squares can be: every form of the pass.
+    for scale in (1.0, 300.0, 1e6) if dtype is np.float32 else (1.0, 300.0, 1e6, 1e152):
+        X = stored((rows * scale).astype(dtype), order)
+        for method in METHODS:
+            theirs, ours = getattr(estimator, method)(X), getattr(frozen, method)(X)
+            assert ours.dtype == theirs.dtype
+            np.testing.assert_array_equal(ours, theirs, err_msg=f"{method}, {scale}")
+
+
+@pytest.mark.parametrize("name", _em.kernels())
+def test_every_kernel_scores(name):
+    _em.use_kernel(name)
+    estimator = mixture(K=9, d=50)  # too wide for the linear form
+    X = rows_of(estimator)
+    np.testing.assert_array_equal(estimator.freeze().predict_proba(X), estimator.predict_proba(X))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("covariance_type", LAYOUTS)
+def test_log_joint_is_the_twins(covariance_type, dtype):
+    estimator = mixture(covariance_type)
+    frozen, X = estimator.freeze(), rows_of(estimator).astype(dtype)
+    ours = frozen.log_joint(X)
+    assert ours.dtype == dtype
+    assert ours.shape == (len(X), 4)
+    close = {"rtol": 1e-12, "atol": 1e-12} if dtype is np.float64 else {"rtol": 1e-5, "atol": 1e-4}
+    covariances = reference.dense(estimator.covariances_, covariance_type, 4, 4)
+    expected = reference.log_joint(X.astype(float), estimator.weights_, estimator.means_, covariances)
+    np.testing.assert_allclose(ours, expected, **close)
+    np.testing.assert_allclose(logsumexp(ours, axis=1), frozen.score_samples(X), **close)
+
+
+def test_log_joint_of_the_farthest_rows_is_of_the_nearest_component():
+    frozen = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]]).freeze()
+    X = np.array([[1e140], [1e152], [1e200]])
+    ours = frozen.log_joint(X)
+    np.testing.assert_allclose(ours[0], -0.5e280, rtol=1e-12)
+    np.testing.assert_allclose(ours[1], -0.5e304, rtol=1e-12)
+    np.testing.assert_allclose(ours[2], -np.finfo(float).max)
+    thin = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[4.0]]]).freeze()
+    np.testing.assert_allclose(thin.log_joint(X[1:2]), [[-np.inf, -0.125e304]], rtol=1e-12)
+    np.testing.assert_allclose(thin.score_samples(X[1:2]), -0.125e304, rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "log_joint"])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n", EDGES)
+def test_it_writes_where_it_is_told(method, dtype, n):
+    estimator = mixture()
+    frozen, X = estimator.freeze(), rows_of(estimator, n).astype(dtype)
+    expected = getattr(frozen, method)(X)
+    out = np.full_like(expected, 7)
+    assert getattr(frozen, method)(X, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(getattr(frozen, method)(X, n_threads=3), expected)
+
+
+def test_a_row_does_not_depend_on_others_that_reach_no_farther():
+    estimator = mixture()
+    frozen, X = estimator.freeze(), rows_of(estimator, 500)
+    together = frozen.predict_proba(X)
+    alone = np.concatenate([frozen.predict_proba(row[None]) for row in X])
+    np.testing.assert_allclose(alone, together, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("covariance_type", LAYOUTS)
+def test_a_broken_row_is_marked_and_leaves_the_others_alone(covariance_type, dtype):
+    estimator = mixture(covariance_type)
+    frozen, X = estimator.freeze(), rows_of(estimator, 100).astype(dtype)
+    before = {method: getattr(frozen, method)(X) for method in (*METHODS, "log_joint")}
+    broken = {3: np.nan, 40: np.inf, 99: -np.inf}
+    for scale in (1.0, 1e30 if dtype is np.float32 else 1e160):
+        Y = X.copy()
+        Y[7] *= scale
+        for row, value in broken.items():
+            Y[row, row % 4] = value
+        others = np.delete(np.arange(100), [7, *broken])
+        for method, good in before.items():
+            ours = getattr(frozen, method)(Y)
+            marked = ours[list(broken)]
+            assert (marked == -1).all() if method == "predict" else np.isnan(marked).all()
+            if scale == 1.0:
+                np.testing.assert_array_equal(ours[others], good[others])
+            else:
+                np.testing.assert_allclose(ours[others], good[others], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("X", "error", "message"),
+    [
+        ([[0.0] * 4], TypeError, "expected X to be an array of float32 or float64, got list"),
+        (None, TypeError, "got NoneType"),
+        (np.zeros((2, 4), dtype=int), TypeError, r"float32 or float64.*int64 and shape \(2, 4\): pass numpy.req"),
+        (np.zeros((2, 4), dtype=np.float16), TypeError, "dtype float16"),
+        (np.zeros((2, 4), dtype=object), TypeError, "dtype object"),
+        (np.zeros((2, 4), dtype=np.dtype(float).newbyteorder()), TypeError, "byte order"),
+        (np.zeros((2, 4), dtype="M8[s]"), ValueError, "dtype datetime64"),
+        (np.zeros(2 * 4 * 8 + 1, dtype="b")[1:].view(float).reshape(2, 4), TypeError, "aligned"),
+        (np.zeros(4), ValueError, r"expected X of shape \(n, 4\), got .* shape \(4,\): pass X.reshape\(1, -1\)"),
+        (np.zeros((2, 3)), ValueError, r"shape \(n, 4\).*shape \(2, 3\)"),
+        (np.zeros((1, 2, 4)), ValueError, r"shape \(1, 2, 4\)"),
+        (np.zeros((2, 4), dtype="f8,i4")["f0"], TypeError, "aligned"),
+    ],
+)
+def test_wrong_rows_are_refused_in_words(X, error, message):
+    with pytest.raises(error, match=message):
+        mixture().freeze().predict_proba(X)
+
+
+@pytest.mark.parametrize(
+    ("out", "error", "message"),
+    [
+        ([[0.0] * 4] * 2, TypeError, "expected out to be an array to write to, got list"),
+        (np.zeros((2, 4), dtype=np.float32), TypeError, "expected out of dtype float64, as X asks for, got .*float32"),
+        (np.zeros((2, 3)), ValueError, r"expected out of shape \(2, 4\), got .*\(2, 3\)"),
+        (np.zeros(8), ValueError, r"expected out of shape \(2, 4\)"),
+        (np.zeros((2, 4), order="F"), ValueError, r"C-contiguous.*strides \(8, 16\)"),
+        (np.frombuffer(bytes(64)).reshape(2, 4), ValueError, "read-only"),
+    ],
+)
+def test_a_wrong_place_to_write_is_refused_in_words(out, error, message):
+    with pytest.raises(error, match=message):
+        mixture().freeze().predict_proba(np.zeros((2, 4)), out=out)
+
+
+def test_labels_are_written_as_indices_alone():
+    frozen = mixture().freeze()
+    with pytest.raises(TypeError, match="expected out of dtype int64"):
+        frozen.predict(np.zeros((2, 4)), out=np.zeros(2))
+    with pytest.raises(TypeError, match="expected out of dtype int64"):
+        frozen.predict(np.zeros((2, 4)), out=np.zeros(2, dtype=np.int32))
+
+
+def test_rows_are_not_written_over():
+    frozen, X = mixture().freeze(), np.zeros((3, 4))
+    for out in (X, X[::-1][::-1], X.reshape(-1)[:12].reshape(3, 4)):
+        with pytest.raises(ValueError, match="share no memory with X"):
+            frozen.predict_proba(X, out=out)
+    room = np.zeros((9, 4))
+    with pytest.raises(ValueError, match="share no memory with X"):
+        frozen.predict_proba(room[3:][::-1], out=room[:6])
+    frozen.predict_proba(room[:3], out=room[3:6])
+    assert room[3:].any()
+
+
+def test_no_fewer_than_one_thread():
+    with pytest.raises(ValueError, match="expected n_threads of 1 or more, got 0"):
+        mixture().freeze().predict(np.zeros((1, 4)), n_threads=0)
+
+
+def test_compiled_code_reads_no_further_than_it_was_told():
+    with pytest.raises(ValueError, match="expected one of 0 parts, got 0"):
+        _frozen.Call().walk_part(0)
+    numbers = {"log_offset": np.zeros(2), "centres": np.zeros((2, 3)), "whiteners": np.ones(2), "origin": np.zeros(3)}
+    assert repr(FrozenMixture(3, **numbers)) == "FrozenMixture(K=2, d=3)"
+    for wrong in ({"log_offset": np.zeros(1)}, {"whiteners": np.ones(3)}, {"origin": np.zeros(2)}):
+        with pytest.raises(ValueError, match=f"expected {next(iter(wrong))} of length"):
+            FrozenMixture(3, **numbers | wrong)
+    for layout, centres in (
+        (4, np.zeros((2, 3))),
+        (-1, np.zeros((2, 3))),
+        (3, np.zeros((0, 3))),
+        (3, np.zeros((2, 0))),
+    ):
+        with pytest.raises(ValueError, match=r"expected centres \(K, d\) and a known layout"):
+            FrozenMixture(layout, **numbers | {"centres": centres})
+
+
+def test_it_starts_no_thread_unless_asked(monkeypatch):
+    estimator = mixture()
+    frozen, X = estimator.freeze(), rows_of(estimator, 20000)
+    started = []
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda self: (started.append(self), start(self))[1])
+    frozen.predict_proba(X)
+    assert not started
+    frozen.predict_proba(X, n_threads=2)
+    assert 1 <= len(started) <= 2
+
+
+def test_other_buffers_than_numpys():
+    frozen = mixture().freeze()
+    X = np.arange(8.0).reshape(2, 4)
+    np.testing.assert_array_equal(frozen.predict_proba(memoryview(X)), frozen.predict_proba(X))
+    X.flags.writeable = False
+    assert frozen.predict(X).shape == (2,)
+
+
+def test_many_threads_get_the_same_bits():
+    estimator = mixture("tied", K=5, d=3)
+    frozen, X = estimator.freeze(), rows_of(estimator, 4000)
+    calls = [
+        (method, X[i : i + n]) for method in (*METHODS, "log_joint") for i in range(0, 4000, 400) for n in (1, 400)
+    ]
+    expected = [getattr(frozen, method)(rows) for method, rows in calls]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            found = list(pool.map(lambda call: getattr(frozen, call[0])(call[1]), calls))
+            for ours, theirs in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("covariance_type", LAYOUTS)
+def test_it_comes_back_from_pickles_and_files(covariance_type, tmp_path):
+    estimator = mixture(covariance_type)
+    frozen, X = estimator.freeze(), rows_of(estimator, 50)
+    frozen.save(tmp_path / "frozen.gmm")
+    others = [
+        *(pickle.loads(pickle.dumps(frozen, protocol=n)) for n in range(2, pickle.HIGHEST_PROTOCOL + 1)),
+        FrozenMixture.load(tmp_path / "frozen.gmm"),
+        gmm.load((tmp_path / "frozen.gmm").read_bytes()),
+    ]
+    for other in others:
+        assert type(other) is FrozenMixture
+        for method in (*METHODS, "log_joint"):
+            np.testing.assert_array_equal(getattr(other, method)(X), getattr(frozen, method)(X))
+
+
+def test_a_pickle_holds_the_numbers_that_define_it():
+    frozen = mixture("full", K=64, d=16).freeze()
+    assert len(pickle.dumps(frozen)) < 8 * (64 + 64 * 16 + 64 * 16 * 16 + 16) + 2000
+    assert b"gmm\nFrozenMixture\n" in pickle.dumps(frozen, protocol=2)
+    assert b"_frozen" not in pickle.dumps(frozen)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"layout": 7}, "expected layout 0 to 3 in its header, got 7"),
+        ({"layout": 1}, "expected whiteners of shape"),
+        ({"layout": -1}, "expected layout 0 to 3"),
+        ({"origin": np.zeros(3)}, "expected origin of shape"),
+        ({"log_offset": np.zeros(3)}, "expected log_offset of shape"),
+        ({"log_offset": np.full(4, -np.inf)}, "log offsets"),
+        ({"log_offset": np.array([0, 0, 0, np.nan])}, "log offsets"),
+        ({"log_offset": np.array([0, 0, 0, np.inf])}, "log offsets"),
+        ({"centres": np.zeros((0, 4))}, "expected centres"),
+        ({"centres": np.full((4, 4), np.nan)}, "finite"),
+        ({"whiteners": np.zeros(64)}, "positive diagonals"),
+        ({"whiteners": np.ones(64)}, "lower triangular"),
+    ],
+)
+def test_a_file_that_is_no_mixture_is_refused(changed, message):
+    file = io.BytesIO()
+    mixture().freeze().save(file)
+    header, arrays = load_state(file.getvalue())
+    header = {key: changed.get(key, value) for key, value in header.items() if not key.startswith("format")}
+    arrays = {key: changed.get(key, value) for key, value in arrays.items()}
+    damaged = io.BytesIO()
+    save_state(damaged, header, arrays)
+    with pytest.raises(ValueError, match=message):
+        gmm.load(damaged.getvalue())
+
+
+def test_a_component_without_weight_is_never_chosen():
+    estimator = GaussianMixture.from_parameters([1.0, 0.0], [[0.0], [1.0]], [[[1.0]], [[1.0]]])
+    file = io.BytesIO()
+    estimator.freeze().save(file)
+    X = np.array([[1.0]])
+    np.testing.assert_array_equal(gmm.load(file.getvalue()).predict_proba(X), [[1.0, 0.0]])
+    assert estimator.freeze().log_joint(X)[0, 1] == -np.inf
+
+
+def test_it_does_not_change():
+    estimator = mixture()
+    frozen, X = estimator.freeze(), rows_of(estimator, 20)
+    before = frozen.predict_proba(X)
+    with pytest.raises(AttributeError):
+        frozen.n_components = 3
+    with pytest.raises(AttributeError):
+        frozen.anything = 3
+    with pytest.raises(ValueError, match="read-only"):
+        frozen.arrays[1][0] = 0.0
+    estimator.means_ = estimator.means_ + 1
+    np.testing.assert_array_equal(frozen.predict_proba(X), before)
+    assert repr(frozen) == "FrozenMixture(K=4, d=4)"
+
+
+def test_it_leaves_nothing_behind():
+    estimator = mixture()
+    frozen = estimator.freeze()
+    gone = weakref.ref(frozen)
+    X, out = np.zeros((1, 4)), np.empty((1, 4))
+    for _ in range(3):
+        frozen.predict_proba(X, out=out)
+        with pytest.raises(ValueError, match="shape"):
+            frozen.predict_proba(X, out=np.empty((2, 4)))
+    X.resize((2, 4), refcheck=False)  # refused while a buffer is held
+    del frozen
+    gc.collect()
+    assert gone() is None
