@@ -37,7 +37,7 @@ def main(folder: Path, machine: str) -> None:
     functions, data = set(), set()
     for header in include.rglob("*.h"):
         text = header.read_text(errors="replace")
-        functions.update(re.findall(r"PyAPI_FUNC\([^)]*\)\s*(\w+)", text))
+        functions.update(re.findall(r"PyAPI_FUNC\([^)]*\)\s*(?:_Py_NO_RETURN\s+)?(\w+)", text))
         data.update(re.findall(r"PyAPI_DATA\([^)]*\)\s*(\w+)", text))
     names = [*sorted(functions), *(f"{name} DATA" for name in sorted(data))]
     (folder / "python.def").write_text("\n".join(["LIBRARY python3xx.dll", "EXPORTS", *names, ""]))
