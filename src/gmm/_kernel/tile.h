@@ -26,7 +26,8 @@
 #define TILE_UNROLL TILE_PRAGMA(GCC unroll 16)
 #define TILE_AVX512 "avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512"
 #endif
-#if defined(__GNUC__) /* clang says so, too */
+#if defined(__GNUC__) || defined(__clang__) /* clang-cl says no __GNUC__ */
+#define TILE_VECTORS
 #define TILE_LEAF static inline __attribute__((always_inline))
 #define tile_prefetch(address) __builtin_prefetch(address, 0, 1) /* into the second cache */
 #else
@@ -139,11 +140,12 @@ static int tile_level = 0;
 #define TILE_VEC TILE_NAME(vec)
 #define TILE_WIDTH (TILE_BYTES == 64 ? 4 : 2) /* vectors, for as many registers as there are */
 
-#if defined(__GNUC__)
+#if defined(TILE_VECTORS)
 #define TILE_SET base
 #define TILE_BYTES 16
 #include "tile.h"
 #if defined(__x86_64__)
+#include <cpuid.h>
 TILE_BEGIN("avx2,fma")
 #define TILE_SET avx2
 #define TILE_BYTES 32
@@ -154,11 +156,21 @@ TILE_BEGIN(TILE_AVX512)
 #define TILE_BYTES 64
 #include "tile.h"
 TILE_END
+/* The best set that the processor has and whose registers the system saves. By the instruction itself:
+ * __builtin_cpu_supports needs a library of the compiler's that clang-cl does not link. */
 static int tile_best(void)
 {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return 2;
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
+    const unsigned fma_xsave_avx = 1u << 12 | 1u << 27 | 1u << 28, avx2 = 1u << 5;
+    const unsigned avx512_f_dq_vl = 1u << 16 | 1u << 17 | 1u << 31;
+    unsigned a, b, c, d, saved, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & fma_xsave_avx) != fma_xsave_avx) return 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & avx2)) return 0;
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    if ((saved & 0x06) != 0x06) return 0; /* xmm, ymm */
+#if defined(__APPLE__)
+    saved |= 0xe0; /* macOS saves zmm from their first use on, and says so only then */
+#endif
+    return (b & avx512_f_dq_vl) == avx512_f_dq_vl && (saved & 0xe0) == 0xe0 ? 2 : 1;
 }
 #define TILE_TABLE(real) &tile_leaves_##real##_base, &tile_leaves_##real##_avx2, &tile_leaves_##real##_avx512
 #else
