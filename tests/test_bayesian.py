@@ -457,3 +457,9 @@ def test_what_verbose_prints_names_the_bound(capsys):
     mixture.fit(X)
     assert "lower bound -" in capsys.readouterr().out
     assert "lower bound of the log evidence -" in str(mixture)
+
+
+def test_what_is_printed_says_how_many_components_are_left():
+    X, mixture = some(n_components=8, max_iter=1000)
+    left = mixture.fit(X).n_effective_components_
+    assert f"8 components, 3 features, full covariance, {left} with a row or more\n" in str(mixture)

@@ -332,7 +332,7 @@ class BayesianGaussianMixture(EstimatedMixture):
     @property
     def n_effective_components_(self) -> int:
         """Number of components that expect one row at least."""
-        return int((posterior_of(self).counts >= 1).sum())
+        return posterior_of(self).n_effective
 
     def _assign(self, **given: ArrayLike) -> NoReturn:
         raise AttributeError(

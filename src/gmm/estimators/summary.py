@@ -11,6 +11,7 @@ from gmm.em.trace import Trace
 from gmm.text.amounts import counted
 from gmm.text.html import Cell, Html, escaped, line, sparkline, table
 from gmm.values.parameters import MixtureParameters
+from gmm.values.variational import MixturePosterior
 
 _MAX_COMPONENTS = 12
 _MAX_FEATURES = 6
@@ -50,9 +51,13 @@ class Summary:
         fit = trace if trace is not None and len(trace) else None
         cut = [counted(K - n_rows, "more component")] if n_rows < K else []
         cut += [counted(d - n_columns, "more feature")] if n_columns < d else []
+        if isinstance(parameters, MixturePosterior):
+            extent = f"{parameters.n_effective} with a row or more"
+        else:
+            extent = counted(parameters.n_parameters, "free parameter")
         return cls(
             headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.known_as} covariance, "
-            f"{counted(parameters.n_parameters, 'free parameter')}",
+            + extent,
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             headings=("", "weight", *feature_names[:n_columns]),
             rows=_rows(parameters, n_rows, n_columns),

@@ -132,6 +132,11 @@ class MixturePosterior(MixtureParameters):
         return self.weight * self.shares
 
     @property
+    def n_effective(self) -> int:
+        """Number of components that expect one row at least, n_k ≥ 1."""
+        return int((self.counts >= 1).sum())
+
+    @property
     def mean_precisions(self) -> Array:
         """β_k, (K,)."""
         return self.prior.shrinkage + self.counts
