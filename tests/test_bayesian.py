@@ -463,3 +463,10 @@ def test_what_is_printed_says_how_many_components_are_left():
     X, mixture = some(n_components=8, max_iter=1000)
     left = mixture.fit(X).n_effective_components_
     assert f"8 components, 3 features, full covariance, {left} with a row or more\n" in str(mixture)
+
+
+@pytest.mark.parametrize("name", ["weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"])
+def test_a_prior_that_would_lose_the_bound_to_rounding_is_refused(name):
+    X, mixture = some(**{name: 1e12})
+    with pytest.raises(ValueError, match=rf"expected {name} of at most 1e\+10, got 1e\+12"):
+        mixture.fit(X)

@@ -148,6 +148,8 @@ def test_a_broken_row_is_marked_and_leaves_the_others_alone(covariance_type, dty
         (np.zeros((2, 4), dtype=int), TypeError, r"float32 or float64.*int64 and shape \(2, 4\): pass numpy.req"),
         (np.zeros((2, 4), dtype=np.float16), TypeError, "dtype float16"),
         (np.zeros((2, 4), dtype=object), TypeError, "dtype object"),
+        (np.zeros((2, 4), dtype="V0"), TypeError, "float32 or float64"),
+        (np.zeros((2, 4), dtype=[]), TypeError, "float32 or float64"),
         (np.zeros((2, 4), dtype=np.dtype(float).newbyteorder()), TypeError, "byte order"),
         (np.zeros((2, 4), dtype="M8[s]"), ValueError, "dtype datetime64"),
         (np.zeros(2 * 4 * 8 + 1, dtype="b")[1:].view(float).reshape(2, 4), TypeError, "aligned"),

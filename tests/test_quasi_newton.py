@@ -243,7 +243,7 @@ def test_when_it_stops_less_than_tol_remains(init_params):
         X = overlapping(seed, n=500)
         for covariance_type in PARSIMONIOUS:
             asked = {"covariance_type": covariance_type, "reg_covar": 1e-9, "init_params": init_params}
-            model = GaussianMixture(4, random_state=seed, **asked).fit(X)
+            model = GaussianMixture(4, random_state=seed, max_iter=300, **asked).fit(X)
             assert model.converged_
             assert max(model.history_.remaining[-3:]) < model.tol
             on = climbed(X, model._parameters, ridge=1e-9, tolerance=1e-10, max_iter=3000)

@@ -241,7 +241,7 @@ cdef int check_rows(X, const Py_buffer* view, Py_ssize_t d) except -1:
     cdef Py_ssize_t axis
     cdef bint whole = holds(view, b"d", sizeof(double)) or holds(view, b"f", sizeof(float))
     for axis in range(view.ndim):
-        whole &= view.strides[axis] % view.itemsize == 0
+        whole = whole and view.strides[axis] % view.itemsize == 0     # items without fields have no size
     if not whole:
         raise TypeError(f"expected X in float32 or float64 of this machine's byte order, aligned, got {described(X)}: "
                         "pass numpy.require(X, float, 'A')")
@@ -254,7 +254,8 @@ cdef int check_rows(X, const Py_buffer* view, Py_ssize_t d) except -1:
 cdef int check_out(out, const Py_buffer* view, Output kind, const Py_buffer* x, Py_ssize_t K) except -1:
     cdef tuple shape = shape_of(kind, x, K)
     if not (holds(view, b"lqni", sizeof(Py_ssize_t)) if kind == LABELS else holds(view, x.format, x.itemsize)):
-        raise TypeError(f"expected out of dtype {dtype_of(kind, x).__name__}, as X asks for, got {described(out)}")
+        raise TypeError(f"expected out of dtype {dtype_of(kind, x).__name__}, as X asks for, aligned and in this "
+                        f"machine's byte order, got {described(out)}")
     if view.ndim != len(shape) or view.shape[0] != x.shape[0] or (view.ndim == 2 and view.shape[1] != K):
         raise ValueError(f"expected out of shape {shape}, got {described(out)}")
     if not PyBuffer_IsContiguous(view, b"C"):
@@ -455,7 +456,7 @@ cdef class CompiledMixture:
     def log_joint(self, X, *, out=None, n_threads=1):
         """Compute the log joint densities of each row and each component, log ρ_ik.
 
-        Their log-sum-exp is `score_samples`, their softmax `predict_proba`.
+        Their log-sum-exp is `score_samples`, and their softmax `predict_proba`, up to the range of the dtype.
 
         Parameters
         ----------

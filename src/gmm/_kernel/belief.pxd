@@ -23,7 +23,7 @@ cdef inline double log_beta(double a, double b) noexcept nogil:
 # -------------------------------------------------------------------------------------- covariances
 
 cdef inline double digamma_sum(double dof, Py_ssize_t d) noexcept nogil:
-    """Σ_j ψ((ν − j) / 2), j = 0 … d − 1: E log|Λ| less d log(2/ν) + log|Σ⁻¹| (10.65)."""
+    """Σ_j ψ((ν − j) / 2), j = 0 … d − 1: E log|Λ| − d log(2/ν) − log|Σ⁻¹| (10.65)."""
     cdef Py_ssize_t j
     cdef double total = 0
     cdef double[2] last

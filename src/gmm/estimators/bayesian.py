@@ -46,7 +46,8 @@ class BayesianGaussianMixture(EstimatedMixture):
 
     Every covariance type is one model, a full Wishart distribution for each precision, whose posterior has a common
     scale ("tied"), a diagonal one, or a multiple of the identity. So bounds compare numbers of components, priors and
-    starts, but not covariance types: the best bound of "full" is never below that of another.
+    starts, but not covariance types: with the same `covariance_prior`, the best bound of "full" is never below that of
+    another.
 
     Parameters
     ----------

@@ -20,6 +20,7 @@ WEIGHT_PRIORS = (DIRICHLET_PROCESS, DIRICHLET)
 
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
+_MOST_PRIOR_ROWS = 1e10  # of a variational prior: beyond, differences of log-gamma functions lose the bound
 
 
 def check_prior(
@@ -147,6 +148,9 @@ def check_variational_prior(
     concentration, precision = given["weight_concentration_prior"], given["mean_precision_prior"]
     dof, centre = given["degrees_of_freedom_prior"], given["mean_prior"]
     dof = float(d if dof is None else dof)
+    for name in ("weight_concentration_prior", "mean_precision_prior", "degrees_of_freedom_prior"):
+        if given[name] is not None and given[name] > _MOST_PRIOR_ROWS:
+            raise ValueError(f"expected {name} of at most {_MOST_PRIOR_ROWS:g}, got {given[name]:g}")
     if not dof > d - 1:
         raise ValueError(f"The parameter 'degrees_of_freedom_prior' should be greater than {d - 1}, but got {dof:.3f}.")
     if given["covariance_prior"] is None:
