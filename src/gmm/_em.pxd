@@ -19,7 +19,7 @@ cdef class Scratch:
 cdef class CandidateRows:
     cdef const double[:, ::1] rows, scatter
     cdef const double[::1] weight, origin, reach
-    cdef bint single
+    cdef double single
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,

@@ -126,7 +126,7 @@ class CandidateRows:
         reach: _Array,
         *,
         scatter: _Array | None = None,
-        single: bool = False,
+        single: float = 0,
     ) -> Self: ...
 
 def kernel() -> str: ...

@@ -568,13 +568,13 @@ cdef class CandidateRows:
         As `Plan` takes them.
     scatter : array of shape (d, d), optional
         The rows' scatter about `origin`; for tied moments.
-    single : bool
-        Whether float32 arithmetic may do.
+    single : float
+        By how much the limits of float32 arithmetic may be passed; 0 for float64.
     """
 
     def __cinit__(
         self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin, const double[::1] reach, *,
-        const double[:, ::1] scatter=None, bint single=False,
+        const double[:, ::1] scatter=None, double single=0,
     ):
         cdef Py_ssize_t d = rows.shape[1]
         if rows.shape[0] < 1 or d < 1:

@@ -85,20 +85,24 @@ cdef inline bint is_narrow(Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept 
 
 
 cdef inline void choose_form(
-    PassPlan* plan, bint single, const double* reach, int form,
+    PassPlan* plan, double single, const double* reach, int form,
 ) noexcept nogil:
-    """Choose linear or centred, float32 or float64; unless `form` is −1, bit 0 asks for linear, bit 1 for float32."""
+    """Choose linear or centred, float32 or float64.
+
+    float32 may do while κ is less than `single` times its limit: 0 is never, 1 is exact to what float32 rows hold.
+    Unless `form` is −1, its bit 0 asks for linear, bit 1 for float32.
+    """
     cdef Py_ssize_t d = plan.n_features
     # The terms of the density have to be among those of the moments.
     cdef bint defined = plan.layout == plan.moments or is_pooled(plan.layout)
     cdef bint narrow = is_narrow(plan.moments, plan.n_components, d)
     if form >= 0:
         plan.linear = defined and form & 1
-        plan.single = single and form & 2
+        plan.single = single > 0 and form & 2
         return
     plan.linear = defined and narrow and not plan.given and plan.kappa < limit_linear_double()
-    plan.single = (single and in_single_range(reach, d)
-                   and plan.kappa < (limit_linear_single() if plan.linear else limit_centred_single()))
+    plan.single = (single > 0 and in_single_range(reach, d)
+                   and plan.kappa < single * (limit_linear_single() if plan.linear else limit_centred_single()))
 
 
 cdef inline bint may_be_far(const PassPlan* plan) noexcept nogil:
@@ -162,7 +166,7 @@ cdef inline void prepare(
     PassPlan* plan,                                # IN the sizes and layouts, OUT the rest
     const double* log_offset, const double* centres, const double* whiteners,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
-    bint single, bint common_scatter, int form,
+    double single, bint common_scatter, int form,  # IN see `choose_form`
     double* room,                                  # OUT what the plan points into: see `room_for`
 ) noexcept nogil:
     """Choose the form of a pass with this mixture, and bring the mixture into it."""

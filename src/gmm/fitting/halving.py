@@ -42,6 +42,7 @@ _FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between th
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
 _SAME_LIKELIHOOD = 1e-6  # nats per row
+_ROUGHLY = 50.0  # times the limits of float32: candidates differ by more than it loses
 
 _Task = Callable[[Candidate, _em.Scratch], None]
 
@@ -143,7 +144,7 @@ class _Part:
     view: CandidateView
 
     @classmethod
-    def of(cls, view: View, centre: Array, *, single: bool) -> _Part:
+    def of(cls, view: View, centre: Array, *, single: float) -> _Part:
         rows, weight = view.rows.rows, view.rows.sample_weight
         squares = np.einsum("ij,ij->i", rows, rows)
         variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / rows.shape[1]
@@ -185,17 +186,17 @@ class _Halving:
         chosen = rng.permutation(sample.n_rows)[: schedule.part]
         weight = None if sample.sample_weight is None else sample.sample_weight[chosen]
         part = ArraySource(sample.rows[chosen], weight)
-        rows = self._rows(part, single=schedule.single and single_weights(weight))
+        rows = self._rows(part, single=_ROUGHLY * (schedule.single and single_weights(weight)))
         candidates = self._begun(part, rows, rng)
         for cut in schedule.cuts:
             if len(candidates) == 1 and not cut.all_rows:
                 continue
-            passed = self._rows(sample, single=False) if cut.all_rows else rows
+            passed = self._rows(sample, single=0) if cut.all_rows else rows
             self._each(partial(_run, rows=passed, n_passes=cut.passes), candidates, cut.passes)
             candidates = self._kept(candidates, cut.left)
         return candidates[0]
 
-    def _rows(self, source: ArraySource, *, single: bool) -> _em.CandidateRows:
+    def _rows(self, source: ArraySource, *, single: float) -> _em.CandidateRows:
         scatter = None
         if self._model.moments is TIED:
             rows, weight = source.rows - self._centre, source.sample_weight
@@ -206,7 +207,7 @@ class _Halving:
 
     def _begun(self, part: ArraySource, rows: _em.CandidateRows, rng: Rng) -> list[Candidate]:
         """Let candidates begin, by turns in both views, and estimate their first mixtures."""
-        single, n = single_weights(part.sample_weight), self._schedule.n_candidates
+        single, n = _ROUGHLY * single_weights(part.sample_weight), self._schedule.n_candidates
         parts = [_Part.of(view, part.survey.centre, single=single) for view in views_of(part, self._model.moments)]
         candidates = [Candidate(self._family, self._model.moments) for _ in range(n)]
         seeds = {one: parts[i % 2].seeds(self._K, i // 2, self._schedule, rng) for i, one in enumerate(candidates)}
