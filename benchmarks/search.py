@@ -56,6 +56,8 @@ def drawn(problem: Problem) -> np.ndarray:
 LOADERS: dict[str, Callable[[], np.ndarray]] = {
     "iris, 150 × 4": bundled("iris", scaled=False),
     "three groups, 145 × 3": three_groups,
+    "wine, 178 × 13": bundled("wine", scaled=False),
+    "Old Faithful, 272 × 2": faithful,
     "5100 × 4": partial(drawn, Problem(5100, 4, 5, "full")),
     "10000 × 8": partial(drawn, Problem(10_000, 8, 6, "full")),
 }
