@@ -588,6 +588,11 @@ cdef class CandidateRows:
         self.rows, self.weight, self.origin, self.reach = rows, weight, origin, reach
         self.scatter, self.single = scatter, single
 
+    @property
+    def n_rows(self):
+        """Number of rows, n."""
+        return self.rows.shape[0]
+
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
         const double* centres, const double* whiteners, bint hard, Moments* out,

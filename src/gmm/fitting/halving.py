@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -36,8 +35,8 @@ _SEEDING_ROWS_PER_COMPONENT = 50
 # few passes merge some.
 _MANY_ROWS = 10_000
 _LLOYD_PASSES_OF_MANY = 30
-_SEEDING_ROWS_OF_MANY = 300
-_MANY_COMPONENTS = 50
+_SEEDING_ROWS_OF_MANY = 300  # per component
+_MANY_COMPONENTS = 50  # whose covariances all overfit
 _FEW_NUMBERS = 1000  # in the rows: passes take less time than Python between them, so there may be more
 _MOST_NUMBERS = 2e5  # in the second moments of all candidates together: some 10 MB with their mixtures
 _WORTH_SCRATCH = 2000  # rows: a worker's scratch is as large as some hundred
@@ -192,7 +191,7 @@ class _Halving:
             if len(candidates) == 1 and not cut.all_rows:
                 continue
             passed = self._rows(sample, single=0) if cut.all_rows else rows
-            self._each(partial(_run, rows=passed, n_passes=cut.passes), candidates, cut.passes)
+            self._run(candidates, passed, cut.passes)
             candidates = self._kept(candidates, cut.left)
         return candidates[0]
 
@@ -220,17 +219,20 @@ class _Halving:
             if not dear:
                 one.leave_view(scratch, rows)
 
-        self._each(begin, candidates, self._schedule.n_lloyd + _SOFT_PASSES)
+        self._each(begin, candidates, rows.n_rows * (self._schedule.n_lloyd + _SOFT_PASSES))
         if dear:
-            candidates = sorted(candidates, key=_falling)[: self._schedule.n_mixtures]
-            self._each(lambda one, scratch: one.leave_view(scratch, rows), candidates, 1)
+            candidates = sorted(candidates, key=_minus_bound)[: self._schedule.n_mixtures]
+            self._each(lambda one, scratch: one.leave_view(scratch, rows), candidates, rows.n_rows)
         return candidates
+
+    def _run(self, candidates: list[Candidate], rows: _em.CandidateRows, n_passes: int) -> None:
+        self._each(lambda one, scratch: one.run(scratch, rows, n_passes), candidates, rows.n_rows * n_passes)
 
     def _kept(self, candidates: list[Candidate], n: int) -> list[Candidate]:
         """Return the n highest, degenerate ones last, and one of those that have the same likelihood."""
         if len(candidates) == 1:
             return candidates
-        falling = sorted(candidates, key=_falling)
+        falling = sorted(candidates, key=_minus_bound)
         if self._may_be_degenerate:
             falling.sort(key=self._is_degenerate)
         kept = falling[:1]
@@ -247,8 +249,8 @@ class _Halving:
         parameters = MixtureParameters.estimated(one.estimate, self._model)
         return bool(degenerate_components(parameters, self._n_effective, self._ridge).any())
 
-    def _each(self, task: _Task, candidates: list[Candidate], n_passes: int) -> None:
-        """Do a task for each candidate, in threads if the passes are worth them."""
+    def _each(self, task: _Task, candidates: list[Candidate], n_rows: int) -> None:
+        """Do a task for each candidate, in threads if it is worth them; `n_rows` are all that it passes over."""
 
         def some(start: int, end: int) -> None:
             scratch = self._scratches.pop() if self._scratches else _em.Scratch()
@@ -261,13 +263,9 @@ class _Halving:
             some(0, n)
             return
         terms = 2 * math.prod(self._model.moments.shape(K, d)) + 20 * K
-        work = float(n * n_passes * self._schedule.part * terms)
+        work = float(n * n_rows * terms)
         self._e_step.spread(some, n, work, product=self._family.work)
 
 
-def _falling(one: Candidate) -> float:
+def _minus_bound(one: Candidate) -> float:
     return -one.lower_bound
-
-
-def _run(one: Candidate, scratch: _em.Scratch, rows: _em.CandidateRows, n_passes: int) -> None:
-    one.run(scratch, rows, n_passes)
