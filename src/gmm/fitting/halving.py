@@ -56,7 +56,7 @@ class Cut:
 
 
 _CUTS = Cut(6, 1), Cut(2, 3), Cut(1, 2, all_rows=True)
-_CUTS_OF_FEW = Cut(6, 1), Cut(3, 3), Cut(1, 6, all_rows=True)
+_CUTS_OF_FEW = Cut(6, 4), Cut(3, 6), Cut(1, 10, all_rows=True)
 
 
 @dataclass(frozen=True)
