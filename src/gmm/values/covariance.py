@@ -158,6 +158,11 @@ def covariance_model(name: str) -> CovarianceModel:
         raise ValueError(f"expected a covariance type among {expected}, got {name!r}") from None
 
 
+def stored_as(layout: Layout) -> CovarianceModel:
+    """Return the model of all covariances that a layout can store."""
+    return next(model for model in _REGISTRY if model.layout is layout and not model.constraint)
+
+
 @cache
 def special_case(constrained: CovarianceModel, general: CovarianceModel) -> bool:
     """Return whether the first model is nested in the second, and not the same."""
