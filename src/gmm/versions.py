@@ -58,7 +58,9 @@ def imported(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{module} is not installed: {install_line(extra)}", name=error.name) from None
+        raise ModuleNotFoundError(
+            f"{module.partition('.')[0]} is not installed: {install_line(extra)}", name=error.name
+        ) from None
 
 
 def show_versions() -> None:

@@ -8,9 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, from_state
+from gmm.exchange.onnx import write_onnx
 from gmm.exchange.scikit_learn import as_sklearn, state_of_sklearn
-from gmm.persistence import build_object
+from gmm.persistence import Writable, build_object
 
 __all__ = ["ExchangedMixture"]
 
@@ -66,3 +68,29 @@ class ExchangedMixture(FittedMixture):
         """
         header, arrays = state_of_sklearn(estimator, cls.__name__)
         return build_object("the estimator of scikit-learn", "mixture", partial(from_state, cls), header, arrays)
+
+    def to_onnx(self, file: Writable, *, dtype: str = "float32", arithmetic: str = "float64") -> None:
+        """Write the fitted mixture as an ONNX model, for runtimes without Python; *beyond*.
+
+        Its input ``X`` is (n, d), its outputs are ``label`` (n,), ``probabilities`` (n, K) and ``log_likelihood``
+        (n,): the results of `predict`, `predict_proba` and `score_samples`. The operators are those of opset 13.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        dtype : {"float32", "float64"}, default="float32"
+            Of rows and results.
+        arithmetic : {"float64", "float32"}, default="float64"
+            What the runtime computes in; "float32" is for devices without float64, and loses digits.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If the package ``onnx`` is not installed.
+        ValueError
+            If a type is unknown, or the mixture's numbers exceed float32 arithmetic.
+        """
+        parameters = fitted_parameters(self)
+        about = {"covariance_type": parameters.model.known_as, "feature_names": names_of_features(self)}
+        write_onnx(file, parameters.whitened(), dtype=dtype, arithmetic=arithmetic, about=about)
