@@ -77,8 +77,7 @@ def write_onnx(
 
 def _numbers(mixture: WhitenedMixture, dtype: np.dtype[Any]) -> dict[str, NDArray[Any]]:
     """Return the constants of the graph by name, in shapes that broadcast to (K, n, d)."""
-    K, d = mixture.centres.shape
-    layout = mixture.layout
+    layout, d = mixture.layout, mixture.centres.shape[1]
     if layout.axis_aligned:
         whiteners = layout.diagonal(mixture.whiteners, d)[:, None]
     else:
