@@ -37,7 +37,7 @@ ROOMS = {
         steps | bayesian mixture | estimated | exchanged | fitted | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
-    "exchange": "onnx scikit_learn",
+    "exchange": "mclust onnx scikit_learn",
     "persistence": "persistence | posterior values | archive | places",
     "versions": "",
     "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",

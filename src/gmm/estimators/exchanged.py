@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gmm.estimators.contract import names_of_features
+from gmm.estimators.contract import given_names
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, from_state
 from gmm.exchange.onnx import write_onnx
 from gmm.exchange.scikit_learn import as_sklearn, state_of_sklearn
@@ -92,5 +92,5 @@ class ExchangedMixture(FittedMixture):
             If a type is unknown, or the mixture's numbers exceed float32 arithmetic.
         """
         parameters = fitted_parameters(self)
-        about = {"covariance_type": parameters.model.known_as, "feature_names": names_of_features(self)}
+        about = {"covariance_type": parameters.model.known_as, "feature_names": given_names(self)}
         write_onnx(file, parameters.whitened(), dtype=dtype, arithmetic=arithmetic, about=about)

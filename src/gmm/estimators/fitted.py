@@ -14,7 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.solver import SolverResult
 from gmm.em.trace import Trace
-from gmm.estimators.contract import Estimator, as_dtype, as_public_array, names_of_features, record_features
+from gmm.estimators.contract import (
+    Estimator,
+    as_dtype,
+    as_public_array,
+    given_names,
+    names_of_features,
+    record_features,
+)
 from gmm.estimators.scorer import Scorer, log_evidence_of, place
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
@@ -460,7 +467,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         "parameters": to_json_values(mixture.get_params()),
         "covariance_model": parameters.model.name,
         "dtype": mixture._dtype.name,
-        "feature_names": [str(name) for name in getattr(mixture, "feature_names_in_", ())],
+        "feature_names": given_names(mixture),
     }
     arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
     if isinstance(parameters, MixturePosterior):
