@@ -34,9 +34,10 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        steps | bayesian mixture | estimated | fitted | contract criteria predictive progress scorer summary
+        steps | bayesian mixture | estimated | exchanged | fitted | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
+    "exchange": "mclust onnx scikit_learn",
     "persistence": "persistence | posterior values | archive | places",
     "versions": "",
     "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",

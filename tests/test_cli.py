@@ -511,9 +511,36 @@ def test_info_of_a_mixture_that_was_given(tmp_path):
     assert json.loads(ok("info", tmp_path / "given", "--json").stdout)["converged"] is None
 
 
+def test_a_model_is_exported_by_the_suffix(model, tmp_path):
+    assert ok("export", model, "--out", tmp_path / "m.json").stdout == f"written to {tmp_path / 'm.json'}\n"
+    again = gmm.GaussianMixture.from_json(tmp_path / "m.json")
+    np.testing.assert_array_equal(again.means_, gmm.load(model).means_)
+    wrong = run("export", model, "--out", tmp_path / "m.pmml")
+    assert (wrong.returncode, wrong.stderr) == (
+        2,
+        f"gmm export: error: --out {tmp_path / 'm.pmml'}: expected a name ending in one of .onnx, .json\n",
+    )
+    rows = np.random.default_rng(0).normal(size=(30, 2))
+    gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit(rows).save(tmp_path / "posterior.gmm")
+    refused = run("export", tmp_path / "posterior.gmm", "--out", tmp_path / "p.json")
+    assert refused.returncode == 1
+    assert "mclust has no Bayesian mixtures" in refused.stderr
+    onnx = pytest.importorskip("onnx")
+    for name in (model, tmp_path / "posterior.gmm"):
+        assert ok("export", name, "--out", tmp_path / "m.onnx", "--quiet").stdout == ""
+        onnx.checker.check_model(onnx.load(tmp_path / "m.onnx"))
+
+
+def test_exporting_without_onnx_says_how_to_install_it(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    refused = run("export", model, "--out", tmp_path / "m.onnx")
+    assert refused.returncode == 1
+    assert refused.stderr == "gmm export: error: onnx is not installed: python -m pip install onnx\n"
+
+
 def test_version_and_help_need_nothing():
     assert ok("--version").stdout == f"gmm {gmm.__version__}\n"
-    for words in ((), ("fit",), ("predict",), ("sample",), ("info",), ("plot",)):
+    for words in ((), ("fit",), ("predict",), ("sample",), ("info",), ("export",), ("plot",)):
         assert "usage: gmm" in ok(*words, "--help").stdout
 
 

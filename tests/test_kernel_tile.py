@@ -40,9 +40,9 @@ def normalised(tile, zero_weights=0):
     plan = _em.Plan(mixture, None, np.zeros(K), np.ones(K), **how)
     assert plan.linear
     assert plan.single == single
-    _, log_evidence, responsibilities, _ = plan.score(
-        np.ascontiguousarray(tile.T), log_evidence=True, responsibilities=True
-    )
+    n = tile.shape[1]
+    log_evidence, responsibilities = np.empty(n), np.empty((n, len(log_offset)), dtype=tile.dtype)
+    plan.score(np.ascontiguousarray(tile.T), log_evidence=log_evidence, responsibility=responsibilities)
     return responsibilities.T, log_evidence
 
 

@@ -68,11 +68,11 @@ class Plan:
     def score(
         self,
         rows: NDArray[Any],
-        labels: bool = False,
-        log_evidence: bool = False,
-        responsibilities: bool = False,
-        largest: bool = False,
-    ) -> tuple[NDArray[np.intp] | None, _Array | None, NDArray[Any] | None, NDArray[Any] | None]: ...
+        label: NDArray[np.intp] | None = None,
+        log_evidence: _Array | None = None,
+        responsibility: NDArray[Any] | None = None,
+        largest: NDArray[Any] | None = None,
+    ) -> None: ...
     def join(self, scratches: list[Scratch]) -> None: ...
     def collect(self, scratch: Scratch, scatter: _Array | None = None) -> SufficientStatistics: ...
     def diagnostics(self, scratch: Scratch) -> tuple[_Array, _Array]: ...

@@ -263,25 +263,22 @@ cdef class Plan:
         scratch.next_lane = first_lane + last
         return 0
 
-    def score(self, rows, bint labels=False, bint log_evidence=False, bint responsibilities=False, bint largest=False):
-        """What `walk` writes, of rows that need no threads: labels, log Σ_k ρ_k, responsibilities, the largest ones."""
+    def score(self, rows, label=None, log_evidence=None, responsibility=None, largest=None):
+        """Write what `walk` writes, of rows that need no threads."""
         if rows.itemsize == sizeof(float):
-            return self.score_in[float](rows, labels, log_evidence, responsibilities, largest)
-        return self.score_in[double](rows, labels, log_evidence, responsibilities, largest)
+            self.score_in[float](rows, label, log_evidence, responsibility, largest)
+        else:
+            self.score_in[double](rows, label, log_evidence, responsibility, largest)
 
-    cdef score_in(
-        self, const data[:, :] rows, bint labels, bint log_evidence, bint responsibilities, bint largest,
-    ):
-        cdef Py_ssize_t n = rows.shape[0], K = self.plan.n_components
+    cdef int score_in(
+        self, const data[:, :] rows, Py_ssize_t[::1] label, double[::1] log_evidence, data[:, ::1] responsibility,
+        data[::1] largest,
+    ) except -1:
+        cdef Py_ssize_t n = rows.shape[0]
         cdef Scratch scratch = Scratch()
-        dtype = np.float32 if data is float else np.float64
-        written = (np.empty(n, dtype=np.intp) if labels else None, np.empty(n) if log_evidence else None,
-                   np.empty((n, K), dtype=dtype) if responsibilities else None,
-                   np.empty(n, dtype=dtype) if largest else None)
         self.begin(scratch, n)
-        self.walk_rows[data](scratch, rows, 0, self.n_lanes(n), 0, None, None, written[0], written[1], written[2],
-                             written[3])
-        return written
+        return self.walk_rows[data](scratch, rows, 0, self.n_lanes(n), 0, None, None, label, log_evidence,
+                                    responsibility, largest)
 
     cdef Py_ssize_t n_lanes(self, Py_ssize_t n_rows) noexcept:
         return (n_rows + self.plan.lane - 1) // self.plan.lane

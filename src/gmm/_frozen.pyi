@@ -8,6 +8,8 @@ _Array = NDArray[np.float64]
 
 api: object
 
+def check_place(out: Any, X: Any, *, n_columns: int = 0, labels: bool = False) -> None: ...
+
 @disjoint_base
 class Call:
     def walk_part(self, part: int) -> None: ...

@@ -251,6 +251,45 @@ cdef int check_rows(X, const Py_buffer* view, Py_ssize_t d) except -1:
     return 0
 
 
+cdef int open_out(out, Output kind, const Py_buffer* x, Py_ssize_t K, Py_buffer* view) except -1:
+    """Take the memory to write to, where results of `x` fit; `view` must be released."""
+    view_of(out, "out", "an array to write to", PyBUF_WRITABLE, view)
+    try:
+        check_out(out, view, kind, x, K)
+        if share_memory(x, view):
+            raise ValueError("expected out to share no memory with X")
+    except BaseException:
+        PyBuffer_Release(view)
+        raise
+    return 0
+
+
+def check_place(out, X, *, Py_ssize_t n_columns=0, bint labels=False):
+    """Check that `out` can take results of X, checked rows, as a frozen mixture's methods do.
+
+    Parameters
+    ----------
+    out : array
+    X : array of float32 or float64, shape (n, d)
+    n_columns : int
+        0 for one number per row.
+    labels : bool
+        Whether the numbers are labels.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `out` cannot be written to, or has another dtype, shape or order, or memory of X.
+    """
+    cdef Py_buffer x, y
+    view_of(X, "X", "an array of float32 or float64", 0, &x)
+    try:
+        open_out(out, LABELS if labels else RESPONSIBILITIES if n_columns else SCORE, &x, n_columns, &y)
+        PyBuffer_Release(&y)
+    finally:
+        PyBuffer_Release(&x)
+
+
 cdef int check_out(out, const Py_buffer* view, Output kind, const Py_buffer* x, Py_ssize_t K) except -1:
     cdef tuple shape = shape_of(kind, x, K)
     if not (holds(view, b"lqni", sizeof(Py_ssize_t)) if kind == LABELS else holds(view, x.format, x.itemsize)):
@@ -483,11 +522,8 @@ cdef class CompiledMixture:
             check_rows(X, &x, d)
             if out is None:
                 out = np.empty(shape_of(kind, &x, K), dtype_of(kind, &x))
-            view_of(out, "out", "an array to write to", PyBUF_WRITABLE, &y)
+            open_out(out, kind, &x, K, &y)
             try:
-                check_out(out, &y, kind, &x, K)
-                if share_memory(&x, &y):
-                    raise ValueError("expected out to share no memory with X")
                 self.run(&x, kind, y.buf, n_threads)
             finally:
                 PyBuffer_Release(&y)

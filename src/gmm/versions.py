@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from threadpoolctl import threadpool_info
 
@@ -14,7 +16,12 @@ from gmm.em.threads import usable_threads
 __version__ = version("gmm-em")
 
 # Packages of each extra in pyproject.toml. Messages name packages, not extras: that works however gmm-em was installed.
-EXTRAS = {"cli": ("jinja2", "pyarrow", "rich"), "plot": ("matplotlib", "pillow")}
+EXTRAS = {
+    "cli": ("jinja2", "pyarrow", "rich"),
+    "onnx": ("onnx",),
+    "plot": ("matplotlib", "pillow"),
+    "sklearn": ("scikit-learn",),
+}
 
 _PACKAGES = (
     "gmm-em", "numpy", "scipy", "threadpoolctl", "cython", "scikit-learn", "pyarrow", "rich", "pandas", "polars",
@@ -26,7 +33,7 @@ def install_line(extra: str) -> str:
 
     Parameters
     ----------
-    extra : {"cli", "plot"}
+    extra : {"cli", "onnx", "plot", "sklearn"}
 
     Returns
     -------
@@ -38,6 +45,22 @@ def install_line(extra: str) -> str:
     'python -m pip install jinja2 pyarrow rich'
     """
     return f"python -m pip install {' '.join(EXTRAS[extra])}"
+
+
+def imported(module: str, extra: str) -> Any:
+    """Import a module that an extra installs.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If it is not installed; the message says how to install it.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{module.partition('.')[0]} is not installed: {install_line(extra)}", name=error.name
+        ) from None
 
 
 def show_versions() -> None:

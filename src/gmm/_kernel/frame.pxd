@@ -237,7 +237,7 @@ cdef inline void follow(
                 change[i] = whitener[i] * root[i]
         if is_near(state, m, mixture, change):
             continue
-        for i in range(remembered(state)):
+        for i in range(remembered(state.n_pairs)):
             vector = state.here + i * state.size
             load(state, m, i > 0, vector)
             transform(state, m, change, state.shifts, i > 0, vector)

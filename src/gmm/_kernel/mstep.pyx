@@ -15,6 +15,7 @@ from gmm._kernel.state cimport (
     room_for_mixtures,
     room_for_state,
     room_of_the_first_version,
+    room_to_keep,
     set_weight,
 )
 from gmm._kernel.update cimport (
@@ -352,7 +353,8 @@ cdef class QuasiNewtonState:
                    (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
                    state.held.weight)
-        return QuasiNewtonState, shape, (scalars, np.array(self.room))
+        kept = self.room[:room_to_keep(state, &self.room[0], state.n_pairs)]
+        return QuasiNewtonState, shape, (scalars, np.array(kept))
 
     def __setstate__(self, saved):
         cdef State* state = &self.state
@@ -366,13 +368,15 @@ cdef class QuasiNewtonState:
          read.converged, read.stuck, read.held.log_evidence, weight) = scalars
         set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
-        older = room.shape[0] == room_of_the_first_version(&state.family)
-        if not older:
-            expect("the room of a QuasiNewtonState", room.shape[0], self.room.shape[0])
         if not 0 <= read.n_pairs <= MEMORY:
             raise ValueError(f"expected a QuasiNewtonState of up to {<int>MEMORY} secants, got {read.n_pairs}")
+        n = room_to_keep(state, &self.room[0], read.n_pairs)
+        older = room.shape[0] == room_of_the_first_version(&state.family)
+        if older:
+            n = room_for_mixtures(&state.family)
+        else:
+            expect("the room of a QuasiNewtonState", room.shape[0], n)
         state[0] = read
-        n = room_for_mixtures(&state.family) if older else room.shape[0]
         self.room[:n] = room[:n]
         if older:                                  # it goes on with EM's next mixture, and without secants
             if read.n_passes > 0:

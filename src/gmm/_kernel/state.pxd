@@ -98,7 +98,7 @@ cdef inline Py_ssize_t room_of_the_first_version(const Family* family) noexcept 
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:
-    """Point into the room; where, depends on layouts and shape alone, so pickles hold the whole of it."""
+    """Point into the room; where, depends on layouts and shape alone, as pickles need."""
     cdef Layout layout = state.family.covariance_layout, moment_layout = state.family.moment_layout
     cdef Py_ssize_t K = state.family.K, d = state.family.d, size = state_size(moment_layout, K, d)
     cdef Py_ssize_t estimate = estimate_size(layout, K, d), moments = moments_size(moment_layout, K, d)
@@ -126,9 +126,14 @@ cdef inline void lay_out(State* state, double* room) noexcept nogil:
     state.scratch = state.shifts + K * d
 
 
-cdef inline Py_ssize_t remembered(const State* state) noexcept nogil:
+cdef inline Py_ssize_t remembered(Py_ssize_t n_pairs) noexcept nogil:
     """Count the vectors from `here` on."""
-    return 3 + 2 * state.n_pairs
+    return 3 + 2 * n_pairs
+
+
+cdef inline Py_ssize_t room_to_keep(const State* state, const double* room, Py_ssize_t n_pairs) noexcept nogil:
+    """Doubles of what lies before the scratch, given the number of secants: a pickle holds no more."""
+    return state.here - room + remembered(n_pairs) * state.size
 
 
 cdef inline double* step(const State* state, Py_ssize_t i) noexcept nogil:

@@ -1,4 +1,4 @@
-"""``gmm predict``, ``gmm sample`` and ``gmm info``, which use a saved model."""
+"""``gmm predict``, ``gmm sample``, ``gmm info`` and ``gmm export``, which use a saved model."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
+from gmm.cli.failures import CommandError
 from gmm.cli.rows import read_rows_for
 from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
-from gmm.cli.write import check_table, labels_table, write_json, write_table
+from gmm.cli.write import check_suffix, check_table, check_writable, labels_table, write_json, write_table
 from gmm.estimators.contract import names_of_features
+from gmm.estimators.mixture import GaussianMixture
 from gmm.persistence import load_state
 from gmm.text.amounts import counted
 
-__all__ = ["info", "predict", "sample"]
+__all__ = ["export", "info", "predict", "sample"]
 
 
 def predict(options: argparse.Namespace) -> None:
@@ -57,3 +59,17 @@ def info(options: argparse.Namespace) -> None:
     screen.line(f"{saved_by}format {header['format_version']}")
     screen.line()
     screen.mixture(MixtureFacts.of(model))
+
+
+def export(options: argparse.Namespace) -> None:
+    """Run ``gmm export``, which writes a saved model for other software."""
+    check_suffix("--out", options.out, (".onnx", ".json"))
+    check_writable(options.out)
+    model = load_mixture(options.model)
+    if options.out.lower().endswith(".onnx"):
+        model.to_onnx(options.out)
+    elif isinstance(model, GaussianMixture):
+        model.to_json(options.out)
+    else:
+        raise CommandError(f"{options.model}: mclust has no Bayesian mixtures; .onnx takes it")
+    Screen(options.quiet).line(f"written to {options.out}")

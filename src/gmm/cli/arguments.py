@@ -96,7 +96,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_fit, _add_predict, _add_sample, _add_info, _add_plot):
+    for add in (_add_fit, _add_predict, _add_sample, _add_info, _add_export, _add_plot):
         command = add(commands)
         command.add_argument("--quiet", action="store_true", help="print errors only")
         command.add_argument("--debug", action="store_true", help="show tracebacks")
@@ -227,6 +227,19 @@ def _add_info(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
     command.set_defaults(run=_Command("apply", "info"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    return command
+
+
+def _add_export(commands: argparse._SubParsersAction[_Parser]) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        "export",
+        help="write a saved model for other software",
+        description="Write a saved model for other software: .onnx for ONNX runtimes, with float32 rows and results "
+        "(needs onnx), or .json in mclust's terms, for R.",
+    )
+    command.set_defaults(run=_Command("apply", "export"))
+    command.add_argument("model", metavar="MODEL", help="a saved model")
+    command.add_argument("--out", metavar="FILE", required=True, help=".onnx or .json")
     return command
 
 

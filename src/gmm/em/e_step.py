@@ -49,6 +49,24 @@ class RowResults(NamedTuple):
     responsibilities: NDArray[Any] | None = None
     largest: NDArray[Any] | None = None
 
+    @staticmethod
+    def room(source: Source, n_components: int, **wanted: bool | NDArray[Any]) -> RowResults:
+        """Make room for numbers of the rows by name: an array is where to write, True asks for a new one."""
+        n, dtype = source.n_rows, source.dtype
+        shapes: dict[str, tuple[Any, Any]] = {
+            "labels": (n, np.intp),
+            "log_evidence": (n, np.float64),
+            "responsibilities": ((n, n_components), dtype),
+            "largest": (n, dtype),
+        }
+        return RowResults(
+            **{
+                name: where if isinstance(where, np.ndarray) else np.empty(*shapes[name])
+                for name, where in wanted.items()
+                if where is not False
+            }
+        )
+
 
 class Totals(NamedTuple):
     """Sums over rows, in nats.
@@ -339,24 +357,11 @@ class EStep:
         return Totals(log_likelihood, classification, entropy)
 
     def rows(
-        self,
-        mixture: WhitenedMixture,
-        *,
-        plan: _em.Plan | None = None,
-        labels: bool = False,
-        log_evidence: bool = False,
-        responsibilities: bool = False,
-        largest: bool = False,
+        self, mixture: WhitenedMixture, *, plan: _em.Plan | None = None, **wanted: bool | NDArray[Any]
     ) -> RowResults:
-        """Compute numbers for every row; `plan` is one of the mixture with ``rows_only=True``, if there is one."""
-        n, K = self._source.n_rows, mixture.n_components
+        """Compute numbers for every row, as `RowResults.room` asks; `plan` is the mixture's with ``rows_only=True``."""
         plan = plan or self._plan(mixture, rows_only=True)
-        results = RowResults(
-            np.empty(n, dtype=np.intp) if labels else None,
-            np.empty(n) if log_evidence else None,
-            np.empty((n, K), dtype=self._source.dtype) if responsibilities else None,
-            np.empty(n, dtype=self._source.dtype) if largest else None,
-        )
+        results = RowResults.room(self._source, mixture.n_components, **wanted)
         with blas_alone(plan.largest_product):
             self._run(
                 plan,

@@ -12,7 +12,7 @@ from gmm.em.m_step import Prior
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, mean_of, source_of
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
-from gmm.estimators.scorer import Scorer
+from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, place
 from gmm.fitting.fit import mean_and_covariance
 from gmm.rows.sources import Source
 from gmm.validation.parameters import check_density, check_level, check_n_samples, check_random_state
@@ -196,12 +196,14 @@ class BayesianGaussianMixture(EstimatedMixture):
         self.verbose, self.verbose_interval = verbose, verbose_interval
         self.n_threads, self.acceleration = n_threads, acceleration
 
-    def score_samples(self, X: ArrayLike, *, density: str = "variational") -> NDArray[Any]:
+    def score_samples(self, X: ArrayLike, *, out: Any = None, density: str = "variational") -> NDArray[Any]:
         """Compute the log density of each row.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
+        out : C-contiguous array of the result's dtype, shape (n,), default=None
+            *Beyond*: where to write; it is also returned.
         density : {"variational", "plug-in", "predictive"}, default="variational"
             "variational": scikit-learn's log Σ_k exp E log ρ_ik, which is no density: its integral is below 1.
             *Beyond*: "plug-in", of the mixture of ``weights_``, ``means_`` and ``covariances_``; "predictive", of the
@@ -212,7 +214,9 @@ class BayesianGaussianMixture(EstimatedMixture):
         ndarray of shape (n,)
             In nats; float32 for float32 rows, else float64.
         """
-        return self._log_density(source_of(self, X), density)
+        source = source_of(self, X)
+        values = self._log_density(source, density, place(out, source))
+        return values if out is None else out
 
     def score(
         self,
@@ -341,18 +345,13 @@ class BayesianGaussianMixture(EstimatedMixture):
             "GaussianMixture.from_parameters makes a mixture of given numbers."
         )
 
-    def _log_density(self, source: Source, density: str) -> NDArray[Any]:
+    def _log_density(self, source: Source, density: str, where: bool | NDArray[Any] = True) -> NDArray[Any]:
         if check_density(density) == "variational":
-            return self._log_evidence(source)
+            return self._log_evidence(source, where)
         posterior = posterior_of(self)
         if density == "predictive":
-            values = log_predictive(posterior, source)
-        else:
-            found = Scorer(posterior.plugged_in(), self.n_threads).rows(source, log_evidence=True).log_evidence
-            assert found is not None  # it was asked for
-            values = found
-        with np.errstate(over="ignore"):
-            return values.astype(source.dtype, copy=False)
+            return in_place(log_predictive(posterior, source), source, where)
+        return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
 
     def _prior_parts(self) -> tuple[object, ...]:
         return tuple(np.asarray(getattr(self, name)).tolist() for name in _PRIOR)

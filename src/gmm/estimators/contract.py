@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from gmm.text.html import Cell, Html, block, details, escaped, line, table
 from gmm.values.layouts import Array
 
-__all__ = ["Estimator", "as_dtype", "as_public_array", "names_of_features", "record_features"]
+__all__ = ["Estimator", "as_dtype", "as_public_array", "given_names", "names_of_features", "record_features"]
 
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
@@ -194,10 +194,14 @@ def record_features(estimator: Estimator, n_features: int, names: NDArray[np.obj
         estimator.__dict__.pop("feature_names_in_", None)
 
 
+def given_names(estimator: Estimator) -> list[str]:
+    """Return the names of the columns that an estimator was fitted to; none if they had none."""
+    return [str(name) for name in getattr(estimator, "feature_names_in_", ())]
+
+
 def names_of_features(estimator: Estimator) -> tuple[str, ...]:
     """Return the names of a fitted estimator's d features: those of the columns, or x0, x1, … if they had none."""
-    default = [f"x{j}" for j in range(estimator.n_features_in_)]
-    return tuple(str(name) for name in getattr(estimator, "feature_names_in_", default))
+    return tuple(given_names(estimator) or (f"x{j}" for j in range(estimator.n_features_in_)))
 
 
 def _is_default(value: Any, default: Any) -> bool:

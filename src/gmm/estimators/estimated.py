@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
-from gmm.estimators.fitted import FittedMixture, set_fitted
+from gmm.estimators.exchanged import ExchangedMixture
+from gmm.estimators.fitted import set_fitted
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
@@ -35,7 +36,7 @@ _NOT_CONVERGED = (
 )
 
 
-class EstimatedMixture(FittedMixture):
+class EstimatedMixture(ExchangedMixture):
     """Base class of estimators whose parameters say how a mixture is fitted."""
 
     n_init: int

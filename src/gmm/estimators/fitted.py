@@ -14,8 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.solver import SolverResult
 from gmm.em.trace import Trace
-from gmm.estimators.contract import Estimator, as_dtype, as_public_array, names_of_features, record_features
-from gmm.estimators.scorer import Scorer
+from gmm.estimators.contract import (
+    Estimator,
+    as_dtype,
+    as_public_array,
+    given_names,
+    names_of_features,
+    record_features,
+)
+from gmm.estimators.scorer import Scorer, log_evidence_of, place
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
 from gmm.frozen import FrozenMixture
@@ -75,23 +82,25 @@ class FittedMixture(Estimator):
     _ascent: QuasiNewtonState | None = None
     _ascent_of: tuple[object, ...] = ()
 
-    def predict(self, X: ArrayLike) -> NDArray[np.intp]:
+    def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
+        out : array of intp, shape (n,), default=None
+            *Beyond*: where to write; it is also returned.
 
         Returns
         -------
         ndarray of int, shape (n,)
         """
         source = source_of(self, X)
-        labels = self._scorer().rows(source, labels=True).labels
+        labels = self._scorer().rows(source, labels=place(out, source, labels=True)).labels
         assert labels is not None  # it was asked for
-        return labels
+        return labels if out is None else out
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+    def predict_proba(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component given each row.
 
         A row may be so far away that its log density underflows float64 for every component. It then belongs to the
@@ -100,6 +109,8 @@ class FittedMixture(Estimator):
         Parameters
         ----------
         X : array-like of shape (n, d)
+        out : C-contiguous array of the result's dtype, shape (n, K), default=None
+            *Beyond*: where to write; it is also returned.
 
         Returns
         -------
@@ -107,16 +118,19 @@ class FittedMixture(Estimator):
             Rows sum to 1. float32 for float32 rows, else float64.
         """
         source = source_of(self, X)
-        responsibilities = self._scorer().rows(source, responsibilities=True).responsibilities
+        where = place(out, source, n_columns=fitted_parameters(self).n_components)
+        responsibilities = self._scorer().rows(source, responsibilities=where).responsibilities
         assert responsibilities is not None  # it was asked for
-        return responsibilities
+        return responsibilities if out is None else out
 
-    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+    def score_samples(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
         """Compute the log-likelihood of each row.
 
         Parameters
         ----------
         X : array-like of shape (n, d)
+        out : C-contiguous array of the result's dtype, shape (n,), default=None
+            *Beyond*: where to write; it is also returned.
 
         Returns
         -------
@@ -124,7 +138,9 @@ class FittedMixture(Estimator):
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32.
         """
-        return self._log_evidence(source_of(self, X))
+        source = source_of(self, X)
+        values = self._log_evidence(source, place(out, source))
+        return values if out is None else out
 
     def score(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> float:
         """Compute the mean log-likelihood of the rows.
@@ -360,12 +376,9 @@ class FittedMixture(Estimator):
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
 
-    def _log_evidence(self, source: Source) -> NDArray[Any]:
-        """Return the log-likelihood of each row, (n,), in the type of the rows."""
-        log_evidence = self._scorer().rows(source, log_evidence=True).log_evidence
-        assert log_evidence is not None  # it was asked for
-        with np.errstate(over="ignore"):
-            return log_evidence.astype(source.dtype, copy=False)
+    def _log_evidence(self, source: Source, where: bool | NDArray[Any] = True) -> NDArray[Any]:
+        """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
+        return log_evidence_of(self._scorer(), source, where)
 
     def _record_climb(self, trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> None:
         self.history_ = trace
@@ -454,7 +467,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         "parameters": to_json_values(mixture.get_params()),
         "covariance_model": parameters.model.name,
         "dtype": mixture._dtype.name,
-        "feature_names": [str(name) for name in getattr(mixture, "feature_names_in_", ())],
+        "feature_names": given_names(mixture),
     }
     arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
     if isinstance(parameters, MixturePosterior):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from math import log
 from typing import Self
 
 import numpy as np
@@ -11,9 +13,12 @@ from numpy.typing import ArrayLike
 
 from gmm.em.m_step import Prior
 from gmm.estimators import criteria
+from gmm.estimators.contract import given_names
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.estimators.fitted import hold, source_of
+from gmm.estimators.fitted import fitted_parameters, from_state, hold, source_of
+from gmm.exchange.mclust import read_mclust, write_mclust
 from gmm.fitting.fit import GivenStart, prior_of
+from gmm.persistence import Readable, Writable
 from gmm.rows.sources import Source
 from gmm.validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
 from gmm.validation.rows import check_feature_names
@@ -241,6 +246,51 @@ class GaussianMixture(EstimatedMixture):
         mixture = cls(parameters.n_components, covariance_type=covariance_type)
         hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
         return mixture
+
+    def to_json(self, file: Writable, X: ArrayLike | None = None) -> None:
+        """Write the mixture as JSON in the terms of mclust, for R; *beyond*.
+
+        ``modelName``, ``d``, ``G``, ``df`` and ``parameters``: ``pro``, ``mean`` (d × G) and ``variance``, which has
+        ``sigma`` (d × d × G) and mclust's decomposition of it. Numbers are written with all their digits.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        X : array-like of shape (n, d), default=None
+            The rows, for ``n``, ``loglik`` and ``bic``, which has mclust's sign: largest is best. None leaves them out.
+        """
+        parameters, fit = fitted_parameters(self), {}
+        if X is not None:
+            source = source_of(self, X)
+            loglik = self._scorer().log_likelihood(source)
+            fit = {
+                "n": source.n_rows,
+                "loglik": loglik,
+                "bic": 2 * loglik - parameters.n_parameters * log(source.n_rows),
+            }
+        write_mclust(file, parameters, given_names(self), fit)
+
+    @classmethod
+    def from_json(cls, file: Readable) -> Self:
+        """Make a fitted mixture from JSON in the terms of mclust, written by `to_json` or by R; *beyond*.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        GaussianMixture
+            Of a file by `to_json`, every number of the mixture is bit for bit the one that was written.
+
+        Raises
+        ------
+        ValueError
+            If the file is no JSON or does not hold a valid mixture; the message says what is wrong.
+        """
+        return read_mclust(file, partial(from_state, cls))
 
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the Bayesian information criterion (BIC); smaller is better.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm import _em
+from gmm._frozen import check_place
 from gmm.em.e_step import EStep, RowResults, Totals
 from gmm.em.problem import Problem
 from gmm.em.threads import PASS_WORTH_THREADS
@@ -48,11 +50,13 @@ class Scorer:
     parameters: MixtureParameters
     n_threads: int | None = None
 
-    def rows(self, source: Source, **wanted: bool) -> RowResults:
-        """Return results per row: those of `labels`, `log_evidence`, `responsibilities` and `largest` set to True."""
+    def rows(self, source: Source, **wanted: bool | NDArray[Any]) -> RowResults:
+        """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
         plan, resident = self._plan(source), source.resident
         if resident is not None and source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
-            return RowResults(*plan.score(resident.rows, **wanted))
+            results = RowResults.room(source, self.parameters.n_components, **wanted)
+            plan.score(resident.rows, *results)
+            return results
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, plan=plan, **wanted)
 
@@ -120,6 +124,39 @@ class Scorer:
 
     def _e_step(self, source: Source) -> EStep:
         return EStep(source, self.parameters.model.layout, n_threads=self.n_threads, origin=self._prepared.origin)
+
+
+def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> bool | NDArray[Any]:
+    """Return the array to write numbers of the rows to, as `RowResults.room` asks: a new one if `out` is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As those of `FrozenMixture`, if the numbers do not fit into `out`.
+    """
+    if out is None:
+        return True
+    resident = source.resident
+    rows = resident.rows if resident is not None else np.broadcast_to(source.dtype.type(0), (source.n_rows, 1))
+    check_place(out, rows, n_columns=n_columns, labels=labels)
+    return np.asarray(out)
+
+
+def log_evidence_of(scorer: Scorer, source: Source, where: bool | NDArray[Any]) -> NDArray[Any]:
+    """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
+    found = scorer.rows(source, log_evidence=where if source.dtype == np.float64 else True).log_evidence
+    assert found is not None  # it was asked for
+    return in_place(found, source, where)
+
+
+def in_place(values: Array, source: Source, where: bool | NDArray[Any]) -> NDArray[Any]:
+    """Return float64 values in the type of the rows, written to an array if there is one."""
+    with np.errstate(over="ignore"):
+        if not isinstance(where, np.ndarray):
+            return values.astype(source.dtype, copy=False)
+        if where is not values:
+            where[...] = values
+        return where
 
 
 def _total(values: Array, weight: Array | None) -> float:

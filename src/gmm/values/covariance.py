@@ -14,8 +14,8 @@ import numpy as np
 from gmm._kernel import mstep
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 
-_COMMON, _OWN, _IDENTITY = "E", "V", "I"  # equal, variable, identity
-_FREEDOM = {_IDENTITY: 0, _COMMON: 1, _OWN: 2}
+COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
+_FREEDOM = {IDENTITY: 0, COMMON: 1, _OWN: 2}
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +58,11 @@ class CovarianceModel:
     @cached_property
     def layout(self) -> Layout:
         """Layout of the covariances."""
-        if self.shape == _IDENTITY:
+        if self.shape == IDENTITY:
             return SPHERICAL
-        if self.orientation == _IDENTITY:
+        if self.orientation == IDENTITY:
             return DIAGONAL
-        return TIED if self.name == _COMMON * 3 else FULL
+        return TIED if self.name == COMMON * 3 else FULL
 
     @property
     def moments(self) -> Layout:
@@ -77,7 +77,7 @@ class CovarianceModel:
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Count the free parameters of the covariances (Celeux & Govaert 1995, table 1)."""
         K, d = n_components, n_features
-        copies = {_IDENTITY: 0, _COMMON: 1, _OWN: K}
+        copies = {IDENTITY: 0, COMMON: 1, _OWN: K}
         return copies[self.volume] + copies[self.shape] * (d - 1) + copies[self.orientation] * (d * (d - 1) // 2)
 
     def fewest_rows(self, n_features: int) -> int:
@@ -158,6 +158,11 @@ def covariance_model(name: str) -> CovarianceModel:
         raise ValueError(f"expected a covariance type among {expected}, got {name!r}") from None
 
 
+def stored_as(layout: Layout) -> CovarianceModel:
+    """Return the model of all covariances that a layout can store."""
+    return next(model for model in _REGISTRY if model.layout is layout and not model.constraint)
+
+
 @cache
 def special_case(constrained: CovarianceModel, general: CovarianceModel) -> bool:
     """Return whether the first model is nested in the second, and not the same."""
@@ -173,7 +178,7 @@ def same_as(model: CovarianceModel, n_components: int, n_features: int) -> Covar
     """
     volume, shape, orientation = model.volume, model.shape, model.orientation
     if n_components == 1:
-        volume, shape, orientation = (_COMMON if part == _OWN else part for part in model.name)
+        volume, shape, orientation = (COMMON if part == _OWN else part for part in model.name)
     if n_features == 1:
-        shape = orientation = _IDENTITY
+        shape = orientation = IDENTITY
     return _MODELS[volume + shape + orientation]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gmm.cli.describe import decimals
 from gmm.selection.grid import title, written
 from gmm.text.amounts import counted, percent, with_minus
-from gmm.values.covariance import CovarianceModel
+from gmm.values.covariance import COMMON, IDENTITY, CovarianceModel
 
 __all__ = [
     "agreement_sentence",
@@ -36,7 +36,6 @@ __all__ = [
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _NAMED = 3  # at most this many columns are named in a sentence
-_COMMON, _IDENTITY = "E", "I"  # letters of a covariance model
 # Differences of a mean, in standard deviations of all rows, that are called "somewhat", unqualified and "much".
 _SOMEWHAT, _CLEARLY, _MUCH = 0.25, 0.75, 1.75
 _NARROW, _WIDE = 0.6, 1.5  # ratios of a standard deviation to that of all rows
@@ -123,15 +122,15 @@ def covariance_sentence(model: CovarianceModel, n_components: int, n_columns: in
     drawn = _DRAWN if n_columns == 2 else ""
     round_, long = ("circle", "ellipse") if n_columns == 2 else ("sphere", "ellipsoid")
     if one:
-        turned = "with axes along the columns" if model.orientation == _IDENTITY else "of any orientation"
-        return f"a {round_}{drawn}" if model.shape == _IDENTITY else f"an {long} {turned}"
-    if model.shape == _IDENTITY:
-        return f"{round_}s of {'equal' if model.volume == _COMMON else 'different'} size{drawn}"
+        turned = "with axes along the columns" if model.orientation == IDENTITY else "of any orientation"
+        return f"a {round_}{drawn}" if model.shape == IDENTITY else f"an {long} {turned}"
+    if model.shape == IDENTITY:
+        return f"{round_}s of {'equal' if model.volume == COMMON else 'different'} size{drawn}"
     letters = {"volume": model.volume, "shape": model.shape, "orientation": model.orientation}
-    equal = [what for what, letter in letters.items() if letter == _COMMON]
-    different = [what for what, letter in letters.items() if letter not in (_COMMON, _IDENTITY)]
+    equal = [what for what, letter in letters.items() if letter == COMMON]
+    different = [what for what, letter in letters.items() if letter not in (COMMON, IDENTITY)]
     parts = [f"of {how} {_and(whats)}" for how, whats in (("equal", equal), ("different", different)) if whats]
-    axes = ", with axes along the columns" if model.orientation == _IDENTITY else ""
+    axes = ", with axes along the columns" if model.orientation == IDENTITY else ""
     return f"{long}s {' and '.join(parts)}{axes}"
 
 

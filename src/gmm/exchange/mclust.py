@@ -1,0 +1,170 @@
+"""Mixtures as JSON in the terms of mclust: its names, its order of dimensions, its decomposition of covariances."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.persistence import Readable, Writable, build_object, item
+from gmm.persistence.places import name_of_source, read_bytes, write_to
+from gmm.values.covariance import COMMON, IDENTITY, CovarianceModel, covariance_model
+from gmm.values.layouts import FULL, Array
+from gmm.values.parameters import MixtureParameters
+from gmm.versions import __version__
+
+__all__ = ["read_mclust", "write_mclust"]
+
+_Mixture = TypeVar("_Mixture")
+State = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+_UNLIKE = 1e-5  # relative: of covariances that were written with six digits
+
+
+def write_mclust(
+    target: Writable, parameters: MixtureParameters, names: list[str], fit: dict[str, float | int]
+) -> None:
+    """Write a mixture and, of its fit, the numbers that are given by mclust's names."""
+    K, d = parameters.means.shape
+    name = parameters.model.name if d > 1 else parameters.model.volume
+    covariances = parameters.model.layout.dense(parameters.covariances, K, d)
+    variance = {"modelName": name, "d": d, "G": K, "sigma": np.moveaxis(covariances, 0, -1)}
+    document = {
+        "gmm_version": __version__,
+        "modelName": name,
+        "covariance_type": parameters.model.known_as,
+        "d": d,
+        "G": K,
+        "df": parameters.n_parameters,
+        **fit,
+        "feature_names": names,
+        "parameters": {
+            "pro": parameters.weights,
+            "mean": parameters.means.T,
+            "variance": variance | _decomposed(covariances, parameters.model),
+        },
+    }
+    content = json.dumps(document, indent=1, ensure_ascii=False, default=np.ndarray.tolist).encode()
+    write_to(target, lambda file: file.write(content))
+
+
+def read_mclust(source: Readable, make: Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Mixture]) -> _Mixture:
+    """Read what `write_mclust` wrote, or a list of R with mclust's `modelName` and `parameters`.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, binary file or bytes
+    make : callable
+        Makes the mixture of the header and the arrays of a saved one.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, or no mixture; the message names the source.
+    """
+    name = name_of_source(source)
+    try:
+        document = json.loads(read_bytes(source).decode())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name} is not JSON, or damaged: {error}") from None
+    if not isinstance(document, dict):
+        raise ValueError(
+            f"{name} holds {type(document).__name__}, expected an object with 'modelName' and 'parameters'"
+        )
+    return build_object(name, "mixture in mclust's terms", lambda found, _: make(*_state(found)), document, {})
+
+
+def _decomposed(covariances: Array, model: CovarianceModel) -> dict[str, Any]:
+    """Return what mclust keeps beside Σ_k: λ_k, A_k and D_k, or the upper triangular factors."""
+    d = covariances.shape[-1]
+    if model.orientation != IDENTITY and d > 1 and model.volume == model.shape == model.orientation:
+        factors = np.moveaxis(np.linalg.cholesky(covariances).transpose(0, 2, 1), 0, -1)
+        return {"Sigma": covariances[0], "cholSigma": factors[..., 0]} if model.common else {"cholsigma": factors}
+    axes = _axes(covariances, model)
+    variances = np.einsum("kji,kjl,kli->ki", axes, covariances, axes)
+    scale = np.exp(np.log(variances).mean(axis=1))
+    shape = (variances / scale[:, None]).T
+    volumes = scale[0] if model.volume == COMMON else scale
+    found: dict[str, Any] = {"scale": volumes}
+    if model.shape == IDENTITY or d == 1:
+        found["sigmasq"] = volumes
+    else:
+        found["shape"] = shape[:, 0] if model.shape == COMMON else shape
+    if model.orientation != IDENTITY and d > 1:
+        found["orientation"] = axes[0] if model.orientation == COMMON else np.moveaxis(axes, 0, -1)
+    if model.common:
+        found["Sigma"] = covariances[0]
+    return found
+
+
+def _axes(covariances: Array, model: CovarianceModel) -> Array:
+    """Return orthogonal matrices (K, d, d) whose columns are the covariances' axes, widest first."""
+    K, d = covariances.shape[:2]
+    if model.orientation == IDENTITY or d == 1:
+        return np.broadcast_to(np.eye(d), (K, d, d))
+    if model.orientation == COMMON:  # a sum in unlike proportions has no axes but theirs
+        traces = np.trace(covariances, axis1=1, axis2=2)
+        mixed = ((1 / (np.pi + np.arange(K)) / traces)[:, None, None] * covariances).sum(axis=0)
+        covariances = np.broadcast_to(mixed, covariances.shape)
+    return np.asarray(np.linalg.eigh(covariances)[1][..., ::-1])
+
+
+def _state(document: dict[str, Any]) -> State:
+    """Return the header and the arrays of a saved mixture."""
+    parameters = item(document, "parameters", dict)
+    variance = item(parameters, "variance", dict)
+    model = covariance_model(_covariance_type(document))
+    weights = np.atleast_1d(_numbers(parameters, "pro"))
+    K, means = len(weights), _numbers(parameters, "mean")
+    means = means.reshape(1, K) if means.size == K and means.ndim < 2 else means
+    if means.ndim != 2 or means.shape[1] != K:
+        raise ValueError(f"expected 'mean' of shape (d, G) with G = {K} as in 'pro', got {means.shape}")
+    d = len(means)
+    if "sigma" in variance or d > 1:
+        sigmas = _numbers(variance, "sigma")
+    else:
+        sigmas = np.broadcast_to(_numbers(variance, "sigmasq"), (1, 1, K))
+    if sigmas.shape != (d, d, K):
+        raise ValueError(f"expected 'sigma' of shape (d, d, G) = {(d, d, K)}, got {sigmas.shape}")
+    names = document.get("feature_names") or []
+    header = {
+        "parameters": {"n_components": K, "covariance_type": model.known_as},
+        "covariance_model": model.name,
+        "dtype": "float64",
+        "feature_names": [names] if isinstance(names, str) else names,  # R unboxes a single one
+    }
+    covariances = _stored(np.ascontiguousarray(np.moveaxis(sigmas, -1, 0)), model)
+    return header, {"weights": weights, "means": np.ascontiguousarray(means.T), "covariances": covariances}
+
+
+def _covariance_type(document: dict[str, Any]) -> str:
+    """Return the covariance type; mclust's models of one component have X for E, those of one feature one letter."""
+    if "covariance_type" in document:
+        return item(document, "covariance_type", str)
+    name = item(document, "modelName", str)
+    name = name.replace("X", COMMON) if name.startswith("X") else name
+    return name if len(name) > 1 else name + 2 * IDENTITY
+
+
+def _stored(covariances: Array, model: CovarianceModel) -> Array:
+    """Return matrices (K, d, d) as the model's layout stores them, or raise ValueError if it cannot."""
+    K, d = covariances.shape[:2]
+    layout = model.layout
+    if layout is FULL:
+        return covariances
+    stored = covariances[0]
+    if layout.axis_aligned:
+        stored = np.diagonal(covariances, axis1=1, axis2=2)
+        stored = np.ascontiguousarray(stored if len(layout.shape(K, d)) > 1 else stored[:, 0])
+    if np.abs(layout.dense(stored, K, d) - covariances).max() > _UNLIKE * np.abs(covariances).max():
+        raise ValueError(f"the matrices in 'sigma' do not satisfy the model {model.known_as}")
+    return stored
+
+
+def _numbers(values: dict[str, Any], name: str) -> Array:
+    found = np.array(values[name])
+    if found.dtype.kind not in "iuf":
+        raise ValueError(f"expected numbers in {name!r}, got {values[name]!r:.60}")
+    return found.astype(np.float64)

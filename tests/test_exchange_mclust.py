@@ -1,0 +1,214 @@
+"""JSON in mclust's terms: what is written is read again bit for bit, by R as well, and what R writes is read."""
+
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gmm import GaussianMixture, NotFittedError
+from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
+
+ROOT = Path(__file__).parents[1]
+IRIS = np.loadtxt(ROOT / "tests" / "data" / "iris.csv", delimiter=",", skiprows=1, usecols=(0, 1, 2))
+FROM_R = json.loads((ROOT / "tests" / "data" / "mclust_files.json").read_text(encoding="utf-8"))
+
+
+def fitted(covariance_type, K=3, X=IRIS):
+    return GaussianMixture(K, covariance_type=covariance_type, random_state=0, max_iter=1000).fit(X)
+
+
+def written(mixture, X=None):
+    file = io.BytesIO()
+    mixture.to_json(file, X)
+    return file.getvalue()
+
+
+def sigma_of(variance):
+    """Σ_k (d, d, G) from mclust's decomposition alone (its manual page ``mclustVariance``)."""
+    d, G = variance["d"], variance["G"]
+    if "cholsigma" in variance:
+        return np.einsum("jik,jlk->ilk", *[variance["cholsigma"]] * 2)
+    if "cholSigma" in variance:
+        factor = np.array(variance["cholSigma"])
+        return np.repeat((factor.T @ factor)[..., None], G, axis=2)
+    scale = np.broadcast_to(variance["scale"], G)
+    shape = np.array(variance.get("shape", np.ones(d)))
+    shape = np.broadcast_to(shape.reshape(d, -1), (d, G))
+    axes = np.array(variance.get("orientation", np.eye(d)))
+    axes = np.broadcast_to(axes.reshape(d, d, -1), (d, d, G))
+    np.testing.assert_allclose(np.prod(shape, axis=0), 1)
+    np.testing.assert_allclose(np.einsum("jik,jlk->ilk", axes, axes), np.eye(d)[..., None] * np.ones(G), atol=1e-12)
+    return np.einsum("k,ijk,jk,ljk->ilk", scale, axes, shape, axes)
+
+
+@pytest.mark.parametrize("d", [1, 3])
+@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_there_and_back_no_bit_changes(covariance_type, K, d):
+    X = IRIS[:, :d]
+    ours = fitted(covariance_type, K, X)
+    for content in (written(ours), written(ours, X)):
+        again = GaussianMixture.from_json(content)
+        assert (again.n_components, again.covariance_type) == (K, covariance_model(covariance_type).known_as)
+        for name in ("weights_", "means_", "covariances_"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(ours, name))
+        np.testing.assert_array_equal(again.predict(X), ours.predict(X))
+    assert written(again) == written(ours)
+
+
+@pytest.mark.parametrize("K", [1, 3])
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+def test_what_is_written_is_what_mclust_holds(name, K):
+    ours = fitted(name, K)
+    document = json.loads(written(ours, IRIS))
+    assert (document["modelName"], document["d"], document["G"], document["n"]) == (name, 3, K, 150)
+    assert document["df"] == ours.n_parameters_
+    assert document["loglik"] == ours.log_likelihood(IRIS)
+    assert document["bic"] == pytest.approx(-ours.bic(IRIS), rel=1e-14)
+    parameters, variance = document["parameters"], document["parameters"]["variance"]
+    assert np.shape(parameters["mean"]) == (3, K)
+    sigma = np.array(variance["sigma"])
+    covariances = covariance_model(name).layout.dense(ours.covariances_, K, 3)
+    np.testing.assert_array_equal(sigma, np.moveaxis(covariances, 0, -1))
+    np.testing.assert_allclose(sigma_of(variance), sigma, rtol=1e-9, atol=1e-12)
+    if K == 3:  # the same parts, in the same shapes, as R wrote of the same model
+        theirs = FROM_R["fits"][name]["file"]["parameters"]["variance"]
+        assert variance.keys() >= theirs.keys() - {"sigmasq"}
+        for part in theirs.keys() & variance.keys() - {"modelName"}:
+            assert np.shape(variance[part]) == np.shape(theirs[part]), part
+
+
+@pytest.mark.parametrize("name", FROM_R["fits"])
+def test_what_r_has_written_is_read(name):
+    fit = FROM_R["fits"][name]
+    ours = GaussianMixture.from_json(json.dumps(fit["file"]).encode())
+    rows = IRIS[FROM_R["rows"], : ours.n_features_in_]
+    if hasattr(ours, "feature_names_in_"):
+        ours = GaussianMixture.from_json(json.dumps(fit["file"] | {"feature_names": None}).encode())
+    np.testing.assert_allclose(ours.predict_proba(rows), fit["z"], atol=1e-12)
+
+
+def test_one_feature_has_mclusts_letter():
+    for covariance_type, letter in (("full", "V"), ("tied", "E"), ("EVE", "E"), ("VEV", "V")):
+        document = json.loads(written(fitted(covariance_type, 2, IRIS[:, :1])))
+        assert document["modelName"] == document["parameters"]["variance"]["modelName"] == letter
+        assert np.shape(document["parameters"]["variance"]["sigmasq"]) == ((2,) if letter == "V" else ())
+
+
+def test_names_go_along(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    ours = fitted("VVE", X=pandas.DataFrame(IRIS, columns=["Länge", "b", "c"]))
+    ours.to_json(tmp_path / "mixture.json")
+    assert "Länge" in (tmp_path / "mixture.json").read_text(encoding="utf-8")
+    with (tmp_path / "mixture.json").open("rb") as file:
+        assert list(GaussianMixture.from_json(file).feature_names_in_) == ["Länge", "b", "c"]
+
+
+def test_a_mixture_without_rows_has_no_likelihood():
+    mixture = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+    assert not {"n", "loglik", "bic"} & json.loads(written(mixture)).keys()
+    with pytest.raises(NotFittedError):
+        GaussianMixture().to_json(io.BytesIO())
+    with pytest.raises(ValueError, match="1 features"):
+        mixture.to_json(io.BytesIO(), IRIS)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the content given as bytes is not JSON, or damaged"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[1]", "holds list, expected an object with 'modelName' and 'parameters'"),
+        (b"{}", "is not a complete mixture in mclust's terms: 'parameters' is missing"),
+        (b'{"parameters": 3}', "expected dict for 'parameters'"),
+        (b'{"parameters": {"pro": [1]}}', "'variance' is missing"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(content, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture.from_json(content)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "message"),
+    [
+        (("modelName",), "EVX", "expected a covariance type among"),
+        (("modelName",), 3, "expected str for 'modelName'"),
+        (("parameters", "pro"), [0.5, 0.6, 0.1], "normalized"),
+        (("parameters", "pro"), [0.5, 0.5], r"expected 'mean' of shape \(d, G\) with G = 2"),
+        (("parameters", "pro"), ["a", "b", "c"], "expected numbers in 'pro', got"),
+        (("parameters", "pro"), [True, False, False], "expected numbers in 'pro'"),
+        (("parameters", "mean"), [[1, 2, 3], [1, 2]], "not a valid mixture"),
+        (("parameters", "mean"), [[float("nan")] * 3] * 3, "NaN"),
+        (("parameters", "mean"), [[10**400] * 3] * 3, "expected numbers in 'mean'"),
+        (("parameters", "variance", "sigma"), [[1.0]], r"expected 'sigma' of shape \(d, d, G\) = \(3, 3, 3\)"),
+        (("parameters", "variance", "sigma"), np.ones((3, 3, 3)).tolist(), "positive-definite|do not satisfy"),
+        (("parameters", "variance", "sigma"), None, "expected numbers in 'sigma'"),
+        (("feature_names",), ["a"], "feature"),
+    ],
+)
+@pytest.mark.parametrize("name", ["VVV", "EEE", "VVI", "EVE", "EII"])
+def test_a_damaged_mixture_is_refused(name, where, value, message):
+    document = FROM_R["fits"][name]["file"]
+    document = json.loads(json.dumps(document))
+    inner = document
+    for key in where[:-1]:
+        inner = inner[key]
+    inner[where[-1]] = value
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture.from_json(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("name", ["EEE", "EEI", "EII", "VEE", "EVV"])
+def test_matrices_of_another_model_are_refused(name):
+    document = json.loads(written(fitted("VVV")))
+    del document["covariance_type"]
+    with pytest.raises(ValueError, match=f"do not satisfy the model {covariance_model(name).known_as}"):
+        GaussianMixture.from_json(json.dumps(document | {"modelName": name}).encode())
+
+
+def r_blocks():
+    """The functions of R that the page for those who come from mclust gives."""
+    page = (ROOT / "docs" / "from-mclust.md").read_text(encoding="utf-8")
+    return "".join(part.partition("```")[0] for part in page.split("```r\n")[1:])
+
+
+def has_r():
+    if shutil.which("Rscript") is None:
+        return False
+    asked = subprocess.run(["Rscript", "-e", "library(mclust); library(jsonlite)"], capture_output=True, check=False)
+    return asked.returncode == 0
+
+
+@pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlite")
+def test_r_reads_and_writes_the_same(tmp_path):
+    np.savetxt(tmp_path / "X.csv", IRIS, fmt="%.17g", delimiter=",")
+    cases = {name: (fitted(name), 3) for name in PARSIMONIOUS} | {
+        "V": (fitted("full", 2, IRIS[:, :1]), 1),
+        "E": (fitted("tied", 2, IRIS[:, :1]), 1),
+        "one": (fitted("VEV", 1), 3),
+    }
+    script = [r_blocks(), f'X <- as.matrix(read.csv("{tmp_path}/X.csv", header = FALSE))']
+    for name, (mixture, d) in cases.items():
+        mixture.to_json(tmp_path / f"{name}.json", IRIS[:, :d])
+        script += [
+            f'D <- X[, 1:{d}, drop = FALSE]; fit <- read_gmm("{tmp_path}/{name}.json", D)',
+            f'write.table(predict(fit, D)$z, "{tmp_path}/{name}.csv", sep = ",", row.names = FALSE, col.names = FALSE)',
+            "logs <- log(dens(D, fit$modelName, fit$parameters))",
+            "stopifnot(abs(sum(logs) - fit$loglik) < 1e-9, fit$df == nMclustParams(fit$modelName, fit$d, fit$G))",
+            "stopifnot(abs(fit$bic - (2 * sum(logs) - fit$df * log(nrow(D)))) < 1e-9)",
+            f'write_gmm(fit, "{tmp_path}/{name}-again.json")',
+        ]
+    (tmp_path / "script.R").write_text("\n".join(script), encoding="utf-8")
+    done = subprocess.run(["Rscript", str(tmp_path / "script.R")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name, (mixture, d) in cases.items():
+        theirs = np.loadtxt(tmp_path / f"{name}.csv", delimiter=",", ndmin=2).reshape(150, -1)
+        np.testing.assert_allclose(mixture.predict_proba(IRIS[:, :d]), theirs, atol=1e-12)
+        again = GaussianMixture.from_json(tmp_path / f"{name}-again.json")
+        np.testing.assert_allclose(again.means_, mixture.means_, rtol=1e-14)

@@ -1,0 +1,172 @@
+"""ONNX models: what onnxruntime and onnx's own evaluator compute is what we compute, or an error in words."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+
+import reference
+from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
+from gmm.values.covariance import CLASSIC, PARSIMONIOUS
+
+onnx = pytest.importorskip("onnx")
+evaluator = pytest.importorskip("onnx.reference")
+RESULTS = ("label", "probabilities", "log_likelihood")
+# Type of rows and results, of the arithmetic, and how near the results are: of responsibilities, absolutely as well.
+EXACT = {"float64": 1e-12, "float32": 1e-6}
+
+
+def written(mixture, **how):
+    file = io.BytesIO()
+    mixture.to_onnx(file, **how)
+    return file.getvalue()
+
+
+def by_onnxruntime(content, X):
+    runtime = pytest.importorskip("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return dict(zip(RESULTS, session.run(RESULTS, {"X": X}), strict=True))
+
+
+def by_onnx(content, X):
+    found = evaluator.ReferenceEvaluator(onnx.load_from_string(content)).run(RESULTS, {"X": X})
+    return dict(zip(RESULTS, found, strict=True))
+
+
+RUNTIMES = pytest.mark.parametrize("run", [by_onnxruntime, by_onnx], ids=["onnxruntime", "onnx"])
+
+
+def mixture(covariance_type="full", shift=0.0, K=4, d=5):
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(K, d, d))
+    covariances = reference.in_layout(factors @ factors.transpose(0, 2, 1) + np.eye(d), covariance_type)
+    means = rng.normal(scale=3.0, size=(K, d)) + shift
+    return GaussianMixture.from_parameters(
+        rng.dirichlet(np.full(K, 3.0)), means, covariances, covariance_type=covariance_type
+    )
+
+
+def assert_scored_alike(found, estimator, X, tolerance, **of_small_ones):
+    """Compare with the estimator's results for the rows as they are, in float64."""
+    exact = X.astype(np.float64)
+    assert found["label"].dtype == np.int64
+    assert found["probabilities"].dtype == found["log_likelihood"].dtype == X.dtype
+    np.testing.assert_array_equal(found["label"], estimator.predict(exact))
+    near = {"rtol": tolerance, "atol": 0} | of_small_ones
+    np.testing.assert_allclose(found["probabilities"], estimator.predict_proba(exact), **near)
+    np.testing.assert_allclose(found["log_likelihood"], estimator.score_samples(exact), rtol=tolerance)
+
+
+@RUNTIMES
+@pytest.mark.parametrize("dtype", EXACT)
+@pytest.mark.parametrize("shift", [0.0, 1e4])
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_results_are_the_estimators(run, covariance_type, shift, dtype):
+    estimator = mixture(covariance_type, shift)
+    X = estimator.sample(3000, random_state=1)[0].astype(dtype)
+    content = written(estimator, dtype=dtype)
+    # A responsibility below 1e-30 is one of a log density that has lost digits in the estimator's linear form.
+    assert_scored_alike(run(content, X), estimator, X, EXACT[dtype], atol=1e-30)
+    assert_scored_alike(run(content, X[:1]), estimator, X[:1], EXACT[dtype], atol=1e-30)
+
+
+@RUNTIMES
+@pytest.mark.parametrize("shift", [0.0, 1e4])
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_float32_arithmetic_centres_first(run, covariance_type, shift):
+    estimator = mixture(covariance_type, shift)
+    X = estimator.sample(3000, random_state=1)[0].astype(np.float32)
+    found = run(written(estimator, arithmetic="float32"), X)
+    assert_scored_alike(found, estimator, X, 1e-6, rtol=1e-4, atol=3e-6)
+
+
+@RUNTIMES
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_posteriors_too(run, covariance_type):
+    X = mixture().sample(400, random_state=1)[0]
+    posterior = BayesianGaussianMixture(n_components=5, covariance_type=covariance_type, random_state=0, max_iter=500)
+    posterior.fit(X)
+    assert_scored_alike(run(written(posterior, dtype="float64"), X), posterior, X, 1e-11, atol=1e-30)
+
+
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+def test_every_covariance_model(name):
+    X = mixture().sample(400, random_state=1)[0]
+    fitted = GaussianMixture(3, covariance_type=name, random_state=0, max_iter=500).fit(X)
+    assert_scored_alike(by_onnx(written(fitted, dtype="float64"), X), fitted, X, 1e-11, atol=1e-30)
+
+
+@RUNTIMES
+def test_one_feature_and_a_component_without_weight(run):
+    estimator = GaussianMixture.from_parameters([0.0, 0.4, 0.6], [[0.0], [-1.0], [1.0]], [[[1.0]], [[1.0]], [[2.0]]])
+    X = np.linspace(-40, 40, 100)[:, None]
+    for dtype, tolerance in EXACT.items():
+        found = run(written(estimator, dtype=dtype), X.astype(dtype))
+        assert_scored_alike(found, estimator, X.astype(dtype), tolerance, atol=1e-30)
+        assert (found["probabilities"][:, 0] == 0).all()
+
+
+@RUNTIMES
+def test_rows_far_away_belong_to_the_nearest_component(run):
+    estimator = mixture("full")
+    X = estimator.sample(20, random_state=1)[0] * 1e6
+    assert_scored_alike(run(written(estimator, dtype="float64"), X), estimator, X, 1e-11, atol=1e-30)
+    assert_scored_alike(
+        run(written(estimator), X.astype(np.float32)), estimator, X.astype(np.float32), 1e-6, atol=1e-30
+    )
+
+
+def test_the_file_is_valid_and_says_what_it_is(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(mixture().sample(200, random_state=1)[0], columns=list("abcdé"))
+    fitted = GaussianMixture(2, covariance_type="VVE", random_state=0).fit(table)
+    fitted.to_onnx(tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").read_bytes() == written(fitted)
+    model = onnx.load(tmp_path / "model.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 13)]
+    assert model.ir_version == 7
+    assert model.producer_name == "gmm-em"
+    told = {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+    assert told == {"covariance_type": "VVE", "feature_names": list("abcdé")}
+    sizes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert sizes == {"X": ["n", 5], "label": ["n"], "probabilities": ["n", 2], "log_likelihood": ["n"]}
+
+
+def test_a_tiny_variance_needs_float64():
+    tiny = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1e-90]]])
+    with pytest.raises(ValueError, match="exceed float32: expected arithmetic='float64'"):
+        written(tiny, arithmetic="float32")
+    X = np.array([[1e-45]])
+    assert_scored_alike(by_onnx(written(tiny, dtype="float64"), X), tiny, X, 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"dtype": "float16"}, "expected dtype among 'float32', 'float64', got 'float16'"),
+        ({"arithmetic": float}, "expected arithmetic among .*got <class 'float'>"),
+        ({"dtype": "float64", "arithmetic": "float32"}, "expected arithmetic 'float64' for dtype 'float64'"),
+    ],
+)
+def test_other_types_are_refused_in_words(how, message):
+    with pytest.raises(ValueError, match=message):
+        written(mixture(), **how)
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    with pytest.raises(NotFittedError):
+        GaussianMixture().to_onnx(tmp_path / "model.onnx")
+    with pytest.raises(TypeError, match="binary mode"):
+        mixture().to_onnx(io.StringIO())
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ModuleNotFoundError, match="onnx is not installed: python -m pip install onnx"):
+        mixture().to_onnx(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,193 @@
+"""To scikit-learn's estimators and back: the same numbers, attributes and parameters, or an error in words."""
+
+import io
+import pickle
+import sys
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError
+from gmm.values.covariance import CLASSIC, PARSIMONIOUS, covariance_model
+
+peers = pytest.importorskip("sklearn.mixture")
+RNG = np.random.default_rng(0)
+X = np.concatenate([RNG.normal(size=(250, 3)) @ RNG.normal(size=(3, 3)) + 4, RNG.normal(size=(250, 3))])
+CLASSES = (GaussianMixture, BayesianGaussianMixture)
+CLOSE = {"rtol": 1e-10, "atol": 1e-10}
+
+
+def attributes(estimator):
+    return {name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")}
+
+
+def assert_same_attributes(ours, theirs):
+    """Every fitted attribute of scikit-learn's is there, with the same shape and numbers."""
+    assert attributes(ours) == attributes(theirs)
+    for name in attributes(theirs) - {"feature_names_in_"}:
+        value, expected = getattr(ours, name), getattr(theirs, name)
+        for one, other in zip(value, expected, strict=True) if isinstance(expected, tuple) else [(value, expected)]:
+            np.testing.assert_allclose(np.squeeze(one), np.squeeze(other), err_msg=name, **CLOSE)
+
+
+def assert_scored_alike(one, other):
+    for method in ("predict_proba", "score_samples", "score", *("bic", "aic") * hasattr(one, "bic")):
+        np.testing.assert_allclose(getattr(one, method)(X), getattr(other, method)(X), err_msg=method, **CLOSE)
+    np.testing.assert_array_equal(one.predict(X), other.predict(X))
+
+
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+@pytest.mark.parametrize("cls", CLASSES)
+def test_scikit_learn_scores_ours_as_we_do(cls, covariance_type):
+    ours = cls(n_components=3, covariance_type=covariance_type, random_state=0, max_iter=500).fit(X)
+    theirs = ours.to_sklearn()
+    assert type(theirs) is getattr(peers, cls.__name__)
+    assert_scored_alike(theirs, ours)
+    fitted = type(theirs)(**theirs.get_params()).fit(X)  # what a fit of theirs has
+    assert attributes(theirs) == attributes(fitted)
+    for name in attributes(fitted) - {"lower_bounds_"}:
+        assert np.shape(np.squeeze(getattr(theirs, name))) == np.shape(np.squeeze(getattr(fitted, name))), name
+    assert (theirs.n_iter_, theirs.converged_) == (ours.n_iter_, ours.converged_)
+    assert (theirs.lower_bound_, theirs.lower_bounds_) == (ours.lower_bound_, ours.lower_bounds_)
+    for name, value in theirs.get_params().items():
+        assert value == getattr(ours, name), name
+
+
+@pytest.mark.parametrize("prior", ["dirichlet_process", "dirichlet_distribution"])
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+@pytest.mark.parametrize("cls", CLASSES)
+def test_ours_score_theirs_as_they_do(cls, covariance_type, prior):
+    how = {"weight_concentration_prior_type": prior} if cls is BayesianGaussianMixture else {}
+    kind = getattr(peers, cls.__name__)
+    theirs = kind(n_components=3, covariance_type=covariance_type, random_state=0, max_iter=500, **how).fit(X)
+    ours = cls.from_sklearn(theirs)
+    assert type(ours) is cls
+    assert_scored_alike(ours, theirs)
+    assert_same_attributes(ours.to_sklearn(), theirs)
+    assert {name: getattr(ours, name) for name in theirs.get_params()} == theirs.get_params()
+    assert ours.history_.reason == "fitted by scikit-learn"
+    loaded = gmm.load(saved(ours))
+    np.testing.assert_array_equal(loaded.score_samples(X), ours.score_samples(X))
+    assert loaded.n_iter_ == theirs.n_iter_
+
+
+def saved(mixture):
+    file = io.BytesIO()
+    mixture.save(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_there_and_back_no_bit_changes(cls, dtype):
+    ours = cls(n_components=3, random_state=0, reg_covar=1e-5, max_iter=500).fit(X.astype(dtype))
+    back = cls.from_sklearn(ours.to_sklearn())
+    np.testing.assert_array_equal(back._parameters.means, ours._parameters.means)
+    np.testing.assert_array_equal(back._parameters.covariances, ours._parameters.covariances)
+    np.testing.assert_allclose(back.score_samples(X), ours.score_samples(X), rtol=1e-12)
+    assert (back.n_iter_, back.lower_bound_) == (ours.n_iter_, ours.lower_bound_)
+    assert repr(back) == repr(ours)
+
+
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+def test_a_constrained_model_goes_as_the_type_that_stores_it(name):
+    ours = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
+    theirs = ours.to_sklearn()
+    assert theirs.covariance_type in CLASSIC
+    assert covariance_model(theirs.covariance_type).layout is covariance_model(name).layout
+    np.testing.assert_allclose(theirs.score_samples(X), ours.score_samples(X), **CLOSE)
+    np.testing.assert_allclose(theirs.predict_proba(X), ours.predict_proba(X), **CLOSE)
+    more = theirs._n_parameters() - ours.n_parameters_
+    assert more >= 0
+    assert (more == 0) == (name in ("VVV", "EEE", "VVI", "VII"))
+    assert theirs.bic(X) - ours.bic(X) == pytest.approx(more * np.log(len(X)), abs=1e-8)
+
+
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_samples_have_the_same_law(covariance_type):
+    ours = GaussianMixture(3, covariance_type=covariance_type, random_state=5).fit(X)
+    (rows, labels), (expected, components) = ours.sample(40_000), ours.to_sklearn().sample(40_000)
+    np.testing.assert_array_equal(labels, components)
+    if covariance_type in ("diag", "spherical"):  # scikit-learn draws the others by another factor
+        np.testing.assert_allclose(rows, expected, **CLOSE)
+    for k in range(3):
+        own, other = rows[labels == k], expected[labels == k]
+        np.testing.assert_allclose(own.mean(axis=0), other.mean(axis=0), atol=0.15)
+        np.testing.assert_allclose(np.cov(own.T), np.cov(other.T), rtol=0.1, atol=0.1)
+
+
+def test_names_of_features_go_along():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(X, columns=["a", "b", "c"])
+    theirs = GaussianMixture(2, random_state=0).fit(table).to_sklearn()
+    assert list(theirs.feature_names_in_) == ["a", "b", "c"]
+    assert list(GaussianMixture.from_sklearn(theirs).feature_names_in_) == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="feature names"):
+        theirs.predict(table[["b", "a", "c"]])
+
+
+def test_what_scikit_learn_lacks_becomes_its_default():
+    ours = GaussianMixture(
+        2, covariance_type="VVE", init_params="hierarchical", random_state=np.random.default_rng(0), prior="conjugate"
+    ).fit(X)
+    theirs = ours.to_sklearn()
+    assert (theirs.init_params, theirs.random_state, theirs.covariance_type) == ("kmeans", None, "full")
+    theirs.fit(X)
+
+
+def test_a_mixture_without_a_fit_has_no_record_of_one():
+    theirs = GaussianMixture.from_parameters([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]]).to_sklearn()
+    assert not hasattr(theirs, "n_iter_")
+    assert not hasattr(GaussianMixture.from_sklearn(theirs), "history_")
+    assert theirs.predict([[-3.0], [3.0]]).tolist() == [0, 1]
+
+
+def test_theirs_is_their_own():
+    ours = GaussianMixture(2, random_state=0, warm_start=True).fit(X)
+    theirs = ours.to_sklearn()
+    assert b"gmm" not in pickle.dumps(theirs)
+    theirs.means_[0] = 0.0
+    assert (ours.means_[0] != 0).all()
+    theirs.fit(X)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_other_classes_are_refused_in_words(cls):
+    other = next(each for each in CLASSES if each is not cls)
+    for wrong, words in (
+        (getattr(peers, other.__name__)(), rf"sklearn\..*\.{other.__name__}: "),
+        (cls(), rf"gmm\.{cls.__name__}: "),
+        ("full", "builtins.str: 'full'"),
+        (getattr(peers, cls.__name__), f"abc.ABCMeta: .*{cls.__name__}"),
+    ):
+        with pytest.raises(TypeError, match=rf"expected a fitted sklearn\.mixture\.{cls.__name__}, got {words}"):
+            cls.from_sklearn(wrong)
+    with pytest.raises(NotFittedError, match="without weights_, means_, covariances_: call its 'fit' first"):
+        cls.from_sklearn(getattr(peers, cls.__name__)())
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        cls().to_sklearn()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"means_": np.full((2, 3), np.nan)}, "'means' contains NaN"),
+        ({"weights_": np.ones(2)}, "normalized"),
+        ({"covariances_": -np.ones((2, 3, 3))}, "positive-definite"),
+        ({"covariance_type": "diag"}, "shape"),
+        ({"covariance_type": "round"}, "expected a covariance type"),
+        ({"tol": -1.0}, "'tol' parameter"),
+    ],
+)
+def test_what_is_no_mixture_is_refused(changed, message):
+    theirs = peers.GaussianMixture(2, random_state=0).fit(X)
+    vars(theirs).update(changed)
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture.from_sklearn(theirs)
+
+
+def test_without_scikit_learn_it_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
+    with pytest.raises(ModuleNotFoundError, match="python -m pip install scikit-learn"):
+        GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).to_sklearn()

@@ -1,0 +1,115 @@
+"""`out=` of the estimators: the same numbers where the caller says, or the frozen mixture's words of refusal."""
+
+import numpy as np
+import pytest
+
+from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.rows.sources import Chunk, Source
+
+METHODS = ("predict", "predict_proba", "score_samples")
+FLOATS = (np.float32, np.float64)
+CLASSES = (GaussianMixture, BayesianGaussianMixture)
+ROWS = np.random.default_rng(0).normal(size=(20_000, 3)) + np.repeat([[-4.0, 0, 4], [4.0, 0, 4]], 10_000, axis=0)
+
+
+class Halves(Source):
+    """Rows that are not in memory as one array."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    n_rows = property(lambda self: len(self.rows))
+    n_features = property(lambda self: self.rows.shape[1])
+    dtype = property(lambda self: self.rows.dtype)
+
+    def chunks(self, lane_rows=1):
+        middle = len(self.rows) // 2 // lane_rows * lane_rows
+        yield Chunk(0, self.rows[:middle].copy(), None)
+        yield Chunk(middle, self.rows[middle:].copy(), None)
+
+    def take(self, indices):
+        return self.rows[indices]
+
+
+@pytest.fixture(scope="module", params=CLASSES, ids=lambda cls: cls.__name__)
+def mixture(request):
+    return request.param(n_components=2, random_state=0).fit(ROWS)
+
+
+def asked(mixture):
+    """Return every method, and the densities of a posterior, as (name, keywords)."""
+    densities = ("plug-in", "predictive") if isinstance(mixture, BayesianGaussianMixture) else ()
+    return [*((method, {}) for method in METHODS), *(("score_samples", {"density": name}) for name in densities)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n", [1, 7, 20_000])
+def test_the_same_bits_are_written(mixture, dtype, n):
+    X = ROWS[-n:].astype(dtype)
+    for rows in (X, np.asfortranarray(X), Halves(X)) if n > 1 else (X,):
+        for method, how in asked(mixture):
+            expected = getattr(mixture, method)(rows, **how)
+            out = np.full_like(expected, 7)
+            assert getattr(mixture, method)(rows, out=out, **how) is out
+            np.testing.assert_array_equal(out, expected, err_msg=f"{method} {how}")
+
+
+def test_other_buffers_than_numpys(mixture):
+    room = bytearray(8 * 5)
+    out = memoryview(room).cast("d")
+    assert mixture.score_samples(ROWS[:5], out=out) is out
+    np.testing.assert_array_equal(np.frombuffer(room), mixture.score_samples(ROWS[:5]))
+
+
+def test_lists_and_integers_are_scored_in_float64(mixture):
+    out = np.empty((2, 2))
+    mixture.predict_proba([[4, 0, 4], [-4, 0, 4]], out=out)
+    np.testing.assert_array_equal(out, mixture.predict_proba([[4, 0, 4], [-4, 0, 4]]))
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        [[0.0] * 2] * 4,
+        np.zeros((4, 2), dtype=np.float32),
+        np.zeros((4, 3)),
+        np.zeros(8),
+        np.zeros((4, 2), order="F"),
+        np.frombuffer(bytes(64)).reshape(4, 2),
+        np.zeros((4, 2), dtype=">f8"),
+    ],
+)
+def test_a_wrong_place_is_refused_as_the_frozen_mixture_refuses_it(mixture, out):
+    with pytest.raises((TypeError, ValueError)) as theirs:
+        mixture.freeze().predict_proba(ROWS[:4], out=out)
+    with pytest.raises(type(theirs.value)) as ours:
+        mixture.predict_proba(ROWS[:4], out=out)
+    assert str(ours.value) == str(theirs.value)
+
+
+def test_wrong_places_of_the_other_results(mixture):
+    with pytest.raises(TypeError, match=r"expected out of dtype int64, as X asks for.*got ndarray of dtype float64"):
+        mixture.predict(ROWS[:4], out=np.zeros(4))
+    with pytest.raises(ValueError, match=r"expected out of shape \(4,\)"):
+        mixture.predict(ROWS[:4], out=np.zeros(3, dtype=np.intp))
+    for _, how in asked(mixture)[2:]:
+        with pytest.raises(ValueError, match=r"expected out of shape \(4,\)"):
+            mixture.score_samples(ROWS[:4], out=np.zeros((4, 1)), **how)
+        with pytest.raises(TypeError, match="expected out of dtype float32"):
+            mixture.score_samples(ROWS[:4].astype(np.float32), out=np.zeros(4), **how)
+    with pytest.raises(ValueError, match=r"expected out of shape \(20000, 2\)"):
+        mixture.predict_proba(Halves(ROWS), out=np.zeros((4, 2)))
+
+
+def test_rows_are_not_written_over(mixture):
+    room = ROWS[:8].copy()
+    with pytest.raises(ValueError, match="expected out to share no memory with X"):
+        mixture.score_samples(room, out=room.reshape(-1)[:8])
+    np.testing.assert_array_equal(room, ROWS[:8])
+
+
+def test_refused_rows_leave_it_alone(mixture):
+    out = np.full(2, 7.0)
+    with pytest.raises(ValueError, match="NaN"):
+        mixture.score_samples([[0.0, 0, 0], [0, np.nan, 0]], out=out)
+    assert (out == 7).all()
