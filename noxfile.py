@@ -165,7 +165,6 @@ def memcheck(session: nox.Session) -> None:
         "valgrind",
         "--error-exitcode=9",
         "--num-callers=25",
-        "--gen-suppressions=all",
         "--suppressions=.ci/memcheck.supp",
         f"--log-file={log}",
     ]

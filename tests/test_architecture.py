@@ -27,7 +27,6 @@ ROOMS = {
     """,
     "gmm": "",
     "_pickle_aliases": "",
-    "_public": "",
     "loading": "",
     "selection": """
         selection | estimator | search resampling | contenders | engine | cell | candidates
@@ -56,6 +55,7 @@ ROOMS = {
     """,
     "text": "amounts html",
     "exceptions": "",
+    "_public": "",
 }
 
 

@@ -181,7 +181,7 @@ def check_n_samples(n_samples: object) -> int:
     """
     if not isinstance(n_samples, numbers.Integral) or _is_boolean(n_samples) or n_samples < 1:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
-    if n_samples > sys.maxsize:
+    if int(n_samples) > sys.maxsize:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . Expected at most {sys.maxsize}.")
     return int(n_samples)
 
