@@ -17,6 +17,9 @@ KERNEL_TESTS = [
     *(f"tests/test_{name}.py" for name in ("lengths", "update", "diagnostics", "quasi_newton", "initialization")),
 ]
 
+# Under valgrind, some fifty times slower.
+MEMCHECK_TESTS = [f"tests/test_{name}.py" for name in ("leaves", "kernel_tile", "lengths")]
+
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 LARGEST_WHEEL = 1.5e6
 # What every interpreter's wheel passes without a compiler and without scikit-learn.
@@ -151,6 +154,60 @@ def sanitize(session: nox.Session) -> None:
         "PYTHONMALLOC": "malloc",
     }
     session.run("python", "-m", "pytest", "-q", *KERNEL_TESTS, *session.posargs, env=environment)
+
+
+@nox.session
+def memcheck(session: nox.Session) -> None:
+    """Run the tests that call compiled code most directly under valgrind: no value is used before it is set (Linux)."""
+    install(session, "test", GMM_DEBUG="1")
+    log = Path(session.create_tmp(), "memcheck.log").absolute()
+    valgrind = [
+        "valgrind",
+        "--error-exitcode=9",
+        "--num-callers=25",
+        "--suppressions=.ci/memcheck.supp",
+        f"--log-file={log}",
+    ]
+    tests = session.posargs or MEMCHECK_TESTS
+    environment = {"PYTHONMALLOC": "malloc", "OPENBLAS_NUM_THREADS": "1"}
+    command = [*valgrind, f"{session.bin}/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
+    try:
+        session.run(*command, env=environment, external=True)
+    finally:
+        session.log(log.read_text()[-20_000:] if log.exists() else "valgrind wrote no log")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Pass hostile input to the public API, and damaged files to `load`; a number behind -- is how many times over."""
+    install(session, "test")
+    examples, seed = (session.posargs or ["1000"])[0], str(int.from_bytes(os.urandom(4), "little"))
+    session.log(f"hypothesis' seed is {seed}; {examples} examples")
+    command = ["python", "-X", "faulthandler", "-m", "pytest", "-q", *ALL_CORES, "--hypothesis-profile=long"]
+    environment = {"GMM_EXAMPLES": examples}
+    session.run(*command, f"--hypothesis-seed={seed}", "tests/test_hostile_calls.py", env=environment)
+    session.run("python", "-m", "tests.fuzz_files", "--bytes", examples, "--values", examples, "--first", seed)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Print which lines of Python the tests do not reach."""
+    install(session, "test")
+    session.install("pytest-cov>=6")
+    session.run("python", "-m", "pytest", "-q", *ALL_CORES, "--cov=gmm", "--cov-report=term:skip-covered", *session.posargs)
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """Write the parts of the package, and of what it needs at run time, to build/sbom.cdx.json (CycloneDX)."""
+    session.install("--group", "wheel", "cyclonedx-bom>=7", "cyclonedx-python-lib[json-validation]")
+    place = Path(session.create_tmp(), "installed").absolute()
+    shutil.rmtree(place, ignore_errors=True)
+    session.run("python", "-m", "venv", "--without-pip", str(place))
+    session.run("python", "-m", "pip", "--python", str(place / "bin" / "python"), "install", *(session.posargs or ["."]))
+    Path("build").mkdir(exist_ok=True)
+    output = ["--output-reproducible", "--validate", "--output-format", "JSON", "--output-file", "build/sbom.cdx.json"]
+    session.run("cyclonedx-py", "environment", "--pyproject", "pyproject.toml", *output, str(place / "bin" / "python"))
 
 
 @nox.session

@@ -12,7 +12,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.measure import Reading, Worker, crew, machine_share, rounds
-from benchmarks.peers import ESTIMATORS, OWN
+from benchmarks.peers import ESTIMATORS, OURS, OWN
 from benchmarks.problems import Problem, generate, stored
 from benchmarks.report import VS_BASELINE, Report, factor, number, ratios
 from benchmarks.settings import Settings
@@ -24,6 +24,7 @@ METHODS = ("predict_proba", "score_samples")
 SMALL = Problem(20_000, 4, 4, "full")  # of a service that scores row by row
 SINGLE_CALLS, FROZEN_CALLS = 200, 2000
 AGREEMENT = 1e-6
+FLOOR = "numpy, scipy.linalg"
 IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
 
@@ -36,7 +37,11 @@ def run(settings: Settings, report: Report) -> bool:
         agreed &= compare(many, Predictor, ((many.n_rows, 1), (1, SINGLE_CALLS)), n_threads, settings, report)
         small = SMALL.tiny() if settings.smoke else SMALL
         agreed &= compare(small, FrozenPredictor, ((1, FROZEN_CALLS),), n_threads, settings, report)
-    show("import", 1, imports(settings), 0.0, settings, report)
+    ms = imports(settings)
+    floor = ms.pop(FLOOR)
+    show("import", 1, ms, 0.0, settings, report)
+    if OURS in ms:
+        report.note(f"import of {FLOOR}, which ours includes: {floor:.0f} ms; ours {ms[OURS] / floor:.2f} times that")
     return agreed
 
 
@@ -83,10 +88,11 @@ def spread(answers: list[np.ndarray]) -> float:
 
 
 def imports(settings: Settings) -> dict[str, float]:
-    """Return the milliseconds each peer's import takes in a fresh interpreter."""
+    """Return the milliseconds that the import of each peer, and of the least it needs, takes in a fresh interpreter."""
     seconds: dict[str, list[float]] = {}
-    for _, name in product(range(settings.repeats), settings.peers):
-        command = [sys.executable, "-c", IMPORT.format(estimator_peer(name).module)]
+    modules = {FLOOR: FLOOR} | {name: estimator_peer(name).module for name in settings.peers}
+    for _, (name, module) in product(range(settings.repeats), modules.items()):
+        command = [sys.executable, "-c", IMPORT.format(module)]
         with machine_share(1):
             answer = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds.setdefault(name, []).append(float(answer.stdout))

@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # pytest --hypothesis-profile=random
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True, max_examples=20)
 settings.register_profile("random", deadline=None, print_blob=True, max_examples=500)
+settings.register_profile("long", deadline=None, print_blob=True, max_examples=int(os.environ.get("GMM_EXAMPLES", 500)))
 settings.load_profile("ci")
 
 

@@ -27,7 +27,6 @@ ROOMS = {
     """,
     "gmm": "",
     "_pickle_aliases": "",
-    "_public": "",
     "loading": "",
     "selection": """
         selection | estimator | search resampling | contenders | engine | cell | candidates
@@ -57,6 +56,7 @@ ROOMS = {
     """,
     "text": "amounts html",
     "exceptions": "",
+    "_public": "",
 }
 
 

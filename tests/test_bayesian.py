@@ -470,3 +470,13 @@ def test_a_prior_that_would_lose_the_bound_to_rounding_is_refused(name):
     X, mixture = some(**{name: 1e12})
     with pytest.raises(ValueError, match=rf"expected {name} of at most 1e\+10, got 1e\+12"):
         mixture.fit(X)
+
+
+def test_the_predictive_density_falls_off_as_a_power_however_far_a_row_lies():
+    mixture = BayesianGaussianMixture(n_components=2, random_state=0).fit(np.random.default_rng(0).normal(size=(50, 2)))
+    rows = np.array([[0.0, 1.0], [3.0, -1.0]])
+    by_power = [
+        mixture.score_samples(10.0**power * rows, density="predictive") for power in (90, 99, 120, 200, 300, 307)
+    ]
+    slopes = np.diff(by_power, axis=0) / np.diff((90, 99, 120, 200, 300, 307))[:, None]
+    np.testing.assert_allclose(slopes, np.broadcast_to(slopes[0], slopes.shape), rtol=1e-9)

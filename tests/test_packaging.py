@@ -131,6 +131,21 @@ def test_import_costs_numpy_and_scipy_alone():
     assert not heavy & set(loaded)
 
 
+def test_import_leaves_the_search_until_it_is_asked_for():
+    told = python("-c", "import sys, gmm; print(*sys.modules); gmm.select; assert 'gmm.selection' in sys.modules")
+    assert not [name for name in told.split() if name.startswith("gmm.selection")]
+    assert set(gmm.__all__) <= set(dir(gmm))
+    with pytest.raises(AttributeError, match="module 'gmm' has no attribute 'selct'"):
+        _ = gmm.selct
+
+
+@pytest.mark.parametrize("name", ["Selection", "Replicate"])
+def test_what_is_imported_later_is_pickled_as_public_from_the_start(name):
+    of = {"Selection": "gmm.selection.table", "Replicate": "gmm.selection.resampling"}[name]
+    told = python("-c", f"import {of} as m, pickle; print(b'{of}' in pickle.dumps(m.{name}), m.{name}.__module__)")
+    assert told.split() == ["False", "gmm"]
+
+
 def test_the_stub_names_what_the_compiled_module_has():
     stub = ast.parse((SOURCES / "_em.pyi").read_text())
     kinds = ast.FunctionDef | ast.ClassDef

@@ -239,3 +239,15 @@ def test_a_child_forked_while_blas_is_held_does_not_wait_for_its_parents_threads
         if child == 0:
             os._exit(single_threaded_blas._holders)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("factors", [[[6 + 1j]], [["6"]], [[np.nan]], [[6.0, 0.0]], [6.0], [[[6.0]]]])
+def test_factors_of_precisions_are_checked_as_other_parameters_are(factors):
+    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[1.0]], covariance_type="diag")
+    with pytest.raises((TypeError, ValueError), match="precisions_cholesky_"):
+        mixture.precisions_cholesky_ = factors
+
+
+def test_more_samples_than_memory_has_addresses_are_refused():
+    with pytest.raises(ValueError, match="n_samples"):
+        GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).sample(10**30)

@@ -236,3 +236,9 @@ def test_a_selection_is_frozen(found):
 def test_bad_requests_are_refused_at_once(arguments, options, error, match):
     with pytest.raises(error, match=match):
         select(*arguments, **options)
+
+
+def test_cells_that_are_all_infinitely_bad_are_equally_bad():
+    few = select([[0.0], [1.0], [3.0]], [1, 2], "full", criterion="aicc", random_state=0)
+    assert np.isinf(few.scores).all()
+    assert "nan" not in f"{few}{few!r}{few._repr_html_()}".lower()

@@ -1,7 +1,10 @@
 """Gaussian mixture models on a compiled core, with scikit-learn's interface.
 
-This module re-exports the public names and defines nothing itself.
+This module re-exports the public names. What most programs do without is imported when it is first asked for.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from gmm import _pickle_aliases, _public
 from gmm.em.solver import Iteration
@@ -12,11 +15,13 @@ from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
-from gmm.loading import load
-from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
-from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__, show_versions
+
+if TYPE_CHECKING:
+    from gmm.loading import load
+    from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
+    from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 
 __all__ = [
     "BayesianGaussianMixture",
@@ -47,5 +52,30 @@ __all__ = [
     "show_versions",
 ]
 
-_public.publish(__name__, __all__)
+_HOMES = {
+    "gmm.loading": ("load",),
+    "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
+    "gmm.selection.resampling": (
+        "BootstrapLRT",
+        "HeldOut",
+        "Replicate",
+        "bootstrap_lrt",
+        "held_out_log_likelihood",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(_HOME_OF[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+_public.publish(__name__, [globals()[name] for name in __all__ if name not in _HOME_OF])
 _pickle_aliases.register()

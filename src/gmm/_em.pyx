@@ -30,6 +30,7 @@ from gmm._kernel.lanes cimport (
     room_for_workspace,
 )
 from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, n_matrices, total_size
+from gmm._kernel.leaves cimport tile_double, tile_float, tile_leaves_double
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.linear cimport condition
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
@@ -645,13 +646,22 @@ def use_kernel(str name):
     global tiles, tile_level, current
     known = kernels()
     if name not in known:
-        raise ValueError(f"expected a kernel among {known} (GMM_KERNEL, use_kernel), got {name!r}")
+        raise ValueError(f"expected a kernel that this machine can run, one of {known} (GMM_KERNEL, use_kernel), "
+                         f"got {name!r}")
     tiles = name != "blas"
     tile_level = max(known.index(name) - 1, 0)
     current = name
 
 
 use_kernel(os.environ.get("GMM_KERNEL") or kernels().pop())
+
+
+def leaf_addresses(str name, bint single):
+    """Return where the functions of tile.h begin in a kernel but "blas", in their order there: tests call each."""
+    cdef Py_ssize_t level = kernels().index(name, 1) - 1, size = sizeof(tile_leaves_double) // sizeof(void*), i
+    cdef const void* const* leaf = <const void* const*>tile_float[level] if single \
+        else <const void* const*>tile_double[level]
+    return [<size_t>leaf[i] for i in range(size)]
 
 
 def kmeans_seeds(

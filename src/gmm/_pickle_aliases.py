@@ -6,6 +6,7 @@ Only `gmm` itself imports this module; other code uses the current paths.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from types import ModuleType
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
@@ -13,7 +14,6 @@ from gmm.em.solver import Iteration
 from gmm.em.trace import PassRecord, Refinement, Trace
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.steps import EMStep
-from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import layout_of_code
 from gmm.values.parameters import MixtureParameters
@@ -29,7 +29,7 @@ _ALIASES: dict[str, dict[str, object]] = {
     "gmm.mixture": {"GaussianMixture": GaussianMixture},
     "gmm.parameters": {"MixtureParameters": MixtureParameters},
     "gmm.priors": {"NormalInverseWishart": NormalInverseWishart},
-    "gmm.resampling": {"BootstrapLRT": BootstrapLRT, "HeldOut": HeldOut, "Replicate": Replicate},
+    "gmm.resampling": {"__getattr__": lambda name: getattr(import_module("gmm.selection.resampling"), name)},
     "gmm.statistics": {"SufficientStatistics": SufficientStatistics},
     "gmm.steps": {"EMStep": EMStep},
 }

@@ -6,15 +6,13 @@ Pickles and the documentation carry that place, so a definition may move from on
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterable
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 
-def publish(package: str, names: Iterable[str]) -> None:
-    """Set `__module__` of the classes and functions among a package's public `names` to the package."""
-    for name in names:
-        value = getattr(sys.modules[package], name)
+def publish(package: str, values: Iterable[Any]) -> None:
+    """Set `__module__` of the classes and functions among a package's public `values` to the package."""
+    for value in values:
         if isinstance(value, type):
             own = inspect.get_annotations(value)
             if own:  # strings, which are evaluated in the module that the class names: so before that changes

@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from gmm._public import publish
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.fitted import FittedMixture, from_state
 from gmm.estimators.mixture import GaussianMixture
@@ -64,3 +65,6 @@ def load(file: Readable) -> FittedMixture | FrozenMixture | Selection:
     array([0.5, 0.5])
     """
     return load_object(file, _MAKERS)
+
+
+publish("gmm", [load])

@@ -43,7 +43,7 @@ from gmm.persistence import (
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_mixture, check_parameters_given, check_precisions_init
+from gmm.validation.given import check_array, check_mixture, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -296,7 +296,7 @@ class FittedMixture(Estimator):
     @precisions_.setter
     def precisions_(self, values: ArrayLike) -> None:
         model = self._model()
-        K, d = self._shape_for(values, model)
+        K, d = self._shape_for(values)
         precisions = check_precisions_init(values, K, d, model)
         self._assign(covariances=model.layout.inverse(precisions, d))
 
@@ -309,12 +309,7 @@ class FittedMixture(Estimator):
     @precisions_cholesky_.setter
     def precisions_cholesky_(self, values: ArrayLike) -> None:
         layout = self._model().layout
-        factors = np.array(values, dtype=np.float64)
-        if factors.ndim != len(layout.shape(1, 1)):
-            raise ValueError(
-                f"The parameter 'precisions_cholesky_' should have {len(layout.shape(1, 1))} "
-                f"dimensions, but got the shape {factors.shape}"
-            )
+        factors = check_array(values, "precisions_cholesky_", layout.shape(*self._shape_for(values))).astype(np.float64)
         self.precisions_ = layout.gram(layout.transposed(factors))
 
     @property
@@ -340,7 +335,7 @@ class FittedMixture(Estimator):
     def _model(self) -> CovarianceModel:
         return covariance_model(self.covariance_type) if self._parameters is None else self._parameters.model
 
-    def _shape_for(self, values: ArrayLike, model: CovarianceModel) -> tuple[int, int]:
+    def _shape_for(self, values: ArrayLike) -> tuple[int, int]:
         """K and d of the mixture or, before a fit, those that such covariances imply."""
         if self._parameters is not None:
             return self._parameters.n_components, self._parameters.n_features

@@ -12,6 +12,7 @@ from gmm.values.layouts import Array
 from gmm.values.variational import MixturePosterior
 
 _DRAWS = 10_000  # of sticks, whose products have no quantiles in closed form
+_FAR = 1e100  # from a mean, in units of the data: its square is a number
 
 
 class PosteriorSample(NamedTuple):
@@ -61,9 +62,14 @@ def _log_predictive(posterior: MixturePosterior, rows: Array) -> Array:
         free = nu + 1 - d
         # Of L_k = free β / (1 + β) W_k (10.82), with Σ_k⁻¹ = ν W_k.
         factor = beta / (1 + beta) / nu
-        z = layout.whitened(posterior.whiteners, k, rows - posterior.means[k])
+        offset = rows - posterior.means[k]
+        shrunk = np.maximum(np.abs(offset).max(axis=1) / _FAR, 1.0)  # so that no square overflows
+        z = layout.whitened(posterior.whiteners, k, offset / shrunk[:, None])
+        square = factor * np.einsum("ij,ij->i", z, z)
+        with np.errstate(divide="ignore"):
+            of_far_rows = np.logaddexp(0.0, np.log(square) + 2 * np.log(shrunk))
         constant = gammaln((nu + 1) / 2) - gammaln(free / 2) + log_determinants[k] + d / 2 * np.log(factor / np.pi)
-        columns.append(constant - (nu + 1) / 2 * np.log1p(factor * np.einsum("ij,ij->i", z, z)))
+        columns.append(constant - (nu + 1) / 2 * np.where(shrunk > 1, of_far_rows, np.log1p(square)))
     with np.errstate(divide="ignore"):
         return np.asarray(logsumexp(np.stack(columns, axis=1) + np.log(posterior.weights), axis=1))
 

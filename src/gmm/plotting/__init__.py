@@ -34,4 +34,4 @@ __all__ = [
     "plot_uncertainty",
 ]
 
-_publish(__name__, __all__)
+_publish(__name__, [globals()[_name] for _name in __all__])

@@ -5,6 +5,7 @@ starts, `contenders.py` solves the best ones again, `table.py` is the result, `g
 search as an estimator.
 """
 
+from gmm._public import publish
 from gmm.selection.estimator import GaussianMixtureSearch
 from gmm.selection.search import select
 from gmm.selection.status import DEGENERATE, FAILED, NOT_CONVERGED, NOT_TRIED, OK
@@ -21,3 +22,5 @@ __all__ = [
     "Selection",
     "select",
 ]
+
+publish("gmm", [GaussianMixtureSearch, Progress, Selection, select])

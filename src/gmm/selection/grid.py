@@ -23,6 +23,7 @@ __all__ = [
     "Grid",
     "GridCell",
     "at_the_edge",
+    "behind",
     "certainty",
     "contesting",
     "distance",
@@ -190,7 +191,7 @@ def _fitting(selection: SearchTable, headings: Sequence[str], room: int | None) 
 def _cell(selection: SearchTable, number: int | None, decimals: int) -> GridCell:
     if number is None:
         return GridCell()
-    status, behind = selection.status[number], float(selection.scores[number] - selection.scores[selection.best_index])
+    status = selection.status[number]
     details = [_name(selection, number)]
     if selection.estimators[number] is not None:
         details.append(
@@ -205,7 +206,7 @@ def _cell(selection: SearchTable, number: int | None, decimals: int) -> GridCell
         best=number == selection.best_index,
         failed=has_failed(status),
         chosen_from=selection.estimators[number] is not None and not is_degenerate(status),
-        behind=behind,
+        behind=behind(selection, number),
     )
 
 
@@ -239,9 +240,15 @@ def written(criterion: str, value: float) -> str:
     return with_minus(f"{value:.{_decimals(criterion)}f}" if abs(value) < _LARGEST_FIXED else f"{value:.4g}")
 
 
+def behind(selection: SearchTable, number: int) -> float:
+    """How much greater the criterion of a cell is than the best; 0 where both are infinite, as AICc of few rows is."""
+    score, best = float(selection.scores[number]), float(selection.scores[selection.best_index])
+    return 0.0 if score == best else score - best
+
+
 def distance(selection: SearchTable, number: int) -> str:
     """Format how much greater the criterion of a cell is than the best."""
-    return _number(selection.scores[number] - selection.scores[selection.best_index], _decimals(selection.criterion))
+    return _number(behind(selection, number), _decimals(selection.criterion))
 
 
 def distinct(selection: SearchTable) -> list[int]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._public import publish
 from gmm.em.m_step import split_widest
 from gmm.em.problem import Problem
 from gmm.em.threads import REPLICATES_LEFT_TO_PASSES, REPLICATES_WORTH_THREADS, usable_threads
@@ -468,3 +469,6 @@ def _splits(parameters: MixtureParameters, statistics: SufficientStatistics) -> 
 
 def _is_degenerate(fit: GaussianMixture, n_rows: int) -> bool:
     return bool(degenerate_components(fitted_parameters(fit), n_rows, fit.reg_covar).any())
+
+
+publish("gmm", [BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import numbers
+import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +181,8 @@ def check_n_samples(n_samples: object) -> int:
     """
     if not isinstance(n_samples, numbers.Integral) or _is_boolean(n_samples) or n_samples < 1:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
+    if int(n_samples) > sys.maxsize:
+        raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . Expected at most {sys.maxsize}.")
     return int(n_samples)
 
 

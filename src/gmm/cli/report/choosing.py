@@ -9,7 +9,7 @@ from gmm.cli.report.figures import Picture
 from gmm.cli.report.page import render
 from gmm.cli.result import Result
 from gmm.selection import Selection
-from gmm.selection.grid import Grid, certainty, distinct, failures, ranking, title, written
+from gmm.selection.grid import Grid, behind, certainty, distinct, failures, ranking, title, written
 from gmm.text.html import Html, table
 from gmm.values.covariance import covariance_model
 
@@ -43,9 +43,8 @@ def choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
 def rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
-    best = search.scores[search.best_index]
     return [
-        (int(search.n_components[n]), search.covariance_type[n], float(search.scores[n] - best))
+        (int(search.n_components[n]), search.covariance_type[n], behind(search, n))
         for n in distinct(search)[1 : 1 + _RIVALS]
     ]
 

@@ -1,0 +1,411 @@
+"""Whatever is passed to the public API, it is an error that the documentation names, or the answer is right.
+
+No other exception, no warning but the package's own, no NaN, no crash. A run of the tests draws the same 20 times so
+many inputs as `EACH` says; ``nox -s fuzz`` draws others, and as many as one likes.
+"""
+
+import io
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
+from gmm.values.covariance import COVARIANCE_TYPES
+
+EACH = 3  # times the examples of hypothesis' profile
+often = settings(max_examples=EACH * settings.default.max_examples)
+DOCUMENTED = (ValueError, TypeError)
+
+# --- What is passed -----------------------------------------------------------------------------
+
+EXTREMES = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1e308, -1e308, 1e200, 1e154, 1e-154, 1e-200, 5e-324, 1e16, -1e38, 3e38)
+DTYPES = (
+    "f8",
+    "f8",
+    "f8",
+    "f8",
+    "f4",
+    "f4",
+    "f2",
+    "g",
+    "i8",
+    "i1",
+    "u1",
+    "u8",
+    "?",
+    ">f8",
+    ">f4",
+    "O",
+    "c16",
+    "U8",
+    "M8[s]",
+)
+SCALES = (1.0, 1.0, 1.0, 1e-3, 1e3, 1e8, 1e-8, 1e-30, 1e30, 1e-160, 1e150, 0.0)
+JUNK = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2,
+    3,
+    10**30,
+    0.5,
+    -0.5,
+    np.nan,
+    np.inf,
+    "x",
+    "",
+    "full",
+    b"x",
+    (),
+    [],
+    {},
+    [1],
+    object(),
+    1j,
+)
+JUNK += (np.int8(2), np.float32(1), np.array(2), np.array([1, 2]), np.zeros((0, 2)), np.ma.masked, print)
+VIEWS = {
+    "C": lambda X: X,
+    "Fortran": np.asfortranarray,
+    "backwards": lambda X: X[::-1, ::-1],
+    "every other": lambda X: np.repeat(np.repeat(X, 2, axis=0), 2, axis=1)[::2, ::2],
+    "one row for all": lambda X: np.broadcast_to(X[:1], X.shape) if len(X) else X,
+    "not aligned": lambda X: unaligned(X),
+    "list": lambda X: X.tolist(),
+    "masked": lambda X: np.ma.masked_array(X, np.zeros(X.shape, bool)),
+    "flat": lambda X: X.ravel(),
+    "deep": lambda X: X[None],
+    "transposed": lambda X: X.T,
+}
+ORDINARY = ("C", "C", "C", "C", "Fortran", "backwards", "every other", "not aligned", "list")
+
+
+def unaligned(X):
+    room = np.zeros(X.nbytes + 1, np.uint8)
+    moved = room[1:].view(X.dtype) if X.dtype.kind not in "O" else X.copy()
+    moved = moved.reshape(X.shape)
+    moved[...] = X
+    return moved
+
+
+@st.composite
+def tables(draw, rows=range(13), columns=(0, *(1, 2, 3, 4) * 5)):
+    """Numbers of (rows, columns) with a few extremes, of any type and in any place in memory."""
+    n, d = draw(st.sampled_from(rows)), draw(st.sampled_from(columns))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    X = rng.normal(size=(n, d)) + 6 * rng.integers(0, 2, size=(n, 1))
+    match draw(st.integers(0, 9)):
+        case 0:
+            X = np.round(X)
+        case 1:
+            X[:] = X[:1]
+        case 2:
+            X[:, :1] = 1.5
+        case 3:
+            X = X[:, :1] * np.arange(1, d + 1)
+    X = X * draw(st.sampled_from(SCALES)) + draw(st.sampled_from((0.0, 0.0, 0.0, 1.0, 1e8, -1e15)))
+    for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2))) if X.size else 0):
+        X.flat[draw(st.integers(0, X.size - 1))] = draw(st.sampled_from(EXTREMES))
+    view = draw(st.sampled_from(ORDINARY) | st.sampled_from(sorted(VIEWS)))
+    return VIEWS[view](cast(X, draw(st.sampled_from(DTYPES))))
+
+
+def cast(X, dtype):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return X.astype(dtype)
+
+
+plain = st.builds(
+    lambda seed, n, d: np.random.default_rng(seed).normal(size=(n, d)),
+    st.integers(0, 2**16), st.integers(2, 12), st.integers(1, 4),
+)  # fmt: skip
+
+
+def mostly(usual, else_):
+    return st.integers(0, 7).flatmap(lambda number: usual if number else else_)
+
+
+any_rows = mostly(st.one_of(plain, plain, tables()), st.sampled_from(JUNK))
+
+
+@st.composite
+def weights_of(draw, n):
+    kind = draw(st.integers(0, 9))
+    if kind < 6:
+        return None
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    w = rng.random(max(n + draw(st.sampled_from((0, 0, 0, 0, -1, 1))), 0)) * draw(st.sampled_from(SCALES))
+    if kind == 6 and w.size:
+        w[0] = 0
+    if kind == 7 and w.size:
+        w[draw(st.integers(0, w.size - 1))] = draw(st.sampled_from((*EXTREMES, -1.0)))
+    if kind == 8:
+        w = cast(w, draw(st.sampled_from(("f4", "f2", "g", "?", "O", ">f8", "c16"))))
+    return draw(st.sampled_from(JUNK)) if kind == 9 else w[::-1]
+
+
+positive = st.sampled_from((0.0, 1e-300, 1e-12, 1e-6, 1e-3, 1.0, 10.0, 1e6, 1e200, 1e308))
+small = st.sampled_from((None, 0.0, 1e-6, 0.1, 1.0, 3.0, 50.0, 1e6, 1e-200, 1e200))
+fragments = tables(range(1, 5), range(1, 5))  # for what is given: of the right shape, or nearly
+priors = st.builds(
+    NormalInverseWishart, mean=st.none() | fragments.map(np.ravel), shrinkage=small, dof=small, scale=small | fragments,
+)  # fmt: skip
+COMMON = {
+    "covariance_type": st.sampled_from(COVARIANCE_TYPES),
+    "tol": positive,
+    "reg_covar": st.sampled_from((0.0, 1e-6, 1e-6, 1e-3, 1.0, 1e-300, 1e300)),
+    "max_iter": st.integers(0, 12),
+    "n_init": st.integers(1, 3),
+    "init_params": st.sampled_from(("kmeans", "k-means++", "random", "random_from_data", "hierarchical")) | fragments,
+    "random_state": st.integers(0, 5),
+    "warm_start": st.booleans(),
+    "n_threads": st.sampled_from((None, 1, 2)),
+    "acceleration": st.sampled_from(("auto", None)),
+}
+PARAMETERS = {
+    GaussianMixture: COMMON
+    | {
+        "weights_init": fragments.map(np.ravel) | st.sampled_from(([0.5, 0.5], [1.0], [0.2, 0.3, 0.5], [1, 0])),
+        "means_init": fragments,
+        "precisions_init": fragments | st.just(np.eye(2)),
+        "refine": st.sampled_from((None, "split-merge")),
+        "prior": st.none() | st.just("conjugate") | priors,
+    },
+    BayesianGaussianMixture: COMMON
+    | {
+        "weight_concentration_prior_type": st.sampled_from(("dirichlet_process", "dirichlet_distribution")),
+        "weight_concentration_prior": small,
+        "mean_precision_prior": small,
+        "mean_prior": fragments.map(np.ravel),
+        "degrees_of_freedom_prior": small,
+        "covariance_prior": small | fragments,
+    },
+}
+
+
+@st.composite
+def parameters_of(draw, cls, at_most=3):
+    known = PARAMETERS[cls]
+    names = draw(st.lists(st.sampled_from(sorted(known)), max_size=at_most, unique=True))
+    chosen = {"n_components": draw(st.integers(1, 4)), "max_iter": 12, "random_state": 0}
+    chosen |= {name: draw(known[name]) for name in names}
+    if draw(st.integers(0, 9)) == 0:
+        chosen[draw(st.sampled_from(sorted({*known, "n_components"})))] = draw(st.sampled_from(JUNK))
+    if isinstance(n_init := chosen.get("n_init"), int) and n_init > 3:
+        del chosen["n_init"]  # which would be done
+    return chosen
+
+
+@st.composite
+def fits(draw, cls):
+    X = draw(any_rows)
+    return draw(parameters_of(cls)), X, draw(weights_of(len(X) if np.ndim(X) else 3))
+
+
+# --- What comes back ----------------------------------------------------------------------------
+
+
+def answer(call, *given, **named):
+    """What a call returns; None where it refuses in words. Only the package's own warnings may come."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", category=gmm.ConvergenceWarning)
+        warnings.filterwarnings("ignore", "X (has feature names|does not have valid)|.*[Cc]omponents?", UserWarning)
+        try:
+            return call(*given, **named)
+        except DOCUMENTED as error:
+            if len(str(error)) < 10:
+                raise AssertionError(f"a {type(error).__name__} that says nothing") from error
+            return None
+
+
+def assign(mixture, name, values):
+    try:
+        setattr(mixture, name, values)
+    except AttributeError as error:  # as of every property without a setter
+        raise TypeError(str(error)) from error
+
+
+def finite(values):
+    return bool(np.isfinite(values).all())
+
+
+def is_right(mixture):
+    """A fitted mixture is one: of finite numbers, which it is saved, pickled and frozen with."""
+    d = mixture.means_.shape[1]
+    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
+        assert finite(getattr(mixture, name)), name
+    assert (mixture.weights_ >= 0).all()
+    assert abs(mixture.weights_.sum() - 1) < 1e-6
+    assert finite(mixture.sample(3, random_state=0)[0])
+    assert str(mixture)
+    assert mixture._repr_html_()
+    X = np.concatenate([mixture.means_, np.zeros((1, d)), mixture.means_[:1] + 1.0])
+    proba = scores(mixture, X)
+    file = io.BytesIO()
+    mixture.save(file)
+    for again in (gmm.load(file.getvalue()), pickle.loads(pickle.dumps(mixture)), mixture.freeze()):
+        np.testing.assert_array_equal(again.predict_proba(X), proba)
+
+
+def scores(mixture, X):
+    """The responsibilities of rows that are accepted, all of whose numbers are checked."""
+    proba = mixture.predict_proba(X)
+    assert proba.shape == (len(X), len(mixture.weights_))
+    assert finite(proba)
+    assert np.abs(proba.sum(axis=1) - 1).max(initial=0) < 1e-3
+    labels = mixture.predict(X)
+    assert ((labels >= 0) & (labels < len(mixture.weights_))).all()
+    for values in (mixture.score_samples(X), mixture.score(X)):
+        assert np.all(values < np.inf)  # −∞ very far away, and never NaN
+    return proba
+
+
+# --- Each call ----------------------------------------------------------------------------------
+
+CLASSES = sorted(PARAMETERS, key=lambda cls: cls.__name__)
+each_class = pytest.mark.parametrize("cls", CLASSES)
+
+
+@each_class
+@given(data=st.data())
+@often
+def test_fit(cls, data):
+    parameters, X, weight = data.draw(fits(cls))
+    mixture = answer(cls(**parameters).fit, X, sample_weight=weight)
+    event("refused" if mixture is None else "fitted")
+    if mixture is not None:
+        is_right(mixture)
+        answer(scores, mixture, X)
+        if cls is GaussianMixture:
+            for criterion in (mixture.bic, mixture.aic, mixture.aicc, mixture.icl, mixture.nec):
+                assert not np.isnan(criterion(X, weight))
+
+
+@each_class
+@given(data=st.data())
+@often
+def test_predict(cls, data):
+    rng = np.random.default_rng(0)
+    mixture = cls(n_components=2, random_state=0, tol=10.0).fit(rng.normal(size=(20, 2)))
+    X = data.draw(st.one_of(tables(columns=[2]), tables(columns=[2]), any_rows))
+    event("refused" if answer(scores, mixture, X) is None else "scored")
+    if cls is BayesianGaussianMixture:
+        density = data.draw(st.sampled_from(("plug-in", "predictive", "", None, 3)))
+        values = answer(mixture.score_samples, X, density=density)
+        assert values is None or not np.isnan(values).any()
+
+
+@each_class
+@given(data=st.data())
+@often
+def test_a_life(cls, data):
+    """Whatever was called before, and refused or not, the next call is as right."""
+    mixture = cls(n_components=2, random_state=0, max_iter=5)
+    for _ in range(data.draw(st.integers(2, 5))):
+        match data.draw(st.integers(0, 6)):
+            case 0 | 1:
+                answer(mixture.fit, data.draw(any_rows))
+            case 2:
+                answer(mixture.set_params, **data.draw(parameters_of(cls)))
+            case 3:
+                name = data.draw(st.sampled_from(("weights_", "means_", "covariances_", "precisions_cholesky_")))
+                answer(assign, mixture, name, data.draw(fragments.map(np.ravel) | fragments))
+            case 4:
+                answer(mixture.predict_proba, data.draw(any_rows))
+            case 5:
+                mixture = pickle.loads(pickle.dumps(mixture))
+            case 6:
+                answer(mixture.sample, data.draw(st.sampled_from(JUNK[:8])))
+    if hasattr(mixture, "weights_"):
+        is_right(mixture.set_params(**cls().get_params()))  # a file holds the parameters, which must be right
+
+
+@given(
+    fragments.map(np.ravel),
+    fragments,
+    tables(range(1, 4), range(1, 5)),
+    st.sampled_from(COVARIANCE_TYPES),
+    st.booleans(),
+)
+@often
+def test_from_parameters(weights, means, covariances, name, right):
+    if right:  # of the right shapes, with whatever numbers
+        K, d = np.shape(means) if np.ndim(means) == 2 else (1, 1)
+        weights = np.full(K, 1 / K)
+        covariances = GaussianMixture(covariance_type=name).fit(np.eye(d + 1, d) + 1).covariances_ if d else covariances
+        covariances = (
+            np.resize(covariances, (K, *covariances.shape[1:])) if covariances.shape[:1] == (1,) else covariances
+        )
+    mixture = answer(GaussianMixture.from_parameters, weights, means, covariances, covariance_type=name)
+    event("refused" if mixture is None else "made")
+    if mixture is not None:
+        is_right(mixture)
+        answer(scores, mixture, means)
+
+
+outputs = st.one_of(st.none(), st.none(), tables(), st.sampled_from(JUNK))
+
+
+@given(st.one_of(tables(columns=[3]), any_rows), outputs, st.sampled_from((1, 1, 2, None, 0, -1, 1.5, "x")))
+@often
+def test_a_frozen_mixture(X, out, n_threads):
+    frozen = GaussianMixture.from_parameters(
+        [0.5, 0.5], np.eye(2, 3), [[1, 1, 1], [2, 2, 2]], covariance_type="diag"
+    ).freeze()
+    for method in (frozen.predict, frozen.predict_proba, frozen.score_samples, frozen.log_joint):
+        found = answer(method, X, out=out, n_threads=n_threads)
+        if found is not None:
+            rows = np.isfinite(np.asarray(X)).all(axis=1)
+            assert np.isnan(found[~rows]).all() if found.dtype.kind == "f" else (found[~rows] == -1).all()
+            assert not np.isnan(found[rows]).any() if found.dtype.kind == "f" else (found[rows] >= 0).all()
+
+
+@given(data=st.data())
+@settings(max_examples=settings.default.max_examples)
+def test_select(data):
+    X = data.draw(st.one_of(plain, any_rows))
+    counts = data.draw(mostly(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.sampled_from(JUNK)))
+    types = data.draw(
+        mostly(st.lists(st.sampled_from(COVARIANCE_TYPES), min_size=1, max_size=3), st.sampled_from(JUNK))
+    )
+    criterion = data.draw(mostly(st.sampled_from(("bic", "aic", "aicc", "icl", "nec")), st.sampled_from(JUNK)))
+    names = ("reg_covar", "prior", "tol", "acceleration", "refine", "max_iter", "init_params")
+    how = {
+        name: data.draw(PARAMETERS[GaussianMixture][name])
+        for name in data.draw(st.sets(st.sampled_from(names), max_size=2))
+    }
+    how["max_iter"] = min(how.get("max_iter", 12), 12)
+    weight = data.draw(weights_of(len(X) if np.ndim(X) else 3))
+    found = answer(gmm.select, X, counts, types, criterion=criterion, random_state=0, sample_weight=weight, **how)
+    event("refused" if found is None else "found")
+    if found is not None:
+        assert not np.isnan(found.columns()[criterion][found.best_index])
+        is_right(found.best)
+        assert found._repr_html_()
+        file = io.BytesIO()
+        found.save(file)
+        assert gmm.load(file.getvalue()).best_index == found.best_index
+
+
+@given(data=st.data())
+@settings(max_examples=settings.default.max_examples)
+def test_what_refits(data):
+    parameters, X, weight = data.draw(fits(GaussianMixture))
+    mixture = GaussianMixture(**parameters)
+    held_out = answer(
+        gmm.held_out_log_likelihood, mixture, X, n_splits=data.draw(st.integers(0, 4)), sample_weight=weight
+    )
+    assert held_out is None or not np.isnan(held_out.mean)
+    test = answer(gmm.bootstrap_lrt, X, data.draw(st.integers(0, 3)), n_replicates=2, random_state=0)
+    assert test is None or 0 <= test.p_value <= 1
+    steps = answer(lambda: list(gmm.em_steps(X, data.draw(st.integers(0, 3)), max_iter=4, random_state=0)))
+    assert steps is None or all(finite(step.responsibilities) for step in steps if step.responsibilities is not None)

@@ -1,0 +1,246 @@
+"""Every function of tile.h, in every instruction set that this machine has and in both types, against numpy.
+
+The functions are called where they lie in the compiled module. Each case goes through all heights of a register tile.
+Whatever lies around what a function may read is NaN, and so is what it must not write to.
+"""
+
+import ctypes
+from ctypes import c_double, c_int, c_ssize_t, c_void_p
+
+import numpy as np
+import pytest
+
+from gmm import _em
+
+LEVELS = _em.kernels()[1:]
+PAD = 256  # bytes: rows come in groups of so many
+GUARD = 64  # bytes before, behind and between two features: the widest vector
+SIZES = (*range(1, 9), 11, 12, 13, 23)
+GROUPS = (1, 2, 3)
+OFFSET = -1.25
+
+
+def guarded(values, dtype, order=slice(None)):
+    """A copy of (rows, columns) numbers on 64 bytes, each row between NaNs, and the distance of two rows in items."""
+    values = np.atleast_2d(np.asarray(values, dtype))
+    item, (m, n) = values.itemsize, values.shape
+    ld = (-(-n * item // GUARD) * GUARD + GUARD) // item
+    room = np.full((m + 1) * ld + 2 * GUARD // item, np.nan, dtype)
+    first = (-room.ctypes.data % GUARD + GUARD) // item
+    table = np.lib.stride_tricks.as_strided(room[first:], (m, n), (ld * item, item))
+    table[...] = values
+    return table, ld, room
+
+
+class Call:
+    """What one call of a function was given; `out` are the tables that it may write to."""
+
+    def __init__(self, dtype):
+        self.dtype, self.arguments, self.types, self.rooms, self.written = dtype, [], [], [], []
+
+    def table(self, values, ld=True, dtype=None, out=False):
+        table, distance, room = guarded(values, dtype or self.dtype)
+        self.add(table.ctypes.data, c_void_p)
+        if ld:
+            self.add(distance, c_ssize_t)
+        self.rooms.append(room)
+        if out:
+            self.written.append((table, room, np.count_nonzero(np.isnan(room))))
+        return table
+
+    def add(self, value, kind=c_ssize_t):
+        self.arguments.append(value)
+        self.types.append(kind)
+
+    def run(self, address):
+        ctypes.CFUNCTYPE(None, *self.types)(address)(*self.arguments)
+        for table, room, n_around in self.written:
+            assert np.isfinite(table).all()
+            assert np.count_nonzero(np.isnan(room)) == n_around, "written beyond the end"
+
+
+def near(own, twin, size, dtype, terms):
+    """Equal to the rounding of so many terms, the sum of whose absolute values is `size`."""
+    np.testing.assert_array_less(np.abs(own - twin), 2 * (terms + 3) * np.finfo(dtype).eps * (np.abs(size) + 1e-300))
+
+
+def numbers(rng, dtype, *shape):
+    """Numbers of the type, as float64."""
+    return rng.normal(size=shape).astype(dtype).astype(float)
+
+
+def multiply(call, address, rng, size, n):
+    k = 1 + size % 7
+    a, b = numbers(rng, call.dtype, size, k), numbers(rng, call.dtype, k, n)
+    call.table(a)
+    call.table(b)
+    c = call.table(np.zeros((size, n)), out=True)
+    for value in (size, n, k):
+        call.add(value)
+    call.run(address)
+    near(c, a @ b, np.abs(a) @ np.abs(b), call.dtype, k)
+
+
+def add_products(call, address, rng, size, n):
+    for lower in (False, True):
+        again = Call(call.dtype)
+        m, k = (size, size) if lower else (1 + size % 6, size)
+        a, b, before = numbers(rng, call.dtype, m, n), numbers(rng, call.dtype, k, n), rng.normal(size=(m, k))
+        again.table(a)
+        again.table(b)
+        c = again.table(before, dtype=np.float64, out=True)
+        for value in (m, k, n):
+            again.add(value)
+        again.add(int(lower), c_int)
+        again.run(address)
+        counts = np.tril(np.ones((m, k), bool)) if lower else np.ones((m, k), bool)
+        bound = np.abs(a) @ np.abs(b).T + np.abs(before)
+        near(c[counts], (before + a @ b.T)[counts], bound[counts], call.dtype, n)
+
+
+def triangular(call, address, rng, size, n):
+    w, z = np.tril(numbers(rng, call.dtype, size, size)), numbers(rng, call.dtype, size, n)
+    above = np.where(np.tril(np.ones((size, size), bool)), w, np.nan)  # which must not be read, but of the same tile
+    tile = [range(start, end) for start, end in tiles_of(size)]
+    for rows in tile:
+        above[np.ix_(rows, rows)] = w[np.ix_(rows, rows)]
+    call.table(above.ravel(), ld=False)
+    call.table(z)
+    call.add(OFFSET, c_double)
+    out = call.table(np.zeros(n), ld=False, out=True)
+    for value in (size, n):
+        call.add(value)
+    call.run(address)
+    bound = 1.25 + ((np.abs(w) @ np.abs(z)) ** 2).sum(axis=0)
+    near(out[0], OFFSET - ((w @ z) ** 2).sum(axis=0) / 2, bound, call.dtype, 3 * size)
+
+
+def tiles_of(size, height=6):
+    """First and last row of the register tiles that take so many rows."""
+    first, left = 0, -(-size // height)
+    while first < size:
+        h = -(-(size - first) // left)
+        yield first, first + h
+        first, left = first + h, left - 1
+
+
+def diagonal(call, address, rng, size, n):
+    for stride in (0, 1):
+        again = Call(call.dtype)
+        w = numbers(rng, call.dtype, size if stride else 1)
+        x, c = numbers(rng, call.dtype, size, n), numbers(rng, call.dtype, size)
+        again.table(w, ld=False)
+        again.add(stride)
+        again.table(x)
+        again.table(c, ld=False)
+        again.add(OFFSET, c_double)
+        out = again.table(np.zeros(n), ld=False, out=True)
+        for value in (size, n):
+            again.add(value)
+        again.run(address)
+        y = w[:, None] * (x - c[:, None])
+        bound = 1.25 + ((np.abs(w[:, None]) * (np.abs(x) + np.abs(c[:, None]))) ** 2).sum(axis=0)
+        near(out[0], OFFSET - (y**2).sum(axis=0) / 2, bound, call.dtype, size)
+
+
+def add_axis_moments(call, address, rng, size, n):
+    for stride in (0, 1):
+        again = Call(call.dtype)
+        x, c = numbers(rng, call.dtype, size, n), numbers(rng, call.dtype, size)
+        mass = np.abs(numbers(rng, call.dtype, n))
+        before, squares = rng.normal(size=size), rng.normal(size=size if stride else 1)
+        again.table(x)
+        again.table(c, ld=False)
+        again.table(mass, ld=False)
+        first = again.table(before, ld=False, dtype=np.float64, out=True)
+        second = again.table(squares, ld=False, dtype=np.float64, out=True)
+        for value in (stride, size, n):
+            again.add(value)
+        again.run(address)
+        z = x - c[:, None]
+        far = np.abs(x) + np.abs(c[:, None])
+        sums = (mass * z**2).sum(axis=1)
+        bound = (mass * far**2).sum(axis=1)
+        near(first[0], before + (mass * z).sum(axis=1), np.abs(before) + (mass * far).sum(axis=1), call.dtype, n)
+        sums, bound = (sums, bound) if stride else ([sums.sum()], bound.sum())
+        near(second[0], squares + sums, np.abs(squares) + bound, call.dtype, n * size)
+
+
+def subtract(call, address, rng, size, n):
+    x, c = numbers(rng, call.dtype, n), float(numbers(rng, call.dtype, 1)[0])
+    call.table(x, ld=False)
+    call.add(c, np.ctypeslib.as_ctypes_type(call.dtype))
+    out = call.table(np.zeros(n), ld=False, out=True)
+    call.add(n)
+    call.run(address)
+    np.testing.assert_array_equal(out[0], (x - c).astype(call.dtype))
+
+
+def times(call, address, rng, size, n):
+    x, y = numbers(rng, call.dtype, n), numbers(rng, call.dtype, n)
+    call.table(x, ld=False)
+    call.table(y, ld=False)
+    out = call.table(np.zeros(n), ld=False, out=True)
+    call.add(n)
+    call.run(address)
+    np.testing.assert_array_equal(out[0], (x * y).astype(call.dtype))
+
+
+def choose(call, address, rng, size, n):
+    tile = np.round(2 * numbers(rng, call.dtype, size, n))  # some are equal
+    _, ld, _ = guarded(tile, call.dtype)
+    call.table(tile, ld=False)
+    for value in (size, n, ld):
+        call.add(value)
+    peak = call.table(np.zeros(n), ld=False, out=True)
+    best = call.table(np.zeros(n), ld=False, out=True)
+    call.run(address)
+    np.testing.assert_array_equal(peak[0], tile.max(axis=0))
+    np.testing.assert_array_equal(best[0], tile.argmax(axis=0))
+
+
+def normalise(call, address, rng, size, n):
+    tile = (20 * rng.normal(size=(size, n))).astype(call.dtype)
+    mass = np.abs(rng.normal(size=n)).astype(call.dtype)
+    _, ld, _ = guarded(tile, call.dtype)
+    own = call.table(tile, ld=False, out=True)
+    for value in (size, n, ld):
+        call.add(value)
+    call.table(mass, ld=False)
+    evidence = call.table(np.zeros(n), ld=False, out=True)
+    call.run(address)
+    exact = tile.astype(float)
+    peak = exact.max(axis=0)
+    joint = np.exp(exact - peak)
+    expected = mass * joint / joint.sum(axis=0)
+    eps = np.finfo(call.dtype).eps
+    # The difference from the peak is rounded before its exponential.
+    np.testing.assert_allclose(own, expected, rtol=(60 if call.dtype == np.float32 else 200) * eps, atol=1e-36)
+    np.testing.assert_allclose(evidence[0], peak + np.log(joint.sum(axis=0)), rtol=4 * eps, atol=4 * eps)
+
+
+# In the order of `tile_leaves_double`.
+LEAVES = (multiply, add_products, triangular, diagonal, add_axis_moments, subtract, times, choose, normalise)
+
+
+def test_each_function_has_a_case():
+    sets = [_em.leaf_addresses(level, single) for level in LEVELS for single in (False, True)]
+    assert {len(addresses) for addresses in sets} <= {len(LEAVES)}
+    assert len({address for addresses in sets for address in addresses}) == len(sets) * len(LEAVES)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["double", "float"])
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("case", LEAVES, ids=lambda case: case.__name__)
+def test_each_function_gives_what_numpy_gives(case, level, dtype):
+    address = _em.leaf_addresses(level, dtype == np.float32)[LEAVES.index(case)]
+    for size in SIZES:
+        for groups in GROUPS:
+            rng = np.random.default_rng([size, groups])
+            case(Call(np.dtype(dtype)), address, rng, size, groups * PAD // np.dtype(dtype).itemsize)
+
+
+@pytest.mark.parametrize("name", ["blas", "sse5"])
+def test_another_kernel_has_no_such_functions(name):
+    with pytest.raises(ValueError, match="not in list"):
+        _em.leaf_addresses(name, False)

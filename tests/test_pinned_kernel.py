@@ -1,0 +1,60 @@
+"""`GMM_KERNEL` chooses the instruction set of a process: that one runs, and another one is told."""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gmm import GaussianMixture, _em
+
+SCRIPT = "from tests.test_pinned_kernel import told; import sys; sys.stdout.write(told())"
+
+
+def told():
+    """The kernel in use, the fitted means and the bits of all that a fit and a prediction give."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(150, 3)), rng.normal(3, 0.5, size=(150, 3))])
+    mixture = GaussianMixture(2, tol=1e-9, max_iter=500, random_state=0).fit(X)
+    bits = b"".join(array.tobytes() for array in (mixture.means_, mixture.covariances_, mixture.predict_proba(X)))
+    numbers = " ".join(map(repr, np.sort(mixture.means_, axis=0).ravel().tolist()))
+    return f"{_em.kernel()}\n{numbers}\n{hashlib.sha256(bits).hexdigest()}"
+
+
+def run(script, **environment):
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    path = os.pathsep.join([root, *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path, **environment}
+    return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+
+
+def test_the_named_kernel_runs_and_each_gives_the_numbers_of_the_twin():
+    answers = {}
+    for name in _em.kernels():
+        pinned = run(SCRIPT, GMM_KERNEL=name)
+        assert pinned.returncode == 0, pinned.stderr
+        _em.use_kernel(name)
+        assert pinned.stdout == told()  # the same bits as by `use_kernel`, whatever a machine takes by itself
+        used, numbers, bits = pinned.stdout.split("\n")
+        assert used == name
+        answers[name] = np.array(numbers.split(), float), bits
+    for numbers, _ in answers.values():
+        np.testing.assert_allclose(numbers, answers["blas"][0], rtol=1e-6)
+    assert len({bits for _, bits in answers.values()}) == len(answers), "each rounds in its own way"
+
+
+def test_without_a_name_the_best_kernel_runs():
+    assert run(SCRIPT, GMM_KERNEL="").stdout.split("\n")[0] == _em.kernels()[-1]
+
+
+@pytest.mark.parametrize("name", ["sse5", "AVX2", "avx2 ", "0"])
+def test_another_name_is_refused_where_the_package_is_imported(name):
+    refused = run("import gmm", GMM_KERNEL=name)
+    assert refused.returncode == 1
+    last = refused.stderr.strip().splitlines()[-1]
+    for word in ("ValueError", "GMM_KERNEL", "this machine", repr(name), *map(repr, _em.kernels())):
+        assert word in last
+    with pytest.raises(ValueError, match="GMM_KERNEL"):
+        _em.use_kernel(name)

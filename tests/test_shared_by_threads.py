@@ -1,0 +1,130 @@
+"""One estimator in the hands of many threads: reading it is safe, and a fit replaces all that it found at once."""
+
+import io
+import pickle
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture
+
+N_THREADS, ROUNDS = 8, 12
+rng = np.random.default_rng(0)
+X = np.concatenate([rng.normal(size=(200, 3)), rng.normal(4, 0.5, size=(100, 3))])
+OTHER = rng.normal(size=(150, 3)) * [1, 3, 9]
+
+
+@pytest.fixture(autouse=True)
+def _threads_take_turns_quickly():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+def saved(mixture):
+    file = io.BytesIO()
+    mixture.save(file)
+    return file.getvalue()
+
+
+def bits(mixture):
+    return mixture.weights_.tobytes() + mixture.means_.tobytes() + mixture.covariances_.tobytes()
+
+
+def reloaded(mixture):
+    return bits(gmm.load(saved(mixture)))
+
+
+READERS = {
+    "predict": lambda m: m.predict(X).tobytes(),
+    "predict_proba": lambda m: m.predict_proba(X).tobytes(),
+    "score_samples": lambda m: m.score_samples(X).tobytes(),
+    "sample": lambda m: m.sample(20, random_state=0)[0].tobytes(),
+    "save": reloaded,
+    "pickle": lambda m: bits(pickle.loads(pickle.dumps(m))),
+    "freeze": lambda m: m.freeze().predict_proba(X).tobytes(),
+    "attributes": bits,
+    "print": lambda m: f"{m!r}{m}".encode(),
+    "html": lambda m: m._repr_html_().encode(),
+}
+# Those that look at the mixture once: attributes read one by one may be of two fits.
+AT_ONCE = {name: READERS[name] for name in READERS if name not in ("attributes", "print", "html")}
+each_class = pytest.mark.parametrize("cls", [GaussianMixture, BayesianGaussianMixture])
+
+
+def at_once(*tasks):
+    """Run the tasks in a thread each, which begin together, and return their results."""
+    barrier = Barrier(len(tasks))
+
+    def begun(task):
+        barrier.wait()
+        return task()
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        futures = [pool.submit(begun, task) for task in tasks]
+        return [future.result() for future in futures]
+
+
+def again(task, *given):
+    return lambda: [task(*given) for _ in range(ROUNDS)]
+
+
+@each_class
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_all_may_read_one_estimator(cls, n_threads):
+    mixture = cls(n_components=2, random_state=0, n_threads=n_threads).fit(X)
+    expected = {name: read(mixture) for name, read in READERS.items()}
+    found = at_once(*(again(read, mixture) for read in READERS.values()))
+    for (name, right), answers in zip(expected.items(), found, strict=True):
+        assert set(answers) == {right}, name
+
+
+@each_class
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_who_reads_during_a_fit_sees_the_mixture_before_it_or_behind_it(cls, warm_start):
+    mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=30, tol=0.0)
+    right = {name: set() for name in AT_ONCE}
+    fits = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
+        for number in range(6):
+            mixture.fit(OTHER if number % 2 else X)
+            fits.append(bits(mixture))
+            for name, read in AT_ONCE.items():
+                right[name].add(read(mixture))
+        mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=30, tol=0.0).fit(X)
+
+        def refit():
+            for number in range(1, 6):
+                mixture.fit(OTHER if number % 2 else X)
+            return bits(mixture)
+
+        found = at_once(refit, *(again(read, mixture) for read in AT_ONCE.values()))
+    assert found[0] == fits[-1]
+    for (name, answers), given in zip(right.items(), found[1:], strict=True):
+        assert set(given) <= answers, name
+
+
+@each_class
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_fits_of_one_estimator_at_once_are_each_a_right_one(cls, warm_start):
+    """Who comes last is kept whole; a warm start continues whichever it found, and never falls behind it."""
+    mixture = cls(n_components=2, random_state=0, warm_start=warm_start, max_iter=5, tol=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
+        mixture.fit(X)
+        first, first_bits = mixture.lower_bound_, bits(mixture)
+        at_once(*(again(mixture.fit, X) for _ in range(4)))
+    if not warm_start:
+        assert bits(mixture) == first_bits
+    assert mixture.lower_bound_ >= first - 1e-9
+    again_loaded = gmm.load(saved(mixture))
+    assert bits(again_loaded) == bits(mixture)
+    if cls is GaussianMixture:
+        assert abs(mixture.score(X) - mixture.lower_bound_) < 1e-5
