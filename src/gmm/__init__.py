@@ -13,6 +13,7 @@ from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
 from gmm.loading import load
+from gmm.rows.opening import rows
 from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
 from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 from gmm.values.priors import NormalInverseWishart
@@ -43,6 +44,7 @@ __all__ = [
     "get_include",
     "held_out_log_likelihood",
     "load",
+    "rows",
     "select",
     "show_versions",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -412,11 +413,12 @@ class EStep:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
         n_workers = self._n_workers(self._n_lanes(plan), plan.work)
         scratches = self._prepared_scratches(plan, n_workers)
-        for chunk in chunks_in_order(self._source, plan.lane_rows):
-            stop = chunk.first + len(chunk.rows)
-            parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
-            self._walk_chunk(plan, scratches, chunk, parts)
-            plan.join(scratches)
+        with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
+            for chunk in chunks:
+                stop = chunk.first + len(chunk.rows)
+                parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
+                self._walk_chunk(plan, scratches, chunk, parts)
+                plan.join(scratches)
         return scratches[0], n_workers
 
     def _walk_chunk(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm.validation.arrays import FloatArray, as_floats, float_type, refuse_sparse, to_kernel_floats
 from gmm.validation.where import column_text, row_and_column
 
-__all__ = ["Table", "as_table", "is_series"]
+__all__ = ["Table", "as_table", "is_series", "is_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,11 @@ def as_table(X: Any) -> Table | None:
         names = tuple(X.column_names)
         return Table(X, names, tuple(X.column(j) for j in range(len(names))))
     return None
+
+
+def is_table(X: object) -> bool:
+    """Return whether X is a data frame in memory."""
+    return as_table(X) is not None
 
 
 def is_series(X: object) -> bool:
