@@ -15,6 +15,7 @@ import pytest
 import gmm
 from gmm import GaussianMixture
 from gmm.rows import blocks
+from gmm.rows import npy as npy_module
 from gmm.rows.entrance import as_source
 from gmm.rows.npy import NpySource
 from gmm.values.covariance import CLASSIC
@@ -162,3 +163,213 @@ def test_rows_are_scored_alike(make, tmp_path):
     assert source.n_rows == N
     assert source.fingerprint == as_source(ROWS, WEIGHTS, estimator="a test")[0].fingerprint
     assert whole.n_features_in_ == D
+
+
+class Looks:
+    """A source's rows are asked for; counts how often from the beginning."""
+
+    def __init__(self, blocks):
+        self.blocks, self.count = blocks, 0
+
+    def __call__(self):
+        self.count += 1
+        return iter(self.blocks)
+
+
+def looks_before_the_first_pass(**how):
+    looks = Looks([ROWS[:100], ROWS[100:]])
+    seen = []
+    GaussianMixture(K, random_state=0, **how).fit(gmm.rows(looks), callback=lambda _: seen.append(looks.count) or True)
+    return seen[0] - 1
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_there_are_two_looks_before_the_first_pass_of_a_default_fit(covariance_type):
+    assert looks_before_the_first_pass(covariance_type=covariance_type) == 2, "the survey and the sample"
+
+
+def test_a_given_start_needs_one_look_before_the_first_pass():
+    start = {"means_init": ROWS[:K], "weights_init": [1 / K] * K, "precisions_init": [np.eye(D)] * K}
+    assert looks_before_the_first_pass(**start) == 1
+
+
+def test_empty_blocks_are_fine():
+    some = [ROWS[:0], ROWS[:4000], ROWS[:0], ROWS[:0], ROWS[4000:], ROWS[:0]]
+    assert_same(fitted(gmm.rows(lambda: some), None, "full", False), in_memory("full", np.float64, False, False))
+    with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\)"):
+        GaussianMixture(K).fit(gmm.rows(lambda: [ROWS[:0]]))
+    with pytest.raises(ValueError, match="one block of rows at least from the factory"):
+        gmm.rows(lambda: [])
+
+
+@pytest.mark.parametrize(
+    ("block", "kind", "message"),
+    [
+        (ROWS[:5, :2], ValueError, r"block 1 of the factory <lambda>: X has 2 features, but it is expecting 3"),
+        (ROWS[:5].astype(np.float32), ValueError, r"block 1 .*: expected float64, as in the first block, got float32"),
+        (ROWS[:5].astype(str), ValueError, "block 1 of the factory"),
+        (ROWS[:5].astype("M8[s]"), TypeError, "block 1 .* dates"),
+        ((ROWS[:5], WEIGHTS[:5]), ValueError, "block 1 .*: expected rows without weights, .* got a tuple of 2"),
+        (ROWS[0], ValueError, "block 1 .*: Expected 2D array, got 1D array"),
+    ],
+)
+def test_a_block_of_another_kind_is_refused(block, kind, message):
+    with pytest.raises(kind, match=message):
+        GaussianMixture(K).fit(gmm.rows(lambda: [ROWS[:50], block]))
+
+
+def test_weights_of_a_block_are_checked():
+    for weight, message in ((WEIGHTS[:4], "shape"), (np.full(5, np.nan), "NaN"), (None, "weights")):
+        with pytest.raises((ValueError, TypeError), match=message):
+            GaussianMixture(K).fit(gmm.rows(lambda weight=weight: [(ROWS[:50], WEIGHTS[:50]), (ROWS[:5], weight)]))
+    with pytest.raises(ValueError, match="Negative values"):
+        GaussianMixture(K).fit(gmm.rows(lambda: [(ROWS[:50], -WEIGHTS[:50])]))
+
+
+def test_what_gives_its_rows_once_is_refused():
+    with pytest.raises(TypeError, match="anew each time it is called, got a generator"):
+        gmm.rows(block for block in [ROWS])
+    once = iter([ROWS[:50], ROWS[50:]])
+    with pytest.raises(ValueError, match="gave 9000 rows the first time and none now"):
+        GaussianMixture(K).fit(gmm.rows(lambda: once))
+    with pytest.raises(TypeError, match="expected an iterable of blocks"):
+        gmm.rows(lambda: ROWS)
+
+
+@pytest.mark.parametrize(
+    ("later", "message"),
+    [
+        (ROWS[:-1], "9000 rows the first time, 8999 now"),
+        (np.vstack([ROWS, ROWS[:1]]), "9000 rows the first time, and more than that now"),
+        (np.vstack([ROWS[:-1], ROWS[-1:] * (1 + 1e-15)]), "9000 rows each time, but other values"),
+    ],
+)
+def test_a_source_that_changes_between_passes_is_noticed(later, message):
+    turns = itertools.chain([ROWS, ROWS, ROWS, ROWS], itertools.repeat(later))
+
+    def made():
+        return np.array_split(next(turns), 7)
+
+    mixture = GaussianMixture(K, random_state=0, max_iter=3, tol=0)
+    with pytest.raises(ValueError, match=f"the factory made changed between two readings: {message}"):
+        mixture.fit(gmm.rows(made))
+    assert not hasattr(mixture, "means_"), "a fit that fails leaves the estimator as it was"
+
+
+def test_a_value_that_is_not_finite_is_named():
+    rows = ROWS.copy()
+    rows[8500, 1] = np.nan
+    for source in (gmm.rows(pa.Table.from_pandas(pd.DataFrame(rows, columns=NAMES))), gmm.rows(lambda: [rows])):
+        with pytest.raises(ValueError, match=r"NaN[^$]*row 8500, column 1"):
+            GaussianMixture(K).fit(source)
+
+
+@pytest.mark.parametrize("at", [100, 0.5, -1, -9])
+def test_a_truncated_parquet_file_is_named(at, tmp_path):
+    parquet(ROWS, None, tmp_path, 1000)
+    content = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(content[: int(at * len(content)) if isinstance(at, float) else at])
+    with pytest.raises(ValueError, match=r"a\.parquet is not a whole Parquet file"):
+        gmm.rows(tmp_path / "a.parquet")
+
+
+def test_a_parquet_file_that_is_damaged_inside_is_named(tmp_path):
+    source = parquet(ROWS, None, tmp_path, 1000)
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    content[len(content) // 2 :][:2000] = b""
+    half = len(content) // 2
+    content[half : half + 2000] = bytes(2000)
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.parquet"):
+        GaussianMixture(K).fit(source)
+
+
+@pytest.mark.parametrize("number", [2, 8002, 70_000])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1.5;seven;2.5", r"a\.csv: line {}, column 'b': expected a number, got 'seven'"),
+        ("1.5;2.5", r"a\.csv.*: line {} has 2 fields, expected 3"),
+    ],
+)
+def test_a_bad_row_of_a_text_is_named(line, message, number, tmp_path):
+    lines = ["a;b;c", *["1.25;-3.125;4.0625"] * 80_000]
+    lines[number - 1] = line
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=message.format(number)):
+        GaussianMixture(K).fit(gmm.rows(tmp_path / "a.csv"))
+
+
+def test_a_truncated_npy_file_is_named(tmp_path):
+    source = npy(ROWS, None, tmp_path, 1)
+    content = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(content[:-1000])
+    with pytest.raises(ValueError, match=r"a\.npy changed between two readings: it ends at byte"):
+        GaussianMixture(K).fit(source)
+    with pytest.raises(ValueError, match=r"a\.npy is not an array of numbers"):
+        gmm.rows(tmp_path / "a.npy")
+
+
+def test_columns_are_checked(tmp_path):
+    table = table_of(ROWS, WEIGHTS).append_column("species", pa.array(["setosa"] * N))
+    pa.parquet.write_table(table, tmp_path / "a.parquet")
+    path = tmp_path / "a.parquet"
+    with pytest.raises(ValueError, match=r"no column 'd' in .*a\.parquet, which has 'a', 'b', 'c', 'w', 'species'"):
+        gmm.rows(path, columns=["a", "d"])
+    with pytest.raises(ValueError, match=r"column 'species' of .* holds string, expected numbers"):
+        gmm.rows(path)
+    with pytest.raises(ValueError, match="expected distinct columns"):
+        gmm.rows(path, columns=["a", "w"], weight="w")
+    with pytest.raises(ValueError, match=r"unknown file type '\.xlsx'"):
+        gmm.rows(tmp_path / "a.xlsx")
+    with pytest.raises(TypeError, match="an array or a data frame is passed to fit"):
+        gmm.rows(ROWS)
+    with pytest.raises(FileNotFoundError):
+        gmm.rows(tmp_path / "b.parquet")
+    chosen = gmm.rows(path, columns=["c", "a"], weight="w")
+    fitted_ = fitted(chosen, None, "full", False)
+    assert list(fitted_.feature_names_in_) == ["c", "a"]
+    assert_same(fitted_, fitted(ROWS[:, [2, 0]], WEIGHTS, "full", False))
+    with pytest.raises(ValueError, match="Feature names must be in the same order"):
+        fitted_.predict(gmm.rows(path, columns=["a", "c"]))
+
+
+def test_integers_and_missing_values_of_columns():
+    table = pa.table({"a": [1, 2, 3, None], "b": pa.array([1, 0, 1, 1]).cast(pa.bool_()), "c": [0.5, 1, 2, 3]})
+    source = gmm.rows(table)
+    (chunk,) = source._whole_lanes(1)
+    np.testing.assert_array_equal(chunk[1], [[1, 1, 0.5], [2, 0, 1], [3, 1, 2], [np.nan, 1, 3]])
+
+
+def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
+    monkeypatch.setattr(npy_module, "_WORTH_READING", 1000)
+    npy(ROWS, None, tmp_path, 1)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
+    assert not isinstance(as_source(mapped[1:], estimator="a test")[0], NpySource), "a part begins elsewhere"
+    assert_same(fitted(mapped, None, "full", False), in_memory("full", np.float64, False, False))
+    assert_same(fitted(mapped, WEIGHTS, "full", False), in_memory("full", np.float64, True, False))
+    found = gmm.select(mapped, [2], ["full"], random_state=0).best
+    np.testing.assert_array_equal(found.means_, gmm.select(ROWS, [2], ["full"], random_state=0).best.means_)
+    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+    changed[:] += 1
+    assert not isinstance(as_source(changed, estimator="a test")[0], NpySource), "its changes are in memory alone"
+
+
+def test_numbers_of_any_type_in_a_file(tmp_path):
+    numbers = np.random.default_rng(0).integers(0, 50, (500, 2))
+    for dtype in ("i1", ">i4", ">f8", "f2", "?"):
+        np.save(tmp_path / "a.npy", numbers.astype(dtype))
+        whole = np.load(tmp_path / "a.npy")
+        assert_same(
+            GaussianMixture(2, random_state=0).fit(gmm.rows(tmp_path / "a.npy")),
+            GaussianMixture(2, random_state=0).fit(whole),
+        )
+
+
+def test_rows_that_are_not_in_memory_are_refused_in_words():
+    source = gmm.rows(lambda: [ROWS])
+    with pytest.raises(TypeError, match="select needs its rows in memory: expected an array or a data frame"):
+        gmm.select(source, [2])
+    with pytest.raises(TypeError, match="its own weights"):
+        GaussianMixture(2).fit(source, sample_weight=WEIGHTS)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.stopping import GainBelow, Stopping
-from gmm.em.threads import PASS_WORTH_THREADS, blas_alone, usable_threads
+from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
 from gmm.rows.sources import Chunk, Source, chunks_in_order
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
@@ -412,6 +412,8 @@ class EStep:
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
         n_workers = self._n_workers(self._n_lanes(plan), plan.work)
+        if self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features:
+            n_workers = max(1, n_workers - 1)  # the reader is a thread as well
         scratches = self._prepared_scratches(plan, n_workers)
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:

@@ -72,13 +72,13 @@ class BlockSource(Source):
     feature_major : bool
         Whether blocks hold a feature's values together, as columns of files do.
     reads_ahead : bool
-        Whether blocks may be read on a thread of their own.
+        Whether blocks are read on a thread of their own.
     """
 
     weighted: bool = False
     given_weight: Array | None = None
     feature_major: ClassVar[bool] = False
-    reads_ahead: ClassVar[bool] = True
+    reads_ahead = True
 
     @property
     @abstractmethod
@@ -120,6 +120,8 @@ class BlockSource(Source):
             stop = first + len(rows)
             if stop > before.n_rows:
                 raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
+            if stop < before.n_rows and len(rows) % lane_rows:
+                break
             checksum += self._checksum(rows)
             yield Chunk(first, rows, None if weight is None else weight[first:stop])
         if stop == 0 < before.n_rows:

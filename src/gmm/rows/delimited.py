@@ -68,9 +68,7 @@ def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.T
 
 
 class TextPart:
-    """A file of delimited text, read block by block.
-
-    The first block decides which columns hold numbers; a later value that is none is an error that tells its line.
+    """A file of delimited text, read block by block; a value that is no number is an error that tells its line.
 
     Parameters
     ----------
@@ -88,7 +86,8 @@ class TextPart:
             text = _TextToStream.of(path, path)
             named, _ = _has_column_names(path, text)
             self._text, self._names = text, None if named else text.default_names
-            self.schema: pa.Schema = (text.named if named else text.unnamed).schema
+            columns = (text.named if named else text.unnamed).column_names
+            self.schema: pa.Schema = pa.schema(dict.fromkeys(columns, pa.float64()))
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
 
@@ -184,7 +183,8 @@ def _reason(error: Exception, names: Sequence[str] = ()) -> str:
     text = str(error)
     field = re.search(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value (.*)", text)
     if field is not None and int(field[1]) < len(names):
-        return f"line {field[2]}, column {names[int(field[1])]!r}: expected a number, got {field[3]}"
+        where = f"line {field[2]}, column {names[int(field[1])]!r}"
+        return f"{where}: expected a number, got {field[3]}; columns=[…] names the columns to use"
     uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
     if uneven is None:
         return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class FactorySource(BlockSource):
         Its blocks are arrays or data frames of shape (m, d), or tuples (rows, weights).
     """
 
-    reads_ahead: ClassVar[bool] = False  # the caller's code runs on the caller's thread
+    reads_ahead = False  # the caller's code runs on the caller's thread
 
     def __init__(self, factory: Callable[[], Iterable[Given]]) -> None:
         self._factory = factory

@@ -51,11 +51,14 @@ class Source(ABC):
         The same rows as one array if they are in memory, which compiled loops over many passes need.
     feature_names : array of str, shape (d,), or None
         Names of the features, if they have any.
+    reads_ahead : bool
+        Whether chunks are made on a thread of their own.
     """
 
     sample_weight: Array | None = None
     resident: ArraySource | None = None
     feature_names: NDArray[np.object_] | None = None
+    reads_ahead: bool = False
 
     @property
     def array(self) -> ArraySource | None:
