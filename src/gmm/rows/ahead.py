@@ -36,8 +36,8 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
         ready.put(end)
 
     thread = Thread(target=read, name="gmm-reader", daemon=True)
-    thread.start()
     try:
+        thread.start()  # Ctrl-C may come while it waits for the thread to begin
         while True:
             try:
                 came = ready.get(timeout=_LOOK_UP)
@@ -52,4 +52,5 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
         stopped.set()
         with suppress(Empty):  # a thread that waits to hand something over goes on, and sees that it is to stop
             ready.get_nowait()
-        thread.join(_LAST_ITEM)
+        if thread.is_alive():
+            thread.join(_LAST_ITEM)
