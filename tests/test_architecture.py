@@ -34,14 +34,14 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        steps | bayesian mixture | estimated | fitted | contract criteria predictive progress scorer summary
+        predictions steps | bayesian mixture | estimated | fitted | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "persistence": "persistence | posterior values | archive | places",
     "versions": "",
     "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
-    "em": "problem | quasi_newton | textbook | e_step m_step solver | stopping threads trace",
-    "rows": "entrance | opening | factory npy tables | blocks | ahead sources arrow delimited parquet",
+    "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
+    "rows": "entrance | opening | factory npy tables | blocks | ahead sources arrow delimited parquet writing",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_candidates": "",
     "_frozen": "",
@@ -82,7 +82,7 @@ PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_ra
 EXTRAS = {
     "cli": {"jinja2", "pyarrow", "rich"},
     "plotting": {"matplotlib"},
-    **{f"rows.{module}": {"pyarrow"} for module in ("arrow", "delimited", "parquet", "tables")},
+    **{f"rows.{module}": {"pyarrow"} for module in ("arrow", "delimited", "parquet", "tables", "writing")},
 }
 
 

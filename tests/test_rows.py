@@ -14,6 +14,8 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture
+from gmm.cli.tables import read
+from gmm.em import e_step
 from gmm.rows import blocks
 from gmm.rows import npy as npy_module
 from gmm.rows.entrance import as_source
@@ -373,3 +375,32 @@ def test_rows_that_are_not_in_memory_are_refused_in_words():
         gmm.select(source, [2])
     with pytest.raises(TypeError, match="its own weights"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch):
+    monkeypatch.setattr(e_step, "_ROWS_AT_ONCE", 3000)
+    model, rows, path = in_memory("full", dtype, False, False), ROWS.astype(dtype), tmp_path / f"a.{suffix}"
+    for X in (rows, gmm.rows(lambda: [rows[:10], rows[10:]])):
+        gmm.write_predictions(model, X, path)
+        written = read(str(path))[0].to_pandas()
+        assert list(written) == ["row", "component", "p_0", "p_1", "p_2"]
+        np.testing.assert_array_equal(written["row"], np.arange(N) + 1)
+        np.testing.assert_array_equal(written["component"], model.predict(rows))
+        exact = 0 if dtype == np.float64 or suffix in ("parquet", "arrow") else 1e-6
+        np.testing.assert_allclose(written.iloc[:, 2:], model.predict_proba(rows), rtol=exact)
+    gmm.write_predictions(model, rows, path, responsibilities=False)
+    assert read(str(path))[0].column_names == ["row", "component"]
+
+
+def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
+    model, path = in_memory("full", np.float64, False, False), tmp_path / "a.csv"
+    path.write_text("before")
+    turns = itertools.chain([ROWS], itertools.repeat(ROWS[:5000]))
+    with pytest.raises(ValueError, match="changed between two readings"):
+        gmm.write_predictions(model, gmm.rows(lambda: [next(turns)]), path)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+    assert path.read_text() == "before"
+    with pytest.raises(ValueError, match=r"a\.txt: expected a name ending in one of '.parquet'"):
+        gmm.write_predictions(model, ROWS, tmp_path / "a.txt")

@@ -8,6 +8,7 @@ from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.predictions import write_predictions
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
@@ -47,6 +48,7 @@ __all__ = [
     "rows",
     "select",
     "show_versions",
+    "write_predictions",
 ]
 
 _public.publish(__name__, __all__)

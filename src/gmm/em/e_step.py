@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm.em.results import RowResults, Totals
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
@@ -25,48 +26,10 @@ from gmm.values.whitened import WhitenedMixture
 
 # Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
 _SLICE = 2e8
+_ROWS_AT_ONCE = 1 << 17  # of which results are in memory together, where they are written to a file
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
-
-
-class RowResults(NamedTuple):
-    """Numbers for every row; None where they were not requested.
-
-    Parameters
-    ----------
-    labels : int array of shape (n,)
-        The most probable component.
-    log_evidence : array of shape (n,)
-        log Σ_k ρ_ik, in nats, float64.
-    responsibilities : array of shape (n, K)
-        In the type of the rows.
-    largest : array of shape (n,)
-        The largest responsibility of each row, likewise.
-    """
-
-    labels: NDArray[np.intp] | None = None
-    log_evidence: Array | None = None
-    responsibilities: NDArray[Any] | None = None
-    largest: NDArray[Any] | None = None
-
-
-class Totals(NamedTuple):
-    """Sums over rows, in nats.
-
-    Parameters
-    ----------
-    log_likelihood : float
-        Σ_i w_i log Σ_k ρ_ik.
-    classification : float
-        Σ_i w_i max_k log ρ_ik.
-    entropy : float
-        −Σ_i w_i Σ_k r_ik log r_ik.
-    """
-
-    log_likelihood: float
-    classification: float
-    entropy: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -350,23 +313,27 @@ class EStep:
         largest: bool = False,
     ) -> RowResults:
         """Compute numbers for every row; `plan` is one of the mixture with ``rows_only=True``, if there is one."""
-        n, K = self._source.n_rows, mixture.n_components
         plan = plan or self._plan(mixture, rows_only=True)
-        results = RowResults(
-            np.empty(n, dtype=np.intp) if labels else None,
-            np.empty(n) if log_evidence else None,
-            np.empty((n, K), dtype=self._source.dtype) if responsibilities else None,
-            np.empty(n, dtype=self._source.dtype) if largest else None,
+        wanted = {"labels": labels, "log_evidence": log_evidence, "responsibilities": responsibilities}
+        results = RowResults.empty(
+            self._source.n_rows, mixture.n_components, self._source.dtype, **wanted, largest=largest
         )
         with blas_alone(plan.largest_product):
-            self._run(
-                plan,
-                label=results.labels,
-                log_evidence=results.log_evidence,
-                responsibility=results.responsibilities,
-                largest=results.largest,
-            )
+            self._run(plan, **results.outputs)
         return results
+
+    def row_blocks(self, mixture: WhitenedMixture, plan: _em.Plan, **wanted: bool) -> Iterator[tuple[int, RowResults]]:
+        """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
+        scratches = self._prepared_scratches(plan, self._workers(plan))
+        step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)
+        with blas_alone(plan.largest_product), closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
+            for chunk in chunks:
+                for start in range(0, len(chunk.rows), step):
+                    part = Chunk(chunk.first + start, chunk.rows[start : start + step], None)
+                    results = RowResults.empty(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
+                    self._walk_chunk(plan, scratches, part, results.outputs)
+                    plan.join(scratches)
+                    yield part.first, results
 
     def _plan(
         self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
@@ -411,9 +378,7 @@ class EStep:
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
-        n_workers = self._n_workers(self._n_lanes(plan), plan.work)
-        if self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features:
-            n_workers = max(1, n_workers - 1)  # the reader is a thread as well
+        n_workers = self._workers(plan)
         scratches = self._prepared_scratches(plan, n_workers)
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
@@ -455,6 +420,12 @@ class EStep:
 
         with blas_alone(work if product is None else product):
             self._spread(share, n_workers)
+
+    def _workers(self, plan: _em.Plan) -> int:
+        """Return how many workers walk the rows; where they are read ahead, the reader is a thread as well."""
+        n_workers = self._n_workers(self._n_lanes(plan), plan.work)
+        busy = self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features
+        return max(1, n_workers - 1) if busy else n_workers
 
     def _n_workers(self, n_tasks: int, work: float) -> int:
         if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < PASS_WORTH_THREADS:

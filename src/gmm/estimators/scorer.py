@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
@@ -10,8 +11,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from gmm import _em
-from gmm.em.e_step import EStep, RowResults, Totals
+from gmm.em.e_step import EStep
 from gmm.em.problem import Problem
+from gmm.em.results import RowResults, Totals
 from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.frozen import FrozenMixture
 from gmm.rows.sources import Source
@@ -55,6 +57,12 @@ class Scorer:
             return RowResults(*plan.score(resident.rows, **wanted))
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, plan=plan, **wanted)
+
+    def blocks(self, source: Source, **wanted: bool) -> Iterator[tuple[int, RowResults]]:
+        """Yield the same for some consecutive rows after the other, each time with the number of the first."""
+        plan = self._plan(source)
+        with self._e_step(source) as e_step:
+            yield from e_step.row_blocks(self._prepared.mixture, plan, **wanted)
 
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats."""

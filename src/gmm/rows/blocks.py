@@ -124,26 +124,28 @@ class BlockSource(Source):
                 break
             checksum += self._checksum(rows)
             yield Chunk(first, rows, None if weight is None else weight[first:stop])
-        if stop == 0 < before.n_rows:
-            raise ValueError(
-                f"{self.name} gave {before.n_rows} rows the first time and none now: expected the same rows each time "
-                "that they are read, as often as there are passes"
-            )
         if stop != before.n_rows:
-            raise ValueError(self._changed(f"{before.n_rows} rows the first time, {stop} now"))
+            raise ValueError(self._ended(stop))
         if checksum % 2**64 != before.checksum:
             raise ValueError(self._changed(f"{stop} rows each time, but other values"))
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the rows with these indices, which increase, by one reading up to the last of them."""
-        taken, done = np.empty((len(indices), self.n_features), self.dtype), 0
+        """Return the rows with these indices, which increase, by one reading up to the last of them.
+
+        Raises
+        ------
+        ValueError
+            If the rows end before.
+        """
+        taken, done, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
         for first, rows, _ in self._whole_lanes(1):
-            stop = int(np.searchsorted(indices, first + len(rows)))
+            read = first + len(rows)
+            stop = int(np.searchsorted(indices, read))
             taken[done:stop] = rows[indices[done:stop] - first]
             done = stop
             if done == len(indices):
-                break
-        return taken
+                return taken
+        raise ValueError(self._ended(read))
 
     @cached_property
     def _first_look(self) -> _FirstLook:
@@ -168,6 +170,16 @@ class BlockSource(Source):
         if survey.nonfinite is None:
             weight = check_sample_weight(weight, n_rows)
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)
+
+    def _ended(self, n_rows: int) -> str:
+        """Word the error for rows that end after `n_rows`."""
+        before = self._first_look.n_rows
+        if n_rows > 0:
+            return self._changed(f"{before} rows the first time, {n_rows} now")
+        return (
+            f"{self.name} gave {before} rows the first time and none now: expected the same rows each time that they "
+            "are read, as often as there are passes"
+        )
 
     def _changed(self, how: str) -> str:
         return f"{self.name} changed between two readings: {how}; expected the same rows, in the same order, each time"
