@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,9 +15,10 @@ import pyarrow.parquet
 import pytest
 
 import gmm
-from gmm import GaussianMixture
+from gmm import GaussianMixture, Iteration
 from gmm.cli.tables import read
 from gmm.em import e_step
+from gmm.estimators import progress
 from gmm.rows import blocks
 from gmm.rows import npy as npy_module
 from gmm.rows.entrance import as_source
@@ -404,3 +407,27 @@ def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
     assert path.read_text() == "before"
     with pytest.raises(ValueError, match=r"a\.txt: expected a name ending in one of '.parquet'"):
         gmm.write_predictions(model, ROWS, tmp_path / "a.txt")
+
+
+def test_long_passes_tell_their_pace(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_QUIET", 0.0)
+    monkeypatch.setattr(progress, "_LONG", 0.0)
+    told = GaussianMixture(5, random_state=0, tol=1e-6, max_iter=1000, verbose=1).fit(gmm.rows(lambda: [ROWS]))
+    text = capsys.readouterr().out
+    assert re.search(r"start 1/1  \d+.% of the rows, [\d,]+ rows/s, the pass ends in 0 s\n", text)
+    assert re.search(r"pass    2  log-likelihood .* rows/s  at most \d+ s left\n", text)
+    assert_same(told, GaussianMixture(5, random_state=0, tol=1e-6, max_iter=1000).fit(ROWS))
+
+
+def test_time_left_is_projected_from_the_remaining_gain(capsys):
+    printer = progress.ProgressPrinter(1, 1, 1, ("log-likelihood", "nats"), n_rows=10**9, tol=1e-6, max_iter=100)
+    for n_iter, remaining in enumerate((math.inf, 1e-2, 1e-3, 2e-3, 1e-7), 1):
+        printer.step(Iteration(0, n_iter, -1.0, 0.1, 50.0, None, remaining))
+    ends = [line.partition("rows/s  ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert ends == [
+        "at most 82 min left",
+        "at most 82 min left",
+        "about 2 min left",
+        "at most 80 min left",
+        "at most 79 min left",
+    ]
