@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.dataset
@@ -431,3 +432,30 @@ def test_time_left_is_projected_from_the_remaining_gain(capsys):
         "at most 80 min left",
         "at most 79 min left",
     ]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_frames_whose_columns_lie_at_equal_distances_are_not_copied(order, dtype):
+    rows = np.asfortranarray(ROWS, dtype=dtype)[:, order]
+    columns = dict(zip(NAMES, rows.T, strict=True))
+    for frame in (pa.table(columns), pl.DataFrame(columns), pd.DataFrame(columns, copy=False)):
+        source, names = as_source(frame, estimator="a test")
+        np.testing.assert_array_equal(source.rows, rows)
+        assert list(names) == NAMES
+        if not isinstance(frame, pl.DataFrame):
+            assert np.shares_memory(source.rows, rows) or isinstance(frame, pd.DataFrame)
+        assert_same(fitted(frame, None, "full", False), fitted(rows, None, "full", False))
+
+
+def test_columns_that_lie_elsewhere_are_kept_alive():
+    """Equal distances may be chance: the matrix must hold all columns, not the first alone."""
+    large = np.random.default_rng(0).normal(size=(3, 1 << 17))
+    table = pa.table({name: pa.array(column.copy()) for name, column in zip(NAMES, large, strict=True)})
+    source, _ = as_source(table, estimator="a test")
+    del table
+    for _ in range(20):
+        np.full(1 << 17, np.nan)
+    np.testing.assert_array_equal(source.rows, large.T)
+    twice = pa.table({"a": large[0], "b": large[0]})
+    np.testing.assert_array_equal(as_source(twice, estimator="a test")[0].rows, large[[0, 0]].T)
