@@ -375,7 +375,9 @@ def test_numbers_of_any_type_in_a_file(tmp_path):
 
 def test_rows_that_are_not_in_memory_are_refused_in_words():
     source = gmm.rows(lambda: [ROWS])
-    with pytest.raises(TypeError, match="select needs its rows in memory: expected an array or a data frame"):
+    with pytest.raises(
+        TypeError, match=r"select needs its rows in memory: .* got <rows of the factory"
+    ):
         gmm.select(source, [2])
     with pytest.raises(TypeError, match="its own weights"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)

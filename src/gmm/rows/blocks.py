@@ -89,6 +89,10 @@ class BlockSource(Source):
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Begin to read anew: yield all rows in order, with weights only if they are asked for."""
 
+    def __repr__(self) -> str:
+        """Show where the rows come from, without reading them."""
+        return f"<rows of {self.name}: {self.n_features} features, {self.dtype}>"
+
     @property
     def n_rows(self) -> int:
         """Number of rows, n; of a source with a value that is not finite, only those up to it."""

@@ -115,7 +115,8 @@ def in_memory(source: Source, caller: str) -> ArraySource:
     """
     if source.array is None:
         raise TypeError(
-            f"{caller} needs its rows in memory: expected an array or a data frame, got {type(source).__name__}"
+            f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "
+            "take(indices) gives a sample as an array"
         )
     return source.array
 

@@ -27,7 +27,7 @@ _BLOCK_BYTES = 1 << 20
 _WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class NpySource(BlockSource):
     """Rows of a two-dimensional array that lies in a file as it would in memory.
 
