@@ -15,8 +15,21 @@ from benchmarks.report import Report, conditions, described
 from benchmarks.settings import Settings, UsageError, cpus
 from benchmarks.tasks import present
 
-# Each question is the name of the module that answers it.
-TIMED = ("grid", "predict", "memory", "fits", "passes", "stops", "gaps", "optima", "search", "compare", "bayes")
+# Each question is the name of the module that answers it, with hyphens.
+TIMED = (
+    "grid",
+    "predict",
+    "memory",
+    "fits",
+    "passes",
+    "stops",
+    "gaps",
+    "optima",
+    "search",
+    "compare",
+    "bayes",
+    "beyond-memory",
+)
 QUESTIONS = (*TIMED, "instructions")
 
 
@@ -84,7 +97,7 @@ def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
 
 def question_module(name: str) -> Any:
     """Import the module that answers a question."""
-    return import_module(f"benchmarks.{name}")
+    return import_module(f"benchmarks.{name.replace('-', '_')}")
 
 
 def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:

@@ -19,7 +19,7 @@ ROOMS = {
     "cli": """
         fit | bayesian report | report.sections | report.choosing | report.figures | apply plot result | rows saved
         | report.wording show | cli | describe tables write
-        | delimited | agreement arguments choice failures pictures report.columns report.origin report.page
+        | agreement arguments choice failures pictures report.columns report.origin report.page
     """,
     "plotting": """
         plotting | animation | boundaries clusters density canvas uncertainty
@@ -33,15 +33,16 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        steps | bayesian mixture | estimated | exchanged | fitted | contract criteria predictive progress scorer summary
+        predictions steps | bayesian mixture | estimated | exchanged | fitted
+        | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
     "persistence": "persistence | posterior values | archive | places",
     "versions": "",
     "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
-    "em": "problem | quasi_newton | textbook | e_step m_step solver | stopping threads trace",
-    "rows": "entrance | sources",
+    "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
+    "rows": "entrance | opening | factory npy tables | blocks watched | ahead sources arrow delimited parquet writing",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_candidates": "",
     "_frozen": "",
@@ -54,7 +55,7 @@ ROOMS = {
         | block estimate orientation plan seeding triangles volumes whitener
         | axes belief cholesky leaves linear | layout twin | blas lengths
     """,
-    "text": "amounts html",
+    "text": "amounts html lists",
     "exceptions": "",
     "_public": "",
 }
@@ -79,8 +80,12 @@ COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
 ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
 # Private names of other libraries without a public counterpart, and those that namedtuples document.
 PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_rand", "_replace", "_asdict", "_fields"}
-# Rooms that no other imports when it is loaded, and what they need.
-EXTRAS = {"cli": {"jinja2", "pyarrow", "rich"}, "plotting": {"matplotlib"}}
+# Rooms and modules that no other imports when it is loaded, and what they need.
+EXTRAS = {
+    "cli": {"jinja2", "pyarrow", "rich"},
+    "plotting": {"matplotlib"},
+    **{f"rows.{module}": {"pyarrow"} for module in ("arrow", "delimited", "parquet", "tables", "writing")},
+}
 
 
 def module_of(path):
@@ -94,6 +99,11 @@ MODULES = {module_of(path) for path in SOURCES}
 
 def room(path):
     return module_of(path).split(".")[0]
+
+
+def extras(path):
+    """Return the optional packages that a source file may import."""
+    return EXTRAS.get(module_of(path), EXTRAS.get(room(path), set()))
 
 
 def imported_module(parts):
@@ -233,7 +243,7 @@ def is_private(name):
 
 def test_only_numpy_and_scipy_are_imported_at_once():
     def others(path):
-        allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | EXTRAS.get(room(path), set())
+        allowed = ALWAYS_THERE | sys.stdlib_module_names | {"gmm"} | extras(path)
         return ((at, name) for at, name in python_imports(path, nested=False) if name.split(".")[0] not in allowed)
 
     broken(
@@ -246,7 +256,7 @@ def test_only_numpy_and_scipy_are_imported_at_once():
 
 def test_an_extra_is_imported_in_its_room_alone():
     def elsewhere(path):
-        others = set().union(*(names for name, names in EXTRAS.items() if name != room(path)))
+        others = set().union(*EXTRAS.values()) - extras(path)
         return ((line, name) for line, name in python_imports(path) if name.split(".")[0] in others)
 
     broken(elsewhere, PYTHON, "what an extra installs is imported in one room")

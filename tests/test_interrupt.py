@@ -68,6 +68,20 @@ LONG = {
         4,
         "print('ready', flush=True); GaussianMixture(8, n_init=10**6, n_threads={n_threads}).fit(X)",
     ),
+    "passes over a file": (
+        300_000,
+        4,
+        "import gmm, os, tempfile; path = os.path.join(tempfile.mkdtemp(), 'X.npy'); np.save(path, X); "
+        "print('ready', flush=True); "
+        "GaussianMixture(8, max_iter=10**9, tol=0, n_threads={n_threads}).fit(gmm.rows(path)); os.remove(path)",
+    ),
+    "a slow reader": (
+        1000,
+        2,
+        "import gmm, pyarrow as pa; table = pa.table(dict(a=X[:, 0], b=X[:, 1])); "
+        "slow = type('Slow', (), dict(schema=table.schema, to_batches=lambda _: (time.sleep(3) or batch for batch in "
+        "table.to_batches()))); print('ready', flush=True); GaussianMixture(2, n_threads={n_threads}).fit(slow())",
+    ),
 }
 
 

@@ -11,10 +11,12 @@ from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.predictions import write_predictions
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
+from gmm.rows.opening import rows
 from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__, show_versions
 
@@ -48,8 +50,10 @@ __all__ = [
     "get_include",
     "held_out_log_likelihood",
     "load",
+    "rows",
     "select",
     "show_versions",
+    "write_predictions",
 ]
 
 _HOMES = {

@@ -1,12 +1,8 @@
-"""Errors that commands report in one line, with their exit codes, and lists of names for messages."""
+"""Errors that commands report in one line, with their exit codes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-__all__ = ["CommandError", "UsageError", "listed", "quoted"]
-
-_LISTED = 20
+__all__ = ["CommandError", "UsageError"]
 
 
 class CommandError(Exception):
@@ -19,15 +15,3 @@ class UsageError(CommandError):
     """Raised when the arguments are invalid for the given files."""
 
     exit_code = 2
-
-
-def quoted(names: Iterable[str], most: int = _LISTED) -> str:
-    """Quote and list names, counting those beyond the first `most`: ``'a', 'b' and 3 more``."""
-    return listed(map(repr, names), most)
-
-
-def listed(texts: Iterable[str], most: int) -> str:
-    """List texts, counting those beyond the first `most`: ``a, b and 3 more``."""
-    items = list(texts)
-    more = f" and {len(items) - most:,} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from gmm.cli import pictures
-from gmm.cli.failures import CommandError, UsageError, quoted
+from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.rows import read_rows_for
 from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
@@ -14,6 +14,7 @@ from gmm.cli.tables import faithful
 from gmm.cli.write import check_suffix, check_writable
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
+from gmm.text.lists import quoted
 
 __all__ = ["plot"]
 

@@ -16,13 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from gmm.cli.delimited import is_number
-from gmm.cli.failures import CommandError, listed, quoted
+from gmm.cli.failures import CommandError
 from gmm.cli.show import Screen
 from gmm.cli.tables import read
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
+from gmm.rows.delimited import is_number
 from gmm.text.amounts import counted
+from gmm.text.lists import listed, quoted
 
 __all__ = ["Frame", "Rows", "match_columns", "numeric_rows", "read_rows_for"]
 

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 
-from gmm.cli.delimited import COMPRESSED, read_text
-from gmm.cli.failures import CommandError, UsageError, quoted
+from gmm.cli.failures import CommandError, UsageError
+from gmm.rows.delimited import COMPRESSED, read_text
+from gmm.text.lists import quoted
 
 __all__ = ["faithful", "read"]
 
@@ -60,7 +61,10 @@ def read(path: str | None, header: bool | None = None) -> tuple[pa.Table, tuple[
     if not is_text and header is not None:
         raise UsageError(f"{path}: --header and --no-header apply to delimited text, not to a {suffix} file")
     source = _source(path)
-    table, notes = read_text(path, source, header) if is_text else _READERS[suffix](path, source)
+    try:
+        table, notes = read_text(path, source, header) if is_text else _READERS[suffix](path, source)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
     names = [name.strip() for name in table.column_names]
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:

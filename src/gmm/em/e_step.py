@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm.em.results import RowResults, Totals
 from gmm.em.stopping import GainBelow, Stopping
-from gmm.em.threads import PASS_WORTH_THREADS, blas_alone, usable_threads
+from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
 from gmm.rows.sources import Chunk, Source, chunks_in_order
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
@@ -24,66 +26,10 @@ from gmm.values.whitened import WhitenedMixture
 
 # Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
 _SLICE = 2e8
+_ROWS_AT_ONCE = 1 << 17  # of which results are in memory together, where they are written to a file
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
-
-
-class RowResults(NamedTuple):
-    """Numbers for every row; None where they were not requested.
-
-    Parameters
-    ----------
-    labels : int array of shape (n,)
-        The most probable component.
-    log_evidence : array of shape (n,)
-        log Σ_k ρ_ik, in nats, float64.
-    responsibilities : array of shape (n, K)
-        In the type of the rows.
-    largest : array of shape (n,)
-        The largest responsibility of each row, likewise.
-    """
-
-    labels: NDArray[np.intp] | None = None
-    log_evidence: Array | None = None
-    responsibilities: NDArray[Any] | None = None
-    largest: NDArray[Any] | None = None
-
-    @staticmethod
-    def room(source: Source, n_components: int, **wanted: bool | NDArray[Any]) -> RowResults:
-        """Make room for numbers of the rows by name: an array is where to write, True asks for a new one."""
-        n, dtype = source.n_rows, source.dtype
-        shapes: dict[str, tuple[Any, Any]] = {
-            "labels": (n, np.intp),
-            "log_evidence": (n, np.float64),
-            "responsibilities": ((n, n_components), dtype),
-            "largest": (n, dtype),
-        }
-        return RowResults(
-            **{
-                name: where if isinstance(where, np.ndarray) else np.empty(*shapes[name])
-                for name, where in wanted.items()
-                if where is not False
-            }
-        )
-
-
-class Totals(NamedTuple):
-    """Sums over rows, in nats.
-
-    Parameters
-    ----------
-    log_likelihood : float
-        Σ_i w_i log Σ_k ρ_ik.
-    classification : float
-        Σ_i w_i max_k log ρ_ik.
-    entropy : float
-        −Σ_i w_i Σ_k r_ik log r_ik.
-    """
-
-    log_likelihood: float
-    classification: float
-    entropy: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -361,16 +307,23 @@ class EStep:
     ) -> RowResults:
         """Compute numbers for every row, as `RowResults.room` asks; `plan` is the mixture's with ``rows_only=True``."""
         plan = plan or self._plan(mixture, rows_only=True)
-        results = RowResults.room(self._source, mixture.n_components, **wanted)
+        results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
         with blas_alone(plan.largest_product):
-            self._run(
-                plan,
-                label=results.labels,
-                log_evidence=results.log_evidence,
-                responsibility=results.responsibilities,
-                largest=results.largest,
-            )
+            self._run(plan, **results.outputs)
         return results
+
+    def row_blocks(self, mixture: WhitenedMixture, plan: _em.Plan, **wanted: bool) -> Iterator[tuple[int, RowResults]]:
+        """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
+        scratches = self._prepared_scratches(plan, self._workers(plan))
+        step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)
+        with blas_alone(plan.largest_product), closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
+            for chunk in chunks:
+                for start in range(0, len(chunk.rows), step):
+                    part = Chunk(chunk.first + start, chunk.rows[start : start + step], None)
+                    results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
+                    self._walk_chunk(plan, scratches, part, results.outputs)
+                    plan.join(scratches)
+                    yield part.first, results
 
     def _plan(
         self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
@@ -415,13 +368,14 @@ class EStep:
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
-        n_workers = self._n_workers(self._n_lanes(plan), plan.work)
+        n_workers = self._workers(plan)
         scratches = self._prepared_scratches(plan, n_workers)
-        for chunk in chunks_in_order(self._source, plan.lane_rows):
-            stop = chunk.first + len(chunk.rows)
-            parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
-            self._walk_chunk(plan, scratches, chunk, parts)
-            plan.join(scratches)
+        with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
+            for chunk in chunks:
+                stop = chunk.first + len(chunk.rows)
+                parts = {name: None if array is None else array[chunk.first : stop] for name, array in arrays.items()}
+                self._walk_chunk(plan, scratches, chunk, parts)
+                plan.join(scratches)
         return scratches[0], n_workers
 
     def _walk_chunk(
@@ -456,6 +410,12 @@ class EStep:
 
         with blas_alone(work if product is None else product):
             self._spread(share, n_workers)
+
+    def _workers(self, plan: _em.Plan) -> int:
+        """Return how many workers walk the rows; where they are read ahead, the reader is a thread as well."""
+        n_workers = self._n_workers(self._n_lanes(plan), plan.work)
+        busy = self._source.reads_ahead and plan.work < n_workers * READING * plan.lane_rows * self._source.n_features
+        return max(1, n_workers - 1) if busy else n_workers
 
     def _n_workers(self, n_tasks: int, work: float) -> int:
         if n_tasks == 1 or self._n_threads == 1 or n_tasks * work < PASS_WORTH_THREADS:

@@ -18,6 +18,8 @@ CELLS_WORTH_THREADS = 5e5
 # Replicates of a bootstrap run side by side if a pass of one is between these: with fewer they wait for each other in
 # Python, with more each pass has threads of its own.
 REPLICATES_WORTH_THREADS, REPLICATES_LEFT_TO_PASSES = 1e5, 2e7
+# Multiply-adds in which a file's number is decoded, several times over.
+READING = 500
 # Up to which OpenBLAS uses the calling thread only.
 _BLAS_STAYS_SINGLE = 2e5
 

@@ -20,6 +20,7 @@ from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, st
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import Source
+from gmm.rows.watched import WatchedSource
 from gmm.validation.given import check_responsibilities
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -90,7 +91,7 @@ class EstimatedMixture(ExchangedMixture):
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
         model = covariance_model(self.covariance_type)
-        printer = ProgressPrinter(int(self.verbose), self.verbose_interval, self.n_init, self._objective)
+        printer = self._printer(source)
 
         def watched(iteration: Iteration) -> bool:
             printer.step(iteration)
@@ -99,7 +100,7 @@ class EstimatedMixture(ExchangedMixture):
         resume = self._resumed(model, source)
         try:
             fit = fit_mixture(
-                source,
+                source if source.resident or not self.verbose else WatchedSource(source, printer.reading),
                 fit_settings(self, source, model),
                 () if resume else start_seeds(self.random_state, self.n_init),
                 resume=resume,
@@ -122,6 +123,17 @@ class EstimatedMixture(ExchangedMixture):
     ) -> NDArray[np.intp]:
         """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
+
+    def _printer(self, source: Source) -> ProgressPrinter:
+        return ProgressPrinter(
+            int(self.verbose),
+            self.verbose_interval,
+            self.n_init,
+            self._objective,
+            n_rows=source.n_rows,
+            tol=self.tol,
+            max_iter=self.max_iter,
+        )
 
     def _responsibilities(self, source: Source) -> Callable[[int], Array]:
         """Responsibilities for a seed, from an `init_params` that is an array or a callable."""

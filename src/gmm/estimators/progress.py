@@ -2,28 +2,61 @@
 
 from __future__ import annotations
 
+import math
+from time import perf_counter
+
 from gmm.em.solver import Iteration, SolverResult
 from gmm.fitting.screening import Screened
+from gmm.text.amounts import percent
+
+_QUIET = 10.0  # seconds without a line, at most
+_LONG = 1.0  # seconds: the speed of shorter passes is not told
 
 
 class ProgressPrinter:
-    """Prints a line every `interval` passes, and one at the end of each of `n_init` starts.
+    """Prints a line every `interval` passes or ten seconds, and one at the end of each of `n_init` starts.
 
     With `verbose` 0 it prints nothing, above 1 the elapsed time as well. `objective` is the name of what is maximised,
-    and its unit.
+    and its unit. Of long passes it tells the speed, and the time left of this start: until the remaining gain is below
+    `tol`, from how fast it falls, or until there were `max_iter` passes.
     """
 
-    def __init__(self, verbose: int, interval: int, n_init: int, objective: tuple[str, str]) -> None:
+    def __init__(
+        self,
+        verbose: int,
+        interval: int,
+        n_init: int,
+        objective: tuple[str, str],
+        *,
+        n_rows: int,
+        tol: float,
+        max_iter: int,
+    ) -> None:
         self._verbose = verbose
         self._interval = interval
         self._n_init = n_init
         self._name, self._unit = objective
+        self._n_rows = n_rows
+        self._tol = tol
+        self._max_iter = max_iter
         self._seconds = 0.0
+        self._remaining = math.inf
+        self._start = 0
+        self._said = perf_counter()
+
+    def reading(self, n_seen: int, seconds: float) -> None:
+        """Print how far a pass has come, if there was no line for some time."""
+        if self._verbose and perf_counter() - self._said >= _QUIET and n_seen < self._n_rows:
+            left = seconds * (self._n_rows - n_seen) / n_seen
+            pace = f"{percent(n_seen / self._n_rows)} of the rows, {n_seen / seconds:,.0f} rows/s"
+            self._print(self._start, f"{pace}, the pass ends in {_duration(left)}")
 
     def step(self, iteration: Iteration) -> None:
-        """Print a pass, if it is one of every `interval`."""
+        """Print a pass, if it is one of every `interval` or there was no line for some time."""
         self._seconds += iteration.seconds
-        if self._verbose and iteration.n_iter % self._interval == 0:
+        before, self._remaining, self._start = self._remaining, iteration.remaining, iteration.start
+        due = iteration.n_iter % self._interval == 0 or perf_counter() - self._said >= _QUIET
+        if self._verbose and due:
             text = f"move {iteration.move:>3}  " if iteration.move else ""
             text += f"pass {iteration.n_iter:>4}  {self._name} {iteration.lower_bound:.6f}"
             if not iteration.accepted:
@@ -32,6 +65,7 @@ class ProgressPrinter:
                 text += f"  gain {iteration.gain:+.2e}"
             if iteration.remaining < float("inf"):
                 text += f"  remaining {iteration.remaining:.2e}"
+            text += self._pace(iteration, before)
             self._print(iteration.start, text)
 
     def end(self, result: SolverResult) -> None:
@@ -61,6 +95,24 @@ class ProgressPrinter:
                 f"where an earlier start reached {screened.record:.6f}",
             )
 
+    def _pace(self, iteration: Iteration, before: float) -> str:
+        """Rows per second of a long pass, and the time left: projected if the remaining gain falls, else at most."""
+        if iteration.seconds < _LONG:
+            return ""
+        now, passes, word = iteration.remaining, float(self._max_iter - iteration.n_iter), "at most"
+        if 0 < self._tol < now < before < math.inf:
+            projected = math.ceil(math.log(self._tol / now) / math.log(now / before))
+            passes, word = (passes, word) if projected > passes else (projected, "about")
+        pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
+        return f"{pace}  {word} {_duration(passes * iteration.seconds)} left"
+
     def _print(self, start: int, text: str) -> None:
         clock = f"  {self._seconds:.3f} s" if self._verbose > 1 else ""
         print(f"start {start + 1}/{self._n_init}  {text}{clock}", flush=True)
+        self._said = perf_counter()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._frozen import check_place
-from gmm.em.e_step import EStep, RowResults, Totals
+from gmm.em.e_step import EStep
 from gmm.em.problem import Problem
+from gmm.em.results import RowResults, Totals
 from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.frozen import FrozenMixture
 from gmm.rows.sources import Source
@@ -54,11 +56,17 @@ class Scorer:
         """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
         plan, resident = self._plan(source), source.resident
         if resident is not None and source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
-            results = RowResults.room(source, self.parameters.n_components, **wanted)
+            results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
             plan.score(resident.rows, *results)
             return results
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, plan=plan, **wanted)
+
+    def blocks(self, source: Source, **wanted: bool) -> Iterator[tuple[int, RowResults]]:
+        """Yield the same for some consecutive rows after the other, each time with the number of the first."""
+        plan = self._plan(source)
+        with self._e_step(source) as e_step:
+            yield from e_step.row_blocks(self._prepared.mixture, plan, **wanted)
 
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats."""

@@ -7,16 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.rows.npy import NpySource, is_file_backed
+from gmm.rows.opening import gives_batches
+from gmm.rows.opening import rows as open_rows
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.given import check_sample_weight
 from gmm.validation.rows import (
     check_enough_rows,
+    check_names,
     check_rows,
     check_shape,
     raise_nonfinite,
     raise_too_heavy,
     raise_too_large,
 )
+from gmm.validation.tables import is_table
 from gmm.validation.where import name_of
 
 # Distances from the centre, and their weighted squares, below which sums over rows stay finite.
@@ -39,8 +44,8 @@ def as_source(
 
     Parameters
     ----------
-    X : Source, array-like or data frame of shape (n, d)
-        A source is used as it is, with its own weights.
+    X : Source, array-like, data frame or data set of shape (n, d)
+        A source is used as it is, with its own weights. A large memory map is read in pieces, and so is a data set.
     sample_weight : array-like of shape (n,), number or None
     estimator : object
         The estimator or its name, for messages.
@@ -53,16 +58,22 @@ def as_source(
         If X or the weights are unusable; the message says where.
     """
     source: Source
-    if isinstance(X, Source):
-        source, names = X, None
+    if is_file_backed(X):
+        source = NpySource(X, check_sample_weight(sample_weight, len(X)))
+    elif isinstance(X, Source) or (gives_batches(X) and not is_table(X)):
+        source = X if isinstance(X, Source) else open_rows(X)
         if sample_weight is not None:
             raise TypeError("expected sample_weight=None with a source of rows, which has its own weights")
-        check_shape((X.n_rows, X.n_features), name_of(estimator), n_features, min_rows)
     else:
         rows, names = check_rows(
             X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
         )
         source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)))
+    if not isinstance(source, ArraySource):
+        names = source.feature_names
+        if n_features is not None:
+            check_names(names, feature_names, estimator)
+        check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
     nonfinite = source.survey.nonfinite
     if nonfinite is not None:
         row, column = nonfinite
@@ -100,11 +111,14 @@ def in_memory(source: Source, caller: str) -> ArraySource:
     Raises
     ------
     TypeError
-        If the source does not hold its rows in memory.
+        If the rows of the source cannot be addressed as an array.
     """
-    if source.resident is None:
-        raise TypeError(f"{caller} needs its rows in memory: expected an array or a data frame, got {type(source)}")
-    return source.resident
+    if source.array is None:
+        raise TypeError(
+            f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "
+            "take(indices) gives a sample as an array"
+        )
+    return source.array
 
 
 def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -49,10 +49,21 @@ class Source(ABC):
         Weights of all rows.
     resident : ArraySource or None
         The same rows as one array if they are in memory, which compiled loops over many passes need.
+    feature_names : array of str, shape (d,), or None
+        Names of the features, if they have any.
+    reads_ahead : bool
+        Whether chunks are made on a thread of their own.
     """
 
     sample_weight: Array | None = None
     resident: ArraySource | None = None
+    feature_names: NDArray[np.object_] | None = None
+    reads_ahead: bool = False
+
+    @property
+    def array(self) -> ArraySource | None:
+        """The same rows as one array, if they can be addressed as one."""
+        return self.resident
 
     @property
     @abstractmethod
@@ -145,7 +156,7 @@ def single_weights(sample_weight: Array | None) -> bool:
     return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)
 
 
-def chunks_in_order(source: Source, lane_rows: int) -> Iterator[Chunk]:
+def chunks_in_order(source: Source, lane_rows: int) -> Generator[Chunk, None, None]:
     """Yield the chunks of a source, checked to be all of its rows in order.
 
     Raises

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.e_step import Totals
+from gmm.em.results import Totals
 from gmm.estimators import criteria
 from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import set_fitted

@@ -19,6 +19,7 @@ from gmm.validation.where import name_of, row_and_column
 __all__ = [
     "check_enough_rows",
     "check_feature_names",
+    "check_names",
     "check_rows",
     "check_shape",
     "raise_nonfinite",
@@ -69,10 +70,36 @@ def check_rows(
     table = as_table(X)
     names = None if table is None else table.feature_names()
     if n_features is not None:
-        _check_names(names, feature_names, name)
+        check_names(names, feature_names, name)
     rows = _rows_of_array(X, name) if table is None else table.floats()
     check_shape(rows.shape, name, n_features, min_rows)
     return rows, names
+
+
+def check_names(
+    names: NDArray[np.object_] | None, feature_names: NDArray[np.object_] | None, estimator: object
+) -> None:
+    """Compare the feature names of X with those of the fit.
+
+    Raises
+    ------
+    ValueError
+        If both have names, and not the same.
+
+    Warns
+    -----
+    UserWarning
+        If only one has names.
+    """
+    name = name_of(estimator)
+    if names is None and feature_names is not None:
+        text = f"X does not have valid feature names, but {name} was fitted with feature names"
+        warn(text, UserWarning)
+    if names is not None and feature_names is None:
+        text = f"X has feature names, but {name} was fitted without feature names"
+        warn(text, UserWarning)
+    if names is not None and feature_names is not None and list(names) != list(feature_names):
+        raise ValueError(_different_names(names, feature_names))
 
 
 def check_shape(shape: tuple[int, int], name: str, n_features: int | None, min_rows: int) -> None:
@@ -234,17 +261,6 @@ def _check_dimensions(array: NDArray[Any], X: object, name: str) -> None:
         "Reshape your data either using array.reshape(-1, 1) if your data has a single feature "
         "or array.reshape(1, -1) if it contains a single sample."
     )
-
-
-def _check_names(names: NDArray[np.object_] | None, fitted: NDArray[np.object_] | None, name: str) -> None:
-    if names is None and fitted is not None:
-        text = f"X does not have valid feature names, but {name} was fitted with feature names"
-        warn(text, UserWarning)
-    if names is not None and fitted is None:
-        text = f"X has feature names, but {name} was fitted without feature names"
-        warn(text, UserWarning)
-    if names is not None and fitted is not None and list(names) != list(fitted):
-        raise ValueError(_different_names(names, fitted))
 
 
 def _different_names(names: NDArray[np.object_], fitted: NDArray[np.object_]) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from gmm.validation.arrays import FloatArray, as_floats, float_type, refuse_sparse, to_kernel_floats
 from gmm.validation.where import column_text, row_and_column
 
-__all__ = ["Table", "as_table", "is_series"]
+__all__ = ["Table", "as_table", "is_series", "is_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +71,9 @@ class Table:
         if self.columns and all(_is_sparse(column) for column in self.columns):
             refuse_sparse("X")
         columns = [_column_floats(c, j, self.names) for j, c in enumerate(self.columns)]
+        side_by_side = _as_one(columns)
+        if side_by_side is not None:
+            return side_by_side
         matrix = np.empty(
             (len(self.frame), len(columns)),
             dtype=np.result_type(*(column.dtype for column in columns), np.float32),
@@ -93,6 +96,11 @@ def as_table(X: Any) -> Table | None:
     return None
 
 
+def is_table(X: object) -> bool:
+    """Return whether X is a data frame in memory."""
+    return as_table(X) is not None
+
+
 def is_series(X: object) -> bool:
     """Return whether X is a column or an index of a data frame."""
     return hasattr(X, "to_frame") and not hasattr(X, "columns")
@@ -105,6 +113,38 @@ def _is_sparse(column: object) -> bool:
 def _one_float_type(dtypes: Sequence[object], frame: object) -> bool:
     floats = all(isinstance(t, np.dtype) and t.kind == "f" for t in dtypes)
     return floats and len(set(dtypes)) == 1 and hasattr(frame, "iloc")  # pandas converts these without a copy
+
+
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """Columns at equal distances in memory, as numpy's array protocol describes a matrix; keeps them alive."""
+
+    columns: Sequence[FloatArray]
+    __array_interface__: dict[str, Any]
+
+
+def _as_one(columns: Sequence[FloatArray]) -> FloatArray | None:
+    """Return columns as a matrix without a copy, if they lie at equal distances in memory; else None."""
+    if not columns:
+        return None
+    first, places = columns[0], [column.ctypes.data for column in columns]
+    steps = set(np.diff(places).tolist()) or {first.itemsize}
+    alike = all(c.dtype == first.dtype and c.shape == first.shape and c.strides == first.strides for c in columns)
+    step = steps.pop()
+    if not alike or steps or step == 0 or step % first.itemsize or first.ndim != 1:
+        return None
+    return np.asarray(
+        _Columns(
+            columns,
+            {
+                "version": 3,
+                "typestr": first.dtype.str,
+                "shape": (len(first), len(columns)),
+                "strides": (*first.strides, step),
+                "data": (places[0], True),
+            },
+        )
+    )
 
 
 def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:

@@ -1,30 +1,35 @@
-"""Reading of delimited text: detects compression, the delimiter, and whether the first line holds column names."""
+"""Reading of delimited text: detects compression, the delimiter, and whether the first line holds column names.
+
+All at once as a table, or block by block.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePath
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from gmm.cli.failures import CommandError, quoted
 from gmm.text.amounts import counted
+from gmm.text.lists import quoted
 
-__all__ = ["COMPRESSED", "is_number", "read_text"]
+__all__ = ["COMPRESSED", "TextPart", "is_number", "read_text"]
 
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _MISSING = [*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>"]
 _SHOWN = 3
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
+_FAULTS = (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 
 
@@ -49,7 +54,7 @@ def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.T
 
     Raises
     ------
-    CommandError
+    ValueError
         If the text is not a table, or its first line could be column names or a row.
     """
     try:
@@ -57,9 +62,42 @@ def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.T
         named, note = (header, "") if header is not None else _has_column_names(path, text)
         table = text.named if named else text.unnamed
         table.column_names  # noqa: B018  decodes the names, which may fail
-    except (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError) as error:
-        raise CommandError(f"{path} is not a table: {_reason(error)}") from error
+    except _FAULTS as error:
+        raise ValueError(f"{path} is not a table: {_reason(error)}") from error
     return table, (note,) if note else ()
+
+
+class TextPart:
+    """A file of delimited text, read block by block; a value that is no number is an error that tells its line.
+
+    Parameters
+    ----------
+    path : str
+
+    Raises
+    ------
+    ValueError
+        If the text is not a table, or its first line could be column names or a row.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        try:
+            text = _TextToStream.of(path, path)
+            named, _ = _has_column_names(path, text)
+            self._text, self._names = text, None if named else text.default_names
+            columns = (text.named if named else text.unnamed).column_names
+            self.schema: pa.Schema = pa.schema(dict.fromkeys(columns, pa.float64()))
+        except _FAULTS as error:
+            raise ValueError(f"{path} is not a table: {_reason(error)}") from error
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Read the columns, as float64, from the first row on."""
+        try:
+            with _opened(self.name, self._text.compression) as stream:
+                yield from self._text.reader(stream, self._names, columns)
+        except _FAULTS as error:
+            raise ValueError(f"{self.name}: {_reason(error, self.schema.names)}") from error
 
 
 def is_number(text: str) -> bool:
@@ -81,7 +119,7 @@ class _Text:
     delimiter: str
 
     @classmethod
-    def of(cls, path: str, source: str | bytes) -> _Text:
+    def of(cls, path: str, source: str | bytes) -> Self:
         compression = _compression(path, source)
         with _opened(source, compression) as stream:
             # Read with universal newlines; a line may have any length.
@@ -101,7 +139,11 @@ class _Text:
     @property
     def unnamed(self) -> pa.Table:
         """The table if the first line is a row."""
-        return self._parsed([f"x{j}" for j in range(len(self.fields))])
+        return self._parsed(self.default_names)
+
+    @property
+    def default_names(self) -> list[str]:
+        return [f"x{j}" for j in range(len(self.fields))]
 
     def _parsed(self, names: Sequence[str] | None) -> pa.Table:
         try:
@@ -110,19 +152,39 @@ class _Text:
             return self._read(names, use_threads=False)  # only then does the error give the line
 
     def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
-        block = min(max(_BLOCK, 8 * len(self.line)), _LARGEST_BLOCK)
         with _opened(self.source, self.compression) as stream:
             return pa.csv.read_csv(
-                stream,
-                pa.csv.ReadOptions(column_names=names, block_size=block, use_threads=use_threads),
-                pa.csv.ParseOptions(delimiter=self.delimiter),
-                pa.csv.ConvertOptions(null_values=_MISSING),
+                stream, *self._options(names, use_threads), pa.csv.ConvertOptions(null_values=_MISSING)
             )
 
+    def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
+        block = min(max(_BLOCK, 8 * len(self.line)), _LARGEST_BLOCK)
+        reading = pa.csv.ReadOptions(column_names=names, block_size=block, use_threads=use_threads)
+        return reading, pa.csv.ParseOptions(delimiter=self.delimiter)
 
-def _reason(error: Exception) -> str:
-    """Word the error of a line with too few or too many fields; return others as they are."""
+
+class _TextToStream(_Text):
+    """Text that is too long to be in memory: its first block stands for the whole."""
+
+    def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
+        with _opened(self.source, self.compression) as stream:
+            reader = pa.csv.open_csv(stream, *self._options(names, False), pa.csv.ConvertOptions(null_values=_MISSING))
+            return pa.Table.from_batches([reader.read_next_batch()])
+
+    def reader(self, stream: pa.NativeFile, names: Sequence[str] | None, columns: Sequence[str]) -> Any:
+        """Return an iterator of record batches with these columns."""
+        types = dict.fromkeys(columns, pa.float64())
+        how = pa.csv.ConvertOptions(null_values=_MISSING, column_types=types, include_columns=columns)
+        return pa.csv.open_csv(stream, *self._options(names, False), how)
+
+
+def _reason(error: Exception, names: Sequence[str] = ()) -> str:
+    """Word the errors of a line with too few or too many fields, and of a field; return others as they are."""
     text = str(error)
+    field = re.search(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value (.*)", text)
+    if field is not None and int(field[1]) < len(names):
+        where = f"line {field[2]}, column {names[int(field[1])]!r}"
+        return f"{where}: expected a number, got {field[3]}; columns=[…] names the columns to use"
     uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
     if uneven is None:
         return text
@@ -154,7 +216,7 @@ def _has_column_names(path: str, text: _Text) -> tuple[bool, str]:
             f"the first line is read as column names, although it holds numbers ({examples}); use --no-header if it is "
             "a row"
         )
-    raise CommandError(
+    raise ValueError(
         f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use --header if it "
         "holds column names, --no-header if it is a row"
     )

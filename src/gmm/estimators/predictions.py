@@ -1,0 +1,86 @@
+"""`write_predictions`: labels and responsibilities of rows that need not fit into memory, to a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
+from gmm.estimators.scorer import Scorer
+from gmm.persistence import write_atomically
+from gmm.rows.sources import Source
+from gmm.text.lists import quoted
+
+__all__ = ["write_predictions"]
+
+
+def write_predictions(
+    model: FittedMixture, X: ArrayLike, to: str | os.PathLike[str], *, responsibilities: bool = True
+) -> None:
+    """Write the most probable component of each row, and its responsibilities, to a file; block by block.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture.
+    X : array-like of shape (n, d), data set, or what `rows` returns
+    to : path
+        Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is complete.
+    responsibilities : bool, default=True
+        Whether to write them, as the columns p_0, p_1, ..., behind the columns row (numbers from 1) and component
+        (from 0). ``gmm predict`` writes the same columns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rows are not those of the fit, or the suffix is unknown.
+    OSError
+        If the file cannot be written; one that was there is left as it was.
+    ModuleNotFoundError
+        If pyarrow is not installed.
+
+    See Also
+    --------
+    rows : Rows from files and functions.
+    GaussianMixture.predict : The components as an array.
+
+    Examples
+    --------
+    >>> import gmm
+    >>> from importlib.resources import files
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> faithful = gmm.rows(files("gmm") / "data" / "faithful.csv")
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(faithful)
+    >>> with TemporaryDirectory() as folder:
+    ...     gmm.write_predictions(mixture, faithful, Path(folder) / "labels.csv", responsibilities=False)
+    ...     print((Path(folder) / "labels.csv").read_text()[:30])
+    row,component
+    1,0
+    2,1
+    3,0
+    4,1
+    """
+    from gmm.rows.writing import WRITERS, write_blocks
+
+    suffix = PurePath(to).suffix.lower()
+    if suffix not in WRITERS:
+        raise ValueError(f"{os.fspath(to)}: expected a name ending in one of {quoted(WRITERS)}")
+    source = source_of(model, X)
+    scorer = Scorer(fitted_parameters(model), model.n_threads)
+    write_atomically(to, lambda file: write_blocks(file, suffix, _columns(scorer, source, responsibilities)))
+
+
+def _columns(scorer: Scorer, source: Source, responsibilities: bool) -> Iterator[dict[str, NDArray[Any]]]:
+    for first, results in scorer.blocks(source, labels=True, responsibilities=responsibilities):
+        assert results.labels is not None  # they were asked for
+        columns: dict[str, NDArray[Any]] = {"row": np.arange(first + 1, first + 1 + len(results.labels))}
+        columns["component"] = results.labels
+        if results.responsibilities is not None:
+            columns |= {f"p_{k}": np.ascontiguousarray(column) for k, column in enumerate(results.responsibilities.T)}
+        yield columns

@@ -1,0 +1,228 @@
+"""`BlockSource`: rows that come in blocks of any size, read anew for every pass, put together to whole lanes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Generator, Iterator
+from functools import cached_property
+from itertools import cycle
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._kernel.first_look import Survey
+from gmm.rows.ahead import read_ahead
+from gmm.rows.sources import Chunk, Source
+from gmm.validation.given import check_sample_weight
+from gmm.values.layouts import Array
+
+_CHUNK_BYTES = 1 << 23
+_FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
+_BUFFERS = 3  # a chunk is walked, one waits, one is being filled: see `read_ahead`
+
+
+class Block(NamedTuple):
+    """Consecutive rows as they are read.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d), or tuple of d arrays of shape (m,)
+        Numbers of any type that the type of the source holds.
+    sample_weight : array of shape (m,), optional
+        Of a source with weights, if they were asked for.
+    """
+
+    rows: NDArray[Any] | tuple[NDArray[Any], ...]
+    sample_weight: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows[0]) if isinstance(self.rows, tuple) else len(self.rows)
+
+    def copy_to(self, out: NDArray[Any], start: int) -> None:
+        """Copy the rows from `start` on, as many as `out` has."""
+        stop = start + len(out)
+        if isinstance(self.rows, tuple):
+            for j, column in enumerate(self.rows):
+                out[:, j] = column[start:stop]
+        else:
+            out[...] = self.rows[start:stop]
+
+
+class _FirstLook(NamedTuple):
+    """What the first reading of all rows finds; later ones are compared with it."""
+
+    survey: Survey | None
+    n_rows: int
+    checksum: int
+    sample_weight: Array | None
+
+
+class BlockSource(Source):
+    """Rows that come in blocks, and are never in memory together.
+
+    A subclass defines `n_features`, `dtype`, `name` and `blocks`. Weights are read once and kept: 8 bytes a row.
+
+    Attributes
+    ----------
+    weighted : bool
+        Whether blocks have weights.
+    given_weight : array of shape (n,), or None
+        Weights of all rows that do not come with the blocks.
+    feature_major : bool
+        Whether blocks hold a feature's values together, as columns of files do.
+    reads_ahead : bool
+        Whether blocks are read on a thread of their own.
+    """
+
+    weighted: bool = False
+    given_weight: Array | None = None
+    feature_major: ClassVar[bool] = False
+    reads_ahead = True
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What messages call the source."""
+
+    @abstractmethod
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Begin to read anew: yield all rows in order, with weights only if they are asked for."""
+
+    def __repr__(self) -> str:
+        """Show where the rows come from, without reading them."""
+        return f"<rows of {self.name}: {self.n_features} features, {self.dtype}>"
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n; of a source with a value that is not finite, only those up to it."""
+        return self._first_look.n_rows
+
+    @property
+    def survey(self) -> Survey:
+        """Survey of all rows, made once."""
+        survey = self._first_look.survey
+        if survey is None:
+            raise ValueError(f"expected one row at least, got none from {self.name}")
+        return survey
+
+    @property
+    def sample_weight(self) -> Array | None:  # type: ignore[override]
+        """Weights of all rows."""
+        return self._first_look.sample_weight if self.weighted else self.given_weight
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Read all rows, in chunks of whole lanes; each is valid until the next is asked for.
+
+        Raises
+        ------
+        ValueError
+            If there are more, fewer or other rows than the first time.
+        """
+        before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
+        for first, rows, _ in self._whole_lanes(lane_rows):
+            stop = first + len(rows)
+            if stop > before.n_rows:
+                raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
+            if stop < before.n_rows and len(rows) % lane_rows:
+                break
+            checksum += self._checksum(rows)
+            yield Chunk(first, rows, None if weight is None else weight[first:stop])
+        if stop != before.n_rows:
+            raise ValueError(self._ended(stop))
+        if checksum % 2**64 != before.checksum:
+            raise ValueError(self._changed(f"{stop} rows each time, but other values"))
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the rows with these indices, which increase, by one reading up to the last of them.
+
+        Raises
+        ------
+        ValueError
+            If the rows end before.
+        """
+        taken, done, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
+        for first, rows, _ in self._whole_lanes(1):
+            read = first + len(rows)
+            stop = int(np.searchsorted(indices, read))
+            taken[done:stop] = rows[indices[done:stop] - first]
+            done = stop
+            if done == len(indices):
+                return taken
+        raise ValueError(self._ended(read))
+
+    @cached_property
+    def _first_look(self) -> _FirstLook:
+        n_rows, checksum, weights = 0, 0, []
+
+        def chunks() -> Iterator[Chunk]:
+            nonlocal n_rows, checksum
+            for first, rows, weight in self._whole_lanes(1, weighted=self.weighted):
+                n_rows, checksum = first + len(rows), checksum + self._checksum(rows)
+                if weight is not None:
+                    weights.append(weight)
+                elif self.given_weight is not None:
+                    weight = self.given_weight[first:n_rows]
+                yield Chunk(first, rows, weight)
+
+        looking = chunks()
+        begin = next(looking, None)
+        if begin is None:
+            return _FirstLook(None, 0, 0, np.empty(0) if self.weighted else None)
+        survey = Survey(_with_first(begin, looking), self.n_features)
+        weight = np.concatenate(weights) if self.weighted else None
+        if survey.nonfinite is None:
+            weight = check_sample_weight(weight, n_rows)
+        return _FirstLook(survey, n_rows, checksum % 2**64, weight)
+
+    def _ended(self, n_rows: int) -> str:
+        """Word the error for rows that end after `n_rows`."""
+        before = self._first_look.n_rows
+        if n_rows > 0:
+            return self._changed(f"{before} rows the first time, {n_rows} now")
+        return (
+            f"{self.name} gave {before} rows the first time and none now: expected the same rows each time that they "
+            "are read, as often as there are passes"
+        )
+
+    def _changed(self, how: str) -> str:
+        return f"{self.name} changed between two readings: {how}; expected the same rows, in the same order, each time"
+
+    def _checksum(self, rows: NDArray[Any]) -> int:
+        """The sum of the bits of all values as integers, which no order of adding changes."""
+        together = rows.T if self.feature_major else rows
+        return int(together.view(f"u{together.itemsize}").sum(dtype=np.uint64))
+
+    def _whole_lanes(
+        self, lane_rows: int, *, weighted: bool = False
+    ) -> Iterator[tuple[int, NDArray[Any], Array | None]]:
+        """Yield (number of the first row, rows, weights); as `read_ahead` needs, only three of them stay valid."""
+        made = self._filled(lane_rows, weighted)
+        return read_ahead(made) if self.reads_ahead else made
+
+    def _filled(self, lane_rows: int, weighted: bool) -> Generator[tuple[int, NDArray[Any], Array | None], None, None]:
+        d, order = self.n_features, "F" if self.feature_major else "C"
+        lanes = max(_FEWEST_LANES, _CHUNK_BYTES // (lane_rows * max(d, 1) * self.dtype.itemsize))
+        size = lane_rows * lanes
+        buffers = cycle([np.empty((size, d), self.dtype, order=order) for _ in range(_BUFFERS)])  # type: ignore[call-overload]
+        first, full, buffer = 0, 0, next(buffers)
+        weight = np.empty(size) if weighted else None
+        for block in self.blocks(weighted=weighted):
+            start = 0
+            while start < len(block):
+                step = min(len(block) - start, size - full)
+                block.copy_to(buffer[full : full + step], start)
+                if weight is not None and block.sample_weight is not None:
+                    weight[full : full + step] = block.sample_weight[start : start + step]
+                start, full = start + step, full + step
+                if full == size:
+                    yield first, buffer, weight
+                    first, full, buffer = first + size, 0, next(buffers)
+                    weight = np.empty(size) if weighted else None
+        if full:
+            yield first, buffer[:full], None if weight is None else weight[:full]
+
+
+def _with_first(first: Chunk, others: Iterator[Chunk]) -> Iterator[Chunk]:
+    yield first
+    yield from others

@@ -1,0 +1,128 @@
+"""`NpySource`: an array in a file, .npy or a memory map, read block by block.
+
+What is touched of a memory map counts as memory of the process; what is read into a small buffer does not.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.rows.blocks import Block, BlockSource
+from gmm.rows.sources import ArraySource
+from gmm.validation.arrays import float_type, to_kernel_floats
+from gmm.values.layouts import Array
+
+__all__ = ["NpySource", "is_file_backed", "npy_source"]
+
+_BLOCK_BYTES = 1 << 20
+_WORTH_READING = 1 << 26  # bytes: smaller maps are arrays like others, over which compiled loops make many passes
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NpySource(BlockSource):
+    """Rows of a two-dimensional array that lies in a file as it would in memory.
+
+    Parameters
+    ----------
+    mapped : memmap of shape (n, d)
+        Not a part of another; it is not read itself, but the file below it.
+    given_weight : array of shape (n,), optional
+    """
+
+    mapped: np.memmap[Any, Any]
+    given_weight: Array | None = None
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return os.fspath(self.mapped.filename or "")
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return int(self.mapped.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows: float32 or float64, whatever the file holds."""
+        return float_type(self.mapped.dtype)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return len(self.mapped)
+
+    @property
+    def array(self) -> ArraySource:
+        """The same rows as an array, of which the operating system loads what is touched."""
+        return ArraySource(to_kernel_floats(self.mapped), self.given_weight)
+
+    def blocks(self, *, weighted: bool) -> Iterator[Block]:
+        """Read the file from the beginning."""
+        n, d = self.mapped.shape
+        by_column = not self.mapped.flags.c_contiguous
+        step = max(1, _BLOCK_BYTES // (max(d, 1) * self.mapped.itemsize))
+        raw = np.empty((step, d), self.mapped.dtype, order="F" if by_column else "C")
+        with FileIO(self.name) as file:
+            for start in range(0, n, step):
+                rows = min(step, n - start)
+                # Parts of the file: (number of the item they begin with, where they go).
+                parts = [(j * n + start, raw[:rows, j]) for j in range(d)] if by_column else [(start * d, raw[:rows])]
+                for item, part in parts:
+                    file.seek(self.mapped.offset + item * raw.itemsize)
+                    self._fill(file, part)
+                yield Block(to_kernel_floats(raw[:rows]))
+
+    def _fill(self, file: FileIO, part: NDArray[Any]) -> None:
+        """Read until the buffer is full; one call may give less."""
+        left = part.view(np.uint8).reshape(-1).data
+        while len(left):
+            got = file.readinto(left)
+            if not got:
+                raise ValueError(
+                    f"{self.name} changed between two readings: it ends at byte {file.tell()}, before its last row"
+                )
+            left = left[got:]
+
+
+def npy_source(path: str | os.PathLike[str]) -> NpySource:
+    """Open an .npy file of numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or holds no numbers of shape (n, d).
+    """
+    try:
+        # Mapped, so that a false shape in a damaged header allocates nothing.
+        mapped = np.load(Path(path), mmap_mode="r", allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # numpy may raise anything on a damaged header
+        raise ValueError(f"{path} is not an array of numbers: {error}") from error
+    if not isinstance(mapped, np.memmap) or mapped.ndim != 2 or mapped.dtype.kind not in "biuf":
+        got = f"{mapped.dtype} of shape {mapped.shape}" if isinstance(mapped, np.ndarray) else "an archive of arrays"
+        raise ValueError(f"{path}: expected numbers of shape (rows, columns), got {got}")
+    return NpySource(mapped)
+
+
+def is_file_backed(X: object) -> bool:
+    """Return whether X is a large memory map of numbers, two-dimensional and whole, that its file equals."""
+    return (
+        isinstance(X, np.memmap)
+        and isinstance(X.base, mmap.mmap)
+        and X.mode != "c"  # what was written to it is in memory alone
+        and isinstance(X.filename, str | os.PathLike)
+        and X.ndim == 2
+        and X.dtype.kind in "biuf"
+        and X.nbytes > _WORTH_READING
+    )

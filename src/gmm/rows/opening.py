@@ -1,0 +1,151 @@
+"""`rows`: the source for a path, a data set or a function that gives blocks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from gmm.rows.blocks import BlockSource
+from gmm.rows.factory import FactorySource
+from gmm.rows.npy import npy_source
+from gmm.rows.sources import Source
+from gmm.text.lists import quoted
+
+if TYPE_CHECKING:
+    from gmm.rows.tables import Part
+
+__all__ = ["gives_batches", "rows"]
+
+_PARQUET = (".parquet", ".pq")
+_ARROW = (".arrow", ".arrows", ".feather", ".ipc")
+_TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
+_COMPRESSED = (".gz", ".bz2", ".zst")
+
+Path_ = str | os.PathLike[str]
+
+
+def rows(
+    data: Path_ | Sequence[Path_] | Callable[[], Iterable[Any]] | Any,
+    *,
+    columns: Sequence[str] | None = None,
+    weight: str | None = None,
+) -> Source:
+    """Make rows that need not fit into memory ready for `fit`, `predict`, `score` and the criteria.
+
+    They are read anew for every pass, block by block, and give the same bits as an array of the same rows.
+
+    Parameters
+    ----------
+    data : path, list of paths, data set, or callable
+        A file or a folder of files: Parquet, Arrow or Feather, delimited text (possibly compressed), or one .npy file,
+        which the suffix tells. The files of a folder, and of its folders, are read in the order of their paths; those
+        whose names begin with a dot or an underscore are not. A `pyarrow.dataset.Dataset`, an Arrow table, or any
+        object with `schema` and `to_batches`. Or a function that returns an iterable of blocks, from the beginning
+        each time it is called: arrays or data frames, or tuples of one and the weights of its rows.
+    columns : sequence of str, default=None
+        The features, by their names; all columns but the weight's by default.
+    weight : str, default=None
+        The column of the rows' weights, which are kept in memory: 8 bytes a row.
+
+    Returns
+    -------
+    Source
+        To be passed as `X`. It also has `n_rows`, `n_features`, `dtype` and `feature_names`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the data cannot be read as a table of numbers; the message says where.
+    ModuleNotFoundError
+        If pyarrow, which reads all files but .npy, is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> def blocks():
+    ...     for part in range(4):
+    ...         rng = np.random.default_rng(part)
+    ...         yield rng.normal(size=(1000, 2)) + 10 * (rng.uniform(size=(1000, 1)) < 0.3)
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(gmm.rows(blocks))
+    >>> mixture.weights_.round(1)
+    array([0.7, 0.3])
+    """
+    if isinstance(data, str | os.PathLike):
+        return _of_paths([Path(data)], columns, weight)
+    if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
+        return _of_paths([Path(item) for item in data], columns, weight)
+    if gives_batches(data):
+        from gmm.rows.arrow import BatchesPart
+
+        return _of_parts([BatchesPart(data)], columns, weight)
+    if columns is not None or weight is not None:
+        raise TypeError("columns and weight name columns of a table: expected a path or a data set with them")
+    if callable(data):
+        return FactorySource(data)
+    if isinstance(data, Iterator):
+        raise TypeError(
+            f"expected a function that returns the blocks anew each time it is called, got a {type(data).__name__}, "
+            "which can be read only once"
+        )
+    raise TypeError(
+        f"expected a path, a data set or a function that returns blocks, got {type(data).__name__}; an array or a data "
+        "frame is passed to fit and predict as it is"
+    )
+
+
+def gives_batches(data: object) -> bool:
+    """Return whether an object gives record batches, as Arrow's tables and data sets do."""
+    return hasattr(data, "to_batches") and hasattr(data, "schema") and not isinstance(data, type)
+
+
+def _of_paths(paths: Sequence[Path], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
+    files = [file for path in paths for file in _files(path)]
+    if any(file.suffix.lower() == ".npy" for file in files):
+        if len(files) > 1 or columns is not None or weight is not None:
+            raise ValueError(
+                "a .npy file is read alone and has no names of columns: expected one path and nothing else"
+            )
+        return npy_source(files[0])
+    return _of_parts([_part(file) for file in files], columns, weight)
+
+
+def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
+    from gmm.rows.tables import TableSource
+
+    return TableSource(parts, columns, weight)
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the path or, of a folder, the files in it, in the order of their names."""
+    if not path.is_dir():
+        return [path]
+    hidden = (".", "_")
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not any(part.startswith(hidden) for part in file.relative_to(path).parts)
+    )
+    if not found:
+        raise ValueError(f"the folder {path} holds no files of rows")
+    return found
+
+
+def _part(path: Path) -> Part:
+    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in _PARQUET:
+        from gmm.rows.parquet import ParquetPart
+
+        return ParquetPart(str(path))
+    if suffix in _ARROW:
+        from gmm.rows.arrow import ArrowPart
+
+        return ArrowPart(str(path))
+    if suffix in _TEXT or (suffix in _COMPRESSED and suffixes[0] in _TEXT):
+        from gmm.rows.delimited import TextPart
+
+        return TextPart(str(path))
+    known = quoted((*_PARQUET, *_ARROW, *_TEXT, ".npy"))
+    raise ValueError(f"{path}: unknown file type {suffix!r}, expected one of {known}")

@@ -1,0 +1,463 @@
+"""Rows from files and functions: the bits of an array in memory, and faults in words."""
+
+import functools
+import itertools
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.dataset
+import pyarrow.feather
+import pyarrow.parquet
+import pytest
+
+import gmm
+from gmm import GaussianMixture, Iteration
+from gmm.cli.tables import read
+from gmm.em import e_step
+from gmm.estimators import progress
+from gmm.rows import blocks
+from gmm.rows import npy as npy_module
+from gmm.rows.entrance import as_source
+from gmm.rows.npy import NpySource
+from gmm.values.covariance import CLASSIC
+
+rng = np.random.default_rng(3)
+N, D, K = 9000, 3, 3
+ROWS = rng.normal(size=(N, D)) + 4 * rng.integers(K, size=(N, 1)) + 50
+WEIGHTS = rng.uniform(0.2, 3, N)
+NAMES = ["a", "b", "c"]
+PARTS = ("weights_", "means_", "covariances_", "lower_bounds_", "converged_")
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch):
+    """A pass reads a few lanes at a time, so that it has many chunks."""
+    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(blocks, "_FEWEST_LANES", 1)
+
+
+def table_of(rows, weight=None):
+    columns = dict(zip(NAMES, rows.T, strict=True))
+    return pa.table(columns if weight is None else columns | {"w": weight})
+
+
+def parquet(rows, weight, folder, size):
+    pa.parquet.write_table(table_of(rows, weight), folder / "a.parquet", row_group_size=max(size, 100))
+    return gmm.rows(folder / "a.parquet", weight=None if weight is None else "w")
+
+
+def folder_of_parquet(rows, weight, folder, size):
+    (folder / "part" / "b").mkdir(parents=True, exist_ok=True)
+    (folder / "part" / "_SUCCESS").touch()
+    for name, part in zip(("a", "b/a", "b/b"), np.split(np.arange(len(rows)), [1, 4000]), strict=True):
+        table = table_of(rows[part], None if weight is None else weight[part])
+        pa.parquet.write_table(table, folder / "part" / f"{name}.parquet", row_group_size=max(size, 100))
+    return gmm.rows(folder / "part", weight=None if weight is None else "w")
+
+
+def arrow(rows, weight, folder, size):
+    pa.feather.write_feather(table_of(rows, weight), folder / "a.arrow", chunksize=size)
+    return gmm.rows(str(folder / "a.arrow"), columns=NAMES, weight=None if weight is None else "w")
+
+
+def arrow_stream(rows, weight, folder, size):
+    table = table_of(rows, weight)
+    with pa.ipc.new_stream(folder / "a.arrows", table.schema) as writer:
+        writer.write_table(table, max_chunksize=size)
+    return gmm.rows(folder / "a.arrows", weight=None if weight is None else "w")
+
+
+def delimited(rows, weight, folder, size):
+    columns = [*rows.astype(np.float64).T, *([] if weight is None else [weight])]
+    lines = ["a;b;c" + ("" if weight is None else ";w")] + [
+        ";".join(map(repr, map(float, row))) for row in zip(*columns, strict=True)
+    ]
+    (folder / "a.csv").write_text("\n".join(lines) + "\n")
+    return gmm.rows(folder / "a.csv", weight=None if weight is None else "w")
+
+
+def npy(rows, weight, folder, size):
+    np.save(folder / "a.npy", np.asarray(rows, order="C" if size % 2 else "F"))
+    mapped = np.load(folder / "a.npy", mmap_mode="r")
+    return gmm.rows(folder / "a.npy") if weight is None else NpySource(mapped, weight)
+
+
+def factory(rows, weight, folder, size):
+    def made():
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
+            yield block if weight is None else (block, weight[start : start + size])
+
+    return gmm.rows(made)
+
+
+def factory_of_frames(rows, weight, folder, size):
+    def made():
+        for start in range(0, len(rows), max(size, 300)):
+            block = pd.DataFrame(rows[start : start + max(size, 300)], columns=NAMES)
+            yield block if weight is None else (block, weight[start : start + max(size, 300)])
+
+    return gmm.rows(made)
+
+
+def dataset(rows, weight, folder, size):
+    folder_of_parquet(rows, weight, folder, size)
+    data = pa.dataset.dataset(folder / "part", format="parquet")
+    return data if weight is None else gmm.rows(data, weight="w")
+
+
+def table(rows, weight, folder, size):
+    batches = table_of(rows, weight).to_batches(max_chunksize=size)
+    return gmm.rows(pa.Table.from_batches(batches), weight=None if weight is None else "w")
+
+
+SOURCES = [parquet, folder_of_parquet, arrow, arrow_stream, delimited, npy, factory, factory_of_frames, dataset, table]
+BLOCK_SIZES = [1, 30, 1000, 2049, 10**6]
+
+
+@functools.cache
+def in_memory(covariance_type, dtype, weighted, given):
+    rows = ROWS.astype(dtype)
+    return fitted(rows, WEIGHTS if weighted else None, covariance_type, given)
+
+
+def fitted(X, weight, covariance_type, given, **how):
+    start = {"means_init": ROWS[[0, 10, 20]]} if given else {}
+    return GaussianMixture(K, covariance_type=covariance_type, random_state=0, **start, **how).fit(
+        X, sample_weight=weight
+    )
+
+
+def assert_same(one, other):
+    for name in PARTS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("make", SOURCES)
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_a_fit_has_the_bits_of_one_in_memory(covariance_type, make, tmp_path):
+    turns = itertools.cycle(itertools.product((np.float64, np.float32), (False, True), (False, True)))
+    for size, threads in itertools.product(BLOCK_SIZES, (1, 2, 5)):
+        dtype, weighted, given = next(turns)
+        if size == 1 and threads > 1:
+            continue
+        rows = ROWS.astype(dtype)
+        if make is delimited:
+            dtype = np.float64
+            rows = ROWS
+        source = make(rows, WEIGHTS if weighted else None, tmp_path, size)
+        one = fitted(source, None, covariance_type, given, n_threads=threads)
+        assert_same(one, in_memory(covariance_type, dtype, weighted, given))
+
+
+@pytest.mark.parametrize("make", SOURCES)
+def test_rows_are_scored_alike(make, tmp_path):
+    whole = in_memory("full", np.float64, False, False)
+    source = make(ROWS, WEIGHTS, tmp_path, 1000)
+    model = fitted(source, None, "full", False)
+    known = in_memory("full", np.float64, True, False)
+    for name in ("predict", "predict_proba", "score_samples"):
+        np.testing.assert_array_equal(getattr(model, name)(source), getattr(known, name)(ROWS), err_msg=name)
+    for name in ("score", "bic", "aic", "icl", "nec"):
+        assert getattr(model, name)(source) == getattr(known, name)(ROWS, sample_weight=WEIGHTS), name
+    assert source.n_rows == N
+    assert source.fingerprint == as_source(ROWS, WEIGHTS, estimator="a test")[0].fingerprint
+    assert whole.n_features_in_ == D
+
+
+class Looks:
+    """A source's rows are asked for; counts how often from the beginning."""
+
+    def __init__(self, blocks):
+        self.blocks, self.count = blocks, 0
+
+    def __call__(self):
+        self.count += 1
+        return iter(self.blocks)
+
+
+def looks_before_the_first_pass(**how):
+    looks = Looks([ROWS[:100], ROWS[100:]])
+    seen = []
+    GaussianMixture(K, random_state=0, **how).fit(gmm.rows(looks), callback=lambda _: seen.append(looks.count) or True)
+    return seen[0] - 1
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_there_are_two_looks_before_the_first_pass_of_a_default_fit(covariance_type):
+    assert looks_before_the_first_pass(covariance_type=covariance_type) == 2, "the survey and the sample"
+
+
+def test_a_given_start_needs_one_look_before_the_first_pass():
+    start = {"means_init": ROWS[:K], "weights_init": [1 / K] * K, "precisions_init": [np.eye(D)] * K}
+    assert looks_before_the_first_pass(**start) == 1
+
+
+def test_empty_blocks_are_fine():
+    some = [ROWS[:0], ROWS[:4000], ROWS[:0], ROWS[:0], ROWS[4000:], ROWS[:0]]
+    assert_same(fitted(gmm.rows(lambda: some), None, "full", False), in_memory("full", np.float64, False, False))
+    with pytest.raises(ValueError, match=r"0 sample\(s\) \(shape=\(0, 3\)\)"):
+        GaussianMixture(K).fit(gmm.rows(lambda: [ROWS[:0]]))
+    with pytest.raises(ValueError, match="one block of rows at least from the factory"):
+        gmm.rows(lambda: [])
+
+
+@pytest.mark.parametrize(
+    ("block", "kind", "message"),
+    [
+        (ROWS[:5, :2], ValueError, r"block 1 of the factory <lambda>: X has 2 features, but it is expecting 3"),
+        (ROWS[:5].astype(np.float32), ValueError, r"block 1 .*: expected float64, as in the first block, got float32"),
+        (ROWS[:5].astype(str), ValueError, "block 1 of the factory"),
+        (ROWS[:5].astype("M8[s]"), TypeError, "block 1 .* dates"),
+        ((ROWS[:5], WEIGHTS[:5]), ValueError, "block 1 .*: expected rows without weights, .* got a tuple of 2"),
+        (ROWS[0], ValueError, "block 1 .*: Expected 2D array, got 1D array"),
+    ],
+)
+def test_a_block_of_another_kind_is_refused(block, kind, message):
+    with pytest.raises(kind, match=message):
+        GaussianMixture(K).fit(gmm.rows(lambda: [ROWS[:50], block]))
+
+
+def test_weights_of_a_block_are_checked():
+    for weight, message in ((WEIGHTS[:4], "shape"), (np.full(5, np.nan), "NaN"), (None, "weights")):
+        with pytest.raises((ValueError, TypeError), match=message):
+            GaussianMixture(K).fit(gmm.rows(lambda weight=weight: [(ROWS[:50], WEIGHTS[:50]), (ROWS[:5], weight)]))
+    with pytest.raises(ValueError, match="Negative values"):
+        GaussianMixture(K).fit(gmm.rows(lambda: [(ROWS[:50], -WEIGHTS[:50])]))
+
+
+def test_what_gives_its_rows_once_is_refused():
+    with pytest.raises(TypeError, match="anew each time it is called, got a generator"):
+        gmm.rows(block for block in [ROWS])
+    once = iter([ROWS[:50], ROWS[50:]])
+    with pytest.raises(ValueError, match="gave 9000 rows the first time and none now"):
+        GaussianMixture(K).fit(gmm.rows(lambda: once))
+    with pytest.raises(TypeError, match="expected an iterable of blocks"):
+        gmm.rows(lambda: ROWS)
+
+
+@pytest.mark.parametrize(
+    ("later", "message"),
+    [
+        (ROWS[:-1], "9000 rows the first time, 8999 now"),
+        (np.vstack([ROWS, ROWS[:1]]), "9000 rows the first time, and more than that now"),
+        (np.vstack([ROWS[:-1], ROWS[-1:] * (1 + 1e-15)]), "9000 rows each time, but other values"),
+    ],
+)
+def test_a_source_that_changes_between_passes_is_noticed(later, message):
+    turns = itertools.chain([ROWS, ROWS, ROWS, ROWS], itertools.repeat(later))
+
+    def made():
+        return np.array_split(next(turns), 7)
+
+    mixture = GaussianMixture(K, random_state=0, max_iter=3, tol=0)
+    with pytest.raises(ValueError, match=f"the factory made changed between two readings: {message}"):
+        mixture.fit(gmm.rows(made))
+    assert not hasattr(mixture, "means_"), "a fit that fails leaves the estimator as it was"
+
+
+def test_a_value_that_is_not_finite_is_named():
+    rows = ROWS.copy()
+    rows[8500, 1] = np.nan
+    for source in (gmm.rows(pa.Table.from_pandas(pd.DataFrame(rows, columns=NAMES))), gmm.rows(lambda: [rows])):
+        with pytest.raises(ValueError, match=r"NaN[^$]*row 8500, column 1"):
+            GaussianMixture(K).fit(source)
+
+
+@pytest.mark.parametrize("at", [100, 0.5, -1, -9])
+def test_a_truncated_parquet_file_is_named(at, tmp_path):
+    parquet(ROWS, None, tmp_path, 1000)
+    content = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(content[: int(at * len(content)) if isinstance(at, float) else at])
+    with pytest.raises(ValueError, match=r"a\.parquet is not a whole Parquet file"):
+        gmm.rows(tmp_path / "a.parquet")
+
+
+def test_a_parquet_file_that_is_damaged_inside_is_named(tmp_path):
+    source = parquet(ROWS, None, tmp_path, 1000)
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    content[len(content) // 2 :][:2000] = b""
+    half = len(content) // 2
+    content[half : half + 2000] = bytes(2000)
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.parquet"):
+        GaussianMixture(K).fit(source)
+
+
+@pytest.mark.parametrize("number", [2, 8002, 70_000])
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1.5;seven;2.5", r"a\.csv: line {}, column 'b': expected a number, got 'seven'"),
+        ("1.5;2.5", r"a\.csv.*: line {} has 2 fields, expected 3"),
+    ],
+)
+def test_a_bad_row_of_a_text_is_named(line, message, number, tmp_path):
+    lines = ["a;b;c", *["1.25;-3.125;4.0625"] * 80_000]
+    lines[number - 1] = line
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=message.format(number)):
+        GaussianMixture(K).fit(gmm.rows(tmp_path / "a.csv"))
+
+
+def test_a_truncated_npy_file_is_named(tmp_path):
+    source = npy(ROWS, None, tmp_path, 1)
+    content = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(content[:-1000])
+    with pytest.raises(ValueError, match=r"a\.npy changed between two readings: it ends at byte"):
+        GaussianMixture(K).fit(source)
+    with pytest.raises(ValueError, match=r"a\.npy is not an array of numbers"):
+        gmm.rows(tmp_path / "a.npy")
+
+
+def test_columns_are_checked(tmp_path):
+    table = table_of(ROWS, WEIGHTS).append_column("species", pa.array(["setosa"] * N))
+    pa.parquet.write_table(table, tmp_path / "a.parquet")
+    path = tmp_path / "a.parquet"
+    with pytest.raises(ValueError, match=r"no column 'd' in .*a\.parquet, which has 'a', 'b', 'c', 'w', 'species'"):
+        gmm.rows(path, columns=["a", "d"])
+    with pytest.raises(ValueError, match=r"column 'species' of .* holds string, expected numbers"):
+        gmm.rows(path)
+    with pytest.raises(ValueError, match="expected distinct columns"):
+        gmm.rows(path, columns=["a", "w"], weight="w")
+    with pytest.raises(ValueError, match=r"unknown file type '\.xlsx'"):
+        gmm.rows(tmp_path / "a.xlsx")
+    with pytest.raises(TypeError, match="an array or a data frame is passed to fit"):
+        gmm.rows(ROWS)
+    with pytest.raises(FileNotFoundError):
+        gmm.rows(tmp_path / "b.parquet")
+    chosen = gmm.rows(path, columns=["c", "a"], weight="w")
+    fitted_ = fitted(chosen, None, "full", False)
+    assert list(fitted_.feature_names_in_) == ["c", "a"]
+    assert_same(fitted_, fitted(ROWS[:, [2, 0]], WEIGHTS, "full", False))
+    with pytest.raises(ValueError, match="Feature names must be in the same order"):
+        fitted_.predict(gmm.rows(path, columns=["a", "c"]))
+
+
+def test_integers_and_missing_values_of_columns():
+    table = pa.table({"a": [1, 2, 3, None], "b": pa.array([1, 0, 1, 1]).cast(pa.bool_()), "c": [0.5, 1, 2, 3]})
+    source = gmm.rows(table)
+    (chunk,) = source._whole_lanes(1)
+    np.testing.assert_array_equal(chunk[1], [[1, 1, 0.5], [2, 0, 1], [3, 1, 2], [np.nan, 1, 3]])
+
+
+def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
+    monkeypatch.setattr(npy_module, "_WORTH_READING", 1000)
+    npy(ROWS, None, tmp_path, 1)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
+    assert not isinstance(as_source(mapped[1:], estimator="a test")[0], NpySource), "a part begins elsewhere"
+    assert_same(fitted(mapped, None, "full", False), in_memory("full", np.float64, False, False))
+    assert_same(fitted(mapped, WEIGHTS, "full", False), in_memory("full", np.float64, True, False))
+    found = gmm.select(mapped, [2], ["full"], random_state=0).best
+    np.testing.assert_array_equal(found.means_, gmm.select(ROWS, [2], ["full"], random_state=0).best.means_)
+    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+    changed[:] += 1
+    assert not isinstance(as_source(changed, estimator="a test")[0], NpySource), "its changes are in memory alone"
+
+
+def test_numbers_of_any_type_in_a_file(tmp_path):
+    numbers = np.random.default_rng(0).integers(0, 50, (500, 2))
+    for dtype in ("i1", ">i4", ">f8", "f2", "?"):
+        np.save(tmp_path / "a.npy", numbers.astype(dtype))
+        whole = np.load(tmp_path / "a.npy")
+        assert_same(
+            GaussianMixture(2, random_state=0).fit(gmm.rows(tmp_path / "a.npy")),
+            GaussianMixture(2, random_state=0).fit(whole),
+        )
+
+
+def test_rows_that_are_not_in_memory_are_refused_in_words():
+    source = gmm.rows(lambda: [ROWS])
+    with pytest.raises(
+        TypeError, match=r"select needs its rows in memory: .* got <rows of the factory"
+    ):
+        gmm.select(source, [2])
+    with pytest.raises(TypeError, match="its own weights"):
+        GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch):
+    monkeypatch.setattr(e_step, "_ROWS_AT_ONCE", 3000)
+    model, rows, path = in_memory("full", dtype, False, False), ROWS.astype(dtype), tmp_path / f"a.{suffix}"
+    for X in (rows, gmm.rows(lambda: [rows[:10], rows[10:]])):
+        gmm.write_predictions(model, X, path)
+        written = read(str(path))[0].to_pandas()
+        assert list(written) == ["row", "component", "p_0", "p_1", "p_2"]
+        np.testing.assert_array_equal(written["row"], np.arange(N) + 1)
+        np.testing.assert_array_equal(written["component"], model.predict(rows))
+        exact = 0 if dtype == np.float64 or suffix in ("parquet", "arrow") else 1e-6
+        np.testing.assert_allclose(written.iloc[:, 2:], model.predict_proba(rows), rtol=exact)
+    gmm.write_predictions(model, rows, path, responsibilities=False)
+    assert read(str(path))[0].column_names == ["row", "component"]
+
+
+def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
+    model, path = in_memory("full", np.float64, False, False), tmp_path / "a.csv"
+    path.write_text("before")
+    turns = itertools.chain([ROWS], itertools.repeat(ROWS[:5000]))
+    with pytest.raises(ValueError, match="changed between two readings"):
+        gmm.write_predictions(model, gmm.rows(lambda: [next(turns)]), path)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
+    assert path.read_text() == "before"
+    with pytest.raises(ValueError, match=r"a\.txt: expected a name ending in one of '.parquet'"):
+        gmm.write_predictions(model, ROWS, tmp_path / "a.txt")
+
+
+def test_long_passes_tell_their_pace(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_QUIET", 0.0)
+    monkeypatch.setattr(progress, "_LONG", 0.0)
+    told = GaussianMixture(5, random_state=0, tol=1e-6, max_iter=1000, verbose=1).fit(gmm.rows(lambda: [ROWS]))
+    text = capsys.readouterr().out
+    assert re.search(r"start 1/1  \d+.% of the rows, [\d,]+ rows/s, the pass ends in 0 s\n", text)
+    assert re.search(r"pass    2  log-likelihood .* rows/s  at most \d+ s left\n", text)
+    assert_same(told, GaussianMixture(5, random_state=0, tol=1e-6, max_iter=1000).fit(ROWS))
+
+
+def test_time_left_is_projected_from_the_remaining_gain(capsys):
+    printer = progress.ProgressPrinter(1, 1, 1, ("log-likelihood", "nats"), n_rows=10**9, tol=1e-6, max_iter=100)
+    for n_iter, remaining in enumerate((math.inf, 1e-2, 1e-3, 2e-3, 1e-7), 1):
+        printer.step(Iteration(0, n_iter, -1.0, 0.1, 50.0, None, remaining))
+    ends = [line.partition("rows/s  ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert ends == [
+        "at most 82 min left",
+        "at most 82 min left",
+        "about 2 min left",
+        "at most 80 min left",
+        "at most 79 min left",
+    ]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_frames_whose_columns_lie_at_equal_distances_are_not_copied(order, dtype):
+    rows = np.asfortranarray(ROWS, dtype=dtype)[:, order]
+    columns = dict(zip(NAMES, rows.T, strict=True))
+    for frame in (pa.table(columns), pl.DataFrame(columns), pd.DataFrame(columns, copy=False)):
+        source, names = as_source(frame, estimator="a test")
+        np.testing.assert_array_equal(source.rows, rows)
+        assert list(names) == NAMES
+        if not isinstance(frame, pl.DataFrame):
+            assert np.shares_memory(source.rows, rows) or isinstance(frame, pd.DataFrame)
+        assert_same(fitted(frame, None, "full", False), fitted(rows, None, "full", False))
+
+
+def test_columns_that_lie_elsewhere_are_kept_alive():
+    """Equal distances may be chance: the matrix must hold all columns, not the first alone."""
+    large = np.random.default_rng(0).normal(size=(3, 1 << 17))
+    table = pa.table({name: pa.array(column.copy()) for name, column in zip(NAMES, large, strict=True)})
+    source, _ = as_source(table, estimator="a test")
+    del table
+    for _ in range(20):
+        np.full(1 << 17, np.nan)
+    np.testing.assert_array_equal(source.rows, large.T)
+    twice = pa.table({"a": large[0], "b": large[0]})
+    np.testing.assert_array_equal(as_source(twice, estimator="a test")[0].rows, large[[0, 0]].T)
