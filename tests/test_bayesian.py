@@ -283,7 +283,9 @@ def test_the_predictive_density_of_far_rows_is_that_of_the_power_of_their_distan
         got = np.array([mixture.score_samples(step, density="predictive") for step in steps if np.isfinite(step).all()])
     assert np.isfinite(got).all()
     # Far from all, log p = constant − (ν + 1) log ‖x‖ of the component with the heaviest tail, ν + 1 = ν_k + 1.
-    falls = -np.diff(got[-4:], axis=0) / np.diff([140, 155, 200, 300] if len(steps) == 6 else [155, 200, 300, 307])[:, None]
+    falls = (
+        -np.diff(got[-4:], axis=0) / np.diff([140, 155, 200, 300] if len(steps) == 6 else [155, 200, 300, 307])[:, None]
+    )
     np.testing.assert_allclose(falls / np.log(10), np.broadcast_to(falls[0] / np.log(10), falls.shape), rtol=1e-6)
 
 
@@ -498,3 +500,17 @@ def test_a_prior_that_would_lose_the_bound_to_rounding_is_refused(name):
     X, mixture = some(**{name: 1e12})
     with pytest.raises(ValueError, match=rf"expected {name} of at most 1e\+10, got 1e\+12"):
         mixture.fit(X)
+
+
+def test_a_picture_leaves_out_the_components_that_are_empty(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    from gmm.plotting import plot_clusters
+
+    X, mixture = some(n_components=8, max_iter=1000)
+    ax = plot_clusters(mixture.fit(X), X, view=(0, 1))
+    left = np.flatnonzero(mixture.counts_ >= 1)
+    assert 0 < len(left) < 8
+    assert {patch.get_gid() for patch in ax.patches} == {
+        f"component {k} content {c}" for k in left for c in (0.5, 0.95)
+    }
+    assert ax.get_title() == f"{len(left)} of 8 components"

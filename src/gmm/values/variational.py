@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import lgamma, log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm._kernel.mstep import MixtureFamily, log_gamma_sum
 from gmm._kernel.mstep import log_offset as log_offsets
@@ -135,6 +136,11 @@ class MixturePosterior(MixtureParameters):
     def n_effective(self) -> int:
         """Number of components that expect one row at least, n_k ≥ 1."""
         return int((self.counts >= 1).sum())
+
+    @property
+    def present(self) -> NDArray[np.intp]:
+        """Indices of those components, or of those with as many rows as any where there are none."""
+        return np.flatnonzero(self.counts >= min(1, self.counts.max()))
 
     @property
     def mean_precisions(self) -> Array:
