@@ -17,7 +17,7 @@ from benchmarks.tasks import present
 
 # Each question is the name of the module that answers it.
 TIMED = ("grid", "predict", "memory", "fits", "passes", "stops", "gaps", "optima", "search", "compare", "bayes")
-QUESTIONS = (*TIMED, "instructions")
+QUESTIONS = (*TIMED, "falls", "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
