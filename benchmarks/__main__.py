@@ -30,7 +30,7 @@ TIMED = (
     "bayes",
     "beyond-memory",
 )
-QUESTIONS = (*TIMED, "instructions")
+QUESTIONS = (*TIMED, "falls", "instructions")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -17,9 +17,10 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "cli": """
-        fit | bayesian report | report.sections | report.choosing | report.figures | apply plot result | rows saved
-        | report.wording show | cli | describe tables write
-        | agreement arguments choice failures pictures report.columns report.origin report.page
+        fit | bayesian report | drawn report.sections | report.choosing report.posterior | report.figures
+        | apply plot result | rows saved | report.wording show | cli | describe tables write
+        | agreement arguments choice failures pictures report.columns report.origin report.story
+        | report.page
     """,
     "plotting": """
         plotting | animation | boundaries clusters density canvas uncertainty

@@ -273,6 +273,34 @@ def test_densities_are_scipys(covariance_type, weights):
 
 
 @every_type
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+def test_the_predictive_density_of_far_rows_is_that_of_the_power_of_their_distance(covariance_type, scale):
+    X, mixture = some(covariance_type, n_components=3)
+    mixture.set_params(reg_covar=0).fit(scale * X)
+    directions = np.random.default_rng(3).normal(size=(5, 3))
+    steps = [directions * 10.0**power for power in (20, 60, 140, 155, 200, 300, 307)]
+    with np.errstate(over="ignore"):
+        got = np.array([mixture.score_samples(step, density="predictive") for step in steps if np.isfinite(step).all()])
+    assert np.isfinite(got).all()
+    # Far from all, log p = constant − (ν + 1) log ‖x‖ of the component with the heaviest tail, ν + 1 = ν_k + 1.
+    falls = (
+        -np.diff(got[-4:], axis=0) / np.diff([140, 155, 200, 300] if len(steps) == 6 else [155, 200, 300, 307])[:, None]
+    )
+    np.testing.assert_allclose(falls / np.log(10), np.broadcast_to(falls[0] / np.log(10), falls.shape), rtol=1e-6)
+
+
+@every_type
+@pytest.mark.parametrize("scale", [1e-100, 1.0, 1e100])
+def test_the_predictive_density_falls_by_a_power_of_the_distance_however_far(covariance_type, scale):
+    X, mixture = some(covariance_type, n_components=3)
+    posterior = mixture.set_params(reg_covar=0).fit(scale * X)._parameters
+    direction, powers = np.array([[0.3, -1.0, 0.5]]), np.array([150, 154, 155, 200, 300, 308])
+    got = [mixture.score_samples(direction * 10.0**power, density="predictive")[0] for power in powers]
+    slopes = np.diff(got) / np.diff(powers * np.log(10))
+    np.testing.assert_allclose(slopes, -(1 + posterior.dof.min()), rtol=1e-9)
+
+
+@every_type
 @every_prior
 def test_draws_have_the_moments_and_intervals_of_the_posterior(covariance_type, weights):
     X, mixture = some(covariance_type, weights, n_components=3)
@@ -353,6 +381,8 @@ def test_a_dirichlet_process_is_sorted_where_that_raises_the_bound():
     [
         ({"degrees_of_freedom_prior": 1.5}, "should be greater than 2"),
         ({"mean_prior": [0.0, 1.0]}, "'mean_prior' should have the shape"),
+        ({"mean_prior": [0.0, 1e155, 0.0]}, r"expected mean_prior within 1e\+150 of the mean .* for feature 1"),
+        ({"mean_prior": [0.0, 1e155, 0.0]}, "expected mean_prior within 1e.150 of the mean of the rows.* feature 1"),
         ({"mean_precision_prior": 0.0}, "'mean_precision_prior' parameter"),
         ({"weight_concentration_prior": -1.0}, "'weight_concentration_prior' parameter"),
         ({"weight_concentration_prior_type": "flat"}, "'weight_concentration_prior_type' parameter"),
@@ -480,3 +510,17 @@ def test_the_predictive_density_falls_off_as_a_power_however_far_a_row_lies():
     ]
     slopes = np.diff(by_power, axis=0) / np.diff((90, 99, 120, 200, 300, 307))[:, None]
     np.testing.assert_allclose(slopes, np.broadcast_to(slopes[0], slopes.shape), rtol=1e-9)
+
+
+def test_a_picture_leaves_out_the_components_that_are_empty(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    from gmm.plotting import plot_clusters
+
+    X, mixture = some(n_components=8, max_iter=1000)
+    ax = plot_clusters(mixture.fit(X), X, view=(0, 1))
+    left = np.flatnonzero(mixture.counts_ >= 1)
+    assert 0 < len(left) < 8
+    assert {patch.get_gid() for patch in ax.patches} == {
+        f"component {k} content {c}" for k in left for c in (0.5, 0.95)
+    }
+    assert ax.get_title() == f"{len(left)} of 8 components"

@@ -16,7 +16,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import __main__ as command
-from benchmarks import compare, fits, instructions, report, search, tables
+from benchmarks import compare, falls, fits, instructions, report, search, tables
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
@@ -275,3 +275,12 @@ def test_no_table_is_both_tuned_on_and_judged_by():
     }
     assert min(map(len, names.values())) >= 6
     assert not names["tuned on"] & names["judged on"]
+
+
+@pytest.mark.parametrize("way", ["auto", None])
+@pytest.mark.parametrize("prior", falls.PRIORS)
+@pytest.mark.parametrize("name", falls.TYPES)
+def test_no_random_variational_fit_lowers_its_bound(name, prior, way):
+    """Ten thousand by `python -m benchmarks falls`."""
+    for seed in range(20):
+        assert falls.falls(seed, name, prior, way).max(initial=0) <= falls.ROUNDING

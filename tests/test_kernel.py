@@ -545,6 +545,32 @@ def test_a_component_of_weight_zero_gets_no_row(name, dtype, hard, form):
     assert not written.responsibilities[:, 1].any()
 
 
+@every_kernel
+@every_case
+@every_layout
+def test_components_of_weight_zero_cost_nothing(name, dtype, form):
+    rows, mixture = problem(name, 5, 3, dtype=dtype)
+    mixture.log_offset[[1, 4]] = -np.inf
+    kept, whiteners = [0, 2, 3], mixture.whiteners
+    fewer = WhitenedMixture(
+        mixture.layout,
+        mixture.log_offset[kept],
+        mixture.centres[kept],
+        whiteners if name == "tied" else whiteners[kept],
+    )
+    e_step = EStep(ArraySource(rows), mixture.layout, form=form)
+    assert e_step._plan(mixture).work == e_step._plan(fewer).work
+    got, expected = e_step(mixture), e_step(fewer)
+    for part in ("counts", "first", "origins") + (() if name == "tied" else ("second",)):
+        np.testing.assert_array_equal(getattr(got, part)[kept], getattr(expected, part))
+    for part in ("counts", "first") + (() if name == "tied" else ("second",)):
+        assert not getattr(got, part)[[1, 4]].any()
+    np.testing.assert_array_equal(got.origins[[1, 4]], mixture.centres[[1, 4]])
+    np.testing.assert_array_equal(got.second.sum(axis=0), expected.second.sum(axis=0))
+    assert got.log_evidence == expected.log_evidence
+    assert got.weight == expected.weight
+
+
 def test_a_kernel_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match=r"expected a kernel among .*'blas'.*, got 'abacus'"):
         _em.use_kernel("abacus")

@@ -106,6 +106,10 @@ def rows_of(kind, path):
         species = np.repeat(["setosa", "versicolor", "virginica"], 50)
         write_csv(path / "iris.csv", ["sl", "sw", "pl", "pw", "species"], np.column_stack([X, species]))
         return [str(path / "iris.csv"), "--label-column", "species", *few]
+    if kind == "posterior":
+        X = 6 * rng.integers(2, size=(150, 1)) + rng.normal(size=(150, 3))
+        write_csv(path / "two.csv", ["a", "b", "c", "kind"], np.column_stack([X, X[:, 0] > 3]))
+        return [str(path / "two.csv"), "--label-column", "kind", "--bayesian", "--max-components", "9"]
     if kind == "many columns":
         wine = load_wine()
         write_csv(path / "wine.csv", wine.feature_names, wine.data)
@@ -145,7 +149,7 @@ def reports(tmp_path_factory):
     return report
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "posterior"])
 def test_a_page_is_sound_and_loads_nothing(kind, reports):
     page = reports(kind)[0]
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -162,7 +166,7 @@ def test_a_page_is_sound_and_loads_nothing(kind, reports):
     assert all(target[0] == "#" and target[1:] in ids for target in used)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "posterior"])
 def test_a_page_can_be_read_by_everyone(kind, reports):
     page = reports(kind)[0]
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
@@ -203,6 +207,31 @@ def test_numbers_are_those_of_the_result(kind, reports):
         chose = next(column for column in columns if column[0] == "BIC")
         bics = sorted(cell["bic"] for cell in result["cells"] if cell["bic"] is not None)
         assert float(chose[1]) == pytest.approx(bics[0], abs=0.0051)
+
+
+def test_the_page_of_a_variational_fit_tells_what_is_left(reports):
+    page, result, path, _ = reports("posterior")
+    said, best, model = page.said(), result["best"], gmm.load(path / "out" / "model.gmm")
+    assert best["n_effective_components"] == 2
+    assert "Two groups were found in 150 rows of a, b and c; the other seven of 9 components are empty." in said
+    assert f"lower bound of the log evidence {best['lower_bound']:.2f}".replace("-", "−") in said
+    assert "The lower bound of the log evidence after each pass." in said
+    assert "Credible interval An interval" in said
+    assert "BIC" not in said
+    assert "Smaller is better" not in said
+    shown = [k for k, n in enumerate(best["rows_per_component"]) if n]
+    assert page.table("Mean ± standard deviation")[0] == ["", *(f"group {k}" for k in shown), "all rows"]
+    assert page.table("Rows by label")[0] == ["kind", *(f"group {k}" for k in shown)]
+    table, held = page.table("Weights and means, with their 95 %"), model.credible_intervals(0.95)
+    assert [float(text) for text in table[1][1:]] == pytest.approx([model.counts_[k] for k in shown], abs=0.051)
+    for row, values, ends in (
+        (table[2], model.weights_, held.weights),
+        *((table[3 + j], model.means_[:, j], held.means[:, j]) for j in range(3)),
+    ):
+        for text, k in zip(row[1:], shown, strict=True):
+            got = [float(part.replace("−", "-")) for part in re.findall(r"[−\d.]+", text)]
+            width = ends[k, 1] - ends[k, 0]
+            assert got == pytest.approx([values[k], *ends[k]], abs=0.06 * width)
 
 
 def test_the_page_says_what_was_found(reports):
@@ -720,6 +749,20 @@ def test_a_component_is_described_by_what_differs():
 )
 def test_what_was_found_is_one_sentence(K, tried, n, names, told):
     assert wording.summary_sentence(K, tried, n, names).startswith(told)
+
+
+def test_what_is_left_is_one_sentence():
+    for left, K, told in (
+        (1, 1, "One group was found in 9 rows of a."),
+        (1, 2, "One group was found in 9 rows of a; the other component is empty."),
+        (3, 20, "Three groups were found in 9 rows of a; the other 17 of 20 components are empty."),
+    ):
+        assert wording.left_sentence(left, K, 9, ["a"]) == told
+    assert wording.empty_sentence(3, 0, 0.0, "rows") == "The fit began with 3 components and leaves none empty."
+    assert wording.empty_sentence(3, 1, 0.25, "rows").endswith("The one that is empty expects 0.25 rows.")
+    assert wording.empty_sentence(9, 7, 1e-9, "rows").endswith(
+        "The seven that are empty expect less than 0.001 rows together."
+    )
 
 
 def test_differences_of_bic_have_words():

@@ -135,7 +135,8 @@ cdef class Plan:
         expect("whiteners", self.whiteners.shape[0], total_size(plan.layout, K, d))
         expect("origin", origin.shape[0], d)
         expect("reach", reach.shape[0], d)
-        plan.n_components, plan.n_features = K, d
+        plan.n_all, plan.n_features = K, d
+        plan.skips_empty = not (rows_only or hard or given or totals or axes is not None)
         plan.hard, plan.given, plan.totals, plan.tiles = hard, given, totals, tiles
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
         if axes is not None:
@@ -364,7 +365,7 @@ cdef class Plan:
         const double[::1] covariances, const double[::1] log_determinants,
     ):
         """Return the plan's own mixture as an update would have; it must not be written to."""
-        cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
+        cdef Py_ssize_t K = self.plan.n_all, d = self.plan.n_features
         cdef Layout layout = self.plan.layout
         cdef Estimate mixture
         if not family.takes(layout, self.plan.moments, K, d):
@@ -409,7 +410,7 @@ cdef class Plan:
             The mixture of the last pass, as `Update` returns it; None where that is still the plan's.
         """
         cdef PassPlan plan = self.plan
-        cdef Py_ssize_t K = plan.n_components, d = plan.n_features, n, size
+        cdef Py_ssize_t K = plan.n_all, d = plan.n_features, n, size
         weights, means, covariances, _, log_determinants = estimate
         cdef Estimate begin = self.measured(family, weights, means, covariances, log_determinants)
         cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight), scratch, scatter, at_most)
@@ -460,7 +461,7 @@ cdef class Plan:
         cdef Moments moments
         cdef double[:, ::1] records = np.empty((at_most, 4))
         cdef double[::1] room = np.empty(self.room.shape[0])
-        if not state.fits(plan.layout, plan.moments, plan.n_components, plan.n_features):
+        if not state.fits(plan.layout, plan.moments, plan.n_all, plan.n_features):
             raise ValueError("expected moments and whiteners in the layouts and shape of the state's family")
         _alive = self.moments_buffer(&moments)
         with nogil:
@@ -545,13 +546,13 @@ cdef class Plan:
         cdef PassPlan* plan = &self.plan
         if plan.totals:
             raise ValueError("a plan with totals=True adds up no moments")
-        cdef double[::1] view = np.empty(moments_size(plan.moments, plan.n_components, plan.n_features))
-        moments[0] = moments_in(&view[0], plan.n_components, plan.n_features)
+        cdef double[::1] view = np.empty(moments_size(plan.moments, plan.n_all, plan.n_features))
+        moments[0] = moments_in(&view[0], plan.n_all, plan.n_features)
         return view.base
 
     cdef as_statistics(self, buffer, const Moments* moments):
         """Return the moments in a buffer as `SufficientStatistics`."""
-        cdef Py_ssize_t K = self.plan.n_components, d = self.plan.n_features
+        cdef Py_ssize_t K = self.plan.n_all, d = self.plan.n_features
         return statistics.SufficientStatistics.from_kernel(self.moments, *moments_arrays(buffer, K, d, moments))
 
 
@@ -601,8 +602,8 @@ cdef class CandidateRows:
         cdef Py_ssize_t d = self.rows.shape[1], needed = room_for(layout, moments, K, d)
         cdef bint pooled = self.scatter is not None and is_pooled(layout) and is_pooled(moments)
         cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
-        plan.n_components, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
-        plan.hard, plan.tiles, plan.given, plan.totals, plan.axes = hard, tiles, False, False, NULL
+        plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
+        plan.hard, plan.tiles, plan.given, plan.totals, plan.skips_empty, plan.axes = hard, tiles, False, False, False, NULL
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
         prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single, pooled, -1,

@@ -402,9 +402,9 @@ cdef class CompiledMixture:
         cdef const double[::1] nowhere = np.zeros(d)       # what a call's rows will reach is not known
         if K < 1 or d < 1 or not is_layout(<Layout>layout):
             raise ValueError(f"expected centres (K, d) and a known layout, got {(K, d)} and {layout}")
-        plan.n_components, plan.n_features, plan.layout = K, d, <Layout>layout
+        plan.n_all, plan.n_features, plan.layout = K, d, <Layout>layout
         plan.moments, plan.tiles, plan.axes = plan.layout, uses_tiles(), NULL
-        plan.hard = plan.given = plan.totals = False
+        plan.hard = plan.given = plan.totals = plan.skips_empty = False
         size = total_size(plan.layout, K, d)
         expect("log_offset", len(log_offset), K)
         expect("whiteners", np.size(whiteners), size)

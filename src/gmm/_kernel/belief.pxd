@@ -72,17 +72,17 @@ cdef inline void expected_log_weights(
 ) noexcept nogil:
     """E log π_k: of a Dirichlet distribution (10.66), or of stick breaking (Blei & Jordan 2006, section 4)."""
     cdef Py_ssize_t k
-    cdef double total = 0, before = 0, a, b, both
+    cdef double concentrations = 0, later_rows = 0, before = 0, a, b, both
     if not sticks:
         for k in range(K):
-            total += concentration + rows * shares[k]
-        total = digamma(total)
+            concentrations += concentration + rows * shares[k]
+        both = digamma(concentrations)
         for k in range(K):
-            out[k] = digamma(concentration + rows * shares[k]) - total
+            out[k] = digamma(concentration + rows * shares[k]) - both
         return
-    for k in range(K - 1, -1, -1):                 # the rows of later sticks
-        out[k] = total
-        total += rows * shares[k]
+    for k in range(K - 1, -1, -1):
+        out[k] = later_rows
+        later_rows += rows * shares[k]
     for k in range(K):
         a, b = 1 + rows * shares[k], concentration + out[k]
         both = digamma(a + b)
@@ -95,19 +95,19 @@ cdef inline double minus_weights_divergence(
 ) noexcept nogil:
     """−KL(q(π) ‖ p(π)) less the prior's log normaliser: of Dirichlet distributions (B.23), or of sticks."""
     cdef Py_ssize_t k
-    cdef double total = 0, sum_of_all = 0, mean_log, n, a, b, both
+    cdef double total = 0, concentrations = 0, later_rows = 0, n, a, b, both
     if not sticks:
         for k in range(K):
-            sum_of_all += concentration + rows * shares[k]
-        mean_log = digamma(sum_of_all)
+            concentrations += concentration + rows * shares[k]
+        both = digamma(concentrations)
         for k in range(K):
             n = rows * shares[k]
-            total += lgamma(concentration + n) - n * (digamma(concentration + n) - mean_log)
-        return total - lgamma(sum_of_all)
+            total += lgamma(concentration + n) - n * (digamma(concentration + n) - both)
+        return total - lgamma(concentrations)
     for k in range(K - 1, -1, -1):
         n = rows * shares[k]
-        a, b = 1 + n, concentration + sum_of_all
+        a, b = 1 + n, concentration + later_rows
         both = digamma(a + b)
-        total += log_beta(a, b) - n * (digamma(a) - both) - sum_of_all * (digamma(b) - both)
-        sum_of_all += n
+        total += log_beta(a, b) - n * (digamma(a) - both) - later_rows * (digamma(b) - both)
+        later_rows += n
     return total

@@ -6,6 +6,7 @@ size, and the nearest component takes all of the row, as it does in the limit.
 from libc.float cimport DBL_MAX
 from libc.math cimport INFINITY, fabs, ilogb, isfinite, scalbn
 
+from gmm._kernel.block cimport data
 from gmm._kernel.layout cimport apply_factor, component_stride
 from gmm._kernel.plan cimport PassPlan
 
@@ -78,6 +79,16 @@ cdef inline void settle_far_rows(
         for k in range(K):
             square = square_of(plan, k, block + r, ld, scratch, scratch + d)
             tile[k * ld + r] = -INFINITY if plan.log_offset[k] == -INFINITY or less(nearest, square) else log_density
+
+
+cdef inline void give_up_far_components(
+    Py_ssize_t n,
+    data* log_joint,                               # IN, OUT (n,) −∞ where it is beyond float64
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if log_joint[i] <= -DBL_MAX:
+            log_joint[i] = -INFINITY
 
 
 cdef inline void give_up_far_rows(

@@ -17,7 +17,7 @@ from gmm._kernel.block cimport (
     write_rows,
 )
 from gmm._kernel.diagnostics cimport add_diagnostics, diagnostic_rows
-from gmm._kernel.far cimport give_up_far_rows, settle_far_rows
+from gmm._kernel.far cimport give_up_far_components, give_up_far_rows, settle_far_rows
 from gmm._kernel.leaves cimport (
     add_axis_moments,
     add_gram,
@@ -291,6 +291,8 @@ cdef inline void one_block(
                 settle_far_rows(plan, block, n, ld, y, tile)
         if sums == NULL and rows.log_joint != NULL:
             write_components(tile, K, n, ld, <data*>rows.log_joint + start * K)
+            if plan.far:
+                give_up_far_components(n * K, <data*>rows.log_joint + start * K)
         evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
         write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld,

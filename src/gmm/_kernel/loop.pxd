@@ -47,11 +47,12 @@ cdef inline bint walk_again(
     const double* log_offset, const double* centres, const double* whiteners,
     Workspace* workspace,                                  # IN, OUT laid out for the form of the pass before
 ) noexcept nogil:
-    """Pass over the rows with another mixture; return False where that needs another form, and so another workspace."""
+    """Pass over the rows with another mixture; return False where that needs another workspace."""
     cdef bint linear = plan.linear, single = plan.single
+    cdef Py_ssize_t n_components = plan.n_components
     prepare(plan, log_offset, centres, whiteners, inputs.origin, inputs.reach, inputs.single,
             inputs.scatter != NULL, inputs.form, room)
-    if plan.linear != linear or plan.single != single:
+    if plan.linear != linear or plan.single != single or plan.n_components != n_components:
         return False
     workspace.n_nodes = 0
     walk(plan, &inputs.rows, x, 0, (inputs.rows.n + plan.lane - 1) // plan.lane, workspace, True)
@@ -69,7 +70,7 @@ cdef inline Py_ssize_t run_em(
     double* bounds,                                # OUT what each pass measured
 ) noexcept nogil:
     """Run EM until the gain is below `tolerance`, `at_most` passes are made, or an update fails; return the passes."""
-    cdef Py_ssize_t K = plan.n_components, n = 0
+    cdef Py_ssize_t K = plan.n_all, n = 0
     cdef const Estimate* measured = begin
     cdef Estimate* estimate
     while True:

@@ -1,10 +1,10 @@
 """Moments from the sums of a pass: what `SufficientStatistics` holds, in one buffer."""
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 from gmm._kernel.blas cimport multiply_by_lower
-from gmm._kernel.layout cimport TIED, Layout, mirror, n_matrices, total_size
+from gmm._kernel.layout cimport TIED, Layout, component_stride, mirror, n_matrices, total_size
 from gmm._kernel.linear cimport unpack_linear
-from gmm._kernel.plan cimport PassPlan
+from gmm._kernel.plan cimport PassPlan, is_left_out
 
 cdef enum:
     TRACE_BY_HAND = 58        # features up to which no pass holds BLAS, whose trmm takes threads from 6 on
@@ -52,6 +52,27 @@ cdef inline void unpack_moments(
     if plan.common_scatter:
         moments.log_evidence -= half_trace(whiteners, scatter, d, second)
         memcpy(second, scatter, d * d * sizeof(double))
+    if K < plan.n_all:
+        make_room_for_all(plan, moments)
+
+
+cdef inline void make_room_for_all(
+    const PassPlan* plan,
+    Moments* moments,                              # IN of the components that were looked at, OUT zero of the others
+) noexcept nogil:
+    cdef Py_ssize_t d = plan.n_features, size = component_stride(plan.moments, d), n = plan.n_components, k
+    for k in range(plan.n_all - 1, -1, -1):        # from behind, so that nothing is overwritten that is still to move
+        if is_left_out(plan, k):
+            memcpy(moments.origins + k * d, plan.centre_of_all + k * d, d * sizeof(double))
+            moments.counts[k] = 0
+            memset(moments.first + k * d, 0, d * sizeof(double))
+            memset(moments.second + k * size, 0, size * sizeof(double))
+            continue
+        n -= 1
+        memmove(moments.origins + k * d, moments.origins + n * d, d * sizeof(double))
+        moments.counts[k] = moments.counts[n]
+        memmove(moments.first + k * d, moments.first + n * d, d * sizeof(double))
+        memmove(moments.second + k * size, moments.second + n * size, size * sizeof(double))
 
 
 cdef inline void write_origins(const PassPlan* plan, double* origins) noexcept nogil:

@@ -1,6 +1,7 @@
 """The work between two passes, as Python sees it: parameters from moments, and the accelerated step."""
 from libc.string cimport memcpy
 
+from gmm._kernel cimport belief
 from gmm._kernel.constraint cimport NONE, Constraint, constrain, is_known, layout_of, room_for_constraint
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.layout cimport Layout, is_layout, matrix_size, n_matrices, total_size
@@ -135,19 +136,6 @@ cdef class MixtureFamily:
         mixture.whiteners, mixture.log_determinants = <double*>&whiteners[0], <double*>&log_determinants[0]
         return parameter_term(&family.objective, layout, family.K, family.d, &mixture)
 
-    def log_offset(self, const double[::1] weights, const double[::1] whiteners, const double[::1] log_determinants):
-        """Return what a pass adds to the log density of each component: (K,)."""
-        cdef Family* family = &self.family
-        cdef Layout layout = family.covariance_layout
-        expect("weights", weights.shape[0], family.K)
-        expect("whiteners", whiteners.shape[0], total_size(layout, family.K, family.d))
-        expect("log_determinants", log_determinants.shape[0], n_matrices(layout, family.K))
-        offsets = np.empty(family.K)
-        cdef double[::1] into = offsets
-        log_offsets(&family.objective, layout, family.K, family.d, &weights[0], &whiteners[0], &log_determinants[0], 0,
-                    &into[0])
-        return offsets
-
     cdef bint takes(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
         """Return whether mixtures and moments of these layouts and shape are the family's."""
         return (self.family.covariance_layout == covariance_layout and self.family.moment_layout == moment_layout
@@ -264,14 +252,24 @@ def whiten(Layout layout, const double[::1] matrices, Py_ssize_t d):
     return whiteners, log_determinants, first_singular(&sizes[0], m)
 
 
+def log_gamma_sum(double dof, Py_ssize_t d):
+    """Return the logarithm of the multivariate gamma function at dof / 2."""
+    return belief.log_gamma_sum(dof, d)
+
+
 def log_offset(
     Layout layout,
     const double[::1] weights,
     const double[::1] whiteners,
     const double[::1] log_determinants,
     Py_ssize_t d,
+    tuple variational=None,
 ):
-    """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,)."""
+    """Return what a pass adds to the log density of each component, log π_k + log|W_k| − d/2·log 2π: (K,).
+
+    `variational` makes that the expectation under a variational posterior: the shrinkage and pseudocount of its prior,
+    and a `weights_prior` as of a `MixtureFamily`; `weights` are then the shares of the rows.
+    """
     cdef Py_ssize_t K = weights.shape[0]
     if K < 1 or d < 1 or not is_layout(layout):
         raise ValueError(f"expected a layout from 0 to 3, a weight and a feature at least, got {layout}, {K} and {d}")
@@ -280,6 +278,9 @@ def log_offset(
     offsets = np.empty(K)
     cdef double[::1] into = offsets
     cdef Objective objective = likelihood()
+    if variational is not None:
+        shrinkage, pseudocount, concentration, sticks, weight = variational
+        objective = evidence_bound(NULL, NULL, shrinkage, pseudocount, 0, concentration, sticks, weight)
     log_offsets(&objective, layout, K, d, &weights[0], &whiteners[0], &log_determinants[0], 0, &into[0])
     return offsets
 

@@ -5,7 +5,10 @@
 | linear | Θ·[1, x, products of x], all components at once | R·[1, x, products]ᵀ | κ is small, not too many products |
 | centred | z = x − c_k, ‖W_k z‖² | Σ r [1, z], Σ r z zᵀ | else: exact however far or thin it is |
 """
-from gmm._kernel.layout cimport Layout, is_axis_aligned, is_pooled, matrix_size, total_size
+from libc.math cimport INFINITY
+from libc.string cimport memcpy
+
+from gmm._kernel.layout cimport Layout, component_stride, is_axis_aligned, is_pooled, matrix_size, total_size
 from gmm._kernel.leaves cimport pad
 from gmm._kernel.linear cimport condition, has_products, linear_coefficients, n_terms
 
@@ -23,7 +26,8 @@ cdef enum:
 
 cdef struct PassPlan:
     # What all workers of one pass read.
-    Py_ssize_t n_components
+    Py_ssize_t n_all            # components of the mixture
+    Py_ssize_t n_components     # those that are looked at
     Py_ssize_t n_features
     Py_ssize_t n_density        # terms of the linear density, a prefix of the linear moments
     Py_ssize_t n_moments        # terms of the linear moments
@@ -40,10 +44,13 @@ cdef struct PassPlan:
     bint hard
     bint given                  # responsibilities come from the caller
     bint totals                 # sums of criteria instead of moments
+    bint skips_empty            # components of log offset −∞ are not looked at; nothing is written of every row
     bint tiles                  # arithmetic from tile.h, else its twin
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
     bint common_quadratic       # tied linear otherwise: ‖Wx‖² is added row by row
     double kappa
+    const double* offset_of_all # (n_all,)
+    const double* centre_of_all # (n_all, d)
     const double* log_offset
     const double* origin        # (d,) subtracted on loading: the data's centre, or zero
     const void* centres         # (K, d) from the origin
@@ -159,23 +166,57 @@ cdef inline bint same_room(const PassPlan* one, const PassPlan* other) noexcept 
 cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_ssize_t d) noexcept nogil:
     """Doubles that `prepare` writes."""
     cdef Py_ssize_t size = total_size(layout, K, d)
-    return d + 2 * (K * d + size + max(K * n_terms(moments, d), size))
+    return d + 2 * (K * d + size + max(K * n_terms(moments, d), size)) + K * (1 + d) + size
+
+
+cdef inline bint is_left_out(const PassPlan* plan, Py_ssize_t k) noexcept nogil:
+    """Return whether component k of the mixture is not looked at."""
+    return plan.n_components < plan.n_all and plan.offset_of_all[k] == -INFINITY
+
+
+cdef inline Py_ssize_t n_looked_at(const PassPlan* plan) noexcept nogil:
+    cdef Py_ssize_t k, n = 0
+    if plan.skips_empty:
+        for k in range(plan.n_all):
+            n += plan.offset_of_all[k] != -INFINITY
+    return n if n > 0 else plan.n_all
+
+
+cdef inline const double* looked_at(
+    const PassPlan* plan, const double* values, Py_ssize_t size, double* room,     # IN (n_all, size), scratch
+) noexcept nogil:
+    """Return the numbers of the components that are looked at; of size 0, those that all share."""
+    cdef Py_ssize_t k, n = 0
+    if plan.n_components == plan.n_all or size == 0:
+        return values
+    for k in range(plan.n_all):
+        if not is_left_out(plan, k):
+            memcpy(room + n * size, values + k * size, size * sizeof(double))
+            n += 1
+    return room
 
 
 cdef inline void prepare(
-    PassPlan* plan,                                # IN the sizes and layouts, OUT the rest
+    PassPlan* plan,                                # IN n_all, n_features, layouts and what to do, OUT the rest
     const double* log_offset, const double* centres, const double* whiteners,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
     double single, bint common_scatter, int form,  # IN see `choose_form`
     double* room,                                  # OUT what the plan points into: see `room_for`
 ) noexcept nogil:
     """Choose the form of a pass with this mixture, and bring the mixture into it."""
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, j, k
-    cdef Py_ssize_t size = total_size(plan.layout, K, d), n_coefficients
-    cdef double* subtracted = room
+    cdef Py_ssize_t all_size = total_size(plan.layout, plan.n_all, plan.n_features), d = plan.n_features, j, k
+    cdef Py_ssize_t K, size, n_coefficients
+    cdef double* subtracted = room + plan.n_all * (1 + d) + all_size
     cdef double* steps = subtracted + d
-    cdef double* coefficients = steps + K * d
+    cdef double* coefficients
     cdef double* wide
+    plan.offset_of_all, plan.centre_of_all = log_offset, centres
+    plan.n_components = K = n_looked_at(plan)
+    size = total_size(plan.layout, K, d)
+    coefficients = steps + K * d
+    log_offset = looked_at(plan, log_offset, 1, room)
+    centres = looked_at(plan, centres, d, room + plan.n_all)
+    whiteners = looked_at(plan, whiteners, component_stride(plan.layout, d), room + plan.n_all * (1 + d))
     plan.kappa = condition(whiteners, centres, plan.layout, K, d, origin, reach, subtracted)
     choose_form(plan, single, reach, form)
     plan.far = may_be_far(plan)

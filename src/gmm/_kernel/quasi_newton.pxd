@@ -12,6 +12,10 @@ Where a model constrains the covariances, s are still the statistics that parame
 *update* after the pass stands for: f is EM's step from mixture to mixture, and the secants are those of its map.  A
 state that is no mixture's of the model is brought back by its update.
 
+In an evidence bound, components fade.  Those whose rows weigh less than the rounding error of a pass are left out of
+the next ones (their log offset is −∞, and `plan.pxd` does not look at them); before the run ends, a closing pass looks
+at all, and the run goes on where that finds more to gain.
+
 A step that would lower the objective is taken back: the solver continues with EM's update of the accepted mixture,
 whose statistics are at hand, and the secant of the rejected step is kept.  Rule R* ends the run (`projected_gain`).  So
 does a step of EM's own that lowers the objective: only rounding makes it do so.
@@ -318,7 +322,7 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
         state.work[i] = state.here[i] + state.move[i]
     to_moments(state, state.work, state.held.weight, &state.tried)
     for k in range(K):
-        if not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
+        if state.plain.log_offset[k] > -INFINITY and not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
             return False
     add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, &state.trial):
@@ -347,5 +351,31 @@ cdef inline void take_pass(
     if not accepted:
         return
     state.stuck = state.stuck or (repair_empty and any_empty(moments, state.family.K))
+    if state.converged and leaves_out(state, &state.best):
+        state.converged = state.trying = False
+        memcpy(state.move, state.residual, state.size * sizeof(double))
+        return
+    leave_out_faded(state, rounding, &state.plain)
     if not state.stuck:
         choose_trial(state)
+        leave_out_faded(state, rounding, &state.trial)
+
+
+cdef inline bint leaves_out(const State* state, const Estimate* mixture) noexcept nogil:
+    """Return whether a pass with the mixture does not look at all components."""
+    cdef Py_ssize_t k
+    for k in range(state.family.K):
+        if is_bound(&state.family.objective) and mixture.log_offset[k] == -INFINITY:
+            return True
+    return False
+
+
+cdef inline void leave_out_faded(const State* state, double rounding, Estimate* mixture) noexcept nogil:
+    """Leave components out of passes whose rows, all together, weigh less than the rounding error of the accepted one.
+
+    Σ_i log Σ_k ρ_ik falls by their counts.
+    """
+    cdef Py_ssize_t K = state.family.K, k
+    for k in range(K):
+        if is_bound(&state.family.objective) and K * state.held.counts[k] <= rounding * state.held.weight:
+            mixture.log_offset[k] = -INFINITY

@@ -7,24 +7,19 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 from gmm import selection
-from gmm.cli import pictures
 from gmm.cli.bayesian import fit_posterior
+from gmm.cli.drawn import Drawings
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.result import Result, make_directory, rows_to_fit
 from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
-from gmm.cli.write import check_suffix, check_writable, write_json, write_text
+from gmm.cli.write import write_json
 from gmm.text.amounts import counted
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
 
 __all__ = ["fit"]
-
-_REPORT = "report.html"
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -43,11 +38,10 @@ def fit(options: argparse.Namespace) -> None:
         raise UsageError("--max-components: expected with --bayesian; a search takes --components")
     options.tol = 1e-5 if options.tol is None else options.tol
     names = _covariance_types(options)
-    _check_pictures(options)
+    Drawings.check(options)
     rows, notes = rows_to_fit(screen, options)
     out = make_directory(options.out)
-    report_path = _report_path(options.report, out)
-    origin = None if report_path is None else _report_module().Origin.of(options)
+    drawings = Drawings.of(options, out)
     types = _distinct_types(len(rows.names)) if names is None else names
     started = time.perf_counter()
     outcome, warned = _search(screen, rows, types, options)
@@ -60,13 +54,7 @@ def fit(options: argparse.Namespace) -> None:
         write_json(None, result.document())
     else:
         result.show(screen, out)
-    say = screen.note if options.json else screen.line
-    if options.plot is not None:
-        pictures.save(result.draw(pictures.drawing().plot_clusters), options.plot)
-        say(f"picture written to {options.plot}")
-    if report_path is not None:
-        write_text(report_path, _report_module().render_report(result, origin))
-        say(f"report written to {report_path}")
+    drawings.write(result, screen)
     _require_convergence(outcome, options)
 
 
@@ -82,36 +70,6 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
 def _distinct_types(n_columns: int) -> list[str]:
     """Return all models that differ for this number of columns; for a single column, most coincide."""
     return list(dict.fromkeys(same_as(covariance_model(name), 2, n_columns).name for name in PARSIMONIOUS))
-
-
-def _check_pictures(options: argparse.Namespace) -> None:
-    """Reject, before the search, paths that cannot be written and options whose packages are not installed."""
-    if isinstance(options.report, str) and Path(options.report).suffix.lower() not in (".html", ".htm"):
-        raise UsageError(
-            f"--report {options.report}: expected a name ending in .html; if it is the table to fit, put it first: "
-            "gmm fit FILE --report"
-        )
-    if options.plot is not None:
-        check_suffix("--plot", options.plot, pictures.SUFFIXES)
-        check_writable(options.plot)
-    if options.plot is not None or options.report is not None:
-        pictures.drawing()
-    if options.report is not None:
-        _report_module()
-
-
-def _report_module() -> Any:
-    """Import `gmm.cli.report` only for a report, because nothing else needs Jinja2."""
-    return import_module("gmm.cli.report")
-
-
-def _report_path(option: str | bool | None, out: Path | None) -> Path | None:
-    """Return the path of the report, which is checked; True stands for the default name in `out` or here."""
-    if option is None:
-        return None
-    path = Path(option) if isinstance(option, str) else (out or Path()) / _REPORT
-    check_writable(path)
-    return path
 
 
 def _search(

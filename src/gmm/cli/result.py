@@ -28,13 +28,14 @@ from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
 from gmm.cli.tables import read
 from gmm.cli.write import labels_table, write_json, write_table
+from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.mixture import GaussianMixture
 from gmm.selection import Selection
 from gmm.text.amounts import counted
 
-__all__ = ["Fitted", "Result", "make_directory", "rows_to_fit"]
+__all__ = ["Fitted", "Posterior", "Result", "make_directory", "rows_to_fit"]
 
 _BUNDLED = "Old Faithful"
 _BLOCK = 1 << 16  # rows whose responsibilities are in memory at once
@@ -98,6 +99,11 @@ class Fitted:
         """Unit of a mean log-likelihood: the row, or the unit of weight if rows have weights."""
         return "row" if self.rows.weights is None else "unit weight"
 
+    @cached_property
+    def shown(self) -> list[int]:
+        """Components that tables and reports show: all."""
+        return list(range(self.model.n_components))
+
     def draw(self, plot: Callable[..., Any], **options: Any) -> Any:
         """Draw the chosen mixture with its weighted rows.
 
@@ -113,6 +119,11 @@ class Fitted:
         Axes or ndarray of Axes
         """
         return plot(self.model, self.rows.frame, sample_weight=self.rows.weights, **options)
+
+    @property
+    def expected(self) -> str:
+        """What responsibilities add up to, in the plural."""
+        return "rows" if self.rows.weights is None else "units of weight"
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -137,7 +148,7 @@ class Fitted:
 
     def show_groups(self, screen: Screen) -> None:
         """Print the mixture and its agreement with labels, if there are any."""
-        screen.mixture(MixtureFacts.of(self.model), self.counts)
+        screen.mixture(MixtureFacts.of(self.model), self.counts, self.shown)
         if self.agreement is not None:
             screen.line()
             screen.agreement(self.agreement, self.options.label_column)
@@ -168,8 +179,7 @@ class Result(Fitted):
     @property
     def parameter_warning(self) -> str:
         """Warning if the mixture has at least as many parameters as there are rows; else empty."""
-        unit = "rows" if self.rows.weights is None else "units of weight"
-        return parameter_warning(int(self.model.n_parameters_), self.total_weight, unit)
+        return parameter_warning(int(self.model.n_parameters_), self.total_weight, self.expected)
 
     def write(self, out: Path, kind: str) -> None:
         """Write the model, labels, criteria and JSON.
@@ -235,6 +245,59 @@ class Result(Fitted):
             f"{ending(model)}, log-likelihood {loglik:.2f} "
             f"({loglik / self.total_weight:.4f} per {self.unit})"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior(Fitted):
+    """A variational fit with its rows and options.
+
+    Attributes
+    ----------
+    mixture : BayesianGaussianMixture
+    """
+
+    mixture: BayesianGaussianMixture
+
+    @property
+    def model(self) -> BayesianGaussianMixture:
+        """The mixture."""
+        return self.mixture
+
+    @cached_property
+    def shown(self) -> list[int]:
+        """Components that expect a row or more, and those that rows belong to."""
+        return ((np.asarray(self.model.counts_) >= 1) | (self.counts > 0)).nonzero()[0].tolist()
+
+    def document(self) -> dict[str, Any]:
+        """Convert the result to JSON values: the data, the mixture, the agreement with labels."""
+        model = self.model
+        return {
+            "data": self.about_data(),
+            "seed": self.options.seed,
+            "best": {
+                **mixture_json(model),
+                "n_effective_components": model.n_effective_components_,
+                "expected_rows": np.asarray(model.counts_, dtype=np.float64).tolist(),
+                "rows_per_component": self.counts.tolist(),
+            },
+            "agreement": None if self.agreement is None else agreement_json(self.agreement),
+        }
+
+    def show(self, screen: Screen, out: Path | None) -> None:
+        """Print the size of the data, the mixture and the directory of the files."""
+        n, d = self.rows.values.shape
+        screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
+        screen.line()
+        model = self.model
+        screen.line(
+            f"{counted(model.n_effective_components_, 'component')} of {model.n_components} with a row or more, "
+            f"{model.covariance_type}: {ending(model)}, lower bound of the log evidence {model.lower_bound_:.2f}"
+        )
+        screen.line()
+        self.show_groups(screen)
+        if out is not None:
+            screen.line()
+            screen.line(f"written to {out}: model.gmm, labels.{self.options.format}, result.json")
 
 
 def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows, tuple[str, ...]]:

@@ -105,7 +105,9 @@ class Screen:
         for part in choice(search, self._width):
             self._show(part)
 
-    def mixture(self, facts: MixtureFacts, counts: NDArray[np.int64] | None = None) -> None:
+    def mixture(
+        self, facts: MixtureFacts, counts: NDArray[np.int64] | None = None, shown: Sequence[int] | None = None
+    ) -> None:
         """Print the weights, means and standard deviations of a mixture.
 
         Parameters
@@ -113,11 +115,14 @@ class Screen:
         facts : MixtureFacts
         counts : ndarray of int, shape (K,), default=None
             Number of rows per component.
+        shown : sequence of int, default=None
+            The components to print; None prints all.
         """
+        shown = range(facts.model.n_components) if shown is None else shown
         for number, part in enumerate(_fitting(_columns_of_mixture(facts), self._width)):
             if number:
                 self.line()
-            self._show(_mixture_table(facts, counts, part))
+            self._show(_mixture_table(facts, counts, part, shown))
         hidden = len(facts.names) - _COLUMNS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
@@ -189,7 +194,10 @@ def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[S
 
 
 def _mixture_table(
-    facts: MixtureFacts, counts: NDArray[np.int64] | None, part: Sequence[tuple[str, list[str]]]
+    facts: MixtureFacts,
+    counts: NDArray[np.int64] | None,
+    part: Sequence[tuple[str, list[str]]],
+    shown: Sequence[int],
 ) -> Table:
     table = headed_table()
     table.add_column("component", justify="right")
@@ -198,7 +206,7 @@ def _mixture_table(
         table.add_column("rows", justify="right")
     for name, _ in part:
         table.add_column(escape(name), justify="left" if "correlation" in name else "right")
-    for k, weight in enumerate(facts.model.weights_):
+    for k in shown:
         rows = [] if counts is None else [str(counts[k])]
-        table.add_row(str(k), f"{weight:.4f}", *rows, *(escape(entries[k]) for _, entries in part))
+        table.add_row(str(k), f"{facts.model.weights_[k]:.4f}", *rows, *(escape(entries[k]) for _, entries in part))
     return table

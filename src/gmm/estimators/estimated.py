@@ -48,7 +48,6 @@ class EstimatedMixture(ExchangedMixture):
     verbose: int
     verbose_interval: int
     acceleration: str | None
-    refine: str | None = None
     _in_all: ClassVar[bool] = False  # whether bounds and `tol` are nats in all, not per unit weight
 
     def fit(
@@ -68,8 +67,7 @@ class EstimatedMixture(ExchangedMixture):
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows; a row of weight 2 counts as two rows.
         callback : callable, default=None
-            *Beyond*: called with an `Iteration` after each pass, including the passes of a refinement's moves, each of
-            which counts from 1. A true return value ends the fit.
+            *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
 
         Returns
         -------
@@ -184,6 +182,10 @@ class EstimatedMixture(ExchangedMixture):
         """The prior with all its hyperparameters."""
         raise NotImplementedError
 
+    def _refinement(self) -> str | None:
+        """How to go on from a converged fit."""
+        return None
+
     def _given(self, source: Source, model: CovarianceModel) -> GivenStart:
         """Parts of the start that the parameters give."""
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
@@ -208,7 +210,7 @@ def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceMod
         given=given,
         n_threads=mixture.n_threads,
         acceleration=mixture.acceleration,
-        refine=mixture.refine,
+        refine=mixture._refinement(),
         prior=mixture._prior(source, model),
     )
 

@@ -94,7 +94,8 @@ class GaussianMixture(EstimatedMixture):
     refine : {"split-merge"} or None, default=None
         *Beyond*: "split-merge" tries to improve the converged fit: it drops one component, splits another in its place,
         fits again, and keeps moves that raise the likelihood without a degenerate component. It takes about 5 to 15
-        times the passes of the fit; see ``history_.refinement``. A fit that did not converge is not refined.
+        times the passes of the fit; see ``history_.refinement``. A fit that did not converge is not refined. A callback
+        is called after the passes of moves too; each move counts them from 1.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
         *Beyond*: prior on the component means and covariances. The fit then maximises the posterior density (MAP)
         instead of the likelihood. "conjugate" is `NormalInverseWishart` with unset hyperparameters estimated from the
@@ -348,6 +349,9 @@ class GaussianMixture(EstimatedMixture):
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
         return None if self.prior is None else prior_of(self.prior, model, self.n_components, source, self.n_threads)
+
+    def _refinement(self) -> str | None:
+        return self.refine
 
     def _given(self, source: Source, model: CovarianceModel) -> GivenStart:
         K, d = self.n_components, source.n_features

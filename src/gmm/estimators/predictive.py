@@ -12,7 +12,6 @@ from gmm.values.layouts import Array
 from gmm.values.variational import MixturePosterior
 
 _DRAWS = 10_000  # of sticks, whose products have no quantiles in closed form
-_FAR = 1e100  # from a mean, in units of the data: its square is a number
 
 
 class PosteriorSample(NamedTuple):
@@ -58,20 +57,25 @@ def _log_predictive(posterior: MixturePosterior, rows: Array) -> Array:
     d, layout = posterior.n_features, posterior.model.layout
     log_determinants = np.broadcast_to(posterior.log_determinants, posterior.n_components)
     columns = []
+    with np.errstate(divide="ignore"):
+        log_weights = np.log(posterior.weights)
     for k, (nu, beta) in enumerate(zip(posterior.dof, posterior.mean_precisions, strict=True)):
         free = nu + 1 - d
         # Of L_k = free β / (1 + β) W_k (10.82), with Σ_k⁻¹ = ν W_k.
         factor = beta / (1 + beta) / nu
-        offset = rows - posterior.means[k]
-        shrunk = np.maximum(np.abs(offset).max(axis=1) / _FAR, 1.0)  # so that no square overflows
-        z = layout.whitened(posterior.whiteners, k, offset / shrunk[:, None])
-        square = factor * np.einsum("ij,ij->i", z, z)
+        steps, exponents = scaled(rows / 2 - posterior.means[k] / 2)  # the halves' difference is finite
+        z, more = scaled(layout.whitened(posterior.whiteners, k, steps))
         with np.errstate(divide="ignore"):
-            of_far_rows = np.logaddexp(0.0, np.log(square) + 2 * np.log(shrunk))
+            log_square = np.log(np.einsum("ij,ij->i", z, z)) + 2 * np.log(2) * (exponents + more + 1)
         constant = gammaln((nu + 1) / 2) - gammaln(free / 2) + log_determinants[k] + d / 2 * np.log(factor / np.pi)
-        columns.append(constant - (nu + 1) / 2 * np.where(shrunk > 1, of_far_rows, np.log1p(square)))
-    with np.errstate(divide="ignore"):
-        return np.asarray(logsumexp(np.stack(columns, axis=1) + np.log(posterior.weights), axis=1))
+        columns.append(constant - (nu + 1) / 2 * np.logaddexp(0, np.log(factor) + log_square))
+    return np.asarray(logsumexp(np.stack(columns, axis=1) + log_weights, axis=1))
+
+
+def scaled(rows: Array) -> tuple[Array, Array]:
+    """Divide each row by the power of two that leaves its largest number below 1; return the exponents too."""
+    exponents = np.frexp(np.abs(rows).max(axis=1))[1]
+    return np.ldexp(rows, -exponents[:, None]), exponents
 
 
 def draws(posterior: MixturePosterior, n: int, rng: Rng) -> PosteriorSample:

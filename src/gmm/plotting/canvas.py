@@ -76,8 +76,9 @@ def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
     scene, view, start = film.scene, film.view, film.passes[0].mixture
     edges = limits(scene, view)
     points = marks.rows(ax, scene, view, _GREY)
-    outlines = marks.ellipses(ax, start, _CONTENTS)
-    badges = marks.numbers(ax, start.means, scene.present)
+    present = np.flatnonzero(start.weights > 0)  # at first: some may fade
+    outlines = marks.ellipses(ax, start, _CONTENTS, present)
+    badges = marks.numbers(ax, start.means, present)
     shades = colours(scene.n_components)
     trails = [ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in shades]
     means = np.stack([each.mixture.means for each in film.passes])

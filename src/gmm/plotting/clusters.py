@@ -92,7 +92,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
 def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> Entries:
     mixture = view.marginal(scene.mixture)
     rows(ax, scene, view, row_colours(scene))
-    ellipses(ax, mixture, contents)
+    ellipses(ax, mixture, contents, scene.present)
     numbers(ax, mixture.means, scene.present, small=small)
     lines = [
         (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_label(part)} of a component")

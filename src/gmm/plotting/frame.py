@@ -55,9 +55,9 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
 def component_entries(scene: Scene) -> Entries:
     """Make legend entries with the weight and rows of each component, or of the heaviest if there are many."""
     shades, counts = colours(scene.n_components), scene.counts
-    weights = scene.mixture.weights
-    listed = np.argsort(-weights, kind="stable")[: _MOST_LISTED - 2] if len(weights) > _MOST_LISTED else ...
-    chosen = np.sort(np.arange(len(weights))[listed])
+    weights, chosen = scene.mixture.weights, scene.present
+    if len(chosen) > _MOST_LISTED:
+        chosen = np.sort(chosen[np.argsort(-weights[chosen], kind="stable")[: _MOST_LISTED - 2]])
     word = "rows" if scene.sample_weight is None else "weight of rows"
     entries: Entries = [note(f"component: weight, {word}")]
     entries += [(_dot(shades[k]), f"{k}:  {percent(weights[k])},  {amount(counts[k])}") for k in chosen]
@@ -66,8 +66,9 @@ def component_entries(scene: Scene) -> Entries:
 
 
 def heading(scene: Scene) -> str:
-    """Return the number of components, in words."""
-    return counted(scene.n_components, "component")
+    """Return the number of components, in words, and how many are not empty."""
+    left, K = len(scene.present), scene.n_components
+    return f"{left} of {counted(K, 'component')}" if left < K else counted(K, "component")
 
 
 def note(text: str) -> tuple[Artist, str]:

@@ -88,11 +88,13 @@ def _bin_width(values: Array, weight: Array) -> float:
     return float(2 * (upper - lower) / max(below[-1], len(values)) ** (1 / 3))
 
 
-def ellipses(ax: Axes, mixture: MixtureParameters, contents: Sequence[float]) -> dict[tuple[int, float], Polygon]:
-    """Draw outlines that hold given shares of each component; return them by component and share."""
+def ellipses(
+    ax: Axes, mixture: MixtureParameters, contents: Sequence[float], present: NDArray[np.intp]
+) -> dict[tuple[int, float], Polygon]:
+    """Draw outlines that hold given shares of each component that is present; return them by component and share."""
     drawn = {}
     shades = inks_of(ax).strong(colours(mixture.n_components))
-    for k in np.flatnonzero(mixture.weights > 0):
+    for k in present:
         for order, content in enumerate(sorted(contents)):
             outline = ellipse(mixture.means[k], mixture.covariances[k], content)
             patch = Polygon(outline, closed=True, fill=False, edgecolor=shades[k], zorder=3, **stroke(order))

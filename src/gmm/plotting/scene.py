@@ -118,8 +118,8 @@ class Scene:
 
     @property
     def present(self) -> NDArray[np.intp]:
-        """Indices of the components of positive weight."""
-        return np.flatnonzero(self.mixture.weights > 0)
+        """Indices of the components that are not empty."""
+        return self.mixture.present
 
 
 def scene_of(

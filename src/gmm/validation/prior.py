@@ -20,6 +20,7 @@ WEIGHT_PRIORS = (DIRICHLET_PROCESS, DIRICHLET)
 
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
+_FARTHEST = 1e150  # a prior's mean from the rows'
 _MOST_PRIOR_ROWS = 1e10  # of a variational prior: beyond, differences of log-gamma functions lose the bound
 
 
@@ -62,7 +63,7 @@ def check_prior(
         raise ValueError(f"expected prior.dof above d − 1 = {d - 1}, got {dof:g}")
     if dof > _LARGEST_DOF:
         raise ValueError(f"expected prior.dof of at most {_LARGEST_DOF:g}, got {dof:g}")
-    centre = mean if prior.mean is None else check_array(prior.mean, "prior.mean", (d,)).astype(np.float64)
+    centre = mean if prior.mean is None else _check_mean(prior.mean, "prior.mean", mean)
     if prior.scale is None:
         scale = _estimated_scale(covariance, model, n_components)
     else:
@@ -79,6 +80,19 @@ def _check_scale(scale: Any, model: CovarianceModel, d: int) -> Floats:
     matrix = check_array(scale, "prior.scale", (d, d)).astype(np.float64)
     check_matrices(matrix[None], "prior.scale", ["the matrix"])
     return np.diagonal(matrix) if model.layout.axis_aligned else matrix
+
+
+def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
+    """Check the mean of a prior, given that of the rows."""
+    centre = check_array(value, name, mean.shape).astype(np.float64)
+    far = np.abs(centre / 2 - mean / 2) > _FARTHEST / 2  # halves: their difference is finite
+    if far.any():
+        j = int(far.argmax())
+        raise ValueError(
+            f"expected {name} within {_FARTHEST:g} of the mean of the rows, so that squares are finite, got "
+            f"{centre[j]:g} for feature {j}, whose mean is {mean[j]:g}"
+        )
+    return centre
 
 
 def _number(value: Any, name: str) -> float:
@@ -158,7 +172,7 @@ def check_variational_prior(
     else:
         scale = _check_covariance_prior(given["covariance_prior"], model, d)
     return VariationalPrior(
-        mean if centre is None else check_array(centre, "mean_prior", (d,)).astype(np.float64),
+        mean if centre is None else _check_mean(centre, "mean_prior", mean),
         1.0 if precision is None else float(precision),
         dof,
         scale,

@@ -101,6 +101,11 @@ class MixtureParameters:
         )
         return rows, np.repeat(np.arange(K), counts)
 
+    @property
+    def present(self) -> NDArray[np.intp]:
+        """Indices of the components that are not empty."""
+        return np.flatnonzero(self.weights > 0)
+
     def whitened(self) -> WhitenedMixture:
         """Return what a pass reads: whiteners, means, and log_offset_k = log π_k + log|W_k| − d/2·log 2π."""
         layout = self.model.layout

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gmm._kernel.mstep import log_gamma_sum
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, SPHERICAL, Array
 
@@ -134,5 +135,4 @@ class ConjugatePrior:
         if model.layout is DIAGONAL:
             return float(half * np.log(0.5 * self.scale).sum() - d * lgamma(half))
         log_determinant = float(np.linalg.slogdet(self.scale)[1])
-        log_gamma = 0.25 * d * (d - 1) * log(pi) + sum(lgamma(half - 0.5 * j) for j in range(d))
-        return half * log_determinant - half * d * log(2) - log_gamma
+        return half * log_determinant - half * d * log(2) - log_gamma_sum(self.dof, d)

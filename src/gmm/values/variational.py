@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import lgamma, log, pi
+from math import lgamma, log
 
 import numpy as np
+from numpy.typing import NDArray
 
-from gmm._kernel.mstep import MixtureFamily
+from gmm._kernel.mstep import MixtureFamily, log_gamma_sum
+from gmm._kernel.mstep import log_offset as log_offsets
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import SPHERICAL, Array
 from gmm.values.parameters import Estimate, MixtureParameters
@@ -61,8 +63,7 @@ class VariationalPrior:
             log_determinant = float(np.log(self.scale).sum()) * (d if model.layout is SPHERICAL else 1)
         else:
             log_determinant = float(np.linalg.slogdet(self.scale)[1])
-        log_gamma = 0.25 * d * (d - 1) * log(pi) + sum(lgamma(0.5 * (self.dof - j)) for j in range(d))
-        return 0.5 * self.dof * (log_determinant - d * log(2)) - log_gamma
+        return 0.5 * self.dof * (log_determinant - d * log(2)) - log_gamma_sum(self.dof, d)
 
     def _of_weights(self, K: int) -> float:
         if self.sticks:
@@ -137,6 +138,11 @@ class MixturePosterior(MixtureParameters):
         return int((self.counts >= 1).sum())
 
     @property
+    def present(self) -> NDArray[np.intp]:
+        """Indices of those components, or of those with as many rows as any where there are none."""
+        return np.flatnonzero(self.counts >= min(1, self.counts.max()))
+
+    @property
     def mean_precisions(self) -> Array:
         """β_k, (K,)."""
         return self.prior.shrinkage + self.counts
@@ -150,10 +156,12 @@ class MixturePosterior(MixtureParameters):
 
     def whitened(self) -> WhitenedMixture:
         """Return what a pass reads: whiteners of E Λ_k, and the expected log density in log_offset_k (10.46)."""
-        family = self.prior.family(self.model, self.n_components, 0.0, self.weight)
+        prior, layout = self.prior, self.model.layout
         shares, _, _, whiteners, log_determinants = self.as_estimate()
-        log_offset = family.log_offset(shares, whiteners, log_determinants)
-        return WhitenedMixture(self.model.layout, log_offset, self.means, self.whiteners)
+        pseudocount = prior.dof * (self.n_components if layout.pooled else 1)
+        belief = prior.shrinkage, pseudocount, prior.concentration, prior.sticks, self.weight
+        log_offset = log_offsets(layout.code, shares, whiteners, log_determinants, self.n_features, belief)
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners)
 
     def plugged_in(self) -> MixtureParameters:
         """Return the mixture of the posterior's means, without their uncertainty."""

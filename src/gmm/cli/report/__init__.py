@@ -1,20 +1,22 @@
 """The HTML report of a fit: one file that includes its pictures, for readers who did not run the fit.
 
-`sections.py` and `choosing.py` compute the values of each section, `wording.py` its sentences, `figures.py` its
-pictures, `columns.py` and `origin.py` the facts about the data; `templates/` holds the layout and the glossary.
+`sections.py` computes the values of each section, `wording.py` its sentences, `figures.py` its pictures, `columns.py`
+and `origin.py` the facts about the data; `templates/` holds the layout and the glossary. What differs between a search
+and a variational fit is a `story.py`, told by `choosing.py` or `posterior.py`.
 """
 
 from gmm.cli.report import sections
-from gmm.cli.report.choosing import choice
+from gmm.cli.report.choosing import search_story
 from gmm.cli.report.figures import draw_pictures
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import Section, render, render_page
-from gmm.cli.result import Result
+from gmm.cli.report.posterior import posterior_story
+from gmm.cli.result import Posterior, Result
 
 __all__ = ["Origin", "render_report"]
 
 
-def render_report(result: Result, origin: Origin) -> str:
+def render_report(result: Result | Posterior, origin: Origin) -> str:
     """Render a result as a self-contained HTML document.
 
     Raises
@@ -23,13 +25,14 @@ def render_report(result: Result, origin: Origin) -> str:
         If matplotlib is not installed.
     """
     pictures = draw_pictures(result)
-    K, labelled, weighted = result.model.n_components, result.agreement is not None, result.rows.weights is not None
+    story = posterior_story(result, pictures) if isinstance(result, Posterior) else search_story(result, pictures)
+    K, labelled = len(result.shown), result.agreement is not None
     several = K > 1
     picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
     parts = [
         Section("picture", "Picture", "What it looks like", picture),
         Section("groups", *(("Groups", "The groups") if several else ("Group", "The group")), sections.groups(result)),
-        Section("choice", "Choice", "Why this mixture", choice(result, pictures)),
+        story.section,
     ]
     if several:
         parts.append(Section("certainty", "Certainty", "Certainty", sections.certainty(result, pictures)))
@@ -37,10 +40,10 @@ def render_report(result: Result, origin: Origin) -> str:
         parts.append(Section("labels", "Labels", "Groups and labels", sections.agreement(result)))
     parts += [
         Section("data", "Data", "The data", sections.data(result, origin)),
-        Section("fit", "Fit", "Convergence", sections.fitting(result, pictures)),
+        Section("fit", "Fit", "Convergence", sections.fitting(result, story, pictures)),
         Section("reproduction", "Reproduce", "Reproduce this report", sections.reproduction(result, origin)),
-        Section("terms", "Terms", "What the terms mean", render("terms", weighted=weighted, labelled=labelled)),
+        Section("terms", "Terms", "What the terms mean", render("terms", terms=story.terms, labelled=labelled)),
     ]
     name = result.source if result.options.file is None else origin.file
     title = f"{name}: {K} {'groups' if several else 'group'}"
-    return render_page(sections.opening(result), parts, name=name, title=title, origin=origin)
+    return render_page(sections.opening(result, story), parts, name=name, title=title, origin=origin)

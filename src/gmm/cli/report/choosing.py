@@ -4,22 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gmm.cli.describe import ending
 from gmm.cli.report import wording
 from gmm.cli.report.figures import Picture
-from gmm.cli.report.page import render
+from gmm.cli.report.page import Section, render
+from gmm.cli.report.story import Story
 from gmm.cli.result import Result
 from gmm.selection import Selection
-from gmm.selection.grid import Grid, behind, certainty, distinct, failures, ranking, title, written
+from gmm.selection.grid import (
+    Grid,
+    at_the_edge,
+    behind,
+    certainty,
+    distinct,
+    failures,
+    incomplete,
+    ranking,
+    title,
+    written,
+)
+from gmm.selection.status import NOT_CONVERGED, is_degenerate
+from gmm.text.amounts import counted, with_minus
 from gmm.text.html import Html, table
 from gmm.values.covariance import covariance_model
 
-__all__ = ["choice", "rivals"]
+__all__ = ["search_story"]
 
 _TOP = 10
 _RIVALS = 25  # at most this many cells are compared with the best
 
 
-def choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
+def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
+    """Tell of the search: the criterion, the mixtures that were compared and the rivals of the chosen one."""
+    search, options, K = result.search, result.options, result.model.n_components
+    loglik = search.loglik[search.best_index]
+    per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
+    return Story(
+        summary=wording.summary_sentence(K, options.components, len(result.rows.values), result.rows.names),
+        remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
+        numbers={title(search.criterion): written(search.criterion, search.scores[search.best_index])},
+        warnings=_warnings(result),
+        section=Section("choice", "Choice", "Why this mixture", _choice(result, pictures)),
+        subject="The chosen mixture",
+        reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
+        f"{counted(int(result.model.n_parameters_), 'free parameter')}. The search took {result.seconds:.2g} s.",
+        settings={
+            "tolerance (tol)": f"{options.tol:g} nats per {result.unit}",
+            "maximum passes": f"{options.max_iter:,}",
+            "starts per number of groups": str(options.n_init),
+            "added to each variance": f"{options.reg_covar:g}",
+            "prior": options.prior or "none",
+            "refinement": options.refine or "best cells only",
+        },
+        terms=render("terms_search", weighted=result.rows.weights is not None),
+    )
+
+
+def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     """Render the section: which mixture was chosen, by which criterion, and among which mixtures."""
     search, model = result.search, result.model
     shape = covariance_model(model.covariance_type)
@@ -30,7 +71,7 @@ def choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
         model=model,
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
         compared=_compared(search) if len(search.status) > 1 else "",
-        runner_up=wording.runner_up_sentence(search.criterion, rivals(result)),
+        runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),
         certainty=wording.search_certainty_sentence(list(certainty(search))),
         scale=wording.scale_sentence(search.criterion),
         picture=pictures.get("selection"),
@@ -40,13 +81,31 @@ def choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     )
 
 
-def rivals(result: Result) -> list[tuple[int, str, float]]:
+def _rivals(result: Result) -> list[tuple[int, str, float]]:
     """Return the next best cells, best first, as (n_components, covariance model, distance to the best)."""
     search = result.search
     return [
         (int(search.n_components[n]), search.covariance_type[n], behind(search, n))
         for n in distinct(search)[1 : 1 + _RIVALS]
     ]
+
+
+def _warnings(result: Result) -> list[str]:
+    search = result.search
+    status = search.status[search.best_index]
+    warnings = [result.parameter_warning] if result.parameter_warning else []
+    if not search.complete:
+        warnings.append(f"The search is {incomplete(search)}.")
+    if status == NOT_CONVERGED:
+        warnings.append(f"The chosen mixture had {ending(result.model)}.")
+    if is_degenerate(status):
+        warnings.append(
+            f"Every fit of the chosen model has a degenerate component, on a few rows or on ties ({status}); do not "
+            "use its criteria."
+        )
+    if at_the_edge(search):
+        warnings.append("The best mixture has the largest number of groups tried; more may be better (--components).")
+    return warnings
 
 
 def _compared(search: Selection) -> str:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from gmm.cli.pictures import drawing
-from gmm.cli.result import Result
+from gmm.cli.result import Fitted, Result
 from gmm.text.html import Html, escaped
 
 __all__ = ["Picture", "colours", "draw_pictures"]
@@ -25,13 +25,13 @@ class Picture:
     caption: str
 
 
-def draw_pictures(result: Result) -> dict[str, Picture]:
+def draw_pictures(result: Fitted) -> dict[str, Picture]:
     """Draw the pictures of a result: ``clusters`` always, the others only where they apply.
 
     The others are ``pairs``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
     """
     model, draw = result.model, drawing()
-    d, K = len(result.rows.names), model.n_components
+    d, K = len(result.rows.names), len(result.shown)
     plans: dict[str, tuple[Callable[[], Any], str]] = {
         "clusters": (lambda: result.draw(draw.plot_clusters), _clusters_caption(d, K))
     }
@@ -41,10 +41,10 @@ def draw_pictures(result: Result) -> dict[str, Picture]:
         if d > 1:
             plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
         plans["uncertainty"] = lambda: result.draw(draw.plot_uncertainty), _UNCERTAINTY
-    if len(set(result.search.n_components[result.search.ranked()])) > 1:
+    if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:
         plans["selection"] = lambda: draw.plot_selection(result.search), _SELECTION
     if len(model.history_) > 1:
-        plans["convergence"] = lambda: draw.plot_convergence(model), _CONVERGENCE
+        plans["convergence"] = lambda: draw.plot_convergence(model), _CLIMB if isinstance(result, Result) else _BOUND
     return {name: _picture(name, plan, caption) for name, (plan, caption) in plans.items()}
 
 
@@ -79,4 +79,5 @@ _PAIRS = (
 _BOUNDARIES = "The most probable group at each point. The fainter the colour, the less certain."
 _UNCERTAINTY = "The uncertainty of each row. The larger the mark, the less certain the row's group."
 _SELECTION = "The criterion against the number of groups, one line per covariance model. Smaller is better."
-_CONVERGENCE = "The log-likelihood per row after each pass of the chosen fit."
+_CLIMB = "The log-likelihood per row after each pass of the chosen fit."
+_BOUND = "The lower bound of the log evidence after each pass."

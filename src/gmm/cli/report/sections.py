@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from gmm.cli.describe import MixtureFacts, ending
 from gmm.cli.report import wording
-from gmm.cli.report.choosing import rivals
 from gmm.cli.report.columns import Columns
 from gmm.cli.report.figures import Picture, colours
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import css_colour, render
-from gmm.cli.result import Result
-from gmm.selection.grid import at_the_edge, incomplete, title, written
-from gmm.selection.status import NOT_CONVERGED, is_degenerate
-from gmm.text.amounts import percent, with_minus
+from gmm.cli.report.story import Story
+from gmm.cli.result import Fitted
+from gmm.text.amounts import percent
 from gmm.text.html import Cell, Html, table
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
@@ -29,43 +27,39 @@ _COLUMNS_SHOWN = 60
 _LABELS_SHOWN = 50
 
 
-def opening(result: Result) -> Html:
+def opening(result: Fitted, story: Story) -> Html:
     """Render the summary: two or three sentences, the key numbers and warnings."""
-    model, search, rows = result.model, result.search, result.rows
+    rows, K = result.rows, len(result.shown)
     n, d = rows.values.shape
-    K = model.n_components
     numbers = {"rows": f"{n:,}"}
     if rows.weights is not None:
         numbers["total weight"] = f"{result.total_weight:,.6g}"
     numbers["columns" if d > 1 else "column"] = str(d)
     numbers["groups" if K > 1 else "group"] = str(K)
-    numbers["covariance model"] = model.covariance_type
-    numbers[title(search.criterion)] = written(search.criterion, search.scores[search.best_index])
+    numbers["covariance model"] = result.model.covariance_type
+    numbers |= story.numbers
     if K > 1:
         numbers["uncertain rows"] = f"{_uncertain(result):,}"
-    sentences = [
-        wording.summary_sentence(K, result.options.components, n, rows.names),
-        wording.separation_sentence(_uncertain(result), n, _LIMIT) if K > 1 else "",
-        wording.rival_sentence(search.criterion, K, rivals(result)),
-    ]
-    return render("opening", sentences=sentences, numbers=numbers, warnings=_warnings(result))
+    separation = wording.separation_sentence(_uncertain(result), n, _LIMIT) if K > 1 else ""
+    sentences = [story.summary, separation, story.remark]
+    return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
 
-def groups(result: Result) -> Html:
+def groups(result: Fitted) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
     overall = Columns(result.rows.values, result.rows.weights)
-    several = result.model.n_components > 1
+    several, first = len(result.shown) > 1, result.shown[0]
     return render(
         "groups",
         groups=_cards(result, facts, overall) if several else [],
-        correlation=wording.correlation_sentence(facts.names, facts.strongest_correlations[0], "Over all rows"),
+        correlation=wording.correlation_sentence(facts.names, facts.strongest_correlations[first], "Over all rows"),
         table=_table_of_groups(result, facts, overall),
         n_columns_hidden=len(facts.names) - _COLUMNS_SHOWN,
     )
 
 
-def certainty(result: Result, pictures: Mapping[str, Picture]) -> Html:
+def certainty(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
     """Say how many rows are uncertain, and list the least certain ones."""
     return render(
         "certainty",
@@ -75,16 +69,16 @@ def certainty(result: Result, pictures: Mapping[str, Picture]) -> Html:
     )
 
 
-def agreement(result: Result) -> Html:
+def agreement(result: Fitted) -> Html:
     """Compare the groups with the label column."""
     labels = result.agreement
     assert labels is not None  # the section exists only if there are labels
     largest = max(1, int(labels.counts.max(initial=0)))
     body = [
-        [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts)]
+        [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts[result.shown])]
         for label, counts in zip(labels.labels[:_LABELS_SHOWN], labels.counts, strict=False)
     ]
-    headings = [result.options.label_column, *(f"group {k}" for k in range(result.model.n_components))]
+    headings = [result.options.label_column, *(f"group {k}" for k in result.shown)]
     return render(
         "labels",
         sentence=wording.agreement_sentence(labels.adjusted_rand_index),
@@ -94,7 +88,7 @@ def agreement(result: Result) -> Html:
     )
 
 
-def data(result: Result, origin: Origin) -> Html:
+def data(result: Fitted, origin: Origin) -> Html:
     """Summarise the fitted columns, and say what was left out."""
     rows = result.rows
     columns = Columns(rows.values[:, :_COLUMNS_SHOWN], rows.weights)
@@ -116,100 +110,74 @@ def data(result: Result, origin: Origin) -> Html:
     )
 
 
-def fitting(result: Result, pictures: Mapping[str, Picture]) -> Html:
+def fitting(result: Fitted, story: Story, pictures: Mapping[str, Picture]) -> Html:
     """Say how the fit of the chosen mixture went, and give its settings."""
-    loglik = result.search.loglik[result.search.best_index]
     return render(
         "fit",
         model=result.model,
         ending=ending(result.model),
-        loglik=with_minus(f"{loglik:.2f}"),
-        loglik_per_unit=with_minus(f"{loglik / result.total_weight:.4f}"),
-        unit=result.unit,
-        seconds=f"{result.seconds:.2g}",
+        subject=story.subject,
+        reached=story.reached,
         picture=pictures.get("convergence"),
-        options=result.options,
+        settings=story.settings,
     )
 
 
-def reproduction(result: Result, origin: Origin) -> Html:
+def reproduction(result: Fitted, origin: Origin) -> Html:
     """Give what is needed to reproduce the result."""
     return render("reproduction", origin=origin, options=result.options)
 
 
-def _uncertain(result: Result) -> int:
+def _uncertain(result: Fitted) -> int:
     return int((result.certainty < _LIMIT).sum())
 
 
-def _warnings(result: Result) -> list[str]:
-    search = result.search
-    status = search.status[search.best_index]
-    warnings = [result.parameter_warning] if result.parameter_warning else []
-    if not search.complete:
-        warnings.append(f"The search is {incomplete(search)}.")
-    if status == NOT_CONVERGED:
-        warnings.append(f"The chosen mixture had {ending(result.model)}.")
-    if is_degenerate(status):
-        warnings.append(
-            f"Every fit of the chosen model has a degenerate component, on a few rows or on ties ({status}); do not "
-            "use its criteria."
-        )
-    if at_the_edge(search):
-        warnings.append("The best mixture has the largest number of groups tried; more may be better (--components).")
-    return [*warnings, *result.warnings]
-
-
-def _cards(result: Result, facts: MixtureFacts, overall: Columns) -> list[dict[str, object]]:
-    model = result.model
+def _cards(result: Fitted, facts: MixtureFacts, overall: Columns) -> list[dict[str, object]]:
+    model, palette = result.model, colours(result.model.n_components)
+    means = np.asarray(model.means_, dtype=np.float64)
+    whole = overall.means, overall.spreads
     return [
         {
-            "colour": css_colour(colour),
-            "share": wording.format_share(weight),
-            "n_rows": count,
+            "number": k,
+            "colour": css_colour(palette[k]),
+            "share": wording.format_share(model.weights_[k]),
+            "n_rows": result.counts[k],
             "sentences": wording.component_sentences(
-                facts.names, means, spreads, (overall.means, overall.spreads), strongest
+                facts.names, means[k], facts.spreads[k], whole, facts.strongest_correlations[k]
             ),
         }
-        for colour, weight, count, means, spreads, strongest in zip(
-            colours(model.n_components),
-            model.weights_,
-            result.counts,
-            np.asarray(model.means_, dtype=np.float64),
-            facts.spreads,
-            facts.strongest_correlations,
-            strict=True,
-        )
+        for k in result.shown
     ]
 
 
-def _table_of_groups(result: Result, facts: MixtureFacts, overall: Columns) -> Html:
+def _table_of_groups(result: Fitted, facts: MixtureFacts, overall: Columns) -> Html:
     """Tabulate means and standard deviations: a row per column of the data, a column per group and one for all rows."""
-    model = result.model
-    K = model.n_components
+    shown, several = result.shown, len(result.shown) > 1
+    weights, all_means = result.model.weights_[shown], result.model.means_[shown]
     body: list[list[object]] = [
-        ["weight", *(f"{weight:.4f}" for weight in model.weights_), "1"],
-        ["rows", *(f"{count:,}" for count in result.counts), f"{len(result.rows.values):,}"],
+        ["weight", *(f"{weight:.4f}" for weight in weights), "1"],
+        ["rows", *(f"{count:,}" for count in result.counts[shown]), f"{len(result.rows.values):,}"],
     ]
     for j, name in enumerate(facts.names[:_COLUMNS_SHOWN]):
         centre, scale = overall.means[j], overall.spreads[j]
-        means = model.means_[:, j]
-        shades = np.abs(means - centre) / scale / 2 if scale > 0 and K > 1 else np.zeros(K)
+        means = all_means[:, j]
+        shades = np.abs(means - centre) / scale / 2 if scale > 0 and several else np.zeros(len(shown))
         cells = [
             Cell(_mean_and_spread(mean, spread, scale), shade=shade)
-            for mean, spread, shade in zip(means, facts.spreads[:, j], shades, strict=True)
+            for mean, spread, shade in zip(means, facts.spreads[shown, j], shades, strict=True)
         ]
         body.append([name, *cells, _mean_and_spread(centre, scale, scale)])
     caption = "Mean ± standard deviation of each column" + (
-        " in each group; the deeper the shade, the further the mean is from that of all rows." if K > 1 else "."
+        " in each group; the deeper the shade, the further the mean is from that of all rows." if several else "."
     )
-    return table(["", *(f"group {k}" for k in range(K)), "all rows"], body, caption=caption)
+    return table(["", *(f"group {k}" for k in shown), "all rows"], body, caption=caption)
 
 
 def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
     return f"{wording.format_value(mean, scale)} ± {wording.format_value(spread, scale)}"
 
 
-def _table_of_uncertain(result: Result) -> Html:
+def _table_of_uncertain(result: Fitted) -> Html:
     """Tabulate the least certain rows; empty if every row is certain."""
     rows, names = result.rows, result.rows.names
     order = np.argsort(result.certainty, kind="stable")[:_MOST_UNCERTAIN]

@@ -19,9 +19,11 @@ __all__ = [
     "component_sentences",
     "correlation_sentence",
     "covariance_sentence",
+    "empty_sentence",
     "evidence",
     "format_share",
     "format_value",
+    "left_sentence",
     "name_columns",
     "name_range",
     "number",
@@ -68,6 +70,28 @@ def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names
     if asked:
         return f"One group, as requested, describes {rows}."
     return f"No division into groups was found in {rows}: one group describes them best."
+
+
+def left_sentence(n_left: int, n_components: int, n_rows: int, names: Sequence[str]) -> str:
+    """Say how many groups a variational fit leaves of its components."""
+    rows = f"{counted(n_rows, 'row')} of {name_columns(names)}"
+    found = f"{number(n_left).capitalize()} {'group was' if n_left == 1 else 'groups were'} found in {rows}"
+    n_empty = n_components - n_left
+    if n_empty == 0:
+        return f"{found}."
+    others = "other component is" if n_empty == 1 else f"other {number(n_empty)} of {n_components} components are"
+    return f"{found}; the {others} empty."
+
+
+def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) -> str:
+    """Say what a variational fit began with, and what its empty components expect; `unit` is rows in the plural."""
+    began = f"The fit began with {counted(n_components, 'component')}"
+    if n_empty == 0:
+        return f"{began} and leaves none empty."
+    little = f"{expected:.2g}" if expected >= 1e-3 else "less than 0.001"
+    if n_empty == 1:
+        return f"{began}. The one that is empty expects {little} {unit}."
+    return f"{began}. The {number(n_empty)} that are empty expect {little} {unit} together."
 
 
 def name_range(tried: Sequence[int]) -> str:
