@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ _SLICE = 2e8
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
+
+Wanted = Literal[True] | NDArray[Any] | None
 
 
 class RowResults(NamedTuple):
@@ -50,21 +52,21 @@ class RowResults(NamedTuple):
     largest: NDArray[Any] | None = None
 
     @staticmethod
-    def room(source: Source, n_components: int, **wanted: bool | NDArray[Any]) -> RowResults:
-        """Make room for numbers of the rows by name: an array is where to write, True asks for a new one."""
+    def room(
+        source: Source,
+        n_components: int,
+        labels: Wanted = None,
+        log_evidence: Wanted = None,
+        responsibilities: Wanted = None,
+        largest: Wanted = None,
+    ) -> RowResults:
+        """Make room for numbers of the rows: an array is where to write, True asks for a new one."""
         n, dtype = source.n_rows, source.dtype
-        shapes: dict[str, tuple[Any, Any]] = {
-            "labels": (n, np.intp),
-            "log_evidence": (n, np.float64),
-            "responsibilities": ((n, n_components), dtype),
-            "largest": (n, dtype),
-        }
         return RowResults(
-            **{
-                name: where if isinstance(where, np.ndarray) else np.empty(*shapes[name])
-                for name, where in wanted.items()
-                if where is not False
-            }
+            np.empty(n, np.intp) if labels is True else labels,
+            np.empty(n) if log_evidence is True else log_evidence,
+            np.empty((n, n_components), dtype) if responsibilities is True else responsibilities,
+            np.empty(n, dtype) if largest is True else largest,
         )
 
 
@@ -356,9 +358,7 @@ class EStep:
             classification, entropy, log_likelihood, _ = plan.sums(self._run(plan)[0])
         return Totals(log_likelihood, classification, entropy)
 
-    def rows(
-        self, mixture: WhitenedMixture, *, plan: _em.Plan | None = None, **wanted: bool | NDArray[Any]
-    ) -> RowResults:
+    def rows(self, mixture: WhitenedMixture, *, plan: _em.Plan | None = None, **wanted: Wanted) -> RowResults:
         """Compute numbers for every row, as `RowResults.room` asks; `plan` is the mixture's with ``rows_only=True``."""
         plan = plan or self._plan(mixture, rows_only=True)
         results = RowResults.room(self._source, mixture.n_components, **wanted)
