@@ -1,5 +1,6 @@
 """JSON in mclust's terms: what is written is read again bit for bit, by R as well, and what R writes is read."""
 
+import contextlib
 import io
 import json
 import shutil
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gmm import GaussianMixture, NotFittedError
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model
@@ -25,6 +28,15 @@ def written(mixture, X=None):
     file = io.BytesIO()
     mixture.to_json(file, X)
     return file.getvalue()
+
+
+MEANS, SPREAD = [[0.0, 1.0], [2.0, 3.0]], [[2.0, 0.5], [0.5, 1.0]]
+BY_NAME = {
+    "VVE": GaussianMixture.from_parameters([0.4, 0.6], MEANS, [SPREAD] * 2, covariance_type="VVE"),
+    "EEE": GaussianMixture.from_parameters([0.4, 0.6], MEANS, SPREAD, covariance_type="EEE"),
+    "EVI": GaussianMixture.from_parameters([0.4, 0.6], MEANS, [[2.0, 3.0], [6.0, 1.0]], covariance_type="EVI"),
+    "VII": GaussianMixture.from_parameters([0.4, 0.6], MEANS, [1.0, 4.0], covariance_type="VII"),
+}
 
 
 def sigma_of(variance):
@@ -170,6 +182,45 @@ def test_matrices_of_another_model_are_refused(name):
     del document["covariance_type"]
     with pytest.raises(ValueError, match=f"do not satisfy the model {covariance_model(name).known_as}"):
         GaussianMixture.from_json(json.dumps(document | {"modelName": name}).encode())
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=4,
+)
+
+
+def places(value, way=()):
+    """Every place in nested JSON values."""
+    yield way
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from places(each, (*way, key))
+
+
+@given(st.data())
+def test_any_change_is_refused_or_a_mixture(data):
+    document = json.loads(written(BY_NAME[data.draw(st.sampled_from(sorted(BY_NAME)))]))
+    way = data.draw(st.sampled_from(list(places(document))[1:]))
+    inner = document
+    for key in way[:-1]:
+        inner = inner[key]
+    if data.draw(st.booleans()):
+        del inner[way[-1]]
+    else:
+        inner[way[-1]] = data.draw(json_values)
+    with contextlib.suppress(ValueError):
+        again = GaussianMixture.from_json(json.dumps(document).encode())
+        assert np.isfinite(again.predict_proba(np.zeros((1, again.n_features_in_)))).all()
+
+
+@given(st.data())
+def test_damaged_bytes_are_refused_or_a_mixture(data):
+    content = bytearray(written(BY_NAME["VVE"]))
+    content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ValueError):
+        assert GaussianMixture.from_json(content).n_components == 2
 
 
 def r_blocks():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm.em.results import RowResults, Totals
+from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
@@ -302,9 +302,7 @@ class EStep:
             classification, entropy, log_likelihood, _ = plan.sums(self._run(plan)[0])
         return Totals(log_likelihood, classification, entropy)
 
-    def rows(
-        self, mixture: WhitenedMixture, *, plan: _em.Plan | None = None, **wanted: bool | NDArray[Any]
-    ) -> RowResults:
+    def rows(self, mixture: WhitenedMixture, *, plan: _em.Plan | None = None, **wanted: Wanted) -> RowResults:
         """Compute numbers for every row, as `RowResults.room` asks; `plan` is the mixture's with ``rows_only=True``."""
         plan = plan or self._plan(mixture, rows_only=True)
         results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
@@ -312,7 +310,7 @@ class EStep:
             self._run(plan, **results.outputs)
         return results
 
-    def row_blocks(self, mixture: WhitenedMixture, plan: _em.Plan, **wanted: bool) -> Iterator[tuple[int, RowResults]]:
+    def row_blocks(self, mixture: WhitenedMixture, plan: _em.Plan, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
         scratches = self._prepared_scratches(plan, self._workers(plan))
         step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm.values.layouts import Array
+
+Wanted = Literal[True] | NDArray[Any] | None
 
 
 class RowResults(NamedTuple):
@@ -31,20 +33,21 @@ class RowResults(NamedTuple):
     largest: NDArray[Any] | None = None
 
     @staticmethod
-    def room(n: int, K: int, dtype: np.dtype[Any], **wanted: bool | NDArray[Any]) -> RowResults:
-        """Make room for numbers of n rows by name: an array is where to write, True asks for a new one."""
-        shapes: dict[str, tuple[Any, Any]] = {
-            "labels": (n, np.intp),
-            "log_evidence": (n, np.float64),
-            "responsibilities": ((n, K), dtype),
-            "largest": (n, dtype),
-        }
+    def room(
+        n: int,
+        K: int,
+        dtype: np.dtype[Any],
+        labels: Wanted = None,
+        log_evidence: Wanted = None,
+        responsibilities: Wanted = None,
+        largest: Wanted = None,
+    ) -> RowResults:
+        """Make room for numbers of n rows: an array is where to write, True asks for a new one."""
         return RowResults(
-            **{
-                name: where if isinstance(where, np.ndarray) else np.empty(*shapes[name])
-                for name, where in wanted.items()
-                if where is not False
-            }
+            np.empty(n, np.intp) if labels is True else labels,
+            np.empty(n) if log_evidence is True else log_evidence,
+            np.empty((n, K), dtype) if responsibilities is True else responsibilities,
+            np.empty(n, dtype) if largest is True else largest,
         )
 
     @property

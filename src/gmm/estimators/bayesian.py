@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm.em.e_step import Wanted
 from gmm.em.m_step import Prior
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, mean_of, source_of
@@ -345,7 +346,7 @@ class BayesianGaussianMixture(EstimatedMixture):
             "GaussianMixture.from_parameters makes a mixture of given numbers."
         )
 
-    def _log_density(self, source: Source, density: str, where: bool | NDArray[Any] = True) -> NDArray[Any]:
+    def _log_density(self, source: Source, density: str, where: Wanted = True) -> NDArray[Any]:
         if check_density(density) == "variational":
             return self._log_evidence(source, where)
         posterior = posterior_of(self)

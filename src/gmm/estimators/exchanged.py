@@ -27,7 +27,8 @@ class ExchangedMixture(FittedMixture):
 
         Parameters and fitted attributes are the same, in float64, with these exceptions: a constrained covariance model
         becomes the covariance type that stores it, so that `bic` and `aic` there count its parameters; a start that
-        scikit-learn does not have becomes its default, and a numpy Generator for `random_state` None.
+        scikit-learn does not have becomes its default, and a numpy Generator for `random_state` None; parameters that
+        it does not have, `prior` among them, are left out.
 
         Returns
         -------

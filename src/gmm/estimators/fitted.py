@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
+from gmm.em.e_step import Wanted
 from gmm.em.solver import SolverResult
 from gmm.em.trace import Trace
 from gmm.estimators.contract import (
@@ -371,7 +372,7 @@ class FittedMixture(Estimator):
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
 
-    def _log_evidence(self, source: Source, where: bool | NDArray[Any] = True) -> NDArray[Any]:
+    def _log_evidence(self, source: Source, where: Wanted = True) -> NDArray[Any]:
         """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
         return log_evidence_of(self._scorer(), source, where)
 

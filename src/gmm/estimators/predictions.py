@@ -77,7 +77,7 @@ def write_predictions(
 
 
 def _columns(scorer: Scorer, source: Source, responsibilities: bool) -> Iterator[dict[str, NDArray[Any]]]:
-    for first, results in scorer.blocks(source, labels=True, responsibilities=responsibilities):
+    for first, results in scorer.blocks(source, labels=True, responsibilities=True if responsibilities else None):
         assert results.labels is not None  # they were asked for
         columns: dict[str, NDArray[Any]] = {"row": np.arange(first + 1, first + 1 + len(results.labels))}
         columns["component"] = results.labels

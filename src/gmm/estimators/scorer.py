@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,7 +15,7 @@ from gmm import _em
 from gmm._frozen import check_place
 from gmm.em.e_step import EStep
 from gmm.em.problem import Problem
-from gmm.em.results import RowResults, Totals
+from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.frozen import FrozenMixture
 from gmm.rows.sources import Source
@@ -52,7 +52,7 @@ class Scorer:
     parameters: MixtureParameters
     n_threads: int | None = None
 
-    def rows(self, source: Source, **wanted: bool | NDArray[Any]) -> RowResults:
+    def rows(self, source: Source, **wanted: Wanted) -> RowResults:
         """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
         plan, resident = self._plan(source), source.resident
         if resident is not None and source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
@@ -62,7 +62,7 @@ class Scorer:
         with self._e_step(source) as e_step:
             return e_step.rows(self._prepared.mixture, plan=plan, **wanted)
 
-    def blocks(self, source: Source, **wanted: bool) -> Iterator[tuple[int, RowResults]]:
+    def blocks(self, source: Source, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
         """Yield the same for some consecutive rows after the other, each time with the number of the first."""
         plan = self._plan(source)
         with self._e_step(source) as e_step:
@@ -134,7 +134,7 @@ class Scorer:
         return EStep(source, self.parameters.model.layout, n_threads=self.n_threads, origin=self._prepared.origin)
 
 
-def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> bool | NDArray[Any]:
+def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:
     """Return the array to write numbers of the rows to, as `RowResults.room` asks: a new one if `out` is None.
 
     Raises
@@ -150,14 +150,14 @@ def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False)
     return np.asarray(out)
 
 
-def log_evidence_of(scorer: Scorer, source: Source, where: bool | NDArray[Any]) -> NDArray[Any]:
+def log_evidence_of(scorer: Scorer, source: Source, where: Wanted) -> NDArray[Any]:
     """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
     found = scorer.rows(source, log_evidence=where if source.dtype == np.float64 else True).log_evidence
     assert found is not None  # it was asked for
     return in_place(found, source, where)
 
 
-def in_place(values: Array, source: Source, where: bool | NDArray[Any]) -> NDArray[Any]:
+def in_place(values: Array, source: Source, where: Wanted) -> NDArray[Any]:
     """Return float64 values in the type of the rows, written to an array if there is one."""
     with np.errstate(over="ignore"):
         if not isinstance(where, np.ndarray):
