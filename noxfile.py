@@ -199,8 +199,8 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def sbom(session: nox.Session) -> None:
-    """Write the parts of the package, and of what it needs at run time, to build/sbom.cdx.json (CycloneDX)."""
-    session.install("--group", "wheel", "cyclonedx-bom>=7", "cyclonedx-python-lib[json-validation]")
+    """Write what an installed package, here or behind --, needs at run time to build/sbom.cdx.json (CycloneDX)."""
+    session.install("cyclonedx-bom>=7")
     place = Path(session.create_tmp(), "installed").absolute()
     shutil.rmtree(place, ignore_errors=True)
     session.run("python", "-m", "venv", "--without-pip", str(place))
