@@ -1,5 +1,6 @@
 """What reviews found, each by its smallest example."""
 
+import io
 import os
 import warnings
 
@@ -251,3 +252,16 @@ def test_factors_of_precisions_are_checked_as_other_parameters_are(factors):
 def test_more_samples_than_memory_has_addresses_are_refused():
     with pytest.raises(ValueError, match="n_samples"):
         GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]]).sample(10**30)
+
+
+def test_memory_order_of_given_means_changes_no_bits():
+    """The linear form's origin is a sum whose order is that of the memory: a loaded mixture had other last digits."""
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        means, rows = rng.normal(size=(3, 5)) * 10.0 ** rng.integers(-3, 3, 5), rng.normal(size=(4, 5))
+        given = np.full(3, 1 / 3), np.asfortranarray(means), np.stack([np.eye(5) * (1 + seed)] * 3)
+        mixture = GaussianMixture.from_parameters(*given)
+        assert mixture.means_.flags.c_contiguous
+        file = io.BytesIO()
+        mixture.save(file)
+        np.testing.assert_array_equal(gmm.load(file.getvalue()).score_samples(rows), mixture.score_samples(rows))

@@ -146,7 +146,7 @@ def check_means_init(value: Any, n_components: int, n_features: int) -> Floats:
     ValueError
         If the shape is wrong, or a value is not finite or so large that its square overflows.
     """
-    means = check_array(value, "means", (n_components, n_features)).astype(np.float64)
+    means = check_array(value, "means", (n_components, n_features)).astype(np.float64, order="C")
     if np.abs(means).max() > _LARGEST:
         k, j = _first(np.abs(means) > _LARGEST)
         raise ValueError(
@@ -234,7 +234,7 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
         )
     n_components, n_features = centres.shape
     shares = _shares(weights, n_components)
-    centres = check_array(centres, "means", centres.shape).astype(np.float64)
+    centres = check_array(centres, "means", centres.shape).astype(np.float64, order="C")
     spread = _check_spread(covariances, f"{model.known_as} covariance", n_components, n_features, model)
     _check_constraint(spread, shares, n_features, model)
     return shares, centres, spread
@@ -318,7 +318,7 @@ def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 def _check_spread(value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
-    spread = check_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64)
+    spread = check_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64, order="C")
     # The layout's shape for K = 2 and d = 3 tells matrices from variances, and pooled from per-component layouts.
     shape = model.layout.shape(2, 3)
     if shape[-2:] == (3, 3):
