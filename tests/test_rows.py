@@ -316,6 +316,22 @@ def test_a_truncated_npy_file_is_named(tmp_path):
         gmm.rows(tmp_path / "a.npy")
 
 
+def test_data_sets_may_be_filtered_or_in_parts_by_folders(tmp_path):
+    pa.dataset.write_dataset(
+        table_of(ROWS).append_column("w", pa.array(np.arange(N) // 3000)),
+        tmp_path / "parts",
+        format="parquet",
+        partitioning=pa.dataset.partitioning(pa.schema([("w", pa.int64())]), flavor="hive"),
+    )
+    data = pa.dataset.dataset(tmp_path / "parts", partitioning="hive")
+    assert_same(fitted(gmm.rows(data, columns=NAMES), None, "full", False), in_memory("full", np.float64, False, False))
+    with_part = fitted(gmm.rows(data, columns=["a", "w"]), None, "diag", False)
+    assert_same(with_part, fitted(np.column_stack([ROWS[:, 0], np.arange(N) // 3000]), None, "diag", False))
+    some = data.filter(pa.dataset.field("w") != 1)
+    kept = np.arange(N) // 3000 != 1
+    assert_same(fitted(gmm.rows(some, columns=NAMES), None, "full", False), fitted(ROWS[kept], None, "full", False))
+
+
 def test_columns_are_checked(tmp_path):
     table = table_of(ROWS, WEIGHTS).append_column("species", pa.array(["setosa"] * N))
     pa.parquet.write_table(table, tmp_path / "a.parquet")
@@ -375,9 +391,7 @@ def test_numbers_of_any_type_in_a_file(tmp_path):
 
 def test_rows_that_are_not_in_memory_are_refused_in_words():
     source = gmm.rows(lambda: [ROWS])
-    with pytest.raises(
-        TypeError, match=r"select needs its rows in memory: .* got <rows of the factory"
-    ):
+    with pytest.raises(TypeError, match=r"select needs its rows in memory: .* got <rows of the factory"):
         gmm.select(source, [2])
     with pytest.raises(TypeError, match="its own weights"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
