@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import os
 import re
 
 import numpy as np
@@ -26,6 +27,7 @@ from gmm.rows.entrance import as_source
 from gmm.rows.npy import NpySource
 from gmm.values.covariance import CLASSIC
 
+posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
 rng = np.random.default_rng(3)
 N, D, K = 9000, 3, 3
 ROWS = rng.normal(size=(N, D)) + 4 * rng.integers(K, size=(N, 1)) + 50
@@ -82,9 +84,9 @@ def delimited(rows, weight, folder, size):
 
 
 def npy(rows, weight, folder, size):
-    np.save(folder / "a.npy", np.asarray(rows, order="C" if size % 2 else "F"))
-    mapped = np.load(folder / "a.npy", mmap_mode="r")
-    return gmm.rows(folder / "a.npy") if weight is None else NpySource(mapped, weight)
+    path = folder / f"{len(list(folder.iterdir()))}.npy"  # Windows writes no file anew that is mapped
+    np.save(path, np.asarray(rows, order="C" if size % 2 else "F"))
+    return gmm.rows(path) if weight is None else NpySource(np.load(path, mmap_mode="r"), weight)
 
 
 def factory(rows, weight, folder, size):
@@ -306,14 +308,15 @@ def test_a_bad_row_of_a_text_is_named(line, message, number, tmp_path):
         GaussianMixture(K).fit(gmm.rows(tmp_path / "a.csv"))
 
 
+@posix
 def test_a_truncated_npy_file_is_named(tmp_path):
     source = npy(ROWS, None, tmp_path, 1)
-    content = (tmp_path / "a.npy").read_bytes()
-    (tmp_path / "a.npy").write_bytes(content[:-1000])
-    with pytest.raises(ValueError, match=r"a\.npy changed between two readings: it ends at byte"):
+    content = (tmp_path / "0.npy").read_bytes()
+    (tmp_path / "0.npy").write_bytes(content[:-1000])
+    with pytest.raises(ValueError, match=r"0\.npy changed between two readings: it ends at byte"):
         GaussianMixture(K).fit(source)
-    with pytest.raises(ValueError, match=r"a\.npy is not an array of numbers"):
-        gmm.rows(tmp_path / "a.npy")
+    with pytest.raises(ValueError, match=r"0\.npy is not an array of numbers"):
+        gmm.rows(tmp_path / "0.npy")
 
 
 def test_data_sets_may_be_filtered_or_in_parts_by_folders(tmp_path):
@@ -366,25 +369,39 @@ def test_integers_and_missing_values_of_columns():
 def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
     monkeypatch.setattr(npy_module, "_WORTH_READING", 1000)
     npy(ROWS, None, tmp_path, 1)
-    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    mapped = np.load(tmp_path / "0.npy", mmap_mode="r")
     assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
     assert not isinstance(as_source(mapped[1:], estimator="a test")[0], NpySource), "a part begins elsewhere"
     assert_same(fitted(mapped, None, "full", False), in_memory("full", np.float64, False, False))
     assert_same(fitted(mapped, WEIGHTS, "full", False), in_memory("full", np.float64, True, False))
     found = gmm.select(mapped, [2], ["full"], random_state=0).best
     np.testing.assert_array_equal(found.means_, gmm.select(ROWS, [2], ["full"], random_state=0).best.means_)
-    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+    changed = np.load(tmp_path / "0.npy", mmap_mode="c")
     changed[:] += 1
     assert not isinstance(as_source(changed, estimator="a test")[0], NpySource), "its changes are in memory alone"
+
+
+@posix
+def test_a_memory_map_whose_file_is_gone_or_another_is_an_array(tmp_path, monkeypatch):
+    monkeypatch.setattr(npy_module, "_WORTH_READING", 1000)
+    np.save(tmp_path / "0.npy", ROWS)
+    mapped = np.load(tmp_path / "0.npy", mmap_mode="r")
+    assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
+    np.save(tmp_path / "b.npy", ROWS[::-1])
+    (tmp_path / "b.npy").replace(tmp_path / "0.npy")
+    assert not isinstance(as_source(mapped, estimator="a test")[0], NpySource)
+    (tmp_path / "0.npy").unlink()
+    assert_same(fitted(mapped, None, "full", False), in_memory("full", np.float64, False, False))
 
 
 def test_numbers_of_any_type_in_a_file(tmp_path):
     numbers = np.random.default_rng(0).integers(0, 50, (500, 2))
     for dtype in ("i1", ">i4", ">f8", "f2", "?"):
-        np.save(tmp_path / "a.npy", numbers.astype(dtype))
-        whole = np.load(tmp_path / "a.npy")
+        path = tmp_path / f"{np.dtype(dtype).name}.npy"
+        np.save(path, numbers.astype(dtype))
+        whole = np.load(path)
         assert_same(
-            GaussianMixture(2, random_state=0).fit(gmm.rows(tmp_path / "a.npy")),
+            GaussianMixture(2, random_state=0).fit(gmm.rows(path)),
             GaussianMixture(2, random_state=0).fit(whole),
         )
 
