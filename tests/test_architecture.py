@@ -30,7 +30,7 @@ ROOMS = {
     "_public": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | contenders | engine | cell | candidates
+        selection | estimator | search resampling | contenders | engine | cell | candidates finishing
         | table | from_file | grid | status
     """,
     "estimators": """

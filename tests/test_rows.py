@@ -25,6 +25,7 @@ from gmm.rows import blocks
 from gmm.rows import npy as npy_module
 from gmm.rows.entrance import as_source
 from gmm.rows.npy import NpySource
+from gmm.selection import finishing
 from gmm.values.covariance import CLASSIC
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
@@ -408,10 +409,39 @@ def test_numbers_of_any_type_in_a_file(tmp_path):
 
 def test_rows_that_are_not_in_memory_are_refused_in_words():
     source = gmm.rows(lambda: [ROWS])
-    with pytest.raises(TypeError, match=r"select needs its rows in memory: .* got <rows of the factory"):
-        gmm.select(source, [2])
+    with pytest.raises(TypeError, match=r"em_steps needs its rows in memory: .* got <rows of the factory"):
+        list(gmm.em_steps(source, 2))
     with pytest.raises(TypeError, match="its own weights"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("weight", [None, np.where(np.arange(N) % 4, WEIGHTS, 0.0)], ids=["", "weighted"])
+def test_a_search_of_few_rows_is_that_in_memory(weight):
+    source = gmm.rows(lambda: [ROWS if weight is None else (ROWS, weight)])
+    one = gmm.select(source, [2, 3], ["full", "EEI"], random_state=0)
+    other = gmm.select(ROWS, [2, 3], ["full", "EEI"], random_state=0, sample_weight=weight)
+    np.testing.assert_array_equal(one.scores, other.scores)
+    assert_same(one.best, other.best)
+
+
+@pytest.mark.parametrize("prior", [None, "conjugate"])
+def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    how = {"random_state": 0, "prior": prior}
+    counts, types = range(1, 5), ["full", "EII", "VVI"]
+    many = gmm.select(gmm.rows(lambda: np.split(ROWS, 9)), counts, types, **how)
+    whole = gmm.select(ROWS, counts, types, **how)
+    assert len(many.scores) == 3
+    assert (many.best.n_components, many.best.covariance_type) == (whole.best.n_components, whole.best.covariance_type)
+    assert set(many.status) == {"ok"}
+    for number, fitted_ in enumerate(many.estimators):
+        same = list(zip(whole.n_components, whole.covariance_type, strict=True)).index(
+            (many.n_components[number], many.covariance_type[number])
+        )
+        for criterion in ("loglik", "bic", "icl", "nec"):
+            expected = getattr(whole, criterion)[same]
+            assert getattr(many, criterion)[number] == pytest.approx(expected, abs=0.1, rel=1e-3), criterion
+        assert many.bic[number] == pytest.approx(fitted_.bic(ROWS), rel=1e-12)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
@@ -492,3 +522,17 @@ def test_columns_that_lie_elsewhere_are_kept_alive():
     np.testing.assert_array_equal(source.rows, large.T)
     twice = pa.table({"a": large[0], "b": large[0]})
     np.testing.assert_array_equal(as_source(twice, estimator="a test")[0].rows, large[[0, 0]].T)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_posteriors_and_refinements_of_rows_beyond_memory(tmp_path):
+    source = parquet(ROWS, WEIGHTS, tmp_path, 1000)
+    for make in (
+        lambda: gmm.BayesianGaussianMixture(n_components=4, random_state=0),
+        lambda: GaussianMixture(4, refine="split-merge", n_init=2, random_state=0),
+        lambda: GaussianMixture(K, prior="conjugate", acceleration=None, random_state=0, tol=1e-2),
+    ):
+        one, other = make().fit(source), make().fit(ROWS, sample_weight=WEIGHTS)
+        assert_same(one, other)
+        np.testing.assert_array_equal(one.score_samples(source), other.score_samples(ROWS))
+        assert list(one.feature_names_in_) == NAMES
