@@ -364,7 +364,7 @@ def test_integers_and_missing_values_of_columns():
     table = pa.table({"a": [1, 2, 3, None], "b": pa.array([1, 0, 1, 1]).cast(pa.bool_()), "c": [0.5, 1, 2, 3]})
     source = gmm.rows(table)
     (chunk,) = source._whole_lanes(1)
-    np.testing.assert_array_equal(chunk[1], [[1, 1, 0.5], [2, 0, 1], [3, 1, 2], [np.nan, 1, 3]])
+    np.testing.assert_array_equal(chunk.rows, [[1, 1, 0.5], [2, 0, 1], [3, 1, 2], [np.nan, 1, 3]])
 
 
 def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
