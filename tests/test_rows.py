@@ -1,6 +1,7 @@
 """Rows from files and functions: the bits of an array in memory, and faults in words."""
 
 import functools
+import gzip
 import itertools
 import math
 import os
@@ -536,3 +537,11 @@ def test_posteriors_and_refinements_of_rows_beyond_memory(tmp_path):
         assert_same(one, other)
         np.testing.assert_array_equal(one.score_samples(source), other.score_samples(ROWS))
         assert list(one.feature_names_in_) == NAMES
+
+
+def test_compressed_text_without_names(tmp_path):
+    lines = [",".join(map(repr, map(float, row))) for row in ROWS]
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    source = gmm.rows(tmp_path / "a.csv.gz")
+    assert list(source.feature_names) == ["x0", "x1", "x2"]
+    assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))
