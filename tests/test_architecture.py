@@ -30,7 +30,7 @@ ROOMS = {
     "_pickle_aliases": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | contenders | engine | cell | candidates
+        selection | estimator | search resampling | contenders | engine | cell | candidates finishing
         | table | from_file | grid | status
     """,
     "estimators": """
@@ -43,7 +43,7 @@ ROOMS = {
     "versions": "",
     "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
     "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
-    "rows": "entrance | opening | factory npy tables | blocks watched | ahead sources arrow delimited parquet writing",
+    "rows": "entrance | opening | factory npy tables | arrow blocks watched | ahead sources delimited parquet writing",
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_candidates": "",
     "_frozen": "",

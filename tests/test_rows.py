@@ -1,8 +1,10 @@
 """Rows from files and functions: the bits of an array in memory, and faults in words."""
 
 import functools
+import gzip
 import itertools
 import math
+import os
 import re
 
 import numpy as np
@@ -24,8 +26,10 @@ from gmm.rows import blocks
 from gmm.rows import npy as npy_module
 from gmm.rows.entrance import as_source
 from gmm.rows.npy import NpySource
+from gmm.selection import finishing
 from gmm.values.covariance import CLASSIC
 
+posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
 rng = np.random.default_rng(3)
 N, D, K = 9000, 3, 3
 ROWS = rng.normal(size=(N, D)) + 4 * rng.integers(K, size=(N, 1)) + 50
@@ -82,9 +86,9 @@ def delimited(rows, weight, folder, size):
 
 
 def npy(rows, weight, folder, size):
-    np.save(folder / "a.npy", np.asarray(rows, order="C" if size % 2 else "F"))
-    mapped = np.load(folder / "a.npy", mmap_mode="r")
-    return gmm.rows(folder / "a.npy") if weight is None else NpySource(mapped, weight)
+    path = folder / f"{len(list(folder.iterdir()))}.npy"  # Windows writes no file anew that is mapped
+    np.save(path, np.asarray(rows, order="C" if size % 2 else "F"))
+    return gmm.rows(path) if weight is None else NpySource(np.load(path, mmap_mode="r"), weight)
 
 
 def factory(rows, weight, folder, size):
@@ -306,14 +310,31 @@ def test_a_bad_row_of_a_text_is_named(line, message, number, tmp_path):
         GaussianMixture(K).fit(gmm.rows(tmp_path / "a.csv"))
 
 
+@posix
 def test_a_truncated_npy_file_is_named(tmp_path):
     source = npy(ROWS, None, tmp_path, 1)
-    content = (tmp_path / "a.npy").read_bytes()
-    (tmp_path / "a.npy").write_bytes(content[:-1000])
-    with pytest.raises(ValueError, match=r"a\.npy changed between two readings: it ends at byte"):
+    content = (tmp_path / "0.npy").read_bytes()
+    (tmp_path / "0.npy").write_bytes(content[:-1000])
+    with pytest.raises(ValueError, match=r"0\.npy changed between two readings: it ends at byte"):
         GaussianMixture(K).fit(source)
-    with pytest.raises(ValueError, match=r"a\.npy is not an array of numbers"):
-        gmm.rows(tmp_path / "a.npy")
+    with pytest.raises(ValueError, match=r"0\.npy is not an array of numbers"):
+        gmm.rows(tmp_path / "0.npy")
+
+
+def test_data_sets_may_be_filtered_or_in_parts_by_folders(tmp_path):
+    pa.dataset.write_dataset(
+        table_of(ROWS).append_column("w", pa.array(np.arange(N) // 3000)),
+        tmp_path / "parts",
+        format="parquet",
+        partitioning=pa.dataset.partitioning(pa.schema([("w", pa.int64())]), flavor="hive"),
+    )
+    data = pa.dataset.dataset(tmp_path / "parts", partitioning="hive")
+    assert_same(fitted(gmm.rows(data, columns=NAMES), None, "full", False), in_memory("full", np.float64, False, False))
+    with_part = fitted(gmm.rows(data, columns=["a", "w"]), None, "diag", False)
+    assert_same(with_part, fitted(np.column_stack([ROWS[:, 0], np.arange(N) // 3000]), None, "diag", False))
+    some = data.filter(pa.dataset.field("w") != 1)
+    kept = np.arange(N) // 3000 != 1
+    assert_same(fitted(gmm.rows(some, columns=NAMES), None, "full", False), fitted(ROWS[kept], None, "full", False))
 
 
 def test_columns_are_checked(tmp_path):
@@ -344,43 +365,84 @@ def test_integers_and_missing_values_of_columns():
     table = pa.table({"a": [1, 2, 3, None], "b": pa.array([1, 0, 1, 1]).cast(pa.bool_()), "c": [0.5, 1, 2, 3]})
     source = gmm.rows(table)
     (chunk,) = source._whole_lanes(1)
-    np.testing.assert_array_equal(chunk[1], [[1, 1, 0.5], [2, 0, 1], [3, 1, 2], [np.nan, 1, 3]])
+    np.testing.assert_array_equal(chunk.rows, [[1, 1, 0.5], [2, 0, 1], [3, 1, 2], [np.nan, 1, 3]])
 
 
 def test_a_large_memory_map_is_read_and_not_touched(tmp_path, monkeypatch):
     monkeypatch.setattr(npy_module, "_WORTH_READING", 1000)
     npy(ROWS, None, tmp_path, 1)
-    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    mapped = np.load(tmp_path / "0.npy", mmap_mode="r")
     assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
     assert not isinstance(as_source(mapped[1:], estimator="a test")[0], NpySource), "a part begins elsewhere"
     assert_same(fitted(mapped, None, "full", False), in_memory("full", np.float64, False, False))
     assert_same(fitted(mapped, WEIGHTS, "full", False), in_memory("full", np.float64, True, False))
     found = gmm.select(mapped, [2], ["full"], random_state=0).best
     np.testing.assert_array_equal(found.means_, gmm.select(ROWS, [2], ["full"], random_state=0).best.means_)
-    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+    changed = np.load(tmp_path / "0.npy", mmap_mode="c")
     changed[:] += 1
     assert not isinstance(as_source(changed, estimator="a test")[0], NpySource), "its changes are in memory alone"
+
+
+@posix
+def test_a_memory_map_whose_file_is_gone_or_another_is_an_array(tmp_path, monkeypatch):
+    monkeypatch.setattr(npy_module, "_WORTH_READING", 1000)
+    np.save(tmp_path / "0.npy", ROWS)
+    mapped = np.load(tmp_path / "0.npy", mmap_mode="r")
+    assert isinstance(as_source(mapped, estimator="a test")[0], NpySource)
+    np.save(tmp_path / "b.npy", ROWS[::-1])
+    (tmp_path / "b.npy").replace(tmp_path / "0.npy")
+    assert not isinstance(as_source(mapped, estimator="a test")[0], NpySource)
+    (tmp_path / "0.npy").unlink()
+    assert_same(fitted(mapped, None, "full", False), in_memory("full", np.float64, False, False))
 
 
 def test_numbers_of_any_type_in_a_file(tmp_path):
     numbers = np.random.default_rng(0).integers(0, 50, (500, 2))
     for dtype in ("i1", ">i4", ">f8", "f2", "?"):
-        np.save(tmp_path / "a.npy", numbers.astype(dtype))
-        whole = np.load(tmp_path / "a.npy")
+        path = tmp_path / f"{np.dtype(dtype).name}.npy"
+        np.save(path, numbers.astype(dtype))
+        whole = np.load(path)
         assert_same(
-            GaussianMixture(2, random_state=0).fit(gmm.rows(tmp_path / "a.npy")),
+            GaussianMixture(2, random_state=0).fit(gmm.rows(path)),
             GaussianMixture(2, random_state=0).fit(whole),
         )
 
 
 def test_rows_that_are_not_in_memory_are_refused_in_words():
     source = gmm.rows(lambda: [ROWS])
-    with pytest.raises(
-        TypeError, match=r"select needs its rows in memory: .* got <rows of the factory"
-    ):
-        gmm.select(source, [2])
+    with pytest.raises(TypeError, match=r"em_steps needs its rows in memory: .* got <rows of the factory"):
+        list(gmm.em_steps(source, 2))
     with pytest.raises(TypeError, match="its own weights"):
         GaussianMixture(2).fit(source, sample_weight=WEIGHTS)
+
+
+@pytest.mark.parametrize("weight", [None, np.where(np.arange(N) % 4, WEIGHTS, 0.0)], ids=["", "weighted"])
+def test_a_search_of_few_rows_is_that_in_memory(weight):
+    source = gmm.rows(lambda: [ROWS if weight is None else (ROWS, weight)])
+    one = gmm.select(source, [2, 3], ["full", "EEI"], random_state=0)
+    other = gmm.select(ROWS, [2, 3], ["full", "EEI"], random_state=0, sample_weight=weight)
+    np.testing.assert_array_equal(one.scores, other.scores)
+    assert_same(one.best, other.best)
+
+
+@pytest.mark.parametrize("prior", [None, "conjugate"])
+def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    how = {"random_state": 0, "prior": prior}
+    counts, types = range(1, 5), ["full", "EII", "VVI"]
+    many = gmm.select(gmm.rows(lambda: np.split(ROWS, 9)), counts, types, **how)
+    whole = gmm.select(ROWS, counts, types, **how)
+    assert len(many.scores) == 3
+    assert (many.best.n_components, many.best.covariance_type) == (whole.best.n_components, whole.best.covariance_type)
+    assert set(many.status) == {"ok"}
+    for number, fitted_ in enumerate(many.estimators):
+        same = list(zip(whole.n_components, whole.covariance_type, strict=True)).index(
+            (many.n_components[number], many.covariance_type[number])
+        )
+        for criterion in ("loglik", "bic", "icl", "nec"):
+            expected = getattr(whole, criterion)[same]
+            assert getattr(many, criterion)[number] == pytest.approx(expected, abs=0.1, rel=1e-3), criterion
+        assert many.bic[number] == pytest.approx(fitted_.bic(ROWS), rel=1e-12)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
@@ -461,3 +523,25 @@ def test_columns_that_lie_elsewhere_are_kept_alive():
     np.testing.assert_array_equal(source.rows, large.T)
     twice = pa.table({"a": large[0], "b": large[0]})
     np.testing.assert_array_equal(as_source(twice, estimator="a test")[0].rows, large[[0, 0]].T)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_posteriors_and_refinements_of_rows_beyond_memory(tmp_path):
+    source = parquet(ROWS, WEIGHTS, tmp_path, 1000)
+    for make in (
+        lambda: gmm.BayesianGaussianMixture(n_components=4, random_state=0),
+        lambda: GaussianMixture(4, refine="split-merge", n_init=2, random_state=0),
+        lambda: GaussianMixture(K, prior="conjugate", acceleration=None, random_state=0, tol=1e-2),
+    ):
+        one, other = make().fit(source), make().fit(ROWS, sample_weight=WEIGHTS)
+        assert_same(one, other)
+        np.testing.assert_array_equal(one.score_samples(source), other.score_samples(ROWS))
+        assert list(one.feature_names_in_) == NAMES
+
+
+def test_compressed_text_without_names(tmp_path):
+    lines = [",".join(map(repr, map(float, row))) for row in ROWS]
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    source = gmm.rows(tmp_path / "a.csv.gz")
+    assert list(source.feature_names) == ["x0", "x1", "x2"]
+    assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))

@@ -309,7 +309,7 @@ def test_more_starts_find_no_less(iris):
 
 @pytest.mark.parametrize("layout", [TIED, DIAGONAL, SPHERICAL])
 def test_full_moments_tell_the_others(layout):
-    source = gmm.rows.sources.ArraySource(ROWS)
+    source = ArraySource(ROWS)
     responsibilities = np.random.default_rng(0).dirichlet(np.ones(3), len(ROWS))
     full, own = (gmm.fitting.starts.from_responsibilities(source, responsibilities, kept) for kept in (FULL, layout))
     got = full.reduced(layout)
@@ -322,14 +322,14 @@ def test_full_moments_tell_the_others(layout):
     ("have", "want"), [(TIED, DIAGONAL), (SPHERICAL, DIAGONAL), (DIAGONAL, FULL), (DIAGONAL, TIED)]
 )
 def test_poorer_moments_do_not_tell_richer_ones(have, want):
-    source = gmm.rows.sources.ArraySource(ROWS)
+    source = ArraySource(ROWS)
     statistics = gmm.fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), have)
     with pytest.raises(ValueError, match="expected moments that determine"):
         statistics.reduced(want)
 
 
 def test_a_grown_mixture_has_an_empty_component_that_a_split_fills():
-    source = gmm.rows.sources.ArraySource(ROWS)
+    source = ArraySource(ROWS)
     for kept in (FULL, TIED, DIAGONAL, SPHERICAL):
         one = gmm.fitting.starts.from_responsibilities(source, np.ones((len(ROWS), 1)), kept)
         two = one.grown()
@@ -356,7 +356,7 @@ def test_a_split_is_of_the_component_that_fits_worst():
     rows = np.concatenate([np.hstack([two_in_one, rng.normal(size=(400, 1))]), rng.normal(20, 1, (400, 2))])
     mixture = GaussianMixture(2, random_state=0).fit(rows)
     worst = int(np.argmin(mixture.means_[:, 0]))
-    with gmm.em.e_step.EStep(gmm.rows.sources.ArraySource(rows), FULL) as e_step:
+    with gmm.em.e_step.EStep(ArraySource(rows), FULL) as e_step:
         diagnostics = candidates.diagnosed(e_step, mixture._parameters)
     first = candidates.splits(diagnostics, mixture._parameters)[0]
     np.testing.assert_allclose(first.counts[[worst, 2]], 200, rtol=1e-3)

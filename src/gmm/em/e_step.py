@@ -310,7 +310,9 @@ class EStep:
             self._run(plan, **results.outputs)
         return results
 
-    def row_blocks(self, mixture: WhitenedMixture, plan: _em.Plan, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
+    def row_blocks(
+        self, mixture: WhitenedMixture, plan: _em.Plan, **wanted: Wanted
+    ) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
         scratches = self._prepared_scratches(plan, self._workers(plan))
         step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.e_step import Wanted
+from gmm.em.results import Wanted
 from gmm.em.m_step import Prior
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, mean_of, source_of

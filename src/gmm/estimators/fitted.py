@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
-from gmm.em.e_step import Wanted
+from gmm.em.results import Wanted
 from gmm.em.solver import SolverResult
 from gmm.em.trace import Trace
 from gmm.estimators.contract import (

@@ -44,7 +44,10 @@ def read_ahead(items: Generator[T, None, None]) -> Iterator[T]:
             except Empty:
                 continue
             if isinstance(came, BaseException):
-                raise came
+                try:
+                    raise came
+                finally:
+                    del came  # it knows this frame, and all would live until the next collection
             if came is None:
                 return
             yield came[0]

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.ipc
 
-__all__ = ["ArrowPart", "BatchesPart"]
+from gmm.rows.parquet import parquet_batches
 
-_BUFFER = 1 << 16  # bytes
+__all__ = ["ArrowPart", "BatchesPart"]
 
 
 class ArrowPart:
@@ -75,19 +75,30 @@ class BatchesPart:
         data, names = self._data, list(columns)
         if hasattr(data, "select"):  # a table
             yield from data.select(names).to_batches()
-        elif isinstance(data, pa.dataset.Dataset):
-            # Without these, it reads ahead by hundreds of megabytes.
-            buffered = pa.dataset.ParquetFragmentScanOptions(
-                pre_buffer=False, use_buffered_stream=True, buffer_size=_BUFFER
-            )
-            parquet = isinstance(getattr(data, "format", None), pa.dataset.ParquetFileFormat)
-            yield from data.to_batches(
-                columns=names,
-                batch_size=at_once,
-                batch_readahead=1,
-                fragment_readahead=1,
-                use_threads=False,
-                fragment_scan_options=buffered if parquet else None,
-            )
-        else:
+        elif not isinstance(data, pa.dataset.Dataset):
             yield from (batch.select(names) for batch in data.to_batches())
+        elif (fragments := _parquet_files(data, names)) is not None:
+            for fragment in fragments:
+                row_groups = [group.id for group in fragment.row_groups]
+                with fragment.open() as file:
+                    yield from parquet_batches(file, fragment.path, names, at_once, row_groups)
+        else:
+            yield from data.to_batches(
+                columns=names, batch_size=at_once, batch_readahead=1, fragment_readahead=1, use_threads=False
+            )
+
+
+def _parquet_files(data: pa.dataset.Dataset, names: Sequence[str]) -> list[Any] | None:
+    """Return the files of a data set if all are Parquet and hold the columns; else, or if it is filtered, None.
+
+    The scanner of a data set reads some hundred megabytes ahead, whatever it is told.
+    """
+    try:
+        fragments = list(data.get_fragments())
+    except ValueError:  # it is filtered
+        return None
+    plain = all(
+        isinstance(fragment, pa.dataset.ParquetFileFragment) and set(names) <= set(fragment.physical_schema.names)
+        for fragment in fragments
+    )
+    return fragments if plain else None

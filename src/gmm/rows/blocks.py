@@ -49,6 +49,15 @@ class Block(NamedTuple):
             out[...] = self.rows[start:stop]
 
 
+class _Lanes(NamedTuple):
+    """Whole lanes of rows in a buffer that is used again, the number of the first, and the sum of all their bits."""
+
+    first: int
+    rows: NDArray[Any]
+    sample_weight: Array | None
+    checksum: int
+
+
 class _FirstLook(NamedTuple):
     """What the first reading of all rows finds; later ones are compared with it."""
 
@@ -120,13 +129,12 @@ class BlockSource(Source):
             If there are more, fewer or other rows than the first time.
         """
         before, weight, stop, checksum = self._first_look, self.sample_weight, 0, 0
-        for first, rows, _ in self._whole_lanes(lane_rows):
-            stop = first + len(rows)
+        for first, rows, _, bits in self._whole_lanes(lane_rows):
+            stop, checksum = first + len(rows), checksum + bits
             if stop > before.n_rows:
                 raise ValueError(self._changed(f"{before.n_rows} rows the first time, and more than that now"))
             if stop < before.n_rows and len(rows) % lane_rows:
                 break
-            checksum += self._checksum(rows)
             yield Chunk(first, rows, None if weight is None else weight[first:stop])
         if stop != before.n_rows:
             raise ValueError(self._ended(stop))
@@ -142,7 +150,7 @@ class BlockSource(Source):
             If the rows end before.
         """
         taken, done, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
-        for first, rows, _ in self._whole_lanes(1):
+        for first, rows, *_ in self._whole_lanes(1):
             read = first + len(rows)
             stop = int(np.searchsorted(indices, read))
             taken[done:stop] = rows[indices[done:stop] - first]
@@ -157,8 +165,8 @@ class BlockSource(Source):
 
         def chunks() -> Iterator[Chunk]:
             nonlocal n_rows, checksum
-            for first, rows, weight in self._whole_lanes(1, weighted=self.weighted):
-                n_rows, checksum = first + len(rows), checksum + self._checksum(rows)
+            for first, rows, weight, bits in self._whole_lanes(1, weighted=self.weighted):
+                n_rows, checksum = first + len(rows), checksum + bits
                 if weight is not None:
                     weights.append(weight)
                 elif self.given_weight is not None:
@@ -188,19 +196,12 @@ class BlockSource(Source):
     def _changed(self, how: str) -> str:
         return f"{self.name} changed between two readings: {how}; expected the same rows, in the same order, each time"
 
-    def _checksum(self, rows: NDArray[Any]) -> int:
-        """The sum of the bits of all values as integers, which no order of adding changes."""
-        together = rows.T if self.feature_major else rows
-        return int(together.view(f"u{together.itemsize}").sum(dtype=np.uint64))
-
-    def _whole_lanes(
-        self, lane_rows: int, *, weighted: bool = False
-    ) -> Iterator[tuple[int, NDArray[Any], Array | None]]:
-        """Yield (number of the first row, rows, weights); as `read_ahead` needs, only three of them stay valid."""
+    def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Iterator[_Lanes]:
+        """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""
         made = self._filled(lane_rows, weighted)
         return read_ahead(made) if self.reads_ahead else made
 
-    def _filled(self, lane_rows: int, weighted: bool) -> Generator[tuple[int, NDArray[Any], Array | None], None, None]:
+    def _filled(self, lane_rows: int, weighted: bool) -> Generator[_Lanes, None, None]:
         d, order = self.n_features, "F" if self.feature_major else "C"
         lanes = max(_FEWEST_LANES, _CHUNK_BYTES // (lane_rows * max(d, 1) * self.dtype.itemsize))
         size = lane_rows * lanes
@@ -216,11 +217,17 @@ class BlockSource(Source):
                     weight[full : full + step] = block.sample_weight[start : start + step]
                 start, full = start + step, full + step
                 if full == size:
-                    yield first, buffer, weight
+                    yield _Lanes(first, buffer, weight, self._checksum(buffer))
                     first, full, buffer = first + size, 0, next(buffers)
                     weight = np.empty(size) if weighted else None
         if full:
-            yield first, buffer[:full], None if weight is None else weight[:full]
+            rest = buffer[:full]
+            yield _Lanes(first, rest, None if weight is None else weight[:full], self._checksum(rest))
+
+    def _checksum(self, rows: NDArray[Any]) -> int:
+        """The sum of the bits of all values as integers, which no order of adding changes."""
+        together = rows.T if self.feature_major else rows
+        return int(together.view(f"u{together.itemsize}").sum(dtype=np.uint64))
 
 
 def _with_first(first: Chunk, others: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -125,4 +125,18 @@ def is_file_backed(X: object) -> bool:
         and X.ndim == 2
         and X.dtype.kind in "biuf"
         and X.nbytes > _WORTH_READING
+        and _is_what_its_file_holds(X, X.base)
     )
+
+
+def _is_what_its_file_holds(X: np.memmap[Any, Any], mapped: mmap.mmap) -> bool:
+    """Return whether both ends of a map are those of its file, which may be gone, or another one by that name."""
+    begin, end = X.offset - X.offset % mmap.ALLOCATIONGRANULARITY, len(mapped) - mmap.PAGESIZE
+    try:
+        with open(X.filename, "rb") as file:  # type: ignore[arg-type]
+            file.seek(begin)
+            same = file.read(mmap.PAGESIZE) == mapped[: mmap.PAGESIZE]
+            file.seek(begin + end)
+            return same and file.read(mmap.PAGESIZE) == mapped[end:]
+    except OSError:
+        return False

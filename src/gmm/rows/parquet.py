@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet
 
-__all__ = ["ParquetPart"]
+__all__ = ["ParquetPart", "parquet_batches"]
 
 _BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
 
@@ -27,19 +27,37 @@ class ParquetPart:
 
     def __init__(self, path: str) -> None:
         self.name = path
-        with self._opened() as file:
+        with _opened(path, path) as file:
             self.schema: pa.Schema = file.schema_arrow
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns, `at_once` rows at a time, from the first row on."""
-        with self._opened() as file:
-            try:
-                yield from file.iter_batches(batch_size=at_once, columns=list(columns), use_threads=False)
-            except (pa.ArrowException, OSError) as error:
-                raise ValueError(f"{self.name} is damaged: {error}") from error
+        return parquet_batches(self.name, self.name, columns, at_once)
 
-    def _opened(self) -> pa.parquet.ParquetFile:
+
+def parquet_batches(
+    source: str | pa.NativeFile,
+    name: str,
+    columns: Sequence[str],
+    at_once: int,
+    row_groups: Sequence[int] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of a Parquet file, `at_once` rows at a time; `name` is for messages, no `row_groups` are all.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged.
+    """
+    with _opened(source, name) as file:
         try:
-            return pa.parquet.ParquetFile(self.name, pre_buffer=False, buffer_size=_BUFFER)
-        except pa.ArrowException as error:
-            raise ValueError(f"{self.name} is not a whole Parquet file: {error}") from error
+            yield from file.iter_batches(at_once, row_groups=row_groups, columns=list(columns), use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{name} is damaged: {error}") from error
+
+
+def _opened(source: str | pa.NativeFile, name: str) -> pa.parquet.ParquetFile:
+    try:
+        return pa.parquet.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER)
+    except pa.ArrowException as error:
+        raise ValueError(f"{name} is not a whole Parquet file: {error}") from error

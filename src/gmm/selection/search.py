@@ -23,12 +23,13 @@ from gmm.fitting.degenerate import effective_rows
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared_seed, start_seeds
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.starts import STARTS
-from gmm.rows.entrance import as_source_to_fit, in_memory
+from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.contenders import Contenders
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
+from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
 from gmm.selection.status import DEGENERATE, FAILED, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
@@ -75,8 +76,9 @@ def select(
 
     Parameters
     ----------
-    X : array-like or data frame of shape (n, d)
-        Rows.
+    X : array-like or data frame of shape (n, d), or what `rows` returns
+        Rows. If they are beyond memory, the search runs on 200,000 of them, drawn at random; the three best cells are
+        then finished on all rows, and are the result.
     n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
@@ -135,14 +137,17 @@ def select(
     check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
     _check_fewest(min(counts), opened)
-    source = in_memory(opened, select.__name__)
+    source = rows_to_search(opened, seed)
     request = _Request(counts, types, criterion, template, source, features)
     rows = _search_rows(source, max(counts), seed)
     starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init))
     with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
-        return _Search(request, rows, starts, engine, pool, clock).run(callback)
+        found = _Search(request, rows, starts, engine, pool, clock).run(callback)
+    if source.n_rows == opened.n_rows:
+        return found
+    return finished(found, opened, _settings(template, opened.survey.weight), features)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,87 @@
+"""Rows beyond memory: a search runs on a sample of them, and its best cells are finished on all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.em.problem import Beginning
+from gmm.estimators import criteria
+from gmm.estimators.fitted import fitted_parameters, set_fitted
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.scorer import Scorer
+from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
+from gmm.fitting.sampling import chosen_rows
+from gmm.rows.sources import ArraySource, Source
+from gmm.selection.status import DEGENERATE, NOT_CONVERGED, OK
+from gmm.selection.table import Entry, Selection
+
+SEARCHED = 200_000  # rows
+_FINISHED = 3  # cells
+
+
+def rows_to_search(source: Source, seed: int) -> ArraySource:
+    """Return the rows as an array if they are in memory or few; else a sample of them."""
+    if source.array is not None:
+        return source.array
+    whole, weight = source.n_rows <= SEARCHED, source.sample_weight
+    chosen = np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))
+    return ArraySource(source.take(chosen), None if weight is None else weight[chosen])
+
+
+def finished(found: Selection, source: Source, settings: FitSettings, names: NDArray[np.object_] | None) -> Selection:
+    """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
+
+    Parameters
+    ----------
+    found : Selection
+    source : Source
+        All rows.
+    settings : FitSettings
+        Those of every cell, but for its number of components, its model and its prior.
+    names : array of str, shape (d,), optional
+        Names of the features.
+    """
+    best: Sequence[int] = sorted(found.ranked()[:_FINISHED])
+    entries = [_on_all_rows(found, number, source, settings, names) for number in best]
+    selection = Selection.of(entries, found.criterion, complete=found.complete)
+    return replace(selection, n_fresh_starts=found.n_fresh_starts, n_found_again=found.n_found_again)
+
+
+def _on_all_rows(
+    found: Selection, number: int, source: Source, settings: FitSettings, names: NDArray[np.object_] | None
+) -> Entry:
+    on_sample = found.estimators[number]
+    assert on_sample is not None  # ranked cells have a fit
+    begin, began = fitted_parameters(on_sample), perf_counter()
+    K, model, prior = begin.n_components, begin.model, on_sample.prior
+    settings = replace(
+        settings,
+        n_components=K,
+        model=model,
+        refine=None,
+        prior=None if prior is None else prior_of(prior, model, K, source, settings.n_threads),
+    )
+    result = fit_mixture(source, settings, (), resume=Beginning(begin)).result
+    scorer = Scorer(result.parameters, settings.n_threads)
+    totals = scorer.totals(source)
+    scores = criteria.evaluate(
+        totals.log_likelihood,
+        totals.classification,
+        result.parameters.n_parameters,
+        source.survey.weight,
+        entropy=totals.entropy,
+        loglik_of_one=scorer.log_likelihood_of_one(source, settings.reg_covar),
+    )
+    estimator = GaussianMixture(**on_sample.get_params())
+    set_fitted(estimator, result, source, names)
+    bad = np.flatnonzero(degenerate_components(result.parameters, effective_rows(source), settings.reg_covar))
+    status = f"{DEGENERATE}component {bad[0]}" if len(bad) else OK if result.trace.converged else NOT_CONVERGED
+    seconds = float(found.seconds[number]) + perf_counter() - began
+    fields = (K, found.covariance_type[number], status, seconds, estimator)
+    return Entry(*fields, totals.log_likelihood, result.parameters.n_parameters, scores)
