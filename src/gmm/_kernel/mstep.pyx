@@ -352,7 +352,7 @@ cdef class QuasiNewtonState:
         scalars = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
                    (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
-                   state.held.weight)
+                   state.held.weight, state.merging, state.merge_wait, state.merge_failures)
         return QuasiNewtonState, shape, (scalars, np.array(self.room))
 
     def __setstate__(self, saved):
@@ -364,7 +364,9 @@ cdef class QuasiNewtonState:
         scalars, room = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
-         read.converged, read.stuck, read.held.log_evidence, weight) = scalars
+         read.converged, read.stuck, read.held.log_evidence, weight, *merges) = scalars
+        if merges:                                 # which older pickles lack
+            read.merging, read.merge_wait, read.merge_failures = merges
         set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
         older = room.shape[0] == room_of_the_first_version(&state.family)
