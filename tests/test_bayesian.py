@@ -479,7 +479,7 @@ def test_the_command_line_fits_one(tmp_path, capsys):
 def test_starts_of_many_rows_are_screened_and_more_never_end_lower(weights):
     X, mixture = some(weights=weights, n=30_000, n_components=4)
     one = copy.copy(mixture).fit(X).lower_bound_
-    assert mixture.set_params(n_init=4).fit(X).lower_bound_ >= one
+    assert mixture.set_params(n_init=4).fit(X).lower_bound_ >= one - mixture.tol
 
 
 def test_what_verbose_prints_names_the_bound(capsys):

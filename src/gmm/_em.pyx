@@ -603,7 +603,8 @@ cdef class CandidateRows:
         cdef bint pooled = self.scatter is not None and is_pooled(layout) and is_pooled(moments)
         cdef const double* scatter = &self.scatter[0, 0] if pooled else NULL
         plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, layout, moments
-        plan.hard, plan.tiles, plan.given, plan.totals, plan.skips_empty, plan.axes = hard, tiles, False, False, False, NULL
+        plan.hard, plan.tiles, plan.axes = hard, tiles, NULL
+        plan.given = plan.totals = plan.skips_empty = False
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
         prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single, pooled, -1,

@@ -28,8 +28,9 @@ film = animate_fit(X, 10, bayesian=True, init_params="random_from_data")
 film
 
 # %%
-# The estimator itself. It begins from k-means and takes quasi-Newton steps, so
-# it needs fewer passes. ``n_effective_components_`` counts the components that
+# The estimator itself. It begins from k-means and takes quasi-Newton steps, and
+# it tries whether the bound is higher with two components made one, so it needs
+# fewer passes. ``n_effective_components_`` counts the components that
 # expect one row at least.
 
 mixture = BayesianGaussianMixture(n_components=10, random_state=0).fit(X)
@@ -38,8 +39,9 @@ print("expected rows:", mixture.counts_.round(1))
 plot_clusters(mixture, X)
 
 # %%
-# The bound has plateaus, on which a component loses its rows slowly. That is
-# why ``tol`` is in nats in all: a threshold per row stops there.
+# Each component that goes raises the bound by some nats in all, however many
+# rows there are. That is why ``tol`` is in nats in all: a threshold per row
+# stops before.
 
 plot_convergence(mixture)
 

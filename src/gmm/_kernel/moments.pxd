@@ -63,7 +63,7 @@ cdef inline void make_room_for_all(
     cdef Py_ssize_t d = plan.n_features, size = component_stride(plan.moments, d), n = plan.n_components, k
     for k in range(plan.n_all - 1, -1, -1):        # from behind, so that nothing is overwritten that is still to move
         if is_left_out(plan, k):
-            memcpy(moments.origins + k * d, plan.centre_of_all + k * d, d * sizeof(double))
+            memcpy(moments.origins + k * d, plan.all_centres + k * d, d * sizeof(double))
             moments.counts[k] = 0
             memset(moments.first + k * d, 0, d * sizeof(double))
             memset(moments.second + k * size, 0, size * sizeof(double))

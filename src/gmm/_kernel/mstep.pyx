@@ -353,7 +353,7 @@ cdef class QuasiNewtonState:
         scalars = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
                    (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
-                   state.held.weight)
+                   state.held.weight, state.merging, state.merge_wait, state.merge_failures)
         kept = self.room[:room_to_keep(state, &self.room[0], state.n_pairs)]
         return QuasiNewtonState, shape, (scalars, np.array(kept))
 
@@ -366,7 +366,9 @@ cdef class QuasiNewtonState:
         scalars, room = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
-         read.converged, read.stuck, read.held.log_evidence, weight) = scalars
+         read.converged, read.stuck, read.held.log_evidence, weight, *merges) = scalars
+        if merges:                                 # which older pickles lack
+            read.merging, read.merge_wait, read.merge_failures = merges
         set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
         if not 0 <= read.n_pairs <= MEMORY:

@@ -49,8 +49,8 @@ cdef struct PassPlan:
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
     bint common_quadratic       # tied linear otherwise: ‖Wx‖² is added row by row
     double kappa
-    const double* offset_of_all # (n_all,)
-    const double* centre_of_all # (n_all, d)
+    const double* all_offsets   # (n_all,)
+    const double* all_centres   # (n_all, d)
     const double* log_offset
     const double* origin        # (d,) subtracted on loading: the data's centre, or zero
     const void* centres         # (K, d) from the origin
@@ -171,14 +171,14 @@ cdef inline Py_ssize_t room_for(Layout layout, Layout moments, Py_ssize_t K, Py_
 
 cdef inline bint is_left_out(const PassPlan* plan, Py_ssize_t k) noexcept nogil:
     """Return whether component k of the mixture is not looked at."""
-    return plan.n_components < plan.n_all and plan.offset_of_all[k] == -INFINITY
+    return plan.n_components < plan.n_all and plan.all_offsets[k] == -INFINITY
 
 
 cdef inline Py_ssize_t n_looked_at(const PassPlan* plan) noexcept nogil:
     cdef Py_ssize_t k, n = 0
     if plan.skips_empty:
         for k in range(plan.n_all):
-            n += plan.offset_of_all[k] != -INFINITY
+            n += plan.all_offsets[k] != -INFINITY
     return n if n > 0 else plan.n_all
 
 
@@ -210,7 +210,7 @@ cdef inline void prepare(
     cdef double* steps = subtracted + d
     cdef double* coefficients
     cdef double* wide
-    plan.offset_of_all, plan.centre_of_all = log_offset, centres
+    plan.all_offsets, plan.all_centres = log_offset, centres
     plan.n_components = K = n_looked_at(plan)
     size = total_size(plan.layout, K, d)
     coefficients = steps + K * d

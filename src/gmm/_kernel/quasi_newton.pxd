@@ -14,7 +14,8 @@ state that is no mixture's of the model is brought back by its update.
 
 In an evidence bound, components fade.  Those whose rows weigh less than the rounding error of a pass are left out of
 the next ones (their log offset is −∞, and `plan.pxd` does not look at them); before the run ends, a closing pass looks
-at all, and the run goes on where that finds more to gain.
+at all, and the run goes on where that finds more to gain.  Two that share a group fade for hundreds of passes: merges
+shorten that (`merging.pxd`).
 
 A step that would lower the objective is taken back: the solver continues with EM's update of the accepted mixture,
 whose statistics are at hand, and the secant of the rejected step is kept.  Rule R* ends the run (`projected_gain`).  So
@@ -35,6 +36,7 @@ from gmm._kernel.frame cimport (
     to_moments,
 )
 from gmm._kernel.layout cimport Layout, diagonal_size, diagonal_stride, matrix_size, n_matrices
+from gmm._kernel.merging cimport choose_pair, end_merge, merge, merge_is_due
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows, is_bound, parameter_term, rows_per_covariance
 from gmm._kernel.state cimport MEMORY, State, change, set_weight, step
@@ -55,6 +57,8 @@ cdef inline void start_anew(State* state) noexcept nogil:
     state.trying = state.converged = state.stuck = False
     state.n_pairs = state.n_gains = state.streak = 0
     state.n_passes = 0
+    state.merging = False
+    state.merge_wait = state.merge_failures = 0
     state.since_negative = PATIENCE
     state.radius = 1.5
     state.objective, state.rounding, state.fall = -INFINITY, 0, 0
@@ -81,7 +85,13 @@ cdef inline bint accept_or_reject(State* state, const Moments* moments, double r
     cdef double rounding = relative_rounding * (1 + fabs(objective)) if isfinite(objective) else 0
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
-    if state.trying:
+    if state.merging:
+        end_merge(state, objective > state.objective)
+        if state.merge_failures > 0:
+            reject_merge(state)
+            return False
+        state.newton = INFINITY                    # what is remembered is of other components
+    elif state.trying:
         if not objective >= state.objective - doubt:
             reject(state, moments)
             return False
@@ -107,6 +117,12 @@ cdef inline void reject(State* state, const Moments* moments) noexcept nogil:
     memcpy(state.move, state.residual, n * sizeof(double))
 
 
+cdef inline void reject_merge(State* state) noexcept nogil:
+    """Go on as if it had not been tried."""
+    state.n_passes += 1
+    choose_trial(state)
+
+
 cdef inline void stop_after_fall(State* state, double fall) noexcept nogil:
     """Keep the accepted mixture: EM's own step fell, which only rounding near a singular covariance makes it do."""
     state.n_passes += 1
@@ -117,7 +133,7 @@ cdef inline void stop_after_fall(State* state, double fall) noexcept nogil:
 cdef inline void accept(State* state, const Moments* moments, double objective, double rounding) noexcept nogil:
     cdef Py_ssize_t n = state.size
     cdef const Estimate* measured = next_mixture(state)
-    # Far from the rows the residual overflows: a pass after such a one begins anew.
+    # Far from the rows the residual overflows: a pass after such a one begins anew; one after a merge too.
     cdef bint first = not isfinite(state.newton)
     hold(state, moments)
     if first:
@@ -137,6 +153,7 @@ cdef inline void accept(State* state, const Moments* moments, double objective, 
     if not first:
         state.since_negative = state.since_negative + 1 if remember(state, state.move) else 0
         note_gain(state, objective - state.objective)
+        state.merge_wait = max(0, state.merge_wait - 1)
     memcpy(state.residual, state.work, n * sizeof(double))
     state.objective, state.fall = objective, 0
     state.n_passes += 1
@@ -284,8 +301,7 @@ cdef inline double plain_bound(const State* state) noexcept nogil:
         for k in range(state.family.K):
             total += state.held.counts[k] * half_trace_of_precision(
                 state.family.covariance_layout, state.family.d, state.best.whiteners, k)
-    total = state.held.log_evidence + state.family.ridge * total + term_of(state, &state.best)
-    return total / state.held.weight
+    return state.objective + state.family.ridge * total / state.held.weight
 
 
 # ------------------------------------------------------------------------------------ where to go next
@@ -349,16 +365,31 @@ cdef inline void take_pass(
     cdef bint accepted = accept_or_reject(state, moments, rounding)
     record[0], record[1], record[2], record[3] = plain_bound(state), state.objective, state.remaining, accepted
     if not accepted:
+        leave_out_faded(state, rounding, state.held.counts, &state.trial)
         return
     state.stuck = state.stuck or (repair_empty and any_empty(moments, state.family.K))
     if state.converged and leaves_out(state, &state.best):
         state.converged = state.trying = False
         memcpy(state.move, state.residual, state.size * sizeof(double))
         return
-    leave_out_faded(state, rounding, &state.plain)
-    if not state.stuck:
+    leave_out_faded(state, rounding, state.held.counts, &state.plain)
+    if not state.stuck and not try_merge(state, rounding):
         choose_trial(state)
-        leave_out_faded(state, rounding, &state.trial)
+        leave_out_faded(state, rounding, state.held.counts, &state.trial)
+
+
+cdef inline bint try_merge(State* state, double rounding) noexcept nogil:
+    """Make a merge the trial, if one is due; return whether it is."""
+    cdef Py_ssize_t into, gone, K = state.family.K
+    cdef double offset
+    if state.since_negative < PATIENCE or not merge_is_due(state) or not choose_pair(state, &into, &gone):
+        return False
+    merge(state, into, gone)
+    state.merging = state.trying = updated(state, &state.tried, &state.trial)
+    offset = state.trial.log_offset[K - 1]
+    leave_out_faded(state, rounding, state.tried.counts, &state.trial)
+    state.trial.log_offset[K - 1] = offset         # how few rows it will have is not known yet
+    return state.merging
 
 
 cdef inline bint leaves_out(const State* state, const Estimate* mixture) noexcept nogil:
@@ -370,12 +401,14 @@ cdef inline bint leaves_out(const State* state, const Estimate* mixture) noexcep
     return False
 
 
-cdef inline void leave_out_faded(const State* state, double rounding, Estimate* mixture) noexcept nogil:
+cdef inline void leave_out_faded(
+    const State* state, double rounding, const double* counts, Estimate* mixture,
+) noexcept nogil:
     """Leave components out of passes whose rows, all together, weigh less than the rounding error of the accepted one.
 
     Σ_i log Σ_k ρ_ik falls by their counts.
     """
     cdef Py_ssize_t K = state.family.K, k
     for k in range(K):
-        if is_bound(&state.family.objective) and K * state.held.counts[k] <= rounding * state.held.weight:
+        if is_bound(&state.family.objective) and K * counts[k] <= rounding * state.held.weight:
             mixture.log_offset[k] = -INFINITY

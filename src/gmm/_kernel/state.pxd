@@ -52,6 +52,9 @@ cdef struct State:
     int n_gains
     int since_negative
     int streak
+    bint merging                # the trial is a merge: see `merging.pxd`
+    int merge_wait              # accepted passes until the next one
+    int merge_failures          # since one was accepted
     double newton               # ½⟨f, direction⟩, the projected gain of the quasi-Newton step
     double remaining            # projected remaining gain, nats per unit weight
     double fall                 # of the objective in a step of EM's own that was taken back; 0: none was

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.results import Wanted
 from gmm.em.m_step import Prior
+from gmm.em.results import Wanted
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, mean_of, source_of
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
@@ -41,8 +41,9 @@ class BayesianGaussianMixture(EstimatedMixture):
     Additions are marked *beyond*.
 
     The fit maximises a lower bound of the log evidence over a posterior of weights, means and precisions. By default it
-    takes quasi-Newton steps on EM's sufficient statistics. Where it converges, the components of a Dirichlet process
-    are sorted by their rows, and it goes on as long as that raises the bound. With ``acceleration=None`` it makes the
+    takes quasi-Newton steps on EM's sufficient statistics, and makes two components one where that raises the bound.
+    Where it converges, the components of a Dirichlet process are sorted by their rows, and it goes on as long as that
+    raises the bound. With ``acceleration=None`` it makes the
     updates of scikit-learn, pass by pass.
 
     Every covariance type is one model, a full Wishart distribution for each precision, whose posterior has a common
@@ -92,8 +93,8 @@ class BayesianGaussianMixture(EstimatedMixture):
     n_threads : int, default=None
         *Beyond*: number of threads; the result is bitwise the same for every number.
     acceleration : {"auto", None}, default="auto"
-        *Beyond*: "auto" takes quasi-Newton steps; the objective never decreases. None is coordinate ascent with
-        scikit-learn's stopping rule.
+        *Beyond*: "auto" takes quasi-Newton steps and merges components; the objective never decreases. None is
+        coordinate ascent with scikit-learn's stopping rule.
 
     Attributes
     ----------

@@ -1,0 +1,100 @@
+"""Merges: trials of the accelerated solver in which two components of an evidence bound are one.
+
+Where two components share a group, the bound asks that one fades, but is so flat on the way there that it takes
+hundreds of passes, the more the more rows there are.  The statistics of both together make a mixture, and one pass
+tells whether the bound is higher without the other.  A merge is tried while passes gain less than a component may cost,
+and after more passes the more merges have failed.
+"""
+from libc.math cimport INFINITY, log1p
+from libc.string cimport memcpy, memmove, memset
+
+from gmm._kernel.layout cimport (
+    Layout,
+    component_stride,
+    matrix_of,
+    mirror_all,
+    packed_size,
+    shift_second,
+)
+from gmm._kernel.moments cimport Moments, moments_size
+from gmm._kernel.objective cimport is_bound, rows_per_mean
+from gmm._kernel.state cimport State
+from gmm._kernel.whitener cimport half_square, half_trace_of_product
+
+cdef enum:
+    FIRST_MERGE = 5           # passes before it
+    MOST_FAILURES = 10        # that lengthen the wait
+
+
+cdef inline bint merge_is_due(const State* state) noexcept nogil:
+    """Return whether the last pass gained less than the numbers of a component may cost, and none was tried lately."""
+    cdef Py_ssize_t d = state.family.d
+    cdef double cost = (1 + d + packed_size(state.family.covariance_layout, d)) * log1p(state.held.weight) / 2
+    return (is_bound(&state.family.objective) and state.n_passes >= FIRST_MERGE and state.merge_wait == 0
+            and state.n_gains > 0 and state.gains[0] * state.held.weight < cost)
+
+
+cdef inline void end_merge(State* state, bint accepted) noexcept nogil:
+    state.merging = False
+    state.merge_failures = 0 if accepted else min(state.merge_failures + 1, MOST_FAILURES)
+    state.merge_wait = 0 if accepted else 1 << state.merge_failures
+
+
+cdef inline double divergence(const State* state, Py_ssize_t j, Py_ssize_t k) noexcept nogil:
+    """n_k KL(N_k ‖ N_j), of two components of EM's next mixture."""
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t d = state.family.d, size = component_stride(layout, d)
+    cdef const double* whitener = state.plain.whiteners + j * size
+    cdef const double* logs = state.plain.log_determinants
+    return state.held.counts[k] * (
+        half_trace_of_product(layout, d, whitener, state.plain.covariances + k * size) - d / 2.
+        + half_square(layout, d, whitener, state.plain.means + j * d, state.plain.means + k * d)
+        + logs[matrix_of(layout, k)] - logs[matrix_of(layout, j)])
+
+
+cdef inline bint choose_pair(const State* state, Py_ssize_t* into, Py_ssize_t* gone) noexcept nogil:
+    """Choose the nearest pair or, after failures, one that is farther apart; return whether there is one."""
+    cdef const double* counts = state.held.counts
+    cdef double least = rows_per_mean(&state.family.objective), last = -INFINITY, best, found
+    cdef Py_ssize_t j, k
+    cdef int _rank
+    for _rank in range(state.merge_failures + 1):
+        best = INFINITY
+        for j in range(state.family.K):
+            for k in range(state.family.K):
+                if counts[k] < least or not (counts[k] < counts[j] or counts[k] == counts[j] and k > j):
+                    continue
+                found = divergence(state, j, k)
+                if last < found < best:
+                    best, into[0], gone[0] = found, min(j, k), max(j, k)
+        if best == INFINITY:
+            return False
+        last = best
+    return True
+
+
+cdef inline void merge(State* state, Py_ssize_t into, Py_ssize_t gone) noexcept nogil:
+    """Write the accepted moments with one component less to `tried`; those behind move up, the last is empty."""
+    cdef Layout layout = state.family.moment_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, after = K - 1 - gone, i
+    cdef Py_ssize_t size = component_stride(layout, d)
+    cdef Moments* moments = &state.tried
+    cdef double* step = state.shifts
+    memcpy(moments.origins, state.held.origins, moments_size(layout, K, d) * sizeof(double))
+    moments.weight = state.held.weight
+    for i in range(d):
+        step[i] = moments.origins[gone * d + i] - moments.origins[into * d + i]
+    shift_second(layout, d, moments.first + gone * d, step, moments.counts[gone], moments.second + gone * size)
+    for i in range(d):
+        moments.first[into * d + i] += moments.first[gone * d + i] + moments.counts[gone] * step[i]
+    moments.counts[into] += moments.counts[gone]
+    for i in range(size):
+        moments.second[into * size + i] += moments.second[gone * size + i]
+    memmove(moments.origins + gone * d, moments.origins + (gone + 1) * d, after * d * sizeof(double))
+    memmove(moments.counts + gone, moments.counts + gone + 1, after * sizeof(double))
+    memmove(moments.first + gone * d, moments.first + (gone + 1) * d, after * d * sizeof(double))
+    memmove(moments.second + gone * size, moments.second + (gone + 1) * size, after * size * sizeof(double))
+    moments.counts[K - 1] = 0
+    memset(moments.first + (K - 1) * d, 0, d * sizeof(double))
+    memset(moments.second + (K - 1) * size, 0, size * sizeof(double))
+    mirror_all(layout, K, d, moments.second)
