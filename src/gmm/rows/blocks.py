@@ -179,6 +179,7 @@ class BlockSource(Source):
             return _FirstLook(None, 0, 0, np.empty(0) if self.weighted else None)
         survey = Survey(_with_first(begin, looking), self.n_features)
         weight = np.concatenate(weights) if self.weighted else None
+        weights.clear()
         if survey.nonfinite is None:
             weight = check_sample_weight(weight, n_rows)
         return _FirstLook(survey, n_rows, checksum % 2**64, weight)

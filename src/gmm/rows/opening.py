@@ -41,7 +41,7 @@ def rows(
     data : path, list of paths, data set, or callable
         A file or a folder of files: Parquet, Arrow or Feather, delimited text (possibly compressed), or one .npy file,
         which the suffix tells. The files of a folder, and of its folders, are read in the order of their paths; those
-        whose names begin with a dot or an underscore are not. A `pyarrow.dataset.Dataset`, an Arrow table, or any
+        whose names begin with a dot or an underscore are not. A ``pyarrow.dataset.Dataset``, an Arrow table, or any
         object with `schema` and `to_batches`. Or a function that returns an iterable of blocks, from the beginning
         each time it is called: arrays or data frames, or tuples of one and the weights of its rows.
     columns : sequence of str, default=None
@@ -52,7 +52,7 @@ def rows(
     Returns
     -------
     Source
-        To be passed as `X`. It also has `n_rows`, `n_features`, `dtype` and `feature_names`.
+        To be passed as ``X``. It also has `n_rows`, `n_features`, `dtype` and `feature_names`.
 
     Raises
     ------
