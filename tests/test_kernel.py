@@ -546,9 +546,7 @@ def test_a_component_of_weight_zero_gets_no_row(name, dtype, hard, form):
 
 
 def test_a_kernel_that_is_not_there_is_refused():
-    with pytest.raises(
-        ValueError, match=r"expected a kernel that this machine can run, .*'blas'.*, got 'abacus'"
-    ):
+    with pytest.raises(ValueError, match=r"expected a kernel that this machine can run, .*'blas'.*, got 'abacus'"):
         _em.use_kernel("abacus")
 
 
