@@ -39,9 +39,9 @@ print("expected rows:", mixture.counts_.round(1))
 plot_clusters(mixture, X)
 
 # %%
-# Each component that goes raises the bound by some nats in all, however many rows
-# there are. That is why ``tol`` is in nats in all: a threshold per row stops
-# before.
+# Each component that goes raises the bound by some nats in all, however many
+# rows there are. That is why ``tol`` is in nats in all: a threshold per row
+# stops before.
 
 plot_convergence(mixture)
 

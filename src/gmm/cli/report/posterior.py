@@ -88,5 +88,5 @@ def _intervals(result: Posterior, counts: np.ndarray) -> Html:
 
 def _with_interval(value: float, low: float, high: float) -> str:
     width = 5 * (high - low)  # of which the interval shows two digits or so
-    value, low, high = (wording.format_value(float(number), width) for number in (value, low, high))
-    return f"{value} ({low} to {high})"
+    texts = [wording.format_value(float(number), width) for number in (value, low, high)]
+    return f"{texts[0]} ({texts[1]} to {texts[2]})"
