@@ -51,7 +51,7 @@ ROOMS = {
     "_em": "",
     "values": "variational | parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
-        loop mstep first_look candidate | quasi_newton | frame | state | lanes update | objective
+        loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments
         | block estimate orientation plan seeding triangles volumes whitener
         | axes belief cholesky leaves linear | layout twin | blas lengths

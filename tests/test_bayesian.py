@@ -524,3 +524,42 @@ def test_a_picture_leaves_out_the_components_that_are_empty(monkeypatch):
         f"component {k} content {c}" for k in left for c in (0.5, 0.95)
     }
     assert ax.get_title() == f"{len(left)} of 8 components"
+
+
+def groups_of(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.array([[0.0, 0], [6, 0], [0, 6], [6, 6]])[rng.integers(4, size=n)] + rng.normal(size=(n, 2))
+
+
+def test_faded_components_are_left_out_of_passes_until_the_last_looks_at_all():
+    X = groups_of(2000)
+    steps = list(gmm.em_steps(X, 20, bayesian=True, random_state=0, max_iter=1000, reg_covar=0, acceleration="auto"))
+    empty = np.array([(step.counts == 0).sum() for step in steps])
+    assert empty[0] == 0
+    assert empty.max() >= 15  # exactly: such a component was not looked at
+    assert steps[-1].counts.min() > 0
+    assert steps[-1].counts.min() < 1e-9
+
+
+@every_prior
+@every_type
+def test_components_that_share_a_group_do_not_take_hundreds_of_passes(covariance_type, weights):
+    X, one = groups_of(20_000), {"covariance_type": covariance_type, "weight_concentration_prior_type": weights}
+    mixture = BayesianGaussianMixture(n_components=12, random_state=0, max_iter=1000, **one).fit(X)
+    few = BayesianGaussianMixture(n_components=4, random_state=0, max_iter=1000, **one).fit(X)
+    assert mixture.n_effective_components_ == few.n_effective_components_ == 4
+    assert mixture.n_iter_ < 100
+    np.testing.assert_allclose(np.sort(mixture.counts_)[-4:], np.sort(few.counts_), rtol=1e-3)
+    objective = np.array(mixture.history_.objective)
+    assert (np.diff(objective) >= -1e-12 * np.abs(objective[1:])).all()
+
+
+def test_a_fit_that_pauses_while_it_merges_is_one_fit():
+    X, mixture = groups_of(3000), BayesianGaussianMixture(n_components=12, random_state=0, max_iter=30, tol=0)
+    whole = copy.copy(mixture).fit(X)
+    assert not all(whole.history_.accepted) or whole.n_effective_components_ < 12
+    parts = mixture.set_params(max_iter=1, warm_start=True)
+    for _ in range(30):
+        parts = pickle.loads(pickle.dumps(parts)).fit(X)
+    np.testing.assert_array_equal(parts.means_, whole.means_)
+    assert parts.lower_bound_ == whole.lower_bound_

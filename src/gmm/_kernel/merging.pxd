@@ -5,7 +5,7 @@ hundreds of passes, the more the more rows there are.  The statistics of both to
 tells whether the bound is higher without the other.  A merge is tried while passes gain less than a component may cost,
 and after more passes the more merges have failed.
 """
-from libc.math cimport INFINITY, log1p
+from libc.math cimport log1p
 from libc.string cimport memcpy, memmove, memset
 
 from gmm._kernel.layout cimport (
@@ -23,7 +23,7 @@ from gmm._kernel.whitener cimport half_square, half_trace_of_product
 
 cdef enum:
     FIRST_MERGE = 5           # passes before it
-    MOST_FAILURES = 10        # that lengthen the wait
+    RANKS = 11                # of the pairs that are tried in turn, while the wait grows
 
 
 cdef inline bint merge_is_due(const State* state) noexcept nogil:
@@ -36,40 +36,49 @@ cdef inline bint merge_is_due(const State* state) noexcept nogil:
 
 cdef inline void end_merge(State* state, bint accepted) noexcept nogil:
     state.merging = False
-    state.merge_failures = 0 if accepted else min(state.merge_failures + 1, MOST_FAILURES)
+    state.merge_failures = 0 if accepted else min(state.merge_failures + 1, RANKS - 1)
     state.merge_wait = 0 if accepted else 1 << state.merge_failures
 
 
-cdef inline double divergence(const State* state, Py_ssize_t j, Py_ssize_t k) noexcept nogil:
-    """n_k KL(N_k ‖ N_j), of two components of EM's next mixture."""
+cdef inline double shape_divergence(const State* state, Py_ssize_t j, Py_ssize_t k) noexcept nogil:
+    """KL(N_k ‖ N_j) as if the means were one, of two components of EM's next mixture."""
     cdef Layout layout = state.family.covariance_layout
     cdef Py_ssize_t d = state.family.d, size = component_stride(layout, d)
-    cdef const double* whitener = state.plain.whiteners + j * size
     cdef const double* logs = state.plain.log_determinants
-    return state.held.counts[k] * (
-        half_trace_of_product(layout, d, whitener, state.plain.covariances + k * size) - d / 2.
-        + half_square(layout, d, whitener, state.plain.means + j * d, state.plain.means + k * d)
-        + logs[matrix_of(layout, k)] - logs[matrix_of(layout, j)])
+    return (half_trace_of_product(layout, d, state.plain.whiteners + j * size, state.plain.covariances + k * size)
+            - d / 2. + logs[matrix_of(layout, k)] - logs[matrix_of(layout, j)])
 
 
 cdef inline bint choose_pair(const State* state, Py_ssize_t* into, Py_ssize_t* gone) noexcept nogil:
-    """Choose the nearest pair or, after failures, one that is farther apart; return whether there is one."""
+    """Choose the pair of least n_k KL(N_k ‖ N_j) or, after failures, one next to it; return whether there is one."""
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = component_stride(layout, d), j, k
     cdef const double* counts = state.held.counts
-    cdef double least = rows_per_mean(&state.family.objective), last = -INFINITY, best, found
-    cdef Py_ssize_t j, k
-    cdef int _rank
-    for _rank in range(state.merge_failures + 1):
-        best = INFINITY
-        for j in range(state.family.K):
-            for k in range(state.family.K):
-                if counts[k] < least or not (counts[k] < counts[j] or counts[k] == counts[j] and k > j):
-                    continue
-                found = divergence(state, j, k)
-                if last < found < best:
-                    best, into[0], gone[0] = found, min(j, k), max(j, k)
-        if best == INFINITY:
-            return False
-        last = best
+    cdef double[RANKS] nearest
+    cdef Py_ssize_t[RANKS] pair
+    cdef double least = rows_per_mean(&state.family.objective), apart
+    cdef int asked = state.merge_failures + 1, found = 0, at
+    for j in range(K):
+        for k in range(K):
+            if counts[k] < least or not (counts[k] < counts[j] or counts[k] == counts[j] and k > j):
+                continue
+            apart = counts[k] * half_square(layout, d, state.plain.whiteners + j * size, state.plain.means + j * d,
+                                            state.plain.means + k * d)
+            if found == asked and not apart < nearest[asked - 1]:
+                continue                           # the rest is not negative
+            apart += counts[k] * shape_divergence(state, j, k)
+            if found == asked and not apart < nearest[asked - 1]:
+                continue
+            found = min(found + 1, asked)
+            at = found - 1
+            while at > 0 and apart < nearest[at - 1]:
+                nearest[at], pair[at] = nearest[at - 1], pair[at - 1]
+                at -= 1
+            nearest[at], pair[at] = apart, j * K + k
+    if found < asked:
+        return False
+    j, k = pair[asked - 1] // K, pair[asked - 1] % K
+    into[0], gone[0] = min(j, k), max(j, k)
     return True
 
 

@@ -143,12 +143,14 @@ class BayesianGaussianMixture(EstimatedMixture):
     --------
     >>> import numpy as np
     >>> from gmm import BayesianGaussianMixture
-    >>> X = np.array([[1, 2], [1, 4], [1, 0], [4, 2], [12, 4], [10, 7]])
-    >>> mixture = BayesianGaussianMixture(n_components=2, random_state=42).fit(X)
-    >>> mixture.means_.round(2)
-    array([[2.55, 2.32],
-           [8.42, 4.5 ]])
-    >>> mixture.predict([[0, 0], [9, 3]])
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (60, 2)), rng.normal(8, 1, (40, 2))])
+    >>> mixture = BayesianGaussianMixture(n_components=5, random_state=0).fit(X)
+    >>> mixture.n_effective_components_
+    2
+    >>> mixture.counts_.round(1)
+    array([60., 40.,  0.,  0.,  0.])
+    >>> mixture.predict([[0, 0], [9, 7]])
     array([0, 1])
     """
 
