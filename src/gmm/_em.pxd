@@ -20,6 +20,7 @@ cdef class CandidateRows:
     cdef const double[:, ::1] rows, scatter
     cdef const double[::1] weight, origin, reach
     cdef double single
+    cdef readonly Py_ssize_t n_rows
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,

@@ -585,12 +585,7 @@ cdef class CandidateRows:
         if scatter is not None:
             expect_matrix("scatter", scatter, d, d)
         self.rows, self.weight, self.origin, self.reach = rows, weight, origin, reach
-        self.scatter, self.single = scatter, single
-
-    @property
-    def n_rows(self):
-        """Number of rows, n."""
-        return self.rows.shape[0]
+        self.scatter, self.single, self.n_rows = scatter, single, rows.shape[0]
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
