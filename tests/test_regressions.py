@@ -265,3 +265,11 @@ def test_memory_order_of_given_means_changes_no_bits():
         file = io.BytesIO()
         mixture.save(file)
         np.testing.assert_array_equal(gmm.load(file.getvalue()).score_samples(rows), mixture.score_samples(rows))
+
+
+def test_a_ridge_whose_sum_over_the_rows_overflows_is_refused():
+    rows, heavy = np.random.default_rng(0).normal(size=(9, 2)), np.r_[np.ones(8), 1e200]
+    for call in (GaussianMixture(reg_covar=1e300).fit, lambda X, **how: select(X, [1, 2], reg_covar=1e300, **how)):
+        with pytest.raises(ValueError, match=r"reg_covar is too large: 1e[+]300, for rows of weight 1e[+]200"):
+            call(rows, sample_weight=heavy)
+    GaussianMixture(reg_covar=1e300).fit(rows)

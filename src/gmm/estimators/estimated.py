@@ -21,7 +21,7 @@ from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import Source
 from gmm.rows.watched import WatchedSource
-from gmm.validation.given import check_responsibilities
+from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
@@ -199,6 +199,7 @@ class EstimatedMixture(ExchangedMixture):
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:
     """Return how the parameters of an estimator, which are checked here, ask to fit the rows."""
+    check_ridge(mixture.reg_covar, source.survey.weight)
     given = mixture._given(source, model)
     return FitSettings(
         n_components=mixture.n_components,

@@ -33,6 +33,7 @@ from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
 from gmm.selection.status import DEGENERATE, FAILED, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
+from gmm.validation.given import check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
 from gmm.values.layouts import SingularMatrixError
@@ -137,6 +138,7 @@ def select(
     check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
     _check_fewest(min(counts), opened)
+    check_ridge(template.reg_covar, opened.survey.weight)
     source = rows_to_search(opened, seed)
     request = _Request(counts, types, criterion, template, source, features)
     rows = _search_rows(source, max(counts), seed)

@@ -21,12 +21,14 @@ __all__ = [
     "check_parameters_given",
     "check_precisions_init",
     "check_responsibilities",
+    "check_ridge",
     "check_sample_weight",
     "check_weights_init",
 ]
 
 Floats = NDArray[np.float64]
 _LARGEST = 1e150
+_LARGEST_SCATTER = 1e304
 _LEAST_WEIGHT = 1e-280
 _LEAST_SHARE = 1e-300
 _CONSTRAINED = 1e-5  # relative: covariances that were rounded to float32 still satisfy their model
@@ -80,6 +82,21 @@ def check_sample_weight(sample_weight: Any, n_rows: int) -> Floats | None:
             f"{_LEAST_WEIGHT:g} and {1 / _LEAST_WEIGHT:g}. Divide it by its maximum."
         )
     return weights
+
+
+def check_ridge(reg_covar: float, weight: float) -> None:
+    """Check that `reg_covar` can be added to the scatter of rows that weigh so much in all.
+
+    Raises
+    ------
+    ValueError
+        If their product overflows, or nearly so.
+    """
+    if weight > 0 and reg_covar > _LARGEST_SCATTER / max(weight, 1.0):
+        raise ValueError(
+            f"reg_covar is too large: {reg_covar:g}, for rows of weight {weight:g}. Expected a product of the two up "
+            f"to {_LARGEST_SCATTER:g}. Divide the rows by their scale, or the weights by their maximum."
+        )
 
 
 def check_weights_init(value: Any, n_components: int) -> Floats:
