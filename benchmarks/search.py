@@ -18,14 +18,14 @@ from benchmarks.datasets import breast_cancer_axes, bundled, digits_axes, faithf
 from benchmarks.health import health, rows_needed
 from benchmarks.measure import Timed, Worker, crew, rounds
 from benchmarks.peers import BASELINE, OURS
-from benchmarks.peers.mclust_search import MODELS, MclustSearch
+from benchmarks.peers.mclust_search import MODELS, MclustSearch, installed_version
 from benchmarks.problems import Mixture, Problem, component_covariance, generate, stored
 from benchmarks.report import Report, factor, number
 from benchmarks.settings import Settings
 from benchmarks.tasks import estimator_peer
 
 MCLUST = "mclust"
-PEERS, THREADS = (MCLUST, BASELINE, OURS), (1,)
+PEERS, THREADS = (BASELINE, OURS), (1,)  # and mclust, which is no Python package
 MOST, N_INIT = 9, 10
 # scikit-learn's types, by mclust's names.
 CLASSIC = {"VVV": "full", "EEE": "tied", "VVI": "diag", "VII": "spherical"}
@@ -197,6 +197,11 @@ def run(settings: Settings, report: Report) -> bool:
     report.note(f"sklearn: a loop with n_init={N_INIT}; mclust: mclustBIC, timed in R; VVE is timed but not compared")
     titles = ("better", "same", "worse (degenerate)", "left out", "worst by", "best BIC", "theirs")
     report.header("table", "models", "peer", "gmm s", "theirs s", "theirs ÷ ours", *titles)
+    try:
+        report.note(f"{MCLUST} {installed_version()}")
+        settings = replace(settings, peers=(*settings.peers, MCLUST))
+    except (OSError, RuntimeError) as reason:
+        report.skipped(MCLUST, str(reason))
     right = True
     for name, load in chosen(settings, report):
         right &= compare(name, load(), tuple(CLASSIC), (MCLUST, BASELINE), settings, report)

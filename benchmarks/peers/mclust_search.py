@@ -17,6 +17,15 @@ SCRIPT = Path(__file__).with_suffix(".R")
 MODELS = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 
 
+def installed_version() -> str:
+    """Return the version of mclust; an OSError or RuntimeError says why there is none."""
+    command = ["Rscript", "--vanilla", "-e", 'cat(format(packageVersion("mclust")))']
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)
+    if asked.returncode:
+        raise RuntimeError(next(iter(asked.stderr.splitlines()), "R ended"))
+    return asked.stdout
+
+
 class MclustSearch:
     """An R process that holds the rows; `cells` are the last search's largest K, models and BIC."""
 
