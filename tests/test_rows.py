@@ -26,6 +26,7 @@ from gmm.rows import blocks
 from gmm.rows import npy as npy_module
 from gmm.rows.entrance import as_source
 from gmm.rows.npy import NpySource
+from gmm.rows.sources import ArraySource
 from gmm.selection import finishing
 from gmm.values.covariance import CLASSIC
 
@@ -406,6 +407,16 @@ def test_numbers_of_any_type_in_a_file(tmp_path):
             GaussianMixture(2, random_state=0).fit(gmm.rows(path)),
             GaussianMixture(2, random_state=0).fit(whole),
         )
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["", "weighted"])
+def test_an_array_may_come_as_a_source(weight):
+    source = ArraySource(ROWS, weight)
+    mixture = fitted(source, None, "full", False)
+    assert_same(mixture, in_memory("full", np.float64, weight is not None, False))
+    np.testing.assert_array_equal(mixture.predict(source), mixture.predict(ROWS))
+    with pytest.raises(ValueError, match="3 features"):
+        mixture.predict(ArraySource(ROWS[:, :2]))
 
 
 def test_rows_that_are_not_in_memory_are_refused_in_words():

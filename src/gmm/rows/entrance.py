@@ -58,19 +58,21 @@ def as_source(
         If X or the weights are unusable; the message says where.
     """
     source: Source
+    checked = False
     if is_file_backed(X):
         source = NpySource(X, check_sample_weight(sample_weight, len(X)))
+        names = source.feature_names
     elif isinstance(X, Source) or (gives_batches(X) and not is_table(X)):
         source = X if isinstance(X, Source) else open_rows(X)
+        names = source.feature_names
         if sample_weight is not None:
             raise TypeError("expected sample_weight=None with a source of rows, which has its own weights")
     else:
         rows, names = check_rows(
             X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
         )
-        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)))
-    if not isinstance(source, ArraySource):
-        names = source.feature_names
+        source, checked = ArraySource(rows, check_sample_weight(sample_weight, len(rows))), True
+    if not checked:
         if n_features is not None:
             check_names(names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
