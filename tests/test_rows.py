@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -454,6 +455,27 @@ def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch
             expected = getattr(whole, criterion)[same]
             assert getattr(many, criterion)[number] == pytest.approx(expected, abs=0.1, rel=1e-3), criterion
         assert many.bic[number] == pytest.approx(fitted_.bic(ROWS), rel=1e-12)
+
+
+def test_a_search_of_a_long_npy_file_is_one_of_a_sample(monkeypatch, tmp_path):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    np.save(tmp_path / "a.npy", ROWS)
+    how = {"random_state": 0, "prior": None}
+    found = gmm.select(gmm.rows(tmp_path / "a.npy"), range(1, 4), ["full", "EII"], **how)
+    same = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], **how)
+    assert len(found.scores) == 3
+    np.testing.assert_array_equal(found.scores, same.scores)
+
+
+def test_an_npy_file_is_one_array_only_where_none_of_it_is_converted(tmp_path):
+    for dtype in ("f4", "f8"):
+        np.save(tmp_path / f"{dtype}.npy", ROWS.astype(dtype))
+        next(gmm.em_steps(gmm.rows(tmp_path / f"{dtype}.npy"), 2))
+    for dtype in ("i4", "f2", ">f8" if sys.byteorder == "little" else "<f8"):
+        path = tmp_path / f"{np.dtype(dtype).name}_converted.npy"
+        np.save(path, ROWS.astype(dtype))
+        with pytest.raises(TypeError, match="needs its rows"):
+            gmm.em_steps(gmm.rows(path), 2)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])

@@ -107,20 +107,20 @@ def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_compone
     return source, names
 
 
-def in_memory(source: Source, caller: str) -> ArraySource:
-    """Return the rows as one array in memory.
+def as_one_array(source: Source, caller: str) -> ArraySource:
+    """Return the rows as one array, which may be a map of a file.
 
     Raises
     ------
     TypeError
         If the rows of the source cannot be addressed as an array.
     """
-    if source.array is None:
+    if source.addressable is None:
         raise TypeError(
             f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "
             "take(indices) gives a sample as an array"
         )
-    return source.array
+    return source.addressable
 
 
 def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:
