@@ -457,6 +457,40 @@ def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch
         assert many.bic[number] == pytest.approx(fitted_.bic(ROWS), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("text", "said", "read_as"),
+    [("0,1,2\n5.5,3,1\n4.5,3,2\n", "column names", 2), ("1.5,2.5\n3.5,4.5\n", "a row and the columns are named", 2)],
+)
+def test_a_guess_about_the_first_line_is_a_warning(text, said, read_as, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.warns(
+        UserWarning, match=rf"a\.csv: the first line .*{said}.*; use header=(True|False) if it"
+    ) as caught:
+        source = gmm.rows(path)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert source.n_rows == read_as
+    lines = len(text.splitlines())
+    assert [gmm.rows(path, header=header).n_rows for header in (True, False)] == [lines - 1, lines]
+
+
+def test_a_first_line_that_may_be_either_is_asked_about(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2,3\n4,5,6\n")
+    with pytest.raises(ValueError, match="use header=True if it holds column names, header=False if it is a row"):
+        gmm.rows(tmp_path / "a.csv")
+
+
+def test_only_text_has_a_first_line(tmp_path):
+    np.save(tmp_path / "a.npy", ROWS)
+    parquet(ROWS, None, tmp_path, 1000)
+    for name in ("a.npy", "a.parquet"):
+        with pytest.raises(ValueError, match=rf"{name}: header applies to delimited text"):
+            gmm.rows(tmp_path / name, header=True)
+    for data in (lambda: [ROWS], table_of(ROWS)):
+        with pytest.raises(TypeError, match="header applies to delimited text"):
+            gmm.rows(data, header=False)
+
+
 def test_a_search_of_a_long_npy_file_is_one_of_a_sample(monkeypatch, tmp_path):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
     np.save(tmp_path / "a.npy", ROWS)
@@ -575,6 +609,6 @@ def test_posteriors_and_refinements_of_rows_beyond_memory(tmp_path):
 def test_compressed_text_without_names(tmp_path):
     lines = [",".join(map(repr, map(float, row))) for row in ROWS]
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    source = gmm.rows(tmp_path / "a.csv.gz")
+    source = gmm.rows(tmp_path / "a.csv.gz", header=False)
     assert list(source.feature_names) == ["x0", "x1", "x2"]
     assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))
