@@ -29,6 +29,7 @@ from gmm.rows.entrance import as_source
 from gmm.rows.npy import NpySource
 from gmm.rows.sources import ArraySource
 from gmm.selection import finishing
+from gmm.selection.engine import Clock
 from gmm.values.covariance import CLASSIC
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
@@ -499,6 +500,32 @@ def test_a_search_of_a_long_npy_file_is_one_of_a_sample(monkeypatch, tmp_path):
     same = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], **how)
     assert len(found.scores) == 3
     np.testing.assert_array_equal(found.scores, same.scores)
+
+
+@pytest.mark.parametrize("how", [{"time_limit": 0}, {"callback": lambda progress: progress.n_components == 2}])
+def test_a_search_that_was_ended_finishes_its_best_cell_alone(how, monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    found = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII", "VVI"], random_state=0, **how)
+    assert len(found.scores) == 1
+    assert not found.complete
+
+
+def test_the_time_limit_reaches_the_finish(monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    finished_cells = []
+
+    def fit_mixture(*args, **how):
+        finished_cells.append(1)
+        return finishing_fit(*args, **how)
+
+    finishing_fit = finishing.fit_mixture
+    whole = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0)
+    monkeypatch.setattr(finishing, "fit_mixture", fit_mixture)
+    monkeypatch.setattr(Clock, "is_up", lambda clock: bool(finished_cells))
+    found = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0, time_limit=600)
+    assert len(finished_cells) == len(found.scores) == 1
+    assert (whole.complete, found.complete) == (True, False)
+    np.testing.assert_array_equal(found.best.means_, whole.best.means_)
 
 
 def test_an_npy_file_is_one_array_only_where_none_of_it_is_converted(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
@@ -34,7 +34,13 @@ def rows_to_search(source: Source, seed: int) -> ArraySource:
     return ArraySource(source.take(chosen), None if weight is None else weight[chosen])
 
 
-def finished(found: Selection, source: Source, settings: FitSettings, names: NDArray[np.object_] | None) -> Selection:
+def finished(
+    found: Selection,
+    source: Source,
+    settings: FitSettings,
+    names: NDArray[np.object_] | None,
+    is_up: Callable[[], bool],
+) -> Selection:
     """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
 
     Parameters
@@ -46,10 +52,16 @@ def finished(found: Selection, source: Source, settings: FitSettings, names: NDA
         Those of every cell, but for its number of components, its model and its prior.
     names : array of str, shape (d,), optional
         Names of the features.
+    is_up : callable
+        Tells whether the time is up; then, or if the search was ended, only cells begun before, at least the best.
     """
-    best: Sequence[int] = sorted(found.ranked()[:_FINISHED])
-    entries = [_on_all_rows(found, number, source, settings, names) for number in best]
-    selection = Selection.of(entries, found.criterion, complete=found.complete)
+    entries: dict[int, Entry] = {}
+    complete = found.complete
+    for number in found.ranked()[:_FINISHED]:
+        complete = complete and not (entries and is_up())
+        if complete or not entries:
+            entries[number] = _on_all_rows(found, number, source, settings, names)
+    selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
     return replace(selection, n_fresh_starts=found.n_fresh_starts, n_found_again=found.n_found_again)
 
 

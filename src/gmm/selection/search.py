@@ -100,7 +100,8 @@ def select(
         value ends the search with the fits made so far.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
-        ``Selection.complete``.
+        ``Selection.complete``. Of rows beyond memory, the best cell is finished on all rows in any case, and the others
+        if the time allows.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``. The
@@ -149,7 +150,7 @@ def select(
         found = _Search(request, rows, starts, engine, pool, clock).run(callback)
     if source.n_rows == opened.n_rows:
         return found
-    return finished(found, opened, _settings(template, opened.survey.weight), features)
+    return finished(found, opened, _settings(template, opened.survey.weight), features, clock.is_up)
 
 
 @dataclass(frozen=True, eq=False)
