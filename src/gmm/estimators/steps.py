@@ -92,7 +92,7 @@ def em_steps(
 
     Parameters
     ----------
-    X : array-like of shape (n, d)
+    X : array-like or data frame of shape (n, d)
         Rows.
     n_components : int
         Number of components, K.
