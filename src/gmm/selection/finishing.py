@@ -18,7 +18,7 @@ from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
 from gmm.fitting.sampling import chosen_rows
 from gmm.rows.sources import ArraySource, Source
-from gmm.selection.status import DEGENERATE, NOT_CONVERGED, OK
+from gmm.selection.status import status_of
 from gmm.selection.table import Entry, Selection
 
 SEARCHED = 200_000  # rows
@@ -92,8 +92,14 @@ def _on_all_rows(
     )
     estimator = GaussianMixture(**on_sample.get_params())
     set_fitted(estimator, result, source, names)
-    bad = np.flatnonzero(degenerate_components(result.parameters, effective_rows(source), settings.reg_covar))
-    status = f"{DEGENERATE}component {bad[0]}" if len(bad) else OK if result.trace.converged else NOT_CONVERGED
-    seconds = float(found.seconds[number]) + perf_counter() - began
-    fields = (K, found.covariance_type[number], status, seconds, estimator)
-    return Entry(*fields, totals.log_likelihood, result.parameters.n_parameters, scores)
+    bad = degenerate_components(result.parameters, effective_rows(source), settings.reg_covar)
+    return Entry(
+        n_components=K,
+        covariance_type=found.covariance_type[number],
+        status=status_of(result.trace, int(bad.argmax()) if bad.any() else -1),
+        seconds=float(found.seconds[number]) + perf_counter() - began,
+        estimator=estimator,
+        loglik=totals.log_likelihood,
+        n_parameters=result.parameters.n_parameters,
+        scores=scores,
+    )

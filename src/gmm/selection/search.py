@@ -31,7 +31,7 @@ from gmm.selection.contenders import Contenders
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
 from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
-from gmm.selection.status import DEGENERATE, FAILED, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK
+from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
@@ -298,14 +298,16 @@ class _Search:
     def _entry(self, n_components: int, name: str) -> Entry:
         request, key = self._request, self._request.key(n_components, name)
         result, model = self._engine.outcomes.get(key), covariance_model(name)
-        fields = (n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
+        entry = Entry(n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
-            return Entry(*fields)
+            return entry
         scores = self._measured[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
         set_fitted(estimator, replace(result.result, parameters=parameters), request.source, request.features)
-        return Entry(*fields, estimator, scores["loglik"], parameters.n_parameters, scores)
+        return replace(
+            entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
+        )
 
 
 def _check_fewest(n_components: int, source: Source) -> None:
@@ -329,9 +331,7 @@ def _status(result: Solution | Failure | None, name: str) -> str:
         error = result.error
         text = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else str(error)
         return FAILED + (" ".join(text.split()) or type(error).__name__)
-    if result.is_degenerate:
-        return f"{DEGENERATE}component {result.degenerate}"
-    return OK if result.result.trace.converged else NOT_CONVERGED
+    return status_of(result.result.trace, result.degenerate)
 
 
 def _search_rows(source: ArraySource, most_components: int, seed: int) -> SearchRows:
