@@ -14,9 +14,13 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from gmm import GaussianMixture
+from gmm.em import threads
 from gmm.em.threads import single_threaded_blas, usable_threads
+from gmm.estimators.fitted import fitted_parameters
+from gmm.estimators.scorer import Scorer
 from gmm.fitting import halving, starts
 from gmm.fitting.metrics import views_of
+from gmm.rows.sources import ArraySource
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks as POSIX has them")
 quiet = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -162,6 +166,17 @@ def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
         GaussianMixture(2, init_params=init_params, n_threads=1, random_state=0).fit(rows)
     assert seen
     assert {number for numbers in seen for number in numbers} == {1}
+
+
+@quiet
+def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
+    monkeypatch.setattr(threads, "_BLAS_STAYS_SINGLE", -1)
+    X, asked = wide_problem()
+    mixture = GaussianMixture(2, **asked).fit(X)
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        for _ in Scorer(fitted_parameters(mixture)).blocks(ArraySource(X), labels=True):
+            assert blas_threads() == before
 
 
 @pytest.mark.parametrize("first_to_leave", ["first", "second"])

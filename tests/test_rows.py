@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import re
+import sys
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,9 @@ from gmm.rows import blocks
 from gmm.rows import npy as npy_module
 from gmm.rows.entrance import as_source
 from gmm.rows.npy import NpySource
+from gmm.rows.sources import ArraySource
 from gmm.selection import finishing
+from gmm.selection.engine import Clock
 from gmm.values.covariance import CLASSIC
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a file that is mapped changes, as POSIX lets it")
@@ -408,6 +411,16 @@ def test_numbers_of_any_type_in_a_file(tmp_path):
         )
 
 
+@pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["", "weighted"])
+def test_an_array_may_come_as_a_source(weight):
+    source = ArraySource(ROWS, weight)
+    mixture = fitted(source, None, "full", False)
+    assert_same(mixture, in_memory("full", np.float64, weight is not None, False))
+    np.testing.assert_array_equal(mixture.predict(source), mixture.predict(ROWS))
+    with pytest.raises(ValueError, match="3 features"):
+        mixture.predict(ArraySource(ROWS[:, :2]))
+
+
 def test_rows_that_are_not_in_memory_are_refused_in_words():
     source = gmm.rows(lambda: [ROWS])
     with pytest.raises(TypeError, match=r"em_steps needs its rows in memory: .* got <rows of the factory"):
@@ -443,6 +456,87 @@ def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch
             expected = getattr(whole, criterion)[same]
             assert getattr(many, criterion)[number] == pytest.approx(expected, abs=0.1, rel=1e-3), criterion
         assert many.bic[number] == pytest.approx(fitted_.bic(ROWS), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "read_as"),
+    [("0,1,2\n5.5,3,1\n4.5,3,2\n", "column names", 2), ("1.5,2.5\n3.5,4.5\n", "a row and the columns are named", 2)],
+)
+def test_a_guess_about_the_first_line_is_a_warning(text, said, read_as, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.warns(
+        UserWarning, match=rf"a\.csv: the first line .*{said}.*; use header=(True|False) if it"
+    ) as caught:
+        source = gmm.rows(path)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert source.n_rows == read_as
+    lines = len(text.splitlines())
+    assert [gmm.rows(path, header=header).n_rows for header in (True, False)] == [lines - 1, lines]
+
+
+def test_a_first_line_that_may_be_either_is_asked_about(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2,3\n4,5,6\n")
+    with pytest.raises(ValueError, match="use header=True if it holds column names, header=False if it is a row"):
+        gmm.rows(tmp_path / "a.csv")
+
+
+def test_only_text_has_a_first_line(tmp_path):
+    np.save(tmp_path / "a.npy", ROWS)
+    parquet(ROWS, None, tmp_path, 1000)
+    for name in ("a.npy", "a.parquet"):
+        with pytest.raises(ValueError, match=rf"{name}: header applies to delimited text"):
+            gmm.rows(tmp_path / name, header=True)
+    for data in (lambda: [ROWS], table_of(ROWS)):
+        with pytest.raises(TypeError, match="header applies to delimited text"):
+            gmm.rows(data, header=False)
+
+
+def test_a_search_of_a_long_npy_file_is_one_of_a_sample(monkeypatch, tmp_path):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    np.save(tmp_path / "a.npy", ROWS)
+    how = {"random_state": 0, "prior": None}
+    found = gmm.select(gmm.rows(tmp_path / "a.npy"), range(1, 4), ["full", "EII"], **how)
+    same = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], **how)
+    assert len(found.scores) == 3
+    np.testing.assert_array_equal(found.scores, same.scores)
+
+
+@pytest.mark.parametrize("how", [{"time_limit": 0}, {"callback": lambda progress: progress.n_components == 2}])
+def test_a_search_that_was_ended_finishes_its_best_cell_alone(how, monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    found = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII", "VVI"], random_state=0, **how)
+    assert len(found.scores) == 1
+    assert not found.complete
+
+
+def test_the_time_limit_reaches_the_finish(monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    finished_cells = []
+
+    def fit_mixture(*args, **how):
+        finished_cells.append(1)
+        return finishing_fit(*args, **how)
+
+    finishing_fit = finishing.fit_mixture
+    whole = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0)
+    monkeypatch.setattr(finishing, "fit_mixture", fit_mixture)
+    monkeypatch.setattr(Clock, "is_up", lambda clock: bool(finished_cells))
+    found = gmm.select(gmm.rows(lambda: [ROWS]), range(1, 4), ["full", "EII"], random_state=0, time_limit=600)
+    assert len(finished_cells) == len(found.scores) == 1
+    assert (whole.complete, found.complete) == (True, False)
+    np.testing.assert_array_equal(found.best.means_, whole.best.means_)
+
+
+def test_an_npy_file_is_one_array_only_where_none_of_it_is_converted(tmp_path):
+    for dtype in ("f4", "f8"):
+        np.save(tmp_path / f"{dtype}.npy", ROWS.astype(dtype))
+        next(gmm.em_steps(gmm.rows(tmp_path / f"{dtype}.npy"), 2))
+    for dtype in ("i4", "f2", ">f8" if sys.byteorder == "little" else "<f8"):
+        path = tmp_path / f"{np.dtype(dtype).name}_converted.npy"
+        np.save(path, ROWS.astype(dtype))
+        with pytest.raises(TypeError, match="needs its rows"):
+            gmm.em_steps(gmm.rows(path), 2)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "tsv"])
@@ -542,6 +636,6 @@ def test_posteriors_and_refinements_of_rows_beyond_memory(tmp_path):
 def test_compressed_text_without_names(tmp_path):
     lines = [",".join(map(repr, map(float, row))) for row in ROWS]
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
-    source = gmm.rows(tmp_path / "a.csv.gz")
+    source = gmm.rows(tmp_path / "a.csv.gz", header=False)
     assert list(source.feature_names) == ["x0", "x1", "x2"]
     assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))

@@ -23,6 +23,7 @@ from gmm.text.lists import quoted
 __all__ = ["faithful", "read"]
 
 _TEXT = {".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ""}
+_FLAGS = ("--header", "--no-header")
 
 
 def read(path: str | None, header: bool | None = None) -> tuple[pa.Table, tuple[str, ...]]:
@@ -62,7 +63,7 @@ def read(path: str | None, header: bool | None = None) -> tuple[pa.Table, tuple[
         raise UsageError(f"{path}: --header and --no-header apply to delimited text, not to a {suffix} file")
     source = _source(path)
     try:
-        table, notes = read_text(path, source, header) if is_text else _READERS[suffix](path, source)
+        table, notes = read_text(path, source, header, _FLAGS) if is_text else _READERS[suffix](path, source)
     except ValueError as error:
         raise CommandError(str(error)) from error
     names = [name.strip() for name in table.column_names]

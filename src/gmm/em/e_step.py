@@ -26,7 +26,7 @@ from gmm.values.whitened import WhitenedMixture
 
 # Multiply-adds between two checks for Ctrl-C: some tens of milliseconds.
 _SLICE = 2e8
-_ROWS_AT_ONCE = 1 << 17  # of which results are in memory together, where they are written to a file
+_ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a time
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
@@ -316,13 +316,14 @@ class EStep:
         """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
         scratches = self._prepared_scratches(plan, self._workers(plan))
         step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)
-        with blas_alone(plan.largest_product), closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
+        with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 for start in range(0, len(chunk.rows), step):
                     part = Chunk(chunk.first + start, chunk.rows[start : start + step], None)
                     results = RowResults.room(len(part.rows), mixture.n_components, self._source.dtype, **wanted)
-                    self._walk_chunk(plan, scratches, part, results.outputs)
-                    plan.join(scratches)
+                    with blas_alone(plan.largest_product):
+                        self._walk_chunk(plan, scratches, part, results.outputs)
+                        plan.join(scratches)
                     yield part.first, results
 
     def _plan(

@@ -205,7 +205,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         out : C-contiguous array of the result's dtype, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
         density : {"variational", "plug-in", "predictive"}, default="variational"
@@ -234,7 +234,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         y : ignored
         sample_weight : array-like of shape (n,), default=None
         density : {"variational", "plug-in", "predictive"}, default="variational"

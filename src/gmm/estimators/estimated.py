@@ -61,11 +61,12 @@ class EstimatedMixture(ExchangedMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
             Rows. float32 rows give float32 results; integers are converted to float64.
         y : ignored
         sample_weight : array-like of shape (n,), default=None
-            *Beyond*: weights of the rows; a row of weight 2 counts as two rows.
+            *Beyond*: weights of the rows; a row of weight 2 counts as two rows. Not with what `rows` returns, which has
+            its own.
         callback : callable, default=None
             *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
 

@@ -88,7 +88,7 @@ class FittedMixture(Estimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         out : array of intp, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
 
@@ -109,7 +109,7 @@ class FittedMixture(Estimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         out : C-contiguous array of the result's dtype, shape (n, K), default=None
             *Beyond*: where to write; it is also returned.
 
@@ -129,7 +129,7 @@ class FittedMixture(Estimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         out : C-contiguous array of the result's dtype, shape (n,), default=None
             *Beyond*: where to write; it is also returned.
 
@@ -148,7 +148,7 @@ class FittedMixture(Estimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         y : ignored
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows.
@@ -170,7 +170,7 @@ class FittedMixture(Estimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         sample_weight : array-like of shape (n,), default=None
         classified : bool, default=False
             Count each row under its most probable component only: the classification log-likelihood, which `icl` uses.

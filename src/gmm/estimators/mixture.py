@@ -258,7 +258,7 @@ class GaussianMixture(EstimatedMixture):
         ----------
         file : str, os.PathLike or binary file
             A path, used as given, or a file open for writing.
-        X : array-like of shape (n, d), default=None
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns, default=None
             The rows, for ``n``, ``loglik`` and ``bic``, which has mclust's sign: largest is best. None leaves them out.
         """
         parameters, fit = fitted_parameters(self), {}
@@ -298,7 +298,7 @@ class GaussianMixture(EstimatedMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         sample_weight : array-like of shape (n,), default=None
             *Beyond*: weights of the rows; their sum then takes the place of n.
 

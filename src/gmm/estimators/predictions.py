@@ -28,7 +28,7 @@ def write_predictions(
     ----------
     model : GaussianMixture or BayesianGaussianMixture
         A fitted mixture.
-    X : array-like of shape (n, d), data set, or what `rows` returns
+    X : array-like or data frame of shape (n, d), data set, or what `rows` returns
     to : path
         Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is complete.
     responsibilities : bool, default=True

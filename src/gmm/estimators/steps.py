@@ -19,7 +19,7 @@ from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.fitting.fit import FitSettings, SteppedPass, iter_passes, start_seeds
 from gmm.fitting.starts import STARTS
-from gmm.rows.entrance import as_source_to_fit, in_memory
+from gmm.rows.entrance import as_one_array, as_source_to_fit
 from gmm.rows.sources import ArraySource
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
@@ -92,7 +92,7 @@ def em_steps(
 
     Parameters
     ----------
-    X : array-like of shape (n, d)
+    X : array-like or data frame of shape (n, d)
         Rows.
     n_components : int
         Number of components, K.
@@ -195,7 +195,7 @@ def prepare_stepped_fit(
         )
     estimator = _estimator(n_components, parameters, caller, BayesianGaussianMixture if bayesian else GaussianMixture)
     checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
-    resident = in_memory(checked, caller)
+    resident = as_one_array(checked, caller)
     source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
     settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type))
     if settings.given.responsibilities is not None and not callable(estimator.init_params):

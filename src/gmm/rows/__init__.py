@@ -1,1 +1,4 @@
-"""Sources of rows, and the checks that turn X into one."""
+"""Sources of rows, the checks that turn X into one, and tables written block by block.
+
+`gmm.rows` is the function of `opening`: import modules by ``from gmm.rows.blocks import …``.
+"""

@@ -226,7 +226,7 @@ class BlockSource(Source):
             yield _Lanes(first, rest, None if weight is None else weight[:full], self._checksum(rest))
 
     def _checksum(self, rows: NDArray[Any]) -> int:
-        """The sum of the bits of all values as integers, which no order of adding changes."""
+        """The sum of the bits of all values as integers; no order changes it, so a change of order is not seen."""
         together = rows.T if self.feature_major else rows
         return int(together.view(f"u{together.itemsize}").sum(dtype=np.uint64))
 

@@ -19,21 +19,27 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from gmm.exceptions import warn
 from gmm.text.amounts import counted
 from gmm.text.lists import quoted
 
 __all__ = ["COMPRESSED", "TextPart", "is_number", "read_text"]
 
+Hints = tuple[str, str]
+
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _MISSING = [*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>"]
+_HINTS = ("header=True", "header=False")
 _SHOWN = 3
 _COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
 _FAULTS = (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError)
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
 
 
-def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.Table, tuple[str, ...]]:
+def read_text(
+    path: str, source: str | bytes, header: bool | None, hints: Hints = _HINTS
+) -> tuple[pa.Table, tuple[str, ...]]:
     """Read delimited text, compressed or not.
 
     Parameters
@@ -44,6 +50,8 @@ def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.T
         The path of the file, or its content.
     header : bool or None
         Whether the first line holds column names; None decides from the text.
+    hints : pair of str
+        What the user writes to say that the first line holds column names, and that it is a row.
 
     Returns
     -------
@@ -59,7 +67,7 @@ def read_text(path: str, source: str | bytes, header: bool | None) -> tuple[pa.T
     """
     try:
         text = _Text.of(path, source)
-        named, note = (header, "") if header is not None else _has_column_names(path, text)
+        named, note = (header, "") if header is not None else _has_column_names(path, text, hints)
         table = text.named if named else text.unnamed
         table.column_names  # noqa: B018  decodes the names, which may fail
     except _FAULTS as error:
@@ -73,6 +81,8 @@ class TextPart:
     Parameters
     ----------
     path : str
+    header : bool, default=None
+        Whether the first line holds column names; None decides from the text, with a warning where that is a guess.
 
     Raises
     ------
@@ -80,16 +90,18 @@ class TextPart:
         If the text is not a table, or its first line could be column names or a row.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, header: bool | None = None) -> None:
         self.name = path
         try:
             text = _TextToStream.of(path, path)
-            named, _ = _has_column_names(path, text)
+            named, note = (header, "") if header is not None else _has_column_names(path, text, _HINTS)
             self._text, self._names = text, None if named else text.default_names
             columns = (text.named if named else text.unnamed).column_names
             self.schema: pa.Schema = pa.schema(dict.fromkeys(columns, pa.float64()))
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
+        if note:
+            warn(f"{path}: {note}", UserWarning)
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns, as float64, from the first row on."""
@@ -192,15 +204,16 @@ def _reason(error: Exception, names: Sequence[str] = ()) -> str:
     return f"line {line} has {counted(found, 'field')}, expected {expected}"
 
 
-def _has_column_names(path: str, text: _Text) -> tuple[bool, str]:
+def _has_column_names(path: str, text: _Text, hints: Hints) -> tuple[bool, str]:
     """Decide whether the first line holds column names; a wrong guess would lose a row or add one."""
+    if_names, if_row = hints
     numbers = [field for field in text.fields if field.strip() and _like_value(field)]
     if not numbers:
         return True, ""
     examples, last = quoted(numbers, _SHOWN), len(text.fields) - 1
     row = (
         f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
-        f"{_default_names(last)}; use --header if it holds column names"
+        f"{_default_names(last)}; use {if_names} if it holds column names"
     )
     if all(map(_like_value, text.fields)) and not _count_up(numbers):
         return False, row
@@ -213,12 +226,12 @@ def _has_column_names(path: str, text: _Text) -> tuple[bool, str]:
     alike = len(numbers) == len(body.columns) and all(map(pa.types.is_integer, body.schema.types))
     if not verdicts and (2 * len(numbers) <= len(text.fields) or (_count_up(numbers) and not alike)):
         return True, (
-            f"the first line is read as column names, although it holds numbers ({examples}); use --no-header if it is "
+            f"the first line is read as column names, although it holds numbers ({examples}); use {if_row} if it is "
             "a row"
         )
     raise ValueError(
-        f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use --header if it "
-        "holds column names, --no-header if it is a row"
+        f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use {if_names} if it "
+        f"holds column names, {if_row} if it is a row"
     )
 
 

@@ -58,19 +58,21 @@ def as_source(
         If X or the weights are unusable; the message says where.
     """
     source: Source
+    checked = False
     if is_file_backed(X):
         source = NpySource(X, check_sample_weight(sample_weight, len(X)))
+        names = source.feature_names
     elif isinstance(X, Source) or (gives_batches(X) and not is_table(X)):
         source = X if isinstance(X, Source) else open_rows(X)
+        names = source.feature_names
         if sample_weight is not None:
             raise TypeError("expected sample_weight=None with a source of rows, which has its own weights")
     else:
         rows, names = check_rows(
             X, estimator=estimator, n_features=n_features, feature_names=feature_names, min_rows=min_rows
         )
-        source = ArraySource(rows, check_sample_weight(sample_weight, len(rows)))
-    if not isinstance(source, ArraySource):
-        names = source.feature_names
+        source, checked = ArraySource(rows, check_sample_weight(sample_weight, len(rows))), True
+    if not checked:
         if n_features is not None:
             check_names(names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
@@ -105,20 +107,20 @@ def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_compone
     return source, names
 
 
-def in_memory(source: Source, caller: str) -> ArraySource:
-    """Return the rows as one array in memory.
+def as_one_array(source: Source, caller: str) -> ArraySource:
+    """Return the rows as one array, which may be a map of a file.
 
     Raises
     ------
     TypeError
         If the rows of the source cannot be addressed as an array.
     """
-    if source.array is None:
+    if source.addressable is None:
         raise TypeError(
             f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "
             "take(indices) gives a sample as an array"
         )
-    return source.array
+    return source.addressable
 
 
 def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:

@@ -34,7 +34,7 @@ class NpySource(BlockSource):
     Parameters
     ----------
     mapped : memmap of shape (n, d)
-        Not a part of another; it is not read itself, but the file below it.
+        The whole map of a file. Passes use its shape, type and place, and read the file.
     given_weight : array of shape (n,), optional
     """
 
@@ -62,8 +62,10 @@ class NpySource(BlockSource):
         return len(self.mapped)
 
     @property
-    def array(self) -> ArraySource:
-        """The same rows as an array, of which the operating system loads what is touched."""
+    def addressable(self) -> ArraySource | None:
+        """The map, of which the operating system loads what is touched; None if the numbers need conversion."""
+        if self.mapped.dtype != self.dtype:
+            return None
         return ArraySource(to_kernel_floats(self.mapped), self.given_weight)
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
@@ -116,7 +118,7 @@ def npy_source(path: str | os.PathLike[str]) -> NpySource:
 
 
 def is_file_backed(X: object) -> bool:
-    """Return whether X is a large memory map of numbers, two-dimensional and whole, that its file equals."""
+    """Return whether X is a large memory map of numbers, two-dimensional and whole, with the content of its file."""
     return (
         isinstance(X, np.memmap)
         and isinstance(X.base, mmap.mmap)

@@ -31,6 +31,7 @@ def rows(
     *,
     columns: Sequence[str] | None = None,
     weight: str | None = None,
+    header: bool | None = None,
 ) -> Source:
     """Make rows that need not fit into memory ready for `fit`, `predict`, `score` and the criteria.
 
@@ -48,6 +49,9 @@ def rows(
         The features, by their names; all columns but the weight's by default.
     weight : str, default=None
         The column of the rows' weights, which are kept in memory: 8 bytes a row.
+    header : bool, default=None
+        Whether the first line of delimited text holds column names. None decides from the text, with a warning if that
+        line holds numbers.
 
     Returns
     -------
@@ -73,9 +77,11 @@ def rows(
     array([0.7, 0.3])
     """
     if isinstance(data, str | os.PathLike):
-        return _of_paths([Path(data)], columns, weight)
+        return _of_paths([Path(data)], columns, weight, header)
     if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
-        return _of_paths([Path(item) for item in data], columns, weight)
+        return _of_paths([Path(item) for item in data], columns, weight, header)
+    if header is not None:
+        raise TypeError(f"header applies to delimited text: expected a path with it, got {type(data).__name__}")
     if gives_batches(data):
         from gmm.rows.arrow import BatchesPart
 
@@ -100,15 +106,18 @@ def gives_batches(data: object) -> bool:
     return hasattr(data, "to_batches") and hasattr(data, "schema") and not isinstance(data, type)
 
 
-def _of_paths(paths: Sequence[Path], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
+def _of_paths(
+    paths: Sequence[Path], columns: Sequence[str] | None, weight: str | None, header: bool | None
+) -> BlockSource:
     files = [file for path in paths for file in _files(path)]
     if any(file.suffix.lower() == ".npy" for file in files):
         if len(files) > 1 or columns is not None or weight is not None:
             raise ValueError(
                 "a .npy file is read alone and has no names of columns: expected one path and nothing else"
             )
+        _check_no_header(files[0], header)
         return npy_source(files[0])
-    return _of_parts([_part(file) for file in files], columns, weight)
+    return _of_parts([_part(file, header) for file in files], columns, weight)
 
 
 def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
@@ -118,7 +127,7 @@ def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str 
 
 
 def _files(path: Path) -> list[Path]:
-    """Return the path or, of a folder, the files in it, in the order of their names."""
+    """Return the path or, of a folder, the files in it, in the order of their paths."""
     if not path.is_dir():
         return [path]
     hidden = (".", "_")
@@ -132,9 +141,19 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _part(path: Path) -> Part:
+def _check_no_header(path: Path, header: bool | None) -> None:
+    if header is not None:
+        raise ValueError(f"{path}: header applies to delimited text, not to a {path.suffix} file")
+
+
+def _part(path: Path, header: bool | None) -> Part:
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
     suffix = suffixes[-1] if suffixes else ""
+    if suffix in _TEXT or (suffix in _COMPRESSED and suffixes[0] in _TEXT):
+        from gmm.rows.delimited import TextPart
+
+        return TextPart(str(path), header)
+    _check_no_header(path, header)
     if suffix in _PARQUET:
         from gmm.rows.parquet import ParquetPart
 
@@ -143,9 +162,5 @@ def _part(path: Path) -> Part:
         from gmm.rows.arrow import ArrowPart
 
         return ArrowPart(str(path))
-    if suffix in _TEXT or (suffix in _COMPRESSED and suffixes[0] in _TEXT):
-        from gmm.rows.delimited import TextPart
-
-        return TextPart(str(path))
     known = quoted((*_PARQUET, *_ARROW, *_TEXT, ".npy"))
     raise ValueError(f"{path}: unknown file type {suffix!r}, expected one of {known}")

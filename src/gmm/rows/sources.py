@@ -61,7 +61,7 @@ class Source(ABC):
     reads_ahead: bool = False
 
     @property
-    def array(self) -> ArraySource | None:
+    def addressable(self) -> ArraySource | None:
         """The same rows as one array, if they can be addressed as one."""
         return self.resident
 

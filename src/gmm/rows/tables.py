@@ -72,7 +72,7 @@ class TableSource(BlockSource):
 
     @property
     def name(self) -> str:
-        """The first table's name."""
+        """The first table's name, and how many more there are."""
         more = len(self._parts) - 1
         return self._parts[0].name + (f" and {counted(more, 'more')}" if more else "")
 

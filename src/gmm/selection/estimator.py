@@ -143,7 +143,7 @@ class GaussianMixtureSearch(Estimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, d)
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
             Rows.
         y : ignored
         sample_weight : array-like of shape (n,), default=None

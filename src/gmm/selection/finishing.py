@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
@@ -18,7 +18,7 @@ from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
 from gmm.fitting.sampling import chosen_rows
 from gmm.rows.sources import ArraySource, Source
-from gmm.selection.status import DEGENERATE, NOT_CONVERGED, OK
+from gmm.selection.status import status_of
 from gmm.selection.table import Entry, Selection
 
 SEARCHED = 200_000  # rows
@@ -27,14 +27,20 @@ _FINISHED = 3  # cells
 
 def rows_to_search(source: Source, seed: int) -> ArraySource:
     """Return the rows as an array if they are in memory or few; else a sample of them."""
-    if source.array is not None:
-        return source.array
+    if source.resident is not None:
+        return source.resident
     whole, weight = source.n_rows <= SEARCHED, source.sample_weight
     chosen = np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))
     return ArraySource(source.take(chosen), None if weight is None else weight[chosen])
 
 
-def finished(found: Selection, source: Source, settings: FitSettings, names: NDArray[np.object_] | None) -> Selection:
+def finished(
+    found: Selection,
+    source: Source,
+    settings: FitSettings,
+    names: NDArray[np.object_] | None,
+    is_up: Callable[[], bool],
+) -> Selection:
     """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
 
     Parameters
@@ -46,10 +52,16 @@ def finished(found: Selection, source: Source, settings: FitSettings, names: NDA
         Those of every cell, but for its number of components, its model and its prior.
     names : array of str, shape (d,), optional
         Names of the features.
+    is_up : callable
+        Tells whether the time is up; then, or if the search was ended, only cells begun before, at least the best.
     """
-    best: Sequence[int] = sorted(found.ranked()[:_FINISHED])
-    entries = [_on_all_rows(found, number, source, settings, names) for number in best]
-    selection = Selection.of(entries, found.criterion, complete=found.complete)
+    entries: dict[int, Entry] = {}
+    complete = found.complete
+    for number in found.ranked()[:_FINISHED]:
+        complete = complete and not (entries and is_up())
+        if complete or not entries:
+            entries[number] = _on_all_rows(found, number, source, settings, names)
+    selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
     return replace(selection, n_fresh_starts=found.n_fresh_starts, n_found_again=found.n_found_again)
 
 
@@ -80,8 +92,14 @@ def _on_all_rows(
     )
     estimator = GaussianMixture(**on_sample.get_params())
     set_fitted(estimator, result, source, names)
-    bad = np.flatnonzero(degenerate_components(result.parameters, effective_rows(source), settings.reg_covar))
-    status = f"{DEGENERATE}component {bad[0]}" if len(bad) else OK if result.trace.converged else NOT_CONVERGED
-    seconds = float(found.seconds[number]) + perf_counter() - began
-    fields = (K, found.covariance_type[number], status, seconds, estimator)
-    return Entry(*fields, totals.log_likelihood, result.parameters.n_parameters, scores)
+    bad = degenerate_components(result.parameters, effective_rows(source), settings.reg_covar)
+    return Entry(
+        n_components=K,
+        covariance_type=found.covariance_type[number],
+        status=status_of(result.trace, int(bad.argmax()) if bad.any() else -1),
+        seconds=float(found.seconds[number]) + perf_counter() - began,
+        estimator=estimator,
+        loglik=totals.log_likelihood,
+        n_parameters=result.parameters.n_parameters,
+        scores=scores,
+    )

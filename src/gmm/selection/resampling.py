@@ -28,7 +28,7 @@ from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import COMPARISON_DEFAULTS, shared_seed
 from gmm.fitting.racing import best_of, short_runs
 from gmm.fitting.split_merge import OFFSET
-from gmm.rows.entrance import as_source, in_memory
+from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.sources import ArraySource
 from gmm.validation.parameters import check_callback, check_random_state
 from gmm.validation.rows import check_enough_rows
@@ -184,7 +184,7 @@ def _fitted_copy(estimator: DensityEstimator, rows: NDArray[Any], weight: Array 
 def _checked(X: Any, sample_weight: Any, caller: str) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
     """Return rows, weights and names of features, checked once for all fits."""
     source, names = as_source(X, sample_weight, estimator=caller, min_rows=2)
-    resident = in_memory(source, caller)
+    resident = as_one_array(source, caller)
     return resident.rows, resident.sample_weight, names
 
 

@@ -31,7 +31,7 @@ from gmm.selection.contenders import Contenders
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
 from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
-from gmm.selection.status import DEGENERATE, FAILED, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK
+from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
@@ -77,7 +77,7 @@ def select(
 
     Parameters
     ----------
-    X : array-like or data frame of shape (n, d), or what `rows` returns
+    X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         Rows. If they are beyond memory, the search runs on 200,000 of them, drawn at random; the three best cells are
         then finished on all rows, and are the result.
     n_components : int or iterable of int, default=range(1, 10)
@@ -94,13 +94,15 @@ def select(
     n_threads : int or None, default=None
         Number of threads; None uses all available cores. Results do not depend on it.
     sample_weight : array-like of shape (n,), default=None
-        Weights of the rows; the criteria use their sum as the sample size.
+        Weights of the rows; the criteria use their sum as the sample size. Not with what `rows` returns, which has
+        its own.
     callback : callable, default=None
         Called with a `Progress` for each cell, once all cells with its number of components are fitted. A true return
         value ends the search with the fits made so far.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
-        ``Selection.complete``.
+        ``Selection.complete``. Of rows beyond memory, the best cell is finished on all rows in any case, and the others
+        if the time allows.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``. The
@@ -149,7 +151,7 @@ def select(
         found = _Search(request, rows, starts, engine, pool, clock).run(callback)
     if source.n_rows == opened.n_rows:
         return found
-    return finished(found, opened, _settings(template, opened.survey.weight), features)
+    return finished(found, opened, _settings(template, opened.survey.weight), features, clock.is_up)
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,14 +298,16 @@ class _Search:
     def _entry(self, n_components: int, name: str) -> Entry:
         request, key = self._request, self._request.key(n_components, name)
         result, model = self._engine.outcomes.get(key), covariance_model(name)
-        fields = (n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
+        entry = Entry(n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
-            return Entry(*fields)
+            return entry
         scores = self._measured[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
         set_fitted(estimator, replace(result.result, parameters=parameters), request.source, request.features)
-        return Entry(*fields, estimator, scores["loglik"], parameters.n_parameters, scores)
+        return replace(
+            entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
+        )
 
 
 def _check_fewest(n_components: int, source: Source) -> None:
@@ -327,9 +331,7 @@ def _status(result: Solution | Failure | None, name: str) -> str:
         error = result.error
         text = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else str(error)
         return FAILED + (" ".join(text.split()) or type(error).__name__)
-    if result.is_degenerate:
-        return f"{DEGENERATE}component {result.degenerate}"
-    return OK if result.result.trace.converged else NOT_CONVERGED
+    return status_of(result.result.trace, result.degenerate)
 
 
 def _search_rows(source: ArraySource, most_components: int, seed: int) -> SearchRows:

@@ -1,5 +1,7 @@
 """The status of a cell of a search: one of these words, or one followed by details."""
 
+from gmm.em.trace import Trace
+
 OK = "ok"
 NOT_CONVERGED = "not converged"
 NOT_TRIED = "not tried"
@@ -8,6 +10,13 @@ FAILED = "failed: "
 MORE_THAN_ROWS = FAILED + "more components than rows"
 
 _DEGENERATE = (DEGENERATE, "spike: ")  # the second in older files and pickles
+
+
+def status_of(trace: Trace, degenerate: int) -> str:
+    """Return the status of a cell with a fit, of which this is the first degenerate component, −1 if there is none."""
+    if degenerate >= 0:
+        return f"{DEGENERATE}component {degenerate}"
+    return OK if trace.converged else NOT_CONVERGED
 
 
 def is_known(status: object) -> bool:
