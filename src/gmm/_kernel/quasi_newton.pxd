@@ -85,9 +85,10 @@ cdef inline bint accept_or_reject(State* state, const Moments* moments, double r
     cdef double rounding = relative_rounding * (1 + fabs(objective)) if isfinite(objective) else 0
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
+    cdef bint better = objective > state.objective
     if state.merging:
-        end_merge(state, objective > state.objective)
-        if state.merge_failures > 0:
+        end_merge(state, better)
+        if not better:
             reject_merge(state)
             return False
         state.newton = INFINITY                    # what is remembered is of other components
@@ -385,11 +386,13 @@ cdef inline bint try_merge(State* state, double relative_rounding) noexcept nogi
     if state.since_negative < PATIENCE or not merge_is_due(state) or not choose_pair(state, &into, &gone):
         return False
     merge(state, into, gone)
-    state.merging = state.trying = updated(state, &state.tried, &state.trial)
+    if not updated(state, &state.tried, &state.trial):
+        return False
+    state.merging = state.trying = True
     offset = state.trial.log_offset[K - 1]
     leave_out_faded(state, relative_rounding, state.tried.counts, &state.trial)
     state.trial.log_offset[K - 1] = offset         # how few rows it will have is not known yet
-    return state.merging
+    return True
 
 
 cdef inline bint leaves_out(const State* state, const Estimate* mixture) noexcept nogil:
