@@ -23,6 +23,7 @@ __all__ = [
     "evidence",
     "format_share",
     "format_value",
+    "interval_sentence",
     "left_sentence",
     "name_columns",
     "name_range",
@@ -92,6 +93,15 @@ def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) 
     if n_empty == 1:
         return f"{began}. The one that is empty expects {little} {unit}."
     return f"{began}. The {number(n_empty)} that are empty expect {little} {unit} together."
+
+
+def interval_sentence(level: float) -> str:
+    """Say what credible intervals of that level mean, and what they leave out."""
+    return (
+        f"A weight or mean lies in its interval with a posterior probability of {100 * level:g} %, each taken by "
+        "itself. The intervals are those of the variational posterior, which is narrower than the exact one, and hold "
+        "for this division into groups; another start may find another."
+    )
 
 
 def name_range(tried: Sequence[int]) -> str:
