@@ -62,7 +62,7 @@ def _section(result: Posterior) -> Html:
     empty = np.delete(counts, shown)
     return render(
         "posterior",
-        left=wording.empty_sentence(model.n_components, len(empty), float(empty.sum()), result.expected),
+        left=wording.empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
         covariances=wording.covariance_sentence(
             covariance_model(model.covariance_type), len(shown), len(result.rows.names)
         ),
@@ -78,7 +78,7 @@ def _intervals(result: Posterior, counts: np.ndarray) -> Html:
     model, shown = result.model, result.shown
     names, held = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
     body: list[list[object]] = [
-        [f"expected {result.expected}", *(f"{counts[k]:,.1f}" for k in shown)],
+        [f"expected {result.units}", *(f"{counts[k]:,.1f}" for k in shown)],
         ["weight", *(_with_interval(model.weights_[k], *held.weights[k]) for k in shown)],
     ]
     for j, name in enumerate(names[:COLUMNS_SHOWN]):

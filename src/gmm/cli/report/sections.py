@@ -48,11 +48,11 @@ def groups(result: Fitted) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
     overall = Columns(result.rows.values, result.rows.weights)
-    several, first = len(result.shown) > 1, result.shown[0]
+    several, strongest = len(result.shown) > 1, facts.strongest_correlations[result.shown[0]]
     return render(
         "groups",
         groups=_cards(result, facts, overall) if several else [],
-        correlation=wording.correlation_sentence(facts.names, facts.strongest_correlations[first], "Over all rows"),
+        correlation="" if several else wording.correlation_sentence(facts.names, strongest, "Over all rows"),
         table=_table_of_groups(result, facts, overall),
         n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
     )
