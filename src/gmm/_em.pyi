@@ -126,7 +126,7 @@ class CandidateRows:
         reach: _Array,
         *,
         scatter: _Array | None = None,
-        single: float = 0,
+        single_limit: float = 0,
     ) -> Self: ...
     @property
     def n_rows(self) -> int: ...

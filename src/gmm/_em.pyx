@@ -567,13 +567,13 @@ cdef class CandidateRows:
         As `Plan` takes them.
     scatter : array of shape (d, d), optional
         The rows' scatter about `origin`; for tied moments.
-    single : float
+    single_limit : float
         By how much the limits of float32 arithmetic may be passed; 0 for float64.
     """
 
     def __cinit__(
         self, const double[:, ::1] rows, const double[::1] weight, const double[::1] origin, const double[::1] reach, *,
-        const double[:, ::1] scatter=None, double single=0,
+        const double[:, ::1] scatter=None, double single_limit=0,
     ):
         cdef Py_ssize_t d = rows.shape[1]
         if rows.shape[0] < 1 or d < 1:
@@ -585,7 +585,7 @@ cdef class CandidateRows:
         if scatter is not None:
             expect_matrix("scatter", scatter, d, d)
         self.rows, self.weight, self.origin, self.reach = rows, weight, origin, reach
-        self.scatter, self.single, self.n_rows = scatter, single, rows.shape[0]
+        self.scatter, self.single_limit, self.n_rows = scatter, single_limit, rows.shape[0]
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
@@ -602,7 +602,7 @@ cdef class CandidateRows:
         plan.given = plan.totals = plan.skips_empty = False
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
-        prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single, pooled, -1,
+        prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single_limit, pooled, -1,
                 &scratch.room[0])
         scratch.make_ready(&plan, table.n)
         with nogil:

@@ -1,9 +1,9 @@
-"""Merges: trials of the accelerated solver in which two components of an evidence bound are one.
+"""Merges: the accelerated solver tries to make one component of two, when it maximises an evidence bound.
 
-Where two components share a group, the bound asks that one fades, but is so flat on the way there that it takes
-hundreds of passes, the more the more rows there are.  The statistics of both together make a mixture, and one pass
-tells whether the bound is higher without the other.  A merge is tried while passes gain less than a component may cost,
-and after more passes the more merges have failed.
+Where two components share a group, the bound is higher with one of them, but so flat on the way that it takes hundreds
+of passes, more with more rows.  The statistics of both together make a mixture, and one pass tells whether its bound is
+higher.  A merge is tried while passes gain less than a component may cost; after each one that fails, the solver waits
+for more passes.
 """
 from libc.math cimport log1p
 from libc.string cimport memcpy, memmove, memset

@@ -44,7 +44,7 @@ cdef struct PassPlan:
     bint hard
     bint given                  # responsibilities come from the caller
     bint totals                 # sums of criteria instead of moments
-    bint skips_empty            # components of log offset −∞ are not looked at; nothing is written of every row
+    bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
     bint tiles                  # arithmetic from tile.h, else its twin
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
     bint common_quadratic       # tied linear otherwise: ‖Wx‖² is added row by row

@@ -85,9 +85,10 @@ cdef inline bint accept_or_reject(State* state, const Moments* moments, double r
     cdef double rounding = relative_rounding * (1 + fabs(objective)) if isfinite(objective) else 0
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
+    cdef bint better = objective > state.objective
     if state.merging:
-        end_merge(state, objective > state.objective)
-        if state.merge_failures > 0:
+        end_merge(state, better)
+        if not better:
             reject_merge(state)
             return False
         state.newton = INFINITY                    # what is remembered is of other components
@@ -358,57 +359,63 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
 
 cdef inline void take_pass(
     State* state,
-    const Moments* moments, double rounding, bint repair_empty,        # IN a pass of `next_mixture`
+    const Moments* moments, double relative_rounding, bint repair_empty,    # IN a pass of `next_mixture`
     double* record,                                # OUT bound, objective, remaining gain, whether it was accepted
 ) noexcept nogil:
     """Accept or reject a pass by its moments, and choose the mixture of the next one."""
-    cdef bint accepted = accept_or_reject(state, moments, rounding)
+    cdef bint accepted = accept_or_reject(state, moments, relative_rounding)
     record[0], record[1], record[2], record[3] = plain_bound(state), state.objective, state.remaining, accepted
     if not accepted:
-        leave_out_faded(state, rounding, state.held.counts, &state.trial)
+        leave_out_faded(state, relative_rounding, state.held.counts, &state.trial)
         return
     state.stuck = state.stuck or (repair_empty and any_empty(moments, state.family.K))
     if state.converged and leaves_out(state, &state.best):
         state.converged = state.trying = False
         memcpy(state.move, state.residual, state.size * sizeof(double))
         return
-    leave_out_faded(state, rounding, state.held.counts, &state.plain)
-    if not state.stuck and not try_merge(state, rounding):
+    leave_out_faded(state, relative_rounding, state.held.counts, &state.plain)
+    if not state.stuck and not try_merge(state, relative_rounding):
         choose_trial(state)
-        leave_out_faded(state, rounding, state.held.counts, &state.trial)
+        leave_out_faded(state, relative_rounding, state.held.counts, &state.trial)
 
 
-cdef inline bint try_merge(State* state, double rounding) noexcept nogil:
+cdef inline bint try_merge(State* state, double relative_rounding) noexcept nogil:
     """Make a merge the trial, if one is due; return whether it is."""
     cdef Py_ssize_t into, gone, K = state.family.K
     cdef double offset
     if state.since_negative < PATIENCE or not merge_is_due(state) or not choose_pair(state, &into, &gone):
         return False
     merge(state, into, gone)
-    state.merging = state.trying = updated(state, &state.tried, &state.trial)
+    if not updated(state, &state.tried, &state.trial):
+        return False
+    state.merging = state.trying = True
     offset = state.trial.log_offset[K - 1]
-    leave_out_faded(state, rounding, state.tried.counts, &state.trial)
+    leave_out_faded(state, relative_rounding, state.tried.counts, &state.trial)
     state.trial.log_offset[K - 1] = offset         # how few rows it will have is not known yet
-    return state.merging
+    return True
 
 
 cdef inline bint leaves_out(const State* state, const Estimate* mixture) noexcept nogil:
     """Return whether a pass with the mixture does not look at all components."""
     cdef Py_ssize_t k
+    if not is_bound(&state.family.objective):
+        return False
     for k in range(state.family.K):
-        if is_bound(&state.family.objective) and mixture.log_offset[k] == -INFINITY:
+        if mixture.log_offset[k] == -INFINITY:
             return True
     return False
 
 
 cdef inline void leave_out_faded(
-    const State* state, double rounding, const double* counts, Estimate* mixture,
+    const State* state, double relative_rounding, const double* counts, Estimate* mixture,
 ) noexcept nogil:
-    """Leave components out of passes whose rows, all together, weigh less than the rounding error of the accepted one.
+    """Leave out of the next pass components that each have at most 1/K of `relative_rounding` times all rows.
 
-    Σ_i log Σ_k ρ_ik falls by their counts.
+    The log evidence then falls by about their counts.
     """
     cdef Py_ssize_t K = state.family.K, k
+    if not is_bound(&state.family.objective):
+        return
     for k in range(K):
-        if is_bound(&state.family.objective) and K * counts[k] <= rounding * state.held.weight:
+        if K * counts[k] <= relative_rounding * state.held.weight:
             mixture.log_offset[k] = -INFINITY

@@ -18,7 +18,7 @@ from gmm.values.covariance import CLASSIC, DEFAULT_COVARIANCE_TYPE
 __all__ = ["fit_posterior"]
 
 _MAX_COMPONENTS, _TOL = 20, 1e-3
-# Options of a search alone: name, and whether it was given.
+# Options of a search alone.
 _OF_A_SEARCH = ("prior", "refine", "time_limit")
 
 

@@ -31,14 +31,15 @@ from gmm.cli.write import labels_table, write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
+from gmm.estimators.fitted import fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.scorer import Scorer
 from gmm.selection import Selection
 from gmm.text.amounts import counted
 
 __all__ = ["Fitted", "Posterior", "Result", "make_directory", "rows_to_fit"]
 
 _BUNDLED = "Old Faithful"
-_BLOCK = 1 << 16  # rows whose responsibilities are in memory at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +84,8 @@ class Fitted:
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
-        rows = self.rows
-        blocks = (rows.subset(slice(first, first + _BLOCK)) for first in range(0, len(rows.values), _BLOCK))
-        return np.concatenate([self.model.predict_proba(block).max(axis=1) for block in blocks], dtype=np.float64)
+        scorer = Scorer(fitted_parameters(self.model), self.model.n_threads)
+        return scorer.largest_responsibilities(source_of(self.model, self.rows.frame))
 
     @cached_property
     def agreement(self) -> Agreement | None:
@@ -121,7 +121,7 @@ class Fitted:
         return plot(self.model, self.rows.frame, sample_weight=self.rows.weights, **options)
 
     @property
-    def expected(self) -> str:
+    def units(self) -> str:
         """What responsibilities add up to, in the plural."""
         return "rows" if self.rows.weights is None else "units of weight"
 
@@ -179,7 +179,7 @@ class Result(Fitted):
     @property
     def parameter_warning(self) -> str:
         """Warning if the mixture has at least as many parameters as there are rows; else empty."""
-        return parameter_warning(int(self.model.n_parameters_), self.total_weight, self.expected)
+        return parameter_warning(int(self.model.n_parameters_), self.total_weight, self.units)
 
     def write(self, out: Path, kind: str) -> None:
         """Write the model, labels, criteria and JSON.

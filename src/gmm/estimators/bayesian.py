@@ -41,10 +41,9 @@ class BayesianGaussianMixture(EstimatedMixture):
     Additions are marked *beyond*.
 
     The fit maximises a lower bound of the log evidence over a posterior of weights, means and precisions. By default it
-    takes quasi-Newton steps on EM's sufficient statistics, and makes two components one where that raises the bound.
-    Where it converges, the components of a Dirichlet process are sorted by their rows, and it goes on as long as that
-    raises the bound. With ``acceleration=None`` it makes the
-    updates of scikit-learn, pass by pass.
+    takes quasi-Newton steps on EM's sufficient statistics, and merges two components where that raises the bound. Where
+    it converges, the components of a Dirichlet process are sorted by their rows, and it goes on as long as that raises
+    the bound. With ``acceleration=None`` it makes the updates of scikit-learn, pass by pass.
 
     Every covariance type is one model, a full Wishart distribution for each precision, whose posterior has a common
     scale ("tied"), a diagonal one, or a multiple of the identity. So bounds compare numbers of components, priors and

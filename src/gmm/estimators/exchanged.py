@@ -23,7 +23,7 @@ class ExchangedMixture(FittedMixture):
     _dtype: np.dtype[Any]
 
     def to_sklearn(self) -> Any:
-        """Make scikit-learn's estimator of the same name, as fitted as this one; *beyond*.
+        """Make scikit-learn's estimator of the same name, with this one's fitted attributes; *beyond*.
 
         Parameters and fitted attributes are the same, in float64, with these exceptions: a constrained covariance model
         becomes the covariance type that stores it, so that `bic` and `aic` there count its parameters; a start that

@@ -143,13 +143,14 @@ class _Part:
     view: CandidateView
 
     @classmethod
-    def of(cls, view: View, centre: Array, *, single: float) -> _Part:
+    def of(cls, view: View, centre: Array, *, single_limit: float) -> _Part:
         rows, weight = view.rows.rows, view.rows.sample_weight
         squares = np.einsum("ij,ij->i", rows, rows)
         variance = (squares.mean() if weight is None else squares @ weight / weight.sum()) / rows.shape[1]
         scale = 1 / math.sqrt(variance) if variance > 0 else 1.0
         rows = rows * scale
-        passed = _em.CandidateRows(rows, weight, np.zeros(rows.shape[1]), np.abs(rows).max(axis=0), single=single)
+        reach = np.abs(rows).max(axis=0)
+        passed = _em.CandidateRows(rows, weight, np.zeros(rows.shape[1]), reach, single_limit=single_limit)
         whitener = scale * view.metric.whitener.ravel()
         return cls(rows, weight, CandidateView(passed, view.metric.layout.code, whitener, centre))
 
@@ -185,29 +186,35 @@ class _Halving:
         chosen = rng.permutation(sample.n_rows)[: schedule.part]
         weight = None if sample.sample_weight is None else sample.sample_weight[chosen]
         part = ArraySource(sample.rows[chosen], weight)
-        rows = self._rows(part, single=_ROUGHLY * (schedule.single and single_weights(weight)))
-        candidates = self._begun(part, rows, rng)
+        limit = _ROUGHLY if single_weights(weight) else 0.0
+        rows = self._rows(part, single_limit=limit if schedule.single else 0)
+        candidates = self._begun(part, rows, rng, single_limit=limit)
         for cut in schedule.cuts:
             if len(candidates) == 1 and not cut.all_rows:
                 continue
-            passed = self._rows(sample, single=0) if cut.all_rows else rows
+            passed = self._rows(sample, single_limit=0) if cut.all_rows else rows
             self._run(candidates, passed, cut.passes)
             candidates = self._kept(candidates, cut.left)
         return candidates[0]
 
-    def _rows(self, source: ArraySource, *, single: float) -> _em.CandidateRows:
+    def _rows(self, source: ArraySource, *, single_limit: float) -> _em.CandidateRows:
         scatter = None
         if self._model.moments is TIED:
             rows, weight = source.rows - self._centre, source.sample_weight
             scatter = (rows if weight is None else rows * weight[:, None]).T @ rows
         return _em.CandidateRows(
-            source.rows, source.sample_weight, self._centre, self._reach, scatter=scatter, single=single
+            source.rows, source.sample_weight, self._centre, self._reach, scatter=scatter, single_limit=single_limit
         )
 
-    def _begun(self, part: ArraySource, rows: _em.CandidateRows, rng: Rng) -> list[Candidate]:
-        """Let candidates begin, by turns in both views, and estimate their first mixtures."""
-        single, n = _ROUGHLY * single_weights(part.sample_weight), self._schedule.n_candidates
-        parts = [_Part.of(view, part.survey.centre, single=single) for view in views_of(part, self._model.moments)]
+    def _begun(self, part: ArraySource, rows: _em.CandidateRows, rng: Rng, *, single_limit: float) -> list[Candidate]:
+        """Let candidates begin, by turns in both views, and estimate their first mixtures.
+
+        Views may be passed over in float32 where the part may not: variances there are about 1, and clusters spherical
+        or diagonal.
+        """
+        n, centre = self._schedule.n_candidates, part.survey.centre
+        views_of_part = views_of(part, self._model.moments)
+        parts = [_Part.of(view, centre, single_limit=single_limit) for view in views_of_part]
         candidates = [Candidate(self._family, self._model.moments) for _ in range(n)]
         seeds = {one: parts[i % 2].seeds(self._K, i // 2, self._schedule, rng) for i, one in enumerate(candidates)}
         views = {one: parts[i % 2].view for i, one in enumerate(candidates)}
@@ -250,7 +257,10 @@ class _Halving:
         return bool(degenerate_components(parameters, self._n_effective, self._ridge).any())
 
     def _each(self, task: _Task, candidates: list[Candidate], n_rows: int) -> None:
-        """Do a task for each candidate, in threads if it is worth them; `n_rows` are all that it passes over."""
+        """Do a task for each candidate, in threads if it is worth them.
+
+        `n_rows` are the rows that one candidate passes over, all passes together.
+        """
 
         def some(start: int, end: int) -> None:
             scratch = self._scratches.pop() if self._scratches else _em.Scratch()

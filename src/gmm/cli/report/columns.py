@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Columns"]
+__all__ = ["COLUMNS_SHOWN", "Columns"]
 
+COLUMNS_SHOWN = 60  # in a table of a report
 _QUARTILES = (0.25, 0.5, 0.75)
 
 

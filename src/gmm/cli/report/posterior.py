@@ -8,6 +8,7 @@ import numpy as np
 
 from gmm.cli.describe import MixtureFacts, ending
 from gmm.cli.report import wording
+from gmm.cli.report.columns import COLUMNS_SHOWN
 from gmm.cli.report.figures import Picture
 from gmm.cli.report.page import Section, render
 from gmm.cli.report.story import Story
@@ -18,7 +19,6 @@ from gmm.values.covariance import covariance_model
 
 __all__ = ["posterior_story"]
 
-_COLUMNS_SHOWN = 60
 _LEVEL = 0.95
 _PRIORS = {
     "dirichlet_process": "Dirichlet process (stick breaking)",
@@ -62,13 +62,14 @@ def _section(result: Posterior) -> Html:
     empty = np.delete(counts, shown)
     return render(
         "posterior",
-        left=wording.empty_sentence(model.n_components, len(empty), float(empty.sum()), result.expected),
+        left=wording.empty_sentence(model.n_components, len(empty), float(empty.sum()), result.units),
         covariances=wording.covariance_sentence(
             covariance_model(model.covariance_type), len(shown), len(result.rows.names)
         ),
         several=len(shown) > 1,
+        intervals=wording.interval_sentence(_LEVEL),
         table=_intervals(result, counts),
-        n_columns_hidden=len(result.rows.names) - _COLUMNS_SHOWN,
+        n_columns_hidden=len(result.rows.names) - COLUMNS_SHOWN,
     )
 
 
@@ -77,10 +78,10 @@ def _intervals(result: Posterior, counts: np.ndarray) -> Html:
     model, shown = result.model, result.shown
     names, held = MixtureFacts.of(model).names, model.credible_intervals(_LEVEL)
     body: list[list[object]] = [
-        [f"expected {result.expected}", *(f"{counts[k]:,.1f}" for k in shown)],
+        [f"expected {result.units}", *(f"{counts[k]:,.1f}" for k in shown)],
         ["weight", *(_with_interval(model.weights_[k], *held.weights[k]) for k in shown)],
     ]
-    for j, name in enumerate(names[:_COLUMNS_SHOWN]):
+    for j, name in enumerate(names[:COLUMNS_SHOWN]):
         body.append([name, *(_with_interval(model.means_[k, j], *held.means[k, j]) for k in shown)])
     caption = f"Weights and means, with their {100 * _LEVEL:g} % credible intervals."
     return table(["", *(f"group {k}" for k in shown)], body, caption=caption)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gmm.cli.describe import MixtureFacts, ending
 from gmm.cli.report import wording
-from gmm.cli.report.columns import Columns
+from gmm.cli.report.columns import COLUMNS_SHOWN, Columns
 from gmm.cli.report.figures import Picture, colours
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import css_colour, render
@@ -23,7 +23,6 @@ __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "re
 _LIMIT = 0.9  # a row is uncertain if its largest probability is below this
 _MOST_UNCERTAIN = 10
 _VALUES_SHOWN = 4
-_COLUMNS_SHOWN = 60
 _LABELS_SHOWN = 50
 
 
@@ -49,13 +48,13 @@ def groups(result: Fitted) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
     overall = Columns(result.rows.values, result.rows.weights)
-    several, first = len(result.shown) > 1, result.shown[0]
+    several, strongest = len(result.shown) > 1, facts.strongest_correlations[result.shown[0]]
     return render(
         "groups",
         groups=_cards(result, facts, overall) if several else [],
-        correlation=wording.correlation_sentence(facts.names, facts.strongest_correlations[first], "Over all rows"),
+        correlation="" if several else wording.correlation_sentence(facts.names, strongest, "Over all rows"),
         table=_table_of_groups(result, facts, overall),
-        n_columns_hidden=len(facts.names) - _COLUMNS_SHOWN,
+        n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
     )
 
 
@@ -91,12 +90,12 @@ def agreement(result: Fitted) -> Html:
 def data(result: Fitted, origin: Origin) -> Html:
     """Summarise the fitted columns, and say what was left out."""
     rows = result.rows
-    columns = Columns(rows.values[:, :_COLUMNS_SHOWN], rows.weights)
+    columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
     numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T
     body = [
         [name, *(wording.format_value(float(value), spread) for value in values)]
-        for name, values, spread in zip(rows.names[:_COLUMNS_SHOWN], numbers, columns.spreads, strict=False)
+        for name, values, spread in zip(rows.names[:COLUMNS_SHOWN], numbers, columns.spreads, strict=False)
     ]
     return render(
         "data",
@@ -106,7 +105,7 @@ def data(result: Fitted, origin: Origin) -> Html:
         total_weight=f"{result.total_weight:,.6g}",
         notes=result.notes,
         table=table(headings, body, caption="The fitted columns (sd: standard deviation)."),
-        n_columns_hidden=len(rows.names) - _COLUMNS_SHOWN,
+        n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
     )
 
 
@@ -158,7 +157,7 @@ def _table_of_groups(result: Fitted, facts: MixtureFacts, overall: Columns) -> H
         ["weight", *(f"{weight:.4f}" for weight in weights), "1"],
         ["rows", *(f"{count:,}" for count in result.counts[shown]), f"{len(result.rows.values):,}"],
     ]
-    for j, name in enumerate(facts.names[:_COLUMNS_SHOWN]):
+    for j, name in enumerate(facts.names[:COLUMNS_SHOWN]):
         centre, scale = overall.means[j], overall.spreads[j]
         means = all_means[:, j]
         shades = np.abs(means - centre) / scale / 2 if scale > 0 and several else np.zeros(len(shown))

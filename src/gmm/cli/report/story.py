@@ -18,7 +18,7 @@ class Story:
     Attributes
     ----------
     summary, remark : str
-        The first and the last sentence of the page; the last may be empty.
+        The first and the last sentence of the opening; the last may be empty.
     numbers : mapping of str to str
         Key numbers beside those of the data.
     warnings : sequence of str

@@ -23,14 +23,15 @@ __all__ = [
     "evidence",
     "format_share",
     "format_value",
+    "interval_sentence",
     "left_sentence",
-    "name_columns",
     "name_range",
     "number",
     "ranking_caption",
     "rival_sentence",
     "runner_up_sentence",
     "scale_sentence",
+    "search_certainty_sentence",
     "separation_sentence",
     "summary_sentence",
     "uncertain_caption",
@@ -55,14 +56,9 @@ def number(n: int) -> str:
     return _WORDS[n] if 0 <= n < len(_WORDS) else f"{n:,}"
 
 
-def name_columns(names: Sequence[str]) -> str:
-    """Name up to three columns, or count them: ``eruptions and waiting``, ``13 columns``."""
-    return counted(len(names), "column") if len(names) > _NAMED else _and(names)
-
-
 def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names: Sequence[str]) -> str:
     """Say how many groups there are in which rows; "as requested" if only one number was tried."""
-    rows = f"{counted(n_rows, 'row')} of {name_columns(names)}"
+    rows = f"{counted(n_rows, 'row')} of {_name_columns(names)}"
     asked = len(set(tried)) == 1
     if n_components > 1:
         groups = f"{number(n_components).capitalize()} groups"
@@ -74,7 +70,7 @@ def summary_sentence(n_components: int, tried: Sequence[int], n_rows: int, names
 
 def left_sentence(n_left: int, n_components: int, n_rows: int, names: Sequence[str]) -> str:
     """Say how many groups a variational fit leaves of its components."""
-    rows = f"{counted(n_rows, 'row')} of {name_columns(names)}"
+    rows = f"{counted(n_rows, 'row')} of {_name_columns(names)}"
     found = f"{number(n_left).capitalize()} {'group was' if n_left == 1 else 'groups were'} found in {rows}"
     n_empty = n_components - n_left
     if n_empty == 0:
@@ -92,6 +88,15 @@ def empty_sentence(n_components: int, n_empty: int, expected: float, unit: str) 
     if n_empty == 1:
         return f"{began}. The one that is empty expects {little} {unit}."
     return f"{began}. The {number(n_empty)} that are empty expect {little} {unit} together."
+
+
+def interval_sentence(level: float) -> str:
+    """Say what credible intervals of that level mean, and what they leave out."""
+    return (
+        f"A weight or mean lies in its interval with a posterior probability of {100 * level:g} %, each taken by "
+        "itself. The intervals are those of the variational posterior, which is narrower than the exact one, and hold "
+        "for this division into groups; another start may find another."
+    )
 
 
 def name_range(tried: Sequence[int]) -> str:
@@ -332,6 +337,11 @@ def _width(names: Sequence[str], spreads: NDArray[np.float64], overall: NDArray[
 def _listed(parts: Sequence[str]) -> str:
     text = _and(parts)
     return text[0].upper() + text[1:]
+
+
+def _name_columns(names: Sequence[str]) -> str:
+    """Name up to three columns, or count them: ``eruptions and waiting``, ``13 columns``."""
+    return counted(len(names), "column") if len(names) > _NAMED else _and(names)
 
 
 def _and(words: Sequence[str]) -> str:
