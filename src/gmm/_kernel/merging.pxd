@@ -2,7 +2,8 @@
 
 Where two components share a group, the bound is higher with one of them, but so flat on the way that it takes hundreds
 of passes, more with more rows.  The statistics of both together make a mixture, and one pass tells whether its bound is
-higher.  A merge is tried while passes gain less than a component may cost; after each one that fails, the solver waits
+higher.  Of groups that lie apart the bound may also prefer one component, by its prior, where there are few rows for
+their features; those are left to the climb.  A merge is tried while passes gain less than a component may cost; after each one that fails, the solver waits
 for more passes.
 """
 from libc.math cimport log1p
@@ -24,6 +25,7 @@ from gmm._kernel.whitener cimport half_square, half_trace_of_product
 cdef enum:
     FIRST_MERGE = 5           # passes before it
     RANKS = 11                # of the pairs that are tried in turn, while the wait grows
+    APART = 3                 # standard deviations of either, between means that are of different groups
 
 
 cdef inline bint merge_is_due(const State* state) noexcept nogil:
@@ -62,8 +64,13 @@ cdef inline bint choose_pair(const State* state, Py_ssize_t* into, Py_ssize_t* g
         for k in range(K):
             if counts[k] < least or not (counts[k] < counts[j] or counts[k] == counts[j] and k > j):
                 continue
-            apart = counts[k] * half_square(layout, d, state.plain.whiteners + j * size, state.plain.means + j * d,
-                                            state.plain.means + k * d)
+            apart = half_square(layout, d, state.plain.whiteners + j * size, state.plain.means + j * d,
+                                state.plain.means + k * d)
+            if not 2 * apart < APART * APART or not 2 * half_square(
+                    layout, d, state.plain.whiteners + k * size, state.plain.means + k * d,
+                    state.plain.means + j * d) < APART * APART:
+                continue
+            apart *= counts[k]
             if found == asked and not apart < nearest[asked - 1]:
                 continue                           # the rest is not negative
             apart += counts[k] * shape_divergence(state, j, k)

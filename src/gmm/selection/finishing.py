@@ -18,11 +18,12 @@ from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
 from gmm.fitting.sampling import chosen_rows
 from gmm.rows.sources import ArraySource, Source
+from gmm.selection.grid import distinct
 from gmm.selection.status import status_of
 from gmm.selection.table import Entry, Selection
 
 SEARCHED = 200_000  # rows
-_FINISHED = 3  # cells
+_FINISHED = 3  # cells, of different models
 
 
 def rows_to_search(source: Source, seed: int) -> ArraySource:
@@ -57,7 +58,7 @@ def finished(
     """
     entries: dict[int, Entry] = {}
     complete = found.complete
-    for number in found.ranked()[:_FINISHED]:
+    for number in distinct(found)[:_FINISHED]:
         complete = complete and not (entries and is_up())
         if complete or not entries:
             entries[number] = _on_all_rows(found, number, source, settings, names)
