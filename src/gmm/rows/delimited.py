@@ -20,14 +20,14 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm.exceptions import warn
+from gmm.rows.suffixes import COMPRESSED
 from gmm.text.amounts import counted
 from gmm.text.lists import quoted
 
-__all__ = ["COMPRESSED", "TextPart", "is_number", "read_text"]
+__all__ = ["TextPart", "is_number", "read_text"]
 
 Hints = tuple[str, str]
 
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _MISSING = [*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>"]
 _HINTS = ("header=True", "header=False")
