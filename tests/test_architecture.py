@@ -43,7 +43,10 @@ ROOMS = {
     "versions": "",
     "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
     "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
-    "rows": "entrance | opening | factory npy tables | arrow blocks watched | ahead sources delimited parquet writing",
+    "rows": """
+        entrance | opening | factory npy tables | arrow blocks watched
+        | ahead sources delimited parquet writing | suffixes
+    """,
     "validation": "validation | prior rows | given tables | arrays parameters | where",
     "_candidates": "",
     "_frozen": "",

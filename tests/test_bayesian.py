@@ -563,3 +563,12 @@ def test_a_fit_that_pauses_while_it_merges_is_one_fit():
         parts = pickle.loads(pickle.dumps(parts)).fit(X)
     np.testing.assert_array_equal(parts.means_, whole.means_)
     assert parts.lower_bound_ == whole.lower_bound_
+
+
+def test_groups_that_lie_apart_are_not_merged():
+    """With few rows for the features, the bound may prefer one component for all of them."""
+    rng = np.random.default_rng(0)
+    group = rng.integers(4, size=300)
+    X = rng.normal(size=(300, 8)) + 4 * group[:, None]
+    labels = BayesianGaussianMixture(n_components=20, random_state=0, max_iter=1000).fit_predict(X)
+    assert {int(np.bincount(group[labels == k]).argmax()) for k in np.unique(labels)} == {0, 1, 2, 3}

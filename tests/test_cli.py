@@ -398,7 +398,7 @@ def test_files_are_written_whole(tmp_path, monkeypatch):
     (tmp_path / "a.json").write_text("old")
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match="No space"):
-        write_table(tmp_path / "a.csv", pa.table({"a": [1]}))
+        write_table(tmp_path / "a.csv", {"a": [1]})
     with pytest.raises(OSError, match="No space"):
         write_json(tmp_path / "a.json", {"a": 1})
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.csv": "old", "a.json": "old"}

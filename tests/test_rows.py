@@ -639,3 +639,36 @@ def test_compressed_text_without_names(tmp_path):
     source = gmm.rows(tmp_path / "a.csv.gz", header=False)
     assert list(source.feature_names) == ["x0", "x1", "x2"]
     assert_same(fitted(source, None, "full", False), in_memory("full", np.float64, False, False))
+
+
+@pytest.mark.parametrize(
+    ("files", "how", "error", "message"),
+    [
+        ({"a.csv": "a,a,b\n1,2,3\n"}, {}, ValueError, "expected distinct columns of .*a.csv, got 'a', 'a'"),
+        ({"a.csv": "a,b\n1,2\n", "b.csv": "a,b,c\n1,2,3\n"}, {}, ValueError, "b.csv has 'c', which .*a.csv has not"),
+        ({"a.csv": "ab,a,b\n1,2,3\n"}, {"columns": "ab"}, TypeError, r"the string 'ab': columns=\['ab'\]"),
+        ({"a.csv": "a,w\n1,2\n"}, {"columns": []}, ValueError, "one column at least"),
+        ({"a.csv": "w\n1\n"}, {"weight": "w"}, ValueError, "one column at least"),
+    ],
+)
+def test_no_column_is_lost_in_silence(files, how, error, message, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(error, match=message):
+        gmm.rows(tmp_path, **how)
+
+
+def test_a_file_of_names_alone_has_no_rows(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n")
+    with pytest.raises(ValueError, match="0 sample"):
+        gmm.GaussianMixture(1).fit(gmm.rows(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("indices", "error"),
+    [([2, 0], TypeError), ([-1], IndexError), ([0, 3], IndexError), ([True, False, True], TypeError)],
+)
+def test_rows_that_are_not_there_cannot_be_taken(indices, error):
+    source = gmm.rows(lambda: [np.arange(6.0).reshape(3, 2)])
+    with pytest.raises(error, match="row numbers"):
+        source.take(indices)

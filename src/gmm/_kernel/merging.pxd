@@ -2,9 +2,9 @@
 
 Where two components share a group, the bound is higher with one of them, but so flat on the way that it takes hundreds
 of passes, more with more rows.  The statistics of both together make a mixture, and one pass tells whether its bound is
-higher.  Of groups that lie apart the bound may also prefer one component, by its prior, where there are few rows for
-their features; those are left to the climb.  A merge is tried while passes gain less than a component may cost; after each one that fails, the solver waits
-for more passes.
+higher.  Components whose means lie apart are left alone: with few rows for the features, the prior may make the bound
+prefer one for several groups.  A merge is tried while passes gain less than a component may cost; after each one that
+fails, the solver waits for more passes.
 """
 from libc.math cimport log1p
 from libc.string cimport memcpy, memmove, memset

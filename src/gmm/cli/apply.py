@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-import pyarrow as pa
 
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
 from gmm.cli.failures import CommandError
 from gmm.cli.rows import read_rows_for
 from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
-from gmm.cli.write import check_suffix, check_table, check_writable, labels_table, write_json, write_table
+from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_table
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.mixture import GaussianMixture
 from gmm.persistence import load_state
+from gmm.rows.writing import prediction_columns
 from gmm.text.amounts import counted
 
 __all__ = ["export", "info", "predict", "sample"]
@@ -27,7 +27,7 @@ def predict(options: argparse.Namespace) -> None:
     model = load_mixture(options.model)
     rows, X = read_rows_for(model, options, Screen(options.quiet))
     proba = model.predict_proba(X) if options.proba else None
-    write_table(options.out, labels_table(rows.numbers, np.asarray(model.predict(X)), proba))
+    write_table(options.out, prediction_columns(rows.numbers, np.asarray(model.predict(X)), proba))
 
 
 def sample(options: argparse.Namespace) -> None:
@@ -38,7 +38,7 @@ def sample(options: argparse.Namespace) -> None:
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
         columns["component"] = components
-    write_table(options.out, pa.table({name: pa.array(column) for name, column in columns.items()}))
+    write_table(options.out, columns)
 
 
 def info(options: argparse.Namespace) -> None:

@@ -27,13 +27,14 @@ from gmm.cli.failures import CommandError
 from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
 from gmm.cli.tables import read
-from gmm.cli.write import labels_table, write_json, write_table
+from gmm.cli.write import write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
+from gmm.rows.writing import prediction_columns
 from gmm.selection import Selection
 from gmm.text.amounts import counted
 
@@ -157,7 +158,7 @@ class Fitted:
         """Write the model and the labels; `kind` is their format."""
         self.model.save(out / "model.gmm")
         proba = self.model.predict_proba(self.rows.frame)
-        write_table(out / f"labels.{kind}", labels_table(self.rows.numbers, self.labels, proba))
+        write_table(out / f"labels.{kind}", prediction_columns(self.rows.numbers, self.labels, proba))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +197,8 @@ class Result(Fitted):
             {name: value for name, value in cell.items() if name not in ("seconds", "best")}
             for cell in cells_json(self.search)
         ]
-        write_table(out / "criteria.csv", pa.Table.from_pylist(cells))
+        table = pa.Table.from_pylist(cells)
+        write_table(out / "criteria.csv", dict(zip(table.column_names, table.columns, strict=True)))
         write_json(out / "result.json", self.document())
 
     def document(self) -> dict[str, Any]:

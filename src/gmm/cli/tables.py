@@ -17,12 +17,13 @@ import pyarrow.feather
 import pyarrow.parquet
 
 from gmm.cli.failures import CommandError, UsageError
-from gmm.rows.delimited import COMPRESSED, read_text
+from gmm.rows.delimited import read_text
+from gmm.rows.suffixes import ARROW, COMPRESSED, PARQUET, TEXT
 from gmm.text.lists import quoted
 
 __all__ = ["faithful", "read"]
 
-_TEXT = {".csv", ".tsv", ".tab", ".txt", ".dat", ".data", ""}
+_TEXT = {*TEXT, ""}
 _FLAGS = ("--header", "--no-header")
 
 
@@ -150,11 +151,7 @@ def _read_npy(path: str, source: str | bytes) -> _Read:
 
 _Read = tuple[pa.Table, tuple[str, ...]]  # a table and notes
 _READERS: dict[str, Callable[[str, str | bytes], _Read]] = {
-    ".parquet": _read_parquet,
-    ".pq": _read_parquet,
-    ".arrow": _read_arrow,
-    ".arrows": _read_arrow,
-    ".feather": _read_arrow,
-    ".ipc": _read_arrow,
+    **dict.fromkeys(PARQUET, _read_parquet),
+    **dict.fromkeys(ARROW, _read_arrow),
     ".npy": _read_npy,
 }

@@ -77,10 +77,9 @@ def write_predictions(
 
 
 def _columns(scorer: Scorer, source: Source, responsibilities: bool) -> Iterator[dict[str, NDArray[Any]]]:
+    from gmm.rows.writing import prediction_columns
+
     for first, results in scorer.blocks(source, labels=True, responsibilities=True if responsibilities else None):
         assert results.labels is not None  # they were asked for
-        columns: dict[str, NDArray[Any]] = {"row": np.arange(first + 1, first + 1 + len(results.labels))}
-        columns["component"] = results.labels
-        if results.responsibilities is not None:
-            columns |= {f"p_{k}": np.ascontiguousarray(column) for k, column in enumerate(results.responsibilities.T)}
-        yield columns
+        numbers = np.arange(first + 1, first + 1 + len(results.labels))
+        yield prediction_columns(numbers, results.labels, results.responsibilities)

@@ -146,9 +146,16 @@ class BlockSource(Source):
 
         Raises
         ------
+        IndexError, TypeError
+            If there are no such rows, or these are no integers that increase.
         ValueError
-            If the rows end before.
+            If the rows end before they did.
         """
+        indices = np.asarray(indices)
+        if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
+            raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
+        if len(indices) and not (indices[0] >= 0 and indices[-1] < self.n_rows):
+            raise IndexError(f"expected row numbers from 0 to {self.n_rows - 1}, got {indices[0]} to {indices[-1]}")
         taken, done, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
         for first, rows, *_ in self._whole_lanes(1):
             read = first + len(rows)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import PurePath
 from typing import Any, Self
 
@@ -20,14 +21,14 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from gmm.exceptions import warn
+from gmm.rows.suffixes import COMPRESSED
 from gmm.text.amounts import counted
 from gmm.text.lists import quoted
 
-__all__ = ["COMPRESSED", "TextPart", "is_number", "read_text"]
+__all__ = ["TextPart", "is_number", "read_text"]
 
 Hints = tuple[str, str]
 
-COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _MISSING = [*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>"]
 _HINTS = ("header=True", "header=False")
@@ -97,7 +98,7 @@ class TextPart:
             named, note = (header, "") if header is not None else _has_column_names(path, text, _HINTS)
             self._text, self._names = text, None if named else text.default_names
             columns = (text.named if named else text.unnamed).column_names
-            self.schema: pa.Schema = pa.schema(dict.fromkeys(columns, pa.float64()))
+            self.schema: pa.Schema = pa.schema([(name, pa.float64()) for name in columns])
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
         if note:
@@ -181,7 +182,7 @@ class _TextToStream(_Text):
     def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
         with _opened(self.source, self.compression) as stream:
             reader = pa.csv.open_csv(stream, *self._options(names, False), pa.csv.ConvertOptions(null_values=_MISSING))
-            return pa.Table.from_batches([reader.read_next_batch()])
+            return pa.Table.from_batches(islice(reader, 1), reader.schema)
 
     def reader(self, stream: pa.NativeFile, names: Sequence[str] | None, columns: Sequence[str]) -> Any:
         """Return an iterator of record batches with these columns."""

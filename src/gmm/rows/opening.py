@@ -11,17 +11,13 @@ from gmm.rows.blocks import BlockSource
 from gmm.rows.factory import FactorySource
 from gmm.rows.npy import npy_source
 from gmm.rows.sources import Source
+from gmm.rows.suffixes import ARROW, COMPRESSED, PARQUET, TEXT
 from gmm.text.lists import quoted
 
 if TYPE_CHECKING:
     from gmm.rows.tables import Part
 
 __all__ = ["gives_batches", "rows"]
-
-_PARQUET = (".parquet", ".pq")
-_ARROW = (".arrow", ".arrows", ".feather", ".ipc")
-_TEXT = (".csv", ".tsv", ".tab", ".txt", ".dat", ".data")
-_COMPRESSED = (".gz", ".bz2", ".zst")
 
 Path_ = str | os.PathLike[str]
 
@@ -149,18 +145,18 @@ def _check_no_header(path: Path, header: bool | None) -> None:
 def _part(path: Path, header: bool | None) -> Part:
     suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
     suffix = suffixes[-1] if suffixes else ""
-    if suffix in _TEXT or (suffix in _COMPRESSED and suffixes[0] in _TEXT):
+    if suffix in TEXT or (suffix in COMPRESSED and suffixes[0] in TEXT):
         from gmm.rows.delimited import TextPart
 
         return TextPart(str(path), header)
     _check_no_header(path, header)
-    if suffix in _PARQUET:
+    if suffix in PARQUET:
         from gmm.rows.parquet import ParquetPart
 
         return ParquetPart(str(path))
-    if suffix in _ARROW:
+    if suffix in ARROW:
         from gmm.rows.arrow import ArrowPart
 
         return ArrowPart(str(path))
-    known = quoted((*_PARQUET, *_ARROW, *_TEXT, ".npy"))
+    known = quoted((*PARQUET, *ARROW, *TEXT, ".npy"))
     raise ValueError(f"{path}: unknown file type {suffix!r}, expected one of {known}")

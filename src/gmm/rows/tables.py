@@ -57,9 +57,14 @@ class TableSource(BlockSource):
     def __init__(self, parts: Sequence[Part], columns: Sequence[str] | None = None, weight: str | None = None) -> None:
         self._parts = tuple(parts)
         first = self._parts[0]
+        if isinstance(columns, str):
+            raise TypeError(f"expected a list of columns, got the string {columns!r}: columns=[{columns!r}]")
         if columns is None:
             columns = [name for name in first.schema.names if name != weight]
+            self._check_others(first.schema.names)
         self._columns = tuple(columns)
+        if not self._columns:
+            raise ValueError(f"expected one column at least of {first.name} beside the weight's, got none")
         self._weight = weight
         self.weighted = weight is not None
         self.feature_names = np.array(self._columns, dtype=object)
@@ -95,6 +100,14 @@ class TableSource(BlockSource):
                 self._check_types(batch.schema, part.name)
                 columns = tuple(_as_numpy(batch.column(name)) for name in names)
                 yield Block(columns[: self.n_features], columns[-1] if weighted else None)
+
+    def _check_others(self, names: Sequence[str]) -> None:
+        for part in self._parts[1:]:
+            if more := sorted(set(part.schema.names) - set(names)):
+                raise ValueError(
+                    f"{part.name} has {quoted(more)}, which {self._parts[0].name} has not; columns=[…] names the "
+                    "columns to use"
+                )
 
     def _check_names(self, part: Part) -> None:
         wanted = [*self._columns, *([self._weight] if self._weight is not None else ())]

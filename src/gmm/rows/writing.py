@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Iterable, Mapping
+from io import StringIO
 from itertools import chain
 from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-__all__ = ["WRITERS", "write_blocks"]
+__all__ = ["WRITERS", "prediction_columns", "write_blocks"]
 
 
 def _text(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> pa.csv.CSVWriter:
-    file.write((delimiter.join(schema.names) + "\n").encode())  # pyarrow would quote every name
+    names = StringIO()  # pyarrow would quote every name
+    csv.writer(names, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
+    file.write(names.getvalue().encode())
     style = pa.csv.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="needed")
     return pa.csv.CSVWriter(file, schema, write_options=style)
 
@@ -31,10 +36,20 @@ WRITERS: Mapping[str, Callable[[BinaryIO, pa.Schema], Any]] = {
 }
 
 
-def write_blocks(file: BinaryIO, suffix: str, blocks: Iterable[Mapping[str, NDArray[Any]]]) -> None:
+def write_blocks(file: BinaryIO, suffix: str, blocks: Iterable[Mapping[str, Any]]) -> None:
     """Write blocks of columns, one after the other; `suffix` is one of `WRITERS`."""
     tables = (pa.table(dict(block)) for block in blocks)
     first = next(tables)
     with WRITERS[suffix](file, first.schema) as writer:
         for table in chain([first], tables):
             writer.write_table(table)
+
+
+def prediction_columns(
+    numbers: NDArray[Any], labels: NDArray[Any], responsibilities: NDArray[Any] | None
+) -> dict[str, NDArray[Any]]:
+    """Return the columns ``row``, ``component`` and, of responsibilities, ``p_0``, ``p_1`` and so on."""
+    columns = {"row": numbers, "component": labels}
+    if responsibilities is not None:
+        columns |= {f"p_{k}": np.ascontiguousarray(column) for k, column in enumerate(responsibilities.T)}
+    return columns
