@@ -215,3 +215,10 @@ def test_pickles_made_before_the_package_had_rooms_load_and_go_on():
     assert kept["search"].predict(X).shape == kept["vve"].predict(X).shape == (120,)
     assert kept["selection"].best.bic(X) == pytest.approx(kept["selection"].bic[kept["selection"].best_index])
     assert isinstance(kept["error"], NotFittedError)
+
+
+def test_a_posterior_of_rows_far_from_zero_loads(tmp_path):
+    """Its prior's mean lies near the rows', not near 0."""
+    model = gmm.BayesianGaussianMixture(n_components=2, random_state=0).fit([[6e150], [7e150], [6.5e150]])
+    model.save(tmp_path / "far.gmm")
+    assert gmm.load(tmp_path / "far.gmm").mean_prior_ == model.mean_prior_
