@@ -60,7 +60,7 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
         raise ValueError(f"expected a prior of weights for {_TYPE!r} in its header, got {saved[_TYPE]!r:.60}")
     given = numbers | {name: arrays[name] for name in _ARRAYS} | {_TYPE: saved[_TYPE]}
     shares = check_mixture(arrays["shares"], parameters.means, parameters.covariances, model)[0]
-    rows_mean = np.resize(arrays["mean_prior"], d)  # how far from theirs it may lie was checked when the rows were there
+    rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
     prior = check_variational_prior(given, model, len(shares), rows_mean, np.ones(d), 0.0)
     weights, means, covariances, whiteners, log_determinants = parameters.as_estimate()
     posterior = MixturePosterior.of(
