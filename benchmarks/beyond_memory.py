@@ -77,7 +77,7 @@ def make(path: Path, n_rows: int) -> None:
 
 
 def compared(path: Path, n: int, n_threads: int, report: Report) -> bool:
-    """Measure reading alone, the fit in memory and that of the file; return whether it has the bits and holds the bounds."""
+    """Measure reading alone, the fit in memory and that of the file; return whether bits and bounds are kept."""
     reading = asked(1, DecodedRows, path)
     row(report, "reading alone, row group by row group", 1, 1, n, reading, None)
     memory = asked(n_threads, Fit, OURS, n_threads, path, None)
