@@ -467,12 +467,30 @@ def test_the_command_line_fits_one(tmp_path, capsys):
     assert told["best"]["lower_bound"] == mixture.lower_bound_
     assert sum(told["best"]["rows_per_component"]) == 300
     main(["fit", str(table), "--bayesian"])
-    assert "3 components of 20 with a row or more, full: converged" in capsys.readouterr().out
+    assert "3 components of 20 in use, full: converged" in capsys.readouterr().out
     main(["info", str(out / "model.gmm")])
     assert "7 components, diag" in capsys.readouterr().out
-    for wrong in (["--bayesian", "--prior", "conjugate"], ["--bayesian", "--models", "VEE"], ["--max-components", "3"]):
+    for wrong in (
+        ["--bayesian", "--prior", "conjugate"],
+        ["--bayesian", "--models", "VEE"],
+        ["--bayesian", "--components", "3"],
+        ["--bayesian", "--criterion", "icl"],
+        ["--max-components", "3"],
+    ):
         assert main(["fit", str(table), *wrong]) == 2
         assert "bayesian" in capsys.readouterr().err
+
+
+def test_the_command_compares_labels_with_components_in_use(tmp_path, capsys):
+    from gmm.cli import main
+
+    table = tmp_path / "rows.csv"
+    table.write_text("a,kind\n" + "".join(f"{10 * (i % 2) + i / 100},{'xy'[i % 2]}\n" for i in range(100)))
+    main(["fit", str(table), "--bayesian", "--label-column", "kind"])
+    said = capsys.readouterr().out
+    assert "2 components of 20 in use" in said
+    heading = next(line for line in said.splitlines() if line.strip().startswith("kind"))
+    assert len(heading.split()) == 3
 
 
 @every_prior
