@@ -93,6 +93,19 @@ def test_every_attribute_is_scikit_learns_after_so_many_passes(covariance_type, 
 
 
 @every_type
+def test_the_default_prior_does_not_depend_on_the_scale_of_weights_that_are_shares(covariance_type):
+    X, weight = rows(np.random.default_rng(3), 60, 2, 2), np.random.default_rng(4).uniform(0.5, 2, 60)
+    priors = [
+        BayesianGaussianMixture(n_components=2, covariance_type=covariance_type, max_iter=1, random_state=0)
+        .fit(X, sample_weight=weight * (total / weight.sum()))
+        .covariance_prior_
+        for total in (1e-6, 1.0, 2.0)
+    ]
+    for prior in priors[:2]:
+        np.testing.assert_allclose(prior, priors[2], rtol=1e-10)
+
+
+@every_type
 @every_prior
 def test_scikit_learns_bound_is_the_exact_one_less_a_constant(covariance_type, weights):
     X, _, r, twin, prior = a_case(5, covariance_type, weights == "dirichlet_process", weighted=False)

@@ -125,7 +125,8 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
     with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
-    return statistics.means[0], scatter / max(statistics.weight - 1, 1)
+    # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
+    return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
 
 
 def fit_mixture(
