@@ -102,6 +102,13 @@ class BlockSource(Source):
         """Show where the rows come from, without reading them."""
         return f"<rows of {self.name}: {self.n_features} features, {self.dtype}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle where the rows come from; another process reads them anew."""
+        found = {
+            name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
+        }
+        return {name: value for name, value in vars(self).items() if name not in found}
+
     @property
     def n_rows(self) -> int:
         """Number of rows, n; of a source with a value that is not finite, only those up to it."""
