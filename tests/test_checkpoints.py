@@ -419,8 +419,7 @@ def test_the_command_goes_on_after_a_signal(tmp_path):
     assert process.returncode == -signal.SIGTERM
     resumed, whole = begin(kept).communicate()[0], begin(words).communicate()[0]
     results = [json.loads(text)["best"] for text in (resumed, whole)]
-    assert results[0]["lower_bound"] == results[1]["lower_bound"]
-    assert results[0]["components"] == results[1]["components"]
+    assert results[0] == results[1]
 
 
 def test_the_command_says_where_a_checkpoint_belongs(tmp_path, capsys):
