@@ -34,14 +34,17 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        predictions steps | bayesian mixture | estimated | exchanged | fitted
+        predictions steps | bayesian mixture | estimated | exchanged keeping | fitted
         | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
-    "persistence": "persistence | posterior values | archive | places",
+    "persistence": "persistence | checkpoints | posterior values | archive | places",
     "versions": "",
-    "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
+    "fitting": """
+        fit | progress starts | order screening split_merge halving | racing
+        | degenerate hierarchy metrics sampling
+    """,
     "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
         entrance | opening | factory npy tables | arrow blocks watched

@@ -125,6 +125,10 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--plot", metavar="PICTURE",
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
                           "needs matplotlib")  # fmt: skip
+    out.add_argument("--checkpoint", metavar="FILE",
+                     help="with --bayesian, keep in FILE how far the fit has come, every five seconds")  # fmt: skip
+    out.add_argument("--resume", action="store_true",
+                     help="continue the fit of --checkpoint, to the same bits; begin it if there is none")  # fmt: skip
     return command
 
 

@@ -37,6 +37,8 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     for given in _OF_A_SEARCH:
         if getattr(options, given) is not None:
             raise UsageError(f"--{given.replace('_', '-')}: not with --bayesian")
+    if options.resume and options.checkpoint is None:
+        raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
     Drawings.check(options)
     rows, notes = rows_to_fit(screen, options)
     out = make_directory(options.out)
@@ -53,7 +55,7 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(rows.frame, sample_weight=rows.weights)
+        model.fit(rows.frame, sample_weight=rows.weights, checkpoint=options.checkpoint, resume=options.resume)
     warned = tuple(str(warning.message) for warning in caught)
     result = Posterior(rows, options, notes, warned, time.perf_counter() - started, model)
     if out is not None:
