@@ -15,7 +15,7 @@ __all__ = ["load_mixture"]
 _KINDS: tuple[type[EstimatedMixture], ...] = (GaussianMixture, BayesianGaussianMixture)
 
 
-def load_mixture(path: str) -> EstimatedMixture:
+def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
     """Load a mixture of either kind.
 
     Raises
