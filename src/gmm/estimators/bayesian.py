@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.em.m_step import Prior
 from gmm.em.results import Wanted
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.estimators.fitted import fitted_parameters, mean_of, source_of
+from gmm.estimators.fitted import fitted_parameters, hold, mean_of, source_of
+from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, place
 from gmm.fitting.fit import mean_and_covariance
@@ -287,6 +288,27 @@ class BayesianGaussianMixture(EstimatedMixture):
             draws, the same in every call.
         """
         return intervals(posterior_of(self), check_level(level), np.random.default_rng(0))
+
+    def plug_in(self) -> GaussianMixture:
+        """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.
+
+        Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not: criteria,
+        `GaussianMixture.marginal`, `GaussianMixture.condition` and `GaussianMixture.predict_from`.
+
+        Returns
+        -------
+        GaussianMixture
+        """
+        parameters = posterior_of(self).plugged_in()
+        mixture = GaussianMixture(
+            parameters.n_components,
+            covariance_type=parameters.model.known_as,
+            reg_covar=self.reg_covar,
+            random_state=self.random_state,
+            n_threads=self.n_threads,
+        )
+        hold(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        return mixture
 
     @property
     def weight_concentration_(self) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:
