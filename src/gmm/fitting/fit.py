@@ -158,10 +158,11 @@ def fit_mixture(
     with problem.e_step() as e_step:
         if journal.progress.stage == "starts":
             for number, begin in _starts(problem, settings, journal.progress, resume, e_step, on_skip):
-                run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause).go()
+                run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause)
+                result = run.go().result
                 if on_end is not None:
-                    on_end(run.result)
-                ended = journal.progress.with_end(run.result)
+                    on_end(result)
+                ended = journal.progress.with_end(result)
                 if watch.stopped:
                     return ended.mixture_fit
                 journal.note(ended)
