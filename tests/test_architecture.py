@@ -34,7 +34,7 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        predictions steps | bayesian mixture | estimated | exchanged | fitted
+        iteration predictions steps | bayesian mixture | estimated | exchanged | fitted
         | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
@@ -44,7 +44,7 @@ ROOMS = {
     "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
     "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
-        entrance | opening | factory npy tables | arrow blocks watched
+        entrance | dask opening | factory npy partitions tables | arrow blocks watched
         | ahead sources delimited parquet writing | suffixes
     """,
     "validation": "validation | prior rows | given tables | arrays parameters | where",
@@ -88,6 +88,7 @@ PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_ra
 EXTRAS = {
     "cli": {"jinja2", "pyarrow", "rich"},
     "plotting": {"matplotlib"},
+    "rows.dask": {"dask", "distributed"},
     **{f"rows.{module}": {"pyarrow"} for module in ("arrow", "delimited", "parquet", "tables", "writing")},
 }
 

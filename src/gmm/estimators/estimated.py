@@ -13,12 +13,13 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
 from gmm.estimators.exchanged import ExchangedMixture
-from gmm.estimators.fitted import set_fitted
+from gmm.estimators.fitted import hold, set_fitted
 from gmm.estimators.progress import ProgressPrinter
-from gmm.exceptions import ConvergenceWarning, raisable, warn
+from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
 from gmm.fitting.starts import STARTS
-from gmm.rows.entrance import as_source_to_fit
+from gmm.rows.entrance import Names, as_source_to_fit
+from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.rows.watched import WatchedSource
 from gmm.validation.given import check_responsibilities, check_ridge
@@ -80,6 +81,8 @@ class EstimatedMixture(ExchangedMixture):
         ValueError, TypeError
             If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
             singular. The estimator is then unchanged.
+        LostClusterError
+            If the rows lie on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
 
         Warns
         -----
@@ -92,23 +95,29 @@ class EstimatedMixture(ExchangedMixture):
         model = covariance_model(self.covariance_type)
         printer = self._printer(source)
 
+        latest: list[Iteration] = []
+        remote = isinstance(source, PartitionedSource)
+
         def watched(iteration: Iteration) -> bool:
+            latest[:] = [iteration]
             printer.step(iteration)
             return callback is not None and bool(callback(iteration))
 
         resume = self._resumed(model, source)
         try:
             fit = fit_mixture(
-                source if source.resident or not self.verbose else WatchedSource(source, printer.reading),
+                source if source.resident or remote or not self.verbose else WatchedSource(source, printer.reading),
                 fit_settings(self, source, model),
                 () if resume else start_seeds(self.random_state, self.n_init),
                 resume=resume,
-                callback=watched if self.verbose or callback is not None else None,
+                callback=watched if self.verbose or callback is not None or remote else None,
                 on_end=printer.end,
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
+        except LostClusterError as error:
+            raise self._told(error, latest, names) from error
         printer.refined(fit.result)
         self._adopt(fit, source, names)
         return self
@@ -122,6 +131,19 @@ class EstimatedMixture(ExchangedMixture):
     ) -> NDArray[np.intp]:
         """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
+
+    def _told(self, error: LostClusterError, latest: list[Iteration], names: Names) -> LostClusterError:
+        """Return the error that tells how far the fit had come."""
+        if not latest:
+            return error
+        told = LostClusterError(
+            f"{error}; after pass {latest[0].n_iter} of start {latest[0].start + 1} the fit had come to "
+            f"{latest[0].lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
+            "mixture.set_params(warm_start=True).fit(X) continues from there"
+        )
+        told.mixture = type(self)(**self.get_params())
+        hold(told.mixture, latest[0].parameters, names)
+        return told
 
     def _printer(self, source: Source) -> ProgressPrinter:
         return ProgressPrinter(
