@@ -34,7 +34,7 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        predictions steps | bayesian | mixture | estimated | exchanged keeping | fitted | conditional
+        iteration predictions steps | bayesian | mixture | estimated | exchanged keeping | fitted | conditional
         | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
@@ -47,7 +47,7 @@ ROOMS = {
     """,
     "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
-        entrance | opening | factory npy tables | arrow blocks watched
+        entrance | dask opening | factory npy partitions tables | arrow blocks watched
         | ahead sources delimited parquet writing | suffixes
     """,
     "validation": "validation | prior rows | given tables | arrays columns parameters | where",
@@ -91,6 +91,7 @@ PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_ra
 EXTRAS = {
     "cli": {"jinja2", "pyarrow", "rich"},
     "plotting": {"matplotlib"},
+    "rows.dask": {"dask", "distributed"},
     **{f"rows.{module}": {"pyarrow"} for module in ("arrow", "delimited", "parquet", "tables", "writing")},
 }
 

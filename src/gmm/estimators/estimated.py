@@ -14,14 +14,15 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
 from gmm.estimators.exchanged import ExchangedMixture
-from gmm.estimators.fitted import set_fitted
+from gmm.estimators.fitted import hold, set_fitted
 from gmm.estimators.keeping import opened
 from gmm.estimators.progress import ProgressPrinter
-from gmm.exceptions import ConvergenceWarning, raisable, warn
+from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture, start_seeds
 from gmm.fitting.progress import MixtureFit
 from gmm.fitting.starts import STARTS
-from gmm.rows.entrance import as_source_to_fit
+from gmm.rows.entrance import Names, as_source_to_fit
+from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.rows.watched import WatchedSource
 from gmm.validation.given import check_responsibilities, check_ridge
@@ -97,6 +98,8 @@ class EstimatedMixture(ExchangedMixture):
             singular; with `resume`, if the file is damaged or of another fit. The estimator is then unchanged.
         OSError
             If the file `checkpoint` cannot be written before the first pass.
+        LostClusterError
+            If the rows lie on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
 
         Warns
         -----
@@ -109,27 +112,24 @@ class EstimatedMixture(ExchangedMixture):
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
         model = covariance_model(self.covariance_type)
-        printer = self._printer(source)
-
-        def watched(iteration: Iteration) -> bool:
-            printer.step(iteration)
-            return callback is not None and bool(callback(iteration))
-
+        printer, remote = self._printer(source), isinstance(source, PartitionedSource)
         beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
         seeds = () if beginning else start_seeds(self.random_state, self.n_init)
         journal, file = opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume)
         try:
             fit = fit_mixture(
-                source if source.resident or not self.verbose else WatchedSource(source, printer.reading),
+                source if source.resident or remote or not self.verbose else WatchedSource(source, printer.reading),
                 settings,
                 journal,
                 resume=beginning,
-                callback=watched if self.verbose or callback is not None else None,
+                callback=_watched(printer, callback) if self.verbose or callback is not None or remote else None,
                 on_end=printer.end,
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
+        except LostClusterError as error:
+            raise self._told(error, printer.latest, names) from error
         if file is not None:
             file.keep(journal, now=True)
         printer.refined(fit.result)
@@ -145,6 +145,19 @@ class EstimatedMixture(ExchangedMixture):
     ) -> NDArray[np.intp]:
         """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
+
+    def _told(self, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
+        """Return the error that tells how far the fit had come."""
+        if latest is None:
+            return error
+        told = LostClusterError(
+            f"{error}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
+            f"{latest.lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
+            "mixture.set_params(warm_start=True).fit(X) continues from there"
+        )
+        told.mixture = type(self)(**self.get_params())
+        hold(told.mixture, latest.parameters, names)
+        return told
 
     def _printer(self, source: Source) -> ProgressPrinter:
         return ProgressPrinter(
@@ -219,6 +232,14 @@ class EstimatedMixture(ExchangedMixture):
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
+
+
+def _watched(printer: ProgressPrinter, callback: Callable[[Iteration], object] | None) -> Callable[[Iteration], bool]:
+    def watched(iteration: Iteration) -> bool:
+        printer.step(iteration)
+        return callback is not None and bool(callback(iteration))
+
+    return watched
 
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:

@@ -41,7 +41,7 @@ from gmm.persistence import (
     traces_from_state,
     traces_to_state,
 )
-from gmm.rows.entrance import as_source
+from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
 from gmm.validation.given import check_array, check_mixture, check_parameters_given, check_precisions_init
@@ -96,6 +96,8 @@ class FittedMixture(Estimator):
         -------
         ndarray of int, shape (n,)
         """
+        if is_dask(X):
+            return self._lazily("predict", X, out, np.dtype(np.intp))
         source = source_of(self, X)
         labels = self._scorer().rows(source, labels=place(out, source, labels=True)).labels
         assert labels is not None  # it was asked for
@@ -118,6 +120,8 @@ class FittedMixture(Estimator):
         ndarray of shape (n, K)
             Rows sum to 1. float32 for float32 rows, else float64.
         """
+        if is_dask(X):
+            return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
         source = source_of(self, X)
         where = place(out, source, n_columns=fitted_parameters(self).n_components)
         responsibilities = self._scorer().rows(source, responsibilities=where).responsibilities
@@ -139,6 +143,8 @@ class FittedMixture(Estimator):
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32.
         """
+        if is_dask(X):
+            return self._lazily("score_samples", X, out)
         source = source_of(self, X)
         values = self._log_evidence(source, place(out, source))
         return values if out is None else out
@@ -156,11 +162,9 @@ class FittedMixture(Estimator):
         Returns
         -------
         float
-            In nats per unit weight; without weights, ``score_samples(X).mean()``.
+            In nats per unit weight; without weights, the mean of ``score_samples(X)``.
         """
         source = source_of(self, X, sample_weight)
-        if source.sample_weight is None:
-            return mean_of(self._log_evidence(source))
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(
@@ -369,6 +373,25 @@ class FittedMixture(Estimator):
         if "n_features_in_" not in vars(self):
             record_features(self, self._parameters.n_features, None)
 
+    def _lazily(
+        self,
+        method: str,
+        X: Any,
+        out: Any,
+        dtype: np.dtype[Any] | None = None,
+        shape: tuple[int, ...] = (),
+        **how: str,
+    ) -> Any:
+        """Return a Dask array of what a method gives for each partition of a Dask collection."""
+        from gmm.rows.dask import mapped
+
+        if out is not None:
+            raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
+        kind: Any = type(self)
+        other = kind(n_components=self.n_components, covariance_type=self.covariance_type, n_threads=1)
+        hold(other, fitted_parameters(self), vars(self).get("feature_names_in_"))
+        return mapped(partial(getattr(other, method), **how), X, dtype, shape)
+
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
 
@@ -512,13 +535,3 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
 def fitted_html(mixture: FittedMixture) -> list[Html]:
     """Return the summary of a fitted mixture as parts of a page; none before a fit."""
     return [] if mixture._parameters is None else mixture._summary().html()
-
-
-def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
-    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
-    if weight is not None:
-        used = weight > 0  # a row of weight 0 may be −∞
-        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
-    with np.errstate(over="ignore"):
-        mean = float(values.mean())
-    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())

@@ -88,10 +88,23 @@ class Source(ABC):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase."""
 
+    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
+        """Return the rows with these indices, which increase, and their weights."""
+        weight = self.sample_weight
+        return ArraySource(self.take(indices), None if weight is None else weight[indices])
+
     @cached_property
     def n_used(self) -> int:
         """Number of rows with a positive weight."""
         return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    @property
+    def n_effective(self) -> float:
+        """The effective number of rows, (Σ w)² / Σ w² (Kish 1965)."""
+        if self.sample_weight is None:
+            return float(self.n_rows)
+        shares = self.sample_weight / self.sample_weight.max()
+        return float(shares.sum() ** 2 / (shares @ shares))
 
     @cached_property
     def single(self) -> bool:
