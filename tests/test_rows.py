@@ -352,12 +352,14 @@ def test_columns_are_checked(tmp_path):
         gmm.rows(path)
     with pytest.raises(ValueError, match="expected distinct columns"):
         gmm.rows(path, columns=["a", "w"], weight="w")
+    (tmp_path / "a.xlsx").touch()
     with pytest.raises(ValueError, match=r"unknown file type '\.xlsx'"):
         gmm.rows(tmp_path / "a.xlsx")
     with pytest.raises(TypeError, match="an array or a data frame is passed to fit"):
         gmm.rows(ROWS)
-    with pytest.raises(FileNotFoundError):
-        gmm.rows(tmp_path / "b.parquet")
+    for absent in ("b.parquet", "b.csv", "b.npy", "b"):
+        with pytest.raises(FileNotFoundError, match=f"No such file or directory: .*{absent}"):
+            gmm.rows(tmp_path / absent)
     chosen = gmm.rows(path, columns=["c", "a"], weight="w")
     fitted_ = fitted(chosen, None, "full", False)
     assert list(fitted_.feature_names_in_) == ["c", "a"]
