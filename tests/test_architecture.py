@@ -34,18 +34,18 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        predictions steps | bayesian mixture | estimated | exchanged keeping | fitted
+        predictions steps | bayesian mixture | streamed | estimated | exchanged keeping | fitted
         | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
-    "persistence": "persistence | checkpoints | posterior values | archive | places",
+    "persistence": "persistence | checkpoints | posterior streams values | archive | places",
     "versions": "",
     "fitting": """
         fit | progress starts | order screening split_merge halving | racing
         | degenerate hierarchy metrics sampling
     """,
-    "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
+    "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
         entrance | opening | factory npy tables | arrow blocks watched
         | ahead sources delimited parquet writing | suffixes
