@@ -34,7 +34,7 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        predictions steps | bayesian mixture | streamed | estimated | exchanged keeping | fitted
+        predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted | conditional
         | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
@@ -50,12 +50,12 @@ ROOMS = {
         entrance | opening | factory npy tables | arrow blocks watched
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | prior rows | given tables | arrays parameters | where",
+    "validation": "validation | prior rows | given tables | arrays columns parameters | where",
     "_candidates": "",
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "variational | parameters priors | covariance statistics whitened | layouts",
+    "values": "columns variational | parameters priors | covariance statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

@@ -19,7 +19,7 @@ __all__ = ["fit_posterior"]
 
 _MAX_COMPONENTS, _TOL = 20, 1e-3
 # Options of a search alone.
-_OF_A_SEARCH = ("prior", "refine", "time_limit")
+_OF_A_SEARCH = ("criterion", "prior", "refine", "time_limit")
 
 
 def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
@@ -32,6 +32,8 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
         invalid.
     """
     name = _covariance_type(options)
+    if options.components is not None:
+        raise UsageError("--components: not with --bayesian, which takes --max-components")
     for given in _OF_A_SEARCH:
         if getattr(options, given) is not None:
             raise UsageError(f"--{given.replace('_', '-')}: not with --bayesian")

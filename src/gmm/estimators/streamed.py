@@ -106,8 +106,8 @@ class StreamedMixture(EstimatedMixture):
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model), source, decay)
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
-        hold(self, stream.parameters, names)
-        self._stream, self._dtype, self._ascent = stream, source.dtype, None
+        hold(self, stream.parameters, names, source.dtype)
+        self._stream, self._ascent = stream, None
         self._bounds_before = tuple(bounds)
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
         self._record_climb(trace, bounds[-1], (trace,))

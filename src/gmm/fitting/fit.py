@@ -116,7 +116,8 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
     with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
-    return statistics.means[0], scatter / max(statistics.weight - 1, 1)
+    # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
+    return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
 
 
 def fit_mixture(
@@ -157,10 +158,11 @@ def fit_mixture(
     with problem.e_step() as e_step:
         if journal.progress.stage == "starts":
             for number, begin in _starts(problem, settings, journal.progress, resume, e_step, on_skip):
-                run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause).go()
+                run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause)
+                result = run.go().result
                 if on_end is not None:
-                    on_end(run.result)
-                ended = journal.progress.with_end(run.result)
+                    on_end(result)
+                ended = journal.progress.with_end(result)
                 if watch.stopped:
                     return ended.mixture_fit
                 journal.note(ended)
