@@ -452,8 +452,8 @@ def set_fitted(
 ) -> None:
     """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
     hold(mixture, result.parameters, names, source.dtype)
-    mixture._weight_seen = source.survey.weight
-    mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
+    bounds = result.trace.lower_bounds or mixture._bounds_before
+    mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
 
 
@@ -485,8 +485,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         traces, passes = traces_to_state(mixture.history_, mixture.histories_)
         header |= {**traces, "lower_bound": mixture.lower_bound_}
         arrays |= passes
-    if mixture._weight_seen:
-        header["weight_seen"] = mixture._weight_seen
+    header |= {"weight_seen": mixture._weight_seen} if mixture._weight_seen else {}
     if mixture._stream is not None and mixture._stream.parameters is parameters:
         header["stream"], of_stream = stream_to_state(mixture._stream)
         arrays |= of_stream
