@@ -34,18 +34,18 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        iteration predictions steps | bayesian | mixture | estimated | exchanged keeping | fitted | conditional
+        iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted | conditional
         | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
-    "persistence": "persistence | checkpoints | posterior values | archive | places",
+    "persistence": "persistence | checkpoints | posterior streams values | archive | places",
     "versions": "",
     "fitting": """
         fit | progress starts | order screening split_merge halving | racing
         | degenerate hierarchy metrics sampling
     """,
-    "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
+    "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
         entrance | dask opening | factory npy partitions tables | arrow blocks watched
         | ahead sources delimited parquet writing | suffixes

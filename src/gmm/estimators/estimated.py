@@ -29,6 +29,7 @@ from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
+from gmm.values.parameters import MixtureParameters
 
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -194,18 +195,24 @@ class EstimatedMixture(ExchangedMixture):
         if not self.warm_start or self._parameters is None:
             return None
         previous = self._parameters
-        expected = (previous.n_components, previous.model.known_as, previous.n_features)
-        requested = (self.n_components, model.known_as, source.n_features)
-        if requested != expected:
-            raise ValueError(
-                "warm_start continues the previous fit: expected the same (n_components, covariance_type, n_features) "
-                f"= {expected}, got {requested}. Set warm_start=False to start over."
-            )
+        self._check_same(previous, model, source.n_features, "warm_start", "Set warm_start=False")
         if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
             return Beginning(previous, self._bounds_before)
         ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
         ascent.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
         return Beginning(previous, self._bounds_before, ascent)
+
+    def _check_same(
+        self, previous: MixtureParameters, model: CovarianceModel, n_features: int, who: str, instead: str
+    ) -> None:
+        """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
+        expected = (previous.n_components, previous.model.known_as, previous.n_features)
+        requested = (self.n_components, model.known_as, n_features)
+        if requested != expected:
+            raise ValueError(
+                f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features) "
+                f"= {expected}, got {requested}. {instead} to start over."
+            )
 
     def _problem(self, source: Source) -> tuple[object, ...]:
         """What must not change for an accelerated fit to continue: rows, weights, ridge and prior."""

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.results import Wanted
 from gmm.em.solver import SolverResult
+from gmm.em.stepwise import Stream
 from gmm.em.trace import Trace
 from gmm.estimators.contract import (
     Estimator,
@@ -30,6 +31,7 @@ from gmm.frozen import FrozenMixture
 from gmm.persistence import (
     Readable,
     Writable,
+    check_weight,
     from_json_values,
     given_prior,
     item,
@@ -37,6 +39,8 @@ from gmm.persistence import (
     posterior_from_state,
     posterior_to_state,
     save_state,
+    stream_from_state,
+    stream_to_state,
     to_json_values,
     traces_from_state,
     traces_to_state,
@@ -82,6 +86,8 @@ class FittedMixture(Estimator):
     _bounds_before: tuple[float, ...] = ()
     _ascent: QuasiNewtonState | None = None
     _ascent_of: tuple[object, ...] = ()
+    _stream: Stream | None = None  # of `_parameters`, or else out of date
+    _weight_seen: float = 0.0  # of the rows of the fit
 
     def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
@@ -366,7 +372,7 @@ class FittedMixture(Estimator):
         if checked[1].shape != expected:
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
         self._parameters = MixtureParameters(*checked, model)
-        self._bounds_before, self._ascent = (), None
+        self._bounds_before, self._ascent, self._weight_seen = (), None, 0.0
         # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
@@ -469,7 +475,8 @@ def set_fitted(
 ) -> None:
     """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
     hold(mixture, result.parameters, names, source.dtype)
-    mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
+    bounds = result.trace.lower_bounds or mixture._bounds_before
+    mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
 
 
@@ -501,6 +508,10 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         traces, passes = traces_to_state(mixture.history_, mixture.histories_)
         header |= {**traces, "lower_bound": mixture.lower_bound_}
         arrays |= passes
+    header |= {"weight_seen": mixture._weight_seen} if mixture._weight_seen else {}
+    if mixture._stream is not None and mixture._stream.parameters is parameters:
+        header["stream"], of_stream = stream_to_state(mixture._stream)
+        arrays |= of_stream
     return header, arrays
 
 
@@ -529,6 +540,9 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     if "lower_bound" in header:
         best, traces = traces_from_state(header, arrays)
         estimator._record_climb(best, item(header, "lower_bound", float), traces)
+    estimator._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
+    if "stream" in header:
+        estimator._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
     return estimator
 
 

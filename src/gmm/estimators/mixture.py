@@ -14,8 +14,8 @@ from gmm.em.m_step import Prior
 from gmm.estimators import criteria
 from gmm.estimators.conditional import ConditionalPrediction, given, predicted
 from gmm.estimators.contract import given_names, names_of_features
-from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, from_state, hold, source_of
+from gmm.estimators.streamed import StreamedMixture
 from gmm.exchange.mclust import read_mclust, write_mclust
 from gmm.fitting.fit import GivenStart, prior_of
 from gmm.persistence import Readable, Writable
@@ -33,7 +33,7 @@ from gmm.values.priors import NormalInverseWishart, parts
 __all__ = ["GaussianMixture"]
 
 
-class GaussianMixture(EstimatedMixture):
+class GaussianMixture(StreamedMixture):
     """Gaussian mixture model Σ_k π_k N(μ_k, Σ_k), fitted by expectation–maximisation (EM).
 
     A drop-in replacement for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and methods.

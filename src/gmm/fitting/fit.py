@@ -195,6 +195,13 @@ class _Watch:
         return self.stopped
 
 
+def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
+    """Return the mixture that the first pass of a fit would measure."""
+    problem = settings.problem(source)
+    with problem.e_step() as e_step:
+        return _start(problem, settings, seed, e_step).parameters
+
+
 @dataclass(frozen=True, eq=False)
 class SteppedPass:
     """One pass of a run.
