@@ -34,8 +34,8 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted | conditional
-        | contract criteria predictive progress scorer summary
+        iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted
+        | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
