@@ -41,18 +41,18 @@ ROOMS = {
     "exchange": "mclust onnx scikit_learn",
     "persistence": "persistence | posterior values | archive | places",
     "versions": "",
-    "fitting": "fit | starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
+    "fitting": "fit | noisy starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
     "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
         entrance | opening | factory npy tables | arrow blocks watched
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | prior rows | given tables | arrays columns parameters | where",
+    "validation": "validation | noise prior rows | given tables | arrays columns parameters | where",
     "_candidates": "",
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "columns variational | parameters priors | covariance statistics whitened | layouts",
+    "values": "columns variational | parameters priors | covariance noise statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

@@ -14,6 +14,7 @@ from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM
 from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.variational import VariationalPrior
@@ -71,6 +72,8 @@ class Problem:
     repair_empty : bool
         Whether components that lose their rows get a new place: in one run, at most as many as there are components.
         In a variational fit none does: it may do without some.
+    noise : UniformNoise, optional
+        To which rows may belong instead of to a component.
     """
 
     rows: Source
@@ -79,6 +82,7 @@ class Problem:
     prior: Prior | None = None
     n_threads: int | None = None
     repair_empty: bool = True
+    noise: UniformNoise | None = None
 
     @property
     def variational(self) -> bool:
@@ -88,7 +92,7 @@ class Problem:
     def family(self, n_components: int) -> MixtureFamily:
         """Return the mixtures of so many components, and what is maximised over them, as the compiled core sees it."""
         shape = n_components, self.rows.n_features
-        return mixture_family(self.model, shape, self.ridge, self.prior, self.rows.survey.weight)
+        return mixture_family(self.model, shape, self.ridge, self.prior, self.rows.survey.weight, self.noise)
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
@@ -158,4 +162,5 @@ class Problem:
             prior=self.prior,
             weight=self.rows.survey.weight,
             repaired=repaired,
+            noise=self.noise,
         )

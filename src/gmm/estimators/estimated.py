@@ -25,6 +25,7 @@ from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
+from gmm.values.noise import UniformNoise
 
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -158,12 +159,13 @@ class EstimatedMixture(ExchangedMixture):
         if not self.warm_start or self._parameters is None:
             return None
         previous = self._parameters
-        expected = (previous.n_components, previous.model.known_as, previous.n_features)
-        requested = (self.n_components, model.known_as, source.n_features)
+        noisy = self._noise(source)[0] is not None
+        expected = (previous.n_components, previous.model.known_as, previous.n_features, previous.noise is not None)
+        requested = (self.n_components, model.known_as, source.n_features, noisy)
         if requested != expected:
             raise ValueError(
-                "warm_start continues the previous fit: expected the same (n_components, covariance_type, n_features) "
-                f"= {expected}, got {requested}. Set warm_start=False to start over."
+                "warm_start continues the previous fit: expected the same (n_components, covariance_type, n_features, "
+                f"noise) = {expected}, got {requested}. Set warm_start=False to start over."
             )
         if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
             return Beginning(previous, self._bounds_before)
@@ -182,6 +184,10 @@ class EstimatedMixture(ExchangedMixture):
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
         """The prior with all its hyperparameters."""
         raise NotImplementedError
+
+    def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
+        """Noise beside the components, and its weight at the start."""
+        return None, 0.0
 
     def _refinement(self) -> str | None:
         """How to go on from a converged fit."""
@@ -202,6 +208,7 @@ def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceMod
     """Return how the parameters of an estimator, which are checked here, ask to fit the rows."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     given = mixture._given(source, model)
+    noise, noise_share = mixture._noise(source)
     return FitSettings(
         n_components=mixture.n_components,
         model=model,
@@ -214,6 +221,8 @@ def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceMod
         acceleration=mixture.acceleration,
         refine=mixture._refinement(),
         prior=mixture._prior(source, model),
+        noise=noise,
+        noise_share=noise_share,
     )
 
 

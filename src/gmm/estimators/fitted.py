@@ -45,6 +45,7 @@ from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source
 from gmm.text.html import Html
 from gmm.validation.given import check_array, check_mixture, check_parameters_given, check_precisions_init
+from gmm.validation.noise import check_noise
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -53,7 +54,7 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior
 from gmm.versions import __version__
 
-__all__ = ["FittedMixture", "fitted_parameters", "source_of"]
+__all__ = ["FittedMixture", "fitted_parameters", "source_of", "without_noise"]
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _PARTS = ("weights", "means", "covariances")
@@ -220,6 +221,7 @@ class FittedMixture(Estimator):
         FrozenMixture
             Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
         """
+        without_noise(self, "freeze")
         return self._scorer().frozen()
 
     def save(self, file: Writable) -> None:
@@ -349,6 +351,8 @@ class FittedMixture(Estimator):
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         model = self._model()
+        if self._parameters is not None:
+            without_noise(self, "assigning parameters")
         parts = dict(vars(self).get("_assigned", {}))
         if self._parameters is not None:
             parts = {name: getattr(self._parameters, name) for name in _PARTS}
@@ -368,6 +372,11 @@ class FittedMixture(Estimator):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             record_features(self, self._parameters.n_features, None)
+
+    @property
+    def noise_weight_(self) -> float:
+        """Weight of the noise, which the components leave; 0 without."""
+        return fitted_parameters(self).noise_weight
 
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
@@ -396,6 +405,22 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
+
+
+def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a method that knows no noise.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If it was fitted with noise.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.noise is not None:
+        raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
+    return parameters
 
 
 def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
@@ -471,6 +496,8 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         "feature_names": given_names(mixture),
     }
     arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
+    if parameters.noise is not None:
+        arrays["noise"] = np.array([parameters.noise.low, parameters.noise.high])
     if isinstance(parameters, MixturePosterior):
         posterior, of_posterior = posterior_to_state(parameters)
         header, arrays = header | posterior, arrays | of_posterior
@@ -491,11 +518,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     """
     model = covariance_model(item(header, "covariance_model", str))
     weights, means, covariances = (arrays[name] for name in _PARTS)
-    parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+    parameters = mixture_from_state(weights, means, covariances, model, arrays.get("noise"))
     asked = from_json_values(item(header, "parameters", dict))
     if cls._takes_posterior:
         parameters = posterior_from_state(header, arrays, parameters)
         asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
+    if parameters.noise is not None:
+        asked = {"noise": np.array([parameters.noise.low, parameters.noise.high])} | asked
     estimator = cls(**asked)
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     hold(estimator, parameters, names)
@@ -507,6 +536,26 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         best, traces = traces_from_state(header, arrays)
         estimator._record_climb(best, item(header, "lower_bound", float), traces)
     return estimator
+
+
+def mixture_from_state(
+    weights: NDArray[Any], means: NDArray[Any], covariances: NDArray[Any], model: CovarianceModel, box: Any
+) -> MixtureParameters:
+    """Make the mixture of saved arrays; with the box of noise, the weights may leave it a share.
+
+    Raises
+    ------
+    ValueError
+        If something is invalid.
+    """
+    if box is None:
+        return MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+    whole = float(weights.sum()) if weights.ndim == 1 and weights.dtype.kind == "f" else 1.0
+    if not 0 < whole <= 1 + 1e-6:
+        raise ValueError(f"expected weights that sum to at most 1 beside noise, got {whole:g}")
+    _, centres, spread = check_mixture(weights / whole, means, covariances, model)
+    noise, _ = check_noise(box, centres.shape[1], lambda: centres)
+    return MixtureParameters(np.ascontiguousarray(weights, np.float64), centres, spread, model, noise=noise)
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:

@@ -371,6 +371,11 @@ def _template(parameters: dict[str, Any]) -> GaussianMixture:
         raise TypeError(f"select has no parameter {unknown[0]!r}; use covariance_type to choose the models")
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template, STARTS)
+    if template.noise is not False:
+        raise TypeError(
+            "select compares mixtures without noise: fit each number of components with GaussianMixture(noise=True), "
+            "and keep the smallest bic"
+        )
     if not isinstance(template.init_params, str):
         raise TypeError(
             f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "
