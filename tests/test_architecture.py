@@ -41,7 +41,9 @@ ROOMS = {
     "exchange": "mclust onnx scikit_learn",
     "persistence": "persistence | posterior values | archive | places",
     "versions": "",
-    "fitting": "fit | noisy starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling",
+    "fitting": """
+        fit | noisy starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling
+    """,
     "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
         entrance | opening | factory npy tables | arrow blocks watched

@@ -129,7 +129,7 @@ class Fitted:
     @property
     def counts(self) -> NDArray[np.int64]:
         """Number of rows per component, by most probable component, shape (K,)."""
-        return np.bincount(self.labels, minlength=self.model.n_components)
+        return np.bincount(self.labels + 1, minlength=self.model.n_components + 1)[1:]  # noise has the label −1
 
     @property
     def total_weight(self) -> float:

@@ -74,6 +74,8 @@ class Problem:
         In a variational fit none does: it may do without some.
     noise : UniformNoise, optional
         To which rows may belong instead of to a component.
+    noise_share : float
+        The least weight of noise that a run begins with.
     """
 
     rows: Source
@@ -83,6 +85,7 @@ class Problem:
     n_threads: int | None = None
     repair_empty: bool = True
     noise: UniformNoise | None = None
+    noise_share: float = 0.0
 
     @property
     def variational(self) -> bool:
@@ -107,7 +110,10 @@ class Problem:
             If a covariance is singular and there is no ridge.
         """
         m_step = self._m_step(e_step, len(statistics.counts))
-        return Beginning(m_step(statistics), repaired=tuple(m_step.repaired))
+        parameters = m_step(statistics)
+        if parameters.noise is not None and parameters.noise_weight < self.noise_share:
+            parameters = parameters.with_noise(parameters.noise, self.noise_share)
+        return Beginning(parameters, repaired=tuple(m_step.repaired))
 
     def run(
         self,

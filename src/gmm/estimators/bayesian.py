@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.em.m_step import Prior
 from gmm.em.results import Wanted
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.estimators.fitted import fitted_parameters, hold, mean_of, source_of
+from gmm.estimators.fitted import fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
-from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, place
+from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm.fitting.fit import mean_and_covariance
 from gmm.rows.sources import Source
 from gmm.validation.parameters import check_density, check_level, check_n_samples, check_random_state

@@ -23,7 +23,7 @@ from gmm.estimators.contract import (
     names_of_features,
     record_features,
 )
-from gmm.estimators.scorer import Scorer, log_evidence_of, place
+from gmm.estimators.scorer import Scorer, log_evidence_of, mean_of, place
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
 from gmm.frozen import FrozenMixture
@@ -34,6 +34,8 @@ from gmm.persistence import (
     given_prior,
     item,
     load_object,
+    mixture_from_state,
+    mixture_to_state,
     posterior_from_state,
     posterior_to_state,
     save_state,
@@ -44,8 +46,7 @@ from gmm.persistence import (
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_array, check_mixture, check_parameters_given, check_precisions_init
-from gmm.validation.noise import check_noise
+from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -495,9 +496,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         "dtype": mixture._dtype.name,
         "feature_names": given_names(mixture),
     }
-    arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
-    if parameters.noise is not None:
-        arrays["noise"] = np.array([parameters.noise.low, parameters.noise.high])
+    arrays = mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
         posterior, of_posterior = posterior_to_state(parameters)
         header, arrays = header | posterior, arrays | of_posterior
@@ -517,14 +516,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         If something is missing or invalid.
     """
     model = covariance_model(item(header, "covariance_model", str))
-    weights, means, covariances = (arrays[name] for name in _PARTS)
-    parameters = mixture_from_state(weights, means, covariances, model, arrays.get("noise"))
+    parameters = mixture_from_state(arrays, model)
     asked = from_json_values(item(header, "parameters", dict))
     if cls._takes_posterior:
         parameters = posterior_from_state(header, arrays, parameters)
         asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
     if parameters.noise is not None:
-        asked = {"noise": np.array([parameters.noise.low, parameters.noise.high])} | asked
+        asked = {"noise": parameters.noise.box} | asked  # arrays are not saved among the parameters
     estimator = cls(**asked)
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     hold(estimator, parameters, names)
@@ -538,36 +536,6 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     return estimator
 
 
-def mixture_from_state(
-    weights: NDArray[Any], means: NDArray[Any], covariances: NDArray[Any], model: CovarianceModel, box: Any
-) -> MixtureParameters:
-    """Make the mixture of saved arrays; with the box of noise, the weights may leave it a share.
-
-    Raises
-    ------
-    ValueError
-        If something is invalid.
-    """
-    if box is None:
-        return MixtureParameters(*check_mixture(weights, means, covariances, model), model)
-    whole = float(weights.sum()) if weights.ndim == 1 and weights.dtype.kind == "f" else 1.0
-    if not 0 < whole <= 1 + 1e-6:
-        raise ValueError(f"expected weights that sum to at most 1 beside noise, got {whole:g}")
-    _, centres, spread = check_mixture(weights / whole, means, covariances, model)
-    noise, _ = check_noise(box, centres.shape[1], lambda: centres)
-    return MixtureParameters(np.ascontiguousarray(weights, np.float64), centres, spread, model, noise=noise)
-
-
 def fitted_html(mixture: FittedMixture) -> list[Html]:
     """Return the summary of a fitted mixture as parts of a page; none before a fit."""
     return [] if mixture._parameters is None else mixture._summary().html()
-
-
-def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
-    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
-    if weight is not None:
-        used = weight > 0  # a row of weight 0 may be −∞
-        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
-    with np.errstate(over="ignore"):
-        mean = float(values.mean())
-    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())

@@ -110,8 +110,7 @@ class GaussianMixture(EstimatedMixture):
     noise : bool, float or array-like of shape (2, d), default=False
         *Beyond*: True adds uniform noise over the box of the rows, to which rows may belong instead of to a component
         (Banfield & Raftery 1993), as mclust does. A float is the share of noise that the fit starts from, 0.05 by
-        default; an array, the lower and upper corner of the box. Its density is the same outside of the box. Not
-        together with `refine`.
+        default; an array, the lower and upper corner of the box. Its density is the same outside of the box.
 
     Attributes
     ----------
@@ -176,6 +175,8 @@ class GaussianMixture(EstimatedMixture):
     array([1, 0])
     """
 
+    noise: bool | float | ArrayLike = False  # of pickles that are older than the parameter
+
     def __init__(
         self,
         n_components: int = 1,
@@ -215,9 +216,7 @@ class GaussianMixture(EstimatedMixture):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
         self.acceleration = acceleration
-        self.refine = refine
-        self.prior = prior
-        self.noise = noise
+        self.refine, self.prior, self.noise = refine, prior, noise
 
     @classmethod
     def from_parameters(
@@ -486,10 +485,7 @@ class GaussianMixture(EstimatedMixture):
         return None if self.prior is None else prior_of(self.prior, model, self.n_components, source, self.n_threads)
 
     def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
-        noise, share = check_noise(self.noise, source.n_features, partial(box_of, source))
-        if noise is not None and self.refine is not None:
-            raise ValueError("expected refine=None with noise: moves judge components as if all rows belonged to one")
-        return noise, share
+        return check_noise(self.noise, source.n_features, partial(box_of, source))
 
     def _refinement(self) -> str | None:
         return self.refine

@@ -167,6 +167,16 @@ def in_place(values: Array, source: Source, where: Wanted) -> NDArray[Any]:
         return where
 
 
+def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
+    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
+    if weight is not None:
+        used = weight > 0  # a row of weight 0 may be −∞
+        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
+    with np.errstate(over="ignore"):
+        mean = float(values.mean())
+    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())
+
+
 def _total(values: Array, weight: Array | None) -> float:
     """Σ_i w_i v_i over rows of positive weight: a row of weight 0 may be −∞."""
     with np.errstate(over="ignore"):

@@ -18,7 +18,7 @@ from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult
 from gmm.em.trace import Trace
 from gmm.fitting.degenerate import degenerate_components, effective_rows
-from gmm.fitting.noisy import noisy_start, with_noise
+from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
 from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
@@ -101,6 +101,7 @@ class FitSettings:
             prior=self.prior,
             n_threads=self.n_threads,
             noise=self.noise,
+            noise_share=self.noise_share,
         )
 
     @property
@@ -368,7 +369,7 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
         rng = np.random.default_rng(seed)
         return Beginning(noisy_start(problem, settings.n_components, settings.noise_share, start, rng))
     begin = _start_without_noise(problem, settings, seed, e_step)
-    return replace(begin, parameters=with_noise(begin.parameters, settings.noise, settings.noise_share))
+    return replace(begin, parameters=begin.parameters.with_noise(settings.noise, settings.noise_share))
 
 
 def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:

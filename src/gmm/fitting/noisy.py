@@ -15,15 +15,10 @@ from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
-_KEPT = (0.9, 0.75, 0.5)  # shares of the rows, those nearest to their neighbours
+KEPT = (0.9, 0.75, 0.5)  # shares of the rows, those nearest to their neighbours
 _NEIGHBOUR = 10  # whose distance says how dense a place is
 _ROWS = 4000
 _PASSES = 20
-
-
-def with_noise(mixture: MixtureParameters, noise: UniformNoise, share: float) -> MixtureParameters:
-    """Return a mixture whose components leave noise a share."""
-    return replace(mixture, weights=(1 - share) * mixture.weights, noise=noise)
 
 
 def noisy_start(
@@ -51,23 +46,25 @@ def noisy_start(
     """
     noise = problem.noise
     assert noise is not None  # it is asked for
-    sample = sampled(problem.rows, n_components, rng, size=max(_ROWS, 100 * n_components))
+    sample = sampled(problem.rows, n_components, rng, size=_ROWS)
     on_sample = replace(problem, rows=sample)
     starts = []
     with on_sample.e_step() as e_step:
-        for kept in (1.0, *_KEPT):
+        for kept in (1.0, *KEPT):
             rows = sample if kept == 1 else densest(sample, noise, kept)
-            if rows.n_rows > n_components:
+            if kept == 1 or rows.n_rows > n_components:
                 begin = on_sample.beginning(e_step, start(rows)).parameters
-                starts.append(with_noise(begin, noise, max(share, 1 - kept)))
+                starts.append(begin.with_noise(noise, max(share, 1 - kept)))
     results = [result for result in short_runs(on_sample, starts, _PASSES) if result is not None]
     return max(results, key=lambda result: result.lower_bound).parameters if results else starts[0]
 
 
 def densest(sample: ArraySource, noise: UniformNoise, share: float) -> ArraySource:
-    """Return the share of the rows whose neighbours are nearest."""
+    """Return the share of the rows, or of some of them, whose neighbours are nearest."""
     from scipy.spatial import KDTree
 
+    if sample.n_rows > _ROWS:
+        sample = sampled(sample, 1, np.random.default_rng(0), size=_ROWS)
     rows, weight = sample.rows, sample.sample_weight
     scaled = (rows - noise.low) / (noise.high - noise.low)
     neighbour = min(_NEIGHBOUR, len(rows) - 1)

@@ -30,6 +30,11 @@ class UniformNoise:
         """−log V."""
         return -float(np.log(self.high - self.low).sum())
 
+    @property
+    def box(self) -> Array:
+        """Both corners, (2, d)."""
+        return np.array([self.low, self.high])
+
     def of_columns(self, columns: NDArray[np.intp]) -> UniformNoise:
         """Return the noise of some columns."""
         return UniformNoise(self.low[columns], self.high[columns])

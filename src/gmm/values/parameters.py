@@ -98,6 +98,10 @@ class MixtureParameters:
         """Weight of the noise, which the components leave."""
         return 0.0 if self.noise is None else max(0.0, 1.0 - float(self.weights.sum()))
 
+    def with_noise(self, noise: UniformNoise, share: float) -> MixtureParameters:
+        """Return the mixture with its components scaled so that they leave noise a share."""
+        return replace(self, weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
+
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
         """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, comes last."""
         K, d = self.means.shape
