@@ -34,15 +34,16 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        predictions steps | bayesian | mixture | estimated | exchanged | fitted | conditional
+        predictions steps | bayesian | mixture | estimated | exchanged keeping | fitted | conditional
         | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
-    "persistence": "persistence | posterior values | archive | places",
+    "persistence": "persistence | checkpoints | posterior values | archive | places",
     "versions": "",
     "fitting": """
-        fit | noisy starts | order screening split_merge halving | racing | degenerate hierarchy metrics sampling
+        fit | noisy progress starts | order screening split_merge halving | racing
+        | degenerate hierarchy metrics sampling
     """,
     "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
     "rows": """

@@ -41,7 +41,7 @@ def clutter(seed=0, n=600, n_noise=300, d=D, n_groups=K):
     """Rows of some groups in a box of side 20, and of noise in it, last."""
     rng = np.random.default_rng(seed)
     centres = rng.uniform(-7, 7, (n_groups, d))
-    factors = 0.35 * rng.normal(size=(n_groups, d, d))
+    factors = 0.25 * rng.normal(size=(n_groups, d, d)) + 0.4 * np.eye(d)
     group = rng.integers(n_groups, size=n)
     rows = centres[group] + np.einsum("ni,nij->nj", rng.normal(size=(n, d)), factors[group])
     return np.concatenate([rows, rng.uniform(-10, 10, (n_noise, d))]), centres

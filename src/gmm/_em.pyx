@@ -36,9 +36,8 @@ from gmm._kernel.linear cimport condition
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
-from gmm._kernel.plan cimport (
-    PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, set_noise, work_of,
-)
+from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, set_noise
+from gmm._kernel.plan cimport work_of
 from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, load_seeding_block
 from gmm._kernel.update cimport room_for_update
 
@@ -75,7 +74,7 @@ cdef class Scratch:
         self.workspace.first_lane = self.workspace.level + slots
         self.workspace.n_nodes = 0
         lay_out_workspace(&self.workspace, plan, n_rows, aligned(<double*>(self.workspace.first_lane + slots)))
-        self.plan, self.n_rows, self.next_lane = plan[0], n_rows, 0
+        self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
 
 
 cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight) except *:
@@ -530,7 +529,7 @@ cdef class Plan:
             raise ValueError("a pass with given responsibilities, or without moments, goes on to no other")
         if rows.n != scratch.n_rows:
             raise ValueError(f"expected all {scratch.n_rows} rows that the scratch is of, got {rows.n}")
-        inputs.rows = rows
+        inputs.rows, scratch.workspace.loaded = rows, False
         inputs.origin, inputs.reach, inputs.scatter = &self.origin[0], &self.reach[0], self.checked_scatter(scatter)
         inputs.single, inputs.form, inputs.at_most = self.may_be_single, self.form, at_most
         return inputs
@@ -607,11 +606,14 @@ cdef class CandidateRows:
             scratch.room = np.empty(needed)
         prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single_limit, pooled, -1,
                 &scratch.room[0])
-        scratch.make_ready(&plan, table.n)
+        if scratch.owner is not self or not same_room(&scratch.plan, &plan):
+            scratch.make_ready(&plan, table.n)
+        scratch.workspace.n_nodes = 0
         with nogil:
             walk(&plan, &table, &self.rows[0, 0], 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
             merge_siblings(&scratch.workspace, plan.n_sums, True)
             unpack_moments(&plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
+        scratch.owner, scratch.workspace.loaded = self, table.n <= plan.block
         return 0
 
 

@@ -126,12 +126,16 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--plot", metavar="PICTURE",
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
                           "needs matplotlib")  # fmt: skip
+    out.add_argument("--checkpoint", metavar="FILE",
+                     help="with --bayesian, keep in FILE how far the fit has come, every five seconds")  # fmt: skip
+    out.add_argument("--resume", action="store_true",
+                     help="continue the fit of --checkpoint, to the same bits; begin it if there is none")  # fmt: skip
     return command
 
 
 def _add_search(command: argparse.ArgumentParser) -> None:
     search = command.add_argument_group("search")
-    search.add_argument("--components", metavar="K", type=_components, default=_components("1:9"),
+    search.add_argument("--components", metavar="K", type=_components,
                         help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
     search.add_argument("--bayesian", action="store_true",
                         help="fit one variational Bayesian mixture, which leaves empty the components that it does not "
@@ -144,7 +148,7 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
     types.add_argument("--models", metavar="NAMES", type=_names, action="extend",
                        help="same as --covariance")  # fmt: skip
-    search.add_argument("--criterion", choices=CRITERIA, default=CRITERIA[0],
+    search.add_argument("--criterion", choices=CRITERIA,
                         help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
     search.add_argument("--time-limit", metavar="SECONDS", type=_positive_number,
                         help="stop starting new fits after SECONDS; the output says if the search is "

@@ -157,7 +157,8 @@ class Fitted:
         screen.mixture(MixtureFacts.of(self.model), self.counts, self.shown)
         if self.agreement is not None:
             screen.line()
-            screen.agreement(self.agreement, self.options.label_column, self.model.n_components)
+            columns = {k: str(k) for k in self.shown} | ({self.model.n_components: "noise"} if self.n_noise else {})
+            screen.agreement(self.agreement, self.options.label_column, columns)
 
     def write_model(self, out: Path, kind: str) -> None:
         """Write the model and the labels; `kind` is their format."""
@@ -300,7 +301,7 @@ class Posterior(Fitted):
         screen.line()
         model = self.model
         screen.line(
-            f"{counted(model.n_effective_components_, 'component')} of {model.n_components} with a row or more, "
+            f"{counted(len(self.shown), 'component')} of {model.n_components} in use, "
             f"{model.covariance_type}: {ending(model)}, lower bound of the log evidence {model.lower_bound_:.2f}"
         )
         screen.line()

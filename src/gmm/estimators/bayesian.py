@@ -62,7 +62,9 @@ class BayesianGaussianMixture(EstimatedMixture):
         before it empties components. Stop when the estimated remaining gain has stayed below `tol` for three to five
         passes; without `acceleration`, when one pass changes the bound by less.
     reg_covar : float, default=1e-6
-        Added to the covariance of the rows of each component, in squared units of the data.
+        Added to the covariance of the rows of each component, in squared units of the data. With `acceleration`, it is
+        noise of that variance on the rows, which the bound and `counts_` include and ``predict_proba`` does not: where
+        it is not small beside the components' variances, set `acceleration` to None for scikit-learn's fixed point.
     max_iter : int, default=100
         Maximum number of passes over the rows. 0 returns the start.
     n_init : int, default=1
@@ -81,7 +83,8 @@ class BayesianGaussianMixture(EstimatedMixture):
         Degrees of freedom ν_0 of the Wishart prior of the precisions, above d − 1. None is d.
     covariance_prior : float or array-like, default=None
         Inverse of that prior's scale: (d, d) for "full" and "tied", (d,) for "diag", a number for "spherical". None is
-        the covariance of the rows, with `reg_covar` on its diagonal if it is singular.
+        the unbiased covariance of the rows, with `reg_covar` on its diagonal if it is singular. Of weights that add up
+        to less than 2, it does not depend on their scale.
     random_state : int, RandomState, Generator or None, default=None
         Seed of the starts, of `sample` and of `sample_posterior`.
     warm_start : bool, default=False
@@ -122,8 +125,8 @@ class BayesianGaussianMixture(EstimatedMixture):
     n_iter_ : int
         Number of passes of the best start.
     lower_bound_ : float
-        Lower bound of the log evidence, in nats, all constants included; scikit-learn's lacks some. A ridge `reg_covar`
-        is no part of it.
+        Lower bound of the log evidence, in nats, all constants included; scikit-learn's lacks some. `reg_covar` is part
+        of it with `acceleration` alone.
     lower_bounds_ : list of float
         Lower bound measured by each pass, before its update.
     history_, histories_, n_parameters_, n_features_in_, feature_names_in_

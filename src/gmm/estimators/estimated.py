@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from copy import copy
 from typing import ClassVar, Self
@@ -14,9 +15,11 @@ from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
 from gmm.estimators.exchanged import ExchangedMixture
 from gmm.estimators.fitted import set_fitted
+from gmm.estimators.keeping import opened
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
+from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture, start_seeds
+from gmm.fitting.progress import MixtureFit
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import Source
@@ -57,6 +60,9 @@ class EstimatedMixture(ExchangedMixture):
         y: object = None,
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Iteration], object] | None = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
     ) -> Self:
         """Fit the mixture to rows.
 
@@ -70,6 +76,15 @@ class EstimatedMixture(ExchangedMixture):
             its own.
         callback : callable, default=None
             *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
+        checkpoint : str or os.PathLike, default=None
+            *Beyond*: a file that keeps how far the fit has come, written every five seconds or every pass, whichever is
+            longer, and at the end. A fit that is killed loses what it did since. The file is replaced as a whole, so it
+            is valid at any time; if it cannot be written during the fit, the one before stays, and a warning says so.
+        resume : bool, default=False
+            *Beyond*: continue the fit of the file `checkpoint` to the bits of a fit without interruption; begin it if
+            there is no such file. X, its weights, the version of gmm and all parameters but `n_threads`, `verbose` and
+            `warm_start` must be the same. A fit that had ended is returned as it was, one that a callback ended goes
+            on.
 
         Returns
         -------
@@ -80,12 +95,16 @@ class EstimatedMixture(ExchangedMixture):
         ------
         ValueError, TypeError
             If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
-            singular. The estimator is then unchanged.
+            singular; with `resume`, if the file is damaged or of another fit. The estimator is then unchanged.
+        OSError
+            If the file `checkpoint` cannot be written before the first pass.
 
         Warns
         -----
         ConvergenceWarning
             If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
+        RuntimeWarning
+            If the file `checkpoint` could not be written during the fit.
         """
         check_parameters(self, STARTS)
         check_callback(callback)
@@ -97,19 +116,23 @@ class EstimatedMixture(ExchangedMixture):
             printer.step(iteration)
             return callback is not None and bool(callback(iteration))
 
-        resume = self._resumed(model, source)
+        beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
+        seeds = () if beginning else start_seeds(self.random_state, self.n_init)
+        journal, file = opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume)
         try:
             fit = fit_mixture(
                 source if source.resident or not self.verbose else WatchedSource(source, printer.reading),
-                fit_settings(self, source, model),
-                () if resume else start_seeds(self.random_state, self.n_init),
-                resume=resume,
+                settings,
+                journal,
+                resume=beginning,
                 callback=watched if self.verbose or callback is not None else None,
                 on_end=printer.end,
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
+        if file is not None:
+            file.keep(journal, now=True)
         printer.refined(fit.result)
         self._adopt(fit, source, names)
         return self

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from math import log
 from typing import Any, Self
 
 import numpy as np
@@ -280,11 +279,8 @@ class GaussianMixture(EstimatedMixture):
         if X is not None:
             source = source_of(self, X)
             loglik = self._scorer().log_likelihood(source)
-            fit = {
-                "n": source.n_rows,
-                "loglik": loglik,
-                "bic": 2 * loglik - parameters.n_parameters * log(source.n_rows),
-            }
+            bic = -criteria.bic(loglik, parameters.n_parameters, source.n_rows)
+            fit = {"n": source.n_rows, "loglik": loglik, "bic": bic}
         write_mclust(file, parameters, given_names(self), fit)
 
     @classmethod

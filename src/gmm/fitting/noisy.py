@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from gmm.em.problem import Problem
-from gmm.fitting.racing import short_runs
+from gmm.fitting.degenerate import effective_rows
+from gmm.fitting.racing import best_of, short_runs
 from gmm.fitting.sampling import sampled
 from gmm.rows.sources import ArraySource
 from gmm.values.noise import UniformNoise
@@ -55,8 +56,9 @@ def noisy_start(
             if kept == 1 or rows.n_rows > n_components:
                 begin = on_sample.beginning(e_step, start(rows)).parameters
                 starts.append(begin.with_noise(noise, max(share, 1 - kept)))
-    results = [result for result in short_runs(on_sample, starts, _PASSES) if result is not None]
-    return max(results, key=lambda result: result.lower_bound).parameters if results else starts[0]
+    results = short_runs(on_sample, starts, _PASSES)
+    best = results[best_of(results, effective_rows(sample), problem.ridge)]
+    return starts[0] if best is None else best.parameters
 
 
 def densest(sample: ArraySource, noise: UniformNoise, share: float) -> ArraySource:

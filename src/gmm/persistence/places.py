@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import uuid
+import stat
 from collections.abc import Callable
 from io import BytesIO, TextIOBase
 from pathlib import Path
@@ -51,7 +51,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     Parameters
     ----------
     path : str or os.PathLike
-        Where to write. Symbolic links are followed; pipes and devices are written in place.
+        Where to write. Symbolic links are followed; pipes and devices are written in place; a file that is replaced
+        hands down who may read it.
     write : callable
         Called with the open file.
 
@@ -65,13 +66,15 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
         with path.open("wb") as file:
             write(file)
         return
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    temporary = path.with_name(f".{path.name}.{os.urandom(16).hex()}.part")
     try:
         file = temporary.open("xb")
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(path)) from None
     try:
         with file:
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             write(file)
             file.flush()
             os.fsync(file.fileno())

@@ -35,6 +35,11 @@ class UniformNoise:
         """Both corners, (2, d)."""
         return np.array([self.low, self.high])
 
+    @property
+    def variances(self) -> Array:
+        """Of each column, (d,)."""
+        return np.asarray((self.high - self.low) ** 2 / 12)
+
     def of_columns(self, columns: NDArray[np.intp]) -> UniformNoise:
         """Return the noise of some columns."""
         return UniformNoise(self.low[columns], self.high[columns])
