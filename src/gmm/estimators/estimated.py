@@ -29,6 +29,7 @@ from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 
 _ILL_DEFINED = (
@@ -195,7 +196,7 @@ class EstimatedMixture(ExchangedMixture):
         if not self.warm_start or self._parameters is None:
             return None
         previous = self._parameters
-        self._check_same(previous, model, source.n_features, "warm_start", "Set warm_start=False")
+        self._check_same(previous, model, source, "warm_start", "Set warm_start=False")
         if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
             return Beginning(previous, self._bounds_before)
         ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
@@ -203,15 +204,16 @@ class EstimatedMixture(ExchangedMixture):
         return Beginning(previous, self._bounds_before, ascent)
 
     def _check_same(
-        self, previous: MixtureParameters, model: CovarianceModel, n_features: int, who: str, instead: str
+        self, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
     ) -> None:
         """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
-        expected = (previous.n_components, previous.model.known_as, previous.n_features)
-        requested = (self.n_components, model.known_as, n_features)
+        noisy = self._noise(source)[0] is not None
+        expected = (previous.n_components, previous.model.known_as, previous.n_features, previous.noise is not None)
+        requested = (self.n_components, model.known_as, source.n_features, noisy)
         if requested != expected:
             raise ValueError(
-                f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features) "
-                f"= {expected}, got {requested}. {instead} to start over."
+                f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
+                f"noise) = {expected}, got {requested}. {instead} to start over."
             )
 
     def _problem(self, source: Source) -> tuple[object, ...]:
@@ -225,6 +227,10 @@ class EstimatedMixture(ExchangedMixture):
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
         """The prior with all its hyperparameters."""
         raise NotImplementedError
+
+    def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
+        """Noise beside the components, and its weight at the start."""
+        return None, 0.0
 
     def _refinement(self) -> str | None:
         """How to go on from a converged fit."""
@@ -253,6 +259,7 @@ def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceMod
     """Return how the parameters of an estimator, which are checked here, ask to fit the rows."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     given = mixture._given(source, model)
+    noise, noise_share = mixture._noise(source)
     return FitSettings(
         n_components=mixture.n_components,
         model=model,
@@ -265,6 +272,8 @@ def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceMod
         acceleration=mixture.acceleration,
         refine=mixture._refinement(),
         prior=mixture._prior(source, model),
+        noise=noise,
+        noise_share=noise_share,
     )
 
 

@@ -36,6 +36,8 @@ from gmm.persistence import (
     given_prior,
     item,
     load_object,
+    mixture_from_state,
+    mixture_to_state,
     posterior_from_state,
     posterior_to_state,
     save_state,
@@ -48,7 +50,7 @@ from gmm.persistence import (
 from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_array, check_mixture, check_parameters_given, check_precisions_init
+from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -57,7 +59,7 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior
 from gmm.versions import __version__
 
-__all__ = ["FittedMixture", "fitted_parameters", "source_of"]
+__all__ = ["FittedMixture", "fitted_parameters", "source_of", "without_noise"]
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _PARTS = ("weights", "means", "covariances")
@@ -230,6 +232,7 @@ class FittedMixture(Estimator):
         FrozenMixture
             Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
         """
+        without_noise(self, "freeze")
         return self._scorer().frozen()
 
     def save(self, file: Writable) -> None:
@@ -359,6 +362,8 @@ class FittedMixture(Estimator):
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         model = self._model()
+        if self._parameters is not None:
+            without_noise(self, "assigning parameters")
         parts = dict(vars(self).get("_assigned", {}))
         if self._parameters is not None:
             parts = {name: getattr(self._parameters, name) for name in _PARTS}
@@ -378,6 +383,11 @@ class FittedMixture(Estimator):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             record_features(self, self._parameters.n_features, None)
+
+    @property
+    def noise_weight_(self) -> float:
+        """Weight of the noise, which the components leave; 0 without."""
+        return fitted_parameters(self).noise_weight
 
     def _lazily(
         self,
@@ -425,6 +435,22 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
+
+
+def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a method that knows no noise.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If it was fitted with noise.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.noise is not None:
+        raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
+    return parameters
 
 
 def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
@@ -500,7 +526,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         "dtype": mixture._dtype.name,
         "feature_names": given_names(mixture),
     }
-    arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
+    arrays = mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
         posterior, of_posterior = posterior_to_state(parameters)
         header, arrays = header | posterior, arrays | of_posterior
@@ -524,12 +550,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         If something is missing or invalid.
     """
     model = covariance_model(item(header, "covariance_model", str))
-    weights, means, covariances = (arrays[name] for name in _PARTS)
-    parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+    parameters = mixture_from_state(arrays, model)
     asked = from_json_values(item(header, "parameters", dict))
     if cls._takes_posterior:
         parameters = posterior_from_state(header, arrays, parameters)
         asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
+    if parameters.noise is not None:
+        asked = {"noise": parameters.noise.box} | asked  # arrays are not saved among the parameters
     estimator = cls(**asked)
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     hold(estimator, parameters, names)

@@ -102,6 +102,8 @@ class StreamedMixture(EstimatedMixture):
         check_parameters(self, STARTS)
         decay, model = _checked_decay(decay), covariance_model(self.covariance_type)
         source, names = self._block(X, sample_weight)
+        if self._noise(source)[0] is not None:
+            raise ValueError("partial_fit takes no noise: expected noise=False, or fit(X) with all rows")
         try:
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model), source, decay)
         except SingularMatrixError as error:
@@ -120,7 +122,7 @@ class StreamedMixture(EstimatedMixture):
             return as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
         source = source_of(self, X, sample_weight)
         model = covariance_model(self.covariance_type)
-        self._check_same(self._parameters, model, source.n_features, "partial_fit", "Clone the estimator")
+        self._check_same(self._parameters, model, source, "partial_fit", "Clone the estimator")
         _check_near(self._parameters.means, source)
         return source, vars(self).get("feature_names_in_")
 
