@@ -275,9 +275,8 @@ def epoch() -> dict[str, str]:
 
 def interpreters(named: list[str]) -> dict[str, str]:
     """Path to tag of those named; else of one for each supported version that PATH or pyenv has."""
-    folders = os.get_exec_path() + glob.glob(str(Path.home() / ".pyenv" / "versions" / "*" / "bin"))
     candidates = named or [
-        str(Path(folder, f"python{v}")) for v in (*SUPPORTED, f"{SUPPORTED[-1]}t") for folder in folders
+        candidate for v in (*SUPPORTED, f"{SUPPORTED[-1]}t") for candidate in (f"python{v}", *of_pyenv(f"python{v}"))
     ]
     told = "import sys, sysconfig as s; print(*sys.version_info[:2], sep='.', end=s.get_config_var('abiflags') or '')"
     found: dict[str, str] = {}
@@ -289,6 +288,13 @@ def interpreters(named: list[str]) -> dict[str, str]:
         if tag not in found.values():
             found[candidate] = tag
     return found
+
+
+def of_pyenv(name: str) -> list[str]:
+    """Where pyenv, if it is on PATH, has executables of that name: its shims run those of the chosen versions alone."""
+    if shutil.which("pyenv") is None:
+        return []
+    return subprocess.run(["pyenv", "whence", "--path", name], capture_output=True, text=True).stdout.split()
 
 
 @nox.session(python="3.11")

@@ -65,9 +65,9 @@ def several(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
     return lambda text: tuple(map(kind, text.split(",")))
 
 
-def ask(question: str, given: argparse.Namespace, folder: Path) -> bool:
+def ask(given: argparse.Namespace, folder: Path) -> bool:
     """Ask one question; return whether its answer is right."""
-    module, report = question_module(question), Report()
+    module, report = question_module(given.question), Report()
     if unknown := set(given.peers or ()) - set(PEERS):
         raise UsageError(f"expected peers among {', '.join(PEERS)}; got {', '.join(sorted(unknown))}")
     asked = given.threads or ((1,) if given.smoke else module.THREADS)
@@ -107,24 +107,24 @@ def usual(peers: Sequence[str], smoke: bool) -> Sequence[str]:
 
 def main() -> int:
     """Run the command; the exit status is 1 if an answer is wrong."""
-    given = parse(sys.argv[1:])
+    given, argv = parse(sys.argv[1:]), sys.argv[1:]
     with TemporaryDirectory() as folder:
         try:
-            right = everything(given, Path(folder)) if given.everything else ask(given.question, given, Path(folder))
+            right = everything(argv, Path(folder)) if given.everything else ask(given, Path(folder))
         except UsageError as reason:
             print(f"python -m benchmarks: {reason}", file=sys.stderr)
             return 2
         return 0 if right else 1
 
 
-def everything(given: argparse.Namespace, folder: Path) -> bool:
+def everything(argv: Sequence[str], folder: Path) -> bool:
     """Ask every timed question; return whether all answers are right."""
     right = True
     for question in TIMED:
         print(f"\n## {question}\n", flush=True)
         place = folder / question
         place.mkdir()
-        right &= ask(question, given, place)
+        right &= ask(parse([question, *argv]), place)
     return right
 
 

@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, report: Report) -> bool:
     """Print the table; return whether memory, bits and seconds are within their bounds."""
-    n = getattr(settings.arguments, "rows", None) or (SMOKE_ROWS if settings.smoke else ROWS)
+    n = settings.arguments.rows or (SMOKE_ROWS if settings.smoke else ROWS)
     path = settings.folder / "rows.parquet"
     make(path, n)
     report.note(f"{n:,} × {FEATURES} float64, {path.stat().st_size / MB:.0f} MB of Parquet, K={COMPONENTS}, full")

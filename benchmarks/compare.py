@@ -32,8 +32,9 @@ INSTALL = ("-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the two commits."""
-    parser.add_argument("base", metavar="BASE", help="a commit, or . for the working tree")
-    parser.add_argument("head", metavar="HEAD", help="a commit, or . for the working tree")
+    tree = "a commit, or . for the working tree; %(default)s by default"
+    parser.add_argument("base", metavar="BASE", nargs="?", default="HEAD", help=tree)
+    parser.add_argument("head", metavar="HEAD", nargs="?", default=".", help=tree)
 
 
 def run(settings: Settings, report: Report) -> bool:

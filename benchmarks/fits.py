@@ -106,7 +106,7 @@ def measured(settings: Settings, report: Report) -> Iterator[Cell]:
                 shares = workers.pop("shares", None)
                 for n_components, covariance_type in asked(table, settings):
                     fit = partial(fitted, X, n_components, covariance_type)
-                    n_seeds = 1 if settings.smoke else min(getattr(settings.arguments, "seeds", 0) or 99, table.seeds)
+                    n_seeds = 1 if settings.smoke else min(settings.arguments.seeds or 99, table.seeds)
                     fits = rounds(workers, fit, n_seeds, report.failed)
                     parts = shares_of(shares, n_components, covariance_type)
                     cell = Cell(table, n_components, covariance_type, n_threads, fits, parts)
@@ -116,7 +116,7 @@ def measured(settings: Settings, report: Report) -> Iterator[Cell]:
 
 def loaded(settings: Settings, report: Report) -> Iterator[tuple[Table, np.ndarray]]:
     """Yield the tables whose name contains `only`, of the set that is asked for; for a smoke run, the first."""
-    group = {"tuned": TUNED, "judged": JUDGED}.get(getattr(settings.arguments, "set", None) or "", "")
+    group = {"tuned": TUNED, "judged": JUDGED}.get(settings.arguments.set, "")
     for table in TABLES[:1] if settings.smoke else TABLES:
         if settings.only in table.name and group in table.group:
             try:
@@ -127,7 +127,7 @@ def loaded(settings: Settings, report: Report) -> Iterator[tuple[Table, np.ndarr
 
 def asked(table: Table, settings: Settings) -> Iterator[tuple[int, str]]:
     """Yield the cells of a table."""
-    types = (getattr(settings.arguments, "types", None) or ",".join(table.types)).split(",")
+    types = (settings.arguments.types or ",".join(table.types)).split(",")
     for n_components in table.n_components[:2] if settings.smoke else table.n_components:
         for covariance_type in table.types:
             if covariance_type in types:

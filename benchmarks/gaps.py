@@ -88,7 +88,7 @@ def run(settings: Settings, report: Report) -> bool:
         for variant in variants
     }
     summarise(summaries, report)
-    saved(draw, summaries, getattr(settings.arguments, "plot", None), report)
+    saved(draw, summaries, settings.arguments.plot, report)
     return True
 
 

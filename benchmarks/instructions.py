@@ -59,7 +59,7 @@ def run(settings: Settings, report: Report) -> bool:
         if kernel in available()
     }
     now = circumstances()
-    if getattr(settings.arguments, "update", False) and not report.failures:
+    if settings.arguments.update and not report.failures:
         content = {"circumstances": now, "tolerance": TOLERANCE, "counts": counted}
         STORED.write_text(json.dumps(content, indent=2) + "\n")
         report.note(f"stored in {STORED.name}")

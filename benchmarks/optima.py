@@ -54,7 +54,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each problem and type; return whether all stored optima are of the current rows."""
-    update = getattr(settings.arguments, "update", False)
+    update = settings.arguments.update
     report.note("log-likelihood in nats per row; rows and thinness are those of the worst component")
     report.header(
         "problem", "one component", "best known", "BIC", "rows, of needed", "thinness", "found by", "hits", "again"

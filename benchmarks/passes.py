@@ -94,7 +94,7 @@ def run(settings: Settings, report: Report) -> bool:
                             drawn.setdefault(case.title, comparison.bounds)
     summarise(compared, report)
     chosen = {title: drawn[title] for title in DRAWN if title in drawn}
-    saved(draw, chosen, getattr(settings.arguments, "plot", None), report)
+    saved(draw, chosen, settings.arguments.plot, report)
     return True
 
 

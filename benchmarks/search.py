@@ -189,7 +189,7 @@ def healthy(mixture: Mixture, model: str, n_rows: int) -> bool:
 
 def run(settings: Settings, report: Report) -> bool:
     """Print a row for each table, set of models and peer; return whether no cell that counts is worse."""
-    if getattr(settings.arguments, "stability", False):
+    if settings.arguments.stability:
         return stability(settings, report)
     report.note(
         f"BIC of 1 … {MOST} components; better and worse mean by more than {NEAR}, if the peer's cell is not degenerate"

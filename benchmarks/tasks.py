@@ -133,9 +133,13 @@ class Predictor:
 class FrozenPredictor(Predictor):
     """Our fitted mixture, frozen, which writes to the same array at each call."""
 
+    def __init__(self, peer: str, problem: Problem, rows: Path, start: Mixture, n_threads: int) -> None:
+        super().__init__(peer, problem, rows, start, n_threads)
+        self.mixture = self.estimator.freeze()
+
     def __call__(self, method: str, n_rows: int, times: int) -> np.ndarray:
         """Call the method `times` times on the first rows, and return at most 1000 values."""
-        ask, rows = getattr(self.estimator.freeze(), method), self.X[:n_rows]
+        ask, rows = getattr(self.mixture, method), self.X[:n_rows]
         out = ask(rows)
         for _ in range(times):
             ask(rows, out=out)

@@ -69,6 +69,25 @@ def in_layout(second, covariance_type):
     return diagonals if shape == "diag" else diagonals.mean(axis=1)
 
 
+# --- Some columns of a mixture -------------------------------------------------------------------
+
+
+def conditional(weights, means, covariances, known, others, values):
+    """Weights, means and covariances of the other columns given x_b, by precisions (2.73, 2.75)."""
+    log_weights, conditional_means, conditional_covariances = [], [], []
+    for weight, mean, covariance in zip(weights, means, covariances, strict=True):
+        precision = np.linalg.inv(covariance)
+        own, across = precision[np.ix_(others, others)], precision[np.ix_(others, known)]
+        away = values - mean[known]
+        conditional_means.append(mean[others] - np.linalg.solve(own, across @ away))
+        conditional_covariances.append(np.linalg.inv(own))
+        of_known = log_gaussian(values[None], mean[known], covariance[np.ix_(known, known)])
+        log_weights.append(np.log(weight) + of_known[0])
+    log_weights = np.array(log_weights)
+    weights = np.exp(log_weights - log_weights.max())
+    return weights / weights.sum(), np.array(conditional_means), np.array(conditional_covariances)
+
+
 # --- E-step -------------------------------------------------------------------------------------
 
 

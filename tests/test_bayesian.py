@@ -93,6 +93,19 @@ def test_every_attribute_is_scikit_learns_after_so_many_passes(covariance_type, 
 
 
 @every_type
+def test_the_default_prior_does_not_depend_on_the_scale_of_weights_that_are_shares(covariance_type):
+    X, weight = rows(np.random.default_rng(3), 60, 2, 2), np.random.default_rng(4).uniform(0.5, 2, 60)
+    priors = [
+        BayesianGaussianMixture(n_components=2, covariance_type=covariance_type, max_iter=1, random_state=0)
+        .fit(X, sample_weight=weight * (total / weight.sum()))
+        .covariance_prior_
+        for total in (1e-6, 1.0, 2.0)
+    ]
+    for prior in priors[:2]:
+        np.testing.assert_allclose(prior, priors[2], rtol=1e-10)
+
+
+@every_type
 @every_prior
 def test_scikit_learns_bound_is_the_exact_one_less_a_constant(covariance_type, weights):
     X, _, r, twin, prior = a_case(5, covariance_type, weights == "dirichlet_process", weighted=False)
@@ -467,12 +480,30 @@ def test_the_command_line_fits_one(tmp_path, capsys):
     assert told["best"]["lower_bound"] == mixture.lower_bound_
     assert sum(told["best"]["rows_per_component"]) == 300
     main(["fit", str(table), "--bayesian"])
-    assert "3 components of 20 with a row or more, full: converged" in capsys.readouterr().out
+    assert "3 components of 20 in use, full: converged" in capsys.readouterr().out
     main(["info", str(out / "model.gmm")])
     assert "7 components, diag" in capsys.readouterr().out
-    for wrong in (["--bayesian", "--prior", "conjugate"], ["--bayesian", "--models", "VEE"], ["--max-components", "3"]):
+    for wrong in (
+        ["--bayesian", "--prior", "conjugate"],
+        ["--bayesian", "--models", "VEE"],
+        ["--bayesian", "--components", "3"],
+        ["--bayesian", "--criterion", "icl"],
+        ["--max-components", "3"],
+    ):
         assert main(["fit", str(table), *wrong]) == 2
         assert "bayesian" in capsys.readouterr().err
+
+
+def test_the_command_compares_labels_with_components_in_use(tmp_path, capsys):
+    from gmm.cli import main
+
+    table = tmp_path / "rows.csv"
+    table.write_text("a,kind\n" + "".join(f"{10 * (i % 2) + i / 100},{'xy'[i % 2]}\n" for i in range(100)))
+    main(["fit", str(table), "--bayesian", "--label-column", "kind"])
+    said = capsys.readouterr().out
+    assert "2 components of 20 in use" in said
+    heading = next(line for line in said.splitlines() if line.strip().startswith("kind"))
+    assert len(heading.split()) == 3
 
 
 @every_prior

@@ -465,6 +465,34 @@ def test_predict_by_name(model, iris, tmp_path):
     assert found["component"].to_pylist() == expected.tolist()
 
 
+def test_predict_columns_from_known_ones(model, iris, tmp_path):
+    done = ok("predict", model, iris, "--known", "petal width,sepal length", "--level", "0.9")
+    X = load_iris().data
+    expected = gmm.load(model).predict_from(X[:, [3, 0]].tolist(), [3, 0], level=0.9)
+    found = table(done.stdout)
+    assert list(found) == ["row", *(f"{name}{end}" for name in ("sepal width", "petal length")
+                                    for end in ("", "_sd", "_low", "_high"))]  # fmt: skip
+    np.testing.assert_allclose(np.array(found["petal length"], float), expected.means[:, 1])
+    np.testing.assert_allclose(np.array(found["sepal width_high"], float), expected.intervals[:, 0, 1])
+    line = fails(1, "predict", model, iris, "--known", "petal length,species")
+    assert "no column 'species'; its columns are 'sepal length'" in line
+    assert "it needs --known" in fails(1, "predict", model, iris, "--level", "0.9")
+    assert "got all 4 columns" in fails(
+        1, "predict", model, iris, "--known", "sepal length,sepal width,petal length,petal width"
+    )
+
+
+def test_predict_columns_of_a_posterior_without_names(tmp_path):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    X[:, 1] += X[:, 0]
+    gmm.BayesianGaussianMixture(n_components=1).fit(X).save(tmp_path / "m")
+    (tmp_path / "d.csv").write_text("p\n1\n2\n")
+    found = table(ok("predict", tmp_path / "m", tmp_path / "d.csv", "--known", "x1").stdout)
+    assert list(found) == ["row", "x0", "x0_sd"]
+    expected = gmm.load(tmp_path / "m").plug_in().predict_from([[1.0], [2.0]], [1])
+    np.testing.assert_allclose(np.array(found["x0"], float), expected.means[:, 0])
+
+
 def test_predict_without_names_takes_columns_in_order(tmp_path):
     X = np.random.default_rng(0).normal(size=(30, 2))
     gmm.GaussianMixture(1).fit(X).save(tmp_path / "m")

@@ -162,6 +162,9 @@ def test_what_is_no_such_file_is_refused(content, message):
         (("parameters", "variance", "sigma"), np.ones((3, 3, 3)).tolist(), "positive-definite|do not satisfy"),
         (("parameters", "variance", "sigma"), None, "expected numbers in 'sigma'"),
         (("feature_names",), ["a"], "feature"),
+        (("d",), 2, "expected d = 3 and G = 3 as in 'mean', got d = 2 and G = 3"),
+        (("G",), 4, "got d = 3 and G = 4"),
+        (("parameters", "variance", "G"), "3", "got d = 3 and G = '3'"),
     ],
 )
 @pytest.mark.parametrize("name", ["VVV", "EEE", "VVI", "EVE", "EII"])

@@ -120,6 +120,30 @@ def test_rows_far_away_belong_to_the_nearest_component(run):
     )
 
 
+@RUNTIMES
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_rows_beyond_squares_have_numbers(run, covariance_type):
+    estimator = mixture(covariance_type)
+    for dtype, arithmetic, far in (("float64", "float64", 1e200), ("float32", "float32", 1e30)):
+        X = np.array([[far] * 5, [0.0] * 5, [np.nan] * 5], dtype)
+        with np.errstate(over="ignore"):
+            found = run(written(estimator, dtype=dtype, arithmetic=arithmetic), X)
+        np.testing.assert_allclose(found["probabilities"][0], 1 / 4)
+        assert found["log_likelihood"][0] < -0.4 * np.finfo(arithmetic).max
+        np.testing.assert_allclose(found["probabilities"][1], estimator.predict_proba(X[1:2])[0], atol=1e-5)
+        assert np.isnan(found["probabilities"][2]).all()
+        assert np.isnan(found["log_likelihood"][2])
+
+
+@pytest.mark.parametrize("covariance_type", CLASSIC)
+def test_a_frozen_mixture_is_written_too(covariance_type):
+    estimator = mixture(covariance_type)
+    X = estimator.sample(300, random_state=1)[0]
+    content = written(estimator.freeze(), dtype="float64")
+    assert_scored_alike(by_onnx(content, X), estimator, X, 1e-12, atol=1e-30)
+    assert not onnx.load_from_string(content).metadata_props
+
+
 def test_the_file_is_valid_and_says_what_it_is(tmp_path):
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(mixture().sample(200, random_state=1)[0], columns=list("abcdé"))

@@ -224,6 +224,16 @@ def weights(names):
     np.testing.assert_allclose(added, names["width"] ** 2 / 12, rtol=0.35)
 
 
+def prediction(names):
+    widths = np.diff(names["line"].intervals[:, 0]).ravel()
+    assert 66 < names["minutes"][widths.argmax()] < 68
+    assert widths.max() > 2 * np.median(widths)
+    of_eruptions, of_wine = names["rmse"], names["rmse_wine"]
+    assert of_eruptions["mixture"] < min(of_eruptions["line"], of_eruptions["forest"])
+    assert of_wine["mixture"] > max(of_wine["line"], of_wine["forest"])
+    assert names["inside"] > 0.88 > 0.85 > names["inside_wine"]
+
+
 def by_hand(names):
     np.testing.assert_allclose(names["responsibilities"], names["first"].responsibilities)
     np.testing.assert_allclose(names["means"], names["second"].means)
@@ -267,6 +277,7 @@ CLAIMS = {
     "applications/plot_2_anomalies": anomalies,
     "applications/plot_3_colours": colours,
     "applications/plot_4_weights": weights,
+    "applications/plot_5_prediction": prediction,
     "inside/plot_1_by_hand": by_hand,
     "inside/plot_3_convergence": convergence,
 }

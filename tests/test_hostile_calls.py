@@ -352,6 +352,28 @@ def test_from_parameters(weights, means, covariances, name, right):
         answer(scores, mixture, means)
 
 
+columns = st.sampled_from((0, [1], [2, 0], (0, 1), "a", ["a"], range(3), [0, 0], [3], -1, *JUNK))
+known = st.dictionaries(
+    st.sampled_from((0, 1, 2, 0, 1, 2, -1, "a", 3, 1.5)), st.sampled_from((*EXTREMES, 1.0, None, "x")), max_size=3
+)
+
+
+@given(st.sampled_from(COVARIANCE_TYPES), columns, known, st.one_of(tables(columns=[1, 2]), any_rows))
+@often
+def test_some_columns(name, columns, values, X):
+    means = np.array([[0.0, 1.0, -2.0], [5.0, 1.0, 1e6]])
+    covariances = GaussianMixture(covariance_type=name).fit([[0, 0, 0], [1, 0, 0], [1, 2, 1], [0, 2, 4]]).covariances_
+    covariances = np.concatenate([covariances] * 2) if len(covariances) == 1 else covariances
+    mixture = GaussianMixture.from_parameters([0.5, 0.5], means, covariances, covariance_type=name)
+    for part in (answer(mixture.marginal, columns), answer(mixture.condition, values)):
+        event("refused" if part is None else "made")
+        if part is not None:
+            is_right(part)
+    predicted = answer(mixture.predict_from, X, columns, level=0.5)
+    if predicted is not None:
+        assert all(finite(part) for part in predicted[1:])
+
+
 outputs = st.one_of(st.none(), st.none(), tables(), st.sampled_from(JUNK))
 
 

@@ -1,7 +1,6 @@
 """The benchmarks of the climb: the stored optima, what is healthy, and the arithmetic of gaps, stops and passes."""
 
 import sys
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX tells it")
 
 from benchmarks import climbs, gaps, optima, passes, plots, stops
+from benchmarks.__main__ import parse
 from benchmarks.climbs import SolverResult
 from benchmarks.gaps import ABOVE, DEGENERATE, MEAN_GAP, REGULAR_GAP, WITHIN, Outcome
 from benchmarks.health import health, rows_needed
@@ -364,7 +364,8 @@ def test_plain_em_that_does_not_arrive_counts_with_all_its_passes():
 @pytest.mark.parametrize("module", [optima, gaps, stops, passes])
 def test_questions_are_asked_of_nothing(module, tmp_path, capsys):
     """A name that no data set has: titles alone are printed."""
-    assert module.run(settings(tmp_path, only="no such rows", arguments=Namespace()), Report())
+    name = module.__name__.removeprefix("benchmarks.")
+    assert module.run(settings(tmp_path, only="no such rows", arguments=parse([name])), Report())
     assert "| problem |" in capsys.readouterr().out
 
 

@@ -72,6 +72,14 @@ def test_permissions_follow_the_mask(saved):
     assert stat.S_IMODE(saved.stat().st_mode) == 0o666 & ~mask
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_a_private_file_stays_private(saved):
+    saved.chmod(0o600)
+    save_state(saved, {"class": "Other"}, {})
+    assert load_state(saved)[0]["class"] == "Other"
+    assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+
+
 @pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
 def test_a_link_is_followed(saved, tmp_path):
     link = tmp_path / "link"

@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
+import gmm
 from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, select
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import fitted_parameters
@@ -574,6 +575,8 @@ def test_what_cannot_be_drawn_is_refused(plot):
         plot(GaussianMixture(2), X)
     with pytest.raises(NotFittedError):
         plot(GaussianMixtureSearch(), X)
+    with pytest.raises(TypeError, match="a picture needs its rows in memory"):
+        plot(GaussianMixture().fit(np.eye(3)), gmm.rows(lambda: [np.eye(3)]))
     with pytest.raises(TypeError, match="expected a fitted GaussianMixture"):
         plot("model.gmm", X)
     with pytest.raises(ValueError, match="3 features, but GaussianMixture is expecting 2"):

@@ -5,6 +5,7 @@ import gzip
 import itertools
 import math
 import os
+import pickle
 import re
 import sys
 
@@ -22,9 +23,10 @@ import gmm
 from gmm import GaussianMixture, Iteration
 from gmm.cli.tables import read
 from gmm.em import e_step
-from gmm.estimators import progress
+from gmm.estimators import predictions, progress
 from gmm.rows import blocks
 from gmm.rows import npy as npy_module
+from gmm.rows.delimited import read_text
 from gmm.rows.entrance import as_source
 from gmm.rows.npy import NpySource
 from gmm.rows.sources import ArraySource
@@ -350,12 +352,14 @@ def test_columns_are_checked(tmp_path):
         gmm.rows(path)
     with pytest.raises(ValueError, match="expected distinct columns"):
         gmm.rows(path, columns=["a", "w"], weight="w")
+    (tmp_path / "a.xlsx").touch()
     with pytest.raises(ValueError, match=r"unknown file type '\.xlsx'"):
         gmm.rows(tmp_path / "a.xlsx")
     with pytest.raises(TypeError, match="an array or a data frame is passed to fit"):
         gmm.rows(ROWS)
-    with pytest.raises(FileNotFoundError):
-        gmm.rows(tmp_path / "b.parquet")
+    for absent in ("b.parquet", "b.csv", "b.npy", "b"):
+        with pytest.raises(FileNotFoundError, match=f"No such file or directory: .*{absent}"):
+            gmm.rows(tmp_path / absent)
     chosen = gmm.rows(path, columns=["c", "a"], weight="w")
     fitted_ = fitted(chosen, None, "full", False)
     assert list(fitted_.feature_names_in_) == ["c", "a"]
@@ -556,6 +560,58 @@ def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch)
     assert read(str(path))[0].column_names == ["row", "component"]
 
 
+def blocks_of_rows():
+    return [(ROWS[:10], WEIGHTS[:10]), (ROWS[10:], WEIGHTS[10:])]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "npy", "map", "blocks"])
+def test_what_was_read_can_be_pickled(kind, tmp_path):
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pa.parquet.write_table(table_of(ROWS, WEIGHTS), path)
+        source = gmm.rows(path, weight="w")
+    elif kind == "csv":
+        pa.csv.write_csv(table_of(ROWS), path)
+        source = gmm.rows(path)
+    elif kind == "blocks":
+        source = gmm.rows(blocks_of_rows)
+    else:
+        np.save(path.with_suffix(".npy"), np.asfortranarray(ROWS))
+        source = gmm.rows(path.with_suffix(".npy"))
+        if kind == "map":
+            source = NpySource(source.mapped, WEIGHTS)
+    for expected in (
+        source,
+        GaussianMixture(2, random_state=0).fit(source) and source,
+    ):  # before a reading and after it
+        content = pickle.dumps(expected)
+        assert len(content) < (1.5 * WEIGHTS.nbytes if kind == "map" else 10_000)
+        again = pickle.loads(content)
+        assert repr(again) == repr(source)
+        assert again.fingerprint == source.fingerprint
+        if source.sample_weight is not None:
+            np.testing.assert_array_equal(again.sample_weight, source.sample_weight)
+
+
+def test_a_frozen_mixture_writes_its_predictions(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "_ROWS_AT_ONCE", 3000)
+    model, path = in_memory("full", np.float64, False, False), tmp_path / "a.parquet"
+    frozen = model.freeze()
+    for X in (ROWS, gmm.rows(lambda: [ROWS[:10], ROWS[10:]])):
+        gmm.write_predictions(frozen, X, path)
+        written = read(str(path))[0].to_pandas()
+        np.testing.assert_array_equal(written["row"], np.arange(N) + 1)
+        np.testing.assert_array_equal(written["component"], model.predict(ROWS))
+        np.testing.assert_allclose(written.iloc[:, 2:], model.predict_proba(ROWS), atol=1e-11)
+    gmm.write_predictions(frozen, ROWS, path, responsibilities=False)
+    assert read(str(path))[0].column_names == ["row", "component"]
+    with pytest.raises(ValueError, match=f"X has {D + 1} features, but FrozenMixture is expecting {D} features"):
+        gmm.write_predictions(frozen, np.ones((2, D + 1)), path)
+    with pytest.raises(ValueError, match="NaN"):
+        gmm.write_predictions(frozen, np.full((2, D), np.nan), path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
     model, path = in_memory("full", np.float64, False, False), tmp_path / "a.csv"
     path.write_text("before")
@@ -566,6 +622,17 @@ def test_predictions_that_fail_leave_the_file_as_it_was(tmp_path):
     assert path.read_text() == "before"
     with pytest.raises(ValueError, match=r"a\.txt: expected a name ending in one of '.parquet'"):
         gmm.write_predictions(model, ROWS, tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_text_in_another_encoding_is_told(encoding, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n3,4\n", encoding=encoding)
+    for reader in (gmm.rows, functools.partial(read_text, source=str(path), header=None)):
+        with pytest.raises(
+            ValueError, match=r"a\.csv is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert"
+        ):
+            reader(str(path))
 
 
 def test_long_passes_tell_their_pace(capsys, monkeypatch):

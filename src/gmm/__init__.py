@@ -10,6 +10,7 @@ from gmm import _pickle_aliases, _public
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.bayesian import BayesianGaussianMixture
+from gmm.estimators.conditional import ConditionalPrediction
 from gmm.estimators.iteration import m_step, statistics_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictions import write_predictions
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BayesianGaussianMixture",
     "BootstrapLRT",
+    "ConditionalPrediction",
     "ConvergenceWarning",
     "CredibleIntervals",
     "EMStep",

@@ -10,6 +10,7 @@ cdef class Scratch:
     cdef PassPlan plan                    # that the workspace is laid out for, …
     cdef Py_ssize_t n_rows                # … and its number of rows: 0 before `Plan.begin`
     cdef Py_ssize_t next_lane             # after those in the sums
+    cdef object owner                     # the `CandidateRows` that alone have used the workspace since `make_ready`
     cdef double[::1] buffer
     cdef double[::1] room                 # of the plans of `CandidateRows`
 

@@ -74,7 +74,7 @@ cdef class Scratch:
         self.workspace.first_lane = self.workspace.level + slots
         self.workspace.n_nodes = 0
         lay_out_workspace(&self.workspace, plan, n_rows, aligned(<double*>(self.workspace.first_lane + slots)))
-        self.plan, self.n_rows, self.next_lane = plan[0], n_rows, 0
+        self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
 
 
 cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight) except *:
@@ -123,8 +123,7 @@ cdef class Plan:
         bint given=False, bint rows_only=False, bint totals=False, bint common_scatter=False, int form=-1, axes=None,
     ):
         cdef PassPlan* plan = &self.plan
-        self.mixture = mixture
-        self.centres, self.log_offset = np.ascontiguousarray(mixture.centres), mixture.log_offset
+        self.mixture, self.log_offset, self.centres = mixture, mixture.log_offset, np.ascontiguousarray(mixture.centres)
         self.whiteners, self.origin, self.reach = np.ravel(mixture.whiteners), origin, reach
         cdef Py_ssize_t K = self.centres.shape[0], d = self.centres.shape[1]
         self.moments = mixture.layout if rows_only or totals else moments
@@ -151,11 +150,11 @@ cdef class Plan:
                 common_scatter, form, &self.room[0])
 
     def __reduce__(self):
-        how = dict(single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
-                   rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form,
-                   axes=None if self.plan.axes == NULL else np.asarray(self.axes))
-        where = np.asarray(self.origin), np.asarray(self.reach)
-        return functools.partial(Plan, self.mixture, self.moments, *where, **how), ()
+        return functools.partial(
+            Plan, self.mixture, self.moments, np.asarray(self.origin), np.asarray(self.reach),
+            axes=None if self.plan.axes == NULL else np.asarray(self.axes),
+            single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
+            rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form), ()
 
     def suits(self, Survey survey not None, bint single):
         """Whether the rows of a survey, of which only rows are asked, can be passed over in the same form."""
@@ -344,14 +343,12 @@ cdef class Plan:
             other.workspace.n_nodes = 0
 
     def sums(self, Scratch scratch not None):
-        """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of the rows add up.
+        """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of rows add up.
 
-        The last two are the log evidence and the weight, behind those of `diagnostics.pxd`. With `totals` all are
-        Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w.
+        With `totals`: Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w; else they end in the last two.
         """
-        cdef Workspace* workspace = self.merged(scratch)
         cdef double[::1] into = np.empty(self.plan.n_sums)
-        memcpy(&into[0], workspace.node, self.plan.n_sums * sizeof(double))
+        memcpy(&into[0], self.merged(scratch).node, self.plan.n_sums * sizeof(double))
         return into.base
 
     def collect(self, const double[::1] sums not None, const double[:, ::1] scatter=None):
@@ -530,7 +527,7 @@ cdef class Plan:
             raise ValueError("a pass with given responsibilities, or without moments, goes on to no other")
         if rows.n != scratch.n_rows:
             raise ValueError(f"expected all {scratch.n_rows} rows that the scratch is of, got {rows.n}")
-        inputs.rows = rows
+        inputs.rows, scratch.workspace.loaded = rows, False
         inputs.origin, inputs.reach, inputs.scatter = &self.origin[0], &self.reach[0], self.checked_scatter(scatter)
         inputs.single, inputs.form, inputs.at_most = self.may_be_single, self.form, at_most
         return inputs
@@ -607,11 +604,14 @@ cdef class CandidateRows:
             scratch.room = np.empty(needed)
         prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single_limit, pooled, -1,
                 &scratch.room[0])
-        scratch.make_ready(&plan, table.n)
+        if scratch.owner is not self or not same_room(&scratch.plan, &plan):
+            scratch.make_ready(&plan, table.n)
+        scratch.workspace.n_nodes = 0
         with nogil:
             walk(&plan, &table, &self.rows[0, 0], 0, (table.n + plan.lane - 1) // plan.lane, &scratch.workspace, True)
             merge_siblings(&scratch.workspace, plan.n_sums, True)
             unpack_moments(&plan, scratch.workspace.node, whiteners, scatter if plan.common_scatter else NULL, out)
+        scratch.owner, scratch.workspace.loaded = self, table.n <= plan.block
         return 0
 
 

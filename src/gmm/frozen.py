@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._frozen import CompiledMixture
+from gmm.exchange.onnx import write_onnx
 from gmm.persistence import Readable, Writable, item, load_object, save_state
 from gmm.values.layouts import layout_of_code
+from gmm.values.whitened import WhitenedMixture
 from gmm.versions import __version__
 
 __all__ = ["FrozenMixture", "get_include"]
@@ -69,6 +71,26 @@ class FrozenMixture(CompiledMixture):
         layout, *arrays = self.arrays
         header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
         save_state(file, header, dict(zip(_ARRAYS, arrays, strict=True)))
+
+    def to_onnx(self, file: Writable, *, dtype: str = "float32", arithmetic: str = "float64") -> None:
+        """Write the mixture as an ONNX model, for runtimes without Python, as ``GaussianMixture.to_onnx`` does.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        dtype, arithmetic : {"float32", "float64"}
+            Of rows and results, and what the runtime computes in.
+
+        Raises
+        ------
+        ModuleNotFoundError, ValueError
+            As that method.
+        """
+        code, log_offset, centres, whiteners, _ = self.arrays
+        layout = layout_of_code(code)
+        mixture = WhitenedMixture(layout, log_offset, centres, whiteners.reshape(layout.shape(*centres.shape)))
+        write_onnx(file, mixture, dtype=dtype, arithmetic=arithmetic, about={})
 
     @classmethod
     def load(cls, file: Readable) -> Self:

@@ -87,6 +87,7 @@ cdef struct Workspace:
     void* evidence
     void* mass                  # (ld,) the rows' weights, zero behind them
     Py_ssize_t n_ones           # rows for which `mass` is one; −1: other weights
+    bint loaded                 # `block` and `mass` hold all rows, from a pass of the same form before
     void* best                  # (ld,) the likeliest component
     void* diagnostics           # see `diagnostics.pxd`
     void* square
@@ -133,7 +134,7 @@ cdef inline void lay_out_workspace(
     workspace.best = work + ld * (wide + K + narrow + d + 3)
     workspace.diagnostics = work + ld * (wide + K + narrow + d + 4)
     workspace.block_sums = work + ld * (wide + K + narrow + d + 4 + diagnostic_rows(plan))
-    workspace.n_ones = -1
+    workspace.n_ones, workspace.loaded = -1, False
     fill_ones(plan.single, ld, workspace.block if plan.linear else workspace.centred)
 
 
@@ -255,6 +256,21 @@ cdef inline void accumulate_centred(
 
 # --------------------------------------------------------------------------------------------- lanes
 
+cdef inline void load_block(
+    const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t start, Py_ssize_t n, Py_ssize_t padded,
+    Workspace* workspace,                          # OUT its mass
+    real* features, real* block,                   # OUT
+) noexcept nogil:
+    cdef const double* weight = NULL if rows.weight == NULL or plan.totals else rows.weight + start
+    load_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, plan.n_features,
+              plan.origin, workspace.ld, block)
+    if weight != NULL or workspace.n_ones != n:
+        load_mass(weight, n, padded, <real*>workspace.mass)
+        workspace.n_ones = n if weight == NULL else -1
+    if plan.linear:
+        append_products(plan.tiles, plan.moments, plan.n_features, padded, workspace.ld, features)
+
+
 cdef inline void one_block(
     const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t start, Py_ssize_t n,
     Workspace* workspace, real* tile,
@@ -267,14 +283,8 @@ cdef inline void one_block(
     cdef real* centred = <real*>workspace.centred
     cdef real* y = <real*>workspace.product
     cdef double evidence = 0
-    load_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, d,
-              plan.origin, ld, block)
-    if (rows.weight != NULL and not plan.totals) or workspace.n_ones != n:
-        load_mass(NULL if rows.weight == NULL or plan.totals else rows.weight + start, n, padded,
-                  <real*>workspace.mass)
-        workspace.n_ones = n if rows.weight == NULL or plan.totals else -1
-    if plan.linear:
-        append_products(plan.tiles, plan.moments, d, padded, ld, features)
+    if not workspace.loaded:
+        load_block(plan, rows, x, start, n, padded, workspace, features, block)
     if plan.given:
         take_given(rows.given + start * K, <real*>workspace.mass, K, n, padded, ld, tile, <real*>workspace.evidence)
     else:

@@ -57,6 +57,7 @@ cdef inline bint walk_again(
     workspace.n_nodes = 0
     walk(plan, &inputs.rows, x, 0, (inputs.rows.n + plan.lane - 1) // plan.lane, workspace, True)
     merge_siblings(workspace, plan.n_sums, True)
+    workspace.loaded = inputs.rows.n <= plan.block
     return True
 
 

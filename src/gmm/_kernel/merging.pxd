@@ -51,10 +51,17 @@ cdef inline double shape_divergence(const State* state, Py_ssize_t j, Py_ssize_t
             - d / 2. + logs[matrix_of(layout, k)] - logs[matrix_of(layout, j)])
 
 
+cdef inline double mean_divergence(const State* state, Py_ssize_t j, Py_ssize_t k) noexcept nogil:
+    """½‖W_j (m_k − m_j)‖², of two components of EM's next mixture."""
+    cdef Layout layout = state.family.covariance_layout
+    cdef Py_ssize_t d = state.family.d
+    return half_square(layout, d, state.plain.whiteners + j * component_stride(layout, d), state.plain.means + j * d,
+                       state.plain.means + k * d)
+
+
 cdef inline bint choose_pair(const State* state, Py_ssize_t* into, Py_ssize_t* gone) noexcept nogil:
     """Choose the pair of least n_k KL(N_k ‖ N_j) or, after failures, one next to it; return whether there is one."""
-    cdef Layout layout = state.family.covariance_layout
-    cdef Py_ssize_t K = state.family.K, d = state.family.d, size = component_stride(layout, d), j, k
+    cdef Py_ssize_t K = state.family.K, j, k
     cdef const double* counts = state.held.counts
     cdef double[RANKS] nearest
     cdef Py_ssize_t[RANKS] pair
@@ -64,11 +71,8 @@ cdef inline bint choose_pair(const State* state, Py_ssize_t* into, Py_ssize_t* g
         for k in range(K):
             if counts[k] < least or not (counts[k] < counts[j] or counts[k] == counts[j] and k > j):
                 continue
-            apart = half_square(layout, d, state.plain.whiteners + j * size, state.plain.means + j * d,
-                                state.plain.means + k * d)
-            if not 2 * apart < APART * APART or not 2 * half_square(
-                    layout, d, state.plain.whiteners + k * size, state.plain.means + k * d,
-                    state.plain.means + j * d) < APART * APART:
+            apart = mean_divergence(state, j, k)
+            if not (2 * apart < APART * APART and 2 * mean_divergence(state, k, j) < APART * APART):
                 continue
             apart *= counts[k]
             if found == asked and not apart < nearest[asked - 1]:

@@ -12,22 +12,48 @@ from gmm.cli.rows import read_rows_for
 from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
 from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_table
+from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.mixture import GaussianMixture
 from gmm.persistence import load_state
 from gmm.rows.writing import prediction_columns
 from gmm.text.amounts import counted
+from gmm.text.lists import quoted
 
 __all__ = ["export", "info", "predict", "sample"]
 
 
 def predict(options: argparse.Namespace) -> None:
-    """Run ``gmm predict``, which labels the rows of a table."""
+    """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
     check_table("--out", options.out)
     model = load_mixture(options.model)
+    if options.known:
+        _predict_columns(model, options)
+        return
+    if options.level:
+        raise CommandError("--level is the probability of intervals of predicted columns: it needs --known")
     rows, X = read_rows_for(model, options, Screen(options.quiet))
     proba = model.predict_proba(X) if options.proba else None
     write_table(options.out, prediction_columns(rows.numbers, np.asarray(model.predict(X)), proba))
+
+
+def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
+    mixture = model if isinstance(model, GaussianMixture) else model.plug_in()
+    names = names_of_features(mixture)
+    unknown = [name for name in options.known if name not in names]
+    if unknown:
+        raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}")
+    known = [names.index(name) for name in options.known]
+    rows, X = read_rows_for(mixture.marginal(known), options, Screen(options.quiet))
+    prediction = mixture.predict_from(X, known, level=options.level)
+    columns = [("row", rows.numbers)]
+    for j, name in enumerate(prediction.columns):
+        columns += [(name, prediction.means[:, j]), (f"{name}_sd", prediction.deviations[:, j])]
+        if prediction.intervals is not None:
+            columns += [(f"{name}_{end}", prediction.intervals[:, j, side]) for side, end in enumerate(("low", "high"))]
+    if len(dict(columns)) < len(columns):
+        raise CommandError("predicted columns get names ending in _sd, _low and _high, which other columns have")
+    write_table(options.out, dict(columns))
 
 
 def sample(options: argparse.Namespace) -> None:

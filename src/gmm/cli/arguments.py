@@ -23,6 +23,7 @@ examples:
   gmm fit big.parquet --models EEE,VVV --components 2:20 --time-limit 60
   gmm fit iris.csv --out results --report             also write an HTML report
   gmm predict results/model.gmm more.csv --proba --out labels.csv
+  gmm predict results/model.gmm part.csv --known height,age --level 0.9
   gmm plot results/model.gmm iris.csv --out iris.svg
 """
 
@@ -125,12 +126,16 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
     out.add_argument("--plot", metavar="PICTURE",
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
                           "needs matplotlib")  # fmt: skip
+    out.add_argument("--checkpoint", metavar="FILE",
+                     help="with --bayesian, keep in FILE how far the fit has come, every five seconds")  # fmt: skip
+    out.add_argument("--resume", action="store_true",
+                     help="continue the fit of --checkpoint, to the same bits; begin it if there is none")  # fmt: skip
     return command
 
 
 def _add_search(command: argparse.ArgumentParser) -> None:
     search = command.add_argument_group("search")
-    search.add_argument("--components", metavar="K", type=_components, default=_components("1:9"),
+    search.add_argument("--components", metavar="K", type=_components,
                         help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
     search.add_argument("--bayesian", action="store_true",
                         help="fit one variational Bayesian mixture, which leaves empty the components that it does not "
@@ -143,7 +148,7 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
     types.add_argument("--models", metavar="NAMES", type=_names, action="extend",
                        help="same as --covariance")  # fmt: skip
-    search.add_argument("--criterion", choices=CRITERIA, default=CRITERIA[0],
+    search.add_argument("--criterion", choices=CRITERIA,
                         help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
     search.add_argument("--time-limit", metavar="SECONDS", type=_positive_number,
                         help="stop starting new fits after SECONDS; the output says if the search is "
@@ -192,13 +197,19 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command = commands.add_parser(
         "predict",
         help="label the rows of a table with a saved model",
-        description="Label each row with its most probable component. Columns are matched by name; if the model has no "
-        "names, the numeric columns are used in order.",
+        description="Label each row with its most probable component, or predict the columns that are not --known. "
+        "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
     )
     command.set_defaults(run=_Command("apply", "predict"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("file", metavar="FILE", help=_FILE_HELP)
-    command.add_argument("--proba", action="store_true", help="also write the responsibilities")
+    wanted = command.add_mutually_exclusive_group()
+    wanted.add_argument("--proba", action="store_true", help="also write the responsibilities")
+    wanted.add_argument("--known", metavar="A,B", type=_names, action="extend",
+                        help="predict the model's other columns from these: their conditional means and standard "
+                             "deviations")  # fmt: skip
+    command.add_argument("--level", metavar="P", type=_probability,
+                         help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
     _add_reading(command)
     _add_out(command)
     return command
@@ -325,6 +336,13 @@ def _positive_number(text: str) -> float:
     value = _number(text)
     if not 0.0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return value
+
+
+def _probability(text: str) -> float:
+    value = _number(text)
+    if not 0.0 < value < 1.0:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, got {text!r}")
     return value
 
 

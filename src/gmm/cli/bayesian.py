@@ -19,7 +19,7 @@ __all__ = ["fit_posterior"]
 
 _MAX_COMPONENTS, _TOL = 20, 1e-3
 # Options of a search alone.
-_OF_A_SEARCH = ("prior", "refine", "time_limit")
+_OF_A_SEARCH = ("criterion", "prior", "refine", "time_limit")
 
 
 def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
@@ -32,9 +32,13 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
         invalid.
     """
     name = _covariance_type(options)
+    if options.components is not None:
+        raise UsageError("--components: not with --bayesian, which takes --max-components")
     for given in _OF_A_SEARCH:
         if getattr(options, given) is not None:
             raise UsageError(f"--{given.replace('_', '-')}: not with --bayesian")
+    if options.resume and options.checkpoint is None:
+        raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
     Drawings.check(options)
     rows, notes = rows_to_fit(screen, options)
     out = make_directory(options.out)
@@ -51,7 +55,7 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(rows.frame, sample_weight=rows.weights)
+        model.fit(rows.frame, sample_weight=rows.weights, checkpoint=options.checkpoint, resume=options.resume)
     warned = tuple(str(warning.message) for warning in caught)
     result = Posterior(rows, options, notes, warned, time.perf_counter() - started, model)
     if out is not None:

@@ -16,10 +16,13 @@ from gmm.cli.result import Result, make_directory, rows_to_fit
 from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
 from gmm.cli.write import write_json
+from gmm.estimators.criteria import CRITERIA
 from gmm.text.amounts import counted
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
 
 __all__ = ["fit"]
+
+_COMPONENTS = range(1, 10)
 
 
 def fit(options: argparse.Namespace) -> None:
@@ -36,7 +39,10 @@ def fit(options: argparse.Namespace) -> None:
         return
     if options.max_components is not None:
         raise UsageError("--max-components: expected with --bayesian; a search takes --components")
+    if options.checkpoint is not None or options.resume:
+        raise UsageError("--checkpoint: expected with --bayesian; a search keeps none")
     options.tol = 1e-5 if options.tol is None else options.tol
+    options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     names = _covariance_types(options)
     Drawings.check(options)
     rows, notes = rows_to_fit(screen, options)

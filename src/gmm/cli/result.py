@@ -152,7 +152,7 @@ class Fitted:
         screen.mixture(MixtureFacts.of(self.model), self.counts, self.shown)
         if self.agreement is not None:
             screen.line()
-            screen.agreement(self.agreement, self.options.label_column)
+            screen.agreement(self.agreement, self.options.label_column, self.shown)
 
     def write_model(self, out: Path, kind: str) -> None:
         """Write the model and the labels; `kind` is their format."""
@@ -292,7 +292,7 @@ class Posterior(Fitted):
         screen.line()
         model = self.model
         screen.line(
-            f"{counted(model.n_effective_components_, 'component')} of {model.n_components} with a row or more, "
+            f"{counted(len(self.shown), 'component')} of {model.n_components} in use, "
             f"{model.covariance_type}: {ending(model)}, lower bound of the log evidence {model.lower_bound_:.2f}"
         )
         screen.line()

@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from gmm.estimators.bayesian import BayesianGaussianMixture
-from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import from_state
 from gmm.estimators.mixture import GaussianMixture
 from gmm.persistence import load_object
 
 __all__ = ["load_mixture"]
 
-_KINDS: tuple[type[EstimatedMixture], ...] = (GaussianMixture, BayesianGaussianMixture)
+_KINDS: tuple[type[GaussianMixture] | type[BayesianGaussianMixture], ...] = (GaussianMixture, BayesianGaussianMixture)
 
 
-def load_mixture(path: str) -> EstimatedMixture:
+def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
     """Load a mixture of either kind.
 
     Raises

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.e_step import EStep
 from gmm.em.m_step import MStep, Prior, mixture_family
 from gmm.em.quasi_newton import QuasiNewton
-from gmm.em.solver import Iteration, Solver, SolverRun
+from gmm.em.solver import Iteration, Solver, SolverResult, SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM
 from gmm.rows.sources import Source
@@ -108,11 +110,12 @@ class Problem:
     def run(
         self,
         e_step: EStep,
-        begin: Beginning | MixtureParameters,
+        begin: Beginning | MixtureParameters | SolverResult,
         settings: SolverSettings,
         *,
         start: int = 0,
         callback: Callable[[Iteration], object] | None = None,
+        on_pause: Callable[[SolverRun], object] | None = None,
     ) -> SolverRun:
         """Prepare a solver run; `SolverRun.go` makes its passes.
 
@@ -120,19 +123,26 @@ class Problem:
         ----------
         e_step : EStep
             Open over the same rows, for the moments of the same model.
-        begin : Beginning or MixtureParameters
+        begin : Beginning, MixtureParameters or SolverResult
+            The `result` of a run that paused is where it continues, with the same bits.
         settings : SolverSettings
         start : int
             Index of the start, for the record.
         callback : callable, optional
             Called with an `Iteration` after each pass; a truthy return value ends the run.
+        on_pause : callable, optional
+            As in `SolverRun`.
         """
+        paused = begin if isinstance(begin, SolverResult) else None
+        if isinstance(begin, SolverResult):
+            begin = Beginning(begin.parameters, begin.trace.lower_bounds, begin.state, begin.repaired)
         begin = Beginning(begin) if isinstance(begin, MixtureParameters) else begin
         m_step = self._m_step(e_step, begin.parameters.n_components, begin.repaired)
         unit = self.rows.survey.weight if settings.in_all else 1.0
         parameters, tolerance = m_step.taken(begin.parameters), settings.tolerance / unit
+        bounds = tuple(bound / unit for bound in begin.bounds)
         solver: Solver
-        if settings.accelerated:
+        if settings.accelerated and (paused is None or paused.state is not None):
             solver = QuasiNewton(
                 parameters,
                 e_step,
@@ -141,12 +151,17 @@ class Problem:
                 confirm_stop=settings.confirm_stop,
                 unit=unit,
                 state=begin.state,
+                bound=-inf if paused is None else bounds[-1],
             )
         else:
-            bounds = tuple(bound / unit for bound in begin.bounds)
-            solver = TextbookEM(parameters, e_step, m_step, GainBelow(tolerance, unit), before=bounds)
+            measured = None if paused is None else paused.statistics
+            if measured is not None:
+                bounds = (*bounds[:-1], measured.mean_log_evidence)  # without the rounding of the units
+            rule = GainBelow(tolerance, unit)
+            solver = TextbookEM(parameters, e_step, m_step, rule, before=bounds, statistics=measured)
         before = begin.bounds[-1] if begin.bounds else None
-        return SolverRun(solver, max_iter=settings.max_iter, start=start, callback=callback, before=before, unit=unit)
+        how: dict[str, Any] = {"start": start, "callback": callback, "paused": paused, "on_pause": on_pause}
+        return SolverRun(solver, max_iter=settings.max_iter, before=before, unit=unit, **how)
 
     def _m_step(self, e_step: EStep, n_components: int, repaired: tuple[int, ...] = ()) -> MStep:
         repairs = n_components if self.repair_empty and not self.variational else 0

@@ -24,9 +24,10 @@ from gmm.values.statistics import SufficientStatistics
 class QuasiNewton:
     """Solve by passes between which a `QuasiNewtonState` chooses the next mixture.
 
-    The run starts from `parameters`, or continues from `state`. It stops when five accepted passes in a row project a
-    remaining gain below `tolerance`, in nats per unit weight, or three passes of which the last projects less than a
-    hundredth of it; without `confirm_stop`, after the first such pass. It says why in units of `unit` nats.
+    The run starts from `parameters`, or continues from `state`, whose last pass measured `bound`. It stops when five
+    accepted passes in a row project a remaining gain below `tolerance`, in nats per unit weight, or three passes of
+    which the last projects less than a hundredth of it; without `confirm_stop`, after the first such pass. It says why
+    in units of `unit` nats.
     """
 
     def __init__(
@@ -39,13 +40,14 @@ class QuasiNewton:
         confirm_stop: bool = True,
         unit: float = 1.0,
         state: QuasiNewtonState | None = None,
+        bound: float = -math.inf,
     ) -> None:
         self._e_step = e_step
         self._m_step = m_step
         self._unit = unit
         self._begun = parameters
         self._current: MixtureParameters | None = parameters
-        self._bound = -math.inf
+        self._bound = bound
         self._closing: SufficientStatistics | None = None
         self._instead: TextbookEM | None = None
         self._state = state or QuasiNewtonState(m_step.family(parameters), tolerance, confirm_stop)

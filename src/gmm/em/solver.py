@@ -148,6 +148,10 @@ class SolverRun(Generic[P]):
         The last lower bound of an earlier run that this one continues.
     unit : float
         The solver's numbers are recorded times this: the weight of all rows, for nats in all.
+    paused : SolverResult, optional
+        What the `result` of this run was when it paused; the solver is the one of that time.
+    on_pause : callable, optional
+        Called with the run wherever it could pause: after one or more passes, unless the last met the stopping rule.
 
     Attributes
     ----------
@@ -168,6 +172,8 @@ class SolverRun(Generic[P]):
         callback: Callable[[Iteration[P]], object] | None = None,
         before: float | None = None,
         unit: float = 1.0,
+        paused: SolverResult[P] | None = None,
+        on_pause: Callable[[SolverRun[P]], object] | None = None,
     ) -> None:
         self._solver = solver
         self._max_iter = max_iter
@@ -175,11 +181,14 @@ class SolverRun(Generic[P]):
         self._callback = callback
         self._before = before
         self._unit = unit
-        self._seconds: list[float] = []
+        self._on_pause = on_pause
+        self._seconds: list[float] = [] if paused is None else list(paused.trace.seconds)
         self._reason = "not finished"
-        self.passes: list[PassRecord] = []
-        self.lower_bound = -math.inf
+        self.passes: list[PassRecord] = [] if paused is None else list(paused.trace.passes)
+        self.lower_bound = -math.inf if paused is None else paused.lower_bound
         self.ended = self.converged = False
+        if self.passes:
+            self._end_if(solver.why_stop(), stopped=False)
 
     @property
     def parameters(self) -> P:
@@ -200,6 +209,8 @@ class SolverRun(Generic[P]):
         enough = self._max_iter if at_most is None else min(len(self.passes) + at_most, self._max_iter)
         while not self.ended and len(self.passes) < enough:
             self._advance(1 if self._callback is not None else enough - len(self.passes))
+            if self._on_pause is not None and not self.converged:
+                self._on_pause(self)
         if not self.ended and enough == self._max_iter:
             self._reason, lower_bound = self._solver.close()
             self.lower_bound = lower_bound * self._unit
@@ -214,7 +225,9 @@ class SolverRun(Generic[P]):
         self.lower_bound = made[-1].lower_bound
         stopped = self._callback is not None and self._stopped_by(self._callback, made[-1])
         self._before = self.lower_bound
-        why = self._solver.why_stop()
+        self._end_if(self._solver.why_stop(), stopped=stopped)
+
+    def _end_if(self, why: str | None, *, stopped: bool) -> None:
         if why or stopped:
             self._reason, self.ended, self.converged = why or "stopped by the callback", True, why is not None
 

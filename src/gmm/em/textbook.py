@@ -14,7 +14,8 @@ from gmm.values.statistics import SufficientStatistics
 class TextbookEM:
     """Solve by E-steps and M-steps in turn (Dempster, Laird & Rubin 1977).
 
-    The run starts from `parameters`; `before` has the lower bounds of an earlier run that it continues.
+    The run starts from `parameters`; `before` has the lower bounds of an earlier run that it continues, with
+    `statistics` from the pass that measured `parameters`, or else by measuring these.
     """
 
     state = None
@@ -27,13 +28,14 @@ class TextbookEM:
         stopping: Stopping,
         *,
         before: tuple[float, ...] = (),
+        statistics: SufficientStatistics | None = None,
     ) -> None:
         self.parameters = parameters
         self._e_step = e_step
         self._m_step = m_step
         self._stopping = stopping
         self._bounds = list(before)
-        self._statistics: SufficientStatistics | None = None
+        self._statistics = statistics
 
     @property
     def statistics(self) -> SufficientStatistics:

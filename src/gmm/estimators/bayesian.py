@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.em.m_step import Prior
 from gmm.em.results import Wanted
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.estimators.fitted import fitted_parameters, source_of
+from gmm.estimators.fitted import fitted_parameters, hold, source_of
+from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, place
 from gmm.fitting.fit import mean_and_covariance
@@ -62,7 +63,9 @@ class BayesianGaussianMixture(EstimatedMixture):
         before it empties components. Stop when the estimated remaining gain has stayed below `tol` for three to five
         passes; without `acceleration`, when one pass changes the bound by less.
     reg_covar : float, default=1e-6
-        Added to the covariance of the rows of each component, in squared units of the data.
+        Added to the covariance of the rows of each component, in squared units of the data. With `acceleration`, it is
+        noise of that variance on the rows, which the bound and `counts_` include and ``predict_proba`` does not: where
+        it is not small beside the components' variances, set `acceleration` to None for scikit-learn's fixed point.
     max_iter : int, default=100
         Maximum number of passes over the rows. 0 returns the start.
     n_init : int, default=1
@@ -81,7 +84,8 @@ class BayesianGaussianMixture(EstimatedMixture):
         Degrees of freedom ν_0 of the Wishart prior of the precisions, above d − 1. None is d.
     covariance_prior : float or array-like, default=None
         Inverse of that prior's scale: (d, d) for "full" and "tied", (d,) for "diag", a number for "spherical". None is
-        the covariance of the rows, with `reg_covar` on its diagonal if it is singular.
+        the unbiased covariance of the rows, with `reg_covar` on its diagonal if it is singular. Of weights that add up
+        to less than 2, it does not depend on their scale.
     random_state : int, RandomState, Generator or None, default=None
         Seed of the starts, of `sample` and of `sample_posterior`.
     warm_start : bool, default=False
@@ -122,8 +126,8 @@ class BayesianGaussianMixture(EstimatedMixture):
     n_iter_ : int
         Number of passes of the best start.
     lower_bound_ : float
-        Lower bound of the log evidence, in nats, all constants included; scikit-learn's lacks some. A ridge `reg_covar`
-        is no part of it.
+        Lower bound of the log evidence, in nats, all constants included; scikit-learn's lacks some. `reg_covar` is part
+        of it with `acceleration` alone.
     lower_bounds_ : list of float
         Lower bound measured by each pass, before its update.
     history_, histories_, n_parameters_, n_features_in_, feature_names_in_
@@ -291,6 +295,27 @@ class BayesianGaussianMixture(EstimatedMixture):
             draws, the same in every call.
         """
         return intervals(posterior_of(self), check_level(level), np.random.default_rng(0))
+
+    def plug_in(self) -> GaussianMixture:
+        """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.
+
+        Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not: criteria,
+        `GaussianMixture.marginal`, `GaussianMixture.condition` and `GaussianMixture.predict_from`.
+
+        Returns
+        -------
+        GaussianMixture
+        """
+        parameters = posterior_of(self).plugged_in()
+        mixture = GaussianMixture(
+            parameters.n_components,
+            covariance_type=parameters.model.known_as,
+            reg_covar=self.reg_covar,
+            random_state=self.random_state,
+            n_threads=self.n_threads,
+        )
+        hold(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
+        return mixture
 
     @property
     def weight_concentration_(self) -> NDArray[Any] | tuple[NDArray[Any], NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from copy import copy
 from typing import ClassVar, Self
@@ -14,14 +15,15 @@ from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
 from gmm.estimators.exchanged import ExchangedMixture
 from gmm.estimators.fitted import hold, set_fitted
+from gmm.estimators.keeping import opened
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
-from gmm.fitting.fit import FitSettings, GivenStart, MixtureFit, fit_mixture, start_seeds
+from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture, start_seeds
+from gmm.fitting.progress import MixtureFit
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import Names, as_source_to_fit
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
-from gmm.rows.watched import WatchedSource
+from gmm.rows.watched import followed
 from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -57,6 +59,9 @@ class EstimatedMixture(ExchangedMixture):
         y: object = None,
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Iteration], object] | None = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
     ) -> Self:
         """Fit the mixture to rows.
 
@@ -70,6 +75,15 @@ class EstimatedMixture(ExchangedMixture):
             its own.
         callback : callable, default=None
             *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
+        checkpoint : str or os.PathLike, default=None
+            *Beyond*: a file that keeps how far the fit has come, written every five seconds or every pass, whichever is
+            longer, and at the end. A fit that is killed loses what it did since. The file is replaced as a whole, so it
+            is valid at any time; if it cannot be written during the fit, the one before stays, and a warning says so.
+        resume : bool, default=False
+            *Beyond*: continue the fit of the file `checkpoint` to the bits of a fit without interruption; begin it if
+            there is no such file. X, its weights, the version of gmm and all parameters but `n_threads`, `verbose` and
+            `warm_start` must be the same. A fit that had ended is returned as it was, one that a callback ended goes
+            on.
 
         Returns
         -------
@@ -80,7 +94,9 @@ class EstimatedMixture(ExchangedMixture):
         ------
         ValueError, TypeError
             If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
-            singular. The estimator is then unchanged.
+            singular; with `resume`, if the file is damaged or of another fit. The estimator is then unchanged.
+        OSError
+            If the file `checkpoint` cannot be written before the first pass.
         LostClusterError
             If the rows lie on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
 
@@ -88,39 +104,39 @@ class EstimatedMixture(ExchangedMixture):
         -----
         ConvergenceWarning
             If the fit did not converge within `max_iter` passes, or a component lost all its rows and was reseeded.
+        RuntimeWarning
+            If the file `checkpoint` could not be written during the fit.
         """
         check_parameters(self, STARTS)
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
-        model = covariance_model(self.covariance_type)
-        printer = self._printer(source)
-
-        latest: list[Iteration] = []
-        remote = isinstance(source, PartitionedSource)
+        model, printer = covariance_model(self.covariance_type), self._printer(source)
 
         def watched(iteration: Iteration) -> bool:
-            latest[:] = [iteration]
             printer.step(iteration)
             return callback is not None and bool(callback(iteration))
 
-        resume = self._resumed(model, source)
+        beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
+        seeds = () if beginning else start_seeds(self.random_state, self.n_init)
+        journal, file = opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume)
         try:
             fit = fit_mixture(
-                source if source.resident or remote or not self.verbose else WatchedSource(source, printer.reading),
-                fit_settings(self, source, model),
-                () if resume else start_seeds(self.random_state, self.n_init),
-                resume=resume,
-                callback=watched if self.verbose or callback is not None or remote else None,
+                followed(source, printer.reading) if self.verbose else source,
+                settings,
+                journal,
+                resume=beginning,
+                callback=watched if self.verbose or callback is not None or source.resident is None else None,
                 on_end=printer.end,
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
         except LostClusterError as error:
-            raise self._told(error, latest, names) from error
+            raise self._told(error, printer.latest, names) from error
+        if file is not None:
+            file.keep(journal, now=True)
         printer.refined(fit.result)
-        self._adopt(fit, source, names)
-        return self
+        return self._adopt(fit, source, names)
 
     def fit_predict(
         self,
@@ -132,17 +148,17 @@ class EstimatedMixture(ExchangedMixture):
         """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
 
-    def _told(self, error: LostClusterError, latest: list[Iteration], names: Names) -> LostClusterError:
+    def _told(self, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
         """Return the error that tells how far the fit had come."""
-        if not latest:
+        if latest is None:
             return error
         told = LostClusterError(
-            f"{error}; after pass {latest[0].n_iter} of start {latest[0].start + 1} the fit had come to "
-            f"{latest[0].lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
+            f"{error}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
+            f"{latest.lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
             "mixture.set_params(warm_start=True).fit(X) continues from there"
         )
         told.mixture = type(self)(**self.get_params())
-        hold(told.mixture, latest[0].parameters, names)
+        hold(told.mixture, latest.parameters, names)
         return told
 
     def _printer(self, source: Source) -> ProgressPrinter:
@@ -214,10 +230,11 @@ class EstimatedMixture(ExchangedMixture):
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
         return GivenStart(responsibilities=given)
 
-    def _adopt(self, fit: MixtureFit, source: Source, names: NDArray[np.object_] | None) -> None:
+    def _adopt(self, fit: MixtureFit, source: Source, names: Names) -> Self:
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
+        return self
 
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:

@@ -75,6 +75,8 @@ class ExchangedMixture(FittedMixture):
 
         Its input ``X`` is (n, d), its outputs are ``label`` (n,), ``probabilities`` (n, K) and ``log_likelihood``
         (n,): the results of `predict`, `predict_proba` and `score_samples`. The operators are those of opset 13.
+        Components from which a row is farther than 1e154 standard deviations (1e19 in float32 arithmetic) are equally
+        far from it; an estimator finds the nearest there too.
 
         Parameters
         ----------

@@ -448,9 +448,15 @@ def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | N
     return source
 
 
-def hold(mixture: FittedMixture, parameters: MixtureParameters, names: NDArray[np.object_] | None) -> None:
-    """Set the parameters of an estimator, and the names of their features."""
+def hold(
+    mixture: FittedMixture,
+    parameters: MixtureParameters,
+    names: NDArray[np.object_] | None,
+    dtype: np.dtype[Any] = FittedMixture._dtype,
+) -> None:
+    """Set the parameters of an estimator, the names of their features, and the type of its arrays."""
     mixture._parameters = parameters
+    mixture._dtype = dtype
     record_features(mixture, parameters.n_features, names)
 
 
@@ -462,8 +468,7 @@ def set_fitted(
     traces: tuple[Trace, ...] = (),
 ) -> None:
     """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
-    hold(mixture, result.parameters, names)
-    mixture._dtype = source.dtype
+    hold(mixture, result.parameters, names, source.dtype)
     mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
 

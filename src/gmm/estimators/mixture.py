@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from math import log
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from gmm.em.m_step import Prior
 from gmm.estimators import criteria
-from gmm.estimators.contract import given_names
+from gmm.estimators.conditional import ConditionalPrediction, given, predicted
+from gmm.estimators.contract import given_names, names_of_features
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, from_state, hold, source_of
 from gmm.exchange.mclust import read_mclust, write_mclust
 from gmm.fitting.fit import GivenStart, prior_of
 from gmm.persistence import Readable, Writable
+from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source
+from gmm.validation.columns import check_columns, check_known_columns
 from gmm.validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
-from gmm.validation.rows import check_feature_names
+from gmm.validation.parameters import check_level
+from gmm.validation.rows import check_feature_names, check_names
+from gmm.values.columns import Regression, marginal
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart, parts
@@ -265,11 +269,8 @@ class GaussianMixture(EstimatedMixture):
         if X is not None:
             source = source_of(self, X)
             loglik = self._scorer().log_likelihood(source)
-            fit = {
-                "n": source.n_rows,
-                "loglik": loglik,
-                "bic": 2 * loglik - parameters.n_parameters * log(source.n_rows),
-            }
+            bic = -criteria.bic(loglik, parameters.n_parameters, source.n_rows)
+            fit = {"n": source.n_rows, "loglik": loglik, "bic": bic}
         write_mclust(file, parameters, given_names(self), fit)
 
     @classmethod
@@ -343,6 +344,124 @@ class GaussianMixture(EstimatedMixture):
         source, scorer = source_of(self, X, sample_weight), self._scorer()
         totals, loglik_of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
         return criteria.nec(totals.entropy, totals.log_likelihood, loglik_of_one)
+
+    def marginal(self, columns: Any) -> Self:
+        """Return the mixture of some columns; *beyond*.
+
+        Every component keeps its number and weight. Covariances that are equal or proportional stay so; those of
+        EVI, and of EVE, VVE, EEV, VEV and EVV, become those of "diag" and "full", as a part of them has no constraint.
+
+        Parameters
+        ----------
+        columns : str, int or sequence of these
+            Names of the fit, or indices from 0, in the order that the result shall have.
+
+        Returns
+        -------
+        GaussianMixture
+            It predicts, samples, is saved and drawn like a fitted one; it has no record of a fit.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0, 0], [3, 4]], [1, 1], covariance_type="spherical")
+        >>> mixture.marginal(1).means_
+        array([[0.],
+               [4.]])
+        """
+        parameters = fitted_parameters(self)
+        chosen = check_columns(columns, given_names(self), parameters.n_features)
+        return self._with(marginal(parameters, chosen), chosen)
+
+    def condition(self, values: Mapping[Any, float]) -> Self:
+        """Return the mixture of the other columns, given values of some; *beyond*.
+
+        Components keep their numbers; their weights are the responsibilities that `predict_proba` of the `marginal`
+        gives for the values. Covariance types are those of `marginal`.
+
+        Parameters
+        ----------
+        values : mapping of columns to numbers
+            Columns by the names of the fit, or by index.
+
+        Returns
+        -------
+        GaussianMixture
+            Of the columns that `values` does not name, in the order of the fit.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> covariances = [[[1.0, 0.9], [0.9, 1.0]]]
+        >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], covariances, feature_names=["x", "y"])
+        >>> given = mixture.condition({"x": 2.0})
+        >>> given.means_.round(2), given.covariances_.round(2)
+        (array([[1.8]]), array([[[0.19]]]))
+        """
+        if not isinstance(values, Mapping):
+            raise TypeError(f"expected a mapping of columns to values, got {values!r}")
+        known, others = self._split(list(values))
+        source, _ = as_source(np.array([list(values.values())], dtype=np.float64), estimator=self)
+        regression = Regression.of(fitted_parameters(self), known, others)
+        return self._with(given(regression, source), others)
+
+    def predict_from(self, X: ArrayLike, columns: Any = None, *, level: float | None = None) -> ConditionalPrediction:
+        """Predict the other columns from some of them, row by row: mixture regression; *beyond*.
+
+        A row's prediction is the mean of `condition` for its values: the components' linear regressions, weighed by
+        how well each component explains the known values.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, q), data set, or what `rows` returns
+            Values of q known columns.
+        columns : sequence of str or int, default=None
+            Which columns these are, in order. None takes the names of X.
+        level : float, default=None
+            Probability of central intervals, such as 0.9; None computes none.
+
+        Returns
+        -------
+        ConditionalPrediction
+            ``columns``, ``means``, ``deviations`` and ``intervals`` of the columns that are not known, in the order of
+            the fit.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]])
+        >>> mixture.predict_from([[2.0], [-1.0]], [0]).means.round(2)
+        array([[ 1.8],
+               [-0.9]])
+        """
+        level = None if level is None else check_level(level)
+        parameters = fitted_parameters(self)
+        source, names = as_source(X, estimator=self)
+        if columns is None and names is None:
+            raise ValueError("X has no column names: expected `columns`, those of the mixture that X holds, in order")
+        known, others = self._split(names if columns is None else columns)
+        if columns is not None and given_names(self):
+            check_names(names, np.array(given_names(self), object)[known], self)
+        if source.n_features != len(known):
+            raise ValueError(f"X has {source.n_features} columns, but {len(known)} are known")
+        regression, all_names = Regression.of(parameters, known, others), names_of_features(self)
+        return predicted(regression, source, tuple(all_names[j] for j in others), level, self.n_threads)
+
+    def _split(self, known: Any) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        return check_known_columns(known, given_names(self), fitted_parameters(self).n_features)
+
+    def _with(self, parameters: MixtureParameters, columns: NDArray[np.intp]) -> Self:
+        """Return an estimator that holds a mixture of some of the columns."""
+        same = covariance_model(self.covariance_type) is parameters.model
+        mixture = type(self)(
+            parameters.n_components,
+            covariance_type=self.covariance_type if same else parameters.model.known_as,
+            random_state=self.random_state,
+            n_threads=self.n_threads,
+        )
+        names = given_names(self)
+        hold(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)
+        return mixture
 
     def _prior_parts(self) -> tuple[object, ...]:
         return (parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior,)

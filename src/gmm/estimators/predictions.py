@@ -5,29 +5,38 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.scorer import Scorer
+from gmm.frozen import FrozenMixture
 from gmm.persistence import write_atomically
-from gmm.rows.sources import Source
+from gmm.rows.entrance import as_source
 from gmm.text.lists import quoted
 
 __all__ = ["write_predictions"]
 
+_ROWS_AT_ONCE = 1 << 16
+
+Predicted: TypeAlias = tuple[int, NDArray[Any], NDArray[Any] | None]  # first row, labels, responsibilities
+
 
 def write_predictions(
-    model: FittedMixture, X: ArrayLike, to: str | os.PathLike[str], *, responsibilities: bool = True
+    model: FittedMixture | FrozenMixture,
+    X: ArrayLike,
+    to: str | os.PathLike[str],
+    *,
+    responsibilities: bool = True,
 ) -> None:
     """Write the most probable component of each row, and its responsibilities, to a file; block by block.
 
     Parameters
     ----------
-    model : GaussianMixture or BayesianGaussianMixture
-        A fitted mixture.
+    model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
+        A fitted mixture, or a frozen one, which works on the caller's thread alone.
     X : array-like or data frame of shape (n, d), data set, or what `rows` returns
     to : path
         Its suffix tells the format: .parquet, .arrow, .feather, .csv or .tsv. The file appears when it is complete.
@@ -66,20 +75,33 @@ def write_predictions(
     3,0
     4,1
     """
-    from gmm.rows.writing import WRITERS, write_blocks
+    from gmm.rows.writing import WRITERS, prediction_columns, write_blocks
 
     suffix = PurePath(to).suffix.lower()
     if suffix not in WRITERS:
         raise ValueError(f"{os.fspath(to)}: expected a name ending in one of {quoted(WRITERS)}")
+    if isinstance(model, FrozenMixture):
+        predicted = _of_frozen(model, X, responsibilities)
+    else:
+        predicted = _of_fitted(model, X, responsibilities)
+    blocks = (
+        prediction_columns(np.arange(first + 1, first + 1 + len(labels)), labels, soft)
+        for first, labels, soft in predicted
+    )
+    write_atomically(to, lambda file: write_blocks(file, suffix, blocks))
+
+
+def _of_fitted(model: FittedMixture, X: ArrayLike, responsibilities: bool) -> Iterator[Predicted]:
     source = source_of(model, X)
     scorer = Scorer(fitted_parameters(model), model.n_threads)
-    write_atomically(to, lambda file: write_blocks(file, suffix, _columns(scorer, source, responsibilities)))
-
-
-def _columns(scorer: Scorer, source: Source, responsibilities: bool) -> Iterator[dict[str, NDArray[Any]]]:
-    from gmm.rows.writing import prediction_columns
-
     for first, results in scorer.blocks(source, labels=True, responsibilities=True if responsibilities else None):
         assert results.labels is not None  # they were asked for
-        numbers = np.arange(first + 1, first + 1 + len(results.labels))
-        yield prediction_columns(numbers, results.labels, results.responsibilities)
+        yield first, results.labels, results.responsibilities
+
+
+def _of_frozen(model: FrozenMixture, X: ArrayLike, responsibilities: bool) -> Iterator[Predicted]:
+    source, _ = as_source(X, estimator=model, n_features=model.n_features)
+    for chunk in source.chunks():
+        for start in range(0, len(chunk.rows), _ROWS_AT_ONCE):
+            rows = chunk.rows[start : start + _ROWS_AT_ONCE]
+            yield chunk.first + start, model.predict(rows), model.predict_proba(rows) if responsibilities else None

@@ -128,6 +128,11 @@ def _state(document: dict[str, Any]) -> State:
         sigmas = np.broadcast_to(_numbers(variance, "sigmasq"), (1, 1, K))
     if sigmas.shape != (d, d, K):
         raise ValueError(f"expected 'sigma' of shape (d, d, G) = {(d, d, K)}, got {sigmas.shape}")
+    for told in (document, variance):
+        if (sizes := (told.get("d", d), told.get("G", K))) != (d, K):
+            raise ValueError(
+                f"expected d = {d} and G = {K} as in 'mean', got d = {sizes[0]!r:.20} and G = {sizes[1]!r:.20}"
+            )
     names = document.get("feature_names") or []
     header = {
         "parameters": {"n_components": K, "covariance_type": model.known_as},

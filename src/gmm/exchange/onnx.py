@@ -95,7 +95,8 @@ def _numbers(mixture: WhitenedMixture, dtype: np.dtype[Any]) -> dict[str, NDArra
     if not (all(np.isfinite(numbers[name]).all() for name in ("centres", "whiteners")) and (diagonal > 0).all()):
         raise ValueError(f"the mixture's numbers exceed {dtype}: expected arithmetic='float64'")
     axes = {"first": np.array([0]), "second": np.array([1])}
-    return numbers | {"half": np.array(0.5, dtype=dtype)} | axes
+    most = np.array(np.finfo(dtype).max)
+    return numbers | {"half": np.array(0.5, dtype=dtype), "most": most} | axes
 
 
 def _nodes(numbers: Mapping[str, NDArray[Any]], kind: int, inner: int) -> list[tuple[Any, ...]]:
@@ -109,7 +110,9 @@ def _nodes(numbers: Mapping[str, NDArray[Any]], kind: int, inner: int) -> list[t
         *([("Sub", ["centred", "rest"], ["exactly_centred"], {})] if rounded else []),
         (multiply, ["exactly_centred" if rounded else "centred", "whiteners"], ["white"], {}),
         ("ReduceSumSquare", ["white"], ["distances"], {"axes": [2], "keepdims": 0}),
-        ("Mul", ["half", "distances"], ["halves"], {}),
+        ("IsInf", ["distances"], ["beyond"], {}),  # a difference of infinities would be NaN
+        ("Where", ["beyond", "most", "distances"], ["numbers"], {}),
+        ("Mul", ["half", "numbers"], ["halves"], {}),
         ("Sub", ["log_offset", "halves"], ["by_component"], {}),
         ("Transpose", ["by_component"], ["log_joint"], {"perm": [1, 0]}),
         ("ArgMax", ["log_joint"], ["label"], {"axis": 1, "keepdims": 0}),

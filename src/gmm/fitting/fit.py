@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from gmm.em.e_step import EStep
 from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
-from gmm.em.solver import Iteration, SolverResult
-from gmm.em.trace import Trace
+from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.order import in_falling_order
+from gmm.fitting.progress import FitProgress, Journal, MixtureFit
 from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
@@ -98,15 +98,6 @@ class FitSettings:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class MixtureFit:
-    """The best result, the components that its run had to give a new place, and the trace of every run."""
-
-    result: SolverResult
-    repaired: tuple[int, ...]
-    traces: tuple[Trace, ...] = ()
-
-
 def prior_of(
     prior: NormalInverseWishart | str,
     model: CovarianceModel,
@@ -125,13 +116,14 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
     with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
-    return statistics.means[0], scatter / max(statistics.weight - 1, 1)
+    # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
+    return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
 
 
 def fit_mixture(
     source: Source,
     settings: FitSettings,
-    seeds: Sequence[int],
+    journal: Journal,
     *,
     resume: Beginning | None = None,
     callback: Callable[[Iteration], object] | None = None,
@@ -144,8 +136,9 @@ def fit_mixture(
     ----------
     source : Source
     settings : FitSettings
-    seeds : sequence of int
-        One for each start. The first start does not depend on how many there are.
+    journal : Journal
+        Of the seeds, one for each start, or of an earlier fit that this one continues; it is told how far the fit has
+        come. The first start does not depend on how many there are.
     resume : Beginning, optional
         Continue from here instead of from starts.
     callback : callable, optional
@@ -160,36 +153,45 @@ def fit_mixture(
     SingularMatrixError
         If a covariance is singular and there is no ridge.
     """
-    best: MixtureFit | None = None
-    traces: list[Trace] = []
-    stopped = False
-
-    def watched(iteration: Iteration) -> bool:
-        nonlocal stopped
-        stopped = callback is not None and bool(callback(iteration))
-        return stopped
-
-    problem, solver, watch = settings.problem(source), settings.solver, None if callback is None else watched
+    problem, solver, watch = settings.problem(source), settings.solver, _Watch(callback)
+    each = None if callback is None else watch
     with problem.e_step() as e_step:
-        for number, begin in _starts(problem, settings, seeds, resume, e_step, on_skip):
-            result = problem.run(e_step, begin, solver, start=number, callback=watch).go().result
-            traces.append(result.trace)
-            if on_end is not None:
-                on_end(result)
-            if best is None or result.lower_bound > best.result.lower_bound:
-                best = MixtureFit(result, result.repaired)
-            if stopped:
-                break
-        assert best is not None  # n_init is at least 1
-        best = replace(best, traces=tuple(traces))
-        if settings.breaks_sticks and solver.accelerated and not stopped:
-            result = in_falling_order(problem, e_step, best.result, solver, watch)
-            best = replace(best, result=result, traces=replaced(best.traces, best.result.trace, result.trace))
-        if settings.refine is None or stopped or not best.result.trace.converged:
-            return best
-        n_effective = effective_rows(source)
-        result = split_merged(source, settings, best.result, e_step, watched, lambda: stopped, n_effective)
-        return replace(best, result=result, traces=replaced(best.traces, best.result.trace, result.trace))
+        if journal.progress.stage == "starts":
+            for number, begin in _starts(problem, settings, journal.progress, resume, e_step, on_skip):
+                run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause).go()
+                if on_end is not None:
+                    on_end(run.result)
+                ended = journal.progress.with_end(run.result)
+                if watch.stopped:
+                    return ended.mixture_fit
+                journal.note(ended)
+            journal.note(replace(journal.progress, stage="order"))
+        fit = journal.progress.mixture_fit
+        if journal.progress.stage == "order":
+            if settings.breaks_sticks and solver.accelerated:
+                fit = fit.improved(_ordered(problem, e_step, solver, each, journal))
+            if watch.stopped:
+                return fit
+            journal.note(replace(journal.progress, fit=fit, stage="refinement"))
+        if journal.progress.stage == "refinement":
+            if settings.refine is not None and fit.result.trace.converged:
+                asked = watch, lambda: watch.stopped, effective_rows(source)
+                fit = fit.improved(split_merged(source, settings, fit.result, e_step, *asked, journal=journal))
+            if not watch.stopped:
+                journal.note(FitProgress(journal.progress.seeds, "ended", fit))
+        return fit
+
+
+class _Watch:
+    """A callback, and whether it has ended the fit."""
+
+    def __init__(self, callback: Callable[[Iteration], object] | None) -> None:
+        self._callback = callback
+        self.stopped = False
+
+    def __call__(self, iteration: Iteration) -> bool:
+        self.stopped = self._callback is not None and bool(self._callback(iteration))
+        return self.stopped
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +225,7 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
 
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        ((number, begin),) = _starts(problem, settings, (seed,), None, e_step, None)
+        ((number, begin),) = _starts(problem, settings, FitProgress((seed,)), None, e_step, None)
         run = problem.run(e_step, begin, settings.solver, start=number, callback=record)
         while not run.ended:
             now = run.go(1)
@@ -234,9 +236,22 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
                 yield SteppedPass(iteration, result.statistics, reason, repaired)
 
 
-def replaced(traces: Sequence[Trace], old: Trace, new: Trace) -> tuple[Trace, ...]:
-    """Return the traces with `new` in place of `old`."""
-    return tuple(new if trace is old else trace for trace in traces)
+def _ordered(
+    problem: Problem,
+    e_step: EStep,
+    solver: SolverSettings,
+    callback: Callable[[Iteration], object] | None,
+    journal: Journal,
+) -> SolverResult:
+    """Return the best result with its components in falling order, or where the journal's run leads from there."""
+    fit, paused = journal.progress.mixture_fit, journal.progress.run
+
+    def pause(result: SolverResult, run: SolverRun) -> None:
+        if result is not journal.progress.mixture_fit.result:
+            journal.note(replace(journal.progress, fit=replace(fit, result=result)))
+        journal.pause(run)
+
+    return in_falling_order(problem, e_step, fit.result, solver, callback, paused=paused, on_pause=pause)
 
 
 def split_merged(
@@ -248,6 +263,8 @@ def split_merged(
     stop_requested: Callable[[], bool],
     n_effective: float,
     sample: ArraySource | None = None,
+    *,
+    journal: Journal | None = None,
 ) -> SolverResult:
     """Improve a converged result by split–merge moves; of many rows, moves are tried on a sample first.
 
@@ -267,7 +284,10 @@ def split_merged(
         See `gmm.fitting.degenerate.effective_rows`.
     sample : ArraySource, optional
         The sample; drawn here if None.
+    journal : Journal, optional
+        Where the moves continue, and what is told of them.
     """
+    journal = journal or Journal(())
 
     def degenerate(parameters: MixtureParameters) -> NDArray[np.bool_]:
         return degenerate_components(parameters, n_effective, settings.reg_covar)
@@ -290,27 +310,39 @@ def split_merged(
             screen=screen,
             callback=watched,
             stop_requested=stop_requested,
-        ).refined(best)
+            keep=lambda refined: journal.note(replace(journal.progress, refined=refined)),
+        ).refined(best, journal.progress.refined)
 
 
 def _starts(
     problem: Problem,
     settings: FitSettings,
-    seeds: Sequence[int],
+    progress: FitProgress,
     resume: Beginning | None,
     e_step: EStep,
     on_skip: Callable[[int, Screened], object] | None,
-) -> Iterator[tuple[int, Beginning]]:
-    """Yield the index of each start that is to be run, and where its run begins."""
+) -> Iterator[tuple[int, Beginning | SolverResult]]:
+    """Yield the index of each start that is still to be run, and where its run begins or continues.
+
+    Starts that were decided before the fit was paused are made again, since later ones are compared with them.
+    """
+    seeds, paused = progress.seeds, progress.run
     if resume is not None:
         yield 0, resume
+    elif paused is not None and len(seeds) == 1:
+        yield 0, paused
+        return
     screening: Screening | None = None
     for number, seed in enumerate(seeds if resume is None else ()):
         begin = _start(problem, settings, seed, e_step)
         screened = screening(begin.parameters) if screening is not None else None
-        if screened is None or screened.promising:
-            yield number, begin if screened is None else replace(begin, parameters=screened.parameters)
-        elif on_skip is not None:
+        if number >= progress.n_decided and paused is not None and paused.trace.start == number:
+            yield number, paused
+        elif number >= progress.n_decided and screened is None:
+            yield number, begin
+        elif number >= progress.n_decided and screened is not None and screened.promising:
+            yield number, replace(begin, parameters=screened.parameters)
+        elif number >= progress.n_decided and screened is not None and on_skip is not None:
             on_skip(number, screened)
         if number == 0 and len(seeds) > 1 and settings.max_iter > SCREENING_PASSES:
             rows = screening_rows(problem.rows, begin.parameters, seed)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from gmm.em.e_step import EStep
 from gmm.em.problem import Problem, SolverSettings
-from gmm.em.solver import Iteration, SolverResult
+from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.em.trace import Trace
 
 _ROWS = 0.1  # by which a component must outweigh the one before it
@@ -21,6 +22,9 @@ def in_falling_order(
     result: SolverResult,
     settings: SolverSettings,
     callback: Callable[[Iteration], object] | None,
+    *,
+    paused: SolverResult | None = None,
+    on_pause: Callable[[SolverResult, SolverRun], object] = lambda result, run: None,
 ) -> SolverResult:
     """Sort the components of a converged result by their rows and run on, as long as that raises the bound.
 
@@ -34,16 +38,26 @@ def in_falling_order(
         With the maximum number of passes of all runs together.
     callback : callable, optional
         Called after each pass; each run counts its own.
+    paused : SolverResult, optional
+        The first of these runs, where it had been paused.
+    on_pause : callable, optional
+        Called wherever a run could pause, with the result that the run is to raise.
     """
     while result.trace.converged and (np.diff(result.statistics.counts) > _ROWS).any():
         left = settings.max_iter - len(result.trace)
         if left <= 0:
             break
         order = np.argsort(-result.statistics.counts, kind="stable")
-        begin = problem.beginning(e_step, result.statistics.reordered(order))
+        begin = paused or problem.beginning(e_step, result.statistics.reordered(order))
         run = problem.run(
-            e_step, begin, replace(settings, max_iter=left), start=result.trace.start, callback=callback
+            e_step,
+            begin,
+            replace(settings, max_iter=left),
+            start=result.trace.start,
+            callback=callback,
+            on_pause=partial(on_pause, result),
         ).go()
+        paused = None
         if not run.lower_bound > result.lower_bound:
             break
         result = replace(run.result, trace=_joined(result.trace, run.result.trace))

@@ -60,12 +60,42 @@ class Move:
     promise: float
 
 
+@dataclass(frozen=True)
+class Tally:
+    """How many runs a search made, moves it tried and passes over all rows it took."""
+
+    runs: int = 0
+    tried: int = 0
+    passes: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """How far a search has come.
+
+    Parameters
+    ----------
+    best : SolverResult
+    moves : tuple of (int, int, float)
+        Moves that were kept, as in `Refinement`.
+    failed : int
+        Moves from `best` that were tried and failed.
+    tally : Tally
+    """
+
+    best: SolverResult
+    moves: tuple[tuple[int, int, float], ...] = ()
+    failed: int = 0
+    tally: Tally = Tally()
+
+
 class SplitMerge:
     """A search for moves that improve a solution, and the passes it takes.
 
     `context` has all rows, `screen` a sample on which moves are tried first. `degenerate` returns which components of a
     mixture are degenerate, (K,). `callback` is called after each pass, and a truthy return value ends the run of the
-    move; `stop_requested` is asked after each move whether to return the best solution so far.
+    move; `stop_requested` is asked after each move whether to return the best solution so far. `keep` is called after
+    each move with how far the search has come.
     """
 
     def __init__(
@@ -77,6 +107,7 @@ class SplitMerge:
         screen: MoveContext | None,
         callback: Watch,
         stop_requested: Callable[[], bool],
+        keep: Callable[[Refined], object] = lambda refined: None,
     ) -> None:
         self._context = context
         self._screen = screen
@@ -84,25 +115,28 @@ class SplitMerge:
         self._settings = settings
         self._callback = callback
         self._stop_requested = stop_requested
-        self._runs = self._tried = 0
-        self._moves: list[tuple[int, int, float]] = []
-        self._passes = 0.0
+        self._keep = keep
+        self._tally = Tally()
 
-    def refined(self, result: SolverResult) -> SolverResult:
+    def refined(self, result: SolverResult, before: Refined | None = None) -> SolverResult:
         """Return the best solution that moves reach from a result: higher, and without degenerate components.
 
-        The likelihood of a result with degenerate components means nothing; a lower one without them replaces it.
+        The likelihood of a result with degenerate components means nothing; a lower one without them replaces it. The
+        search continues from where it had come `before`.
         """
         if result.parameters.n_components == 1 or self._settings.max_iter == 0:
             return result
-        best = result
-        while len(self._moves) < _MOST_ROUNDS and (better := self._improved(best)) is not None:
-            best = better
-        refinement = Refinement(tuple(self._moves), self._tried, len(result.trace) + self._passes)
-        return replace(best, trace=replace(best.trace, start=result.trace.start, refinement=refinement))
+        now = before or Refined(result)
+        self._tally = now.tally
+        while len(now.moves) < _MOST_ROUNDS and (better := self._improved(now)) is not None:
+            now = better
+            self._keep(now)
+        refinement = Refinement(now.moves, self._tally.tried, len(result.trace) + self._tally.passes)
+        return replace(now.best, trace=replace(now.best.trace, start=result.trace.start, refinement=refinement))
 
-    def _improved(self, best: SolverResult) -> SolverResult | None:
+    def _improved(self, before: Refined) -> Refined | None:
         """Return the end of the first move that leads higher, or None if none of a few does."""
+        best = before.best
         where = self._screen or self._context
         base = best if self._screen is None else self._run(where, best.parameters, _SCREENING)
         layout = base.parameters.model.layout
@@ -112,18 +146,24 @@ class SplitMerge:
         kept: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters)
         least = -np.inf if degenerate.any() else best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
-        for move in moves(diagnostics, degenerate):
+        promising = moves(diagnostics, degenerate)
+        for number, move in enumerate(promising, start=1):
             if move.dropped not in kept:
                 kept[move.dropped] = without(where.e_step, base.parameters, move.dropped)
                 self._count(1, where)
+            if number <= before.failed:
+                self._tally = before.tally  # which counts the passes up to here, that were made again
+                continue
             statistics = split_along(kept[move.dropped], move.split, move.dropped, layout, principal, move.axis)
-            self._tried += 1
+            self._tally = replace(self._tally, tried=self._tally.tried + 1)
             end = self._followed(statistics, base.lower_bound, least, where)
             if self._stop_requested():
                 return None
             if end is not None and end.lower_bound > least and not self._degenerate(end.parameters).any():
-                self._moves.append((move.dropped, move.split, end.lower_bound - best.lower_bound))
-                return end
+                kept_move = move.dropped, move.split, end.lower_bound - best.lower_bound
+                return Refined(end, (*before.moves, kept_move), 0, self._tally)
+            if number < len(promising):
+                self._keep(replace(before, failed=number, tally=self._tally))
         return None
 
     def _followed(
@@ -160,8 +200,8 @@ class SplitMerge:
         passes: int,
         watch: Watch = lambda iteration: False,
     ) -> SolverResult:
-        self._runs += 1
-        number = self._runs
+        self._tally = replace(self._tally, runs=self._tally.runs + 1)
+        number = self._tally.runs
 
         def callback(iteration: Iteration) -> bool:
             return self._callback(replace(iteration, move=number)) or watch(iteration)
@@ -173,7 +213,7 @@ class SplitMerge:
         return result
 
     def _count(self, passes: int, where: MoveContext) -> None:
-        self._passes += passes * where.share
+        self._tally = replace(self._tally, passes=self._tally.passes + passes * where.share)
 
 
 def split_along(

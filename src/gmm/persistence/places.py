@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import uuid
 from collections.abc import Callable
 from io import BytesIO, TextIOBase
@@ -51,7 +52,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     Parameters
     ----------
     path : str or os.PathLike
-        Where to write. Symbolic links are followed; pipes and devices are written in place.
+        Where to write. Symbolic links are followed; pipes and devices are written in place; a file that is replaced
+        hands down who may read it.
     write : callable
         Called with the open file.
 
@@ -72,6 +74,8 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
         raise type(error)(error.errno, error.strerror, str(path)) from None
     try:
         with file:
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             write(file)
             file.flush()
             os.fsync(file.fileno())

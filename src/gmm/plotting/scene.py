@@ -19,6 +19,7 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.view import View, axis_deviations
+from gmm.rows.entrance import as_one_array
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.validation.parameters import check_is_fitted, check_random_state
@@ -140,7 +141,7 @@ def scene_of(
     Raises
     ------
     NotFittedError, TypeError
-        As `fitted_mixture`.
+        As `fitted_mixture`; also if the rows are not in memory.
     ValueError
         If the mixture cannot score the rows, or `max_points` is below 1.
     """
@@ -150,7 +151,7 @@ def scene_of(
     return make_scene(
         fitted_parameters(mixture),
         names_of_features(mixture),
-        source_of(mixture, X, sample_weight),
+        as_one_array(source_of(mixture, X, sample_weight), "a picture"),
         max_points=int(max_points),
         random_state=random_state,
         n_threads=mixture.n_threads,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Generator, Iterator
 from functools import cached_property
-from itertools import cycle
+from itertools import chain, cycle
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -102,6 +102,13 @@ class BlockSource(Source):
         """Show where the rows come from, without reading them."""
         return f"<rows of {self.name}: {self.n_features} features, {self.dtype}>"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle where the rows come from; another process reads them anew."""
+        found = {
+            name for kind in type(self).__mro__ for name, of in vars(kind).items() if isinstance(of, cached_property)
+        }
+        return {name: value for name, value in vars(self).items() if name not in found}
+
     @property
     def n_rows(self) -> int:
         """Number of rows, n; of a source with a value that is not finite, only those up to it."""
@@ -154,9 +161,11 @@ class BlockSource(Source):
         indices = np.asarray(indices)
         if indices.dtype.kind not in "iu" or indices.ndim != 1 or (np.diff(indices) < 0).any():
             raise TypeError("expected an array of row numbers that increase; numpy.sort brings them into order")
-        if len(indices) and not (indices[0] >= 0 and indices[-1] < self.n_rows):
-            raise IndexError(f"expected row numbers from 0 to {self.n_rows - 1}, got {indices[0]} to {indices[-1]}")
         taken, done, read = np.empty((len(indices), self.n_features), self.dtype), 0, 0
+        if not len(indices):
+            return taken
+        if indices[0] < 0:
+            raise IndexError(f"expected row numbers from 0 on, got {indices[0]}")
         for first, rows, *_ in self._whole_lanes(1):
             read = first + len(rows)
             stop = int(np.searchsorted(indices, read))
@@ -164,6 +173,8 @@ class BlockSource(Source):
             done = stop
             if done == len(indices):
                 return taken
+        if read == self.n_rows:
+            raise IndexError(f"expected row numbers from 0 to {read - 1}, got {indices[0]} to {indices[-1]}")
         raise ValueError(self._ended(read))
 
     @cached_property
@@ -184,7 +195,7 @@ class BlockSource(Source):
         begin = next(looking, None)
         if begin is None:
             return _FirstLook(None, 0, 0, np.empty(0) if self.weighted else None)
-        survey = Survey(_with_first(begin, looking), self.n_features)
+        survey = Survey(chain([begin], looking), self.n_features)
         weight = np.concatenate(weights) if self.weighted else None
         weights.clear()
         if survey.nonfinite is None:
@@ -236,8 +247,3 @@ class BlockSource(Source):
         """The sum of the bits of all values as integers; no order changes it, so a change of order is not seen."""
         together = rows.T if self.feature_major else rows
         return int(together.view(f"u{together.itemsize}").sum(dtype=np.uint64))
-
-
-def _with_first(first: Chunk, others: Iterator[Chunk]) -> Iterator[Chunk]:
-    yield first
-    yield from others

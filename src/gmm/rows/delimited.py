@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import PurePath
@@ -96,8 +96,9 @@ class TextPart:
         try:
             text = _TextToStream.of(path, path)
             named, note = (header, "") if header is not None else _has_column_names(path, text, _HINTS)
-            self._text, self._names = text, None if named else text.default_names
+            self._names = None if named else text.default_names
             columns = (text.named if named else text.unnamed).column_names
+            self._text = replace(text)  # without the block that it has read
             self.schema: pa.Schema = pa.schema([(name, pa.float64()) for name in columns])
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
@@ -138,6 +139,8 @@ class _Text:
             # Read with universal newlines; a line may have any length.
             lines = (line.rstrip("\n") for line in io.TextIOWrapper(stream, "utf-8-sig", "replace"))
             first = next(filter(None, lines), "")
+        if "\0" in first:
+            raise ValueError(f"{path} is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert it to UTF-8")
         return cls(source, compression, first, _delimiter(first))
 
     @cached_property

@@ -41,6 +41,10 @@ class FactorySource(BlockSource):
         rows, self.feature_names = check_rows(first[0] if self.weighted else first, estimator="block 0", min_rows=0)
         self._n_features, self._dtype = rows.shape[1], rows.dtype
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the function, not the blocks that it gives."""
+        return super().__getstate__() | {"_first_reading": None}
+
     @property
     def name(self) -> str:
         """The name of the function."""

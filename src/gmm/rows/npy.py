@@ -41,6 +41,12 @@ class NpySource(BlockSource):
     mapped: np.memmap[Any, Any]
     given_weight: Array | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle which part of which file it is, not its content."""
+        order = "C" if self.mapped.flags.c_contiguous else "F"
+        place = (self.name, self.mapped.dtype, "r", self.mapped.offset, self.mapped.shape, order)
+        return _mapped_again, (place, self.given_weight)
+
     @property
     def name(self) -> str:
         """The path."""
@@ -115,6 +121,10 @@ def npy_source(path: str | os.PathLike[str]) -> NpySource:
         got = f"{mapped.dtype} of shape {mapped.shape}" if isinstance(mapped, np.ndarray) else "an archive of arrays"
         raise ValueError(f"{path}: expected numbers of shape (rows, columns), got {got}")
     return NpySource(mapped)
+
+
+def _mapped_again(place: tuple[Any, ...], given_weight: Array | None) -> NpySource:
+    return NpySource(np.memmap(*place), given_weight)
 
 
 def is_file_backed(X: object) -> bool:

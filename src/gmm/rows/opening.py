@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from errno import ENOENT
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,8 @@ def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str 
 
 def _files(path: Path) -> list[Path]:
     """Return the path or, of a folder, the files in it, in the order of their paths."""
+    if not path.exists():
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(path))
     if not path.is_dir():
         return [path]
     hidden = (".", "_")

@@ -16,6 +16,7 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
+from gmm.fitting.progress import Journal
 from gmm.fitting.sampling import chosen_rows
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.grid import distinct
@@ -81,7 +82,7 @@ def _on_all_rows(
         refine=None,
         prior=None if prior is None else prior_of(prior, model, K, source, settings.n_threads),
     )
-    result = fit_mixture(source, settings, (), resume=Beginning(begin)).result
+    result = fit_mixture(source, settings, Journal(()), resume=Beginning(begin)).result
     scorer = Scorer(result.parameters, settings.n_threads)
     totals = scorer.totals(source)
     scores = criteria.evaluate(

@@ -74,6 +74,11 @@ class CovarianceModel:
         """Whether all components share one covariance."""
         return _OWN not in self.name
 
+    @property
+    def of_columns(self) -> CovarianceModel:
+        """Model of the covariances of some features, alone or given the others: proportional ones stay so."""
+        return stored_as(self.layout) if _OWN in (self.shape, self.orientation) else self
+
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Count the free parameters of the covariances (Celeux & Govaert 1995, table 1)."""
         K, d = n_components, n_features

@@ -97,6 +97,9 @@ class Layout(Protocol):
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         """The matrices A Σ_k Aᵀ, (K, m, m), for the m directions in the rows of A, (m, d)."""
 
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        """The matrices of some of the features, in this order."""
+
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         """Convert second moments from a `layout` that stores at least as much.
 
@@ -181,6 +184,9 @@ class _Full(_Stored):
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         return matrices
 
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        return np.ascontiguousarray(matrices[:, columns[:, None], columns])
+
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         return _checked(layout, self, layout is FULL, moments)
 
@@ -234,6 +240,9 @@ class _Tied(_Stored):
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(matrices, (n_components, n_features, n_features))
+
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        return np.ascontiguousarray(matrices[columns[:, None], columns])
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         if layout is TIED:
@@ -301,6 +310,9 @@ class _Diagonal(_Elementwise):
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         return matrices[:, :, None] * np.eye(n_features)
 
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        return np.ascontiguousarray(matrices[:, columns])
+
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         suffices = layout is FULL or layout is DIAGONAL
         return np.ascontiguousarray(layout.diagonal(_checked(layout, self, suffices, moments), n_features))
@@ -324,6 +336,9 @@ class _Spherical(_Elementwise):
 
     def dense(self, matrices: Array, n_components: int, n_features: int) -> Array:
         return matrices[:, None, None] * np.eye(n_features)
+
+    def of_columns(self, matrices: Array, columns: NDArray[np.intp]) -> Array:
+        return matrices
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         if layout is SPHERICAL:

@@ -1,0 +1,123 @@
+"""Predictions of some columns from the others: conditional means, deviations and intervals of a mixture."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.estimators.scorer import Scorer
+from gmm.rows.sources import ArraySource, Source
+from gmm.values.columns import Regression
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
+
+__all__ = ["ConditionalPrediction"]
+
+_NUMBERS_AT_ONCE = 1 << 20  # of rows times components times columns
+_HALVINGS = 64
+
+
+class ConditionalPrediction(NamedTuple):
+    """What a mixture predicts of some columns from the others, for each row.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names of the m predicted columns.
+    means : ndarray of shape (n, m)
+        Conditional means: of all predictions, those with the least expected squared error if the mixture is right.
+    deviations : ndarray of shape (n, m)
+        Conditional standard deviations.
+    intervals : ndarray of shape (n, m, 2), or None
+        Lower and upper ends of central intervals, if a level was given: quantiles of the conditional mixture.
+    """
+
+    columns: tuple[str, ...]
+    means: NDArray[Any]
+    deviations: NDArray[Any]
+    intervals: NDArray[Any] | None
+
+
+def given(regression: Regression, source: Source) -> MixtureParameters:
+    """Return the mixture of the other columns given the one row of a source.
+
+    Raises
+    ------
+    ValueError
+        If a mean overflows.
+    """
+    weights = Scorer(regression.known).rows(source, responsibilities=True).responsibilities
+    assert weights is not None  # they were asked for
+    with np.errstate(over="ignore", invalid="ignore"):
+        mixture = regression.given(source.take(np.arange(1))[0], weights[0])
+    _check_finite(mixture.means)
+    return mixture
+
+
+def predicted(
+    regression: Regression, source: Source, columns: tuple[str, ...], level: float | None, n_threads: int | None
+) -> ConditionalPrediction:
+    """Predict the columns for all rows of a source, in its type.
+
+    Raises
+    ------
+    ValueError
+        If a prediction overflows.
+    """
+    shape = source.n_rows, len(columns)
+    means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
+    intervals = None if level is None else np.empty((*shape, 2), source.dtype)
+    scorer = Scorer(regression.known, n_threads)
+    step = max(1, _NUMBERS_AT_ONCE // (len(regression.means) * (len(columns) + source.n_features)))
+    for first, rows, _ in source.chunks():
+        for start in range(0, len(rows), step):
+            part, here = rows[start : start + step], slice(first + start, first + start + step)
+            responsibilities = scorer.rows(ArraySource(part), responsibilities=True).responsibilities
+            assert responsibilities is not None  # they were asked for
+            with np.errstate(over="ignore", invalid="ignore"):
+                of_rows = _Conditional(regression, part.astype(np.float64), responsibilities.T.astype(np.float64))
+                means[here], deviations[here] = of_rows.means, of_rows.deviations
+                if intervals is not None and level is not None:
+                    intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
+    _check_finite(means + deviations)
+    return ConditionalPrediction(columns, means, deviations, intervals)
+
+
+class _Conditional:
+    """The conditional mixtures of some rows: weights (K, n, 1), component means (K, n, m), variances (K or 1, 1, m)."""
+
+    def __init__(self, regression: Regression, rows: Array, responsibilities: Array) -> None:
+        layout, m = regression.model.layout, regression.means.shape[1]
+        self._weights = responsibilities[:, :, None]
+        self._means = regression.means_given(rows)
+        self._variances = layout.diagonal(regression.covariances, m)[:, None]
+        self.means = (self._weights * self._means).sum(axis=0)
+        spread = self._variances + (self._means - self.means) ** 2
+        self.deviations = np.sqrt((self._weights * spread).sum(axis=0))
+
+    def quantiles(self, level: float) -> Array:
+        """Return the quantiles of each row and column, (n, m), by bisection."""
+        from scipy.special import ndtr, ndtri
+
+        scales = np.sqrt(self._variances)
+        # A quantile of the mixture lies between the least and the largest of its components'.
+        ends = self._means + ndtri(level) * scales
+        present = self._weights > 0
+        low = np.where(present, ends, np.inf).min(axis=0)
+        high = np.where(present, ends, -np.inf).max(axis=0)
+        for _ in range(_HALVINGS):
+            middle = low + 0.5 * (high - low)
+            below = (self._weights * ndtr((middle - self._means) / scales)).sum(axis=0) < level
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return np.asarray(low + 0.5 * (high - low))
+
+
+def _check_finite(predictions: NDArray[Any]) -> None:
+    bad = ~np.isfinite(predictions).all(axis=1)
+    if bad.any():
+        raise ValueError(
+            f"the prediction from row {int(np.argmax(bad))} overflows {predictions.dtype}: its known columns lie too "
+            "far from the mixture"
+        )

@@ -1,0 +1,73 @@
+"""Where a fit keeps how far it has come, and continues: nowhere, or in a checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+import numpy as np
+
+from gmm.estimators.contract import Estimator
+from gmm.fitting.fit import FitSettings
+from gmm.fitting.progress import Journal
+from gmm.persistence.checkpoints import Checkpoint
+from gmm.rows.sources import Source
+from gmm.values.priors import NormalInverseWishart, parts
+
+__all__ = ["opened"]
+
+_FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be others when a fit continues
+
+
+def opened(
+    estimator: Estimator,
+    source: Source,
+    settings: FitSettings,
+    seeds: tuple[int, ...],
+    *,
+    checkpoint: str | os.PathLike[str] | None,
+    resume: bool,
+) -> tuple[Journal, Checkpoint | None]:
+    """Return the journal of a fit, from its beginning or from where it had come, and the file that keeps it.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or of another fit.
+    OSError
+        If the file cannot be written.
+    """
+    if checkpoint is None:
+        if resume:
+            raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")
+        return Journal(seeds), None
+    if not seeds:
+        raise ValueError(
+            "a warm start continues a mixture that is in memory alone, so no file can: expected checkpoint=None with "
+            "warm_start=True once the estimator is fitted"
+        )
+    rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
+    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint}
+    same |= {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
+    file = Checkpoint(checkpoint, same)
+    before = file.read(settings.problem(source), settings.n_components) if resume else None
+    journal = Journal(seeds if before is None else before, file.keep)
+    file.write(journal.progress)  # what keeps it from being written shows before the first pass
+    return journal, file
+
+
+def _described(value: Any) -> Any:
+    """Return a value that fits in JSON and differs where parameters do; generators count as one, for seeds are kept."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, NormalInverseWishart):
+        return parts(value)
+    if isinstance(value, np.random.RandomState | np.random.Generator):
+        return "a generator"
+    if callable(value):
+        return getattr(value, "__qualname__", type(value).__name__)
+    array = np.ascontiguousarray(value, dtype=np.float64)
+    return f"an array of shape {array.shape}, {hashlib.blake2b(array.data, digest_size=8).hexdigest()}"

@@ -1,0 +1,225 @@
+"""`Checkpoint`: a file of how far a fit has come, from which it continues with the same bits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from math import prod
+from time import perf_counter
+from typing import Any, get_args
+
+import numpy as np
+
+from gmm._kernel.mstep import QuasiNewtonState
+from gmm.em.problem import Problem
+from gmm.em.solver import SolverResult
+from gmm.exceptions import warn
+from gmm.fitting.progress import FitProgress, Journal, MixtureFit, Stage
+from gmm.fitting.split_merge import Refined, Tally
+from gmm.persistence.archive import Arrays, Header, build_object, item, load_state, save_state
+from gmm.persistence.values import traces_from_state, traces_to_state
+from gmm.validation.given import check_array
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
+from gmm.values.variational import MixturePosterior, VariationalPrior
+from gmm.versions import __version__
+
+__all__ = ["Checkpoint"]
+
+_CLASS = "Checkpoint"
+SECONDS = 5.0  # between two writings, at least …
+_SHARE = 50  # … and times as long as a writing takes: 2 % of the fit
+
+
+class Checkpoint:
+    """The file of one fit.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    fit : mapping of str to JSON values
+        What must be the same for the fit to continue, by the names that a message has for it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], fit: Mapping[str, Any]) -> None:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"expected a path or None for checkpoint, got {type(path).__name__}: {path!r:.60}")
+        self._path = path
+        self._fit = dict(fit)
+        self._due = 0.0
+        self._failed = False
+
+    def read(self, problem: Problem, n_components: int) -> FitProgress | None:
+        """Return how far the fit had come; None if there is no file.
+
+        Raises
+        ------
+        ValueError
+            If the file is no checkpoint, is damaged, or is of another fit; the message says what differs.
+        """
+        if not os.path.exists(self._path):
+            return None
+        name = os.fspath(self._path)
+        header, arrays = load_state(self._path)
+        if header.get("class") != _CLASS:
+            raise ValueError(f"{name} is no checkpoint of a fit: it holds {header.get('class')!r:.60}")
+        if header.get("gmm_version") != __version__:
+            raise ValueError(
+                f"{name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, whose "
+                "bits may be others: finish the fit with that version, or begin it anew"
+            )
+        before = item(header, "fit", dict)
+        differences = [
+            f"{key} was {before.get(key)!r:.80} and is {self._fit.get(key)!r:.80}"
+            for key in {**before, **self._fit}
+            if before.get(key) != self._fit.get(key)
+        ]
+        if differences:
+            raise ValueError(f"{name} is a checkpoint of another fit: {'; '.join(differences)}")
+
+        def build(header: Header, arrays: Arrays) -> FitProgress:
+            return _from_state(item(header, "progress", dict), arrays, problem, n_components)
+
+        return build_object(name, _CLASS, build, header, arrays)
+
+    def write(self, progress: FitProgress) -> None:
+        """Replace the file, once the new one is complete.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the file that was there stays.
+        """
+        began = perf_counter()
+        state, arrays = _to_state(progress)
+        header = {"gmm_version": __version__, "class": _CLASS, "fit": self._fit, "progress": state}
+        save_state(self._path, header, arrays)
+        self._rest(perf_counter() - began)
+
+    def keep(self, journal: Journal, *, now: bool = False) -> None:
+        """Write how far a fit has come, if it is time; warn once if that fails, since the fit is worth more."""
+        if not now and perf_counter() < self._due:
+            return
+        began = perf_counter()
+        try:
+            self.write(journal.progress)
+        except OSError as error:
+            self._rest(perf_counter() - began)
+            if not self._failed:
+                warn(
+                    f"The checkpoint {os.fspath(self._path)} could not be written ({error.strerror}); the one before "
+                    "is as it was, and the fit goes on.",
+                    RuntimeWarning,
+                )
+            self._failed = True
+
+    def _rest(self, seconds: float) -> None:
+        self._due = perf_counter() + max(SECONDS, _SHARE * seconds)
+
+
+def _to_state(progress: FitProgress) -> tuple[Header, Arrays]:
+    header: Header = {"seeds": list(progress.seeds), "stage": progress.stage}
+    arrays: Arrays = {}
+
+    def add(name: str, result: SolverResult) -> Header:
+        of_result, its_arrays = _result_to_state(result)
+        arrays.update({f"{name}/{key}": values for key, values in its_arrays.items()})
+        return of_result
+
+    if progress.fit is not None:
+        header["fit"] = add("fit", progress.fit.result) | {"starts_repaired": list(progress.fit.repaired), "traces": []}
+        for number, trace in enumerate(progress.fit.traces):
+            of_trace, passes = traces_to_state(trace, (trace,))
+            header["fit"]["traces"].append(of_trace)
+            arrays.update({f"traces/{number}/{key}": values for key, values in passes.items()})
+    if progress.run is not None:
+        header["run"] = add("run", progress.run)
+    if progress.refined is not None:
+        refined, tally = progress.refined, progress.refined.tally
+        counted = {"failed": refined.failed, "runs": tally.runs, "tried": tally.tried, "all_passes": tally.passes}
+        header["refined"] = add("refined", refined.best) | counted | {"moves": list(refined.moves)}
+    return header, arrays
+
+
+def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: int) -> FitProgress:
+    def result(name: str) -> SolverResult:
+        return _result_from_state(item(header, name, dict), _under(arrays, name), problem, n_components)
+
+    stage, fit, refined = item(header, "stage", str), None, None
+    if stage not in get_args(Stage):
+        raise ValueError(f"expected a stage of a fit in its header, got {stage!r:.60}")
+    if "fit" in header:
+        best, saved = result("fit"), header["fit"]
+        traces = [
+            traces_from_state(each, _under(arrays, f"traces/{number}"))[0]
+            for number, each in enumerate(item(saved, "traces", list))
+        ]
+        traces = [best.trace if trace == best.trace else trace for trace in traces]
+        fit = MixtureFit(best, _integers(saved, "starts_repaired"), tuple(traces))
+    if "refined" in header:
+        saved = header["refined"]
+        moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in item(saved, "moves", list))
+        tally = Tally(item(saved, "runs", int), item(saved, "tried", int), item(saved, "all_passes", float))
+        refined = Refined(result("refined"), moves, item(saved, "failed", int), tally)
+    if stage != "starts" and not (fit and fit.traces):
+        raise KeyError("fit")
+    run = result("run") if "run" in header else None
+    return FitProgress(_integers(header, "seeds"), stage, fit, run, refined)  # type: ignore[arg-type]
+
+
+def _under(arrays: Arrays, name: str) -> Arrays:
+    return {key.removeprefix(f"{name}/"): values for key, values in arrays.items() if key.startswith(f"{name}/")}
+
+
+def _integers(header: Header, name: str) -> tuple[int, ...]:
+    return tuple(item({name: value}, name, int) for value in item(header, name, list))
+
+
+def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
+    header, arrays = traces_to_state(result.trace, (result.trace,))
+    statistics = result.statistics
+    header |= {
+        "lower_bound": result.lower_bound,
+        "repaired": list(result.repaired),
+        "log_evidence": statistics.log_evidence,
+        "weight": statistics.weight,
+    }
+    arrays |= dict(zip(_ESTIMATE, result.parameters.as_estimate(), strict=True))
+    arrays |= {name: getattr(statistics, name) for name in _MOMENTS}
+    if result.state is not None:
+        _, (_, *settings), (scalars, arrays["state"]) = result.state.__reduce__()
+        header["state"] = [*settings, scalars]
+    return header, arrays
+
+
+_ESTIMATE = ("weights", "means", "covariances", "whiteners", "log_determinants")
+_MOMENTS = ("origins", "counts", "first", "second")
+
+
+def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int) -> SolverResult:
+    """Rebuild a result; the shapes of its arrays are checked, as are those of the state by the compiled core."""
+    model, d = problem.model, problem.rows.n_features
+    moments = model.moments
+    shapes = {"weights": (K,), "means": (K, d), "origins": (K, d), "counts": (K,), "first": (K, d)}
+    shapes |= {"second": moments.shape(K, d), "log_determinants": (1 if model.layout.pooled else K,)}
+    shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
+    checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
+    weights, means, covariances, whiteners, log_determinants = (checked[name] for name in _ESTIMATE)
+    estimate = weights, means, covariances, whiteners, log_determinants
+    parameters = MixtureParameters.estimated(estimate, model)
+    if isinstance(problem.prior, VariationalPrior):
+        parameters = MixturePosterior.of(estimate, model, problem.prior, problem.rows.survey.weight)
+    origins, counts, first, second = (checked[name] for name in _MOMENTS)
+    evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
+    statistics = SufficientStatistics(moments, origins, counts, first, second, evidence, weight)
+    trace, _ = traces_from_state(header, arrays)
+    state = None
+    if "state" in header:
+        tolerance, confirm_stop, scalars = item(header, "state", list)
+        state = QuasiNewtonState(problem.family(K), tolerance, confirm_stop)
+        try:
+            state.__setstate__((scalars, arrays["state"]))
+        except OverflowError as error:
+            raise ValueError(f"expected the numbers of a solver in 'state' in its header: {error}") from None
+    bound, repaired = item(header, "lower_bound", float), _integers(header, "repaired")
+    return SolverResult(parameters, statistics, bound, trace, repaired, state)

@@ -1,0 +1,79 @@
+"""Validation of columns that a user names or numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.text.lists import quoted
+
+__all__ = ["check_columns", "check_known_columns"]
+
+
+def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArray[np.intp]:
+    """Check some of the columns of a fitted mixture.
+
+    Parameters
+    ----------
+    columns : str, int or iterable of these
+        Names of the fit, or indices from 0; negative ones count from the end.
+    names : sequence of str
+        Names of the fit; empty if there were none.
+    n_features : int
+        d.
+
+    Returns
+    -------
+    ndarray of intp
+        Indices, in the order given.
+
+    Raises
+    ------
+    ValueError
+        If there are none, one is not a column, or one comes twice.
+    TypeError
+        If one is neither text nor an integer.
+    """
+    listed = list(columns) if isinstance(columns, Iterable) and not isinstance(columns, str) else [columns]
+    if not listed:
+        raise ValueError("expected at least one column, got none")
+    found = [_index(column, names, n_features) for column in listed]
+    repeated = [column for i, column in enumerate(listed) if found[i] in found[:i]]
+    if repeated:
+        raise ValueError(f"expected each column once, got {repeated[0]!r} again")
+    return np.array(found, dtype=np.intp)
+
+
+def check_known_columns(
+    columns: Any, names: Sequence[str], n_features: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Check the columns that are known, and return their indices and those of the others, in the order of the fit.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `check_columns`; also if there are no others.
+    """
+    known = check_columns(columns, names, n_features)
+    others = np.setdiff1d(np.arange(n_features, dtype=np.intp), known)
+    if not len(others):
+        raise ValueError(f"expected a column that is not known, got all {n_features} columns")
+    return known, others
+
+
+def _index(column: object, names: Sequence[str], n_features: int) -> int:
+    if isinstance(column, str):
+        if names.count(column) == 1:
+            return names.index(column)
+        if not names:
+            raise ValueError(f"expected indices from 0 to {n_features - 1}, as the fit had no names, got {column!r}")
+        raise ValueError(f"expected one of the columns {quoted(names)}, each name once, got {column!r}")
+    if not isinstance(column, Integral) or isinstance(column, bool):
+        raise TypeError(f"expected the name of a column or its index, got {column!r}")
+    if not -n_features <= int(column) < n_features:
+        raise ValueError(f"expected columns from 0 to {n_features - 1}, got {column!r}")
+    return int(column) % n_features

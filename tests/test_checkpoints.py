@@ -1,0 +1,434 @@
+"""Checkpoints: a fit that is killed anywhere continues to the same bits, and to no others."""
+
+import errno
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture, NormalInverseWishart
+from gmm.cli import main
+from gmm.persistence import checkpoints
+from gmm.persistence.checkpoints import Checkpoint
+from gmm.values.covariance import COVARIANCE_TYPES
+
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+
+
+class Killed(BaseException):
+    """What ends a process, as far as one test can tell."""
+
+
+def clusters(n=600, d=3, dtype=np.float64):
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 2.5 * rng.integers(0, 4, (n, 1))
+    return rows.astype(dtype)
+
+
+X = clusters()
+WEIGHT = np.random.default_rng(0).integers(0, 4, len(X)).astype(float)
+TIGHT = {"tol": 1e-7, "max_iter": 60, "random_state": 1}
+
+
+def blocks():
+    yield from (X[start : start + 97] for start in range(0, len(X), 97))
+
+
+def fit_of(mixture, rows=X, **how):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mixture.fit(rows, **how)
+
+
+def facts(mixture):
+    """All that a fit found, as values that are equal only if all their bits are."""
+    numbers = [mixture.weights_, mixture.means_, mixture.covariances_, mixture.precisions_cholesky_]
+    traces = [(t.passes, t.reason, t.converged, t.start, t.refinement) for t in mixture.histories_]
+    there = [trace is mixture.history_ for trace in mixture.histories_]
+    return [array.tobytes() for array in numbers], mixture.lower_bound_, mixture.lower_bounds_, repr(traces), there
+
+
+@pytest.fixture(autouse=True)
+def _always_due(monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
+
+
+def killed_at_every_write(monkeypatch, make, path, rows=X, **how):
+    """Let a fit die at the first writing of each process after the one at its beginning; return it and its lives."""
+    write, lives = Checkpoint.write, itertools.count(1)
+    for life in lives:
+        left = iter([False, True])
+
+        def dying(file, progress, left=left):
+            write(file, progress)
+            if next(left, False) and progress.stage != "ended":
+                raise Killed
+
+        monkeypatch.setattr(Checkpoint, "write", dying)
+        try:
+            mixture = fit_of(make(), rows, checkpoint=path, resume=True, **how)
+        except Killed:
+            assert life < 500
+            continue
+        monkeypatch.setattr(Checkpoint, "write", write)
+        return mixture, life
+
+
+def each_pass(iteration):
+    return False
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_fit_that_dies_after_every_pass_has_the_same_bits(covariance_type, acceleration, tmp_path, monkeypatch):
+    def make():
+        return GaussianMixture(4, covariance_type=covariance_type, acceleration=acceleration, **TIGHT)
+
+    expected = fit_of(make())
+    mixture, lives = killed_at_every_write(monkeypatch, make, tmp_path / "fit.ckpt", callback=each_pass)
+    assert facts(mixture) == facts(expected)
+    assert lives >= expected.n_iter_
+
+
+CASES = {
+    "starts": (lambda: GaussianMixture(5, n_init=4, **TIGHT), {}),
+    "screened starts": (lambda: GaussianMixture(3, n_init=5, **TIGHT), {"rows": clusters(9000)}),
+    "weights": (lambda: GaussianMixture(4, **TIGHT), {"sample_weight": WEIGHT}),
+    "float32": (lambda: GaussianMixture(4, **TIGHT), {"rows": clusters(dtype=np.float32)}),
+    "source": (lambda: GaussianMixture(4, **TIGHT), {"rows": gmm.rows(blocks)}),
+    "prior": (lambda: GaussianMixture(4, prior=NormalInverseWishart(dof=6), reg_covar=0, **TIGHT), {}),
+    "to the last pass": (lambda: GaussianMixture(4, **TIGHT | {"max_iter": 7}), {}),
+    "textbook, to the last pass": (lambda: GaussianMixture(4, acceleration=None, **TIGHT | {"max_iter": 7}), {}),
+    "repairs": (
+        lambda: GaussianMixture(3, means_init=[[0.0] * 3, [5.0] * 3, [1e3] * 3], reg_covar=1e-3, **TIGHT),
+        {},
+    ),
+    "rounding eats the ridge": (
+        lambda: GaussianMixture(5, reg_covar=1e-14, warm_start=True, **TIGHT),
+        {"rows": np.concatenate([X[:, [0, 1, 1]], np.repeat(X[:3, [0, 1, 1]] + 20, 40, axis=0)])},
+    ),
+    "split-merge": (
+        lambda: GaussianMixture(6, refine="split-merge", init_params="random", max_iter=500, random_state=1),
+        {},
+    ),
+    "split-merge on a sample": (
+        lambda: GaussianMixture(6, refine="split-merge", init_params="random", max_iter=300, random_state=1),
+        {"rows": clusters(40_000, 2)},
+    ),
+    "Dirichlet process": (lambda: BayesianGaussianMixture(n_components=6, **TIGHT | {"max_iter": 300}), {}),
+    "Dirichlet process, textbook": (
+        lambda: BayesianGaussianMixture(n_components=4, acceleration=None, **TIGHT),
+        {},
+    ),
+    "Dirichlet distribution": (
+        lambda: BayesianGaussianMixture(
+            n_components=4, weight_concentration_prior_type="dirichlet_distribution", covariance_type="tied", **TIGHT
+        ),
+        {"rows": gmm.rows(blocks)},
+    ),
+}
+
+
+@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("case", CASES)
+def test_whatever_a_fit_consists_of(case, watched, tmp_path, monkeypatch):
+    make, how = CASES[case]
+    how = how | ({"callback": each_pass} if watched else {})
+    expected = fit_of(make(), **how)
+    mixture, lives = killed_at_every_write(monkeypatch, make, tmp_path / "fit.ckpt", **how)
+    assert facts(mixture) == facts(expected)
+    assert lives >= 2
+    assert not case.startswith("split-merge") or expected.history_.refinement.tried >= 8
+    assert case != "split-merge" or expected.history_.refinement.moves
+    assert not case.startswith("rounding") or mixture._ascent is None
+
+
+def test_a_fit_continues_on_other_threads_and_from_another_kind_of_source(tmp_path):
+    path, large = tmp_path / "fit.ckpt", clusters(60_000, 4)
+    expected = fit_of(GaussianMixture(6, n_threads=1, **TIGHT), large)
+    ended = fit_of(GaussianMixture(6, n_threads=2, **TIGHT), large, callback=lambda i: i.n_iter == 4, checkpoint=path)
+    assert ended.n_iter_ == 4
+    np.save(tmp_path / "X.npy", large)
+    again = GaussianMixture(6, n_threads=1, verbose=0, **TIGHT)
+    assert facts(fit_of(again, gmm.rows(tmp_path / "X.npy"), checkpoint=path, resume=True)) == facts(expected)
+
+
+SCRIPT = """
+    import sys, time, numpy as np, warnings
+    warnings.simplefilter("ignore")
+    import gmm
+    from gmm.persistence import checkpoints
+    checkpoints.SECONDS = 0
+    mixture = gmm.GaussianMixture(5, n_init=3, tol=1e-8, max_iter=80, random_state={seed})
+    def slow(iteration):
+        print(iteration.n_iter, flush=True)
+        time.sleep({seconds})
+    mixture.fit(gmm.rows({rows!r}), callback=slow, checkpoint={path!r}, resume=True)
+    mixture.save({saved!r})
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM], ids=lambda sent: sent.name)
+def test_a_process_that_is_killed_at_any_pass(sent, tmp_path):
+    np.save(tmp_path / "X.npy", clusters(3000))
+    rng = np.random.default_rng(int(sent))
+    places = {"rows": str(tmp_path / "X.npy"), "path": str(tmp_path / "fit.ckpt"), "saved": str(tmp_path / "saved.gmm")}
+
+    def begin(seconds):
+        code = textwrap.dedent(SCRIPT.format(seed=4, seconds=seconds, **places))
+        return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+    for _ in range(4):
+        process = begin(0.02)
+        for _ in range(int(rng.integers(1, 25))):
+            process.stdout.readline()
+        process.send_signal(sent)
+        process.communicate()
+        assert process.returncode == -sent
+    process = begin(0)
+    printed, _ = process.communicate()
+    assert process.returncode == 0
+    expected = fit_of(GaussianMixture(5, n_init=3, tol=1e-8, max_iter=80, random_state=4), clusters(3000))
+    assert facts(gmm.load(places["saved"])) == facts(expected)
+    assert len(printed.split()) < sum(map(len, expected.histories_))
+
+
+def paused(path, **changed):
+    """Leave the checkpoint of a fit that was interrupted."""
+    mixture = GaussianMixture(4, **TIGHT | changed)
+    return fit_of(mixture, callback=lambda iteration: iteration.n_iter == 3, checkpoint=path)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"rows": X + 1e-9}, "a digest of X was"),
+        ({"rows": X[:-1]}, "the shape of X was '600 × 3 float64' and is '599 × 3 float64'"),
+        ({"rows": X.astype(np.float32)}, "the shape of X was '600 × 3 float64' and is '600 × 3 float32'"),
+        ({"sample_weight": np.full(len(X), 2.0)}, "a digest of X was"),
+        ({"tol": 1e-6}, "tol was 1e-07 and is 1e-06"),
+        ({"reg_covar": 1e-3, "n_init": 2}, "n_init was 1 and is 2; reg_covar was 1e-06 and is 0.001"),
+        ({"covariance_type": "tied"}, "covariance_type was 'full' and is 'tied'"),
+        ({"means_init": X[:4]}, "means_init was None and is 'an array of shape (4, 3)"),
+        ({"init_params": lambda X, K, rng: np.eye(K)[np.arange(len(X)) % K]}, "init_params was 'kmeans' and is"),
+        ({"prior": NormalInverseWishart()}, "prior was None and is {'mean': None"),
+    ],
+)
+def test_another_fit_is_refused_with_what_differs(change, words, tmp_path):
+    path = tmp_path / "fit.ckpt"
+    paused(path)
+    before = path.read_bytes()
+    how = {name: change.pop(name) for name in ("rows", "sample_weight") if name in change}
+    with pytest.raises(ValueError, match="is a checkpoint of another fit") as caught:
+        fit_of(GaussianMixture(4, **TIGHT | change), checkpoint=path, resume=True, **how)
+    assert words in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_another_version_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "fit.ckpt"
+    paused(path)
+    monkeypatch.setattr(checkpoints, "__version__", "99.0")
+    with pytest.raises(ValueError, match=f"was written by version '{gmm.__version__}' of gmm, this is 99.0"):
+        fit_of(GaussianMixture(4, **TIGHT), checkpoint=path, resume=True)
+
+
+def test_another_estimator_and_other_files_are_refused(tmp_path):
+    path = tmp_path / "fit.ckpt"
+    paused(path).save(tmp_path / "model.gmm")
+    with pytest.raises(ValueError, match="the estimator was 'GaussianMixture' and is 'BayesianGaussianMixture'"):
+        fit_of(BayesianGaussianMixture(n_components=4, **TIGHT), checkpoint=path, resume=True)
+    with pytest.raises(ValueError, match=r"model\.gmm is no checkpoint of a fit: it holds 'GaussianMixture'"):
+        fit_of(GaussianMixture(4, **TIGHT), checkpoint=tmp_path / "model.gmm", resume=True)
+    with pytest.raises(ValueError, match="holds 'Checkpoint', expected"):
+        gmm.load(path)
+    with pytest.raises(ValueError, match="expected its path as checkpoint, got None"):
+        GaussianMixture(4).fit(X, resume=True)
+    with pytest.raises(TypeError, match="expected a path or None for checkpoint, got int"):
+        GaussianMixture(4).fit(X, checkpoint=3)
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    path = tmp_path / "fit.ckpt"
+    paused(path)
+    content, rng, n_refused = path.read_bytes(), np.random.default_rng(0), 0
+    expected = facts(fit_of(GaussianMixture(4, **TIGHT)))
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged if rng.uniform() < 0.8 else content[: rng.integers(len(content))])
+        with suppress(ValueError):  # but for a byte that a ZIP archive keeps twice, or reads nowhere
+            mixture = fit_of(GaussianMixture(4, **TIGHT), checkpoint=path, resume=True)
+            assert facts(mixture) == expected
+            continue
+        n_refused += 1
+    assert n_refused > 40
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("stage", "elsewhere", "expected a stage of a fit in its header, got 'elsewhere'"),
+        ("stage", "ended", "is not a complete Checkpoint: 'fit' is missing"),
+        ("seeds", ["many"], "expected int for 'seeds'"),
+        ("run", {}, "is not a complete Checkpoint"),
+    ],
+)
+def test_a_file_with_wrong_values_is_refused(name, value, words, tmp_path, monkeypatch):
+    path = tmp_path / "fit.ckpt"
+    state_of = checkpoints._to_state
+
+    def changed(progress):
+        header, arrays = state_of(progress)
+        return header | {name: value}, arrays
+
+    monkeypatch.setattr(checkpoints, "_to_state", changed)
+    paused(path)
+    monkeypatch.setattr(checkpoints, "_to_state", state_of)
+    with pytest.raises(ValueError, match=r"fit\.ckpt") as caught:
+        fit_of(GaussianMixture(4, **TIGHT), checkpoint=path, resume=True)
+    assert words in str(caught.value)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_the_fit_goes_on(tmp_path, monkeypatch):
+    path, sync, made = tmp_path / "fit.ckpt", os.fsync, itertools.count()
+
+    def full(descriptor):
+        if next(made) >= 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.warns(RuntimeWarning, match="could not be written .No space left on device.; the one before") as caught:
+        mixture = GaussianMixture(4, **TIGHT).fit(X, callback=each_pass, checkpoint=path)
+    assert [one.category for one in caught] == [RuntimeWarning]
+    assert next(made) > 10
+    monkeypatch.setattr(os, "fsync", sync)
+    assert [file.name for file in tmp_path.iterdir()] == ["fit.ckpt"]
+    seen = []
+    again = fit_of(GaussianMixture(4, **TIGHT), callback=lambda i: seen.append(i.n_iter), checkpoint=path, resume=True)
+    assert facts(again) == facts(mixture) == facts(fit_of(GaussianMixture(4, **TIGHT)))
+    assert seen[0] == 4
+
+
+def test_a_place_that_cannot_be_written_is_an_error_before_the_first_pass(tmp_path):
+    mixture = GaussianMixture(4, **TIGHT)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        fit_of(mixture, callback=pytest.fail, checkpoint=tmp_path / "nowhere" / "fit.ckpt")
+    assert not hasattr(mixture, "means_")
+
+
+def test_a_fit_that_ended_is_returned_without_a_pass(tmp_path):
+    path = tmp_path / "fit.ckpt"
+    mixture = fit_of(GaussianMixture(6, n_init=2, refine="split-merge", **TIGHT), checkpoint=path)
+    again = GaussianMixture(6, n_init=2, refine="split-merge", **TIGHT)
+    assert facts(fit_of(again, callback=pytest.fail, checkpoint=path, resume=True)) == facts(mixture)
+
+
+def test_without_resume_a_fit_begins_anew(tmp_path):
+    path, seen = tmp_path / "fit.ckpt", []
+    paused(path)
+    mixture = fit_of(GaussianMixture(4, **TIGHT), callback=lambda i: seen.append(i.n_iter), checkpoint=path)
+    assert seen == list(range(1, mixture.n_iter_ + 1))
+
+
+@pytest.mark.parametrize("make", [lambda: None, lambda: np.random.default_rng(3), lambda: np.random.RandomState(3)])
+def test_starts_by_chance_are_those_of_the_interrupted_fit(make, tmp_path):
+    path, how = tmp_path / "fit.ckpt", TIGHT | {"n_init": 3}
+    stop = {"callback": lambda i: (i.start, i.n_iter) == (1, 2)}
+    first = fit_of(GaussianMixture(6, **how | {"random_state": make()}), checkpoint=path, **stop)
+    whole = fit_of(GaussianMixture(6, **how | {"random_state": make()}), checkpoint=path, resume=True)
+    assert whole.histories_[0].passes == first.histories_[0].passes
+    assert whole.histories_[1].passes[:2] == first.histories_[1].passes
+    assert len(whole.histories_) == 3
+
+
+def test_a_warm_start_is_told_that_it_has_no_checkpoint(tmp_path):
+    mixture = fit_of(GaussianMixture(4, warm_start=True, **TIGHT), checkpoint=tmp_path / "fit.ckpt")
+    with pytest.raises(ValueError, match="a warm start continues a mixture that is in memory alone"):
+        mixture.fit(X, checkpoint=tmp_path / "fit.ckpt")
+
+
+def test_a_resumed_fit_is_as_warm_as_another(tmp_path):
+    path, how = tmp_path / "fit.ckpt", TIGHT | {"warm_start": True, "tol": 1e-12}
+    fit_of(GaussianMixture(4, **how), callback=lambda i: i.n_iter == 9, checkpoint=path)
+    warm = fit_of(GaussianMixture(4, **how), checkpoint=path, resume=True)
+    other = fit_of(GaussianMixture(4, **how))
+    assert facts(fit_of(warm)) == facts(fit_of(other))
+
+
+def test_a_short_fit_is_written_at_its_beginning_and_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS", 5.0)
+    written, write = [], Checkpoint.write
+
+    def counted(file, progress):
+        written.append(progress.stage)
+        write(file, progress)
+
+    monkeypatch.setattr(Checkpoint, "write", counted)
+    fit_of(GaussianMixture(4, n_init=3, **TIGHT), callback=each_pass, checkpoint=tmp_path / "fit.ckpt")
+    assert written == ["starts", "ended"]
+
+
+def test_a_pipeline_hands_it_on(tmp_path):
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    steps = pipeline.make_pipeline(GaussianMixture(4, **TIGHT))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        steps.fit(X, gaussianmixture__checkpoint=tmp_path / "fit.ckpt")
+    assert (tmp_path / "fit.ckpt").exists()
+
+
+COMMAND = """
+    import sys
+    from gmm.cli import main
+    from gmm.persistence import checkpoints
+    checkpoints.SECONDS = checkpoints._SHARE = 0
+    sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_the_command_goes_on_after_a_signal(tmp_path):
+    pytest.importorskip("pyarrow")
+    np.save(tmp_path / "X.npy", clusters(60_000, 5))
+    words = ["fit", "X.npy", "--bayesian", "--max-components", "12", "--tol", "1e-4", "--json"]
+    kept = [*words, "--checkpoint", "fit.ckpt", "--resume"]
+
+    def begin(words):
+        command = [sys.executable, "-c", textwrap.dedent(COMMAND), *words]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    process, versions = begin(kept), set()
+    while process.poll() is None and len(versions) < 6:
+        with suppress(FileNotFoundError):
+            versions.add((tmp_path / "fit.ckpt").stat().st_mtime_ns)
+    process.terminate()
+    process.communicate()
+    assert process.returncode == -signal.SIGTERM
+    resumed, whole = begin(kept).communicate()[0], begin(words).communicate()[0]
+    results = [json.loads(text)["best"] for text in (resumed, whole)]
+    assert results[0] == results[1]
+
+
+def test_the_command_says_where_a_checkpoint_belongs(tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    np.save(tmp_path / "X.npy", X)
+    for words, told in {
+        ("--checkpoint", "fit.ckpt"): "--checkpoint: expected with --bayesian; a search keeps none",
+        ("--resume",): "--checkpoint: expected with --bayesian; a search keeps none",
+        ("--bayesian", "--resume"): "--resume: expected with --checkpoint FILE, where the fit was kept",
+    }.items():
+        assert main(["fit", str(tmp_path / "X.npy"), *words]) == 2
+        assert told in capsys.readouterr().err

@@ -1,0 +1,247 @@
+"""Marginals, conditionals and mixture regression: equal to the twin, and consistent with each other."""
+
+import io
+from importlib.resources import files
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+import gmm
+import reference
+from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import layout_of_code
+
+K, D = 3, 5
+KNOWN, OTHERS = [3, 0], [1, 2, 4]
+NAMES = ["a", "b", "c", "d", "e"]
+every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
+
+
+def table(seed=0, n=300, shift=0.0):
+    rng = np.random.default_rng(seed)
+    group = rng.integers(K, size=n)
+    mixing = rng.normal(size=(K, D, D))
+    rows = np.einsum("ni,nij->nj", rng.normal(size=(n, D)), mixing[group])
+    return rows + 4 * rng.normal(size=(K, D))[group] + shift
+
+
+def fitted(covariance_type, names=None, **how):
+    X = table(**how)
+    mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(X)
+    if names:
+        parts = mixture.weights_, mixture.means_, mixture.covariances_
+        mixture = GaussianMixture.from_parameters(*parts, covariance_type=covariance_type, feature_names=names)
+    return mixture, X
+
+
+def written_out(mixture):
+    d = mixture.n_features_in_
+    return reference.dense(mixture.covariances_, mixture.covariance_type, K, d)
+
+
+@every_type
+def test_a_marginal_keeps_weights_means_and_covariances_of_its_columns(covariance_type):
+    mixture, X = fitted(covariance_type)
+    part = mixture.marginal(KNOWN)
+    np.testing.assert_array_equal(part.weights_, mixture.weights_)
+    np.testing.assert_array_equal(part.means_, mixture.means_[:, KNOWN])
+    np.testing.assert_array_equal(written_out(part), written_out(mixture)[:, KNOWN][:, :, KNOWN])
+    joint = reference.log_joint(X[:, KNOWN], part.weights_, part.means_, written_out(part))
+    np.testing.assert_allclose(part.score_samples(X[:, KNOWN]), reference.log_evidence(joint), rtol=1e-10)
+
+
+@every_type
+def test_columns_keep_the_constraint_that_all_columns_have_or_their_layout_alone(covariance_type):
+    model = covariance_model(covariance_type)
+    mixture, X = fitted(covariance_type)
+    for part in (mixture.marginal(KNOWN), mixture.condition(dict(zip(KNOWN, X[0, KNOWN], strict=True)))):
+        kept = covariance_model(part.covariance_type)
+        assert kept.layout is model.layout
+        free = np.asarray(part.covariances_)
+        again = kept.constrained(free.astype(float), np.full(K, 100.0), previous=free.astype(float))
+        np.testing.assert_allclose(again, free, rtol=1e-9, atol=1e-12)
+
+
+@every_type
+def test_a_condition_is_the_twins(covariance_type):
+    mixture, X = fitted(covariance_type)
+    for row in X[:5]:
+        given = mixture.condition(dict(zip(KNOWN, row[KNOWN], strict=True)))
+        expected = reference.conditional(
+            mixture.weights_, mixture.means_, written_out(mixture), KNOWN, OTHERS, row[KNOWN]
+        )
+        for value, twin in zip((given.weights_, given.means_, written_out(given)), expected, strict=True):
+            np.testing.assert_allclose(value, twin, rtol=1e-9, atol=1e-9)
+
+
+@every_type
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+def test_a_joint_density_is_that_of_some_columns_times_that_of_the_others_given_them(covariance_type, shift):
+    mixture, X = fitted(covariance_type, shift=shift)
+    joint, known = mixture.score_samples(X[:40]), mixture.marginal(KNOWN).score_samples(X[:40, KNOWN])
+    for row, whole, part in zip(X, joint, known, strict=False):
+        rest = mixture.condition(dict(zip(KNOWN, row[KNOWN], strict=True))).score_samples(row[None, OTHERS])[0]
+        assert part + rest == pytest.approx(whole, abs=1e-9 if not shift else 1e-6)
+
+
+@every_type
+def test_predictions_are_moments_and_quantiles_of_the_conditions(covariance_type):
+    mixture, X = fitted(covariance_type)
+    predicted = mixture.predict_from(X[:20, KNOWN], KNOWN, level=0.8)
+    assert predicted.columns == ("x1", "x2", "x4")
+    for i, row in enumerate(X[:20]):
+        given = mixture.condition(dict(zip(KNOWN, row[KNOWN], strict=True)))
+        mean = given.weights_ @ given.means_
+        variances = np.diagonal(written_out(given), axis1=1, axis2=2)
+        second = given.weights_ @ (variances + (given.means_ - mean) ** 2)
+        np.testing.assert_allclose(predicted.means[i], mean, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(predicted.deviations[i], np.sqrt(second), rtol=1e-9)
+        for side, level in enumerate((0.1, 0.9)):
+            below = norm.cdf((predicted.intervals[i, :, side] - given.means_) / np.sqrt(variances))
+            np.testing.assert_allclose(given.weights_ @ below, level, rtol=1e-9)
+
+
+def test_one_component_is_linear_regression():
+    """R's lm(eruptions ~ waiting) on faithful: -1.874016 + 0.075628 waiting, residual standard error 0.4965129."""
+    mixture = GaussianMixture(reg_covar=0).fit(FAITHFUL)
+    predicted = mixture.predict_from([[0.0], [1.0]], [1])
+    intercept, with_one = predicted.means[:, 0]
+    assert (intercept, with_one - intercept) == (pytest.approx(-1.874016, abs=1e-6), pytest.approx(0.075628, abs=1e-6))
+    # Maximum likelihood divides by n, lm by n - 2.
+    assert predicted.deviations[0, 0] * np.sqrt(272 / 270) == pytest.approx(0.4965129, abs=1e-7)
+
+
+def test_intervals_of_two_peaks_reach_over_the_gap():
+    mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0, -10], [0, 10]], [1.0, 1.0], covariance_type="spherical")
+    mean, deviation, ends = (part[0, 0] for part in mixture.predict_from([[0.0]], [0], level=0.5)[1:])
+    assert mean == pytest.approx(0, abs=1e-12)
+    assert deviation == pytest.approx(np.sqrt(101))
+    # A quarter of all lies below: half of the lower peak.
+    np.testing.assert_allclose(ends, [-10, 10], atol=1e-9)
+
+
+def test_columns_go_by_name():
+    mixture, X = fitted("VVV", NAMES)
+    part = mixture.marginal(["d", "a"])
+    assert list(part.feature_names_in_) == ["d", "a"]
+    assert list(mixture.marginal("c").feature_names_in_) == ["c"]
+    given = mixture.condition({"d": X[0, 3], 0: X[0, 0]})
+    assert list(given.feature_names_in_) == ["b", "c", "e"]
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X[:, KNOWN], columns=["d", "a"])
+    by_name, by_index = mixture.predict_from(frame), mixture.predict_from(frame, [3, 0])
+    assert by_name.columns == ("b", "c", "e")
+    np.testing.assert_array_equal(by_name.means, by_index.means)
+    with pytest.raises(ValueError, match="should match"):
+        mixture.predict_from(frame, ["a", "d"])
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_results_are_fitted_mixtures():
+    mixture, _ = fitted("VEE", NAMES)
+    for part in (mixture.marginal(["b", "e"]), mixture.condition({"a": 1.0, "b": 0.0, "c": 0.0})):
+        rows, _ = part.sample(50, random_state=0)
+        assert rows.shape == (50, 2)
+        assert np.isfinite(part.bic(rows))
+        file = io.BytesIO()
+        part.save(file)
+        again = gmm.load(file.getvalue())
+        np.testing.assert_array_equal(again.predict_proba(rows), part.predict_proba(rows))
+        np.testing.assert_array_equal(part.freeze().predict(rows), part.predict(rows))
+        assert "2 features" in str(part)
+
+
+def test_a_posterior_gives_its_plug_in_mixture():
+    X = table()
+    posterior = BayesianGaussianMixture(n_components=K, random_state=0, max_iter=500).fit(X)
+    mixture = posterior.plug_in()
+    assert type(mixture) is GaussianMixture
+    np.testing.assert_array_equal(mixture.score_samples(X), posterior.score_samples(X, density="plug-in"))
+    assert mixture.predict_from(X[:, KNOWN], KNOWN).means.shape == (len(X), 3)
+
+
+def test_float32_in_float32_out():
+    X = table().astype(np.float32)
+    mixture = GaussianMixture(K, random_state=0).fit(X)
+    single = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
+    double = mixture.predict_from(X[:, KNOWN].astype(float), KNOWN, level=0.9)
+    for one, other in zip(single[1:], double[1:], strict=True):
+        assert one.dtype == np.float32
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+    assert mixture.marginal(KNOWN).means_.dtype == np.float32
+
+
+def test_rows_in_files_and_in_many_blocks(tmp_path, monkeypatch):
+    mixture, X = fitted("VVV")
+    whole = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
+    np.save(tmp_path / "known.npy", X[:, KNOWN])
+    from_file = mixture.predict_from(gmm.rows(tmp_path / "known.npy"), KNOWN, level=0.9)
+    monkeypatch.setattr("gmm.estimators.conditional._NUMBERS_AT_ONCE", 100)
+    in_blocks = mixture.predict_from(X[:, KNOWN], KNOWN, level=0.9)
+    for other in (from_file, in_blocks):
+        for one, two in zip(whole[1:], other[1:], strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-12, atol=1e-12)
+
+
+def test_far_values_go_to_the_nearest_component():
+    mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0, 1], [9, 2]], [1.0, 1.0], covariance_type="spherical")
+    np.testing.assert_array_equal(mixture.condition({0: 1e10}).weights_, [0, 1])
+    np.testing.assert_array_equal(mixture.predict_from([[-1e10], [1e10]], [0]).means, [[1], [2]])
+    # From here, both means are equally far.
+    np.testing.assert_array_equal(mixture.condition({0: 1e200}).weights_, [0.5, 0.5])
+    steep = GaussianMixture.from_parameters([1.0], [[0, 0]], [[1, 1e3], [1e3, 2e6]], covariance_type="tied")
+    with pytest.raises(ValueError, match="row 1 overflows float64"):
+        steep.predict_from([[1.0], [1e307]], [0])
+    with pytest.raises(ValueError, match="overflows"):
+        steep.condition({0: 1e307})
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "text"),
+    [
+        ([], ValueError, "at least one column"),
+        ([0, -5], ValueError, "each column once, got -5 again"),
+        ([5], ValueError, "from 0 to 4, got 5"),
+        ("f", ValueError, "'a', 'b', 'c', 'd', 'e', each name once, got 'f'"),
+        ([1.0], TypeError, "the name of a column or its index, got 1.0"),
+        ([True], TypeError, "got True"),
+        (None, TypeError, "got None"),
+    ],
+)
+def test_columns_that_are_none(columns, error, text):
+    mixture, _ = fitted("VVV", NAMES)
+    with pytest.raises(error, match=text):
+        mixture.marginal(columns)
+
+
+def test_what_cannot_be_predicted():
+    mixture, X = fitted("VVV")
+    with pytest.raises(ValueError, match="as the fit had no names"):
+        mixture.marginal("a")
+    with pytest.raises(ValueError, match="no column names: expected `columns`"):
+        mixture.predict_from(X[:, KNOWN])
+    with pytest.raises(ValueError, match="got all 5 columns"):
+        mixture.predict_from(X, range(5))
+    with pytest.raises(ValueError, match="X has 3 columns, but 2 are known"):
+        mixture.predict_from(X[:, :3], KNOWN)
+    with pytest.raises(ValueError, match="a level between 0 and 1"):
+        mixture.predict_from(X[:, KNOWN], KNOWN, level=1.0)
+    with pytest.raises(ValueError, match="contains NaN"):
+        mixture.condition({0: np.nan})
+    with pytest.raises(TypeError, match="a mapping of columns to values"):
+        mixture.condition([1.0])
+    with pytest.raises(ValueError, match="at least one column"):
+        mixture.condition({})
+    with pytest.raises(gmm.NotFittedError):
+        GaussianMixture().marginal(0)
+
+
+def test_every_layout_takes_columns_in_any_order():
+    rng, columns = np.random.default_rng(0), np.array([4, 1])
+    for layout in map(layout_of_code, range(4)):
+        matrices = rng.normal(size=layout.shape(K, D))
+        part = layout.dense(layout.of_columns(matrices, columns), K, 2)
+        np.testing.assert_array_equal(part, layout.dense(matrices, K, D)[:, columns][:, :, columns])
