@@ -34,7 +34,7 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted
+        adaptation iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted
         | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
