@@ -11,14 +11,17 @@ from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.conditional import ConditionalPrediction
+from gmm.estimators.iteration import m_step, statistics_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictions import write_predictions
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm.estimators.steps import EMStep, em_steps
-from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
+from gmm.exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
 from gmm.rows.opening import rows
+from gmm.rows.partitions import partitioned_rows
 from gmm.values.priors import NormalInverseWishart
+from gmm.values.statistics import SufficientStatistics
 from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
@@ -39,12 +42,14 @@ __all__ = [
     "HeldOut",
     "InvalidParameterError",
     "Iteration",
+    "LostClusterError",
     "NormalInverseWishart",
     "NotFittedError",
     "PosteriorSample",
     "Progress",
     "Replicate",
     "Selection",
+    "SufficientStatistics",
     "Trace",
     "__version__",
     "bootstrap_lrt",
@@ -52,9 +57,12 @@ __all__ = [
     "get_include",
     "held_out_log_likelihood",
     "load",
+    "m_step",
+    "partitioned_rows",
     "rows",
     "select",
     "show_versions",
+    "statistics_of",
     "write_predictions",
 ]
 

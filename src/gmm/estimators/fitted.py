@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.results import Wanted
 from gmm.em.solver import SolverResult
+from gmm.em.stepwise import Stream
 from gmm.em.trace import Trace
 from gmm.estimators.contract import (
     Estimator,
@@ -30,21 +31,26 @@ from gmm.frozen import FrozenMixture
 from gmm.persistence import (
     Readable,
     Writable,
+    check_weight,
     from_json_values,
     given_prior,
     item,
     load_object,
+    mixture_from_state,
+    mixture_to_state,
     posterior_from_state,
     posterior_to_state,
     save_state,
+    stream_from_state,
+    stream_to_state,
     to_json_values,
     traces_from_state,
     traces_to_state,
 )
-from gmm.rows.entrance import as_source
+from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_array, check_mixture, check_parameters_given, check_precisions_init
+from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -53,7 +59,7 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior
 from gmm.versions import __version__
 
-__all__ = ["FittedMixture", "fitted_parameters", "source_of"]
+__all__ = ["FittedMixture", "fitted_parameters", "source_of", "without_noise"]
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _PARTS = ("weights", "means", "covariances")
@@ -82,6 +88,8 @@ class FittedMixture(Estimator):
     _bounds_before: tuple[float, ...] = ()
     _ascent: QuasiNewtonState | None = None
     _ascent_of: tuple[object, ...] = ()
+    _stream: Stream | None = None  # of `_parameters`, or else out of date
+    _weight_seen: float = 0.0  # of the rows of the fit
 
     def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
@@ -96,6 +104,8 @@ class FittedMixture(Estimator):
         -------
         ndarray of int, shape (n,)
         """
+        if is_dask(X):
+            return self._lazily("predict", X, out, np.dtype(np.intp))
         source = source_of(self, X)
         labels = self._scorer().rows(source, labels=place(out, source, labels=True)).labels
         assert labels is not None  # it was asked for
@@ -118,6 +128,8 @@ class FittedMixture(Estimator):
         ndarray of shape (n, K)
             Rows sum to 1. float32 for float32 rows, else float64.
         """
+        if is_dask(X):
+            return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
         source = source_of(self, X)
         where = place(out, source, n_columns=fitted_parameters(self).n_components)
         responsibilities = self._scorer().rows(source, responsibilities=where).responsibilities
@@ -139,6 +151,8 @@ class FittedMixture(Estimator):
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32.
         """
+        if is_dask(X):
+            return self._lazily("score_samples", X, out)
         source = source_of(self, X)
         values = self._log_evidence(source, place(out, source))
         return values if out is None else out
@@ -156,11 +170,9 @@ class FittedMixture(Estimator):
         Returns
         -------
         float
-            In nats per unit weight; without weights, ``score_samples(X).mean()``.
+            In nats per unit weight; without weights, the mean of ``score_samples(X)``.
         """
         source = source_of(self, X, sample_weight)
-        if source.sample_weight is None:
-            return mean_of(self._log_evidence(source))
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(
@@ -220,6 +232,7 @@ class FittedMixture(Estimator):
         FrozenMixture
             Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
         """
+        without_noise(self, "freeze")
         return self._scorer().frozen()
 
     def save(self, file: Writable) -> None:
@@ -349,6 +362,8 @@ class FittedMixture(Estimator):
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         model = self._model()
+        if self._parameters is not None:
+            without_noise(self, "assigning parameters")
         parts = dict(vars(self).get("_assigned", {}))
         if self._parameters is not None:
             parts = {name: getattr(self._parameters, name) for name in _PARTS}
@@ -362,12 +377,36 @@ class FittedMixture(Estimator):
         if checked[1].shape != expected:
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
         self._parameters = MixtureParameters(*checked, model)
-        self._bounds_before, self._ascent = (), None
+        self._bounds_before, self._ascent, self._weight_seen = (), None, 0.0
         # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             record_features(self, self._parameters.n_features, None)
+
+    @property
+    def noise_weight_(self) -> float:
+        """Weight of the noise, which the components leave; 0 without."""
+        return fitted_parameters(self).noise_weight
+
+    def _lazily(
+        self,
+        method: str,
+        X: Any,
+        out: Any,
+        dtype: np.dtype[Any] | None = None,
+        shape: tuple[int, ...] = (),
+        **how: str,
+    ) -> Any:
+        """Return a Dask array of what a method gives for each partition of a Dask collection."""
+        from gmm.rows.dask import mapped
+
+        if out is not None:
+            raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
+        kind: Any = type(self)
+        other = kind(n_components=self.n_components, covariance_type=self.covariance_type, n_threads=1)
+        hold(other, fitted_parameters(self), vars(self).get("feature_names_in_"))
+        return mapped(partial(getattr(other, method), **how), X, dtype, shape)
 
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
@@ -396,6 +435,22 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
+
+
+def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a method that knows no noise.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If it was fitted with noise.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.noise is not None:
+        raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
+    return parameters
 
 
 def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
@@ -446,7 +501,8 @@ def set_fitted(
 ) -> None:
     """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
     hold(mixture, result.parameters, names, source.dtype)
-    mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
+    bounds = result.trace.lower_bounds or mixture._bounds_before
+    mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
 
 
@@ -470,7 +526,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         "dtype": mixture._dtype.name,
         "feature_names": given_names(mixture),
     }
-    arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
+    arrays = mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
         posterior, of_posterior = posterior_to_state(parameters)
         header, arrays = header | posterior, arrays | of_posterior
@@ -478,6 +534,10 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         traces, passes = traces_to_state(mixture.history_, mixture.histories_)
         header |= {**traces, "lower_bound": mixture.lower_bound_}
         arrays |= passes
+    header |= {"weight_seen": mixture._weight_seen} if mixture._weight_seen else {}
+    if mixture._stream is not None and mixture._stream.parameters is parameters:
+        header["stream"], of_stream = stream_to_state(mixture._stream)
+        arrays |= of_stream
     return header, arrays
 
 
@@ -490,12 +550,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         If something is missing or invalid.
     """
     model = covariance_model(item(header, "covariance_model", str))
-    weights, means, covariances = (arrays[name] for name in _PARTS)
-    parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+    parameters = mixture_from_state(arrays, model)
     asked = from_json_values(item(header, "parameters", dict))
     if cls._takes_posterior:
         parameters = posterior_from_state(header, arrays, parameters)
         asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
+    if parameters.noise is not None:
+        asked = {"noise": parameters.noise.box} | asked  # arrays are not saved among the parameters
     estimator = cls(**asked)
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     hold(estimator, parameters, names)
@@ -506,19 +567,12 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     if "lower_bound" in header:
         best, traces = traces_from_state(header, arrays)
         estimator._record_climb(best, item(header, "lower_bound", float), traces)
+    estimator._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
+    if "stream" in header:
+        estimator._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
     return estimator
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:
     """Return the summary of a fitted mixture as parts of a page; none before a fit."""
     return [] if mixture._parameters is None else mixture._summary().html()
-
-
-def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
-    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
-    if weight is not None:
-        used = weight > 0  # a row of weight 0 may be −∞
-        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
-    with np.errstate(over="ignore"):
-        mean = float(values.mean())
-    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())
