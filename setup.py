@@ -22,7 +22,7 @@ DIRECTIVES = {
 }
 # The compiler may fuse a multiplication with an addition, so instruction sets differ in the last digit.
 OPTIMISED = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
-CHECKED = ["-O1", "-g"]
+CHECKED = ["-O1", "-g", "-Werror=uninitialized"]
 
 
 class BuildExtension(build_ext):

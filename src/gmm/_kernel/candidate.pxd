@@ -4,7 +4,7 @@ A view has the coordinates y = V (x − centre) of a metric V, in which the vari
 moves the seeds. For families with diagonal or full covariances, a few passes of EM then fit a simpler mixture, with
 spherical or diagonal ones. Its responsibilities give the family its first mixture, in the coordinates of x.
 """
-from libc.math cimport log
+from libc.math cimport INFINITY, log
 from libc.string cimport memset
 
 from gmm._kernel.constraint cimport NONE
@@ -95,7 +95,7 @@ cdef inline Family simpler_family(Layout layout, Py_ssize_t K, Py_ssize_t d) noe
     family.covariance_layout = family.moment_layout = layout
     family.constraint, family.K, family.d = NONE, K, d
     family.ridge = 1e-6                     # of the variance of y
-    family.objective = likelihood()
+    family.objective, family.log_noise = likelihood(), -INFINITY
     return family
 
 
