@@ -30,6 +30,7 @@ TIMED = (
     "bayes",
     "beyond-memory",
     "cluster",
+    "stream",
 )
 QUESTIONS = (*TIMED, "falls", "instructions")
 

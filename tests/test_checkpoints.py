@@ -107,6 +107,8 @@ CASES = {
     "float32": (lambda: GaussianMixture(4, **TIGHT), {"rows": clusters(dtype=np.float32)}),
     "source": (lambda: GaussianMixture(4, **TIGHT), {"rows": gmm.rows(blocks)}),
     "prior": (lambda: GaussianMixture(4, prior=NormalInverseWishart(dof=6), reg_covar=0, **TIGHT), {}),
+    "noise": (lambda: GaussianMixture(4, noise=0.1, **TIGHT), {}),
+    "noise, tied": (lambda: GaussianMixture(4, noise=True, covariance_type="tied", n_init=2, **TIGHT), {}),
     "to the last pass": (lambda: GaussianMixture(4, **TIGHT | {"max_iter": 7}), {}),
     "textbook, to the last pass": (lambda: GaussianMixture(4, acceleration=None, **TIGHT | {"max_iter": 7}), {}),
     "repairs": (
@@ -168,7 +170,7 @@ SCRIPT = """
     warnings.simplefilter("ignore")
     import gmm
     from gmm.persistence import checkpoints
-    checkpoints.SECONDS = 0
+    checkpoints.SECONDS = checkpoints._SHARE = 0
     mixture = gmm.GaussianMixture(5, n_init=3, tol=1e-8, max_iter=80, random_state={seed})
     def slow(iteration):
         print(iteration.n_iter, flush=True)

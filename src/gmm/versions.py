@@ -8,8 +8,6 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from threadpoolctl import threadpool_info
-
 from gmm import _em
 from gmm.em.threads import usable_threads
 
@@ -75,6 +73,8 @@ def show_versions() -> None:
     System
     ...
     """
+    from threadpoolctl import threadpool_info
+
     print("System")
     print(f"  python         {sys.version.split()[0]} ({sys.executable})")
     print(f"  machine        {platform.platform()}")

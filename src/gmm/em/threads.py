@@ -9,8 +9,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
-
 # Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
 PASS_WORTH_THREADS = 2e6
 # A search solves cells one after the other if a pass of the largest has fewer: Python's part would be the larger.
@@ -26,6 +24,8 @@ _BLAS_STAYS_SINGLE = 2e5
 
 @cache
 def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
     # Looking through the loaded libraries takes most of a millisecond: once a process.
     return ThreadpoolController().select(user_api="blas")
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.results import Wanted
 from gmm.em.solver import SolverResult
+from gmm.em.stepwise import Stream
 from gmm.em.trace import Trace
 from gmm.estimators.contract import (
     Estimator,
@@ -30,13 +31,18 @@ from gmm.frozen import FrozenMixture
 from gmm.persistence import (
     Readable,
     Writable,
+    check_weight,
     from_json_values,
     given_prior,
     item,
     load_object,
+    mixture_from_state,
+    mixture_to_state,
     posterior_from_state,
     posterior_to_state,
     save_state,
+    stream_from_state,
+    stream_to_state,
     to_json_values,
     traces_from_state,
     traces_to_state,
@@ -44,7 +50,7 @@ from gmm.persistence import (
 from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_array, check_mixture, check_parameters_given, check_precisions_init
+from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -53,7 +59,7 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior
 from gmm.versions import __version__
 
-__all__ = ["FittedMixture", "fitted_parameters", "source_of"]
+__all__ = ["FittedMixture", "fitted_parameters", "source_of", "without_noise"]
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _PARTS = ("weights", "means", "covariances")
@@ -82,6 +88,8 @@ class FittedMixture(Estimator):
     _bounds_before: tuple[float, ...] = ()
     _ascent: QuasiNewtonState | None = None
     _ascent_of: tuple[object, ...] = ()
+    _stream: Stream | None = None  # of `_parameters`, or else out of date
+    _weight_seen: float = 0.0  # of the rows of the fit
 
     def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
@@ -224,6 +232,7 @@ class FittedMixture(Estimator):
         FrozenMixture
             Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
         """
+        without_noise(self, "freeze")
         return self._scorer().frozen()
 
     def save(self, file: Writable) -> None:
@@ -353,6 +362,8 @@ class FittedMixture(Estimator):
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         model = self._model()
+        if self._parameters is not None:
+            without_noise(self, "assigning parameters")
         parts = dict(vars(self).get("_assigned", {}))
         if self._parameters is not None:
             parts = {name: getattr(self._parameters, name) for name in _PARTS}
@@ -366,12 +377,17 @@ class FittedMixture(Estimator):
         if checked[1].shape != expected:
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
         self._parameters = MixtureParameters(*checked, model)
-        self._bounds_before, self._ascent = (), None
+        self._bounds_before, self._ascent, self._weight_seen = (), None, 0.0
         # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             record_features(self, self._parameters.n_features, None)
+
+    @property
+    def noise_weight_(self) -> float:
+        """Weight of the noise, which the components leave; 0 without."""
+        return fitted_parameters(self).noise_weight
 
     def _lazily(
         self,
@@ -419,6 +435,22 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
+
+
+def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a method that knows no noise.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If it was fitted with noise.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.noise is not None:
+        raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
+    return parameters
 
 
 def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
@@ -469,7 +501,8 @@ def set_fitted(
 ) -> None:
     """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
     hold(mixture, result.parameters, names, source.dtype)
-    mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
+    bounds = result.trace.lower_bounds or mixture._bounds_before
+    mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
 
 
@@ -493,7 +526,7 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         "dtype": mixture._dtype.name,
         "feature_names": given_names(mixture),
     }
-    arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
+    arrays = mixture_to_state(parameters)
     if isinstance(parameters, MixturePosterior):
         posterior, of_posterior = posterior_to_state(parameters)
         header, arrays = header | posterior, arrays | of_posterior
@@ -501,6 +534,10 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         traces, passes = traces_to_state(mixture.history_, mixture.histories_)
         header |= {**traces, "lower_bound": mixture.lower_bound_}
         arrays |= passes
+    header |= {"weight_seen": mixture._weight_seen} if mixture._weight_seen else {}
+    if mixture._stream is not None and mixture._stream.parameters is parameters:
+        header["stream"], of_stream = stream_to_state(mixture._stream)
+        arrays |= of_stream
     return header, arrays
 
 
@@ -513,12 +550,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         If something is missing or invalid.
     """
     model = covariance_model(item(header, "covariance_model", str))
-    weights, means, covariances = (arrays[name] for name in _PARTS)
-    parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+    parameters = mixture_from_state(arrays, model)
     asked = from_json_values(item(header, "parameters", dict))
     if cls._takes_posterior:
         parameters = posterior_from_state(header, arrays, parameters)
         asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
+    if parameters.noise is not None:
+        asked = {"noise": parameters.noise.box} | asked  # arrays are not saved among the parameters
     estimator = cls(**asked)
     names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
     hold(estimator, parameters, names)
@@ -529,6 +567,9 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     if "lower_bound" in header:
         best, traces = traces_from_state(header, arrays)
         estimator._record_climb(best, item(header, "lower_bound", float), traces)
+    estimator._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
+    if "stream" in header:
+        estimator._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
     return estimator
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from numbers import Integral
 from typing import Any
 
@@ -17,6 +17,7 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
 from gmm.fitting.progress import FitProgress, Journal, MixtureFit
 from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
@@ -28,6 +29,7 @@ from gmm.validation.parameters import check_random_state
 from gmm.validation.prior import check_prior
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
@@ -56,6 +58,11 @@ class GivenStart:
     precisions: Array | None = None
     responsibilities: Callable[[int], Array] | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all parts are left to the data."""
+        return all(part is None for part in (self.weights, self.means, self.precisions, self.responsibilities))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FitSettings:
@@ -72,6 +79,8 @@ class FitSettings:
     acceleration: str | None
     refine: str | None = None
     prior: Prior | None = None
+    noise: UniformNoise | None = None
+    noise_share: float = 0.0  # weight of the noise at the start
 
     @property
     def variational(self) -> bool:
@@ -85,7 +94,15 @@ class FitSettings:
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
-        return Problem(rows=rows, model=self.model, ridge=self.reg_covar, prior=self.prior, n_threads=self.n_threads)
+        return Problem(
+            rows=rows,
+            model=self.model,
+            ridge=self.reg_covar,
+            prior=self.prior,
+            n_threads=self.n_threads,
+            noise=self.noise,
+            noise_share=self.noise_share,
+        )
 
     @property
     def solver(self) -> SolverSettings:
@@ -158,10 +175,11 @@ def fit_mixture(
     with problem.e_step() as e_step:
         if journal.progress.stage == "starts":
             for number, begin in _starts(problem, settings, journal.progress, resume, e_step, on_skip):
-                run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause).go()
+                run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause)
+                result = run.go().result
                 if on_end is not None:
-                    on_end(run.result)
-                ended = journal.progress.with_end(run.result)
+                    on_end(result)
+                ended = journal.progress.with_end(result)
                 if watch.stopped:
                     return ended.mixture_fit
                 journal.note(ended)
@@ -192,6 +210,13 @@ class _Watch:
     def __call__(self, iteration: Iteration) -> bool:
         self.stopped = self._callback is not None and bool(self._callback(iteration))
         return self.stopped
+
+
+def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
+    """Return the mixture that the first pass of a fit would measure."""
+    problem = settings.problem(source)
+    with problem.e_step() as e_step:
+        return _start(problem, settings, seed, e_step).parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,6 +402,17 @@ def _seeds_of(number: int, n_init: int) -> tuple[int, ...]:
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+    if settings.noise is None:
+        return _start_without_noise(problem, settings, seed, e_step)
+    if settings.given.is_empty:
+        start = partial(_start_statistics, settings=settings, seed=seed)
+        rng = np.random.default_rng(seed)
+        return Beginning(noisy_start(problem, settings.n_components, settings.noise_share, start, rng))
+    begin = _start_without_noise(problem, settings, seed, e_step)
+    return replace(begin, parameters=begin.parameters.with_noise(settings.noise, settings.noise_share))
+
+
+def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
     given, model, K = settings.given, problem.model, settings.n_components
     covariances = None
     if given.precisions is not None:

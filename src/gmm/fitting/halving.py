@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -93,7 +94,11 @@ class Schedule:
 
 def schedule_for(problem: Problem, n_components: int) -> Schedule:
     """Choose a schedule by the shape of the rows and by the model."""
-    model, n, d, K = problem.model, problem.rows.n_rows, problem.rows.n_features, n_components
+    return _schedule(problem.model, problem.rows.n_rows, problem.rows.n_features, n_components, problem.prior is None)
+
+
+@lru_cache
+def _schedule(model: CovarianceModel, n: int, d: int, K: int, without_prior: bool) -> Schedule:
     full = model.moments is FULL and d > 1
     n_seeding = max(_SEEDING_ROWS, _SEEDING_ROWS_PER_COMPONENT * K)
     if full and n < K * model.fewest_rows(d):
@@ -105,7 +110,7 @@ def schedule_for(problem: Problem, n_components: int) -> Schedule:
     if n * d <= _FEW_NUMBERS:
         return replace(schedule, cuts=_CUTS_OF_FEW)
     rows_of_component = max(_ROWS_PER_COMPONENT, _ROWS_PER_FEATURE * d if full else 0)
-    if problem.prior is None:
+    if without_prior:
         schedule = replace(schedule, part=min(n, max(_FEWEST_ROWS, rows_of_component * K)))
     if n < _MANY_ROWS:
         return schedule

@@ -102,5 +102,5 @@ class Journal:
 
     def note(self, progress: FitProgress) -> None:
         """Note how far the fit has come between two runs."""
-        self._progress, self._run = replace(progress, run=None), None
+        self._progress, self._run = progress if progress.run is None else replace(progress, run=None), None
         self._keep(self)

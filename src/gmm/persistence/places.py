@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import uuid
 from collections.abc import Callable
 from io import BytesIO, TextIOBase
 from pathlib import Path
@@ -67,7 +66,7 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
         with path.open("wb") as file:
             write(file)
         return
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    temporary = path.with_name(f".{path.name}.{os.urandom(16).hex()}.part")
     try:
         file = temporary.open("xb")
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from importlib.resources import files
 from itertools import pairwise
 from math import isfinite
@@ -62,6 +61,8 @@ class Cell:
 
 def escaped(text: object) -> Html:
     """Escape text for use in an element or a quoted attribute; `Html` is returned unchanged."""
+    from html import escape  # and all of HTML's entities, which `import gmm` does without
+
     return text if isinstance(text, Html) else Html(escape(str(text), quote=True))
 
 
