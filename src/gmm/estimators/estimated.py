@@ -22,9 +22,8 @@ from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture, start_seeds
 from gmm.fitting.progress import MixtureFit
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import Names, as_source_to_fit
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
-from gmm.rows.watched import WatchedSource
+from gmm.rows.watched import followed
 from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -113,18 +112,22 @@ class EstimatedMixture(ExchangedMixture):
         check_parameters(self, STARTS)
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
-        model = covariance_model(self.covariance_type)
-        printer, remote = self._printer(source), isinstance(source, PartitionedSource)
+        model, printer = covariance_model(self.covariance_type), self._printer(source)
+
+        def watched(iteration: Iteration) -> bool:
+            printer.step(iteration)
+            return callback is not None and bool(callback(iteration))
+
         beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
         seeds = () if beginning else start_seeds(self.random_state, self.n_init)
         journal, file = opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume)
         try:
             fit = fit_mixture(
-                source if source.resident or remote or not self.verbose else WatchedSource(source, printer.reading),
+                followed(source, printer.reading) if self.verbose else source,
                 settings,
                 journal,
                 resume=beginning,
-                callback=_watched(printer, callback) if self.verbose or callback is not None or remote else None,
+                callback=watched if self.verbose or callback is not None or source.resident is None else None,
                 on_end=printer.end,
                 on_skip=printer.skip,
             )
@@ -135,8 +138,7 @@ class EstimatedMixture(ExchangedMixture):
         if file is not None:
             file.keep(journal, now=True)
         printer.refined(fit.result)
-        self._adopt(fit, source, names)
-        return self
+        return self._adopt(fit, source, names)
 
     def fit_predict(
         self,
@@ -241,18 +243,11 @@ class EstimatedMixture(ExchangedMixture):
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
         return GivenStart(responsibilities=given)
 
-    def _adopt(self, fit: MixtureFit, source: Source, names: NDArray[np.object_] | None) -> None:
+    def _adopt(self, fit: MixtureFit, source: Source, names: Names) -> Self:
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
-
-
-def _watched(printer: ProgressPrinter, callback: Callable[[Iteration], object] | None) -> Callable[[Iteration], bool]:
-    def watched(iteration: Iteration) -> bool:
-        printer.step(iteration)
-        return callback is not None and bool(callback(iteration))
-
-    return watched
+        return self
 
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:
