@@ -29,6 +29,7 @@ TIMED = (
     "compare",
     "bayes",
     "beyond-memory",
+    "cluster",
     "stream",
 )
 QUESTIONS = (*TIMED, "falls", "instructions")

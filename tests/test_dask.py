@@ -95,7 +95,9 @@ def test_what_each_row_gets_is_a_dask_array(kind):
             here, there = getattr(mixture, name)(rows), getattr(mixture, name)(X)
             assert isinstance(there, da.Array)
             assert (there.dtype, there.shape) == (here.dtype, here.shape), name
-            np.testing.assert_array_equal(there.compute(), here, err_msg=name)
+            # A partition may be computed in another form than the whole.
+            near = 1e-5 if rows.dtype == np.float32 else 1e-12
+            np.testing.assert_allclose(there.compute(), here, rtol=near, atol=near, err_msg=name)
             with pytest.raises(TypeError, match="out=None with a Dask collection"):
                 getattr(mixture, name)(X, out=here)
     assert isinstance(kind(n_components=K, random_state=0).fit_predict(X), da.Array)

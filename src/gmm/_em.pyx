@@ -151,11 +151,11 @@ cdef class Plan:
                 common_scatter, form, &self.room[0])
 
     def __reduce__(self):
-        return functools.partial(
-            Plan, self.mixture, self.moments, np.asarray(self.origin), np.asarray(self.reach),
-            axes=None if self.plan.axes == NULL else np.asarray(self.axes),
-            single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
-            rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form), ()
+        how = dict(single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
+                   rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form,
+                   axes=None if self.plan.axes == NULL else np.asarray(self.axes))
+        where = np.asarray(self.origin), np.asarray(self.reach)
+        return functools.partial(Plan, self.mixture, self.moments, *where, **how), ()
 
     def suits(self, Survey survey not None, bint single):
         """Whether the rows of a survey, of which only rows are asked, can be passed over in the same form."""
@@ -344,9 +344,10 @@ cdef class Plan:
             other.workspace.n_nodes = 0
 
     def sums(self, Scratch scratch not None):
-        """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of rows add up.
+        """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of the rows add up.
 
-        With `totals`: Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w; else they end in the last two.
+        The last two are the log evidence and the weight, behind those of `diagnostics.pxd`. With `totals` all are
+        Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w.
         """
         return np.array(<double[:self.plan.n_sums]>self.merged(scratch).node)
 

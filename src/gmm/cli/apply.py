@@ -7,14 +7,16 @@ import argparse
 import numpy as np
 
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
-from gmm.cli.failures import CommandError
+from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.rows import read_rows_for
 from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
+from gmm.cli.streamed import streamed
 from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.predictions import write_predictions
 from gmm.persistence import load_state
 from gmm.rows.writing import prediction_columns
 from gmm.text.amounts import counted
@@ -27,14 +29,31 @@ def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
     check_table("--out", options.out)
     model = load_mixture(options.model)
+    if options.known and options.blocks:
+        raise UsageError("--known: not with --blocks; it needs the table in memory")
     if options.known:
         _predict_columns(model, options)
         return
     if options.level:
         raise CommandError("--level is the probability of intervals of predicted columns: it needs --known")
+    if options.blocks:
+        _predict_blocks(model, options)
+        return
     rows, X = read_rows_for(model, options, Screen(options.quiet))
     proba = model.predict_proba(X) if options.proba else None
     write_table(options.out, prediction_columns(rows.numbers, np.asarray(model.predict(X)), proba))
+
+
+def _predict_blocks(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
+    if options.out is None:
+        raise UsageError("--blocks writes to a file: expected --out")
+    names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
+    rows = streamed(options, names)
+    for note in rows.notes:
+        Screen(options.quiet).note(note)
+    if names is None:
+        vars(rows.frame)["feature_names"] = None
+    write_predictions(model, rows.frame, options.out, responsibilities=options.proba)
 
 
 def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:

@@ -186,6 +186,12 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
     columns.add_argument("--weight-column", metavar="W",
                          help="column of row weights; not fitted")  # fmt: skip
     _add_reading(columns)
+    _add_blocks(columns, "; a search then runs on a sample, and its three best cells on all rows")
+
+
+def _add_blocks(command: argparse._ActionsContainer, more: str = "") -> None:
+    command.add_argument("--blocks", action="store_true",
+                         help=f"read the table block by block, once for each pass, not into memory{more}")  # fmt: skip
 
 
 def _add_reading(command: argparse._ActionsContainer) -> None:
@@ -214,6 +220,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command.add_argument("--level", metavar="P", type=_probability,
                          help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
     _add_reading(command)
+    _add_blocks(command)
     _add_out(command)
     return command
 

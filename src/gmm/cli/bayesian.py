@@ -44,7 +44,7 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     out = make_directory(options.out)
     drawings, started = Drawings.of(options, out), time.perf_counter()
     model = BayesianGaussianMixture(
-        n_components=min(options.max_components or _MAX_COMPONENTS, len(rows.values)),
+        n_components=min(options.max_components or _MAX_COMPONENTS, rows.n_rows),
         covariance_type=name,
         tol=_TOL if options.tol is None else options.tol,
         reg_covar=options.reg_covar,
@@ -55,7 +55,7 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(rows.frame, sample_weight=rows.weights, checkpoint=options.checkpoint, resume=options.resume)
+        model.fit(rows.frame, sample_weight=rows.sample_weight, checkpoint=options.checkpoint, resume=options.resume)
     warned = tuple(str(warning.message) for warning in caught)
     result = Posterior(rows, options, notes, warned, time.perf_counter() - started, model)
     if out is not None:

@@ -15,6 +15,7 @@ from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.result import Result, make_directory, rows_to_fit
 from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
+from gmm.cli.streamed import StreamedRows
 from gmm.cli.write import write_json
 from gmm.estimators.criteria import CRITERIA
 from gmm.text.amounts import counted
@@ -79,7 +80,7 @@ def _distinct_types(n_columns: int) -> list[str]:
 
 
 def _search(
-    screen: Screen, rows: Rows, types: Sequence[str], options: argparse.Namespace
+    screen: Screen, rows: Rows | StreamedRows, types: Sequence[str], options: argparse.Namespace
 ) -> tuple[selection.Selection, tuple[str, ...]]:
     """Run the search, and print and return its warnings."""
     with warnings.catch_warnings(record=True) as caught:
@@ -93,7 +94,7 @@ def _search(
                 n_init=options.n_init,
                 random_state=options.seed,
                 n_threads=options.threads,
-                sample_weight=rows.weights,
+                sample_weight=rows.sample_weight,
                 callback=advance,
                 time_limit=options.time_limit,
                 max_iter=options.max_iter,

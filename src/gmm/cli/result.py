@@ -26,6 +26,7 @@ from gmm.cli.describe import (
 from gmm.cli.failures import CommandError
 from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
+from gmm.cli.streamed import StreamedRows, streamed
 from gmm.cli.tables import read
 from gmm.cli.write import write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
@@ -33,6 +34,7 @@ from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.predictions import write_predictions
 from gmm.estimators.scorer import Scorer
 from gmm.rows.writing import prediction_columns
 from gmm.selection import Selection
@@ -61,7 +63,7 @@ class Fitted:
         Duration of the fit, in seconds.
     """
 
-    rows: Rows
+    rows: Rows | StreamedRows
     options: argparse.Namespace
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -76,6 +78,12 @@ class Fitted:
     def source(self) -> str:
         """Name of the data."""
         return self.options.file or _BUNDLED
+
+    @property
+    def table(self) -> Rows:
+        """The rows, which are in memory where there is a report or a picture."""
+        assert isinstance(self.rows, Rows)  # `streamed` refuses --report and --plot
+        return self.rows
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -119,7 +127,7 @@ class Fitted:
         -------
         Axes or ndarray of Axes
         """
-        return plot(self.model, self.rows.frame, sample_weight=self.rows.weights, **options)
+        return plot(self.model, self.table.frame, sample_weight=self.table.weights, **options)
 
     @property
     def units(self) -> str:
@@ -140,13 +148,13 @@ class Fitted:
     def total_weight(self) -> float:
         """Sum of the weights, or the number of rows if there are none."""
         weights = self.rows.weights
-        return float(len(self.rows.values) if weights is None else weights.sum())
+        return float(self.rows.n_rows if weights is None else weights.sum())
 
     def about_data(self) -> dict[str, Any]:
         """Convert facts about the data to JSON values."""
         return {
             "file": self.source,
-            "n_rows": len(self.rows.values),
+            "n_rows": self.rows.n_rows,
             "columns": list(self.rows.names),
             "total_weight": self.total_weight,
             "notes": list(self.notes),
@@ -163,8 +171,11 @@ class Fitted:
     def write_model(self, out: Path, kind: str) -> None:
         """Write the model and the labels; `kind` is their format."""
         self.model.save(out / "model.gmm")
+        if isinstance(self.rows, StreamedRows):
+            write_predictions(self.model, self.rows.frame, out / f"labels.{kind}")
+            return
         proba = self.model.predict_proba(self.rows.frame)
-        write_table(out / f"labels.{kind}", prediction_columns(self.rows.numbers, self.labels, proba))
+        write_table(out / f"labels.{kind}", prediction_columns(self.table.numbers, self.labels, proba))
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +244,7 @@ class Result(Fitted):
 
     def show(self, screen: Screen, out: Path | None) -> None:
         """Print the size of the data, the table of cells, the chosen mixture and the directory of the files."""
-        n, d = self.rows.values.shape
+        n, d = self.rows.n_rows, len(self.rows.names)
         screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
         screen.line()
         screen.cells(self.search)
@@ -296,7 +307,7 @@ class Posterior(Fitted):
 
     def show(self, screen: Screen, out: Path | None) -> None:
         """Print the size of the data, the mixture and the directory of the files."""
-        n, d = self.rows.values.shape
+        n, d = self.rows.n_rows, len(self.rows.names)
         screen.line(f"{self.source}: {counted(n, 'row')}, {counted(d, 'column')}")
         screen.line()
         model = self.model
@@ -311,14 +322,19 @@ class Posterior(Fitted):
             screen.line(f"written to {out}: model.gmm, labels.{self.options.format}, result.json")
 
 
-def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows, tuple[str, ...]]:
-    """Read the table that the options name, and print and return the notes on it.
+def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | StreamedRows, tuple[str, ...]]:
+    """Read or open the table that the options name, and print and return the notes on it.
 
     Raises
     ------
     CommandError
         If it has too few rows.
     """
+    if options.blocks:
+        opened = streamed(options)
+        for note in opened.notes:
+            screen.note(note)
+        return opened, opened.notes
     table, notes = read(options.file, options.header)
     rows = numeric_rows(
         table,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +25,18 @@ from gmm.rows.delimited import is_number
 from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
 
-__all__ = ["Frame", "Rows", "match_columns", "numeric_rows", "read_rows_for"]
+__all__ = [
+    "Frame",
+    "Rows",
+    "check_present",
+    "constant_notes",
+    "identifier_notes",
+    "left_out_notes",
+    "match_columns",
+    "numeric_rows",
+    "read_rows_for",
+    "unused_notes",
+]
 
 _SHOWN = 4
 _LEFT_OUT_SHOWN = 8
@@ -59,6 +70,16 @@ class Rows:
     labels: tuple[str | None, ...] | None = None
     weights: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return len(self.values)
+
+    @property
+    def sample_weight(self) -> NDArray[np.float64] | None:
+        """The weights to fit `frame` with."""
+        return self.weights
 
     @property
     def frame(self) -> Any:
@@ -128,7 +149,7 @@ def numeric_rows(
     if table.num_rows == 0:
         raise CommandError("the table has no rows")
     not_fitted = [name for name in (label_column, weight_column) if name is not None]
-    _check_present(table, [*(columns or ()), *exclude, *not_fitted])
+    check_present(table.column_names, [*(columns or ()), *exclude, *not_fitted])
     out = {*exclude, *not_fitted}
     overlap = sorted(out.intersection(columns or ()))
     if overlap:
@@ -203,31 +224,47 @@ def match_columns(table: pa.Table, names: Sequence[str] | None, n_features: int,
             )
         return rows
     rows = numeric_rows(table, columns=list(names), drop_missing=drop_missing)
-    used = set(names)
-    unused = [name for name in table.column_names if name not in used]
     constant = set(_constant_notes(rows))
     notes = tuple(note for note in rows.notes if note not in constant)
-    unused_note = (f"columns not used by the model: {quoted(unused)}",) if unused else ()
-    return replace(rows, notes=(*unused_note, *notes))
+    return replace(rows, notes=(*unused_notes(table.column_names, names), *notes))
 
 
-def _check_present(table: pa.Table, names: Iterable[str]) -> None:
-    present = set(table.column_names)
+def unused_notes(columns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Tell which columns of a table are not among those of a model."""
+    used = set(names)
+    unused = [name for name in columns if name not in used]
+    return (f"columns not used by the model: {quoted(unused)}",) if unused else ()
+
+
+def check_present(columns: Sequence[str], names: Iterable[str]) -> None:
+    """Check that the columns of a table include those with the given names.
+
+    Raises
+    ------
+    CommandError
+        If they do not.
+    """
+    present = set(columns)
     absent = [name for name in dict.fromkeys(names) if name not in present]
     if absent:
         noun = "column" if len(absent) == 1 else "columns"
-        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(table.column_names)}")
+        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(columns)}")
+
+
+def left_out_notes(reasons: Mapping[str, str]) -> tuple[str, ...]:
+    """Tell which columns are left out, and why; those without a reason are not."""
+    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), _LEFT_OUT_SHOWN)
+    return (f"left out: {left_out}",) if left_out else ()
 
 
 def _numeric_columns(table: pa.Table, names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     reasons = {name: _why_not_numeric(table[name]) for name in names}
     if "" in reasons and not reasons[""]:
         reasons[""] = "no name, as for row numbers"
-    chosen = [name for name, why in reasons.items() if not why]
-    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), _LEFT_OUT_SHOWN)
+    chosen, notes = [name for name, why in reasons.items() if not why], left_out_notes(reasons)
     if not chosen:
-        raise CommandError(f"the table has no numeric columns to fit; left out: {left_out or 'none'}")
-    return chosen, ((f"left out: {left_out}",) if left_out else ())
+        raise CommandError(f"the table has no numeric columns to fit; {notes[0] if notes else 'left out: none'}")
+    return chosen, notes
 
 
 def _all_numeric(table: pa.Table, names: Sequence[str]) -> list[str]:
@@ -349,18 +386,25 @@ def _check_weights(rows: Rows, weights: NDArray[np.float64], column: str) -> Non
 
 def _constant_notes(rows: Rows) -> Iterable[str]:
     constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0)) if len(rows.values) > 1 else ()
-    columns = [f"{rows.names[j]!r} ({rows.values[0, j]:g})" for j in constant]
-    return _note(columns, "is constant", "are constant")
+    return constant_notes([(rows.names[j], rows.values[0, j]) for j in constant])
+
+
+def constant_notes(columns: Sequence[tuple[str, Any]]) -> tuple[str, ...]:
+    """Tell which columns are constant, and their values."""
+    return _note([f"{name!r} ({value:g})" for name, value in columns], "is constant", "are constant")
 
 
 def _identifier_notes(table: pa.Table, rows: Rows) -> Iterable[str]:
     """Point out integer columns that increase from row to row; a single column may just be sorted."""
-    if len(rows.values) < _FEW:
-        return ()
     steps = np.diff(rows.values, axis=0)
     increasing = (steps == 1).all(axis=0) | ((steps > 0).all(axis=0) if len(rows.names) > 1 else False)
     names = [rows.names[j] for j in np.flatnonzero(increasing)]
-    columns = [repr(name) for name in names if pa.types.is_integer(table[name].type)]
+    return identifier_notes([name for name in names if pa.types.is_integer(table[name].type)], rows.n_rows)
+
+
+def identifier_notes(names: Sequence[str], n_rows: int) -> tuple[str, ...]:
+    """Tell which columns of integers increase from row to row; of few rows that says little."""
+    columns = [repr(name) for name in names] if n_rows >= _FEW else []
     return _note(columns, "increases from row to row, like an identifier", "increase from row to row, like identifiers")
 
 

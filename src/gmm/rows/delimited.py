@@ -85,6 +85,11 @@ class TextPart:
     header : bool, default=None
         Whether the first line holds column names; None decides from the text, with a warning where that is a guess.
 
+    Attributes
+    ----------
+    schema, guessed : pyarrow.Schema
+        The columns as they are read, and with the types that the first block suggests.
+
     Raises
     ------
     ValueError
@@ -97,9 +102,9 @@ class TextPart:
             text = _TextToStream.of(path, path)
             named, note = (header, "") if header is not None else _has_column_names(path, text, _HINTS)
             self._names = None if named else text.default_names
-            columns = (text.named if named else text.unnamed).column_names
+            self.guessed: pa.Schema = (text.named if named else text.unnamed).schema
             self._text = replace(text)  # without the block that it has read
-            self.schema: pa.Schema = pa.schema([(name, pa.float64()) for name in columns])
+            self.schema: pa.Schema = pa.schema([(name, pa.float64()) for name in self.guessed.names])
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
         if note:

@@ -18,7 +18,7 @@ from gmm.text.lists import quoted
 if TYPE_CHECKING:
     from gmm.rows.tables import Part
 
-__all__ = ["gives_batches", "rows"]
+__all__ = ["columns_of", "gives_batches", "rows"]
 
 Path_ = str | os.PathLike[str]
 
@@ -96,6 +96,16 @@ def rows(
         f"expected a path, a data set or a function that returns blocks, got {type(data).__name__}; an array or a data "
         "frame is passed to fit and predict as it is"
     )
+
+
+def columns_of(path: Path_, *, header: bool | None = None) -> dict[str, Any]:
+    """Return the names of the columns of a file, or of the first in a folder, and their Arrow types; none of .npy."""
+    file = _files(Path(path))[0]
+    if file.suffix.lower() == ".npy":
+        return {}
+    part = _part(file, header)
+    schema = getattr(part, "guessed", part.schema)  # text is read as numbers, whatever it holds
+    return dict(zip(schema.names, schema.types, strict=True))
 
 
 def gives_batches(data: object) -> bool:

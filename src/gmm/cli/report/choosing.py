@@ -40,7 +40,7 @@ def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
     loglik = search.loglik[search.best_index]
     per_unit = with_minus(f"{loglik / result.total_weight:.4f}")
     return Story(
-        summary=wording.summary_sentence(K, options.components, len(result.rows.values), result.rows.names),
+        summary=wording.summary_sentence(K, options.components, result.rows.n_rows, result.rows.names),
         remark=wording.rival_sentence(search.criterion, K, _rivals(result)),
         numbers={title(search.criterion): written(search.criterion, search.scores[search.best_index])},
         warnings=_warnings(result),

@@ -34,7 +34,7 @@ def posterior_story(result: Posterior, pictures: Mapping[str, Picture]) -> Story
     if n == model.n_components > 1:
         warnings.append("No component is empty; more may be better (--max-components).")
     return Story(
-        summary=wording.left_sentence(n, model.n_components, len(rows.values), rows.names),
+        summary=wording.left_sentence(n, model.n_components, rows.n_rows, rows.names),
         remark="",
         numbers={"components": str(model.n_components), "lower bound of the log evidence": bound},
         warnings=warnings,

@@ -28,7 +28,7 @@ _LABELS_SHOWN = 50
 
 def opening(result: Fitted, story: Story) -> Html:
     """Render the summary: two or three sentences, the key numbers and warnings."""
-    rows, K = result.rows, len(result.shown)
+    rows, K = result.table, len(result.shown)
     n, d = rows.values.shape
     numbers = {"rows": f"{n:,}"}
     if rows.weights is not None:
@@ -49,7 +49,7 @@ def opening(result: Fitted, story: Story) -> Html:
 def groups(result: Fitted) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
-    overall = Columns(result.rows.values, result.rows.weights)
+    overall = Columns(result.table.values, result.table.weights)
     several, strongest = len(result.shown) > 1, facts.strongest_correlations[result.shown[0]]
     return render(
         "groups",
@@ -93,7 +93,7 @@ def agreement(result: Fitted) -> Html:
 
 def data(result: Fitted, origin: Origin) -> Html:
     """Summarise the fitted columns, and say what was left out."""
-    rows = result.rows
+    rows = result.table
     columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
     numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T
@@ -159,7 +159,7 @@ def _table_of_groups(result: Fitted, facts: MixtureFacts, overall: Columns) -> H
     weights, all_means = result.model.weights_[shown], result.model.means_[shown]
     body: list[list[object]] = [
         ["weight", *(f"{weight:.4f}" for weight in weights), "1"],
-        ["rows", *(f"{count:,}" for count in result.counts[shown]), f"{len(result.rows.values):,}"],
+        ["rows", *(f"{count:,}" for count in result.counts[shown]), f"{result.rows.n_rows:,}"],
     ]
     for j, name in enumerate(facts.names[:COLUMNS_SHOWN]):
         centre, scale = overall.means[j], overall.spreads[j]
@@ -182,7 +182,7 @@ def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
 
 def _table_of_uncertain(result: Fitted) -> Html:
     """Tabulate the least certain rows; empty if every row is certain."""
-    rows, names = result.rows, result.rows.names
+    rows, names = result.table, result.table.names
     order = np.argsort(result.certainty, kind="stable")[:_MOST_UNCERTAIN]
     chosen = order[result.certainty[order] < _LIMIT]
     if len(chosen) == 0:

@@ -1,0 +1,170 @@
+"""`StreamedRows`: a table that is read block by block, as often as there are passes, with ``--blocks``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from gmm.cli.failures import CommandError, UsageError
+from gmm.cli.rows import check_present, constant_notes, identifier_notes, left_out_notes, unused_notes
+from gmm.rows.opening import columns_of, rows
+from gmm.rows.sources import Source
+from gmm.text.lists import quoted
+
+__all__ = ["StreamedRows", "streamed"]
+
+_IN_MEMORY = ("drop_missing", "label_column", "report", "plot")
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedRows:
+    """What `gmm.cli.rows.Rows` is for a table in memory.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the d columns.
+    frame : Source
+        The rows, with their weights.
+    notes : tuple of str
+        Notes for the user, one line each.
+    """
+
+    names: tuple[str, ...]
+    frame: Any
+    notes: tuple[str, ...]
+    labels: ClassVar[None] = None
+    sample_weight: ClassVar[None] = None  # the rows have their own
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return self.frame.n_rows
+
+    @property
+    def weights(self) -> NDArray[np.float64] | None:
+        """The weight column."""
+        return self.frame.sample_weight
+
+
+def _check_blocks(options: argparse.Namespace) -> None:
+    """Reject what needs the table in memory, beside ``--blocks``.
+
+    Raises
+    ------
+    UsageError
+        If there is such an option, or no file that can be read again and again.
+    """
+    for name in _IN_MEMORY:
+        if vars(options).get(name):
+            raise UsageError(f"--{name.replace('_', '-')}: not with --blocks; it needs the table in memory")
+    if options.file in (None, "-"):
+        raise UsageError("--blocks reads the table once for each pass: expected a file")
+
+
+def streamed(options: argparse.Namespace, columns: Sequence[str] | None = None) -> StreamedRows:
+    """Open the table that the options name, and look at it once, or twice if there are columns of integers.
+
+    Parameters
+    ----------
+    options : argparse.Namespace
+    columns : sequence of str, optional
+        Those of a model; by default those that the options ask for.
+
+    Raises
+    ------
+    CommandError
+        If a name is not in the table or no numeric column is left.
+    UsageError
+        If an option needs the table in memory.
+    """
+    _check_blocks(options)
+    types, weight = columns_of(options.file, header=options.header), vars(options).get("weight_column")
+    if types:
+        chosen, notes = _of_model(types, columns) if columns is not None else _chosen(options, types, weight)
+        source = rows(options.file, columns=chosen, weight=weight, header=options.header)
+    else:
+        source, notes = rows(options.file, header=options.header), ()
+        chosen = [f"x{j}" for j in range(source.n_features)]
+        _check_all(chosen, columns if columns is not None else vars(options).get("columns"), options)
+        vars(source)["feature_names"] = np.array(chosen, dtype=object)
+    _check_rows(chosen, source)
+    if columns is None:
+        notes = (*notes, *_constant_notes(chosen, source))
+        if vars(options).get("columns") is None:
+            notes = (*notes, *_identifier_notes(chosen, source, types))
+    return StreamedRows(tuple(chosen), source, notes)
+
+
+def _of_model(types: dict[str, pa.DataType], columns: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    check_present(list(types), columns)
+    return list(columns), unused_notes(list(types), columns)
+
+
+def _check_all(names: Sequence[str], wanted: Sequence[str] | None, options: argparse.Namespace) -> None:
+    """Check that all columns of an array are wanted, which are read together."""
+    check_present(names, wanted or ())
+    others = vars(options).get("exclude") or vars(options).get("weight_column")
+    if others or (wanted is not None and list(wanted) != list(names)):
+        raise CommandError(f"{options.file}: an array is read with all of its columns, in their order, with --blocks")
+
+
+def _check_rows(names: Sequence[str], source: Source) -> None:
+    if source.survey.nonfinite is not None:
+        row, column = source.survey.nonfinite
+        raise CommandError(
+            f"a missing or infinite value in row {row + 1}, column {names[column]!r}; leave such rows out of the file, "
+            "or use --drop-missing without --blocks"
+        )
+    if source.n_rows == 1:
+        raise CommandError("the table has 1 row; at least 2 are needed")
+
+
+def _chosen(
+    options: argparse.Namespace, types: dict[str, pa.DataType], weight: str | None
+) -> tuple[list[str], tuple[str, ...]]:
+    wanted, exclude = vars(options).get("columns"), vars(options).get("exclude") or ()
+    out = {*exclude, *([] if weight is None else [weight])}
+    check_present(list(types), [*(wanted or ()), *out])
+    if wanted is not None:
+        if overlap := sorted(out.intersection(wanted)):
+            raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
+        return list(dict.fromkeys(wanted)), ()
+    reasons = {name: "" if _is_numeric(kind) else f"type {kind}" for name, kind in types.items() if name not in out}
+    chosen = [name for name, why in reasons.items() if not why]
+    if types and not chosen:
+        raise CommandError("the table has no numeric columns to fit")
+    return chosen, left_out_notes(reasons)
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _constant_notes(names: Sequence[str], source: Source) -> tuple[str, ...]:
+    first = source.take(np.array([0]))[0]
+    reach = source.survey.reach(first.astype(np.float64))
+    return constant_notes([(names[int(j)], first[j]) for j in np.flatnonzero(reach == 0)])
+
+
+def _identifier_notes(names: Sequence[str], source: Source, types: dict[str, pa.DataType]) -> tuple[str, ...]:
+    """Point out integer columns that increase from row to row, by a reading that ends when there are none."""
+    maybe = np.array([pa.types.is_integer(types[name]) if name in types else False for name in names])
+    by_one, before = maybe.copy(), None
+    if not maybe.any():
+        return ()
+    for chunk in source.chunks():
+        rows_here: NDArray[Any] = chunk.rows if before is None else np.concatenate([before, chunk.rows])
+        steps = np.diff(rows_here, axis=0)
+        by_one, maybe = by_one & (steps == 1).all(axis=0), maybe & (steps > 0).all(axis=0)
+        if not maybe.any():
+            break
+        before = chunk.rows[-1:].copy()
+    increasing = by_one if len(names) == 1 else maybe
+    return identifier_notes([names[int(j)] for j in np.flatnonzero(increasing)], source.n_rows)

@@ -1,0 +1,107 @@
+"""The command line with --blocks: the bytes of the same table in memory, of files that are read for each pass."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+import gmm
+from gmm.rows import blocks
+from gmm.selection import finishing
+from test_cli import fails, ok
+
+N = 4000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The same rows as text, Parquet and .npy: an identifier, two features, a constant, a text, and weights."""
+    place = tmp_path_factory.mktemp("blocks")
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, 2)) + 6 * rng.integers(2, size=(N, 1))
+    columns = {"id": np.arange(N) + 5, "a": X[:, 0], "b": X[:, 1], "c": np.full(N, 2.5), "t": ["x"] * N}
+    table = pa.table(columns | {"w": rng.uniform(0.5, 2, N)})
+    pa.parquet.write_table(table, place / "rows.parquet", row_group_size=700)
+    pa.csv.write_csv(table, place / "rows.csv")
+    np.save(place / "rows.npy", X)
+    return place
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 14)
+
+
+def read(path):
+    return pa.csv.read_csv(path) if path.suffix == ".csv" else pa.parquet.read_table(path)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.npy"])
+def test_predict_writes_the_bytes_of_the_table_in_memory(folder, tmp_path, name):
+    how = () if name == "rows.npy" else ("--columns", "b,a")
+    ok("fit", folder / name, *how, "--components", 2, "--covariance", "full", "--out", tmp_path / "fit")
+    model = tmp_path / "fit" / "model.gmm"
+    for more in ((), ("--proba",)):
+        whole, parts = (tmp_path / f"{label}.csv" for label in ("whole", "parts"))
+        told = ok("predict", model, folder / name, "--out", whole, *more).stderr
+        assert ok("predict", model, folder / name, "--out", parts, "--blocks", *more).stderr == told
+        assert parts.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.npy"])
+def test_fit_finds_and_writes_what_it_does_in_memory(folder, tmp_path, name, monkeypatch):
+    how = () if name == "rows.npy" else ("--exclude", "id,c", "--weight-column", "w")
+    how = (folder / name, *how, "--components", "1:3", "--covariance", "full,EEE", "--format", "parquet")
+    whole = ok("fit", *how, "--out", tmp_path / "whole")
+    parts = ok("fit", *how, "--out", tmp_path / "parts", "--blocks")
+    assert [line for line in parts.stderr.splitlines() if "left out" not in line] == [
+        line for line in whole.stderr.splitlines() if "left out" not in line
+    ]
+    (one, other) = (gmm.load(tmp_path / label / "model.gmm") for label in ("whole", "parts"))
+    np.testing.assert_allclose(other.means_, one.means_, atol=1e-3)
+    assert list(other.feature_names_in_) == list(one.feature_names_in_)
+    labels = [read(tmp_path / label / "labels.parquet") for label in ("whole", "parts")]
+    assert labels[0]["component"].equals(labels[1]["component"])
+    data = [json.loads((tmp_path / label / "result.json").read_text())["data"] for label in ("whole", "parts")]
+    for key in ("n_rows", "columns", "total_weight"):
+        assert data[0][key] == data[1][key]
+    monkeypatch.setattr(finishing, "SEARCHED", 1000)
+    sampled = ok("fit", *how, "--json", "--blocks", "--quiet")
+    assert json.loads(sampled.stdout)["best"]["n_components"] == 2
+
+
+def test_fit_tells_of_columns_as_in_memory(folder):
+    told = ok("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag", "--blocks").stderr
+    assert "left out: 't' (type string)" in told
+    assert "column 'c' (2.5) is constant; use --exclude to leave it out" in told
+    assert "column 'id' increases from row to row, like an identifier; use --exclude to leave it out" in told
+
+
+def test_a_posterior_is_fitted_block_by_block(folder):
+    how = ("fit", folder / "rows.parquet", "--columns", "a,b", "--bayesian", "--max-components", 4, "--json")
+    one, other = (json.loads(ok(*how, *more).stdout) for more in ((), ("--blocks",)))
+    assert one["best"] == other["best"]
+
+
+def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
+    table = folder / "rows.parquet"
+    for option in (["--drop-missing"], ["--label-column", "t"], ["--plot", "x.png"]):
+        assert f"{option[0]}: not with --blocks" in fails(2, "fit", table, "--blocks", *option)
+    assert "expected a file" in fails(2, "fit", "--blocks")
+    assert "expected a file" in fails(2, "fit", "-", "--blocks", stdin="a\n1\n2\n")
+    assert "no column 'z'" in fails(1, "fit", table, "--columns", "a,z", "--blocks")
+    assert "both fitted and left out: 'a'" in fails(1, "fit", table, "--columns", "a", "--exclude", "a", "--blocks")
+    assert "no numeric columns" in fails(1, "fit", table, "--exclude", "id,a,b,c,w", "--blocks")
+    assert "column 't'" in fails(1, "fit", table, "--columns", "a,t", "--blocks")
+    ok("fit", table, "--columns", "a,b", "--components", 1, "--out", tmp_path)
+    model = tmp_path / "model.gmm"
+    assert "expected --out" in fails(2, "predict", model, table, "--blocks")
+    assert "--known: not with --blocks" in fails(2, "predict", model, table, "--blocks", "--known", "a")
+    np.save(tmp_path / "one.npy", np.ones((1, 2)))
+    assert "1 row" in fails(1, "fit", tmp_path / "one.npy", "--blocks")
+    broken = pa.table({"a": [1.0, None, 3.0], "b": [1.0, 2.0, 3.0]})
+    pa.parquet.write_table(broken, tmp_path / "broken.parquet")
+    assert "row 2, column 'a'" in fails(1, "fit", tmp_path / "broken.parquet", "--blocks")
+    assert "all of its columns" in fails(1, "fit", folder / "rows.npy", "--blocks", "--columns", "x1")
