@@ -34,7 +34,7 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted
+        iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | saved | fitted
         | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
@@ -47,7 +47,7 @@ ROOMS = {
     """,
     "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
-        entrance | dask opening | factory npy partitions tables | arrow blocks watched
+        entrance | dask opening | factory npy partitions scratch tables | arrow blocks watched
         | ahead sources delimited parquet writing | suffixes
     """,
     "validation": "validation | prior rows | given tables | arrays columns parameters | where",

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gmm._public import publish
 from gmm.estimators.bayesian import BayesianGaussianMixture
-from gmm.estimators.fitted import FittedMixture, from_state
+from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.saved import from_state
 from gmm.frozen import FrozenMixture
 from gmm.persistence import Readable, load_object
 from gmm.selection import Selection

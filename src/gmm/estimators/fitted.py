@@ -6,7 +6,7 @@ Parameters as attributes, scores of rows, samples, saving and loading. Subclasse
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,42 +20,20 @@ from gmm.estimators.contract import (
     Estimator,
     as_dtype,
     as_public_array,
-    given_names,
     names_of_features,
     record_features,
 )
 from gmm.estimators.scorer import Scorer, log_evidence_of, place
 from gmm.estimators.summary import Summary
-from gmm.fitting.starts import STARTS
 from gmm.frozen import FrozenMixture
-from gmm.persistence import (
-    Readable,
-    Writable,
-    check_weight,
-    from_json_values,
-    given_prior,
-    item,
-    load_object,
-    posterior_from_state,
-    posterior_to_state,
-    save_state,
-    stream_from_state,
-    stream_to_state,
-    to_json_values,
-    traces_from_state,
-    traces_to_state,
-)
 from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_array, check_mixture, check_parameters_given, check_precisions_init
-from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
-from gmm.validation.rows import check_feature_names
+from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
+from gmm.validation.parameters import check_is_fitted, check_n_samples, check_random_state
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
-from gmm.values.variational import MixturePosterior
-from gmm.versions import __version__
 
 __all__ = ["FittedMixture", "fitted_parameters", "source_of"]
 
@@ -231,45 +209,6 @@ class FittedMixture(Estimator):
             Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
         """
         return self._scorer().frozen()
-
-    def save(self, file: Writable) -> None:
-        """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
-
-        Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
-        describe a start are not saved.
-
-        Parameters
-        ----------
-        file : str, os.PathLike or binary file
-            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
-
-        Raises
-        ------
-        ValueError
-            If a constructor parameter is invalid, so that `load` would refuse the file.
-        """
-        save_state(file, *state_of(self))
-
-    @classmethod
-    def load(cls, file: Readable) -> Self:
-        """Read a mixture that `save` wrote; *beyond*.
-
-        Parameters
-        ----------
-        file : str, os.PathLike, binary file or bytes
-            A path, a file open for reading, which is read to its end, or the content of such a file.
-
-        Returns
-        -------
-        GaussianMixture
-
-        Raises
-        ------
-        ValueError
-            If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
-            message says which. Loading runs no code from the file, so files from others are safe to open.
-        """
-        return load_object(file, {cls.__name__: partial(from_state, cls)})
 
     @property
     def weights_(self) -> NDArray[Any]:
@@ -478,72 +417,6 @@ def set_fitted(
     bounds = result.trace.lower_bounds or mixture._bounds_before
     mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
-
-
-def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return what `save` writes: a header of JSON values, and arrays by their names.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    ValueError
-        If a parameter of the estimator is invalid.
-    """
-    parameters = fitted_parameters(mixture)
-    check_parameters(mixture, STARTS)  # they may have been set after the fit, and `load` refuses invalid ones
-    header: dict[str, Any] = {
-        "gmm_version": __version__,
-        "class": type(mixture).__name__,
-        "parameters": to_json_values(mixture.get_params()),
-        "covariance_model": parameters.model.name,
-        "dtype": mixture._dtype.name,
-        "feature_names": given_names(mixture),
-    }
-    arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
-    if isinstance(parameters, MixturePosterior):
-        posterior, of_posterior = posterior_to_state(parameters)
-        header, arrays = header | posterior, arrays | of_posterior
-    if "history_" in vars(mixture):
-        traces, passes = traces_to_state(mixture.history_, mixture.histories_)
-        header |= {**traces, "lower_bound": mixture.lower_bound_}
-        arrays |= passes
-    header |= {"weight_seen": mixture._weight_seen} if mixture._weight_seen else {}
-    if mixture._stream is not None and mixture._stream.parameters is parameters:
-        header["stream"], of_stream = stream_to_state(mixture._stream)
-        arrays |= of_stream
-    return header, arrays
-
-
-def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
-    """Make the estimator whose `state_of` this is.
-
-    Raises
-    ------
-    KeyError, ValueError
-        If something is missing or invalid.
-    """
-    model = covariance_model(item(header, "covariance_model", str))
-    weights, means, covariances = (arrays[name] for name in _PARTS)
-    parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
-    asked = from_json_values(item(header, "parameters", dict))
-    if cls._takes_posterior:
-        parameters = posterior_from_state(header, arrays, parameters)
-        asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
-    estimator = cls(**asked)
-    names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
-    hold(estimator, parameters, names)
-    check_parameters(estimator, STARTS)
-    if header["dtype"] not in ("float32", "float64"):
-        raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
-    estimator._dtype = np.dtype(header["dtype"])
-    if "lower_bound" in header:
-        best, traces = traces_from_state(header, arrays)
-        estimator._record_climb(best, item(header, "lower_bound", float), traces)
-    estimator._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
-    if "stream" in header:
-        estimator._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
-    return estimator
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:
