@@ -130,6 +130,11 @@ def responsibilities(log_joint):
     return np.exp(log_joint - log_evidence(log_joint)[:, None])
 
 
+def beside_noise(log_joint, log_noise):
+    """The same with uniform noise as a last column: (n, K + 1)."""
+    return np.column_stack([log_joint, np.full(len(log_joint), log_noise, log_joint.dtype)])
+
+
 def hard_responsibilities(log_joint):
     """1 for the first of the largest, 0 for the others (section 9.3.2's limit): (n, K)."""
     hard = np.zeros_like(log_joint)

@@ -42,20 +42,20 @@ ROOMS = {
     "persistence": "persistence | checkpoints | posterior streams values | archive | places",
     "versions": "",
     "fitting": """
-        fit | progress starts | order screening split_merge halving | racing
+        fit | noisy progress starts | order screening split_merge halving | racing
         | degenerate hierarchy metrics sampling
     """,
     "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
-        entrance | dask opening | factory npy partitions scratch tables | arrow blocks watched
+        entrance | dask opening watched | factory npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | prior rows | given tables | arrays columns parameters | where",
+    "validation": "validation | noise prior rows | given tables | arrays columns parameters | where",
     "_candidates": "",
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "columns variational | parameters priors | covariance statistics whitened | layouts",
+    "values": "columns variational | parameters priors | covariance noise statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

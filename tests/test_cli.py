@@ -493,6 +493,33 @@ def test_predict_columns_of_a_posterior_without_names(tmp_path):
     np.testing.assert_allclose(np.array(found["x0"], float), expected.means[:, 0])
 
 
+def test_fit_with_noise(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 0.3, (60, 2)), rng.normal(5, 0.3, (60, 2)), rng.uniform(-10, 10, (40, 2))])
+    kinds = ["left"] * 60 + ["right"] * 60 + ["noise"] * 40
+    lines = [f"{a},{b},{kind}" for (a, b), kind in zip(rows.tolist(), kinds, strict=True)]
+    (tmp_path / "d.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
+    how = ("--components", "2", "--models", "VII,VVV", "--label-column", "kind", "--noise")
+    done = ok("fit", tmp_path / "d.csv", *how, "--out", tmp_path / "r", "--report")
+    model = gmm.load(tmp_path / "r" / "model.gmm")
+    assert model.noise_weight_ == pytest.approx(0.25, abs=0.03)
+    labels = np.array(table((tmp_path / "r" / "labels.csv").read_text())["component"], int)
+    n_noise = int((labels == -1).sum())
+    assert f"noise of weight {model.noise_weight_:.4f} with {n_noise} rows" in done.stdout
+    assert "kind     0    1   noise" in done.stdout
+    result = json.loads((tmp_path / "r" / "result.json").read_text())
+    assert (result["noise"], result["best"]["noise_weight"]) == (True, model.noise_weight_)
+    assert sum(result["best"]["rows_per_component"]) + n_noise == len(rows)
+    report = (tmp_path / "r" / "report.html").read_text()
+    assert f"{n_noise} rows" in report
+    assert "to noise that is spread evenly over the box of the rows" in report
+    assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
+    assert "--noise: not with --bayesian" in fails(2, "fit", tmp_path / "d.csv", "--noise", "--bayesian")
+    assert "shows components alone" in fails(
+        1, "plot", tmp_path / "r" / "model.gmm", tmp_path / "d.csv", "--kind", "density", "--out", tmp_path / "p.png"
+    )
+
+
 def test_predict_without_names_takes_columns_in_order(tmp_path):
     X = np.random.default_rng(0).normal(size=(30, 2))
     gmm.GaussianMixture(1).fit(X).save(tmp_path / "m")

@@ -234,6 +234,14 @@ def prediction(names):
     assert names["inside"] > 0.88 > 0.85 > names["inside_wine"]
 
 
+def clutter(names):
+    scores, of_moons = names["scores"], names["scores_of_moons"]
+    assert scores["mixture with noise"] > max(scores["mixture without"], scores["HDBSCAN"])
+    assert of_moons["mixture with noise"] < of_moons["HDBSCAN"]
+    assert names["noisy"].n_components == 3
+    assert abs(names["noisy"].noise_weight_ - 250 / 850) < 0.02
+
+
 def by_hand(names):
     np.testing.assert_allclose(names["responsibilities"], names["first"].responsibilities)
     np.testing.assert_allclose(names["means"], names["second"].means)
@@ -278,6 +286,7 @@ CLAIMS = {
     "applications/plot_3_colours": colours,
     "applications/plot_4_weights": weights,
     "applications/plot_5_prediction": prediction,
+    "applications/plot_6_clutter": clutter,
     "inside/plot_1_by_hand": by_hand,
     "inside/plot_3_convergence": convergence,
 }

@@ -404,7 +404,7 @@ cdef class CompiledMixture:
             raise ValueError(f"expected centres (K, d) and a known layout, got {(K, d)} and {layout}")
         plan.n_all, plan.n_features, plan.layout = K, d, <Layout>layout
         plan.moments, plan.tiles, plan.axes = plan.layout, uses_tiles(), NULL
-        plan.hard = plan.given = plan.totals = plan.skips_empty = False
+        plan.hard = plan.given = plan.totals = plan.skips_empty = plan.noisy = False
         size = total_size(plan.layout, K, d)
         expect("log_offset", len(log_offset), K)
         expect("whiteners", np.size(whiteners), size)

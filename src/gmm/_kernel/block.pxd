@@ -2,7 +2,7 @@
 
 A block is stored feature by feature, a tile component by component; `ld` is the distance between two of either.
 """
-from libc.math cimport log
+from libc.math cimport exp, fabs, log, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
@@ -142,6 +142,45 @@ cdef inline void add_to_best(
             row[t] += mass[r] * features[t * ld + r]
 
 
+cdef inline void share_with_noise(
+    double log_noise, const Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    real* share,                                   # scratch (n,)
+    real* tile,                                    # IN, OUT mass × responsibilities (K, n)
+    real* log_evidence,                            # IN, OUT (n,)
+) noexcept nogil:
+    """Give rows that were shared by the components alone to uniform noise as well, as its density demands."""
+    cdef Py_ssize_t k, r
+    cdef double ahead
+    for r in range(n):
+        ahead = log_evidence[r] - log_noise        # −∞ of rows far from all components
+        share[r] = <real>(1 / (1 + exp(-ahead)))
+        log_evidence[r] = <real>(max(<double>log_evidence[r], log_noise) + log1p(exp(-fabs(ahead))))
+    for k in range(n_components):
+        for r in range(n):
+            tile[k * ld + r] *= share[r]
+
+
+cdef inline void prefer_noise(
+    double log_noise, Py_ssize_t n,
+    real* peak, real* best,                        # IN, OUT (n,), (n,): −1 where noise is likelier than any component
+) noexcept nogil:
+    cdef Py_ssize_t r
+    for r in range(n):
+        if log_noise > peak[r]:
+            peak[r], best[r] = <real>log_noise, -1
+
+
+cdef inline double share_of_noise(
+    const real* tile, Py_ssize_t r, Py_ssize_t n_components, Py_ssize_t ld,        # IN responsibilities (K, n)
+) noexcept nogil:
+    """What the components leave of a row."""
+    cdef Py_ssize_t k
+    cdef double rest = 1
+    for k in range(n_components):
+        rest -= tile[k * ld + r]
+    return max(rest, 0.0)
+
+
 cdef inline void take_given(
     const double* given, const real* mass,         # IN (rows, K), (n,)
     Py_ssize_t n_components, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ld,
@@ -170,7 +209,7 @@ cdef inline void write_components(
 
 cdef inline void write_rows(
     const real* tile, const real* log_evidence, const real* best,          # IN
-    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld, bint noisy,
     double* evidence, data* score, Py_ssize_t* label, data* responsibility, data* largest,     # OUT, NULL: not asked
 ) noexcept nogil:
     cdef Py_ssize_t k, r
@@ -191,20 +230,23 @@ cdef inline void write_rows(
         for k in range(1, n_components):
             for r in range(n):
                 largest[r] = max(largest[r], <data>tile[k * ld + r])
+        if noisy:
+            for r in range(n):
+                largest[r] = max(largest[r], <data>share_of_noise(tile, r, n_components, ld))
 
 
 cdef inline void add_totals(
     const real* tile, const real* log_evidence,    # IN responsibilities (K, n), (n,)
     const double* weight,                          # IN (n,) or NULL: 1
-    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld, bint noisy,
     double* sums,                                  # IN, OUT Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k
 ) noexcept nogil:
     cdef Py_ssize_t k, r
     cdef double largest, entropy, share, w
     for r in range(n):
         largest = entropy = 0
-        for k in range(n_components):
-            share = tile[k * ld + r]
+        for k in range(n_components + noisy):
+            share = tile[k * ld + r] if k < n_components else share_of_noise(tile, r, n_components, ld)
             largest = max(largest, share)
             if 0 < share < 1:
                 entropy -= share * log(share)

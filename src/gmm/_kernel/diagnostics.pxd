@@ -9,6 +9,7 @@ in float64 arithmetic alone.
 """
 from libc.math cimport INFINITY, exp, log1p
 
+from gmm._kernel.block cimport share_with_noise
 from gmm._kernel.leaves cimport add_products, choose, multiply, normalise, subtract, times
 from gmm._kernel.layout cimport axis_stride, component_stride, is_dense, is_pooled
 from gmm._kernel.plan cimport N_POWERS, PassPlan, n_diagnostics
@@ -81,6 +82,8 @@ cdef inline void weigh_rest(
         for r in range(n):
             responsibilities[k * ld + r] = -INFINITY if best[r] == k else tile[k * ld + r]
     normalise(plan.tiles, responsibilities, ld, mass, others, K, n)
+    if plan.noisy:                                 # the room behind is not in use yet
+        share_with_noise[double](plan.log_noise, K, n, ld, responsibilities + K * ld, responsibilities, others)
     for r in range(n):
         others[r] = log_rest_of_best(peak[r] - others[r])
         peak[r] = exp(others[r])

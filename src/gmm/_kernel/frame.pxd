@@ -44,7 +44,7 @@ from gmm._kernel.moments cimport Moments
 from gmm._kernel.objective cimport divisor, rows_per_mean
 from gmm._kernel.state cimport State, count_of, packed_of, remembered
 from gmm._kernel.triangles cimport conjugate, invert_triangle, multiply_triangles
-from gmm._kernel.update cimport Family
+from gmm._kernel.update cimport Family, has_noise, rest_of
 
 cdef enum:
     NEAR = 3                  # percent of its spread and of its weight that a component may be from its frame
@@ -83,7 +83,10 @@ cdef inline double unit_of_mean(const State* state, double weight) noexcept nogi
 
 cdef inline double unit_of_matrix(const State* state, const double* weights, Py_ssize_t m) noexcept nogil:
     """Return the unit of what is off the diagonal; on it, it is larger by √2."""
-    return sqrt((1 if is_pooled(state.family.moment_layout) else weights[m]) + state.covariance_rows)
+    cdef double weight = 1 if is_pooled(state.family.moment_layout) else weights[m]
+    if has_noise(&state.family):
+        weight = matrix_count(state.family.moment_layout, state.family.K, weights, m)
+    return sqrt(weight + state.covariance_rows)
 
 
 cdef inline double of_all_features(Layout layout, Py_ssize_t d) noexcept nogil:
@@ -351,7 +354,20 @@ cdef inline void moments_of_mixture(
 
 cdef inline double inner(const State* state, const double* a, const double* b) noexcept nogil:
     """⟨a, b⟩ in the metric of the complete data's Fisher information, the objective's own rows included."""
-    return product_sum(a, b, state.size)
+    cdef double product = product_sum(a, b, state.size), weight
+    if has_noise(&state.family):                   # whose count is what the components leave
+        weight = rest_of(state.best.weights, state.family.K, 1)
+        if weight > 0:
+            product += sum_of_counts(state, a) * sum_of_counts(state, b) / weight
+    return product
+
+
+cdef inline double sum_of_counts(const State* state, const double* vector) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef double total = 0
+    for k in range(state.family.K):
+        total += vector[k] * unit_of_count(state, state.frame.weights[k])
+    return total
 
 
 cdef inline double product_sum(const double* a, const double* b, Py_ssize_t n) noexcept nogil:

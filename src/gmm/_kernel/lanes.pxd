@@ -10,6 +10,8 @@ from gmm._kernel.block cimport (
     give_to_best,
     load_mass,
     load_rows,
+    prefer_noise,
+    share_with_noise,
     take_given,
     total_of,
     weighted_sum,
@@ -201,8 +203,12 @@ cdef inline double responsibilities(
     cdef bint only_labels = plan.hard or not measured and rows.responsibility == NULL and rows.largest == NULL
     if only_labels or rows.label != NULL:
         choose(plan.tiles, tile, ld, evidence, <real*>workspace.best, K, padded)
+        if plan.noisy:
+            prefer_noise(plan.log_noise, padded, evidence, <real*>workspace.best)
     if not only_labels:
         normalise(plan.tiles, tile, ld, <const real*>workspace.mass, evidence, K, padded)
+        if plan.noisy:
+            share_with_noise(plan.log_noise, K, padded, ld, <real*>workspace.square, tile, evidence)
     if real is double:
         if plan.far:
             give_up_far_rows(<const double*>workspace.mass, n, evidence)
@@ -219,7 +225,7 @@ cdef inline void accumulate_linear(
     double* sums,                                  # IN, OUT (K, n_moments)
 ) noexcept nogil:
     cdef Py_ssize_t K = plan.n_components, terms = plan.n_moments, ld = workspace.ld
-    if plan.hard and K >= HARD_BY_ROW:
+    if plan.hard and K >= HARD_BY_ROW and not plan.noisy:
         add_to_best(<const real*>workspace.best, <const real*>workspace.mass, features, terms, n, ld, sums)
         return
     if plan.hard:
@@ -305,7 +311,7 @@ cdef inline void one_block(
                 give_up_far_components(n * K, <data*>rows.log_joint + start * K)
         evidence = responsibilities(plan, rows, workspace, block, start, n, padded, sums == NULL, tile)
     if sums == NULL:
-        write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld,
+        write_rows(tile, <real*>workspace.evidence, <real*>workspace.best, K, n, ld, plan.noisy,
                    rows.log_evidence + start if rows.log_evidence != NULL else NULL,
                    <data*>rows.score + start if rows.score != NULL else NULL,
                    rows.label + start if rows.label != NULL else NULL,
@@ -316,7 +322,7 @@ cdef inline void one_block(
     sums[plan.n_sums - 1] += n if rows.weight == NULL else total_of(rows.weight + start, n)
     if plan.totals:
         add_totals(tile, <real*>workspace.evidence, rows.weight + start if rows.weight != NULL else NULL, K, n, ld,
-                   sums)
+                   plan.noisy, sums)
     elif plan.linear:
         accumulate_linear(plan, workspace, tile, features, padded, <real*>workspace.block_sums, sums)
     else:

@@ -7,10 +7,10 @@ from gmm._kernel.estimate cimport Estimate
 from gmm._kernel.lanes cimport Rows, Workspace, merge_siblings, walk_lanes
 from gmm._kernel.moments cimport Moments, unpack_moments
 from gmm._kernel.objective cimport parameter_term
-from gmm._kernel.plan cimport PassPlan, prepare
+from gmm._kernel.plan cimport PassPlan, prepare, set_noise
 from gmm._kernel.quasi_newton cimport next_mixture, take_pass
 from gmm._kernel.state cimport State
-from gmm._kernel.update cimport Family, any_empty, most_likely, move_to_means
+from gmm._kernel.update cimport Family, any_empty, log_noise_of, most_likely, move_to_means
 
 
 cdef struct LoopInputs:
@@ -86,6 +86,7 @@ cdef inline Py_ssize_t run_em(
         if most_likely(moments, family, 0, measured.covariances, scratch, estimate) >= 0:
             return n
         measured = estimate
+        set_noise(plan, log_noise_of(family, estimate.weights))
         if not walk_again(plan, inputs, x, room, estimate.log_offset, estimate.means, estimate.whiteners, workspace):
             return n
 
@@ -112,6 +113,7 @@ cdef inline Py_ssize_t run_quasi_newton(
         take_pass(state, moments, rounding_of(plan), repair_empty, records + 4 * n)
         n += 1
         mixture = next_mixture(state)
+        set_noise(plan, log_noise_of(&state.family, mixture.weights))
         if (state.converged or state.stuck or n == inputs.at_most
                 or not walk_again(plan, inputs, x, room, mixture.log_offset, mixture.means, mixture.whiteners,
                                   workspace)):

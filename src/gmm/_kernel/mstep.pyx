@@ -1,4 +1,5 @@
 """The work between two passes, as Python sees it: parameters from moments, and the accelerated step."""
+from libc.math cimport INFINITY
 from libc.string cimport memcpy
 
 from gmm._kernel cimport belief
@@ -25,6 +26,7 @@ from gmm._kernel.update cimport (
     constrain_covariances,
     estimate_covariances,
     finish,
+    log_noise_of,
     room_for_update,
     update_work,
 )
@@ -71,6 +73,8 @@ cdef class MixtureFamily:
     weights_prior : tuple of (float, bool, float), optional
         With it, the evidence bound of a variational posterior is maximised: the concentration of the weights' prior,
         whether that breaks sticks, and the weight of all rows. A mixture's weights are then the shares of the rows.
+    log_noise : float, optional
+        Log density of uniform noise, to which rows belong with the weight that the components leave; −∞ for none.
 
     Raises
     ------
@@ -80,7 +84,7 @@ cdef class MixtureFamily:
 
     def __cinit__(
         self, Layout covariance_layout, Constraint constraint, Py_ssize_t n_components, Py_ssize_t n_features,
-        double ridge, prior=None, moment_layout=None, weights_prior=None,
+        double ridge, prior=None, moment_layout=None, weights_prior=None, double log_noise=-INFINITY,
     ):
         cdef Layout moments = covariance_layout if moment_layout is None else <Layout>moment_layout
         if (not is_layout(covariance_layout) or not is_known(constraint) or n_components < 1 or n_features < 1
@@ -90,12 +94,14 @@ cdef class MixtureFamily:
             raise ValueError(f"expected a layout, a constraint on it, components and features, got {shape}")
         if moments != covariance_layout:
             raise ValueError(f"expected moments in the layout of the covariances, {covariance_layout}, got {moments}")
+        if weights_prior is not None and log_noise > -INFINITY:
+            raise ValueError(f"expected no noise in a variational posterior, got log density {log_noise}")
         cdef Family* family = &self.family
         family.covariance_layout, family.moment_layout = covariance_layout, moments
-        family.constraint, family.ridge = constraint, ridge
+        family.constraint, family.ridge, family.log_noise = constraint, ridge, log_noise
         family.K, family.d = n_components, n_features
         family.objective = likelihood()
-        self.arguments = covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior
+        self.arguments = covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior, log_noise
         if prior is None:
             return
         self.mean, self.scale, shrinkage, pseudocount, constant = prior
@@ -460,7 +466,7 @@ cdef class QuasiNewtonState:
         return estimate_arrays(np.array(<double[:n]>self.state.best.weights), layout, family.K, family.d)
 
     def next(self):
-        """Return the mixture to measure next, as a pass reads it: offsets (K,), centres (K, d) and whiteners, flat."""
+        """Return the mixture to measure next, as a pass reads it: a `WhitenedMixture`'s parts, with flat whiteners."""
         cdef const Estimate* mixture = next_mixture(&self.state)
         cdef Layout layout = self.state.family.covariance_layout
         cdef Py_ssize_t K = self.state.family.K, d = self.state.family.d, size = total_size(layout, K, d)
@@ -469,7 +475,8 @@ cdef class QuasiNewtonState:
         memcpy(&into[0], mixture.log_offset, K * sizeof(double))
         memcpy(&into[K], mixture.means, K * d * sizeof(double))
         memcpy(&into[K + K * d], mixture.whiteners, size * sizeof(double))
-        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:]
+        return flat[:K], flat[K:K + K * d].reshape(K, d), flat[K + K * d:], log_noise_of(
+            &self.state.family, mixture.weights)
 
     def take(self, statistics, double rounding, *, bint repair_empty):
         """Accept or reject a pass of the mixture that `next` returned, and choose the next one, without rows.

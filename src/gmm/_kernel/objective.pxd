@@ -125,13 +125,10 @@ cdef inline double dof(
 # --------------------------------------------------------------------------- counts to parameters
 
 cdef inline void normalise_weights(
-    Py_ssize_t K,
+    Py_ssize_t K, double total,
     double* weights,                               # IN counts, OUT weights
 ) noexcept nogil:
     cdef Py_ssize_t k
-    cdef double total = 0
-    for k in range(K):
-        total += weights[k]
     for k in range(K):
         weights[k] /= total
 

@@ -44,6 +44,8 @@ cdef struct PassPlan:
     bint hard
     bint given                  # responsibilities come from the caller
     bint totals                 # sums of criteria instead of moments
+    bint noisy                  # rows may belong to no component, but to uniform noise: see `share_with_noise`
+    double log_noise            # its log density, weight included
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
     bint tiles                  # arithmetic from tile.h, else its twin
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ
@@ -101,7 +103,9 @@ cdef inline void choose_form(
     """
     cdef Py_ssize_t d = plan.n_features
     # The terms of the density have to be among those of the moments.
-    cdef bint defined = plan.layout == plan.moments or is_pooled(plan.layout)
+    # With noise, what components share does not cancel.
+    cdef bint defined = (plan.layout == plan.moments or is_pooled(plan.layout)) and not (
+        plan.noisy and is_pooled(plan.layout))
     cdef bint narrow = is_narrow(plan.moments, plan.n_components, d)
     if form >= 0:
         plan.linear = defined and form & 1
@@ -110,6 +114,11 @@ cdef inline void choose_form(
     plan.linear = defined and narrow and not plan.given and plan.kappa < limit_linear_double()
     plan.single = (single > 0 and in_single_range(reach, d)
                    and plan.kappa < single * (limit_linear_single() if plan.linear else limit_centred_single()))
+
+
+cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
+    """Set the log density of uniform noise, its weight included; −∞ for none. To be called before `prepare`."""
+    plan.log_noise, plan.noisy = log_noise, log_noise > -INFINITY
 
 
 cdef inline bint may_be_far(const PassPlan* plan) noexcept nogil:

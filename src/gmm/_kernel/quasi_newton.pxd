@@ -40,7 +40,7 @@ from gmm._kernel.merging cimport choose_pair, end_merge, merge, merge_is_due
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows, is_bound, parameter_term, rows_per_covariance
 from gmm._kernel.state cimport MEMORY, State, change, set_weight, step
-from gmm._kernel.update cimport any_empty, most_likely
+from gmm._kernel.update cimport any_empty, has_noise, most_likely, rest_of
 from gmm._kernel.whitener cimport half_trace_of_precision
 
 cdef enum:
@@ -341,6 +341,9 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     for k in range(K):
         if state.plain.log_offset[k] > -INFINITY and not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
             return False
+    if has_noise(&state.family) and not (
+            rest_of(state.tried.counts, K, state.tried.weight) >= 0.1 * rest_of(state.held.counts, K, state.held.weight)):
+        return False
     add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, &state.trial):
         return False

@@ -1,6 +1,6 @@
 """The parameter update: from moments to the mixture of a family that maximises its objective."""
 from libc.float cimport DBL_EPSILON, DBL_MIN
-from libc.math cimport NAN
+from libc.math cimport INFINITY, NAN, log
 from libc.string cimport memcpy
 
 from gmm._kernel.constraint cimport NONE, Constraint, constrain, room_for_constraint, work_of_constraint
@@ -38,7 +38,26 @@ cdef struct Family:
     Py_ssize_t K
     Py_ssize_t d
     double ridge                # on the covariances' diagonals, before they are constrained
+    double log_noise            # log density of uniform noise, whose weight the components leave; −∞: there is none
     Objective objective
+
+
+cdef inline bint has_noise(const Family* family) noexcept nogil:
+    return family.log_noise > -INFINITY
+
+
+cdef inline double rest_of(const double* shares, Py_ssize_t K, double whole) noexcept nogil:
+    """What the components leave to noise, of weights or counts."""
+    cdef Py_ssize_t k
+    for k in range(K):
+        whole -= shares[k]
+    return whole
+
+
+cdef inline double log_noise_of(const Family* family, const double* weights) noexcept nogil:
+    """Log density of noise, its weight included."""
+    cdef double weight = rest_of(weights, family.K, 1) if has_noise(family) else 0
+    return log(weight) + family.log_noise if weight > 0 else -INFINITY
 
 
 cdef inline double least_count(const Moments* moments) noexcept nogil:
@@ -187,5 +206,5 @@ cdef inline Py_ssize_t finish(
         for j in range(d):
             out.means[k * d + j] += moments.origins[k * d + j]
         shrink_mean(&family.objective, d, out.weights[k], out.means + k * d)
-    normalise_weights(K, out.weights)
+    normalise_weights(K, moments.weight if has_noise(family) else -rest_of(out.weights, K, 0), out.weights)
     return first_singular(out.log_determinants, n_matrices(family.covariance_layout, K))

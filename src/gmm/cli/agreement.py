@@ -19,8 +19,8 @@ class Agreement:
     ----------
     labels : tuple of str
         Distinct labels, sorted.
-    counts : ndarray of int, shape (n_labels, K)
-        Rows of each label in each component.
+    counts : ndarray of int, shape (n_labels, K) or (n_labels, K + 1)
+        Rows of each label in each component and, if there are any, in the noise.
     adjusted_rand_index : float
         1 for identical partitions, 0 on average for independent ones.
     n_unlabelled : int
@@ -41,7 +41,7 @@ def compare(labels: Sequence[str | None], components: NDArray[np.int64], K: int)
     labels : sequence of str or None, length n
         None for rows without a label.
     components : ndarray of int, shape (n,)
-        Component of each row, from 0.
+        Component of each row, from 0; −1 for noise, which is the last column.
     K : int
         Number of components.
 
@@ -51,7 +51,7 @@ def compare(labels: Sequence[str | None], components: NDArray[np.int64], K: int)
     """
     known = np.array([label is not None for label in labels], dtype=bool)
     names, codes = np.unique([label for label in labels if label is not None], return_inverse=True)
-    counts = np.zeros((len(names), K), dtype=np.int64)
+    counts = np.zeros((len(names), K + bool((components < 0).any())), dtype=np.int64)
     np.add.at(counts, (codes, components[known]), 1)
     return Agreement(
         labels=tuple(str(name) for name in names),

@@ -76,8 +76,9 @@ def info(options: argparse.Namespace) -> None:
         write_json(None, {**versions, **mixture_json(model)})
         return
     screen = Screen(options.quiet)
+    noise = f", noise of weight {model.noise_weight_:.4f}" if model.noise_weight_ else ""
     screen.line(
-        f"{counted(model.n_components, 'component')}, {model.covariance_type}, "
+        f"{counted(model.n_components, 'component')}, {model.covariance_type}{noise}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
         f"{ending(model)}"
     )

@@ -155,6 +155,9 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                              "incomplete")  # fmt: skip
     search.add_argument("--prior", choices=("conjugate",),
                         help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
+    search.add_argument("--noise", action="store_true", default=None,
+                        help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
+                             "component, and has the label -1 then")  # fmt: skip
     search.add_argument("--n-init", metavar="N", type=_positive, default=1,
                         help="number of random restarts per fit (default 1)")  # fmt: skip
     search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,

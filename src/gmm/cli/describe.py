@@ -84,6 +84,7 @@ def mixture_json(model: EstimatedMixture) -> dict[str, Any]:
         **_convergence_json(model),
         "columns": list(facts.names),
         "weights": model.weights_.tolist(),
+        "noise_weight": model.noise_weight_,
         "means": model.means_.tolist(),
         "covariances": model.covariances_.tolist(),
         "standard_deviations": facts.spreads.tolist(),

@@ -101,6 +101,7 @@ def _search(
                 refine=options.refine,
                 reg_covar=options.reg_covar,
                 prior=options.prior,
+                noise=bool(options.noise),
             )
     messages = Counter(str(warning.message) for warning in caught)
     warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in messages.items())

@@ -129,7 +129,12 @@ class Fitted:
     @property
     def counts(self) -> NDArray[np.int64]:
         """Number of rows per component, by most probable component, shape (K,)."""
-        return np.bincount(self.labels, minlength=self.model.n_components)
+        return np.bincount(self.labels + 1, minlength=self.model.n_components + 1)[1:]  # noise has the label −1
+
+    @property
+    def n_noise(self) -> int:
+        """Number of rows that are noise rather than any component's."""
+        return int((self.labels < 0).sum())
 
     @property
     def total_weight(self) -> float:
@@ -152,7 +157,8 @@ class Fitted:
         screen.mixture(MixtureFacts.of(self.model), self.counts, self.shown)
         if self.agreement is not None:
             screen.line()
-            screen.agreement(self.agreement, self.options.label_column, self.shown)
+            columns = {k: str(k) for k in self.shown} | ({self.model.n_components: "noise"} if self.n_noise else {})
+            screen.agreement(self.agreement, self.options.label_column, columns)
 
     def write_model(self, out: Path, kind: str) -> None:
         """Write the model and the labels; `kind` is their format."""
@@ -210,6 +216,7 @@ class Result(Fitted):
             "seed": self.options.seed,
             "criterion": self.search.criterion,
             "prior": self.options.prior,
+            "noise": bool(self.options.noise),
             "complete": self.search.complete,
             "n_fresh_starts": self.search.n_fresh_starts,
             "n_found_again": self.search.n_found_again,
@@ -242,6 +249,8 @@ class Result(Fitted):
     def _headline(self) -> str:
         model, loglik = self.model, self.search.loglik[self.search.best_index]
         prior = "" if self.options.prior is None else f", {self.options.prior} prior"
+        if self.options.noise:
+            prior += f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}"
         return (
             f"{counted(model.n_components, 'component')}, {model.covariance_type}{prior}: "
             f"{ending(model)}, log-likelihood {loglik:.2f} "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -127,15 +127,15 @@ class Screen:
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more column')} (--json prints all)")
 
-    def agreement(self, agreement: Agreement, name: str, shown: Sequence[int]) -> None:
-        """Print the cross-table of labels and of the components `shown`; `name` is that of the label column."""
+    def agreement(self, agreement: Agreement, name: str, columns: Mapping[int, str]) -> None:
+        """Print the cross-table of labels and some columns, by their headings; `name` is that of the label column."""
         table = headed_table()
         table.add_column(escape(name))
-        for k in shown:
-            table.add_column(str(k), justify="right")
+        for heading in columns.values():
+            table.add_column(heading, justify="right")
         pairs = zip(agreement.labels, agreement.counts, strict=True)
         for label, counts in islice(pairs, _LABELS_SHOWN):
-            table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts[shown]))
+            table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts[list(columns)]))
         self._show(table)
         hidden = len(agreement.labels) - _LABELS_SHOWN
         if hidden > 0:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import Array, Layout, SingularMatrixError
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior
 from gmm.values.statistics import SufficientStatistics
@@ -22,7 +25,12 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 def mixture_family(
-    model: CovarianceModel, shape: tuple[int, ...], ridge: float, prior: Prior | None = None, weight: float = 1.0
+    model: CovarianceModel,
+    shape: tuple[int, ...],
+    ridge: float,
+    prior: Prior | None = None,
+    weight: float = 1.0,
+    noise: UniformNoise | None = None,
 ) -> MixtureFamily:
     """Return the mixtures and the objective of a fit as the compiled core takes them.
 
@@ -35,12 +43,15 @@ def mixture_family(
     prior : ConjugatePrior or VariationalPrior, optional
     weight : float
         Of all rows, which a variational posterior counts.
+    noise : UniformNoise, optional
     """
     K, d = shape
     if isinstance(prior, VariationalPrior):
         return prior.family(model, K, ridge, weight)
     moments = None if prior is None else prior.as_moments(model, K, d)
-    return MixtureFamily(model.layout.code, model.constraint, K, d, ridge, moments, model.moments.code)
+    log_noise = -inf if noise is None else noise.log_density
+    codes = model.layout.code, model.constraint
+    return MixtureFamily(*codes, K, d, ridge, moments, model.moments.code, log_noise=log_noise)
 
 
 class MStep:
@@ -59,6 +70,7 @@ class MStep:
         Of all rows.
     repaired : sequence of int
         Components that got a new place before; they count towards `repairs`.
+    noise : UniformNoise, optional
     """
 
     def __init__(
@@ -71,6 +83,7 @@ class MStep:
         prior: Prior | None = None,
         weight: float = 1.0,
         repaired: Sequence[int] = (),
+        noise: UniformNoise | None = None,
     ) -> None:
         self._model = model
         self._ridge = ridge
@@ -78,6 +91,7 @@ class MStep:
         self._spread = spread or _in_turn
         self._prior = prior
         self._weight = weight
+        self._noise = noise
         self.repaired = list(repaired)
 
     @property
@@ -87,7 +101,7 @@ class MStep:
 
     def family(self, parameters: MixtureParameters) -> MixtureFamily:
         """Return the mixtures of that shape, as the compiled core sees them."""
-        return mixture_family(self._model, parameters.means.shape, self._ridge, self._prior, self._weight)
+        return mixture_family(self._model, parameters.means.shape, self._ridge, self._prior, self._weight, self._noise)
 
     def taken(self, parameters: MixtureParameters) -> MixtureParameters:
         """Return the mixture as one of this fit: a posterior may be that of another prior, or of other rows."""
@@ -103,7 +117,13 @@ class MStep:
         self.repaired += repaired
         before = None if previous is None else previous.covariances
         return most_likely(
-            statistics, self._model, self._ridge, spread=self._spread, previous=before, prior=self._prior
+            statistics,
+            self._model,
+            self._ridge,
+            spread=self._spread,
+            previous=before,
+            prior=self._prior,
+            noise=self._noise,
         )
 
 
@@ -119,6 +139,7 @@ def most_likely(
     spread: Spread = _in_turn,
     previous: Array | None = None,
     prior: Prior | None = None,
+    noise: UniformNoise | None = None,
 ) -> MixtureParameters:
     """Compute weights n_k / n, means, and the model's covariances of S_k / n_k with `ridge` on the diagonals.
 
@@ -134,13 +155,14 @@ def most_likely(
     previous : array in the shape of the model's layout, optional
         The previous covariances.
     prior : ConjugatePrior or VariationalPrior, optional
+    noise : UniformNoise, optional
 
     Raises
     ------
     SingularMatrixError
         If a covariance is not positive definite and `ridge` is 0.
     """
-    family = mixture_family(model, statistics.first.shape, ridge, prior, statistics.weight)
+    family = mixture_family(model, statistics.first.shape, ridge, prior, statistics.weight, noise)
     update = mstep.Update(
         family,
         np.ascontiguousarray(statistics.origins),
@@ -157,12 +179,13 @@ def most_likely(
     if failed < 0 and isinstance(prior, VariationalPrior):
         return MixturePosterior.of(estimate, model, prior, statistics.weight)
     if failed < 0:
-        return MixtureParameters.estimated(estimate, model)
+        return MixtureParameters.estimated(estimate, model, noise)
     if prior is not None:
         raise SingularMatrixError(failed)
     counts = _positive_counts(statistics)
     free = model.layout.per_count(statistics.scatter, counts)
-    return ridged(counts, statistics.means, free, model, ridge, previous)
+    mixture = ridged(counts, statistics.means, free, model, ridge, previous)
+    return mixture if noise is None else replace(mixture, weights=counts / statistics.weight, noise=noise)
 
 
 def _positive_counts(statistics: SufficientStatistics) -> Array:

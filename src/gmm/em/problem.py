@@ -16,6 +16,7 @@ from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM
 from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.variational import VariationalPrior
@@ -73,6 +74,10 @@ class Problem:
     repair_empty : bool
         Whether components that lose their rows get a new place: in one run, at most as many as there are components.
         In a variational fit none does: it may do without some.
+    noise : UniformNoise, optional
+        To which rows may belong instead of to a component.
+    noise_share : float
+        The least weight of noise that a run begins with.
     """
 
     rows: Source
@@ -81,6 +86,8 @@ class Problem:
     prior: Prior | None = None
     n_threads: int | None = None
     repair_empty: bool = True
+    noise: UniformNoise | None = None
+    noise_share: float = 0.0
 
     @property
     def variational(self) -> bool:
@@ -90,7 +97,7 @@ class Problem:
     def family(self, n_components: int) -> MixtureFamily:
         """Return the mixtures of so many components, and what is maximised over them, as the compiled core sees it."""
         shape = n_components, self.rows.n_features
-        return mixture_family(self.model, shape, self.ridge, self.prior, self.rows.survey.weight)
+        return mixture_family(self.model, shape, self.ridge, self.prior, self.rows.survey.weight, self.noise)
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
@@ -105,7 +112,10 @@ class Problem:
             If a covariance is singular and there is no ridge.
         """
         m_step = self._m_step(e_step, len(statistics.counts))
-        return Beginning(m_step(statistics), repaired=tuple(m_step.repaired))
+        parameters = m_step(statistics)
+        if parameters.noise is not None and parameters.noise_weight < self.noise_share:
+            parameters = parameters.with_noise(parameters.noise, self.noise_share)
+        return Beginning(parameters, repaired=tuple(m_step.repaired))
 
     def run(
         self,
@@ -173,4 +183,5 @@ class Problem:
             prior=self.prior,
             weight=self.rows.survey.weight,
             repaired=repaired,
+            noise=self.noise,
         )

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from gmm.estimators.contract import given_names
-from gmm.estimators.fitted import fitted_parameters
+from gmm.estimators.fitted import fitted_parameters, without_noise
 from gmm.estimators.saved import SavedMixture, from_state
 from gmm.exchange.onnx import write_onnx
 from gmm.exchange.scikit_learn import as_sklearn, state_of_sklearn
@@ -43,6 +43,7 @@ class ExchangedMixture(SavedMixture):
         >>> mixture.to_sklearn().predict([[-3.0], [2.0]])
         array([0, 1])
         """
+        without_noise(self, "scikit-learn")
         exact = copy(self)
         exact._dtype = np.dtype(np.float64)
         return as_sklearn(exact, fitted_parameters(self).model)
@@ -95,6 +96,6 @@ class ExchangedMixture(SavedMixture):
         ValueError
             If a type is unknown, or the mixture's numbers exceed float32 arithmetic.
         """
-        parameters = fitted_parameters(self)
+        parameters = without_noise(self, "to_onnx")
         about = {"covariance_type": parameters.model.known_as, "feature_names": given_names(self)}
         write_onnx(file, parameters.whitened(), dtype=dtype, arithmetic=arithmetic, about=about)

@@ -6,7 +6,7 @@ Parameters as attributes, scores of rows, samples, saving and loading. Subclasse
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,9 +35,8 @@ from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 
-__all__ = ["FittedMixture", "fitted_parameters", "source_of"]
+__all__ = ["FittedMixture", "fitted_parameters", "source_of", "without_noise"]
 
-_Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _PARTS = ("weights", "means", "covariances")
 
 
@@ -208,6 +207,7 @@ class FittedMixture(Estimator):
         FrozenMixture
             Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
         """
+        without_noise(self, "freeze")
         return self._scorer().frozen()
 
     @property
@@ -298,6 +298,8 @@ class FittedMixture(Estimator):
     def _assign(self, **given: ArrayLike) -> None:
         """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
         model = self._model()
+        if self._parameters is not None:
+            without_noise(self, "assigning parameters")
         parts = dict(vars(self).get("_assigned", {}))
         if self._parameters is not None:
             parts = {name: getattr(self._parameters, name) for name in _PARTS}
@@ -317,6 +319,11 @@ class FittedMixture(Estimator):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             record_features(self, self._parameters.n_features, None)
+
+    @property
+    def noise_weight_(self) -> float:
+        """Weight of the noise, which the components leave; 0 without."""
+        return fitted_parameters(self).noise_weight
 
     def _lazily(
         self,
@@ -364,6 +371,22 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
+
+
+def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a method that knows no noise.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If it was fitted with noise.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.noise is not None:
+        raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
+    return parameters
 
 
 def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:

@@ -14,20 +14,22 @@ from gmm.em.m_step import Prior
 from gmm.estimators import criteria
 from gmm.estimators.conditional import ConditionalPrediction, given, predicted
 from gmm.estimators.contract import given_names, names_of_features
-from gmm.estimators.fitted import fitted_parameters, hold, source_of
+from gmm.estimators.fitted import fitted_parameters, hold, source_of, without_noise
 from gmm.estimators.saved import from_state
 from gmm.estimators.streamed import StreamedMixture
 from gmm.exchange.mclust import read_mclust, write_mclust
 from gmm.fitting.fit import GivenStart, prior_of
 from gmm.persistence import Readable, Writable
 from gmm.rows.entrance import as_source
-from gmm.rows.sources import Source
+from gmm.rows.sources import Source, box_of
 from gmm.validation.columns import check_columns, check_known_columns
 from gmm.validation.given import check_means_init, check_parameters_given, check_precisions_init, check_weights_init
+from gmm.validation.noise import check_noise
 from gmm.validation.parameters import check_level
 from gmm.validation.rows import check_feature_names, check_names
 from gmm.values.columns import Regression, marginal
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart, parts
 
@@ -105,11 +107,17 @@ class GaussianMixture(StreamedMixture):
         *Beyond*: prior on the component means and covariances. The fit then maximises the posterior density (MAP)
         instead of the likelihood. "conjugate" is `NormalInverseWishart` with unset hyperparameters estimated from the
         data; with it no component degenerates, even with ``reg_covar=0``. Scores and criteria do not include the prior.
+    noise : bool, float or array-like of shape (2, d), default=False
+        *Beyond*: True adds uniform noise over the box of the rows, to which rows may belong instead of to a component
+        (Banfield & Raftery 1993), as mclust does. A float is the share of noise that the fit starts from, 0.05 by
+        default; an array, the lower and upper corner of the box. Its density is the same outside of the box.
 
     Attributes
     ----------
     weights_ : ndarray of shape (K,)
-        Mixture weights π_k.
+        Mixture weights π_k; with `noise`, they sum to 1 less its weight.
+    noise_weight_ : float
+        *Beyond*: weight of the noise; 0 without.
     means_ : ndarray of shape (K, d)
         Means μ_k.
     covariances_, precisions_, precisions_cholesky_ : ndarray
@@ -167,6 +175,8 @@ class GaussianMixture(StreamedMixture):
     array([1, 0])
     """
 
+    noise: bool | float | ArrayLike = False  # of pickles that are older than the parameter
+
     def __init__(
         self,
         n_components: int = 1,
@@ -188,6 +198,7 @@ class GaussianMixture(StreamedMixture):
         acceleration: str | None = "auto",
         refine: str | None = None,
         prior: str | NormalInverseWishart | None = None,
+        noise: bool | float | ArrayLike = False,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -205,8 +216,7 @@ class GaussianMixture(StreamedMixture):
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
         self.acceleration = acceleration
-        self.refine = refine
-        self.prior = prior
+        self.refine, self.prior, self.noise = refine, prior, noise
 
     @classmethod
     def from_parameters(
@@ -266,7 +276,7 @@ class GaussianMixture(StreamedMixture):
         X : array-like or data frame of shape (n, d), data set, or what `rows` returns, default=None
             The rows, for ``n``, ``loglik`` and ``bic``, which has mclust's sign: largest is best. None leaves them out.
         """
-        parameters, fit = fitted_parameters(self), {}
+        parameters, fit = without_noise(self, "to_json"), {}
         if X is not None:
             source = source_of(self, X)
             loglik = self._scorer().log_likelihood(source)
@@ -436,7 +446,7 @@ class GaussianMixture(StreamedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = fitted_parameters(self)
+        parameters = without_noise(self, "predict_from")
         source, names = as_source(X, estimator=self)
         if columns is None and names is None:
             raise ValueError("X has no column names: expected `columns`, those of the mixture that X holds, in order")
@@ -465,10 +475,14 @@ class GaussianMixture(StreamedMixture):
         return mixture
 
     def _prior_parts(self) -> tuple[object, ...]:
-        return (parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior,)
+        prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
+        return prior, np.asarray(self.noise).tolist()
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
         return None if self.prior is None else prior_of(self.prior, model, self.n_components, source, self.n_threads)
+
+    def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
+        return check_noise(self.noise, source.n_features, partial(box_of, source))
 
     def _refinement(self) -> str | None:
         return self.refine

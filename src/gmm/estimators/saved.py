@@ -19,6 +19,8 @@ from gmm.persistence import (
     given_prior,
     item,
     load_object,
+    mixture_from_state,
+    mixture_to_state,
     posterior_from_state,
     posterior_to_state,
     save_state,
@@ -28,7 +30,6 @@ from gmm.persistence import (
     traces_from_state,
     traces_to_state,
 )
-from gmm.validation.given import check_mixture
 from gmm.validation.parameters import check_parameters
 from gmm.validation.rows import check_feature_names
 from gmm.values.covariance import covariance_model
@@ -39,7 +40,6 @@ from gmm.versions import __version__
 __all__ = ["SavedMixture", "from_state", "state_of"]
 
 _Mixture = TypeVar("_Mixture", bound="SavedMixture")
-_PARTS = ("weights", "means", "covariances")
 
 
 class SavedMixture(FittedMixture):
@@ -95,7 +95,7 @@ class SavedMixture(FittedMixture):
             "dtype": self._dtype.name,
             "feature_names": given_names(self),
         }
-        arrays: dict[str, NDArray[Any]] = {name: getattr(parameters, name) for name in _PARTS}
+        arrays = mixture_to_state(parameters)
         if isinstance(parameters, MixturePosterior):
             posterior, of_posterior = posterior_to_state(parameters)
             header, arrays = header | posterior, arrays | of_posterior
@@ -147,12 +147,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
         If something is missing or invalid.
     """
     model = covariance_model(item(header, "covariance_model", str))
-    weights, means, covariances = (arrays[name] for name in _PARTS)
-    parameters = MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+    parameters = mixture_from_state(arrays, model)
     asked = from_json_values(item(header, "parameters", dict))
     if cls._takes_posterior:
         parameters = posterior_from_state(header, arrays, parameters)
         asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
+    if parameters.noise is not None:
+        asked = {"noise": parameters.noise.box} | asked  # arrays are not saved among the parameters
     estimator = cls(**asked)
     estimator._restore(header, arrays, parameters)
     return estimator

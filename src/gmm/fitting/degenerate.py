@@ -26,9 +26,10 @@ def degenerate_components(parameters: MixtureParameters, n_effective: float, rid
     """Tell which components are degenerate, (K,).
 
     A degenerate component has fewer rows than its model needs (half a row is rounded up), or it is thin: the least
-    eigenvalue of W⁻¹Σ_k, where W = Σ_k π_k Σ_k, is tiny. A thin component of many rows is a tight cluster, which is not
-    degenerate. A single component is degenerate only if it has too few rows to span all directions, and hardly more
-    than the ridge as variance in some of them. A posterior has no degenerate component: the prior sees to that.
+    eigenvalue of W⁻¹Σ_k, where W = Σ_k π_k Σ_k with the noise among them, is tiny. A thin component of many rows is a
+    tight cluster, which is not degenerate. A single component is degenerate only if it has too few rows to span all
+    directions, and hardly more than the ridge as variance in some of them. A posterior has no degenerate component: the
+    prior sees to that.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def degenerate_components(parameters: MixtureParameters, n_effective: float, rid
     """
     if isinstance(parameters, MixturePosterior):
         return np.zeros(parameters.n_components, dtype=bool)
-    if parameters.n_components == 1:
+    if parameters.n_components == 1 and parameters.noise is None:
         return np.array([n_effective < parameters.n_features + 1 and _is_flat(parameters, ridge)])
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
     few = np.asarray(are_too_few(rows, model, d))
@@ -65,6 +66,8 @@ def _is_flat(parameters: MixtureParameters, ridge: float) -> bool:
 
 def _any_thin(parameters: MixtureParameters) -> bool:
     """Tell whether a component may be thin; small tr Σ_k⁻¹W bound the eigenvalues, so that none has to be computed."""
+    if parameters.noise is not None:
+        return True
     if parameters.model.common:
         return False
     if parameters.model.layout is not FULL:
@@ -75,23 +78,31 @@ def _any_thin(parameters: MixtureParameters) -> bool:
 
 
 def _pooled(parameters: MixtureParameters) -> Array:
-    """Return W of full covariances, (d, d)."""
+    """Return W of covariances with correlations, (d, d)."""
     K, d = parameters.means.shape
-    return np.asarray((parameters.weights @ parameters.covariances.reshape(K, d * d)).reshape(d, d))
+    covariances = parameters.model.layout.dense(parameters.covariances, K, d)
+    pooled = (parameters.weights @ covariances.reshape(K, d * d)).reshape(d, d)
+    return np.asarray(pooled if parameters.noise is None else pooled + np.diag(_of_noise(parameters)))
+
+
+def _of_noise(parameters: MixtureParameters) -> Array | float:
+    """Return the variances of the noise times its weight, (d,); 0 without noise."""
+    return 0.0 if parameters.noise is None else parameters.noise_weight * parameters.noise.variances
 
 
 def _thinnest(parameters: MixtureParameters) -> tuple[Array, Array]:
     """Return the least eigenvalues of W⁻¹Σ_k and of Σ_k, (K,) each."""
     layout, weights = parameters.model.layout, parameters.weights
-    if layout is FULL:
-        covariances = parameters.covariances
+    if not layout.axis_aligned:
+        covariances = layout.dense(parameters.covariances, *parameters.means.shape)
         try:
             whitener = np.linalg.inv(np.linalg.cholesky(_pooled(parameters)))
         except np.linalg.LinAlgError:  # singular to rounding: no direction is thinner than the rest
             return np.ones(len(weights)), _least_eigenvalues(covariances)
         return _least_eigenvalues(whitener @ covariances @ whitener.T), _least_eigenvalues(covariances)
     variances = layout.diagonal(parameters.covariances, parameters.n_features)
-    return (variances / (weights @ variances)).min(axis=1), variances.min(axis=1)
+    variances = np.broadcast_to(variances, parameters.means.shape)
+    return (variances / (weights @ variances + _of_noise(parameters))).min(axis=1), variances.min(axis=1)
 
 
 def _least_eigenvalues(matrices: Array) -> Array:

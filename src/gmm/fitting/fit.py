@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from numbers import Integral
 from typing import Any
 
@@ -17,8 +17,9 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
-from gmm.fitting.progress import FitProgress, Journal, MixtureFit
+from gmm.fitting.progress import FitProgress, Journal, Listener, MixtureFit
 from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
@@ -28,6 +29,7 @@ from gmm.validation.parameters import check_random_state
 from gmm.validation.prior import check_prior
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
@@ -56,6 +58,11 @@ class GivenStart:
     precisions: Array | None = None
     responsibilities: Callable[[int], Array] | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all parts are left to the data."""
+        return all(part is None for part in (self.weights, self.means, self.precisions, self.responsibilities))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FitSettings:
@@ -72,6 +79,8 @@ class FitSettings:
     acceleration: str | None
     refine: str | None = None
     prior: Prior | None = None
+    noise: UniformNoise | None = None
+    noise_share: float = 0.0  # weight of the noise at the start
 
     @property
     def variational(self) -> bool:
@@ -85,7 +94,15 @@ class FitSettings:
 
     def problem(self, rows: Source) -> Problem:
         """Return the problem of fitting such a mixture to the rows."""
-        return Problem(rows=rows, model=self.model, ridge=self.reg_covar, prior=self.prior, n_threads=self.n_threads)
+        return Problem(
+            rows=rows,
+            model=self.model,
+            ridge=self.reg_covar,
+            prior=self.prior,
+            n_threads=self.n_threads,
+            noise=self.noise,
+            noise_share=self.noise_share,
+        )
 
     @property
     def solver(self) -> SolverSettings:
@@ -153,7 +170,7 @@ def fit_mixture(
     SingularMatrixError
         If a covariance is singular and there is no ridge.
     """
-    problem, solver, watch = settings.problem(source), settings.solver, _Watch(callback)
+    problem, solver, watch = settings.problem(source), settings.solver, Listener(callback)
     each = None if callback is None else watch
     with problem.e_step() as e_step:
         if journal.progress.stage == "starts":
@@ -181,18 +198,6 @@ def fit_mixture(
             if not watch.stopped:
                 journal.note(FitProgress(journal.progress.seeds, "ended", fit))
         return fit
-
-
-class _Watch:
-    """A callback, and whether it has ended the fit."""
-
-    def __init__(self, callback: Callable[[Iteration], object] | None) -> None:
-        self._callback = callback
-        self.stopped = False
-
-    def __call__(self, iteration: Iteration) -> bool:
-        self.stopped = self._callback is not None and bool(self._callback(iteration))
-        return self.stopped
 
 
 def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
@@ -385,6 +390,17 @@ def _seeds_of(number: int, n_init: int) -> tuple[int, ...]:
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+    if settings.noise is None:
+        return _start_without_noise(problem, settings, seed, e_step)
+    if settings.given.is_empty:
+        start = partial(_start_statistics, settings=settings, seed=seed)
+        rng = np.random.default_rng(seed)
+        return Beginning(noisy_start(problem, settings.n_components, settings.noise_share, start, rng))
+    begin = _start_without_noise(problem, settings, seed, e_step)
+    return replace(begin, parameters=begin.parameters.with_noise(settings.noise, settings.noise_share))
+
+
+def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
     given, model, K = settings.given, problem.model, settings.n_components
     covariances = None
     if given.precisions is not None:

@@ -7,7 +7,14 @@ from gmm.persistence.archive import FORMAT, FORMAT_VERSION, build_object, item, 
 from gmm.persistence.places import Readable, Writable, write_atomically
 from gmm.persistence.posterior import given_prior, posterior_from_state, posterior_to_state
 from gmm.persistence.streams import check_weight, stream_from_state, stream_to_state
-from gmm.persistence.values import from_json_values, to_json_values, traces_from_state, traces_to_state
+from gmm.persistence.values import (
+    from_json_values,
+    mixture_from_state,
+    mixture_to_state,
+    to_json_values,
+    traces_from_state,
+    traces_to_state,
+)
 
 __all__ = [
     "FORMAT",
@@ -21,6 +28,8 @@ __all__ = [
     "item",
     "load_object",
     "load_state",
+    "mixture_from_state",
+    "mixture_to_state",
     "posterior_from_state",
     "posterior_to_state",
     "save_state",

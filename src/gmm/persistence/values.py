@@ -11,9 +11,22 @@ from numpy.typing import NDArray
 
 from gmm.em.trace import PassRecord, Refinement, Trace
 from gmm.persistence.archive import Arrays, Header, item
+from gmm.validation.given import check_mixture
+from gmm.validation.noise import check_noise
+from gmm.values.covariance import CovarianceModel
+from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart, parts
 
-__all__ = ["from_json_values", "to_json_values", "traces_from_state", "traces_to_state"]
+__all__ = [
+    "from_json_values",
+    "mixture_from_state",
+    "mixture_to_state",
+    "to_json_values",
+    "traces_from_state",
+    "traces_to_state",
+]
+
+_PARTS = ("weights", "means", "covariances")
 
 _LARGEST = 1e300  # JSON integers have no limit; this one fits a float
 
@@ -40,6 +53,33 @@ def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
 def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Undo `to_json_values`: rebuild the priors from their dictionaries."""
     return {name: NormalInverseWishart(**value) if isinstance(value, dict) else value for name, value in values.items()}
+
+
+def mixture_to_state(parameters: MixtureParameters) -> Arrays:
+    """Return the arrays of a mixture: weights, means, covariances and, with noise, its box."""
+    noise = {} if parameters.noise is None else {"noise": parameters.noise.box}
+    return {name: getattr(parameters, name) for name in _PARTS} | noise
+
+
+def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParameters:
+    """Make the mixture of saved arrays.
+
+    Raises
+    ------
+    KeyError
+        If an array is missing.
+    ValueError
+        If something is invalid.
+    """
+    weights, means, covariances = (arrays[name] for name in _PARTS)
+    if "noise" not in arrays:
+        return MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+    whole = float(weights.sum()) if weights.ndim == 1 and weights.dtype.kind == "f" else 0.0
+    if not 0 < whole <= 1 + 1e-6:
+        raise ValueError("expected weights that sum to at most 1 beside noise, got other ones")
+    _, centres, spread = check_mixture(weights / whole, means, covariances, model)
+    noise, _ = check_noise(arrays["noise"], centres.shape[1], lambda: centres)
+    return MixtureParameters(np.ascontiguousarray(weights, np.float64), centres, spread, model, noise=noise)
 
 
 def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Arrays]:

@@ -17,7 +17,7 @@ from scipy.ndimage import find_objects
 
 from gmm.plotting.frame import Entries, component_entries, draw, heading, marginal_note
 from gmm.plotting.marks import numbers, row_colours, rows
-from gmm.plotting.scene import Scene, certainty, coordinates, grid, scene_of, scored
+from gmm.plotting.scene import Scene, certainty, components_alone, coordinates, grid, scene_of, scored
 from gmm.plotting.style import colours, inks_of
 from gmm.plotting.view import View
 from gmm.values.layouts import Array
@@ -71,6 +71,7 @@ def plot_decision_boundaries(
     'Decision regions of 2 components'
     """
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
+    components_alone(scene, plot_decision_boundaries.__name__)
     title = f"Decision regions of {heading(scene)}"
     return draw(scene, view, ax, partial(_panel, uncertainty=bool(uncertainty)), title)
 

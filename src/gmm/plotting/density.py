@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.frame import Entries, draw, heading, marginal_note
 from gmm.plotting.marks import curve, numbers, rows, rug
-from gmm.plotting.scene import Scene, coordinates, grid, scene_of, scored
+from gmm.plotting.scene import Scene, components_alone, coordinates, grid, scene_of, scored
 from gmm.plotting.style import inks_of
 from gmm.plotting.view import View, axis_deviations, check_contents, content_label, ellipse, projected_mixture
 from gmm.values.layouts import Array
@@ -80,6 +80,7 @@ def plot_density(
     if not contents:
         raise raisable(InvalidParameterError)("content must be one share or several, as in (0.5, 0.9); got none")
     scene = scene_of(model, X, sample_weight=sample_weight, max_points=max_points, random_state=random_state)
+    components_alone(scene, plot_density.__name__)
     return draw(scene, view, ax, partial(_panel, contents=contents), f"Density of {heading(scene)}")
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.scene import Scene, limits, outside_limits
-from gmm.plotting.style import STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
+from gmm.plotting.style import NOISE, STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
 from gmm.plotting.view import View, literal, view_of
 from gmm.text.amounts import amount, counted, percent
 from gmm.values.layouts import Array
@@ -54,13 +54,15 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
 
 def component_entries(scene: Scene) -> Entries:
     """Make legend entries with the weight and rows of each component, or of the heaviest if there are many."""
-    shades, counts = colours(scene.n_components), scene.counts
+    shades, (n_noise, *counts) = colours(scene.n_components), scene.counts
     weights, chosen = scene.mixture.weights, scene.present
     if len(chosen) > _MOST_LISTED:
         chosen = np.sort(chosen[np.argsort(-weights[chosen], kind="stable")[: _MOST_LISTED - 2]])
     word = "rows" if scene.sample_weight is None else "weight of rows"
     entries: Entries = [note(f"component: weight, {word}")]
     entries += [(_dot(shades[k]), f"{k}:  {percent(weights[k])},  {amount(counts[k])}") for k in chosen]
+    if scene.mixture.noise is not None:
+        entries.append((_dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
     left = len(weights) - len(chosen)
     return [*entries, note(f"and {counted(left, 'lighter component')}")] if left else entries
 

@@ -23,7 +23,7 @@ _FEW_ROWS = 200  # most rows that are also drawn as ticks below the histogram
 
 
 def soft_colours(responsibilities: Array) -> Array:
-    """Mix the components' colours by responsibility, (n, 3)."""
+    """Mix the components' colours by responsibility, (n, 3); what they leave is noise, black."""
     return np.clip(responsibilities @ colours(responsibilities.shape[1]), 0, 1)
 
 

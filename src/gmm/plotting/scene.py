@@ -88,9 +88,16 @@ class Scene:
         return self.rows[positive], self.sample_weight[positive]
 
     @property
+    def shares(self) -> Array:
+        """Responsibilities of the drawn rows, with those of the noise behind if there is any."""
+        if self.mixture.noise is None:
+            return self.responsibilities
+        return np.column_stack([self.responsibilities, np.maximum(0, 1 - self.responsibilities.sum(axis=1))])
+
+    @property
     def uncertainty(self) -> Array:
         """One minus the largest responsibility of each drawn row, (s,)."""
-        return np.asarray(1 - self.responsibilities.max(axis=1))
+        return np.asarray(1 - self.shares.max(axis=1))
 
     @cached_property
     def uncertainty_of_all(self) -> Array:
@@ -100,14 +107,14 @@ class Scene:
     @property
     def certainty(self) -> Array:
         """Certainty of each drawn row's assignment, (s,): 0 if all components are equally probable, up to 1."""
-        return certainty(self.responsibilities)
+        return certainty(self.shares)
 
     @cached_property
     def counts(self) -> Array:
-        """Total weight of the rows assigned to each component, (K,); costs a pass over the rows."""
+        """Total weight of the rows assigned to noise and to each component, (1 + K,); costs a pass over the rows."""
         labels = Scorer(self.mixture, self.n_threads).rows(self.source, labels=True).labels
         assert labels is not None  # requested above
-        return np.bincount(labels, self.sample_weight, minlength=self.n_components).astype(np.float64)
+        return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
 
     @property
     def relative_weight(self) -> Array:
@@ -174,6 +181,18 @@ def make_scene(
         drawn = np.sort(check_random_state(random_state).choice(drawn, max_points, replace=False))
     responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[drawn]), n_threads)
     return Scene(mixture, names, source, drawn, responsibilities, n_threads)
+
+
+def components_alone(scene: Scene, picture: str) -> None:
+    """Check that there is no noise, for a picture that does not show it.
+
+    Raises
+    ------
+    ValueError
+        If its mixture has noise.
+    """
+    if scene.mixture.noise is not None:
+        raise ValueError(f"{picture} shows components alone: expected a mixture fitted with noise=False")
 
 
 def fitted_mixture(model: Any) -> FittedMixture:

@@ -67,6 +67,9 @@ STYLE: Any = {
 }
 
 
+NOISE = "black"  # of rows that belong to no component
+
+
 def colours(n: int) -> NDArray[np.float64]:
     """Return the colours of `n` components, (n, 3) in RGB from 0 to 1; from the ninth on they repeat, lighter."""
     base = np.array([to_rgb(name) for name in _PALETTE])

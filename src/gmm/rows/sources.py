@@ -164,6 +164,16 @@ class ArraySource(Source):
         return self.rows[indices]
 
 
+def box_of(source: Source) -> Array:
+    """Return the least and the largest values of the rows of positive weight, (2, d)."""
+    box = np.array([np.full(source.n_features, np.inf), np.full(source.n_features, -np.inf)])
+    for _, rows, weight in source.chunks():
+        used = rows if weight is None else rows[weight > 0]
+        box[0] = np.minimum(box[0], used.min(axis=0, initial=np.inf))
+        box[1] = np.maximum(box[1], used.max(axis=0, initial=-np.inf))
+    return box
+
+
 def single_weights(sample_weight: Array | None) -> bool:
     """Return whether sums with these weights stay in the range of float32."""
     return sample_weight is None or bool(1e-6 < sample_weight.max() < 1e6)

@@ -11,12 +11,14 @@ import numpy as np
 from gmm.em.e_step import ComponentDiagnostics, EStep
 from gmm.estimators.mixture import GaussianMixture
 from gmm.fitting.fit import FitSettings
+from gmm.fitting.noisy import KEPT, densest
 from gmm.fitting.sampling import Rng
 from gmm.fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
 from gmm.fitting.starts import STARTS, Portfolio, StartRequest
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import CovarianceModel, special_case
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Array, Layout
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -37,12 +39,12 @@ def as_model(parameters: MixtureParameters, model: CovarianceModel) -> MixturePa
     if parameters.model is model:
         return parameters
     if parameters.model.layout is model.layout:
-        return MixtureParameters(parameters.weights, parameters.means, parameters.covariances, model)
+        return replace(parameters, model=model)
     K, d = parameters.n_components, parameters.n_features
     dense = parameters.model.layout.dense(parameters.covariances, K, d)
     share = K if model.layout.pooled else 1
     covariances = model.layout.reduced(np.ascontiguousarray(dense), FULL, d) / share
-    return MixtureParameters(parameters.weights, parameters.means, covariances, model)
+    return replace(parameters, covariances=covariances, model=model)
 
 
 @cache
@@ -79,6 +81,8 @@ class Starts:
         Gives the start; "kmeans" stands for partitions of several kinds.
     models : sequence of CovarianceModel
     seeds : sequence of int
+    noise : UniformNoise, optional
+        With it, starts also come from the rows in dense places alone.
 
     Attributes
     ----------
@@ -87,37 +91,51 @@ class Starts:
     """
 
     def __init__(
-        self, sample: ArraySource, template: GaussianMixture, models: Sequence[CovarianceModel], seeds: Sequence[int]
+        self,
+        sample: ArraySource,
+        template: GaussianMixture,
+        models: Sequence[CovarianceModel],
+        seeds: Sequence[int],
+        noise: UniformNoise | None = None,
     ) -> None:
-        self._sample = sample
+        self._samples = [sample, *(() if noise is None else (densest(sample, noise, share) for share in KEPT))]
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds = seeds
         self.moments = richest(models)
         ridge, n_threads = template.reg_covar, template.n_threads
         self._request = StartRequest(1, models[0], ridge, n_threads, moments=self.moments)
-        self._portfolio = Portfolio(sample, self.moments, np.random.default_rng(seeds[0]), n_threads)
+        self._portfolios = [
+            Portfolio(rows, self.moments, np.random.default_rng(seeds[0]), n_threads) for rows in self._samples
+        ]
 
     def of(self, n_components: int) -> list[SufficientStatistics]:
         """Return the starts of `n_components`."""
         rngs: list[Rng] = [np.random.default_rng([seed, n_components]) for seed in self._seeds]
         if self._several:
-            return self._portfolio.partitions(n_components, rngs)
+            return [
+                start
+                for portfolio in self._portfolios
+                if portfolio is self._portfolios[0] or portfolio.sample.n_rows > n_components
+                for start in portfolio.partitions(n_components, rngs)
+            ]
         request = replace(self._request, n_components=n_components)
-        return [self._start(self._sample, request, rng) for rng in rngs]
+        return [self._start(rows, request, rng) for rows in self._samples for rng in rngs]
 
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return one start of a cell by itself, another one for each `number`."""
         K, model = settings.n_components, settings.model
         request = StartRequest(K, model, settings.reg_covar, n_threads, prior=settings.prior)
-        return self._start(self._sample, request, np.random.default_rng([self._seeds[0], K, number]))
+        return self._start(
+            self._samples[number % len(self._samples)], request, np.random.default_rng([self._seeds[0], K, number])
+        )
 
     def halfway(
         self, parameters: MixtureParameters, statistics: SufficientStatistics, number: int, n_threads: int | None
     ) -> SufficientStatistics:
         """Return the mean of a solution's statistics and of those of a random partition."""
         rng = np.random.default_rng([self._seeds[0], parameters.n_components, number])
-        other = self._portfolio.by_rows(parameters.n_components, statistics.layout, rng, n_threads)
+        other = self._portfolios[0].by_rows(parameters.n_components, statistics.layout, rng, n_threads)
         return other + statistics.scaled(other.weight / statistics.weight)
 
 

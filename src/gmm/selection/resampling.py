@@ -321,8 +321,9 @@ def bootstrap_lrt(
     for name, value in {"n_components": n_components, "n_replicates": n_replicates}.items():
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"expected {name} to be a whole number from 1, got {value!r}")
-    if parameters.get("prior") is not None:
-        raise TypeError("bootstrap_lrt compares likelihoods, which do not include a prior: leave prior out")
+    for name, none in (("prior", None), ("noise", False)):
+        if parameters.get(name, none) is not none:
+            raise TypeError(f"bootstrap_lrt compares likelihoods of components alone: leave {name} out")
     rows, _, names = _checked(X, None, bootstrap_lrt.__name__)
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(shared_seed(random_state))

@@ -24,7 +24,7 @@ from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
-from gmm.rows.sources import ArraySource, Source
+from gmm.rows.sources import ArraySource, Source, box_of
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.contenders import Contenders
@@ -34,9 +34,11 @@ from gmm.selection.grid import near
 from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
+from gmm.validation.noise import check_noise
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
 from gmm.values.layouts import SingularMatrixError
+from gmm.values.noise import UniformNoise
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
@@ -105,8 +107,8 @@ def select(
         if the time allows.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
-        ``acceleration``, ``prior``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``. The
-        defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about 0.05, and
+        ``acceleration``, ``prior``, ``noise``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``.
+        The defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about 0.05, and
         ``max_iter=1000``.
 
     Returns
@@ -144,14 +146,15 @@ def select(
     source = rows_to_search(opened, seed)
     request = _Request(counts, types, criterion, template, source, features)
     rows = _search_rows(source, max(counts), seed)
-    starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init))
+    noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
+    starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init), noise[0])
     with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
-        settings = _settings(template, source.survey.weight)
+        settings = _settings(template, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
         found = _Search(request, rows, starts, engine, pool, clock).run(callback)
     if source.n_rows == opened.n_rows:
         return found
-    return finished(found, opened, _settings(template, opened.survey.weight), features, clock.is_up)
+    return finished(found, opened, _settings(template, opened.survey.weight, noise), features, clock.is_up)
 
 
 @dataclass(frozen=True, eq=False)
@@ -345,7 +348,7 @@ def _search_rows(source: ArraySource, most_components: int, seed: int) -> Search
     return SearchRows(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 
-def _settings(template: GaussianMixture, weight: float) -> FitSettings:
+def _settings(template: GaussianMixture, weight: float, noise: tuple[UniformNoise | None, float]) -> FitSettings:
     """Settings of all cells, except the number of components and the model."""
     tol = template.tol and min(template.tol, max(WORTH / weight, _SMALLEST_TOL))
     return FitSettings(
@@ -359,6 +362,8 @@ def _settings(template: GaussianMixture, weight: float) -> FitSettings:
         n_threads=template.n_threads,
         acceleration=template.acceleration,
         refine="split-merge",
+        noise=noise[0],
+        noise_share=noise[1],
     )
 
 

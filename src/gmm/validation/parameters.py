@@ -102,6 +102,9 @@ _CALLABLE = Requirement(("a callable",), callable)
 _ARRAY = Requirement(("an array-like",), _is_array_like)
 _FLOAT = Requirement(("a float in the range [0.0, inf)",), _is_nonnegative_finite)
 _POSITIVE = Requirement(("a float in the range (0.0, inf)",), lambda value: _is_nonnegative_finite(value) and value > 0)
+_SHARE = Requirement(
+    ("a float in the range (0.0, 1.0)",), lambda value: _is_nonnegative_finite(value) and 0 < value < 1
+)
 _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instance(np.random.Generator) | _NONE
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
@@ -127,6 +130,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "mean_prior": _ARRAY | _NONE,
     "degrees_of_freedom_prior": _POSITIVE | _NONE,
     "covariance_prior": _ARRAY | _POSITIVE | _NONE,
+    "noise": _BOOLEAN | _ARRAY | _SHARE,
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import Array
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 
 Columns = NDArray[np.intp]
@@ -19,7 +20,8 @@ def marginal(mixture: MixtureParameters, columns: Columns) -> MixtureParameters:
     model = mixture.model.of_columns
     covariances = model.layout.of_columns(mixture.covariances, columns)
     means = np.ascontiguousarray(mixture.means[:, columns])
-    return MixtureParameters(mixture.weights, means, covariances, model)
+    noise = None if mixture.noise is None else mixture.noise.of_columns(columns)
+    return MixtureParameters(mixture.weights, means, covariances, model, noise=noise)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,8 @@ class Regression:
     covariances : array in the shape of the model's layout
         Of the other columns, given the known ones.
     model : CovarianceModel
+    noise : UniformNoise, optional
+        Of the other columns.
     """
 
     known: MixtureParameters
@@ -44,6 +48,7 @@ class Regression:
     slopes: Array | None
     covariances: Array
     model: CovarianceModel
+    noise: UniformNoise | None = None
 
     @classmethod
     def of(cls, mixture: MixtureParameters, known: Columns, others: Columns) -> Regression:
@@ -56,8 +61,9 @@ class Regression:
         """
         model, before = mixture.model.of_columns, marginal(mixture, known)
         layout, means = model.layout, mixture.means[:, others]
+        noise = None if mixture.noise is None else mixture.noise.of_columns(others)
         if layout.axis_aligned:
-            return cls(before, means, None, layout.of_columns(mixture.covariances, others), model)
+            return cls(before, means, None, layout.of_columns(mixture.covariances, others), model, noise)
         ordered = layout.of_columns(mixture.covariances, np.concatenate([known, others]))
         q, d = len(known), mixture.n_features
         # Of Σ = L Lᵀ in this order, L⁻¹ has the inverse factor of the conditional covariance in its last rows.
@@ -65,7 +71,9 @@ class Regression:
         factors = np.linalg.inv(rows[:, :, q:])
         covariances = factors @ factors.transpose(0, 2, 1)
         covariances = 0.5 * (covariances + covariances.transpose(0, 2, 1))
-        return cls(before, means, -factors @ rows[:, :, :q], covariances.reshape(layout.shape(*means.shape)), model)
+        return cls(
+            before, means, -factors @ rows[:, :, :q], covariances.reshape(layout.shape(*means.shape)), model, noise
+        )
 
     def means_given(self, rows: Array) -> Array:
         """Return the means of the other columns in each component, given rows (n, q): (K, n, m)."""
@@ -78,4 +86,4 @@ class Regression:
     def given(self, row: Array, weights: Array) -> MixtureParameters:
         """Return the mixture of the other columns given one row (q,), to which the components have these weights."""
         means = np.ascontiguousarray(self.means_given(row[None])[:, 0])
-        return MixtureParameters(weights, means, self.covariances, self.model)
+        return MixtureParameters(weights, means, self.covariances, self.model, noise=self.noise)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
+from math import inf, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from gmm._kernel import mstep
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import Array
+from gmm.values.noise import UniformNoise
 from gmm.values.whitened import WhitenedMixture
 
 # Weights, means, covariances and whiteners, both flat, and log|W|: see `gmm._kernel.mstep.Update`.
@@ -18,17 +20,18 @@ Estimate = tuple[Array, Array, Array, Array, Array]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MixtureParameters:
-    """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k).
+    """A Gaussian mixture Σ_k π_k N(μ_k, Σ_k), with uniform noise if the weights leave it a share.
 
     Parameters
     ----------
     weights : array of shape (K,)
-        π_k, summing to 1.
+        π_k, summing to 1 less the weight of the noise.
     means : array of shape (K, d)
     covariances : array in the shape of the model's layout
     model : CovarianceModel
     factors : tuple of arrays, optional
         Whiteners and log determinants of the covariances, if already known.
+    noise : UniformNoise, optional
 
     Raises
     ------
@@ -41,6 +44,7 @@ class MixtureParameters:
     covariances: Array
     model: CovarianceModel
     factors: InitVar[tuple[Array, Array] | None] = None
+    noise: UniformNoise | None = None
     whiteners: Array = field(init=False)
     log_determinants: Array = field(init=False)
 
@@ -57,16 +61,16 @@ class MixtureParameters:
         return f"MixtureParameters(K={K}, d={d}, {self.model.known_as})"
 
     @staticmethod
-    def estimated(estimate: Estimate, model: CovarianceModel) -> MixtureParameters:
+    def estimated(estimate: Estimate, model: CovarianceModel, noise: UniformNoise | None = None) -> MixtureParameters:
         """Make the mixture from the result of a compiled update."""
         weights, means, covariances, whiteners, log_determinants = estimate
         shape = model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
-        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors)
+        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors, noise)
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
-        return self.estimated(estimate, self.model)
+        return self.estimated(estimate, self.model, self.noise)
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
@@ -85,13 +89,27 @@ class MixtureParameters:
 
     @property
     def n_parameters(self) -> int:
-        """Free parameters: K − 1 weights, K·d means, and the model's covariances."""
+        """Free parameters: K − 1 weights, K·d means, and the model's covariances; of noise, its weight and volume."""
         K, d = self.means.shape
-        return K - 1 + K * d + self.model.n_parameters(K, d)
+        return K - 1 + K * d + self.model.n_parameters(K, d) + (0 if self.noise is None else 2)
+
+    @property
+    def noise_weight(self) -> float:
+        """Weight of the noise, which the components leave."""
+        return 0.0 if self.noise is None else max(0.0, 1.0 - float(self.weights.sum()))
+
+    def with_noise(self, noise: UniformNoise, share: float) -> MixtureParameters:
+        """Return the mixture with its components scaled so that they leave noise a share."""
+        return replace(self, weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
 
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
-        """Draw rows (n, d), ordered by component, and their components (n,)."""
+        """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, comes last."""
         K, d = self.means.shape
+        if self.noise is not None:
+            n_noise = int(rng.binomial(n, self.noise_weight))
+            rows, components = replace(self, noise=None).sample(n - n_noise, rng)
+            noise = self.noise.sample(n_noise, rng)
+            return np.concatenate([rows, noise]), np.concatenate([components, np.full(n_noise, -1)])
         counts = rng.multinomial(n, self.weights / self.weights.sum())
         rows = np.concatenate(
             [
@@ -112,4 +130,7 @@ class MixtureParameters:
         log_offset = mstep.log_offset(
             layout.code, self.weights, np.ravel(self.whiteners), self.log_determinants, self.n_features
         )
-        return WhitenedMixture(layout, log_offset, self.means, self.whiteners)
+        log_noise = -inf
+        if self.noise is not None and self.noise_weight > 0:
+            log_noise = log(self.noise_weight) + self.noise.log_density
+        return WhitenedMixture(layout, log_offset, self.means, self.whiteners, log_noise)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from gmm.values.layouts import Array, Layout
 
@@ -23,12 +24,15 @@ class WhitenedMixture:
     centres : array of shape (K, d)
     whiteners : array in the shape of `layout`
         W_k, lower triangular if stored as matrices.
+    log_noise : float
+        Log density of uniform noise, its weight included, to which rows belong as well; −∞ for none.
     """
 
     layout: Layout
     log_offset: Array
     centres: Array
     whiteners: Array
+    log_noise: float = -inf
 
     @property
     def n_components(self) -> int:

@@ -54,6 +54,7 @@ def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
             "starts per number of groups": str(options.n_init),
             "added to each variance": f"{options.reg_covar:g}",
             "prior": options.prior or "none",
+            "noise": "uniform over the box of the rows" if options.noise else "none",
             "refinement": options.refine or "best cells only",
         },
         terms=render("terms_search", weighted=result.rows.weights is not None),

@@ -38,7 +38,7 @@ def draw_pictures(result: Fitted) -> dict[str, Picture]:
     if 2 < d <= _MOST_PAIRS:
         plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
     if K > 1:
-        if d > 1:
+        if d > 1 and not result.options.noise:
             plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
         plans["uncertainty"] = lambda: result.draw(draw.plot_uncertainty), _UNCERTAINTY
     if isinstance(result, Result) and len(set(result.search.n_components[result.search.ranked()])) > 1:

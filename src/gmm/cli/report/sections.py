@@ -15,7 +15,7 @@ from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import css_colour, render
 from gmm.cli.report.story import Story
 from gmm.cli.result import Fitted
-from gmm.text.amounts import percent
+from gmm.text.amounts import counted, percent
 from gmm.text.html import Cell, Html, table
 
 __all__ = ["agreement", "certainty", "data", "fitting", "groups", "opening", "reproduction"]
@@ -37,10 +37,12 @@ def opening(result: Fitted, story: Story) -> Html:
     numbers["groups" if K > 1 else "group"] = str(K)
     numbers["covariance model"] = result.model.covariance_type
     numbers |= story.numbers
+    if result.n_noise:
+        numbers["noise"] = counted(result.n_noise, "row")
     if K > 1:
         numbers["uncertain rows"] = f"{_uncertain(result):,}"
     separation = wording.separation_sentence(_uncertain(result), n, _LIMIT) if K > 1 else ""
-    sentences = [story.summary, separation, story.remark]
+    sentences = [story.summary, separation, wording.noise_sentence(result.n_noise, n), story.remark]
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
 
@@ -73,11 +75,13 @@ def agreement(result: Fitted) -> Html:
     labels = result.agreement
     assert labels is not None  # the section exists only if there are labels
     largest = max(1, int(labels.counts.max(initial=0)))
+    noise = range(result.model.n_components, labels.counts.shape[1])
+    columns = [*result.shown, *noise]
     body = [
-        [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts[result.shown])]
+        [label, *(Cell(str(count) if count else "·", shade=count / largest) for count in counts[columns])]
         for label, counts in zip(labels.labels[:_LABELS_SHOWN], labels.counts, strict=False)
     ]
-    headings = [result.options.label_column, *(f"group {k}" for k in result.shown)]
+    headings = [result.options.label_column, *(f"group {k}" for k in result.shown), *("noise" for _ in noise)]
     return render(
         "labels",
         sentence=wording.agreement_sentence(labels.adjusted_rand_index),

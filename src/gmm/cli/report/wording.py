@@ -26,6 +26,7 @@ __all__ = [
     "interval_sentence",
     "left_sentence",
     "name_range",
+    "noise_sentence",
     "number",
     "ranking_caption",
     "rival_sentence",
@@ -233,6 +234,17 @@ def certainty_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
     return (
         f"For {n_uncertain:,} of {counted(n_rows, 'row')} ({format_share(n_uncertain / n_rows)}), no group reaches "
         f"a probability of {percent(limit, 0)}. {they} where groups overlap; treat {labels} with caution."
+    )
+
+
+def noise_sentence(n_noise: int, n_rows: int) -> str:
+    """Say how many rows belong to no group; empty if none does."""
+    if n_noise == 0:
+        return ""
+    belong = "belongs" if n_noise == 1 else "belong"
+    return (
+        f"{counted(n_noise, 'row')} ({format_share(n_noise / n_rows)}) {belong} to no group, but to noise that is "
+        "spread evenly over the box of the rows."
     )
 
 

@@ -1,0 +1,49 @@
+"""Validation of the noise that a user asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.validation.given import check_array
+from gmm.values.noise import UniformNoise
+
+__all__ = ["check_noise"]
+
+_SHARE = 0.05  # of noise at the start, unless a share is given
+
+
+def check_noise(
+    noise: Any, n_features: int, box_of_rows: Callable[[], NDArray[np.float64]]
+) -> tuple[UniformNoise | None, float]:
+    """Return the noise that a parameter asks for, and its weight at the start.
+
+    Parameters
+    ----------
+    noise : bool, float or array-like of shape (2, d)
+        Whether there is any; or its share of the rows; or the corners of its box.
+    n_features : int
+        d.
+    box_of_rows : callable
+        Returns the least and the largest values of the rows, (2, d).
+
+    Raises
+    ------
+    ValueError
+        If the box is none: wrong shape, numbers that are not finite, or no volume.
+    """
+    if noise is False or (isinstance(noise, np.bool_) and not noise):
+        return None, 0.0
+    given = np.ndim(noise) > 0
+    box = check_array(noise, "noise", (2, n_features)).astype(np.float64) if given else box_of_rows()
+    flat = np.flatnonzero(~(box[1] > box[0]))
+    if len(flat):
+        raise ValueError(
+            f"noise needs a box with a volume: expected low < high in every column, got {box[0, flat[0]]:g} and "
+            f"{box[1, flat[0]]:g} in column {flat[0]}"
+        )
+    share = _SHARE if given or isinstance(noise, bool | np.bool_) else float(noise)
+    return UniformNoise(np.ascontiguousarray(box[0]), np.ascontiguousarray(box[1])), share

@@ -1,0 +1,382 @@
+"""Uniform noise: the pass and the fit against the twin, mclust's published example, and simulated clutter."""
+
+import io
+import pickle
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gmm
+import reference
+from gmm import GaussianMixture, _em, select
+from gmm.em.e_step import EStep
+from gmm.estimators.fitted import fitted_parameters
+from gmm.estimators.scorer import Scorer
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm.values.noise import UniformNoise
+from gmm.values.whitened import WhitenedMixture
+
+LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
+every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_layout = pytest.mark.parametrize("name", LAYOUTS)
+every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+K, D = 3, 2
+
+
+@pytest.fixture(params=_em.kernels())
+def kernel(request):
+    _em.use_kernel(request.param)
+    return request.param
+
+
+every_kernel = pytest.mark.usefixtures("kernel")
+
+
+def clutter(seed=0, n=600, n_noise=300, d=D, n_groups=K):
+    """Rows of some groups in a box of side 20, and of noise in it, last."""
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(-7, 7, (n_groups, d))
+    factors = 0.25 * rng.normal(size=(n_groups, d, d)) + 0.4 * np.eye(d)
+    group = rng.integers(n_groups, size=n)
+    rows = centres[group] + np.einsum("ni,nij->nj", rng.normal(size=(n, d)), factors[group])
+    return np.concatenate([rows, rng.uniform(-10, 10, (n_noise, d))]), centres
+
+
+def mixture_near(name, rows, seed=1):
+    """A whitened mixture of any layout with noise that takes about a third of the rows."""
+    rng = np.random.default_rng(seed)
+    layout, d = LAYOUTS[name], rows.shape[1]
+    whiteners = rng.uniform(0.4, 1.0, size=layout.shape(K, d))
+    if name in ("full", "tied"):
+        whiteners = np.tril(0.2 * whiteners - 0.1) + np.eye(d) * 0.7
+    log_offset = np.log(rng.dirichlet(np.full(K, 5.0)) * 0.8)
+    mixture = WhitenedMixture(layout, log_offset, rows[rng.integers(len(rows), size=K)].astype(float), whiteners)
+    return replace(mixture, log_noise=float(np.quantile(joint_of(rows, mixture).max(axis=1), 0.4)))
+
+
+def joint_of(rows, mixture):
+    name = next(name for name, layout in LAYOUTS.items() if layout is mixture.layout)
+    d = rows.shape[1]
+    whiteners = reference.dense(mixture.whiteners, name, K, d).astype(np.longdouble)
+    X = rows.astype(np.longdouble)
+    return reference.whitened_log_joint(X, mixture.log_offset, mixture.centres, whiteners)
+
+
+@every_layout
+@every_dtype
+@every_kernel
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_pass_gives_noise_its_share(name, dtype, hard):
+    rows = clutter(n=700, n_noise=800)[0].astype(dtype)
+    weight = np.random.default_rng(2).uniform(0.5, 2, len(rows))
+    mixture = mixture_near(name, rows)
+    joint = reference.beside_noise(joint_of(rows, mixture), mixture.log_noise)
+    shares = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
+    evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
+    tolerance = 1e-12 if dtype == np.float64 else 3e-4
+    for form in (-1, 0, 1):
+        with EStep(ArraySource(rows, weight), mixture.layout, form=form) as e_step:
+            got = e_step(mixture, hard=hard)
+        expected = reference.statistics(rows.astype(np.longdouble), shares[:, :K], weight, got.origins)
+        second = reference.in_layout(expected[2], name)
+        for ours, twins in zip((got.counts, got.first, got.second), (*expected[:2], second), strict=True):
+            np.testing.assert_allclose(ours, twins.astype(float), rtol=0, atol=tolerance * (weight.sum() * 400))
+        assert got.log_evidence == pytest.approx(float(weight @ evidence), rel=tolerance * 10)
+        assert got.weight == pytest.approx(weight.sum())
+
+
+@every_layout
+@every_kernel
+def test_rows_know_noise(name):
+    rows, _ = clutter()
+    mixture = mixture_near(name, rows)
+    joint = reference.beside_noise(joint_of(rows, mixture), mixture.log_noise)
+    shares = reference.responsibilities(joint).astype(float)
+    with EStep(ArraySource(rows), mixture.layout) as e_step:
+        got = e_step.rows(mixture, labels=True, log_evidence=True, responsibilities=True, largest=True)
+        totals = e_step.totals(mixture)
+    labels = joint.argmax(axis=1)
+    np.testing.assert_array_equal(got.labels, np.where(labels == K, -1, labels))
+    assert 100 < (got.labels == -1).sum() < len(rows) - 100
+    np.testing.assert_allclose(got.log_evidence, reference.log_evidence(joint).astype(float), rtol=1e-11)
+    np.testing.assert_allclose(got.responsibilities, shares[:, :K], atol=1e-12)
+    np.testing.assert_allclose(got.largest, shares.max(axis=1), atol=1e-12)
+    assert totals.log_likelihood == pytest.approx(float(reference.log_evidence(joint).sum()))
+    assert totals.classification == pytest.approx(float(joint.max(axis=1).sum()))
+    assert totals.entropy == pytest.approx(float(-(shares * np.log(np.maximum(shares, 1e-300))).sum()))
+
+
+@every_layout
+@every_kernel
+def test_diagnostics_know_noise(name):
+    rows, _ = clutter()
+    mixture = mixture_near(name, rows)
+    joint = reference.beside_noise(joint_of(rows, mixture), mixture.log_noise)
+    with EStep(ArraySource(rows), mixture.layout) as e_step:
+        got = e_step.diagnostics(mixture, mixture.whiteners)
+    expected = reference.log_rest(joint).sum(axis=0)[:K].astype(float)
+    np.testing.assert_allclose(got.log_rest, expected, rtol=1e-9)
+
+
+@every_type
+def test_passes_are_those_of_the_twin(covariance_type):
+    X, centres = clutter()
+    box = np.array([[-11.0, -11.0], [11.0, 11.0]])
+    log_noise = -np.log(22.0) * 2
+    model = covariance_model(covariance_type)
+    precisions = 0.5 * np.ones(model.layout.shape(K, D))
+    if not model.layout.axis_aligned:
+        precisions = np.broadcast_to(0.5 * np.eye(D), model.layout.shape(K, D))
+    n_passes = 4
+    fit = GaussianMixture(
+        K, covariance_type=covariance_type, noise=box, means_init=centres, weights_init=[0.5, 0.3, 0.2],
+        precisions_init=precisions, max_iter=n_passes, acceleration=None, tol=0, reg_covar=0,
+    )  # fmt: skip
+    with pytest.warns(gmm.ConvergenceWarning):
+        fit.fit(X)
+    weights, means = 0.95 * np.array([0.5, 0.3, 0.2]), centres
+    covariances = np.stack([2 * np.eye(D)] * K)
+    bounds = []
+    for _ in range(n_passes):
+        noise = log_noise + np.log(1 - weights.sum())
+        joint = reference.beside_noise(reference.log_joint(X, weights, means, covariances), noise)
+        bounds.append(reference.log_evidence(joint).mean())
+        if covariance_type not in reference.CLOSED_FORMS:
+            break
+        shares = reference.responsibilities(joint)[:, :K]
+        weights, means, covariances = reference.m_step(X, shares, np.ones(len(X)), covariance_type)
+    np.testing.assert_allclose(fit.lower_bounds_[: len(bounds)], bounds, rtol=1e-11)
+    if len(bounds) == n_passes:
+        np.testing.assert_allclose(fit.weights_, weights, rtol=1e-9)
+        np.testing.assert_allclose(fit.means_, means, rtol=1e-9, atol=1e-9)
+        assert fit.noise_weight_ == pytest.approx(1 - weights.sum())
+
+
+@every_type
+def test_both_solvers_rise_to_the_same_optimum(covariance_type):
+    X, _ = clutter()
+    ends = []
+    for how in ({}, {"acceleration": None}):
+        fit = GaussianMixture(
+            K, covariance_type=covariance_type, noise=True, random_state=0, tol=1e-9, max_iter=3000, reg_covar=0, **how
+        ).fit(X)
+        assert fit.converged_
+        assert np.diff(fit.lower_bounds_).min() > -1e-10
+        ends.append(fit.lower_bound_)
+    assert ends[0] == pytest.approx(ends[1], abs=1e-6)
+    assert fit.weights_.sum() + fit.noise_weight_ == pytest.approx(1)
+
+
+def test_threads_and_files_change_no_bit(tmp_path):
+    X, _ = clutter(n=9000, n_noise=4000, d=3)
+    how = {"n_components": K, "noise": True, "random_state": 0}
+    whole = GaussianMixture(**how, n_threads=1).fit(X)
+    np.save(tmp_path / "X.npy", X)
+    for other in (GaussianMixture(**how, n_threads=3).fit(X), GaussianMixture(**how).fit(gmm.rows(tmp_path / "X.npy"))):
+        np.testing.assert_array_equal(other.means_, whole.means_)
+        assert other.noise_weight_ == whole.noise_weight_
+
+
+@pytest.mark.filterwarnings("ignore:Best performing initialization")
+@pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VVI", "EVE"])
+def test_pauses_change_no_bit(covariance_type):
+    X, _ = clutter()
+    how = {"covariance_type": covariance_type, "noise": True, "random_state": 0, "tol": 0}
+    whole = GaussianMixture(K, max_iter=15, **how).fit(X)
+    paused = GaussianMixture(K, max_iter=1, warm_start=True, **how)
+    for _ in range(15):
+        paused = pickle.loads(pickle.dumps(paused.fit(X)))
+    np.testing.assert_array_equal(paused.means_, whole.means_)
+    assert paused.noise_weight_ == whole.noise_weight_
+
+
+# --- mclust -------------------------------------------------------------------------------------
+
+# The example of mclust's manual (`?Mclust`, 6.0): faithful, and 100 rows of noise drawn by R after set.seed(0). The
+# numbers are mclust's, with the true noise as a start and tol=1e-10: log-likelihood, df, BIC, ICL, weight of the noise.
+MCLUST = {
+    ("VVV", 2): (-1745.53092658, 13, -3568.00747327, -3677.48350927, 0.358785640057),
+    ("EEE", 2): (-1756.2426072, 10, -3571.67415295, -3686.07699169, 0.360318054737),
+    ("VEV", 2): (-1749.9434155, 12, -3570.91355725, -3679.61181516, 0.365990270587),
+    ("VVI", 2): (-1749.85860077, 11, -3564.82503393, -3677.27385406, 0.374693458312),
+    ("EEE", 3): (-1743.45111342, 13, -3563.84784694, -3709.50614872, 0.35977413734),
+}
+
+
+def with_noise():
+    faithful = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
+    noise = np.loadtxt(Path(__file__).parent / "data" / "noise_for_faithful.csv", delimiter=",", skiprows=1)
+    return np.concatenate([faithful, noise])
+
+
+@pytest.mark.parametrize(("cell", "expected"), MCLUST.items(), ids=str)
+def test_fits_are_mclusts(cell, expected):
+    X, (name, n_components) = with_noise(), cell
+    loglik, df, bic, icl, weight = expected
+    fit = GaussianMixture(
+        n_components, covariance_type=name, noise=True, random_state=0, reg_covar=0, tol=1e-10, max_iter=5000
+    ).fit(X)
+    assert fit.log_likelihood(X) == pytest.approx(loglik, abs=2e-6)
+    assert fit.n_parameters_ == df
+    assert -fit.bic(X) == pytest.approx(bic, abs=4e-6)
+    assert -fit.icl(X) == pytest.approx(icl, abs=0.01)  # it hangs on the last digits of mclust's parameters
+    assert fit.noise_weight_ == pytest.approx(weight, abs=5e-5)
+
+
+def test_a_search_is_never_below_mclusts():
+    """Of 126 cells, mclust's best is VVE, 2 with BIC −3563.0929."""
+    found = select(with_noise(), range(1, 4), noise=True, random_state=0, reg_covar=0)
+    assert -found.bic.min() > -3563.0929
+    of_cell = dict(zip(zip(found.covariance_type, found.n_components.tolist(), strict=True), found.loglik, strict=True))
+    for cell, (loglik, *_) in MCLUST.items():
+        assert of_cell[cell] > loglik - 1e-4
+    assert found.best.noise_weight_ == pytest.approx(0.367, abs=0.005)
+    file = io.BytesIO()
+    found.save(file)
+    assert gmm.load(file.getvalue()).best.noise_weight_ == found.best.noise_weight_
+
+
+# --- Simulated clutter --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VII", "EEI"])
+@pytest.mark.parametrize(("n", "n_noise", "d"), [(600, 60, 2), (600, 600, 2), (800, 400, 5)])
+def test_starts_find_groups_in_clutter(covariance_type, n, n_noise, d):
+    """Never below a start from the true means."""
+    for seed in range(4):
+        X, centres = clutter(seed, n, n_noise, d)
+        how = {"covariance_type": covariance_type, "noise": True, "random_state": 0, "tol": 1e-5, "max_iter": 500}
+        found = GaussianMixture(K, **how).fit(X)
+        from_truth = GaussianMixture(K, means_init=centres, **how).fit(X)
+        assert found.lower_bound_ > from_truth.lower_bound_ - 1e-3
+
+
+def test_clutter_is_labelled():
+    X, _ = clutter(n=1000, n_noise=200)
+    labels = GaussianMixture(K, noise=True, random_state=0).fit_predict(X)
+    assert (labels[1000:] == -1).mean() > 0.9
+    assert (labels[:1000] == -1).mean() < 0.03
+
+
+def test_without_clutter_the_noise_fades():
+    X, _ = clutter(n=1000, n_noise=0)
+    fit = GaussianMixture(K, noise=True, random_state=0, tol=1e-6, max_iter=1000).fit(X)
+    assert fit.noise_weight_ < 0.01
+    assert fit.score(X) > GaussianMixture(K, random_state=0, tol=1e-6, max_iter=1000).fit(X).score(X) - 1e-5
+
+
+# --- What knows it, and what refuses ------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, _ = clutter()
+    return GaussianMixture(K, noise=True, random_state=0).fit(X), X
+
+
+def test_saved_and_pickled(fitted):
+    mixture, X = fitted
+    file = io.BytesIO()
+    mixture.save(file)
+    for again in (gmm.load(file.getvalue()), pickle.loads(pickle.dumps(mixture))):
+        np.testing.assert_array_equal(again.predict(X), mixture.predict(X))
+        np.testing.assert_array_equal(again.predict_proba(X), mixture.predict_proba(X))
+        assert again.noise_weight_ == mixture.noise_weight_
+        assert again.noise is True
+
+
+def test_samples_have_noise(fitted):
+    mixture, X = fitted
+    rows, components = mixture.sample(20_000, random_state=0)
+    assert (components == -1).mean() == pytest.approx(mixture.noise_weight_, abs=0.01)
+    noise = rows[components == -1]
+    np.testing.assert_allclose(noise.min(axis=0), X.min(axis=0), atol=0.1)
+    np.testing.assert_allclose(noise.std(axis=0), np.ptp(X, axis=0) / np.sqrt(12), rtol=0.02)
+    assert mixture.score(rows) == pytest.approx(mixture.score(X), abs=0.1)
+
+
+def test_columns_of_a_mixture_with_noise(fitted):
+    mixture, X = fitted
+    part, given = mixture.marginal([1]), mixture.condition({1: X[0, 1]})
+    assert part.noise_weight_ == pytest.approx(mixture.noise_weight_)
+    # p(x, y) = p(y) p(x | y), inside of the box.
+    for row in X[:20]:
+        given = mixture.condition({1: row[1]})
+        both = part.score_samples(row[None, 1:]) + given.score_samples(row[None, :1])
+        np.testing.assert_allclose(both, mixture.score_samples(row[None]), rtol=1e-9)
+    assert given.weights_.sum() + given.noise_weight_ == pytest.approx(1)
+
+
+def test_text_says_it(fitted):
+    mixture, _ = fitted
+    assert f"noise of weight {mixture.noise_weight_:.4f}" in str(mixture)
+    assert f"noise of weight {mixture.noise_weight_:.4f}" in mixture._repr_html_()
+
+
+def test_what_refuses(fitted, tmp_path):
+    mixture, X = fitted
+    for call in (
+        mixture.freeze,
+        mixture.to_sklearn,
+        lambda: mixture.to_json(tmp_path / "m.json"),
+        lambda: mixture.to_onnx(tmp_path / "m.onnx"),
+        lambda: mixture.predict_from(X[:, :1], [0]),
+        lambda: setattr(mixture, "weights_", [0.2, 0.3, 0.5]),
+    ):
+        with pytest.raises(ValueError, match="knows components alone: expected a mixture fitted with noise=False"):
+            call()
+    with pytest.raises(TypeError, match="leave noise out"):
+        gmm.bootstrap_lrt(X, 2, noise=True)
+
+
+@pytest.mark.parametrize(
+    ("noise", "text"),
+    [
+        (0.0, "must be"),
+        (1.0, "must be"),
+        (-0.1, "must be"),
+        ("yes", "must be"),
+        (None, "must be"),
+        ([[0.0, 0.0], [1.0, 0.0]], "low < high in every column, got 0 and 0 in column 1"),
+        ([0.0, 1.0], r"shape of \(2, 2\)"),
+        ([[0.0, 0.0], [1.0, np.nan]], "finite"),
+    ],
+)
+def test_noise_that_is_none(noise, text):
+    with pytest.raises(ValueError, match=text):
+        GaussianMixture(K, noise=noise).fit(clutter()[0])
+
+
+def test_a_column_without_spread_has_no_box():
+    with pytest.raises(ValueError, match="a box with a volume"):
+        GaussianMixture(1, noise=True).fit([[0.0, 1.0], [1.0, 1.0], [2.0, 1.0]])
+
+
+def test_a_share_and_a_box_to_start_from():
+    X, _ = clutter()
+    start = GaussianMixture(K, noise=0.2, means_init=X[:K], max_iter=0).fit(X)
+    assert start.noise_weight_ == pytest.approx(0.2)
+    low, high = fitted_parameters(start).noise.box
+    np.testing.assert_array_equal((low, high), (X.min(axis=0), X.max(axis=0)))
+    inner = GaussianMixture(K, noise=[[-10, -10], [10, 10]], random_state=0).fit(X)
+    assert fitted_parameters(inner).noise.log_density == pytest.approx(-np.log(400))
+    with pytest.raises(ValueError, match="the same"):
+        inner.set_params(warm_start=True, noise=False).fit(X)
+
+
+def test_the_noise_of_a_mixture_is_uniform():
+    noise = UniformNoise(np.array([0.0, 10.0]), np.array([2.0, 15.0]))
+    assert noise.log_density == pytest.approx(-np.log(10))
+    assert noise.of_columns(np.array([1])).log_density == pytest.approx(-np.log(5))
+
+
+def test_the_largest_share_of_a_row_may_be_noise(fitted):
+    mixture, X = fitted
+    largest = Scorer(fitted_parameters(mixture)).largest_responsibilities(ArraySource(X))
+    shares = mixture.predict_proba(X)
+    np.testing.assert_allclose(largest, np.maximum(shares.max(axis=1), 1 - shares.sum(axis=1)), atol=1e-12)
