@@ -109,7 +109,6 @@ CASES = {
     "prior": (lambda: GaussianMixture(4, prior=NormalInverseWishart(dof=6), reg_covar=0, **TIGHT), {}),
     "noise": (lambda: GaussianMixture(4, noise=0.1, **TIGHT), {}),
     "noise, tied": (lambda: GaussianMixture(4, noise=True, covariance_type="tied", n_init=2, **TIGHT), {}),
-    "noise": (lambda: GaussianMixture(3, noise=0.1, **TIGHT), {"rows": np.concatenate([X, 9 * X[:60]])}),
     "to the last pass": (lambda: GaussianMixture(4, **TIGHT | {"max_iter": 7}), {}),
     "textbook, to the last pass": (lambda: GaussianMixture(4, acceleration=None, **TIGHT | {"max_iter": 7}), {}),
     "repairs": (
