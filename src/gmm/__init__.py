@@ -25,6 +25,7 @@ from gmm.values.statistics import SufficientStatistics
 from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
+    from gmm.estimators.adaptation import adapt, fisher_vector
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -52,8 +53,10 @@ __all__ = [
     "SufficientStatistics",
     "Trace",
     "__version__",
+    "adapt",
     "bootstrap_lrt",
     "em_steps",
+    "fisher_vector",
     "get_include",
     "held_out_log_likelihood",
     "load",
@@ -67,6 +70,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (

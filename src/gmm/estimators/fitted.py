@@ -1,6 +1,6 @@
 """`FittedMixture`: everything a mixture does once it has parameters, however they were estimated.
 
-Parameters as attributes, scores of rows, samples, saving and loading. Subclasses add the fit.
+Parameters as attributes, scores of rows, samples. Subclasses add files and the fit.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ class FittedMixture(Estimator):
     history_: Trace
     histories_: tuple[Trace, ...]
 
-    _takes_posterior: ClassVar[bool] = False
     _bound_name: ClassVar[str] = "mean log-likelihood"
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _parameters: MixtureParameters | None = None

@@ -1,9 +1,9 @@
-"""`SavedMixture`: fitted mixtures as files, and back."""
+"""`SavedMixture`: fitted mixtures that go to files and come from them."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,9 @@ _Mixture = TypeVar("_Mixture", bound="SavedMixture")
 
 
 class SavedMixture(FittedMixture):
-    """Base class of mixtures that files hold."""
+    """Base class of estimators that are saved without pickle."""
+
+    _takes_posterior: ClassVar[bool] = False
 
     def save(self, file: Writable) -> None:
         """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
@@ -103,24 +105,23 @@ class SavedMixture(FittedMixture):
             traces, passes = traces_to_state(self.history_, self.histories_)
             header |= {**traces, "lower_bound": self.lower_bound_}
             arrays |= passes
-        if self._weight_seen:
-            header["weight_seen"] = self._weight_seen
+        header |= {"weight_seen": self._weight_seen} if self._weight_seen else {}
         if self._stream is not None and self._stream.parameters is parameters:
             header["stream"], of_stream = stream_to_state(self._stream)
             arrays |= of_stream
         return header, arrays
 
     def _restore(self, header: dict[str, Any], arrays: dict[str, NDArray[Any]], parameters: MixtureParameters) -> None:
+        """Take what `_state` returned; `parameters` are made of it."""
         names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
-        check_parameters(self, STARTS)
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         hold(self, parameters, names, np.dtype(header["dtype"]))
+        check_parameters(self, STARTS)
         if "lower_bound" in header:
             best, traces = traces_from_state(header, arrays)
             self._record_climb(best, item(header, "lower_bound", float), traces)
-        if "weight_seen" in header:
-            self._weight_seen = check_weight(header, "weight_seen")
+        self._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
         if "stream" in header:
             self._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
 
@@ -146,14 +147,13 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     KeyError, ValueError
         If something is missing or invalid.
     """
-    model = covariance_model(item(header, "covariance_model", str))
-    parameters = mixture_from_state(arrays, model)
-    asked = from_json_values(item(header, "parameters", dict))
+    parameters = mixture_from_state(arrays, covariance_model(item(header, "covariance_model", str)))
+    asked = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
     if cls._takes_posterior:
         parameters = posterior_from_state(header, arrays, parameters)
-        asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
+        asked = given_prior(parameters.prior) | asked
     if parameters.noise is not None:
-        asked = {"noise": parameters.noise.box} | asked  # arrays are not saved among the parameters
+        asked = {"noise": parameters.noise.box} | asked
     estimator = cls(**asked)
     estimator._restore(header, arrays, parameters)
     return estimator
