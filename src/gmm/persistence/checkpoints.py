@@ -163,8 +163,10 @@ def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: 
         refined = Refined(result("refined"), moves, item(saved, "failed", int), tally)
     if stage != "starts" and not (fit and fit.traces):
         raise KeyError("fit")
-    run = result("run") if "run" in header else None
-    return FitProgress(_integers(header, "seeds"), stage, fit, run, refined)  # type: ignore[arg-type]
+    run, seeds = result("run") if "run" in header else None, _integers(header, "seeds")
+    if not seeds:
+        raise ValueError("expected a seed at least in 'seeds' in its header, got none")
+    return FitProgress(seeds, stage, fit, run, refined)  # type: ignore[arg-type]
 
 
 def _under(arrays: Arrays, name: str) -> Arrays:
