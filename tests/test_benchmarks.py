@@ -16,7 +16,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import __main__ as command
-from benchmarks import compare, falls, fits, instructions, report, search, tables
+from benchmarks import compare, falls, fits, instructions, report, search, stream, tables
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
@@ -284,3 +284,15 @@ def test_no_random_variational_fit_lowers_its_bound(name, prior, way):
     """Ten thousand by `python -m benchmarks falls`."""
     for seed in range(20):
         assert falls.falls(seed, name, prior, way).max(initial=0) <= falls.ROUNDING
+
+
+def test_a_stream_is_compared_and_followed(tmp_path, capsys):
+    """The whole question, on other data as well, by `python -m benchmarks stream`."""
+    pytest.importorskip("sklearn")
+    assert stream.run(settings(tmp_path, only="Old Faithful"), report.Report())
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    gaps = [float(row[5]) for row in rows if row[1] == "kmeans"]
+    assert len(gaps) == 2
+    assert max(gaps) < stream.BOUND
+    ends = {row[0].strip("| "): float(row[2]) for row in rows if "× 200 rows" in row[1]}
+    assert ends["0.01"] < 0.2 < 1 < ends["0"]

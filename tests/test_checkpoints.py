@@ -284,6 +284,7 @@ def test_a_damaged_file_is_refused(tmp_path):
         ("stage", "elsewhere", "expected a stage of a fit in its header, got 'elsewhere'"),
         ("stage", "ended", "is not a complete Checkpoint: 'fit' is missing"),
         ("seeds", ["many"], "expected int for 'seeds'"),
+        ("seeds", [], "expected a seed at least"),
         ("run", {}, "is not a complete Checkpoint"),
     ],
 )

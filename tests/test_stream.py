@@ -352,3 +352,40 @@ def drift(decay, n_blocks=120, size=200):
 def test_a_drifting_stream_is_followed():
     assert drift(decay=1 / 1000) < 0.1
     assert drift(decay=0) > 1
+
+
+# --- Noise ----------------------------------------------------------------------------------------
+
+
+def scattered(n, seed):
+    rng = np.random.default_rng(seed)
+    rows = drawn(n, seed)
+    away = rng.random(n) < 0.2
+    rows[away] = rng.uniform(-20, 20, (int(away.sum()), D))
+    return rows
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE"])
+def test_noise_is_followed_as_well(covariance_type, tmp_path):
+    box = [[-20.0, -20.0], [20.0, 20.0]]
+    mixture = GaussianMixture(K, covariance_type=covariance_type, noise=box, random_state=0)
+    for seed in range(20):
+        mixture.partial_fit(scattered(300, seed))
+        assert mixture.weights_.sum() + mixture.noise_weight_ == pytest.approx(1)
+    assert mixture.noise_weight_ == pytest.approx(0.2, abs=0.05)
+    again = reloaded(mixture, tmp_path)
+    assert bits(again.partial_fit(scattered(50, 99))) == bits(mixture.partial_fit(scattered(50, 99)))
+    fitted = GaussianMixture(
+        K, covariance_type=covariance_type, noise=box, tol=1e-12, reg_covar=0, max_iter=3000, random_state=0
+    ).fit(scattered(2000, 1))
+    score, noise_weight = fitted.score(scattered(2000, 1)), fitted.noise_weight_
+    fitted.partial_fit(scattered(2000, 1))
+    assert fitted.score(scattered(2000, 1)) == pytest.approx(score, abs=1e-8)
+    assert fitted.noise_weight_ == pytest.approx(noise_weight, abs=1e-4)
+
+
+def test_the_box_of_noise_is_that_of_the_first_block():
+    mixture = GaussianMixture(K, noise=True, random_state=0).partial_fit(X)
+    before = mixture._parameters.noise.box
+    np.testing.assert_array_equal(before, [X.min(axis=0), X.max(axis=0)])
+    np.testing.assert_array_equal(mixture.partial_fit(X + 50)._parameters.noise.box, before)

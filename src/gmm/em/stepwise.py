@@ -72,6 +72,7 @@ class Stream:
                 spread=e_step.spread,
                 previous=before.covariances,
                 prior=self.prior,
+                noise=before.noise,
             )
         after = replace(self, parameters=parameters, statistics=mixed, weight=past + w)
         return after, new.mean_log_evidence, tuple(repaired)
@@ -81,7 +82,6 @@ def implied_statistics(parameters: MixtureParameters) -> SufficientStatistics:
     """Return the statistics of rows of weight 1 in all that a mixture is the most likely one for."""
     model, weights = parameters.model, parameters.weights
     second = parameters.covariances
-    if not model.layout.pooled:
-        second = second * weights.reshape((-1,) + (1,) * (second.ndim - 1))
+    second = second * (weights.sum() if model.layout.pooled else weights.reshape((-1,) + (1,) * (second.ndim - 1)))
     first = np.zeros(parameters.means.shape)
     return SufficientStatistics(model.moments, parameters.means, weights, first, second, 0.0, 1.0)

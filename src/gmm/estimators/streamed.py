@@ -49,8 +49,8 @@ class StreamedMixture(EstimatedMixture):
         The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
         give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
         loaded goes on, and its past counts as the weight of the rows of that fit; one of given parameters, as a start.
-        `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior` comes
-        from the first block.
+        `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior`, and
+        the box of `noise`, come from the first block.
 
         Parameters
         ----------
@@ -103,8 +103,6 @@ class StreamedMixture(EstimatedMixture):
         check_parameters(self, STARTS)
         decay, model = _checked_decay(decay), covariance_model(self.covariance_type)
         source, names = self._block(X, sample_weight)
-        if self._noise(source)[0] is not None:
-            raise ValueError("partial_fit takes no noise: expected noise=False, or fit(X) with all rows")
         try:
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model), source, decay)
         except SingularMatrixError as error:

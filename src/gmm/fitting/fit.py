@@ -18,7 +18,7 @@ from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
-from gmm.fitting.progress import FitProgress, Journal, MixtureFit
+from gmm.fitting.progress import FitProgress, Journal, Listener, MixtureFit
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
@@ -168,7 +168,7 @@ def fit_mixture(
     SingularMatrixError
         If a covariance is singular and there is no ridge.
     """
-    problem, solver, watch = settings.problem(source), settings.solver, _Watch(callback)
+    problem, solver, watch = settings.problem(source), settings.solver, Listener(callback)
     each = None if callback is None else watch
     with problem.e_step() as e_step:
         if journal.progress.stage == "starts":
@@ -196,18 +196,6 @@ def fit_mixture(
             if not watch.stopped:
                 journal.note(FitProgress(journal.progress.seeds, "ended", fit))
         return fit
-
-
-class _Watch:
-    """A callback, and whether it has ended the fit."""
-
-    def __init__(self, callback: Callable[[Iteration], object] | None) -> None:
-        self._callback = callback
-        self.stopped = False
-
-    def __call__(self, iteration: Iteration) -> bool:
-        self.stopped = self._callback is not None and bool(self._callback(iteration))
-        return self.stopped
 
 
 def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from gmm.em.solver import SolverResult, SolverRun
+from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.em.trace import Trace
 from gmm.fitting.split_merge import Refined
 
@@ -104,3 +104,16 @@ class Journal:
         """Note how far the fit has come between two runs."""
         self._progress, self._run = progress if progress.run is None else replace(progress, run=None), None
         self._keep(self)
+
+
+class Listener:
+    """A callback, and whether it has ended the fit."""
+
+    def __init__(self, callback: Callable[[Iteration], object] | None) -> None:
+        self._callback = callback
+        self.stopped = False
+
+    def __call__(self, iteration: Iteration) -> bool:
+        """Return whether the callback ends the fit after this pass."""
+        self.stopped = self._callback is not None and bool(self._callback(iteration))
+        return self.stopped

@@ -155,16 +155,20 @@ def _from_state(header: Header, arrays: Arrays, problem: Problem, n_components: 
             for number, each in enumerate(item(saved, "traces", list))
         ]
         traces = [best.trace if trace == best.trace else trace for trace in traces]
+        if not traces:
+            raise ValueError("expected a trace at least in 'traces' in its header, got none")
         fit = MixtureFit(best, _integers(saved, "starts_repaired"), tuple(traces))
     if "refined" in header:
         saved = header["refined"]
         moves = tuple((int(dropped), int(split), float(gain)) for dropped, split, gain in item(saved, "moves", list))
         tally = Tally(item(saved, "runs", int), item(saved, "tried", int), item(saved, "all_passes", float))
         refined = Refined(result("refined"), moves, item(saved, "failed", int), tally)
-    if stage != "starts" and not (fit and fit.traces):
+    if stage != "starts" and fit is None:
         raise KeyError("fit")
-    run = result("run") if "run" in header else None
-    return FitProgress(_integers(header, "seeds"), stage, fit, run, refined)  # type: ignore[arg-type]
+    run, seeds = result("run") if "run" in header else None, _integers(header, "seeds")
+    if not seeds:
+        raise ValueError("expected a seed at least in 'seeds' in its header, got none")
+    return FitProgress(seeds, stage, fit, run, refined)  # type: ignore[arg-type]
 
 
 def _under(arrays: Arrays, name: str) -> Arrays:

@@ -1,0 +1,181 @@
+"""Rows that are decoded once: the bits of those that are decoded for every pass, and no file that stays."""
+
+import errno
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixture
+from gmm.rows import blocks as blocks_module
+from gmm.rows import scratch
+from gmm.rows.scratch import ScratchSource
+
+RNG = np.random.default_rng(3)
+ROWS = RNG.normal(size=(9000, 3)) + 4 * RNG.integers(3, size=(9000, 1)) + 50
+WEIGHT = RNG.uniform(0.2, 3, 9000)
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch):
+    monkeypatch.setattr(blocks_module, "_CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(blocks_module, "_FEWEST_LANES", 1)
+    monkeypatch.setattr(scratch, "_BLOCK_BYTES", 1000)
+
+
+class Counted:
+    """A function that gives blocks, and how often it was called."""
+
+    def __init__(self, rows=ROWS, weight=None, size=700):
+        self.rows, self.weight, self.size, self.calls = rows, weight, size, 0
+
+    def __call__(self):
+        self.calls += 1
+        for start in range(0, len(self.rows), self.size):
+            part = slice(start, start + self.size)
+            yield self.rows[part] if self.weight is None else (self.rows[part], self.weight[part])
+
+
+def bits(mixture):
+    parts = (mixture.weights_, mixture.means_, mixture.covariances_)
+    return [part.tobytes() for part in parts], mixture.lower_bounds_
+
+
+def fit(rows, weight=None, covariance_type="full"):
+    return GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(rows, sample_weight=weight)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_the_bits_are_those_in_memory_and_the_data_are_read_once(covariance_type, dtype, weighted):
+    rows, weight = ROWS.astype(dtype), WEIGHT if weighted else None
+    data = Counted(rows, weight)
+    source = gmm.rows(data, scratch=True)
+    mixture = fit(source, covariance_type=covariance_type)
+    assert bits(mixture) == bits(fit(rows, weight, covariance_type))
+    np.testing.assert_array_equal(mixture.predict_proba(source), mixture.predict_proba(rows))
+    assert mixture.bic(source) == mixture.bic(rows, weight)
+    np.testing.assert_array_equal(source.take(np.array([0, 5, 8999])), rows[[0, 5, 8999]])
+    assert data.calls == 1
+    assert f"{rows.nbytes / 1e6:,.1f} MB of scratch>" in repr(source)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npy"])
+def test_files_of_all_kinds(suffix, tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    path, folder = tmp_path / f"rows{suffix}", tmp_path / "scratch"
+    folder.mkdir()
+    if suffix == ".csv":
+        path.write_text("a,b,c\n" + "\n".join(",".join(map(repr, row)) for row in ROWS.tolist()))
+    elif suffix == ".parquet":
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.table(dict(zip("abc", ROWS.T, strict=True))), path)
+    else:
+        np.save(path, ROWS)
+    source = gmm.rows(path, scratch=folder)
+    expected = fit(ROWS)
+    assert source.n_rows == 9000
+    path.write_bytes(b"")  # nothing reads it again
+    assert bits(fit(source)) == bits(expected)
+    assert (source.feature_names is None) == (suffix == ".npy")
+
+
+def test_a_reading_that_ends_early_is_begun_again():
+    data = Counted()
+    source = gmm.rows(data, scratch=True)
+    first = source.blocks(weighted=False)
+    next(first)
+    first.close()
+    calls = data.calls
+    assert source.n_rows == 9000
+    assert data.calls == calls + 1
+    assert bits(fit(source)) == bits(fit(ROWS))
+
+
+def test_a_second_reading_beside_the_first_reads_the_data():
+    source = gmm.rows(Counted(), scratch=True)
+    one, other = source.blocks(weighted=False), source.blocks(weighted=False)
+    both = [np.concatenate([block.rows for block in pair]) for pair in zip(*zip(one, other, strict=True), strict=True)]
+    np.testing.assert_array_equal(both[0], ROWS)
+    np.testing.assert_array_equal(both[1], ROWS)
+
+
+def test_threads_share_it():
+    source = gmm.rows(Counted(), scratch=True)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: bits(fit(source)), range(4)))
+    assert all(one == bits(fit(ROWS)) for one in found)
+
+
+def test_a_pickle_reads_the_data_anew():
+    source = gmm.rows(Counted(), scratch=True)
+    expected = bits(fit(source))
+    again = pickle.loads(pickle.dumps(source))
+    assert isinstance(again, ScratchSource)
+    assert bits(fit(again)) == expected
+
+
+class Full:
+    """A temporary file on a disk that fills up."""
+
+    def __init__(self, room):
+        self.room = room
+
+    def __call__(self, **how):
+        return self
+
+    def seek(self, place):
+        assert place == 0
+
+    def write(self, data):
+        self.room -= len(data)
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return len(data)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("room", [0, 100_000])
+def test_without_room_each_pass_reads_the_data(room, monkeypatch):
+    monkeypatch.setattr(scratch, "TemporaryFile", Full(room))
+    data = Counted()
+    source = gmm.rows(data, scratch=True)
+    with pytest.warns(RuntimeWarning, match="There is no scratch file of .*: No space left on device"):
+        assert source.n_rows == 9000
+    mixture = fit(source)
+    assert bits(mixture) == bits(fit(ROWS))
+    assert data.calls > mixture.n_iter_
+    assert "0.0 MB of scratch>" in repr(source)
+
+
+def test_a_folder_that_is_none_is_told(tmp_path):
+    with pytest.raises(NotADirectoryError, match=r"expected a folder for scratch, got '.*nowhere'"):
+        gmm.rows(Counted(), scratch=tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_no_file_stays_behind_a_process_that_is_killed(tmp_path):
+    code = f"""
+        import numpy as np, gmm
+        def blocks():
+            for seed in range(20):
+                yield np.random.default_rng(seed).normal(size=(1000, 3))
+        source = gmm.rows(blocks, scratch={str(tmp_path)!r})
+        gmm.GaussianMixture(3, tol=0, max_iter=10**9).fit(source, callback=lambda i: print(i.n_iter, flush=True))
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert list(tmp_path.iterdir()) == []
