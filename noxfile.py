@@ -20,6 +20,11 @@ KERNEL_TESTS = [
 # Under valgrind, some fifty times slower.
 MEMCHECK_TESTS = [f"tests/test_{name}.py" for name in ("leaves", "kernel_tile", "lengths")]
 
+# Under qemu, some twenty times slower; no test here starts a process.
+EMULATED_TESTS = [
+    f"tests/test_{name}.py" for name in ("kernel", "kernel_tile", "leaves", "frozen", "persistence", "saved_files")
+]
+
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 LARGEST_WHEEL = 1.5e6
 # What every interpreter's wheel passes without a compiler and without scikit-learn.
@@ -297,32 +302,37 @@ def of_pyenv(name: str) -> list[str]:
     return subprocess.run(["pyenv", "whence", "--path", name], capture_output=True, text=True).stdout.split()
 
 
+def compiled_for(session: nox.Session, target: str) -> Path:
+    """Build the package for one of `CROSS` by the compilers of ziglang; return the folder of what was built."""
+    place, machine = Path(session.create_tmp(), target).absolute(), CROSS[target]
+    compiler, flags, libraries = f"{session.bin}/python -m ziglang cc -target {target}", "", ""
+    if "windows" in target:
+        session.run("python", "tools/windows_python.py", str(place), machine)
+        flags, libraries = f"-I{place}/include", f" {place}/libpython3.a"
+    elif "macos" in target:
+        libraries = " -undefined dynamic_lookup"
+    environment = {
+        "CC": compiler,
+        "CFLAGS": flags,
+        "LDSHARED": f"{compiler} -shared",
+        "LDFLAGS": libraries,
+        "SETUPTOOLS_EXT_SUFFIX": machine if machine.startswith(".") else ".pyd",
+    }
+    where = ["--build-lib", f"{place}/lib", "--build-temp", f"{place}/temp"]
+    session.run("python", "setup.py", "-q", "build", "-j2", *where, env=environment)
+    return place / "lib"
+
+
 @nox.session(python="3.11")
 def cross(session: nox.Session) -> None:
     """Compile and link the extensions for other systems, or for those named, by the compilers of ziglang."""
     session.install("--group", "build", "ziglang")
-    folder = Path(session.create_tmp()).absolute()
-    zig = f"{session.bin}/python -m ziglang cc"
-    for target, machine in {name: CROSS[name] for name in session.posargs or CROSS}.items():
-        place = folder / target
-        compiler, flags, libraries = f"{zig} -target {target}", "", ""
-        if "windows" in target:
-            session.run("python", "tools/windows_python.py", str(place), machine)
-            flags, libraries = f"-I{place}/include", f" {place}/libpython3.a"
-        elif "macos" in target:
-            libraries = " -undefined dynamic_lookup"
-        environment = {
-            "CC": compiler,
-            "CFLAGS": flags,
-            "LDSHARED": f"{compiler} -shared",
-            "LDFLAGS": libraries,
-            "SETUPTOOLS_EXT_SUFFIX": machine if machine.startswith(".") else ".pyd",
-        }
-        where = ["--build-lib", f"{place}/lib", "--build-temp", f"{place}/temp"]
-        session.run("python", "setup.py", "-q", "build_ext", "-j2", *where, env=environment)
-        for module in sorted((place / "lib").rglob("*.*")):
-            session.log(f"{target}: {module.relative_to(place / 'lib')}, {module.stat().st_size / 1e3:.0f} kB")
+    for target in session.posargs or CROSS:
+        built = compiled_for(session, target)
+        for module in sorted(file for file in built.rglob("*") if file.suffix in (".so", ".pyd")):
+            session.log(f"{target}: {module.relative_to(built)}, {module.stat().st_size / 1e3:.0f} kB")
     # The tiles once more, as clang-cl sees them: no __GNUC__, none of the compiler's own libraries, no header but two.
+    folder = Path(session.create_tmp()).absolute()
     (folder / "tiles.c").write_text(TILES)
     (folder / "math.h").write_text("")
     (folder / "string.h").write_text(STRING)
@@ -336,7 +346,31 @@ def cross(session: nox.Session) -> None:
             *(["-msimd128"] if "wasm" in target else []),
         ]
         output = ["-c", f"{folder}/tiles.c", "-o", f"{folder}/{target}.o"]
-        session.run(*zig.split(), "-target", target, *flags, *output)
+        session.run("python", "-m", "ziglang", "cc", "-target", target, *flags, *output)
+
+
+@nox.session(python="3.11")
+def aarch64(session: nox.Session) -> None:
+    """Run the kernel's tests, or those behind --, on arm64 under qemu: compiled by zig, on Debian's Python (Linux)."""
+    for program, package in (("qemu-aarch64-static", "qemu-user-static"), ("debootstrap", "debootstrap")):
+        if shutil.which(program) is None:
+            session.error(f"{program} is not on PATH: install Debian's package {package}")
+    session.install("--group", "build", "ziglang")
+    package = compiled_for(session, "aarch64-linux-gnu.2.28")
+    session.run("python", "setup.py", "-q", "dist_info", "--output-dir", str(package))  # its version
+    root, wheels = (Path(session.create_tmp(), name).absolute() for name in ("root", "wheels"))
+    if not (root / "usr/bin/python3.11").exists():
+        shutil.rmtree(root, ignore_errors=True)
+        packages = ["--download-only", "--arch=arm64", "--variant=minbase", "--include=python3.11"]
+        session.run("debootstrap", *packages, "bookworm", str(root), external=True)
+        for file in sorted(root.glob("var/cache/apt/archives/*.deb")):
+            session.run("dpkg-deb", "--extract", str(file), str(root), external=True, silent=True)
+    platforms = [f"--platform={name}_aarch64" for name in ("manylinux2014", "manylinux_2_27", "manylinux_2_28")]
+    needed = ["numpy", "scipy", "threadpoolctl", "--group", "kernel"]
+    session.install("--upgrade", "--only-binary=:all:", *platforms, "--target", str(wheels), *needed)
+    emulator = ["qemu-aarch64-static", "-L", str(root), "-E", f"PYTHONPATH={package}:{wheels}"]
+    python = [str(root / "usr/bin/python3.11"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    session.run(*emulator, *python, *(session.posargs or EMULATED_TESTS), external=True)
 
 
 @nox.session

@@ -29,6 +29,7 @@ TIMED = (
     "compare",
     "bayes",
     "beyond-memory",
+    "stream",
 )
 QUESTIONS = (*TIMED, "falls", "instructions")
 

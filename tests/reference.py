@@ -241,6 +241,35 @@ def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0):
     return np.array(bounds), path
 
 
+def rows_of(parameters):
+    """Rows, their components and their weights, of 1 in all, whose means and covariances are those of a mixture."""
+    weights, means, covariances = parameters
+    K, d = means.shape
+    rows = [means[k] + sign * np.sqrt(d) * cholesky(covariances[k]).T for k in range(K) for sign in (1, -1)]
+    return np.concatenate(rows), np.repeat(np.eye(K), 2 * d, axis=0), np.repeat(weights / (2 * d), 2 * d)
+
+
+def stepwise_em(blocks, parameters, covariance_type, past, *, decay=0.0, reg_covar=0.0):
+    """Stepwise EM (Cappé & Moulines 2009) over (rows, weight) pairs, in a twin that forgets no row.
+
+    Each row keeps the responsibilities that it had when it came; what changes is its weight. The start is rows as well,
+    and counts as a weight of `past`. Returns the mixture after each block.
+    """
+    rows, responsible, shares = rows_of(parameters)
+    path = []
+    for X, weight in blocks:
+        w = weight.sum()
+        past = min(past, 3 / decay) if decay else past
+        kept = (past / (past + w)) ** 3
+        past += w
+        rows = np.concatenate([rows, X])
+        responsible = np.concatenate([responsible, responsibilities(log_joint(X, *parameters))])
+        shares = np.concatenate([kept * shares, (1 - kept) * weight / w])
+        parameters = m_step(rows, responsible, shares, covariance_type, reg_covar)
+        path.append(parameters)
+    return path
+
+
 # --- The accelerated climb ------------------------------------------------------------------------
 #
 # L-BFGS on the statistics (N_k, Σ γ x, Σ γ x xᵀ) per unit weight, with EM as its preconditioner (Jamshidian & Jennrich

@@ -34,20 +34,20 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        predictions steps | bayesian | mixture | estimated | exchanged keeping | fitted | conditional
-        | contract criteria predictive progress scorer summary
+        anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted
+        | attributes conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
-    "persistence": "persistence | checkpoints | posterior values | archive | places",
+    "persistence": "persistence | checkpoints | posterior streams values | archive | places",
     "versions": "",
     "fitting": """
         fit | noisy progress starts | order screening split_merge halving | racing
         | degenerate hierarchy metrics sampling
     """,
-    "em": "problem | quasi_newton | textbook | e_step m_step solver | results stopping threads trace",
+    "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
-        entrance | opening | factory npy tables | arrow blocks watched
+        entrance | dask opening | factory npy partitions tables | arrow blocks watched
         | ahead sources delimited parquet writing | suffixes
     """,
     "validation": "validation | noise prior rows | given tables | arrays columns parameters | where",
@@ -91,6 +91,7 @@ PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_ra
 EXTRAS = {
     "cli": {"jinja2", "pyarrow", "rich"},
     "plotting": {"matplotlib"},
+    "rows.dask": {"dask", "distributed"},
     **{f"rows.{module}": {"pyarrow"} for module in ("arrow", "delimited", "parquet", "tables", "writing")},
 }
 

@@ -170,7 +170,7 @@ SCRIPT = """
     warnings.simplefilter("ignore")
     import gmm
     from gmm.persistence import checkpoints
-    checkpoints.SECONDS = 0
+    checkpoints.SECONDS = checkpoints._SHARE = 0
     mixture = gmm.GaussianMixture(5, n_init=3, tol=1e-8, max_iter=80, random_state={seed})
     def slow(iteration):
         print(iteration.n_iter, flush=True)

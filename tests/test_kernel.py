@@ -195,7 +195,7 @@ def test_rows_without_weights_count_once_after_rows_with_weights(form):
     plan.begin(scratch, 2 * lane)
     plan.walk(scratch, rows[:lane], 0, 1, weight=weight)
     plan.walk(scratch, rows[lane:], 0, 1, first_lane=1)
-    assert_statistics_match(plan.collect(scratch), rows, mixture, 1e-12, np.append(weight, np.ones(lane)))
+    assert_statistics_match(plan.collect(plan.sums(scratch)), rows, mixture, 1e-12, np.append(weight, np.ones(lane)))
 
 
 @pytest.mark.parametrize("scale", [1e-25, 1e25])

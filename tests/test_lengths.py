@@ -223,8 +223,7 @@ OF_WHAT_IS_MERGED = [
     *(
         case
         for name, verb in {
-            "collect": None,
-            "diagnostics": None,
+            "sums": None,
             "climb": climb,
             "ascend": ascend,
             "lloyd": lloyd,
@@ -237,13 +236,14 @@ OF_WHAT_IS_MERGED = [
     ),
     *cases("a scratch twice", a_plan().join, [[walked(a_plan())] * 2]),
     *cases("a scratch never begun", a_plan().join, [[_em.Scratch()], [walked(a_plan()), _em.Scratch()]]),
-    *cases("sums", lambda v: a_plan(totals=v).sums(walked(a_plan(totals=v))), [False]),
+    *cases("sums", lambda v: a_plan().collect(v), flat(a_plan().sums(walked(a_plan())).size)[:3]),
+    *cases("sums of totals", lambda v: (lambda p: p.collect(p.sums(walked(p))))(a_plan(totals=v)), [True]),
     *cases(
         "scatter",
-        lambda v: (lambda p: p.collect(walked(p), v))(a_plan(TIED, common_scatter=True)),
+        lambda v: (lambda p: p.collect(p.sums(walked(p)), v))(a_plan(TIED, common_scatter=True)),
         [*tables(D, D), None],
     ),
-    *cases("scatter unasked", lambda v: (lambda p: p.collect(walked(p), v))(a_plan()), tables(D, D)),
+    *cases("scatter unasked", lambda v: (lambda p: p.collect(p.sums(walked(p)), v))(a_plan()), tables(D, D)),
 ]
 OF_A_CLIMB = [
     *(
@@ -501,7 +501,7 @@ def test_right_lengths_are_taken():
     assert ascend()
     assert lloyd()[0]
     plan = a_plan(TIED, common_scatter=True)
-    assert plan.collect(walked(plan), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)
+    assert plan.collect(plan.sums(walked(plan)), ROWS.T @ ROWS).counts.sum() == pytest.approx(N)
     assert len(seeds()) == 3
     assert len(seeds(n_uniforms=1, n_seeds=1, n_draws=2**62)) == 1
     restored()

@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 from gmm import _pickle_aliases, _public
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
+from gmm.estimators.anomalies import AnomalyThreshold, anomaly_threshold
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.conditional import ConditionalPrediction
+from gmm.estimators.iteration import m_step, statistics_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictions import write_predictions
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm.estimators.steps import EMStep, em_steps
-from gmm.exceptions import ConvergenceWarning, InvalidParameterError, NotFittedError
+from gmm.exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
 from gmm.rows.opening import rows
+from gmm.rows.partitions import partitioned_rows
 from gmm.values.priors import NormalInverseWishart
+from gmm.values.statistics import SufficientStatistics
 from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 
 __all__ = [
+    "AnomalyThreshold",
     "BayesianGaussianMixture",
     "BootstrapLRT",
     "ConditionalPrediction",
@@ -39,22 +44,28 @@ __all__ = [
     "HeldOut",
     "InvalidParameterError",
     "Iteration",
+    "LostClusterError",
     "NormalInverseWishart",
     "NotFittedError",
     "PosteriorSample",
     "Progress",
     "Replicate",
     "Selection",
+    "SufficientStatistics",
     "Trace",
     "__version__",
+    "anomaly_threshold",
     "bootstrap_lrt",
     "em_steps",
     "get_include",
     "held_out_log_likelihood",
     "load",
+    "m_step",
+    "partitioned_rows",
     "rows",
     "select",
     "show_versions",
+    "statistics_of",
     "write_predictions",
 ]
 

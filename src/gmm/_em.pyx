@@ -36,11 +36,11 @@ from gmm._kernel.linear cimport condition
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
-from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, n_diagnostics, prepare, room_for, same_room, set_noise
-from gmm._kernel.plan cimport work_of
+from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, prepare, room_for, same_room, set_noise, work_of
 from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, load_seeding_block
 from gmm._kernel.update cimport room_for_update
 
+import functools
 import os
 
 import numpy as np
@@ -111,7 +111,7 @@ cdef class Plan:
     """
 
     cdef PassPlan plan
-    cdef object moments
+    cdef object mixture, moments
     cdef const double[::1] log_offset, whiteners, origin, reach, axes
     cdef const double[:, ::1] centres
     cdef double[::1] room
@@ -123,11 +123,12 @@ cdef class Plan:
         bint given=False, bint rows_only=False, bint totals=False, bint common_scatter=False, int form=-1, axes=None,
     ):
         cdef PassPlan* plan = &self.plan
+        self.mixture = mixture
         self.centres, self.log_offset = np.ascontiguousarray(mixture.centres), mixture.log_offset
         self.whiteners, self.origin, self.reach = np.ravel(mixture.whiteners), origin, reach
         cdef Py_ssize_t K = self.centres.shape[0], d = self.centres.shape[1]
         self.moments = mixture.layout if rows_only or totals else moments
-        plan.layout, plan.moments = mixture.layout.code, self.moments.code
+        plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, mixture.layout.code, self.moments.code
         if K < 1 or d < 1 or not is_layout(plan.layout) or not is_layout(plan.moments):
             raise ValueError(f"expected centres (K, d) and known layouts, got {(K, d)}, {plan.layout}, {plan.moments}")
         if given and (hard or rows_only or totals):
@@ -136,7 +137,6 @@ cdef class Plan:
         expect("whiteners", self.whiteners.shape[0], total_size(plan.layout, K, d))
         expect("origin", origin.shape[0], d)
         expect("reach", reach.shape[0], d)
-        plan.n_all, plan.n_features = K, d
         plan.skips_empty = not (rows_only or hard or given or totals or axes is not None)
         plan.hard, plan.given, plan.totals, plan.tiles = hard, given, totals, tiles
         set_noise(plan, mixture.log_noise)
@@ -149,6 +149,13 @@ cdef class Plan:
         self.room = np.empty(room_for(plan.layout, plan.moments, K, d))
         prepare(plan, &self.log_offset[0], &self.centres[0, 0], &self.whiteners[0], &origin[0], &reach[0], single,
                 common_scatter, form, &self.room[0])
+
+    def __reduce__(self):
+        how = dict(single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
+                   rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form,
+                   axes=None if self.plan.axes == NULL else np.asarray(self.axes))
+        where = np.asarray(self.origin), np.asarray(self.reach)
+        return functools.partial(Plan, self.mixture, self.moments, *where, **how), ()
 
     def suits(self, Survey survey not None, bint single):
         """Whether the rows of a survey, of which only rows are asked, can be passed over in the same form."""
@@ -336,31 +343,22 @@ cdef class Plan:
                 head.next_lane = other.next_lane
             other.workspace.n_nodes = 0
 
-    def collect(self, Scratch scratch not None, const double[:, ::1] scatter=None):
-        """Return the statistics of all rows, whose lanes `scratch` has walked or joined."""
+    def sums(self, Scratch scratch not None):
+        """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of the rows add up.
+
+        The last two are the log evidence and the weight, behind those of `diagnostics.pxd`. With `totals` all are
+        Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w.
+        """
+        return np.array(<double[:self.plan.n_sums]>self.merged(scratch).node)
+
+    def collect(self, const double[::1] sums not None, const double[:, ::1] scatter=None):
+        """Return the statistics in the sums over all rows."""
         cdef const double* common = self.checked_scatter(scatter)
-        cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         buffer = self.moments_buffer(&moments)
-        unpack_moments(&self.plan, workspace.node, &self.whiteners[0], common, &moments)
+        expect("sums", sums.shape[0], self.plan.n_sums)
+        unpack_moments(&self.plan, &sums[0], &self.whiteners[0], common, &moments)
         return self.as_statistics(buffer, &moments)
-
-    def diagnostics(self, Scratch scratch not None):
-        """Return the sums of `diagnostics.pxd` over all rows: (K,) and (K, 3, d)."""
-        cdef Workspace* workspace = self.merged(scratch)
-        cdef Py_ssize_t K = self.plan.n_components, n = n_diagnostics(&self.plan)
-        sums = np.empty(n)
-        cdef double[::1] into = sums
-        if n > 0:
-            memcpy(&into[0], workspace.node + self.plan.n_sums - 2 - n, n * sizeof(double))
-        return sums[:K], sums[K:].reshape(K, -1, self.plan.n_features)
-
-    def sums(self, Scratch scratch not None):
-        """Return Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w over all rows, with `totals`."""
-        if not self.plan.totals:
-            raise ValueError("expected a plan with totals=True")
-        cdef double* node = self.merged(scratch).node
-        return node[0], node[1], node[2], node[3]
 
     cdef Estimate measured(
         self, MixtureFamily family, const double[::1] weights, const double[:, ::1] means,
@@ -547,7 +545,7 @@ cdef class Plan:
     cdef moments_buffer(self, Moments* moments):
         cdef PassPlan* plan = &self.plan
         if plan.totals:
-            raise ValueError("a plan with totals=True adds up no moments")
+            raise ValueError("expected a plan that adds up moments, got one with totals=True")
         cdef double[::1] view = np.empty(moments_size(plan.moments, plan.n_all, plan.n_features))
         moments[0] = moments_in(&view[0], plan.n_all, plan.n_features)
         return view.base

@@ -11,7 +11,7 @@ import sys
 import warnings
 from typing import Any, TypeVar, cast
 
-__all__ = ["ConvergenceWarning", "InvalidParameterError", "NotFittedError", "raisable", "warn"]
+__all__ = ["ConvergenceWarning", "InvalidParameterError", "LostClusterError", "NotFittedError", "raisable", "warn"]
 
 _E = TypeVar("_E", bound=Exception)
 
@@ -26,6 +26,18 @@ class ConvergenceWarning(UserWarning):
 
 class InvalidParameterError(ValueError, TypeError):
     """Raised when a parameter of an estimator has an invalid type or value."""
+
+
+class LostClusterError(ConnectionError):
+    """Raised when the cluster that holds the rows is gone.
+
+    Attributes
+    ----------
+    mixture : GaussianMixture, BayesianGaussianMixture or None
+        With the parameters that the fit had reached; None if there was no pass.
+    """
+
+    mixture: Any = None
 
 
 _PEER_MODULES: dict[type[Exception], str] = {

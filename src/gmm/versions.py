@@ -16,6 +16,7 @@ __version__ = version("gmm-em")
 # Packages of each extra in pyproject.toml. Messages name packages, not extras: that works however gmm-em was installed.
 EXTRAS = {
     "cli": ("jinja2", "pyarrow", "rich"),
+    "dask": ("dask", "distributed"),
     "onnx": ("onnx",),
     "plot": ("matplotlib", "pillow"),
     "sklearn": ("scikit-learn",),
@@ -23,6 +24,7 @@ EXTRAS = {
 
 _PACKAGES = (
     "gmm-em", "numpy", "scipy", "threadpoolctl", "cython", "scikit-learn", "pyarrow", "rich", "pandas", "polars",
+    "dask", "distributed",
 )  # fmt: skip
 
 
@@ -31,7 +33,7 @@ def install_line(extra: str) -> str:
 
     Parameters
     ----------
-    extra : {"cli", "onnx", "plot", "sklearn"}
+    extra : {"cli", "dask", "onnx", "plot", "sklearn"}
 
     Returns
     -------

@@ -11,4 +11,5 @@ cdef class Survey:
     cdef double* low                      # (d,)
     cdef double* high                     # (d,)
 
+    cdef void join(self, Survey other, Py_ssize_t first) except *
     cdef void measure_reach(self, const double* origin, double* out) noexcept

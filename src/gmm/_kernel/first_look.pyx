@@ -1,6 +1,7 @@
 """What is asked of rows before the first pass: a survey, the distinct ones."""
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport isfinite
+from libc.string cimport memcpy
 
 from gmm._kernel.block cimport data, look_at
 from gmm._kernel.lanes cimport Rows, describe_rows
@@ -18,7 +19,8 @@ cdef class Survey:
     Parameters
     ----------
     chunks : iterable of (first, rows, weight)
-        The number of the first row, rows (m, d) in float32 or float64, and their weights (m,) or None; in order.
+        The number of the first row, rows (m, d) in float32 or float64, and their weights (m,) or None; in order. Or, in
+        place of rows, their survey, whose sums are added.
     n_features : int
 
     Attributes
@@ -44,7 +46,9 @@ cdef class Survey:
         self.sums, self.low = self.first_row + n_features, self.first_row + 2 * n_features
         self.high = self.first_row + 3 * n_features
         for first, rows, weight in chunks:
-            if rows.itemsize == sizeof(float):
+            if isinstance(rows, Survey):
+                self.join(rows, first)
+            elif rows.itemsize == sizeof(float):
                 look[float](self, rows, weight, first)
             else:
                 look[double](self, rows, weight, first)
@@ -52,6 +56,25 @@ cdef class Survey:
                 break
         if not self.begun:
             raise ValueError("expected one row at least, got no chunk of rows")
+
+    def __reduce__(self):
+        cdef const double[::1] numbers = <double[:4 * self.n_features]>self.first_row
+        return restored, (np.array(numbers), self.weight, self.nonfinite)
+
+    cdef void join(self, Survey other, Py_ssize_t first) except *:
+        """Add a survey of rows of which `first` came before."""
+        cdef Py_ssize_t d = self.n_features, j
+        expect("a row", other.n_features, d)
+        if not self.begun:
+            memcpy(self.first_row, other.first_row, 4 * d * sizeof(double))
+        else:
+            for j in range(d):
+                self.sums[j] += other.sums[j] + other.weight * (other.first_row[j] - self.first_row[j])
+                self.low[j], self.high[j] = min(self.low[j], other.low[j]), max(self.high[j], other.high[j])
+        self.begun = True
+        self.weight += other.weight
+        if other.nonfinite is not None:
+            self.nonfinite = first + other.nonfinite[0], other.nonfinite[1]
 
     def __dealloc__(self):
         PyMem_Free(self.first_row)
@@ -66,6 +89,12 @@ cdef class Survey:
             centre[j] = self.first_row[j] + self.sums[j] / self.weight
         return out
 
+    @property
+    def box(self):
+        """The least and the greatest number of each feature, (2, d)."""
+        cdef const double[::1] ends = <double[:2 * self.n_features]>self.low
+        return np.array(ends).reshape(2, self.n_features)
+
     def reach(self, const double[::1] origin):
         """Each feature's greatest distance from `origin`, (d,)."""
         expect("origin", origin.shape[0], self.n_features)
@@ -78,6 +107,15 @@ cdef class Survey:
         cdef Py_ssize_t j
         for j in range(self.n_features):
             out[j] = max(self.high[j] - origin[j], origin[j] - self.low[j])
+
+
+def restored(const double[::1] numbers, double weight, nonfinite):
+    """Return the survey that was pickled."""
+    cdef Py_ssize_t d = numbers.shape[0] // 4
+    cdef Survey survey = Survey([(0, np.zeros((1, d)), None)], d)
+    memcpy(survey.first_row, &numbers[0], 4 * d * sizeof(double))
+    survey.weight, survey.nonfinite = weight, nonfinite
+    return survey
 
 
 cdef int look(Survey survey, const data[:, :] rows, const double[::1] weight, Py_ssize_t first) except -1:

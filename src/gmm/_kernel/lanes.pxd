@@ -282,7 +282,7 @@ cdef inline void one_block(
     Workspace* workspace, real* tile,
     double* sums,                                  # IN, OUT, NULL where rows are written instead
 ) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_components, d = plan.n_features, ld = workspace.ld, terms = plan.n_moments
+    cdef Py_ssize_t K = plan.n_components, ld = workspace.ld, terms = plan.n_moments
     cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))
     cdef real* features = <real*>workspace.block
     cdef real* block = features + ld if plan.linear else features

@@ -18,6 +18,7 @@ from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
+from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, Source, chunks_in_order
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.values.parameters import MixtureParameters
@@ -158,7 +159,7 @@ class EStep:
         """
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
         with blas_alone(plan.largest_product):
-            return plan.collect(self._run(plan, given=given)[0], scatter)
+            return self._collected(plan, self._sums(plan, given=given), scatter)
 
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
         """Make a pass whose evidence includes what the objective of `family` adds to it."""
@@ -232,10 +233,10 @@ class EStep:
         plan, scatter = self._plan_for_moments(WhitenedMixture(self._moments, *state.next()))
         work, resident = state.work, self._source.resident
         with blas_alone(max(plan.largest_product, work)):
-            head, n_workers = self._run(plan)
             if resident is None:
-                statistics = plan.collect(head, scatter)
+                statistics = self._collected(plan, self._sums(plan), scatter)
                 return [PassRecord(*state.take(statistics, plan.rounding, repair_empty=repair_empty))]
+            head, n_workers = self._run(plan)
             at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
             passes = plan.run_quasi_newton(
                 head,
@@ -290,16 +291,20 @@ class EStep:
         """
         plan, scatter = self._plan_for_moments(mixture, axes=axes)
         with blas_alone(plan.largest_product):
-            head, _ = self._run(plan)
-            statistics = plan.collect(head, scatter)
-            log_rest, powers = plan.diagnostics(head)
-        return ComponentDiagnostics(statistics, log_rest, np.ascontiguousarray(powers.transpose(1, 0, 2)))
+            sums = self._sums(plan)
+            statistics = plan.collect(sums, scatter)
+        K, d = statistics.first.shape
+        n_powers = 3 * K * d
+        powers = sums[-2 - n_powers : -2].reshape(K, -1, d)
+        return ComponentDiagnostics(
+            statistics, sums[-2 - n_powers - K : -2 - n_powers], np.ascontiguousarray(powers.transpose(1, 0, 2))
+        )
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need, by one pass."""
         plan = self._plan(mixture, totals=True)
         with blas_alone(plan.largest_product):
-            classification, entropy, log_likelihood, _ = plan.sums(self._run(plan)[0])
+            classification, entropy, log_likelihood, _ = self._sums(plan).tolist()
         return Totals(log_likelihood, classification, entropy)
 
     def rows(self, mixture: WhitenedMixture, *, plan: _em.Plan | None = None, **wanted: Wanted) -> RowResults:
@@ -364,8 +369,21 @@ class EStep:
             one = WhitenedMixture(TIED, np.zeros(1), self._origin[None], np.eye(d))
             plan = self._plan(one, form=CENTRED_DOUBLE)
             with blas_alone(plan.largest_product):
-                self._total_scatter = plan.collect(self._run(plan)[0]).second
+                self._total_scatter = plan.collect(self._sums(plan)).second
         return self._total_scatter
+
+    def _sums(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> Array:
+        """Return the sums of a pass over all rows, which is made where they are."""
+        if isinstance(self._source, PartitionedSource):
+            return self._source.summed(plan)
+        return plan.sums(self._run(plan, **arrays)[0])
+
+    def _collected(self, plan: _em.Plan, sums: Array, scatter: Array | None) -> SufficientStatistics:
+        statistics = plan.collect(sums, scatter)
+        if isinstance(self._source, PartitionedSource):
+            moment = statistics.first + statistics.counts[:, None] * (statistics.origins - self._source.survey.centre)
+            self._source.check_unchanged(statistics.weight, moment.sum(axis=0))
+        return statistics
 
     def _run(self, plan: _em.Plan, **arrays: NDArray[Any] | None) -> tuple[_em.Scratch, int]:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""

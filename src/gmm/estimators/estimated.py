@@ -14,14 +14,15 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
 from gmm.estimators.exchanged import ExchangedMixture
-from gmm.estimators.fitted import set_fitted
+from gmm.estimators.fitted import hold, set_fitted
 from gmm.estimators.keeping import opened
 from gmm.estimators.progress import ProgressPrinter
-from gmm.exceptions import ConvergenceWarning, raisable, warn
+from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture, start_seeds
 from gmm.fitting.progress import MixtureFit
 from gmm.fitting.starts import STARTS
-from gmm.rows.entrance import as_source_to_fit
+from gmm.rows.entrance import Names, as_source_to_fit
+from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.rows.watched import WatchedSource
 from gmm.validation.given import check_responsibilities, check_ridge
@@ -29,6 +30,7 @@ from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.noise import UniformNoise
+from gmm.values.parameters import MixtureParameters
 
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -98,6 +100,8 @@ class EstimatedMixture(ExchangedMixture):
             singular; with `resume`, if the file is damaged or of another fit. The estimator is then unchanged.
         OSError
             If the file `checkpoint` cannot be written before the first pass.
+        LostClusterError
+            If the rows lie on a cluster that is gone. Its attribute `mixture` has the parameters of the last pass.
 
         Warns
         -----
@@ -110,27 +114,24 @@ class EstimatedMixture(ExchangedMixture):
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
         model = covariance_model(self.covariance_type)
-        printer = self._printer(source)
-
-        def watched(iteration: Iteration) -> bool:
-            printer.step(iteration)
-            return callback is not None and bool(callback(iteration))
-
+        printer, remote = self._printer(source), isinstance(source, PartitionedSource)
         beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
         seeds = () if beginning else start_seeds(self.random_state, self.n_init)
         journal, file = opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume)
         try:
             fit = fit_mixture(
-                source if source.resident or not self.verbose else WatchedSource(source, printer.reading),
+                source if source.resident or remote or not self.verbose else WatchedSource(source, printer.reading),
                 settings,
                 journal,
                 resume=beginning,
-                callback=watched if self.verbose or callback is not None else None,
+                callback=_watched(printer, callback) if self.verbose or callback is not None or remote else None,
                 on_end=printer.end,
                 on_skip=printer.skip,
             )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
+        except LostClusterError as error:
+            raise self._told(error, printer.latest, names) from error
         if file is not None:
             file.keep(journal, now=True)
         printer.refined(fit.result)
@@ -146,6 +147,19 @@ class EstimatedMixture(ExchangedMixture):
     ) -> NDArray[np.intp]:
         """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
+
+    def _told(self, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
+        """Return the error that tells how far the fit had come."""
+        if latest is None:
+            return error
+        told = LostClusterError(
+            f"{error}; after pass {latest.n_iter} of start {latest.start + 1} the fit had come to "
+            f"{latest.lower_bound:.6g} {self._objective[1]}, whose parameters the attribute `mixture` has; "
+            "mixture.set_params(warm_start=True).fit(X) continues from there"
+        )
+        told.mixture = type(self)(**self.get_params())
+        hold(told.mixture, latest.parameters, names)
+        return told
 
     def _printer(self, source: Source) -> ProgressPrinter:
         return ProgressPrinter(
@@ -182,19 +196,24 @@ class EstimatedMixture(ExchangedMixture):
         if not self.warm_start or self._parameters is None:
             return None
         previous = self._parameters
-        noisy = self._noise(source)[0] is not None
-        expected = (previous.n_components, previous.model.known_as, previous.n_features, previous.noise is not None)
-        requested = (self.n_components, model.known_as, source.n_features, noisy)
-        if requested != expected:
-            raise ValueError(
-                "warm_start continues the previous fit: expected the same (n_components, covariance_type, n_features, "
-                f"noise) = {expected}, got {requested}. Set warm_start=False to start over."
-            )
+        self._check_same(previous, model, source.n_features, "warm_start", "Set warm_start=False")
         if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
             return Beginning(previous, self._bounds_before)
         ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
         ascent.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
         return Beginning(previous, self._bounds_before, ascent)
+
+    def _check_same(
+        self, previous: MixtureParameters, model: CovarianceModel, n_features: int, who: str, instead: str
+    ) -> None:
+        """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
+        expected = (previous.n_components, previous.model.known_as, previous.n_features, previous.noise is not None)
+        requested = (self.n_components, model.known_as, n_features, self._is_noisy)
+        if requested != expected:
+            raise ValueError(
+                f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
+                f"noise) = {expected}, got {requested}. {instead} to start over."
+            )
 
     def _problem(self, source: Source) -> tuple[object, ...]:
         """What must not change for an accelerated fit to continue: rows, weights, ridge and prior."""
@@ -207,6 +226,11 @@ class EstimatedMixture(ExchangedMixture):
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
         """The prior with all its hyperparameters."""
         raise NotImplementedError
+
+    @property
+    def _is_noisy(self) -> bool:
+        """Whether the parameters ask for noise."""
+        return False
 
     def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
         """Noise beside the components, and its weight at the start."""
@@ -225,6 +249,14 @@ class EstimatedMixture(ExchangedMixture):
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
+
+
+def _watched(printer: ProgressPrinter, callback: Callable[[Iteration], object] | None) -> Callable[[Iteration], bool]:
+    def watched(iteration: Iteration) -> bool:
+        printer.step(iteration)
+        return callback is not None and bool(callback(iteration))
+
+    return watched
 
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:

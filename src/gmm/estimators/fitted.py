@@ -11,25 +11,25 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.results import Wanted
 from gmm.em.solver import SolverResult
+from gmm.em.stepwise import Stream
 from gmm.em.trace import Trace
+from gmm.estimators.attributes import ParameterAttributes, fitted_parameters, without_noise
 from gmm.estimators.contract import (
-    Estimator,
     as_dtype,
-    as_public_array,
     given_names,
     names_of_features,
     record_features,
 )
-from gmm.estimators.scorer import Scorer, log_evidence_of, mean_of, place
+from gmm.estimators.scorer import Scorer, log_evidence_of, place
 from gmm.estimators.summary import Summary
 from gmm.fitting.starts import STARTS
 from gmm.frozen import FrozenMixture
 from gmm.persistence import (
     Readable,
     Writable,
+    check_weight,
     from_json_values,
     given_prior,
     item,
@@ -39,18 +39,18 @@ from gmm.persistence import (
     posterior_from_state,
     posterior_to_state,
     save_state,
+    stream_from_state,
+    stream_to_state,
     to_json_values,
     traces_from_state,
     traces_to_state,
 )
-from gmm.rows.entrance import as_source
+from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
 from gmm.validation.rows import check_feature_names
-from gmm.values.covariance import CovarianceModel, covariance_model
-from gmm.values.layouts import Array
+from gmm.values.covariance import covariance_model
 from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior
 from gmm.versions import __version__
@@ -58,14 +58,12 @@ from gmm.versions import __version__
 __all__ = ["FittedMixture", "fitted_parameters", "source_of", "without_noise"]
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
-_PARTS = ("weights", "means", "covariances")
+_DOUBLE = np.dtype(np.float64)
 
 
-class FittedMixture(Estimator):
+class FittedMixture(ParameterAttributes):
     """Base class of estimators that hold one mixture once they are fitted."""
 
-    n_components: int
-    covariance_type: str
     random_state: int | np.random.RandomState | np.random.Generator | None
     n_threads: int | None
     reg_covar: float
@@ -79,11 +77,12 @@ class FittedMixture(Estimator):
     _takes_posterior: ClassVar[bool] = False
     _bound_name: ClassVar[str] = "mean log-likelihood"
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
-    _parameters: MixtureParameters | None = None
-    _dtype: np.dtype[Any] = np.dtype(np.float64)
-    _bounds_before: tuple[float, ...] = ()
-    _ascent: QuasiNewtonState | None = None
+    _parameters: MixtureParameters | None
+    _dtype: np.dtype[Any]
+    _bounds_before: tuple[float, ...]
     _ascent_of: tuple[object, ...] = ()
+    _stream: Stream | None = None  # of `_parameters`, or else out of date
+    _weight_seen: float
 
     def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
@@ -98,6 +97,8 @@ class FittedMixture(Estimator):
         -------
         ndarray of int, shape (n,)
         """
+        if is_dask(X):
+            return self._lazily("predict", X, out, np.dtype(np.intp))
         source = source_of(self, X)
         labels = self._scorer().rows(source, labels=place(out, source, labels=True)).labels
         assert labels is not None  # it was asked for
@@ -120,6 +121,8 @@ class FittedMixture(Estimator):
         ndarray of shape (n, K)
             Rows sum to 1. float32 for float32 rows, else float64.
         """
+        if is_dask(X):
+            return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
         source = source_of(self, X)
         where = place(out, source, n_columns=fitted_parameters(self).n_components)
         responsibilities = self._scorer().rows(source, responsibilities=where).responsibilities
@@ -141,6 +144,8 @@ class FittedMixture(Estimator):
             In nats; float32 for float32 rows, else float64. −∞ where it underflows that type: beyond about 1e154
             standard deviations in float64 and 2e19 in float32.
         """
+        if is_dask(X):
+            return self._lazily("score_samples", X, out)
         source = source_of(self, X)
         values = self._log_evidence(source, place(out, source))
         return values if out is None else out
@@ -158,11 +163,9 @@ class FittedMixture(Estimator):
         Returns
         -------
         float
-            In nats per unit weight; without weights, ``score_samples(X).mean()``.
+            In nats per unit weight; without weights, the mean of ``score_samples(X)``.
         """
         source = source_of(self, X, sample_weight)
-        if source.sample_weight is None:
-            return mean_of(self._log_evidence(source))
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(
@@ -264,66 +267,6 @@ class FittedMixture(Estimator):
         """
         return load_object(file, {cls.__name__: partial(from_state, cls)})
 
-    @property
-    def weights_(self) -> NDArray[Any]:
-        """Weights π_k, (K,)."""
-        return self._public(fitted_parameters(self).weights)
-
-    @weights_.setter
-    def weights_(self, values: ArrayLike) -> None:
-        self._assign(weights=values)
-
-    @property
-    def means_(self) -> NDArray[Any]:
-        """Means μ_k, (K, d)."""
-        return self._public(fitted_parameters(self).means)
-
-    @means_.setter
-    def means_(self, values: ArrayLike) -> None:
-        self._assign(means=values)
-
-    @property
-    def covariances_(self) -> NDArray[Any]:
-        """Covariances Σ_k, in the shape of the covariance type."""
-        return self._public(fitted_parameters(self).covariances)
-
-    @covariances_.setter
-    def covariances_(self, values: ArrayLike) -> None:
-        self._assign(covariances=values)
-
-    @property
-    def precisions_(self) -> NDArray[Any]:
-        """Inverses of the covariances, in the same shape."""
-        parameters = fitted_parameters(self)
-        return self._public(parameters.model.layout.gram(parameters.whiteners))
-
-    @precisions_.setter
-    def precisions_(self, values: ArrayLike) -> None:
-        model = self._model()
-        K, d = self._shape_for(values)
-        precisions = check_precisions_init(values, K, d, model)
-        self._assign(covariances=model.layout.inverse(precisions, d))
-
-    @property
-    def precisions_cholesky_(self) -> NDArray[Any]:
-        """Upper triangular factors of the precisions, or 1/σ, in the same shape."""
-        parameters = fitted_parameters(self)
-        return self._public(parameters.model.layout.transposed(parameters.whiteners))
-
-    @precisions_cholesky_.setter
-    def precisions_cholesky_(self, values: ArrayLike) -> None:
-        layout = self._model().layout
-        factors = check_array(values, "precisions_cholesky_", layout.shape(*self._shape_for(values))).astype(np.float64)
-        self.precisions_ = layout.gram(layout.transposed(factors))
-
-    @property
-    def n_parameters_(self) -> int:
-        """Number of free parameters."""
-        return fitted_parameters(self).n_parameters
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return self._parameters is not None
-
     def __str__(self) -> str:
         """Return the constructor call and, once fitted, a summary of the mixture below it."""
         return super().__str__() if self._parameters is None else f"{self!r}\n{self._summary()}"
@@ -336,48 +279,24 @@ class FittedMixture(Estimator):
         parameters, names = fitted_parameters(self), names_of_features(self)
         return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
 
-    def _model(self) -> CovarianceModel:
-        return covariance_model(self.covariance_type) if self._parameters is None else self._parameters.model
+    def _lazily(
+        self,
+        method: str,
+        X: Any,
+        out: Any,
+        dtype: np.dtype[Any] | None = None,
+        shape: tuple[int, ...] = (),
+        **how: str,
+    ) -> Any:
+        """Return a Dask array of what a method gives for each partition of a Dask collection."""
+        from gmm.rows.dask import mapped
 
-    def _shape_for(self, values: ArrayLike) -> tuple[int, int]:
-        """K and d of the mixture or, before a fit, those that such covariances imply."""
-        if self._parameters is not None:
-            return self._parameters.n_components, self._parameters.n_features
-        shape = np.shape(values)
-        return self.n_components, shape[-1] if len(shape) > 1 else 1
-
-    def _public(self, values: Array) -> NDArray[Any]:
-        return as_public_array(values, self._dtype)
-
-    def _assign(self, **given: ArrayLike) -> None:
-        """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
-        model = self._model()
-        if self._parameters is not None:
-            without_noise(self, "assigning parameters")
-        parts = dict(vars(self).get("_assigned", {}))
-        if self._parameters is not None:
-            parts = {name: getattr(self._parameters, name) for name in _PARTS}
-        parts |= given
-        if len(parts) < len(_PARTS):
-            self._assigned = parts
-            return
-        checked = check_parameters_given(**parts, model=model)
-        d = checked[1].shape[1] if self._parameters is None else self._parameters.n_features
-        expected = (self.n_components if self._parameters is None else self._parameters.n_components, d)
-        if checked[1].shape != expected:
-            raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
-        self._parameters = MixtureParameters(*checked, model)
-        self._bounds_before, self._ascent = (), None
-        # The record of the fit does not describe these parameters.
-        for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
-            vars(self).pop(name, None)
-        if "n_features_in_" not in vars(self):
-            record_features(self, self._parameters.n_features, None)
-
-    @property
-    def noise_weight_(self) -> float:
-        """Weight of the noise, which the components leave; 0 without."""
-        return fitted_parameters(self).noise_weight
+        if out is not None:
+            raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
+        kind: Any = type(self)
+        other = kind(n_components=self.n_components, covariance_type=self.covariance_type, n_threads=1)
+        hold(other, fitted_parameters(self), vars(self).get("feature_names_in_"))
+        return mapped(partial(getattr(other, method), **how), X, dtype, shape)
 
     def _scorer(self) -> Scorer:
         return Scorer(fitted_parameters(self), self.n_threads)
@@ -393,35 +312,6 @@ class FittedMixture(Estimator):
         self.n_iter_ = len(trace)
         self.lower_bound_ = lower_bound
         self.lower_bounds_ = list(trace.lower_bounds)
-
-
-def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
-    """Return the parameters of a fitted mixture.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    """
-    check_is_fitted(mixture)
-    assert mixture._parameters is not None  # this is what was checked
-    return mixture._parameters
-
-
-def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
-    """Return the parameters of a fitted mixture, for a method that knows no noise.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    ValueError
-        If it was fitted with noise.
-    """
-    parameters = fitted_parameters(mixture)
-    if parameters.noise is not None:
-        raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
-    return parameters
 
 
 def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
@@ -455,7 +345,7 @@ def hold(
     mixture: FittedMixture,
     parameters: MixtureParameters,
     names: NDArray[np.object_] | None,
-    dtype: np.dtype[Any] = FittedMixture._dtype,
+    dtype: np.dtype[Any] = _DOUBLE,
 ) -> None:
     """Set the parameters of an estimator, the names of their features, and the type of its arrays."""
     mixture._parameters = parameters
@@ -472,7 +362,8 @@ def set_fitted(
 ) -> None:
     """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
     hold(mixture, result.parameters, names, source.dtype)
-    mixture._bounds_before = result.trace.lower_bounds or mixture._bounds_before
+    bounds = result.trace.lower_bounds or mixture._bounds_before
+    mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
 
 
@@ -504,6 +395,10 @@ def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[
         traces, passes = traces_to_state(mixture.history_, mixture.histories_)
         header |= {**traces, "lower_bound": mixture.lower_bound_}
         arrays |= passes
+    header |= {"weight_seen": mixture._weight_seen} if mixture._weight_seen else {}
+    if mixture._stream is not None and mixture._stream.parameters is parameters:
+        header["stream"], of_stream = stream_to_state(mixture._stream)
+        arrays |= of_stream
     return header, arrays
 
 
@@ -533,6 +428,9 @@ def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, ND
     if "lower_bound" in header:
         best, traces = traces_from_state(header, arrays)
         estimator._record_climb(best, item(header, "lower_bound", float), traces)
+    estimator._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
+    if "stream" in header:
+        estimator._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
     return estimator
 
 

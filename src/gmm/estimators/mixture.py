@@ -14,8 +14,8 @@ from gmm.em.m_step import Prior
 from gmm.estimators import criteria
 from gmm.estimators.conditional import ConditionalPrediction, given, predicted
 from gmm.estimators.contract import given_names, names_of_features
-from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, from_state, hold, source_of, without_noise
+from gmm.estimators.streamed import StreamedMixture
 from gmm.exchange.mclust import read_mclust, write_mclust
 from gmm.fitting.fit import GivenStart, prior_of
 from gmm.persistence import Readable, Writable
@@ -35,7 +35,7 @@ from gmm.values.priors import NormalInverseWishart, parts
 __all__ = ["GaussianMixture"]
 
 
-class GaussianMixture(EstimatedMixture):
+class GaussianMixture(StreamedMixture):
     """Gaussian mixture model Σ_k π_k N(μ_k, Σ_k), fitted by expectation–maximisation (EM).
 
     A drop-in replacement for ``sklearn.mixture.GaussianMixture``: the same parameters, attributes and methods.
@@ -479,6 +479,10 @@ class GaussianMixture(EstimatedMixture):
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
         return None if self.prior is None else prior_of(self.prior, model, self.n_components, source, self.n_threads)
+
+    @property
+    def _is_noisy(self) -> bool:
+        return np.ndim(self.noise) > 0 or bool(self.noise)
 
     def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
         return check_noise(self.noise, source.n_features, partial(box_of, source))

@@ -18,9 +18,11 @@ from gmm.em.problem import Problem
 from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.frozen import FrozenMixture
+from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.values.layouts import SPHERICAL, Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
 
@@ -69,15 +71,27 @@ class Scorer:
             yield from e_step.row_blocks(self._prepared.mixture, plan, **wanted)
 
     def log_likelihood(self, source: Source) -> float:
-        """Σ_i w_i log Σ_k ρ_ik, in nats."""
-        log_evidence = self.rows(source, log_evidence=True).log_evidence
-        assert log_evidence is not None  # it was asked for
-        return _total(log_evidence, source.sample_weight)
+        """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
+        if isinstance(source, PartitionedSource):
+            return self.totals(source).log_likelihood
+        weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
+        sums = [
+            _sums_of_lanes(values, None if weight is None else weight[first : first + len(values)], lane_rows)
+            for first, values in self._log_evidence(source)
+        ]
+        return float(np.concatenate(sums).sum())
 
     def classification_log_likelihood(self, source: Source) -> float:
         """Σ_i w_i max_k log ρ_ik, in nats."""
         with self._e_step(source) as e_step:
             return e_step(self._prepared.mixture, hard=True).log_evidence
+
+    def statistics(self, source: Source) -> SufficientStatistics:
+        """Compute the moments that the model needs, about the mixture's means."""
+        mixture, origin, _ = self._prepared
+        moments = self.parameters.model.moments
+        with EStep(source, moments, n_threads=self.n_threads, origin=origin) as e_step:
+            return e_step(mixture).recentred(mixture.centres)
 
     def totals(self, source: Source) -> Totals:
         """Sum what the criteria need, in one pass."""
@@ -120,6 +134,14 @@ class Scorer:
             origin = np.asarray(self.parameters.weights @ self.parameters.means)
             prepared = _PREPARED[self.parameters] = Prepared(self.parameters.whitened(), origin, [])
         return prepared
+
+    def _log_evidence(self, source: Source) -> Iterator[tuple[int, Array]]:
+        """Yield the number of a row, the first of a lane, and the log evidence of the rows from there on."""
+        in_memory = source.resident is not None
+        parts = [(0, self.rows(source, log_evidence=True))] if in_memory else self.blocks(source, log_evidence=True)
+        for first, results in parts:
+            assert results.log_evidence is not None  # it was asked for
+            yield first, results.log_evidence
 
     def _plan(self, source: Source) -> _em.Plan:
         mixture, origin, plans = self._prepared
@@ -167,20 +189,8 @@ def in_place(values: Array, source: Source, where: Wanted) -> NDArray[Any]:
         return where
 
 
-def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
-    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
-    if weight is not None:
-        used = weight > 0  # a row of weight 0 may be −∞
-        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
-    with np.errstate(over="ignore"):
-        mean = float(values.mean())
-    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())
-
-
-def _total(values: Array, weight: Array | None) -> float:
-    """Σ_i w_i v_i over rows of positive weight: a row of weight 0 may be −∞."""
-    with np.errstate(over="ignore"):
-        if weight is None:
-            return float(values.sum())
-        used = weight > 0
-        return float(weight[used] @ values[used])
+def _sums_of_lanes(values: Array, weight: Array | None, lane_rows: int) -> Array:
+    """Σ_i w_i v_i of each lane, over rows of positive weight: a row of weight 0 may be −∞."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        weighed = values if weight is None else np.where(weight > 0, weight * values, 0.0)
+        return np.add.reduceat(weighed, np.arange(0, len(values), lane_rows))

@@ -19,11 +19,7 @@ _MANY = 10
 
 def effective_rows(source: Source) -> float:
     """Return the effective number of rows, (Σ w)² / Σ w² (Kish 1965)."""
-    weight = source.sample_weight
-    if weight is None:
-        return float(source.n_rows)
-    shares = weight / weight.max()
-    return float(shares.sum() ** 2 / (shares @ shares))
+    return source.n_effective
 
 
 def degenerate_components(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:

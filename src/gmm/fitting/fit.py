@@ -58,11 +58,6 @@ class GivenStart:
     precisions: Array | None = None
     responsibilities: Callable[[int], Array] | None = None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether all parts are left to the data."""
-        return all(part is None for part in (self.weights, self.means, self.precisions, self.responsibilities))
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FitSettings:
@@ -210,6 +205,13 @@ class _Watch:
     def __call__(self, iteration: Iteration) -> bool:
         self.stopped = self._callback is not None and bool(self._callback(iteration))
         return self.stopped
+
+
+def first_mixture(source: Source, settings: FitSettings, seed: int) -> MixtureParameters:
+    """Return the mixture that the first pass of a fit would measure."""
+    problem = settings.problem(source)
+    with problem.e_step() as e_step:
+        return _start(problem, settings, seed, e_step).parameters
 
 
 @dataclass(frozen=True, eq=False)
@@ -397,7 +399,7 @@ def _seeds_of(number: int, n_init: int) -> tuple[int, ...]:
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
     if settings.noise is None:
         return _start_without_noise(problem, settings, seed, e_step)
-    if settings.given.is_empty:
+    if all(part is None for part in vars(settings.given).values()):
         start = partial(_start_statistics, settings=settings, seed=seed)
         rng = np.random.default_rng(seed)
         return Beginning(noisy_start(problem, settings.n_components, settings.noise_share, start, rng))

@@ -31,9 +31,8 @@ def sampled_share(source: Source, n_components: int) -> float:
 def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
     """Return a random subset of many rows, or all of few rows as a weighted set: equal rows merged, and sorted."""
     size = size or _sample_size(n_components)
-    chosen, weight = chosen_rows(source, size, rng), source.sample_weight
-    rows = np.ascontiguousarray(source.take(chosen), dtype=np.float64)
-    weight = None if weight is None else weight[chosen]
+    part = source.subset(chosen_rows(source, size, rng))
+    rows, weight = np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight
     return ArraySource(rows, weight) if source.n_used > size else ArraySource(*distinct_rows(rows, weight))
 
 

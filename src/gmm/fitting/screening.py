@@ -30,13 +30,12 @@ def screening_rows(source: Source, first: MixtureParameters, seed: int) -> Array
     There is no screening of few rows, where it costs nearly as much as the run, nor where the part would hold too few
     rows of some component of the `first` start.
     """
-    weight, n_used = source.sample_weight, source.n_used
     size = max(_FEWEST_ROWS, _ROWS_PER_PARAMETER * first.n_parameters)
     rarest = size * float(first.weights.min())
-    if n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
+    if source.n_used < _WORTH_SCREENING * size or rarest < _FEWEST_ROWS_OF_A_COMPONENT * source.n_features:
         return None
-    chosen = chosen_rows(source, size, np.random.default_rng(seed))
-    return ArraySource(np.ascontiguousarray(source.take(chosen)), None if weight is None else weight[chosen])
+    part = source.subset(chosen_rows(source, size, np.random.default_rng(seed)))
+    return ArraySource(np.ascontiguousarray(part.rows), part.sample_weight)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ Each class decides what it saves; this package only reads and writes files.
 from gmm.persistence.archive import FORMAT, FORMAT_VERSION, build_object, item, load_object, load_state, save_state
 from gmm.persistence.places import Readable, Writable, write_atomically
 from gmm.persistence.posterior import given_prior, posterior_from_state, posterior_to_state
+from gmm.persistence.streams import check_weight, stream_from_state, stream_to_state
 from gmm.persistence.values import (
     from_json_values,
     mixture_from_state,
@@ -21,6 +22,7 @@ __all__ = [
     "Readable",
     "Writable",
     "build_object",
+    "check_weight",
     "from_json_values",
     "given_prior",
     "item",
@@ -31,6 +33,8 @@ __all__ = [
     "posterior_from_state",
     "posterior_to_state",
     "save_state",
+    "stream_from_state",
+    "stream_to_state",
     "to_json_values",
     "traces_from_state",
     "traces_to_state",

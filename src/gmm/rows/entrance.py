@@ -45,7 +45,8 @@ def as_source(
     Parameters
     ----------
     X : Source, array-like, data frame or data set of shape (n, d)
-        A source is used as it is, with its own weights. A large memory map is read in pieces, and so is a data set.
+        A source is used as it is, with its own weights. A large memory map is read in pieces, and so is a data set. A
+        Dask collection stays where it is.
     sample_weight : array-like of shape (n,), number or None
     estimator : object
         The estimator or its name, for messages.
@@ -61,6 +62,11 @@ def as_source(
     checked = False
     if is_file_backed(X):
         source = NpySource(X, check_sample_weight(sample_weight, len(X)))
+        names = source.feature_names
+    elif is_dask(X):
+        from gmm.rows.dask import DaskSource
+
+        source = DaskSource(X, sample_weight)
         names = source.feature_names
     elif isinstance(X, Source) or (gives_batches(X) and not is_table(X)):
         source = X if isinstance(X, Source) else open_rows(X)
@@ -82,6 +88,11 @@ def as_source(
         known = feature_names if names is None else names
         raise_nonfinite(source.take(np.array([row]))[0, column], row, column, estimator=estimator, feature_names=known)
     return source, names
+
+
+def is_dask(X: object) -> bool:
+    """Return whether X is a Dask collection."""
+    return hasattr(X, "__dask_graph__") and not isinstance(X, type)
 
 
 def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1) -> tuple[Source, Names]:

@@ -88,10 +88,23 @@ class Source(ABC):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase."""
 
+    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
+        """Return the rows with these indices, which increase, and their weights."""
+        weight = self.sample_weight
+        return ArraySource(self.take(indices), None if weight is None else weight[indices])
+
     @cached_property
     def n_used(self) -> int:
         """Number of rows with a positive weight."""
         return self.n_rows if self.sample_weight is None else int(np.count_nonzero(self.sample_weight))
+
+    @property
+    def n_effective(self) -> float:
+        """The effective number of rows, (Σ w)² / Σ w² (Kish 1965)."""
+        if self.sample_weight is None:
+            return float(self.n_rows)
+        shares = self.sample_weight / self.sample_weight.max()
+        return float(shares.sum() ** 2 / (shares @ shares))
 
     @cached_property
     def single(self) -> bool:
@@ -151,14 +164,13 @@ class ArraySource(Source):
         return self.rows[indices]
 
 
-def box_of(source: Source) -> Array:
-    """Return the least and the largest values of the rows of positive weight, (2, d)."""
-    box = np.array([np.full(source.n_features, np.inf), np.full(source.n_features, -np.inf)])
-    for _, rows, weight in source.chunks():
-        used = rows if weight is None else rows[weight > 0]
-        box[0] = np.minimum(box[0], used.min(axis=0, initial=np.inf))
-        box[1] = np.maximum(box[1], used.max(axis=0, initial=-np.inf))
-    return box
+def box_of(source: Source) -> NDArray[Any]:
+    """Return the least and the largest number of each feature, (2, d), without rows of weight 0 in memory."""
+    weight, resident = source.sample_weight, source.resident
+    if weight is None or resident is None or weight.all():
+        return source.survey.box
+    used = resident.rows[weight > 0]
+    return np.array([used.min(axis=0), used.max(axis=0)])
 
 
 def single_weights(sample_weight: Array | None) -> bool:

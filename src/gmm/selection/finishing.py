@@ -31,9 +31,10 @@ def rows_to_search(source: Source, seed: int) -> ArraySource:
     """Return the rows as an array if they are in memory or few; else a sample of them."""
     if source.resident is not None:
         return source.resident
-    whole, weight = source.n_rows <= SEARCHED, source.sample_weight
-    chosen = np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))
-    return ArraySource(source.take(chosen), None if weight is None else weight[chosen])
+    whole = source.n_rows <= SEARCHED
+    return source.subset(
+        np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))
+    )
 
 
 def finished(

@@ -1,0 +1,116 @@
+"""`statistics_of` and `m_step`: the two halves of an iteration of EM, for a loop of one's own."""
+
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
+
+from gmm.em.m_step import most_likely
+from gmm.estimators.estimated import ill_defined
+from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.scorer import Scorer
+from gmm.fitting.starts import STARTS
+from gmm.validation.parameters import check_parameters
+from gmm.values.covariance import covariance_model
+from gmm.values.layouts import SingularMatrixError
+from gmm.values.statistics import SufficientStatistics
+
+__all__ = ["m_step", "statistics_of"]
+
+
+def statistics_of(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> SufficientStatistics:
+    """Compute the moments of rows, weighted by their responsibilities: the E-step of EM.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture.
+    X : array-like or data frame of shape (n, d), data set, or what `rows` or `partitioned_rows` returns
+    sample_weight : array-like of shape (n,), default=None
+
+    Returns
+    -------
+    SufficientStatistics
+        About the means of the mixture. Those of blocks of rows add up by ``+`` to those of all rows, up to rounding,
+        and can be pickled: O(K·d²) numbers. The second moments are those that the covariance type needs, in the
+        storage of "full", "tied", "diag" or "spherical".
+
+    See Also
+    --------
+    m_step : From statistics to the next mixture.
+    partitioned_rows : Rows that an engine holds, for `fit` with the accelerated solver and its stopping rule.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(X)
+    >>> both = gmm.statistics_of(mixture, X[:300]) + gmm.statistics_of(mixture, X[300:])
+    >>> both.counts.sum().round(6), round(both.mean_log_evidence - mixture.score(X), 12)
+    (np.float64(1000.0), 0.0)
+    """
+    source = source_of(model, X, sample_weight)
+    return Scorer(fitted_parameters(model), model.n_threads).statistics(source)
+
+
+def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> GaussianMixture:
+    """Compute the mixture of highest expected likelihood given statistics: the M-step of EM.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        Its covariance type and `reg_covar` are used, and, if it is fitted, its covariances as the start of those
+        covariance types that iterate. It is not changed.
+    statistics : SufficientStatistics
+        From `statistics_of`, of all rows.
+
+    Returns
+    -------
+    GaussianMixture
+        With the parameters of the constructor of `model`, and the new mixture.
+
+    Raises
+    ------
+    ValueError
+        If the statistics are not those of such a mixture, if the model has a prior, or if a covariance is singular and
+        `reg_covar` is 0.
+
+    See Also
+    --------
+    statistics_of : From rows to statistics.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> mixture = gmm.GaussianMixture(2, max_iter=0, random_state=0).fit(X)
+    >>> for _ in range(10):
+    ...     statistics = gmm.statistics_of(mixture, X)
+    ...     mixture = gmm.m_step(mixture, statistics)
+    >>> mixture.score(X) > statistics.mean_log_evidence
+    True
+    """
+    check_parameters(model, STARTS)
+    if getattr(model, "prior", "variational") is not None:
+        raise ValueError(
+            "expected a GaussianMixture without a prior: with one, fit(partitioned_rows(...)) makes the same iterations"
+        )
+    covariance = covariance_model(model.covariance_type)
+    if len(statistics.counts) != model.n_components:
+        raise ValueError(f"expected statistics of {model.n_components} components, got {len(statistics.counts)}")
+    before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None
+    if before is None and model.noise is not False:
+        raise ValueError("expected a fitted model with noise, whose box is that of its fit")
+    try:
+        parameters = most_likely(
+            statistics.reduced(covariance.moments),
+            covariance,
+            model.reg_covar,
+            previous=None if before is None else before.covariances,
+            noise=None if before is None else before.noise,
+        )
+    except SingularMatrixError as error:
+        raise ValueError(ill_defined(error, covariance)) from None
+    after = type(model)(**model.get_params())
+    hold(after, parameters, vars(model).get("feature_names_in_"))
+    return after

@@ -1,0 +1,177 @@
+"""`StreamedMixture`: a mixture that follows a stream of rows."""
+
+from __future__ import annotations
+
+import numbers
+from contextlib import closing
+from time import perf_counter
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm.em.stepwise import Stream
+from gmm.em.trace import PassRecord, Trace
+from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
+from gmm.estimators.fitted import hold, source_of
+from gmm.exceptions import ConvergenceWarning, raisable, warn
+from gmm.fitting.fit import first_mixture, start_seeds
+from gmm.fitting.starts import STARTS
+from gmm.rows.entrance import as_source_to_fit
+from gmm.rows.sources import ArraySource, Source, chunks_in_order
+from gmm.validation.parameters import check_parameters
+from gmm.values.covariance import CovarianceModel, covariance_model
+from gmm.values.layouts import Array, SingularMatrixError
+
+_ENDED = "one step for each block"
+_FEW_ROWS = (
+    "The first block has {} rows for {} free parameters, so the start fits these rows alone, and the stream may not "
+    "recover. Begin with more rows, with given parameters or with a prior."
+)
+_LARGEST_SQUARES = 1e300
+
+
+class StreamedMixture(EstimatedMixture):
+    """Base class of estimators that can learn from one block of rows after the other."""
+
+    def partial_fit(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
+    ) -> Self:
+        """Update the mixture by a block of rows, which are not needed again; *beyond*.
+
+        This is stepwise EM: one pass over the block with the present mixture, whose statistics are averaged with those
+        of the blocks before it, and one update. A block of weight w, after rows of weight W, has the share
+        1 − (W / (W + w))³ in the average, about 3 w / W: what early, poorer mixtures made of their rows is forgotten,
+        and blocks may be of any size. No average of the mixtures is needed in addition, since these shares are one: of
+        the rows so far, the last third has 70 %.
+
+        The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
+        give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
+        loaded goes on, and its past counts as the weight of the rows of that fit; one of given parameters, as a start.
+        `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior` comes
+        from the first block.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+            An array is one block, of one row at least and of as many as components in the first call. Of rows beyond
+            memory, each 8 MB are one.
+        y : ignored
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; a row of weight 2 counts as two rows.
+        decay : float, default=0
+            Share of the past that each unit of weight replaces, below 1, for streams that drift: the mixture then
+            follows about the last 1 / `decay` rows. With 0, steps shorten for ever.
+
+        Returns
+        -------
+        Self
+            The estimator itself. ``lower_bounds_`` holds the mean log-likelihood of each block of this call before its
+            update, ``lower_bound_`` the last of them; ``n_iter_`` is their number, and ``converged_`` is False.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the block is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
+            singular. The estimator is then unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If a component lost all its rows and was reseeded; also if the first block has fewer rows than the mixture
+            has free parameters, so that the start fits them alone, without `precisions_init` or a `prior`.
+
+        References
+        ----------
+        O. Cappé, E. Moulines (2009). On-line expectation–maximization algorithm for latent data models. *Journal of the
+        Royal Statistical Society B* 71, 593-613. R. M. Neal, G. E. Hinton (1998). A view of the EM algorithm that
+        justifies incremental, sparse, and other variants. *Learning in Graphical Models*, 355-368.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gmm import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> mixture = GaussianMixture(n_components=2, random_state=0)
+        >>> for day in range(20):
+        ...     block = rng.normal(size=(300, 1)) + 6 * (rng.uniform(size=(300, 1)) < 0.25)
+        ...     mixture = mixture.partial_fit(block)
+        >>> mixture.weights_.round(2), mixture.means_.ravel().round(1)
+        (array([0.76, 0.24]), array([0., 6.]))
+        """
+        check_parameters(self, STARTS)
+        decay, model = _checked_decay(decay), covariance_model(self.covariance_type)
+        source, names = self._block(X, sample_weight)
+        try:
+            stream, bounds, seconds, repaired = self._steps(self._begun(source, model), source, decay)
+        except SingularMatrixError as error:
+            raise ValueError(ill_defined(error, model)) from None
+        hold(self, stream.parameters, names, source.dtype)
+        self._stream, self._ascent = stream, None
+        self._bounds_before = tuple(bounds)
+        trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
+        self._record_climb(trace, bounds[-1], (trace,))
+        warn_of_repairs(tuple(repaired))
+        return self
+
+    def _block(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, NDArray[np.object_] | None]:
+        """Check the rows of a block; return them, and the names of the features."""
+        if self._parameters is None:
+            return as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
+        source = source_of(self, X, sample_weight)
+        model = covariance_model(self.covariance_type)
+        self._check_same(self._parameters, model, source.n_features, "partial_fit", "Clone the estimator")
+        _check_near(self._parameters.means, source)
+        return source, vars(self).get("feature_names_in_")
+
+    def _begun(self, source: Source, model: CovarianceModel) -> Stream:
+        """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
+        if self._stream is not None and self._stream.parameters is self._parameters:
+            return self._stream
+        if self._parameters is not None:
+            return Stream.from_mixture(self._parameters, self._weight_seen, self._prior(source, model))
+        (seed,) = start_seeds(self.random_state, 1)
+        settings = fit_settings(self, source, model)
+        start = first_mixture(source, settings, seed)
+        if source.n_used < start.n_parameters and settings.given.precisions is None and settings.prior is None:
+            warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
+        return Stream.from_mixture(start, 0.0, settings.prior)
+
+    def _steps(
+        self, stream: Stream, source: Source, decay: float
+    ) -> tuple[Stream, list[float], list[float], list[int]]:
+        bounds: list[float] = []
+        seconds: list[float] = []
+        repaired: list[int] = []
+        how: dict[str, Any] = {"ridge": self.reg_covar, "decay": decay, "n_threads": self.n_threads}
+        with closing(chunks_in_order(source, 1)) as chunks:
+            for chunk in chunks:
+                began = perf_counter()
+                if chunk.sample_weight is None or chunk.sample_weight.any():
+                    block = ArraySource(chunk.rows, chunk.sample_weight)
+                    stream, bound, empty = stream.taken(block, **how)
+                    bounds.append(bound)
+                    repaired += empty
+                    seconds.append(perf_counter() - began)
+        return stream, bounds, seconds, repaired
+
+
+def _checked_decay(decay: Any) -> float:
+    if not (isinstance(decay, numbers.Real) and 0 <= float(decay) < 1):
+        raise ValueError(f"expected a decay of at least 0 and below 1, got {decay!r}")
+    return float(decay)
+
+
+def _check_near(means: Array, source: Source) -> None:
+    """Check that sums of squares about the means stay finite."""
+    centre = means.mean(axis=0)
+    reach = source.survey.reach(centre) + np.ptp(means, axis=0)
+    column = int(np.argmax(reach))
+    with np.errstate(over="ignore"):
+        squares = source.survey.weight * reach[column] ** 2
+    if not squares < _LARGEST_SQUARES:
+        raise ValueError(
+            f"Input X contains a value too far from the means of the mixture: {reach[column]:g} in column {column}, so "
+            "that the sum of squares overflows. Drop the row, or divide the column by its standard deviation from the "
+            "first block on."
+        )

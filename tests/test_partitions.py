@@ -1,0 +1,242 @@
+"""Rows in partitions elsewhere: tasks go there, sums come back, and the fit is that of the same rows in memory."""
+
+import pickle
+import warnings
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture, m_step, partitioned_rows, statistics_of
+from gmm._kernel.first_look import Survey
+from gmm.em.e_step import EStep
+from gmm.rows.sources import ArraySource
+from gmm.values.covariance import CLASSIC
+
+rng = np.random.default_rng(5)
+N, D, K = 9000, 3, 3
+ROWS = rng.normal(size=(N, D)) + 4 * rng.integers(K, size=(N, 1)) + 100
+WEIGHTS = np.where(rng.uniform(size=N) < 0.1, 0, rng.uniform(0.2, 3, N))
+CUTS = [10, 2500, 2500, 7000]
+
+
+def engine(rows, weight=None, cuts=CUTS):
+    """Return a function that adds up a task over partitions, one of them empty; everything is pickled on its way."""
+    partitions = np.split(rows, cuts)
+    if weight is not None:
+        partitions = list(zip(partitions, np.split(weight, cuts), strict=True))
+
+    def total(task):
+        given = pickle.dumps(task)
+        results = [pickle.loads(given)(number, part) for number, part in enumerate(partitions)]
+        return reduce(add, pickle.loads(pickle.dumps(results)))
+
+    return total
+
+
+def assert_near(one, other, rtol=1e-10):
+    assert one.n_iter_ == other.n_iter_
+    for name in ("weights_", "means_", "covariances_", "lower_bound_"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, atol=rtol, err_msg=name)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("covariance_type", [*CLASSIC, "VEV"])
+def test_a_fit_over_partitions_is_the_fit_in_memory(covariance_type, weighted):
+    weight = WEIGHTS if weighted else None
+    how = {"covariance_type": covariance_type, "random_state": 0, "n_init": 2}
+    whole = GaussianMixture(K, **how).fit(ROWS, sample_weight=weight)
+    X = partitioned_rows(engine(ROWS, weight))
+    parts = GaussianMixture(K, **how).fit(X)
+    assert_near(parts, whole)
+    for name in ("score", "log_likelihood", "bic", "aic", "icl", "nec"):
+        expected = getattr(whole, name)(ROWS, sample_weight=weight)
+        assert getattr(whole, name)(X) == pytest.approx(expected, rel=1e-10), name
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"acceleration": None},
+        {"prior": "conjugate"},
+        {"refine": "split-merge"},
+        {"means_init": [[100.0] * D, [104.0] * D, [108.0] * D]},
+        {"init_params": "k-means++"},
+    ],
+    ids=lambda how: next(iter(how)),
+)
+def test_every_way_to_fit_takes_partitions(how):
+    whole, parts = (GaussianMixture(K, random_state=0, **how).fit(X) for X in (ROWS, partitioned_rows(engine(ROWS))))
+    assert_near(parts, whole, 1e-9)
+
+
+def test_a_posterior_is_fitted_over_partitions():
+    X = partitioned_rows(engine(ROWS))
+    whole, parts = (BayesianGaussianMixture(n_components=4, random_state=0).fit(rows) for rows in (ROWS, X))
+    assert_near(parts, whole, 1e-8)
+    for density in ("variational", "plug-in"):
+        assert whole.score(X, density=density) == pytest.approx(whole.score(ROWS, density=density), rel=1e-10)
+    with pytest.raises(TypeError, match=r"stay where they are.*freeze"):
+        whole.score(X, density="predictive")
+
+
+def test_float32_rows_stay_in_float32():
+    rows = ROWS.astype(np.float32)
+    whole, parts = (GaussianMixture(K, random_state=0).fit(X) for X in (rows, partitioned_rows(engine(rows))))
+    assert parts.means_.dtype == np.float32
+    np.testing.assert_allclose(parts.means_, whole.means_, rtol=1e-5)
+    mixed = partitioned_rows(lambda task: task(0, rows[:4000]) + task(1, ROWS[4000:]))
+    assert GaussianMixture(K, random_state=0).fit(mixed).means_.dtype == np.float64
+
+
+def test_the_same_partitions_give_the_same_bits_and_a_warm_start_knows_them_again():
+    one, other = (GaussianMixture(K, random_state=0).fit(partitioned_rows(engine(ROWS))) for _ in range(2))
+    np.testing.assert_array_equal(one.means_, other.means_)
+    warm, cold = (GaussianMixture(K, random_state=0, warm_start=True, max_iter=m) for m in (2, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
+        for mixture in (warm, warm, cold):
+            mixture.fit(partitioned_rows(engine(ROWS)))
+    np.testing.assert_array_equal(warm.means_, cold.means_)
+
+
+def test_a_search_runs_on_a_sample_and_finishes_on_all_rows():
+    found = gmm.select(partitioned_rows(engine(ROWS, WEIGHTS)), [2, 3], covariance_type="full", random_state=0)
+    whole = gmm.select(ROWS, [2, 3], covariance_type="full", sample_weight=WEIGHTS, random_state=0)
+    assert found.best.n_components == whole.best.n_components == K
+
+
+def test_the_order_in_which_results_are_added_does_not_matter():
+    def total(task):
+        return reduce(add, [task(i, ROWS[i::4]) for i in (2, 0, 3, 1)])
+
+    X = partitioned_rows(total)
+    np.testing.assert_array_equal(X.take(np.array([0, 1, 2250])), ROWS[[0, 4, 1]])
+    mixture = GaussianMixture(K, random_state=0).fit(X)
+    assert mixture.score(X) == pytest.approx(mixture.score(ROWS), rel=1e-12)
+
+
+def test_surveys_add_up():
+    parts = np.split(ROWS, CUTS)
+    starts = np.cumsum([0, *map(len, parts)])[:-1]
+    joined = Survey(
+        [
+            (s, pickle.loads(pickle.dumps(ArraySource(part).survey)), None)
+            for s, part in zip(starts, parts, strict=True)
+            if len(part)
+        ],
+        D,
+    )
+    whole = ArraySource(ROWS).survey
+    assert joined.weight == whole.weight
+    np.testing.assert_allclose(joined.centre, whole.centre, rtol=1e-14)
+    np.testing.assert_array_equal(joined.reach(np.zeros(D)), whole.reach(np.zeros(D)))
+    with pytest.raises(ValueError, match="a row"):
+        Survey([(0, whole, None)], D + 1)
+
+
+def test_weights_count_as_kish_has_it():
+    whole, parts = ArraySource(ROWS, WEIGHTS), partitioned_rows(engine(ROWS, 1e200 * WEIGHTS))
+    assert parts.n_effective == pytest.approx(whole.n_effective, rel=1e-12)
+    assert parts.n_rows == parts.n_used == np.count_nonzero(WEIGHTS)
+
+
+def test_what_is_wrong_with_a_partition_is_said():
+    broken = ROWS.copy()
+    broken[8000, 1] = np.nan
+    with pytest.raises(ValueError, match="row 8000, column 1"):
+        GaussianMixture(K).fit(partitioned_rows(engine(broken)))
+    with pytest.raises(ValueError, match=r"same features in all partitions, got 3 in partition 0 and 2 in partition 1"):
+        GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS) + task(1, ROWS[:, :2])))
+    with pytest.raises(ValueError, match="same weights in all partitions"):
+        GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS) + task(1, (ROWS, np.ones(N)))))
+    with pytest.raises(ValueError, match=r"partition 0: .*Negative"):
+        GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, (ROWS, -np.ones(N)))))
+    with pytest.raises(ValueError, match="one row at least"):
+        GaussianMixture(K).fit(partitioned_rows(lambda task: task(0, ROWS[:0])))
+    with pytest.raises(TypeError, match="a function that adds up"):
+        partitioned_rows([ROWS])
+    fitted, X = GaussianMixture(K, random_state=0).fit(ROWS), partitioned_rows(engine(ROWS))
+    for name in ("predict", "predict_proba", "score_samples"):
+        with pytest.raises(TypeError, match=r"rows of the engine total.*freeze"):
+            getattr(fitted, name)(X)
+
+
+def test_rows_that_change_between_passes_are_noticed():
+    tasks = []
+
+    def changing(rows):
+        def total(task):
+            tasks.append(task)
+            return task(0, ROWS if len(tasks) < 3 else rows)
+
+        tasks.clear()
+        return partitioned_rows(total)
+
+    with pytest.raises(ValueError, match=r"partition 0 changed between two readings: 9000 rows the first time, 8999"):
+        GaussianMixture(K, random_state=0).fit(changing(ROWS[1:]))
+    with pytest.raises(ValueError, match="changed between two passes"):
+        GaussianMixture(K, random_state=0).fit(changing(ROWS + 0.1))
+
+
+@pytest.mark.parametrize("covariance_type", [*CLASSIC, "EVE"])
+def test_statistics_of_any_partition_add_up_to_the_whole(covariance_type):
+    mixture = GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(ROWS)
+    whole = statistics_of(mixture, ROWS, WEIGHTS)
+    blocks = zip(np.split(ROWS, [1, 5, 2500]), np.split(WEIGHTS + 1e-9, [1, 5, 2500]), strict=True)
+    parts = [pickle.loads(pickle.dumps(statistics_of(mixture, rows, weight))) for rows, weight in blocks]
+    exact = statistics_of(mixture, ROWS, WEIGHTS + 1e-9)
+    for some in (reduce(add, parts), parts[2] + parts[0] + (parts[3] + parts[1])):
+        for name in ("counts", "first", "second", "log_evidence", "weight"):
+            scale = np.abs(getattr(exact, name)).max()
+            np.testing.assert_allclose(getattr(some, name), getattr(exact, name), rtol=1e-12, atol=1e-12 * scale)
+    np.testing.assert_array_equal(whole.origins, mixture.means_)
+    remote = statistics_of(mixture, partitioned_rows(engine(ROWS, WEIGHTS)))
+    np.testing.assert_allclose(remote.second, whole.second, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("covariance_type", [*CLASSIC, "VVE"])
+def test_the_two_halves_make_the_iterations_of_em(covariance_type):
+    how = {"covariance_type": covariance_type, "random_state": 0, "tol": 0, "acceleration": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
+        mixture = GaussianMixture(K, max_iter=0, **how).fit(ROWS)
+        expected = GaussianMixture(K, max_iter=3, **how).fit(ROWS)
+    for bound in expected.lower_bounds_:
+        statistics = reduce(add, (statistics_of(mixture, block) for block in np.split(ROWS, [100, 3000])))
+        assert statistics.mean_log_evidence == pytest.approx(bound, rel=1e-12)
+        mixture = m_step(mixture, statistics)
+    np.testing.assert_allclose(mixture.means_, expected.means_, rtol=1e-10)
+    np.testing.assert_allclose(mixture.covariances_, expected.covariances_, rtol=1e-8, atol=1e-8)
+
+
+def test_the_m_step_says_what_it_does_not_take():
+    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
+    statistics = statistics_of(mixture, ROWS)
+    with pytest.raises(ValueError, match="without a prior"):
+        m_step(GaussianMixture(K, prior="conjugate"), statistics)
+    with pytest.raises(ValueError, match="statistics of 4 components, got 3"):
+        m_step(GaussianMixture(4), statistics)
+    with pytest.raises(ValueError, match="moments"):
+        m_step(GaussianMixture(K), statistics_of(GaussianMixture(K, covariance_type="diag").fit(ROWS), ROWS))
+    with pytest.raises(ValueError, match="covariance of component 0 is singular"):
+        m_step(GaussianMixture(K, reg_covar=0), statistics_of(mixture, ROWS[:1]))
+    assert m_step(GaussianMixture(K, covariance_type="diag"), statistics).covariances_.shape == (K, D)
+
+
+def test_a_plan_is_a_value_that_can_be_sent():
+    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
+    whitened = mixture._parameters.whitened()
+    axes = mixture._parameters.model.layout.principal(mixture.covariances_)
+    with (
+        EStep(ArraySource(ROWS), whitened.layout) as here,
+        EStep(partitioned_rows(engine(ROWS)), whitened.layout) as there,
+    ):
+        for name, args in {"__call__": (whitened,), "totals": (whitened,), "diagnostics": (whitened, axes)}.items():
+            one, other = (getattr(e_step, name)(*args) for e_step in (here, there))
+            values = [(one, other)] if name == "totals" else [(vars(one)[key], vars(other)[key]) for key in vars(one)]
+            for a, b in values:
+                if isinstance(a, (float, np.ndarray, tuple)):
+                    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-7)

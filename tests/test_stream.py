@@ -1,0 +1,354 @@
+"""`partial_fit`: a mixture that learns from one block after the other."""
+
+import copy
+import pickle
+import warnings
+from importlib import resources
+
+import numpy as np
+import pytest
+
+import gmm
+import reference
+from gmm import GaussianMixture, NormalInverseWishart
+from gmm.values.covariance import COVARIANCE_TYPES
+
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+K, D = 3, 2
+COMPARED = [name for name in COVARIANCE_TYPES if name in {*reference.CLOSED_FORMS, "full", "tied", "diag", "spherical"}]
+
+
+def drawn(n=400, seed=0, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    means = np.array([[0.0, 0.0], [4.0, 1.0], [-3.0, 5.0]])
+    rows = means[rng.integers(K, size=n)] + rng.normal(size=(n, D)) * [1.0, 0.5]
+    return rows.astype(dtype)
+
+
+X = drawn()
+
+
+def bits(mixture):
+    return [getattr(mixture, name).tobytes() for name in ("weights_", "means_", "covariances_")]
+
+
+def begun(covariance_type="full", **parameters):
+    return GaussianMixture(K, covariance_type=covariance_type, **{"random_state": 0} | parameters).partial_fit(X)
+
+
+def in_blocks(rows, size):
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+# --- The twin, and laws ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.01])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("covariance_type", COMPARED)
+def test_steps_are_those_of_the_twin(covariance_type, weighted, decay):
+    rng = np.random.default_rng(1)
+    start = GaussianMixture(K, covariance_type=covariance_type, max_iter=3, random_state=0).fit(X[:200])
+    given = {"weights_init": start.weights_, "means_init": start.means_, "precisions_init": start.precisions_}
+    mixture = GaussianMixture(K, covariance_type=covariance_type, reg_covar=1e-3, **given)
+    blocks = [(X[a:b], rng.integers(0, 3, b - a) + 0.5 if weighted else np.ones(b - a)) for a, b in
+              [(200, 230), (230, 231), (231, 300), (0, 200)]]  # fmt: skip
+    dense = reference.dense(start.covariances_, covariance_type, K, D)
+    parameters = start.weights_, start.means_, dense
+    path = reference.stepwise_em(
+        blocks, parameters, covariance_type, 3 * start.n_parameters_, decay=decay, reg_covar=1e-3
+    )
+    for (rows, weight), (weights, means, covariances) in zip(blocks, path, strict=True):
+        bound = GaussianMixture.from_parameters(*parameters).score(rows, sample_weight=weight)
+        mixture.partial_fit(rows, sample_weight=weight if weighted else None, decay=decay)
+        assert mixture.lower_bound_ == pytest.approx(bound, rel=1e-10)
+        np.testing.assert_allclose(mixture.weights_, weights, rtol=1e-9)
+        np.testing.assert_allclose(mixture.means_, means, rtol=1e-9, atol=1e-9)
+        ours = reference.dense(mixture.covariances_, covariance_type, K, D)
+        np.testing.assert_allclose(ours, covariances, rtol=1e-8, atol=1e-9)
+        parameters = weights, means, covariances
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_an_optimum_stays_where_it_is(covariance_type):
+    mixture = GaussianMixture(
+        K, covariance_type=covariance_type, reg_covar=0, tol=1e-12, max_iter=3000, random_state=0
+    ).fit(X)
+    weights, means, covariances = mixture.weights_, mixture.means_, mixture.covariances_
+    score = mixture.score(X)
+    mixture.partial_fit(X)
+    assert mixture.score(X) == pytest.approx(score, abs=1e-9)
+    np.testing.assert_allclose(mixture.weights_, weights, atol=1e-4)
+    np.testing.assert_allclose(mixture.means_, means, atol=1e-3)
+    np.testing.assert_allclose(mixture.covariances_, covariances, atol=1e-2)
+
+
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_weights_are_repetitions(covariance_type):
+    times = np.random.default_rng(2).integers(1, 4, 100)
+    one, other = begun(covariance_type), begun(covariance_type)
+    one.partial_fit(X[:100], sample_weight=times)
+    other.partial_fit(np.repeat(X[:100], times, axis=0))
+    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(one.covariances_, other.covariances_, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEE"])
+def test_bits_do_not_depend_on_threads(covariance_type, dtype):
+    rows = drawn(60_000, dtype=dtype)
+    results = []
+    for n_threads in (1, 2, 5):
+        mixture = GaussianMixture(K, covariance_type=covariance_type, n_threads=n_threads, random_state=0)
+        for block in in_blocks(rows, 25_000):
+            mixture.partial_fit(block)
+        results.append(bits(mixture))
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_source_is_taken_in_blocks_of_its_own(tmp_path):
+    rows, weight = drawn(3000), np.random.default_rng(1).uniform(0, 2, 3000)
+    np.save(tmp_path / "X.npy", rows)
+    one = begun().partial_fit(rows)
+    for source in (gmm.rows(tmp_path / "X.npy"), gmm.rows(lambda: iter(in_blocks(rows, 77)))):
+        assert bits(begun().partial_fit(source)) == bits(one)
+    weighted = gmm.rows(lambda: ((rows[i : i + 500], weight[i : i + 500]) for i in range(0, 3000, 500)))
+    assert bits(begun().partial_fit(weighted)) == bits(begun().partial_fit(rows, sample_weight=weight))
+    many = drawn(600_000)
+    np.save(tmp_path / "X.npy", many)
+    streamed = begun().partial_fit(gmm.rows(tmp_path / "X.npy"))
+    assert streamed.n_iter_ == len(streamed.lower_bounds_) == len(streamed.history_) == 2
+    by_hand = begun().partial_fit(many[: 1 << 19])
+    by_hand.partial_fit(many[1 << 19 :])
+    assert bits(streamed) == bits(by_hand)
+    assert streamed.lower_bounds_[1:] == by_hand.lower_bounds_
+    assert bits(GaussianMixture(K, random_state=0).partial_fit(gmm.rows(tmp_path / "X.npy"))) != bits(streamed)
+
+
+# --- The state of a stream ------------------------------------------------------------------------
+
+
+def reloaded(mixture, tmp_path):
+    mixture.save(tmp_path / "stream.gmm")
+    return gmm.load(tmp_path / "stream.gmm")
+
+
+@pytest.mark.parametrize("prior", [None, "conjugate"])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_stream_goes_on_after_a_file_a_pickle_and_a_copy(covariance_type, prior, tmp_path):
+    mixture = begun(covariance_type, prior=prior)
+    copies = [reloaded(mixture, tmp_path), pickle.loads(pickle.dumps(mixture)), copy.deepcopy(mixture)]
+    expected = bits(mixture.partial_fit(drawn(50, 3), decay=1e-3).partial_fit(drawn(50, 4)))
+    for other in copies:
+        assert bits(other.partial_fit(drawn(50, 3), decay=1e-3).partial_fit(drawn(50, 4))) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda h, a: h["stream"].pop("weight"), "'weight' is missing"),
+        (lambda h, a: h["stream"].update(weight=-1.0), "expected a positive number for 'weight'"),
+        (lambda h, a: h.update(weight_seen=float("inf")), "expected a positive number for 'weight_seen'"),
+        (lambda h, a: a.pop("stream/first"), "'stream/first' is missing"),
+        (lambda h, a: a.update({"stream/counts": np.full(K, -1 / K)}), "expected counts of the sum 1"),
+        (lambda h, a: a.update({"stream/second": np.ones(3)}), "stream/second"),
+        (lambda h, a: a.update({"stream/prior_mean": np.full(D, np.nan)}), "stream/prior_mean"),
+        (lambda h, a: h["stream"]["prior"].update(dof=0.0), "expected a positive number for 'dof'"),
+    ],
+)
+def test_a_file_with_a_stream_that_is_none_is_refused(change, words, tmp_path):
+    from gmm.persistence import load_state, save_state
+
+    path = tmp_path / "stream.gmm"
+    begun(prior="conjugate").partial_fit(X).save(path)
+    header, arrays = load_state(path)
+    begun(prior="conjugate").fit(X).partial_fit(X).save(path)
+    header["weight_seen"] = 400.0
+    for name in ("format", "format_version"):
+        header.pop(name)
+    change(header, arrays)
+    save_state(path, header, arrays)
+    with pytest.raises(ValueError, match=r"stream\.gmm is not a") as caught:
+        gmm.load(path)
+    assert words in str(caught.value)
+
+
+def test_a_fit_counts_as_its_rows_and_given_parameters_as_a_start(tmp_path):
+    fitted = GaussianMixture(K, random_state=0).fit(X)
+    weights, means, covariances = fitted.weights_, fitted.means_, fitted.covariances_
+    block = drawn(100, 5) + 0.3
+
+    def moved(mixture):
+        return np.abs(mixture.partial_fit(block).means_ - means).max()
+
+    of_fit = moved(copy.deepcopy(fitted))
+    assert of_fit == moved(reloaded(fitted, tmp_path))
+    given = GaussianMixture.from_parameters(weights, means, covariances)
+    (expected,) = reference.stepwise_em([(block, np.ones(100))], (weights, means, covariances), "full", 400)
+    assert of_fit == pytest.approx(np.abs(expected[1] - means).max(), rel=1e-4)
+    (expected,) = reference.stepwise_em([(block, np.ones(100))], (weights, means, covariances), "full", 3 * 17)
+    assert moved(given) == pytest.approx(np.abs(expected[1] - means).max(), rel=1e-4)
+
+
+def test_a_new_fit_or_new_parameters_end_a_stream():
+    expected = begun().fit(X).partial_fit(drawn(50, 3))
+    assert bits(begun().partial_fit(drawn(500, 9)).fit(X).partial_fit(drawn(50, 3))) == bits(expected)
+    streamed = begun()
+    streamed.means_ = streamed.means_ + 1
+    assert streamed._weight_seen == 0
+    assert not hasattr(streamed, "lower_bound_")
+    given = GaussianMixture.from_parameters(streamed.weights_, streamed.means_, streamed.covariances_)
+    np.testing.assert_allclose(streamed.partial_fit(X).means_, given.partial_fit(X).means_, rtol=1e-12)
+
+
+def test_it_is_a_fitted_mixture_after_each_block():
+    mixture = GaussianMixture(K, random_state=0)
+    for block in in_blocks(X, 100):
+        assert mixture.partial_fit(block) is mixture
+        assert mixture.predict(block).shape == (100,)
+        np.testing.assert_allclose(mixture.freeze().score_samples(block), mixture.score_samples(block))
+        assert mixture.converged_ is False
+        assert mixture.n_iter_ == 1
+        assert mixture.lower_bounds_ == [mixture.lower_bound_]
+        assert mixture.n_features_in_ == D
+        assert "one step for each block" in str(mixture)
+    assert mixture.bic(X) < GaussianMixture(1).fit(X).bic(X)
+    one_row = mixture.partial_fit(X[:1])
+    assert np.isfinite(one_row.means_).all()
+
+
+def test_names_are_those_of_the_first_block():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["a", "b"])
+    mixture = GaussianMixture(K, random_state=0).partial_fit(frame).partial_fit(frame[:10])
+    assert list(mixture.feature_names_in_) == ["a", "b"]
+    with pytest.raises(ValueError, match="feature names should match"):
+        mixture.partial_fit(frame[["b", "a"]])
+
+
+def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
+    prior = NormalInverseWishart(shrinkage=50, dof=60, scale=np.eye(D), mean=np.zeros(D))
+    fitted = GaussianMixture(K, prior=prior, tol=1e-12, max_iter=2000, random_state=0).fit(X)
+    means = fitted.means_
+    np.testing.assert_allclose(fitted.partial_fit(X).means_, means, atol=0.6)
+    one, far = begun(prior="conjugate"), begun(prior="conjugate").partial_fit(X + 100)
+    assert one._stream.prior is not None
+    np.testing.assert_array_equal(far._stream.prior.mean, one._stream.prior.mean)
+
+
+# --- What is refused ------------------------------------------------------------------------------
+
+BAD = {
+    "NaN": (np.where(np.arange(20)[:, None] == 7, np.nan, X[:20]), {}, "Input X contains NaN"),
+    "an infinity": (np.where(np.arange(20)[:, None] == 7, np.inf, X[:20]), {}, "Input X contains infinity"),
+    "no rows": (np.empty((0, D)), {}, "0 sample"),
+    "another width": (np.ones((5, 3)), {}, "X has 3 features, but GaussianMixture is expecting 2 features"),
+    "a vector": (np.ones(5), {}, "Expected 2D array"),
+    "no weight": (X[:3], {"sample_weight": np.zeros(3)}, "at least one non-zero"),
+    "a negative weight": (X[:3], {"sample_weight": [1, -1, 1]}, "Negative values"),
+    "a value too far": (np.full((3, D), 1e200), {}, "too far from the means of the mixture"),
+    "all is forgotten": (X, {"decay": 1.0}, "expected a decay of at least 0 and below 1, got 1.0"),
+    "a negative decay": (X, {"decay": -0.1}, "expected a decay of at least 0 and below 1, got -0.1"),
+    "no number": (X, {"decay": "0.1"}, "expected a decay of at least 0 and below 1, got '0.1'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_block_is_refused_and_changes_nothing(name):
+    rows, how, words = BAD[name]
+    mixture = begun().partial_fit(X[:50])
+    before = pickle.dumps(mixture)
+    with pytest.raises(ValueError, match=words):
+        mixture.partial_fit(rows, **how)
+    assert pickle.dumps(mixture) == before
+
+
+def test_a_source_that_fails_midway_changes_nothing(tmp_path):
+    path = tmp_path / "X.npy"
+    np.save(path, drawn(600_000))
+    mixture, source = begun(), gmm.rows(path)
+    assert source.survey.nonfinite is None
+    before = pickle.dumps(mixture)
+    np.save(path, drawn(600_000) + 1)
+    with pytest.raises(ValueError, match="changed between two readings"):
+        mixture.partial_fit(source)
+    assert pickle.dumps(mixture) == before
+
+
+def test_a_first_block_needs_as_many_rows_as_components_and_should_have_more():
+    mixture = GaussianMixture(K)
+    with pytest.raises(ValueError, match="n_samples >= n_components but got n_components = 3, n_samples = 2"):
+        mixture.partial_fit(X[:2])
+    assert not hasattr(mixture, "means_")
+    with pytest.warns(gmm.ConvergenceWarning, match="The first block has 16 rows for 17 free parameters"):
+        mixture.partial_fit(X[:16])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(mixture.partial_fit(X).score(X))
+        GaussianMixture(K, random_state=0).partial_fit(X[:17])
+        GaussianMixture(K, prior="conjugate", random_state=0).partial_fit(X[:K])
+
+
+def test_a_mixture_of_other_parameters_is_told():
+    mixture = begun().set_params(n_components=4)
+    with pytest.raises(ValueError, match=r"partial_fit continues the previous fit: expected the same .* Clone the est"):
+        mixture.partial_fit(X)
+
+
+def test_a_singular_covariance_without_ridge_is_an_error():
+    mixture = GaussianMixture(2, reg_covar=0, means_init=[[0.0, 0.0], [9.0, 9.0]])
+    with pytest.raises(ValueError, match="ill-defined empirical covariance"):
+        mixture.partial_fit([[0.0, 0.0], [0.0, 0.0], [9.0, 9.0], [9.0, 9.0]])
+    assert not hasattr(mixture, "means_")
+
+
+def test_a_component_that_all_rows_left_is_reseeded():
+    mixture = begun()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(40):
+            mixture.partial_fit(X[:200] + 1e3, decay=0.5)
+    assert "lost all rows" in str(caught[0].message)
+    assert np.isfinite(mixture.score(X + 1e3))
+
+
+def test_a_variational_posterior_has_no_stream():
+    assert not hasattr(gmm.BayesianGaussianMixture(), "partial_fit")
+
+
+# --- How good it is -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Old Faithful", "breast cancer"])
+def test_two_passes_by_blocks_come_near_the_fit_from_the_same_start(name):
+    if name == "Old Faithful":
+        path = resources.files("gmm").joinpath("data/faithful.csv")
+        rows, n_components = np.loadtxt(path.read_text().splitlines(), delimiter=",", skiprows=1), 3
+    else:
+        rows, n_components = pytest.importorskip("sklearn.datasets").load_breast_cancer().data, 2
+        rows = rows / rows.std(axis=0)
+    start = GaussianMixture(n_components, max_iter=0, random_state=0).fit(rows)
+    given = {"weights_init": start.weights_, "means_init": start.means_, "precisions_init": start.precisions_}
+    fitted = GaussianMixture(n_components, max_iter=1000, **given).fit(rows)
+    streamed, rng = GaussianMixture(n_components, **given), np.random.default_rng(0)
+    for _ in range(2):
+        for block in in_blocks(rows[rng.permutation(len(rows))], 30):
+            streamed.partial_fit(block)
+    assert fitted.score(rows) - streamed.score(rows) < 0.01
+
+
+def drift(decay, n_blocks=120, size=200):
+    """How far below the truth a mixture is, in nats per row, at the end of a stream whose means move by 12."""
+    rng, truth = np.random.default_rng(0), None
+    mixture = GaussianMixture(2, random_state=0)
+    for t in range(n_blocks):
+        shift = 12 * t / n_blocks
+        truth = GaussianMixture.from_parameters([0.3, 0.7], [[0.0, shift], [6.0, -shift]], np.stack([np.eye(2)] * 2))
+        mixture.partial_fit(truth.sample(size, rng)[0], decay=decay)
+    rows = truth.sample(20_000, rng)[0]
+    return truth.score(rows) - mixture.score(rows)
+
+
+def test_a_drifting_stream_is_followed():
+    assert drift(decay=1 / 1000) < 0.1
+    assert drift(decay=0) > 1
