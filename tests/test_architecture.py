@@ -47,7 +47,7 @@ ROOMS = {
     """,
     "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
-        entrance | dask opening | factory npy partitions tables | arrow blocks watched
+        entrance | dask opening watched | factory npy partitions tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
     "validation": "validation | noise prior rows | given tables | arrays columns parameters | where",

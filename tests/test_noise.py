@@ -390,6 +390,7 @@ def test_a_stream_and_halves_of_an_iteration_know_noise():
     file = io.BytesIO()
     streamed.save(file)
     assert gmm.load(file.getvalue()).partial_fit(X).noise_weight_ == streamed.partial_fit(X).noise_weight_
+    streamed.partial_fit(X[:1])  # which has no box of its own
     parts = gmm.statistics_of(whole, X[:4000]) + gmm.statistics_of(whole, X[4000:])
     again = gmm.m_step(whole, parts)
     np.testing.assert_allclose(again.means_, whole.means_, rtol=1e-3, atol=1e-4)

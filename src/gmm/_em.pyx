@@ -123,8 +123,7 @@ cdef class Plan:
         bint given=False, bint rows_only=False, bint totals=False, bint common_scatter=False, int form=-1, axes=None,
     ):
         cdef PassPlan* plan = &self.plan
-        self.mixture = mixture
-        self.centres, self.log_offset = np.ascontiguousarray(mixture.centres), mixture.log_offset
+        self.mixture, self.centres, self.log_offset = mixture, np.ascontiguousarray(mixture.centres), mixture.log_offset
         self.whiteners, self.origin, self.reach = np.ravel(mixture.whiteners), origin, reach
         cdef Py_ssize_t K = self.centres.shape[0], d = self.centres.shape[1]
         self.moments = mixture.layout if rows_only or totals else moments
@@ -151,11 +150,11 @@ cdef class Plan:
                 common_scatter, form, &self.room[0])
 
     def __reduce__(self):
-        how = dict(single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
-                   rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form,
-                   axes=None if self.plan.axes == NULL else np.asarray(self.axes))
-        where = np.asarray(self.origin), np.asarray(self.reach)
-        return functools.partial(Plan, self.mixture, self.moments, *where, **how), ()
+        return functools.partial(
+            Plan, self.mixture, self.moments, np.asarray(self.origin), np.asarray(self.reach),
+            axes=None if self.plan.axes == NULL else np.asarray(self.axes),
+            single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
+            rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form), ()
 
     def suits(self, Survey survey not None, bint single):
         """Whether the rows of a survey, of which only rows are asked, can be passed over in the same form."""
@@ -344,10 +343,9 @@ cdef class Plan:
             other.workspace.n_nodes = 0
 
     def sums(self, Scratch scratch not None):
-        """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of the rows add up.
+        """Return the sums over all rows, whose lanes `scratch` has walked or joined; those of parts of rows add up.
 
-        The last two are the log evidence and the weight, behind those of `diagnostics.pxd`. With `totals` all are
-        Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w.
+        With `totals`: Σ w max_k log ρ_k, −Σ w Σ_k r_k log r_k, Σ w log Σ_k ρ_k and Σ w; else they end in the last two.
         """
         return np.array(<double[:self.plan.n_sums]>self.merged(scratch).node)
 

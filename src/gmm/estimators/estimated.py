@@ -22,9 +22,8 @@ from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture, start_seeds
 from gmm.fitting.progress import MixtureFit
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import Names, as_source_to_fit
-from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
-from gmm.rows.watched import WatchedSource
+from gmm.rows.watched import followed
 from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -113,18 +112,22 @@ class EstimatedMixture(ExchangedMixture):
         check_parameters(self, STARTS)
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
-        model = covariance_model(self.covariance_type)
-        printer, remote = self._printer(source), isinstance(source, PartitionedSource)
+        model, printer = covariance_model(self.covariance_type), self._printer(source)
+
+        def watched(iteration: Iteration) -> bool:
+            printer.step(iteration)
+            return callback is not None and bool(callback(iteration))
+
         beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
         seeds = () if beginning else start_seeds(self.random_state, self.n_init)
         journal, file = opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume)
         try:
             fit = fit_mixture(
-                source if source.resident or remote or not self.verbose else WatchedSource(source, printer.reading),
+                followed(source, printer.reading) if self.verbose else source,
                 settings,
                 journal,
                 resume=beginning,
-                callback=_watched(printer, callback) if self.verbose or callback is not None or remote else None,
+                callback=watched if self.verbose or callback is not None or source.resident is None else None,
                 on_end=printer.end,
                 on_skip=printer.skip,
             )
@@ -135,8 +138,7 @@ class EstimatedMixture(ExchangedMixture):
         if file is not None:
             file.keep(journal, now=True)
         printer.refined(fit.result)
-        self._adopt(fit, source, names)
-        return self
+        return self._adopt(fit, source, names)
 
     def fit_predict(
         self,
@@ -196,7 +198,7 @@ class EstimatedMixture(ExchangedMixture):
         if not self.warm_start or self._parameters is None:
             return None
         previous = self._parameters
-        self._check_same(previous, model, source.n_features, "warm_start", "Set warm_start=False")
+        self._check_same(previous, model, source, "warm_start", "Set warm_start=False")
         if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
             return Beginning(previous, self._bounds_before)
         ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
@@ -204,11 +206,11 @@ class EstimatedMixture(ExchangedMixture):
         return Beginning(previous, self._bounds_before, ascent)
 
     def _check_same(
-        self, previous: MixtureParameters, model: CovarianceModel, n_features: int, who: str, instead: str
+        self, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
     ) -> None:
         """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
         expected = (previous.n_components, previous.model.known_as, previous.n_features, previous.noise is not None)
-        requested = (self.n_components, model.known_as, n_features, self._is_noisy)
+        requested = (self.n_components, model.known_as, source.n_features, self._is_noisy)
         if requested != expected:
             raise ValueError(
                 f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
@@ -245,18 +247,11 @@ class EstimatedMixture(ExchangedMixture):
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
         return GivenStart(responsibilities=given)
 
-    def _adopt(self, fit: MixtureFit, source: Source, names: NDArray[np.object_] | None) -> None:
+    def _adopt(self, fit: MixtureFit, source: Source, names: Names) -> Self:
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
-
-
-def _watched(printer: ProgressPrinter, callback: Callable[[Iteration], object] | None) -> Callable[[Iteration], bool]:
-    def watched(iteration: Iteration) -> bool:
-        printer.step(iteration)
-        return callback is not None and bool(callback(iteration))
-
-    return watched
+        return self
 
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:

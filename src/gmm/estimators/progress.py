@@ -18,7 +18,12 @@ class ProgressPrinter:
 
     With `verbose` 0 it prints nothing, above 1 the elapsed time as well. `objective` is the name of what is maximised,
     and its unit. Of long passes it tells the speed, and the time left of this start: until the remaining gain is below
-    `tol`, from how fast it falls, or until there were `max_iter` passes. `latest` is the last pass, if any.
+    `tol`, from how fast it falls, or until there were `max_iter` passes.
+
+    Attributes
+    ----------
+    latest : Iteration or None
+        The last pass.
     """
 
     def __init__(
@@ -39,10 +44,10 @@ class ProgressPrinter:
         self._n_rows = n_rows
         self._tol = tol
         self._max_iter = max_iter
+        self.latest: Iteration | None = None
         self._seconds = 0.0
         self._remaining = math.inf
         self._start = 0
-        self.latest: Iteration | None = None
         self._said = perf_counter()
 
     def reading(self, n_seen: int, seconds: float) -> None:
@@ -54,8 +59,8 @@ class ProgressPrinter:
 
     def step(self, iteration: Iteration) -> None:
         """Print a pass, if it is one of every `interval` or there was no line for some time."""
-        self._seconds += iteration.seconds
         self.latest = iteration
+        self._seconds += iteration.seconds
         before, self._remaining, self._start = self._remaining, iteration.remaining, iteration.start
         due = iteration.n_iter % self._interval == 0 or perf_counter() - self._said >= _QUIET
         if self._verbose and due:

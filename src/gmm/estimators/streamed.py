@@ -49,7 +49,7 @@ class StreamedMixture(EstimatedMixture):
         give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
         loaded goes on, and its past counts as the weight of the rows of that fit; one of given parameters, as a start.
         `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior` comes
-        from the first block.
+        from the first block, and so does the box of `noise`.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class StreamedMixture(EstimatedMixture):
             return as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
         source = source_of(self, X, sample_weight)
         model = covariance_model(self.covariance_type)
-        self._check_same(self._parameters, model, source.n_features, "partial_fit", "Clone the estimator")
+        self._check_same(self._parameters, model, source, "partial_fit", "Clone the estimator")
         _check_near(self._parameters.means, source)
         return source, vars(self).get("feature_names_in_")
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
+from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, Source
 
-__all__ = ["WatchedSource"]
+__all__ = ["WatchedSource", "followed"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,3 +67,9 @@ class WatchedSource(Source):
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return rows of the other source."""
         return self.watched.take(indices)
+
+
+def followed(source: Source, seen: Callable[[int, float], object]) -> Source:
+    """Return a source as one whose readings are followed, if it is read here and not in memory."""
+    unread = source.resident is not None or isinstance(source, PartitionedSource)
+    return source if unread else WatchedSource(source, seen)
