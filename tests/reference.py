@@ -241,6 +241,38 @@ def em(X, parameters, covariance_type, n_passes, *, weight=None, reg_covar=0.0):
     return np.array(bounds), path
 
 
+def adapted(X, parameters, weight, relevance):
+    """Reynolds, Quatieri & Dunn (2000), (7)-(13), for covariances without constraint; moments are written out."""
+    pi, mu, sigma = parameters
+    r = responsibilities(log_joint(X, *parameters)) * weight[:, None]
+    n = r.sum(axis=0)  # (7), (8)
+    alpha = n / (n + relevance)  # (14)
+    weights, means, covariances = np.empty_like(pi), np.empty_like(mu), np.empty_like(sigma)
+    for k in range(len(pi)):
+        mean = r[:, k] @ X / n[k]  # (9)
+        square = (X.T * r[:, k]) @ X / n[k]  # (10)
+        weights[k] = alpha[k] * n[k] / weight.sum() + (1 - alpha[k]) * pi[k]  # (11)
+        means[k] = alpha[k] * mean + (1 - alpha[k]) * mu[k]  # (12)
+        before = sigma[k] + np.outer(mu[k], mu[k])
+        covariances[k] = alpha[k] * square + (1 - alpha[k]) * before - np.outer(means[k], means[k])  # (13)
+    return weights / weights.sum(), means, covariances
+
+
+def fisher_vector(X, parameters, weight):
+    """Sanchez, Perronnin, Mensink & Verbeek (2013), (16)-(18), row by row, for the mean over rows."""
+    pi, mu, sigma = parameters
+    deviations = np.sqrt(np.stack([np.diag(S) for S in sigma]))
+    gamma = responsibilities(log_joint(X, *parameters))
+    by_weight, by_mean, by_deviation = np.zeros(len(pi)), np.zeros_like(mu), np.zeros_like(mu)
+    for x, g, w in zip(X, gamma, weight / weight.sum(), strict=True):
+        for k in range(len(pi)):
+            z = (x - mu[k]) / deviations[k]
+            by_weight[k] += w * (g[k] - pi[k]) / np.sqrt(pi[k])
+            by_mean[k] += w * g[k] * z / np.sqrt(pi[k])
+            by_deviation[k] += w * g[k] * (z**2 - 1) / np.sqrt(2 * pi[k])
+    return np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel()])
+
+
 def rows_of(parameters):
     """Rows, their components and their weights, of 1 in all, whose means and covariances are those of a mixture."""
     weights, means, covariances = parameters

@@ -34,8 +34,8 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | fitted
-        | attributes conditional | contract criteria predictive progress scorer summary
+        adaptation anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping
+        | saved | fitted | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
@@ -43,7 +43,7 @@ ROOMS = {
     "versions": "",
     "fitting": """
         fit | noisy progress starts | order screening split_merge halving | racing
-        | degenerate hierarchy metrics sampling
+        | degenerate hierarchy metrics seeds | sampling
     """,
     "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
     "rows": """

@@ -26,6 +26,7 @@ from gmm.values.statistics import SufficientStatistics
 from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
+    from gmm.estimators.adaptation import adapt, fisher_vector
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -54,9 +55,11 @@ __all__ = [
     "SufficientStatistics",
     "Trace",
     "__version__",
+    "adapt",
     "anomaly_threshold",
     "bootstrap_lrt",
     "em_steps",
+    "fisher_vector",
     "get_include",
     "held_out_log_likelihood",
     "load",
@@ -70,6 +73,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (

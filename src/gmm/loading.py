@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from gmm._public import publish
 from gmm.estimators.bayesian import BayesianGaussianMixture
-from gmm.estimators.fitted import FittedMixture, from_state
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.saved import SavedMixture, from_state
 from gmm.frozen import FrozenMixture
 from gmm.persistence import Readable, load_object
 from gmm.selection import Selection
@@ -19,7 +19,7 @@ from gmm.selection.table import selection_from_state
 
 __all__ = ["load"]
 
-_Saved = FittedMixture | FrozenMixture | Selection
+_Saved = SavedMixture | FrozenMixture | Selection
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
     BayesianGaussianMixture.__name__: partial(from_state, BayesianGaussianMixture),
     FrozenMixture.__name__: FrozenMixture.from_state,
@@ -28,7 +28,7 @@ _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] 
 }
 
 
-def load(file: Readable) -> FittedMixture | FrozenMixture | Selection:
+def load(file: Readable) -> SavedMixture | FrozenMixture | Selection:
     """Load a mixture, frozen or not, or a selection that its `save` method wrote.
 
     Parameters

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from gmm.estimators.bayesian import BayesianGaussianMixture
-from gmm.estimators.fitted import from_state
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.saved import from_state
 from gmm.persistence import load_object
 
 __all__ = ["load_mixture"]

@@ -63,7 +63,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     --------
     >>> import numpy as np
     >>> from gmm import GaussianMixture, anomaly_threshold
-    >>> rng = np.random.default_rng(0)
+    >>> rng = np.random.default_rng(1)
     >>> mixture = GaussianMixture().fit(rng.normal(size=(1000, 2)))
     >>> threshold = anomaly_threshold(mixture, rng.normal(size=(2000, 2)), 0.01)
     >>> alarms = mixture.score_samples(rng.normal(size=(50_000, 2))) < threshold.log_density

@@ -18,8 +18,9 @@ from gmm.estimators.fitted import hold, set_fitted
 from gmm.estimators.keeping import opened
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
-from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture, start_seeds
+from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture
 from gmm.fitting.progress import MixtureFit
+from gmm.fitting.seeds import start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import Names, as_source_to_fit
 from gmm.rows.sources import Source

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from gmm.estimators.contract import given_names
-from gmm.estimators.fitted import FittedMixture, fitted_parameters, from_state, without_noise
+from gmm.estimators.fitted import fitted_parameters, without_noise
+from gmm.estimators.saved import SavedMixture, from_state
 from gmm.exchange.onnx import write_onnx
 from gmm.exchange.scikit_learn import as_sklearn, state_of_sklearn
 from gmm.persistence import Writable, build_object
@@ -17,7 +18,7 @@ from gmm.persistence import Writable, build_object
 __all__ = ["ExchangedMixture"]
 
 
-class ExchangedMixture(FittedMixture):
+class ExchangedMixture(SavedMixture):
     """Base class of estimators that other software takes or makes."""
 
     _dtype: np.dtype[Any]

@@ -1,69 +1,50 @@
 """`FittedMixture`: everything a mixture does once it has parameters, however they were estimated.
 
-Parameters as attributes, scores of rows, samples, saving and loading. Subclasses add the fit.
+Parameters as attributes, scores of rows, samples. Subclasses add files and the fit.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.results import Wanted
 from gmm.em.solver import SolverResult
 from gmm.em.stepwise import Stream
 from gmm.em.trace import Trace
-from gmm.estimators.attributes import ParameterAttributes, fitted_parameters, without_noise
 from gmm.estimators.contract import (
+    Estimator,
     as_dtype,
-    given_names,
+    as_public_array,
     names_of_features,
     record_features,
 )
 from gmm.estimators.scorer import Scorer, log_evidence_of, place
 from gmm.estimators.summary import Summary
-from gmm.fitting.starts import STARTS
 from gmm.frozen import FrozenMixture
-from gmm.persistence import (
-    Readable,
-    Writable,
-    check_weight,
-    from_json_values,
-    given_prior,
-    item,
-    load_object,
-    mixture_from_state,
-    mixture_to_state,
-    posterior_from_state,
-    posterior_to_state,
-    save_state,
-    stream_from_state,
-    stream_to_state,
-    to_json_values,
-    traces_from_state,
-    traces_to_state,
-)
 from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
-from gmm.validation.parameters import check_is_fitted, check_n_samples, check_parameters, check_random_state
-from gmm.validation.rows import check_feature_names
-from gmm.values.covariance import covariance_model
+from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
+from gmm.validation.parameters import check_is_fitted, check_n_samples, check_random_state
+from gmm.values.covariance import CovarianceModel, covariance_model
+from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
-from gmm.values.variational import MixturePosterior
-from gmm.versions import __version__
 
 __all__ = ["FittedMixture", "fitted_parameters", "source_of", "without_noise"]
 
-_Mixture = TypeVar("_Mixture", bound="FittedMixture")
-_DOUBLE = np.dtype(np.float64)
+_PARTS = ("weights", "means", "covariances")
 
 
-class FittedMixture(ParameterAttributes):
+class FittedMixture(Estimator):
     """Base class of estimators that hold one mixture once they are fitted."""
 
+    n_components: int
+    covariance_type: str
     random_state: int | np.random.RandomState | np.random.Generator | None
     n_threads: int | None
     reg_covar: float
@@ -74,15 +55,15 @@ class FittedMixture(ParameterAttributes):
     history_: Trace
     histories_: tuple[Trace, ...]
 
-    _takes_posterior: ClassVar[bool] = False
     _bound_name: ClassVar[str] = "mean log-likelihood"
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
-    _parameters: MixtureParameters | None
-    _dtype: np.dtype[Any]
-    _bounds_before: tuple[float, ...]
+    _parameters: MixtureParameters | None = None
+    _dtype: np.dtype[Any] = np.dtype(np.float64)
+    _bounds_before: tuple[float, ...] = ()
+    _ascent: QuasiNewtonState | None = None
     _ascent_of: tuple[object, ...] = ()
     _stream: Stream | None = None  # of `_parameters`, or else out of date
-    _weight_seen: float
+    _weight_seen: float = 0.0  # of the rows of the fit
 
     def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
@@ -228,44 +209,65 @@ class FittedMixture(ParameterAttributes):
         without_noise(self, "freeze")
         return self._scorer().frozen()
 
-    def save(self, file: Writable) -> None:
-        """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
+    @property
+    def weights_(self) -> NDArray[Any]:
+        """Weights π_k, (K,)."""
+        return self._public(fitted_parameters(self).weights)
 
-        Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
-        describe a start are not saved.
+    @weights_.setter
+    def weights_(self, values: ArrayLike) -> None:
+        self._assign(weights=values)
 
-        Parameters
-        ----------
-        file : str, os.PathLike or binary file
-            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+    @property
+    def means_(self) -> NDArray[Any]:
+        """Means μ_k, (K, d)."""
+        return self._public(fitted_parameters(self).means)
 
-        Raises
-        ------
-        ValueError
-            If a constructor parameter is invalid, so that `load` would refuse the file.
-        """
-        save_state(file, *state_of(self))
+    @means_.setter
+    def means_(self, values: ArrayLike) -> None:
+        self._assign(means=values)
 
-    @classmethod
-    def load(cls, file: Readable) -> Self:
-        """Read a mixture that `save` wrote; *beyond*.
+    @property
+    def covariances_(self) -> NDArray[Any]:
+        """Covariances Σ_k, in the shape of the covariance type."""
+        return self._public(fitted_parameters(self).covariances)
 
-        Parameters
-        ----------
-        file : str, os.PathLike, binary file or bytes
-            A path, a file open for reading, which is read to its end, or the content of such a file.
+    @covariances_.setter
+    def covariances_(self, values: ArrayLike) -> None:
+        self._assign(covariances=values)
 
-        Returns
-        -------
-        GaussianMixture
+    @property
+    def precisions_(self) -> NDArray[Any]:
+        """Inverses of the covariances, in the same shape."""
+        parameters = fitted_parameters(self)
+        return self._public(parameters.model.layout.gram(parameters.whiteners))
 
-        Raises
-        ------
-        ValueError
-            If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
-            message says which. Loading runs no code from the file, so files from others are safe to open.
-        """
-        return load_object(file, {cls.__name__: partial(from_state, cls)})
+    @precisions_.setter
+    def precisions_(self, values: ArrayLike) -> None:
+        model = self._model()
+        K, d = self._shape_for(values)
+        precisions = check_precisions_init(values, K, d, model)
+        self._assign(covariances=model.layout.inverse(precisions, d))
+
+    @property
+    def precisions_cholesky_(self) -> NDArray[Any]:
+        """Upper triangular factors of the precisions, or 1/σ, in the same shape."""
+        parameters = fitted_parameters(self)
+        return self._public(parameters.model.layout.transposed(parameters.whiteners))
+
+    @precisions_cholesky_.setter
+    def precisions_cholesky_(self, values: ArrayLike) -> None:
+        layout = self._model().layout
+        factors = check_array(values, "precisions_cholesky_", layout.shape(*self._shape_for(values))).astype(np.float64)
+        self.precisions_ = layout.gram(layout.transposed(factors))
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters."""
+        return fitted_parameters(self).n_parameters
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return self._parameters is not None
 
     def __str__(self) -> str:
         """Return the constructor call and, once fitted, a summary of the mixture below it."""
@@ -278,6 +280,49 @@ class FittedMixture(ParameterAttributes):
         history, lower_bound = vars(self).get("history_"), vars(self).get("lower_bound_")
         parameters, names = fitted_parameters(self), names_of_features(self)
         return Summary.of(parameters, history, lower_bound, names, objective=self._bound_name)
+
+    def _model(self) -> CovarianceModel:
+        return covariance_model(self.covariance_type) if self._parameters is None else self._parameters.model
+
+    def _shape_for(self, values: ArrayLike) -> tuple[int, int]:
+        """K and d of the mixture or, before a fit, those that such covariances imply."""
+        if self._parameters is not None:
+            return self._parameters.n_components, self._parameters.n_features
+        shape = np.shape(values)
+        return self.n_components, shape[-1] if len(shape) > 1 else 1
+
+    def _public(self, values: Array) -> NDArray[Any]:
+        return as_public_array(values, self._dtype)
+
+    def _assign(self, **given: ArrayLike) -> None:
+        """Set parameters by hand; an unfitted estimator counts as fitted once it has all three."""
+        model = self._model()
+        if self._parameters is not None:
+            without_noise(self, "assigning parameters")
+        parts = dict(vars(self).get("_assigned", {}))
+        if self._parameters is not None:
+            parts = {name: getattr(self._parameters, name) for name in _PARTS}
+        parts |= given
+        if len(parts) < len(_PARTS):
+            self._assigned = parts
+            return
+        checked = check_parameters_given(**parts, model=model)
+        d = checked[1].shape[1] if self._parameters is None else self._parameters.n_features
+        expected = (self.n_components if self._parameters is None else self._parameters.n_components, d)
+        if checked[1].shape != expected:
+            raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
+        self._parameters = MixtureParameters(*checked, model)
+        self._bounds_before, self._ascent, self._weight_seen = (), None, 0.0
+        # The record of the fit does not describe these parameters.
+        for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
+            vars(self).pop(name, None)
+        if "n_features_in_" not in vars(self):
+            record_features(self, self._parameters.n_features, None)
+
+    @property
+    def noise_weight_(self) -> float:
+        """Weight of the noise, which the components leave; 0 without."""
+        return fitted_parameters(self).noise_weight
 
     def _lazily(
         self,
@@ -314,6 +359,35 @@ class FittedMixture(ParameterAttributes):
         self.lower_bounds_ = list(trace.lower_bounds)
 
 
+def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
+    """Return the parameters of a fitted mixture.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    """
+    check_is_fitted(mixture)
+    assert mixture._parameters is not None  # this is what was checked
+    return mixture._parameters
+
+
+def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
+    """Return the parameters of a fitted mixture, for a method that knows no noise.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If it was fitted with noise.
+    """
+    parameters = fitted_parameters(mixture)
+    if parameters.noise is not None:
+        raise ValueError(f"{method} knows components alone: expected a mixture fitted with noise=False")
+    return parameters
+
+
 def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
     """Check rows that a fitted mixture is to score.
 
@@ -345,7 +419,7 @@ def hold(
     mixture: FittedMixture,
     parameters: MixtureParameters,
     names: NDArray[np.object_] | None,
-    dtype: np.dtype[Any] = _DOUBLE,
+    dtype: np.dtype[Any] = FittedMixture._dtype,
 ) -> None:
     """Set the parameters of an estimator, the names of their features, and the type of its arrays."""
     mixture._parameters = parameters
@@ -365,73 +439,6 @@ def set_fitted(
     bounds = result.trace.lower_bounds or mixture._bounds_before
     mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
-
-
-def state_of(mixture: FittedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Return what `save` writes: a header of JSON values, and arrays by their names.
-
-    Raises
-    ------
-    NotFittedError
-        If the mixture has no parameters yet.
-    ValueError
-        If a parameter of the estimator is invalid.
-    """
-    parameters = fitted_parameters(mixture)
-    check_parameters(mixture, STARTS)  # they may have been set after the fit, and `load` refuses invalid ones
-    header: dict[str, Any] = {
-        "gmm_version": __version__,
-        "class": type(mixture).__name__,
-        "parameters": to_json_values(mixture.get_params()),
-        "covariance_model": parameters.model.name,
-        "dtype": mixture._dtype.name,
-        "feature_names": given_names(mixture),
-    }
-    arrays = mixture_to_state(parameters)
-    if isinstance(parameters, MixturePosterior):
-        posterior, of_posterior = posterior_to_state(parameters)
-        header, arrays = header | posterior, arrays | of_posterior
-    if "history_" in vars(mixture):
-        traces, passes = traces_to_state(mixture.history_, mixture.histories_)
-        header |= {**traces, "lower_bound": mixture.lower_bound_}
-        arrays |= passes
-    header |= {"weight_seen": mixture._weight_seen} if mixture._weight_seen else {}
-    if mixture._stream is not None and mixture._stream.parameters is parameters:
-        header["stream"], of_stream = stream_to_state(mixture._stream)
-        arrays |= of_stream
-    return header, arrays
-
-
-def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
-    """Make the estimator whose `state_of` this is.
-
-    Raises
-    ------
-    KeyError, ValueError
-        If something is missing or invalid.
-    """
-    model = covariance_model(item(header, "covariance_model", str))
-    parameters = mixture_from_state(arrays, model)
-    asked = from_json_values(item(header, "parameters", dict))
-    if cls._takes_posterior:
-        parameters = posterior_from_state(header, arrays, parameters)
-        asked = given_prior(parameters.prior) | asked  # arrays are not saved among the parameters
-    if parameters.noise is not None:
-        asked = {"noise": parameters.noise.box} | asked  # arrays are not saved among the parameters
-    estimator = cls(**asked)
-    names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
-    hold(estimator, parameters, names)
-    check_parameters(estimator, STARTS)
-    if header["dtype"] not in ("float32", "float64"):
-        raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
-    estimator._dtype = np.dtype(header["dtype"])
-    if "lower_bound" in header:
-        best, traces = traces_from_state(header, arrays)
-        estimator._record_climb(best, item(header, "lower_bound", float), traces)
-    estimator._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
-    if "stream" in header:
-        estimator._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
-    return estimator
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:

@@ -14,7 +14,8 @@ from gmm.em.m_step import Prior
 from gmm.estimators import criteria
 from gmm.estimators.conditional import ConditionalPrediction, given, predicted
 from gmm.estimators.contract import given_names, names_of_features
-from gmm.estimators.fitted import fitted_parameters, from_state, hold, source_of, without_noise
+from gmm.estimators.fitted import fitted_parameters, hold, source_of, without_noise
+from gmm.estimators.saved import from_state
 from gmm.estimators.streamed import StreamedMixture
 from gmm.exchange.mclust import read_mclust, write_mclust
 from gmm.fitting.fit import GivenStart, prior_of

@@ -17,7 +17,8 @@ from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.fitting.fit import FitSettings, SteppedPass, iter_passes, start_seeds
+from gmm.fitting.fit import FitSettings, SteppedPass, iter_passes
+from gmm.fitting.seeds import start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_one_array, as_source_to_fit
 from gmm.rows.sources import ArraySource

@@ -15,7 +15,8 @@ from gmm.em.trace import PassRecord, Trace
 from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.fitted import hold, source_of
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting.fit import first_mixture, start_seeds
+from gmm.fitting.fit import first_mixture
+from gmm.fitting.seeds import start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import ArraySource, Source, chunks_in_order

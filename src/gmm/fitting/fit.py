@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from numbers import Integral
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,11 @@ from gmm.fitting.degenerate import degenerate_components, effective_rows
 from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
 from gmm.fitting.progress import FitProgress, Journal, MixtureFit
-from gmm.fitting.sampling import LARGEST_SHARE, Rng, sampled, sampled_share
+from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm.rows.sources import ArraySource, Source
-from gmm.validation.parameters import check_random_state
 from gmm.validation.prior import check_prior
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array
@@ -369,31 +367,6 @@ def _starts(
             if rows is not None:
                 screening = Screening(replace(problem, rows=rows))
                 screening(begin.parameters)
-
-
-def start_seeds(random_state: int | Rng | None, n_init: int) -> tuple[int, ...]:
-    """Return the seeds of `n_init` starts; a generator, or numpy's global one for None, advances by a draw for each."""
-    if isinstance(random_state, Integral):
-        return _seeds_of(int(random_state), n_init)
-    rng = check_random_state(random_state)
-    if isinstance(rng, np.random.Generator):
-        return tuple(int(rng.integers(2**63)) for _ in range(n_init))
-    return tuple(int(rng.randint(2**31)) for _ in range(n_init))
-
-
-def shared_seed(random_state: int | Rng | None) -> int:
-    """Return one seed for all fits of a comparison: an int itself; a generator advances by a draw."""
-    if isinstance(random_state, Integral):
-        return int(random_state)
-    rng = check_random_state(random_state)
-    draw = rng.integers if isinstance(rng, np.random.Generator) else rng.randint
-    return int(draw(2**31))
-
-
-@lru_cache
-def _seeds_of(number: int, n_init: int) -> tuple[int, ...]:
-    # Seeding a RandomState takes longer than everything else that a small fit does before its first pass.
-    return start_seeds(check_random_state(number), n_init)
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.estimators.criteria import CRITERIA
-from gmm.estimators.fitted import from_state
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.saved import from_state
 from gmm.persistence import build_object
 from gmm.selection.grid import SearchTable
 from gmm.selection.status import NOT_TRIED, has_failed, is_known

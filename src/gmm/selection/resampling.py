@@ -25,8 +25,9 @@ from gmm.estimators.fitted import fitted_parameters, hold
 from gmm.estimators.mixture import GaussianMixture
 from gmm.exceptions import ConvergenceWarning
 from gmm.fitting.degenerate import degenerate_components
-from gmm.fitting.fit import COMPARISON_DEFAULTS, shared_seed
+from gmm.fitting.fit import COMPARISON_DEFAULTS
 from gmm.fitting.racing import best_of, short_runs
+from gmm.fitting.seeds import shared_seed
 from gmm.fitting.split_merge import OFFSET
 from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.sources import ArraySource

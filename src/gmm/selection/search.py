@@ -20,8 +20,9 @@ from gmm.estimators.fitted import set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import effective_rows
-from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart, shared_seed, start_seeds
+from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import ArraySource, Source, box_of

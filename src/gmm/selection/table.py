@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.estimators import criteria
-from gmm.estimators.fitted import fitted_html, state_of
+from gmm.estimators.fitted import fitted_html
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.saved import state_of
 from gmm.persistence import Readable, Writable, item, load_object, save_state
 from gmm.selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm.selection.grid import Grid, certainty, contesting, distance, distinct, failures, incomplete, ranking, title

@@ -1,0 +1,230 @@
+"""`adapt` and `fisher_vector`: what rows say of a mixture that was fitted to others."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm.em.m_step import most_likely
+from gmm.em.stepwise import implied_statistics
+from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.scorer import Scorer
+from gmm.text.lists import quoted
+from gmm.validation.parameters import check_is_fitted
+from gmm.values.layouts import DIAGONAL
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
+
+__all__ = ["adapt", "fisher_vector"]
+
+_PARTS = ("weights", "means", "covariances")
+
+
+def adapt(
+    model: FittedMixture,
+    X: ArrayLike | SufficientStatistics,
+    sample_weight: ArrayLike | None = None,
+    *,
+    relevance: float = 16.0,
+    what: Collection[str] = ("means",),
+    n_iter: int = 1,
+) -> GaussianMixture:
+    """Adapt a fitted mixture to few new rows: MAP estimates, with the mixture as prior.
+
+    Each component counts as `relevance` rows of its own distribution. So components that the new rows reach move, and
+    the others stay; and component k of two adapted mixtures is comparable. The means of a mixture of many components,
+    adapted to one recording, are the supervector that stands for its speaker.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture, which is not changed.
+    X : array-like or data frame of shape (n, d), data set, what `rows` returns, or SufficientStatistics
+        The new rows, or `statistics_of` them under `model`.
+    sample_weight : array-like of shape (n,), default=None
+    relevance : float, default=16.0
+        Rows that a component counts as, above 0.
+    what : collection of {"weights", "means", "covariances"}, default=("means",)
+        What is adapted. The rest stays as it is, and so does the weight of noise.
+    n_iter : int, default=1
+        Number of passes. After the first, responsibilities are those of the adapted mixture; the prior stays.
+
+    Returns
+    -------
+    GaussianMixture
+        With the covariance type of `model`, and the adapted mixture.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    ValueError, TypeError
+        If the rows or an argument are unusable; the message says where.
+
+    See Also
+    --------
+    GaussianMixture.partial_fit : Go on learning from blocks of rows.
+    fisher_vector : The direction in which rows pull a mixture.
+
+    References
+    ----------
+    D. A. Reynolds, T. F. Quatieri, R. B. Dunn (2000). Speaker verification using adapted Gaussian mixture models.
+    *Digital Signal Processing* 10, 19-41, equations 7 to 13.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(1000, 1)) + np.repeat([[0], [9]], 500, axis=0)
+    >>> everybody = gmm.GaussianMixture(2, means_init=[[0], [9]]).fit(X)
+    >>> somebody = gmm.adapt(everybody, rng.normal(10, 1, (16, 1)))
+    >>> (somebody.means_ - everybody.means_).ravel().round(1)
+    array([0. , 0.4])
+    """
+    check_is_fitted(model)
+    parts = _checked_parts(what)
+    _check_numbers(relevance, n_iter)
+    of_model = fitted_parameters(model)
+    parts_of_model = of_model.weights, of_model.means, of_model.covariances, of_model.model
+    before = MixtureParameters(*parts_of_model, noise=of_model.noise)
+    if isinstance(X, SufficientStatistics):
+        if n_iter > 1:
+            raise TypeError("expected rows for more than one pass, got statistics, which are of one")
+        adapted = _adapted(before, _statistics(model, X, sample_weight), float(relevance), parts)
+    else:
+        source, adapted = source_of(model, X, sample_weight), before
+        for _ in range(n_iter):
+            adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), float(relevance), parts)
+    K, name = before.n_components, before.model.known_as
+    after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads)
+    hold(after, adapted, vars(model).get("feature_names_in_"))
+    return after
+
+
+def fisher_vector(
+    model: FittedMixture,
+    X: ArrayLike | SufficientStatistics,
+    sample_weight: ArrayLike | None = None,
+    *,
+    normalise: bool = True,
+) -> NDArray[np.float64]:
+    """Describe a set of rows by the gradient of its mean log-likelihood: one vector, whatever the number of rows.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        A fitted mixture with diagonal covariances: "diag", or EEI, VEI, EVI, VVI.
+    X : array-like or data frame of shape (n, d), data set, what `rows` returns, or SufficientStatistics
+        The set of rows, or `statistics_of` them.
+    sample_weight : array-like of shape (n,), default=None
+    normalise : bool, default=True
+        Take signed square roots, then divide by the length.
+
+    Returns
+    -------
+    ndarray of shape (K + 2 K d,)
+        Derivatives by weights (K,), means (K, d) and standard deviations (K, d), in units in which all vary alike where
+        the mixture is true: divided by the roots of their Fisher information, for responsibilities of 0 and 1.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    ValueError
+        If its covariances are not diagonal, or the rows are unusable.
+
+    References
+    ----------
+    J. Sánchez, F. Perronnin, T. Mensink, J. Verbeek (2013). Image classification with the Fisher vector: theory and
+    practice. *International Journal of Computer Vision* 105, 222-245, equations 16 to 18.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> mixture = gmm.GaussianMixture(3, covariance_type="diag", random_state=0).fit(rng.normal(size=(1000, 2)))
+    >>> gmm.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
+    (15,)
+    """
+    check_is_fitted(model)
+    mixture = fitted_parameters(model)
+    if mixture.model.moments is not DIAGONAL:
+        raise ValueError(
+            f'fisher_vector needs diagonal covariances: expected covariance_type="diag", got {mixture.model.known_as}'
+        )
+    statistics = _statistics(model, X, sample_weight).reduced(DIAGONAL).recentred(mixture.means)
+    statistics = statistics.scaled(1 / statistics.weight)
+    present = np.maximum(mixture.weights, np.finfo(np.float64).tiny)  # components of weight 0 have no derivatives
+    roots, deviations = np.sqrt(present), np.sqrt(mixture.covariances)
+    by_weight = (statistics.counts - mixture.weights) / roots
+    by_mean = statistics.first / deviations / roots[:, None]
+    by_deviation = (statistics.second / mixture.covariances - statistics.counts[:, None]) / np.sqrt(2 * present)[
+        :, None
+    ]
+    vector = np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel()])
+    if not normalise:
+        return vector
+    vector = np.sign(vector) * np.sqrt(np.abs(vector))
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > 0 else vector
+
+
+def _statistics(
+    model: FittedMixture, X: ArrayLike | SufficientStatistics, sample_weight: ArrayLike | None
+) -> SufficientStatistics:
+    """Return given statistics, checked, or those of rows."""
+    mixture = fitted_parameters(model)
+    if not isinstance(X, SufficientStatistics):
+        return Scorer(mixture, model.n_threads).statistics(source_of(model, X, sample_weight))
+    if sample_weight is not None:
+        raise TypeError("expected no sample_weight with statistics, which have the weights in them")
+    if X.first.shape != mixture.means.shape:
+        raise ValueError(
+            f"expected statistics of {mixture.means.shape} components and features, got {X.first.shape}: statistics_of "
+            "makes them with the same mixture"
+        )
+    if not X.weight > 0:
+        raise ValueError(f"expected statistics of some rows, got the weight {X.weight:g}")
+    return X
+
+
+def _checked_parts(what: Collection[str]) -> frozenset[str]:
+    parts = frozenset([what] if isinstance(what, str) else what)
+    if not parts or not parts <= set(_PARTS):
+        raise ValueError(f"expected what to name some of {quoted(_PARTS)}, got {what!r:.80}")
+    return parts
+
+
+def _check_numbers(relevance: Any, n_iter: Any) -> None:
+    if not (isinstance(relevance, numbers.Real) and 0 < float(relevance) < np.inf):
+        raise ValueError(f"expected a relevance above 0, in rows, got {relevance!r:.80}")
+    if isinstance(n_iter, bool) or not isinstance(n_iter, numbers.Integral) or int(n_iter) < 1:
+        raise ValueError(f"expected n_iter of 1 or more, got {n_iter!r:.80}")
+
+
+def _adapted(
+    before: MixtureParameters, statistics: SufficientStatistics, relevance: float, parts: frozenset[str]
+) -> MixtureParameters:
+    """Return the mixture with the chosen parts updated by the rows, and by `relevance` rows of each component."""
+    model, K = before.model, before.n_components
+    rows = statistics.reduced(model.moments).recentred(before.means)
+    alike = replace(before, weights=np.full(K, 1 / K), factors=(before.whiteners, before.log_determinants))
+    both = rows + implied_statistics(alike).scaled(relevance * K)
+    weights, means, covariances = before.weights, before.means, before.covariances
+    if "weights" in parts:
+        share = rows.counts / (rows.counts + relevance)  # α of equation 10
+        weights = share * rows.counts / rows.weight + (1 - share) * before.weights
+        weights *= before.weights.sum() / weights.sum()
+    if "means" in parts:
+        means = both.means
+    else:  # covariances about the means that stay
+        both = replace(both, first=np.zeros_like(both.first))
+    if "covariances" in parts:
+        covariances = most_likely(both, model, 0.0, previous=covariances).covariances
+    return MixtureParameters(weights, means, covariances, model, noise=before.noise)

@@ -1,0 +1,159 @@
+"""`SavedMixture`: fitted mixtures that go to files and come from them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.estimators.contract import given_names
+from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold
+from gmm.fitting.starts import STARTS
+from gmm.persistence import (
+    Readable,
+    Writable,
+    check_weight,
+    from_json_values,
+    given_prior,
+    item,
+    load_object,
+    mixture_from_state,
+    mixture_to_state,
+    posterior_from_state,
+    posterior_to_state,
+    save_state,
+    stream_from_state,
+    stream_to_state,
+    to_json_values,
+    traces_from_state,
+    traces_to_state,
+)
+from gmm.validation.parameters import check_parameters
+from gmm.validation.rows import check_feature_names
+from gmm.values.covariance import covariance_model
+from gmm.values.parameters import MixtureParameters
+from gmm.values.variational import MixturePosterior
+from gmm.versions import __version__
+
+__all__ = ["SavedMixture", "from_state", "state_of"]
+
+_Mixture = TypeVar("_Mixture", bound="SavedMixture")
+
+
+class SavedMixture(FittedMixture):
+    """Base class of estimators that are saved without pickle."""
+
+    _takes_posterior: ClassVar[bool] = False
+
+    def save(self, file: Writable) -> None:
+        """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
+
+        Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
+        describe a start are not saved.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+
+        Raises
+        ------
+        ValueError
+            If a constructor parameter is invalid, so that `load` would refuse the file.
+        """
+        save_state(file, *state_of(self))
+
+    @classmethod
+    def load(cls, file: Readable) -> Self:
+        """Read a mixture that `save` wrote; *beyond*.
+
+        Parameters
+        ----------
+        file : str, os.PathLike, binary file or bytes
+            A path, a file open for reading, which is read to its end, or the content of such a file.
+
+        Returns
+        -------
+        GaussianMixture
+
+        Raises
+        ------
+        ValueError
+            If the file is not a saved model, was written by a newer version, or does not hold a valid mixture; the
+            message says which. Loading runs no code from the file, so files from others are safe to open.
+        """
+        return load_object(file, {cls.__name__: partial(from_state, cls)})
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        parameters = fitted_parameters(self)
+        check_parameters(self, STARTS)  # they may have been set after the fit, and `load` refuses invalid ones
+        header: dict[str, Any] = {
+            "gmm_version": __version__,
+            "class": type(self).__name__,
+            "parameters": to_json_values(self.get_params()),
+            "covariance_model": parameters.model.name,
+            "dtype": self._dtype.name,
+            "feature_names": given_names(self),
+        }
+        arrays = mixture_to_state(parameters)
+        if isinstance(parameters, MixturePosterior):
+            posterior, of_posterior = posterior_to_state(parameters)
+            header, arrays = header | posterior, arrays | of_posterior
+        if "history_" in vars(self):
+            traces, passes = traces_to_state(self.history_, self.histories_)
+            header |= {**traces, "lower_bound": self.lower_bound_}
+            arrays |= passes
+        header |= {"weight_seen": self._weight_seen} if self._weight_seen else {}
+        if self._stream is not None and self._stream.parameters is parameters:
+            header["stream"], of_stream = stream_to_state(self._stream)
+            arrays |= of_stream
+        return header, arrays
+
+    def _restore(self, header: dict[str, Any], arrays: dict[str, NDArray[Any]], parameters: MixtureParameters) -> None:
+        """Take what `_state` returned; `parameters` are made of it."""
+        names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
+        if header["dtype"] not in ("float32", "float64"):
+            raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
+        hold(self, parameters, names, np.dtype(header["dtype"]))
+        check_parameters(self, STARTS)
+        if "lower_bound" in header:
+            best, traces = traces_from_state(header, arrays)
+            self._record_climb(best, item(header, "lower_bound", float), traces)
+        self._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
+        if "stream" in header:
+            self._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
+
+
+def state_of(mixture: SavedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return what `save` writes: a header of JSON values, and arrays by their names.
+
+    Raises
+    ------
+    NotFittedError
+        If the mixture has no parameters yet.
+    ValueError
+        If a parameter of the estimator is invalid.
+    """
+    return mixture._state()
+
+
+def from_state(cls: type[_Mixture], header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> _Mixture:
+    """Make the estimator whose `state_of` this is.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If something is missing or invalid.
+    """
+    parameters = mixture_from_state(arrays, covariance_model(item(header, "covariance_model", str)))
+    asked = from_json_values(item(header, "parameters", dict))  # but for arrays, which are not saved among them
+    if cls._takes_posterior:
+        parameters = posterior_from_state(header, arrays, parameters)
+        asked = given_prior(parameters.prior) | asked
+    if parameters.noise is not None:
+        asked = {"noise": parameters.noise.box} | asked
+    estimator = cls(**asked)
+    estimator._restore(header, arrays, parameters)
+    return estimator

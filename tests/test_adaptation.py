@@ -1,0 +1,215 @@
+"""Mixtures adapted to new rows, and the gradient of their likelihood, against the papers' equations."""
+
+import numpy as np
+import pytest
+
+import gmm
+import reference
+from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError, adapt, fisher_vector, statistics_of
+from gmm.values.covariance import PARSIMONIOUS
+
+every_model = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+weighted = pytest.mark.parametrize("weighted", [False, True])
+
+K, D, RELEVANCE = 3, 2, 16.0
+ALL = ("weights", "means", "covariances")
+rng = np.random.default_rng(0)
+CENTRES = np.array([[-3.0, 0.0], [3.0, 1.0], [0.0, 4.0]])
+OLD = CENTRES[rng.integers(K, size=600)] + rng.normal(size=(600, D)) * [1.0, 0.5]
+NEW = CENTRES[rng.integers(2, size=60)] + rng.normal(size=(60, D)) + 0.5
+WEIGHTS = rng.uniform(0.5, 2, len(NEW))
+
+
+def fitted(covariance_type="full", **asked):
+    return GaussianMixture(K, covariance_type=covariance_type, random_state=0, **asked).fit(OLD)
+
+
+def numbers(mixture):
+    dense = reference.dense(mixture.covariances_, mixture.covariance_type, K, D)
+    return mixture.weights_, mixture.means_, dense
+
+
+def assert_same(one, other, rtol=1e-10):
+    for name in ("weights_", "means_", "covariances_"):
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=rtol, atol=rtol, err_msg=name)
+
+
+# --- Adaptation ---------------------------------------------------------------------------------
+
+
+@weighted
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "VVV", "VVI"])
+def test_adapted_mixtures_are_those_of_the_paper(covariance_type, weighted):
+    mixture, weight = fitted(covariance_type), WEIGHTS if weighted else None
+    got = adapt(mixture, NEW, weight, relevance=RELEVANCE, what=ALL)
+    mass = np.ones(len(NEW)) if weight is None else weight
+    expected = reference.adapted(NEW, numbers(mixture), mass, RELEVANCE)
+    if covariance_type in ("diag", "VVI"):
+        expected = (*expected[:2], np.stack([np.diag(np.diag(S)) for S in expected[2]]))
+    for name, value, other in zip(ALL, numbers(got), expected, strict=True):
+        np.testing.assert_allclose(value, other, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+@every_model
+def test_a_component_counts_as_rows_of_its_own(covariance_type):
+    """As an M-step with rows at mean ± deviation along each axis of every component, which belong to it alone."""
+    mixture = fitted(covariance_type)
+    weights, means, dense = numbers(mixture)
+    steps = np.sqrt(D) * np.linalg.cholesky(dense).transpose(0, 2, 1)
+    pseudo = np.concatenate([means[:, None] + steps, means[:, None] - steps], axis=1).reshape(-1, D)
+    rows = np.concatenate([NEW, pseudo])
+    joint = reference.log_joint(NEW, weights, means, dense)
+    shares = np.concatenate([reference.responsibilities(joint), np.repeat(np.eye(K), 2 * D, axis=0)])
+    weight = np.concatenate([np.ones(len(NEW)), np.full(len(pseudo), RELEVANCE / (2 * D))])
+    got = adapt(mixture, NEW, relevance=RELEVANCE, what=("means", "covariances"))
+    np.testing.assert_array_equal(got.weights_, mixture.weights_)
+    updated = GaussianMixture(K, covariance_type=covariance_type, max_iter=0, reg_covar=0, init_params=shares)
+    expected = updated.fit(rows, sample_weight=weight)
+    np.testing.assert_allclose(got.means_, expected.means_, rtol=1e-9)
+    # One update of EVE or VVE turns the axes once, from where they were.
+    exact = 0.1 if covariance_type in ("EVE", "VVE") else 1e-6
+    np.testing.assert_allclose(got.covariances_, expected.covariances_, rtol=exact, atol=1e-9)
+
+
+@every_model
+def test_from_no_relevance_to_all(covariance_type):
+    mixture = fitted(covariance_type)
+    assert_same(adapt(mixture, NEW, relevance=1e12, what=ALL), mixture, 1e-6)
+    free = adapt(mixture, OLD, relevance=1e-9, what=ALL)
+    once = gmm.m_step(GaussianMixture(K, covariance_type=covariance_type, reg_covar=0), statistics_of(mixture, OLD))
+    np.testing.assert_allclose(free.means_, once.means_, rtol=1e-6)
+    np.testing.assert_allclose(free.weights_, once.weights_, rtol=1e-6)
+
+
+@every_model
+def test_more_passes_arrive_at_a_fixed_point(covariance_type):
+    mixture = fitted(covariance_type)
+    scores = [adapt(mixture, NEW, what=ALL, n_iter=n).score(NEW) for n in (1, 30)]
+    assert scores[0] > mixture.score(NEW)
+    first, last = (adapt(mixture, NEW, what="means", n_iter=n).means_ for n in (60, 61))
+    np.testing.assert_allclose(first, last, atol=1e-4)
+
+
+def test_only_what_is_asked_for_changes():
+    mixture = fitted()
+    for part in ALL:
+        got = adapt(mixture, NEW, what=[part])
+        changed = {name for name in ALL if not np.array_equal(getattr(got, f"{name}_"), getattr(mixture, f"{name}_"))}
+        assert changed == {part}
+
+
+def test_statistics_of_blocks_do_for_rows():
+    mixture = fitted("diag")
+    both = statistics_of(mixture, NEW[:20]) + statistics_of(mixture, NEW[20:])
+    assert_same(adapt(mixture, both, what=ALL), adapt(mixture, NEW, what=ALL))
+    np.testing.assert_allclose(fisher_vector(mixture, both), fisher_vector(mixture, NEW), rtol=1e-10)
+
+
+def test_components_without_new_rows_stay():
+    mixture = fitted()
+    far = mixture.means_[0] + [[0.5, 0.5]] * 5
+    got = adapt(mixture, far, what=("means", "covariances"))
+    other = [k for k in range(K) if k != 0]
+    np.testing.assert_allclose(got.means_[other], mixture.means_[other], atol=0.05)
+    assert np.abs(got.means_[0] - mixture.means_[0]).max() > 0.1
+
+
+def test_a_posterior_and_its_names_can_be_adapted():
+    import pandas as pd
+
+    frame = pd.DataFrame(OLD, columns=["a", "b"])
+    mixture = BayesianGaussianMixture(n_components=K, random_state=0).fit(frame)
+    got = adapt(mixture, pd.DataFrame(NEW, columns=["a", "b"]), what=ALL)
+    assert isinstance(got, GaussianMixture)
+    assert list(got.feature_names_in_) == ["a", "b"]
+    assert got.weights_.sum() == pytest.approx(1)
+
+
+def test_the_weight_of_noise_stays():
+    mixture = fitted(noise=True)
+    got = adapt(mixture, NEW, what=ALL)
+    assert got.noise_weight_ == pytest.approx(mixture.noise_weight_) != 0
+    assert np.isfinite(got.score(NEW))
+
+
+def test_the_same_bits_for_every_number_of_threads():
+    results = [adapt(fitted(n_threads=n), np.tile(NEW, (2000, 1)), what=ALL).covariances_ for n in (1, 3)]
+    np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"relevance": 0}, "relevance above 0"),
+        ({"relevance": np.nan}, "relevance above 0"),
+        ({"relevance": "much"}, "relevance above 0"),
+        ({"what": ()}, "what to name some of 'weights', 'means', 'covariances'"),
+        ({"what": ("shapes",)}, "what to name some of"),
+        ({"n_iter": 0}, "n_iter of 1 or more"),
+        ({"n_iter": True}, "n_iter of 1 or more"),
+    ],
+)
+def test_wrong_arguments_are_named(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        adapt(fitted(), NEW, **wrong)
+
+
+def test_wrong_rows_and_statistics_are_named():
+    mixture = fitted()
+    statistics = statistics_of(mixture, NEW)
+    with pytest.raises(NotFittedError):
+        adapt(GaussianMixture(2), NEW)
+    with pytest.raises(ValueError, match="3 features, but GaussianMixture is expecting 2"):
+        adapt(mixture, np.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"row 1, column 0"):
+        adapt(mixture, [[0.0, 0.0], [np.nan, 0.0]])
+    with pytest.raises(ValueError, match=r"expected statistics of \(3, 2\) components and features, got \(2, 2\)"):
+        adapt(mixture, statistics_of(GaussianMixture(2).fit(OLD), NEW))
+    with pytest.raises(TypeError, match="more than one pass"):
+        adapt(mixture, statistics, n_iter=2)
+    with pytest.raises(TypeError, match="no sample_weight with statistics"):
+        adapt(mixture, statistics, WEIGHTS)
+
+
+# --- Fisher vectors -----------------------------------------------------------------------------
+
+
+@weighted
+@pytest.mark.parametrize("covariance_type", ["diag", "EEI", "VEI", "EVI", "VVI"])
+def test_a_fisher_vector_is_the_papers(covariance_type, weighted):
+    mixture, weight = fitted(covariance_type), WEIGHTS if weighted else None
+    mass = np.ones(len(NEW)) if weight is None else weight
+    expected = reference.fisher_vector(NEW, numbers(mixture), mass)
+    got = fisher_vector(mixture, NEW, weight, normalise=False)
+    assert got.shape == (K + 2 * K * D,)
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+    rooted = np.sign(expected) * np.sqrt(np.abs(expected))
+    np.testing.assert_allclose(fisher_vector(mixture, NEW, weight), rooted / np.linalg.norm(rooted), rtol=1e-6)
+
+
+def test_it_is_the_gradient_of_the_mean_log_likelihood():
+    mixture = fitted("diag")
+    weights, means, variances = mixture.weights_, mixture.means_, mixture.covariances_
+    vector, step = fisher_vector(mixture, NEW, normalise=False), 1e-6
+
+    def score(means, variances):
+        return GaussianMixture.from_parameters(weights, means, variances, covariance_type="diag").score(NEW)
+
+    for place in np.ndindex(K, D):
+        nudge = np.zeros((K, D))
+        nudge[place] = step
+        slope = (score(means + nudge, variances) - score(means - nudge, variances)) / (2 * step)
+        in_units = slope * np.sqrt(variances[place] / weights[place[0]])
+        assert vector[K:].reshape(2, K, D)[(0, *place)] == pytest.approx(in_units, abs=1e-6)
+
+
+def test_rows_that_a_mixture_is_the_best_for_pull_it_nowhere():
+    mixture = fitted("diag", tol=1e-10, max_iter=2000, reg_covar=0)
+    assert np.abs(fisher_vector(mixture, OLD, normalise=False)).max() < 1e-3
+    assert np.linalg.norm(fisher_vector(mixture, NEW)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "spherical", "VEV", "EII"])
+def test_other_covariances_are_refused(covariance_type):
+    with pytest.raises(ValueError, match='expected covariance_type="diag"'):
+        fisher_vector(fitted(covariance_type), NEW)
