@@ -34,8 +34,8 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        adaptation iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping | saved
-        | fitted | conditional | contract criteria predictive progress scorer summary
+        adaptation anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping
+        | saved | fitted | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",

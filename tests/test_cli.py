@@ -493,6 +493,17 @@ def test_predict_columns_of_a_posterior_without_names(tmp_path):
     np.testing.assert_allclose(np.array(found["x0"], float), expected.means[:, 0])
 
 
+def test_a_column_that_may_be_a_code_is_told(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"{x:.3f},{code},{n}" for x, code, n in zip(rng.normal(size=100), rng.integers(1, 4, 100),
+                                                         rng.integers(0, 60, 100), strict=True)]  # fmt: skip
+    (tmp_path / "d.csv").write_text("\n".join(["size,site,count", *lines]) + "\n")
+    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--models", "EEE")
+    assert "note: column 'site' (3 distinct values) may be a code; use --exclude to leave it out" in done.stderr
+    done = ok("fit", tmp_path / "d.csv", "--components", "1", "--models", "EEE", "--columns", "size,site")
+    assert "may be a code" not in done.stderr
+
+
 def test_fit_with_noise(tmp_path):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 0.3, (60, 2)), rng.normal(5, 0.3, (60, 2)), rng.uniform(-10, 10, (40, 2))])

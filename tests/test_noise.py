@@ -369,6 +369,36 @@ def test_a_share_and_a_box_to_start_from():
         inner.set_params(warm_start=True, noise=False).fit(X)
 
 
+def test_rows_of_no_weight_are_no_part_of_the_box():
+    X, _ = clutter()
+    weight = np.ones(len(X))
+    weight[-50:] = 0
+    how = {"noise": True, "random_state": 0}
+    by_weight = GaussianMixture(K, **how).fit(np.concatenate([X, [[99.0, 99.0]]]), sample_weight=[*weight, 0.0])
+    np.testing.assert_allclose(by_weight.means_, GaussianMixture(K, **how).fit(X[:-50]).means_, rtol=1e-9)
+
+
+def test_a_stream_and_halves_of_an_iteration_know_noise():
+    X, _ = clutter(n=6000, n_noise=3000)
+    order = np.random.default_rng(0).permutation(len(X))
+    streamed = GaussianMixture(K, noise=True, random_state=0)
+    for block in np.array_split(X[order], 12):
+        streamed.partial_fit(block)
+    whole = GaussianMixture(K, noise=True, random_state=0, tol=1e-8, max_iter=1000, reg_covar=0).fit(X)
+    assert streamed.noise_weight_ == pytest.approx(whole.noise_weight_, abs=0.02)
+    assert streamed.score(X) == pytest.approx(whole.score(X), abs=0.02)
+    file = io.BytesIO()
+    streamed.save(file)
+    assert gmm.load(file.getvalue()).partial_fit(X).noise_weight_ == streamed.partial_fit(X).noise_weight_
+    streamed.partial_fit(X[:1])  # which has no box of its own
+    parts = gmm.statistics_of(whole, X[:4000]) + gmm.statistics_of(whole, X[4000:])
+    again = gmm.m_step(whole, parts)
+    np.testing.assert_allclose(again.means_, whole.means_, rtol=1e-3, atol=1e-4)
+    assert again.noise_weight_ == pytest.approx(whole.noise_weight_, abs=1e-4)
+    with pytest.raises(ValueError, match="whose box is that of its fit"):
+        gmm.m_step(GaussianMixture(K, noise=True), parts)
+
+
 def test_the_noise_of_a_mixture_is_uniform():
     noise = UniformNoise(np.array([0.0, 10.0]), np.array([2.0, 15.0]))
     assert noise.log_density == pytest.approx(-np.log(10))

@@ -21,6 +21,19 @@ def found():
     return select(X, range(1, 4), random_state=0)
 
 
+def test_another_criterion_chooses_from_the_same_search():
+    X = np.random.default_rng(0).normal(size=(80, 2)) * [1, 3]
+    found = select(X, (1, 2), ["EII", "VVV"], random_state=0)
+    for criterion in ("bic", "icl", "aic"):
+        scores = getattr(found, criterion)
+        assert found.best_by(criterion) is found.estimators[int(np.argmin(scores))]
+    worst = int(np.argmin(found.aic))
+    status = tuple("degenerate: component 0" if n == worst else text for n, text in enumerate(found.status))
+    assert replace(found, status=status).best_by("aic") is not found.estimators[worst]
+    with pytest.raises(ValueError, match="expected a criterion among"):
+        found.best_by("score")
+
+
 def test_cells_are_ordered_by_components_then_types(found):
     assert found.n_components.tolist() == [1] * 14 + [2] * 14 + [3] * 14
     assert found.covariance_type == PARSIMONIOUS * 3

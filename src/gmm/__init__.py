@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gmm import _pickle_aliases, _public
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
+from gmm.estimators.anomalies import AnomalyThreshold, anomaly_threshold
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.conditional import ConditionalPrediction
 from gmm.estimators.iteration import m_step, statistics_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 
 __all__ = [
+    "AnomalyThreshold",
     "BayesianGaussianMixture",
     "BootstrapLRT",
     "ConditionalPrediction",
@@ -54,6 +56,7 @@ __all__ = [
     "Trace",
     "__version__",
     "adapt",
+    "anomaly_threshold",
     "bootstrap_lrt",
     "em_steps",
     "fisher_vector",

@@ -127,7 +127,7 @@ cdef class Plan:
         self.whiteners, self.origin, self.reach = np.ravel(mixture.whiteners), origin, reach
         cdef Py_ssize_t K = self.centres.shape[0], d = self.centres.shape[1]
         self.moments = mixture.layout if rows_only or totals else moments
-        plan.layout, plan.moments = mixture.layout.code, self.moments.code
+        plan.n_all, plan.n_features, plan.layout, plan.moments = K, d, mixture.layout.code, self.moments.code
         if K < 1 or d < 1 or not is_layout(plan.layout) or not is_layout(plan.moments):
             raise ValueError(f"expected centres (K, d) and known layouts, got {(K, d)}, {plan.layout}, {plan.moments}")
         if given and (hard or rows_only or totals):
@@ -136,7 +136,6 @@ cdef class Plan:
         expect("whiteners", self.whiteners.shape[0], total_size(plan.layout, K, d))
         expect("origin", origin.shape[0], d)
         expect("reach", reach.shape[0], d)
-        plan.n_all, plan.n_features = K, d
         plan.skips_empty = not (rows_only or hard or given or totals or axes is not None)
         plan.hard, plan.given, plan.totals, plan.tiles = hard, given, totals, tiles
         set_noise(plan, mixture.log_noise)

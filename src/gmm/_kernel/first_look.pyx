@@ -89,6 +89,12 @@ cdef class Survey:
             centre[j] = self.first_row[j] + self.sums[j] / self.weight
         return out
 
+    @property
+    def box(self):
+        """The least and the greatest number of each feature, (2, d)."""
+        cdef const double[::1] ends = <double[:2 * self.n_features]>self.low
+        return np.array(ends).reshape(2, self.n_features)
+
     def reach(self, const double[::1] origin):
         """Each feature's greatest distance from `origin`, (d,)."""
         expect("origin", origin.shape[0], self.n_features)

@@ -40,6 +40,7 @@ __all__ = [
 
 _SHOWN = 4
 _LEFT_OUT_SHOWN = 8
+_MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct whole numbers, and rows for each of them, that make a code likely
 _FEW = 10  # with fewer rows, increasing columns are not reported
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
@@ -164,8 +165,8 @@ def numeric_rows(
     _check_finite(rows)
     if rows.weights is not None:
         _check_weights(rows, rows.weights, str(weight_column))
-    identifiers = () if columns is not None else _identifier_notes(table, rows)
-    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *identifiers))
+    guesses = () if columns is not None else (*_identifier_notes(table, rows), *_code_notes(table, rows))
+    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *guesses))
 
 
 def read_rows_for(model: EstimatedMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
@@ -406,6 +407,18 @@ def identifier_notes(names: Sequence[str], n_rows: int) -> tuple[str, ...]:
     """Tell which columns of integers increase from row to row; of few rows that says little."""
     columns = [repr(name) for name in names] if n_rows >= _FEW else []
     return _note(columns, "increases from row to row, like an identifier", "increase from row to row, like identifiers")
+
+
+def _code_notes(table: pa.Table, rows: Rows) -> Iterable[str]:
+    """Point out whole numbers of which there are few: as codes of categories, they have no distances."""
+    columns: list[str] = []
+    if len(rows.names) == 1:
+        return columns
+    for name, values in zip(rows.names, rows.values.T, strict=True):
+        n_distinct = len(np.unique(values)) if pa.types.is_integer(table[name].type) else 0
+        if 1 < n_distinct <= min(_MOST_CODES, len(values) // _ROWS_PER_CODE):
+            columns.append(f"{name!r} ({n_distinct} distinct values)")
+    return _note(columns, "may be a code", "may be codes")
 
 
 def _note(columns: Sequence[str], one: str, several: str) -> tuple[str, ...]:

@@ -210,9 +210,8 @@ class EstimatedMixture(ExchangedMixture):
         self, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
     ) -> None:
         """Check that the parameters of the estimator still describe its mixture, which `who` continues."""
-        noisy = self._noise(source)[0] is not None
         expected = (previous.n_components, previous.model.known_as, previous.n_features, previous.noise is not None)
-        requested = (self.n_components, model.known_as, source.n_features, noisy)
+        requested = (self.n_components, model.known_as, source.n_features, self._is_noisy)
         if requested != expected:
             raise ValueError(
                 f"{who} continues the previous fit: expected the same (n_components, covariance_type, n_features, "
@@ -230,6 +229,11 @@ class EstimatedMixture(ExchangedMixture):
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
         """The prior with all its hyperparameters."""
         raise NotImplementedError
+
+    @property
+    def _is_noisy(self) -> bool:
+        """Whether the parameters ask for noise."""
+        return False
 
     def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
         """Noise beside the components, and its weight at the start."""

@@ -99,12 +99,15 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     if len(statistics.counts) != model.n_components:
         raise ValueError(f"expected statistics of {model.n_components} components, got {len(statistics.counts)}")
     before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None
+    if before is None and model.noise is not False:
+        raise ValueError("expected a fitted model with noise, whose box is that of its fit")
     try:
         parameters = most_likely(
             statistics.reduced(covariance.moments),
             covariance,
             model.reg_covar,
             previous=None if before is None else before.covariances,
+            noise=None if before is None else before.noise,
         )
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, covariance)) from None

@@ -481,6 +481,10 @@ class GaussianMixture(StreamedMixture):
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
         return None if self.prior is None else prior_of(self.prior, model, self.n_components, source, self.n_threads)
 
+    @property
+    def _is_noisy(self) -> bool:
+        return np.ndim(self.noise) > 0 or bool(self.noise)
+
     def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
         return check_noise(self.noise, source.n_features, partial(box_of, source))
 

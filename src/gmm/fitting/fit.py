@@ -56,11 +56,6 @@ class GivenStart:
     precisions: Array | None = None
     responsibilities: Callable[[int], Array] | None = None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether all parts are left to the data."""
-        return all(part is None for part in (self.weights, self.means, self.precisions, self.responsibilities))
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class FitSettings:
@@ -365,7 +360,7 @@ def _starts(
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
     if settings.noise is None:
         return _start_without_noise(problem, settings, seed, e_step)
-    if settings.given.is_empty:
+    if all(part is None for part in vars(settings.given).values()):
         start = partial(_start_statistics, settings=settings, seed=seed)
         rng = np.random.default_rng(seed)
         return Beginning(noisy_start(problem, settings.n_components, settings.noise_share, start, rng))

@@ -164,14 +164,13 @@ class ArraySource(Source):
         return self.rows[indices]
 
 
-def box_of(source: Source) -> Array:
-    """Return the least and the largest values of the rows of positive weight, (2, d)."""
-    box = np.array([np.full(source.n_features, np.inf), np.full(source.n_features, -np.inf)])
-    for _, rows, weight in source.chunks():
-        used = rows if weight is None else rows[weight > 0]
-        box[0] = np.minimum(box[0], used.min(axis=0, initial=np.inf))
-        box[1] = np.maximum(box[1], used.max(axis=0, initial=-np.inf))
-    return box
+def box_of(source: Source) -> NDArray[Any]:
+    """Return the least and the largest number of each feature, (2, d), without rows of weight 0 in memory."""
+    weight, resident = source.sample_weight, source.resident
+    if weight is None or resident is None or weight.all():
+        return source.survey.box
+    used = resident.rows[weight > 0]
+    return np.array([used.min(axis=0), used.max(axis=0)])
 
 
 def single_weights(sample_weight: Array | None) -> bool:

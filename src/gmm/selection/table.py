@@ -207,6 +207,27 @@ class Selection:
         fitted = [number for number, estimator in enumerate(self.estimators) if estimator is not None]
         return sorted(fitted, key=lambda n: (is_degenerate(self.status[n]), np.isnan(scores[n]), scores[n]))
 
+    def best_by(self, criterion: str) -> GaussianMixture:
+        """Return the fitted mixture that another criterion would have chosen; a degenerate one only if all are.
+
+        Parameters
+        ----------
+        criterion : str
+            "bic", "aic", "aicc", "icl" or "nec".
+
+        Returns
+        -------
+        GaussianMixture
+
+        Raises
+        ------
+        ValueError
+            For any other criterion.
+        """
+        best = self.estimators[self.ranked(check_criterion(criterion))[0]]
+        assert best is not None  # ranked cells have a fit
+        return best
+
     def columns(self) -> dict[str, NDArray[Any]]:
         """Return the columns of the table.
 
@@ -368,10 +389,11 @@ def html_parts(selection: Selection) -> list[Html]:
     return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
 
 
-def check_criterion(criterion: object) -> None:
-    """Raise a ValueError if this is not the name of a criterion."""
+def check_criterion(criterion: object) -> str:
+    """Return the name of a criterion; raise a ValueError if it is none."""
     if criterion not in criteria.CRITERIA:
         raise ValueError(f"expected a criterion among {criteria.CRITERIA}, got {criterion!r}")
+    return str(criterion)
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:

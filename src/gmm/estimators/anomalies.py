@@ -1,0 +1,86 @@
+"""`anomaly_threshold`: the log density below which rows are rarer than a stated rate."""
+
+from __future__ import annotations
+
+import numbers
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gmm.estimators.fitted import FittedMixture
+
+__all__ = ["AnomalyThreshold", "anomaly_threshold"]
+
+_CONFIDENCE = 0.95
+
+
+class AnomalyThreshold(NamedTuple):
+    """A threshold for `score_samples`, and how sure its rate of false alarms is.
+
+    Attributes
+    ----------
+    log_density : float
+        Rows below it are rarer than the rate, in nats.
+    low, high : float
+        95 % confidence interval of the rate of false alarms among new rows like those that gave the threshold.
+    """
+
+    log_density: float
+    low: float
+    high: float
+
+
+def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> AnomalyThreshold:
+    """Find the log density below which a share `rate` of new normal rows is expected.
+
+    Parameters
+    ----------
+    model : GaussianMixture or BayesianGaussianMixture
+        A fitted mixture.
+    X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        Normal rows that the mixture was not fitted to: those of the fit score too well.
+    rate : float
+        Share of false alarms, such as 0.01; n · `rate` should be 10 or more, and has to be 1.
+
+    Returns
+    -------
+    AnomalyThreshold
+        A score of X. Whatever the distribution of new rows like X, one of them scores below with a probability of at
+        most `rate` on average; ``low`` and ``high`` say how far that may be off for this X, if the scores do not tie.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the rows do not fit the mixture, are too few for the rate, or the rate is not between 0 and 1.
+
+    References
+    ----------
+    V. Vovk (2012). Conditional validity of inductive conformal predictors. *Asian Conference on Machine Learning*,
+    475-490.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import GaussianMixture, anomaly_threshold
+    >>> rng = np.random.default_rng(1)
+    >>> mixture = GaussianMixture().fit(rng.normal(size=(1000, 2)))
+    >>> threshold = anomaly_threshold(mixture, rng.normal(size=(2000, 2)), 0.01)
+    >>> alarms = mixture.score_samples(rng.normal(size=(50_000, 2))) < threshold.log_density
+    >>> bool(threshold.low < alarms.mean() < threshold.high)
+    True
+    """
+    from scipy.special import betaincinv
+
+    if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < float(rate) < 1:
+        raise ValueError(f"expected a rate between 0 and 1, got {rate!r}")
+    scores = np.sort(model.score_samples(X))
+    n = len(scores)
+    rank = int(float(rate) * (n + 1) * (1 + 1e-12))
+    if rank < 1:
+        least = int(np.ceil(1 / float(rate))) - 1
+        raise ValueError(f"expected at least {least:,} rows for a rate of {rate:g}, got {n:,}")
+    tails = (1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2
+    # New rows fall below the k-th of n scores at a rate that is Beta(k, n + 1 − k) distributed.
+    low, high = (float(betaincinv(rank, n + 1 - rank, tail)) for tail in tails)
+    return AnomalyThreshold(float(scores[rank - 1]), low, high)

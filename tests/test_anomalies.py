@@ -1,0 +1,51 @@
+"""Thresholds at a stated rate: what share of new rows lies below them."""
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+import gmm
+from gmm import GaussianMixture, anomaly_threshold
+
+
+def test_the_rate_of_false_alarms_is_beta_distributed():
+    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+    rng, n, rate = np.random.default_rng(0), 199, 0.05
+    many = mixture.score_samples(rng.normal(size=(20_000, 1)))
+    rates, inside = [], 0
+    for _ in range(300):
+        threshold = anomaly_threshold(mixture, rng.normal(size=(n, 1)), rate)
+        rates.append((many < threshold.log_density).mean())
+        inside += threshold.low < rates[-1] < threshold.high
+    expected = beta(10, 190)
+    assert np.mean(rates) == pytest.approx(rate, abs=0.003)
+    assert np.std(rates) == pytest.approx(expected.std(), rel=0.15)
+    assert 0.9 < inside / 300 < 0.99
+    assert (threshold.low, threshold.high) == (
+        pytest.approx(expected.ppf(0.025), rel=1e-9),
+        pytest.approx(expected.ppf(0.975), rel=1e-9),
+    )
+
+
+def test_it_is_a_score_of_the_rows():
+    X = np.random.default_rng(0).normal(size=(99, 2))
+    mixture = GaussianMixture(2, random_state=0).fit(X)
+    scores = np.sort(mixture.score_samples(X))
+    assert anomaly_threshold(mixture, X, 0.01).log_density == scores[0]
+    assert anomaly_threshold(mixture, X, 0.05).log_density == scores[4]
+    assert anomaly_threshold(mixture, X, 0.5).log_density == scores[49]
+
+
+@pytest.mark.parametrize("rate", [0, 1, -0.1, "x", None, True, np.nan])
+def test_rates_that_are_none(rate):
+    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+    with pytest.raises(ValueError, match="a rate between 0 and 1"):
+        anomaly_threshold(mixture, [[0.0]], rate)
+
+
+def test_too_few_rows_and_no_mixture():
+    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+    with pytest.raises(ValueError, match=r"at least 99 rows for a rate of 0\.01, got 98"):
+        anomaly_threshold(mixture, np.zeros((98, 1)), 0.01)
+    with pytest.raises(gmm.NotFittedError):
+        anomaly_threshold(GaussianMixture(), np.zeros((98, 1)), 0.5)
