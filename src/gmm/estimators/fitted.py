@@ -147,6 +147,11 @@ class FittedMixture(Estimator):
             In nats per unit weight; without weights, the mean of ``score_samples(X)``.
         """
         source = source_of(self, X, sample_weight)
+        if source.resident is not None and source.dtype == np.float32 and sample_weight is None:
+            with np.errstate(over="ignore"):
+                mean = float(self._log_evidence(source).mean())  # in float32, as scikit-learn's
+            if np.isfinite(mean):
+                return mean
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(

@@ -193,4 +193,4 @@ def _sums_of_lanes(values: Array, weight: Array | None, lane_rows: int) -> Array
     """Σ_i w_i v_i of each lane, over rows of positive weight: a row of weight 0 may be −∞."""
     with np.errstate(over="ignore", invalid="ignore"):
         weighed = values if weight is None else np.where(weight > 0, weight * values, 0.0)
-        return np.add.reduceat(weighed, np.arange(0, len(values), lane_rows))
+        return np.add.reduceat(weighed, np.arange(0, len(values), lane_rows), dtype=np.float64)
