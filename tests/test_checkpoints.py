@@ -394,10 +394,12 @@ def test_a_pipeline_hands_it_on(tmp_path):
 
 
 COMMAND = """
-    import sys
+    import sys, time
     from gmm.cli import main
     from gmm.persistence import checkpoints
     checkpoints.SECONDS = checkpoints._SHARE = 0
+    write = checkpoints.Checkpoint.write
+    checkpoints.Checkpoint.write = lambda file, progress: (write(file, progress), time.sleep(0.1))
     sys.exit(main(sys.argv[1:]))
 """
 
