@@ -101,7 +101,8 @@ cdef class MixtureFamily:
         family.constraint, family.ridge, family.log_noise = constraint, ridge, log_noise
         family.K, family.d = n_components, n_features
         family.objective = likelihood()
-        self.arguments = covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior, log_noise
+        self.arguments = (covariance_layout, constraint, n_components, n_features, ridge, prior, moments, weights_prior,
+                          log_noise)
         if prior is None:
             return
         self.mean, self.scale, shrinkage, pseudocount, constant = prior

@@ -341,8 +341,8 @@ cdef inline bint leads_to_mixture(State* state, double factor) noexcept nogil:
     for k in range(K):
         if state.plain.log_offset[k] > -INFINITY and not state.tried.counts[k] >= 0.1 * state.held.counts[k]:
             return False
-    if has_noise(&state.family) and not (
-            rest_of(state.tried.counts, K, state.tried.weight) >= 0.1 * rest_of(state.held.counts, K, state.held.weight)):
+    if has_noise(&state.family) and not rest_of(
+            state.tried.counts, K, state.tried.weight) >= 0.1 * rest_of(state.held.counts, K, state.held.weight):
         return False
     add_rows(state, -1, &state.tried)              # the update adds them again
     if not updated(state, &state.tried, &state.trial):
