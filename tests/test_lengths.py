@@ -27,6 +27,7 @@ def a_plan(layout=FULL, moments=None, code=None, **changed):
         "centres": np.arange(6.0).reshape(K, D),
         "whiteners": whiteners(layout),
         "layout": SimpleNamespace(code=layout if code is None else code),
+        "log_noise": -np.inf,
     }
     mixture |= {name: changed.pop(name) for name in mixture.keys() & changed.keys()}
     given = {

@@ -132,7 +132,8 @@ ax.legend()
 # they are far better. Adapted mixtures are for few recordings, little
 # computing, and whatever comes in sets of rows: voices, walks, machines,
 # pictures as sets of patches.
-#
+
+# %%
 # What to try next
 # ----------------
 #

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._public import publish
 from gmm.em.m_step import most_likely
 from gmm.em.stepwise import implied_statistics
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
@@ -228,3 +229,6 @@ def _adapted(
     if "covariances" in parts:
         covariances = most_likely(both, model, 0.0, previous=covariances).covariances
     return MixtureParameters(weights, means, covariances, model, noise=before.noise)
+
+
+publish("gmm", [adapt, fisher_vector])

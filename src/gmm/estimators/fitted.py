@@ -23,7 +23,7 @@ from gmm.estimators.contract import (
     names_of_features,
     record_features,
 )
-from gmm.estimators.scorer import Scorer, log_evidence_of, mean_of, place
+from gmm.estimators.scorer import Scorer, log_evidence_of, place
 from gmm.estimators.summary import Summary
 from gmm.frozen import FrozenMixture
 from gmm.rows.entrance import as_source, is_dask
@@ -147,8 +147,11 @@ class FittedMixture(Estimator):
             In nats per unit weight; without weights, the mean of ``score_samples(X)``.
         """
         source = source_of(self, X, sample_weight)
-        if source.resident is not None and source.dtype == np.float32 and source.sample_weight is None:
-            return mean_of(self._log_evidence(source))  # in float32, as scikit-learn's
+        if source.resident is not None and source.dtype == np.float32 and sample_weight is None:
+            with np.errstate(over="ignore"):
+                mean = float(self._log_evidence(source).mean())  # in float32, as scikit-learn's
+            if np.isfinite(mean):
+                return mean
         return self._scorer().log_likelihood(source) / source.survey.weight
 
     def log_likelihood(

@@ -193,14 +193,4 @@ def _sums_of_lanes(values: Array, weight: Array | None, lane_rows: int) -> Array
     """Σ_i w_i v_i of each lane, over rows of positive weight: a row of weight 0 may be −∞."""
     with np.errstate(over="ignore", invalid="ignore"):
         weighed = values if weight is None else np.where(weight > 0, weight * values, 0.0)
-        return np.add.reduceat(weighed, np.arange(0, len(values), lane_rows))
-
-
-def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
-    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
-    if weight is not None:
-        used = weight > 0  # a row of weight 0 may be −∞
-        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
-    with np.errstate(over="ignore"):
-        mean = float(values.mean())
-    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())
+        return np.add.reduceat(weighed, np.arange(0, len(values), lane_rows), dtype=np.float64)
