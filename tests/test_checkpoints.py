@@ -431,9 +431,25 @@ def test_the_command_says_where_a_checkpoint_belongs(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     np.save(tmp_path / "X.npy", X)
     for words, told in {
-        ("--checkpoint", "fit.ckpt"): "--checkpoint: expected with --bayesian; a search keeps none",
-        ("--resume",): "--checkpoint: expected with --bayesian; a search keeps none",
+        ("--checkpoint", "fit.ckpt"): "--checkpoint: expected with --bayesian; a search keeps no checkpoint",
+        ("--resume",): "--resume: expected with --bayesian; a search keeps no checkpoint",
         ("--bayesian", "--resume"): "--resume: expected with --checkpoint FILE, where the fit was kept",
     }.items():
         assert main(["fit", str(tmp_path / "X.npy"), *words]) == 2
         assert told in capsys.readouterr().err
+
+
+def test_a_checkpoint_replaces_no_other_file(tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text("a,b\n1,2\n")
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(ValueError, match=r"rows\.csv is no checkpoint"):
+        GaussianMixture(2).fit(rows, checkpoint=table)
+    model = tmp_path / "model.gmm"
+    GaussianMixture(2, random_state=0).fit(rows).save(model)
+    with pytest.raises(ValueError, match=r"model\.gmm is no checkpoint"):
+        GaussianMixture(2).fit(rows, checkpoint=model)
+    assert table.read_text() == "a,b\n1,2\n"
+    own = tmp_path / "own"
+    for _ in range(2):
+        GaussianMixture(2, random_state=0).fit(rows, checkpoint=own)

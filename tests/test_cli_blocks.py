@@ -105,3 +105,13 @@ def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     pa.parquet.write_table(broken, tmp_path / "broken.parquet")
     assert "row 2, column 'a'" in fails(1, "fit", tmp_path / "broken.parquet", "--blocks")
     assert "all of its columns" in fails(1, "fit", folder / "rows.npy", "--blocks", "--columns", "x1")
+
+
+def test_a_column_without_a_name_is_left_out_as_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"{number},{a:.6f},{b:.6f}" for number, (a, b) in enumerate(rng.normal(size=(300, 2)))]
+    (tmp_path / "rows.csv").write_text("\n".join([",a,b", *lines]) + "\n")
+    for how in ((), ("--blocks",)):
+        done = ok("fit", tmp_path / "rows.csv", *how, "--components", 1, "--covariance", "diag")
+        assert "300 rows, 2 columns" in done.stdout
+        assert "no name, as for row numbers" in done.stderr

@@ -229,7 +229,7 @@ def test_what_cannot_be_predicted():
         mixture.predict_from(X[:, :3], KNOWN)
     with pytest.raises(ValueError, match="a level between 0 and 1"):
         mixture.predict_from(X[:, KNOWN], KNOWN, level=1.0)
-    with pytest.raises(ValueError, match="contains NaN"):
+    with pytest.raises(ValueError, match="expected a finite number for column 0, got nan"):
         mixture.condition({0: np.nan})
     with pytest.raises(TypeError, match="a mapping of columns to values"):
         mixture.condition([1.0])
@@ -245,3 +245,16 @@ def test_every_layout_takes_columns_in_any_order():
         matrices = rng.normal(size=layout.shape(K, D))
         part = layout.dense(layout.of_columns(matrices, columns), K, 2)
         np.testing.assert_array_equal(part, layout.dense(matrices, K, D)[:, columns][:, :, columns])
+
+
+def test_known_values_come_from_whatever_has_keys():
+    import pandas as pd
+
+    mixture = GaussianMixture(2, random_state=0).fit(
+        pd.DataFrame(np.random.default_rng(0).normal(size=(90, 2)), columns=["a", "b"])
+    )
+    one, other = mixture.condition({"a": 1.5}), mixture.condition(pd.Series({"a": 1.5}))
+    np.testing.assert_array_equal(one.means_, other.means_)
+    for wrong in ("x", None, np.nan, np.inf):
+        with pytest.raises(ValueError, match="expected a finite number for column 'a'"):
+            mixture.condition({"a": wrong})

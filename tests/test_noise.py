@@ -3,7 +3,9 @@
 import io
 import pickle
 from dataclasses import replace
+from functools import reduce
 from importlib.resources import files
+from operator import add
 from pathlib import Path
 
 import numpy as np
@@ -410,3 +412,34 @@ def test_the_largest_share_of_a_row_may_be_noise(fitted):
     largest = Scorer(fitted_parameters(mixture)).largest_responsibilities(ArraySource(X))
     shares = mixture.predict_proba(X)
     np.testing.assert_allclose(largest, np.maximum(shares.max(axis=1), 1 - shares.sum(axis=1)), atol=1e-12)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_rows_in_partitions_may_be_noise(covariance_type):
+    rows = clutter()[0] + 3
+    parts = np.array_split(rows, 5)
+    X = gmm.partitioned_rows(lambda task: reduce(add, (task(number, part) for number, part in enumerate(parts))))
+    how = {"covariance_type": covariance_type, "noise": True, "means_init": rows[:K]}
+    whole, apart = (GaussianMixture(K, **how).fit(given) for given in (rows, X))
+    np.testing.assert_allclose(apart.means_, whole.means_, rtol=1e-8)
+    assert apart.noise_weight_ == pytest.approx(whole.noise_weight_, rel=1e-8)
+    assert gmm.statistics_of(whole, X).weight == len(rows)
+
+
+def test_mixtures_that_are_made_of_one_with_noise_keep_it(fitted):
+    mixture, X = fitted[:2] if isinstance(fitted, tuple) else (fitted, clutter()[0])
+    for made in (gmm.adapt(mixture, X), mixture.marginal([0])):
+        assert made.noise_weight_ > 0
+        np.testing.assert_array_equal(made.noise, fitted_parameters(made).noise.box)
+
+
+def test_noise_that_takes_all_rows_is_told():
+    rows = np.random.default_rng(0).normal(size=(200, 2)) * 1000
+    with pytest.warns(gmm.ConvergenceWarning, match="noise took all of them"):
+        GaussianMixture(2, noise=[[0, 0], [0.1, 0.1]], random_state=0).fit(rows)
+
+
+def test_no_threshold_divides_rows_of_noise(fitted):
+    mixture, X = fitted[:2] if isinstance(fitted, tuple) else (fitted, clutter()[0])
+    with pytest.raises(ValueError, match="anomaly_threshold knows components alone"):
+        gmm.anomaly_threshold(mixture, X, 0.05)

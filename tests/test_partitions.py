@@ -217,7 +217,7 @@ def test_the_m_step_says_what_it_does_not_take():
     statistics = statistics_of(mixture, ROWS)
     with pytest.raises(ValueError, match="without a prior"):
         m_step(GaussianMixture(K, prior="conjugate"), statistics)
-    with pytest.raises(ValueError, match="statistics of 4 components, got 3"):
+    with pytest.raises(ValueError, match=r"statistics of \(4, 3\) components and features, got \(3, 3\)"):
         m_step(GaussianMixture(4), statistics)
     with pytest.raises(ValueError, match="moments"):
         m_step(GaussianMixture(K), statistics_of(GaussianMixture(K, covariance_type="diag").fit(ROWS), ROWS))
@@ -240,3 +240,22 @@ def test_a_plan_is_a_value_that_can_be_sent():
             for a, b in values:
                 if isinstance(a, (float, np.ndarray, tuple)):
                     np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-7)
+
+
+def test_statistics_of_another_mixture_are_refused():
+    mixture = GaussianMixture(K, random_state=0).fit(ROWS)
+    narrow = statistics_of(GaussianMixture(K, random_state=0).fit(ROWS[:, :2]), ROWS[:, :2])
+    with pytest.raises(ValueError, match=r"expected statistics of \(3, 3\) components and features, got \(3, 2\)"):
+        m_step(mixture, narrow)
+    of_variances = statistics_of(GaussianMixture(K, covariance_type="diag", random_state=0).fit(ROWS), ROWS)
+    with pytest.raises(ValueError, match=r"second moments \(3, 3, 3\), got \(3, 3\)"):
+        m_step(mixture, of_variances)
+    with pytest.raises(ValueError, match="without a prior"):
+        m_step(GaussianMixture(K, prior="conjugate").fit(ROWS), statistics_of(mixture, ROWS))
+
+
+def test_what_is_made_of_a_float32_mixture_is_float32():
+    X = ROWS.astype(np.float32)
+    mixture = GaussianMixture(K, random_state=0).fit(X)
+    for made in (m_step(mixture, statistics_of(mixture, X)), gmm.adapt(mixture, X), mixture.marginal([0, 1])):
+        assert made.means_.dtype == np.float32

@@ -94,6 +94,7 @@ for seconds in lengths:
     for name, guess in methods.items():
         hits = [guess(rows) == who for who, rows in recordings]
         right[name].append(np.mean(hits))
+print("recognised after  ", *(f"{seconds:2d} s" for seconds in lengths))
 for name, shares in right.items():
     print(f"{name:18s}", *(f"{share:4.0%}" for share in shares))
 

@@ -41,7 +41,8 @@ def fit(options: argparse.Namespace) -> None:
     if options.max_components is not None:
         raise UsageError("--max-components: expected with --bayesian; a search takes --components")
     if options.checkpoint is not None or options.resume:
-        raise UsageError("--checkpoint: expected with --bayesian; a search keeps none")
+        option = "--resume" if options.checkpoint is None else "--checkpoint"
+        raise UsageError(f"{option}: expected with --bayesian; a search keeps no checkpoint")
     options.tol = 1e-5 if options.tol is None else options.tol
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     names = _covariance_types(options)

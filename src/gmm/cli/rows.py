@@ -259,9 +259,19 @@ def left_out_notes(reasons: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _numeric_columns(table: pa.Table, names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    reasons = {name: _why_not_numeric(table[name]) for name in names}
-    if "" in reasons and not reasons[""]:
-        reasons[""] = "no name, as for row numbers"
+    return chosen_columns({name: _why_not_numeric(table[name]) for name in names})
+
+
+def chosen_columns(reasons: dict[str, str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the columns to fit, and notes on the others, from why each one is not numeric: "" if it is.
+
+    Raises
+    ------
+    CommandError
+        If there is none.
+    """
+    if reasons.get("") == "":
+        reasons = reasons | {"": "no name, as for row numbers"}
     chosen, notes = [name for name, why in reasons.items() if not why], left_out_notes(reasons)
     if not chosen:
         raise CommandError(f"the table has no numeric columns to fit; {notes[0] if notes else 'left out: none'}")

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.rows import check_present, constant_notes, identifier_notes, left_out_notes, unused_notes
+from gmm.cli.rows import check_present, chosen_columns, constant_notes, identifier_notes, unused_notes
 from gmm.rows.opening import columns_of, rows
 from gmm.rows.sources import Source
 from gmm.text.lists import quoted
@@ -136,11 +136,9 @@ def _chosen(
         if overlap := sorted(out.intersection(wanted)):
             raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
         return list(dict.fromkeys(wanted)), ()
-    reasons = {name: "" if _is_numeric(kind) else f"type {kind}" for name, kind in types.items() if name not in out}
-    chosen = [name for name, why in reasons.items() if not why]
-    if types and not chosen:
-        raise CommandError("the table has no numeric columns to fit")
-    return chosen, left_out_notes(reasons)
+    return chosen_columns(
+        {name: "" if _is_numeric(kind) else f"type {kind}" for name, kind in types.items() if name not in out}
+    )
 
 
 def _is_numeric(kind: pa.DataType) -> bool:

@@ -17,6 +17,7 @@ from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.text.lists import quoted
+from gmm.validation.given import check_statistics
 from gmm.validation.parameters import check_is_fitted
 from gmm.values.layouts import DIAGONAL
 from gmm.values.parameters import MixtureParameters
@@ -103,8 +104,9 @@ def adapt(
         for _ in range(n_iter):
             adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), float(relevance), parts)
     K, name = before.n_components, before.model.known_as
-    after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads)
-    hold(after, adapted, vars(model).get("feature_names_in_"))
+    noise = False if before.noise is None else before.noise.box
+    after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads, noise=noise)
+    hold(after, adapted, vars(model).get("feature_names_in_"), model.means_.dtype)
     return after
 
 
@@ -185,13 +187,7 @@ def _statistics(
         return Scorer(mixture, model.n_threads).statistics(source_of(model, X, sample_weight))
     if sample_weight is not None:
         raise TypeError("expected no sample_weight with statistics, which have the weights in them")
-    if X.first.shape != mixture.means.shape:
-        raise ValueError(
-            f"expected statistics of {mixture.means.shape} components and features, got {X.first.shape}: statistics_of "
-            "makes them with the same mixture"
-        )
-    if not X.weight > 0:
-        raise ValueError(f"expected statistics of some rows, got the weight {X.weight:g}")
+    check_statistics(X, mixture.means.shape, mixture.model.moments)
     return X
 
 

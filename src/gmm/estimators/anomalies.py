@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gmm.estimators.fitted import FittedMixture
+from gmm.estimators.fitted import FittedMixture, without_noise
 
 __all__ = ["AnomalyThreshold", "anomaly_threshold"]
 
@@ -52,7 +52,8 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     Raises
     ------
     ValueError, TypeError
-        If the rows do not fit the mixture, are too few for the rate, or the rate is not between 0 and 1.
+        If the rows do not fit the mixture, are too few for the rate, the rate is not between 0 and 1, or the mixture
+        has noise, under whose density no row lies: there, ``predict(X) == -1`` tells rows of no component.
 
     References
     ----------
@@ -74,7 +75,8 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
 
     if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < float(rate) < 1:
         raise ValueError(f"expected a rate between 0 and 1, got {rate!r}")
-    scores = np.sort(model.score_samples(X))
+    without_noise(model, "anomaly_threshold")  # under its density no row lies
+    scores = np.sort(np.asarray(model.score_samples(X)))
     n = len(scores)
     rank = int(float(rate) * (n + 1) * (1 + 1e-12))
     if rank < 1:

@@ -14,14 +14,14 @@ from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
-from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, place
+from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm.fitting.fit import mean_and_covariance
 from gmm.rows.entrance import is_dask
 from gmm.rows.sources import Source
 from gmm.validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm.validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
-from gmm.values.layouts import SPHERICAL, Array
+from gmm.values.layouts import SPHERICAL
 from gmm.values.variational import MixturePosterior
 
 __all__ = ["BayesianGaussianMixture"]
@@ -252,10 +252,10 @@ class BayesianGaussianMixture(EstimatedMixture):
         """
         source = source_of(self, X, sample_weight)
         if check_density(density) == "predictive":
-            return _mean_of(self._log_density(source, density), source.sample_weight)
+            return mean_of(self._log_density(source, density), source.sample_weight)
         plug_in = Scorer(posterior_of(self).plugged_in(), self.n_threads)
         scorer = self._scorer() if density == "variational" else plug_in
-        return scorer.log_likelihood(source) / source.survey.weight
+        return scorer.score(source)
 
     def sample_posterior(
         self, n_samples: int = 1, random_state: int | np.random.RandomState | np.random.Generator | None = None
@@ -409,13 +409,3 @@ def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:
     posterior = fitted_parameters(mixture)
     assert isinstance(posterior, MixturePosterior)  # no other is ever held
     return posterior
-
-
-def _mean_of(values: NDArray[Any], weight: Array | None) -> float:
-    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
-    if weight is not None:
-        used = weight > 0  # a row of weight 0 may be −∞
-        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
-    with np.errstate(over="ignore"):
-        mean = float(values.mean())
-    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())

@@ -41,6 +41,10 @@ _NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
     "check for degenerate data."
 )
+_ALL_NOISE = (
+    "No component has a row: noise took all of them. A box of noise that is much smaller than that of the rows has a "
+    "density above theirs."
+)
 
 
 class EstimatedMixture(ExchangedMixture):
@@ -79,14 +83,15 @@ class EstimatedMixture(ExchangedMixture):
         callback : callable, default=None
             *Beyond*: called with an `Iteration` after each pass. A true return value ends the fit.
         checkpoint : str or os.PathLike, default=None
-            *Beyond*: a file that keeps how far the fit has come, written every five seconds or every pass, whichever is
-            longer, and at the end. A fit that is killed loses what it did since. The file is replaced as a whole, so it
-            is valid at any time; if it cannot be written during the fit, the one before stays, and a warning says so.
+            *Beyond*: a file that keeps how far the fit has come. It is written before the first pass, after a pass
+            where the last writing is five seconds and fifty times its own duration ago, and at the end. A fit that is
+            killed loses what it did since. The file is replaced as a whole, so it is valid at any time; if it cannot be
+            written during the fit, the one before stays, and a warning says so.
         resume : bool, default=False
             *Beyond*: continue the fit of the file `checkpoint` to the bits of a fit without interruption; begin it if
-            there is no such file. X, its weights, the version of gmm and all parameters but `n_threads`, `verbose` and
-            `warm_start` must be the same. A fit that had ended is returned as it was, one that a callback ended goes
-            on.
+            there is no such file. X, its weights, the version of gmm and all parameters but `n_threads`, `verbose`,
+            `verbose_interval` and `warm_start` must be the same; a callable counts by its name. A fit that had ended is
+            returned as it was, one that a callback ended goes on.
 
         Returns
         -------
@@ -161,7 +166,7 @@ class EstimatedMixture(ExchangedMixture):
             "mixture.set_params(warm_start=True).fit(X) continues from there"
         )
         told.mixture = type(self)(**self.get_params())
-        hold(told.mixture, latest.parameters, names)
+        hold(told.mixture, latest.parameters, names, np.dtype(np.float64))
         return told
 
     def _printer(self, source: Source) -> ProgressPrinter:
@@ -282,6 +287,8 @@ def warn_about(fit: MixtureFit, max_iter: int) -> None:
     trace = fit.result.trace
     if not trace.converged and 0 < max_iter <= len(trace):
         warn(_NOT_CONVERGED, raisable(ConvergenceWarning))
+    if fit.result.parameters.noise is not None and fit.result.statistics.counts.max() < 1:
+        warn(_ALL_NOISE, raisable(ConvergenceWarning))
     warn_of_repairs(fit.repaired)
 
 

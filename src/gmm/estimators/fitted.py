@@ -146,13 +146,7 @@ class FittedMixture(Estimator):
         float
             In nats per unit weight; without weights, the mean of ``score_samples(X)``.
         """
-        source = source_of(self, X, sample_weight)
-        if source.resident is not None and source.dtype == np.float32 and sample_weight is None:
-            with np.errstate(over="ignore"):
-                mean = float(self._log_evidence(source).mean())  # in float32, as scikit-learn's
-            if np.isfinite(mean):
-                return mean
-        return self._scorer().log_likelihood(source) / source.survey.weight
+        return self._scorer().score(source_of(self, X, sample_weight))
 
     def log_likelihood(
         self, X: ArrayLike, sample_weight: ArrayLike | None = None, *, classified: bool = False
@@ -345,7 +339,7 @@ class FittedMixture(Estimator):
             raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
         kind: Any = type(self)
         other = kind(n_components=self.n_components, covariance_type=self.covariance_type, n_threads=1)
-        hold(other, fitted_parameters(self), vars(self).get("feature_names_in_"))
+        hold(other, fitted_parameters(self), vars(self).get("feature_names_in_"), self._dtype)
         return mapped(partial(getattr(other, method), **how), X, dtype, shape)
 
     def _scorer(self) -> Scorer:
@@ -424,7 +418,7 @@ def hold(
     mixture: FittedMixture,
     parameters: MixtureParameters,
     names: NDArray[np.object_] | None,
-    dtype: np.dtype[Any] = FittedMixture._dtype,
+    dtype: np.dtype[Any],
 ) -> None:
     """Set the parameters of an estimator, the names of their features, and the type of its arrays."""
     mixture._parameters = parameters

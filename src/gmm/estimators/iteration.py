@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm.em.m_step import most_likely
@@ -10,6 +11,7 @@ from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.starts import STARTS
+from gmm.validation.given import check_statistics
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import SingularMatrixError
@@ -91,14 +93,12 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     True
     """
     check_parameters(model, STARTS)
-    if getattr(model, "prior", "variational") is not None:
-        raise ValueError(
-            "expected a GaussianMixture without a prior: with one, fit(partitioned_rows(...)) makes the same iterations"
-        )
+    if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
+        raise ValueError("expected a GaussianMixture without a prior; fit takes one, partitioned_rows too")
     covariance = covariance_model(model.covariance_type)
-    if len(statistics.counts) != model.n_components:
-        raise ValueError(f"expected statistics of {model.n_components} components, got {len(statistics.counts)}")
     before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None
+    d = statistics.first.shape[1] if before is None else before.n_features
+    check_statistics(statistics, (model.n_components, d), covariance.moments)
     if before is None and model.noise is not False:
         raise ValueError("expected a fitted model with noise, whose box is that of its fit")
     try:
@@ -112,5 +112,6 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, covariance)) from None
     after = type(model)(**model.get_params())
-    hold(after, parameters, vars(model).get("feature_names_in_"))
+    dtype = np.dtype(np.float64) if before is None else model.means_.dtype
+    hold(after, parameters, vars(model).get("feature_names_in_"), dtype)
     return after

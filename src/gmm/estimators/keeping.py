@@ -48,10 +48,14 @@ def opened(
             "warm_start=True once the estimator is fitted"
         )
     rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
-    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint}
+    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
     same |= {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
     file = Checkpoint(checkpoint, same)
-    before = file.read(settings.problem(source), settings.n_components) if resume else None
+    before = None
+    if resume:
+        before = file.read(settings.problem(source), settings.n_components)
+    else:
+        file.check_place()
     journal = Journal(seeds if before is None else before, file.keep)
     file.write(journal.progress)  # what keeps it from being written shows before the first pass
     return journal, file

@@ -260,7 +260,7 @@ class GaussianMixture(StreamedMixture):
         model = covariance_model(covariance_type)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
         mixture = cls(parameters.n_components, covariance_type=covariance_type)
-        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features))
+        hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64))
         return mixture
 
     def to_json(self, file: Writable, X: ArrayLike | None = None) -> None:
@@ -409,10 +409,11 @@ class GaussianMixture(StreamedMixture):
         >>> given.means_.round(2), given.covariances_.round(2)
         (array([[1.8]]), array([[[0.19]]]))
         """
-        if not isinstance(values, Mapping):
-            raise TypeError(f"expected a mapping of columns to values, got {values!r}")
-        known, others = self._split(list(values))
-        source, _ = as_source(np.array([list(values.values())], dtype=np.float64), estimator=self)
+        if not hasattr(values, "keys"):
+            raise TypeError(f"expected a mapping of columns to values, got {values!r:.80}")
+        numbers = {column: _number(column, value) for column, value in dict(values).items()}
+        known, others = self._split(list(numbers))
+        source, _ = as_source(np.array([list(numbers.values())]), estimator=self)
         regression = Regression.of(fitted_parameters(self), known, others)
         return self._with(given(regression, source), others)
 
@@ -469,6 +470,7 @@ class GaussianMixture(StreamedMixture):
             covariance_type=self.covariance_type if same else parameters.model.known_as,
             random_state=self.random_state,
             n_threads=self.n_threads,
+            noise=False if parameters.noise is None else parameters.noise.box,
         )
         names = given_names(self)
         hold(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)
@@ -500,3 +502,20 @@ class GaussianMixture(StreamedMixture):
             means=None if means is None else check_means_init(means, K, d),
             precisions=None if precisions is None else check_precisions_init(precisions, K, d, model),
         )
+
+
+def _number(column: Any, value: Any) -> float:
+    """Return the value of a known column.
+
+    Raises
+    ------
+    ValueError
+        If it is no finite number.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ValueError(f"expected a finite number for column {column!r}, got {value!r:.80}; name known columns alone")
+    return number

@@ -81,6 +81,12 @@ class Scorer:
         ]
         return float(np.concatenate(sums).sum())
 
+    def score(self, source: Source) -> float:
+        """Mean log evidence per unit weight; in float32, as scikit-learn's, for such rows in memory without weights."""
+        if source.resident is not None and source.dtype == np.float32 and source.sample_weight is None:
+            return mean_of(log_evidence_of(self, source, True))
+        return self.log_likelihood(source) / source.survey.weight
+
     def classification_log_likelihood(self, source: Source) -> float:
         """Σ_i w_i max_k log ρ_ik, in nats."""
         with self._e_step(source) as e_step:
@@ -187,6 +193,16 @@ def in_place(values: Array, source: Source, where: Wanted) -> NDArray[Any]:
         if where is not values:
             where[...] = values
         return where
+
+
+def mean_of(values: NDArray[Any], weight: Array | None = None) -> float:
+    """Return the mean, weighed in float64, or summed in it if the sum overflows the values' own type."""
+    if weight is not None:
+        used = weight > 0  # a row of weight 0 may be −∞
+        return float(weight[used] @ values[used].astype(np.float64) / weight[used].sum())
+    with np.errstate(over="ignore"):
+        mean = float(values.mean())
+    return mean if np.isfinite(mean) else float((values.astype(np.float64) / len(values)).sum())
 
 
 def _sums_of_lanes(values: Array, weight: Array | None, lane_rows: int) -> Array:

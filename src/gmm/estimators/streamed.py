@@ -43,8 +43,8 @@ class StreamedMixture(EstimatedMixture):
         This is stepwise EM: one pass over the block with the present mixture, whose statistics are averaged with those
         of the blocks before it, and one update. A block of weight w, after rows of weight W, has the share
         1 − (W / (W + w))³ in the average, about 3 w / W: what early, poorer mixtures made of their rows is forgotten,
-        and blocks may be of any size. No average of the mixtures is needed in addition, since these shares are one: of
-        the rows so far, the last third has 70 %.
+        and blocks may be of any size. The mixtures need not be averaged in addition:
+        the shares already average, and the last third of the rows has 70 %.
 
         The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
         give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or

@@ -82,6 +82,22 @@ class Checkpoint:
 
         return build_object(name, _CLASS, build, header, arrays)
 
+    def check_place(self) -> None:
+        """Check that the file to be written replaces nothing but a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If there is another file.
+        """
+        if os.path.exists(self._path) and os.path.getsize(self._path) > 0:
+            try:
+                kind = load_state(self._path)[0].get("class")
+            except ValueError:
+                kind = None
+            if kind != _CLASS:
+                raise ValueError(f"{os.fspath(self._path)} is no checkpoint: expected one, or a path without a file")
+
     def write(self, progress: FitProgress) -> None:
         """Replace the file, once the new one is complete.
 

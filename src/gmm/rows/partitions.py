@@ -163,16 +163,18 @@ class PartitionedSource(Source):
         """
         return np.asarray(self.total(Pass(plan, self._expected)))
 
-    def check_unchanged(self, weight: float, moment: Array) -> None:
-        """Check the weight that a pass saw, and Σ w (x − centre), (d,).
+    def check_unchanged(self, weight: float, moment: Array | None) -> None:
+        """Check the weight that a pass saw, and Σ w (x − centre), (d,), if it saw that.
 
         Raises
         ------
         ValueError
             If the rows are not those of the first look.
         """
-        survey, reach = self.survey, self.survey.reach(self.survey.centre)
-        if abs(weight - survey.weight) > 1e-9 * survey.weight or (np.abs(moment) > _DRIFT * weight * reach).any():
+        survey = self.survey
+        moment = np.zeros(self.n_features) if moment is None else moment
+        far = np.abs(moment) > _DRIFT * weight * survey.reach(survey.centre)
+        if abs(weight - survey.weight) > 1e-9 * survey.weight or far.any():
             raise ValueError(
                 f"{self!r} changed between two passes: their weight was {survey.weight:.10g} and is {weight:.10g}, and "
                 f"their mean moved by {moment / weight}; expected the same rows each time"

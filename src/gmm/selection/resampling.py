@@ -458,7 +458,7 @@ class _Fits:
         covariances = parameters.covariances if pooled else parameters.covariances[order]
         twice = MixtureParameters(weights, parameters.means[order], covariances, parameters.model)
         mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
-        hold(mixture, twice, None)
+        hold(mixture, twice, None, np.dtype(np.float64))
         return mixture
 
 

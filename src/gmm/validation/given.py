@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gmm.validation.arrays import FloatArray, as_array, as_floats, place_in
 from gmm.values.covariance import CovarianceModel
-from gmm.values.layouts import FULL, Layout, SingularMatrixError
+from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Layout, SingularMatrixError
+from gmm.values.statistics import SufficientStatistics
 
 __all__ = [
     "check_array",
@@ -23,6 +24,7 @@ __all__ = [
     "check_responsibilities",
     "check_ridge",
     "check_sample_weight",
+    "check_statistics",
     "check_weights_init",
 ]
 
@@ -416,3 +418,29 @@ def _check_positive(spread: Floats, name: str) -> None:
 
 def _component(index: Sequence[int]) -> str:
     return f"component {index[0]}" + "".join(f", column {j}" for j in index[1:])
+
+
+def check_statistics(statistics: SufficientStatistics, shape: tuple[int, ...], moments: Layout) -> None:
+    """Check that statistics are those of a mixture of K components and d features, `shape`.
+
+    Raises
+    ------
+    ValueError
+        If their shape or their second moments are others, or they are of no rows.
+    """
+    if statistics.first.shape != tuple(shape):
+        raise ValueError(
+            f"expected statistics of {tuple(shape)} components and features, got {statistics.first.shape}: "
+            "statistics_of makes them with the same mixture"
+        )
+    if moments is not statistics.layout and not _determines(statistics.layout, moments):
+        raise ValueError(
+            f"expected statistics of the same covariance_type, with second moments {moments.shape(*shape)}, got "
+            f"{statistics.second.shape}"
+        )
+    if not statistics.weight > 0:
+        raise ValueError(f"expected statistics of some rows, got the weight {statistics.weight:g}")
+
+
+def _determines(layout: Layout, moments: Layout) -> bool:
+    return layout is FULL or (layout is DIAGONAL and moments is SPHERICAL)

@@ -16,7 +16,6 @@ from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 from gmm.values.variational import VariationalPrior
 
 DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
-WEIGHT_PRIORS = (DIRICHLET_PROCESS, DIRICHLET)
 
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
