@@ -117,7 +117,7 @@ CASES = {
     ),
     "rounding eats the ridge": (
         lambda: GaussianMixture(5, reg_covar=1e-14, warm_start=True, **TIGHT),
-        {"rows": np.concatenate([X[:, [0, 1, 1]], np.repeat(X[:3, [0, 1, 1]] + 20, 40, axis=0)])},
+        {"rows": 1e3 * np.concatenate([X[:, [0, 1, 1]], np.repeat(X[:3, [0, 1, 1]] + 20, 40, axis=0)])},
     ),
     "split-merge": (
         lambda: GaussianMixture(6, refine="split-merge", init_params="random", max_iter=500, random_state=1),
