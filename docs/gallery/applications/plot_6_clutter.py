@@ -41,11 +41,14 @@ print(noisy)
 # Black rows are noise, which has the label −1. Without noise, the best mixture
 # needs broad components for the clutter, which is no ellipse.
 
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(9, 5.6), layout="constrained")
 pairs = {"with noise": noisy, "without": plain}
 for ax, (title, mixture) in zip(axes, pairs.items(), strict=True):
     plot_clusters(mixture, rows, ax=ax)
     ax.set_title(f"{mixture.n_components} components, {title}")
+    legend = ax.get_legend()
+    legend.set_loc("upper center")
+    legend.set_bbox_to_anchor((0.5, -0.12))
 
 # %%
 # How much of the truth is found? The adjusted Rand index is 1 for the same

@@ -106,6 +106,8 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     inks = inks_of(ax)
     heights = histogram(ax, scene, view, mixture, edges[0])
     x, density, parts = curve(mixture, edges)
+    noise = _noise_along(scene, view)
+    density = density + noise
     ax.plot(x, density, color=inks.ink, linewidth=1.6, zorder=3)
     shades = colours(scene.n_components)
     for k in scene.present:
@@ -118,6 +120,17 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
     numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
     sum_entry: Entries = (
-        [(Line2D([], [], color=inks.ink, linewidth=1.6), "sum of the components")] if scene.n_components > 1 else []
+        [(Line2D([], [], color=inks.ink, linewidth=1.6), f"sum of the components{' and noise' if noise else ''}")]
+        if scene.n_components > 1 or noise
+        else []
     )
     return [*component_entries(scene), *sum_entry, (Patch(color=inks.bars), "rows")]
+
+
+def _noise_along(scene: Scene, view: View) -> float:
+    """Return the density of the noise along a feature; 0 without noise, and along another direction."""
+    noise = scene.mixture.noise
+    if noise is None or not view.of_features:
+        return 0.0
+    (width,) = np.abs(view.matrix) @ (noise.high - noise.low)
+    return float(scene.mixture.noise_weight / width)
