@@ -287,7 +287,8 @@ def stepwise_em(blocks, parameters, covariance_type, past, *, decay=0.0, reg_cov
     Each row keeps the responsibilities that it had when it came; what changes is its weight. The start is rows as well,
     and counts as a weight of `past`. Returns the mixture after each block.
     """
-    rows, responsible, shares = rows_of(parameters)
+    weights, means, covariances = parameters  # an update adds the ridge
+    rows, responsible, shares = rows_of((weights, means, covariances - reg_covar * np.eye(means.shape[1])))
     path = []
     for X, weight in blocks:
         w = weight.sum()

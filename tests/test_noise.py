@@ -443,3 +443,32 @@ def test_no_threshold_divides_rows_of_noise(fitted):
     mixture, X = fitted[:2] if isinstance(fitted, tuple) else (fitted, clutter()[0])
     with pytest.raises(ValueError, match="anomaly_threshold knows components alone"):
         gmm.anomaly_threshold(mixture, X, 0.05)
+
+
+def test_a_warm_start_takes_the_new_box():
+    rows = clutter()[0]
+    mixture = GaussianMixture(3, noise=[[-10, -10], [13, 13]], warm_start=True, random_state=0, max_iter=300).fit(rows)
+    mixture.set_params(noise=[[-50, -50], [50, 50]]).fit(rows)
+    assert mixture.lower_bound_ == pytest.approx(mixture.score(rows), abs=1e-5)
+
+
+def test_rows_of_no_weight_are_outside_of_the_box_of_every_source():
+    rows = clutter()[0].astype(np.float32)
+    rows[0] = 1e6
+    weight = np.ones(len(rows))
+    weight[0] = 0
+    whole = GaussianMixture(3, noise=True, random_state=0).fit(rows, sample_weight=weight)
+    blocks = GaussianMixture(3, noise=True, random_state=0).fit(gmm.rows(lambda: [(rows, weight)]))
+    for mixture in (whole, blocks):
+        box = fitted_parameters(mixture).noise.box
+        assert box.dtype == np.float64
+        np.testing.assert_array_equal(box, [rows[1:].min(axis=0), rows[1:].max(axis=0)])
+
+
+def test_a_condition_far_from_all_components_is_noise(tmp_path):
+    mixture = GaussianMixture(2, noise=True, random_state=0).fit(clutter()[0])
+    far = mixture.condition({0: 100.0})
+    assert np.isfinite(far.predict_proba([[0.0]])).all()
+    assert far.noise_weight_ == pytest.approx(1)
+    far.save(tmp_path / "far.gmm")
+    assert gmm.load(tmp_path / "far.gmm").score([[0.0]]) == far.score([[0.0]])

@@ -259,3 +259,12 @@ def test_what_is_made_of_a_float32_mixture_is_float32():
     mixture = GaussianMixture(K, random_state=0).fit(X)
     for made in (m_step(mixture, statistics_of(mixture, X)), gmm.adapt(mixture, X), mixture.marginal([0, 1])):
         assert made.means_.dtype == np.float32
+
+
+def test_statistics_of_different_mixtures_do_not_add_up():
+    one = statistics_of(GaussianMixture(3, random_state=0).fit(ROWS), ROWS)
+    for other in (GaussianMixture(3, covariance_type="diag", random_state=0), GaussianMixture(1)):
+        with pytest.raises(ValueError, match="expected statistics of the same mixture"):
+            one + statistics_of(other.fit(ROWS), ROWS)
+    with pytest.raises(TypeError):
+        one + 1

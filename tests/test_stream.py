@@ -389,3 +389,32 @@ def test_the_box_of_noise_is_that_of_the_first_block():
     before = mixture._parameters.noise.box
     np.testing.assert_array_equal(before, [X.min(axis=0), X.max(axis=0)])
     np.testing.assert_array_equal(mixture.partial_fit(X + 50)._parameters.noise.box, before)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_one_more_row_moves_a_fitted_mixture_little(covariance_type):
+    """The ridge of the fit is not counted again."""
+    rows = np.random.default_rng(0).normal(size=(1000, 2))
+    mixture = GaussianMixture(1, covariance_type=covariance_type, reg_covar=5.0).fit(rows)
+    before = mixture.covariances_.copy()
+    np.testing.assert_allclose(mixture.partial_fit(rows[:1]).covariances_, before, rtol=0.01, atol=0.02)
+
+
+def test_a_stream_whose_groups_fade_into_noise_loads(tmp_path):
+    rng = np.random.default_rng(0)
+    stream = GaussianMixture(1, noise=[[-10, -10], [10, 10]], random_state=0).partial_fit(
+        rng.normal(size=(200, 2)) * 0.05
+    )
+    for _ in range(5):
+        stream.partial_fit(rng.uniform(5, 10, (1000, 2)), decay=0.5)
+    stream.save(tmp_path / "model.gmm")
+    assert gmm.load(tmp_path / "model.gmm").noise_weight_ == stream.noise_weight_
+
+
+def test_another_prior_or_noise_in_the_middle_of_a_stream_is_refused():
+    stream = GaussianMixture(2, random_state=0).partial_fit(X)
+    for change in ({"prior": "conjugate"}, {"noise": True}):
+        with pytest.raises(ValueError, match="Clone the estimator to start over"):
+            stream.set_params(**change).partial_fit(X)
+        stream.set_params(prior=None, noise=False)
+    stream.partial_fit(X)

@@ -39,10 +39,12 @@ class Stream:
     prior: Prior | None = None
 
     @classmethod
-    def from_mixture(cls, parameters: MixtureParameters, weight: float, prior: Prior | None) -> Stream:
+    def from_mixture(
+        cls, parameters: MixtureParameters, weight: float, prior: Prior | None, ridge: float = 0.0
+    ) -> Stream:
         """Begin with a mixture that counts as rows of this weight, or as three rows for each of its parameters."""
         weight = weight or float(ROWS_PER_PARAMETER * parameters.n_parameters)
-        return cls(parameters, implied_statistics(parameters), weight, prior)
+        return cls(parameters, implied_statistics(parameters, ridge), weight, prior)
 
     def taken(
         self, block: ArraySource, *, ridge: float, decay: float, n_threads: int | None
@@ -78,10 +80,10 @@ class Stream:
         return after, new.mean_log_evidence, tuple(repaired)
 
 
-def implied_statistics(parameters: MixtureParameters) -> SufficientStatistics:
-    """Return the statistics of rows of weight 1 in all that a mixture is the most likely one for."""
+def implied_statistics(parameters: MixtureParameters, ridge: float = 0.0) -> SufficientStatistics:
+    """Return the statistics of rows of weight 1 in all, for which an update with `ridge` returns the mixture."""
     model, weights = parameters.model, parameters.weights
-    second = parameters.covariances
+    second = model.layout.with_ridge(parameters.covariances, -ridge)
     second = second * (weights.sum() if model.layout.pooled else weights.reshape((-1,) + (1,) * (second.ndim - 1)))
     first = np.zeros(parameters.means.shape)
     return SufficientStatistics(model.moments, parameters.means, weights, first, second, 0.0, 1.0)

@@ -78,7 +78,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     without_noise(model, "anomaly_threshold")  # under its density no row lies
     scores = np.sort(np.asarray(model.score_samples(X)))
     n = len(scores)
-    rank = int(float(rate) * (n + 1) * (1 + 1e-12))
+    rank = min(int(float(rate) * (n + 1) * (1 + 1e-12)), n)
     if rank < 1:
         least = int(np.ceil(1 / float(rate))) - 1
         raise ValueError(f"expected at least {least:,} rows for a rate of {rate:g}, got {n:,}")

@@ -51,7 +51,9 @@ def given(regression: Regression, source: Source) -> MixtureParameters:
     weights = Scorer(regression.known).rows(source, responsibilities=True).responsibilities
     assert weights is not None  # they were asked for
     with np.errstate(over="ignore", invalid="ignore"):
-        mixture = regression.given(source.take(np.arange(1))[0], weights[0])
+        # Far away, noise leaves components nothing, and 0 has no logarithm.
+        shares = weights[0] if weights[0].any() else np.full(len(weights[0]), np.finfo(np.float64).tiny)
+        mixture = regression.given(source.take(np.arange(1))[0], shares)
     _check_finite(mixture.means)
     return mixture
 

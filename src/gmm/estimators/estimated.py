@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from copy import copy
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -205,6 +206,9 @@ class EstimatedMixture(ExchangedMixture):
             return None
         previous = self._parameters
         self._check_same(previous, model, source, "warm_start", "Set warm_start=False")
+        noise, _ = self._noise(source)
+        if noise is not None and previous.noise is not None and not np.array_equal(noise.box, previous.noise.box):
+            return Beginning(replace(previous, noise=noise))
         if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
             return Beginning(previous, self._bounds_before)
         ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was

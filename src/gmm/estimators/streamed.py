@@ -35,6 +35,8 @@ _LARGEST_SQUARES = 1e300
 class StreamedMixture(EstimatedMixture):
     """Base class of estimators that can learn from one block of rows after the other."""
 
+    _stream_of: tuple[object, ...] = ()  # the prior and noise of the stream; empty once it was loaded
+
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
     ) -> Self:
@@ -48,9 +50,9 @@ class StreamedMixture(EstimatedMixture):
 
         The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
         give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
-        loaded goes on, and its past counts as the weight of the rows of that fit; one of given parameters, as a start.
-        `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior`, and
-        the box of `noise`, come from the first block.
+        loaded goes on, and its past counts as the weight of the rows of that fit, with what a `prior` did to it; one of
+        given parameters, as a start. `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter here. What
+        is not set of a `prior`, and the box of `noise`, come from the first block.
 
         Parameters
         ----------
@@ -108,7 +110,7 @@ class StreamedMixture(EstimatedMixture):
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
         hold(self, stream.parameters, names, source.dtype)
-        self._stream, self._ascent = stream, None
+        self._stream, self._stream_of, self._ascent = stream, self._prior_parts(), None
         self._bounds_before = tuple(bounds)
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
         self._record_climb(trace, bounds[-1], (trace,))
@@ -128,15 +130,21 @@ class StreamedMixture(EstimatedMixture):
     def _begun(self, source: Source, model: CovarianceModel) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
         if self._stream is not None and self._stream.parameters is self._parameters:
+            if self._stream_of not in ((), self._prior_parts()):
+                raise ValueError(
+                    "partial_fit continues a stream with the prior and noise that it began with, and these are others. "
+                    "Clone the estimator to start over."
+                )
             return self._stream
         if self._parameters is not None:
-            return Stream.from_mixture(self._parameters, self._weight_seen, self._prior(source, model))
+            prior = self._prior(source, model)
+            return Stream.from_mixture(self._parameters, self._weight_seen, prior, self.reg_covar)
         (seed,) = start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
         start = first_mixture(source, settings, seed)
         if source.n_used < start.n_parameters and settings.given.precisions is None and settings.prior is None:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
-        return Stream.from_mixture(start, 0.0, settings.prior)
+        return Stream.from_mixture(start, 0.0, settings.prior, self.reg_covar)
 
     def _steps(
         self, stream: Stream, source: Source, decay: float

@@ -43,7 +43,7 @@ def stream_from_state(header: Header, arrays: Arrays, parameters: MixtureParamet
     shapes = {"origins": (K, d), "counts": (K,), "first": (K, d), "second": layout.shape(K, d)}
     checked = {name: check_array(arrays[f"stream/{name}"], f"stream/{name}", shape) for name, shape in shapes.items()}
     origins, counts, first, second = (checked[name].astype(np.float64) for name in _MOMENTS)
-    if (counts < 0).any() or not 0.5 < counts.sum() / parameters.weights.sum() < 2:
+    if (counts < 0).any() or not 0 < counts.sum() < 2 * max(parameters.weights.sum(), 1e-9):
         raise ValueError("expected counts of the sum 1, or less beside noise, in 'stream/counts'")
     statistics = SufficientStatistics(layout, origins, counts, first, second, 0.0, 1.0)
     prior = None

@@ -165,12 +165,15 @@ class ArraySource(Source):
 
 
 def box_of(source: Source) -> NDArray[Any]:
-    """Return the least and the largest number of each feature, (2, d), without rows of weight 0 in memory."""
-    weight, resident = source.sample_weight, source.resident
-    if weight is None or resident is None or weight.all():
-        return source.survey.box
-    used = resident.rows[weight > 0]
-    return np.array([used.min(axis=0), used.max(axis=0)])
+    """Return the least and the largest number of each feature of rows that weigh something, (2, d), in float64."""
+    if source.sample_weight is None or source.sample_weight.all():
+        return source.survey.box.astype(np.float64)
+    low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
+    for _, rows, weight in source.chunks():
+        used = rows if weight is None else rows[weight > 0]
+        low = np.minimum(low, used.min(axis=0, initial=np.inf))
+        high = np.maximum(high, used.max(axis=0, initial=-np.inf))
+    return np.array([low, high])
 
 
 def single_weights(sample_weight: Array | None) -> bool:

@@ -198,7 +198,7 @@ def check_level(level: object) -> float:
     ValueError
         If it is not a number between 0 and 1.
     """
-    if not isinstance(level, numbers.Real) or not 0 < float(level) < 1:
+    if not isinstance(level, numbers.Real) or not 0 < float(level) < (1 + float(level)) / 2 < 1:
         raise ValueError(f"expected a level between 0 and 1, got {level!r}")
     return float(level)
 

@@ -79,7 +79,20 @@ class SufficientStatistics:
         return self.log_evidence / self.weight
 
     def __add__(self, other: SufficientStatistics) -> SufficientStatistics:
-        """Return the statistics of both sets of rows together."""
+        """Return the statistics of both sets of rows together.
+
+        Raises
+        ------
+        ValueError
+            If they are of mixtures of another size or another storage of second moments.
+        """
+        if not isinstance(other, SufficientStatistics):
+            return NotImplemented
+        if (self.layout, self.first.shape) != (other.layout, other.first.shape):
+            raise ValueError(
+                f"expected statistics of the same mixture: means {self.first.shape}, second moments "
+                f"{self.second.shape}; got {other.first.shape} and {other.second.shape}"
+            )
         if not np.array_equal(self.origins, other.origins):
             other = other.recentred(self.origins)
         return replace(
