@@ -104,7 +104,7 @@ def measured(n_workers: int, n: int, K: int, size: int, repeats: int) -> Cost:
     from gmm.rows.dask import DaskSource
     from gmm.rows.partitions import Expected, Pass
 
-    with LocalCluster(n_workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
+    with LocalCluster(n_workers=n_workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster):
         rows = da.random.default_rng(0).normal(size=(n, FEATURES), chunks=(size, FEATURES)).persist()
         source = DaskSource(rows)
         model = GaussianMixture(K, max_iter=0, random_state=0).fit(rows)

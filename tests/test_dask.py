@@ -26,7 +26,7 @@ def client():
     with (
         warnings.catch_warnings(action="ignore"),
         dask.config.set({"distributed.scheduler.allowed-failures": 10}),
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
@@ -77,7 +77,7 @@ def test_a_cluster_that_is_lost_leaves_the_last_parameters():
 
     with (
         warnings.catch_warnings(action="ignore"),
-        distributed.LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
         distributed.Client(cluster),
         pytest.raises(LostClusterError, match=r"after pass 3 of start 1.*warm_start") as caught,
     ):
