@@ -39,7 +39,7 @@ ROOMS = {
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
-    "persistence": "persistence | checkpoints | posterior streams values | archive | places",
+    "persistence": "persistence | checkpoints | posterior streams | values | archive | places",
     "versions": "",
     "fitting": """
         fit | noisy progress starts | order screening split_merge halving | racing

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import reference
-from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.degenerate import degenerate_components
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import FULL, TIED
@@ -80,7 +80,7 @@ def test_components_far_apart_are_judged_by_their_own_widths():
 
 def test_rows_of_unequal_weight_say_less():
     rows = np.zeros((4, 1))
-    assert effective_rows(ArraySource(rows)) == 4
-    assert effective_rows(ArraySource(rows, np.full(4, 1e200))) == 4
-    assert effective_rows(ArraySource(rows, np.array([1.0, 1.0, 0.0, 0.0]))) == 2
-    assert effective_rows(ArraySource(rows, np.array([3.0, 1.0, 1.0, 1.0]))) == pytest.approx(3)
+    assert ArraySource(rows).n_effective == 4
+    assert ArraySource(rows, np.full(4, 1e200)).n_effective == 4
+    assert ArraySource(rows, np.array([1.0, 1.0, 0.0, 0.0])).n_effective == 2
+    assert ArraySource(rows, np.array([3.0, 1.0, 1.0, 1.0])).n_effective == pytest.approx(3)

@@ -7,7 +7,7 @@ import pytest
 
 from gmm import GaussianMixture
 from gmm.em.e_step import EStep
-from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.split_merge import drop_losses, moves, split_gains, without
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
@@ -34,7 +34,7 @@ def stuck(covariance_type="full", refine="split-merge", **asked):
 
 
 def collapsed(mixture, X, weight=None):
-    return degenerate_components(mixture._parameters, effective_rows(ArraySource(X, weight)), mixture.reg_covar).any()
+    return degenerate_components(mixture._parameters, ArraySource(X, weight).n_effective, mixture.reg_covar).any()
 
 
 # --- What it is for -----------------------------------------------------------------------------

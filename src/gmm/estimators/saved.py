@@ -14,13 +14,13 @@ from gmm.fitting.starts import STARTS
 from gmm.persistence import (
     Readable,
     Writable,
-    check_weight,
     from_json_values,
     given_prior,
     item,
     load_object,
     mixture_from_state,
     mixture_to_state,
+    positive,
     posterior_from_state,
     posterior_to_state,
     save_state,
@@ -121,7 +121,7 @@ class SavedMixture(FittedMixture):
         if "lower_bound" in header:
             best, traces = traces_from_state(header, arrays)
             self._record_climb(best, item(header, "lower_bound", float), traces)
-        self._weight_seen = check_weight(header, "weight_seen") if "weight_seen" in header else 0.0
+        self._weight_seen = positive(header, "weight_seen") if "weight_seen" in header else 0.0
         if "stream" in header:
             self._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.rows.sources import Source
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import FULL, TIED, Array
 from gmm.values.parameters import MixtureParameters
@@ -15,11 +14,6 @@ from gmm.values.variational import MixturePosterior
 THIN = 1e-4
 # A thin component with at least so many times the fewest rows, and variances above the ridge, is a tight cluster.
 _MANY = 10
-
-
-def effective_rows(source: Source) -> float:
-    """Return the effective number of rows, (Σ w)² / Σ w² (Kish 1965)."""
-    return source.n_effective
 
 
 def degenerate_components(parameters: MixtureParameters, n_effective: float, ridge: float) -> NDArray[np.bool_]:
@@ -35,7 +29,7 @@ def degenerate_components(parameters: MixtureParameters, n_effective: float, rid
     ----------
     parameters : MixtureParameters
     n_effective : float
-        See `effective_rows`.
+        Effective number of rows: `Source.n_effective`.
     ridge : float
         In the covariances' diagonals.
     """

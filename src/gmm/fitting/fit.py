@@ -15,7 +15,7 @@ from gmm.em.e_step import EStep
 from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult, SolverRun
-from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
 from gmm.fitting.progress import FitProgress, Journal, Listener, MixtureFit
@@ -186,7 +186,7 @@ def fit_mixture(
             journal.note(replace(journal.progress, fit=fit, stage="refinement"))
         if journal.progress.stage == "refinement":
             if settings.refine is not None and fit.result.trace.converged:
-                asked = watch, lambda: watch.stopped, effective_rows(source)
+                asked = watch, lambda: watch.stopped, source.n_effective
                 fit = fit.improved(split_merged(source, settings, fit.result, e_step, *asked, journal=journal))
             if not watch.stopped:
                 journal.note(FitProgress(journal.progress.seeds, "ended", fit))
@@ -287,7 +287,7 @@ def split_merged(
     stop_requested : callable
         Asked whether to return the best solution so far.
     n_effective : float
-        See `gmm.fitting.degenerate.effective_rows`.
+        Effective number of rows: `Source.n_effective`.
     sample : ArraySource, optional
         The sample; drawn here if None.
     journal : Journal, optional
@@ -342,14 +342,15 @@ def _starts(
     for number, seed in enumerate(seeds if resume is None else ()):
         begin = _start(problem, settings, seed, e_step)
         screened = screening(begin.parameters) if screening is not None else None
-        if number >= progress.n_decided and paused is not None and paused.trace.start == number:
-            yield number, paused
-        elif number >= progress.n_decided and screened is None:
-            yield number, begin
-        elif number >= progress.n_decided and screened is not None and screened.promising:
-            yield number, replace(begin, parameters=screened.parameters)
-        elif number >= progress.n_decided and screened is not None and on_skip is not None:
-            on_skip(number, screened)
+        if number >= progress.n_decided:
+            if paused is not None and paused.trace.start == number:
+                yield number, paused
+            elif screened is None:
+                yield number, begin
+            elif screened.promising:
+                yield number, replace(begin, parameters=screened.parameters)
+            elif on_skip is not None:
+                on_skip(number, screened)
         if number == 0 and len(seeds) > 1 and settings.max_iter > SCREENING_PASSES:
             rows = screening_rows(problem.rows, begin.parameters, seed)
             if rows is not None:

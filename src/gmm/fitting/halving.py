@@ -13,7 +13,7 @@ from gmm import _em
 from gmm._candidates import Candidate, CandidateView
 from gmm.em.e_step import EStep
 from gmm.em.problem import Problem
-from gmm.fitting.degenerate import THIN, are_too_few, degenerate_components, effective_rows
+from gmm.fitting.degenerate import THIN, are_too_few, degenerate_components
 from gmm.fitting.metrics import View, views_of
 from gmm.fitting.sampling import Rng, kmeans_plusplus
 from gmm.rows.sources import ArraySource, single_weights
@@ -183,7 +183,7 @@ class _Halving:
         self._may_be_degenerate = n_components > 1 and not problem.variational
         self._centre = sample.survey.centre
         self._reach = sample.survey.reach(self._centre)
-        self._n_effective = effective_rows(sample)
+        self._n_effective = sample.n_effective
         self._scratches: list[_em.Scratch] = []
 
     def best(self, rng: Rng) -> Candidate:

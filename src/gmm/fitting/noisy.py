@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from gmm.em.problem import Problem
-from gmm.fitting.degenerate import effective_rows
 from gmm.fitting.racing import best_of, short_runs
 from gmm.fitting.sampling import sampled
 from gmm.rows.sources import ArraySource
@@ -57,7 +56,7 @@ def noisy_start(
                 begin = on_sample.beginning(e_step, start(rows)).parameters
                 starts.append(begin.with_noise(noise, max(share, 1 - kept)))
     results = short_runs(on_sample, starts, _PASSES)
-    best = results[best_of(results, effective_rows(sample), problem.ridge)]
+    best = results[best_of(results, sample.n_effective, problem.ridge)]
     return starts[0] if best is None else best.parameters
 
 

@@ -3,10 +3,19 @@
 Each class decides what it saves; this package only reads and writes files.
 """
 
-from gmm.persistence.archive import FORMAT, FORMAT_VERSION, build_object, item, load_object, load_state, save_state
+from gmm.persistence.archive import (
+    FORMAT,
+    FORMAT_VERSION,
+    build_object,
+    item,
+    load_object,
+    load_state,
+    positive,
+    save_state,
+)
 from gmm.persistence.places import Readable, Writable, write_atomically
 from gmm.persistence.posterior import given_prior, posterior_from_state, posterior_to_state
-from gmm.persistence.streams import check_weight, stream_from_state, stream_to_state
+from gmm.persistence.streams import stream_from_state, stream_to_state
 from gmm.persistence.values import (
     from_json_values,
     mixture_from_state,
@@ -22,7 +31,6 @@ __all__ = [
     "Readable",
     "Writable",
     "build_object",
-    "check_weight",
     "from_json_values",
     "given_prior",
     "item",
@@ -30,6 +38,7 @@ __all__ = [
     "load_state",
     "mixture_from_state",
     "mixture_to_state",
+    "positive",
     "posterior_from_state",
     "posterior_to_state",
     "save_state",

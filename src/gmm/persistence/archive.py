@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
-from math import prod
+from math import inf, prod
 from typing import Any, TypeVar
 
 import numpy as np
@@ -167,6 +167,14 @@ def item(header: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
     value = header[name]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or value != value:
         raise ValueError(f"expected {kind.__name__} for {name!r} in its header, got {value!r:.60}")
+    return value
+
+
+def positive(header: Header, name: str) -> float:
+    """Return a positive, finite number of a header."""
+    value = item(header, name, float)
+    if not 0 < value < inf:
+        raise ValueError(f"expected a positive number for {name!r} in its header, got {value!r}")
     return value
 
 

@@ -17,10 +17,14 @@ from gmm.exceptions import warn
 from gmm.fitting.progress import FitProgress, Journal, MixtureFit, Stage
 from gmm.fitting.split_merge import Refined, Tally
 from gmm.persistence.archive import Arrays, Header, build_object, item, load_state, save_state
-from gmm.persistence.values import traces_from_state, traces_to_state
+from gmm.persistence.values import (
+    statistics_from_arrays,
+    statistics_to_arrays,
+    traces_from_state,
+    traces_to_state,
+)
 from gmm.validation.given import check_array
 from gmm.values.parameters import MixtureParameters
-from gmm.values.statistics import SufficientStatistics
 from gmm.values.variational import MixturePosterior, VariationalPrior
 from gmm.versions import __version__
 
@@ -205,7 +209,7 @@ def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
         "weight": statistics.weight,
     }
     arrays |= dict(zip(_ESTIMATE, result.parameters.as_estimate(), strict=True))
-    arrays |= {name: getattr(statistics, name) for name in _MOMENTS}
+    arrays |= statistics_to_arrays(statistics)
     if result.state is not None:
         _, (_, *settings), (scalars, arrays["state"]) = result.state.__reduce__()
         header["state"] = [*settings, scalars]
@@ -213,15 +217,12 @@ def _result_to_state(result: SolverResult) -> tuple[Header, Arrays]:
 
 
 _ESTIMATE = ("weights", "means", "covariances", "whiteners", "log_determinants")
-_MOMENTS = ("origins", "counts", "first", "second")
 
 
 def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int) -> SolverResult:
     """Rebuild a result; the shapes of its arrays are checked, as are those of the state by the compiled core."""
     model, d = problem.model, problem.rows.n_features
-    moments = model.moments
-    shapes = {"weights": (K,), "means": (K, d), "origins": (K, d), "counts": (K,), "first": (K, d)}
-    shapes |= {"second": moments.shape(K, d), "log_determinants": (1 if model.layout.pooled else K,)}
+    shapes = {"weights": (K,), "means": (K, d), "log_determinants": (1 if model.layout.pooled else K,)}
     shapes |= dict.fromkeys(("covariances", "whiteners"), (prod(model.layout.shape(K, d)),))
     checked = {name: check_array(arrays[name], name, shape).astype(np.float64) for name, shape in shapes.items()}
     weights, means, covariances, whiteners, log_determinants = (checked[name] for name in _ESTIMATE)
@@ -229,9 +230,8 @@ def _result_from_state(header: Header, arrays: Arrays, problem: Problem, K: int)
     parameters = MixtureParameters.estimated(estimate, model, problem.noise)
     if isinstance(problem.prior, VariationalPrior):
         parameters = MixturePosterior.of(estimate, model, problem.prior, problem.rows.survey.weight)
-    origins, counts, first, second = (checked[name] for name in _MOMENTS)
     evidence, weight = item(header, "log_evidence", float), item(header, "weight", float)
-    statistics = SufficientStatistics(moments, origins, counts, first, second, evidence, weight)
+    statistics = statistics_from_arrays(arrays, model.moments, (K, d), evidence, weight)
     trace, _ = traces_from_state(header, arrays)
     state = None
     if "state" in header:

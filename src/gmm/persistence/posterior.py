@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from gmm.persistence.archive import Arrays, Header, item
+from gmm.persistence.archive import Arrays, Header, item, positive
 from gmm.validation.given import check_mixture
 from gmm.validation.prior import DIRICHLET, DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm.values.parameters import MixtureParameters
@@ -52,10 +51,7 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
     """
     saved, model, d = item(header, "posterior", dict), parameters.model, parameters.n_features
     check_has_posterior(model, "a saved posterior")
-    numbers = {name: item(saved, name, float) for name in (*_NUMBERS, "weight")}
-    for name, value in numbers.items():
-        if not 0 < value < math.inf:
-            raise ValueError(f"expected a positive number for {name!r} in its header, got {value!r}")
+    numbers = {name: positive(saved, name) for name in (*_NUMBERS, "weight")}
     if saved[_TYPE] not in (DIRICHLET_PROCESS, DIRICHLET):
         raise ValueError(f"expected a prior of weights for {_TYPE!r} in its header, got {saved[_TYPE]!r:.60}")
     given = numbers | {name: arrays[name] for name in _ARRAYS} | {_TYPE: saved[_TYPE]}

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from gmm.em.trace import PassRecord, Refinement, Trace
 from gmm.persistence.archive import Arrays, Header, item
-from gmm.validation.given import check_mixture
+from gmm.validation.given import check_array, check_mixture
 from gmm.validation.noise import check_noise
 from gmm.values.covariance import CovarianceModel
+from gmm.values.layouts import Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart, parts
+from gmm.values.statistics import SufficientStatistics
 
 __all__ = [
     "from_json_values",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 _PARTS = ("weights", "means", "covariances")
+_MOMENTS = ("origins", "counts", "first", "second")
 
 _LARGEST = 1e300  # JSON integers have no limit; this one fits a float
 
@@ -80,6 +83,30 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     _, centres, spread = check_mixture(weights / whole, means, covariances, model)
     noise, _ = check_noise(arrays["noise"], centres.shape[1], lambda: centres)
     return MixtureParameters(np.ascontiguousarray(weights, np.float64), centres, spread, model, noise=noise)
+
+
+def statistics_to_arrays(statistics: SufficientStatistics, prefix: str = "") -> Arrays:
+    """Convert the moments to arrays, whose names begin with `prefix`."""
+    return {f"{prefix}{name}": getattr(statistics, name) for name in _MOMENTS}
+
+
+def statistics_from_arrays(
+    arrays: Arrays, layout: Layout, shape: tuple[int, int], log_evidence: float, weight: float, prefix: str = ""
+) -> SufficientStatistics:
+    """Rebuild the statistics of K components and d features, `shape`.
+
+    Raises
+    ------
+    KeyError
+        If an array is missing.
+    ValueError
+        If an array is invalid; the message names it.
+    """
+    shapes = {"origins": shape, "counts": shape[:1], "first": shape, "second": layout.shape(*shape)}
+    moments = {}
+    for name, expected in shapes.items():
+        moments[name] = check_array(arrays[prefix + name], prefix + name, expected).astype(np.float64)
+    return SufficientStatistics(layout, **moments, log_evidence=log_evidence, weight=weight)
 
 
 def traces_to_state(best: Trace, traces: Sequence[Trace]) -> tuple[Header, Arrays]:

@@ -46,7 +46,7 @@ class SearchRows:
     sample : ArraySource
         The rows on which starts race; `all_rows` itself if there are few.
     n_effective : float
-        See `gmm.fitting.degenerate.effective_rows`.
+        Effective number of rows: `Source.n_effective`.
     """
 
     all_rows: ArraySource

@@ -14,7 +14,7 @@ from gmm.estimators import criteria
 from gmm.estimators.fitted import fitted_parameters, set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.fitting.degenerate import degenerate_components, effective_rows
+from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
 from gmm.fitting.progress import Journal
 from gmm.fitting.sampling import chosen_rows
@@ -95,7 +95,7 @@ def _on_all_rows(
     )
     estimator = GaussianMixture(**on_sample.get_params())
     set_fitted(estimator, result, source, names)
-    bad = degenerate_components(result.parameters, effective_rows(source), settings.reg_covar)
+    bad = degenerate_components(result.parameters, source.n_effective, settings.reg_covar)
     return Entry(
         n_components=K,
         covariance_type=found.covariance_type[number],

@@ -19,7 +19,6 @@ from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.fitting.degenerate import effective_rows
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.seeds import shared_seed, start_seeds
@@ -340,7 +339,7 @@ def _status(result: Solution | Failure | None, name: str) -> str:
 
 def _search_rows(source: ArraySource, most_components: int, seed: int) -> SearchRows:
     """All rows and a sample of them; few rows are their own sample, weighted, so that results ignore their order."""
-    rng, n_effective = np.random.default_rng(seed), effective_rows(source)
+    rng, n_effective = np.random.default_rng(seed), source.n_effective
     sample = sampled(source, most_components, rng)
     rows = sample if sampled_share(source, most_components) == 1 else source
     size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmm.validation.arrays import FloatArray, as_array, as_floats, place_in
 from gmm.values.covariance import CovarianceModel
-from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Layout, SingularMatrixError
+from gmm.values.layouts import FULL, Layout, SingularMatrixError, determines
 from gmm.values.statistics import SufficientStatistics
 
 __all__ = [
@@ -433,14 +433,10 @@ def check_statistics(statistics: SufficientStatistics, shape: tuple[int, ...], m
             f"expected statistics of {tuple(shape)} components and features, got {statistics.first.shape}: "
             "statistics_of makes them with the same mixture"
         )
-    if moments is not statistics.layout and not _determines(statistics.layout, moments):
+    if not determines(statistics.layout, moments):
         raise ValueError(
             f"expected statistics of the same covariance_type, with second moments {moments.shape(*shape)}, got "
             f"{statistics.second.shape}"
         )
     if not statistics.weight > 0:
         raise ValueError(f"expected statistics of some rows, got the weight {statistics.weight:g}")
-
-
-def _determines(layout: Layout, moments: Layout) -> bool:
-    return layout is FULL or (layout is DIAGONAL and moments is SPHERICAL)

@@ -188,7 +188,7 @@ class _Full(_Stored):
         return np.ascontiguousarray(matrices[:, columns[:, None], columns])
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        return _checked(layout, self, layout is FULL, moments)
+        return _checked(layout, self, moments)
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ class _Tied(_Stored):
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
         if layout is TIED:
             return moments
-        return _checked(layout, self, layout is FULL, moments).sum(axis=0)
+        return _checked(layout, self, moments).sum(axis=0)
 
 
 class _Elementwise(_Stored):
@@ -314,8 +314,7 @@ class _Diagonal(_Elementwise):
         return np.ascontiguousarray(matrices[:, columns])
 
     def reduced(self, moments: Array, layout: Layout, n_features: int) -> Array:
-        suffices = layout is FULL or layout is DIAGONAL
-        return np.ascontiguousarray(layout.diagonal(_checked(layout, self, suffices, moments), n_features))
+        return np.ascontiguousarray(layout.diagonal(_checked(layout, self, moments), n_features))
 
 
 @dataclass(frozen=True)
@@ -346,8 +345,13 @@ class _Spherical(_Elementwise):
         return DIAGONAL.reduced(moments, layout, n_features).mean(axis=1)
 
 
-def _checked(layout: Layout, wanted: Layout, suffices: bool, moments: Array) -> Array:
-    if not suffices:
+def determines(layout: Layout, wanted: Layout) -> bool:
+    """Return whether second moments in a layout have all that are `wanted`."""
+    return layout is wanted or layout is FULL or (layout is DIAGONAL and wanted is SPHERICAL)
+
+
+def _checked(layout: Layout, wanted: Layout, moments: Array) -> Array:
+    if not determines(layout, wanted):
         raise ValueError(f"expected moments that determine those of {wanted}, got moments of {layout}")
     return moments
 
