@@ -265,7 +265,7 @@ class EstimatedMixture(ExchangedMixture):
 
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:
-    """Return how the parameters of an estimator, which are checked here, ask to fit the rows."""
+    """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     given = mixture._given(source, model)
     noise, noise_share = mixture._noise(source)
