@@ -47,7 +47,7 @@ ROOMS = {
     """,
     "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
     "rows": """
-        entrance | dask opening watched | factory npy partitions scratch tables | arrow blocks
+        entrance | dask opening together watched | factory npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
     "validation": "validation | noise prior rows | given tables | arrays columns parameters | where",

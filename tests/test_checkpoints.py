@@ -427,6 +427,26 @@ def test_the_command_goes_on_after_a_signal(tmp_path):
     assert results[0] == results[1]
 
 
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "fit.ckpt"
+    for kept in (path, None):
+        with pytest.raises(KeyboardInterrupt) as caught:
+            GaussianMixture(2).fit(X, callback=interrupt, checkpoint=kept)
+        notes = getattr(caught.value, "__notes__", [])
+        assert notes == ([] if kept is None else [f"the same fit with resume=True goes on from {path}"])
+    pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    np.save("X.npy", X)
+    monkeypatch.setattr("gmm.cli.bayesian.write_json", interrupt)
+    words = ["fit", "X.npy", "--bayesian", "--max-components", "2", "--json"]
+    for more, told in (([], ""), (["--checkpoint", "a.ckpt"], "; --checkpoint a.ckpt --resume goes on")):
+        assert main([*words, *more]) == 130
+        assert capsys.readouterr().err.endswith(f"gmm fit: interrupted{told}\n")
+
+
 def test_the_command_says_where_a_checkpoint_belongs(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     np.save(tmp_path / "X.npy", X)

@@ -72,6 +72,14 @@ def test_fit_finds_and_writes_what_it_does_in_memory(folder, tmp_path, name, mon
     assert json.loads(sampled.stdout)["best"]["n_components"] == 2
 
 
+def test_no_array_of_all_labels_is_made(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(gmm.GaussianMixture, "predict", None)
+    how = ("--columns", "a,b", "--components", 2, "--covariance", "full", "--noise", "--out", tmp_path, "--json")
+    found = json.loads(ok("fit", folder / "rows.csv", *how, "--blocks").stdout)["best"]
+    labels = read(tmp_path / "labels.csv")["component"].to_numpy()
+    assert found["rows_per_component"] == np.bincount(labels[labels >= 0]).tolist()
+
+
 def test_fit_tells_of_columns_as_in_memory(folder):
     told = ok("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag", "--blocks").stderr
     assert "left out: 't' (type string)" in told

@@ -257,6 +257,8 @@ def test_what_gives_its_rows_once_is_refused():
         (ROWS[:-1], "9000 rows the first time, 8999 now"),
         (np.vstack([ROWS, ROWS[:1]]), "9000 rows the first time, and more than that now"),
         (np.vstack([ROWS[:-1], ROWS[-1:] * (1 + 1e-15)]), "9000 rows each time, but other values"),
+        (np.roll(ROWS, 700, axis=0), "9000 rows each time, but other values, or in another order"),
+        (ROWS[[*range(1000, 1300), *range(1000), *range(1300, N)]], "9000 rows each time, .* in another order"),
     ],
 )
 def test_a_source_that_changes_between_passes_is_noticed(later, message):

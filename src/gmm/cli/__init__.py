@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         return OK
     except KeyboardInterrupt:
-        return _report_failure(options.command, "interrupted", INTERRUPTED)
+        kept = vars(options).get("checkpoint")
+        hint = f"; --checkpoint {kept} --resume goes on" if kept and os.path.exists(kept) else ""
+        return _report_failure(options.command, f"interrupted{hint}", INTERRUPTED)
     except Exception as error:
         if options.debug:
             traceback.print_exc()

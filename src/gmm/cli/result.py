@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -90,11 +90,19 @@ class Fitted:
         """Most probable component of each row, shape (n,)."""
         return np.asarray(self.model.predict(self.rows.frame))
 
+    def _labels_by_blocks(self) -> Iterator[NDArray[np.int64]]:
+        for _, results in self._scorer.blocks(source_of(self.model, self.rows.frame), labels=True):
+            assert results.labels is not None  # they were asked for
+            yield results.labels
+
+    @property
+    def _scorer(self) -> Scorer:
+        return Scorer(fitted_parameters(self.model), self.model.n_threads)
+
     @cached_property
     def certainty(self) -> NDArray[np.float64]:
         """Largest responsibility of each row, shape (n,)."""
-        scorer = Scorer(fitted_parameters(self.model), self.model.n_threads)
-        return scorer.largest_responsibilities(source_of(self.model, self.rows.frame))
+        return self._scorer.largest_responsibilities(source_of(self.model, self.rows.frame))
 
     @cached_property
     def agreement(self) -> Agreement | None:
@@ -134,15 +142,23 @@ class Fitted:
         """What responsibilities add up to, in the plural."""
         return "rows" if self.rows.weights is None else "units of weight"
 
+    @cached_property
+    def _rows_of(self) -> NDArray[np.int64]:
+        """Number of rows that are noise, and of each component's, by the most probable."""
+        found = iter([self.labels]) if isinstance(self.rows, Rows) else self._labels_by_blocks()
+        size = self.model.n_components + 1
+        counts: NDArray[np.int64] = np.sum([np.bincount(labels + 1, minlength=size) for labels in found], axis=0)
+        return counts  # noise has the label −1
+
     @property
     def counts(self) -> NDArray[np.int64]:
         """Number of rows per component, by most probable component, shape (K,)."""
-        return np.bincount(self.labels + 1, minlength=self.model.n_components + 1)[1:]  # noise has the label −1
+        return self._rows_of[1:]
 
     @property
     def n_noise(self) -> int:
         """Number of rows that are noise rather than any component's."""
-        return int((self.labels < 0).sum())
+        return int(self._rows_of[0])
 
     @property
     def total_weight(self) -> float:

@@ -142,6 +142,10 @@ class EstimatedMixture(ExchangedMixture):
             raise ValueError(ill_defined(error, model)) from None
         except LostClusterError as error:
             raise self._told(error, printer.latest, names) from error
+        except KeyboardInterrupt as interrupt:
+            if file is not None:
+                interrupt.add_note(file.how_to_go_on)
+            raise
         if file is not None:
             file.keep(journal, now=True)
         printer.refined(fit.result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from time import perf_counter
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
 from gmm.fitting.progress import Journal
 from gmm.fitting.sampling import chosen_rows
 from gmm.rows.sources import ArraySource, Source
+from gmm.rows.together import together
 from gmm.selection.grid import distinct
 from gmm.selection.status import status_of
 from gmm.selection.table import Entry, Selection
@@ -58,22 +59,25 @@ def finished(
     is_up : callable
         Tells whether the time is up; then, or if the search was ended, only cells begun before, at least the best.
     """
-    entries: dict[int, Entry] = {}
-    complete = found.complete
-    for number in distinct(found)[:_FINISHED]:
-        complete = complete and not (entries and is_up())
-        if complete or not entries:
-            entries[number] = _on_all_rows(found, number, source, settings, names)
+    numbers = distinct(found)[: _FINISHED if found.complete else 1]
+    tasks = [partial(_on_all_rows, found, number, settings=settings, names=names) for number in numbers]
+    ended = together(source, tasks, is_up)
+    entries = {
+        number: replace(one.result, seconds=one.result.seconds + one.seconds)
+        for number, one in zip(numbers, ended, strict=True)
+        if one is not None
+    }
+    complete = found.complete and len(entries) == len(numbers)
     selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
     return replace(selection, n_fresh_starts=found.n_fresh_starts, n_found_again=found.n_found_again)
 
 
 def _on_all_rows(
-    found: Selection, number: int, source: Source, settings: FitSettings, names: NDArray[np.object_] | None
+    found: Selection, number: int, source: Source, *, settings: FitSettings, names: NDArray[np.object_] | None
 ) -> Entry:
     on_sample = found.estimators[number]
     assert on_sample is not None  # ranked cells have a fit
-    begin, began = fitted_parameters(on_sample), perf_counter()
+    begin = fitted_parameters(on_sample)
     K, model, prior = begin.n_components, begin.model, on_sample.prior
     settings = replace(
         settings,
@@ -100,7 +104,7 @@ def _on_all_rows(
         n_components=K,
         covariance_type=found.covariance_type[number],
         status=status_of(result.trace, int(bad.argmax()) if bad.any() else -1),
-        seconds=float(found.seconds[number]) + perf_counter() - began,
+        seconds=float(found.seconds[number]),
         estimator=estimator,
         loglik=totals.log_likelihood,
         n_parameters=result.parameters.n_parameters,
