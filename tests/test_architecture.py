@@ -31,7 +31,7 @@ ROOMS = {
     "loading": "",
     "selection": """
         selection | estimator | search resampling | contenders | engine | cell | candidates finishing
-        | table | from_file | grid | status
+        | standard | table | from_file | grid | status
     """,
     "estimators": """
         adaptation anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping
@@ -55,7 +55,7 @@ ROOMS = {
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "columns variational | parameters priors | covariance noise statistics whitened | layouts",
+    "values": "columns coordinates variational | parameters priors | covariance noise statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

@@ -75,6 +75,11 @@ class Fitted:
         raise NotImplementedError
 
     @property
+    def searched(self) -> str:
+        """The covariance model, as it was fitted."""
+        return self.model.covariance_type
+
+    @property
     def source(self) -> str:
         """Name of the data."""
         return self.options.file or _BUNDLED
@@ -195,9 +200,20 @@ class Result(Fitted):
         return self.search.best
 
     @property
+    def searched(self) -> str:
+        """The chosen covariance model, and whether it is one of standardised columns."""
+        name = self.search.covariance_type[self.search.best_index]
+        return f"{name} of standardised columns" if self.search.standardized else name
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters of the chosen cell."""
+        return int(self.search.n_parameters[self.search.best_index])
+
+    @property
     def parameter_warning(self) -> str:
         """Warning if the mixture has at least as many parameters as there are rows; else empty."""
-        return parameter_warning(int(self.model.n_parameters_), self.total_weight, self.units)
+        return parameter_warning(self.n_parameters, self.total_weight, self.units)
 
     def write(self, out: Path, kind: str) -> None:
         """Write the model, labels, criteria and JSON.
@@ -228,11 +244,13 @@ class Result(Fitted):
             "criterion": self.search.criterion,
             "prior": self.options.prior,
             "noise": bool(self.options.noise),
+            "standardized": self.search.standardized,
             "complete": self.search.complete,
             "n_fresh_starts": self.search.n_fresh_starts,
             "n_found_again": self.search.n_found_again,
             "best": {
                 **mixture_json(self.model),
+                "n_parameters": self.n_parameters,
                 "loglik": finite_or_none(self.search.loglik[best]),
                 **{name: finite_or_none(getattr(self.search, name)[best]) for name in CRITERIA},
                 "status": self.search.status[best],
@@ -263,7 +281,7 @@ class Result(Fitted):
         if self.options.noise:
             prior += f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}"
         return (
-            f"{counted(model.n_components, 'component')}, {model.covariance_type}{prior}: "
+            f"{counted(model.n_components, 'component')}, {self.searched}{prior}: "
             f"{ending(model)}, log-likelihood {loglik:.2f} "
             f"({loglik / self.total_weight:.4f} per {self.unit})"
         )
