@@ -186,7 +186,7 @@ def _add_climb(search: argparse._ActionsContainer) -> None:
 def _add_columns(command: argparse.ArgumentParser) -> None:
     columns = command.add_argument_group("columns and rows")
     columns.add_argument("--columns", metavar="A,B", type=_names, action="extend",
-                         help="columns to fit (default: all numeric columns but those that number the rows)")  # fmt: skip
+                         help="columns to fit (default: all numeric ones but those that number rows)")  # fmt: skip
     columns.add_argument("--exclude", metavar="C", type=_names, action="extend",
                          help="columns to leave out")  # fmt: skip
     columns.add_argument("--label-column", metavar="L",
