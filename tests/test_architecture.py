@@ -24,14 +24,14 @@ ROOMS = {
     """,
     "plotting": """
         plotting | animation | boundaries clusters density canvas uncertainty
-        | convergence criteria film frame marks | scene selection | files lines view | gif plane style
+        | convergence criteria film frame marks | scene selection | files lines pipeline view | gif plane style
     """,
     "gmm": "",
     "_pickle_aliases": "",
     "loading": "",
     "selection": """
         selection | estimator | search resampling | contenders | engine | cell | candidates finishing
-        | table | from_file | grid | status
+        | standard | table | from_file | grid | status
     """,
     "estimators": """
         adaptation anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping
@@ -55,7 +55,7 @@ ROOMS = {
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "columns variational | parameters priors | covariance noise statistics whitened | layouts",
+    "values": "columns coordinates variational | parameters priors | covariance noise statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

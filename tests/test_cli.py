@@ -344,7 +344,7 @@ def test_unused_columns_are_told(tmp_path):
 MISSING = "a,b,label\n1,2,p\n,3,q\n4,NA,\n5,7,p\n6,1,q\n?,,p\n2,5,q\n"
 
 
-def test_columns_that_number_the_rows_are_told(tmp_path):
+def test_columns_that_number_the_rows_are_left_out(tmp_path):
     x = np.random.default_rng(0).normal(size=30).round(3)
     fast = ("--components", 1, "--models", "EEE", "--quiet")
 
@@ -354,10 +354,14 @@ def test_columns_that_number_the_rows_are_told(tmp_path):
         document = json.loads(ok("fit", tmp_path / "rows.csv", *fast, "--json", *words).stdout)
         return document["data"]["notes"]
 
-    told = ["column 'id' increases from row to row, like an identifier; use --exclude to leave it out"]
+    told = ["left out: 'id' (numbers the rows, like an identifier); use --columns to keep it"]
     assert noted(["id", "x"], range(1, 31), x) == told
     assert noted(["id", "x"], np.arange(30) ** 2, x) == told
-    assert noted(["id"], range(7, 37)) == told
+    assert noted(["id", "x"], np.random.default_rng(1).permutation(30), x) == told
+    both = ["left out: 'id', 'row' (number the rows, like identifiers); use --columns to keep them"]
+    assert noted(["id", "x", "row"], range(1, 31), x, range(30)) == both
+    assert noted(["id"], range(7, 37)) == [told[0].split(";")[0].replace("left out: 'id' (", "column 'id' ")[:-1]
+                                           + "; use --exclude to leave it out"]  # fmt: skip
     assert noted(["speed"], np.arange(30) ** 2) == []
     assert noted(["id", "x"], np.arange(30) // 2, x) == []
     assert noted(["time", "x"], np.arange(30) / 4, x) == []

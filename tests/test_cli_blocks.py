@@ -17,11 +17,12 @@ N = 4000
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """The same rows as text, Parquet and .npy: an identifier, two features, a constant, a text, and weights."""
+    """The same rows as text, Parquet and .npy: an identifier, two features, a constant, a text, a code, and weights."""
     place = tmp_path_factory.mktemp("blocks")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(N, 2)) + 6 * rng.integers(2, size=(N, 1))
     columns = {"id": np.arange(N) + 5, "a": X[:, 0], "b": X[:, 1], "c": np.full(N, 2.5), "t": ["x"] * N}
+    columns["k"] = np.arange(N) // 10 % 3
     table = pa.table(columns | {"w": rng.uniform(0.5, 2, N)})
     pa.parquet.write_table(table, place / "rows.parquet", row_group_size=700)
     pa.csv.write_csv(table, place / "rows.csv")
@@ -52,7 +53,7 @@ def test_predict_writes_the_bytes_of_the_table_in_memory(folder, tmp_path, name)
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.npy"])
 def test_fit_finds_and_writes_what_it_does_in_memory(folder, tmp_path, name, monkeypatch):
-    how = () if name == "rows.npy" else ("--exclude", "id,c", "--weight-column", "w")
+    how = () if name == "rows.npy" else ("--exclude", "id,c,k", "--weight-column", "w")
     how = (folder / name, *how, "--components", "1:3", "--covariance", "full,EEE", "--format", "parquet")
     whole = ok("fit", *how, "--out", tmp_path / "whole")
     parts = ok("fit", *how, "--out", tmp_path / "parts", "--blocks")
@@ -84,7 +85,15 @@ def test_fit_tells_of_columns_as_in_memory(folder):
     told = ok("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag", "--blocks").stderr
     assert "left out: 't' (type string)" in told
     assert "column 'c' (2.5) is constant; use --exclude to leave it out" in told
-    assert "column 'id' increases from row to row, like an identifier; use --exclude to leave it out" in told
+    assert "left out: 'id' (numbers the rows, like an identifier); use --columns to keep it" in told
+    assert "column 'k' (3 distinct values) may be a code; use --exclude to leave it out" in told
+    whole = ok("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag")
+    assert [line for line in whole.stderr.splitlines() if "left out" not in line] == [
+        line for line in told.splitlines() if "left out" not in line
+    ]
+    shown = ("fit", folder / "rows.parquet", "--components", 1, "--covariance", "diag", "--json", "--blocks")
+    assert json.loads(ok(*shown).stdout)["data"]["columns"] == ["a", "b", "c", "k", "w"]
+    assert "id" in json.loads(ok(*shown, "--columns", "a,id").stdout)["data"]["columns"]
 
 
 def test_a_posterior_is_fitted_block_by_block(folder):
@@ -101,7 +110,7 @@ def test_what_does_not_go_with_blocks_is_said(folder, tmp_path):
     assert "expected a file" in fails(2, "fit", "-", "--blocks", stdin="a\n1\n2\n")
     assert "no column 'z'" in fails(1, "fit", table, "--columns", "a,z", "--blocks")
     assert "both fitted and left out: 'a'" in fails(1, "fit", table, "--columns", "a", "--exclude", "a", "--blocks")
-    assert "no numeric columns" in fails(1, "fit", table, "--exclude", "id,a,b,c,w", "--blocks")
+    assert "no numeric columns" in fails(1, "fit", table, "--exclude", "id,a,b,c,k,w", "--blocks")
     assert "column 't'" in fails(1, "fit", table, "--columns", "a,t", "--blocks")
     ok("fit", table, "--columns", "a,b", "--components", 1, "--out", tmp_path)
     model = tmp_path / "model.gmm"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from math import inf, nan
 from typing import NoReturn
 
 from gmm.estimators.criteria import CRITERIA
@@ -158,6 +159,13 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     search.add_argument("--noise", action="store_true", default=None,
                         help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
                              "component, and has the label -1 then")  # fmt: skip
+    search.add_argument("--scale", action="store_true", default=None,
+                        help="search in units of each column's standard deviation, so that units do not matter; "
+                             "results are in the columns' own units")  # fmt: skip
+    _add_climb(search)
+
+
+def _add_climb(search: argparse._ActionsContainer) -> None:
     search.add_argument("--n-init", metavar="N", type=_positive, default=1,
                         help="number of random restarts per fit (default 1)")  # fmt: skip
     search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,
@@ -178,7 +186,7 @@ def _add_search(command: argparse.ArgumentParser) -> None:
 def _add_columns(command: argparse.ArgumentParser) -> None:
     columns = command.add_argument_group("columns and rows")
     columns.add_argument("--columns", metavar="A,B", type=_names, action="extend",
-                         help="columns to fit (default: all numeric columns)")  # fmt: skip
+                         help="columns to fit (default: all numeric ones but those that number rows)")  # fmt: skip
     columns.add_argument("--exclude", metavar="C", type=_names, action="extend",
                          help="columns to leave out")  # fmt: skip
     columns.add_argument("--label-column", metavar="L",
@@ -335,29 +343,19 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _non_negative(text: str) -> float:
-    value = _number(text)
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a non-negative number, got {text!r}")
-    return value
+def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], float]:
+    def parsed(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = nan
+        if not holds(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+        return value
+
+    return parsed
 
 
-def _positive_number(text: str) -> float:
-    value = _number(text)
-    if not 0.0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
-    return value
-
-
-def _probability(text: str) -> float:
-    value = _number(text)
-    if not 0.0 < value < 1.0:
-        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, got {text!r}")
-    return value
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
+_non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
+_positive_number = _number("a positive number", lambda value: 0 < value < inf)
+_probability = _number("a number between 0 and 1", lambda value: 0 < value < 1)

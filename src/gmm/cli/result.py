@@ -24,7 +24,7 @@ from gmm.cli.describe import (
     parameter_warning,
 )
 from gmm.cli.failures import CommandError
-from gmm.cli.rows import Rows, numeric_rows
+from gmm.cli.rows import Rows, numeric_rows, without_identifiers
 from gmm.cli.show import Screen
 from gmm.cli.streamed import StreamedRows, streamed
 from gmm.cli.tables import read
@@ -73,6 +73,11 @@ class Fitted:
     def model(self) -> EstimatedMixture:
         """The mixture."""
         raise NotImplementedError
+
+    @property
+    def searched(self) -> str:
+        """The covariance model, as it was fitted."""
+        return self.model.covariance_type
 
     @property
     def source(self) -> str:
@@ -211,9 +216,20 @@ class Result(Fitted):
         return self.search.best
 
     @property
+    def searched(self) -> str:
+        """The chosen covariance model, and whether it is one of standardised columns."""
+        name = self.search.covariance_type[self.search.best_index]
+        return f"{name} of standardised columns" if self.search.standardized else name
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters of the chosen cell."""
+        return int(self.search.n_parameters[self.search.best_index])
+
+    @property
     def parameter_warning(self) -> str:
         """Warning if the mixture has at least as many parameters as there are rows; else empty."""
-        return parameter_warning(int(self.model.n_parameters_), self.total_weight, self.units)
+        return parameter_warning(self.n_parameters, self.total_weight, self.units)
 
     def write(self, out: Path, kind: str) -> None:
         """Write the model, labels, criteria and JSON.
@@ -244,11 +260,13 @@ class Result(Fitted):
             "criterion": self.search.criterion,
             "prior": self.options.prior,
             "noise": bool(self.options.noise),
+            "standardized": self.search.standardized,
             "complete": self.search.complete,
             "n_fresh_starts": self.search.n_fresh_starts,
             "n_found_again": self.search.n_found_again,
             "best": {
                 **mixture_json(self.model),
+                "n_parameters": self.n_parameters,
                 "loglik": finite_or_none(self.search.loglik[best]),
                 **{name: finite_or_none(getattr(self.search, name)[best]) for name in CRITERIA},
                 "status": self.search.status[best],
@@ -279,7 +297,7 @@ class Result(Fitted):
         if self.options.noise:
             prior += f", noise of weight {model.noise_weight_:.4f} with {counted(self.n_noise, 'row')}"
         return (
-            f"{counted(model.n_components, 'component')}, {model.covariance_type}{prior}: "
+            f"{counted(model.n_components, 'component')}, {self.searched}{prior}: "
             f"{ending(model)}, log-likelihood {loglik:.2f} "
             f"({loglik / self.total_weight:.4f} per {self.unit})"
         )
@@ -360,6 +378,8 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | Str
         weight_column=options.weight_column,
         drop_missing=options.drop_missing,
     )
+    if options.columns is None:
+        rows = without_identifiers(table, rows)
     if len(rows.values) == 1:
         raise CommandError(f"the table has 1 row{'' if table.num_rows == 1 else ' left'}; at least 2 are needed")
     for note in (*notes, *rows.notes):

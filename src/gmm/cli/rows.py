@@ -26,22 +26,25 @@ from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
 
 __all__ = [
+    "MOST_CODES",
     "Frame",
     "Rows",
     "check_present",
+    "code_notes",
     "constant_notes",
-    "identifier_notes",
+    "kept_columns",
     "left_out_notes",
     "match_columns",
     "numeric_rows",
     "read_rows_for",
     "unused_notes",
+    "without_identifiers",
 ]
 
 _SHOWN = 4
 _LEFT_OUT_SHOWN = 8
-_MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct whole numbers, and rows for each of them, that make a code likely
-_FEW = 10  # with fewer rows, increasing columns are not reported
+MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct whole numbers, and rows for each of them, that make a code likely
+_FEW = 10  # with fewer rows, columns that number them are not reported
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -165,8 +168,19 @@ def numeric_rows(
     _check_finite(rows)
     if rows.weights is not None:
         _check_weights(rows, rows.weights, str(weight_column))
-    guesses = () if columns is not None else (*_identifier_notes(table, rows), *_code_notes(table, rows))
-    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *guesses))
+    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows)))
+
+
+def without_identifiers(table: pa.Table, rows: Rows) -> Rows:
+    """Return the rows without columns of a table that number them, and point out columns that may be codes."""
+    integers = np.array([pa.types.is_integer(table[name].type) for name in rows.names])
+    steps, ordered = np.diff(rows.values, axis=0), np.sort(rows.values[:, integers], axis=0)
+    numbers = integers & ((steps == 1).all(axis=0) | ((steps > 0).all(axis=0) if len(rows.names) > 1 else False))
+    numbers[integers] |= (np.diff(ordered, axis=0) == 1).all(axis=0)
+    kept, notes = kept_columns(rows.names, numbers, rows.n_rows)
+    rows = replace(rows, names=tuple(rows.names[j] for j in kept), values=np.ascontiguousarray(rows.values[:, kept]))
+    codes = {rows.names[j]: len(np.unique(rows.values[:, j])) for j, at in enumerate(kept) if integers[at]}
+    return replace(rows, notes=(*rows.notes, *notes, *code_notes(codes, rows)))
 
 
 def read_rows_for(model: EstimatedMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
@@ -405,29 +419,25 @@ def constant_notes(columns: Sequence[tuple[str, Any]]) -> tuple[str, ...]:
     return _note([f"{name!r} ({value:g})" for name, value in columns], "is constant", "are constant")
 
 
-def _identifier_notes(table: pa.Table, rows: Rows) -> Iterable[str]:
-    """Point out integer columns that increase from row to row; a single column may just be sorted."""
-    steps = np.diff(rows.values, axis=0)
-    increasing = (steps == 1).all(axis=0) | ((steps > 0).all(axis=0) if len(rows.names) > 1 else False)
-    names = [rows.names[j] for j in np.flatnonzero(increasing)]
-    return identifier_notes([name for name in names if pa.types.is_integer(table[name].type)], rows.n_rows)
+def kept_columns(
+    names: Sequence[str], numbers: NDArray[np.bool_], n_rows: int
+) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+    """Return the columns to keep, without those that number the rows unless no others are left, and notes on these.
+
+    Of few rows that says little, so all are kept.
+    """
+    found = [repr(name) for name, found in zip(names, numbers, strict=True) if found] if n_rows >= _FEW else []
+    one, several = "numbers the rows, like an identifier", "number the rows, like identifiers"
+    if len(found) in (0, len(names)):
+        return np.arange(len(names)), _note(found, one, several)
+    what, them = (one, "it") if len(found) == 1 else (several, "them")
+    return np.flatnonzero(~numbers), (f"left out: {listed(found, _SHOWN)} ({what}); use --columns to keep {them}",)
 
 
-def identifier_notes(names: Sequence[str], n_rows: int) -> tuple[str, ...]:
-    """Tell which columns of integers increase from row to row; of few rows that says little."""
-    columns = [repr(name) for name in names] if n_rows >= _FEW else []
-    return _note(columns, "increases from row to row, like an identifier", "increase from row to row, like identifiers")
-
-
-def _code_notes(table: pa.Table, rows: Rows) -> Iterable[str]:
-    """Point out whole numbers of which there are few: as codes of categories, they have no distances."""
-    columns: list[str] = []
-    if len(rows.names) == 1:
-        return columns
-    for name, values in zip(rows.names, rows.values.T, strict=True):
-        n_distinct = len(np.unique(values)) if pa.types.is_integer(table[name].type) else 0
-        if 1 < n_distinct <= min(_MOST_CODES, len(values) // _ROWS_PER_CODE):
-            columns.append(f"{name!r} ({n_distinct} distinct values)")
+def code_notes(distinct: Mapping[str, int], rows: Any) -> tuple[str, ...]:
+    """Point out columns of whole numbers, of which there are few: as codes of categories, they have no distances."""
+    most = min(MOST_CODES, rows.n_rows // _ROWS_PER_CODE) if len(rows.names) > 1 else 0
+    columns = [f"{name!r} ({n} distinct values)" for name, n in distinct.items() if 1 < n <= most]
     return _note(columns, "may be a code", "may be codes")
 
 

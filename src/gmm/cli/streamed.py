@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,13 +12,23 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.rows import check_present, chosen_columns, constant_notes, identifier_notes, unused_notes
+from gmm.cli.rows import (
+    MOST_CODES,
+    check_present,
+    chosen_columns,
+    code_notes,
+    constant_notes,
+    kept_columns,
+    unused_notes,
+)
 from gmm.rows.opening import columns_of, rows
 from gmm.rows.sources import Source
 from gmm.text.lists import quoted
 
 __all__ = ["StreamedRows", "streamed"]
 
+_BEGINNING = 100_000  # rows that are searched for codes
+_NOTHING = np.empty(0)
 _IN_MEMORY = ("drop_missing", "label_column", "report", "plot")
 
 
@@ -97,9 +107,23 @@ def streamed(options: argparse.Namespace, columns: Sequence[str] | None = None) 
     _check_rows(chosen, source)
     if columns is None:
         notes = (*notes, *_constant_notes(chosen, source))
-        if vars(options).get("columns") is None:
-            notes = (*notes, *_identifier_notes(chosen, source, types))
-    return StreamedRows(tuple(chosen), source, notes)
+    found = StreamedRows(tuple(chosen), source, notes)
+    if columns is None and vars(options).get("columns") is None:
+        return _without_identifiers(found, types, options)
+    return found
+
+
+def _without_identifiers(
+    found: StreamedRows, types: dict[str, pa.DataType], options: argparse.Namespace
+) -> StreamedRows:
+    numbers, distinct = _guessed(found.names, found.frame, types)
+    kept, notes = kept_columns(found.names, numbers, found.n_rows)
+    names, source = tuple(found.names[j] for j in kept), found.frame
+    if len(kept) < len(found.names):
+        source = rows(options.file, columns=names, weight=options.weight_column, header=options.header)
+    left = replace(found, names=names, frame=source)
+    codes = {name: n for name, n in distinct.items() if name in names}
+    return replace(left, notes=(*found.notes, *notes, *code_notes(codes, left)))
 
 
 def _of_model(types: dict[str, pa.DataType], columns: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -151,18 +175,22 @@ def _constant_notes(names: Sequence[str], source: Source) -> tuple[str, ...]:
     return constant_notes([(names[int(j)], first[j]) for j in np.flatnonzero(reach == 0)])
 
 
-def _identifier_notes(names: Sequence[str], source: Source, types: dict[str, pa.DataType]) -> tuple[str, ...]:
-    """Point out integer columns that increase from row to row, by a reading that ends when there are none."""
-    maybe = np.array([pa.types.is_integer(types[name]) if name in types else False for name in names])
-    by_one, before = maybe.copy(), None
-    if not maybe.any():
-        return ()
-    for chunk in source.chunks():
+def _guessed(
+    names: Sequence[str], source: Source, types: dict[str, pa.DataType]
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Return which integer columns increase from row to row, and how many distinct numbers others begin with.
+
+    This reading ends where neither is left to be found.
+    """
+    whole = np.array([pa.types.is_integer(types[name]) if name in types else False for name in names])
+    maybe, by_one, before, seen = whole.copy(), whole.copy(), None, {int(j): _NOTHING for j in np.flatnonzero(whole)}
+    for chunk in source.chunks() if whole.any() else ():
         rows_here: NDArray[Any] = chunk.rows if before is None else np.concatenate([before, chunk.rows])
         steps = np.diff(rows_here, axis=0)
         by_one, maybe = by_one & (steps == 1).all(axis=0), maybe & (steps > 0).all(axis=0)
-        if not maybe.any():
+        if chunk.first < _BEGINNING:
+            seen = {j: np.union1d(values, chunk.rows[:, j]) for j, values in seen.items() if len(values) <= MOST_CODES}
+        if not maybe.any() and (not seen or chunk.first >= _BEGINNING):
             break
         before = chunk.rows[-1:].copy()
-    increasing = by_one if len(names) == 1 else maybe
-    return identifier_notes([names[int(j)] for j in np.flatnonzero(increasing)], source.n_rows)
+    return by_one if len(names) == 1 else maybe, {names[j]: len(values) for j, values in seen.items()}

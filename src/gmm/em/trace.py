@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -32,6 +32,10 @@ class PassRecord(NamedTuple):
     def times(self, unit: float) -> PassRecord:
         """Return the record in other units."""
         return PassRecord(self.lower_bound * unit, self.objective * unit, self.remaining * unit, self.accepted)
+
+    def raised(self, by: float) -> PassRecord:
+        """Return the record of likelihoods that are larger by a constant."""
+        return self._replace(lower_bound=self.lower_bound + by, objective=self.objective + by)
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,10 @@ class Trace:
         """How the run ended, as text: ``converged after 12 passes``."""
         how = "converged" if self.converged else "not converged"
         return f"{how} after {counted(len(self), 'pass', 'passes')}"
+
+    def raised(self, by: float) -> Trace:
+        """Return the trace of likelihoods that are larger by a constant."""
+        return replace(self, passes=tuple(record.raised(by) for record in self.passes))
 
     def __repr__(self) -> str:
         """Show how the run ended, and why."""

@@ -6,7 +6,7 @@ Parameters as attributes, scores of rows, samples. Subclasses add files and the 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,8 +35,9 @@ from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 
-__all__ = ["FittedMixture", "fitted_parameters", "source_of", "without_noise"]
+__all__ = ["FittedMixture", "fitted_parameters", "in_other_units", "source_of", "without_noise"]
 
+_Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _PARTS = ("weights", "means", "covariances")
 
 
@@ -438,6 +439,23 @@ def set_fitted(
     bounds = result.trace.lower_bounds or mixture._bounds_before
     mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
+
+
+def in_other_units(mixture: _Mixture, parameters: MixtureParameters, raised: float) -> _Mixture:
+    """Return an estimator with its mixture in other units of the columns, where log densities are larger by a number.
+
+    Its covariance type is that of the parameters; the other parameters of the estimator stay as they are.
+    """
+    name = mixture.covariance_type
+    if covariance_model(name) is not parameters.model:
+        name = parameters.model.name
+    kind: Any = type(mixture)
+    other = kind(**mixture.get_params() | {"covariance_type": name})
+    hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype)
+    traces = [trace.raised(raised) for trace in mixture.histories_]
+    other._weight_seen = mixture._weight_seen
+    other._record_climb(mixture.history_.raised(raised), mixture.lower_bound_ + raised, tuple(traces))
+    return other
 
 
 def fitted_html(mixture: FittedMixture) -> list[Html]:

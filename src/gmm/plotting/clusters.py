@@ -39,8 +39,10 @@ def plot_clusters(
 
     Parameters
     ----------
-    model : GaussianMixture or GaussianMixtureSearch
-        The fitted model.
+    model : GaussianMixture, GaussianMixtureSearch or a pipeline that ends in one
+        The fitted model. A pipeline is drawn in the units of X, if its steps are affine, as scalers are and PCA; behind
+        a PCA of fewer components than columns, in those of what it leaves. Of a `BayesianGaussianMixture` in a pipeline
+        the mixture of posterior means is drawn.
     X : array-like or data frame of shape (n, d)
         Rows, as for `predict`.
     ax : Axes, default=None
@@ -67,7 +69,8 @@ def plot_clusters(
     NotFittedError
         If the model is not fitted.
     ValueError
-        If `view`, `content` or `max_points` is invalid, or the model cannot score the rows.
+        If `view`, `content` or `max_points` is invalid, the model cannot score the rows, or a step of a pipeline is
+        not affine.
 
     Examples
     --------

@@ -18,8 +18,9 @@ from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
+from gmm.plotting.pipeline import before, steps_of
 from gmm.plotting.view import View, axis_deviations
-from gmm.rows.entrance import as_one_array
+from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.validation.parameters import check_is_fitted, check_random_state
@@ -137,9 +138,10 @@ def scene_of(
 
     Parameters
     ----------
-    model : GaussianMixture or GaussianMixtureSearch
+    model : GaussianMixture, GaussianMixtureSearch or a pipeline that ends in one
         The fitted model.
     X : array-like or data frame of shape (n, d)
+        Rows, as for ``model.predict``.
     sample_weight : array-like of shape (n,), default=None
     max_points : int, default=5000
         Maximum number of rows drawn as points. Larger tables are subsampled without replacement.
@@ -150,15 +152,23 @@ def scene_of(
     NotFittedError, TypeError
         As `fitted_mixture`; also if the rows are not in memory.
     ValueError
-        If the mixture cannot score the rows, or `max_points` is below 1.
+        If the mixture cannot score the rows, `max_points` is below 1, or a step of a pipeline is not affine.
     """
     mixture = fitted_mixture(model)
     if not isinstance(max_points, numbers.Integral) or int(max_points) < 1:
         raise raisable(InvalidParameterError)(f"max_points must be an int of at least 1, got {max_points!r}")
+    parameters, names = fitted_parameters(mixture), names_of_features(mixture)
+    if steps := steps_of(model):
+        parameters, X, given = before(steps, parameters, X)
+        source, of_rows = as_source(X, sample_weight, estimator=model)
+        numbered = (f"x{j}" for j in range(parameters.n_features))
+        names = given or tuple(numbered if of_rows is None else map(str, of_rows))
+    else:
+        source = source_of(mixture, X, sample_weight)
     return make_scene(
-        fitted_parameters(mixture),
-        names_of_features(mixture),
-        as_one_array(source_of(mixture, X, sample_weight), "a picture"),
+        parameters,
+        names,
+        as_one_array(source, "a picture"),
         max_points=int(max_points),
         random_state=random_state,
         n_threads=mixture.n_threads,
@@ -196,15 +206,17 @@ def components_alone(scene: Scene, picture: str) -> None:
 
 
 def fitted_mixture(model: Any) -> FittedMixture:
-    """Return a fitted mixture, or the best mixture of a fitted search.
+    """Return a fitted mixture, or the best mixture of a fitted search; of a pipeline, that of its last step.
 
     Raises
     ------
     NotFittedError
         If the model is not fitted.
     TypeError
-        If it is neither a mixture nor a search.
+        If it is none of these.
     """
+    if not isinstance(model, type) and getattr(model, "steps", None):
+        model = model.steps[-1][1]
     if hasattr(model, "__sklearn_is_fitted__") and not isinstance(model, type):
         check_is_fitted(model)
     mixture = getattr(model, "best_estimator_", model)

@@ -54,6 +54,10 @@ class GaussianMixtureSearch(Estimator):
         "split-merge" tries split–merge moves in every cell; None only in the best ones.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
         As in `GaussianMixture`.
+    noise : bool, float or array-like of shape (2, d), default=False
+        As in `GaussianMixture`.
+    standardize : bool, default=False
+        Whether to search in units of each column's standard deviation; see `select`.
 
     Attributes
     ----------
@@ -116,6 +120,8 @@ class GaussianMixtureSearch(Estimator):
         acceleration: str | None = "auto",
         refine: str | None = None,
         prior: str | NormalInverseWishart | None = None,
+        noise: bool | float | ArrayLike = False,
+        standardize: bool = False,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -131,6 +137,8 @@ class GaussianMixtureSearch(Estimator):
         self.acceleration = acceleration
         self.refine = refine
         self.prior = prior
+        self.noise = noise
+        self.standardize = standardize
 
     def fit(
         self,

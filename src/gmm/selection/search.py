@@ -31,6 +31,7 @@ from gmm.selection.contenders import Contenders
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
 from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
+from gmm.selection.standard import Noise, in_units, restored
 from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
@@ -38,7 +39,6 @@ from gmm.validation.noise import check_noise
 from gmm.validation.parameters import check_callback, check_parameters
 from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
 from gmm.values.layouts import SingularMatrixError
-from gmm.values.noise import UniformNoise
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
@@ -61,6 +61,7 @@ def select(
     sample_weight: ArrayLike | None = None,
     callback: Callable[[Progress], object] | None = None,
     time_limit: float | None = None,
+    standardize: bool = False,
     **parameters: Any,
 ) -> Selection:
     """Choose the number of components and the covariance type of a mixture, and fit it.
@@ -105,6 +106,12 @@ def select(
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
         ``Selection.complete``. Of rows beyond memory, the best cell is finished on all rows in any case, and the others
         if the time allows.
+    standardize : bool, default=False
+        Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
+        criteria are those of the original columns. `reg_covar` and a `NormalInverseWishart` are in these units about
+        the mean, a box of `noise` is in the original ones. Six models (EII, VII, EVE, VVE, EEV, VEV) are others in
+        original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more parameters than
+        the table, whose names and numbers of parameters are those of the models searched.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``.
@@ -143,18 +150,20 @@ def select(
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
     _check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
+    noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
+    opened, noise, units = in_units(opened, noise, standardize=standardize)
     source = rows_to_search(opened, seed)
     request = _Request(counts, types, criterion, template, source, features)
     rows = _search_rows(source, max(counts), seed)
-    noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init), noise[0])
     with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
         found = _Search(request, rows, starts, engine, pool, clock).run(callback)
-    if source.n_rows == opened.n_rows:
-        return found
-    return finished(found, opened, _settings(template, opened.survey.weight, noise), features, clock.is_up)
+    weight = opened.survey.weight
+    if source.n_rows < opened.n_rows:
+        found = finished(found, opened, _settings(template, weight, noise), features, clock.is_up)
+    return found if units is None else restored(found, units, weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,7 +357,7 @@ def _search_rows(source: ArraySource, most_components: int, seed: int) -> Search
     return SearchRows(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 
-def _settings(template: GaussianMixture, weight: float, noise: tuple[UniformNoise | None, float]) -> FitSettings:
+def _settings(template: GaussianMixture, weight: float, noise: Noise) -> FitSettings:
     """Settings of all cells, except the number of components and the model."""
     tol = template.tol and min(template.tol, max(WORTH / weight, _SMALLEST_TOL))
     return FitSettings(

@@ -113,6 +113,9 @@ class Selection:
     n_fresh_starts, n_found_again : int
         Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
         led to it again; 0 for a single component, and in files of earlier versions.
+    standardized : bool
+        Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
+        then those of the models there; see `select`.
     """
 
     criterion: str
@@ -133,6 +136,7 @@ class Selection:
     complete: bool = True
     n_fresh_starts: int = 0
     n_found_again: int = 0
+    standardized: bool = False
 
     @classmethod
     def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
@@ -291,7 +295,7 @@ class Selection:
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
         fields = ("criterion", "covariance_type", "status", "best_index", "complete", "n_fresh_starts", "n_found_again")
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
-        save_state(file, header | {name: getattr(self, name) for name in fields}, arrays)
+        save_state(file, header | {name: getattr(self, name) for name in (*fields, "standardized")}, arrays)
 
     @classmethod
     def load(cls, file: Readable) -> Self:
@@ -335,8 +339,9 @@ class Selection:
     def _headline(self) -> str:
         K = int(self.n_components[self.best_index])
         ended = "" if self.complete else " (incomplete)"
+        of_columns = " of standardised columns" if self.standardized else ""
         return (
-            f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{ended}: "
+            f"Selection by {title(self.criterion)} among {counted(len(self.status), 'cell')}{of_columns}{ended}: "
             f"{counted(K, 'component')}, {self.covariance_type[self.best_index]}"
         )
 
@@ -361,6 +366,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         complete=item(header, "complete", bool),
         n_fresh_starts=item({"n_fresh_starts": 0} | header, "n_fresh_starts", int),
         n_found_again=item({"n_found_again": 0} | header, "n_found_again", int),
+        standardized=item({"standardized": False} | header, "standardized", bool),
         estimators=tuple(
             None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
             for number, saved in enumerate(item(header, "mixtures", list))

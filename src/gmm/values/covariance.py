@@ -79,6 +79,14 @@ class CovarianceModel:
         """Model of the covariances of some features, alone or given the others: proportional ones stay so."""
         return stored_as(self.layout) if _OWN in (self.shape, self.orientation) else self
 
+    @property
+    def of_scaled_columns(self) -> CovarianceModel:
+        """The smallest model of its covariances after columns are multiplied by numbers: itself, of eight models."""
+        if self.shape == IDENTITY:
+            return _MODELS[self.volume + COMMON + IDENTITY]
+        free = self.orientation not in (self.shape, IDENTITY)
+        return _MODELS[self.volume + _OWN * 2] if free else self
+
     def n_parameters(self, n_components: int, n_features: int) -> int:
         """Count the free parameters of the covariances (Celeux & Govaert 1995, table 1)."""
         K, d = n_components, n_features

@@ -47,12 +47,13 @@ def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
         section=Section("choice", "Choice", "Why this mixture", _choice(result, pictures)),
         subject="The chosen mixture",
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
-        f"{counted(int(result.model.n_parameters_), 'free parameter')}. The search took {result.seconds:.2g} s.",
+        f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
         settings={
             "tolerance (tol)": f"{options.tol:g} nats per {result.unit}",
             "maximum passes": f"{options.max_iter:,}",
             "starts per number of groups": str(options.n_init),
             "added to each variance": f"{options.reg_covar:g}",
+            "units of the search": "standard deviations" if options.scale else "the columns' own",
             "prior": options.prior or "none",
             "noise": "uniform over the box of the rows" if options.noise else "none",
             "refinement": options.refine or "best cells only",
@@ -64,12 +65,13 @@ def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
 def _choice(result: Result, pictures: Mapping[str, Picture]) -> Html:
     """Render the section: which mixture was chosen, by which criterion, and among which mixtures."""
     search, model = result.search, result.model
-    shape = covariance_model(model.covariance_type)
+    shape = covariance_model(search.covariance_type[search.best_index])
     return render(
         "choice",
         criterion=title(search.criterion),
         score=written(search.criterion, search.scores[search.best_index]),
-        model=model,
+        K=model.n_components,
+        searched=result.searched,
         covariances=wording.covariance_sentence(shape, model.n_components, len(result.rows.names)),
         compared=_compared(search) if len(search.status) > 1 else "",
         runner_up=wording.runner_up_sentence(search.criterion, _rivals(result)),

@@ -35,7 +35,7 @@ def opening(result: Fitted, story: Story) -> Html:
         numbers["total weight"] = f"{result.total_weight:,.6g}"
     numbers["columns" if d > 1 else "column"] = str(d)
     numbers["groups" if K > 1 else "group"] = str(K)
-    numbers["covariance model"] = result.model.covariance_type
+    numbers["covariance model"] = result.searched
     numbers |= story.numbers
     if result.n_noise:
         numbers["noise"] = counted(result.n_noise, "row")

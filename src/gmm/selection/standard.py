@@ -1,0 +1,81 @@
+"""Searches in units of standard deviations: rows on their way in, and the table on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gmm.estimators.fitted import fitted_parameters, in_other_units
+from gmm.rows.factory import FactorySource
+from gmm.rows.partitions import PartitionedSource
+from gmm.rows.sources import ArraySource, Source
+from gmm.selection.table import Selection
+from gmm.values.coordinates import Coordinates
+from gmm.values.noise import UniformNoise
+
+Noise = tuple[UniformNoise | None, float]  # and its weight at the start
+
+
+def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source, Noise, Coordinates | None]:
+    """Return rows and noise in the units of a search, and these units, if they are standard deviations.
+
+    Raises
+    ------
+    TypeError
+        If `standardize` is not True or False, or the rows lie elsewhere, where they cannot be scaled on their way.
+    """
+    if not isinstance(standardize, bool | np.bool_):
+        raise TypeError(f"expected True or False for standardize, got {standardize!r}")
+    if not standardize:
+        return source, noise, None
+    if isinstance(source, PartitionedSource):
+        raise TypeError("expected standardize=False with rows in partitions: scale them where they lie")
+    units = _standard_deviations(source)
+    return _standardized(source, units), (units.of_noise(noise[0]), noise[1]), units
+
+
+def _standard_deviations(source: Source) -> Coordinates:
+    """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
+    centre, weight = source.survey.centre, source.survey.weight
+    squares = np.zeros(source.n_features)
+    for _, rows, weights in source.chunks():
+        away = rows - centre
+        squares += np.einsum("ij,ij->j", away if weights is None else away * weights[:, None], away)
+    deviations = np.sqrt(squares / weight)
+    # A constant column leaves the rounding of its mean.
+    return Coordinates(centre, np.where(source.survey.reach(source.survey.box[0]) > 0, deviations, 1.0))
+
+
+def _standardized(source: Source, units: Coordinates) -> Source:
+    if source.resident is not None:
+        return ArraySource(units.of_rows(source.resident.rows), source.sample_weight)
+    return FactorySource(partial(_blocks, source, units))
+
+
+def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
+    for _, rows, weights in source.chunks():
+        scaled = units.of_rows(rows)
+        yield scaled if weights is None else (scaled, weights)
+
+
+def restored(found: Selection, units: Coordinates, weight: float) -> Selection:
+    """Return a search of rows in these coordinates as one of the rows themselves, of this total weight.
+
+    Likelihoods and criteria become those of the rows; the number of parameters stays that of the models searched.
+    """
+    shift = weight * units.log_volume
+    moved = {name: getattr(found, name) + 2 * shift for name in ("bic", "aic", "aicc", "icl")}
+    estimators = tuple(
+        None
+        if estimator is None
+        else in_other_units(estimator, units.restored(fitted_parameters(estimator)), -units.log_volume)
+        for estimator in found.estimators
+    )
+    for values in (moved | {"loglik": (loglik := found.loglik - shift)}).values():
+        values.flags.writeable = False
+    scores = moved.get(found.criterion, found.scores)
+    return replace(found, **moved, loglik=loglik, scores=scores, estimators=estimators, standardized=True)

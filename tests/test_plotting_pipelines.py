@@ -1,0 +1,141 @@
+"""Pictures of pipelines: the mixture in the units of the rows in front of affine steps."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from matplotlib import pyplot as plt
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    PolynomialFeatures,
+    RobustScaler,
+    StandardScaler,
+)
+
+from gmm import BayesianGaussianMixture, GaussianMixture, GaussianMixtureSearch, NotFittedError
+from gmm.estimators.scorer import Scorer
+from gmm.plotting import (
+    plot_clusters,
+    plot_convergence,
+    plot_decision_boundaries,
+    plot_density,
+    plot_uncertainty,
+)
+from gmm.plotting.scene import scene_of
+
+rng = np.random.default_rng(0)
+X = np.concatenate([rng.normal(m, 1, (60, 3)) @ np.diag([1, 5, 0.2]) for m in (-3, 0, 4)]) + np.array([0, 1000, 3])
+FRAME = pd.DataFrame(X, columns=["width", "height", "depth"])
+AFFINE = {
+    "standard": [StandardScaler()],
+    "min and max": [MinMaxScaler()],
+    "robust, rotated": [RobustScaler(), PCA(random_state=0)],
+    "whitened": [PCA(whiten=True, random_state=0), "passthrough"],
+    "permuted": [ColumnTransformer([("last", StandardScaler(), [2]), ("first", "passthrough", [1, 0])])],
+    "reflected": [FunctionTransformer(lambda rows: 2 - rows)],
+    "nested": [make_pipeline(StandardScaler(), MinMaxScaler())],
+}
+
+
+@pytest.fixture(autouse=True)
+def _figures():
+    with mpl.rc_context({"figure.dpi": 30}):
+        yield
+    plt.close("all")
+
+
+def piped(steps, covariance_type="full", X=X):
+    return make_pipeline(*steps, GaussianMixture(3, covariance_type=covariance_type, random_state=0)).fit(X)
+
+
+@pytest.mark.parametrize("steps", AFFINE.values(), ids=AFFINE)
+@pytest.mark.parametrize("covariance_type", ["full", "VII"])
+def test_the_mixture_in_front_of_the_steps_has_the_same_responsibilities(steps, covariance_type):
+    pipeline = piped(steps, covariance_type)
+    scene = scene_of(pipeline, X)
+    assert scene.names == ("x0", "x1", "x2")
+    np.testing.assert_array_equal(scene.rows, X)
+    np.testing.assert_allclose(scene.responsibilities, pipeline.predict_proba(X), atol=1e-8)
+    density = Scorer(scene.mixture).rows(scene.source, log_evidence=True).log_evidence
+    jacobian = density - pipeline.score_samples(X)
+    moved = pipeline[:-1].transform(np.vstack([X[:1], X[:1] + np.eye(3)]))
+    np.testing.assert_allclose(jacobian, np.linalg.slogdet(moved[1:] - moved[0])[1], atol=1e-7)
+
+
+@pytest.mark.parametrize("plot", [plot_clusters, plot_density, plot_decision_boundaries, plot_uncertainty])
+def test_every_plot_is_in_the_units_of_the_rows(plot):
+    pipeline = piped([StandardScaler()], X=X[:, :2])
+    ax = plot(pipeline, X[:, :2])
+    low, high = ax.get_ylim()
+    assert low < X[:, 1].min() < X[:, 1].max() < high
+    assert low > 800
+
+
+def test_names_are_those_of_the_columns():
+    pipeline = piped([StandardScaler()], X=FRAME)
+    assert scene_of(pipeline, FRAME).names == ("width", "height", "depth")
+    assert plot_clusters(pipeline, FRAME, view=("height", "depth")).get_xlabel() == "height"
+    of_names = Pipeline(
+        [
+            ("columns", ColumnTransformer([("scaled", StandardScaler(), ["depth", "width"])], remainder="passthrough")),
+            ("mixture", GaussianMixture(3, random_state=0)),
+        ]
+    ).fit(FRAME)
+    np.testing.assert_allclose(scene_of(of_names, FRAME).responsibilities, of_names.predict_proba(FRAME), atol=1e-9)
+    polar = pl.DataFrame(X, schema=["width", "height", "depth"])
+    assert scene_of(pipeline.fit(polar), polar).names == ("width", "height", "depth")
+
+
+def test_behind_a_step_that_loses_directions_what_it_leaves_is_drawn():
+    pipeline = make_pipeline(
+        StandardScaler(), PCA(2, random_state=0), MinMaxScaler(), GaussianMixture(3, random_state=0)
+    )
+    scene = scene_of(pipeline.fit(X), X)
+    assert scene.names == ("pca0", "pca1")
+    np.testing.assert_allclose(scene.rows, pipeline[:2].transform(X))
+    np.testing.assert_allclose(scene.responsibilities, pipeline.predict_proba(X), atol=1e-9)
+    more = make_pipeline(PolynomialFeatures(1, include_bias=True), GaussianMixture(3, random_state=0)).fit(X)
+    assert scene_of(more, X).names == ("1", "x0", "x1", "x2")
+
+
+@pytest.mark.parametrize("step", [FunctionTransformer(np.arcsinh), PolynomialFeatures(2)], ids=["arcsinh", "squares"])
+def test_steps_that_are_not_affine_are_refused(step):
+    with pytest.raises(
+        ValueError, match=r"step '\w+' \(\w+\) is not affine, .* the rows pipeline\[:-1\].transform\(X\)"
+    ):
+        plot_clusters(piped([StandardScaler(), step]), X)
+    words = pd.DataFrame({"a": X[:, 0], "b": ["x", "y", "z"] * 60})
+    coded = ColumnTransformer([("a", "passthrough", ["a"]), ("b", OneHotEncoder(), ["b"])])
+    with pytest.raises(ValueError, match="step 'columntransformer'"):
+        plot_clusters(piped([coded], X=words), words)
+
+
+def test_noise_keeps_its_box_where_it_is_one():
+    clutter = np.concatenate([X, rng.uniform(X.min(axis=0), X.max(axis=0), (40, 3))])
+    noisy = GaussianMixture(3, noise=True, random_state=0)
+    scene = scene_of(make_pipeline(StandardScaler(), noisy).fit(clutter), clutter)
+    np.testing.assert_allclose(scene.mixture.noise.box, [clutter.min(axis=0), clutter.max(axis=0)])
+    with pytest.raises(ValueError, match="step 'pca' turns the box of the noise"):
+        scene_of(make_pipeline(PCA(random_state=0), noisy).fit(clutter), clutter)
+
+
+def test_the_last_step_may_be_a_search_or_a_posterior():
+    search = make_pipeline(StandardScaler(), GaussianMixtureSearch([3], "EII", random_state=0)).fit(X)
+    np.testing.assert_allclose(scene_of(search, X).responsibilities, search.predict_proba(X), atol=1e-9)
+    posterior = make_pipeline(StandardScaler(), BayesianGaussianMixture(n_components=3, random_state=0)).fit(X)
+    plugged = posterior[-1].plug_in().predict_proba(posterior[0].transform(X))
+    np.testing.assert_allclose(scene_of(posterior, X).responsibilities, plugged, atol=1e-9)
+    assert plot_convergence(search).get_xlabel() == "pass"
+
+
+def test_what_has_no_picture():
+    with pytest.raises(NotFittedError):
+        plot_clusters(make_pipeline(StandardScaler(), GaussianMixture(2)), X)
+    with pytest.raises(TypeError, match="expected a fitted GaussianMixture or GaussianMixtureSearch, got PCA"):
+        plot_clusters(make_pipeline(StandardScaler(), PCA(2)).fit(X), X)

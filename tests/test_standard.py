@@ -1,0 +1,167 @@
+"""A search in standard deviations: that of scaled rows, with results of the rows themselves."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gmm import GaussianMixture, GaussianMixtureSearch, Selection, rows, select
+from gmm.cli import main
+from gmm.estimators.fitted import fitted_parameters
+from gmm.selection import finishing
+from gmm.values.coordinates import Coordinates
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+
+rng = np.random.default_rng(3)
+X = np.concatenate([rng.normal(m, 1, (60, 3)) @ np.diag([1, 5, 0.2]) for m in (-3, 0, 4)])
+X[:, 1] += 1e3
+WEIGHTS = rng.integers(1, 4, len(X)).astype(float)
+CLOSED = {"EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVV", "VVV"}
+LETTERS = {
+    **{name: name for name in CLOSED},
+    **{"EII": "EEI", "VII": "VEI", "EVE": "EVV", "VVE": "VVV", "EEV": "EVV", "VEV": "VVV"},
+}
+
+
+def deviations(X, weights=None):
+    centre = np.average(X, axis=0, weights=weights)
+    return centre, np.sqrt(np.average((X - centre) ** 2, axis=0, weights=weights))
+
+
+@pytest.fixture(scope="module", params=[None, WEIGHTS], ids=["plain", "weighted"])
+def found(request):
+    return select(X, range(1, 4), standardize=True, sample_weight=request.param, random_state=0), request.param
+
+
+def test_it_is_the_search_of_scaled_rows_with_the_jacobian(found):
+    found, weights = found
+    centre, scale = deviations(X, weights)
+    of_scaled = select((X - centre) / scale, range(1, 4), sample_weight=weights, random_state=0)
+    n = len(X) if weights is None else weights.sum()
+    np.testing.assert_allclose(found.loglik, of_scaled.loglik - n * np.log(scale).sum(), rtol=1e-9)
+    for name in ("bic", "aic", "aicc", "icl"):
+        shifted = getattr(of_scaled, name) + 2 * n * np.log(scale).sum()
+        np.testing.assert_allclose(getattr(found, name), shifted, rtol=1e-9)
+    np.testing.assert_allclose(found.nec, of_scaled.nec, rtol=1e-6)
+    assert found.best_index == of_scaled.best_index
+    assert found.standardized
+    assert not of_scaled.standardized
+    assert found.covariance_type == PARSIMONIOUS * 3
+    np.testing.assert_array_equal(found.n_parameters, of_scaled.n_parameters)
+    np.testing.assert_array_equal(found.best.predict(X), of_scaled.best.predict((X - centre) / scale))
+
+
+def test_mixtures_are_those_of_the_rows(found):
+    found, weights = found
+    n = len(X) if weights is None else weights.sum()
+    for number, fitted in enumerate(found.estimators):
+        name = found.covariance_type[number]
+        assert fitted.covariance_type == LETTERS[name] == covariance_model(name).of_scaled_columns.name
+        assert n * fitted.score(X, sample_weight=weights) == pytest.approx(found.loglik[number], rel=1e-9)
+        assert fitted.lower_bound_ == pytest.approx(found.loglik[number] / n, abs=1e-4)
+        assert fitted.lower_bounds_[-1] == pytest.approx(fitted.lower_bound_, abs=1e-3)
+        if name in CLOSED:
+            assert fitted.bic(X, sample_weight=weights) == pytest.approx(found.bic[number], rel=1e-9)
+        else:
+            assert fitted.n_parameters_ >= found.n_parameters[number]
+
+
+def test_units_do_not_matter():
+    factors = np.array([2.0**20, 2.0**-7, 1.0])  # which round nothing
+    one, other = (select(Y, [2, 3], standardize=True, random_state=0) for Y in (X, X * factors))
+    np.testing.assert_allclose(other.bic, one.bic + 2 * len(X) * np.log(factors).sum(), rtol=1e-12)
+    np.testing.assert_array_equal(one.best.means_ * factors, other.best.means_)
+    np.testing.assert_array_equal(one.best.predict(X), other.best.predict(X * factors))
+
+
+def test_noise_has_its_box_in_the_units_of_the_rows():
+    clutter = np.concatenate([X, rng.uniform(X.min(axis=0) - 1, X.max(axis=0) + 1, (40, 3))])
+    box = np.array([clutter.min(axis=0), clutter.max(axis=0)])
+    for noise in (True, box):
+        found = select(clutter, 3, ["EII", "VVV"], standardize=True, noise=noise, random_state=0)
+        for number, fitted in enumerate(found.estimators):
+            np.testing.assert_allclose(fitted_parameters(fitted).noise.box, box, rtol=1e-12)
+            assert len(clutter) * fitted.score(clutter) == pytest.approx(found.loglik[number], rel=1e-9)
+        assert (found.best.predict(clutter)[-40:] == -1).mean() > 0.5
+
+
+def test_rows_beyond_memory_are_scaled_on_their_way(monkeypatch):
+    in_memory = select(X, [2, 3], ["EII", "VVV"], standardize=True, random_state=0)
+    source = rows(lambda: (X[i : i + 50] for i in range(0, len(X), 50)))
+    whole = select(source, [2, 3], ["EII", "VVV"], standardize=True, random_state=0)
+    np.testing.assert_allclose(whole.bic, in_memory.bic, rtol=1e-12)
+    monkeypatch.setattr(finishing, "SEARCHED", 120)
+    weighted = rows(lambda: ((X[i : i + 50], WEIGHTS[i : i + 50]) for i in range(0, len(X), 50)))
+    sampled = select(weighted, [2, 3], ["EII", "VVV"], standardize=True, random_state=0)
+    every = select(X, [2, 3], ["EII", "VVV"], standardize=True, sample_weight=WEIGHTS, random_state=0)
+    assert sampled.best.covariance_type == every.best.covariance_type
+    assert sampled.scores[sampled.best_index] == pytest.approx(every.scores[every.best_index], abs=0.1)
+    assert sampled.best.score(weighted) == pytest.approx(every.best.score(X, sample_weight=WEIGHTS), abs=1e-4)
+
+
+def test_one_column_and_a_constant_one():
+    single = select(X[:, :1], [2], ["VII"], standardize=True, random_state=0)
+    assert single.best.covariance_type == "VII"
+    assert single.best.bic(X[:, :1]) == pytest.approx(single.bic[0])
+    with_constant = np.column_stack([X[:, 0], np.full(len(X), 0.1)])
+    fitted = select(with_constant, [2], ["VVI"], standardize=True, random_state=0).best
+    np.testing.assert_allclose(fitted.means_[:, 1], 0.1)
+    np.testing.assert_allclose(fitted.covariances_[:, 1], 1e-6, rtol=1e-3)
+
+
+def test_float32_rows_stay_so():
+    fitted = select(X.astype(np.float32), [3], ["EEE"], standardize=True, random_state=0).best
+    assert fitted.means_.dtype == fitted.predict_proba(X.astype(np.float32)).dtype == np.float32
+    exact = select(X, [3], ["EEE"], standardize=True, random_state=0).best
+    np.testing.assert_allclose(np.sort(fitted.means_, axis=0), np.sort(exact.means_, axis=0), atol=1e-3)
+
+
+def test_files_keep_it(tmp_path, found):
+    found, _ = found
+    found.save(tmp_path / "found.gmm")
+    again = Selection.load(tmp_path / "found.gmm")
+    assert again.standardized
+    assert repr(again) == repr(found)
+    assert "of standardised columns: 3 components" in repr(found)
+
+
+def test_what_cannot_be():
+    with pytest.raises(TypeError, match="expected True or False for standardize, got 1"):
+        select(X, standardize=1)
+
+
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+def test_a_mixture_comes_back_from_any_coordinates(name):
+    fitted = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
+    parameters = fitted_parameters(fitted)
+    turned = Coordinates(np.array([1.0, -2.0, 5.0]), rng.normal(size=(3, 3)))
+    restored = turned.restored(parameters)
+    back = GaussianMixture.from_parameters(restored.weights, restored.means, restored.covariances)
+    shift = np.linalg.slogdet(turned.scales)[1]
+    np.testing.assert_allclose(
+        back.score_samples(X @ turned.scales.T + turned.centre), fitted.score_samples(X) - shift, rtol=1e-7
+    )
+
+
+def test_the_search_as_an_estimator_knows_noise_and_units():
+    clutter = np.concatenate([X, rng.uniform(X.min(axis=0), X.max(axis=0), (30, 3))])
+    search = GaussianMixtureSearch([3], ["EII", "EEE"], noise=True, standardize=True, random_state=0).fit(clutter)
+    direct = select(clutter, [3], ["EII", "EEE"], noise=True, standardize=True, random_state=0)
+    np.testing.assert_array_equal(search.results_["bic"], direct.bic)
+    assert search.selection_.standardized
+    assert (search.predict(clutter) == -1).any()
+
+
+def test_the_command_line_scales(tmp_path, capsys):
+    np.savetxt(tmp_path / "rows.csv", X, delimiter=",", header="a,b,c", comments="")
+    command = ["fit", str(tmp_path / "rows.csv"), "--scale", "--components", "3", "--models", "EII,VVV"]
+    assert main([*command, "--out", str(tmp_path / "out"), "--report", str(tmp_path / "report.html")]) == 0
+    assert "3 components, EII of standardised columns: converged" in capsys.readouterr().out
+    assert "EII of standardised columns" in (tmp_path / "report.html").read_text()
+    written = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert written["standardized"]
+    best = select(X, 3, ["EII", "VVV"], standardize=True, random_state=0)
+    assert written["best"]["covariance_type"] == "EEI"
+    assert written["best"]["n_parameters"] == best.n_parameters[best.best_index] == 12
+    np.testing.assert_allclose(written["best"]["means"], best.best.means_, rtol=1e-6)
+    assert main([*command, "--bayesian"]) == 2
