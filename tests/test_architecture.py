@@ -34,8 +34,8 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        adaptation anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping
-        | saved | fitted | conditional | contract criteria predictive progress scorer summary
+        adaptation anomalies directions iteration predictions steps | bayesian | mixture | streamed | estimated
+        | exchanged keeping | saved | fitted | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
@@ -55,7 +55,7 @@ ROOMS = {
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "columns variational | parameters priors | covariance noise statistics whitened | layouts",
+    "values": "columns directions variational | parameters priors | covariance noise statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

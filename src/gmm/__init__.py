@@ -27,6 +27,7 @@ from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
     from gmm.estimators.adaptation import adapt, fisher_vector
+    from gmm.estimators.directions import Directions, directions
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -38,6 +39,7 @@ __all__ = [
     "ConditionalPrediction",
     "ConvergenceWarning",
     "CredibleIntervals",
+    "Directions",
     "EMStep",
     "FrozenMixture",
     "GaussianMixture",
@@ -58,6 +60,7 @@ __all__ = [
     "adapt",
     "anomaly_threshold",
     "bootstrap_lrt",
+    "directions",
     "em_steps",
     "fisher_vector",
     "get_include",
@@ -74,6 +77,7 @@ __all__ = [
 
 _HOMES = {
     "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
+    "gmm.estimators.directions": ("Directions", "directions"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (
