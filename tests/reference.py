@@ -760,3 +760,25 @@ def moments_of_mixture(weights, means, covariances):
     centre = weights @ means
     away = means - centre
     return centre, sum(w * (S + np.outer(a, a)) for w, S, a in zip(weights, covariances, away, strict=True))
+
+
+def combined(responsibilities, weight):
+    """Pairs that are merged one after the other, and the entropies of K, K − 1, … 1 clusters (Baudry et al. 2010)."""
+    shares = [*np.asarray(responsibilities, dtype=np.longdouble).T]
+    alive, merges, entropies = list(range(len(shares))), [], []
+
+    def entropy(parts):
+        return -sum((weight * np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0)).sum() for p in parts)
+
+    entropies.append(entropy(shares))
+    while len(alive) > 1:
+        found = {}
+        for i, a in enumerate(alive):
+            for b in alive[i + 1 :]:
+                found[a, b] = entropy([shares[a], shares[b]]) - entropy([shares[a] + shares[b]])
+        a, b = max(found, key=found.get)
+        shares[a] = shares[a] + shares[b]
+        alive.remove(b)
+        merges.append((a, b))
+        entropies.append(entropy([shares[k] for k in alive]))
+    return merges, entropies

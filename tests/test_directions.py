@@ -136,6 +136,8 @@ def test_weights_count_rows_and_rows_may_be_streamed():
     streamed = gmm.rows(lambda: np.array_split(X, 7))
     np.testing.assert_allclose(directions(mixture, streamed).matrix, directions(mixture, X).matrix, atol=1e-12)
     np.testing.assert_array_equal(one.transform(streamed), one.transform(X))
+    partitions = gmm.partitioned_rows(lambda task: task(0, X[:100]) + task(1, X[100:]))
+    np.testing.assert_allclose(directions(mixture, partitions).matrix, directions(mixture, X).matrix, atol=1e-12)
     assert one.transform(X.astype(np.float32)).dtype == np.float32
 
 

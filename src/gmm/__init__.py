@@ -27,6 +27,7 @@ from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
     from gmm.estimators.adaptation import adapt, fisher_vector
+    from gmm.estimators.combining import CombinedComponents, combine_components
     from gmm.estimators.directions import Directions, directions
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
@@ -36,6 +37,7 @@ __all__ = [
     "AnomalyThreshold",
     "BayesianGaussianMixture",
     "BootstrapLRT",
+    "CombinedComponents",
     "ConditionalPrediction",
     "ConvergenceWarning",
     "CredibleIntervals",
@@ -60,6 +62,7 @@ __all__ = [
     "adapt",
     "anomaly_threshold",
     "bootstrap_lrt",
+    "combine_components",
     "directions",
     "em_steps",
     "fisher_vector",
@@ -77,6 +80,7 @@ __all__ = [
 
 _HOMES = {
     "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
+    "gmm.estimators.combining": ("CombinedComponents", "combine_components"),
     "gmm.estimators.directions": ("Directions", "directions"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
