@@ -732,3 +732,53 @@ def variational_bayes(X, given, covariance_type, prior, n_passes, *, weight=1.0,
         bounds.append(evidence_bound(X, r, weight, posterior, prior))
         posterior = variational_posterior(X, r, weight, covariance_type, prior, ridge)
     return posterior, bounds
+
+
+def kernel_of_directions(weights, means, covariances, balance, whole=None):
+    """M of Scrucca 2010, its two parts weighed as mclust's `MclustDR` does."""
+    centre, covariance = whole or moments_of_mixture(weights, means, covariances)
+    precision = np.linalg.inv(covariance)
+    away = means - centre
+    between = sum(w * np.outer(a, a) for w, a in zip(weights, away, strict=True))
+    within = sum(w * S for w, S in zip(weights, covariances, strict=True))
+    spread = sum(w * (S - within) @ precision @ (S - within) for w, S in zip(weights, covariances, strict=True))
+    return 2 * balance * between @ precision @ between + 2 * (1 - balance) * spread
+
+
+def directions(weights, means, covariances, balance, whole=None):
+    """Eigenvalues, largest first, vectors in columns of unit variance, and that covariance."""
+    import scipy.linalg
+
+    covariance = (whole or moments_of_mixture(weights, means, covariances))[1]
+    kernel = kernel_of_directions(weights, means, covariances, balance, whole)
+    values, vectors = scipy.linalg.eigh(kernel, covariance)
+    return values[::-1], vectors[:, ::-1], covariance
+
+
+def moments_of_mixture(weights, means, covariances):
+    """Mean and covariance of all rows."""
+    centre = weights @ means
+    away = means - centre
+    return centre, sum(w * (S + np.outer(a, a)) for w, S, a in zip(weights, covariances, away, strict=True))
+
+
+def combined(responsibilities, weight):
+    """Pairs that are merged one after the other, and the entropies of K, K − 1, … 1 clusters (Baudry et al. 2010)."""
+    shares = [*np.asarray(responsibilities, dtype=np.longdouble).T]
+    alive, merges, entropies = list(range(len(shares))), [], []
+
+    def entropy(parts):
+        return -sum((weight * np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0)).sum() for p in parts)
+
+    entropies.append(entropy(shares))
+    while len(alive) > 1:
+        found = {}
+        for i, a in enumerate(alive):
+            for b in alive[i + 1 :]:
+                found[a, b] = entropy([shares[a], shares[b]]) - entropy([shares[a] + shares[b]])
+        a, b = max(found, key=found.get)
+        shares[a] = shares[a] + shares[b]
+        alive.remove(b)
+        merges.append((a, b))
+        entropies.append(entropy([shares[k] for k in alive]))
+    return merges, entropies

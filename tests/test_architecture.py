@@ -34,8 +34,9 @@ ROOMS = {
         | standard | table | from_file | grid | status
     """,
     "estimators": """
-        adaptation anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping
-        | saved | fitted | conditional | contract criteria predictive progress scorer summary
+        adaptation anomalies combining directions iteration steps | predictions | bayesian | mixture | streamed
+        | estimated | exchanged keeping | saved | fitted
+        | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
@@ -55,7 +56,9 @@ ROOMS = {
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "columns coordinates variational | parameters priors | covariance noise statistics whitened | layouts",
+    "values": """
+        columns coordinates directions variational | parameters priors | covariance noise statistics whitened | layouts
+    """,
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

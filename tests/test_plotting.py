@@ -13,7 +13,7 @@ from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
 import gmm
-from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, select
+from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, directions, select
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import fitted_parameters
 from gmm.exceptions import InvalidParameterError
@@ -480,12 +480,43 @@ def test_pairs_are_a_grid_with_one_legend(plot):
 
 
 @each_plot
-def test_pairs_of_one_feature_and_of_too_many(plot):
+def test_pairs_of_one_feature_and_of_chosen_ones(plot):
     assert plot(*with_rows(d=1), view="pairs").shape == (1, 1)
-    with pytest.raises(InvalidParameterError, match="at most 6 features, and these are 7"):
-        plot(*with_rows(d=7), view="pairs")
+    grid = plot(*with_rows(d=7), view=(6, "x2", 3))
+    assert [ax.get_xlabel() for ax in grid[2]] == ["x6", "x2", "x3"]
+    with pytest.raises(InvalidParameterError, match="got 7 features"):
+        plot(*with_rows(d=7), view=range(7))
+    with pytest.raises(InvalidParameterError, match="'x1' twice"):
+        plot(*with_rows(d=7), view=(0, 1, "x1"))
     with pytest.raises(InvalidParameterError, match="give it no ax"):
         plot(*with_rows(), view="pairs", ax=plt.figure().subplots())
+
+
+@each_plot
+def test_pairs_of_many_features_are_of_those_that_tell_components_apart(plot):
+    X = with_rows(d=3)[1]
+    rng = np.random.default_rng(0)
+    wide = rng.normal(size=(len(X), 9))
+    wide[:, [1, 4, 8]] = X
+    wide[: len(X) // 3, 5] *= 9  # the same mean, another variance
+    fitted = GaussianMixture(3, covariance_type="diag", random_state=0).fit(wide)
+    grid = plot(fitted, wide, view="pairs")
+    assert grid.shape == (6, 6)
+    assert {"x1", "x4", "x5", "x8"} <= {ax.get_xlabel() for ax in grid[5]}
+    said = [text.get_text() for text in grid[0, 0].figure.legends[0].get_texts()]
+    assert "6 of 9 features, in which" in said
+
+
+@each_plot
+@pytest.mark.parametrize("n_directions", [1, 2, 3])
+def test_directions_are_a_view(plot, n_directions):
+    model, X = with_rows(d=4)
+    found = directions(model, X, n_directions=n_directions)
+    ax = plot(model, X, view=found)
+    assert ax.get_xlabel().startswith("direction 1\n")
+    assert ax.get_ylabel().startswith("direction 2\n") == (n_directions > 1)
+    with pytest.raises(InvalidParameterError, match="got directions of 4 features"):
+        plot(*with_rows(d=3), view=found)
 
 
 # ---- limits

@@ -27,6 +27,8 @@ from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
     from gmm.estimators.adaptation import adapt, fisher_vector
+    from gmm.estimators.combining import CombinedComponents, combine_components
+    from gmm.estimators.directions import Directions, directions
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -35,9 +37,11 @@ __all__ = [
     "AnomalyThreshold",
     "BayesianGaussianMixture",
     "BootstrapLRT",
+    "CombinedComponents",
     "ConditionalPrediction",
     "ConvergenceWarning",
     "CredibleIntervals",
+    "Directions",
     "EMStep",
     "FrozenMixture",
     "GaussianMixture",
@@ -58,6 +62,8 @@ __all__ = [
     "adapt",
     "anomaly_threshold",
     "bootstrap_lrt",
+    "combine_components",
+    "directions",
     "em_steps",
     "fisher_vector",
     "get_include",
@@ -74,6 +80,8 @@ __all__ = [
 
 _HOMES = {
     "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
+    "gmm.estimators.combining": ("CombinedComponents", "combine_components"),
+    "gmm.estimators.directions": ("Directions", "directions"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (

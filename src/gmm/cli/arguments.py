@@ -286,11 +286,11 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
                          help=_FILE_HELP + "; not used with --kind convergence, and optional for a model of the Old "
                               "Faithful data")  # fmt: skip
     command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
-                         help="clusters: rows and components; pairs: every pair of columns; density: contours of the "
-                              "density; boundaries: regions of the components; uncertainty: uncertain rows; "
-                              f"convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
+                         help="clusters: rows and components; pairs: every pair of columns, at most six; "
+                              "density: contours of the density; boundaries: regions of the components; uncertainty: "
+                              f"uncertain rows; convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
     command.add_argument("--features", metavar="A,B", type=_names,
-                         help="one or two columns to draw")  # fmt: skip
+                         help="columns to draw: one or two, or every pair of up to six")  # fmt: skip
     command.add_argument("--out", metavar="PICTURE",
                          help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
     _add_reading(command)

@@ -25,6 +25,7 @@ _FUNCTIONS = {
     "boundaries": "plot_decision_boundaries",
     "uncertainty": "plot_uncertainty",
 }
+_MOST_FEATURES = 6
 
 
 def plot(options: argparse.Namespace) -> None:
@@ -47,8 +48,6 @@ def plot(options: argparse.Namespace) -> None:
 
 def _check_unused(options: argparse.Namespace) -> None:
     """Reject options that the kind of picture does not use."""
-    if options.kind == "pairs" and options.features is not None:
-        raise UsageError("--features: not used by --kind pairs, which draws every pair of columns; leave it out")
     if options.kind == "convergence":
         given = {options.file: options.file, "--features": options.features, "--drop-missing": options.drop_missing}
         unused = [str(name) for name, value in given.items() if value]
@@ -71,14 +70,14 @@ def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) 
 
 def _view(model: EstimatedMixture, options: argparse.Namespace) -> Any:
     """Return the `view` argument of `gmm.plotting`."""
-    if options.kind == "pairs":
-        return "pairs"
     if options.features is None:
-        return None
+        return "pairs" if options.kind == "pairs" else None
     names = names_of_features(model)
     unknown = [name for name in options.features if name not in names]
-    if unknown or not 1 <= len(set(options.features)) == len(options.features) <= 2:
+    if unknown or not 1 <= len(set(options.features)) == len(options.features) <= _MOST_FEATURES:
         given = ",".join(options.features)
-        raise UsageError(f"--features {given}: expected one or two different columns among {quoted(names)}")
+        raise UsageError(
+            f"--features {given}: expected one to {_MOST_FEATURES} different columns among {quoted(names)}"
+        )
     columns = [names.index(name) for name in options.features]
     return columns[0] if len(columns) == 1 else tuple(columns)

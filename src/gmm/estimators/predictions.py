@@ -15,6 +15,7 @@ from gmm.estimators.scorer import Scorer
 from gmm.frozen import FrozenMixture
 from gmm.persistence import write_atomically
 from gmm.rows.entrance import as_source
+from gmm.rows.sources import Source
 from gmm.text.lists import quoted
 
 __all__ = ["write_predictions"]
@@ -80,27 +81,35 @@ def write_predictions(
     suffix = PurePath(to).suffix.lower()
     if suffix not in WRITERS:
         raise ValueError(f"{os.fspath(to)}: expected a name ending in one of {quoted(WRITERS)}")
-    if isinstance(model, FrozenMixture):
-        predicted = _of_frozen(model, X, responsibilities)
-    else:
-        predicted = _of_fitted(model, X, responsibilities)
     blocks = (
         prediction_columns(np.arange(first + 1, first + 1 + len(labels)), labels, soft)
-        for first, labels, soft in predicted
+        for first, labels, soft in predicted_blocks(model, source_for(model, X), responsibilities)
     )
     write_atomically(to, lambda file: write_blocks(file, suffix, blocks))
 
 
-def _of_fitted(model: FittedMixture, X: ArrayLike, responsibilities: bool) -> Iterator[Predicted]:
-    source = source_of(model, X)
+def source_for(model: FittedMixture | FrozenMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
+    """Check rows that a mixture, fitted or frozen, is to score; as `source_of`."""
+    if isinstance(model, FrozenMixture):
+        return as_source(X, sample_weight, estimator=model, n_features=model.n_features)[0]
+    return source_of(model, X, sample_weight)
+
+
+def predicted_blocks(
+    model: FittedMixture | FrozenMixture, source: Source, responsibilities: bool
+) -> Iterator[Predicted]:
+    """Yield the number of a row, and labels and responsibilities of the rows from there on."""
+    return (_of_frozen if isinstance(model, FrozenMixture) else _of_fitted)(model, source, responsibilities)
+
+
+def _of_fitted(model: Any, source: Source, responsibilities: bool) -> Iterator[Predicted]:
     scorer = Scorer(fitted_parameters(model), model.n_threads)
     for first, results in scorer.blocks(source, labels=True, responsibilities=True if responsibilities else None):
         assert results.labels is not None  # they were asked for
         yield first, results.labels, results.responsibilities
 
 
-def _of_frozen(model: FrozenMixture, X: ArrayLike, responsibilities: bool) -> Iterator[Predicted]:
-    source, _ = as_source(X, estimator=model, n_features=model.n_features)
+def _of_frozen(model: Any, source: Source, responsibilities: bool) -> Iterator[Predicted]:
     for chunk in source.chunks():
         for start in range(0, len(chunk.rows), _ROWS_AT_ONCE):
             rows = chunk.rows[start : start + _ROWS_AT_ONCE]

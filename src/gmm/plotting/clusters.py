@@ -47,9 +47,11 @@ def plot_clusters(
         Rows, as for `predict`.
     ax : Axes, default=None
         Axes to draw on; None makes a new figure.
-    view : None, int, str, pair of int or str, "discriminating" or "pairs", default=None
-        One or two features, by index or name; the plane in which the components differ most; or a grid of all pairs
-        of up to six features. None draws one or two features as they are, and more in the discriminating plane.
+    view : None, int, str, sequence of int or str, Directions, "discriminating" or "pairs", default=None
+        One or two features, by index or name; three to six, for a grid of all their pairs; the first two of
+        `gmm.directions`; the plane in which the components differ most; or pairs of all features, if more than six of
+        the six in which the components differ most, each alone. None draws one or two features as they are, and more in
+        the discriminating plane.
     content : float or sequence of float, default=(0.5, 0.95)
         Share of its component that each ellipse holds in the view. An empty sequence draws no ellipses.
     sample_weight : array-like of shape (n,), default=None

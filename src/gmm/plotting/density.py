@@ -21,7 +21,8 @@ from gmm.plotting.frame import Entries, draw, heading, marginal_note
 from gmm.plotting.marks import curve, numbers, rows, rug
 from gmm.plotting.scene import Scene, components_alone, coordinates, grid, scene_of, scored
 from gmm.plotting.style import inks_of
-from gmm.plotting.view import View, axis_deviations, check_contents, content_label, ellipse, projected_mixture
+from gmm.plotting.view import View, axis_deviations, check_contents, content_label, ellipse
+from gmm.values.directions import projected_mixture
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.scene import Scene, limits, outside_limits
 from gmm.plotting.style import NOISE, STYLE, axes_of, closed_on_failure, colours, fix_tick_colours, inks_of
-from gmm.plotting.view import View, literal, view_of
+from gmm.plotting.view import MOST_PAIRED, View, columns_of, literal, view_of
 from gmm.text.amounts import amount, counted, percent
+from gmm.values.directions import telling
 from gmm.values.layouts import Array
 
-_MOST_PAIRED = 6
 _MOST_LISTED = 8
 _LONGEST_OF_PAIRS = 18  # characters of a feature's name in a grid of pairs
 Entries = list[tuple[Artist, str]]
@@ -38,8 +38,9 @@ class Panel(Protocol):
 
 def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> Any:
     """Draw one panel on `ax` or in a new figure, or a grid of panels; return the Axes or an array of Axes."""
-    if isinstance(view, str) and view == "pairs":
-        return _pairs(scene, ax, panel, title)
+    paired = _paired(scene, view)
+    if paired is not None:
+        return _pairs(scene, *paired, ax, panel, title)
     chosen = view_of(scene.mixture, scene.names, view)
     with axes_of(ax, figsize=(7.2, 4.5)) as target:
         _check_scales(target)
@@ -91,35 +92,43 @@ def _check_scales(ax: Axes) -> None:
         )
 
 
-def _pairs(scene: Scene, ax: Axes | None, panel: Panel, title: str) -> NDArray[np.object_]:
+def _paired(scene: Scene, view: Any) -> tuple[list[int], list[str]] | None:
+    """Return the features of a grid of pairs and what the legend says of them, or None if the view is another."""
     d = len(scene.names)
+    if isinstance(view, str) and view == "pairs":
+        most = sorted(np.argsort(-telling(scene.mixture), kind="stable")[:MOST_PAIRED].tolist())
+        return most, [f"{len(most)} of {d} features, in which", "components differ most"] if d > len(most) else []
+    if isinstance(view, str | bytes) or not isinstance(view, Sequence | np.ndarray) or len(view) <= 2:
+        return None
+    return columns_of(view, scene.names), []
+
+
+def _pairs(
+    scene: Scene, columns: list[int], said: list[str], ax: Axes | None, panel: Panel, title: str
+) -> NDArray[np.object_]:
+    m, d = len(columns), len(scene.names)
     if ax is not None:
         raise raisable(InvalidParameterError)("view='pairs' draws a grid of its own: give it no ax, or another view")
-    if d > _MOST_PAIRED:
-        raise raisable(InvalidParameterError)(
-            f"view='pairs' draws at most {_MOST_PAIRED} features, and these are {d}: choose two of them, as in "
-            f"view=({scene.names[0]!r}, {scene.names[1]!r}), or view='discriminating'"
-        )
     with mpl.rc_context(STYLE), closed_on_failure():
-        size = max(2.0 * d + 1.0, 4.5)
-        figure, made = plt.subplots(d, d, figsize=(size, size), squeeze=False)
+        size = max(2.0 * m + 1.0, 4.5)
+        figure, made = plt.subplots(m, m, figsize=(size, size), squeeze=False)
         grid: Any = np.asarray(made, dtype=object)
         entries: Entries = []
-        names = tuple(literal(name, _LONGEST_OF_PAIRS) for name in scene.names)
-        features = View(np.eye(d), np.zeros(d), names, of_features=True)
+        names = tuple(literal(scene.names[j], _LONGEST_OF_PAIRS) for j in columns)
+        features = View(np.eye(d)[columns], np.zeros(d), names, of_features=True)
         every = limits(scene, features)
-        for i, j in np.ndindex(d, d):
+        for i, j in np.ndindex(m, m):
             fix_tick_colours(grid[i, j])
             if j > i:
                 grid[i, j].set_axis_off()
                 continue
-            view = view_of(scene.mixture, scene.names, j if i == j else (j, i))
+            view = view_of(scene.mixture, scene.names, columns[j] if i == j else (columns[j], columns[i]))
             drawn = _drawn(grid[i, j], scene, view, panel, every[[j] if i == j else [j, i]], small=True)
-            if (i, j) == (min(1, d - 1), 0):  # all planes have the same legend; a histogram's has more
+            if (i, j) == (min(1, m - 1), 0):  # all planes have the same legend; a histogram's has more
                 entries = drawn
-            _label_outer(grid[i, j], names, i, j, d)
+            _label_outer(grid[i, j], names, i, j, m)
         figure.suptitle(title, fontsize=11)
-        handles = [*entries, *map(note, notes(scene, features, every))]
+        handles = [*entries, *map(note, [*said, *notes(scene, features, every)])]
         figure.legend(*_handles_and_texts(handles), loc="upper right", fontsize=9, bbox_to_anchor=(0.99, 0.95))
     return grid
 

@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.estimators.directions import Directions
 from gmm.exceptions import InvalidParameterError, raisable
-from gmm.plotting.plane import directions
-from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
-from gmm.values.layouts import FULL, Array, SingularMatrixError
+from gmm.plotting.plane import plane_of
+from gmm.text.amounts import counted
+from gmm.values.directions import projected_mixture
+from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 
+MOST_PAIRED = 6  # features in a grid of pairs
 _LONGEST = 40  # characters in a line of a label
 _LONGEST_OF_SEVERAL = 18  # characters of a feature's name in a label of several
 
@@ -67,17 +70,6 @@ class View:
         return projected_mixture(mixture.weights, means, covariances)
 
 
-def projected_mixture(weights: Array, means: Array, covariances: Array) -> MixtureParameters:
-    """Make a mixture of projected covariances (K, m, m); widen those that rounding made singular."""
-    covariances = np.ascontiguousarray(0.5 * (covariances + covariances.transpose(0, 2, 1)))
-    model = covariance_model(DEFAULT_COVARIANCE_TYPE)
-    try:
-        return MixtureParameters(weights, means, covariances, model)
-    except SingularMatrixError:
-        ridge = np.maximum(1e-14 * np.trace(covariances, axis1=1, axis2=2), 1e-300)
-        return MixtureParameters(weights, means, FULL.with_ridge(covariances, ridge), model)
-
-
 def axis_deviations(mixture: MixtureParameters) -> Array:
     """Return the standard deviation of each component along each axis, (K, m), for full covariances."""
     return np.asarray(np.sqrt(np.einsum("kjj->kj", mixture.covariances)))
@@ -91,9 +83,9 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
     mixture : MixtureParameters
     names : sequence of str
         Names of the d features.
-    view : None, int, str, pair of int or str, "discriminating", or View
+    view : None, int, str, pair of int or str, "discriminating", Directions, or View
         None selects the features if there are at most two, else the discriminating plane. A feature is given by
-        index or name.
+        index or name. Of directions, the first two are seen.
 
     Raises
     ------
@@ -102,6 +94,8 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
     """
     if isinstance(view, View):
         return view
+    if isinstance(view, Directions):
+        return _view_of_directions(view, names)
     if view is None:
         view = "discriminating" if len(names) > 2 else tuple(range(len(names)))
     if isinstance(view, str) and view == "discriminating":
@@ -110,15 +104,25 @@ def view_of(mixture: MixtureParameters, names: Sequence[str], view: Any = None) 
 
 
 def discriminating(mixture: MixtureParameters, names: Sequence[str]) -> View:
-    """Return the plane in which the components differ most (`plane.directions`), or the only feature.
+    """Return the plane in which the components differ most (`plane.plane_of`), or the only feature.
 
     The axes of the plane measure the distance from the mixture's mean in the mixture's standard deviations.
     """
     if mixture.n_features == 1:
         return _view_of_features(0, names)
-    plane = directions(mixture)
-    labels = tuple(_label(plane.matrix[i] * plane.scales, plane.kinds[i], i, names) for i in range(2))
+    plane = plane_of(mixture)
+    labels = tuple(
+        _label(plane.matrix[i] * plane.scales, f"{plane.kinds[i]} direction {i + 1}", names) for i in range(2)
+    )
     return View(plane.matrix, plane.centre, labels, of_features=False)
+
+
+def _view_of_directions(directions: Directions, names: Sequence[str]) -> View:
+    matrix = directions.matrix[:2]
+    if matrix.shape[1] != len(names):
+        raise _view_error(f"directions of {counted(matrix.shape[1], 'feature')}", names)
+    labels = tuple(_label(row * directions.scales, f"direction {i + 1}", names) for i, row in enumerate(matrix))
+    return View(matrix, directions.centre, labels, of_features=False)
 
 
 def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 181) -> Array:
@@ -170,17 +174,32 @@ def literal(name: str, longest: int = _LONGEST) -> str:
     return short.replace("$", r"\$")
 
 
-def _view_of_features(view: Any, names: Sequence[str]) -> View:
+def columns_of(view: Any, names: Sequence[str]) -> list[int]:
+    """Return the indices of a feature, or of several different ones.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one does not exist or is given twice, or they are none or more than six.
+    """
     several = isinstance(view, Sequence | np.ndarray) and not isinstance(view, str | bytes | bytearray)
     chosen = list(view) if several else [view]
-    if len(chosen) not in (1, 2):
+    if not 1 <= len(chosen) <= MOST_PAIRED:
         raise _view_error(f"{len(chosen)} features", names)
     columns = [column for feature in chosen if (column := _column(feature, names)) is not None]
     if len(columns) < len(chosen):
         missing = " and no ".join(repr(feature) for feature in chosen if _column(feature, names) is None)
         raise _view_error(f"{view!r}, and there is no {missing}" if several else repr(view), names)
     if len(set(columns)) < len(columns):
-        raise _view_error(f"the feature {names[columns[0]]!r} twice", names)
+        twice = next(j for j in columns if columns.count(j) > 1)
+        raise _view_error(f"the feature {names[twice]!r} twice", names)
+    return columns
+
+
+def _view_of_features(view: Any, names: Sequence[str]) -> View:
+    columns = columns_of(view, names)
+    if len(columns) > 2:
+        raise _view_error(f"{len(columns)} features", names)
     labels = tuple(literal(names[j]) for j in columns)
     matrix = np.zeros((len(columns), len(names)))
     matrix[np.arange(len(columns)), columns] = 1
@@ -199,12 +218,12 @@ def _column(feature: Any, names: Sequence[str]) -> int | None:
 def _view_error(got: str, names: Sequence[str]) -> InvalidParameterError:
     listed = ", ".join(map(repr, names[:12])) + (", …" if len(names) > 12 else "")
     return raisable(InvalidParameterError)(
-        f"view must be None, a feature, a pair of features, 'discriminating' or 'pairs'; got {got}. "
-        f"The features are 0 to {len(names) - 1}: {listed}"
+        f"view must be None, a feature, two to {MOST_PAIRED} features, 'discriminating', directions or 'pairs'; got "
+        f"{got}. The features are 0 to {len(names) - 1}: {listed}"
     )
 
 
-def _label(loadings: Array, kind: str, axis: int, names: Sequence[str]) -> str:
+def _label(loadings: Array, heading: str, names: Sequence[str]) -> str:
     size = np.abs(loadings)
     heaviest = [j for j in np.argsort(-size, kind="stable")[:3] if size[j] >= 0.3 * size.max()]
     signed = [f"{'−' if loadings[j] < 0 else '+'}{literal(names[j], _LONGEST_OF_SEVERAL)}" for j in heaviest]
@@ -212,4 +231,4 @@ def _label(loadings: Array, kind: str, axis: int, names: Sequence[str]) -> str:
     for part in signed[1:]:
         fits = len(lines[-1]) + len(part) <= _LONGEST
         lines = [*lines[:-1], f"{lines[-1]}  {part}"] if fits else [*lines, part]
-    return "\n".join([f"{kind} direction {axis + 1}", *lines])
+    return "\n".join([heading, *lines])

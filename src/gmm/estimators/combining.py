@@ -1,0 +1,257 @@
+"""`combine_components`: clusters of several components, merged step by step by the entropy that this removes."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._public import publish
+from gmm.estimators.fitted import FittedMixture
+from gmm.estimators.predictions import predicted_blocks, source_for
+from gmm.frozen import FrozenMixture
+from gmm.values.layouts import Array
+
+__all__ = ["CombinedComponents", "combine_components"]
+
+_EMPTY = 1e-3  # of a row: a component that expects less is empty
+
+Blocks = Callable[[], Iterable[tuple[Array, Array]]]  # responsibilities (n, K) and weights (n,) of some rows
+
+
+@dataclass(frozen=True, eq=False)
+class CombinedComponents:
+    """Clusters that are components of a mixture or several of them, for every number of clusters.
+
+    Attributes
+    ----------
+    model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
+    merges : ndarray of int, shape (K − 1, 2)
+        Which two clusters become one, from K clusters down to 1, each named by its first component.
+    entropies : ndarray of shape (K,)
+        −Σ_i w_i Σ_c t_ic log t_ic of 1, 2, … K clusters, in nats; t_ic is the probability of cluster c given row i.
+    merged_rows : ndarray of shape (K − 1,)
+        Weight of the rows in the two clusters that are merged into 1, 2, … K − 1 clusters.
+    n_clusters : int
+        The suggested number: where two straight lines fitted to the entropies against the number of clusters meet.
+    n_clusters_by_rows : int
+        The same against the number of rows merged so far, which does not overrate merges of large clusters.
+    """
+
+    model: FittedMixture | FrozenMixture
+    merges: NDArray[np.intp]
+    entropies: NDArray[np.float64]
+    merged_rows: NDArray[np.float64]
+    n_clusters: int
+    n_clusters_by_rows: int
+
+    def clusters(self, n_clusters: int | None = None) -> NDArray[np.intp]:
+        """Return the cluster of each component, (K,): numbered from 0, in the order of their first components.
+
+        Parameters
+        ----------
+        n_clusters : int, default=None
+            From 1 to K; None for the suggested number.
+        """
+        K = len(self.entropies)
+        n: Any = self.n_clusters if n_clusters is None else n_clusters
+        if isinstance(n, bool) or not isinstance(n, numbers.Integral) or not 1 <= int(n) <= K:
+            raise ValueError(f"expected n_clusters from 1 to {K}, the number of components, got {n!r:.80}")
+        first = np.arange(K)
+        for a, b in self.merges[: K - int(n)]:
+            first[first == b] = a
+        return np.unique(first, return_inverse=True)[1].astype(np.intp)
+
+    def predict_proba(self, X: ArrayLike, n_clusters: int | None = None) -> NDArray[Any]:
+        """Compute the probability of each cluster given each row: the sum of its components' responsibilities.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        n_clusters : int, default=None
+            From 1 to K; None for the suggested number.
+
+        Returns
+        -------
+        ndarray of shape (n, n_clusters)
+        """
+        responsibilities = self.model.predict_proba(X)
+        return np.asarray(responsibilities @ _membership(self.clusters(n_clusters), responsibilities.dtype))
+
+    def predict(self, X: ArrayLike, n_clusters: int | None = None) -> NDArray[np.intp]:
+        """Predict the most probable cluster of each row, −1 for noise; as `predict_proba`.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        n_clusters : int, default=None
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+        """
+        shares = self.predict_proba(X, n_clusters)
+        labels = shares.argmax(axis=1)
+        if getattr(self.model, "noise_weight_", 0) > 0:
+            labels[1 - shares.sum(axis=1) > shares.max(axis=1)] = -1
+        return labels
+
+
+def combine_components(
+    model: FittedMixture | FrozenMixture, X: ArrayLike, sample_weight: ArrayLike | None = None
+) -> CombinedComponents:
+    """Merge the components of a mixture into clusters, always the two whose merger removes the most entropy.
+
+    BIC chooses as many Gaussians as a density needs; a cluster that is not Gaussian takes several. This keeps the
+    density and only says which components are one cluster: those between which rows are undecided.
+
+    Parameters
+    ----------
+    model : GaussianMixture, BayesianGaussianMixture or FrozenMixture
+        A fitted mixture. Its noise is never merged.
+    X : array-like or data frame of shape (n, d), data set, or what `rows` returns
+        Rows, as a rule those of the fit.
+    sample_weight : array-like of shape (n,), default=None
+
+    Returns
+    -------
+    CombinedComponents
+        The hierarchy, and two suggested numbers of clusters. A rule that looks for a bend always finds one: look at
+        the entropies (`gmm.plotting.plot_entropies`) before you believe it. It never suggests 1 cluster, or, of three
+        components, another number than 2.
+
+    Raises
+    ------
+    NotFittedError
+        If the model is not fitted.
+    TypeError, ValueError
+        If the model or the rows are unusable.
+
+    Notes
+    -----
+    Responsibilities of rows in memory are kept, (n, K) numbers. Other rows are read some times, at most K + 1: the
+    entropy that merging c with a ∪ b removes lies between the larger of those of (c, a) and (c, b) and their sum, so
+    most passes are spared. Components without rows are merged first.
+
+    References
+    ----------
+    J.-P. Baudry, A. E. Raftery, G. Celeux, K. Lo, R. Gottardo (2010). Combining mixture components for clustering.
+    *Journal of Computational and Graphical Statistics* 19, 332-353. R: ``clustCombi`` of mclust.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> cross = rng.normal(size=(400, 2)) * np.repeat([[6, 1], [1, 6]], 200, axis=0)
+    >>> X = np.concatenate([cross, rng.normal(size=(400, 2)) + np.repeat([[30, 0], [0, 30]], 200, axis=0)])
+    >>> mixture = gmm.GaussianMixture(4, n_init=5, random_state=0).fit(X)
+    >>> combined = gmm.combine_components(mixture, X)
+    >>> combined.n_clusters, sorted(np.bincount(combined.predict(X)).tolist())
+    (3, [200, 200, 400])
+    """
+    if not isinstance(model, FittedMixture | FrozenMixture):
+        raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
+    source = source_for(model, X, sample_weight)
+
+    def read() -> Iterator[tuple[Array, Array]]:
+        weight = source.sample_weight
+        for first, _, shares in predicted_blocks(model, source, responsibilities=True):
+            assert shares is not None  # they were asked for
+            of_rows = np.ones(len(shares)) if weight is None else weight[first : first + len(shares)]
+            yield shares.astype(np.float64, copy=False), of_rows
+
+    kept = None if source.resident is None else list(read())
+    blocks: Blocks = read if kept is None else lambda: kept
+    mass = sum(weight @ shares for shares, weight in blocks())
+    empty = np.asarray(mass) < _EMPTY * source.survey.weight / source.n_used
+    merges = _merges(blocks, empty)
+    entropies, merged_rows = _levels(blocks, merges)
+    n = int((~empty).sum())  # clusters without rows say nothing
+    cumulative = np.concatenate([[0.0], np.cumsum(merged_rows)])[:n]
+    by_number, by_rows = (_change_point(x, entropies[:n]) for x in (np.arange(1.0, n + 1), cumulative))
+    return CombinedComponents(model, merges, entropies, merged_rows, by_number, by_rows)
+
+
+def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the pairs that are merged, (K − 1, 2), by bounds of the entropy that each merger would remove."""
+    K = len(empty)
+    cluster, empty = np.arange(K), empty.copy()
+    low, high = np.full((K, K), -np.inf), np.full((K, K), -np.inf)
+    low[np.tril_indices(K, -1)], high[np.tril_indices(K, -1)] = 0.0, np.inf
+    merges: list[tuple[int, int]] = []
+    while len(merges) < K - 1:
+        # Those without rows go first. A pair is stored once, below the diagonal, in whose order ties are decided.
+        allowed = (empty[:, None] | empty) if empty.any() and (low > -np.inf).any() else np.ones((K, K), dtype=bool)
+        known = np.where(allowed & (low == high), low, -np.inf)
+        open_ = low < high
+        if open_.any() and high[open_ & allowed].max(initial=-np.inf) > known.max():
+            rows, columns = np.nonzero(open_)
+            low[open_] = high[open_] = _removed(blocks, cluster, rows, columns)
+            continue
+        b, a = np.unravel_index(int(known.argmax()), known.shape)
+        merges.append((int(a), int(b)))
+        cluster[cluster == b] = a
+        others = np.setdiff1d(np.unique(cluster), [a])
+        of_a, of_b = ((np.maximum(others, each), np.minimum(others, each)) for each in (a, b))
+        low[of_a], high[of_a] = np.maximum(low[of_a], low[of_b]), high[of_a] + high[of_b]
+        low[b] = low[:, b] = high[b] = high[:, b] = -np.inf
+        empty[a], empty[b] = empty[a] and empty[b], False
+    return np.array(merges, dtype=np.intp).reshape(-1, 2)
+
+
+def _removed(blocks: Blocks, cluster: NDArray[np.intp], rows: Any, columns: Any) -> Array:
+    """Return the entropy that each of some mergers removes, by one pass."""
+    from scipy.special import entr
+
+    removed = np.zeros(len(rows))
+    membership = np.eye(len(cluster))[cluster]
+    for shares, weight in blocks():
+        merged = np.ascontiguousarray((shares @ membership).T)
+        alone = entr(merged)
+        pairs = zip(rows, columns, strict=True)
+        removed += [weight @ (alone[a] + alone[b] - entr(merged[a] + merged[b])) for a, b in pairs]
+    return np.maximum(removed, 0.0)
+
+
+def _levels(blocks: Blocks, merges: NDArray[np.intp]) -> tuple[Array, Array]:
+    """Return the entropies of 1, 2, … K clusters and the weights of the rows merged into 1, 2, … K − 1, by one pass."""
+    from scipy.special import entr
+
+    K = len(merges) + 1
+    entropies, merged_rows = np.zeros(K), np.zeros(K - 1)
+    for shares, weight in blocks():
+        noise = np.maximum(0.0, 1 - shares.sum(axis=1))
+        every = np.column_stack([shares, np.where(noise > 1e-6, noise, 0.0)])  # else it is rounding
+        entropies += weight @ entr(every).sum(axis=1)
+        for n, (a, b) in zip(range(K - 1, 0, -1), merges, strict=True):
+            labels = every.argmax(axis=1)
+            merged_rows[n - 1] += weight[(labels == a) | (labels == b)].sum()
+            entropies[:n] -= weight @ entr(every[:, [a, b]]).sum(axis=1)
+            every[:, a] += every[:, b]
+            every[:, b] = 0.0
+            entropies[:n] += weight @ entr(every[:, a])
+    return np.maximum(entropies, 0.0), merged_rows
+
+
+def _change_point(x: Array, y: Array) -> int:
+    """Return the number of points up to the one that two straight lines share, which together fit best."""
+    errors = [_squares(x[: c + 1], y[: c + 1]) + _squares(x[c:], y[c:]) for c in range(1, len(x) - 1)]
+    return 2 + int(np.argmin(errors)) if errors else len(x)
+
+
+def _squares(x: Array, y: Array) -> float:
+    """Return the sum of squared errors of a straight line."""
+    x, y = x - x.mean(), y - y.mean()
+    slope = x @ y / (x @ x) if x @ x > 0 else 0.0
+    return float(((y - slope * x) ** 2).sum())
+
+
+def _membership(clusters: NDArray[np.intp], dtype: Any) -> NDArray[Any]:
+    return np.eye(int(clusters.max()) + 1, dtype=dtype)[clusters]
+
+
+publish("gmm", [CombinedComponents, combine_components])

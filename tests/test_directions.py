@@ -1,0 +1,196 @@
+"""Directions in which components differ: against mclust, the paper's formula, and what must not change them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+
+import gmm
+import reference
+from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError, directions
+from gmm.values.covariance import PARSIMONIOUS
+
+DATA = Path(__file__).parent / "data"
+MCLUST = json.loads((DATA / "mclust_directions.json").read_text(encoding="utf-8"))
+ROWS = {"iris": np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1), "wine": load_wine().data}
+every_model = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+
+K, D = 3, 4
+rng = np.random.default_rng(0)
+X = np.repeat(3 * rng.normal(size=(K, D)), 100, axis=0) + rng.normal(size=(K * 100, D)) * rng.uniform(0.5, 2, (1, D))
+X[:100] *= [1, 3, 1, 1]
+
+
+def fitted(covariance_type="full", rows=X, **asked):
+    return GaussianMixture(K, covariance_type=covariance_type, random_state=0, **asked).fit(rows)
+
+
+def assert_same_axes(got, expected, atol=1e-9):
+    signs = np.sign((got * expected).sum(axis=0))
+    np.testing.assert_allclose(got, signs * expected, atol=atol)
+
+
+@pytest.mark.parametrize("case", [0, 1], ids=["means", "means and covariances"])
+@pytest.mark.parametrize("name", ROWS)
+def test_eigenvalues_and_directions_are_those_of_mclust(name, case):
+    """`MclustDR` of mclust 6.0.0, of its fits VEV to iris and VVE to the wines; λ = 1, its default, and ½."""
+    fit, rows = MCLUST[name], ROWS[name]
+    expected = fit["cases"][case]
+    mixture = GaussianMixture.from_parameters(fit["pro"], fit["mean"], fit["sigma"])
+    got = directions(mixture, rows, balance=expected["lambda"])
+    np.testing.assert_allclose(got.eigenvalues, expected["evalues"], rtol=1e-9)
+    assert_same_axes(got.matrix.T, np.array(expected["raw"]).T, 1e-9 * np.abs(expected["raw"]).max())
+    assert_same_axes(got.unit_vectors[0], np.array(expected["basis1"]))
+
+
+@every_model
+@pytest.mark.parametrize("of_rows", [False, True])
+@pytest.mark.parametrize("balance", [0.0, 0.3, 0.5, 1.0])
+def test_they_solve_the_papers_equation(covariance_type, of_rows, balance):
+    mixture = fitted(covariance_type)
+    if balance == 0 and covariance_type in ("EII", "EEI", "EEE"):  # covariances alone, and all are one
+        with pytest.raises(ValueError, match="do not differ"):
+            directions(mixture, balance=balance)
+        return
+    got = directions(mixture, X if of_rows else None, balance=balance)
+    dense = reference.dense(mixture.covariances_, covariance_type, K, D)
+    whole = (X.mean(axis=0), np.cov(X.T, bias=True)) if of_rows else None
+    values, vectors, covariance = reference.directions(mixture.weights_, mixture.means_, dense, balance, whole)
+    m = len(got.eigenvalues)
+    np.testing.assert_allclose(got.eigenvalues, values[:m], rtol=1e-6, atol=1e-9)
+    assert (values[m:] < 1e-9).all()
+    np.testing.assert_allclose(got.matrix @ covariance @ got.matrix.T, np.eye(m), atol=1e-9)
+    residuals = reference.kernel_of_directions(mixture.weights_, mixture.means_, dense, balance, whole) @ got.matrix.T
+    np.testing.assert_allclose(residuals, covariance @ got.matrix.T * got.eigenvalues, atol=1e-8)
+    if values[0] > 1.01 * values[1]:
+        assert_same_axes(got.matrix[0], vectors[:, 0], 1e-6)
+
+
+def test_simulated_groups_are_found_in_the_columns_that_they_differ_in():
+    """Means differ in the first two columns, one covariance in the third; four are noise."""
+    rng = np.random.default_rng(4)
+    n, d = 3000, 7
+    labels = rng.integers(3, size=n)
+    rows = rng.normal(size=(n, d))
+    rows[:, :2] += np.array([[0, 0], [5, 0], [0, 5]])[labels]
+    rows[labels == 2, 2] *= 4
+    turn = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    mixture = GaussianMixture(3, random_state=0).fit(rows @ turn)
+    got = directions(mixture, n_directions=3)
+    told = got.unit_vectors @ turn.T  # in the columns as they were made
+    assert (np.linalg.norm(told[:, :3], axis=1) > 0.99).all()
+    assert got.eigenvalues[2] > 20 * directions(mixture).eigenvalues[3]
+    means_alone = directions(mixture, balance=1)
+    assert len(means_alone.eigenvalues) == 2
+    assert (np.linalg.norm((means_alone.unit_vectors @ turn.T)[:, :2], axis=1) > 0.99).all()
+
+
+@pytest.mark.parametrize("of_rows", [False, True])
+def test_shifts_scales_and_turns_change_no_coordinate(of_rows):
+    """Of rows under any affine map, whose mixture is mapped likewise."""
+    mixture = fitted()
+    change = np.linalg.qr(rng.normal(size=(D, D)))[0] * [1e-3, 1, 10, 1e4]
+    shift = np.array([5.0, -3, 1e3, 0])
+    moved = GaussianMixture.from_parameters(
+        mixture.weights_, mixture.means_ @ change + shift, change.T @ mixture.covariances_ @ change
+    )
+    one, other = directions(mixture, X if of_rows else None), directions(moved, X @ change + shift if of_rows else None)
+    np.testing.assert_allclose(one.eigenvalues, other.eigenvalues, rtol=1e-8)
+    assert_same_axes(other.transform(X @ change + shift), one.transform(X), 1e-6)
+    assert (np.abs(one.matrix * X.std(axis=0)).argmax(axis=1) == (one.matrix * X.std(axis=0)).argmax(axis=1)).all()
+
+
+@every_model
+def test_the_mixture_in_directions_is_exact(covariance_type):
+    mixture = fitted(covariance_type)
+    got = directions(mixture, n_directions=2)
+    rows, labels = mixture.sample(60_000, random_state=1)
+    seen = got.transform(rows)
+    for k in range(K):
+        inside = seen[labels == k]
+        np.testing.assert_allclose(inside.mean(axis=0), got.mixture.means_[k], atol=0.03)
+        np.testing.assert_allclose(np.cov(inside.T), got.mixture.covariances_[k], atol=0.05)
+    np.testing.assert_allclose(got.mixture.weights_, mixture.weights_)
+    every = directions(mixture)
+    if len(every.eigenvalues) == D or covariance_type == "EEE":  # no row changes its component
+        np.testing.assert_allclose(every.mixture.predict_proba(every.transform(X)), mixture.predict_proba(X), atol=1e-7)
+
+
+def test_a_maximum_of_full_covariances_has_the_covariance_of_its_rows():
+    mixture = GaussianMixture(K, random_state=0, tol=1e-12, max_iter=2000, reg_covar=0).fit(X)
+    one, other = directions(mixture), directions(mixture, X)
+    np.testing.assert_allclose(one.matrix, other.matrix, atol=1e-6)
+    np.testing.assert_allclose(one.centre, X.mean(axis=0), atol=1e-9)
+
+
+def test_weights_count_rows_and_rows_may_be_streamed():
+    mixture, weight = fitted(), np.arange(len(X)) % 3
+    one, other = directions(mixture, X, weight), directions(mixture, np.repeat(X, weight, axis=0))
+    np.testing.assert_allclose(one.matrix, other.matrix, atol=1e-12)
+    streamed = gmm.rows(lambda: np.array_split(X, 7))
+    np.testing.assert_allclose(directions(mixture, streamed).matrix, directions(mixture, X).matrix, atol=1e-12)
+    np.testing.assert_array_equal(one.transform(streamed), one.transform(X))
+    partitions = gmm.partitioned_rows(lambda task: task(0, X[:100]) + task(1, X[100:]))
+    np.testing.assert_allclose(directions(mixture, partitions).matrix, directions(mixture, X).matrix, atol=1e-12)
+    assert one.transform(X.astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_constant_columns_and_rows_far_away(offset):
+    rows = np.column_stack([X, np.full(len(X), 7.0)]) + offset
+    mixture = fitted(rows=rows, reg_covar=1e-6)
+    got = directions(mixture, rows, n_directions=2)
+    assert_same_axes(got.transform(rows), directions(fitted(), X, n_directions=2).transform(X), 1e-3)
+
+
+def test_other_mixtures_have_directions():
+    bayesian = BayesianGaussianMixture(n_components=5, random_state=0).fit(X)
+    assert directions(bayesian, X).mixture.n_components == 5
+    clutter = np.concatenate([X, rng.uniform(-15, 15, (60, D))])
+    noisy = directions(GaussianMixture(K, noise=True, random_state=0).fit(clutter))
+    assert noisy.mixture.weights_.sum() == pytest.approx(1)
+    np.testing.assert_allclose(noisy.centre, X.mean(axis=0), atol=0.5)
+    wide = GaussianMixture(2, covariance_type="diag", random_state=0).fit(rng.normal(size=(50, 200)))
+    assert directions(wide, balance=1).matrix.shape == (1, 200)
+
+
+def test_it_is_a_transformer():
+    names = ["a", "b", "c", "d"]
+    frame = pd.DataFrame(X, columns=names)
+    mixture = fitted(rows=frame)
+    got = directions(mixture, n_directions=2)
+    assert got.feature_names == tuple(names)
+    assert clone(got) is got
+    labels = mixture.predict(frame)
+    pipeline = clone(make_pipeline(got, KNeighborsClassifier()))
+    assert pipeline.fit(frame, labels).score(frame, labels) > 0.8
+    assert pipeline[:-1].get_feature_names_out().tolist() == ["direction1", "direction2"]
+    np.testing.assert_array_equal(got.fit(frame).fit_transform(frame), got.transform(frame))
+    with pytest.raises(ValueError, match="feature names"):
+        got.transform(frame.rename(columns={"a": "z"}))
+    with pytest.raises(ValueError, match="4"):
+        directions(fitted()).transform(X[:, :3])
+
+
+def test_what_cannot_be_is_told():
+    mixture = fitted()
+    with pytest.raises(NotFittedError):
+        directions(GaussianMixture())
+    with pytest.raises(ValueError, match="do not differ"):
+        directions(GaussianMixture().fit(X))
+    for wrong in (-0.1, 1.5, np.nan, "half", True):
+        with pytest.raises(ValueError, match="balance from 0 to 1"):
+            directions(mixture, balance=wrong)
+    for wrong in (0, 1.5, True):
+        with pytest.raises(ValueError, match="n_directions of 1 or more"):
+            directions(mixture, n_directions=wrong)
+    with pytest.raises(TypeError, match="X with sample_weight"):
+        directions(mixture, sample_weight=np.ones(3))
+    with pytest.raises(ValueError, match="NaN"):
+        directions(mixture, np.full((3, D), np.nan))
