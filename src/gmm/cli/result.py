@@ -247,6 +247,7 @@ class Result(Fitted):
             "complete": self.search.complete,
             "n_fresh_starts": self.search.n_fresh_starts,
             "n_found_again": self.search.n_found_again,
+            "n_searched": self.search.n_searched,
             "best": {
                 **mixture_json(self.model),
                 "loglik": finite_or_none(self.search.loglik[best]),

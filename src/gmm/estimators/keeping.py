@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ __all__ = ["opened"]
 _FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be others when a fit continues
 
 
+@contextmanager
 def opened(
     estimator: Estimator,
     source: Source,
@@ -28,8 +31,8 @@ def opened(
     *,
     checkpoint: str | os.PathLike[str] | None,
     resume: bool,
-) -> tuple[Journal, Checkpoint | None]:
-    """Return the journal of a fit, from its beginning or from where it had come, and the file that keeps it.
+) -> Iterator[Journal]:
+    """Open the journal of a fit, at its beginning or where it had come, which a file keeps; close it at the fit's end.
 
     Raises
     ------
@@ -41,7 +44,8 @@ def opened(
     if checkpoint is None:
         if resume:
             raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")
-        return Journal(seeds), None
+        yield Journal(seeds)
+        return
     if not seeds:
         raise ValueError(
             "a warm start continues a mixture that is in memory alone, so no file can: expected checkpoint=None with "
@@ -58,7 +62,12 @@ def opened(
         file.check_place()
     journal = Journal(seeds if before is None else before, file.keep)
     file.write(journal.progress)  # what keeps it from being written shows before the first pass
-    return journal, file
+    try:
+        yield journal
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"the same fit with resume=True goes on from {os.fspath(checkpoint)}")
+        raise
+    file.keep(journal, now=True)
 
 
 def _described(value: Any) -> Any:

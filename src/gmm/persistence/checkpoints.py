@@ -53,11 +53,6 @@ class Checkpoint:
         self._due = 0.0
         self._failed = False
 
-    @property
-    def how_to_go_on(self) -> str:
-        """What an interrupted fit says."""
-        return f"the same fit with resume=True goes on from {os.fspath(self._path)}"
-
     def read(self, problem: Problem, n_components: int) -> FitProgress | None:
         """Return how far the fit had come; None if there is no file.
 

@@ -154,7 +154,8 @@ def select(
         found = _Search(request, rows, starts, engine, pool, clock).run(callback)
     if source.n_rows == opened.n_rows:
         return found
-    return finished(found, opened, _settings(template, opened.survey.weight, noise), features, clock.is_up)
+    settings = _settings(template, opened.survey.weight, noise)
+    return replace(finished(found, opened, settings, features, clock.is_up), n_searched=source.n_rows)
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,6 +30,7 @@ _WIDTH = 80  # characters of a line of `repr`
 _NEXT = 5  # cells named after the best
 # The first columns keep their positions, on which scripts may rely.
 _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
+_COUNTS = ("n_fresh_starts", "n_found_again", "n_searched")
 _NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
 
 
@@ -113,6 +114,8 @@ class Selection:
     n_fresh_starts, n_found_again : int
         Number of fresh starts that were made for the best cell once its solution had been found, and how many of them
         led to it again; 0 for a single component, and in files of earlier versions.
+    n_searched : int
+        Number of rows in the sample on which the search ran; 0 if it ran on all rows.
     """
 
     criterion: str
@@ -133,6 +136,7 @@ class Selection:
     complete: bool = True
     n_fresh_starts: int = 0
     n_found_again: int = 0
+    n_searched: int = 0
 
     @classmethod
     def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
@@ -289,7 +293,7 @@ class Selection:
             header, parts = (None, {}) if estimator is None else state_of(estimator)
             headers.append(header)
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
-        fields = ("criterion", "covariance_type", "status", "best_index", "complete", "n_fresh_starts", "n_found_again")
+        fields = ("criterion", "covariance_type", "status", "best_index", "complete", *_COUNTS)
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
         save_state(file, header | {name: getattr(self, name) for name in fields}, arrays)
 
@@ -361,6 +365,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         complete=item(header, "complete", bool),
         n_fresh_starts=item({"n_fresh_starts": 0} | header, "n_fresh_starts", int),
         n_found_again=item({"n_found_again": 0} | header, "n_found_again", int),
+        n_searched=item({"n_searched": 0} | header, "n_searched", int),
         estimators=tuple(
             None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
             for number, saved in enumerate(item(header, "mixtures", list))
