@@ -143,7 +143,7 @@ class EstimatedMixture(ExchangedMixture):
         except LostClusterError as error:
             raise self._told(error, printer.latest, names) from error
         printer.refined(fit.result)
-        return self._adopt(fit, source, names)
+        return self._adopt(fit, source, names, settings.prior)
 
     def fit_predict(
         self,
@@ -255,7 +255,7 @@ class EstimatedMixture(ExchangedMixture):
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
         return GivenStart(responsibilities=given)
 
-    def _adopt(self, fit: MixtureFit, source: Source, names: Names) -> Self:
+    def _adopt(self, fit: MixtureFit, source: Source, names: Names, prior: Prior | None) -> Self:
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
