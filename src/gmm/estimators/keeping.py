@@ -17,7 +17,7 @@ from gmm.persistence.checkpoints import Checkpoint
 from gmm.rows.sources import Source
 from gmm.values.priors import NormalInverseWishart, parts
 
-__all__ = ["opened"]
+__all__ = ["opened", "what_must_be_same"]
 
 _FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be others when a fit continues
 
@@ -51,10 +51,7 @@ def opened(
             "a warm start continues a mixture that is in memory alone, so no file can: expected checkpoint=None with "
             "warm_start=True once the estimator is fitted"
         )
-    rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
-    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
-    same |= {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
-    file = Checkpoint(checkpoint, same)
+    file = Checkpoint(checkpoint, what_must_be_same(estimator, source))
     before = None
     if resume:
         before = file.read(settings.problem(source), settings.n_components)
@@ -62,12 +59,16 @@ def opened(
         file.check_place()
     journal = Journal(seeds if before is None else before, file.keep)
     file.write(journal.progress)  # what keeps it from being written shows before the first pass
-    try:
+    with file.telling():
         yield journal
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note(f"the same fit with resume=True goes on from {os.fspath(checkpoint)}")
-        raise
     file.keep(journal, now=True)
+
+
+def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
+    """Return the facts about an estimator and its rows on which the bits of a fit depend, as JSON values."""
+    rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
+    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
+    return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
 
 
 def _described(value: Any) -> Any:
