@@ -30,7 +30,7 @@ ROOMS = {
     "_pickle_aliases": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | contenders | engine | cell | candidates finishing
+        selection | estimator | search resampling | contenders finishing | engine | keeping | cell | candidates
         | standard | table | from_file | grid | status
     """,
     "estimators": """

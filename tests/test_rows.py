@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -445,13 +446,22 @@ def test_a_search_of_few_rows_is_that_in_memory(weight):
 
 
 @pytest.mark.parametrize("prior", [None, "conjugate"])
-def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch):
+def test_a_search_of_many_rows_finishes_its_best_cells_on_all(prior, monkeypatch, tmp_path):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
     how = {"random_state": 0, "prior": prior}
     counts, types = range(1, 5), ["full", "EII", "VVI"]
     many = gmm.select(gmm.rows(lambda: np.split(ROWS, 9)), counts, types, **how)
     whole = gmm.select(ROWS, counts, types, **how)
     assert len(many.scores) == 3
+    assert (many.n_searched, whole.n_searched) == (3000, 0)
+    for told in (repr(many), many._repr_html_()):
+        assert "searched on 3,000 rows drawn at random, these cells finished on all" in told
+    assert "drawn at random" not in repr(whole)
+    many.save(tmp_path / "many.gmm")
+    assert gmm.load(tmp_path / "many.gmm").n_searched == 3000
+    replace(many, n_searched=-1).save(tmp_path / "wrong.gmm")
+    with pytest.raises(ValueError, match="expected a number of rows in 'n_searched', got -1"):
+        gmm.load(tmp_path / "wrong.gmm")
     assert (many.best.n_components, many.best.covariance_type) == (whole.best.n_components, whole.best.covariance_type)
     assert set(many.status) == {"ok"}
     for number, fitted_ in enumerate(many.estimators):

@@ -236,6 +236,20 @@ def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
     np.testing.assert_array_equal(far._stream.prior.mean, one._stream.prior.mean)
 
 
+@pytest.mark.parametrize("prior", ["conjugate", NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D))])
+@pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+def test_a_prior_counts_once_in_a_fit_that_goes_on(covariance_type, prior, tmp_path):
+    how = {"covariance_type": covariance_type, "prior": prior, "tol": 1e-12, "max_iter": 2000, "random_state": 0}
+    fitted = GaussianMixture(K, **how).fit(X)
+    other = reloaded(fitted, tmp_path)
+    before = fitted.means_.copy(), fitted.covariances_.copy()
+    far = np.full((1, D), 30.0)
+    fitted.partial_fit(far, sample_weight=[1e-6])
+    np.testing.assert_allclose(fitted.means_, before[0], atol=1e-4)
+    np.testing.assert_allclose(fitted.covariances_, before[1], rtol=1e-4, atol=1e-4)
+    assert bits(other.partial_fit(far, sample_weight=[1e-6])) == bits(fitted)
+
+
 # --- What is refused ------------------------------------------------------------------------------
 
 BAD = {

@@ -264,6 +264,7 @@ class Result(Fitted):
             "complete": self.search.complete,
             "n_fresh_starts": self.search.n_fresh_starts,
             "n_found_again": self.search.n_found_again,
+            "n_searched": self.search.n_searched,
             "best": {
                 **mixture_json(self.model),
                 "n_parameters": self.n_parameters,

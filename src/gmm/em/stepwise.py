@@ -8,6 +8,7 @@ import numpy as np
 
 from gmm.em.e_step import EStep
 from gmm.em.m_step import Prior, most_likely, refilled
+from gmm.em.solver import SolverResult
 from gmm.rows.sources import ArraySource
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
@@ -45,6 +46,12 @@ class Stream:
         """Begin with a mixture that counts as rows of this weight, or as three rows for each of its parameters."""
         weight = weight or float(ROWS_PER_PARAMETER * parameters.n_parameters)
         return cls(parameters, implied_statistics(parameters, ridge), weight, prior)
+
+    @classmethod
+    def from_fit(cls, result: SolverResult, prior: Prior | None) -> Stream:
+        """Continue from a fit, whose prior an update counts anew."""
+        weight = result.statistics.weight
+        return cls(result.parameters, result.statistics.scaled(1 / weight), weight, prior)
 
     def taken(
         self, block: ArraySource, *, ridge: float, decay: float, n_threads: int | None

@@ -127,29 +127,23 @@ class EstimatedMixture(ExchangedMixture):
 
         beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
         seeds = () if beginning else start_seeds(self.random_state, self.n_init)
-        journal, file = opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume)
         try:
-            fit = fit_mixture(
-                followed(source, printer.reading) if self.verbose else source,
-                settings,
-                journal,
-                resume=beginning,
-                callback=watched if self.verbose or callback is not None or source.resident is None else None,
-                on_end=printer.end,
-                on_skip=printer.skip,
-            )
+            with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
+                fit = fit_mixture(
+                    followed(source, printer.reading) if self.verbose else source,
+                    settings,
+                    journal,
+                    resume=beginning,
+                    callback=watched if self.verbose or callback is not None or source.resident is None else None,
+                    on_end=printer.end,
+                    on_skip=printer.skip,
+                )
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
         except LostClusterError as error:
             raise self._told(error, printer.latest, names) from error
-        except KeyboardInterrupt as interrupt:
-            if file is not None:
-                interrupt.add_note(file.how_to_go_on)
-            raise
-        if file is not None:
-            file.keep(journal, now=True)
         printer.refined(fit.result)
-        return self._adopt(fit, source, names)
+        return self._adopt(fit, source, names, settings.prior)
 
     def fit_predict(
         self,
@@ -261,7 +255,7 @@ class EstimatedMixture(ExchangedMixture):
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
         return GivenStart(responsibilities=given)
 
-    def _adopt(self, fit: MixtureFit, source: Source, names: Names) -> Self:
+    def _adopt(self, fit: MixtureFit, source: Source, names: Names, prior: Prior | None) -> Self:
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)

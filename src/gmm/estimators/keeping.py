@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,12 @@ from gmm.persistence.checkpoints import Checkpoint
 from gmm.rows.sources import Source
 from gmm.values.priors import NormalInverseWishart, parts
 
-__all__ = ["opened"]
+__all__ = ["opened", "what_must_be_same"]
 
 _FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be others when a fit continues
 
 
+@contextmanager
 def opened(
     estimator: Estimator,
     source: Source,
@@ -28,8 +31,8 @@ def opened(
     *,
     checkpoint: str | os.PathLike[str] | None,
     resume: bool,
-) -> tuple[Journal, Checkpoint | None]:
-    """Return the journal of a fit, from its beginning or from where it had come, and the file that keeps it.
+) -> Iterator[Journal]:
+    """Open the journal of a fit, at its beginning or where it had come, which a file keeps; close it at the fit's end.
 
     Raises
     ------
@@ -41,16 +44,14 @@ def opened(
     if checkpoint is None:
         if resume:
             raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")
-        return Journal(seeds), None
+        yield Journal(seeds)
+        return
     if not seeds:
         raise ValueError(
             "a warm start continues a mixture that is in memory alone, so no file can: expected checkpoint=None with "
             "warm_start=True once the estimator is fitted"
         )
-    rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
-    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
-    same |= {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
-    file = Checkpoint(checkpoint, same)
+    file = Checkpoint(checkpoint, what_must_be_same(estimator, source))
     before = None
     if resume:
         before = file.read(settings.problem(source), settings.n_components)
@@ -58,7 +59,16 @@ def opened(
         file.check_place()
     journal = Journal(seeds if before is None else before, file.keep)
     file.write(journal.progress)  # what keeps it from being written shows before the first pass
-    return journal, file
+    with file.telling():
+        yield journal
+    file.keep(journal, now=True)
+
+
+def what_must_be_same(estimator: Estimator, source: Source) -> dict[str, Any]:
+    """Return the facts about an estimator and its rows on which the bits of a fit depend, as JSON values."""
+    rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
+    same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
+    return same | {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
 
 
 def _described(value: Any) -> Any:

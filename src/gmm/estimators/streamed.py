@@ -10,15 +10,17 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm.em.m_step import Prior
 from gmm.em.stepwise import Stream
 from gmm.em.trace import PassRecord, Trace
 from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.fitted import hold, source_of
 from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.fitting.fit import first_mixture
+from gmm.fitting.progress import MixtureFit
 from gmm.fitting.seeds import start_seeds
 from gmm.fitting.starts import STARTS
-from gmm.rows.entrance import as_source_to_fit
+from gmm.rows.entrance import Names, as_source_to_fit
 from gmm.rows.sources import ArraySource, Source, chunks_in_order
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -50,9 +52,10 @@ class StreamedMixture(EstimatedMixture):
 
         The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
         give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
-        loaded goes on, and its past counts as the weight of the rows of that fit, with what a `prior` did to it; one of
-        given parameters, as a start. `tol`, `max_iter`, `n_init`, `acceleration` and `refine` do not matter here. What
-        is not set of a `prior`, and the box of `noise`, come from the first block.
+        loaded goes on, and its past counts as the weight of the rows of that fit, beside which a `prior` counts once
+        (in cells of `select` it is part of the past as well); one of given parameters, as a start. `tol`, `max_iter`,
+        `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior`, and the box of `noise`,
+        come from the fit or the first block.
 
         Parameters
         ----------
@@ -115,6 +118,12 @@ class StreamedMixture(EstimatedMixture):
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
         self._record_climb(trace, bounds[-1], (trace,))
         warn_of_repairs(tuple(repaired))
+        return self
+
+    def _adopt(self, fit: MixtureFit, source: Source, names: Names, prior: Prior | None) -> Self:
+        super()._adopt(fit, source, names, prior)
+        if prior is not None:  # else the mixture implies the sums
+            self._stream, self._stream_of = Stream.from_fit(fit.result, prior), self._prior_parts()
         return self
 
     def _block(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, NDArray[np.object_] | None]:

@@ -135,7 +135,7 @@ def fit_mixture(
     settings: FitSettings,
     journal: Journal,
     *,
-    resume: Beginning | None = None,
+    resume: Beginning | SolverResult | None = None,
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[SolverResult], object] | None = None,
     on_skip: Callable[[int, Screened], object] | None = None,
@@ -149,7 +149,7 @@ def fit_mixture(
     journal : Journal
         Of the seeds, one for each start, or of an earlier fit that this one continues; it is told how far the fit has
         come. The first start does not depend on how many there are.
-    resume : Beginning, optional
+    resume : Beginning or SolverResult, optional
         Continue from here instead of from starts.
     callback : callable, optional
         Called after each pass; a truthy return value ends the run, and no further start is tried.
@@ -324,7 +324,7 @@ def _starts(
     problem: Problem,
     settings: FitSettings,
     progress: FitProgress,
-    resume: Beginning | None,
+    resume: Beginning | SolverResult | None,
     e_step: EStep,
     on_skip: Callable[[int, Screened], object] | None,
 ) -> Iterator[tuple[int, Beginning | SolverResult]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
+from threading import Lock
 from time import perf_counter
-from typing import Any, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import numpy as np
 
@@ -28,68 +30,57 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior, VariationalPrior
 from gmm.versions import __version__
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "SearchCheckpoint"]
 
-_CLASS = "Checkpoint"
+T = TypeVar("T")
+
 SECONDS = 5.0  # between two writings, at least …
 _SHARE = 50  # … and times as long as a writing takes: 2 % of the fit
 
 
-class Checkpoint:
-    """The file of one fit.
+class _KeptFile:
+    """The file of one fit, or of one search.
 
     Parameters
     ----------
     path : str or os.PathLike
-    fit : mapping of str to JSON values
-        What must be the same for the fit to continue, by the names that a message has for it.
+    same : mapping of str to JSON values
+        What must be the same to continue, by the names that a message has for it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], fit: Mapping[str, Any]) -> None:
+    _class: ClassVar[str]
+    _what: ClassVar[str]
+
+    def __init__(self, path: str | os.PathLike[str], same: Mapping[str, Any]) -> None:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"expected a path or None for checkpoint, got {type(path).__name__}: {path!r:.60}")
         self._path = path
-        self._fit = dict(fit)
+        self._same = dict(same)
         self._due = 0.0
         self._failed = False
 
-    @property
-    def how_to_go_on(self) -> str:
-        """What an interrupted fit says."""
-        return f"the same fit with resume=True goes on from {os.fspath(self._path)}"
-
-    def read(self, problem: Problem, n_components: int) -> FitProgress | None:
-        """Return how far the fit had come; None if there is no file.
-
-        Raises
-        ------
-        ValueError
-            If the file is no checkpoint, is damaged, or is of another fit; the message says what differs.
-        """
+    def _read(self, build: Callable[[Header, Arrays], T]) -> T | None:
+        """Return what is built of the state in the file; None if there is no file."""
         if not os.path.exists(self._path):
             return None
         name = os.fspath(self._path)
         header, arrays = load_state(self._path)
-        if header.get("class") != _CLASS:
-            raise ValueError(f"{name} is no checkpoint of a fit: it holds {header.get('class')!r:.60}")
+        if header.get("class") != self._class:
+            raise ValueError(f"{name} is no checkpoint of a {self._what}: it holds {header.get('class')!r:.60}")
         if header.get("gmm_version") != __version__:
             raise ValueError(
                 f"{name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, whose "
-                "bits may be others: finish the fit with that version, or begin it anew"
+                f"bits may be others: finish the {self._what} with that version, or begin it anew"
             )
         before = item(header, "fit", dict)
         differences = [
-            f"{key} was {before.get(key)!r:.80} and is {self._fit.get(key)!r:.80}"
-            for key in {**before, **self._fit}
-            if before.get(key) != self._fit.get(key)
+            f"{key} was {before.get(key)!r:.80} and is {self._same.get(key)!r:.80}"
+            for key in {**before, **self._same}
+            if before.get(key) != self._same.get(key)
         ]
         if differences:
-            raise ValueError(f"{name} is a checkpoint of another fit: {'; '.join(differences)}")
-
-        def build(header: Header, arrays: Arrays) -> FitProgress:
-            return _from_state(item(header, "progress", dict), arrays, problem, n_components)
-
-        return build_object(name, _CLASS, build, header, arrays)
+            raise ValueError(f"{name} is a checkpoint of another {self._what}: {'; '.join(differences)}")
+        return build_object(name, self._class, lambda h, a: build(item(h, "progress", dict), a), header, arrays)
 
     def check_place(self) -> None:
         """Check that the file to be written replaces nothing but a checkpoint.
@@ -104,8 +95,59 @@ class Checkpoint:
                 kind = load_state(self._path)[0].get("class")
             except ValueError:
                 kind = None
-            if kind != _CLASS:
+            if kind != self._class:
                 raise ValueError(f"{os.fspath(self._path)} is no checkpoint: expected one, or a path without a file")
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Make Ctrl-C tell how to go on."""
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(f"the same {self._what} with resume=True goes on from {os.fspath(self._path)}")
+            raise
+
+    def _write(self, state: Header, arrays: Arrays) -> None:
+        began = perf_counter()
+        header = {"gmm_version": __version__, "class": self._class, "fit": self._same, "progress": state}
+        save_state(self._path, header, arrays)
+        self._rest(perf_counter() - began)
+
+    def _keep(self, write: Callable[[], object], *, now: bool) -> None:
+        """Write if it is time; warn once if that fails, since the fit is worth more."""
+        if not now and perf_counter() < self._due:
+            return
+        began = perf_counter()
+        try:
+            write()
+        except OSError as error:
+            self._rest(perf_counter() - began)
+            if not self._failed:
+                warn(
+                    f"The checkpoint {os.fspath(self._path)} could not be written ({error.strerror}); the one before "
+                    f"is as it was, and the {self._what} goes on.",
+                    RuntimeWarning,
+                )
+            self._failed = True
+
+    def _rest(self, seconds: float) -> None:
+        self._due = perf_counter() + max(SECONDS, _SHARE * seconds)
+
+
+class Checkpoint(_KeptFile):
+    """The file of one fit: how far it has come."""
+
+    _class, _what = "Checkpoint", "fit"
+
+    def read(self, problem: Problem, n_components: int) -> FitProgress | None:
+        """Return how far the fit had come; None if there is no file.
+
+        Raises
+        ------
+        ValueError
+            If the file is no checkpoint, is damaged, or is of another fit; the message says what differs.
+        """
+        return self._read(lambda header, arrays: _from_state(header, arrays, problem, n_components))
 
     def write(self, progress: FitProgress) -> None:
         """Replace the file, once the new one is complete.
@@ -115,31 +157,77 @@ class Checkpoint:
         OSError
             If it cannot be written; the file that was there stays.
         """
-        began = perf_counter()
-        state, arrays = _to_state(progress)
-        header = {"gmm_version": __version__, "class": _CLASS, "fit": self._fit, "progress": state}
-        save_state(self._path, header, arrays)
-        self._rest(perf_counter() - began)
+        self._write(*_to_state(progress))
 
     def keep(self, journal: Journal, *, now: bool = False) -> None:
-        """Write how far a fit has come, if it is time; warn once if that fails, since the fit is worth more."""
-        if not now and perf_counter() < self._due:
-            return
-        began = perf_counter()
-        try:
-            self.write(journal.progress)
-        except OSError as error:
-            self._rest(perf_counter() - began)
-            if not self._failed:
-                warn(
-                    f"The checkpoint {os.fspath(self._path)} could not be written ({error.strerror}); the one before "
-                    "is as it was, and the fit goes on.",
-                    RuntimeWarning,
-                )
-            self._failed = True
+        """Write how far a fit has come, if it is time."""
+        self._keep(lambda: self.write(journal.progress), now=now)
 
-    def _rest(self, seconds: float) -> None:
-        self._due = perf_counter() + max(SECONDS, _SHARE * seconds)
+
+class SearchCheckpoint(_KeptFile):
+    """The file of one search: its seed, and results that its order of work leads to, by names of their own."""
+
+    _class, _what = "SearchCheckpoint", "search"
+
+    def __init__(self, path: str | os.PathLike[str], same: Mapping[str, Any], seed: int) -> None:
+        super().__init__(path, same)
+        self.seed = seed
+        self._headers: dict[str, Header] = {}
+        self._arrays: dict[str, Arrays] = {}
+        self._lock = Lock()  # cells are solved on several threads
+
+    def resume(self) -> None:
+        """Take the seed and the results of the file, if there is one.
+
+        Raises
+        ------
+        ValueError
+            If the file is no checkpoint, is damaged, or is of another search; the message says what differs.
+        """
+
+        def build(header: Header, arrays: Arrays) -> None:
+            self.seed, self._headers = item(header, "seed", int), item(header, "results", dict)
+            for path, values in arrays.items():
+                name, _, key = path.rpartition("/")
+                self._arrays.setdefault(name, {})[key] = values
+
+        self._read(build)
+
+    def find(self, name: str, problem: Problem, n_components: int) -> tuple[Header, SolverResult | None] | None:
+        """Return what was added by this name; None if nothing was."""
+        with self._lock:
+            header, arrays = self._headers.get(name), self._arrays.get(name, {})
+        if header is None:
+            return None
+
+        def build(header: Header, arrays: Arrays) -> tuple[Header, SolverResult | None]:
+            result = _result_from_state(header, arrays, problem, n_components) if arrays else None
+            return item(header, "beside", dict), result
+
+        return build_object(os.fspath(self._path), self._class, build, header, arrays)
+
+    def add(self, name: str, beside: Header, result: SolverResult | None) -> None:
+        """Keep a result, and what is beside it, by a name, which may have had another; write if it is time."""
+        header, arrays = ({}, {}) if result is None else _result_to_state(result)
+        with self._lock:
+            self._headers[name] = header | {"beside": beside}
+            self._arrays[name] = arrays
+            self.keep()
+
+    def keep(self, *, now: bool = False) -> None:
+        """Write, if it is time."""
+        self._keep(self.write, now=now)
+
+    def write(self) -> None:
+        """Replace the file, once the new one is complete.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; the file that was there stays.
+        """
+        arrays = {f"{name}/{key}": values for name, each in self._arrays.items() for key, values in each.items()}
+        self._write({"seed": self.seed, "results": self._headers}, arrays)
 
 
 def _to_state(progress: FitProgress) -> tuple[Header, Arrays]:

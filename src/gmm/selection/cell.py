@@ -135,17 +135,25 @@ def _in_sight(run: SolverRun, lead: float) -> bool:
     return last.lower_bound + _IN_SIGHT * (last.lower_bound - before.lower_bound) >= lead
 
 
+Solve = Callable[[], tuple[Solution, bool]]
+
+
 @dataclass(frozen=True, eq=False)
 class Cell:
     """One number of components and one model, and how it is solved.
 
     `callback` is called after each pass, and may raise; `time_is_up` is asked whether to leave runs where they are.
+    `kept` returns what an interrupted search has found, or asks for it.
     """
 
     settings: FitSettings
     rows: SearchRows
     callback: Callable[[Iteration], object] | None
     time_is_up: Callable[[], bool]
+    kept: Callable[[Solve, Solution | None, Callable[[], bool]], tuple[Solution, bool]] | None = None
+
+    def _found(self, solve: Solve, present: Solution | None) -> tuple[Solution, bool]:
+        return solve() if self.kept is None else self.kept(solve, present, self.time_is_up)
 
     @property
     def _moments(self) -> Layout:
@@ -161,6 +169,9 @@ class Cell:
         SingularMatrixError
             If every start ends in a singular covariance, and there is no present solution.
         """
+        return self._found(lambda: (self._solved(worker, starts, present), False), present)[0]
+
+    def _solved(self, worker: Worker, starts: Sequence[SufficientStatistics], present: Solution | None) -> Solution:
         best = present if present is not None and not present.is_degenerate else None
         lead = -inf if best is None else best.pace
         runs, failure = self._raced(worker, starts, lead)
@@ -193,6 +204,9 @@ class Cell:
 
     def retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
         """Return the better of the present solution and of what a start leads to; and whether both are the same."""
+        return self._found(lambda: self._retried(worker, start, present), present)
+
+    def _retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
         first = self._first_leg(
             self.settings.problem(self.rows.sample), worker.sample(self._moments), start, _FIRST_ROUND
         )
@@ -215,6 +229,9 @@ class Cell:
 
     def refined(self, worker: Worker, solution: Solution) -> Solution:
         """Improve a solution by split–merge moves."""
+        return self._found(lambda: (self._refined(worker, solution), False), solution)[0]
+
+    def _refined(self, worker: Worker, solution: Solution) -> Solution:
         if not solution.result.trace.converged:
             return solution
         e_step, rows = worker.all(self._moments), self.rows

@@ -19,8 +19,10 @@ from gmm.em.e_step import ComponentDiagnostics
 from gmm.em.solver import Iteration
 from gmm.em.threads import CELLS_WORTH_THREADS, usable_threads
 from gmm.fitting.fit import FitSettings, prior_of
+from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.selection.candidates import Starts, as_model, diagnosed, drops, levels, neighbours, special_cases, splits
 from gmm.selection.cell import Cell, SearchRows, Solution, Worker
+from gmm.selection.keeping import KeptCell
 from gmm.values.covariance import CovarianceModel, same_as
 from gmm.values.priors import NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
@@ -142,7 +144,7 @@ class Cells:
     """The cells of a search.
 
     `settings` are those of every cell, but for its number of components, its model and its prior. `watch` and
-    `time_is_up` are for `Cell`.
+    `time_is_up` are for `Cell`; `file` keeps what cells find.
     """
 
     settings: FitSettings
@@ -150,6 +152,7 @@ class Cells:
     prior: NormalInverseWishart | str | None
     watch: Callable[[Iteration], object] | None
     time_is_up: Callable[[], bool]
+    file: SearchCheckpoint | None
     _known: dict[Key, Cell] = field(default_factory=dict, init=False)
 
     def __call__(self, key: Key) -> Cell:
@@ -158,7 +161,10 @@ class Cells:
             K, model = key
             of_cell = None if self.prior is None else prior_of(self.prior, model, K, self.rows.all_rows, 1)
             settings = replace(self.settings, n_components=K, model=model, prior=of_cell)
-            self._known[key] = Cell(settings, self.rows, self.watch, self.time_is_up)
+            kept = None
+            if self.file is not None:
+                kept = KeptCell(self.file, f"{K} {model.name}", settings.problem(self.rows.all_rows), K)
+            self._known[key] = Cell(settings, self.rows, self.watch, self.time_is_up, kept)
         return self._known[key]
 
 

@@ -16,11 +16,12 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
-from gmm.fitting.progress import Journal
 from gmm.fitting.sampling import chosen_rows
+from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.sources import ArraySource, Source
 from gmm.rows.together import together
 from gmm.selection.grid import distinct
+from gmm.selection.keeping import journal_of_cell
 from gmm.selection.status import status_of
 from gmm.selection.table import Entry, Selection
 
@@ -44,6 +45,7 @@ def finished(
     settings: FitSettings,
     names: NDArray[np.object_] | None,
     is_up: Callable[[], bool],
+    file: SearchCheckpoint | None,
 ) -> Selection:
     """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
 
@@ -57,10 +59,12 @@ def finished(
     names : array of str, shape (d,), optional
         Names of the features.
     is_up : callable
-        Tells whether the time is up; then, or if the search was ended, only cells begun before, at least the best.
+        Tells whether the time is up; then, or if the search was ended, only the best is finished.
+    file : SearchCheckpoint, optional
+        Keeps how far each has come.
     """
     numbers = distinct(found)[: _FINISHED if found.complete else 1]
-    tasks = [partial(_on_all_rows, found, number, settings=settings, names=names) for number in numbers]
+    tasks = [partial(_on_all_rows, found, number, settings=settings, names=names, file=file) for number in numbers]
     ended = together(source, tasks, is_up)
     entries = {
         number: replace(one.result, seconds=one.result.seconds + one.seconds)
@@ -73,7 +77,13 @@ def finished(
 
 
 def _on_all_rows(
-    found: Selection, number: int, source: Source, *, settings: FitSettings, names: NDArray[np.object_] | None
+    found: Selection,
+    number: int,
+    source: Source,
+    *,
+    settings: FitSettings,
+    names: NDArray[np.object_] | None,
+    file: SearchCheckpoint | None,
 ) -> Entry:
     on_sample = found.estimators[number]
     assert on_sample is not None  # ranked cells have a fit
@@ -86,7 +96,9 @@ def _on_all_rows(
         refine=None,
         prior=None if prior is None else prior_of(prior, model, K, source, settings.n_threads),
     )
-    result = fit_mixture(source, settings, Journal(()), resume=Beginning(begin)).result
+    name = f"{K} {model.name} on all rows"
+    journal, resume = journal_of_cell(file, name, settings.problem(source), Beginning(begin))
+    result = fit_mixture(source, settings, journal, resume=resume).result
     scorer = Scorer(result.parameters, settings.n_threads)
     totals = scorer.totals(source)
     scores = criteria.evaluate(

@@ -68,6 +68,8 @@ class SearchTable(Protocol):
     @property
     def n_fresh_starts(self) -> int: ...
     @property
+    def n_searched(self) -> int: ...
+    @property
     def n_found_again(self) -> int: ...
     @property
     def best(self) -> GaussianMixture: ...
@@ -268,7 +270,9 @@ def contesting(selection: SearchTable) -> list[int]:
 
 
 def certainty(selection: SearchTable) -> Iterator[str]:
-    """Tell how sure the choice is: how often the best was found again, and how many cells are near it."""
+    """Tell how sure the choice is: on what it rests, how often the best was found again, and how many are near it."""
+    if selection.n_searched:
+        yield f"searched on {counted(selection.n_searched, 'row')} drawn at random, these cells finished on all"
     if selection.n_fresh_starts:
         starts = counted(selection.n_fresh_starts, "fresh start")
         yield f"found again by {selection.n_found_again} of {starts}"

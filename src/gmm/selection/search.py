@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -23,6 +24,7 @@ from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.fitting.starts import STARTS
+from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import ArraySource, Source, box_of
 from gmm.selection.candidates import Starts, as_model
@@ -31,6 +33,7 @@ from gmm.selection.contenders import Contenders
 from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
 from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
+from gmm.selection.keeping import kept_search
 from gmm.selection.standard import Noise, in_units, restored
 from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
@@ -62,6 +65,8 @@ def select(
     callback: Callable[[Progress], object] | None = None,
     time_limit: float | None = None,
     standardize: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     **parameters: Any,
 ) -> Selection:
     """Choose the number of components and the covariance type of a mixture, and fit it.
@@ -112,6 +117,13 @@ def select(
         the mean, a box of `noise` is in the original ones. Six models (EII, VII, EVE, VVE, EEV, VEV) are others in
         original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more parameters than
         the table, whose names and numbers of parameters are those of the models searched.
+    checkpoint : path, default=None
+        File in which to keep what the search has found and, of rows beyond memory, how far its best cells are finished:
+        from time to time, at most 2 % of it, and at its end. It is replaced as a whole.
+    resume : bool, default=False
+        Continue the search of the file `checkpoint` to the result that it would have had; begin it if there is no such
+        file. X, its weights, the version of gmm and all other parameters must be the same, but for `n_threads`,
+        `callback` and `time_limit`, which counts anew. Starts are made again, what was solved is not.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``.
@@ -145,25 +157,41 @@ def select(
     clock = Clock(_checked_limit(time_limit))
     types, counts = _requested_types(covariance_type), _requested_components(n_components)
     template = _template(parameters | {"n_init": n_init, "n_threads": n_threads})
-    template.random_state = seed = shared_seed(random_state)
+    template.random_state, seed = random_state, shared_seed(random_state)
     check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
     _check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     opened, noise, units = in_units(opened, noise, standardize=standardize)
+    request = _Request(counts, types, criterion, template, opened, features)
+    with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
+        template.random_state = seed if file is None else file.seed
+        found = _searched(request, noise, clock, callback, file)
+    return found if units is None else restored(found, units, opened.survey.weight)
+
+
+def _searched(
+    request: _Request,
+    noise: Noise,
+    clock: Clock,
+    callback: Callable[[Progress], object] | None,
+    file: SearchCheckpoint | None,
+) -> Selection:
+    template, opened, most = request.template, request.source, max(request.n_components)
+    seed, n_threads = shared_seed(template.random_state), template.n_threads
     source = rows_to_search(opened, seed)
-    request = _Request(counts, types, criterion, template, source, features)
-    rows = _search_rows(source, max(counts), seed)
-    starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init), noise[0])
-    with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
+    rows = _search_rows(source, most, seed)
+    starts = Starts(rows.sample, template, request.models, start_seeds(seed, template.n_init), noise[0])
+    with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight, noise)
-        engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
-        found = _Search(request, rows, starts, engine, pool, clock).run(callback)
-    weight = opened.survey.weight
-    if source.n_rows < opened.n_rows:
-        found = finished(found, opened, _settings(template, weight, noise), features, clock.is_up)
-    return found if units is None else restored(found, units, weight)
+        engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
+        found = _Search(replace(request, source=source), rows, starts, engine, pool, clock).run(callback)
+    if source.n_rows == opened.n_rows:
+        return found
+    settings = _settings(template, opened.survey.weight, noise)
+    found = finished(found, opened, settings, request.features, clock.is_up, file)
+    return replace(found, n_searched=source.n_rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +202,7 @@ class _Request:
     types: list[str]
     criterion: str
     template: GaussianMixture
-    source: ArraySource
+    source: Source
     features: NDArray[np.object_] | None
 
     @property
@@ -184,6 +212,11 @@ class _Request:
     @cached_property
     def parameters(self) -> dict[str, Any]:
         return self.template.get_params()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the search is for, as JSON values."""
+        return {"n_components": self.n_components, "covariance_type": self.types, "criterion": self.criterion}
 
     @property
     def models(self) -> list[CovarianceModel]:

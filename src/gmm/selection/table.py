@@ -30,6 +30,7 @@ _WIDTH = 80  # characters of a line of `repr`
 _NEXT = 5  # cells named after the best
 # The first columns keep their positions, on which scripts may rely.
 _FRAME_FIRST = ("n_components", "covariance_type", "loglik", "n_parameters", "bic", "aic", "icl", "status")
+_COUNTS = ("n_fresh_starts", "n_found_again", "n_searched")
 _NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
 
 
@@ -116,6 +117,8 @@ class Selection:
     standardized : bool
         Whether columns were searched in units of their standard deviations. `covariance_type` and `n_parameters` are
         then those of the models there; see `select`.
+    n_searched : int
+        Number of rows in the sample on which the search ran; 0 if it ran on all rows.
     """
 
     criterion: str
@@ -137,6 +140,7 @@ class Selection:
     n_fresh_starts: int = 0
     n_found_again: int = 0
     standardized: bool = False
+    n_searched: int = 0
 
     @classmethod
     def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
@@ -293,7 +297,7 @@ class Selection:
             header, parts = (None, {}) if estimator is None else state_of(estimator)
             headers.append(header)
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
-        fields = ("criterion", "covariance_type", "status", "best_index", "complete", "n_fresh_starts", "n_found_again")
+        fields = ("criterion", "covariance_type", "status", "best_index", "complete", *_COUNTS)
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
         save_state(file, header | {name: getattr(self, name) for name in (*fields, "standardized")}, arrays)
 
@@ -367,6 +371,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         n_fresh_starts=item({"n_fresh_starts": 0} | header, "n_fresh_starts", int),
         n_found_again=item({"n_found_again": 0} | header, "n_found_again", int),
         standardized=item({"standardized": False} | header, "standardized", bool),
+        n_searched=item({"n_searched": 0} | header, "n_searched", int),
         estimators=tuple(
             None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
             for number, saved in enumerate(item(header, "mixtures", list))
