@@ -231,7 +231,7 @@ def test_models_are_covariance_types_by_either_name(iris):
 def test_one_column_has_two_models(tmp_path):
     np.save(tmp_path / "one.npy", np.random.default_rng(0).normal(size=60))
     found = cells(tmp_path / "one.npy", "--components", "1:3")
-    assert [cell["covariance_type"] for cell in found] == ["EII", "VII"] * 3
+    assert [cell["covariance_type"] for cell in found] == ["E", "V"] * 3
 
 
 def test_time_that_is_up_is_told(iris):

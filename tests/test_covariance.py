@@ -2,13 +2,14 @@
 
 import re
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import reference
-from gmm import GaussianMixture
+from gmm import GaussianMixture, em_steps, select
 from gmm.em.m_step import most_likely
 from gmm.values.covariance import CLASSIC, COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as, special_case
 from gmm.values.parameters import MixtureParameters
@@ -56,7 +57,7 @@ def test_there_are_fourteen_and_four_of_them_have_scikit_learns_names():
     assert {model.known_as for model in MODELS if not model.alias} == set(PARSIMONIOUS) - {"VVV", "EEE", "VVI", "VII"}
 
 
-@pytest.mark.parametrize("name", ["VIE", "eii", "E", "", None, ["EII"], 3])
+@pytest.mark.parametrize("name", ["VIE", "eii", "e", "", None, ["EII"], 3])
 def test_another_name_is_refused_and_told_of_the_others(name):
     with pytest.raises(ValueError, match=r"'full', 'tied', 'diag', 'spherical', 'EII', 'VII'.*'VVV'"):
         covariance_model(name)
@@ -272,3 +273,34 @@ def test_the_guide_says_which_models_do():
     assert re.findall("[EVI]{3}", told) == list(IN_ANY_UNITS)
     (others,) = re.findall(r"The other six, (.*?), compare", guide, re.S)
     assert re.findall("[EVI]{3}", others) == [name for name in PARSIMONIOUS if name not in IN_ANY_UNITS]
+
+
+def test_one_feature_has_the_two_models_that_mclust_names():
+    X = np.concatenate([np.random.default_rng(0).normal(m, s, (60, 1)) for m, s in ((-3, 1), (3, 2))])
+    for name, same in (("E", "EII"), ("V", "VII")):
+        assert covariance_model(name) is covariance_model(same)
+        one, other = (GaussianMixture(2, covariance_type=kind, random_state=0).fit(X) for kind in (name, same))
+        np.testing.assert_array_equal(one.covariances_, other.covariances_)
+        assert f"1 feature, {name} covariance" in str(one)
+        assert f"1 feature, {name} covariance" in str(other)
+        file = BytesIO()
+        one.save(file)
+        assert GaussianMixture.load(file.getvalue()).covariance_type == name
+    found = select(X, [1, 2], random_state=0)
+    assert found.covariance_type == ("E", "V") * 2
+    assert found.best.covariance_type == "V"
+    assert list(select(X, 2, ["V", "VII", "full"], random_state=0).bic) == [found.bic[3]] * 3
+
+
+def test_a_model_of_one_feature_is_none_of_several():
+    X, expected = np.random.default_rng(0).normal(size=(40, 2)), "covariance type 'V' is for one column: for 2 columns"
+    mixture = GaussianMixture(2, covariance_type="V")
+    for call in (
+        lambda: mixture.fit(X),
+        lambda: mixture.partial_fit(X),
+        lambda: select(X, 2, "V"),
+        lambda: next(iter(em_steps(X, 2, covariance_type="V"))),
+        lambda: GaussianMixture.from_parameters([1.0], [[0.0, 1.0]], [1.0], covariance_type="V"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            call()

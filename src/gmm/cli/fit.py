@@ -19,7 +19,7 @@ from gmm.cli.streamed import StreamedRows
 from gmm.cli.write import write_json
 from gmm.estimators.criteria import CRITERIA
 from gmm.text.amounts import counted
-from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, covariance_model, same_as
+from gmm.values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE, PARSIMONIOUS
 
 __all__ = ["fit"]
 
@@ -50,7 +50,7 @@ def fit(options: argparse.Namespace) -> None:
     rows, notes = rows_to_fit(screen, options)
     out = make_directory(options.out)
     drawings = Drawings.of(options, out)
-    types = _distinct_types(len(rows.names)) if names is None else names
+    types = (OF_ONE_FEATURE if len(rows.names) == 1 else PARSIMONIOUS) if names is None else names
     started = time.perf_counter()
     outcome, warned = _search(screen, rows, types, options)
     result = Result(rows, options, notes, warned, time.perf_counter() - started, outcome)
@@ -69,15 +69,11 @@ def fit(options: argparse.Namespace) -> None:
 def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     option = "--covariance" if options.models is None else "--models"
     names = options.covariance or options.models or ["all"]
-    unknown = [name for name in names if name not in (*COVARIANCE_TYPES, "all")]
+    known = (*COVARIANCE_TYPES, *OF_ONE_FEATURE)
+    unknown = [name for name in names if name not in (*known, "all")]
     if unknown:
-        raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(COVARIANCE_TYPES)}")
+        raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(known)}")
     return None if "all" in names else list(dict.fromkeys(names))
-
-
-def _distinct_types(n_columns: int) -> list[str]:
-    """Return all models that differ for this number of columns; for a single column, most coincide."""
-    return list(dict.fromkeys(same_as(covariance_model(name), 2, n_columns).name for name in PARSIMONIOUS))
 
 
 def _search(

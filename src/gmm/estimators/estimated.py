@@ -119,7 +119,7 @@ class EstimatedMixture(ExchangedMixture):
         check_parameters(self, STARTS)
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
-        model, printer = covariance_model(self.covariance_type), self._printer(source)
+        model, printer = covariance_model(self.covariance_type, source.n_features), self._printer(source)
 
         def watched(iteration: Iteration) -> bool:
             printer.step(iteration)

@@ -95,9 +95,9 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     check_parameters(model, STARTS)
     if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
         raise ValueError("expected a GaussianMixture without a prior; fit takes one, partitioned_rows too")
-    covariance = covariance_model(model.covariance_type)
     before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None
     d = statistics.first.shape[1] if before is None else before.n_features
+    covariance = covariance_model(model.covariance_type, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)
     if before is None and model.noise is not False:
         raise ValueError("expected a fitted model with noise, whose box is that of its fit")

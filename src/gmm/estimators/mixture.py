@@ -56,7 +56,7 @@ class GaussianMixture(StreamedMixture):
         feature; "spherical": one variance per component. *Beyond*: any of the 14 models Σ_k = λ_k D_k A_k D_kᵀ, named
         by three letters for the volumes λ_k, the shapes A_k and the orientations D_k. Each is equal in all components
         (E), variable (V) or the identity (I): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV, VVV.
-        scikit-learn's four are VVV, EEE, VVI and VII.
+        scikit-learn's four are VVV, EEE, VVI and VII. Of one column: "E", equal variances, and "V".
     tol : float, default=1e-3
         Convergence threshold, in nats per row. Stop when the estimated remaining gain has stayed below `tol` for three
         to five passes; without `acceleration`, when one pass changes the mean log-likelihood by less than `tol`. With
@@ -257,7 +257,7 @@ class GaussianMixture(StreamedMixture):
         >>> round(mixture.score([[0.0]]), 4)
         -1.4189
         """
-        model = covariance_model(covariance_type)
+        model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
         parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
         mixture = cls(parameters.n_components, covariance_type=covariance_type)
         hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64))

@@ -198,7 +198,7 @@ def prepare_stepped_fit(
     checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
     resident = as_one_array(checked, caller)
     source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
-    settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type))
+    settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type, source.n_features))
     if settings.given.responsibilities is not None and not callable(estimator.init_params):
         # An array is validated and copied now; the result of a callable, when it is called.
         start = settings.given.responsibilities(0).copy()

@@ -106,8 +106,9 @@ class StreamedMixture(EstimatedMixture):
         (array([0.76, 0.24]), array([0., 6.]))
         """
         check_parameters(self, STARTS)
-        decay, model = _checked_decay(decay), covariance_model(self.covariance_type)
+        decay = _checked_decay(decay)
         source, names = self._block(X, sample_weight)
+        model = covariance_model(self.covariance_type, source.n_features)
         try:
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model), source, decay)
         except SingularMatrixError as error:

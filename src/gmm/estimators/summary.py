@@ -58,7 +58,7 @@ class Summary:
         if parameters.noise is not None:
             extent += f", noise of weight {parameters.noise_weight:.4f}"
         return cls(
-            headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.known_as} covariance, "
+            headline=f"{counted(K, 'component')}, {counted(d, 'feature')}, {parameters.model.printed(d)} covariance, "
             + extent,
             ending=f"{fit.ending} ({fit.reason}), {objective} {lower_bound:.6g} nats" if fit else "",
             headings=("", "weight", *feature_names[:n_columns]),

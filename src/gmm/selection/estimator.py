@@ -29,7 +29,7 @@ class GaussianMixtureSearch(Estimator):
     n_components : int or iterable of int, default=(1, ..., 9)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all" tries the 14 models.
+        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
     criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     tol : float, default=1e-5

@@ -40,7 +40,14 @@ from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
 from gmm.validation.noise import check_noise
 from gmm.validation.parameters import check_callback, check_parameters
-from gmm.values.covariance import COVARIANCE_TYPES, PARSIMONIOUS, CovarianceModel, covariance_model, same_as
+from gmm.values.covariance import (
+    COVARIANCE_TYPES,
+    OF_ONE_FEATURE,
+    PARSIMONIOUS,
+    CovarianceModel,
+    covariance_model,
+    same_as,
+)
 from gmm.values.layouts import SingularMatrixError
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
@@ -91,7 +98,7 @@ def select(
     n_components : int or iterable of int, default=range(1, 10)
         Numbers of components to try.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all" tries the 14 models.
+        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
     criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
     n_init : int, default=1
@@ -155,12 +162,13 @@ def select(
     check_criterion(criterion)
     check_callback(callback)
     clock = Clock(_checked_limit(time_limit))
-    types, counts = _requested_types(covariance_type), _requested_components(n_components)
+    counts = _requested_components(n_components)
     template = _template(parameters | {"n_init": n_init, "n_threads": n_threads})
     template.random_state, seed = random_state, shared_seed(random_state)
     check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
     _check_fewest(min(counts), opened)
+    types = _requested_types(covariance_type, opened.n_features)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     opened, noise, units = in_units(opened, noise, standardize=standardize)
@@ -447,15 +455,16 @@ def _requested_components(n_components: int | Iterable[int]) -> list[int]:
     return requested
 
 
-def _requested_types(covariance_type: str | Iterable[str]) -> list[str]:
+def _requested_types(covariance_type: str | Iterable[str], n_features: int) -> list[str]:
     if not isinstance(covariance_type, Iterable):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     if isinstance(covariance_type, str):
-        names = list(PARSIMONIOUS) if covariance_type == "all" else [covariance_type]
+        every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
+        names = list(every) if covariance_type == "all" else [covariance_type]
     else:
         names = list(covariance_type)
     if not names:
         raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
     for name in names:
-        covariance_model(name)
+        covariance_model(name, n_features)
     return names

@@ -17,7 +17,7 @@ import numpy as np
 
 from gmm.exceptions import InvalidParameterError, NotFittedError, raisable
 from gmm.validation.where import name_of
-from gmm.values.covariance import COVARIANCE_TYPES
+from gmm.values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE
 from gmm.values.priors import NormalInverseWishart
 
 __all__ = [
@@ -109,7 +109,7 @@ _SEED = _an_int(0, 2**32 - 1) | _an_instance(np.random.RandomState) | _an_instan
 
 _REQUIREMENTS: Mapping[str, Requirement] = {
     "n_components": _an_int(1),
-    "covariance_type": _a_str_among(COVARIANCE_TYPES),
+    "covariance_type": _a_str_among((*COVARIANCE_TYPES, *OF_ONE_FEATURE)),
     "tol": _FLOAT,
     "reg_covar": _FLOAT,
     "max_iter": _an_int(0),

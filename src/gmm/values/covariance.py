@@ -55,6 +55,10 @@ class CovarianceModel:
         """scikit-learn's name or, if there is none, the three letters."""
         return self.alias or self.name
 
+    def printed(self, n_features: int) -> str:
+        """Return the name to print: for one feature, where only the volume is left, its letter."""
+        return self.volume if n_features == 1 and self.shape == IDENTITY else self.known_as
+
     @cached_property
     def layout(self) -> Layout:
         """Layout of the covariances."""
@@ -150,25 +154,33 @@ _REGISTRY = (
 
 PARSIMONIOUS = tuple(model.name for model in _REGISTRY)
 CLASSIC = ("full", "tied", "diag", "spherical")
+OF_ONE_FEATURE = (COMMON, _OWN)  # mclust's names where only volumes are left
 COVARIANCE_TYPES = (*CLASSIC, *PARSIMONIOUS)
 DEFAULT_COVARIANCE_TYPE = "full"
 
 _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.alias) if name}
+_MODELS |= {volume: _MODELS[volume + IDENTITY * 2] for volume in OF_ONE_FEATURE}
 
 
-def covariance_model(name: str) -> CovarianceModel:
+def covariance_model(name: str, n_features: int = 1) -> CovarianceModel:
     """Return the model of this name.
 
     Raises
     ------
     ValueError
-        If there is no such model.
+        If there is no such model, or it is one of a single feature and there are more.
     """
     try:
-        return _MODELS[name]
+        model = _MODELS[name]
     except (KeyError, TypeError):
-        expected = ", ".join(map(repr, COVARIANCE_TYPES))
+        expected = ", ".join(map(repr, (*COVARIANCE_TYPES, *OF_ONE_FEATURE)))
         raise ValueError(f"expected a covariance type among {expected}, got {name!r}") from None
+    if n_features > 1 and name in OF_ONE_FEATURE:
+        raise ValueError(
+            f"covariance type {name!r} is for one column: for {n_features} columns, expected a name of three letters "
+            f"such as {model.name!r}, or one of {', '.join(map(repr, CLASSIC))}"
+        )
+    return model
 
 
 def stored_as(layout: Layout) -> CovarianceModel:
