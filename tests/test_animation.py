@@ -20,7 +20,7 @@ from matplotlib import animation as films  # noqa: E402
 from matplotlib.path import Path  # noqa: E402
 
 from gmm.plotting import FitAnimation, animate_fit  # noqa: E402
-from gmm.plotting.marks import soft_colours  # noqa: E402
+from gmm.plotting.style import colours as colours_of  # noqa: E402
 
 RNG = np.random.default_rng(0)
 PLANE = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
@@ -67,7 +67,11 @@ def test_frames_are_the_passes():
         assert left.get_title(loc="left").startswith(f"Pass {number} of {len(steps)}")
         np.testing.assert_allclose([text.get_position() for text in left.texts[:2]], step.means)
         colours = left.collections[0].get_facecolor()
-        np.testing.assert_allclose(colours[:, :3], soft_colours(step.responsibilities), atol=1e-12)
+        np.testing.assert_allclose(
+            colours[:, :3],
+            np.clip(step.responsibilities @ colours_of(step.responsibilities.shape[1]), 0, 1),
+            atol=1e-12,
+        )
         np.testing.assert_allclose(right.lines[0].get_ydata(), [one.lower_bound for one in steps[:number]])
         assert list(right.lines[0].get_xdata()) == list(range(1, number + 1))
         assert right.get_title(loc="left") == f"Log-likelihood −{abs(step.lower_bound):.4f}"

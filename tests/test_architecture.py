@@ -24,7 +24,7 @@ ROOMS = {
     """,
     "plotting": """
         plotting | animation | boundaries clusters density canvas uncertainty
-        | convergence criteria film frame marks | scene selection | files lines pipeline view | gif plane style
+        | convergence criteria entropies film frame marks | scene selection | files lines pipeline view | gif plane style
     """,
     "gmm": "",
     "_pickle_aliases": "",

@@ -508,6 +508,24 @@ def test_a_column_that_may_be_a_code_is_told(tmp_path):
     assert "may be a code" not in done.stderr
 
 
+def test_components_that_may_be_one_cluster_are_told(tmp_path):
+    rows = json.loads((Path(__file__).parent / "data" / "mclust_combi.json").read_text(encoding="utf-8"))["ex4.1"]["X"]
+    (tmp_path / "d.csv").write_text("\n".join(["a,b", *(f"{a},{b}" for a, b in rows)]) + "\n")
+    how = ("fit", tmp_path / "d.csv", "--models", "EEV", "--seed", "0")
+    done = ok(*how, "--components", "6", "--out", tmp_path / "r", "--report")
+    clusters = json.loads((tmp_path / "r" / "result.json").read_text())["best"]["clusters"]
+    expected = gmm.combine_components(gmm.load(tmp_path / "r" / "model.gmm"), rows).clusters()
+    assert clusters == expected.tolist()
+    assert max(clusters) == 3
+    first, second = (" + ".join(map(str, np.flatnonzero(expected == c))) for c in range(4) if (expected == c).sum() > 1)
+    words = f"may be one cluster: {first}, {second}. That makes 4 clusters of 6"
+    assert f"{words} components" in " ".join(done.stdout.split())
+    assert f"{words} groups" in (tmp_path / "r" / "report.html").read_text()
+    alone = ok(*how, "--components", "3", "--out", tmp_path / "s")
+    assert "one cluster" not in alone.stdout
+    assert json.loads((tmp_path / "s" / "result.json").read_text())["best"]["clusters"] is None
+
+
 def test_fit_with_noise(tmp_path):
     rng = np.random.default_rng(0)
     rows = np.concatenate([rng.normal(0, 0.3, (60, 2)), rng.normal(5, 0.3, (60, 2)), rng.uniform(-10, 10, (40, 2))])

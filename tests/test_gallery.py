@@ -271,6 +271,32 @@ def fading(names):
     assert film.n_frames < 100  # the fit converged
 
 
+def directions(names):
+    assert len(names["found"].eigenvalues) == 2
+    assert names["same"].all()
+    principal = gmm.GaussianMixture(3, random_state=0).fit_predict(names["principal"])
+    assert abs(names["adjusted_rand_score"](names["group"], principal)) < 0.02
+    assert names["adjusted_rand_score"](names["group"], names["mixture"].predict(names["rows"])) > 0.95
+    table = names["table"]
+    assert table["with all columns"].iloc[2] == 1
+    assert table["last eigenvalue"].is_monotonic_decreasing
+    assert names["one"].bic(names["nothing"]) < names["imagined"].bic(names["nothing"])
+    scores = [names["adjusted_rand_score"](names["cultivar"][names["test"]], each)
+              for each in names["agreement"].values()]  # fmt: skip
+    assert scores[0] > scores[1]
+
+
+def combining(names):
+    assert names["found"].best.n_components == 6
+    assert names["combined"].n_clusters == names["combined"].n_clusters_by_rows == 4
+    assert names["index"] > 0.9
+    assert names["apart"].best.n_components == 3  # and two are suggested
+    assert names["three"].entropies.max() < 0.01
+    suggested, two, dense = names["scores"]  # of the noisier moons
+    assert suggested < dense < two
+    assert names["merged"].n_clusters == 3
+
+
 CLAIMS = {
     "first_look/plot_1_round_and_stretched": round_and_stretched,
     "first_look/plot_2_soft_assignments": soft,
@@ -282,6 +308,8 @@ CLAIMS = {
     "choosing/plot_4_iris": iris,
     "choosing/plot_5_many_columns": many_columns,
     "choosing/plot_6_fading": fading,
+    "choosing/plot_7_directions": directions,
+    "choosing/plot_8_combining": combining,
     "applications/plot_2_anomalies": anomalies,
     "applications/plot_3_colours": colours,
     "applications/plot_4_weights": weights,

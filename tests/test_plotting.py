@@ -13,7 +13,7 @@ from matplotlib.contour import ContourSet
 from matplotlib.path import Path as Outline
 
 import gmm
-from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, directions, select
+from gmm import GaussianMixture, GaussianMixtureSearch, NotFittedError, combine_components, directions, select
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import fitted_parameters
 from gmm.exceptions import InvalidParameterError
@@ -771,3 +771,45 @@ def test_a_component_too_thin_for_a_grid_is_its_ellipse():
     (outline,) = [patch for patch in ax.patches if not patch.get_fill()]
     thin = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], covariances[:1])
     assert 0.8 < outline.get_path().contains_points(thin.sample(20_000, random_state=0)[0]).mean() < 1
+
+
+# ---- clusters of several components
+
+
+@pytest.fixture(scope="module")
+def cross():
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(150, 3)) * scales + place for scales, place in CROSS]
+    X = np.concatenate(parts)
+    model = GaussianMixture(4, random_state=0, means_init=[place for _, place in CROSS]).fit(X)
+    return combine_components(model, X).at(3), X
+
+
+CROSS = [((6, 1, 1), (0, 0, 0)), ((1, 6, 1), (0.1, 0, 0)), ((1, 1, 1), (30, 0, 0)), ((1, 1, 1), (0, 30, 5))]
+
+
+@pytest.mark.parametrize("view", [None, 0, (0, 1), "pairs"], ids=str)
+@pytest.mark.parametrize("plot", [plot_clusters, plot_uncertainty])
+def test_clusters_of_several_components_are_seen(plot, view, cross):
+    drawn = plot(*cross, view=view)
+    assert np.atleast_1d(np.asarray(drawn, dtype=object)).ravel()[0] is not None
+
+
+def test_components_of_a_cluster_have_its_colour(cross):
+    combined, X = cross
+    ax = plot_clusters(combined, X, view=(0, 1))
+    assert ax.get_title() == "3 clusters of 4 components"
+    told = legend(ax)
+    assert told[0] == "cluster (components): weight, rows"
+    assert told[1].startswith("0 (0 + 1):")
+    assert told[1].endswith("300")
+    edges = {patch.get_gid().split()[1]: patch.get_edgecolor() for patch in ax.patches if patch.get_gid()}
+    assert edges["0"] == edges["1"] != edges["2"]
+    rows_of_cross = dots(ax).get_facecolors()[:300]
+    assert len(np.unique(rows_of_cross[:, :3].round(6), axis=0)) == 1
+    assert rows_of_cross[:, 3].min() > 0.79  # between its two components none is uncertain
+    certain = plot_uncertainty(combined, X, view=(0, 1))
+    assert "above 0.1: no rows" in legend(certain)
+    for plot in (plot_decision_boundaries, plot_density):
+        with pytest.raises(ValueError, match=r"shows components alone: pass the mixture, combined\.model"):
+            plot(combined, X)

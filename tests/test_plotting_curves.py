@@ -6,7 +6,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
+from gmm import (
+    GaussianMixture,
+    GaussianMixtureSearch,
+    InvalidParameterError,
+    NotFittedError,
+    combine_components,
+    select,
+)
 from gmm.em.trace import PassRecord, Trace
 from gmm.selection import NOT_CONVERGED
 
@@ -15,7 +22,7 @@ plt = pytest.importorskip("matplotlib.pyplot")
 from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
-from gmm.plotting import plot_convergence, plot_criteria, plot_selection  # noqa: E402
+from gmm.plotting import plot_convergence, plot_criteria, plot_entropies, plot_selection  # noqa: E402
 from gmm.plotting.lines import spaced  # noqa: E402
 
 RNG = np.random.default_rng(0)
@@ -399,3 +406,32 @@ def test_on_dark_axes_marks_are_light():
         ax = plot_selection(found, ax=plt.subplots()[1])
     (star,) = [line for line in ax.lines if line.get_marker() == "*"]
     assert sum(int(to_hex(star.get_markerfacecolor())[i : i + 2], 16) for i in (1, 3, 5)) > 600
+
+
+@pytest.fixture(scope="module")
+def combined():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(200, 2)) * [6, 1], rng.normal(size=(200, 2)) * [1, 6], ROWS + 40])
+    return combine_components(GaussianMixture(6, random_state=0).fit(rows), rows)
+
+
+@pytest.mark.parametrize("by", ["clusters", "rows"])
+def test_entropies_are_drawn_with_their_bend(combined, by):
+    ax = plot_entropies(combined, by=by)
+    x = np.arange(1, 7) if by == "clusters" else np.append(0, np.cumsum(combined.merged_rows))
+    best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
+    assert line_data(ax)[-1] == (tuple(x), tuple(combined.entropies))
+    assert markers(ax, "*") == [(x[best - 1], combined.entropies[best - 1])]
+    left, right = line_data(ax)[:2]
+    assert (len(left[0]), len(right[0])) == (best, 7 - best)
+    np.testing.assert_allclose(np.polyval(np.polyfit(x[:best], combined.entropies[:best], 1), x[:best]), left[1])
+    assert ax.get_title() == f"{best} clusters suggested of 6 components"
+
+
+def test_entropies_of_one_component_and_of_what_has_none():
+    one = combine_components(GaussianMixture().fit(ROWS), ROWS)
+    assert plot_entropies(one).get_title() == "1 cluster suggested of 1 component"
+    with pytest.raises(TypeError, match="got GaussianMixture"):
+        plot_entropies(one.model)
+    with pytest.raises(InvalidParameterError, match="'clusters' or 'rows', got 'x'"):
+        plot_entropies(one, by="x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor, isfinite, log10
@@ -22,6 +23,7 @@ __all__ = [
     "MixtureFacts",
     "agreement_json",
     "cells_json",
+    "clusters_sentence",
     "decimals",
     "ending",
     "finite_or_none",
@@ -155,6 +157,16 @@ def cells_json(search: Selection) -> list[dict[str, Any]]:
         }
         for i in range(len(search.status))
     ]
+
+
+def clusters_sentence(clusters: NDArray[np.intp], shown: Sequence[int], word: str) -> str:
+    """Say which components may be one cluster, given the cluster of each; `word` is what a component is called."""
+    members = [[k for k in shown if clusters[k] == c] for c in dict.fromkeys(clusters[list(shown)])]
+    merged = ", ".join(" + ".join(map(str, each)) for each in members if len(each) > 1)
+    return (
+        f"Overlapping {word}s that may be one cluster: {merged}. That makes {counted(len(members), 'cluster')} of "
+        f"{counted(len(shown), word)}, merged by entropy."
+    )
 
 
 def agreement_json(agreement: Agreement) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gmm.cli.describe import (
     MixtureFacts,
     agreement_json,
     cells_json,
+    clusters_sentence,
     ending,
     finite_or_none,
     mixture_json,
@@ -30,6 +31,7 @@ from gmm.cli.streamed import StreamedRows, streamed
 from gmm.cli.tables import read
 from gmm.cli.write import write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
+from gmm.estimators.combining import CombinedComponents, combine_components
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, source_of
@@ -43,6 +45,8 @@ from gmm.text.amounts import counted
 __all__ = ["Fitted", "Posterior", "Result", "make_directory", "rows_to_fit"]
 
 _BUNDLED = "Old Faithful"
+_MOST_COMBINED = 1e8  # rows times squared components: a few seconds
+_LEAST_OVERLAP = 0.02  # nats per row
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +120,21 @@ class Fitted:
             return None
         return compare(self.rows.labels, self.labels, self.model.n_components)
 
+    @cached_property
+    def combined(self) -> CombinedComponents | None:
+        """Clusters of several components, where components overlap and merging ends that; None elsewhere.
+
+        Not looked for among fewer than four components, for which the rule knows one answer alone, nor where it takes
+        seconds.
+        """
+        K = len(self.shown)
+        if K < 4 or not isinstance(self.rows, Rows) or self.rows.n_rows * K**2 > _MOST_COMBINED:
+            return None
+        combined = combine_components(self.model, self.rows.frame, self.rows.weights)
+        before, after = combined.entropies[combined.n_present - 1], combined.entropies[combined.n_clusters - 1]
+        overlap = before > _LEAST_OVERLAP * self.total_weight and after < before / 2
+        return combined if overlap and combined.n_clusters < combined.n_present else None
+
     @property
     def unit(self) -> str:
         """Unit of a mean log-likelihood: the row, or the unit of weight if rows have weights."""
@@ -184,6 +203,9 @@ class Fitted:
     def show_groups(self, screen: Screen) -> None:
         """Print the mixture and its agreement with labels, if there are any."""
         screen.mixture(MixtureFacts.of(self.model), self.counts, self.shown)
+        if self.combined is not None:
+            screen.line()
+            screen.line(clusters_sentence(self.combined.clusters(), self.shown, "component"))
         if self.agreement is not None:
             screen.line()
             columns = {k: str(k) for k in self.shown} | ({self.model.n_components: "noise"} if self.n_noise else {})
@@ -272,6 +294,7 @@ class Result(Fitted):
                 **{name: finite_or_none(getattr(self.search, name)[best]) for name in CRITERIA},
                 "status": self.search.status[best],
                 "rows_per_component": self.counts.tolist(),
+                "clusters": None if self.combined is None else self.combined.clusters().tolist(),
             },
             "cells": cells_json(self.search),
             "agreement": None if agreement is None else agreement_json(agreement),
@@ -336,6 +359,7 @@ class Posterior(Fitted):
                 "n_effective_components": model.n_effective_components_,
                 "expected_rows": np.asarray(model.counts_, dtype=np.float64).tolist(),
                 "rows_per_component": self.counts.tolist(),
+                "clusters": None if self.combined is None else self.combined.clusters().tolist(),
             },
             "agreement": None if self.agreement is None else agreement_json(self.agreement),
         }

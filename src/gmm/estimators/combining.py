@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,8 @@ class CombinedComponents:
         The suggested number: where two straight lines fitted to the entropies against the number of clusters meet.
     n_clusters_by_rows : int
         The same against the number of rows merged so far, which does not overrate merges of large clusters.
+    n_present : int
+        The components that have rows; the suggestions are of these.
     """
 
     model: FittedMixture | FrozenMixture
@@ -48,6 +50,7 @@ class CombinedComponents:
     merged_rows: NDArray[np.float64]
     n_clusters: int
     n_clusters_by_rows: int
+    n_present: int
 
     def clusters(self, n_clusters: int | None = None) -> NDArray[np.intp]:
         """Return the cluster of each component, (K,): numbered from 0, in the order of their first components.
@@ -65,6 +68,11 @@ class CombinedComponents:
         for a, b in self.merges[: K - int(n)]:
             first[first == b] = a
         return np.unique(first, return_inverse=True)[1].astype(np.intp)
+
+    def at(self, n_clusters: int) -> Self:
+        """Return the same hierarchy with another number of clusters, for predictions and pictures."""
+        self.clusters(n_clusters)
+        return replace(self, n_clusters=n_clusters)
 
     def predict_proba(self, X: ArrayLike, n_clusters: int | None = None) -> NDArray[Any]:
         """Compute the probability of each cluster given each row: the sum of its components' responsibilities.
@@ -173,7 +181,7 @@ def combine_components(
     n = int((~empty).sum())  # clusters without rows say nothing
     cumulative = np.concatenate([[0.0], np.cumsum(merged_rows)])[:n]
     by_number, by_rows = (_change_point(x, entropies[:n]) for x in (np.arange(1.0, n + 1), cumulative))
-    return CombinedComponents(model, merges, entropies, merged_rows, by_number, by_rows)
+    return CombinedComponents(model, merges, entropies, merged_rows, by_number, by_rows, n)
 
 
 def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -19,6 +19,7 @@ from gmm.plotting.clusters import plot_clusters
 from gmm.plotting.convergence import plot_convergence
 from gmm.plotting.criteria import plot_criteria
 from gmm.plotting.density import plot_density
+from gmm.plotting.entropies import plot_entropies
 from gmm.plotting.selection import plot_selection
 from gmm.plotting.uncertainty import plot_uncertainty
 
@@ -30,6 +31,7 @@ __all__ = [
     "plot_criteria",
     "plot_decision_boundaries",
     "plot_density",
+    "plot_entropies",
     "plot_selection",
     "plot_uncertainty",
 ]

@@ -85,7 +85,7 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, unc
     mixture = view.marginal(scene.mixture)
     draw_panel = _axis if view.n_axes == 1 else _plane
     places = draw_panel(ax, scene, view, mixture, edges, uncertainty)
-    numbers(ax, places, scene.present, small=small)
+    numbers(ax, places, scene.present, scene.shades, small=small)
     entries, inks = component_entries(scene), inks_of(ax)
     if scene.n_components > 1:
         entries.append((Line2D([], [], color=inks.ink, linewidth=1), "two components equally probable"))

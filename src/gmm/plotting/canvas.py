@@ -19,7 +19,7 @@ from gmm.plotting import marks
 from gmm.plotting.film import Film
 from gmm.plotting.frame import notes
 from gmm.plotting.scene import limits
-from gmm.plotting.style import FAINT, INK, colours, fix_tick_colours
+from gmm.plotting.style import FAINT, INK, fix_tick_colours
 from gmm.plotting.view import content_label, ellipse
 from gmm.text.amounts import counted
 
@@ -77,10 +77,9 @@ def _plane(ax: Axes, film: Film) -> Callable[[int], None]:
     edges = limits(scene, view)
     points = marks.rows(ax, scene, view, _GREY)
     present = np.flatnonzero(start.weights > 0)  # at first: some may fade
-    outlines = marks.ellipses(ax, start, _CONTENTS, present)
-    badges = marks.numbers(ax, start.means, present)
-    shades = colours(scene.n_components)
-    trails = [ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in shades]
+    outlines = marks.ellipses(ax, start, _CONTENTS, present, scene.shades)
+    badges = marks.numbers(ax, start.means, present, scene.shades)
+    trails = [ax.plot([], [], color=shade, lw=1.2, alpha=0.9, zorder=4)[0] for shade in scene.shades]
     means = np.stack([each.mixture.means for each in film.passes])
     ax.set(xlim=edges[0], ylim=edges[1], xlabel=view.labels[0], ylabel=view.labels[1])
 
@@ -101,8 +100,7 @@ def _histogram(ax: Axes, film: Film) -> Callable[[int], None]:
     scene, view = film.scene, film.view
     edges = limits(scene, view)
     heights = marks.histogram(ax, scene, view, film.passes[-1].mixture, edges[0])
-    shades = colours(scene.n_components)
-    areas = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in shades]
+    areas = [Polygon([[0, 0]], closed=True, fc=(*shade, 0.3), ec=shade, lw=1.5, zorder=2) for shade in scene.shades]
     for area in areas:
         ax.add_patch(area)
     (total,) = ax.plot([], [], color=INK, lw=1.6, zorder=3)

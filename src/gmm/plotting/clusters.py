@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from gmm.plotting.frame import Entries, component_entries, draw, heading
 from gmm.plotting.marks import curve, ellipses, histogram, numbers, row_colours, rows, stroke, top_limit
 from gmm.plotting.scene import Scene, scene_of
-from gmm.plotting.style import colours, inks_of
+from gmm.plotting.style import inks_of
 from gmm.plotting.view import View, check_contents, content_label
 from gmm.values.layouts import Array
 
@@ -39,10 +39,10 @@ def plot_clusters(
 
     Parameters
     ----------
-    model : GaussianMixture, GaussianMixtureSearch or a pipeline that ends in one
+    model : GaussianMixture, GaussianMixtureSearch, a pipeline that ends in one, or CombinedComponents
         The fitted model. A pipeline is drawn in the units of X, if its steps are affine, as scalers are and PCA; behind
         a PCA of fewer components than columns, in those of what it leaves. Of a `BayesianGaussianMixture` in a pipeline
-        the mixture of posterior means is drawn.
+        the mixture of posterior means is drawn. Of `gmm.combine_components`, components of one cluster have its colour.
     X : array-like or data frame of shape (n, d)
         Rows, as for `predict`.
     ax : Axes, default=None
@@ -97,8 +97,8 @@ def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool, con
 def _plane(ax: Axes, scene: Scene, view: View, contents: list[float], small: bool) -> Entries:
     mixture = view.marginal(scene.mixture)
     rows(ax, scene, view, row_colours(scene))
-    ellipses(ax, mixture, contents, scene.present)
-    numbers(ax, mixture.means, scene.present, small=small)
+    ellipses(ax, mixture, contents, scene.present, scene.shades)
+    numbers(ax, mixture.means, scene.present, scene.shades, small=small)
     lines = [
         (Line2D([], [], color=inks_of(ax).faint, **stroke(order)), f"{content_label(part)} of a component")
         for order, part in enumerate(contents)
@@ -114,7 +114,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     noise = _noise_along(scene, view)
     density = density + noise
     ax.plot(x, density, color=inks.ink, linewidth=1.6, zorder=3)
-    shades = colours(scene.n_components)
+    shades = scene.shades
     for k in scene.present:
         visible = parts[:, k] > 1e-3 * density.max()  # elsewhere the line would run along the axis
         ax.fill_between(x, parts[:, k], where=visible, color=shades[k], alpha=0.25, linewidth=0, zorder=2)
@@ -123,7 +123,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array, small: bool) -> Entr
     ax.set_ylim(0, top)
     ax.set_ylabel("density")
     peaks = np.minimum(mixture.weights / np.sqrt(2 * np.pi * mixture.covariances[:, 0, 0]), 0.95 * top)
-    numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, small=small)
+    numbers(ax, np.column_stack([mixture.means[:, 0], peaks]), scene.present, scene.shades, small=small)
     sum_entry: Entries = (
         [(Line2D([], [], color=inks.ink, linewidth=1.6), f"sum of the components{' and noise' if noise else ''}")]
         if scene.n_components > 1 or noise

@@ -145,7 +145,7 @@ def _plane(
         )
         if not small:
             _label(ax, lines, {level: content_label(part) for level, part in content_at.items()})
-    numbers(ax, mixture.means, scene.present, small=small)
+    numbers(ax, mixture.means, scene.present, scene.shades, small=small)
 
 
 def _label(ax: Axes, lines: ContourSet, labels: dict[float, str]) -> None:

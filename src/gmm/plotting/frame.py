@@ -54,23 +54,29 @@ def draw(scene: Scene, view: Any, ax: Axes | None, panel: Panel, title: str) -> 
 
 
 def component_entries(scene: Scene) -> Entries:
-    """Make legend entries with the weight and rows of each component, or of the heaviest if there are many."""
-    shades, (n_noise, *counts) = colours(scene.n_components), scene.counts
-    weights, chosen = scene.mixture.weights, scene.present
+    """Make legend entries with the weight and rows of each component or cluster; of the heaviest if there are many."""
+    combined = scene.n_clusters < scene.n_components
+    what = "cluster" if combined else "component"
+    shades, (n_noise, *counts) = colours(scene.n_clusters), scene.counts
+    weights, chosen = np.bincount(scene.clusters, scene.mixture.weights), np.unique(scene.clusters[scene.present])
     if len(chosen) > _MOST_LISTED:
         chosen = np.sort(chosen[np.argsort(-weights[chosen], kind="stable")[: _MOST_LISTED - 2]])
     word = "rows" if scene.sample_weight is None else "weight of rows"
-    entries: Entries = [note(f"component: weight, {word}")]
-    entries += [(_dot(shades[k]), f"{k}:  {percent(weights[k])},  {amount(counts[k])}") for k in chosen]
+    entries: Entries = [note(f"{what + ' (components)' * combined}: weight, {word}")]
+    for c in chosen:
+        members = f" ({' + '.join(map(str, np.flatnonzero(scene.clusters == c)))})" if combined else ""
+        entries.append((_dot(shades[c]), f"{c}{members}:  {percent(weights[c])},  {amount(counts[c])}"))
     if scene.mixture.noise is not None:
         entries.append((_dot(NOISE), f"noise:  {percent(scene.mixture.noise_weight)},  {amount(n_noise)}"))
     left = len(weights) - len(chosen)
-    return [*entries, note(f"and {counted(left, 'lighter component')}")] if left else entries
+    return [*entries, note(f"and {counted(left, f'lighter {what}')}")] if left else entries
 
 
 def heading(scene: Scene) -> str:
-    """Return the number of components, in words, and how many are not empty."""
+    """Return the number of components, in words, and how many are not empty or how many clusters they are."""
     left, K = len(scene.present), scene.n_components
+    if scene.n_clusters < K:
+        return f"{counted(scene.n_clusters, 'cluster')} of {counted(K, 'component')}"
     return f"{left} of {counted(K, 'component')}" if left < K else counted(K, "component")
 
 

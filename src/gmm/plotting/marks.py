@@ -13,18 +13,13 @@ from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from gmm.plotting.scene import Scene, coordinates, scored
-from gmm.plotting.style import colours, inks_of
+from gmm.plotting.style import inks_of
 from gmm.plotting.view import View, ellipse
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 
 _FEWEST_BINS, _MOST_BINS = 10, 100
 _FEW_ROWS = 200  # most rows that are also drawn as ticks below the histogram
-
-
-def soft_colours(responsibilities: Array) -> Array:
-    """Mix the components' colours by responsibility, (n, 3); what they leave is noise, black."""
-    return np.clip(responsibilities @ colours(responsibilities.shape[1]), 0, 1)
 
 
 def rows(ax: Axes, scene: Scene, view: View, shades: Any, *, area: Any = 1.0) -> PathCollection:
@@ -41,9 +36,12 @@ def rug(ax: Axes, values: Array, height: float, **style: Any) -> None:
 
 
 def row_colours(scene: Scene, least: float = 0.3, most: float = 0.8) -> Array:
-    """Colour the drawn rows by soft assignment; opacity grows with certainty, (s, 4)."""
+    """Mix the components' colours by responsibility, (s, 4); what they leave is noise, black.
+
+    Opacity grows with certainty.
+    """
     opacity = least + (most - least) * scene.certainty
-    return np.column_stack([soft_colours(scene.responsibilities), opacity])
+    return np.column_stack([np.clip(scene.responsibilities @ scene.shades, 0, 1), opacity])
 
 
 def histogram(ax: Axes, scene: Scene, view: View, mixture: MixtureParameters, edge: Array) -> Array:
@@ -89,11 +87,11 @@ def _bin_width(values: Array, weight: Array) -> float:
 
 
 def ellipses(
-    ax: Axes, mixture: MixtureParameters, contents: Sequence[float], present: NDArray[np.intp]
+    ax: Axes, mixture: MixtureParameters, contents: Sequence[float], present: NDArray[np.intp], colours: Array
 ) -> dict[tuple[int, float], Polygon]:
     """Draw outlines that hold given shares of each component that is present; return them by component and share."""
     drawn = {}
-    shades = inks_of(ax).strong(colours(mixture.n_components))
+    shades = inks_of(ax).strong(colours)
     for k in present:
         for order, content in enumerate(sorted(contents)):
             outline = ellipse(mixture.means[k], mixture.covariances[k], content)
@@ -110,14 +108,16 @@ def stroke(order: int) -> dict[str, Any]:
     return {"linewidth": (1.8, 1.2, 1.4, 1.0)[min(order, 3)], "linestyle": dashes[min(order, 3)]}
 
 
-def numbers(ax: Axes, points: Array, present: NDArray[np.intp], *, small: bool = False) -> dict[int, Annotation]:
+def numbers(
+    ax: Axes, points: Array, present: NDArray[np.intp], colours: Array, *, small: bool = False
+) -> dict[int, Annotation]:
     """Draw the numbers of the components at points (K, 2), for readers without colour; return them by component.
 
     Numbers outside the axes are clipped: matplotlib cannot draw text a billion pixels away.
     """
     drawn = {}
     inks = inks_of(ax)
-    shades = inks.strong(colours(len(points)))
+    shades = inks.strong(colours)
     style: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7 if small else 8.5, "fontweight": "bold"}
     style |= {"color": inks.ink, "zorder": 5, "clip_on": True, "annotation_clip": True}
     for k in present:

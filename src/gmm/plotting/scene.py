@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm.estimators.combining import CombinedComponents
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.pipeline import before, steps_of
+from gmm.plotting.style import colours
 from gmm.plotting.view import View, axis_deviations
 from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.sources import ArraySource
@@ -51,6 +53,8 @@ class Scene:
         Responsibilities of the drawn rows, computed from all features.
     n_threads : int or None
         Number of threads for scoring rows.
+    clusters : array of int, shape (K,)
+        The cluster of each component; each is one, unless they are combined.
     """
 
     mixture: MixtureParameters
@@ -59,6 +63,7 @@ class Scene:
     drawn_index: NDArray[np.intp]
     responsibilities: Array
     n_threads: int | None
+    clusters: NDArray[np.intp]
 
     @property
     def n_components(self) -> int:
@@ -89,11 +94,30 @@ class Scene:
         return self.rows[positive], self.sample_weight[positive]
 
     @property
+    def n_clusters(self) -> int:
+        """Number of clusters; K unless components are combined."""
+        return int(self.clusters.max()) + 1
+
+    @property
+    def shades(self) -> Array:
+        """Colours of the components, (K, 3): those of their clusters."""
+        return colours(self.n_clusters)[self.clusters]
+
+    @property
     def shares(self) -> Array:
-        """Responsibilities of the drawn rows, with those of the noise behind if there is any."""
+        """Probabilities of the clusters given each drawn row, with that of the noise behind if there is any."""
+        return self.shares_of(self.responsibilities)
+
+    def shares_of(self, responsibilities: Array) -> Array:
+        """Probabilities of the clusters, and of noise, of responsibilities (n, K)."""
+        merged = responsibilities @ np.eye(self.n_clusters)[self.clusters]
         if self.mixture.noise is None:
-            return self.responsibilities
-        return np.column_stack([self.responsibilities, np.maximum(0, 1 - self.responsibilities.sum(axis=1))])
+            return np.asarray(merged)
+        return np.column_stack([merged, np.maximum(0, 1 - responsibilities.sum(axis=1))])
+
+    @cached_property
+    def _shares_of_all(self) -> Array:
+        return self.shares_of(scored(self.mixture, self.rows, self.n_threads)[0])
 
     @property
     def uncertainty(self) -> Array:
@@ -103,6 +127,8 @@ class Scene:
     @cached_property
     def uncertainty_of_all(self) -> Array:
         """One minus the largest responsibility of every row, (n,); costs a pass over the rows."""
+        if self.n_clusters < self.n_components:
+            return np.asarray(1 - self._shares_of_all.max(axis=1))
         return 1 - Scorer(self.mixture, self.n_threads).largest_responsibilities(ArraySource(self.rows))
 
     @property
@@ -112,7 +138,10 @@ class Scene:
 
     @cached_property
     def counts(self) -> Array:
-        """Total weight of the rows assigned to noise and to each component, (1 + K,); costs a pass over the rows."""
+        """Total weight of the rows assigned to noise and to each cluster, (1 + n_clusters,); costs a pass over them."""
+        if self.n_clusters < self.n_components:
+            every = np.roll(np.arange(-1, self.n_clusters), -1)[self._shares_of_all.argmax(axis=1)]
+            return np.bincount(every + 1, self.sample_weight, minlength=self.n_clusters + 1).astype(np.float64)
         labels = Scorer(self.mixture, self.n_threads).rows(self.source, labels=True).labels
         assert labels is not None  # requested above
         return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
@@ -138,7 +167,7 @@ def scene_of(
 
     Parameters
     ----------
-    model : GaussianMixture, GaussianMixtureSearch or a pipeline that ends in one
+    model : GaussianMixture, GaussianMixtureSearch, a pipeline that ends in one, or CombinedComponents
         The fitted model.
     X : array-like or data frame of shape (n, d)
         Rows, as for ``model.predict``.
@@ -154,7 +183,8 @@ def scene_of(
     ValueError
         If the mixture cannot score the rows, `max_points` is below 1, or a step of a pipeline is not affine.
     """
-    mixture = fitted_mixture(model)
+    clusters = model.clusters() if isinstance(model, CombinedComponents) else None
+    mixture = fitted_mixture(model if clusters is None else model.model)
     if not isinstance(max_points, numbers.Integral) or int(max_points) < 1:
         raise raisable(InvalidParameterError)(f"max_points must be an int of at least 1, got {max_points!r}")
     parameters, names = fitted_parameters(mixture), names_of_features(mixture)
@@ -172,6 +202,7 @@ def scene_of(
         max_points=int(max_points),
         random_state=random_state,
         n_threads=mixture.n_threads,
+        clusters=clusters,
     )
 
 
@@ -183,6 +214,7 @@ def make_scene(
     max_points: int,
     random_state: Any,
     n_threads: int | None,
+    clusters: NDArray[np.intp] | None = None,
 ) -> Scene:
     """Make a scene of checked rows, and choose at most `max_points` rows of positive weight to draw."""
     weight = source.sample_weight
@@ -190,17 +222,20 @@ def make_scene(
     if len(drawn) > max_points:
         drawn = np.sort(check_random_state(random_state).choice(drawn, max_points, replace=False))
     responsibilities, _ = scored(mixture, np.ascontiguousarray(source.rows[drawn]), n_threads)
-    return Scene(mixture, names, source, drawn, responsibilities, n_threads)
+    clusters = np.arange(mixture.n_components) if clusters is None else clusters
+    return Scene(mixture, names, source, drawn, responsibilities, n_threads, clusters)
 
 
 def components_alone(scene: Scene, picture: str) -> None:
-    """Check that there is no noise, for a picture that does not show it.
+    """Check that there is no noise and that no components are combined, for a picture that does not show it.
 
     Raises
     ------
     ValueError
-        If its mixture has noise.
+        If its mixture has noise, or clusters of several components.
     """
+    if scene.n_clusters < scene.n_components:
+        raise ValueError(f"{picture} shows components alone: pass the mixture, combined.model")
     if scene.mixture.noise is not None:
         raise ValueError(f"{picture} shows components alone: expected a mixture fitted with noise=False")
 

@@ -70,11 +70,11 @@ def plot_uncertainty(
 
 def _panel(ax: Axes, scene: Scene, view: View, edges: Array, *, small: bool) -> Entries:
     places = _axis(ax, scene, view, edges) if view.n_axes == 1 else _plane(ax, scene, view)
-    numbers(ax, places, scene.present, small=small)
+    numbers(ax, places, scene.present, scene.shades, small=small)
     sizes: Entries = [
         (_example(value, inks_of(ax)), f"uncertainty {value:g}")
         for value in _EXAMPLES
-        if value < 1 - 1 / scene.n_components + 1e-9
+        if value < 1 - 1 / scene.n_clusters + 1e-9
     ]
     every, weight = scene.uncertainty_of_all, scene.sample_weight
     part, mean = (float(np.average(values, weights=weight)) for values in (every > _NOTED, every))
@@ -93,7 +93,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
     mixture = view.marginal(scene.mixture)
     (x,) = coordinates(mixture, edges, n=800)
     responsibilities, _ = scored(mixture, x[:, None])
-    ax.plot(x, 1 - responsibilities.max(axis=1), color=inks_of(ax).faint, linewidth=1.4, zorder=1)
+    ax.plot(x, 1 - scene.shares_of(responsibilities).max(axis=1), color=inks_of(ax).faint, linewidth=1.4, zorder=1)
     values, uncertainty = view.project(scene.drawn_rows)[:, 0], scene.uncertainty
     ax.scatter(
         values,
@@ -103,7 +103,7 @@ def _axis(ax: Axes, scene: Scene, view: View, edges: Array) -> Array:
         linewidths=0,
         zorder=2,
     )
-    ax.set_ylim(-0.04, max(0.55, 1.1 * (1 - 1 / scene.n_components)))
+    ax.set_ylim(-0.04, max(0.55, 1.1 * (1 - 1 / scene.n_clusters)))
     ax.set_ylabel("uncertainty")
     return np.column_stack([mixture.means[:, 0], np.zeros(len(mixture.means))])
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.cli.describe import MixtureFacts, ending
+from gmm.cli.describe import MixtureFacts, clusters_sentence, ending
 from gmm.cli.report import wording
 from gmm.cli.report.columns import COLUMNS_SHOWN, Columns
 from gmm.cli.report.figures import Picture, colours
@@ -54,6 +54,7 @@ def groups(result: Fitted) -> Html:
     return render(
         "groups",
         groups=_cards(result, facts, overall) if several else [],
+        overlap="" if result.combined is None else clusters_sentence(result.combined.clusters(), result.shown, "group"),
         correlation="" if several else wording.correlation_sentence(facts.names, strongest, "Over all rows"),
         table=_table_of_groups(result, facts, overall),
         n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
