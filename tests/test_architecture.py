@@ -34,8 +34,9 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        adaptation anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping
-        | saved | fitted | conditional | contract criteria predictive progress scorer summary
+        adaptation anomalies iteration overlap predictions standard_errors steps | bayesian | mixture | streamed
+        | estimated | exchanged keeping | saved | fitted
+        | conditional | contract criteria information predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",

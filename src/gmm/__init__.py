@@ -27,6 +27,8 @@ from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
     from gmm.estimators.adaptation import adapt, fisher_vector
+    from gmm.estimators.overlap import column_overlap, overlap
+    from gmm.estimators.standard_errors import StandardErrors, standard_errors
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -52,28 +54,34 @@ __all__ = [
     "Progress",
     "Replicate",
     "Selection",
+    "StandardErrors",
     "SufficientStatistics",
     "Trace",
     "__version__",
     "adapt",
     "anomaly_threshold",
     "bootstrap_lrt",
+    "column_overlap",
     "em_steps",
     "fisher_vector",
     "get_include",
     "held_out_log_likelihood",
     "load",
     "m_step",
+    "overlap",
     "partitioned_rows",
     "rows",
     "select",
     "show_versions",
+    "standard_errors",
     "statistics_of",
     "write_predictions",
 ]
 
 _HOMES = {
     "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
+    "gmm.estimators.overlap": ("column_overlap", "overlap"),
+    "gmm.estimators.standard_errors": ("StandardErrors", "standard_errors"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (
