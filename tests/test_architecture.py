@@ -17,7 +17,7 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "cli": """
-        fit | bayesian report | drawn report.sections | report.choosing report.posterior | report.figures
+        fit | bayesian report | drawn report.sections report.trust | report.choosing report.posterior | report.figures
         | apply plot result | streamed | rows saved | report.wording show | cli | describe tables write
         | agreement arguments choice failures pictures report.columns report.origin report.story
         | report.page

@@ -336,8 +336,9 @@ def _collected(
             break
     if len(kept) < 2:
         raise ValueError(
-            f"{n_left_out} of {len(kept) + n_left_out} refits have a degenerate component: expected two without at "
-            "least. Use fewer components, a covariance type of fewer parameters or a prior."
+            f"{n_left_out} of {len(kept) + n_left_out} refits, which begin at the mixture, have a component that has "
+            "collapsed on a few rows or on ties: expected two without. Use fewer components, another covariance type "
+            "or a prior."
         )
     replicates = ParameterArrays(*(np.array(part) for part in zip(*(one.parameters for one in kept), strict=True)))
     weights, means, covariances = (part.std(axis=0, ddof=1) for part in replicates)
