@@ -38,7 +38,7 @@ Callback = Callable[[int, int], object]
 
 _METHODS = {"weights": "refits to weighted rows", "rows": "refits to rows drawn anew", "information": "the information"}
 _NATS_LEFT = 1e-3  # where a refit stops: a few hundredths of a standard error
-_FEWEST_PASSES = 1000
+_FEWEST_PASSES, _MOST_ROWS = 1000, 1e15
 _FEATURES_SHOWN = 6
 
 
@@ -178,7 +178,7 @@ def standard_errors(
     TypeError
         For a `BayesianGaussianMixture`, which has `credible_intervals`.
     ValueError
-        If an argument is invalid, if the weights add up to less than the number of parameters, if fewer than two refits
+        If an argument is invalid, if the weights add up to fewer rows than there are parameters, if fewer than two refits
         are without a degenerate component, or if the information does not determine all parameters.
 
     Notes
@@ -217,10 +217,10 @@ def standard_errors(
     if not isinstance(n_replicates, Integral) or n_replicates < 2:
         raise ValueError(f"expected n_replicates to be a whole number from 2, got {n_replicates!r:.80}")
     source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
-    if source.survey.weight < mixture.n_parameters:
+    if not mixture.n_parameters <= source.survey.weight < _MOST_ROWS:
         raise ValueError(
-            f"expected rows whose weights add up to at least the number of parameters, {mixture.n_parameters}, got "
-            f"{source.survey.weight:.6g}; a row of weight 2 counts as two rows"
+            f"expected rows whose weights add up to the number of parameters, {mixture.n_parameters}, at least and to "
+            f"less than {_MOST_ROWS:g}, got {source.survey.weight:.6g}; a row of weight 2 counts as two rows"
         )
     if method == "information":
         if model.prior is not None:
