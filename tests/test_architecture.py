@@ -17,7 +17,7 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "cli": """
-        fit | bayesian report | drawn report.sections | report.choosing report.posterior | report.figures
+        fit | bayesian report | drawn report.sections report.trust | report.choosing report.posterior | report.figures
         | apply plot result | streamed | rows saved | report.wording show | cli | describe tables write
         | agreement arguments choice failures pictures report.columns report.origin report.story
         | report.page
@@ -34,9 +34,9 @@ ROOMS = {
         | standard | table | from_file | grid | status
     """,
     "estimators": """
-        adaptation anomalies combining directions iteration steps | predictions | bayesian | mixture | streamed
-        | estimated | exchanged keeping | saved | fitted
-        | conditional | contract criteria predictive progress scorer summary
+        adaptation anomalies combining directions iteration overlap standard_errors steps | predictions | bayesian | mixture
+        | streamed | estimated | exchanged keeping | saved | fitted
+        | conditional | contract criteria information predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",

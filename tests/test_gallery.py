@@ -297,6 +297,18 @@ def combining(names):
     assert names["merged"].n_clusters == 3
 
 
+def how_sure(names):
+    assert names["three"].bic(names["eruptions"]) < names["two"].bic(names["eruptions"])
+    sure, unsure = names["sure"], names["unsure"]
+    assert sure.adjusted_rand.mean() > 0.98 > 0.92 > unsure.adjusted_rand.mean()
+    assert unsure.means[2, 1] > 3.5 * unsure.means[0, 1]
+    assert 0.18 < names["shares"][2, 0] < 0.25
+    assert names["common"][2, 1] > 0.5
+    covered = names["pd"].DataFrame(names["covered"])
+    assert (covered["4 apart"] > 0.85).all()
+    assert (covered["2 apart"] < 0.82).all()
+
+
 CLAIMS = {
     "first_look/plot_1_round_and_stretched": round_and_stretched,
     "first_look/plot_2_soft_assignments": soft,
@@ -310,6 +322,7 @@ CLAIMS = {
     "choosing/plot_6_fading": fading,
     "choosing/plot_7_directions": directions,
     "choosing/plot_8_combining": combining,
+    "choosing/plot_9_how_sure": how_sure,
     "applications/plot_2_anomalies": anomalies,
     "applications/plot_3_colours": colours,
     "applications/plot_4_weights": weights,

@@ -429,5 +429,10 @@ def test_what_refits(data):
     assert held_out is None or not np.isnan(held_out.mean)
     test = answer(gmm.bootstrap_lrt, X, data.draw(st.integers(0, 3)), n_replicates=2, random_state=0)
     assert test is None or 0 <= test.p_value <= 1
+    method = data.draw(mostly(st.sampled_from(("weights", "rows", "information")), st.sampled_from(JUNK)))
+    errors = answer(
+        lambda: gmm.standard_errors(mixture.fit(X), X, weight, method=method, n_replicates=3, random_state=0)
+    )
+    assert errors is None or all(finite(part) for part in (errors.weights, errors.means, errors.covariances))
     steps = answer(lambda: list(gmm.em_steps(X, data.draw(st.integers(0, 3)), max_iter=4, random_state=0)))
     assert steps is None or all(finite(step.responsibilities) for step in steps if step.responsibilities is not None)

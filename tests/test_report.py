@@ -263,6 +263,18 @@ def test_the_least_certain_rows_are_named(reports, tmp_path):
     assert f"For {(sure < 0.9).sum()} of 120 rows" in page.said()
 
 
+def test_it_says_how_sure_the_numbers_are(reports):
+    page = reports("old faithful")[0]
+    table, said = page.table("Weights and means"), page.said()
+    assert [row[0] for row in table[1:]] == ["weight", "eruptions", "waiting"]
+    assert "fitted again to the same rows with random weights, 100 times" in said
+    assert "adjusted Rand index of 0.88 on average" in said
+    assert "22 % the other way round" in said
+    assert "Group 2 differs from the rest most in eruptions (17 % in common)" in said
+    assert "adjusted Rand" not in reports("one group")[0].said()
+    assert reports("one group")[0].table("Weights and means")[1] == ["weight", "1.0000 ± 0.0000"]
+
+
 def test_names_are_text_and_never_markup(reports):
     page, result, *_ = reports("nasty names")
     assert "<script" not in page.text

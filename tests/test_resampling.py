@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmm import GaussianMixture, InvalidParameterError, bootstrap_lrt, held_out_log_likelihood
+from gmm.em import threads
 from gmm.em.e_step import EStep
 from gmm.estimators.fitted import fitted_parameters
 from gmm.rows.sources import ArraySource
@@ -155,7 +156,7 @@ def test_threads_change_nothing(monkeypatch):
         used.add(threading.get_ident())
         return pair(*args, **kwargs)
 
-    monkeypatch.setattr(resampling, "REPLICATES_WORTH_THREADS", 0)
+    monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
     monkeypatch.setattr(resampling._Fits, "pair", seen)
     together = bootstrap_lrt(X, 2, n_threads=3, **FEW)
     assert len(used) > 1
@@ -202,7 +203,7 @@ def test_more_replicates_keep_the_first():
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch):
-    monkeypatch.setattr(resampling, "REPLICATES_WORTH_THREADS", 0)
+    monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
     told = []
 
     def three(replicate):
@@ -219,7 +220,7 @@ def test_a_callback_sees_each_replicate_and_ends_the_test(n_threads, monkeypatch
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_an_interrupt_goes_through_and_leaves_no_thread(n_threads, monkeypatch):
-    monkeypatch.setattr(resampling, "REPLICATES_WORTH_THREADS", 0)
+    monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
     before = threading.active_count()
 
     def interrupted(replicate):

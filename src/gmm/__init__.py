@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from gmm.estimators.adaptation import adapt, fisher_vector
     from gmm.estimators.combining import CombinedComponents, combine_components
     from gmm.estimators.directions import Directions, directions
+    from gmm.estimators.overlap import column_overlap, overlap
+    from gmm.estimators.standard_errors import StandardErrors, standard_errors
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -56,12 +58,14 @@ __all__ = [
     "Progress",
     "Replicate",
     "Selection",
+    "StandardErrors",
     "SufficientStatistics",
     "Trace",
     "__version__",
     "adapt",
     "anomaly_threshold",
     "bootstrap_lrt",
+    "column_overlap",
     "combine_components",
     "directions",
     "em_steps",
@@ -70,10 +74,12 @@ __all__ = [
     "held_out_log_likelihood",
     "load",
     "m_step",
+    "overlap",
     "partitioned_rows",
     "rows",
     "select",
     "show_versions",
+    "standard_errors",
     "statistics_of",
     "write_predictions",
 ]
@@ -82,6 +88,8 @@ _HOMES = {
     "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
     "gmm.estimators.combining": ("CombinedComponents", "combine_components"),
     "gmm.estimators.directions": ("Directions", "directions"),
+    "gmm.estimators.overlap": ("column_overlap", "overlap"),
+    "gmm.estimators.standard_errors": ("StandardErrors", "standard_errors"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Agreement", "adjusted_rand_index", "compare"]
+from gmm.estimators.criteria import adjusted_rand_index
+
+__all__ = ["Agreement", "compare"]
 
 
 @dataclass(frozen=True)
@@ -59,34 +61,3 @@ def compare(labels: Sequence[str | None], components: NDArray[np.int64], K: int)
         adjusted_rand_index=adjusted_rand_index(counts),
         n_unlabelled=int(len(known) - known.sum()),
     )
-
-
-def adjusted_rand_index(counts: NDArray[np.int64]) -> float:
-    """Return the adjusted Rand index of a cross-table.
-
-    Parameters
-    ----------
-    counts : ndarray of int, shape (n_labels, K)
-        Rows of each label in each component.
-
-    Returns
-    -------
-    float
-        1 for identical partitions, 0 in expectation for independent ones.
-
-    References
-    ----------
-    L. Hubert, P. Arabie (1985). Comparing partitions. *Journal of Classification* 2,
-    193-218, equation 5.
-    """
-    together = _pairs(counts)
-    by_label, by_component = _pairs(counts.sum(axis=1)), _pairs(counts.sum(axis=0))
-    every = _pairs(counts.sum())
-    expected = by_label * by_component / every if every else 0.0
-    largest = 0.5 * (by_label + by_component)
-    return 1.0 if largest == expected else (together - expected) / (largest - expected)
-
-
-def _pairs(counts: NDArray[np.int64]) -> float:
-    sizes = np.asarray(counts, dtype=np.float64)
-    return float(np.sum(sizes * (sizes - 1.0)) / 2.0)

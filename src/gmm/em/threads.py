@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # Multiply-adds. A pass with fewer stays on one thread: starting others costs more than it saves.
 PASS_WORTH_THREADS = 2e6
@@ -35,6 +38,33 @@ def usable_threads() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return int(min([cores, *single_threaded_blas.outside()]))
+
+
+def replicated(
+    task: Callable[[int, int | None], T], seeds: Sequence[int], *, work: float, n_threads: int | None
+) -> Iterator[T]:
+    """Yield ``task(seed, n_threads)`` of each seed in order, side by side if passes of this work are worth it.
+
+    Parameters
+    ----------
+    task : callable
+        Takes a seed and the number of threads for its own passes.
+    seeds : sequence of int
+    work : float
+        Multiply-adds of one pass.
+    n_threads : int, optional
+        None for all usable cores.
+    """
+    n_workers = n_threads or usable_threads()
+    if n_workers == 1 or not REPLICATES_WORTH_THREADS < work < REPLICATES_LEFT_TO_PASSES:
+        yield from (task(seed, n_threads) for seed in seeds)
+        return
+    pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm")
+    try:
+        for replicate in [pool.submit(task, seed, 1) for seed in seeds]:
+            yield replicate.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Guard:

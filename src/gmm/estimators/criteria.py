@@ -1,12 +1,16 @@
 """Model selection criteria as formulas over numbers: BIC, AIC, AICc, ICL and NEC; smaller is better for all.
 
 `loglik` is the total log-likelihood of the data in nats, `n_parameters` the number p of free parameters, and `n` the
-number of rows or, for weighted data, the sum of the weights. Criteria other than NEC are in nats.
+number of rows or, for weighted data, the sum of the weights. Criteria other than NEC are in nats. Beside them, the
+agreement of two partitions.
 """
 
 from math import inf, log, nan
 
-__all__ = ["CRITERIA", "aic", "aicc", "bic", "evaluate", "icl", "nec"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CRITERIA", "adjusted_rand_index", "aic", "aicc", "bic", "evaluate", "icl", "nec"]
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
 
@@ -156,3 +160,33 @@ def evaluate(
         "icl": icl(classification_loglik, n_parameters, n),
         "nec": nec(entropy, loglik, loglik_of_one),
     }
+
+
+def adjusted_rand_index(counts: NDArray[np.number]) -> float:
+    """Return the adjusted Rand index of a cross-table.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_labels, K)
+        Rows, or their weights, of each label in each component.
+
+    Returns
+    -------
+    float
+        1 for identical partitions, 0 in expectation for independent ones.
+
+    References
+    ----------
+    L. Hubert, P. Arabie (1985). Comparing partitions. *Journal of Classification* 2, 193-218, equation 5.
+    """
+    together = _pairs(counts)
+    by_label, by_component = _pairs(counts.sum(axis=1)), _pairs(counts.sum(axis=0))
+    every = _pairs(counts.sum())
+    expected = by_label * by_component / every if every else 0.0
+    largest = 0.5 * (by_label + by_component)
+    return 1.0 if largest == expected else (together - expected) / (largest - expected)
+
+
+def _pairs(counts: NDArray[np.number]) -> float:
+    sizes = np.asarray(counts, dtype=np.float64)
+    return float(np.sum(sizes * (sizes - 1.0)) / 2.0)

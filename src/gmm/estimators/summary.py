@@ -10,6 +10,7 @@ import numpy as np
 from gmm.em.trace import Trace
 from gmm.text.amounts import counted
 from gmm.text.html import Cell, Html, escaped, line, sparkline, table
+from gmm.text.lists import aligned
 from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior
 
@@ -71,12 +72,7 @@ class Summary:
 
     def __str__(self) -> str:
         """Return the summary as lines of text."""
-        cells = [self.headings, *self.rows]
-        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = [
-            "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in cells
-        ]
+        lines = aligned([self.headings, *self.rows])
         notes = [f"  {note}" for note in (self.left_out, f"({_MEANING})") if note]
         return "\n".join([self.headline, *[self.ending] * bool(self.ending), *lines, *notes])
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -19,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from gmm._public import publish
 from gmm.em.m_step import split_widest
 from gmm.em.problem import Problem
-from gmm.em.threads import REPLICATES_LEFT_TO_PASSES, REPLICATES_WORTH_THREADS, usable_threads
+from gmm.em.threads import replicated
 from gmm.estimators.contract import record_features
 from gmm.estimators.fitted import fitted_parameters, hold
 from gmm.estimators.mixture import GaussianMixture
@@ -365,25 +364,16 @@ def _drawn(
     fits: _Fits, null: GaussianMixture, n_rows: int, rng: np.random.Generator, n_replicates: int
 ) -> Iterator[float]:
     """Yield the statistics of replicates in order, whatever the number of threads."""
-    work = float(n_rows * (fits.n_components + 1) * null.n_features_in_**2)
-    n_workers = fits.n_threads if REPLICATES_WORTH_THREADS < work < REPLICATES_LEFT_TO_PASSES else 1
-    each = fits if n_workers == 1 else fits.on_one_thread()
 
-    def statistic(seed: int) -> float:
+    def statistic(seed: int, n_threads: int | None) -> float:
         own = np.random.default_rng(seed)
         rows, _ = null.sample(n_rows, own)
+        each = fits.on_threads(n_threads)
         return each.pair(rows, int(own.integers(2**31)), truth=fitted_parameters(null)).statistic
 
     seeds = rng.integers(2**63, size=n_replicates).tolist()
-    if n_workers == 1:
-        yield from map(statistic, seeds)
-        return
-    pool = ThreadPoolExecutor(n_workers, thread_name_prefix="gmm")
-    try:
-        for replicate in [pool.submit(statistic, seed) for seed in seeds]:
-            yield replicate.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    work = float(n_rows * (fits.n_components + 1) * null.n_features_in_**2)
+    return replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -402,12 +392,8 @@ class _Fits:
     n_components: int
     parameters: dict[str, Any]
 
-    @property
-    def n_threads(self) -> int:
-        return self.parameters["n_threads"] or usable_threads()
-
-    def on_one_thread(self) -> _Fits:
-        return replace(self, parameters=self.parameters | {"n_threads": 1})
+    def on_threads(self, n_threads: int | None) -> _Fits:
+        return replace(self, parameters=self.parameters | {"n_threads": n_threads})
 
     def pair(self, rows: NDArray[Any], seed: int, truth: MixtureParameters | None = None) -> _Pair:
         """Fit K and K + 1 components; K also from the true mixture, if it is known."""

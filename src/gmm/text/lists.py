@@ -1,10 +1,10 @@
-"""Lists of names and other texts for messages."""
+"""Lists of names and other texts for messages, and tables of text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["listed", "quoted"]
+__all__ = ["aligned", "listed", "quoted"]
 
 _LISTED = 20
 
@@ -19,3 +19,11 @@ def listed(texts: Iterable[str], most: int) -> str:
     items = list(texts)
     more = f" and {len(items) - most:,} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more
+
+
+def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows of a table as lines, each column as wide as its longest cell, which stands to the right."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    ]

@@ -11,6 +11,7 @@ from gmm.cli.report.figures import draw_pictures
 from gmm.cli.report.origin import Origin
 from gmm.cli.report.page import Section, render, render_page
 from gmm.cli.report.posterior import posterior_story
+from gmm.cli.report.trust import trust
 from gmm.cli.result import Posterior, Result
 
 __all__ = ["Origin", "render_report"]
@@ -36,6 +37,8 @@ def render_report(result: Result | Posterior, origin: Origin) -> str:
     ]
     if several:
         parts.append(Section("certainty", "Certainty", "Certainty", sections.certainty(result, pictures)))
+    if (sure := trust(result)) is not None:
+        parts.append(Section("trust", "Trust", "How sure the numbers are", sure))
     if labelled:
         parts.append(Section("labels", "Labels", "Groups and labels", sections.agreement(result)))
     parts += [

@@ -1,0 +1,96 @@
+"""The section of a report on how sure its numbers are: standard errors, stability and overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gmm.cli.report import wording
+from gmm.cli.report.columns import COLUMNS_SHOWN
+from gmm.cli.report.page import render
+from gmm.cli.result import Fitted
+from gmm.estimators.contract import names_of_features
+from gmm.estimators.fitted import fitted_parameters
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.overlap import column_overlap, overlap
+from gmm.estimators.standard_errors import StandardErrors, standard_errors
+from gmm.text.amounts import percent
+from gmm.text.html import Html, table
+from gmm.values.layouts import Array
+
+__all__ = ["trust"]
+
+_REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
+_DRAWN = 20_000
+_NAMED = 3  # columns of a group
+_APART, _TELLING = 1e-3, 0.7  # overlap of two groups that are apart; area in common in a column that tells
+
+
+def trust(result: Fitted) -> Html | None:
+    """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
+    model, (n, d) = result.model, result.table.values.shape
+    if not isinstance(model, GaussianMixture) or n * model.n_components * d * d > _MOST_WORK:
+        return None
+    try:
+        errors = standard_errors(
+            model, result.table.frame, result.table.weights, n_replicates=_REFITS, random_state=result.options.seed
+        )
+    except ValueError:  # weights that add up to too little, or a component that has collapsed
+        return None
+    stability, alike, telling = None, "", []
+    if model.n_components > 1:
+        assert errors.adjusted_rand is not None  # there were refits
+        stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
+        alike = _alike(overlap(model, n_samples=_DRAWN))
+        names = names_of_features(model)
+        telling = [_telling(k, names, shares) for k, shares in enumerate(np.atleast_2d(column_overlap(model)))]
+    return render(
+        "trust",
+        n_refits=_REFITS - errors.n_left_out,
+        stability=stability,
+        alike=alike,
+        telling=telling,
+        table=_table(result, errors),
+        n_columns_hidden=d - COLUMNS_SHOWN,
+    )
+
+
+def _table(result: Fitted, errors: StandardErrors) -> Html:
+    mixture, names = fitted_parameters(result.model), names_of_features(result.model)[:COLUMNS_SHOWN]
+    rows = [["weight", *(f"{a:.4f} ± {e:.4f}" for a, e in zip(mixture.weights, errors.weights, strict=True))]]
+    for name, means, of_means in zip(names, mixture.means.T, errors.means.T, strict=False):
+        rows.append(
+            [
+                name,
+                *(
+                    f"{wording.format_value(mean, error)} ± {wording.format_value(error, error)}"
+                    for mean, error in zip(means.tolist(), of_means.tolist(), strict=True)
+                ),
+            ]
+        )
+    return table(
+        ["", *(f"group {k}" for k in result.shown)], rows, caption="Weights and means ± their standard errors."
+    )
+
+
+def _alike(shares: Array) -> str:
+    """Name the two groups that are most alike, given the `overlap` of all."""
+    both = shares + shares.T
+    i, j = (int(k) for k in np.unravel_index(both.argmax(), both.shape))
+    if both[i, j] < _APART:
+        return "No two groups overlap: less than one row in a thousand looks more like one of another group."
+    return (
+        f"The two groups most alike are {i} and {j}: {percent(shares[i, j])} of the rows of group {i} look more like "
+        f"those of group {j}, and {percent(shares[j, i])} the other way round."
+    )
+
+
+def _telling(component: int, names: Sequence[str], common: Array) -> str:
+    """Name the columns that tell a group from the rest, given what the two have in common in each."""
+    order = np.argsort(common, kind="stable")[:_NAMED]
+    chosen = [j for j in order if common[j] < _TELLING]
+    if not chosen:
+        return f"No single column tells group {component} from the rest."
+    told = ", ".join(f"{names[j]} ({percent(common[j])} in common)" for j in chosen)
+    return f"Group {component} differs from the rest most in {told}."

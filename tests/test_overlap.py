@@ -1,0 +1,82 @@
+"""How far apart components are, against closed forms and quadrature."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import ndtr
+
+from gmm import GaussianMixture, column_overlap, overlap
+from gmm.estimators.fitted import fitted_parameters
+from gmm.values.covariance import COVARIANCE_TYPES
+
+rng = np.random.default_rng(0)
+X = np.concatenate([rng.normal([-2, 0, 0], [1, 2, 1], (120, 3)), rng.normal([2, 1, 0], [2, 1, 1], (80, 3))])
+
+
+def test_with_a_shared_covariance_it_is_a_tail_of_the_normal_distribution():
+    weights, means, S = np.array([0.2, 0.3, 0.5]), np.array([[0, 0], [1.5, 1], [4, -1]]), np.array([[2, 0.8], [0.8, 1]])
+    mixture = GaussianMixture.from_parameters(weights, means, S, covariance_type="tied")
+    found = overlap(mixture, n_samples=200_000)
+    for i in range(3):
+        for j in set(range(3)) - {i}:
+            step = means[j] - means[i]
+            distance = np.sqrt(step @ np.linalg.solve(S, step))
+            expected = ndtr(np.log(weights[j] / weights[i]) / distance - distance / 2)
+            assert found[i, j] == pytest.approx(expected, abs=4 * np.sqrt(expected / 200_000))
+    assert (np.diag(found) == 0).all()
+
+
+def test_of_two_variances_it_is_between_the_roots_of_a_quadratic():
+    mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[9.0]]])
+    low, high = np.roots([8 / 9, 2 / 9, -(1 / 9 + np.log(9))])[[0, 1]]
+    low, high = min(low, high), max(low, high)
+    found = overlap(mixture)
+    assert found[0, 1] == pytest.approx(ndtr(low) + ndtr(-high), abs=0.004)
+    assert found[1, 0] == pytest.approx(ndtr((high - 1) / 3) - ndtr((low - 1) / 3), abs=0.004)
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_it_does_not_depend_on_where_the_rows_are(name):
+    mixture = GaussianMixture(2, covariance_type=name, random_state=0).fit(X)
+    parameters = fitted_parameters(mixture)
+    moved = GaussianMixture.from_parameters(
+        parameters.weights, parameters.means * 8 + 1024, parameters.covariances * 64, covariance_type=name
+    )
+    np.testing.assert_allclose(overlap(moved), overlap(mixture), atol=2e-5)
+    np.testing.assert_allclose(column_overlap(moved), column_overlap(mixture), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", COVARIANCE_TYPES)
+def test_the_common_area_in_a_column_is_that_of_quadrature(name):
+    mixture = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
+    found = column_overlap(mixture)
+    assert found.shape == (3, 3)
+    for k, j in ((0, 0), (2, 1)):
+        one = mixture.marginal(j)
+        means, weights = one.means_.ravel(), one.weights_
+        deviations = np.sqrt(np.broadcast_to(np.ravel(one.covariances_), 3))
+
+        def least(x, k=k, means=means, weights=weights, deviations=deviations):
+            densities = np.exp(-0.5 * ((x - means) / deviations) ** 2) / deviations / np.sqrt(2 * np.pi)
+            return min(densities[k], (weights @ densities - weights[k] * densities[k]) / (1 - weights[k]))
+
+        assert found[k, j] == pytest.approx(quad(least, -15, 15, limit=500)[0], abs=2e-4)
+
+
+def test_a_group_between_others_has_its_column():
+    covariances = np.full(3, 0.01)
+    mixture = GaussianMixture.from_parameters(
+        [0.3, 0.4, 0.3], [[-1, 0], [0, 0], [1, 0]], covariances, covariance_type="spherical"
+    )
+    found = column_overlap(mixture)
+    assert found[:, 0].max() < 1e-5
+    np.testing.assert_allclose(found[:, 1], 1, atol=1e-6)
+
+
+def test_what_is_refused():
+    mixture = GaussianMixture(1).fit(X)
+    with pytest.raises(ValueError, match="two components or more"):
+        column_overlap(mixture)
+    assert overlap(mixture).tolist() == [[0]]
+    with pytest.raises(ValueError, match="n_samples to be a whole number from 1"):
+        overlap(mixture, n_samples=0)

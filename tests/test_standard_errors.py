@@ -1,0 +1,272 @@
+"""Standard errors against closed forms, a numeric Hessian, mclust and each other."""
+
+import pickle
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture, standard_errors
+from gmm.em import threads
+from gmm.values.covariance import PARSIMONIOUS
+
+FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)
+PARTS = ("weights", "means", "covariances")
+CLOSE = {"tol": 1e-8, "max_iter": 2000, "random_state": 0}
+rng = np.random.default_rng(0)
+BLOBS = np.concatenate([rng.normal([-3, 0], [1, 2], (120, 2)), rng.normal([3, 1], [2, 1], (80, 2))])
+
+
+def parts_of(errors):
+    return [np.ravel(getattr(errors, part)) for part in PARTS]
+
+
+def fit(X, K=2, weight=None, **how):
+    return GaussianMixture(K, **CLOSE | how).fit(X, sample_weight=weight)
+
+
+# Standard errors of mclust 6.0.0 on R 4.2.2 for Old Faithful's two components in falling order of their weights:
+# f <- Mclust(faithful, G=2, modelNames=name); summary(MclustBootstrap(f, nboot=2000, type=type), what="se"), seed 1.
+MCLUST = {
+    ("VVV", "weights"): (0.02872, [[0.032072, 0.465329], [0.029707, 0.593999]], [0.020117, 0.27566, 4.35289]),
+    ("VVV", "rows"): (0.029156, [[0.031994, 0.465081], [0.029007, 0.582930]], [0.01961, 0.26123, 4.21241]),
+    ("EEE", "weights"): (0.028945, [[0.031289, 0.456668], [0.029494, 0.594416]], [0.012164, 0.15831, 2.92123]),
+    ("EEE", "rows"): (0.029085, [[0.03105, 0.45781], [0.028185, 0.611470]], [0.012192, 0.15864, 2.96516]),
+}
+
+
+@pytest.mark.parametrize(("name", "method"), MCLUST)
+def test_refits_spread_as_those_of_mclust(name, method):
+    X = FAITHFUL
+    errors = standard_errors(fit(X, covariance_type=name), X, method=method, n_replicates=2000, random_state=0)
+    order = np.argsort(-errors.model.weights_)
+    weight, means, covariance = MCLUST[name, method]
+    first = errors.covariances if name == "EEE" else errors.covariances[order[0]]
+    # Each of both has a Monte Carlo error of 1.6 %.
+    np.testing.assert_allclose(errors.weights, weight, rtol=0.08)
+    np.testing.assert_allclose(errors.means[order], means, rtol=0.08)
+    np.testing.assert_allclose(first[np.triu_indices(2)], covariance, rtol=0.08)
+    assert errors.n_left_out == 0
+
+
+def test_the_information_is_that_of_a_numeric_hessian():
+    X = FAITHFUL
+    mixture = fit(X, covariance_type="tied")
+    errors = standard_errors(mixture, X, method="information")
+
+    def loglik(point):
+        covariance = np.array([[point[5], point[6]], [point[6], point[7]]])
+        weights, means = [point[0], 1 - point[0]], point[1:5].reshape(2, 2)
+        return GaussianMixture.from_parameters(weights, means, covariance, covariance_type="tied").log_likelihood(X)
+
+    upper = np.triu_indices(2)
+    best = np.concatenate([mixture.weights_[:1], mixture.means_.ravel(), mixture.covariances_[upper]])
+    steps = np.diag(1e-4 * np.array([1, 1, 10, 1, 10, 0.1, 1, 30]))
+    hessian = np.empty((8, 8))
+    for i, a in enumerate(steps):
+        for j, b in enumerate(steps):
+            both, apart = loglik(best + a + b) + loglik(best - a - b), loglik(best + a - b) + loglik(best - a + b)
+            hessian[i, j] = (both - apart) / (4 * steps[i, i] * steps[j, j])
+    found = np.concatenate([errors.weights[:1], errors.means.ravel(), errors.covariances[upper]])
+    np.testing.assert_allclose(found, np.sqrt(np.diag(np.linalg.inv(-hessian))), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+def test_of_many_rows_both_agree(name):
+    start = GaussianMixture.from_parameters(
+        [0.3, 0.7], [[0, 0, 0], [4, 1, 0]], [[[2, 0.5, 0], [0.5, 1, 0.2], [0, 0.2, 0.3]], np.diag([0.9, 0.25, 2.3])]
+    )
+    first = fit(start.sample(2000, random_state=0)[0], covariance_type=name, means_init=start.means_)
+    X, _ = first.sample(6000, random_state=1)
+    mixture = fit(X, covariance_type=name, means_init=start.means_)
+    refits = standard_errors(mixture, X, n_replicates=200, random_state=0)
+    exact = standard_errors(mixture, X, method="information")
+    for one, other in zip(parts_of(refits), parts_of(exact), strict=True):
+        kept = other > 1e-12  # correlations that a type excludes are 0
+        np.testing.assert_allclose(one[kept], other[kept], rtol=0.25)
+        np.testing.assert_allclose(one[~kept], 0, atol=1e-9)
+    assert refits.adjusted_rand.min() > 0.9
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("full", float), ("tied", float), ("diag", float), ("full", np.float32)])
+def test_of_one_gaussian_it_is_the_closed_form(name, dtype):
+    X = (np.random.default_rng(1).normal(size=(500, 3)) @ [[1, 0.5, 0], [0, 1, 0], [0, 0.2, 2]]).astype(dtype)
+    mixture = fit(X, 1, covariance_type=name, reg_covar=0.0)
+    errors = standard_errors(mixture, X, method="information")
+    rtol = 1e-6 if dtype is float else 2e-2
+    S = np.cov(X.T.astype(float), bias=True)
+    variances = np.diag(S)
+    np.testing.assert_allclose(errors.means[0], np.sqrt(variances / 500), rtol=rtol)
+    wishart = np.sqrt((np.outer(variances, variances) + S**2) / 500)
+    expected = np.diag(wishart) if name == "diag" else wishart
+    np.testing.assert_allclose(errors.covariances.reshape(expected.shape), expected, rtol=rtol)
+    assert errors.weights == [0]
+    low, high = errors.intervals().weights[0]
+    assert low == high == 1
+    refits = standard_errors(mixture, X, n_replicates=400, random_state=0)
+    np.testing.assert_allclose(refits.means, errors.means, rtol=0.2)
+    np.testing.assert_allclose(refits.covariances, errors.covariances, rtol=0.25)
+
+
+@pytest.mark.parametrize("name", ["full", "VEI", "EVE"])
+def test_weights_count_as_repeats(name):
+    weight = np.random.default_rng(2).integers(0, 4, len(BLOBS)).astype(float)
+    repeated = np.repeat(BLOBS, weight.astype(int), axis=0)
+    one, other = fit(BLOBS, weight=weight, covariance_type=name), fit(repeated, covariance_type=name)
+    exact = [standard_errors(one, BLOBS, weight, method="information")]
+    exact.append(standard_errors(other, repeated, method="information"))
+    for a, b in zip(*map(parts_of, exact), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-10)
+    for method in ("weights", "rows"):
+        how = {"method": method, "n_replicates": 400, "random_state": 0}
+        drawn = standard_errors(one, BLOBS, weight, **how), standard_errors(other, repeated, **how)
+        np.testing.assert_allclose(drawn[0].means, drawn[1].means, rtol=0.25)
+        assert drawn[0].adjusted_rand.mean() == pytest.approx(drawn[1].adjusted_rand.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("method", ["weights", "information"])
+def test_errors_move_and_scale_with_the_rows(method):
+    scale, shift = np.array([10.0, 0.1]), np.array([1e4, -5.0])
+    moved = BLOBS * scale + shift
+    how = {"method": method, "n_replicates": 50, "random_state": 0}
+    mixture = fit(BLOBS, reg_covar=0.0)
+    after = fit(moved, reg_covar=0.0, means_init=mixture.means_ * scale + shift)
+    one, other = standard_errors(mixture, BLOBS, **how), standard_errors(after, moved, **how)
+    rtol = 1e-4 if method == "information" else 2e-2
+    np.testing.assert_allclose(other.weights, one.weights, rtol=rtol)
+    np.testing.assert_allclose(other.means, one.means * scale, rtol=rtol)
+    np.testing.assert_allclose(other.covariances, one.covariances * np.outer(scale, scale), rtol=rtol)
+
+
+def test_noise_has_its_share_of_the_errors():
+    blobs, _ = fit(BLOBS).sample(2000, random_state=0)
+    X = np.concatenate([blobs, np.random.default_rng(3).uniform(-12, 12, (1000, 2))])
+    mixture = fit(X, noise=[[-12, -12], [12, 12]])
+    refits = standard_errors(mixture, X, n_replicates=400, random_state=0)
+    exact = standard_errors(mixture, X, method="information")
+    for one, other in zip(parts_of(refits), parts_of(exact), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.2)
+    shares = 1 - refits.replicates.weights.sum(axis=1)
+    assert shares.mean() == pytest.approx(mixture.noise_weight_, abs=0.005)
+    assert 0.005 < shares.std() < 0.03
+
+
+@pytest.mark.parametrize("method", ["weights", "rows", "information"])
+def test_intervals_cover_the_truth(method):
+    truth = GaussianMixture.from_parameters([0.4, 0.6], [[-2.0], [2.0]], [[1.0], [1.5]], covariance_type="diag")
+    covered = []
+    for seed in range(60):
+        X, _ = truth.sample(250, random_state=seed)
+        mixture = GaussianMixture(2, covariance_type="diag", means_init=truth.means_, tol=1e-6, max_iter=500).fit(X)
+        found = standard_errors(mixture, X, method=method, n_replicates=100, random_state=seed).intervals(0.9)
+        for part in PARTS:
+            value, ends = getattr(truth, f"{part}_"), getattr(found, part)
+            covered.append(((ends[..., 0] < value) & (value < ends[..., 1])).mean())
+    # 90 % but for what 100 refits and 250 rows lose; 60 tables have a standard error of 2 to 4 %.
+    assert 0.82 < np.mean(covered) < 0.96
+
+
+def test_threads_change_nothing(monkeypatch):
+    errors = []
+    for n in (1, 2):
+        mixture = fit(BLOBS).set_params(n_threads=n)
+        errors.append(standard_errors(mixture, BLOBS, n_replicates=12, random_state=0))
+        monkeypatch.setattr(threads, "REPLICATES_WORTH_THREADS", 0)
+    for one, other in zip(errors[0].replicates, errors[1].replicates, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(errors[0].adjusted_rand, errors[1].adjusted_rand)
+
+
+def test_a_callback_sees_each_refit_and_may_end_them():
+    mixture, seen = fit(BLOBS), []
+
+    def callback(number, of):
+        seen.append((number, of))
+        return number == 5
+
+    short = standard_errors(mixture, BLOBS, n_replicates=9, random_state=0, callback=callback)
+    assert seen == [(n, 9) for n in range(1, 6)]
+    whole = standard_errors(mixture, BLOBS, n_replicates=9, random_state=0)
+    np.testing.assert_array_equal(short.replicates.means, whole.replicates.means[:5])
+    np.testing.assert_allclose(whole.replicates.means.std(axis=0, ddof=1), whole.means)
+
+
+def test_components_keep_their_numbers():
+    mixture = fit(BLOBS)
+    for order in ([0, 1], [1, 0]):
+        same = GaussianMixture.from_parameters(
+            mixture.weights_[order], mixture.means_[order], mixture.covariances_[order]
+        )
+        errors = standard_errors(same, BLOBS, n_replicates=100, random_state=0)
+        np.testing.assert_array_less(np.abs(errors.replicates.means.mean(axis=0) - same.means_), 3 * errors.means)
+
+
+def test_rows_from_anywhere():
+    mixture = fit(BLOBS)
+    blocks = gmm.rows(lambda: (BLOBS[i : i + 50] for i in range(0, 200, 50)))
+    one, other = (standard_errors(mixture, X, method="information") for X in (BLOBS, blocks))
+    np.testing.assert_array_equal(one.means, other.means)
+    with pytest.raises(TypeError, match="standard_errors needs its rows in memory"):
+        standard_errors(mixture, blocks)
+
+
+def test_a_prior_is_that_of_the_fit():
+    mixture = fit(BLOBS, 3, prior="conjugate")
+    assert standard_errors(mixture, BLOBS, n_replicates=20, random_state=0).n_left_out == 0
+    with pytest.raises(ValueError, match="without a prior"):
+        standard_errors(mixture, BLOBS, method="information")
+
+
+def test_degenerate_refits_are_left_out():
+    X = np.random.default_rng(4).normal(size=(30, 2))
+    mixture = fit(X, 2, weight=None)
+    errors = standard_errors(mixture, X, n_replicates=100, method="rows", random_state=0)
+    assert 0 < errors.n_left_out < 99
+    assert len(errors.adjusted_rand) == 100 - errors.n_left_out
+    assert f"{errors.n_left_out} left out" in repr(errors)
+
+
+def test_it_is_told_in_a_table_and_pickled():
+    X = np.column_stack([BLOBS, np.random.default_rng(5).normal(size=(200, 6))])
+    errors = standard_errors(fit(X), X, n_replicates=20, random_state=0)
+    lines = repr(errors).splitlines()
+    assert lines[0] == "StandardErrors by refits to weighted rows"
+    assert lines[1].split() == ["weight", "x0", "x1", "x2", "x3", "x4", "x5"]
+    assert lines[2].split()[:4] == ["0", f"{errors.model.weights_[0]:.4f}", "±", f"{errors.weights[0]:.4f}"]
+    assert "2 more features" in lines[4]
+    assert "over 20 refits" in lines[5]
+    again = pickle.loads(pickle.dumps(errors))
+    np.testing.assert_array_equal(again.replicates.means, errors.replicates.means)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"method": "jackknife"}, "a method among 'weights', 'rows', 'information', got 'jackknife'"),
+        ({"n_replicates": 1}, "n_replicates to be a whole number from 2, got 1"),
+        ({"sample_weight": np.full(200, 0.01)}, "number of parameters, 11, at least and to less than 1e.15, got 2;"),
+        ({"X": BLOBS[:, :1]}, "1 features, but GaussianMixture is expecting 2"),
+    ],
+)
+def test_what_is_refused(how, told):
+    mixture = fit(BLOBS)
+    with pytest.raises(ValueError, match=told):
+        standard_errors(mixture, **{"X": BLOBS} | how)
+
+
+def test_what_cannot_be_computed_says_why():
+    wide = np.random.default_rng(6).normal(size=(3000, 70))
+    with pytest.raises(ValueError, match="up to 2,000 parameters, got 2,555"):
+        standard_errors(fit(wide, 1), wide, method="information")
+    twins = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [0.0]], [[[1.0]], [[1.0]]])
+    X = np.random.default_rng(7).normal(size=(100, 1))
+    with pytest.raises(ValueError, match="no maximum here"):
+        standard_errors(twins, X, method="information")
+    empty = GaussianMixture.from_parameters([1.0, 0.0], [[0.0], [9.0]], [[[1.0]], [[1.0]]])
+    with pytest.raises(ValueError, match="component 1 has no rows"):
+        standard_errors(empty, X, method="information")
+    with pytest.raises(TypeError, match="credible_intervals"):
+        standard_errors(BayesianGaussianMixture(n_components=2, random_state=0).fit(X), X)
+    with pytest.raises(gmm.NotFittedError):
+        standard_errors(GaussianMixture(2), X)
