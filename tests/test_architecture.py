@@ -35,14 +35,14 @@ ROOMS = {
     """,
     "estimators": """
         adaptation anomalies iteration predictions steps | bayesian | mixture | streamed | estimated | exchanged keeping
-        | saved | fitted | conditional | contract criteria predictive progress scorer summary
+        | saved | labelled | fitted | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
     "persistence": "persistence | checkpoints | posterior streams | values | archive | places",
     "versions": "",
     "fitting": """
-        fit | noisy progress starts | order screening split_merge halving | racing
+        fit | labelled noisy progress | starts | order screening split_merge halving | racing
         | degenerate hierarchy metrics seeds | sampling
     """,
     "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
@@ -50,12 +50,12 @@ ROOMS = {
         entrance | dask opening watched | factory npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | noise prior rows | given tables | arrays columns parameters | where",
+    "validation": "validation | labels noise prior rows | given tables | arrays columns parameters | where",
     "_candidates": "",
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "columns variational | parameters priors | covariance noise statistics whitened | layouts",
+    "values": "columns variational | parameters priors | classes covariance noise statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

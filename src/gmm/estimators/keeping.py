@@ -50,6 +50,7 @@ def opened(
     rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
     same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
     same |= {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
+    same |= {} if settings.known is None else {"a digest of the labels": settings.known.fingerprint}
     file = Checkpoint(checkpoint, same)
     before = None
     if resume:
