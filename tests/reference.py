@@ -135,6 +135,12 @@ def beside_noise(log_joint, log_noise):
     return np.column_stack([log_joint, np.full(len(log_joint), log_noise, log_joint.dtype)])
 
 
+def within_classes(log_joint, labels, owners):
+    """The same where rows of a class belong to its components alone: ρ_ik = 0 for those of others, and of none."""
+    forbidden = (labels[:, None] >= 0) & (labels[:, None] != np.asarray(owners))
+    return np.where(forbidden, -np.inf, log_joint)
+
+
 def hard_responsibilities(log_joint):
     """1 for the first of the largest, 0 for the others (section 9.3.2's limit): (n, K)."""
     hard = np.zeros_like(log_joint)

@@ -24,7 +24,8 @@ ROOMS = {
     """,
     "plotting": """
         plotting | animation | boundaries clusters density canvas uncertainty
-        | convergence criteria entropies film frame marks | scene selection | files lines pipeline view | gif plane style
+        | convergence criteria entropies film frame marks | scene selection | files lines pipeline view
+        | gif plane style
     """,
     "gmm": "",
     "_pickle_aliases": "",
@@ -34,8 +35,8 @@ ROOMS = {
         | standard | table | from_file | grid | status
     """,
     "estimators": """
-        adaptation anomalies combining directions iteration overlap standard_errors steps | predictions | bayesian | mixture
-        | streamed | estimated | exchanged keeping | saved | fitted
+        adaptation anomalies combining directions iteration overlap standard_errors steps | predictions | bayesian
+        | mixture | streamed | estimated | exchanged keeping | saved | labelled | fitted
         | conditional | contract criteria information predictive progress scorer summary
     """,
     "frozen": "",
@@ -43,7 +44,7 @@ ROOMS = {
     "persistence": "persistence | checkpoints | posterior streams | values | archive | places",
     "versions": "",
     "fitting": """
-        fit | noisy progress starts | order screening split_merge halving | racing
+        fit | labelled noisy progress | starts | order screening split_merge halving | racing
         | degenerate hierarchy metrics seeds | sampling
     """,
     "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
@@ -51,13 +52,14 @@ ROOMS = {
         entrance | dask opening together watched | factory npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | noise prior rows | given tables | arrays columns parameters | where",
+    "validation": "validation | labels noise prior rows | given tables | arrays columns parameters | where",
     "_candidates": "",
     "_frozen": "",
     "api": "",
     "_em": "",
     "values": """
-        columns coordinates directions variational | parameters priors | covariance noise statistics whitened | layouts
+        columns coordinates directions variational | parameters priors
+        | classes covariance noise statistics whitened | layouts
     """,
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gmm.em.e_step import PassBatch
+from gmm.em.results import PassBatch
 from gmm.em.solver import SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM

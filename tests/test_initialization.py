@@ -7,7 +7,7 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 
 import reference
-from gmm import GaussianMixture, _em
+from gmm import GaussianMixture, _candidates, _em
 from gmm._kernel import first_look
 from gmm.fitting import starts as initialization
 from gmm.fitting.hierarchy import Hierarchy
@@ -280,13 +280,13 @@ def test_seeds_are_those_of_the_textbook_for_the_same_uniforms(kernel, n, d, K, 
     weight[0] = 1
     uniforms = rng.uniform(size=1 + (K - 1) * n_draws)
     _em.use_kernel(kernel)
-    got = _em.kmeans_seeds(rows, weight, uniforms, K, n_draws)
+    got = _candidates.kmeans_seeds(rows, weight, uniforms, K, n_draws)
     np.testing.assert_array_equal(got, reference.kmeans_seeds(rows, weight, uniforms, K, n_draws))
 
 
 def test_seeds_need_a_uniform_for_every_draw():
     with pytest.raises(ValueError, match=r"expected uniforms of length 5, .* got 4"):
-        _em.kmeans_seeds(np.eye(4), np.ones(4), np.zeros(4), 3, 2)
+        _candidates.kmeans_seeds(np.eye(4), np.ones(4), np.zeros(4), 3, 2)
 
 
 def test_lloyd_ends_where_centres_are_the_means_of_their_rows():

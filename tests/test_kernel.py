@@ -227,7 +227,7 @@ def test_a_plan_is_the_same_after_a_loop():
         scratch = _em.Scratch()
         plan.begin(scratch, len(rows))
         plan.walk(scratch, rows, 0, 1)
-        return plan.run_em(scratch, rows, None, None, at_most=3, family=family, estimate=estimate, **how)
+        return plan.run_em(scratch, rows, None, None, None, at_most=3, family=family, estimate=estimate, **how)
 
     first, again = climbed(), climbed()
     assert len(first[0]) == 3

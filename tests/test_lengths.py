@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gmm import _em
+from gmm import _candidates, _em
 from gmm._candidates import Candidate, CandidateView
 from gmm._kernel import first_look, mstep
 from gmm.values.layouts import layout_of_code
@@ -93,6 +93,7 @@ def climb(plan=None, scratch=None, **changed):
         "rows": ROWS,
         "weight": None,
         "scatter": None,
+        "code": None,
         "at_most": 2,
         "family": family(),
         "before": np.nan,
@@ -127,7 +128,7 @@ def ascend(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, ascent
     plan = plan or a_plan()
     ascent = ascent or begin(mstep.QuasiNewtonState(family(), 1e-3, True))
     scratch = walked(plan) if scratch is None else scratch
-    return plan.run_quasi_newton(scratch, rows, weight, None, at_most=at_most, state=ascent, repair_empty=False)
+    return plan.run_quasi_newton(scratch, rows, weight, None, None, at_most=at_most, state=ascent, repair_empty=False)
 
 
 def lloyd(plan=None, scratch=None, *, rows=ROWS, weight=None, at_most=2, centres=None):
@@ -177,7 +178,7 @@ def walk_twice(first, last):
 
 def seeds(rows=ROWS, weight=None, n_uniforms=7, n_seeds=3, n_draws=3):
     weight = np.ones(len(rows)) if weight is None else weight
-    return _em.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds, n_draws)
+    return _candidates.kmeans_seeds(rows, weight, np.full(n_uniforms, 0.5), n_seeds, n_draws)
 
 
 def survey(rows=ROWS, weight=None, before=(), n_features=D):
@@ -470,7 +471,9 @@ def test_a_wrong_length_is_a_value_error(call, value):
         lambda: a_plan().begin(None, N),
         lambda: a_plan().walk(None, ROWS, 0, 1),
         lambda: climb(family=None),
-        lambda: a_plan().run_quasi_newton(walked(a_plan()), ROWS, None, None, at_most=1, state=None, repair_empty=True),
+        lambda: a_plan().run_quasi_newton(
+            walked(a_plan()), ROWS, None, None, None, at_most=1, state=None, repair_empty=True
+        ),
         lambda: mstep.QuasiNewtonState(None, 1e-3, True),
         lambda: mstep.Update(None, np.zeros((K, D)), np.ones(K), np.zeros((K, D)), whiteners(FULL), 1.0),
         lambda: a_plan().collect(None),
@@ -493,7 +496,7 @@ def test_a_state_that_is_refused_changes_nothing():
 
 @pytest.mark.parametrize("uniform", [-5.0, np.nan, 1e300, -1e300])
 def test_uniforms_out_of_range_seed_some_row(uniform):
-    found = _em.kmeans_seeds(ROWS, np.zeros(N), np.full(7, uniform), 3, 3)
+    found = _candidates.kmeans_seeds(ROWS, np.zeros(N), np.full(7, uniform), 3, 3)
     assert ((found >= 0) & (found < N)).all()
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 import reference
 from gmm import _em
 from gmm._kernel import mstep
-from gmm.em.e_step import EStep, Partition, PassBatch
+from gmm.em.e_step import EStep, Partition
 from gmm.em.m_step import MStep, most_likely
+from gmm.em.results import PassBatch
 from gmm.em.solver import SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM

@@ -1,8 +1,9 @@
 """Candidates for a start, and a few passes of EM from each: see `_kernel/candidate.pxd`."""
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport log, sqrt
 from libc.string cimport memcpy
 
-from gmm._em cimport CandidateRows, Scratch
+from gmm._em cimport CandidateRows, Scratch, uses_tiles
 from gmm._kernel.candidate cimport (
     BeginRoom,
     ViewMetric,
@@ -21,11 +22,13 @@ from gmm._kernel.candidate cimport (
     whiteners_to_rows,
 )
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.lanes cimport aligned
 from gmm._kernel.layout cimport FULL, SPHERICAL, Layout, is_layout, matrix_size
 from gmm._kernel.lengths cimport expect, expect_matrix
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
 from gmm._kernel.mstep cimport MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.objective cimport parameter_term
+from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, load_seeding_block, next_seed, room_for_seeding
 from gmm._kernel.update cimport Family, most_likely, move_to_means, room_for_update
 
 import numpy as np
@@ -225,3 +228,39 @@ cdef class Candidate:
     def thinness(self):
         """max_k tr Σ_k⁻¹P of the next mixture, P = Σ_k π_k Σ_k: at least one over the least eigenvalue of P⁻¹Σ_k."""
         return thinness(&self.family.family, &self.estimates[self.current], self.room)
+
+
+def kmeans_seeds(
+    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms,
+    Py_ssize_t n_seeds, Py_ssize_t n_draws,
+):
+    """Return the indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
+
+    `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
+    """
+    cdef Seeding seeding
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_uniforms = uniforms.shape[0]
+    if n < 1 or d < 1 or n_draws < 1 or not 1 <= n_seeds <= n_uniforms:
+        raise ValueError("expected a row, a feature, a seed and a draw at least, and no more seeds than uniforms, "
+                         f"got {n}, {d}, {n_seeds}, {n_draws} and {n_uniforms}")
+    n_draws = min(n_draws, n_uniforms)             # so that no product below overflows
+    expect("uniforms", n_uniforms, 1 + (n_seeds - 1) * n_draws)
+    expect("weight", weight.shape[0], n)
+    seeding.n, seeding.d, seeding.n_draws, seeding.tiles = n, d, n_draws, uses_tiles()
+    cdef double[::1] room = np.zeros(room_for_seeding(&seeding) + 8)
+    seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
+    cdef Py_ssize_t[::1] out = seeds
+    cdef double* start = aligned(&room[0])
+    cdef Py_ssize_t i
+    lay_out_seeding(&seeding, start)
+    for i in range(seeding.n_blocks):
+        PyErr_CheckSignals()
+        with nogil:
+            load_seeding_block(&seeding, i, &rows[0, 0], &weight[0])
+    with nogil:
+        out[0] = first_seed(&seeding, uniforms[0])
+    for i in range(1, n_seeds):
+        PyErr_CheckSignals()
+        with nogil:
+            out[i] = next_seed(&seeding, &uniforms[1 + (i - 1) * n_draws], &out[n_seeds])
+    return seeds[:n_seeds]

@@ -22,6 +22,8 @@ class Plan:
     @property
     def common_scatter(self) -> bool: ...
     @property
+    def classified(self) -> bool: ...
+    @property
     def linear(self) -> bool: ...
     @property
     def single(self) -> bool: ...
@@ -48,6 +50,7 @@ class Plan:
         common_scatter: bool = False,
         form: int = -1,
         axes: _Array | None = None,
+        allowed: _Array | None = None,
     ) -> Self: ...
     def suits(self, survey: Survey, single: bool) -> bool: ...
     def begin(self, scratch: Scratch, n_rows: int) -> None: ...
@@ -64,6 +67,7 @@ class Plan:
         log_evidence: _Array | None = None,
         responsibility: NDArray[Any] | None = None,
         largest: NDArray[Any] | None = None,
+        code: NDArray[np.intc] | None = None,
     ) -> None: ...
     def score(
         self,
@@ -82,6 +86,7 @@ class Plan:
         rows: NDArray[Any],
         weight: _Array | None,
         scatter: _Array | None,
+        code: NDArray[np.intc] | None,
         *,
         at_most: int,
         family: MixtureFamily,
@@ -96,6 +101,7 @@ class Plan:
         rows: NDArray[Any],
         weight: _Array | None,
         scatter: _Array | None,
+        code: NDArray[np.intc] | None,
         *,
         at_most: int,
         state: QuasiNewtonState,
@@ -134,4 +140,3 @@ def kernel() -> str: ...
 def kernels() -> list[str]: ...
 def use_kernel(name: str) -> None: ...
 def leaf_addresses(name: str, single: bool) -> list[int]: ...
-def kmeans_seeds(rows: _Array, weight: _Array, uniforms: _Array, n_seeds: int, n_draws: int) -> NDArray[np.intp]: ...

@@ -13,7 +13,6 @@ counter, so the sums are the same bit for bit for every number of threads (`lane
 threads follow each other in a compiled loop (`loop.pxd`), with the same parameter update between two (`update.pxd`).
 This module has what Python sees: workers' scratch, the pass and its results; `mstep.pyx` has the work between passes.
 """
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.string cimport memcpy
 
@@ -37,7 +36,6 @@ from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em,
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
 from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, prepare, room_for, same_room, set_noise, work_of
-from gmm._kernel.seeding cimport Seeding, first_seed, lay_out_seeding, next_seed, room_for_seeding, load_seeding_block
 from gmm._kernel.update cimport room_for_update
 
 import functools
@@ -77,10 +75,16 @@ cdef class Scratch:
         self.plan, self.n_rows, self.next_lane, self.owner = plan[0], n_rows, 0, None
 
 
-cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight) except *:
+cdef Rows rows_of(const PassPlan* plan, const data[:, :] rows, const double[::1] weight, const int[::1] code) except *:
+    cdef Rows table = describe_rows(rows, weight)
     if rows.shape[1] != plan.n_features:
         raise ValueError(f"expected rows of {plan.n_features} features, got {rows.shape[1]}")
-    return describe_rows(rows, weight)
+    if code is not None:
+        if plan.allowed == NULL:
+            raise ValueError("expected a plan that knows which components rows may belong to, by their codes")
+        expect("code", code.shape[0], table.n)
+        table.code = &code[0]
+    return table
 
 
 cdef class Plan:
@@ -108,12 +112,14 @@ cdef class Plan:
         float32 arithmetic.
     axes : array in the layout of the whiteners, optional
         Measure the components along these: see `diagnostics.pxd`. Not with `single`.
+    allowed : array of shape (K, number of codes), optional
+        0 where rows of a code may belong to a component, −∞ where not.
     """
 
     cdef PassPlan plan
     cdef object mixture, moments
     cdef const double[::1] log_offset, whiteners, origin, reach, axes
-    cdef const double[:, ::1] centres
+    cdef const double[:, ::1] centres, allowed
     cdef double[::1] room
     cdef bint accumulate, may_be_single
     cdef int form
@@ -121,6 +127,7 @@ cdef class Plan:
     def __cinit__(
         self, mixture, moments, const double[::1] origin, const double[::1] reach, *, bint single, bint hard=False,
         bint given=False, bint rows_only=False, bint totals=False, bint common_scatter=False, int form=-1, axes=None,
+        const double[:, ::1] allowed=None,
     ):
         cdef PassPlan* plan = &self.plan
         self.mixture, self.centres, self.log_offset = mixture, np.ascontiguousarray(mixture.centres), mixture.log_offset
@@ -136,7 +143,10 @@ cdef class Plan:
         expect("whiteners", self.whiteners.shape[0], total_size(plan.layout, K, d))
         expect("origin", origin.shape[0], d)
         expect("reach", reach.shape[0], d)
-        plan.skips_empty = not (rows_only or hard or given or totals or axes is not None)
+        plan.skips_empty = not (rows_only or hard or given or totals or axes is not None or allowed is not None)
+        if allowed is not None:
+            expect_matrix("allowed", allowed, K, max(allowed.shape[1], 1))
+            self.allowed, plan.allowed, plan.n_codes = allowed, &allowed[0, 0], allowed.shape[1]
         plan.hard, plan.given, plan.totals, plan.tiles = hard, given, totals, tiles
         set_noise(plan, mixture.log_noise)
         self.accumulate, self.may_be_single, self.form = not rows_only, single, form
@@ -152,7 +162,8 @@ cdef class Plan:
     def __reduce__(self):
         how = dict(single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
                    rows_only=not self.accumulate, common_scatter=self.plan.common_scatter, form=self.form,
-                   axes=None if self.plan.axes == NULL else np.asarray(self.axes))
+                   axes=None if self.plan.axes == NULL else np.asarray(self.axes),
+                   allowed=None if self.plan.allowed == NULL else np.asarray(self.allowed))
         where = np.asarray(self.origin), np.asarray(self.reach)
         return functools.partial(Plan, self.mixture, self.moments, *where, **how), ()
 
@@ -176,6 +187,11 @@ cdef class Plan:
     def common_scatter(self):
         """Whether `collect` needs the rows' scatter about the origin."""
         return bool(self.plan.common_scatter)
+
+    @property
+    def classified(self):
+        """Whether codes of the rows say which components they may belong to."""
+        return self.plan.allowed != NULL
 
     @property
     def linear(self):
@@ -232,21 +248,22 @@ cdef class Plan:
         double[::1] log_evidence=None,
         data[:, ::1] responsibility=None,
         data[::1] largest=None,
+        const int[::1] code=None,
     ):
         """Add up lanes first … last − 1 of the rows in `scratch`, and write what is asked of every row.
 
         They follow those that the scratch has walked before. `first_lane` is the number of the lane that begins with
-        the first of the rows, where others came before these.
+        the first of the rows, where others came before these. `code` says which components rows may belong to.
         """
         self.walk_rows(scratch, rows, first, last, first_lane, weight, given, label, log_evidence, responsibility,
-                       largest)
+                       largest, code)
 
     cdef int walk_rows(
         self, Scratch scratch, const data[:, :] rows, Py_ssize_t first, Py_ssize_t last, Py_ssize_t first_lane,
         const double[::1] weight, const double[:, ::1] given, Py_ssize_t[::1] label, double[::1] log_evidence,
-        data[:, ::1] responsibility, data[::1] largest,
+        data[:, ::1] responsibility, data[::1] largest, const int[::1] code,
     ) except -1:
-        cdef Rows table = rows_of(&self.plan, rows, weight)
+        cdef Rows table = rows_of(&self.plan, rows, weight, code)
         cdef Py_ssize_t n = table.n, K = self.plan.n_components
         table.first_lane = first_lane
         if not self.accumulate:
@@ -288,7 +305,7 @@ cdef class Plan:
         cdef Scratch scratch = Scratch()
         self.begin(scratch, n)
         return self.walk_rows[data](scratch, rows, 0, self.n_lanes(n), 0, None, None, label, log_evidence,
-                                    responsibility, largest)
+                                    responsibility, largest, None)
 
     cdef Py_ssize_t n_lanes(self, Py_ssize_t n_rows) noexcept:
         return (n_rows + self.plan.lane - 1) // self.plan.lane
@@ -384,6 +401,7 @@ cdef class Plan:
         const data[:, :] rows,
         const double[::1] weight,
         const double[:, ::1] scatter,
+        const int[::1] code,
         *,
         Py_ssize_t at_most,
         MixtureFamily family not None,
@@ -412,7 +430,7 @@ cdef class Plan:
         cdef Py_ssize_t K = plan.n_all, d = plan.n_features, n, size
         weights, means, covariances, _, log_determinants = estimate
         cdef Estimate begin = self.measured(family, weights, means, covariances, log_determinants)
-        cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight), scratch, scatter, at_most)
+        cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight, code), scratch, scatter, at_most)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         cdef Estimate[2] estimates
@@ -436,6 +454,7 @@ cdef class Plan:
         const data[:, :] rows,
         const double[::1] weight,
         const double[:, ::1] scatter,
+        const int[::1] code,
         *,
         Py_ssize_t at_most,
         QuasiNewtonState state not None,
@@ -455,7 +474,7 @@ cdef class Plan:
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t n, i
-        cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight), scratch, scatter, at_most)
+        cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight, code), scratch, scatter, at_most)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         cdef double[:, ::1] records = np.empty((at_most, 4))
@@ -497,7 +516,7 @@ cdef class Plan:
         """
         cdef PassPlan plan = self.plan
         cdef Py_ssize_t K = plan.n_components, n
-        cdef LoopInputs inputs = self.inputs(rows_of(&plan, rows, weight), scratch, None, at_most)
+        cdef LoopInputs inputs = self.inputs(rows_of[data](&plan, rows, weight, None), scratch, None, at_most)
         cdef Workspace* workspace = self.merged(scratch)
         cdef Moments moments
         cdef Partition partition
@@ -661,39 +680,3 @@ def leaf_addresses(str name, bint single):
     cdef const void* const* leaf = <const void* const*>tile_float[level] if single \
         else <const void* const*>tile_double[level]
     return [<size_t>leaf[i] for i in range(size)]
-
-
-def kmeans_seeds(
-    const double[:, ::1] rows, const double[::1] weight, const double[::1] uniforms,
-    Py_ssize_t n_seeds, Py_ssize_t n_draws,
-):
-    """Return the indices of the rows (n, d) that seed k-means, (n_seeds,): see `seeding.pxd`.
-
-    `uniforms` are 1 + (n_seeds − 1) n_draws numbers in [0, 1): one for the first seed, `n_draws` for every other.
-    """
-    cdef Seeding seeding
-    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], n_uniforms = uniforms.shape[0]
-    if n < 1 or d < 1 or n_draws < 1 or not 1 <= n_seeds <= n_uniforms:
-        raise ValueError("expected a row, a feature, a seed and a draw at least, and no more seeds than uniforms, "
-                         f"got {n}, {d}, {n_seeds}, {n_draws} and {n_uniforms}")
-    n_draws = min(n_draws, n_uniforms)             # so that no product below overflows
-    expect("uniforms", n_uniforms, 1 + (n_seeds - 1) * n_draws)
-    expect("weight", weight.shape[0], n)
-    seeding.n, seeding.d, seeding.n_draws, seeding.tiles = n, d, n_draws, tiles
-    cdef double[::1] room = np.zeros(room_for_seeding(&seeding) + 8)
-    seeds = np.empty(n_seeds + n_draws, dtype=np.intp)
-    cdef Py_ssize_t[::1] out = seeds
-    cdef double* start = aligned(&room[0])
-    cdef Py_ssize_t i
-    lay_out_seeding(&seeding, start)
-    for i in range(seeding.n_blocks):
-        PyErr_CheckSignals()
-        with nogil:
-            load_seeding_block(&seeding, i, &rows[0, 0], &weight[0])
-    with nogil:
-        out[0] = first_seed(&seeding, uniforms[0])
-    for i in range(1, n_seeds):
-        PyErr_CheckSignals()
-        with nogil:
-            out[i] = next_seed(&seeding, &uniforms[1 + (i - 1) * n_draws], &out[n_seeds])
-    return seeds[:n_seeds]

@@ -137,7 +137,7 @@ cdef inline Py_ssize_t n_lanes(const PassPlan* plan, const Rows* rows) noexcept 
 cdef Rows contiguous_rows(Py_ssize_t n, Py_ssize_t d) noexcept nogil:
     cdef Rows rows
     rows.n, rows.first_lane, rows.row_stride, rows.column_stride = n, 0, d, 1
-    rows.weight = rows.given = NULL
+    rows.weight, rows.given, rows.code = NULL, NULL, NULL
     ask_nothing(&rows)
     return rows
 

@@ -2,7 +2,7 @@
 
 A block is stored feature by feature, a tile component by component; `ld` is the distance between two of either.
 """
-from libc.math cimport exp, fabs, log, log1p
+from libc.math cimport INFINITY, exp, fabs, log, log1p
 from libc.string cimport memset
 
 from gmm._kernel.blas cimport real
@@ -142,31 +142,50 @@ cdef inline void add_to_best(
             row[t] += mass[r] * features[t * ld + r]
 
 
+cdef inline void keep_to_classes(
+    const double* allowed, Py_ssize_t n_codes, const int* code,            # IN (K, n_codes) 0 or −∞, (rows,)
+    Py_ssize_t n_components, Py_ssize_t rows, Py_ssize_t ld,
+    real* tile,                                    # IN, OUT log ρ (K, n)
+) noexcept nogil:
+    """Leave rows of known class the components of that class alone."""
+    cdef Py_ssize_t k, r
+    for k in range(n_components):
+        for r in range(rows):
+            tile[k * ld + r] += <real>allowed[k * n_codes + code[r]]
+
+
+cdef inline double noise_for(double log_noise, const int* code, Py_ssize_t r, Py_ssize_t rows) noexcept nogil:
+    """Rows of known class are no noise."""
+    return log_noise if code == NULL or r >= rows or code[r] == 0 else -INFINITY
+
+
 cdef inline void share_with_noise(
-    double log_noise, const Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
+    double log_noise, const int* code, Py_ssize_t rows,                    # IN codes (rows,) or NULL
+    Py_ssize_t n_components, Py_ssize_t n, Py_ssize_t ld,
     real* share,                                   # scratch (n,)
     real* tile,                                    # IN, OUT mass × responsibilities (K, n)
     real* log_evidence,                            # IN, OUT (n,)
 ) noexcept nogil:
     """Give rows that were shared by the components alone to uniform noise as well, as its density demands."""
     cdef Py_ssize_t k, r
-    cdef double ahead
+    cdef double ahead, noise
     for r in range(n):
-        ahead = log_evidence[r] - log_noise        # −∞ of rows far from all components
+        noise = noise_for(log_noise, code, r, rows)
+        ahead = log_evidence[r] - noise            # −∞ of rows far from all components
         share[r] = <real>(1 / (1 + exp(-ahead)))
-        log_evidence[r] = <real>(max(<double>log_evidence[r], log_noise) + log1p(exp(-fabs(ahead))))
+        log_evidence[r] = <real>(max(<double>log_evidence[r], noise) + log1p(exp(-fabs(ahead))))
     for k in range(n_components):
         for r in range(n):
             tile[k * ld + r] *= share[r]
 
 
 cdef inline void prefer_noise(
-    double log_noise, Py_ssize_t n,
+    double log_noise, const int* code, Py_ssize_t rows, Py_ssize_t n,      # IN codes (rows,) or NULL
     real* peak, real* best,                        # IN, OUT (n,), (n,): −1 where noise is likelier than any component
 ) noexcept nogil:
     cdef Py_ssize_t r
     for r in range(n):
-        if log_noise > peak[r]:
+        if noise_for(log_noise, code, r, rows) > peak[r]:
             peak[r], best[r] = <real>log_noise, -1
 
 

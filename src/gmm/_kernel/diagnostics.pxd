@@ -83,7 +83,7 @@ cdef inline void weigh_rest(
             responsibilities[k * ld + r] = -INFINITY if best[r] == k else tile[k * ld + r]
     normalise(plan.tiles, responsibilities, ld, mass, others, K, n)
     if plan.noisy:                                 # the room behind is not in use yet
-        share_with_noise[double](plan.log_noise, K, n, ld, responsibilities + K * ld, responsibilities, others)
+        share_with_noise[double](plan.log_noise, NULL, 0, K, n, ld, responsibilities + K * ld, responsibilities, others)
     for r in range(n):
         others[r] = log_rest_of_best(peak[r] - others[r])
         peak[r] = exp(others[r])

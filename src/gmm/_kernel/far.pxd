@@ -72,13 +72,14 @@ cdef inline void settle_far_rows(
             continue
         nearest.part, nearest.exponent = -1, 0     # none yet
         for k in range(K):
-            if plan.log_offset[k] > -INFINITY:
+            if tile[k * ld + r] > -INFINITY:       # else it is empty, or not of the row's class
                 square = square_of(plan, k, block + r, ld, scratch, scratch + d)
                 nearest = square if nearest.part < 0 or less(square, nearest) else nearest
         log_density = max(-scalbn(nearest.part, 2 * nearest.exponent - 1), -DBL_MAX)
         for k in range(K):
             square = square_of(plan, k, block + r, ld, scratch, scratch + d)
-            tile[k * ld + r] = -INFINITY if plan.log_offset[k] == -INFINITY or less(nearest, square) else log_density
+            if tile[k * ld + r] > -INFINITY:
+                tile[k * ld + r] = -INFINITY if less(nearest, square) else log_density
 
 
 cdef inline void give_up_far_components(

@@ -8,6 +8,7 @@ from gmm._kernel.block cimport (
     append_products,
     data,
     give_to_best,
+    keep_to_classes,
     load_mass,
     load_rows,
     prefer_noise,
@@ -50,6 +51,7 @@ cdef struct Rows:
     Py_ssize_t column_stride    # items
     const double* weight
     const double* given         # (n, K)
+    const int* code             # (n,) 0 for rows of unknown class: see `keep_to_classes`
     Py_ssize_t* label
     double* log_evidence
     void* score                 # (n,) the same in the type of the data
@@ -69,7 +71,7 @@ cdef inline Rows describe_rows(const data[:, :] rows, const double[::1] weight) 
     table.row_stride = rows.strides[0] // <Py_ssize_t>sizeof(data)
     table.column_stride = rows.strides[1] // <Py_ssize_t>sizeof(data)
     table.weight = &weight[0] if weight is not None else NULL
-    table.given = NULL
+    table.given, table.code = NULL, NULL
     ask_nothing(&table)
     return table
 
@@ -200,15 +202,16 @@ cdef inline double responsibilities(
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld
     cdef real* evidence = <real*>workspace.evidence
     cdef bint measured = not rows_only or rows.log_evidence != NULL or rows.score != NULL
+    cdef const int* code = NULL if rows.code == NULL else rows.code + start
     cdef bint only_labels = plan.hard or not measured and rows.responsibility == NULL and rows.largest == NULL
     if only_labels or rows.label != NULL:
         choose(plan.tiles, tile, ld, evidence, <real*>workspace.best, K, padded)
         if plan.noisy:
-            prefer_noise(plan.log_noise, padded, evidence, <real*>workspace.best)
+            prefer_noise(plan.log_noise, code, n, padded, evidence, <real*>workspace.best)
     if not only_labels:
         normalise(plan.tiles, tile, ld, <const real*>workspace.mass, evidence, K, padded)
         if plan.noisy:
-            share_with_noise(plan.log_noise, K, padded, ld, <real*>workspace.square, tile, evidence)
+            share_with_noise(plan.log_noise, code, n, K, padded, ld, <real*>workspace.square, tile, evidence)
     if real is double:
         if plan.far:
             give_up_far_rows(<const double*>workspace.mass, n, evidence)
@@ -299,6 +302,8 @@ cdef inline void one_block(
                      K, padded, plan.n_density)
         else:
             log_density_centred(plan, block, padded, ld, centred + ld, y, tile)
+        if rows.code != NULL:
+            keep_to_classes(plan.allowed, plan.n_codes, rows.code + start, K, n, ld, tile)
         if real is double:
             if plan.axes != NULL:
                 add_diagnostics(plan, block, tile, <const double*>workspace.mass, padded, ld,

@@ -46,6 +46,8 @@ cdef struct PassPlan:
     bint totals                 # sums of criteria instead of moments
     bint noisy                  # rows may belong to no component, but to uniform noise: see `share_with_noise`
     double log_noise            # its log density, weight included
+    const double* allowed       # (n_all, n_codes) 0 or −∞: which components rows may belong to, by their codes; or NULL
+    Py_ssize_t n_codes
     bint skips_empty            # components of log offset −∞ are skipped; only where nothing is written for each row
     bint tiles                  # arithmetic from tile.h, else its twin
     bint common_scatter         # tied linear: the caller knows Σ (x − origin)(x − origin)ᵀ

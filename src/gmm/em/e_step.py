@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm.em.results import RowResults, Totals, Wanted
+from gmm.em.results import ComponentDiagnostics, PassBatch, RowResults, Totals, Wanted
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, Source, chunks_in_order
+from gmm.values.classes import KnownClasses
 from gmm.values.layouts import SPHERICAL, TIED, Array, Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
@@ -31,44 +32,6 @@ _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a ti
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
-
-
-@dataclass(frozen=True, eq=False)
-class PassBatch:
-    """Results of consecutive passes.
-
-    Parameters
-    ----------
-    bounds : list of float
-        Mean log evidence of each pass.
-    statistics : SufficientStatistics
-        From the last pass.
-    parameters : MixtureParameters
-        The mixture that the last pass measured.
-    """
-
-    bounds: list[float]
-    statistics: SufficientStatistics
-    parameters: MixtureParameters
-
-
-@dataclass(frozen=True, eq=False)
-class ComponentDiagnostics:
-    """How far from Gaussian each component is, and how much the fit would lose without it.
-
-    Parameters
-    ----------
-    statistics : SufficientStatistics
-        From the same pass.
-    log_rest : array of shape (K,)
-        Σ_i w_i log(1 − r_ik), in nats: the loss of dropping the component.
-    powers : array of shape (3, K, d)
-        Σ_i w_i r_ik y^p for p = 2, 3, 4, y the coordinates from the component's centre along its axes.
-    """
-
-    statistics: SufficientStatistics
-    log_rest: Array
-    powers: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +71,8 @@ class EStep:
         Origin of the linear form; the rows' centre by default.
     form : int
         Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
+    known : KnownClasses, optional
+        Of the rows: passes with a component for each of its `owners` leave rows of a class its components.
     """
 
     def __init__(
@@ -118,6 +83,7 @@ class EStep:
         n_threads: int | None = None,
         origin: Array | None = None,
         form: int = _CHOOSE,
+        known: KnownClasses | None = None,
     ) -> None:
         self._source = source
         self._origin = source.survey.centre if origin is None else origin
@@ -126,6 +92,7 @@ class EStep:
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
+        self._known = known
         self._scratches: list[_em.Scratch] = []
         self._pool: ThreadPoolExecutor | None = None
         self._stopped = False  # tells workers that another has failed
@@ -208,6 +175,7 @@ class EStep:
                 resident.rows,
                 resident.sample_weight,
                 scatter,
+                self._codes(plan),
                 at_most=1 if tolerance is None else min(at_most, self._worth_a_loop(plan, n_workers, family.work)),
                 family=family,
                 estimate=parameters.as_estimate(),
@@ -243,6 +211,7 @@ class EStep:
                 resident.rows,
                 resident.sample_weight,
                 scatter,
+                self._codes(plan),
                 at_most=at_most,
                 state=state,
                 repair_empty=repair_empty,
@@ -334,6 +303,7 @@ class EStep:
     def _plan(
         self, mixture: WhitenedMixture, *, form: int | None = None, axes: Array | None = None, **how: bool
     ) -> _em.Plan:
+        known = self._known
         return _em.Plan(
             mixture,
             self._moments,
@@ -342,8 +312,12 @@ class EStep:
             single=self._single and axes is None,
             form=self._form if form is None else form,
             axes=axes,
+            allowed=None if known is None or len(known.owners) != mixture.n_components else known.allowed,
             **how,
         )
+
+    def _codes(self, plan: _em.Plan) -> NDArray[np.intc] | None:
+        return self._known.codes if self._known is not None and plan.classified else None
 
     def _plan_for_moments(
         self, mixture: WhitenedMixture, *, axes: Array | None = None, **how: bool
@@ -390,6 +364,7 @@ class EStep:
         """Walk all rows; return the scratch that holds the sums, and the number of workers."""
         n_workers = self._workers(plan)
         scratches = self._prepared_scratches(plan, n_workers)
+        arrays["code"] = self._codes(plan)
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:
             for chunk in chunks:
                 stop = chunk.first + len(chunk.rows)

@@ -15,6 +15,7 @@ from gmm.em.solver import Iteration, Solver, SolverResult, SolverRun
 from gmm.em.stopping import GainBelow
 from gmm.em.textbook import TextbookEM
 from gmm.rows.sources import Source
+from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -78,6 +79,8 @@ class Problem:
         To which rows may belong instead of to a component.
     noise_share : float
         The least weight of noise that a run begins with.
+    known : KnownClasses, optional
+        Of the rows.
     """
 
     rows: Source
@@ -88,6 +91,7 @@ class Problem:
     repair_empty: bool = True
     noise: UniformNoise | None = None
     noise_share: float = 0.0
+    known: KnownClasses | None = None
 
     @property
     def variational(self) -> bool:
@@ -101,7 +105,7 @@ class Problem:
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
-        return EStep(self.rows, self.model.moments, n_threads=self.n_threads)
+        return EStep(self.rows, self.model.moments, n_threads=self.n_threads, known=self.known)
 
     def beginning(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
         """Make the first M-step.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,7 @@ from gmm.em.solver import Iteration
 from gmm.estimators.exchanged import ExchangedMixture
 from gmm.estimators.fitted import hold, set_fitted
 from gmm.estimators.keeping import opened
+from gmm.estimators.labelled import known_classes, record_classes
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture
@@ -28,6 +29,7 @@ from gmm.rows.sources import Source
 from gmm.rows.watched import followed
 from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters
+from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.noise import UniformNoise
@@ -70,6 +72,8 @@ class EstimatedMixture(ExchangedMixture):
         *,
         checkpoint: str | os.PathLike[str] | None = None,
         resume: bool = False,
+        labels: ArrayLike | None = None,
+        components_per_class: int | Mapping[Any, int] = 1,
     ) -> Self:
         """Fit the mixture to rows.
 
@@ -93,6 +97,15 @@ class EstimatedMixture(ExchangedMixture):
             there is no such file. X, its weights, the version of gmm and all parameters but `n_threads`, `verbose`,
             `verbose_interval` and `warm_start` must be the same; a callable counts by its name. A fit that had ended is
             returned as it was, one that a callback ended goes on.
+        labels : array-like of shape (n,), default=None
+            *Beyond*: the classes of rows, integers or strings; −1, None and NaN are unknown. Rows of a class belong to
+            its components alone, and the others to any: semi-supervised EM. The likelihood of a row of known class is
+            that of its class's part of the mixture. Components come in the order of the sorted classes, and behind them
+            those of no class, which hold rows of unknown class alone. `init_params` is then "kmeans", an array or a
+            callable, and `refine` None.
+        components_per_class : int or mapping of classes to int, default=1
+            *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
+            belong to no class.
 
         Returns
         -------
@@ -119,13 +132,9 @@ class EstimatedMixture(ExchangedMixture):
         check_parameters(self, STARTS)
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
+        classes, known = self._known(labels, components_per_class, source)
         model, printer = covariance_model(self.covariance_type, source.n_features), self._printer(source)
-
-        def watched(iteration: Iteration) -> bool:
-            printer.step(iteration)
-            return callback is not None and bool(callback(iteration))
-
-        beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
+        beginning, settings = self._resumed(model, source, known), fit_settings(self, source, model, known)
         seeds = () if beginning else start_seeds(self.random_state, self.n_init)
         try:
             with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
@@ -134,7 +143,7 @@ class EstimatedMixture(ExchangedMixture):
                     settings,
                     journal,
                     resume=beginning,
-                    callback=watched if self.verbose or callback is not None or source.resident is None else None,
+                    callback=self._watch(callback, printer, source),
                     on_end=printer.end,
                     on_skip=printer.skip,
                 )
@@ -143,7 +152,7 @@ class EstimatedMixture(ExchangedMixture):
         except LostClusterError as error:
             raise self._told(error, printer.latest, names) from error
         printer.refined(fit.result)
-        return self._adopt(fit, source, names, settings.prior)
+        return self._adopt(fit, source, names, settings, classes)
 
     def fit_predict(
         self,
@@ -167,6 +176,17 @@ class EstimatedMixture(ExchangedMixture):
         told.mixture = type(self)(**self.get_params())
         hold(told.mixture, latest.parameters, names, np.dtype(np.float64))
         return told
+
+    def _watch(
+        self, callback: Callable[[Iteration], object] | None, printer: ProgressPrinter, source: Source
+    ) -> Callable[[Iteration], bool] | None:
+        """What is called after each pass."""
+
+        def watched(iteration: Iteration) -> bool:
+            printer.step(iteration)
+            return callback is not None and bool(callback(iteration))
+
+        return watched if self.verbose or callback is not None or source.resident is None else None
 
     def _printer(self, source: Source) -> ProgressPrinter:
         return ProgressPrinter(
@@ -198,7 +218,7 @@ class EstimatedMixture(ExchangedMixture):
 
         return responsibilities
 
-    def _resumed(self, model: CovarianceModel, source: Source) -> Beginning | None:
+    def _resumed(self, model: CovarianceModel, source: Source, known: KnownClasses | None) -> Beginning | None:
         """Where a warm start continues; None if there is none."""
         if not self.warm_start or self._parameters is None:
             return None
@@ -207,7 +227,7 @@ class EstimatedMixture(ExchangedMixture):
         noise, _ = self._noise(source)
         if noise is not None and previous.noise is not None and not np.array_equal(noise.box, previous.noise.box):
             return Beginning(replace(previous, noise=noise))
-        if self._ascent is None or self._ascent_of != self._problem(source) or self.acceleration is None:
+        if self._ascent is None or self._ascent_of != self._problem(source, known) or self.acceleration is None:
             return Beginning(previous, self._bounds_before)
         ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
         ascent.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
@@ -225,9 +245,9 @@ class EstimatedMixture(ExchangedMixture):
                 f"noise) = {expected}, got {requested}. {instead} to start over."
             )
 
-    def _problem(self, source: Source) -> tuple[object, ...]:
-        """What must not change for an accelerated fit to continue: rows, weights, ridge and prior."""
-        return source.fingerprint, self.reg_covar, *self._prior_parts()
+    def _problem(self, source: Source, known: KnownClasses | None) -> tuple[object, ...]:
+        """What must not change for an accelerated fit to continue: rows, weights, classes, ridge and prior."""
+        return source.fingerprint, known and known.fingerprint, self.reg_covar, *self._prior_parts()
 
     def _prior_parts(self) -> tuple[object, ...]:
         """The parameters that describe the prior, as values that compare equal."""
@@ -255,14 +275,33 @@ class EstimatedMixture(ExchangedMixture):
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
         return GivenStart(responsibilities=given)
 
-    def _adopt(self, fit: MixtureFit, source: Source, names: Names, prior: Prior | None) -> Self:
+    def _known(
+        self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
+    ) -> tuple[NDArray[Any] | None, KnownClasses | None]:
+        """The classes in labels, and which components rows may belong to."""
+        named = isinstance(self.init_params, str) and self.init_params != "kmeans"
+        if labels is not None and (named or self._refinement() is not None or self._in_all):
+            raise ValueError(
+                "labels say where components start, and which are whose: expected a GaussianMixture with refine=None "
+                f"and init_params='kmeans', an array or a callable, got {self!r:.80}"
+            )
+        return known_classes(labels, components_per_class, self.n_components, source)
+
+    def _adopt(
+        self, fit: MixtureFit, source: Source, names: Names, settings: FitSettings, classes: NDArray[Any] | None = None
+    ) -> Self:
         set_fitted(self, fit.result, source, names, fit.traces)
-        self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
+        self._ascent, self._ascent_of = None, ()
+        if self.warm_start:
+            self._ascent, self._ascent_of = fit.result.state, self._problem(source, settings.known)
+        record_classes(self, classes, settings.known)
         warn_about(fit, self.max_iter)
         return self
 
 
-def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:
+def fit_settings(
+    mixture: EstimatedMixture, source: Source, model: CovarianceModel, known: KnownClasses | None = None
+) -> FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     given = mixture._given(source, model)
@@ -281,6 +320,7 @@ def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceMod
         prior=mixture._prior(source, model),
         noise=noise,
         noise_share=noise_share,
+        known=known,
     )
 
 

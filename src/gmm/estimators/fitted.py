@@ -52,6 +52,8 @@ class FittedMixture(Estimator):
     converged_: bool
     n_iter_: int
     lower_bound_: float
+    classes_: NDArray[Any]
+    component_classes_: NDArray[Any]
     lower_bounds_: list[float]
     history_: Trace
     histories_: tuple[Trace, ...]

@@ -51,7 +51,9 @@ def opened(
             "a warm start continues a mixture that is in memory alone, so no file can: expected checkpoint=None with "
             "warm_start=True once the estimator is fitted"
         )
-    file = Checkpoint(checkpoint, what_must_be_same(estimator, source))
+    same = what_must_be_same(estimator, source)
+    same |= {} if settings.known is None else {"a digest of the labels": settings.known.fingerprint}
+    file = Checkpoint(checkpoint, same)
     before = None
     if resume:
         before = file.read(settings.problem(source), settings.n_components)

@@ -15,6 +15,7 @@ from gmm.estimators import criteria
 from gmm.estimators.conditional import ConditionalPrediction, given, predicted
 from gmm.estimators.contract import given_names, names_of_features
 from gmm.estimators.fitted import fitted_parameters, hold, source_of, without_noise
+from gmm.estimators.labelled import copy_classes
 from gmm.estimators.saved import from_state
 from gmm.estimators.streamed import StreamedMixture
 from gmm.exchange.mclust import read_mclust, write_mclust
@@ -141,6 +142,11 @@ class GaussianMixture(StreamedMixture):
     histories_ : tuple of Trace
         *Beyond*: traces of the starts that were fitted in full, in order; ``history_`` is that of the best. After a
         refinement, the trace of its last fit, which is then ``history_``, replaces that of its start.
+    classes_ : ndarray
+        *Beyond*: the classes in the `labels` of `fit`, sorted; only after a fit with labels.
+    component_classes_ : ndarray of shape (K,)
+        *Beyond*: the class of each component, so that ``component_classes_[predict(X)]`` are the classes of rows; −1,
+        or None beside classes that are strings, of a component without a class.
     n_parameters_ : int
         *Beyond*: number of free parameters.
     n_features_in_ : int
@@ -474,6 +480,7 @@ class GaussianMixture(StreamedMixture):
         )
         names = given_names(self)
         hold(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)
+        copy_classes(self, mixture)
         return mixture
 
     def _prior_parts(self) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gmm.estimators.contract import given_names
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold
+from gmm.estimators.labelled import classes_to_state, restore_classes
 from gmm.fitting.starts import STARTS
 from gmm.persistence import (
     Readable,
@@ -105,6 +106,7 @@ class SavedMixture(FittedMixture):
             traces, passes = traces_to_state(self.history_, self.histories_)
             header |= {**traces, "lower_bound": self.lower_bound_}
             arrays |= passes
+        header |= classes_to_state(self)
         header |= {"weight_seen": self._weight_seen} if self._weight_seen else {}
         if self._stream is not None and self._stream.parameters is parameters:
             header["stream"], of_stream = stream_to_state(self._stream)
@@ -121,6 +123,7 @@ class SavedMixture(FittedMixture):
         if "lower_bound" in header:
             best, traces = traces_from_state(header, arrays)
             self._record_climb(best, item(header, "lower_bound", float), traces)
+        restore_classes(self, header, parameters.n_components)
         self._weight_seen = positive(header, "weight_seen") if "weight_seen" in header else 0.0
         if "stream" in header:
             self._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)

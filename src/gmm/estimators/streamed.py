@@ -10,13 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.m_step import Prior
 from gmm.em.stepwise import Stream
 from gmm.em.trace import PassRecord, Trace
 from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.fitted import hold, source_of
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting.fit import first_mixture
+from gmm.fitting.fit import FitSettings, first_mixture
 from gmm.fitting.progress import MixtureFit
 from gmm.fitting.seeds import start_seeds
 from gmm.fitting.starts import STARTS
@@ -121,10 +120,12 @@ class StreamedMixture(EstimatedMixture):
         warn_of_repairs(tuple(repaired))
         return self
 
-    def _adopt(self, fit: MixtureFit, source: Source, names: Names, prior: Prior | None) -> Self:
-        super()._adopt(fit, source, names, prior)
-        if prior is not None:  # else the mixture implies the sums
-            self._stream, self._stream_of = Stream.from_fit(fit.result, prior), self._prior_parts()
+    def _adopt(
+        self, fit: MixtureFit, source: Source, names: Names, settings: FitSettings, classes: NDArray[Any] | None = None
+    ) -> Self:
+        super()._adopt(fit, source, names, settings, classes)
+        if settings.prior is not None:  # else the mixture implies the sums
+            self._stream, self._stream_of = Stream.from_fit(fit.result, settings.prior), self._prior_parts()
         return self
 
     def _block(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, NDArray[np.object_] | None]:

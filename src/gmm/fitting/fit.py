@@ -16,6 +16,7 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components
+from gmm.fitting.labelled import labelled_start
 from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
 from gmm.fitting.progress import FitProgress, Journal, Listener, MixtureFit
@@ -25,6 +26,7 @@ from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.prior import check_prior
+from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array
 from gmm.values.noise import UniformNoise
@@ -74,6 +76,7 @@ class FitSettings:
     prior: Prior | None = None
     noise: UniformNoise | None = None
     noise_share: float = 0.0  # weight of the noise at the start
+    known: KnownClasses | None = None  # of the rows
 
     @property
     def variational(self) -> bool:
@@ -95,6 +98,7 @@ class FitSettings:
             n_threads=self.n_threads,
             noise=self.noise,
             noise_share=self.noise_share,
+            known=self.known,
         )
 
     @property
@@ -351,7 +355,7 @@ def _starts(
                 yield number, replace(begin, parameters=screened.parameters)
             elif on_skip is not None:
                 on_skip(number, screened)
-        if number == 0 and len(seeds) > 1 and settings.max_iter > SCREENING_PASSES:
+        if number == 0 and len(seeds) > 1 and settings.known is None and settings.max_iter > SCREENING_PASSES:
             rows = screening_rows(problem.rows, begin.parameters, seed)
             if rows is not None:
                 screening = Screening(replace(problem, rows=rows))
@@ -359,11 +363,13 @@ def _starts(
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+    rng, from_data = np.random.default_rng(seed), all(part is None for part in vars(settings.given).values())
+    if settings.known is not None and from_data:
+        return Beginning(labelled_start(problem, rng))
     if settings.noise is None:
         return _start_without_noise(problem, settings, seed, e_step)
-    if all(part is None for part in vars(settings.given).values()):
+    if from_data:
         start = partial(_start_statistics, settings=settings, seed=seed)
-        rng = np.random.default_rng(seed)
         return Beginning(noisy_start(problem, settings.n_components, settings.noise_share, start, rng))
     begin = _start_without_noise(problem, settings, seed, e_step)
     return replace(begin, parameters=begin.parameters.with_noise(settings.noise, settings.noise_share))
@@ -387,7 +393,7 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
     given, moments, n_threads = settings.given, settings.model.moments, settings.n_threads
     if given.means is not None:
-        return from_means(source, given.means, moments, n_threads=n_threads)
+        return from_means(source, given.means, moments, n_threads=n_threads, known=settings.known)
     if given.responsibilities is not None:
         return from_responsibilities(source, given.responsibilities(seed), moments, n_threads=n_threads)
     request = StartRequest(settings.n_components, settings.model, settings.reg_covar, n_threads, prior=settings.prior)

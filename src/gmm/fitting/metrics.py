@@ -51,19 +51,22 @@ class View:
         return self.metric.layout.coloured(self.metric.whitener, 0, rows)
 
 
-def views_of(sample: ArraySource, moments: Layout) -> tuple[View, View]:
+def views_of(sample: ArraySource, moments: Layout, *, deviations: ArraySource | None = None) -> tuple[View, View]:
     """Return the sample in its own units, and in the units of its covariance.
 
     For models of variances alone and many features, the second view is in units of each feature's standard deviation.
+    The covariance is that of `deviations`, if they are given.
     """
     rows, weight = sample.rows - sample.survey.centre, sample.sample_weight
-    weighted = rows if weight is None else rows * weight[:, None]
+    spread = ArraySource(rows, weight) if deviations is None else deviations
+    z, w = spread.rows, spread.sample_weight
+    weighted, total = z if w is None else z * w[:, None], (deviations or sample).survey.weight
     if moments.axis_aligned and sample.n_features > _WHOLE_METRIC:
-        variances = np.einsum("ij,ij->j", weighted, rows) / sample.survey.weight
+        variances = np.einsum("ij,ij->j", weighted, z) / total
         variances[variances == 0] = 1
         metric = Metric(DIAGONAL, 1 / np.sqrt(variances)[None])
     else:
-        metric = _shrunk(weighted.T @ rows / sample.survey.weight)
+        metric = _shrunk(weighted.T @ z / total)
     white = metric.layout.whitened(metric.whitener, 0, rows)
     return View(ArraySource(rows, weight), OWN_UNITS), View(ArraySource(white, weight), metric)
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em
+from gmm import _candidates
 from gmm._kernel.first_look import distinct_rows
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.layouts import Array
@@ -19,18 +19,19 @@ _ROWS_PER_COMPONENT = 1000
 _FEWEST_ROWS = 10_000
 
 
-def _sample_size(n_components: int) -> int:
+def sample_size(n_components: int) -> int:
+    """Return how many rows `sampled` takes."""
     return max(_FEWEST_ROWS, _ROWS_PER_COMPONENT * n_components)
 
 
 def sampled_share(source: Source, n_components: int) -> float:
     """Return the share of the rows that `sampled` takes."""
-    return min(1.0, _sample_size(n_components) / source.n_rows)
+    return min(1.0, sample_size(n_components) / source.n_rows)
 
 
 def sampled(source: Source, n_components: int, rng: Rng, *, size: int | None = None) -> ArraySource:
     """Return a random subset of many rows, or all of few rows as a weighted set: equal rows merged, and sorted."""
-    size = size or _sample_size(n_components)
+    size = size or sample_size(n_components)
     part = source.subset(chosen_rows(source, size, rng))
     rows, weight = np.ascontiguousarray(part.rows, dtype=np.float64), part.sample_weight
     return ArraySource(rows, weight) if source.n_used > size else ArraySource(*distinct_rows(rows, weight))
@@ -49,4 +50,4 @@ def kmeans_plusplus(rows: Array, weight: Array, n_components: int, rng: Rng) -> 
     """Choose seeds (K, d) by D² sampling, each the best of 2 + ⌊log K⌋ draws (Arthur & Vassilvitskii 2007)."""
     n_draws = 2 + int(math.log(n_components))
     uniforms = rng.uniform(size=1 + (n_components - 1) * n_draws)
-    return rows[_em.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components, n_draws)]
+    return rows[_candidates.kmeans_seeds(np.ascontiguousarray(rows), weight, uniforms, n_components, n_draws)]

@@ -22,6 +22,7 @@ from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of
 from gmm.fitting.racing import short_runs
 from gmm.fitting.sampling import Rng, kmeans_plusplus, sampled, sampled_share
 from gmm.rows.sources import ArraySource, Source
+from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import SPHERICAL, Array, Layout
 from gmm.values.statistics import SufficientStatistics
@@ -92,18 +93,26 @@ def from_responsibilities(
         return e_step(origins, given=responsibilities)
 
 
-def from_means(source: Source, means: Array, moments: Layout, *, n_threads: int | None = None) -> SufficientStatistics:
-    """Return the statistics of assigning each row to the nearest of `means`, (K, d)."""
+def from_means(
+    source: Source, means: Array, moments: Layout, *, n_threads: int | None = None, known: KnownClasses | None = None
+) -> SufficientStatistics:
+    """Return the statistics of assigning each row to the nearest of `means`, (K, d), or of those of its class."""
     metric = Metric(SPHERICAL, np.array([1 / _farthest(source)]))
-    return _partition(source, means, metric, moments, n_threads)
+    return partition(source, means, metric, moments, n_threads, known=known)
 
 
-def _partition(
-    source: Source, centres: Array, metric: Metric, moments: Layout, n_threads: int | None
+def partition(
+    source: Source,
+    centres: Array,
+    metric: Metric,
+    moments: Layout,
+    n_threads: int | None,
+    *,
+    known: KnownClasses | None = None,
 ) -> SufficientStatistics:
     """Return the statistics of assigning each row to the nearest of `centres` in a metric."""
     # The whitener is a metric, not a spread, so the pass cannot derive the precision of another form from it.
-    with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE) as e_step:
+    with EStep(source, moments, n_threads=n_threads, form=CENTRED_DOUBLE, known=known) as e_step:
         return e_step(metric.about(centres), hard=True)
 
 
@@ -166,14 +175,14 @@ class _Partitions:
         """Assign each row to its nearest centre, for each partition."""
         centre = self._sample.survey.centre
         return [
-            _partition(self._sample, centres + centre, metric, self._moments, self._n_threads)
+            partition(self._sample, centres + centre, metric, self._moments, self._n_threads)
             for centres, metric in self._kept
         ]
 
 
 def _whole(sample: ArraySource, moments: Layout, n_threads: int | None) -> SufficientStatistics:
     """Return the statistics of one cluster of all rows."""
-    return _partition(sample, sample.survey.centre[None], OWN_UNITS, moments, n_threads)
+    return partition(sample, sample.survey.centre[None], OWN_UNITS, moments, n_threads)
 
 
 def _kmeans_centres(view: View, n_components: int, rng: Rng, n_threads: int | None) -> Array:
@@ -192,7 +201,7 @@ def _hierarchical(sample: ArraySource, request: StartRequest, rng: Rng) -> Suffi
     """Assign each row to the nearest mean of Ward's clusters of at most 1000 rows, in whitened units."""
     view = views_of(sample, request.kept)[1]
     centres = _Ward(view, rng).centres(request.n_components) + sample.survey.centre
-    return _partition(sample, centres, view.metric, request.kept, request.n_threads)
+    return partition(sample, centres, view.metric, request.kept, request.n_threads)
 
 
 class _Ward:
@@ -272,7 +281,7 @@ class Portfolio:
         view = self._views[int(rng.integers(2))]
         chosen = rng.choice(view.rows.n_rows, n_components, replace=n_components > view.rows.n_rows)
         centres = view.in_own_units(view.rows.rows[chosen]) + self.sample.survey.centre
-        return _partition(self.sample, centres, view.metric, moments, n_threads)
+        return partition(self.sample, centres, view.metric, moments, n_threads)
 
 
 def _plus_plus(sample: ArraySource, request: StartRequest, rng: Rng) -> SufficientStatistics:

@@ -1,0 +1,91 @@
+"""Rows of known class in a fit, and the classes of a fitted mixture's components."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.rows.partitions import PartitionedSource
+from gmm.rows.sources import Source
+from gmm.validation.labels import check_components_per_class, check_labels
+from gmm.values.classes import KnownClasses
+
+if TYPE_CHECKING:
+    from gmm.estimators.fitted import FittedMixture
+
+__all__ = ["classes_to_state", "copy_classes", "known_classes", "record_classes", "restore_classes"]
+
+_ATTRIBUTES = "classes_", "component_classes_"
+
+
+def known_classes(
+    labels: Any, components_per_class: Any, n_components: int, source: Source
+) -> tuple[NDArray[Any] | None, KnownClasses | None]:
+    """Return the classes in labels, and which components rows may belong to; None where no label is known.
+
+    Raises
+    ------
+    ValueError
+        If the labels are unusable, or do not go with the number of components.
+    TypeError
+        If the rows are not here.
+    """
+    if labels is None:
+        if components_per_class != 1:
+            raise ValueError("components_per_class is for rows of known class: expected labels, got None")
+        return None, None
+    if isinstance(source, PartitionedSource):
+        raise TypeError(f"{source!r} stay where they are, and labels are here: expected rows that can be read here")
+    classes, codes = check_labels(labels, source.n_rows)
+    if source.sample_weight is not None and not source.sample_weight.all():
+        codes = np.where(source.sample_weight > 0, codes, -1)
+        left = np.unique(codes[codes >= 0])
+        classes, codes = classes[left], np.where(codes >= 0, np.searchsorted(left, codes), -1)
+    if not len(classes):
+        return classes, None
+    owners = check_components_per_class(components_per_class, classes, codes, n_components)
+    return classes, KnownClasses((codes + 1).astype(np.intc), owners)
+
+
+def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, known: KnownClasses | None = None) -> None:
+    """Set what a fit knows of classes; those of an earlier fit do not outlive it."""
+    for name in _ATTRIBUTES:
+        vars(mixture).pop(name, None)
+    if classes is not None:
+        owners = np.full(mixture.n_components, -1) if known is None else known.owners
+        mixture.classes_, mixture.component_classes_ = classes, _classes_of(classes, owners)
+
+
+def copy_classes(mixture: FittedMixture, other: FittedMixture) -> None:
+    """Let another mixture of the same components know their classes."""
+    vars(other).update({name: vars(mixture)[name] for name in _ATTRIBUTES if name in vars(mixture)})
+
+
+def classes_to_state(mixture: FittedMixture) -> dict[str, Any]:
+    """Return what a file keeps of the classes."""
+    if "classes_" not in vars(mixture):
+        return {}
+    classes = mixture.classes_.tolist()
+    owners = [classes.index(label) if label in classes else -1 for label in mixture.component_classes_.tolist()]
+    return {"classes": classes, "owners": owners}
+
+
+def restore_classes(mixture: FittedMixture, header: dict[str, Any], n_components: int) -> None:
+    """Take what `classes_to_state` returned."""
+    if "classes" not in header:
+        return
+    classes, codes = check_labels(header["classes"], len(header["classes"]), "classes", unknown=None)
+    owners = np.array(header["owners"], dtype=np.intp)
+    sorted_ones = np.array_equal(codes, np.arange(len(codes)))
+    if owners.shape != (n_components,) or not sorted_ones or not ((owners >= -1) & (owners < len(classes))).all():
+        raise ValueError(f"expected sorted classes and one of them for each component, got {header['owners']!r:.80}")
+    mixture.classes_, mixture.component_classes_ = classes, _classes_of(classes, owners)
+
+
+def _classes_of(classes: NDArray[Any], owners: NDArray[np.intp]) -> NDArray[Any]:
+    """Return the class of each component; −1, or None beside classes that are no integers, where it has none."""
+    none = -1 if classes.dtype.kind in "if" else None
+    labels = [*classes.tolist(), none]
+    return np.array([labels[owner] for owner in owners], dtype=object if none is None and -1 in owners else None)

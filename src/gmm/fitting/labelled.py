@@ -1,0 +1,124 @@
+"""The start beside labels: components of a class begin at its rows, the others at rows of unknown class."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._kernel.first_look import distinct_rows
+from gmm.em.problem import Problem
+from gmm.fitting.metrics import View, views_of
+from gmm.fitting.racing import best_of, short_runs
+from gmm.fitting.sampling import Rng, kmeans_plusplus, sample_size
+from gmm.fitting.starts import lloyd, partition
+from gmm.rows.sources import ArraySource, Source
+from gmm.values.classes import KnownClasses
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
+
+_PASSES = 20  # of EM on the sample, from each candidate
+_LLOYD_PASSES = 5
+_TRIES = 3  # in each metric, where seeds are drawn
+
+
+def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
+    """Return the best of some starts, after a few passes over a sample of the rows.
+
+    Components of a class start at the mean of its labelled rows, or at their k-means centres; those of no class at rows
+    of unknown class, far from these (D² sampling). Then k-means that keeps labelled rows in their class (Basu, Banerjee
+    & Mooney 2002) shares out the others, in three metrics: the rows' own units, those of their covariance, and those of
+    the covariance within classes. Where every component has a class, the labelled rows alone are one more candidate.
+
+    Parameters
+    ----------
+    problem : Problem
+        With `known` classes.
+    rng : Rng
+    """
+    assert problem.known is not None  # it is asked for
+    sample, known = _sampled(problem.rows, problem.known, rng)
+    on_sample = replace(problem, rows=sample, known=known)
+    labelled = known.codes > 0
+    starts = [] if known.n_free else [_partitioned(on_sample, labelled, _views(problem, sample, known)[0], rng, 0)]
+    drawn = len(known.owners) > known.owners.max() + 1
+    if drawn or not labelled.all():
+        everything = np.ones(sample.n_rows, dtype=bool)
+        views = _views(problem, sample, known) * (_TRIES if drawn else 1)
+        starts += [_partitioned(on_sample, everything, view, rng, _LLOYD_PASSES) for view in views]
+    results = short_runs(on_sample, starts, _PASSES)
+    best = results[best_of(results, sample.n_effective, problem.ridge)]
+    if best is not None:
+        return best.parameters
+    with on_sample.e_step() as e_step:
+        return on_sample.beginning(e_step, starts[0]).parameters
+
+
+def _sampled(source: Source, known: KnownClasses, rng: Rng) -> tuple[ArraySource, KnownClasses]:
+    """Return some rows of unknown class and of each class, as a weighted set: equal rows merged, and sorted."""
+    size, used = sample_size(len(known.owners)), np.ones(source.n_rows, dtype=bool)
+    if source.sample_weight is not None:
+        used = source.sample_weight > 0
+    chosen = []
+    for code in range(known.owners.max() + 2):
+        rows = np.flatnonzero(used & (known.codes == code))
+        at_most = size if code == 0 else max(1000, size // (known.owners.max() + 1))
+        chosen.append(rng.choice(rows, at_most, replace=False) if len(rows) > at_most else rows)
+    indices = np.sort(np.concatenate(chosen))
+    part = source.subset(indices)
+    coded = np.column_stack([part.rows.astype(np.float64), known.codes[indices]])
+    merged, weight = distinct_rows(coded, part.sample_weight)
+    codes = merged[:, -1].astype(np.intc)
+    return ArraySource(np.ascontiguousarray(merged[:, :-1]), weight), replace(known, codes=codes)
+
+
+def _views(problem: Problem, sample: ArraySource, known: KnownClasses) -> tuple[View, View, View]:
+    """Return the sample in three metrics, the last that of the labelled rows about their classes' means."""
+    labelled = known.codes > 0
+    codes, rows = known.codes[labelled] - 1, sample.rows[labelled]
+    weight = None if sample.sample_weight is None else sample.sample_weight[labelled]
+    mass = np.ones(len(rows)) if weight is None else weight
+    sums = np.zeros((codes.max() + 1, sample.n_features))
+    np.add.at(sums, codes, rows * mass[:, None])
+    within = ArraySource(rows - (sums / np.bincount(codes, mass)[:, None])[codes], weight)
+    moments = problem.model.moments
+    return *views_of(sample, moments), views_of(sample, moments, deviations=within)[1]
+
+
+def _partitioned(
+    problem: Problem, used: NDArray[np.bool_], view: View, rng: Rng, n_passes: int
+) -> SufficientStatistics:
+    """Return the statistics of assigning the used rows to the nearest centre that they may belong to."""
+    known, sample = problem.known, problem.rows
+    assert known is not None
+    assert isinstance(sample, ArraySource)
+    centres = view.in_own_units(_centres(view.rows, known, rng)) + sample.survey.centre
+    weight = None if sample.sample_weight is None else sample.sample_weight[used]
+    rows, codes = ArraySource(sample.rows[used], weight), replace(known, codes=known.codes[used])
+    for passes_left in range(n_passes, -1, -1):
+        statistics = partition(rows, centres, view.metric, problem.model.moments, problem.n_threads, known=codes)
+        if passes_left:
+            centres = statistics.means
+    return statistics
+
+
+def _centres(rows: ArraySource, known: KnownClasses, rng: Rng) -> Array:
+    """Return where k-means begins, (K, d)."""
+    weight = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
+    centres: list[Array] = []
+    for number in range(known.owners.max() + 1):
+        of_class, n = known.codes == number + 1, int((known.owners == number).sum())
+        part, mass = np.ascontiguousarray(rows.rows[of_class]), weight[of_class]
+        if n == 1:
+            centres.append(mass @ part / mass.sum())
+        else:
+            centres.extend(lloyd(ArraySource(part, mass), kmeans_plusplus(part, mass, n, rng)))
+    unknown = known.codes == 0
+    for _ in range(known.n_free):
+        squares = np.min([((rows.rows - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
+        share = np.where(unknown, weight * squares, 0)
+        share = share if share.any() else weight * unknown
+        centres.append(rows.rows[rng.choice(rows.n_rows, p=share / share.sum())])
+    return np.array(centres)

@@ -1,0 +1,46 @@
+"""`KnownClasses`: rows whose class is known, and the components that each class has."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.values.layouts import Array
+
+
+@dataclass(frozen=True, eq=False)
+class KnownClasses:
+    """Which components rows may belong to: those of their class, or all where the class is unknown.
+
+    Parameters
+    ----------
+    codes : int array of shape (n,)
+        c + 1 for rows of class c; 0 where the class is unknown.
+    owners : int array of shape (K,)
+        The class of each component; −1 of those that rows of no known class may have.
+    """
+
+    codes: NDArray[np.intc]
+    owners: NDArray[np.intp]
+
+    @cached_property
+    def allowed(self) -> Array:
+        """0 where rows of a code may belong to a component, −∞ where not: (K, number of codes)."""
+        codes = np.arange(self.owners.max() + 2)
+        return np.where((codes == 0) | (codes == self.owners[:, None] + 1), 0.0, -np.inf)
+
+    @property
+    def n_free(self) -> int:
+        """Number of components of no class."""
+        return int((self.owners < 0).sum())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of both."""
+        digest = hashlib.blake2b(np.ascontiguousarray(self.codes).data, digest_size=16)
+        digest.update(self.owners.astype(np.int64).data)
+        return digest.hexdigest()

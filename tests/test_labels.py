@@ -1,0 +1,379 @@
+"""Rows of known class: the pass and the fit against the twin, and what labels do to starts, files and messages."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+
+import gmm
+import reference
+from gmm import GaussianMixture, _em
+from gmm.em.e_step import EStep
+from gmm.rows.sources import ArraySource
+from gmm.values.classes import KnownClasses
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
+from gmm.values.whitened import WhitenedMixture
+
+LAYOUTS = {"full": FULL, "tied": TIED, "diag": DIAGONAL, "spherical": SPHERICAL}
+every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+every_layout = pytest.mark.parametrize("name", LAYOUTS)
+K, D = 4, 2
+OWNERS = np.array([0, 0, 1, -1])  # two components of the first class, one of the second, one of none
+
+
+@pytest.fixture(params=_em.kernels())
+def kernel(request):
+    _em.use_kernel(request.param)
+    return request.param
+
+
+every_kernel = pytest.mark.usefixtures("kernel")
+
+
+def table(seed=0, n=900, d=D, share=0.3):
+    """Rows of four overlapping groups; labels of some rows of the first three, −1 of the others."""
+    rng = np.random.default_rng(seed)
+    centres = 3 * rng.normal(size=(K, d))
+    factors = 0.4 * rng.normal(size=(K, d, d)) + 0.8 * np.eye(d)
+    group = rng.integers(K, size=n)
+    X = centres[group] + np.einsum("ni,nij->nj", rng.normal(size=(n, d)), factors[group])
+    labels = np.where((rng.uniform(size=n) < share) & (group < 3), OWNERS[group], -1)
+    return X, labels, group, centres
+
+
+def mixture_near(name, rows, log_noise=-np.inf, seed=1):
+    rng = np.random.default_rng(seed)
+    layout, d = LAYOUTS[name], rows.shape[1]
+    whiteners = rng.uniform(0.4, 1.0, size=layout.shape(K, d))
+    if name in ("full", "tied"):
+        whiteners = np.tril(0.2 * whiteners - 0.1) + np.eye(d) * 0.7
+    log_offset = np.log(rng.dirichlet(np.full(K, 5.0)))
+    centres = rows[rng.integers(len(rows), size=K)].astype(float)
+    return WhitenedMixture(layout, log_offset, centres, whiteners, log_noise)
+
+
+def joint_of(rows, mixture, labels):
+    """What the twin knows, with noise as the last column."""
+    name = next(name for name, layout in LAYOUTS.items() if layout is mixture.layout)
+    whiteners = reference.dense(mixture.whiteners, name, K, rows.shape[1]).astype(np.longdouble)
+    joint = reference.whitened_log_joint(rows.astype(np.longdouble), mixture.log_offset, mixture.centres, whiteners)
+    return reference.within_classes(reference.beside_noise(joint, mixture.log_noise), labels, [*OWNERS, -1])
+
+
+def known(labels, owners=OWNERS):
+    return KnownClasses((labels + 1).astype(np.intc), np.asarray(owners))
+
+
+@every_layout
+@every_kernel
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("log_noise", [-np.inf, -6.0])
+def test_a_pass_keeps_rows_to_their_classes(name, dtype, hard, log_noise):
+    X, labels, *_ = table(n=1500)
+    rows, weight = X.astype(dtype), np.random.default_rng(2).uniform(0.5, 2, len(X))
+    mixture = mixture_near(name, rows, log_noise)
+    joint = joint_of(rows, mixture, labels)
+    shares = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
+    evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
+    tolerance = 1e-12 if dtype == np.float64 else 3e-5
+    for form in (-1, 0, 1, 3):
+        with EStep(ArraySource(rows, weight), mixture.layout, form=form, known=known(labels)) as e_step:
+            got = e_step(mixture, hard=hard)
+        expected = reference.statistics(rows.astype(np.longdouble), shares[:, :K], weight, got.origins)
+        second = reference.in_layout(expected[2], name)
+        for ours, twins in zip((got.counts, got.first, got.second), (*expected[:2], second), strict=True):
+            np.testing.assert_allclose(ours, twins.astype(float), rtol=0, atol=tolerance * (weight.sum() * 400))
+        assert got.log_evidence == pytest.approx(float(weight @ evidence), rel=tolerance * 10)
+
+
+@every_layout
+@every_kernel
+def test_results_of_rows_keep_to_their_classes(name):
+    X, labels, *_ = table()
+    mixture = mixture_near(name, X)
+    joint = joint_of(X, mixture, labels)
+    shares = reference.responsibilities(joint).astype(float)
+    with EStep(ArraySource(X), mixture.layout, known=known(labels)) as e_step:
+        got = e_step.rows(mixture, labels=True, log_evidence=True, responsibilities=True, largest=True)
+        totals = e_step.totals(mixture)
+    np.testing.assert_array_equal(got.labels, joint.argmax(axis=1))
+    np.testing.assert_allclose(got.log_evidence, reference.log_evidence(joint).astype(float), rtol=1e-11)
+    np.testing.assert_allclose(got.responsibilities, shares[:, :K], atol=1e-12)
+    np.testing.assert_allclose(got.largest, shares.max(axis=1), atol=1e-12)
+    assert totals.log_likelihood == pytest.approx(float(reference.log_evidence(joint).sum()))
+    assert totals.classification == pytest.approx(float(joint.max(axis=1).sum()))
+
+
+@every_kernel
+def test_far_rows_stay_in_their_class():
+    rows = np.array([[1e200, 0.0], [-1e200, 0.0], [1.0, 0.0], [0.0, 1e160]])
+    mixture = WhitenedMixture(SPHERICAL, np.log([0.5, 0.5]), np.array([[1e200, 1.0], [0.0, 0.0]]), np.ones(2))
+    labels = np.array([1, 0, 0, -1])
+    with EStep(ArraySource(rows), SPHERICAL, known=known(labels, [0, 1])) as e_step:
+        got = e_step.rows(mixture, labels=True, responsibilities=True, log_evidence=True)
+    np.testing.assert_array_equal(got.labels, [1, 0, 0, 1])
+    np.testing.assert_array_equal(got.responsibilities, np.eye(2)[[1, 0, 0, 1]])
+
+
+@every_layout
+def test_codes_that_say_nothing_change_no_bit(name):
+    X, labels, *_ = table()
+    mixture = mixture_near(name, X)
+    with (
+        EStep(ArraySource(X), mixture.layout) as without,
+        EStep(ArraySource(X), mixture.layout, known=known(np.full_like(labels, -1))) as silent,
+    ):
+        one, other = without(mixture), silent(mixture)
+    assert one.counts.tobytes() == other.counts.tobytes()
+    assert one.second.tobytes() == other.second.tobytes()
+    assert one.log_evidence == other.log_evidence
+
+
+@every_type
+def test_passes_are_those_of_the_twin(covariance_type):
+    X, labels, _, centres = table()
+    model, n_passes = covariance_model(covariance_type), 4
+    precisions = 0.5 * np.ones(model.layout.shape(K, D))
+    if not model.layout.axis_aligned:
+        precisions = np.broadcast_to(0.5 * np.eye(D), model.layout.shape(K, D))
+    weights = np.array([0.4, 0.3, 0.2, 0.1])
+    fit = GaussianMixture(
+        K, covariance_type=covariance_type, means_init=centres, weights_init=weights, precisions_init=precisions,
+        max_iter=n_passes, acceleration=None, tol=0, reg_covar=0,
+    )  # fmt: skip
+    with pytest.warns(gmm.ConvergenceWarning):
+        fit.fit(X, labels=labels, components_per_class={0: 2})
+    parameters, bounds = (weights, centres, np.stack([2 * np.eye(D)] * K)), []
+    for _ in range(n_passes):
+        joint = reference.within_classes(reference.log_joint(X, *parameters), labels, OWNERS)
+        bounds.append(reference.log_evidence(joint).mean())
+        if covariance_type not in reference.CLOSED_FORMS:
+            break
+        parameters = reference.m_step(X, reference.responsibilities(joint), np.ones(len(X)), covariance_type)
+    np.testing.assert_allclose(fit.lower_bounds_[: len(bounds)], bounds, rtol=1e-11)
+    if len(bounds) == n_passes:
+        np.testing.assert_allclose(fit.weights_, parameters[0], rtol=1e-9)
+        np.testing.assert_allclose(fit.means_, parameters[1], rtol=1e-9, atol=1e-9)
+
+
+@every_type
+@pytest.mark.parametrize("seed", range(3))
+def test_the_objective_never_falls(covariance_type, seed):
+    X, labels, *_ = table(seed)
+    fit = GaussianMixture(K, covariance_type=covariance_type, tol=1e-7, max_iter=300, random_state=seed)
+    fit.fit(X, labels=labels, components_per_class={0: 2})
+    objective = [record.objective for record in fit.history_.passes]
+    assert (np.diff(objective) > -1e-9).all()
+    parameters = fit.weights_, fit.means_, reference.dense(fit.covariances_, covariance_type, K, D)
+    joint = reference.within_classes(reference.log_joint(X, *parameters), labels, OWNERS)
+    assert fit.lower_bound_ == pytest.approx(reference.log_evidence(joint).mean(), abs=1e-6)
+
+
+@every_type
+def test_unknown_labels_change_no_bit(covariance_type):
+    X, *_ = table(n=300)
+    one, other = (GaussianMixture(3, covariance_type=covariance_type, random_state=0) for _ in range(2))
+    one.fit(X)
+    for labels in (np.full(len(X), -1), [None] * len(X), np.full(len(X), np.nan)):
+        other.fit(X, labels=labels)
+        assert one.means_.tobytes() == other.means_.tobytes()
+        assert len(other.classes_) == 0
+        assert list(other.component_classes_) == [-1, -1, -1]
+
+
+@every_type
+@pytest.mark.parametrize("acceleration", ["auto", None])
+def test_labels_of_all_rows_leave_nothing_to_iterate(covariance_type, acceleration):
+    X, _, group, _ = table(n=400)
+    fit = GaussianMixture(K, covariance_type=covariance_type, reg_covar=0, acceleration=acceleration)
+    fit.fit(X, labels=group)
+    weights, means, _ = reference.m_step(X, np.eye(K)[group], np.ones(len(X)), "full")
+    np.testing.assert_allclose(fit.weights_, weights, rtol=1e-12)
+    np.testing.assert_allclose(fit.means_, means, rtol=1e-11)
+    if covariance_type in reference.CLOSED_FORMS:
+        free = reference.m_step(X, np.eye(K)[group], np.ones(len(X)), covariance_type)[2]
+        np.testing.assert_allclose(
+            reference.dense(fit.covariances_, covariance_type, K, D), free, rtol=1e-9, atol=1e-12
+        )
+
+
+def test_rows_in_any_order_and_repeats_for_weights():
+    X, labels, *_ = table(share=0.1)
+    fit = GaussianMixture(K, random_state=0, tol=1e-9, max_iter=1000).fit(X, labels=labels, components_per_class=1)
+    order = np.random.default_rng(1).permutation(len(X))
+    other = GaussianMixture(K, random_state=0, tol=1e-9, max_iter=1000).fit(X[order], labels=labels[order])
+    np.testing.assert_allclose(other.means_, fit.means_, atol=1e-6)
+    weight = np.random.default_rng(2).integers(0, 3, len(X))
+    weighted = GaussianMixture(K, random_state=0, tol=1e-9, max_iter=1000).fit(X, None, weight, labels=labels)
+    repeated = GaussianMixture(K, random_state=0, tol=1e-9, max_iter=1000)
+    repeated.fit(np.repeat(X, weight, axis=0), labels=np.repeat(labels, weight))
+    np.testing.assert_allclose(weighted.means_, repeated.means_, atol=1e-6)
+
+
+def test_names_of_classes_do_not_matter():
+    X, labels, *_ = table()
+    numbers = GaussianMixture(K, random_state=0).fit(X, labels=labels, components_per_class={0: 2})
+    names = np.array(["ash", "birch", None], dtype=object)[labels]
+    strings = GaussianMixture(K, random_state=0).fit(X, labels=names, components_per_class={"ash": 2})
+    assert strings.means_.tobytes() == numbers.means_.tobytes()
+    assert list(strings.classes_) == ["ash", "birch"]
+    assert list(strings.component_classes_) == ["ash", "ash", "birch", None]
+    assert list(numbers.component_classes_) == [0, 0, 1, -1]
+
+
+@pytest.mark.parametrize("kind", ["float", "pandas", "categorical", "arrow", "bool"])
+def test_labels_come_as_columns_of_tables(kind):
+    X, labels, *_ = table(n=200)
+    pandas = pytest.importorskip("pandas")
+    names = pandas.Series(["no" if label == 0 else "yes" if label == 1 else None for label in labels])
+    given = {
+        "float": np.where(labels < 0, np.nan, labels),
+        "pandas": pandas.Series(labels).replace(-1, pandas.NA).astype("Int64"),
+        "categorical": names.astype("category"),
+        "arrow": names.astype("string"),
+        "bool": np.array([None, False, True], dtype=object)[labels + 1],
+    }[kind]
+    fit = GaussianMixture(2, random_state=0).fit(X, labels=given)
+    expected = GaussianMixture(2, random_state=0).fit(X, labels=labels)
+    assert fit.means_.tobytes() == expected.means_.tobytes()
+    assert [type(one) for one in fit.classes_.tolist()] == [
+        {"categorical": str, "arrow": str, "bool": bool}.get(kind, int)
+    ] * 2
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("noise", [False, True])
+def test_threads_and_files_change_no_bit(tmp_path, dtype, noise):
+    rng = np.random.default_rng(0)
+    X, labels, *_ = table(n=40_000, d=4, share=0.05)
+    X = np.concatenate([X, rng.uniform(-12, 12, (2000, 4))]).astype(dtype)
+    labels = np.append(labels, np.full(2000, -1))
+    np.save(tmp_path / "rows.npy", X)
+    fits, mapped = [], np.load(tmp_path / "rows.npy", mmap_mode="r")
+    streamed = gmm.rows(lambda: iter([X[:9999], X[9999:]]))
+    for rows, n_threads in [(X, 1), (X, 3), (mapped, 2), (streamed, 1)]:
+        fit = GaussianMixture(K, random_state=0, n_threads=n_threads, noise=noise)
+        fits.append(fit.fit(rows, labels=labels, components_per_class={0: 2}))
+    assert len({fit.means_.tobytes() for fit in fits}) == 1
+    assert len({tuple(fit.lower_bounds_) for fit in fits}) == 1
+    assert fits[0].noise_weight_ > 0.01 or not noise
+
+
+def test_a_fit_goes_on_from_a_checkpoint(tmp_path):
+    X, labels, *_ = table()
+    path, passes = tmp_path / "fit", []
+    plain = GaussianMixture(K, random_state=0, tol=1e-8).fit(X, labels=labels)
+    stopped = GaussianMixture(K, random_state=0, tol=1e-8)
+    stopped.fit(X, labels=labels, callback=lambda step: passes.append(step) or len(passes) == 3, checkpoint=path)
+    resumed = GaussianMixture(K, random_state=0, tol=1e-8).fit(X, labels=labels, checkpoint=path, resume=True)
+    assert stopped.n_iter_ == 3
+    assert resumed.means_.tobytes() == plain.means_.tobytes()
+    with pytest.raises(ValueError, match="checkpoint of another fit: a digest of the labels"):
+        GaussianMixture(K, random_state=0, tol=1e-8).fit(X, labels=-1 - labels, checkpoint=path, resume=True)
+
+
+def test_warm_starts_continue():
+    X, labels, *_ = table()
+    once = GaussianMixture(K, random_state=0, tol=0, max_iter=12)
+    steps = GaussianMixture(K, random_state=0, tol=0, max_iter=3, warm_start=True)
+    with pytest.warns(gmm.ConvergenceWarning):
+        once.fit(X, labels=labels)
+    for _ in range(4):
+        with pytest.warns(gmm.ConvergenceWarning):
+            steps.fit(X, labels=labels)
+    assert steps.means_.tobytes() == once.means_.tobytes()
+
+
+def test_a_component_without_class_finds_a_new_group():
+    X, labels, group, _ = table(seed=3)
+    fit = GaussianMixture(4, random_state=0).fit(X, labels=np.where(group < 3, np.where(labels < 0, -1, group), -1))
+    found = fit.component_classes_[fit.predict(X)]
+    assert list(fit.component_classes_) == [0, 1, 2, -1]
+    assert (found == np.where(group < 3, group, -1)).mean() > 0.85
+
+
+def test_classes_stay_with_a_mixture():
+    X, labels, *_ = table()
+    names = np.array(["ash", "birch", None], dtype=object)[labels]
+    fit = GaussianMixture(K, random_state=0).fit(X, labels=names)
+    file = io.BytesIO()
+    fit.save(file)
+    for other in (
+        pickle.loads(pickle.dumps(fit)),
+        gmm.load(file.getvalue()),
+        fit.marginal([1]),
+        fit.condition({0: 1.0}),
+    ):
+        assert list(other.classes_) == ["ash", "birch"]
+        assert list(other.component_classes_) == ["ash", "birch", None, None]
+    assert not hasattr(fit.fit(X), "classes_")
+
+
+def test_what_does_not_go_with_labels_is_refused():
+    X, labels, *_ = table(n=100)
+    for wrong, match in [
+        (labels[:50], r"labels of shape \(100,\), one for each row"),
+        (labels + 0.5, "integers, or strings, or missing"),
+        ([object()] * 100, "integers, or strings, or missing"),
+        (np.array(["a", 1] * 50, object), "integers, or strings, or missing"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            GaussianMixture(3).fit(X, labels=wrong)
+    for per_class, match in [
+        ({7: 2}, r"components_per_class names 7: expected classes among \[0, 1\]"),
+        (0, "components_per_class of 1 or more, got 0 for class 0"),
+        (2, "expected n_components >= 4"),
+        ({1: 90}, "class 1 has .* labelled rows for 90 components"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            GaussianMixture(3).fit(X, labels=labels, components_per_class=per_class)
+    with pytest.raises(ValueError, match="1 of 3 components belong to no class, but there are 0 rows without a label"):
+        GaussianMixture(3).fit(X, labels=np.arange(100) % 2)
+    with pytest.raises(ValueError, match="components_per_class is for rows of known class: expected labels, got None"):
+        GaussianMixture(3).fit(X, components_per_class=2)
+    refined, drawn = GaussianMixture(3, refine="split-merge"), GaussianMixture(3, init_params="random")
+    for other in (refined, drawn, gmm.BayesianGaussianMixture(n_components=3)):
+        with pytest.raises(ValueError, match="expected a GaussianMixture with refine=None and init_params='kmeans'"):
+            other.fit(X, labels=labels)
+    with pytest.raises(TypeError, match="stay where they are, and labels are here"):
+        GaussianMixture(3).fit(gmm.partitioned_rows(lambda task: task(0, X)), labels=labels)
+    plan = _em.Plan(mixture_near("full", X), FULL, np.zeros(D), np.ones(D), single=False)
+    plan.begin(scratch := _em.Scratch(), 100)
+    with pytest.raises(ValueError, match="expected a plan that knows which components"):
+        plan.walk(scratch, X, 0, 1, code=np.zeros(100, np.intc))
+
+
+def test_rows_of_no_weight_say_nothing():
+    X, labels, *_ = table(n=300)
+    weight = np.where(labels == 1, 0.0, 1.0)
+    fit = GaussianMixture(3, random_state=0).fit(X, None, weight, labels=labels)
+    assert list(fit.classes_) == [0]
+    assert np.isfinite(fit.lower_bound_)
+
+
+@pytest.mark.parametrize("start", ["means", "array", "callable"])
+def test_given_starts_are_kept(start):
+    X, labels, _, centres = table()
+    shares = np.random.default_rng(0).dirichlet(np.ones(K), len(X))
+    given = {"array": shares, "callable": lambda *_: shares}
+    how = {"means_init": centres} if start == "means" else {"init_params": given[start]}
+    fit = GaussianMixture(K, **how).fit(X, labels=labels, components_per_class={0: 2})
+    with EStep(ArraySource(X), FULL, known=known(labels)) as e_step:
+        labelled = labels >= 0
+        own = e_step.rows(gmm.estimators.fitted.fitted_parameters(fit).whitened(), labels=True).labels[labelled]
+    np.testing.assert_array_equal(OWNERS[own], labels[labelled])
+    assert np.isfinite(fit.lower_bound_)
+    assert fit.converged_
+
+
+def test_few_labels_lead_where_many_do():
+    X, _, group, _ = table(seed=3, n=2000)
+    sparse = np.full(len(X), -1)
+    for one in range(K):
+        sparse[np.flatnonzero(group == one)[:4]] = one
+    few = GaussianMixture(K, random_state=0, tol=1e-8, max_iter=1000).fit(X, labels=sparse)
+    all_of_them = GaussianMixture(K).fit(X, labels=group)
+    np.testing.assert_allclose(few.means_, all_of_them.means_, atol=0.35)
