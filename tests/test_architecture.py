@@ -43,11 +43,13 @@ ROOMS = {
     "versions": "",
     "fitting": """
         fit | noisy progress starts | order screening split_merge halving | racing
-        | degenerate hierarchy metrics seeds | sampling
+        | degenerate hierarchy incomplete metrics seeds | sampling
     """,
-    "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
+    "em": """
+        problem | incomplete quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace
+    """,
     "rows": """
-        entrance | dask opening watched | factory npy partitions scratch tables | arrow blocks
+        entrance | dask opening watched | factory incomplete npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
     "validation": "validation | noise prior rows | given tables | arrays columns parameters | where",
@@ -55,7 +57,7 @@ ROOMS = {
     "_frozen": "",
     "api": "",
     "_em": "",
-    "values": "columns variational | parameters priors | covariance noise statistics whitened | layouts",
+    "values": "completion | columns variational | parameters priors | covariance noise statistics whitened | layouts",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
         | constraint diagnostics far moments

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm.em.results import RowResults, Totals, Wanted
+from gmm.em.results import ComponentDiagnostics, RowResults, Totals, Wanted
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
@@ -50,25 +50,6 @@ class PassBatch:
     bounds: list[float]
     statistics: SufficientStatistics
     parameters: MixtureParameters
-
-
-@dataclass(frozen=True, eq=False)
-class ComponentDiagnostics:
-    """How far from Gaussian each component is, and how much the fit would lose without it.
-
-    Parameters
-    ----------
-    statistics : SufficientStatistics
-        From the same pass.
-    log_rest : array of shape (K,)
-        Σ_i w_i log(1 − r_ik), in nats: the loss of dropping the component.
-    powers : array of shape (3, K, d)
-        Σ_i w_i r_ik y^p for p = 2, 3, 4, y the coordinates from the component's centre along its axes.
-    """
-
-    statistics: SufficientStatistics
-    log_rest: Array
-    powers: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +89,8 @@ class EStep:
         Origin of the linear form; the rows' centre by default.
     form : int
         Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
+    beside : EStep, optional
+        Open as well, for passes that alternate with these: its threads and scratch memory are used.
     """
 
     def __init__(
@@ -118,6 +101,7 @@ class EStep:
         n_threads: int | None = None,
         origin: Array | None = None,
         form: int = _CHOOSE,
+        beside: EStep | None = None,
     ) -> None:
         self._source = source
         self._origin = source.survey.centre if origin is None else origin
@@ -126,7 +110,8 @@ class EStep:
         self._moments = moments
         self._n_threads = n_threads
         self._form = form
-        self._scratches: list[_em.Scratch] = []
+        self._scratches: list[_em.Scratch] = [] if beside is None else beside._scratches
+        self._pool_of = beside or self
         self._pool: ThreadPoolExecutor | None = None
         self._stopped = False  # tells workers that another has failed
         self._total_scatter: Array | None = None
@@ -157,9 +142,15 @@ class EStep:
         given : array of shape (n, K), optional
             Use these responsibilities. Only the centres of `mixture` matter then, as origins, and there is no evidence.
         """
+        return self.rounded(mixture, hard=hard, given=given)[0]
+
+    def rounded(
+        self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
+    ) -> tuple[SufficientStatistics, float]:
+        """Return the same, and how far the mean log evidence may be off by rounding, relatively."""
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
         with blas_alone(plan.largest_product):
-            return self._collected(plan, self._sums(plan, given=given), scatter)
+            return self._collected(plan, self._sums(plan, given=given), scatter), plan.rounding
 
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
         """Make a pass whose evidence includes what the objective of `family` adds to it."""
@@ -230,12 +221,13 @@ class EStep:
         repair_empty : bool
             As in `run_em`.
         """
-        plan, scatter = self._plan_for_moments(WhitenedMixture(self._moments, *state.next()))
-        work, resident = state.work, self._source.resident
+        mixture, work, resident = WhitenedMixture(self._moments, *state.next()), state.work, self._source.resident
+        if resident is None:
+            statistics, rounding = self.rounded(mixture)
+            with blas_alone(work):
+                return [PassRecord(*state.take(statistics, rounding, repair_empty=repair_empty))]
+        plan, scatter = self._plan_for_moments(mixture)
         with blas_alone(max(plan.largest_product, work)):
-            if resident is None:
-                statistics = self._collected(plan, self._sums(plan), scatter)
-                return [PassRecord(*state.take(statistics, plan.rounding, repair_empty=repair_empty))]
             head, n_workers = self._run(plan)
             at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
             passes = plan.run_quasi_newton(
@@ -456,10 +448,11 @@ class EStep:
         if n_workers == 1:
             walk(0)
             return
-        if self._pool is None:
+        owner = self._pool_of
+        if owner._pool is None:
             # The pool is sized for the largest request; threads start on demand.
-            self._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
-        others = [self._pool.submit(walk, worker) for worker in range(1, n_workers)]
+            owner._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
+        others = [owner._pool.submit(walk, worker) for worker in range(1, n_workers)]
         try:
             walk(0)
             for other in others:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm.values.layouts import Array
+from gmm.values.statistics import SufficientStatistics
 
 Wanted = Literal[True] | NDArray[Any] | None
 
@@ -73,3 +75,22 @@ class Totals(NamedTuple):
     log_likelihood: float
     classification: float
     entropy: float
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentDiagnostics:
+    """How far from Gaussian each component is, and how much the fit would lose without it.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        From the same pass.
+    log_rest : array of shape (K,)
+        Σ_i w_i log(1 − r_ik), in nats: the loss of dropping the component.
+    powers : array of shape (3, K, d)
+        Σ_i w_i r_ik y^p for p = 2, 3, 4, y the coordinates from the component's centre along its axes.
+    """
+
+    statistics: SufficientStatistics
+    log_rest: Array
+    powers: Array

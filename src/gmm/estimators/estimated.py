@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,12 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
+from gmm.estimators.conditional import imputed
 from gmm.estimators.exchanged import ExchangedMixture
-from gmm.estimators.fitted import hold, set_fitted
+from gmm.estimators.fitted import fitted_parameters, hold, set_fitted, source_of
 from gmm.estimators.keeping import opened
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture
+from gmm.fitting.incomplete import completed
 from gmm.fitting.progress import MixtureFit
 from gmm.fitting.seeds import start_seeds
 from gmm.fitting.starts import STARTS
@@ -27,7 +29,7 @@ from gmm.rows.entrance import Names, as_source_to_fit
 from gmm.rows.sources import Source
 from gmm.rows.watched import followed
 from gmm.validation.given import check_responsibilities, check_ridge
-from gmm.validation.parameters import check_callback, check_parameters
+from gmm.validation.parameters import check_callback, check_parameters, check_random_state
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.noise import UniformNoise
@@ -59,6 +61,7 @@ class EstimatedMixture(ExchangedMixture):
     verbose: int
     verbose_interval: int
     acceleration: str | None
+    missing: str = "error"  # of pickles that are older than the parameter
     _in_all: ClassVar[bool] = False  # whether bounds and `tol` are nats in all, not per unit weight
 
     def fit(
@@ -118,7 +121,7 @@ class EstimatedMixture(ExchangedMixture):
         """
         check_parameters(self, STARTS)
         check_callback(callback)
-        source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
+        source, names = rows_to_fit(self, X, sample_weight)
         model, printer = covariance_model(self.covariance_type), self._printer(source)
 
         def watched(iteration: Iteration) -> bool:
@@ -157,6 +160,43 @@ class EstimatedMixture(ExchangedMixture):
         """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
 
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        draw: bool = False,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    ) -> NDArray[Any]:
+        """Fill in missing values given the others of their row; *beyond*.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+            NaN stands for a missing value, whatever `missing` is. Each row needs a value.
+        draw : bool, default=False
+            False gives conditional means, which have the least expected squared error; they vary less than values do.
+            True draws from the conditional distribution: several such tables are multiple imputations (Rubin 1987),
+            but for the uncertainty of the mixture itself.
+        random_state : int, RandomState, Generator or None, default=None
+            Seed of the draws; None uses the estimator's `random_state`.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            float32 for float32 rows, else float64; values that are there stay.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]])
+        >>> mixture.impute([[2.0, float("nan")], [1.0, 1.0]])
+        array([[2. , 1.8],
+               [1. , 1. ]])
+        """
+        source = source_of(self, X, missing="em")
+        rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
+        return imputed(fitted_parameters(self), source, self.n_threads, rng)
+
     def _told(self, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
         """Return the error that tells how far the fit had come."""
         if latest is None:
@@ -183,7 +223,7 @@ class EstimatedMixture(ExchangedMixture):
 
     def _responsibilities(self, source: Source) -> Callable[[int], Array]:
         """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-        start, resident = self.init_params, source.resident
+        start, resident = self.init_params, source.without_gaps
         if callable(start) and resident is None:
             raise ValueError(
                 "a callable init_params needs X as an array, but these rows are not in memory: pass the name of a start"
@@ -262,6 +302,13 @@ class EstimatedMixture(ExchangedMixture):
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
         return self
+
+
+def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
+    """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
+    how = {"estimator": mixture, "n_components": mixture.n_components, "missing": mixture.missing}
+    source, names = as_source_to_fit(X, sample_weight, **how)
+    return completed(source, mixture.reg_covar, mixture.n_threads), names
 
 
 def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:

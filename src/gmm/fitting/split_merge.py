@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.em.e_step import ComponentDiagnostics, EStep
+from gmm.em.e_step import EStep
 from gmm.em.problem import Beginning, Problem, SolverSettings
+from gmm.em.results import ComponentDiagnostics
 from gmm.em.solver import Iteration, SolverResult
 from gmm.em.trace import Refinement
 from gmm.fitting.racing import is_hopeless

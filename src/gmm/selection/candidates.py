@@ -8,7 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from gmm.em.e_step import ComponentDiagnostics, EStep
+from gmm.em.e_step import EStep
+from gmm.em.results import ComponentDiagnostics
 from gmm.estimators.mixture import GaussianMixture
 from gmm.fitting.fit import FitSettings
 from gmm.fitting.noisy import KEPT, densest

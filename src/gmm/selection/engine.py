@@ -15,7 +15,7 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from gmm.em.e_step import ComponentDiagnostics
+from gmm.em.results import ComponentDiagnostics
 from gmm.em.solver import Iteration
 from gmm.em.threads import CELLS_WORTH_THREADS, usable_threads
 from gmm.fitting.fit import FitSettings, prior_of

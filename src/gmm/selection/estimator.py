@@ -54,6 +54,8 @@ class GaussianMixtureSearch(Estimator):
         "split-merge" tries split–merge moves in every cell; None only in the best ones.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
         As in `GaussianMixture`.
+    missing : {"error", "em"}, default="error"
+        What NaN is; "em" integrates missing values out, as in `GaussianMixture`.
 
     Attributes
     ----------
@@ -116,6 +118,7 @@ class GaussianMixtureSearch(Estimator):
         acceleration: str | None = "auto",
         refine: str | None = None,
         prior: str | NormalInverseWishart | None = None,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -131,6 +134,7 @@ class GaussianMixtureSearch(Estimator):
         self.acceleration = acceleration
         self.refine = refine
         self.prior = prior
+        self.missing = missing
 
     def fit(
         self,

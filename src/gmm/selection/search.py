@@ -20,11 +20,12 @@ from gmm.estimators.fitted import set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart
+from gmm.fitting.incomplete import completed
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
-from gmm.rows.sources import ArraySource, Source, box_of
+from gmm.rows.sources import Source, box_of
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.contenders import Contenders
@@ -107,7 +108,7 @@ def select(
         if the time allows.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
-        ``acceleration``, ``prior``, ``noise``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``.
+        ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``.
         The defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about 0.05, and
         ``max_iter=1000``.
 
@@ -140,14 +141,17 @@ def select(
     template = _template(parameters | {"n_init": n_init, "n_threads": n_threads})
     template.random_state = seed = shared_seed(random_state)
     check_parameters(template, STARTS)
-    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
+    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
+    opened = completed(opened, template.reg_covar, n_threads)
     _check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     source = rows_to_search(opened, seed)
     request = _Request(counts, types, criterion, template, source, features)
-    rows = _search_rows(source, max(counts), seed)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
-    starts = Starts(rows.sample, template, request.models, start_seeds(seed, n_init), noise[0])
+    rows = replace(_search_rows(source, max(counts), seed), noise=noise[0])
+    starts = Starts(
+        rows.sample.without_gaps or rows.sample, template, request.models, start_seeds(seed, n_init), noise[0]
+    )
     with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
@@ -165,7 +169,7 @@ class _Request:
     types: list[str]
     criterion: str
     template: GaussianMixture
-    source: ArraySource
+    source: Source
     features: NDArray[np.object_] | None
 
     @property
@@ -337,14 +341,15 @@ def _status(result: Solution | Failure | None, name: str) -> str:
     return status_of(result.result.trace, result.degenerate)
 
 
-def _search_rows(source: ArraySource, most_components: int, seed: int) -> SearchRows:
+def _search_rows(source: Source, most_components: int, seed: int) -> SearchRows:
     """All rows and a sample of them; few rows are their own sample, weighted, so that results ignore their order."""
     rng, n_effective = np.random.default_rng(seed), source.n_effective
     sample = sampled(source, most_components, rng)
-    rows = sample if sampled_share(source, most_components) == 1 else source
+    whole = sampled_share(source, most_components) == 1
+    rows = sample if whole and source.resident is not None else source
     size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
     if size > LARGEST_SHARE * rows.n_rows:
-        return SearchRows(rows, rows if rows is sample else sample, n_effective)
+        return SearchRows(rows, rows if whole else sample, n_effective)
     return SearchRows(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 
