@@ -15,6 +15,7 @@ from gmm.em.m_step import most_likely
 from gmm.rows.incomplete import IncompleteSource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import FULL
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 
 every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
@@ -104,7 +105,7 @@ def test_what_rows_get_is_the_twins(covariance_type, dtype):
 
 def test_threads_change_no_bit():
     X = with_gaps(n=30_000, share=0.1)
-    fits = [GaussianMixture(3, missing="em", random_state=0, n_threads=n, max_iter=5).fit(X) for n in (1, 2, 3)]
+    fits = [GaussianMixture(3, missing="em", random_state=0, n_threads=n, tol=0.01).fit(X) for n in (1, 2, 3)]
     for other in fits[1:]:
         np.testing.assert_array_equal(fits[0].means_, other.means_)
         np.testing.assert_array_equal(fits[0].covariances_, other.covariances_)
@@ -150,14 +151,14 @@ def test_both_solvers_climb_to_where_em_stays(covariance_type):
     assert slow.converged_
     assert fast.score(X) == pytest.approx(slow.score(X), abs=1e-8)
     for fit in (fast, slow):
-        assert np.diff(fit.lower_bounds_).min() > -1e-10
+        assert np.diff(fit.history_.objective).min() > -1e-12
     statistics = gmm.statistics_of(fast, X)
     again = most_likely(statistics, covariance_model(covariance_type), 1e-6, previous=fast._parameters.covariances)
     np.testing.assert_allclose(again.means, fast.means_, atol=1e-4)
     np.testing.assert_allclose(again.covariances, fast.covariances_, atol=1e-3)
 
 
-# D. Cochran & Snedecor's apples, of which R's package mvnmle prints -2 log-likelihood 148.435 without its constant; and
+# Snedecor & Cochran's apples, of which R's package mvnmle prints -2 log-likelihood 148.435 without its constant; and
 # Draper & Smith's cement with values knocked out, of which Little & Rubin (1987, example 6.7) print the means.
 APPLES = np.column_stack(
     [
@@ -167,74 +168,21 @@ APPLES = np.column_stack(
 )
 CEMENT = np.array(
     [
-        "7",
-        "26",
-        "6",
-        "60",
-        "78.5",
-        "1",
-        "29",
-        "15",
-        "52",
-        "74.3",
-        "11",
-        "56",
-        "8",
-        "20",
-        "104.3",
-        "11",
-        "31",
-        "8",
-        "47",
-        "87.6",
-        "7",
-        "52",
-        "6",
-        "33",
-        "95.9",
-        "11",
-        "55",
-        "9",
-        "22",
-        "109.2",
-        "3",
-        "71",
-        "17",
-        "nan",
-        "102.7",
-        "1",
-        "31",
-        "22",
-        "nan",
-        "72.5",
-        "2",
-        "54",
-        "18",
-        "nan",
-        "93.1",
-        "nan",
-        "nan",
-        "4",
-        "nan",
-        "115.9",
-        "nan",
-        "nan",
-        "23",
-        "nan",
-        "83.8",
-        "nan",
-        "nan",
-        "9",
-        "nan",
-        "113.3",
-        "nan",
-        "nan",
-        "8",
-        "nan",
-        "109.4",
-    ],
-    dtype=float,
-).reshape(13, 5)
+        [7, 26, 6, 60, 78.5],
+        [1, 29, 15, 52, 74.3],
+        [11, 56, 8, 20, 104.3],
+        [11, 31, 8, 47, 87.6],
+        [7, 52, 6, 33, 95.9],
+        [11, 55, 9, 22, 109.2],
+        [3, 71, 17, np.nan, 102.7],
+        [1, 31, 22, np.nan, 72.5],
+        [2, 54, 18, np.nan, 93.1],
+        [np.nan, np.nan, 4, np.nan, 115.9],
+        [np.nan, np.nan, 23, np.nan, 83.8],
+        [np.nan, np.nan, 9, np.nan, 113.3],
+        [np.nan, np.nan, 8, np.nan, 109.4],
+    ]
+)
 
 
 def test_published_estimates_of_one_gaussian():
@@ -315,9 +263,10 @@ def test_every_way_to_fit_takes_gaps(how, start):
 
 def test_a_fit_continues():
     X, how = with_gaps(), {"missing": "em", "random_state": 0, "tol": 0}
-    with pytest.warns(gmm.ConvergenceWarning):
+    steps = GaussianMixture(3, max_iter=3, warm_start=True, **how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
         whole = GaussianMixture(3, max_iter=12, **how).fit(X)
-        steps = GaussianMixture(3, max_iter=3, warm_start=True, **how)
         for _ in range(4):
             steps.fit(X)
     np.testing.assert_array_equal(whole.means_, steps.means_)
@@ -383,8 +332,7 @@ def test_files_pickles_and_copies_know_about_gaps():
     for other in (gmm.load(file.getvalue()), pickle.loads(pickle.dumps(fit))):
         np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
     assert fit.marginal([0, 1]).score(X[~np.isnan(X[:, :2]).all(axis=1), :2]) < 0
-    with pytest.raises(ValueError, match="NaN"):
-        fit.freeze().predict(X)
+    np.testing.assert_array_equal(fit.freeze().predict(X) == -1, np.isnan(X).any(axis=1))  # as it says
 
 
 def test_a_search_takes_gaps():
@@ -392,7 +340,8 @@ def test_a_search_takes_gaps():
     found = gmm.select(X, [1, 2], ["full", "VVI", "EII"], missing="em", random_state=0)
     assert found.best.bic(X) == pytest.approx(found.bic[found.best_index], rel=1e-6)
     fit = GaussianMixture(2, missing="em", covariance_type="full", random_state=0, tol=1e-5, max_iter=1000).fit(X)
-    assert found.loglik[(found.n_components == 2) & (found.covariance_type == "full")] > fit.log_likelihood(X) - 0.05
+    of_two = list(zip(found.n_components, found.covariance_type, strict=True)).index((2, "full"))
+    assert found.loglik[of_two] > fit.log_likelihood(X) - 0.05
     search = gmm.GaussianMixtureSearch([1, 2], "full", missing="em", random_state=0).fit(X)
     np.testing.assert_array_equal(search.predict(X), search.best_estimator_.predict(X))
 

@@ -108,9 +108,9 @@ def select(
         if the time allows.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
-        ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``.
-        The defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about 0.05, and
-        ``max_iter=1000``.
+        ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and
+        ``max_iter``. The defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about
+        0.05, and ``max_iter=1000``.
 
     Returns
     -------
@@ -149,9 +149,9 @@ def select(
     request = _Request(counts, types, criterion, template, source, features)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     rows = replace(_search_rows(source, max(counts), seed), noise=noise[0])
-    starts = Starts(
-        rows.sample.without_gaps or rows.sample, template, request.models, start_seeds(seed, n_init), noise[0]
-    )
+    whole = rows.sample.without_gaps
+    assert whole is not None  # a search is over rows in memory
+    starts = Starts(whole, template, request.models, start_seeds(seed, n_init), noise[0])
     with TaskPool(rows, *workers_and_threads(rows, len(types), max(counts), n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up), starts, pool)
