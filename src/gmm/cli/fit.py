@@ -104,6 +104,7 @@ def _search(
                 reg_covar=options.reg_covar,
                 prior=options.prior,
                 noise=bool(options.noise),
+                missing=options.missing or "error",
             )
     messages = Counter(str(warning.message) for warning in caught)
     warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in messages.items())

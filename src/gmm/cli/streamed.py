@@ -19,7 +19,7 @@ from gmm.text.lists import quoted
 
 __all__ = ["StreamedRows", "streamed"]
 
-_IN_MEMORY = ("drop_missing", "label_column", "report", "plot")
+_IN_MEMORY = ("drop_missing", "missing", "label_column", "report", "plot")
 
 
 @dataclass(frozen=True, eq=False)

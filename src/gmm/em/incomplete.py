@@ -91,8 +91,9 @@ class IncompleteEStep(EStep):
         results = RowResults.room(n, mixture.n_components, dtype, **wanted)
         asked: dict[str, Wanted] = {name: True for name, value in wanted.items() if value is not None}
         for pattern, part in self._parts:
-            for into, of_part in zip(results, part.rows(self._known(mixture, pattern), **asked), strict=True):
-                if into is not None:
+            found = part.rows(self._known(mixture, pattern), plan=None, **asked)
+            for into, of_part in zip(results, found, strict=True):
+                if into is not None and of_part is not None:
                     into[pattern.indices] = of_part
         return results
 

@@ -306,8 +306,8 @@ class EstimatedMixture(ExchangedMixture):
 
 def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
-    how = {"estimator": mixture, "n_components": mixture.n_components, "missing": mixture.missing}
-    source, names = as_source_to_fit(X, sample_weight, **how)
+    K, missing = mixture.n_components, mixture.missing
+    source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
     return completed(source, mixture.reg_covar, mixture.n_threads), names
 
 

@@ -61,7 +61,7 @@ class Scorer:
         """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
         if isinstance(source, IncompleteSource):
             with self._e_step(source) as e_step:
-                return e_step.rows(self._prepared.mixture, **wanted)
+                return e_step.rows(self._prepared.mixture, plan=None, **wanted)
         plan, resident = self._plan(source), source.resident
         if resident is not None and source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
             results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)

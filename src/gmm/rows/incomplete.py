@@ -86,7 +86,7 @@ class IncompleteSource(Source):
         return patterns
 
     @cached_property
-    def without_gaps(self) -> ArraySource:  # type: ignore[override]
+    def without_gaps(self) -> ArraySource:
         """The rows with their gaps filled."""
         return ArraySource(self._with_means if self.filled is None else self.filled, self.sample_weight)
 

@@ -56,8 +56,8 @@ class Completion:
             # ‖W x‖² = ‖R x‖² for the triangular factor R of W = Q R.  With the missing columns first, its last rows
             # are a whitener of the others; these come in reverse, so that it is a lower triangle once it is turned.
             order = np.concatenate([missing, observed[::-1]])
-            R = np.linalg.qr(whiteners.reshape(-1, d, d)[:, :, order], mode="r")
-            roots = np.linalg.inv(R[:, :m, :m])
+            R = np.asarray(np.linalg.qr(whiteners.reshape(-1, d, d)[:, :, order], mode="r"))
+            roots = np.asarray(np.linalg.inv(R[:, :m, :m]), dtype=np.float64)
             slopes = -(roots @ R[:, :m, m:])[:, :, ::-1]
             scales = np.diagonal(R, axis1=1, axis2=2)[:, :m]
             turned = R[:, m:, m:][:, ::-1, ::-1]
