@@ -180,6 +180,35 @@ def power_sums(X, responsibilities, weight, centres, axes):
     return np.array(sums)
 
 
+# --- Missing values -----------------------------------------------------------------------------
+
+
+def log_joint_given(X, weights, means, covariances):
+    """ln π_k N(x_o | μ_o, Σ_oo) of the columns o that a row has; NaN stands for a missing value: (n, K)."""
+    joint = np.empty((len(X), len(weights)))
+    for i, row in enumerate(X):
+        o = np.flatnonzero(~np.isnan(row))
+        joint[i] = log_joint(row[None, o], weights, means[:, o], covariances[:, o[:, None], o])[0]
+    return joint
+
+
+def statistics_given(X, responsibilities, weight, parameters, origins):
+    """The same as `statistics`, in expectation (Ghahramani & Jordan 1994, section 3.2)."""
+    K, d = parameters[1].shape
+    counts, first, second = np.zeros(K), np.zeros((K, d)), np.zeros((K, d, d))
+    for row, r, w in zip(X, responsibilities, weight, strict=True):
+        o, m = np.flatnonzero(~np.isnan(row)), np.flatnonzero(np.isnan(row))
+        _, means, covariances = conditional(*parameters, o, m, row[o])
+        for k in range(K):
+            z, spread = np.empty(d), np.zeros((d, d))
+            z[o], z[m], spread[np.ix_(m, m)] = row[o], means[k], covariances[k]
+            z -= origins[k]
+            counts[k] += w * r[k]
+            first[k] += w * r[k] * z
+            second[k] += w * r[k] * (np.outer(z, z) + spread)
+    return counts, first, second
+
+
 # --- M-step -------------------------------------------------------------------------------------
 
 

@@ -45,11 +45,13 @@ ROOMS = {
     "versions": "",
     "fitting": """
         fit | labelled noisy progress | starts | order screening split_merge halving | racing
-        | degenerate hierarchy metrics seeds | sampling
+        | degenerate hierarchy incomplete metrics seeds | sampling
     """,
-    "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",
+    "em": """
+        problem | incomplete quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace
+    """,
     "rows": """
-        entrance | dask opening together watched | factory npy partitions scratch tables | arrow blocks
+        entrance | dask opening together watched | factory incomplete npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
     "validation": "validation | labels noise prior rows | given tables | arrays columns parameters | where",
@@ -58,7 +60,7 @@ ROOMS = {
     "api": "",
     "_em": "",
     "values": """
-        columns coordinates directions variational | parameters priors
+        completion | columns coordinates directions variational | parameters priors
         | classes covariance noise statistics whitened | layouts
     """,
     "_kernel": """

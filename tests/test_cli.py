@@ -388,6 +388,26 @@ def test_missing_values_may_be_dropped(tmp_path):
     assert json.loads(done.stdout)["agreement"]["counts"] == [[2], [2]]
 
 
+def test_missing_values_may_be_integrated_out(tmp_path):
+    path, out, rng = tmp_path / "gaps.csv", tmp_path / "out", np.random.default_rng(0)
+    X = rng.normal(size=(60, 2)) + 8 * (np.arange(60) % 2)[:, None]
+    lines = [",".join("" if gap else f"{value:.3f}" for value, gap in zip(row, gaps, strict=True))
+             for row, gaps in zip(X, rng.uniform(size=(60, 2)) < 0.2, strict=True)]  # fmt: skip
+    lines[5] = ","
+    path.write_text("a,b\n" + "\n".join(lines) + "\n")
+    how = ("--components", 2, "--covariance", "full", "--missing", "em")
+    done = ok("fit", path, *how, "--out", out, "--plot", tmp_path / "p.png", "--report", tmp_path / "r.html")
+    assert "2 rows without a value left out" in done.stderr
+    assert "58 rows, 2 columns" in done.stdout
+    fit = gmm.load(out / "model.gmm")
+    assert fit.missing == "em"
+    again = ok("predict", out / "model.gmm", path).stdout
+    assert again == "".join(line.rsplit(",", 2)[0] + "\n" for line in (out / "labels.csv").read_text().splitlines())
+    ok("plot", out / "model.gmm", path, "--out", tmp_path / "q.png")
+    assert "not with --missing" in fails(2, "fit", path, *how, "--drop-missing")
+    assert "not with --blocks" in fails(2, "fit", path, *how, "--blocks")
+
+
 def test_rows_without_a_label_are_fitted(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("a,label\n1,p\n2,\n3,q\n9,\n")

@@ -156,6 +156,9 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                              "incomplete")  # fmt: skip
     search.add_argument("--prior", choices=("conjugate",),
                         help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
+    search.add_argument("--missing", choices=["em"],
+                        help="integrate missing values out by EM; values must be missing at random given the others "
+                             "of their row")  # fmt: skip
     search.add_argument("--noise", action="store_true", default=None,
                         help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
                              "component, and has the label -1 then")  # fmt: skip

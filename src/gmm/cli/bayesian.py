@@ -52,6 +52,7 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
         n_init=options.n_init,
         random_state=options.seed,
         n_threads=options.threads,
+        missing=options.missing or "error",
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

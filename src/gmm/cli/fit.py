@@ -101,6 +101,7 @@ def _search(
                 prior=options.prior,
                 noise=bool(options.noise),
                 standardize=bool(options.scale),
+                missing=options.missing or "error",
             )
     messages = Counter(str(warning.message) for warning in caught)
     warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in messages.items())

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
@@ -65,7 +68,11 @@ def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) 
     """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
     if options.file is None and list(getattr(model, "feature_names_in_", ())) != faithful().column_names:
         raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
-    return read_rows_for(model, options, screen)[1]
+    rows, X = read_rows_for(model, options, screen)
+    if np.isfinite(rows.values).all():
+        return X
+    filled = replace(rows, values=model.impute(X))
+    return filled.values if X is rows.values else filled.frame
 
 
 def _view(model: EstimatedMixture, options: argparse.Namespace) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from gmm.cli.describe import (
     mixture_json,
     parameter_warning,
 )
-from gmm.cli.failures import CommandError
+from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.rows import Rows, numeric_rows, without_identifiers
 from gmm.cli.show import Screen
 from gmm.cli.streamed import StreamedRows, streamed
@@ -95,6 +95,12 @@ class Fitted:
         return self.rows
 
     @cached_property
+    def whole(self) -> Rows:
+        """The same, with conditional means in the place of missing values."""
+        rows = self.table
+        return replace(rows, values=self.model.impute(rows.frame)) if np.isnan(rows.values).any() else rows
+
+    @cached_property
     def labels(self) -> NDArray[np.int64]:
         """Most probable component of each row, shape (n,)."""
         return np.asarray(self.model.predict(self.rows.frame))
@@ -159,7 +165,7 @@ class Fitted:
         -------
         Axes or ndarray of Axes
         """
-        return plot(self.model, self.table.frame, sample_weight=self.table.weights, **options)
+        return plot(self.model, self.whole.frame, sample_weight=self.table.weights, **options)
 
     @property
     def units(self) -> str:
@@ -394,6 +400,8 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | Str
         for note in opened.notes:
             screen.note(note)
         return opened, opened.notes
+    if options.drop_missing and options.missing:
+        raise UsageError("--drop-missing: not with --missing, which keeps the rows with missing values")
     table, notes = read(options.file, options.header)
     rows = numeric_rows(
         table,
@@ -402,6 +410,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | Str
         label_column=options.label_column,
         weight_column=options.weight_column,
         drop_missing=options.drop_missing,
+        keep_missing=options.missing is not None,
     )
     if options.columns is None:
         rows = without_identifiers(table, rows)

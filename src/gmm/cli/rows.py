@@ -57,7 +57,7 @@ class Rows:
     names : tuple of str
         Names of the d columns.
     values : ndarray of float64 or float32, shape (n, d)
-        Finite values.
+        Finite values, or NaN where missing values are kept.
     numbers : ndarray of int, shape (n,)
         Row numbers in the table, from 1.
     labels : tuple of str or None, length n, or None
@@ -125,6 +125,7 @@ def numeric_rows(
     label_column: str | None = None,
     weight_column: str | None = None,
     drop_missing: bool = False,
+    keep_missing: bool = False,
 ) -> Rows:
     """Choose the columns to fit and convert them to a matrix.
 
@@ -139,6 +140,8 @@ def numeric_rows(
         Columns of labels and row weights, which are not fitted.
     drop_missing : bool, default=False
         Leave out rows with missing values; otherwise they are an error.
+    keep_missing : bool, default=False
+        Keep them instead, as NaN, in rows that have a value.
 
     Returns
     -------
@@ -164,7 +167,7 @@ def numeric_rows(
         chosen, notes = _all_numeric(table, columns), ()
     weight = [] if weight_column is None else _all_numeric(table, [weight_column])
     rows = _rows(table, chosen, weight, label_column)
-    rows = _without_missing(rows, weight, drop_missing)
+    rows = _some_present(rows, weight) if keep_missing else _without_missing(rows, weight, drop_missing)
     _check_finite(rows)
     if rows.weights is not None:
         _check_weights(rows, rows.weights, str(weight_column))
@@ -202,13 +205,16 @@ def read_rows_for(model: EstimatedMixture, options: argparse.Namespace, screen: 
     """
     table, notes = read(options.file, options.header)
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
-    rows = match_columns(table, names, model.n_features_in_, options.drop_missing)
+    keep = model.missing == "em" and not options.drop_missing
+    rows = match_columns(table, names, model.n_features_in_, options.drop_missing, keep_missing=keep)
     for note in (*notes, *rows.notes):
         screen.note(note)
     return rows, rows.values if names is None else rows.frame
 
 
-def match_columns(table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool) -> Rows:
+def match_columns(
+    table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool, *, keep_missing: bool = False
+) -> Rows:
     """Select the columns that a model was fitted to, in its order.
 
     Parameters
@@ -218,8 +224,8 @@ def match_columns(table: pa.Table, names: Sequence[str] | None, n_features: int,
         The model's feature names, if any.
     n_features : int
         The model's number of features.
-    drop_missing : bool
-        Leave out rows with missing values; otherwise they are an error.
+    drop_missing, keep_missing : bool
+        As in `numeric_rows`.
 
     Returns
     -------
@@ -231,14 +237,14 @@ def match_columns(table: pa.Table, names: Sequence[str] | None, n_features: int,
         If columns are missing or not numeric, or values are missing or infinite.
     """
     if names is None:
-        rows = numeric_rows(table, drop_missing=drop_missing)
+        rows = numeric_rows(table, drop_missing=drop_missing, keep_missing=keep_missing)
         if len(rows.names) != n_features:
             raise CommandError(
                 f"the model expects {counted(n_features, 'numeric column')}, got {len(rows.names)}: "
                 f"{quoted(rows.names)}"
             )
         return rows
-    rows = numeric_rows(table, columns=list(names), drop_missing=drop_missing)
+    rows = numeric_rows(table, columns=list(names), drop_missing=drop_missing, keep_missing=keep_missing)
     constant = set(_constant_notes(rows))
     notes = tuple(note for note in rows.notes if note not in constant)
     return replace(rows, notes=(*unused_notes(table.column_names, names), *notes))
@@ -346,6 +352,19 @@ def _as_text(column: pa.ChunkedArray) -> Iterable[str | None]:
         yield None if value is None or value == "" else str(value)
 
 
+def _some_present(rows: Rows, weight: Sequence[str]) -> Rows:
+    """Leave out rows without a value."""
+    gaps = np.isnan(rows.values)
+    if rows.weights is not None and np.isnan(rows.weights).any():
+        return _without_missing(replace(rows, values=np.nan_to_num(rows.values)), weight, drop=False)
+    empty, some = gaps.all(axis=1), gaps.any(axis=1)
+    if not some.any():
+        return rows
+    told = f"missing values in {some.sum()} of {counted(len(some), 'row')}, {gaps.mean():.1%} of all values"
+    rows = replace(rows, notes=(*rows.notes, told))
+    return _kept(rows, ~empty, f"{counted(int(empty.sum()), 'row')} without a value left out") if empty.any() else rows
+
+
 def _without_missing(rows: Rows, weight: Sequence[str], drop: bool) -> Rows:
     missing = np.isnan(rows.values)
     names = list(rows.names)
@@ -360,7 +379,7 @@ def _without_missing(rows: Rows, weight: Sequence[str], drop: bool) -> Rows:
     if not drop:
         raise CommandError(
             f"missing values in {share} ({columns}): {_positions(missing, names)}; use --drop-missing to leave these "
-            "rows out"
+            "rows out, or fit with --missing em"
         )
     return _kept(rows, ~bad, f"{share} left out because of missing values ({columns})")
 

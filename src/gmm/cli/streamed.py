@@ -29,7 +29,7 @@ __all__ = ["StreamedRows", "streamed"]
 
 _BEGINNING = 100_000  # rows that are searched for codes
 _NOTHING = np.empty(0)
-_IN_MEMORY = ("drop_missing", "label_column", "report", "plot")
+_IN_MEMORY = ("drop_missing", "missing", "label_column", "report", "plot")
 
 
 @dataclass(frozen=True, eq=False)

@@ -73,6 +73,8 @@ class EStep:
         Form to use instead of the one that the pass would choose: see `gmm._em.Plan`.
     known : KnownClasses, optional
         Of the rows: passes with a component for each of its `owners` leave rows of a class its components.
+    beside : EStep, optional
+        Open as well, for passes that alternate with these: its threads and scratch memory are used.
     """
 
     def __init__(
@@ -84,6 +86,7 @@ class EStep:
         origin: Array | None = None,
         form: int = _CHOOSE,
         known: KnownClasses | None = None,
+        beside: EStep | None = None,
     ) -> None:
         self._source = source
         self._origin = source.survey.centre if origin is None else origin
@@ -93,7 +96,8 @@ class EStep:
         self._n_threads = n_threads
         self._form = form
         self._known = known
-        self._scratches: list[_em.Scratch] = []
+        self._scratches: list[_em.Scratch] = [] if beside is None else beside._scratches
+        self._pool_of = beside or self
         self._pool: ThreadPoolExecutor | None = None
         self._stopped = False  # tells workers that another has failed
         self._total_scatter: Array | None = None
@@ -124,9 +128,15 @@ class EStep:
         given : array of shape (n, K), optional
             Use these responsibilities. Only the centres of `mixture` matter then, as origins, and there is no evidence.
         """
+        return self.rounded(mixture, hard=hard, given=given)[0]
+
+    def rounded(
+        self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
+    ) -> tuple[SufficientStatistics, float]:
+        """Return the same, and how far the mean log evidence may be off by rounding, relatively."""
         plan, scatter = self._plan_for_moments(mixture, hard=hard, given=given is not None)
         with blas_alone(plan.largest_product):
-            return self._collected(plan, self._sums(plan, given=given), scatter)
+            return self._collected(plan, self._sums(plan, given=given), scatter), plan.rounding
 
     def measure(self, parameters: MixtureParameters, family: MixtureFamily) -> SufficientStatistics:
         """Make a pass whose evidence includes what the objective of `family` adds to it."""
@@ -198,12 +208,13 @@ class EStep:
         repair_empty : bool
             As in `run_em`.
         """
-        plan, scatter = self._plan_for_moments(WhitenedMixture(self._moments, *state.next()))
-        work, resident = state.work, self._source.resident
+        mixture, work, resident = WhitenedMixture(self._moments, *state.next()), state.work, self._source.resident
+        if resident is None:
+            statistics, rounding = self.rounded(mixture)
+            with blas_alone(work):
+                return [PassRecord(*state.take(statistics, rounding, repair_empty=repair_empty))]
+        plan, scatter = self._plan_for_moments(mixture)
         with blas_alone(max(plan.largest_product, work)):
-            if resident is None:
-                statistics = self._collected(plan, self._sums(plan), scatter)
-                return [PassRecord(*state.take(statistics, plan.rounding, repair_empty=repair_empty))]
             head, n_workers = self._run(plan)
             at_most = min(at_most, self._worth_a_loop(plan, n_workers, work))
             passes = plan.run_quasi_newton(
@@ -431,10 +442,11 @@ class EStep:
         if n_workers == 1:
             walk(0)
             return
-        if self._pool is None:
+        owner = self._pool_of
+        if owner._pool is None:
             # The pool is sized for the largest request; threads start on demand.
-            self._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
-        others = [self._pool.submit(walk, worker) for worker in range(1, n_workers)]
+            owner._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
+        others = [owner._pool.submit(walk, worker) for worker in range(1, n_workers)]
         try:
             walk(0)
             for other in others:

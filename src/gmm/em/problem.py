@@ -9,6 +9,7 @@ from typing import Any
 
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.e_step import EStep
+from gmm.em.incomplete import e_step_over
 from gmm.em.m_step import MStep, Prior, mixture_family
 from gmm.em.quasi_newton import QuasiNewton
 from gmm.em.solver import Iteration, Solver, SolverResult, SolverRun
@@ -105,7 +106,8 @@ class Problem:
 
     def e_step(self) -> EStep:
         """Open passes over the rows; close them with a ``with`` statement."""
-        return EStep(self.rows, self.model.moments, n_threads=self.n_threads, known=self.known)
+        how: dict[str, Any] = {"n_threads": self.n_threads, "known": self.known, "noise": self.noise}
+        return e_step_over(self.rows, self.model.moments, **how)
 
     def beginning(self, e_step: EStep, statistics: SufficientStatistics) -> Beginning:
         """Make the first M-step.

@@ -16,7 +16,7 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
 from gmm.fitting.fit import mean_and_covariance
-from gmm.rows.entrance import is_dask
+from gmm.rows.entrance import check_whole, is_dask
 from gmm.rows.sources import Source
 from gmm.validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm.validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
@@ -99,6 +99,8 @@ class BayesianGaussianMixture(EstimatedMixture):
     acceleration : {"auto", None}, default="auto"
         *Beyond*: "auto" takes quasi-Newton steps and merges components; the objective never decreases. None is
         coordinate ascent with scikit-learn's stopping rule.
+    missing : {"error", "em"}, default="error"
+        *Beyond*: what NaN is; "em" integrates missing values out, as in `GaussianMixture`.
 
     Attributes
     ----------
@@ -185,6 +187,7 @@ class BayesianGaussianMixture(EstimatedMixture):
         verbose_interval: int = 10,
         n_threads: int | None = None,
         acceleration: str | None = "auto",
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -202,7 +205,7 @@ class BayesianGaussianMixture(EstimatedMixture):
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose, self.verbose_interval = verbose, verbose_interval
-        self.n_threads, self.acceleration = n_threads, acceleration
+        self.n_threads, self.acceleration, self.missing = n_threads, acceleration, missing
 
     def score_samples(self, X: ArrayLike, *, out: Any = None, density: str = "variational") -> NDArray[Any]:
         """Compute the log density of each row.
@@ -313,6 +316,7 @@ class BayesianGaussianMixture(EstimatedMixture):
             reg_covar=self.reg_covar,
             random_state=self.random_state,
             n_threads=self.n_threads,
+            missing=self.missing,
         )
         hold(mixture, parameters, vars(self).get("feature_names_in_"), self._dtype)
         return mixture
@@ -385,6 +389,7 @@ class BayesianGaussianMixture(EstimatedMixture):
             return self._log_evidence(source, where)
         posterior = posterior_of(self)
         if density == "predictive":
+            check_whole(source, "density='predictive'")
             return in_place(log_predictive(posterior, source), source, where)
         return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
 

@@ -8,9 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.estimators.scorer import Scorer
+from gmm.fitting.sampling import Rng
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.columns import Regression
+from gmm.values.completion import Completion
 from gmm.values.layouts import Array
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 
 __all__ = ["ConditionalPrediction"]
@@ -85,6 +89,50 @@ def predicted(
                     intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
     _check_finite(means + deviations)
     return ConditionalPrediction(columns, means, deviations, intervals)
+
+
+def imputed(mixture: MixtureParameters, source: Source, n_threads: int | None, rng: Rng | None = None) -> NDArray[Any]:
+    """Return rows with their missing values replaced by conditional means or, with a generator, by draws."""
+    rows = np.array(source.take(np.arange(source.n_rows)))
+    if not isinstance(source, IncompleteSource):
+        return rows
+    responsibilities = Scorer(mixture, n_threads).rows(source, responsibilities=True).responsibilities
+    assert responsibilities is not None  # they were asked for
+    whitened = mixture.whitened()
+    for pattern in source.patterns:
+        if len(pattern.missing):
+            seen = Completion.of(whitened, pattern.observed, pattern.missing, mixture.noise)
+            step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
+            for start in range(0, len(pattern.indices), step):
+                part = pattern.indices[start : start + step]
+                known = source.given[np.ix_(part, pattern.observed)].astype(np.float64)
+                shares = responsibilities[part].T.astype(np.float64)
+                rows[np.ix_(part, pattern.missing)] = _filled(seen, known, shares, mixture.noise, rng)
+    _check_finite(rows)
+    return rows
+
+
+def _filled(seen: Completion, rows: Array, shares: Array, noise: UniformNoise | None, rng: Rng | None) -> Array:
+    """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
+    box = None if noise is None else noise.of_columns(seen.missing)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if rng is None:
+            means = (shares[:, :, None] * seen.means_given(rows)).sum(axis=0)
+            if box is not None:
+                means += (1 - shares.sum(axis=0))[:, None] * 0.5 * (box.low + box.high)
+            return np.asarray(means)
+        drawn = np.empty((len(rows), len(seen.missing)))
+        total = 1.0 if box is not None else shares.sum(axis=0)
+        chosen = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
+        if box is None:
+            chosen = np.minimum(chosen, len(shares) - 1)  # the sum of the shares is rounded
+        for component in np.unique(chosen):
+            here = chosen == component
+            if component < len(shares):
+                drawn[here] = seen.drawn(int(component), rows[here], rng)
+            elif box is not None:
+                drawn[here] = box.sample(int(here.sum()), rng)
+        return drawn
 
 
 class _Conditional:

@@ -14,13 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
+from gmm.estimators.conditional import imputed
 from gmm.estimators.exchanged import ExchangedMixture
-from gmm.estimators.fitted import hold, set_fitted
+from gmm.estimators.fitted import fitted_parameters, hold, set_fitted, source_of
 from gmm.estimators.keeping import opened
 from gmm.estimators.labelled import known_classes, record_classes
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
 from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture
+from gmm.fitting.incomplete import completed
 from gmm.fitting.progress import MixtureFit
 from gmm.fitting.seeds import start_seeds
 from gmm.fitting.starts import STARTS
@@ -28,7 +30,7 @@ from gmm.rows.entrance import Names, as_source_to_fit
 from gmm.rows.sources import Source
 from gmm.rows.watched import followed
 from gmm.validation.given import check_responsibilities, check_ridge
-from gmm.validation.parameters import check_callback, check_parameters
+from gmm.validation.parameters import check_callback, check_parameters, check_random_state
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
@@ -61,6 +63,7 @@ class EstimatedMixture(ExchangedMixture):
     verbose: int
     verbose_interval: int
     acceleration: str | None
+    missing: str = "error"  # of pickles that are older than the parameter
     _in_all: ClassVar[bool] = False  # whether bounds and `tol` are nats in all, not per unit weight
 
     def fit(
@@ -131,7 +134,7 @@ class EstimatedMixture(ExchangedMixture):
         """
         check_parameters(self, STARTS)
         check_callback(callback)
-        source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
+        source, names = rows_to_fit(self, X, sample_weight)
         classes, known = self._known(labels, components_per_class, source)
         model, printer = covariance_model(self.covariance_type, source.n_features), self._printer(source)
         beginning, settings = self._resumed(model, source, known), fit_settings(self, source, model, known)
@@ -163,6 +166,43 @@ class EstimatedMixture(ExchangedMixture):
     ) -> NDArray[np.intp]:
         """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
         return self.fit(X, y, sample_weight, callback).predict(X)
+
+    def impute(
+        self,
+        X: ArrayLike,
+        *,
+        draw: bool = False,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+    ) -> NDArray[Any]:
+        """Fill in missing values given the others of their row; *beyond*.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+            NaN stands for a missing value, whatever `missing` is. Each row needs a value.
+        draw : bool, default=False
+            False gives conditional means, which have the least expected squared error; they vary less than values do.
+            True draws from the conditional distribution: several such tables are multiple imputations (Rubin 1987),
+            but for the uncertainty of the mixture itself.
+        random_state : int, RandomState, Generator or None, default=None
+            Seed of the draws; None uses the estimator's `random_state`.
+
+        Returns
+        -------
+        ndarray of shape (n, d)
+            float32 for float32 rows, else float64; values that are there stay.
+
+        Examples
+        --------
+        >>> from gmm import GaussianMixture
+        >>> mixture = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]])
+        >>> mixture.impute([[2.0, float("nan")], [1.0, 1.0]])
+        array([[2. , 1.8],
+               [1. , 1. ]])
+        """
+        source = source_of(self, X, missing="em")
+        rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
+        return imputed(fitted_parameters(self), source, self.n_threads, rng)
 
     def _told(self, error: LostClusterError, latest: Iteration | None, names: Names) -> LostClusterError:
         """Return the error that tells how far the fit had come."""
@@ -201,7 +241,7 @@ class EstimatedMixture(ExchangedMixture):
 
     def _responsibilities(self, source: Source) -> Callable[[int], Array]:
         """Responsibilities for a seed, from an `init_params` that is an array or a callable."""
-        start, resident = self.init_params, source.resident
+        start, resident = self.init_params, source.without_gaps
         if callable(start) and resident is None:
             raise ValueError(
                 "a callable init_params needs X as an array, but these rows are not in memory: pass the name of a start"
@@ -297,6 +337,13 @@ class EstimatedMixture(ExchangedMixture):
         record_classes(self, classes, settings.known)
         warn_about(fit, self.max_iter)
         return self
+
+
+def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
+    """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
+    K, missing = mixture.n_components, mixture.missing
+    source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
+    return completed(source, mixture.reg_covar, mixture.n_threads), names
 
 
 def fit_settings(

@@ -342,6 +342,7 @@ class FittedMixture(Estimator):
             raise TypeError(f"expected out=None with a Dask collection, whose {method} is a Dask array")
         kind: Any = type(self)
         other = kind(n_components=self.n_components, covariance_type=self.covariance_type, n_threads=1)
+        other.missing = vars(self).get("missing", "error")
         hold(other, fitted_parameters(self), vars(self).get("feature_names_in_"), self._dtype)
         return mapped(partial(getattr(other, method), **how), X, dtype, shape)
 
@@ -390,7 +391,9 @@ def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
     return parameters
 
 
-def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Source:
+def source_of(
+    mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None = None, *, missing: str | None = None
+) -> Source:
     """Check rows that a fitted mixture is to score.
 
     Parameters
@@ -398,6 +401,8 @@ def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | N
     mixture : FittedMixture
     X : array-like of shape (n, d) or a source of rows
     sample_weight : array-like of shape (n,), optional
+    missing : {"error", "em"}, optional
+        What NaN is; None takes the mixture's parameter.
 
     Returns
     -------
@@ -413,7 +418,15 @@ def source_of(mixture: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | N
     """
     check_is_fitted(mixture)
     names = vars(mixture).get("feature_names_in_")
-    source, _ = as_source(X, sample_weight, estimator=mixture, n_features=mixture.n_features_in_, feature_names=names)
+    missing = getattr(mixture, "missing", None) if missing is None else missing
+    source, _ = as_source(
+        X,
+        sample_weight,
+        estimator=mixture,
+        n_features=mixture.n_features_in_,
+        feature_names=names,
+        missing=missing,
+    )
     return source
 
 

@@ -112,6 +112,11 @@ class GaussianMixture(StreamedMixture):
         *Beyond*: True adds uniform noise over the box of the rows, to which rows may belong instead of to a component
         (Banfield & Raftery 1993), as mclust does. A float is the share of noise that the fit starts from, 0.05 by
         default; an array, the lower and upper corner of the box. Its density is the same outside of the box.
+    missing : {"error", "em"}, default="error"
+        *Beyond*: what NaN is. "em" takes it for a missing value: EM integrates these out, so that the fit maximises the
+        likelihood of the values that are there, and so do all methods that take rows. That is right if values are
+        missing at random given the others of their row (Little & Rubin 2019). Arrays and data frames only; each row and
+        each column needs a value.
 
     Attributes
     ----------
@@ -205,6 +210,7 @@ class GaussianMixture(StreamedMixture):
         refine: str | None = None,
         prior: str | NormalInverseWishart | None = None,
         noise: bool | float | ArrayLike = False,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -213,16 +219,14 @@ class GaussianMixture(StreamedMixture):
         self.max_iter = max_iter
         self.n_init = n_init
         self.init_params = init_params
-        self.weights_init = weights_init
-        self.means_init = means_init
-        self.precisions_init = precisions_init
+        self.weights_init, self.means_init, self.precisions_init = weights_init, means_init, precisions_init
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.n_threads = n_threads
         self.acceleration = acceleration
-        self.refine, self.prior, self.noise = refine, prior, noise
+        self.refine, self.prior, self.noise, self.missing = refine, prior, noise, missing
 
     @classmethod
     def from_parameters(
@@ -477,6 +481,7 @@ class GaussianMixture(StreamedMixture):
             random_state=self.random_state,
             n_threads=self.n_threads,
             noise=False if parameters.noise is None else parameters.noise.box,
+            missing=self.missing,
         )
         names = given_names(self)
         hold(mixture, parameters, np.array(names, object)[columns] if names else None, self._dtype)

@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from gmm import _em
 from gmm._frozen import check_place
 from gmm.em.e_step import EStep
+from gmm.em.incomplete import e_step_over
 from gmm.em.problem import Problem
 from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.threads import PASS_WORTH_THREADS
+from gmm.fitting.incomplete import one_component
 from gmm.frozen import FrozenMixture
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
-from gmm.values.layouts import SPHERICAL, Array, SingularMatrixError
+from gmm.values.layouts import Array, Layout, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
@@ -56,6 +59,9 @@ class Scorer:
 
     def rows(self, source: Source, **wanted: Wanted) -> RowResults:
         """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
+        if isinstance(source, IncompleteSource):
+            with self._e_step(source) as e_step:
+                return e_step.rows(self._prepared.mixture, plan=None, **wanted)
         plan, resident = self._plan(source), source.resident
         if resident is not None and source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
             results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
@@ -66,13 +72,16 @@ class Scorer:
 
     def blocks(self, source: Source, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
         """Yield the same for some consecutive rows after the other, each time with the number of the first."""
+        if isinstance(source, IncompleteSource):
+            yield 0, self.rows(source, **wanted)
+            return
         plan = self._plan(source)
         with self._e_step(source) as e_step:
             yield from e_step.row_blocks(self._prepared.mixture, plan, **wanted)
 
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
-        if isinstance(source, PartitionedSource):
+        if isinstance(source, PartitionedSource | IncompleteSource):
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
         sums = [
@@ -94,9 +103,8 @@ class Scorer:
 
     def statistics(self, source: Source) -> SufficientStatistics:
         """Compute the moments that the model needs, about the mixture's means."""
-        mixture, origin, _ = self._prepared
-        moments = self.parameters.model.moments
-        with EStep(source, moments, n_threads=self.n_threads, origin=origin) as e_step:
+        mixture = self._prepared.mixture
+        with self._e_step(source, self.parameters.model.moments) as e_step:
             return e_step(mixture).recentred(mixture.centres)
 
     def totals(self, source: Source) -> Totals:
@@ -119,13 +127,10 @@ class Scorer:
         if self.parameters.n_components == 1:
             return self.log_likelihood(source)
         model = self.parameters.model
-        one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
-        problem = Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads)
-        with problem.e_step() as e_step:
-            try:
-                fitted = problem.beginning(e_step, e_step(one, hard=True)).parameters
-            except SingularMatrixError:
-                return inf
+        try:
+            fitted = one_component(Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads))
+        except SingularMatrixError:
+            return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)
 
     def frozen(self) -> FrozenMixture:
@@ -158,8 +163,9 @@ class Scorer:
         plans.append(_em.Plan(mixture, None, origin, survey.reach(origin), single=single, rows_only=True))
         return plans[-1]
 
-    def _e_step(self, source: Source) -> EStep:
-        return EStep(source, self.parameters.model.layout, n_threads=self.n_threads, origin=self._prepared.origin)
+    def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
+        layout, noise = moments or self.parameters.model.layout, self.parameters.noise
+        return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin, noise=noise)
 
 
 def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:

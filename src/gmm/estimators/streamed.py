@@ -19,7 +19,7 @@ from gmm.fitting.fit import FitSettings, first_mixture
 from gmm.fitting.progress import MixtureFit
 from gmm.fitting.seeds import start_seeds
 from gmm.fitting.starts import STARTS
-from gmm.rows.entrance import Names, as_source_to_fit
+from gmm.rows.entrance import Names, as_source_to_fit, check_whole
 from gmm.rows.sources import ArraySource, Source, chunks_in_order
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
@@ -133,6 +133,7 @@ class StreamedMixture(EstimatedMixture):
         if self._parameters is None:
             return as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
         source = source_of(self, X, sample_weight)
+        check_whole(source, "partial_fit")
         model = covariance_model(self.covariance_type)
         self._check_same(self._parameters, model, source, "partial_fit", "Clone the estimator")
         _check_near(self._parameters.means, source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components
+from gmm.fitting.incomplete import one_component
 from gmm.fitting.labelled import labelled_start
 from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
@@ -24,11 +25,12 @@ from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.prior import check_prior
 from gmm.values.classes import KnownClasses
-from gmm.values.covariance import CovarianceModel
-from gmm.values.layouts import DIAGONAL, SPHERICAL, TIED, Array
+from gmm.values.covariance import CovarianceModel, stored_as
+from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
@@ -126,12 +128,23 @@ def prior_of(
 
 def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
     """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
+    layout = DIAGONAL if model.layout.axis_aligned else TIED
+    if isinstance(source, IncompleteSource):
+        with suppress(SingularMatrixError):
+            return _from_gaps(source, layout, n_threads)
     one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
-    with EStep(source, DIAGONAL if model.layout.axis_aligned else TIED, n_threads=n_threads) as e_step:
+    with EStep(source, layout, n_threads=n_threads) as e_step:
         statistics = e_step(one)
     scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
     # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
     return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
+
+
+def _from_gaps(source: IncompleteSource, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
+    """Return the same of rows with missing values, by maximum likelihood."""
+    model, weight = stored_as(FULL if layout is TIED else layout), source.survey.weight
+    one = one_component(Problem(rows=source, model=model, ridge=0.0, n_threads=n_threads))
+    return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))
 
 
 def fit_mixture(
@@ -392,6 +405,7 @@ def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_s
 
 def _start_statistics(source: Source, settings: FitSettings, seed: int) -> SufficientStatistics:
     given, moments, n_threads = settings.given, settings.model.moments, settings.n_threads
+    source = source.without_gaps or source
     if given.means is not None:
         return from_means(source, given.means, moments, n_threads=n_threads, known=settings.known)
     if given.responsibilities is not None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.exceptions import warn
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.npy import NpySource, is_file_backed
 from gmm.rows.opening import gives_batches
 from gmm.rows.opening import rows as open_rows
@@ -17,16 +19,19 @@ from gmm.validation.rows import (
     check_names,
     check_rows,
     check_shape,
+    raise_empty,
     raise_nonfinite,
     raise_too_heavy,
     raise_too_large,
 )
 from gmm.validation.tables import is_table
-from gmm.validation.where import name_of
+from gmm.validation.where import column_text, name_of
 
 # Distances from the centre, and their weighted squares, below which sums over rows stay finite.
 _LARGEST_REACH = 1e150
 _LARGEST_SQUARES = 1e306
+_MANY_PATTERNS = 300
+_PATTERN_SECONDS = 2e-4  # of a pass, beside its rows
 
 Names = NDArray[np.object_] | None
 
@@ -39,8 +44,9 @@ def as_source(
     n_features: int | None = None,
     feature_names: Names = None,
     min_rows: int = 1,
+    missing: str | None = None,
 ) -> tuple[Source, Names]:
-    """Return X as a source of finite rows, and its feature names.
+    """Return X as a source of finite rows, or of rows with missing values, and its feature names.
 
     Parameters
     ----------
@@ -52,6 +58,8 @@ def as_source(
         The estimator or its name, for messages.
     n_features, feature_names, min_rows
         As in `gmm.validation.rows.check_rows`.
+    missing : {"error", "em"}, optional
+        What NaN is; None where it is always an error.
 
     Raises
     ------
@@ -82,12 +90,30 @@ def as_source(
         if n_features is not None:
             check_names(names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
-    nonfinite = source.survey.nonfinite
-    if nonfinite is not None:
-        row, column = nonfinite
-        known = feature_names if names is None else names
-        raise_nonfinite(source.take(np.array([row]))[0, column], row, column, estimator=estimator, feature_names=known)
-    return source, names
+    return _finite(source, estimator, feature_names if names is None else names, missing), names
+
+
+def _finite(source: Source, estimator: object, names: Names, missing: str | None) -> Source:
+    """Return rows whose values are finite or, if they may, missing.
+
+    Raises
+    ------
+    ValueError
+        If another value is not finite, or a row has no value.
+    """
+    nonfinite, resident = source.survey.nonfinite, source.resident
+    if nonfinite is None:
+        return source
+    if missing == "em" and resident is not None:
+        infinite, gaps = np.isinf(resident.rows), np.isnan(resident.rows)
+        if not infinite.any():
+            if gaps.all(axis=1).any():
+                raise_empty(f"row {int(gaps.all(axis=1).argmax())}", "X[~np.isnan(X).all(axis=1)]")
+            return IncompleteSource(resident.rows, resident.sample_weight)
+        row, column = np.unravel_index(infinite.argmax(), infinite.shape)
+        nonfinite = int(row), int(column)
+    value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
+    raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, missing=missing)
 
 
 def is_dask(X: object) -> bool:
@@ -95,15 +121,24 @@ def is_dask(X: object) -> bool:
     return hasattr(X, "__dask_graph__") and not isinstance(X, type)
 
 
-def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1) -> tuple[Source, Names]:
+def as_source_to_fit(
+    X: Any, sample_weight: Any, *, estimator: object, n_components: int = 1, missing: str | None = None
+) -> tuple[Source, Names]:
     """Return the rows to fit `n_components` to, and their feature names.
 
     Raises
     ------
     TypeError, ValueError
-        As `as_source`; also for too few rows, and for values whose squares overflow.
+        As `as_source`; also for too few rows, for values whose squares overflow, and for columns without a value.
+
+    Warns
+    -----
+    UserWarning
+        If missing values leave rows in so many patterns that passes take much longer.
     """
-    source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2)
+    source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, missing=missing)
+    if isinstance(source, IncompleteSource):
+        _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)
     survey = source.survey
     reach = survey.reach(survey.centre)
@@ -118,6 +153,34 @@ def as_source_to_fit(X: Any, sample_weight: Any, *, estimator: object, n_compone
     return source, names
 
 
+def _check_gaps(source: IncompleteSource, names: Names) -> None:
+    weight = np.ones(source.n_rows) if source.sample_weight is None else source.sample_weight
+    empty = np.isnan(source.given[weight > 0]).all(axis=0)
+    if empty.any():
+        raise_empty(
+            column_text(int(empty.argmax()), None if names is None else list(names)), "X.dropna(axis=1, how='all')"
+        )
+    n, n_rows = len(source.patterns), source.n_rows
+    if n > _MANY_PATTERNS:
+        warn(
+            f"The {n_rows:,} rows have values in {n:,} different sets of columns, and each pass looks at them set by "
+            f"set, which takes about {n * _PATTERN_SECONDS:.1g} s. Columns that are rarely there cost most of that.",
+            UserWarning,
+        )
+
+
+def check_whole(source: Source, caller: str) -> None:
+    """Check that no values are missing, for a method that needs whole rows.
+
+    Raises
+    ------
+    ValueError
+        If there are some.
+    """
+    if isinstance(source, IncompleteSource):
+        raise ValueError(f"{caller} needs whole rows, and values are missing: pass model.impute(X)")
+
+
 def as_one_array(source: Source, caller: str) -> ArraySource:
     """Return the rows as one array, which may be a map of a file.
 
@@ -125,7 +188,10 @@ def as_one_array(source: Source, caller: str) -> ArraySource:
     ------
     TypeError
         If the rows of the source cannot be addressed as an array.
+    ValueError
+        If values are missing.
     """
+    check_whole(source, caller)
     if source.addressable is None:
         raise TypeError(
             f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "

@@ -66,6 +66,11 @@ class Source(ABC):
         return self.resident
 
     @property
+    def without_gaps(self) -> ArraySource | None:
+        """The rows in memory, if they are there, with something in the place of missing values."""
+        return self.resident
+
+    @property
     @abstractmethod
     def n_rows(self) -> int:
         """Number of rows, n."""

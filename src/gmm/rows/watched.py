@@ -71,5 +71,5 @@ class WatchedSource(Source):
 
 def followed(source: Source, seen: Callable[[int, float], object]) -> Source:
     """Return a source as one whose readings are followed, if it is read here and not in memory."""
-    unread = source.resident is not None or isinstance(source, PartitionedSource)
+    unread = source.without_gaps is not None or isinstance(source, PartitionedSource)
     return source if unread else WatchedSource(source, seen)

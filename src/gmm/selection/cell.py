@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from gmm.em.e_step import EStep
+from gmm.em.incomplete import e_step_over
 from gmm.em.problem import Problem
 from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import FitSettings, split_merged
 from gmm.fitting.racing import RECENT, first_leg, is_hopeless
-from gmm.rows.sources import ArraySource
+from gmm.rows.sources import Source
 from gmm.values.layouts import Layout, SingularMatrixError
+from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
@@ -41,17 +43,20 @@ class SearchRows:
 
     Parameters
     ----------
-    all_rows : ArraySource
+    all_rows : Source
         The rows on which cells are finished.
-    sample : ArraySource
+    sample : Source
         The rows on which starts race; `all_rows` itself if there are few.
     n_effective : float
         Effective number of rows: `Source.n_effective`.
+    noise : UniformNoise, optional
+        That of every cell.
     """
 
-    all_rows: ArraySource
-    sample: ArraySource
+    all_rows: Source
+    sample: Source
     n_effective: float
+    noise: UniformNoise | None = None
 
     @property
     def whole(self) -> bool:
@@ -81,10 +86,10 @@ class Worker:
         self._open.close()
         self._e_steps.clear()
 
-    def _e_step(self, source: ArraySource, moments: Layout) -> EStep:
+    def _e_step(self, source: Source, moments: Layout) -> EStep:
         key = (source is self.search_rows.all_rows, moments.code)
         if key not in self._e_steps:
-            e_step = EStep(source, moments, n_threads=self.n_threads)
+            e_step = e_step_over(source, moments, n_threads=self.n_threads, noise=self.search_rows.noise)
             self._e_steps[key] = self._open.enter_context(e_step)
         return self._e_steps[key]
 
@@ -236,7 +241,7 @@ class Cell:
             return solution
         e_step, rows = worker.all(self._moments), self.rows
         how = (lambda iteration: bool(self.callback and self.callback(iteration)), self.time_is_up, rows.n_effective)
-        sample = None if rows.whole else rows.sample
+        sample = None if rows.whole else rows.sample.resident
         end = self._solution(split_merged(rows.all_rows, self.settings, solution.result, e_step, *how, sample))
         return solution if solution.beats(end) else self._paced(worker, end)
 

@@ -58,6 +58,8 @@ class GaussianMixtureSearch(Estimator):
         As in `GaussianMixture`.
     standardize : bool, default=False
         Whether to search in units of each column's standard deviation; see `select`.
+    missing : {"error", "em"}, default="error"
+        What NaN is; "em" integrates missing values out, as in `GaussianMixture`.
 
     Attributes
     ----------
@@ -122,6 +124,7 @@ class GaussianMixtureSearch(Estimator):
         prior: str | NormalInverseWishart | None = None,
         noise: bool | float | ArrayLike = False,
         standardize: bool = False,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -139,6 +142,7 @@ class GaussianMixtureSearch(Estimator):
         self.prior = prior
         self.noise = noise
         self.standardize = standardize
+        self.missing = missing
 
     def fit(
         self,

@@ -18,7 +18,7 @@ from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
 from gmm.fitting.sampling import chosen_rows
 from gmm.persistence.checkpoints import SearchCheckpoint
-from gmm.rows.sources import ArraySource, Source
+from gmm.rows.sources import Source
 from gmm.rows.together import together
 from gmm.selection.grid import distinct
 from gmm.selection.keeping import journal_of_cell
@@ -29,10 +29,10 @@ SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
 
 
-def rows_to_search(source: Source, seed: int) -> ArraySource:
-    """Return the rows as an array if they are in memory or few; else a sample of them."""
-    if source.resident is not None:
-        return source.resident
+def rows_to_search(source: Source, seed: int) -> Source:
+    """Return the rows, as an array, if they are in memory or few; else a sample of them."""
+    if source.without_gaps is not None:
+        return source
     whole = source.n_rows <= SEARCHED
     return source.subset(
         np.arange(source.n_rows) if whole else chosen_rows(source, SEARCHED, np.random.default_rng(seed))

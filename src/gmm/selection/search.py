@@ -21,12 +21,13 @@ from gmm.estimators.fitted import set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart
+from gmm.fitting.incomplete import completed
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.entrance import as_source_to_fit
-from gmm.rows.sources import ArraySource, Source, box_of
+from gmm.rows.sources import Source, box_of
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.contenders import Contenders
@@ -133,9 +134,9 @@ def select(
         `callback` and `time_limit`, which counts anew. Starts are made again, what was solved is not.
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
-        ``acceleration``, ``prior``, ``noise``, ``refine="split-merge"`` to refine every cell, ``tol`` and ``max_iter``.
-        The defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about 0.05, and
-        ``max_iter=1000``.
+        ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and
+        ``max_iter``. The defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about
+        0.05, and ``max_iter=1000``.
 
     Returns
     -------
@@ -166,7 +167,8 @@ def select(
     template = _template(parameters | {"n_init": n_init, "n_threads": n_threads})
     template.random_state, seed = random_state, shared_seed(random_state)
     check_parameters(template, STARTS)
-    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__)
+    opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
+    opened = completed(opened, template.reg_covar, n_threads)
     _check_fewest(min(counts), opened)
     types = _requested_types(covariance_type, opened.n_features)
     check_ridge(template.reg_covar, opened.survey.weight)
@@ -189,8 +191,10 @@ def _searched(
     template, opened, most = request.template, request.source, max(request.n_components)
     seed, n_threads = shared_seed(template.random_state), template.n_threads
     source = rows_to_search(opened, seed)
-    rows = _search_rows(source, most, seed)
-    starts = Starts(rows.sample, template, request.models, start_seeds(seed, template.n_init), noise[0])
+    rows = replace(_search_rows(source, most, seed), noise=noise[0])
+    whole = rows.sample.without_gaps
+    assert whole is not None  # a search is over rows in memory
+    starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise[0])
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
@@ -387,14 +391,15 @@ def _status(result: Solution | Failure | None, name: str) -> str:
     return status_of(result.result.trace, result.degenerate)
 
 
-def _search_rows(source: ArraySource, most_components: int, seed: int) -> SearchRows:
+def _search_rows(source: Source, most_components: int, seed: int) -> SearchRows:
     """All rows and a sample of them; few rows are their own sample, weighted, so that results ignore their order."""
     rng, n_effective = np.random.default_rng(seed), source.n_effective
     sample = sampled(source, most_components, rng)
-    rows = sample if sampled_share(source, most_components) == 1 else source
+    whole = sampled_share(source, most_components) == 1
+    rows = sample if whole and source.resident is not None else source
     size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
     if size > LARGEST_SHARE * rows.n_rows:
-        return SearchRows(rows, rows if rows is sample else sample, n_effective)
+        return SearchRows(rows, rows if whole else sample, n_effective)
     return SearchRows(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 

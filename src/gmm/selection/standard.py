@@ -11,6 +11,7 @@ import numpy as np
 
 from gmm.estimators.fitted import fitted_parameters, in_other_units
 from gmm.rows.factory import FactorySource
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.table import Selection
@@ -51,6 +52,9 @@ def _standard_deviations(source: Source) -> Coordinates:
 
 
 def _standardized(source: Source, units: Coordinates) -> Source:
+    if isinstance(source, IncompleteSource):
+        filled = None if source.filled is None else units.of_rows(source.filled)
+        return replace(source, given=units.of_rows(source.given), filled=filled)
     if source.resident is not None:
         return ArraySource(units.of_rows(source.resident.rows), source.sample_weight)
     return FactorySource(partial(_blocks, source, units))

@@ -131,6 +131,7 @@ _REQUIREMENTS: Mapping[str, Requirement] = {
     "degrees_of_freedom_prior": _POSITIVE | _NONE,
     "covariance_prior": _ARRAY | _POSITIVE | _NONE,
     "noise": _BOOLEAN | _ARRAY | _SHARE,
+    "missing": _a_str_among(("error", "em")),
     "prior": _a_str_among(("conjugate",)) | _an_instance(NormalInverseWishart) | _NONE,
 }
 

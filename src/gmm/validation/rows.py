@@ -22,6 +22,7 @@ __all__ = [
     "check_names",
     "check_rows",
     "check_shape",
+    "raise_empty",
     "raise_nonfinite",
     "raise_too_heavy",
     "raise_too_large",
@@ -173,8 +174,9 @@ def raise_nonfinite(
     *,
     estimator: object,
     feature_names: Sequence[object] | NDArray[np.object_] | None = None,
+    missing: str | None = None,
 ) -> NoReturn:
-    """Raise the error for a NaN or an infinity in X.
+    """Raise the error for a NaN or an infinity in X; `missing` is what the caller was told of NaN, if it knows it.
 
     Raises
     ------
@@ -182,17 +184,34 @@ def raise_nonfinite(
         Always.
     """
     place = row_and_column(row, column, _listed(feature_names))
+    if np.isnan(value) and missing == "em":
+        raise ValueError(
+            f"Input X contains NaN, the first at {place}, and missing='em' is for rows in memory: expected an array or "
+            "a data frame."
+        )
     if np.isnan(value):
+        instead = "" if missing is None else ", or pass missing='em', which fits the mixture to the others"
         raise ValueError(
             f"Input X contains NaN.\n{name_of(estimator)} does not accept missing values encoded "
             f"as NaN natively. The first is at {place}. Drop the rows with missing values "
-            "(X[~np.isnan(X).any(axis=1)]), or fill them with an imputer."
+            f"(X[~np.isnan(X).any(axis=1)]), or fill them with an imputer{instead}."
         )
     raise ValueError(
         f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
         f"{name_of(estimator)} expects finite numbers, got {value} at {place}. Drop the rows that "
         "are not finite (X[np.isfinite(X).all(axis=1)]), or correct them."
     )
+
+
+def raise_empty(place: str, instead: str) -> NoReturn:
+    """Raise the error for a row or a column of X in which every value is missing.
+
+    Raises
+    ------
+    ValueError
+        Always.
+    """
+    raise ValueError(f"All values of {place} of X are missing, so there is nothing to learn from it: pass {instead}.")
 
 
 def raise_too_large(

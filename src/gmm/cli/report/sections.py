@@ -49,7 +49,7 @@ def opening(result: Fitted, story: Story) -> Html:
 def groups(result: Fitted) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
-    overall = Columns(result.table.values, result.table.weights)
+    overall = Columns(result.whole.values, result.table.weights)
     several, strongest = len(result.shown) > 1, facts.strongest_correlations[result.shown[0]]
     return render(
         "groups",
@@ -94,7 +94,7 @@ def agreement(result: Fitted) -> Html:
 
 def data(result: Fitted, origin: Origin) -> Html:
     """Summarise the fitted columns, and say what was left out."""
-    rows = result.table
+    rows = result.whole
     columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
     numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T

@@ -1,0 +1,119 @@
+"""`IncompleteSource`: rows in memory of which some values are missing, grouped by the columns that they have."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm._kernel.first_look import Survey
+from gmm.rows.sources import ArraySource, Chunk, Source
+from gmm.values.layouts import Array
+
+__all__ = ["IncompleteSource", "Pattern"]
+
+
+class Pattern(NamedTuple):
+    """Rows that have values in the same columns.
+
+    Parameters
+    ----------
+    observed, missing : arrays of int
+        Columns.
+    indices : array of int
+        The rows, in rising order.
+    rows : ArraySource
+        Their observed columns, with their weights.
+    """
+
+    observed: NDArray[np.intp]
+    missing: NDArray[np.intp]
+    indices: NDArray[np.intp]
+    rows: ArraySource
+
+
+@dataclass(frozen=True, eq=False)
+class IncompleteSource(Source):
+    """Rows (n, d) in memory, NaN where a value is missing; every row and every column has a value.
+
+    Passes go to the `patterns`. Starts and samples, which need whole rows, get those of `without_gaps`.
+
+    Parameters
+    ----------
+    given : array of shape (n, d), float32 or float64
+    sample_weight : array of shape (n,), optional
+    filled : array of shape (n, d), optional
+        The rows with their gaps filled; by default, with the means of the columns.
+    """
+
+    given: NDArray[Any]
+    sample_weight: Array | None = None
+    filled: NDArray[Any] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return len(self.given)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return int(self.given.shape[1])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows."""
+        return self.given.dtype
+
+    @cached_property
+    def patterns(self) -> list[Pattern]:
+        """The rows by the columns that they have."""
+        absent = np.isnan(self.given)
+        kinds, which = np.unique(absent, axis=0, return_inverse=True)
+        order, weight, d = np.argsort(which, kind="stable"), self.sample_weight, self.n_features
+        groups = np.split(order, np.searchsorted(which[order], np.arange(1, len(kinds))))
+        patterns = []
+        for kind, indices in zip(kinds, groups, strict=True):
+            observed = np.flatnonzero(~kind)
+            rows = self.given[indices] if len(observed) == d else self.given[np.ix_(indices, observed)]
+            part = ArraySource(np.ascontiguousarray(rows), None if weight is None else weight[indices])
+            patterns.append(Pattern(observed, np.flatnonzero(kind), indices, part))
+        return patterns
+
+    @cached_property
+    def without_gaps(self) -> ArraySource:
+        """The rows with their gaps filled."""
+        return ArraySource(self._with_means if self.filled is None else self.filled, self.sample_weight)
+
+    @cached_property
+    def survey(self) -> Survey:
+        """Survey of the rows, with the means of the columns in their gaps: it says where the given values lie."""
+        return Survey([(0, self._with_means, self.sample_weight)], self.n_features)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the rows, gaps among them, and their weights."""
+        return hashlib.blake2b(ArraySource(self.given, self.sample_weight).fingerprint.encode()).hexdigest()
+
+    def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
+        """Yield the completed rows as one chunk."""
+        return self.without_gaps.chunks(lane_rows)
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return completed rows."""
+        return self.without_gaps.take(indices)
+
+    @cached_property
+    def _with_means(self) -> NDArray[Any]:
+        absent = np.isnan(self.given)
+        used = ~absent if self.sample_weight is None else ~absent & (self.sample_weight > 0)[:, None]
+        # About a value of each column, so that columns far from zero keep their digits; about 0 without values.
+        about = np.nan_to_num(self.given[used.argmax(axis=0), np.arange(self.n_features)].astype(np.float64))
+        with np.errstate(over="ignore"):
+            means = about + np.where(used, self.given - about, 0.0).sum(axis=0) / np.maximum(used.sum(axis=0), 1)
+        return np.where(absent, means.astype(self.dtype), self.given)

@@ -1,0 +1,372 @@
+"""Rows with missing values: equal to a direct twin, and what must not matter does not."""
+
+import io
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+import gmm
+import reference
+from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.em.incomplete import e_step_over
+from gmm.em.m_step import most_likely
+from gmm.rows.incomplete import IncompleteSource
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import FULL
+from gmm.values.noise import UniformNoise
+from gmm.values.parameters import MixtureParameters
+
+every_type = pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+
+
+def with_gaps(n=120, d=4, share=0.3, seed=0, scale=1.0, offset=0.0):
+    """Rows of two groups, values missing at random, one at least left in each row."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 5 * (rng.uniform(size=(n, 1)) < 0.4)
+    gaps = rng.uniform(size=(n, d)) < share
+    gaps[np.arange(n), rng.integers(d, size=n)] = False
+    X[gaps] = np.nan
+    return X * scale + offset
+
+
+def mixture(covariance_type, d=4, K=3, seed=0, noise=None):
+    rng, model = np.random.default_rng(seed), covariance_model(covariance_type)
+    A = rng.normal(size=(K, d, 2 * d))
+    free = A @ A.transpose(0, 2, 1) / d
+    covariances = model.constrained(model.layout.reduced(free, FULL, d) / (K if model.layout.pooled else 1), np.ones(K))
+    weights = rng.dirichlet(np.full(K, 5.0)) * (1 if noise is None else 0.8)
+    return MixtureParameters(weights, rng.normal(size=(K, d)) * 3, covariances, model, noise=noise)
+
+
+def written_out(parameters):
+    K, d = parameters.means.shape
+    return parameters.weights, parameters.means, parameters.model.layout.dense(parameters.covariances, K, d)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("all_moments", [False, True])
+@every_type
+def test_a_pass_is_the_twins(covariance_type, all_moments, hard):
+    X, parameters = with_gaps(), mixture(covariance_type)
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(X))
+    moments = FULL if all_moments else parameters.model.moments
+    with e_step_over(IncompleteSource(X, weight), moments) as e_step:
+        got = e_step(parameters.whitened(), hard=hard)
+    joint = reference.log_joint_given(X, *written_out(parameters))
+    r = reference.hard_responsibilities(joint) if hard else reference.responsibilities(joint)
+    evidence = joint.max(axis=1) if hard else reference.log_evidence(joint)
+    counts, first, second = reference.statistics_given(X, r, weight, written_out(parameters), got.origins)
+    assert got.log_evidence == pytest.approx(weight @ evidence, rel=1e-12)
+    assert got.weight == pytest.approx(weight.sum(), rel=1e-14)
+    np.testing.assert_allclose(got.counts, counts, rtol=1e-11)
+    np.testing.assert_allclose(got.first, first, rtol=1e-10, atol=1e-9)
+    kept = second if all_moments else reference.in_layout(second, covariance_type)
+    np.testing.assert_allclose(got.second, kept, rtol=1e-10, atol=1e-9)
+
+
+# --- Passes ---------------------------------------------------------------------------------------
+
+
+def test_rows_see_their_columns_of_the_noise():
+    X, weight = with_gaps(), np.random.default_rng(1).uniform(0.5, 2, 120)
+    noise = UniformNoise(np.nanmin(X, axis=0), np.nanmax(X, axis=0))
+    parameters = mixture("full", noise=noise)
+    joint = reference.log_joint_given(X, *written_out(parameters))
+    widths = np.log(noise.high - noise.low)
+    log_noise = np.log(parameters.noise_weight) - (~np.isnan(X) * widths).sum(axis=1)
+    joint = np.column_stack([joint, log_noise])
+    with e_step_over(IncompleteSource(X, weight), FULL, noise=noise) as e_step:
+        got, rows = e_step(parameters.whitened()), e_step.rows(parameters.whitened(), responsibilities=True)
+    assert got.log_evidence == pytest.approx(weight @ reference.log_evidence(joint), rel=1e-12)
+    np.testing.assert_allclose(rows.responsibilities, reference.responsibilities(joint)[:, :-1], atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_type
+def test_what_rows_get_is_the_twins(covariance_type, dtype):
+    X, parameters = with_gaps().astype(dtype), mixture(covariance_type)
+    model = GaussianMixture.from_parameters(
+        parameters.weights, parameters.means, parameters.covariances, covariance_type=covariance_type
+    ).set_params(missing="em")
+    joint = reference.log_joint_given(X.astype(np.float64), *written_out(parameters))
+    evidence, near = reference.log_evidence(joint), 1e-10 if dtype == np.float64 else 2e-4
+    np.testing.assert_allclose(model.score_samples(X), evidence, rtol=near, atol=near)
+    np.testing.assert_allclose(model.predict_proba(X), reference.responsibilities(joint), atol=near)
+    assert model.predict_proba(X).dtype == dtype
+    np.testing.assert_array_equal(model.predict(X), model.predict_proba(X).argmax(axis=1))
+    assert model.score(X) == pytest.approx(evidence.mean(), rel=near)
+    assert model.bic(X) == pytest.approx(-2 * evidence.sum() + model.n_parameters_ * np.log(120), rel=near)
+    classified = model.log_likelihood(X, classified=True)
+    assert classified == pytest.approx(joint.max(axis=1).sum(), rel=near)
+    assert model.score_samples(X[5:6])[0] == pytest.approx(evidence[5], rel=near, abs=near)
+
+
+def test_threads_change_no_bit():
+    X = with_gaps(n=30_000, share=0.1)
+    fits = [GaussianMixture(3, missing="em", random_state=0, n_threads=n, tol=0.01).fit(X) for n in (1, 2, 3)]
+    for other in fits[1:]:
+        np.testing.assert_array_equal(fits[0].means_, other.means_)
+        np.testing.assert_array_equal(fits[0].covariances_, other.covariances_)
+        np.testing.assert_array_equal(fits[0].score_samples(X), other.score_samples(X))
+
+
+# --- Fits -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("covariance_type", reference.CLOSED_FORMS)
+def test_em_is_the_twins(covariance_type, weighted):
+    X, start = with_gaps(), mixture(covariance_type)
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(X)) if weighted else np.ones(len(X))
+    precisions = start.model.layout.inverse(np.array(start.covariances), 4)
+    bounds, path = [], written_out(start)
+    for _ in range(4):
+        joint = reference.log_joint_given(X, *path)
+        bounds.append(weight @ reference.log_evidence(joint) / weight.sum())
+        responsibilities = reference.responsibilities(joint)
+        counts, first, _ = reference.statistics_given(X, responsibilities, weight, path, np.zeros((3, 4)))
+        means = first / counts[:, None]
+        scatter = reference.statistics_given(X, responsibilities, weight, path, means)[2]
+        kept, mass = reference.in_layout(scatter, covariance_type), counts
+        mass = counts.sum() if reference.shape_of(covariance_type) == "tied" else counts
+        free = reference.dense((kept.T / mass).T, covariance_type, 3, 4) + 0.01 * np.eye(4)
+        path = counts / weight.sum(), means, reference.constrained(free, counts, covariance_type)
+    fit = GaussianMixture(3, covariance_type=covariance_type, missing="em", acceleration=None, reg_covar=0.01)
+    fit.set_params(weights_init=start.weights, means_init=start.means, precisions_init=precisions, max_iter=4, tol=0)
+    with pytest.warns(gmm.ConvergenceWarning):
+        fit.fit(X, sample_weight=weight)
+    np.testing.assert_allclose(fit.lower_bounds_, bounds, rtol=1e-9)
+    np.testing.assert_allclose(fit.means_, path[1], rtol=1e-9)
+    np.testing.assert_allclose(reference.dense(fit.covariances_, covariance_type, 3, 4), path[2], rtol=1e-9, atol=1e-9)
+
+
+@every_type
+def test_both_solvers_climb_to_where_em_stays(covariance_type):
+    X, how = with_gaps(n=300), {"missing": "em", "random_state": 0, "covariance_type": covariance_type}
+    fast = GaussianMixture(2, tol=1e-10, max_iter=500, **how).fit(X)
+    slow = GaussianMixture(2, tol=1e-11, max_iter=5000, acceleration=None, **how).fit(X)
+    assert fast.converged_
+    assert slow.converged_
+    assert fast.score(X) == pytest.approx(slow.score(X), abs=1e-8)
+    for fit in (fast, slow):
+        assert np.diff(fit.history_.objective).min() > -1e-12
+    statistics = gmm.statistics_of(fast, X)
+    again = most_likely(statistics, covariance_model(covariance_type), 1e-6, previous=fast._parameters.covariances)
+    np.testing.assert_allclose(again.means, fast.means_, atol=1e-4)
+    np.testing.assert_allclose(again.covariances, fast.covariances_, atol=1e-3)
+
+
+# Snedecor & Cochran's apples, of which R's package mvnmle prints -2 log-likelihood 148.435 without its constant; and
+# Draper & Smith's cement with values knocked out, of which Little & Rubin (1987, example 6.7) print the means.
+APPLES = np.column_stack(
+    [
+        [8, 6, 11, 22, 14, 17, 18, 24, 19, 23, 26, 40, 4, 4, 5, 6, 8, 10],
+        [59, 58, 56, 53, 50, 45, 43, 42, 39, 38, 30, 27, *[np.nan] * 6],
+    ]
+)
+CEMENT = np.array(
+    [
+        [7, 26, 6, 60, 78.5],
+        [1, 29, 15, 52, 74.3],
+        [11, 56, 8, 20, 104.3],
+        [11, 31, 8, 47, 87.6],
+        [7, 52, 6, 33, 95.9],
+        [11, 55, 9, 22, 109.2],
+        [3, 71, 17, np.nan, 102.7],
+        [1, 31, 22, np.nan, 72.5],
+        [2, 54, 18, np.nan, 93.1],
+        [np.nan, np.nan, 4, np.nan, 115.9],
+        [np.nan, np.nan, 23, np.nan, 83.8],
+        [np.nan, np.nan, 9, np.nan, 113.3],
+        [np.nan, np.nan, 8, np.nan, 109.4],
+    ]
+)
+
+
+def test_published_estimates_of_one_gaussian():
+    how = {"missing": "em", "reg_covar": 0, "tol": 1e-13, "max_iter": 1000}
+    apples = GaussianMixture(1, **how).fit(APPLES)
+    np.testing.assert_allclose(apples.means_[0], [14.72222, 49.33333], atol=1e-4)
+    np.testing.assert_allclose(apples.covariances_[0], [[89.534, -90.697], [-90.697, 114.695]], atol=1e-3)
+    assert -2 * apples.log_likelihood(APPLES) - 30 * np.log(2 * np.pi) == pytest.approx(148.435, abs=5e-4)
+    cement = GaussianMixture(1, **how).fit(CEMENT)
+    np.testing.assert_allclose(cement.means_[0], [6.655, 49.965, 11.769, 27.047, 95.423], atol=5e-4)
+
+
+def test_a_monotone_pattern_is_two_regressions():
+    """Anderson (1957): the likelihood of the apples factors into that of the sizes and of a regression on them."""
+    size, worms = APPLES[:12].T
+    slope, intercept = np.polyfit(size, worms, 1)
+    rest = ((worms - intercept - slope * size) ** 2).mean()
+    mean, variance = APPLES[:, 0].mean(), APPLES[:, 0].var()
+    fit = GaussianMixture(1, missing="em", reg_covar=0, tol=1e-14, max_iter=1000).fit(APPLES)
+    np.testing.assert_allclose(fit.means_[0], [mean, intercept + slope * mean], rtol=1e-7)
+    covariance = [[variance, slope * variance], [slope * variance, rest + slope**2 * variance]]
+    np.testing.assert_allclose(fit.covariances_[0], covariance, rtol=1e-6)
+
+
+def test_without_gaps_nothing_changes():
+    X = with_gaps(share=0.0)
+    one, other = (GaussianMixture(2, missing=missing, random_state=0).fit(X) for missing in ("error", "em"))
+    np.testing.assert_array_equal(one.means_, other.means_)
+    np.testing.assert_array_equal(one.score_samples(X), other.score_samples(X))
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "VVI"])
+def test_units_do_not_matter(covariance_type):
+    X, scale, offset = with_gaps(n=200), np.array([1e-3, 1.0, 64.0, 1e5]), np.array([1.0, 1e5, -7.0, 1e7])
+    how = {"covariance_type": covariance_type, "missing": "em", "reg_covar": 0, "random_state": 0, "tol": 1e-8}
+    one = GaussianMixture(2, **how).fit(X)
+    other = GaussianMixture(2, **how).fit(X * scale + offset)
+    shift = (~np.isnan(X) * np.log(scale)).sum(axis=1)
+    np.testing.assert_allclose(other.score_samples(X * scale + offset) + shift, one.score_samples(X), atol=1e-4)
+
+
+def test_a_weight_is_so_many_rows_in_any_order():
+    X, rng = with_gaps(), np.random.default_rng(3)
+    weight = rng.integers(0, 4, len(X))
+    start = {"means_init": np.nan_to_num(X[[0, 40, 80]]), "missing": "em", "tol": 1e-8}
+    order = rng.permutation(weight.sum())
+    repeated = np.repeat(X, weight, axis=0)[order]
+    precise = {"weights_init": np.full(3, 1 / 3), "precisions_init": np.stack([np.eye(4)] * 3)}
+    one = GaussianMixture(3, **start, **precise).fit(X, sample_weight=weight)
+    other = GaussianMixture(3, **start, **precise).fit(repeated)
+    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-6)
+    assert one.bic(X, weight) == pytest.approx(other.bic(repeated), rel=1e-9)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_the_evidence_bound_climbs_too(covariance_type, acceleration):
+    X, how = with_gaps(n=200), {"covariance_type": covariance_type, "acceleration": acceleration, "random_state": 0}
+    fit = BayesianGaussianMixture(n_components=4, missing="em", tol=1e-4, max_iter=2000, **how).fit(X)
+    assert fit.converged_
+    assert np.diff(fit.lower_bounds_).min() > -1e-8
+    assert np.isfinite(fit.score(X))
+    with pytest.raises(ValueError, match="needs whole rows"):
+        fit.score_samples(X, density="predictive")
+
+
+@pytest.mark.parametrize("how", [{"prior": "conjugate"}, {"noise": True}, {"refine": "split-merge"}, {"n_init": 3}])
+@pytest.mark.parametrize("start", ["kmeans", "k-means++", "random", "random_from_data", "hierarchical"])
+def test_every_way_to_fit_takes_gaps(how, start):
+    X = with_gaps(n=150, d=3)
+    fit = GaussianMixture(2, missing="em", init_params=start, random_state=0, **how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
+        fit.fit(X)
+    assert fit.score(X) > GaussianMixture(1, missing="em").fit(X).score(X)
+    assert np.diff(fit.lower_bounds_).min() > -1e-9
+
+
+def test_a_fit_continues():
+    X, how = with_gaps(), {"missing": "em", "random_state": 0, "tol": 0}
+    steps = GaussianMixture(3, max_iter=3, warm_start=True, **how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
+        whole = GaussianMixture(3, max_iter=12, **how).fit(X)
+        for _ in range(4):
+            steps.fit(X)
+    np.testing.assert_array_equal(whole.means_, steps.means_)
+
+
+def test_a_fit_is_kept_in_a_checkpoint(tmp_path):
+    X, passes = with_gaps(), []
+    fit = GaussianMixture(3, missing="em", random_state=0, tol=1e-9)
+    whole = GaussianMixture(3, missing="em", random_state=0, tol=1e-9).fit(X)
+    fit.fit(X, checkpoint=tmp_path / "fit", callback=lambda one: passes.append(one) or len(passes) == 4)
+    resumed = fit.fit(X, checkpoint=tmp_path / "fit", resume=True)
+    np.testing.assert_array_equal(whole.means_, resumed.means_)
+
+
+# --- What follows from a fit ----------------------------------------------------------------------
+
+
+@every_type
+def test_gaps_are_filled_with_conditional_means(covariance_type):
+    X, parameters = with_gaps(), mixture(covariance_type)
+    model = GaussianMixture.from_parameters(
+        parameters.weights, parameters.means, parameters.covariances, covariance_type=covariance_type
+    )
+    filled = model.impute(X)
+    np.testing.assert_array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])
+    for row, got in zip(X[:40], filled, strict=False):
+        o, m = np.flatnonzero(~np.isnan(row)), np.flatnonzero(np.isnan(row))
+        weights, means, _ = reference.conditional(*written_out(parameters), o, m, row[o])
+        np.testing.assert_allclose(got[m], weights @ means, rtol=1e-9, atol=1e-9)
+
+
+def test_draws_have_the_conditional_moments():
+    parameters = mixture("full")
+    model = GaussianMixture.from_parameters(parameters.weights, parameters.means, parameters.covariances)
+    row = np.array([1.0, np.nan, -0.5, np.nan])
+    drawn = model.impute(np.tile(row, (200_000, 1)), draw=True, random_state=0)[:, [1, 3]]
+    weights, means, covariances = reference.conditional(
+        *written_out(parameters), np.array([0, 2]), np.array([1, 3]), row[[0, 2]]
+    )
+    mean = weights @ means
+    spread = np.einsum("k,kij->ij", weights, covariances + (means - mean)[:, :, None] * (means - mean)[:, None])
+    np.testing.assert_allclose(drawn.mean(axis=0), mean, atol=0.02)
+    np.testing.assert_allclose(np.cov(drawn.T), spread, rtol=0.03, atol=0.03)
+
+
+def test_noise_fills_with_the_middle_of_its_box():
+    model = GaussianMixture(1, missing="em", noise=[[0, 0], [10, 20]], random_state=0)
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal([2, 3], 0.1, (80, 2)), rng.uniform([0, 0], [10, 20], (40, 2))])
+    model.fit(X)
+    filled = model.impute([[9.0, np.nan]])
+    np.testing.assert_allclose(filled, [[9.0, 10.0]], atol=1e-6)
+    drawn = model.impute(np.tile([9.0, np.nan], (500, 1)), draw=True, random_state=0)[:, 1]
+    assert 0 <= drawn.min() < 1
+    assert 19 < drawn.max() <= 20
+
+
+def test_files_pickles_and_copies_know_about_gaps():
+    X = with_gaps()
+    fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
+    file = io.BytesIO()
+    fit.save(file)
+    for other in (gmm.load(file.getvalue()), pickle.loads(pickle.dumps(fit))):
+        np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
+    assert fit.marginal([0, 1]).score(X[~np.isnan(X[:, :2]).all(axis=1), :2]) < 0
+    np.testing.assert_array_equal(fit.freeze().predict(X) == -1, np.isnan(X).any(axis=1))  # as it says
+
+
+def test_a_search_takes_gaps():
+    X = with_gaps(n=200, d=3)
+    found = gmm.select(X, [1, 2], ["full", "VVI", "EII"], missing="em", random_state=0)
+    assert found.best.bic(X) == pytest.approx(found.bic[found.best_index], rel=1e-6)
+    fit = GaussianMixture(2, missing="em", covariance_type="full", random_state=0, tol=1e-5, max_iter=1000).fit(X)
+    of_two = list(zip(found.n_components, found.covariance_type, strict=True)).index((2, "full"))
+    assert found.loglik[of_two] > fit.log_likelihood(X) - 0.05
+    search = gmm.GaussianMixtureSearch([1, 2], "full", missing="em", random_state=0).fit(X)
+    np.testing.assert_array_equal(search.predict(X), search.best_estimator_.predict(X))
+
+
+def test_what_cannot_be_learnt_from_is_an_error():
+    X, fit = with_gaps(), GaussianMixture(2, missing="em")
+    with pytest.raises(ValueError, match=r"missing='em'"):
+        GaussianMixture(2).fit(X)
+    with pytest.raises(ValueError, match="row 3 of X are missing"):
+        fit.fit(np.where(np.arange(120)[:, None] == 3, np.nan, X))
+    with pytest.raises(ValueError, match="column 1 of X are missing"):
+        fit.fit(np.where(np.arange(4) == 1, np.nan, np.nan_to_num(X)))
+    with pytest.raises(ValueError, match="infinity"):
+        fit.fit(np.where(np.isnan(X) & (np.arange(4) == 2), np.inf, X))
+    with pytest.raises(ValueError, match="in memory"):
+        fit.fit(gmm.rows(lambda: iter([X[:60], X[60:]])))
+    with pytest.raises(gmm.InvalidParameterError, match="'missing' parameter"):
+        GaussianMixture(2, missing="mean").fit(X)
+    fit.fit(X)
+    for needs_whole_rows in (fit.partial_fit, lambda rows: next(gmm.em_steps(rows, 2, missing="em"))):
+        with pytest.raises(ValueError, match=r"whole rows|NaN"):
+            needs_whole_rows(X)
+
+
+def test_many_patterns_are_told():
+    X = with_gaps(n=600, d=12, share=0.5)
+    with pytest.warns(UserWarning, match="different sets of columns"):
+        GaussianMixture(1, missing="em", covariance_type="diag").fit(X)
