@@ -566,6 +566,9 @@ def test_fit_with_noise(tmp_path):
     report = (tmp_path / "r" / "report.html").read_text()
     assert f"{n_noise} rows" in report
     assert "to noise that is spread evenly over the box of the rows" in report
+    sure = model.predict_proba(rows)[labels >= 0].max(axis=1) >= 0.9
+    assert "outside the noise belong" in report
+    assert f"<dt>uncertain rows</dt><dd>{(~sure).sum()}</dd>" in report
     assert f"noise of weight {model.noise_weight_:.4f}" in ok("info", tmp_path / "r" / "model.gmm").stdout
     assert "--noise: not with --bayesian" in fails(2, "fit", tmp_path / "d.csv", "--noise", "--bayesian")
     assert "shows components alone" in fails(

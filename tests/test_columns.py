@@ -4,6 +4,7 @@ import io
 from importlib.resources import files
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 
@@ -258,3 +259,10 @@ def test_known_values_come_from_whatever_has_keys():
     for wrong in ("x", None, np.nan, np.inf):
         with pytest.raises(ValueError, match="expected a finite number for column 'a'"):
             mixture.condition({"a": wrong})
+
+
+def test_known_columns_may_come_without_names():
+    named = GaussianMixture.from_parameters([1.0], [[0.0, 0.0]], [[[1.0, 0.9], [0.9, 1.0]]], feature_names=["x", "y"])
+    assert named.predict_from([[2.0]], ["x"]).means == pytest.approx(1.8)  # and no warning, which is an error here
+    with pytest.raises(ValueError, match="feature names"):
+        named.predict_from(pd.DataFrame({"z": [2.0]}), ["x"])

@@ -472,3 +472,45 @@ def test_a_condition_far_from_all_components_is_noise(tmp_path):
     assert far.noise_weight_ == pytest.approx(1)
     far.save(tmp_path / "far.gmm")
     assert gmm.load(tmp_path / "far.gmm").score([[0.0]]) == far.score([[0.0]])
+
+
+CLUTTER = np.concatenate(
+    [np.random.default_rng(5).normal(m, 1, (60, 2)) for m in (-4, 4)]
+    + [np.random.default_rng(6).uniform(-20, 20, (40, 2))]
+)
+
+
+def test_what_responsibilities_leave_is_noise_at_the_start():
+    given = np.zeros((160, 2))
+    given[:60, 0] = given[60:120, 1] = 1
+    started = GaussianMixture(2, noise=True, init_params=given, max_iter=0).fit(CLUTTER)
+    assert started.noise_weight_ == pytest.approx(0.25)
+    np.testing.assert_allclose(started.means_, [CLUTTER[:60].mean(axis=0), CLUTTER[60:120].mean(axis=0)])
+    assert (GaussianMixture(2, noise=True, init_params=given).fit(CLUTTER).predict(CLUTTER) == -1).sum() > 30
+    given[120:] = 0.5
+    whole = GaussianMixture(2, noise=0.1, init_params=given, max_iter=0).fit(CLUTTER)
+    assert whole.noise_weight_ == pytest.approx(0.1)
+    with pytest.raises(ValueError, match=r"should sum to at most 1, but the sum of row 3 is 1\.5"):
+        GaussianMixture(2, noise=True, init_params=np.where(np.arange(160)[:, None] == 3, 0.75, given)).fit(CLUTTER)
+    with pytest.raises(ValueError, match="should sum to 1, but the sum of row 7 is 0"):
+        GaussianMixture(2, init_params=np.where(np.arange(160)[:, None] == 7, 0, given)).fit(CLUTTER)
+
+
+def test_an_array_of_one_flag_is_the_flag():
+    for flag in (True, False):
+        one, other = (GaussianMixture(2, noise=noise, random_state=0).fit(CLUTTER) for noise in (np.array(flag), flag))
+        np.testing.assert_array_equal(one.means_, other.means_)
+        assert one.noise_weight_ == other.noise_weight_
+
+
+def test_nec_of_one_component_beside_noise_compares_it_with_one_without():
+    beside = GaussianMixture(1, noise=True, tol=1e-6, max_iter=1000, random_state=0).fit(CLUTTER[60:])
+    alone = GaussianMixture(1).fit(CLUTTER[60:])
+    shares = beside.predict_proba(CLUTTER[60:])[:, 0]
+    entropy = -sum(np.where(p > 0, p * np.log(np.maximum(p, 1e-300)), 0).sum() for p in (shares, 1 - shares))
+    gain = beside.log_likelihood(CLUTTER[60:]) - alone.log_likelihood(CLUTTER[60:])
+    assert 0 < entropy / gain < 1
+    assert beside.nec(CLUTTER[60:]) == pytest.approx(entropy / gain, rel=1e-4)
+    found = select(CLUTTER[60:], 1, "full", noise=True, random_state=0)
+    assert found.nec[0] == pytest.approx(entropy / gain, rel=1e-3)
+    assert alone.nec(CLUTTER[60:]) == 1

@@ -255,3 +255,14 @@ def test_cells_that_are_all_infinitely_bad_are_equally_bad():
     few = select([[0.0], [1.0], [3.0]], [1, 2], "full", criterion="aicc", random_state=0)
     assert np.isinf(few.scores).all()
     assert "nan" not in f"{few}{few!r}{few._repr_html_()}".lower()
+
+
+def test_columns_that_do_not_vary_are_told():
+    with pytest.warns(
+        UserWarning, match=r"^Column\(s\) 'x1' are constant: likelihoods and criteria depend on reg_covar"
+    ):
+        select(np.column_stack([X[:, 0], np.full(len(X), 3.0)]), 1, "diag")
+    with pytest.warns(UserWarning, match=r"^Column\(s\) 'b' are constant"):
+        select(pd.DataFrame({"a": X[:, 0], "b": 0.1}), 1, "diag")
+    with pytest.warns(UserWarning, match=r"^All columns are constant"):
+        select(np.ones((20, 2)), 1, "diag")

@@ -104,7 +104,8 @@ def test_one_column_and_a_constant_one():
     assert single.best.covariance_type == "VII"
     assert single.best.bic(X[:, :1]) == pytest.approx(single.bic[0])
     with_constant = np.column_stack([X[:, 0], np.full(len(X), 0.1)])
-    fitted = select(with_constant, [2], ["VVI"], standardize=True, random_state=0).best
+    with pytest.warns(UserWarning, match="constant"):
+        fitted = select(with_constant, [2], ["VVI"], standardize=True, random_state=0).best
     np.testing.assert_allclose(fitted.means_[:, 1], 0.1)
     np.testing.assert_allclose(fitted.covariances_[:, 1], 1e-6, rtol=1e-3)
 

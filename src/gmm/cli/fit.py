@@ -82,6 +82,7 @@ def _search(
     """Run the search, and print and return its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", ".* are constant")  # of which the notes on the table have told
         with screen.progress(options.components, len(types)) as advance:
             outcome = selection.select(
                 rows.frame,

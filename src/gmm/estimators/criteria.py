@@ -105,8 +105,8 @@ def nec(entropy: float, loglik: float, loglik_of_one: float) -> float:
     """Return the normalised entropy criterion, ``entropy / (loglik - loglik_of_one)``.
 
     It compares the overlap of the components with their gain over a single component, and does not count parameters: it
-    selects clusterings, not densities. It is 1 for one component by definition, so several are chosen only if their
-    criterion is below 1. Infinite for several components that gain nothing over one.
+    selects clusterings, not densities. It is 1 for one component (without noise) by definition, so several are chosen
+    only if their criterion is below 1. Infinite for several components that gain nothing over one.
 
     Parameters
     ----------

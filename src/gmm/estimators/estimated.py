@@ -254,7 +254,7 @@ class EstimatedMixture(ExchangedMixture):
             values = start
             if callable(start) and resident is not None:
                 values = start(resident.rows, self.n_components, make_rng(seed))
-            return check_responsibilities(values, source.n_rows, self.n_components)
+            return check_responsibilities(values, source.n_rows, self.n_components, beside_noise=self._is_noisy)
 
         return responsibilities
 

@@ -75,7 +75,7 @@ class GaussianMixture(StreamedMixture):
         How to start: "kmeans", the best of twelve candidates from k-means; "k-means++"; "random"; "random_from_data".
         *Beyond*: "hierarchical", Ward's clustering of up to 1000 rows, which is deterministic for tables of at most
         1000 rows; an array of responsibilities; or a callable ``(X, K, rng)`` that returns one, where ``rng`` is a
-        RandomState, or a Generator if `random_state` is one.
+        RandomState, or a Generator if `random_state` is one. With `noise`, what they leave of a row is noise.
     weights_init : array-like of shape (K,), default=None
         Initial weights.
     means_init : array-like of shape (K, d), default=None
@@ -462,7 +462,7 @@ class GaussianMixture(StreamedMixture):
         if columns is None and names is None:
             raise ValueError("X has no column names: expected `columns`, those of the mixture that X holds, in order")
         known, others = self._split(names if columns is None else columns)
-        if columns is not None and given_names(self):
+        if columns is not None and names is not None and given_names(self):
             check_names(names, np.array(given_names(self), object)[known], self)
         if source.n_features != len(known):
             raise ValueError(f"X has {source.n_features} columns, but {len(known)} are known")

@@ -121,10 +121,10 @@ class Scorer:
     def log_likelihood_of_one(self, source: Source, ridge: float) -> float:
         """Log-likelihood of a single component of the same model, fitted to the rows with that ridge, in nats.
 
-        A mixture of one component is not fitted again. Infinite if the rows have no variance in some direction and
-        there is no ridge.
+        A mixture of one component without noise is not fitted again. Infinite if the rows have no variance in some
+        direction and there is no ridge.
         """
-        if self.parameters.n_components == 1:
+        if self.parameters.n_components == 1 and self.parameters.noise is None:
             return self.log_likelihood(source)
         model = self.parameters.model
         try:

@@ -41,6 +41,8 @@ from gmm.values.whitened import WhitenedMixture
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
 COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
 
+_ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GivenStart:
@@ -385,7 +387,9 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
         start = partial(_start_statistics, settings=settings, seed=seed)
         return Beginning(noisy_start(problem, settings.n_components, settings.noise_share, start, rng))
     begin = _start_without_noise(problem, settings, seed, e_step)
-    return replace(begin, parameters=begin.parameters.with_noise(settings.noise, settings.noise_share))
+    left = 1 - float(begin.parameters.weights.sum())
+    share = left if left > _ROUNDING else settings.noise_share
+    return replace(begin, parameters=begin.parameters.with_noise(settings.noise, share))
 
 
 def _start_without_noise(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:

@@ -98,6 +98,8 @@ class GaussianMixtureSearch(Estimator):
     [100, 100]
     """
 
+    noise: bool | float | ArrayLike = False  # of pickles that are older than the parameter, as the next one
+    standardize: bool = False
     best_estimator_: GaussianMixture
     selection_: Selection
     results_: dict[str, NDArray[Any]]

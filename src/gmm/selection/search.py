@@ -35,7 +35,7 @@ from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, w
 from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
 from gmm.selection.keeping import kept_search
-from gmm.selection.standard import Noise, in_units, restored
+from gmm.selection.standard import Noise, in_units, restored, warn_of_constants
 from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
@@ -169,6 +169,7 @@ def select(
     check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     opened = completed(opened, template.reg_covar, n_threads)
+    warn_of_constants(opened, features)
     _check_fewest(min(counts), opened)
     types = _requested_types(covariance_type, opened.n_features)
     check_ridge(template.reg_covar, opened.survey.weight)
@@ -343,7 +344,7 @@ class _Search:
 
     def _log_likelihood_of_one(self, solution: Solution, totals: Totals) -> float:
         """Log-likelihood of a single component of the solution's model, which `nec` compares with."""
-        if solution.parameters.n_components == 1:
+        if solution.parameters.n_components == 1 and solution.parameters.noise is None:
             return totals.log_likelihood
         model = solution.parameters.model
         if model not in self._of_one:

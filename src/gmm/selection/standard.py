@@ -1,4 +1,4 @@
-"""Searches in units of standard deviations: rows on their way in, and the table on its way out."""
+"""Units of a search: rows in standard deviations on their way in, the table on its way out; columns without any."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm.estimators.fitted import fitted_parameters, in_other_units
+from gmm.exceptions import warn
 from gmm.rows.factory import FactorySource
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.partitions import PartitionedSource
-from gmm.rows.sources import ArraySource, Source
+from gmm.rows.sources import ArraySource, Source, box_of
 from gmm.selection.table import Selection
+from gmm.text.lists import quoted
 from gmm.values.coordinates import Coordinates
 from gmm.values.noise import UniformNoise
 
@@ -64,6 +67,17 @@ def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
     for _, rows, weights in source.chunks():
         scaled = units.of_rows(rows)
         yield scaled if weights is None else (scaled, weights)
+
+
+def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None:
+    """Warn of columns that do not vary, whose part of all criteria is that of the ridge alone."""
+    low, high = box_of(source)
+    constant = np.flatnonzero(low == high)
+    if len(constant):
+        columns = quoted(f"x{j}" if names is None else names[j] for j in constant)
+        what = "All columns" if len(constant) == source.n_features else f"Column(s) {columns}"
+        text = f"{what} are constant: likelihoods and criteria depend on reg_covar there. Leave such columns out."
+        warn(text, UserWarning)
 
 
 def restored(found: Selection, units: Coordinates, weight: float) -> Selection:

@@ -259,7 +259,7 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
     return shares, centres, spread
 
 
-def check_responsibilities(value: Any, n_rows: int, n_components: int) -> Floats:
+def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside_noise: bool = False) -> Floats:
     """Check the responsibilities that a fit starts from.
 
     Parameters
@@ -268,6 +268,8 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int) -> Floats
         Non-negative; each row sums to 1 within 1e-6 (1e-5 in float32).
     n_rows, n_components : int
         n and K.
+    beside_noise : bool
+        Whether a row may sum to less.
 
     Returns
     -------
@@ -284,11 +286,13 @@ def check_responsibilities(value: Any, n_rows: int, n_components: int) -> Floats
     _check_not_negative(array, name, name)
     sums = array.sum(axis=1, dtype=np.float64)
     tolerance = 1e-5 if array.dtype == np.float32 else 1e-6
-    off = np.flatnonzero(np.abs(sums - 1.0) > tolerance)
+    too_much = sums - 1.0
+    off = np.flatnonzero((too_much if beside_noise else np.abs(too_much)) > tolerance)
     if off.size:
         row = int(off[0])
+        most = "at most 1" if beside_noise else "1"
         raise ValueError(
-            f"Each row of {name} should sum to 1, but the sum of row {row} is {sums[row]:.6g} "
+            f"Each row of {name} should sum to {most}, but the sum of row {row} is {sums[row]:.6g} "
             f"({off.size} such row(s)). Divide each row by its sum."
         )
     return np.ascontiguousarray(array, dtype=np.float64)

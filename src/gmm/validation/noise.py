@@ -35,9 +35,10 @@ def check_noise(
     ValueError
         If the box is none: wrong shape, numbers that are not finite, or no volume.
     """
-    if noise is False or (isinstance(noise, np.bool_) and not noise):
-        return None, 0.0
     given = np.ndim(noise) > 0
+    noise = noise if given else np.asarray(noise).item()
+    if noise is False:
+        return None, 0.0
     box = check_array(noise, "noise", (2, n_features)).astype(np.float64) if given else box_of_rows()
     flat = np.flatnonzero(~(box[1] > box[0]))
     if len(flat):
@@ -45,5 +46,5 @@ def check_noise(
             f"noise needs a box with a volume: expected low < high in every column, got {box[0, flat[0]]:g} and "
             f"{box[1, flat[0]]:g} in column {flat[0]}"
         )
-    share = _SHARE if given or isinstance(noise, bool | np.bool_) else float(noise)
+    share = _SHARE if given or noise is True else float(noise)
     return UniformNoise(np.ascontiguousarray(box[0]), np.ascontiguousarray(box[1])), share

@@ -41,7 +41,7 @@ def opening(result: Fitted, story: Story) -> Html:
         numbers["noise"] = counted(result.n_noise, "row")
     if K > 1:
         numbers["uncertain rows"] = f"{_uncertain(result):,}"
-    separation = wording.separation_sentence(_uncertain(result), n, _LIMIT) if K > 1 else ""
+    separation = wording.separation_sentence(*_of_groups(result)) if K > 1 and result.n_noise < n else ""
     sentences = [story.summary, separation, wording.noise_sentence(result.n_noise, n), story.remark]
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
@@ -65,7 +65,7 @@ def certainty(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
     """Say how many rows are uncertain, and list the least certain ones."""
     return render(
         "certainty",
-        sentence=wording.certainty_sentence(_uncertain(result), len(result.labels), _LIMIT),
+        sentence=wording.certainty_sentence(*_of_groups(result)),
         pictures=[pictures[name] for name in ("boundaries", "uncertainty") if name in pictures],
         table=_table_of_uncertain(result),
     )
@@ -132,8 +132,14 @@ def reproduction(result: Fitted, origin: Origin) -> Html:
     return render("reproduction", origin=origin, options=result.options)
 
 
+def _of_groups(result: Fitted) -> tuple[int, int, float, str]:
+    """Return how many rows are uncertain, of how many that are not noise, below which limit, and which these are."""
+    which = " outside the noise" if result.n_noise else ""
+    return _uncertain(result), len(result.labels) - result.n_noise, _LIMIT, which
+
+
 def _uncertain(result: Fitted) -> int:
-    return int((result.certainty < _LIMIT).sum())
+    return int((result.certainty[result.labels >= 0] < _LIMIT).sum())
 
 
 def _cards(result: Fitted, facts: MixtureFacts, overall: Columns) -> list[dict[str, object]]:
@@ -184,7 +190,8 @@ def _mean_and_spread(mean: float, spread: float, scale: float) -> str:
 def _table_of_uncertain(result: Fitted) -> Html:
     """Tabulate the least certain rows; empty if every row is certain."""
     rows, names = result.table, result.table.names
-    order = np.argsort(result.certainty, kind="stable")[:_MOST_UNCERTAIN]
+    of_groups = np.flatnonzero(result.labels >= 0)
+    order = of_groups[np.argsort(result.certainty[of_groups], kind="stable")[:_MOST_UNCERTAIN]]
     chosen = order[result.certainty[order] < _LIMIT]
     if len(chosen) == 0:
         return Html()

@@ -226,13 +226,14 @@ def component_sentences(
     return [*sentences, *filter(None, [correlation_sentence(names, strongest)])]
 
 
-def certainty_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
-    """Say for how many rows no group reaches a probability of `limit`."""
+def certainty_sentence(n_uncertain: int, n_rows: int, limit: float, which: str = "") -> str:
+    """Say for how many rows no group reaches a probability of `limit`; `which` rows these are goes behind the word."""
     if n_uncertain == 0:
-        return f"Every row belongs to its group with a probability of at least {percent(limit, 0)}."
+        return f"Every row{which} belongs to its group with a probability of at least {percent(limit, 0)}."
     they, labels = ("It lies", "its label") if n_uncertain == 1 else ("They lie", "their labels")
+    share = format_share(n_uncertain / n_rows)
     return (
-        f"For {n_uncertain:,} of {counted(n_rows, 'row')} ({format_share(n_uncertain / n_rows)}), no group reaches "
+        f"For {n_uncertain:,} of {counted(n_rows, 'row')}{which} ({share}), no group reaches "
         f"a probability of {percent(limit, 0)}. {they} where groups overlap; treat {labels} with caution."
     )
 
@@ -254,18 +255,21 @@ def uncertain_caption(n_listed: int) -> str:
     return f"The {rows}. Rows are numbered as in the file, not counting the header."
 
 
-def separation_sentence(n_uncertain: int, n_rows: int, limit: float) -> str:
-    """Say how well the groups are separated; a share is never rounded to 0 or 100 per cent."""
+def separation_sentence(n_uncertain: int, n_rows: int, limit: float, which: str = "") -> str:
+    """Say how well the groups are separated; a share is never rounded to 0 or 100 per cent.
+
+    `which` rows these are goes behind the word.
+    """
     n_sure = n_rows - n_uncertain
     sure = n_sure / n_rows
     steps = ((0.5, "They overlap heavily:"), (_OVERLAPPING, "They overlap:"), (0.97, "They are mostly separated:"))
     how = next((word for limit, word in steps if sure < limit), "They are well separated:")
     if 0 < sure < _OVERLAPPING:
-        who = _most(n_uncertain, n_rows)
+        who = _most(n_uncertain, n_rows) + which
         return f"{how} for {who}, no group has a probability of {percent(limit, 0)} or more."
     belong = "belongs" if min(n_sure, n_uncertain) == 0 else "belong"
     who = "no row" if n_sure == 0 else "every row" if n_uncertain == 0 else _most(n_sure, n_rows)
-    return f"{how} {who} {belong} to one of them with a probability of at least {percent(limit, 0)}."
+    return f"{how} {who}{which} {belong} to one of them with a probability of at least {percent(limit, 0)}."
 
 
 def _most(count: int, n_rows: int) -> str:
