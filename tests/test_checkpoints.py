@@ -450,13 +450,9 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 def test_the_command_says_where_a_checkpoint_belongs(tmp_path, capsys):
     pytest.importorskip("pyarrow")
     np.save(tmp_path / "X.npy", X)
-    for words, told in {
-        ("--checkpoint", "fit.ckpt"): "--checkpoint: expected with --bayesian; a search keeps no checkpoint",
-        ("--resume",): "--resume: expected with --bayesian; a search keeps no checkpoint",
-        ("--bayesian", "--resume"): "--resume: expected with --checkpoint FILE, where the fit was kept",
-    }.items():
+    for words in (("--resume",), ("--bayesian", "--resume")):
         assert main(["fit", str(tmp_path / "X.npy"), *words]) == 2
-        assert told in capsys.readouterr().err
+        assert "--resume: expected with --checkpoint FILE, where the fit was kept" in capsys.readouterr().err
 
 
 def test_a_checkpoint_replaces_no_other_file(tmp_path):

@@ -128,9 +128,9 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
                      help="write a picture of the rows and the best mixture: .png, .svg or .pdf; "
                           "needs matplotlib")  # fmt: skip
     out.add_argument("--checkpoint", metavar="FILE",
-                     help="with --bayesian, keep in FILE how far the fit has come, every five seconds")  # fmt: skip
+                     help="keep in FILE how far the search or the fit has come, every five seconds")  # fmt: skip
     out.add_argument("--resume", action="store_true",
-                     help="continue the fit of --checkpoint, to the same bits; begin it if there is none")  # fmt: skip
+                     help="go on from the file of --checkpoint, to the same bits; begin if there is none")  # fmt: skip
     return command
 
 

@@ -37,8 +37,6 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     for given in _OF_A_SEARCH:
         if getattr(options, given) is not None:
             raise UsageError(f"--{given.replace('_', '-')}: not with --bayesian")
-    if options.resume and options.checkpoint is None:
-        raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
     Drawings.check(options)
     rows, notes = rows_to_fit(screen, options)
     out = make_directory(options.out)

@@ -35,14 +35,13 @@ def fit(options: argparse.Namespace) -> None:
         If no fit converged, after everything has been written and printed; and if the table or an option is invalid.
     """
     screen = Screen(options.quiet)
+    if options.resume and options.checkpoint is None:
+        raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
     if options.bayesian:
         fit_posterior(screen, options)
         return
     if options.max_components is not None:
         raise UsageError("--max-components: expected with --bayesian; a search takes --components")
-    if options.checkpoint is not None or options.resume:
-        option = "--resume" if options.checkpoint is None else "--checkpoint"
-        raise UsageError(f"{option}: expected with --bayesian; a search keeps no checkpoint")
     options.tol = 1e-5 if options.tol is None else options.tol
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     names = _covariance_types(options)
@@ -95,6 +94,8 @@ def _search(
                 sample_weight=rows.sample_weight,
                 callback=advance,
                 time_limit=options.time_limit,
+                checkpoint=options.checkpoint,
+                resume=options.resume,
                 max_iter=options.max_iter,
                 tol=options.tol,
                 refine=options.refine,

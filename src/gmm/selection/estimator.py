@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -152,6 +153,9 @@ class GaussianMixtureSearch(Estimator):
         y: object = None,
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Progress], object] | None = None,
+        *,
+        checkpoint: str | os.PathLike[str] | None = None,
+        resume: bool = False,
     ) -> GaussianMixtureSearch:
         """Search for the best mixture.
 
@@ -164,6 +168,10 @@ class GaussianMixtureSearch(Estimator):
             Weights of the rows; a row of weight 2 counts as two rows.
         callback : callable, default=None
             Called with a `Progress` for each cell; a true return value ends the search.
+        checkpoint : path, default=None
+            File in which to keep how far the search has come, as of `select`.
+        resume : bool, default=False
+            Continue the search of the file `checkpoint`; begin it if there is no such file.
 
         Returns
         -------
@@ -175,7 +183,8 @@ class GaussianMixtureSearch(Estimator):
         ValueError, TypeError
             As `select`.
         """
-        selection = select(X, sample_weight=sample_weight, callback=callback, **self.get_params())
+        kept: dict[str, Any] = {"checkpoint": checkpoint, "resume": resume}
+        selection = select(X, sample_weight=sample_weight, callback=callback, **kept, **self.get_params())
         best, index = selection.best, selection.best_index
         self.selection_, self.best_estimator_, self.best_index_ = selection, best, index
         self.n_components_ = int(selection.n_components[index])

@@ -166,7 +166,6 @@ def select(
     counts = _requested_components(n_components)
     template = _template(parameters | {"n_init": n_init, "n_threads": n_threads})
     template.random_state, seed = random_state, shared_seed(random_state)
-    check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     opened = completed(opened, template.reg_covar, n_threads)
     warn_of_constants(opened, features)

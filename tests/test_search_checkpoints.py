@@ -1,0 +1,219 @@
+"""Checkpoints of searches: one that is killed anywhere goes on to the same result, without solving anything again."""
+
+import errno
+import itertools
+import json
+import os
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixture, GaussianMixtureSearch
+from gmm.cli import main
+from gmm.persistence import checkpoints
+from gmm.persistence.checkpoints import SearchCheckpoint
+from gmm.selection import engine, finishing
+from gmm.selection.cell import Cell
+from gmm.selection.engine import Clock
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(700, 2)) + 3 * RNG.integers(0, 3, (700, 1))
+WEIGHT = RNG.integers(0, 3, 700).astype(float)
+COUNTS, TYPES = [1, 2, 3, 4], ["full", "EEI", "VEV"]
+
+
+class Killed(BaseException):
+    """What ends a process, as far as one test can tell."""
+
+
+def blocks():
+    yield from np.array_split(X, 5)
+
+
+@pytest.fixture(autouse=True)
+def _always_due(monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
+
+
+def facts(selection):
+    """All that a search found but its seconds, as values that are equal only if all their bits are."""
+    fits = [
+        None if one is None else (one.means_.tobytes(), one.covariances_.tobytes(), one.lower_bounds_)
+        for one in selection.estimators
+    ]
+    counts = selection.n_fresh_starts, selection.n_found_again, selection.n_searched, selection.complete
+    return selection.scores.tobytes(), selection.icl.tobytes(), selection.status, fits, counts
+
+
+CASES = {
+    "of rows in memory": {},
+    "on two threads": {"n_threads": 2},
+    "with more starts": {"n_init": 2, "refine": "split-merge"},
+    "with a prior": {"prior": "conjugate"},
+    "with noise": {"noise": True},
+    "with weights": {"sample_weight": WEIGHT},
+    "of textbook EM": {"acceleration": None},
+    "with cells that fail": {"reg_covar": 0.0, "X": np.repeat(X[:12], 9, axis=0)},
+    "of rows beyond memory": {"X": gmm.rows(blocks)},
+    "of rows beyond memory, with a prior": {"X": gmm.rows(blocks), "prior": "conjugate"},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_search_that_dies_again_and_again_has_the_same_bits(case, tmp_path, monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 500)
+    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
+    how = {"X": X, "n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "n_threads": 1} | CASES[case]
+    whole, path, write = facts(gmm.select(**how)), tmp_path / "search.ckpt", SearchCheckpoint.write
+    for life in itertools.count(1):
+        left = itertools.count()
+
+        def dying(file, left=left):
+            write(file)
+            if next(left) == 15:
+                raise Killed
+
+        monkeypatch.setattr(SearchCheckpoint, "write", dying)
+        try:
+            again = gmm.select(checkpoint=path, resume=True, **how)
+            break
+        except Killed:
+            assert life < 50
+    assert life > 2
+    assert facts(again) == whole
+
+
+def test_what_was_solved_is_not_solved_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 500)
+    path, passes = tmp_path / "search.ckpt", []
+    how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "checkpoint": path}
+    for rows in (X, gmm.rows(blocks)):
+        whole = gmm.select(rows, **how)
+        with monkeypatch.context() as patched:
+            for name in ("_solved", "_retried", "_refined"):
+                patched.setattr(Cell, name, None)
+            again = gmm.select(rows, **how, resume=True, callback=passes.append)
+        assert facts(again) == facts(whole)
+    assert passes
+
+
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(1), np.random.default_rng(1)], ids=str)
+def test_chance_is_that_of_the_interrupted_search(random_state, tmp_path):
+    path = tmp_path / "search.ckpt"
+    how = {"n_components": [3], "covariance_type": "full", "random_state": random_state, "checkpoint": path}
+    assert facts(gmm.select(X, **how)) == facts(gmm.select(X, **how, resume=True))
+
+
+def test_a_search_whose_time_was_up_goes_on(tmp_path, monkeypatch):
+    """What was left where it stood, for want of time, is no result."""
+    how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "tol": 1e-7, "n_threads": 1}
+    whole = facts(gmm.select(X, **how))
+    for most in (*range(3, 40, 4), 100, 300):
+        asked = itertools.count()
+        with monkeypatch.context() as patched:
+            patched.setattr(Clock, "is_up", lambda clock, n=most, asked=asked: next(asked) > n and clock.has_solution)
+            ended = gmm.select(X, **how, checkpoint=tmp_path / "search.ckpt", time_limit=99)
+        assert not ended.complete or most >= 100
+        assert facts(gmm.select(X, **how, checkpoint=tmp_path / "search.ckpt", resume=True)) == whole
+
+
+def test_a_search_that_its_callback_ended_goes_on(tmp_path):
+    how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "checkpoint": tmp_path / "search.ckpt"}
+    gmm.select(X, **how, callback=lambda progress: progress.n_components == 2)
+    assert facts(gmm.select(X, **how, resume=True)) == facts(gmm.select(X, **how))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"X": X + 1}, "a digest of X was"),
+        ({"n_components": [1, 2]}, "n_components was [1, 2, 3, 4] and is [1, 2]"),
+        ({"covariance_type": "full"}, "covariance_type was ['full', 'EEI', 'VEV'] and is ['full']"),
+        ({"criterion": "icl"}, "criterion was 'bic' and is 'icl'"),
+        ({"n_init": 3, "tol": 1e-4}, "n_init was 1 and is 3"),
+        ({"random_state": 2}, "random_state was 1 and is 2"),
+        ({"noise": 0.1}, "noise was False and is 0.1"),
+    ],
+)
+def test_another_search_is_refused_with_what_differs(change, words, tmp_path):
+    how = {"X": X, "n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "time_limit": 0}
+    gmm.select(**how, checkpoint=tmp_path / "search.ckpt")
+    with pytest.raises(ValueError, match="is a checkpoint of another search") as caught:
+        gmm.select(**how | change, checkpoint=tmp_path / "search.ckpt", resume=True)
+    assert words in str(caught.value)
+
+
+def test_other_files_are_refused(tmp_path):
+    fit, search = tmp_path / "fit.ckpt", tmp_path / "search.ckpt"
+    GaussianMixture(2, random_state=0).fit(X, checkpoint=fit)
+    gmm.select(X, 2, "full", random_state=0, checkpoint=search)
+    with pytest.raises(ValueError, match=r"fit\.ckpt is no checkpoint of a search: it holds 'Checkpoint'"):
+        gmm.select(X, 2, "full", random_state=0, checkpoint=fit, resume=True)
+    with pytest.raises(ValueError, match=r"fit\.ckpt is no checkpoint: expected one, or a path without a file"):
+        gmm.select(X, 2, "full", random_state=0, checkpoint=fit)
+    with pytest.raises(ValueError, match=r"search\.ckpt is no checkpoint of a fit: it holds 'SearchCheckpoint'"):
+        GaussianMixture(2).fit(X, checkpoint=search, resume=True)
+    with pytest.raises(ValueError, match="continues a search from a file: expected its path as checkpoint, got None"):
+        gmm.select(X, 2, "full", resume=True)
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    path, rng, n_refused = tmp_path / "search.ckpt", np.random.default_rng(0), 0
+    how = {"n_components": [1, 2], "covariance_type": "full", "random_state": 0, "checkpoint": path}
+    expected = facts(gmm.select(X, **how))
+    content = path.read_bytes()
+    for _ in range(30):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged if rng.uniform() < 0.8 else content[: rng.integers(len(content))])
+        with suppress(ValueError):  # but for a byte that a ZIP archive keeps twice, or reads nowhere
+            assert facts(gmm.select(X, **how, resume=True)) == expected
+            continue
+        n_refused += 1
+    assert n_refused > 20
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_and_the_search_goes_on(tmp_path, monkeypatch):
+    path, sync, made = tmp_path / "search.ckpt", os.fsync, itertools.count()
+
+    def full(descriptor):
+        if next(made) >= 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    how = {"n_components": COUNTS, "covariance_type": TYPES, "random_state": 1, "n_threads": 1}
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.warns(RuntimeWarning, match="the one before is as it was, and the search goes on"):
+        found = gmm.select(X, **how, checkpoint=path)
+    monkeypatch.setattr(os, "fsync", sync)
+    assert [file.name for file in tmp_path.iterdir()] == ["search.ckpt"]
+    assert facts(found) == facts(gmm.select(X, **how, checkpoint=path, resume=True)) == facts(gmm.select(X, **how))
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "search.ckpt"
+    with pytest.raises(KeyboardInterrupt) as caught:
+        gmm.select(X, [2, 3], "full", checkpoint=path, callback=interrupt)
+    assert caught.value.__notes__ == [f"the same search with resume=True goes on from {path}"]
+
+
+def test_the_estimator_and_the_command_keep_one_too(tmp_path, monkeypatch, capsys):
+    search, path = GaussianMixtureSearch((1, 2, 3), "full", random_state=0), tmp_path / "search.ckpt"
+    whole = facts(search.fit(X, checkpoint=path).selection_)
+    with monkeypatch.context() as patched:
+        patched.setattr(Cell, "_solved", None)
+        assert facts(search.fit(X, checkpoint=path, resume=True).selection_) == whole
+    pytest.importorskip("pyarrow")
+    np.save(tmp_path / "X.npy", X)
+    words = ["fit", str(tmp_path / "X.npy"), "--components", "1:3", "--json", "--checkpoint", str(tmp_path / "a.ckpt")]
+    told = []
+    for more in ([], ["--resume"]):
+        assert main([*words, *more]) == 0
+        told.append(json.loads(capsys.readouterr().out)["best"])
+    assert told[0] == told[1]
