@@ -34,8 +34,8 @@ ROOMS = {
         | table | from_file | grid | status
     """,
     "estimators": """
-        adaptation anomalies iteration overlap predictions standard_errors steps | bayesian | mixture | streamed
-        | estimated | exchanged keeping | saved | fitted
+        adaptation anomalies iteration overlap predictions standard_errors steps tracking | bayesian | mixture
+        | streamed | estimated | exchanged keeping | saved | fitted
         | conditional | contract criteria information predictive progress scorer summary
     """,
     "frozen": "",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from gmm.estimators.adaptation import adapt, fisher_vector
     from gmm.estimators.overlap import column_overlap, overlap
     from gmm.estimators.standard_errors import StandardErrors, standard_errors
+    from gmm.estimators.tracking import Tracker, Tracks
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -57,6 +58,8 @@ __all__ = [
     "StandardErrors",
     "SufficientStatistics",
     "Trace",
+    "Tracker",
+    "Tracks",
     "__version__",
     "adapt",
     "anomaly_threshold",
@@ -82,6 +85,7 @@ _HOMES = {
     "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
     "gmm.estimators.overlap": ("column_overlap", "overlap"),
     "gmm.estimators.standard_errors": ("StandardErrors", "standard_errors"),
+    "gmm.estimators.tracking": ("Tracker", "Tracks"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (
