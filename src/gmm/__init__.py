@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gmm.estimators.directions import Directions, directions
     from gmm.estimators.overlap import column_overlap, overlap
     from gmm.estimators.standard_errors import StandardErrors, standard_errors
+    from gmm.estimators.tracking import Tracker, Tracks
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -61,6 +62,8 @@ __all__ = [
     "StandardErrors",
     "SufficientStatistics",
     "Trace",
+    "Tracker",
+    "Tracks",
     "__version__",
     "adapt",
     "anomaly_threshold",
@@ -90,6 +93,7 @@ _HOMES = {
     "gmm.estimators.directions": ("Directions", "directions"),
     "gmm.estimators.overlap": ("column_overlap", "overlap"),
     "gmm.estimators.standard_errors": ("StandardErrors", "standard_errors"),
+    "gmm.estimators.tracking": ("Tracker", "Tracks"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (

@@ -178,8 +178,8 @@ def standard_errors(
     TypeError
         For a `BayesianGaussianMixture`, which has `credible_intervals`.
     ValueError
-        If an argument is invalid, if the weights add up to fewer rows than there are parameters, if fewer than two refits
-        are without a degenerate component, or if the information does not determine all parameters.
+        If an argument is invalid, if the weights add up to fewer rows than there are parameters, if fewer than two
+        refits are without a degenerate component, or if the information does not determine all parameters.
 
     Notes
     -----

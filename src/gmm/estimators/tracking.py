@@ -1,0 +1,385 @@
+"""`Tracker`: objects that are followed from frame to frame, each a component of a mixture beside noise."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm._public import publish
+from gmm.em.e_step import EStep
+from gmm.em.m_step import most_likely
+from gmm.em.stepwise import implied_statistics
+from gmm.estimators.fitted import fitted_parameters, hold
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.scorer import Scorer
+from gmm.exceptions import ConvergenceWarning
+from gmm.rows.entrance import as_one_array, as_source
+from gmm.rows.sources import ArraySource
+from gmm.text.amounts import counted
+from gmm.validation.noise import check_noise
+from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
+from gmm.values.layouts import Array
+from gmm.values.noise import UniformNoise
+from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
+
+__all__ = ["Tracker", "Tracks"]
+
+_PASSES = 5  # over the rows of a frame
+_AT_FIRST = 9.0  # times the variance of the movement, as long as the velocity is unknown
+_LEAST_NOISE = 0.01  # of the weight
+_TRIED_IN_VAIN = 1  # numbers of new objects beyond the best
+
+
+class Tracks(NamedTuple):
+    """A row for each object that a frame shows, in the order of the frames.
+
+    Attributes
+    ----------
+    frame : ndarray of int, shape (n,)
+    track : ndarray of int, shape (n,)
+        The object's number, which it keeps.
+    n_rows : ndarray of float, shape (n,)
+        Rows of the frame that are the object's.
+    position : ndarray of shape (n, d)
+    velocity : ndarray of shape (n, d)
+        Per frame.
+    """
+
+    frame: NDArray[np.intp]
+    track: NDArray[np.intp]
+    n_rows: Array
+    position: Array
+    velocity: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Objects:
+    """The objects after a frame.
+
+    Parameters
+    ----------
+    mixture : MixtureParameters
+    statistics : SufficientStatistics
+        Of the rows so far, the older the fewer.
+    numbers : int array of shape (K,)
+    velocity : array of shape (K, d)
+    age : int array of shape (K,)
+        Number of frames since the object was born, that one included.
+    n_rows : array of shape (K,)
+        Of this frame.
+    """
+
+    mixture: MixtureParameters
+    statistics: SufficientStatistics
+    numbers: NDArray[np.intp]
+    velocity: Array
+    age: NDArray[np.intp]
+    n_rows: Array
+
+    def chosen(self, kept: NDArray[np.intp]) -> _Objects:
+        """Return some of the objects."""
+        mixture = _of(
+            self.mixture, self.mixture.weights[kept], self.mixture.means[kept], self.mixture.covariances[kept]
+        )
+        return _Objects(
+            mixture,
+            self.statistics.reordered(kept),
+            self.numbers[kept],
+            self.velocity[kept],
+            self.age[kept],
+            self.n_rows[kept],
+        )
+
+    def with_born(self, born: _Objects) -> _Objects:
+        """Return the objects and new ones."""
+        one, two = self.mixture, born.mixture
+        a, b = self.statistics, born.statistics
+        statistics = replace(
+            a,
+            origins=np.concatenate([a.origins, b.origins]),
+            counts=np.concatenate([a.counts, b.counts]),
+            first=np.concatenate([a.first, b.first]),
+            second=np.concatenate([a.second, b.second]),
+        )
+        mixture = _of(
+            one,
+            np.concatenate([one.weights, two.weights]),
+            np.concatenate([one.means, two.means]),
+            np.concatenate([one.covariances, two.covariances]),
+        )
+        return _Objects(
+            mixture,
+            statistics,
+            np.concatenate([self.numbers, born.numbers]),
+            np.concatenate([self.velocity, born.velocity]),
+            np.concatenate([self.age, born.age]),
+            np.concatenate([self.n_rows, born.n_rows]),
+        )
+
+
+class Tracker:
+    """Follows objects that several rows of each frame show, such as points of a scanner or of moving pixels.
+
+    Each object is a component of a mixture beside uniform noise, which takes the clutter. Before a frame, components
+    move on by their velocities; its rows then update them, while older rows are forgotten. Rows that no object explains
+    give birth to new ones, if BIC is better with them, and an object without rows goes when its weight is lost.
+
+    Parameters
+    ----------
+    box : array-like of shape (2, d)
+        The corners of what a frame shows.
+    motion : float
+        Standard deviation of the movement from frame to frame that the velocity does not foresee, in units of the rows.
+    forgetting : float, default=0.3
+        Share of older rows that each frame forgets, between 0 and 1.
+    min_rows : int, default=5
+        Number of rows that an object needs to be born, and below which it goes, of those that are not forgotten.
+    confirm : int, default=3
+        Number of frames that have to show an object before it is one of `tracks`.
+    covariance_type : {"full", "diag", "spherical"}, default="full"
+    reg_covar : float, default=1e-6
+    random_state : int, default=0
+        Seed of the fits that look for new objects.
+
+    Attributes
+    ----------
+    n_frames : int
+        Number of frames so far.
+
+    Notes
+    -----
+    Where two objects overlap, rows tell little of which is which. There, an object's position follows its velocity the
+    more, the less its rows are its own.
+
+    Examples
+    --------
+    >>> import numpy as np, gmm
+    >>> rng = np.random.default_rng(0)
+    >>> tracker = gmm.Tracker([[0, 0], [100, 100]], motion=1.0)
+    >>> for t in range(20):
+    ...     first, second = rng.normal([10 + 4 * t, 50], 2, (15, 2)), rng.normal([50, 90 - 4 * t], 2, (15, 2))
+    ...     labels = tracker.update(np.concatenate([first, second, rng.uniform(0, 100, (10, 2))]))
+    >>> tracks = tracker.tracks()
+    >>> np.unique(tracks.track), tracks.position[-2:].round()
+    (array([0, 1]), array([[50., 14.],
+           [86., 50.]]))
+    """
+
+    def __init__(
+        self,
+        box: ArrayLike,
+        motion: float,
+        *,
+        forgetting: float = 0.3,
+        min_rows: int = 5,
+        confirm: int = 3,
+        covariance_type: str = DEFAULT_COVARIANCE_TYPE,
+        reg_covar: float = 1e-6,
+        random_state: int = 0,
+    ) -> None:
+        self._noise = _checked_box(box)
+        self._model = _checked_model(covariance_type)
+        for name, number, least, most in (
+            ("motion", motion, 0.0, np.inf),
+            ("forgetting", forgetting, 0.0, 1.0),
+            ("reg_covar", reg_covar, 0.0, np.inf),
+        ):
+            if not isinstance(number, Real) or not least < float(number) < most:
+                raise ValueError(
+                    f"expected {name} to be a number above {least:g} and below {most:g}, got {number!r:.80}"
+                )
+        for name, whole in (("min_rows", min_rows), ("confirm", confirm)):
+            if not isinstance(whole, Integral) or whole < 1:
+                raise ValueError(f"expected {name} to be a whole number from 1, got {whole!r:.80}")
+        self._motion, self._forgetting, self._ridge = float(motion), float(forgetting), float(reg_covar)
+        self._min_rows, self._confirm = int(min_rows), int(confirm)
+        self._random_state = random_state
+        self._objects: _Objects | None = None
+        self._born_so_far = 0
+        self._told: list[tuple[int, int, float, Array, Array]] = []
+        self.n_frames = 0
+
+    def __repr__(self) -> str:
+        """Return the number of frames and of tracks."""
+        followed = counted(len(np.unique(self.tracks().track)), "track")
+        return f"Tracker({counted(self.n_frames, 'frame')}, {followed})"
+
+    def update(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Take the rows of the next frame.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+            There may be none, of shape (0, d).
+
+        Returns
+        -------
+        ndarray of int, shape (n,)
+            The number of each row's object, which stays the same from frame to frame; −1 for clutter. Objects that are
+            not confirmed yet have numbers too.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the rows are unusable; the tracker is then unchanged.
+        """
+        rows = self._rows(X)
+        objects = None if self._objects is None else self._moved(self._objects, rows)
+        labels = _labels(objects, rows)
+        born = self._born(rows.rows[labels < 0], rows.n_rows)
+        if born is not None:
+            objects = born if objects is None else objects.with_born(born)
+        if objects is not None:
+            kept = np.flatnonzero(objects.statistics.counts >= self._min_rows)
+            objects = objects.chosen(kept) if len(kept) else None
+        self._objects, self._born_so_far = objects, self._born_so_far + (0 if born is None else len(born.numbers))
+        if objects is not None:
+            for k in np.flatnonzero(objects.n_rows >= self._min_rows):
+                told = int(objects.numbers[k]), float(objects.n_rows[k])
+                self._told.append((self.n_frames, *told, objects.mixture.means[k], objects.velocity[k]))
+        self.n_frames += 1
+        labels = _labels(objects, rows)
+        return labels if objects is None else np.where(labels < 0, -1, objects.numbers[labels])
+
+    def tracks(self) -> Tracks:
+        """Return a table of the objects so far that were seen in as many frames as `confirm` says."""
+        numbers = np.array([told[1] for told in self._told], dtype=np.intp)
+        often = np.flatnonzero(np.bincount(numbers) >= self._confirm)
+        told = [entry for entry in self._told if entry[1] in set(often.tolist())]
+        d = len(self._noise.low)
+        frame, track, n_rows, position, velocity = zip(*told, strict=True) if told else ((), (), (), (), ())
+        return Tracks(
+            np.array(frame, dtype=np.intp),
+            np.array(track, dtype=np.intp),
+            np.array(n_rows, dtype=np.float64),
+            np.array(position, dtype=np.float64).reshape(-1, d),
+            np.array(velocity, dtype=np.float64).reshape(-1, d),
+        )
+
+    @property
+    def mixture(self) -> GaussianMixture | None:
+        """The objects of the last frame as a fitted mixture, in the order of their numbers; None if there are none."""
+        if self._objects is None:
+            return None
+        parameters = self._objects.mixture
+        mixture = GaussianMixture(
+            parameters.n_components, covariance_type=self._model.known_as, noise=self._noise.box.tolist()
+        )
+        hold(mixture, parameters, None, np.dtype(np.float64))
+        return mixture
+
+    def _rows(self, X: ArrayLike) -> ArraySource:
+        d = len(self._noise.low)
+        if np.shape(X) == (0, d):
+            return ArraySource(np.empty((0, d)))
+        source, _ = as_source(X, estimator=self, n_features=d)
+        return as_one_array(source, type(self).__name__)
+
+    def _moved(self, before: _Objects, rows: ArraySource) -> _Objects:
+        """Return the objects after their rows of a frame."""
+        velocity, past = before.velocity, before.statistics.scaled(1 - self._forgetting)
+        expected = before.mixture.means + velocity
+        past = replace(past.recentred(before.mixture.means), origins=expected)
+        layout = self._model.layout
+        unforeseen = np.where(before.age == 1, _AT_FIRST, 1.0) * self._motion**2
+        wide = layout.with_ridge(before.mixture.covariances, unforeseen)
+        mixture = _of(before.mixture, before.mixture.weights, expected, wide)
+        if rows.n_rows == 0:
+            narrow = _of(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
+            return replace(before, mixture=narrow, statistics=past, age=before.age + 1, n_rows=np.zeros(len(expected)))
+        step = np.zeros_like(expected)
+        with EStep(rows, self._model.moments, n_threads=1) as e_step:
+            for _ in range(_PASSES):
+                new = e_step(mixture.whitened())
+                step = self._gain(mixture, rows, unforeseen) * (new.means - expected)
+                both = replace(past, origins=expected + step) + new
+                found = most_likely(both, self._model, self._ridge, noise=self._noise)
+                mixture = _of(found, found.weights, found.means, found.covariances)
+        mixture = _of(found, found.weights, expected + step, found.covariances)
+        return replace(
+            before,
+            mixture=mixture,
+            statistics=both,
+            velocity=velocity + np.maximum(self._forgetting, 1 / before.age)[:, None] * step,
+            age=before.age + 1,
+            n_rows=new.counts,
+        )
+
+    def _gain(self, mixture: MixtureParameters, rows: ArraySource, unforeseen: Array) -> Array:
+        """Return how far, from 0 to 1, each object goes from where it was expected to the mean of its rows, (K, 1).
+
+        That is Kalman's gain, in which rows count the less, the more they are another object's as well.
+        """
+        shares = Scorer(mixture, 1).rows(rows, responsibilities=True).responsibilities
+        assert shares is not None  # it was asked for
+        rest = shares.sum(axis=1, keepdims=True) - shares
+        own = (shares * np.maximum(shares - rest, 0)).sum(axis=0)
+        variances = self._model.layout.diagonal(mixture.covariances, mixture.n_features).mean(axis=1)
+        return np.asarray(own / (own + variances / unforeseen))[:, None]
+
+    def _born(self, rows: Array, n_rows: int) -> _Objects | None:
+        """Return new objects in rows, of all of the frame, that no object explains: as many as BIC prefers to noise."""
+        best, born = -2.0 * len(rows) * self._noise.log_density, None
+        for K in range(1, len(rows) // self._min_rows + 1):
+            mixture = GaussianMixture(
+                K,
+                covariance_type=self._model.known_as,
+                noise=self._noise.box,
+                reg_covar=self._ridge,
+                random_state=self._random_state,
+                n_threads=1,
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # noise took all rows, or a component lost its own
+                bic = mixture.fit(rows).bic(rows)
+            if bic < best:
+                best, born = bic, fitted_parameters(mixture)
+            elif (0 if born is None else born.n_components) + _TRIED_IN_VAIN < K:
+                break
+        if born is None:
+            return None
+        counts, numbers = born.weights * len(rows), self._born_so_far + np.arange(born.n_components)
+        shares = _of(born, counts / n_rows, born.means, born.covariances)
+        statistics = implied_statistics(born).scaled(len(rows))
+        return _Objects(shares, statistics, numbers, np.zeros(born.means.shape), np.ones_like(numbers), counts)
+
+
+def _labels(objects: _Objects | None, rows: ArraySource) -> NDArray[np.intp]:
+    if objects is None or rows.n_rows == 0:
+        return np.full(rows.n_rows, -1, dtype=np.intp)
+    labels = Scorer(objects.mixture, 1).rows(rows, labels=True).labels
+    assert labels is not None  # it was asked for
+    return labels
+
+
+def _of(like: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
+    """Return a mixture with the model and the noise of another; noise keeps a share, else it would not come back."""
+    weights = weights * min(1.0, (1 - _LEAST_NOISE) / float(weights.sum()))
+    return MixtureParameters(weights, means.copy(), covariances.copy(), like.model, noise=like.noise)
+
+
+def _checked_box(box: ArrayLike) -> UniformNoise:
+    shape = np.shape(box)
+    if len(shape) != 2:
+        raise ValueError(f"expected a box of shape (2, d), the corners of what a frame shows, got shape {shape}")
+    noise, _ = check_noise(box, shape[1], lambda: np.empty(0))
+    assert noise is not None  # a box was given
+    return noise
+
+
+def _checked_model(covariance_type: str) -> CovarianceModel:
+    model = covariance_model(covariance_type)
+    if model.constraint or model.layout.pooled:
+        raise ValueError(
+            f"objects have a covariance of their own: expected one of full, diag and spherical, got {covariance_type!r}"
+        )
+    return model
+
+
+publish("gmm", [Tracker, Tracks])

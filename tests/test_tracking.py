@@ -1,0 +1,153 @@
+"""Objects that are followed: numbers that stay, births, ends, clutter, and what a frame may be."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import Tracker
+
+BOX = [[0, 0], [100, 60]]
+
+
+def frames_of(paths, *, seed, n=40, clutter=20, m=20, spread=1.3):
+    """Frames that show objects at paths(t), None where one is not there, and clutter."""
+    rng = np.random.default_rng(seed)
+    for t in range(n):
+        places = [place for path in paths if (place := path(t)) is not None]
+        rows = [rng.normal(place, spread, (rng.poisson(m), 2)) for place in places]
+        yield rng.permutation(np.concatenate([*rows, rng.uniform(*BOX, (rng.poisson(clutter), 2))]))
+
+
+def followed(frames, **how):
+    tracker = Tracker(BOX, **{"motion": 1.0} | how)
+    for frame in frames:
+        tracker.update(frame)
+    return tracker
+
+
+def right(t):
+    return 10 + 2 * t, 20
+
+
+def left(t):
+    return 90 - 2 * t, 20
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "spherical"])
+def test_two_that_cross_keep_their_numbers(covariance_type):
+    tracker = followed(frames_of([right, left], seed=1), covariance_type=covariance_type)
+    tracks = tracker.tracks()
+    assert len(set(tracks.track)) == 2
+    for number in set(tracks.track):
+        mine = tracks.track == number
+        went = np.sign(np.diff(tracks.position[mine, 0]))
+        path = right if went.sum() > 0 else left
+        expected = np.array([path(t) for t in tracks.frame[mine]])
+        assert np.abs(tracks.position[mine] - expected).max() < 3
+        # A mean of 20 rows has a standard error of 0.3.
+        apart = np.abs(tracks.frame[mine] - 20) > 4
+        assert np.sqrt(((tracks.position[mine] - expected)[apart] ** 2).mean()) < 0.6
+        np.testing.assert_allclose(tracks.velocity[mine][-1], np.subtract(path(1), path(0)), atol=0.7)
+    assert tracks.n_rows.mean() == pytest.approx(20, rel=0.1)
+
+
+def test_objects_come_and_go():
+    late = lambda t: None if t < 12 else (20 + t, 50)  # noqa: E731
+    early = lambda t: None if t > 24 else (80, 45 - t)  # noqa: E731
+    tracks = followed(frames_of([right, late, early], seed=2)).tracks()
+    spans = sorted(
+        (tracks.frame[tracks.track == k].min(), tracks.frame[tracks.track == k].max()) for k in {*tracks.track}
+    )
+    assert spans == [(0, 24), (0, 39), (12, 39)]
+
+
+def test_clutter_alone_is_no_object():
+    tracker = followed(frames_of([], seed=3, clutter=60))
+    assert len(tracker.tracks().frame) == 0
+    assert tracker.tracks().position.shape == (0, 2)
+    assert repr(tracker) == "Tracker(40 frames, 0 tracks)"
+    assert (tracker.update(np.random.default_rng(0).uniform(*BOX, (50, 2))) == -1).mean() > 0.8
+
+
+def test_labels_are_the_numbers_of_the_objects():
+    tracker = Tracker(BOX, motion=1.0)
+    rng = np.random.default_rng(4)
+    for t in range(8):
+        rows = np.concatenate([rng.normal(right(t), 1, (15, 2)), rng.normal(left(t), 1, (15, 2)), [[50, 59]]])
+        labels = tracker.update(rows)
+        if t == 0:  # a fit to one frame may take a few rows that happen to be close
+            continue
+        assert len(set(labels[:15])) == len(set(labels[15:30])) == 1
+        assert labels[0] != labels[20]
+        assert labels[30] == -1
+    assert set(tracker.tracks().track) == {labels[0], labels[20]} == {0, 1}
+    assert isinstance(tracker.mixture, gmm.GaussianMixture)
+    np.testing.assert_array_equal(tracker.mixture.predict(rows)[:30] == 0, labels[:30] == 0)
+
+
+def test_what_is_hidden_for_a_moment_is_the_same_after():
+    hidden = lambda t: None if t in (14, 15) else right(t)  # noqa: E731
+    tracker = followed(frames_of([hidden], seed=5))
+    assert len(set(tracker.tracks().track)) == 1
+    assert not {14, 15} & set(tracker.tracks().frame)
+
+
+def test_a_frame_may_be_empty():
+    tracker = followed(frames_of([right], seed=6, n=10))
+    assert tracker.update(np.empty((0, 2))).shape == (0,)
+    assert tracker.mixture is not None
+    for _ in range(20):
+        tracker.update(np.empty((0, 2)))
+    assert tracker.mixture is None
+    assert tracker.n_frames == 31
+    assert len(Tracker(BOX, motion=1.0).update(np.empty((0, 2)))) == 0
+
+
+def test_it_can_be_pickled_between_frames():
+    frames = list(frames_of([right, left], seed=7))
+    whole = followed(frames)
+    half = followed(frames[:20])
+    again = pickle.loads(pickle.dumps(half))
+    for frame in frames[20:]:
+        again.update(frame)
+    for one, other in zip(again.tracks(), whole.tracks(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_units_do_not_matter():
+    frames = list(frames_of([right, left], seed=8))
+    one = followed(frames).tracks()
+    other = Tracker(np.array(BOX) * 64.0, motion=64.0, reg_covar=1e-6 * 64**2)
+    for frame in frames:
+        other.update(frame * 64.0)
+    np.testing.assert_array_equal(one.track, other.tracks().track)
+    np.testing.assert_allclose(one.position * 64, other.tracks().position, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
+        ({"box": [[0, 0], [0, 1]]}, "noise"),
+        ({"motion": 0}, "motion to be a number above 0"),
+        ({"forgetting": 1.0}, "forgetting to be a number above 0 and below 1, got 1.0"),
+        ({"min_rows": 0}, "min_rows to be a whole number from 1"),
+        ({"covariance_type": "tied"}, "a covariance of their own"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(how, told):
+    with pytest.raises(ValueError, match=told):
+        Tracker(**{"box": BOX, "motion": 1.0} | how)
+
+
+def test_a_frame_that_is_refused_changes_nothing():
+    tracker = followed(frames_of([right], seed=9, n=5))
+    before = copy.deepcopy(tracker.tracks())
+    for rows in ([[1.0, np.nan]], [[1.0]], [[1.0, 2.0, 3.0]]):
+        with pytest.raises(ValueError, match=r"NaN|features"):
+            tracker.update(rows)
+    assert tracker.n_frames == 5
+    np.testing.assert_array_equal(tracker.tracks().position, before.position)
