@@ -540,7 +540,9 @@ def test_components_that_may_be_one_cluster_are_told(tmp_path):
     first, second = (" + ".join(map(str, np.flatnonzero(expected == c))) for c in range(4) if (expected == c).sum() > 1)
     words = f"may be one cluster: {first}, {second}. That makes 4 clusters of 6"
     assert f"{words} components" in " ".join(done.stdout.split())
-    assert f"{words} groups" in (tmp_path / "r" / "report.html").read_text()
+    report = (tmp_path / "r" / "report.html").read_text()
+    assert f"{words} groups" in report
+    assert 'class="picture combined"' in report
     alone = ok(*how, "--components", "3", "--out", tmp_path / "s")
     assert "one cluster" not in alone.stdout
     assert json.loads((tmp_path / "s" / "result.json").read_text())["best"]["clusters"] is None

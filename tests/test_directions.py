@@ -1,6 +1,7 @@
 """Directions in which components differ: against mclust, the paper's formula, and what must not change them."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,7 @@ def test_it_is_a_transformer():
     got = directions(mixture, n_directions=2)
     assert got.feature_names == tuple(names)
     assert clone(got) is got
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(got)).transform(frame), got.transform(frame))
     labels = mixture.predict(frame)
     pipeline = clone(make_pipeline(got, KNeighborsClassifier()))
     assert pipeline.fit(frame, labels).score(frame, labels) > 0.8
@@ -182,6 +184,8 @@ def test_what_cannot_be_is_told():
     mixture = fitted()
     with pytest.raises(NotFittedError):
         directions(GaussianMixture())
+    with pytest.raises(TypeError, match="got FrozenMixture"):
+        directions(mixture.freeze())
     with pytest.raises(ValueError, match="do not differ"):
         directions(GaussianMixture().fit(X))
     for wrong in (-0.1, 1.5, np.nan, "half", True):

@@ -508,7 +508,9 @@ def saved(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("kind", ["clusters", "pairs", "density", "boundaries", "uncertainty", "convergence"])
+@pytest.mark.parametrize(
+    "kind", ["clusters", "pairs", "density", "boundaries", "uncertainty", "combined", "convergence"]
+)
 def test_a_saved_model_is_drawn(kind, saved, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     before = plt.get_fignums()  # pages that ran before may have left some

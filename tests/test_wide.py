@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+import gmm
 from gmm import GaussianMixture, NormalInverseWishart, bootstrap_lrt, em_steps, held_out_log_likelihood, load, select
 from gmm.cli import main
 from gmm.plotting import (
@@ -148,6 +149,13 @@ def test_the_command_and_its_report(tmp_path, monkeypatch, capsys):
     with no_matrix_of_all_features():
         assert told(D) == 0
     plt.close("all")
+
+
+def test_directions_hold_no_matrix_of_all_features():
+    mixture = GaussianMixture(K, covariance_type="diag", random_state=0).fit(X)
+    with no_matrix_of_all_features():
+        found = gmm.directions(mixture, n_directions=2)
+        assert found.transform(X).shape == (N, 2)
 
 
 # --- The plane of a picture -------------------------------------------------------------------------

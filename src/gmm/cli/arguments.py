@@ -29,7 +29,7 @@ examples:
 """
 
 _CLOSE = 0.75  # similarity, from 0 to 1, of a mistyped option to the one that is suggested
-_KINDS = ("clusters", "pairs", "density", "boundaries", "uncertainty", "convergence")
+_KINDS = ("clusters", "pairs", "density", "boundaries", "uncertainty", "combined", "convergence")
 _FILE_HELP = "table: .csv, .tsv or .txt (also .gz), .parquet, .arrow, .feather or .npy; - reads CSV from standard input"
 
 
@@ -291,7 +291,8 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
     command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
                          help="clusters: rows and components; pairs: every pair of columns, at most six; "
                               "density: contours of the density; boundaries: regions of the components; uncertainty: "
-                              f"uncertain rows; convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
+                              "uncertain rows; combined: clusters of several components, merged by entropy; "
+                              f"convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
     command.add_argument("--features", metavar="A,B", type=_names,
                          help="columns to draw: one or two, or every pair of up to six")  # fmt: skip
     command.add_argument("--out", metavar="PICTURE",

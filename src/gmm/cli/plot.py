@@ -15,6 +15,7 @@ from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful
 from gmm.cli.write import check_suffix, check_writable
+from gmm.estimators.combining import combine_components
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.text.lists import quoted
@@ -27,6 +28,7 @@ _FUNCTIONS = {
     "density": "plot_density",
     "boundaries": "plot_decision_boundaries",
     "uncertainty": "plot_uncertainty",
+    "combined": "plot_clusters",
 }
 _MOST_FEATURES = 6
 
@@ -44,7 +46,9 @@ def plot(options: argparse.Namespace) -> None:
         drawn = _convergence(drawing, model, options)
     else:
         view = _view(model, options)
-        drawn = getattr(drawing, _FUNCTIONS[options.kind])(model, _rows(screen, model, options), view=view)
+        rows = _rows(screen, model, options)
+        drawn_model = combine_components(model, rows) if options.kind == "combined" else model
+        drawn = getattr(drawing, _FUNCTIONS[options.kind])(drawn_model, rows, view=view)
     pictures.save(drawn, out)
     screen.line(f"picture written to {out}")
 

@@ -193,7 +193,7 @@ def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
     merges: list[tuple[int, int]] = []
     while len(merges) < K - 1:
         # Those without rows go first. A pair is stored once, below the diagonal, in whose order ties are decided.
-        allowed = (empty[:, None] | empty) if empty.any() and (low > -np.inf).any() else np.ones((K, K), dtype=bool)
+        allowed = empty[:, None] | empty | ~empty.any()
         known = np.where(allowed & (low == high), low, -np.inf)
         open_ = low < high
         if open_.any() and high[open_ & allowed].max(initial=-np.inf) > known.max():

@@ -158,7 +158,7 @@ def directions(
     The eigenvalue of the differences in covariances has no upper bound, so that one wide component may lead. The
     directions are of these components: they tell nothing of groups that the mixture does not know. Of "diag" and
     "spherical" with more than 64 features, without X, only the 64 in which variances differ most are sought for
-    differences of covariances.
+    differences of covariances; with X, K matrices d × d are made.
 
     References
     ----------
@@ -178,6 +178,8 @@ def directions(
     >>> bool((plane.mixture.predict(plane.transform(X)) == mixture.predict(X)).all())
     True
     """
+    if not isinstance(model, FittedMixture):
+        raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
     parameters = fitted_parameters(model)
     if not isinstance(balance, numbers.Real) or isinstance(balance, bool) or not 0 <= float(balance) <= 1:
         raise ValueError(f"expected a balance from 0 to 1, got {balance!r:.80}")

@@ -32,7 +32,11 @@ def render_report(result: Result | Posterior, origin: Origin) -> str:
     picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))
     parts = [
         Section("picture", "Picture", "What it looks like", picture),
-        Section("groups", *(("Groups", "The groups") if several else ("Group", "The group")), sections.groups(result)),
+        Section(
+            "groups",
+            *(("Groups", "The groups") if several else ("Group", "The group")),
+            sections.groups(result, pictures),
+        ),
         story.section,
     ]
     if several:

@@ -28,7 +28,7 @@ class Picture:
 def draw_pictures(result: Fitted) -> dict[str, Picture]:
     """Draw the pictures of a result: ``clusters`` always, the others only where they apply.
 
-    The others are ``pairs``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
+    The others are ``pairs``, ``combined``, ``boundaries``, ``uncertainty``, ``selection`` and ``convergence``.
     """
     model, draw = result.model, drawing()
     d, K = len(result.rows.names), len(result.shown)
@@ -37,6 +37,12 @@ def draw_pictures(result: Fitted) -> dict[str, Picture]:
     }
     if 2 < d <= _MOST_PAIRS:
         plans["pairs"] = lambda: result.draw(draw.plot_clusters, view="pairs"), _PAIRS
+    if result.combined is not None:
+        table = result.table
+        plans["combined"] = (
+            lambda: draw.plot_clusters(result.combined, table.frame, sample_weight=table.weights),
+            _COMBINED,
+        )
     if K > 1:
         if d > 1 and not result.options.noise:
             plans["boundaries"] = lambda: result.draw(draw.plot_decision_boundaries), _BOUNDARIES
@@ -76,6 +82,7 @@ _PAIRS = (
     "The rows and the groups for every pair of columns. The diagonal shows the values of one column and the density of "
     "each group."
 )
+_COMBINED = "The same rows in the colours of the clusters. The ellipses are those of the groups."
 _BOUNDARIES = "The most probable group at each point. The fainter the colour, the less certain."
 _UNCERTAINTY = "The uncertainty of each row. The larger the mark, the less certain the row's group."
 _SELECTION = "The criterion against the number of groups, one line per covariance model. Smaller is better."

@@ -46,7 +46,7 @@ def opening(result: Fitted, story: Story) -> Html:
     return render("opening", sentences=sentences, numbers=numbers, warnings=[*story.warnings, *result.warnings])
 
 
-def groups(result: Fitted) -> Html:
+def groups(result: Fitted, pictures: Mapping[str, Picture]) -> Html:
     """Describe each group in sentences, and all groups in a table."""
     facts = MixtureFacts.of(result.model)
     overall = Columns(result.whole.values, result.table.weights)
@@ -55,6 +55,7 @@ def groups(result: Fitted) -> Html:
         "groups",
         groups=_cards(result, facts, overall) if several else [],
         overlap="" if result.combined is None else clusters_sentence(result.combined.clusters(), result.shown, "group"),
+        picture=pictures.get("combined"),
         correlation="" if several else wording.correlation_sentence(facts.names, strongest, "Over all rows"),
         table=_table_of_groups(result, facts, overall),
         n_columns_hidden=len(facts.names) - COLUMNS_SHOWN,
