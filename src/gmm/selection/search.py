@@ -142,7 +142,7 @@ def select(
     template.random_state = seed = shared_seed(random_state)
     check_parameters(template, STARTS)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
-    opened = completed(opened, template.reg_covar, n_threads)
+    opened = completed(opened, [covariance_model(name) for name in types], template.reg_covar, n_threads)
     _check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     source = rows_to_search(opened, seed)
