@@ -66,7 +66,9 @@ for ax, values, title, unit in zip(
     for name, line in zip(names, values, strict=True):
         ax.plot(shares, line, "o-", label=name)
     ax.set(title=title, xlabel="share of missing values", ylabel=unit)
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+fig.legend(
+    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4
+)
 for name, line in zip(names, index, strict=True):
     print(f"{name:13}", *(f"{value:.2f}" for value in line))
 
