@@ -35,8 +35,8 @@ ROOMS = {
         | standard | table | from_file | grid | status
     """,
     "estimators": """
-        adaptation anomalies combining directions iteration overlap standard_errors steps tracking | predictions | bayesian
-        | mixture | streamed | estimated | exchanged keeping | saved | labelled | fitted
+        adaptation anomalies combining directions iteration overlap standard_errors steps tracking | predictions
+        | bayesian | mixture | streamed | estimated | exchanged keeping | saved | labelled | fitted
         | conditional | contract criteria information predictive progress scorer summary
     """,
     "frozen": "",

@@ -242,6 +242,21 @@ def clutter(names):
     assert abs(names["noisy"].noise_weight_ - 250 / 850) < 0.02
 
 
+def gaps(names):
+    index, error = (dict(zip(names["names"], names[each], strict=True)) for each in ("index", "error"))
+    others = list(names["imputers"])
+    assert all((index['missing="em"'][1:] > index[name][1:]).all() for name in others)
+    assert all((error['missing="em"'] < error[name]).all() for name in others)
+    assert abs(index['missing="em"'][0] - index["regressions"][0]) < 0.1
+    by_em, dropped = zip(*names["estimates"].values(), strict=True)
+    assert np.abs(by_em[:2]).max() < 0.05
+    assert by_em[2] < -0.3
+    assert dropped[1] < -0.4
+    of_wine = names["errors_of_wine"]
+    assert of_wine["tied"] < of_wine["regressions"] < of_wine["full"]
+    assert of_wine["neighbours"] < of_wine["full"]
+
+
 def by_hand(names):
     np.testing.assert_allclose(names["responsibilities"], names["first"].responsibilities)
     np.testing.assert_allclose(names["means"], names["second"].means)
@@ -328,6 +343,7 @@ CLAIMS = {
     "applications/plot_4_weights": weights,
     "applications/plot_5_prediction": prediction,
     "applications/plot_6_clutter": clutter,
+    "applications/plot_8_gaps": gaps,
     "inside/plot_1_by_hand": by_hand,
     "inside/plot_3_convergence": convergence,
 }

@@ -346,6 +346,40 @@ def test_a_search_takes_gaps():
     np.testing.assert_array_equal(search.predict(X), search.best_estimator_.predict(X))
 
 
+def test_folds_and_pipelines_keep_their_gaps():
+    sklearn = pytest.importorskip("sklearn")
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.utils import get_tags
+
+    X, fit = with_gaps(n=200), GaussianMixture(2, missing="em", random_state=0)
+    assert (get_tags(fit).input_tags.allow_nan, get_tags(GaussianMixture()).input_tags.allow_nan) == (True, False)
+    scaled = make_pipeline(StandardScaler(), sklearn.clone(fit)).fit(X)
+    assert scaled.predict(X).shape == (200,)
+    folds = gmm.held_out_log_likelihood(fit, X, random_state=0)
+    assert fit.fit(X).score(X) - 1 < folds.mean < fit.score(X)
+
+
+@pytest.mark.parametrize("package", ["pandas", "polars"])
+def test_data_frames_have_gaps_of_their_own(package):
+    frames = pytest.importorskip(package)
+    X = with_gaps()
+    columns = {
+        name: [None if np.isnan(value) else float(value) for value in x] for name, x in zip("abcd", X.T, strict=True)
+    }
+    fit = GaussianMixture(2, missing="em", random_state=0)
+    by_frame, by_array = fit.fit(frames.DataFrame(columns)).means_, fit.fit(X).means_
+    np.testing.assert_array_equal(by_frame, by_array)
+
+
+@pytest.mark.parametrize("prior", [None, "conjugate"])
+def test_a_verbose_fit_says_the_same(prior, capsys):
+    X = with_gaps()
+    one, other = (GaussianMixture(2, missing="em", random_state=0, verbose=v, prior=prior).fit(X) for v in (0, 2))
+    np.testing.assert_array_equal(one.means_, other.means_)
+    assert "converged" in capsys.readouterr().out
+
+
 def test_what_cannot_be_learnt_from_is_an_error():
     X, fit = with_gaps(), GaussianMixture(2, missing="em")
     with pytest.raises(ValueError, match=r"missing='em'"):

@@ -156,9 +156,6 @@ def _add_search(command: argparse.ArgumentParser) -> None:
                              "incomplete")  # fmt: skip
     search.add_argument("--prior", choices=("conjugate",),
                         help="prior that guards against degenerate components, with mclust's defaults")  # fmt: skip
-    search.add_argument("--missing", choices=["em"],
-                        help="integrate missing values out by EM; values must be missing at random given the others "
-                             "of their row")  # fmt: skip
     search.add_argument("--noise", action="store_true", default=None,
                         help="add uniform noise over the box of the rows: a row may belong to it instead of to a "
                              "component, and has the label -1 then")  # fmt: skip
@@ -197,6 +194,9 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
     columns.add_argument("--weight-column", metavar="W",
                          help="column of row weights; not fitted")  # fmt: skip
     _add_reading(columns)
+    columns.add_argument("--missing", choices=("em",),
+                         help="fit to the values that are there, by EM; whether one is missing may depend on the "
+                              "others of its row only")  # fmt: skip
     _add_blocks(columns, "; a search then runs on a sample, and its three best cells on all rows")
 
 

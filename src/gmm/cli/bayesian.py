@@ -41,17 +41,7 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     rows, notes = rows_to_fit(screen, options)
     out = make_directory(options.out)
     drawings, started = Drawings.of(options, out), time.perf_counter()
-    model = BayesianGaussianMixture(
-        n_components=min(options.max_components or _MAX_COMPONENTS, rows.n_rows),
-        covariance_type=name,
-        tol=_TOL if options.tol is None else options.tol,
-        reg_covar=options.reg_covar,
-        max_iter=options.max_iter,
-        n_init=options.n_init,
-        random_state=options.seed,
-        n_threads=options.threads,
-        missing=options.missing or "error",
-    )
+    model = _model(name, rows.n_rows, options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(rows.frame, sample_weight=rows.sample_weight, checkpoint=options.checkpoint, resume=options.resume)
@@ -69,6 +59,20 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
         raise CommandError(
             f"the fit did not converge in {counted(options.max_iter, 'pass', 'passes')}: raise --max-iter or --tol"
         )
+
+
+def _model(name: str, n_rows: int, options: argparse.Namespace) -> BayesianGaussianMixture:
+    return BayesianGaussianMixture(
+        n_components=min(options.max_components or _MAX_COMPONENTS, n_rows),
+        covariance_type=name,
+        tol=_TOL if options.tol is None else options.tol,
+        reg_covar=options.reg_covar,
+        max_iter=options.max_iter,
+        n_init=options.n_init,
+        random_state=options.seed,
+        n_threads=options.threads,
+        missing=options.missing or "error",
+    )
 
 
 def _covariance_type(options: argparse.Namespace) -> str:

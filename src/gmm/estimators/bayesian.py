@@ -193,8 +193,7 @@ class BayesianGaussianMixture(EstimatedMixture):
         self.covariance_type = covariance_type
         self.tol = tol
         self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
+        self.max_iter, self.n_init = max_iter, n_init
         self.init_params = init_params
         self.weight_concentration_prior_type = weight_concentration_prior_type
         self.weight_concentration_prior = weight_concentration_prior

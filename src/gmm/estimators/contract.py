@@ -161,8 +161,8 @@ class Estimator:
         return any(name.endswith("_") and not name.startswith("_") for name in vars(self))
 
     def __sklearn_tags__(self) -> Any:
-        """Return scikit-learn's tags: a density estimator of dense, finite data."""
-        from sklearn.utils import Tags, TargetTags
+        """Return scikit-learn's tags: a density estimator of dense data, finite unless values may be missing."""
+        from sklearn.utils import InputTags, Tags, TargetTags
 
         return Tags(
             estimator_type="density_estimator",
@@ -170,6 +170,7 @@ class Estimator:
             transformer_tags=None,
             classifier_tags=None,
             regressor_tags=None,
+            input_tags=InputTags(allow_nan=getattr(self, "missing", None) == "em"),
         )
 
     @classmethod

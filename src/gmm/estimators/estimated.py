@@ -343,7 +343,7 @@ def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLik
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
     K, missing = mixture.n_components, mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
-    return completed(source, mixture.reg_covar, mixture.n_threads), names
+    return completed(source, [covariance_model(mixture.covariance_type)], mixture.reg_covar, mixture.n_threads), names
 
 
 def fit_settings(

@@ -7,6 +7,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,8 @@ from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.variational import VariationalPrior
 from gmm.values.whitened import WhitenedMixture
+
+_OF_GAPS: WeakKeyDictionary[IncompleteSource, dict[int, MixtureParameters]] = WeakKeyDictionary()
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
 COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
@@ -143,9 +146,12 @@ def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int |
 
 
 def _from_gaps(source: IncompleteSource, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
-    """Return the same of rows with missing values, by maximum likelihood."""
-    model, weight = stored_as(FULL if layout is TIED else layout), source.survey.weight
-    one = one_component(Problem(rows=source, model=model, ridge=0.0, n_threads=n_threads))
+    """Return the same of rows with missing values, by maximum likelihood; once for all fits to these rows."""
+    known, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
+    if layout.code not in known:
+        model = stored_as(FULL if layout is TIED else layout)
+        known[layout.code] = one_component(Problem(rows=source, model=model, ridge=0.0, n_threads=n_threads))
+    one = known[layout.code]
     return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))
 
 

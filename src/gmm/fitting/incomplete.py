@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +12,11 @@ from gmm.em.problem import Problem, SolverSettings
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import Source
 from gmm.values.completion import Completion
-from gmm.values.covariance import stored_as
+from gmm.values.covariance import CovarianceModel, stored_as
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
 
-_HOW = float(os.environ.get("HOW", 1))
 _LARGEST = 100  # features of which a full covariance is fitted
 _ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 _FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
@@ -42,24 +41,25 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
         return problem.run(e_step, begin, settings).go().result.parameters
 
 
-def completed(source: Source, ridge: float, n_threads: int | None = None) -> Source:
-    """Return rows, of which gaps are filled for starts: draws given what is there, under one Gaussian fitted to all.
+def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None) -> Source:
+    """Return rows with their gaps filled for the starts of fits of `models`, given what is there, under one Gaussian.
 
-    Means in place of draws would lie in planes, on which components collapse. Draws are the same in every fit.
+    With draws, the same in every fit, if a model has full covariances: conditional means lie in planes, on which such
+    components collapse. Else with these means, which blur groups less.
     """
     if not isinstance(source, IncompleteSource):
         return source
-    model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
+    one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
+    problem = Problem(rows=source, model=one_model, ridge=ridge, n_threads=n_threads)
     try:
-        one = one_component(Problem(rows=source, model=model, ridge=ridge, n_threads=n_threads), _ROUGHLY).whitened()
+        one = one_component(problem, _ROUGHLY).whitened()
     except SingularMatrixError:
         return source
-    filled, rng = source.given.copy(), np.random.default_rng(0)
+    filled, rng, draw = source.given.copy(), np.random.default_rng(0), any(model.layout is FULL for model in models)
     for pattern in source.patterns:
         if len(pattern.missing):
             seen = Completion.of(one, pattern.observed, pattern.missing)
             rows = pattern.rows.rows.astype(np.float64)
-            filled[np.ix_(pattern.indices, pattern.missing)] = (
-                seen.drawn(0, rows, rng) if _HOW else seen.means_given(rows)[0]
-            )
+            found = seen.drawn(0, rows, rng) if draw else seen.means_given(rows)[0]
+            filled[np.ix_(pattern.indices, pattern.missing)] = found
     return replace(source, filled=filled)

@@ -109,7 +109,7 @@ def _finite(source: Source, estimator: object, names: Names, missing: str | None
         if not infinite.any():
             if gaps.all(axis=1).any():
                 raise_empty(f"row {int(gaps.all(axis=1).argmax())}", "X[~np.isnan(X).all(axis=1)]")
-            return IncompleteSource(resident.rows, resident.sample_weight)
+            return IncompleteSource(np.ascontiguousarray(resident.rows), resident.sample_weight)
         row, column = np.unravel_index(infinite.argmax(), infinite.shape)
         nonfinite = int(row), int(column)
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]

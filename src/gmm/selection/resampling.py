@@ -29,6 +29,7 @@ from gmm.fitting.racing import best_of, short_runs
 from gmm.fitting.seeds import shared_seed
 from gmm.fitting.split_merge import OFFSET
 from gmm.rows.entrance import as_one_array, as_source
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.validation.parameters import check_callback, check_random_state
 from gmm.validation.rows import check_enough_rows
@@ -139,7 +140,8 @@ def held_out_log_likelihood(
     >>> np.round(means, 1)
     array([-2.8, -2.1])
     """
-    rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__)
+    missing = getattr(estimator, "missing", None)
+    rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
     if weight is not None:
         rows, weight = rows[weight > 0], weight[weight > 0]
     _check_folds(len(rows), n_splits, estimator)
@@ -181,9 +183,13 @@ def _fitted_copy(estimator: DensityEstimator, rows: NDArray[Any], weight: Array 
     return copy.fit(rows) if weight is None else copy.fit(rows, sample_weight=weight)
 
 
-def _checked(X: Any, sample_weight: Any, caller: str) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
+def _checked(
+    X: Any, sample_weight: Any, caller: str, missing: str | None = None
+) -> tuple[NDArray[Any], Array | None, NDArray[np.object_] | None]:
     """Return rows, weights and names of features, checked once for all fits."""
-    source, names = as_source(X, sample_weight, estimator=caller, min_rows=2)
+    source, names = as_source(X, sample_weight, estimator=caller, min_rows=2, missing=missing)
+    if isinstance(source, IncompleteSource):
+        return source.given, source.sample_weight, names
     resident = as_one_array(source, caller)
     return resident.rows, resident.sample_weight, names
 
