@@ -96,6 +96,17 @@ def test_fit_tells_of_columns_as_in_memory(folder):
     assert "id" in json.loads(ok(*shown, "--columns", "a,id").stdout)["data"]["columns"]
 
 
+def test_a_model_without_names_is_given_all_columns(folder, tmp_path):
+    table = pa.table({"id": np.arange(40), "a": np.sin(np.arange(40.0))})
+    pa.parquet.write_table(table, tmp_path / "rows.parquet")
+    values = np.column_stack([table["id"], table["a"]]).astype(float)
+    gmm.GaussianMixture(2, random_state=0).fit(values).save(tmp_path / "m")
+    for more in ((), ("--blocks",)):
+        ok("predict", tmp_path / "m", tmp_path / "rows.parquet", "--out", tmp_path / "labels.csv", *more)
+        labels = read(tmp_path / "labels.csv")["component"].to_numpy()
+        np.testing.assert_array_equal(labels, gmm.load(tmp_path / "m").predict(values))
+
+
 def test_a_posterior_is_fitted_block_by_block(folder):
     how = ("fit", folder / "rows.parquet", "--columns", "a,b", "--bayesian", "--max-components", 4, "--json")
     one, other = (json.loads(ok(*how, *more).stdout) for more in ((), ("--blocks",)))

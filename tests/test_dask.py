@@ -125,6 +125,8 @@ def test_data_frames_have_names_and_may_have_empty_partitions():
 
 def test_what_is_wrong_with_a_collection_is_said():
     X = da.from_array(ROWS, chunks=2000)
+    with pytest.raises(TypeError, match="expected standardize=False with rows in partitions"):
+        gmm.select(X, 2, "full", standardize=True)
     broken = ROWS.copy()
     broken[8000, 1] = np.nan
     with pytest.raises(ValueError, match="row 8000, column 1"):

@@ -72,17 +72,20 @@ plot_clusters(three, wine.data)
 # between columns change with their units. EII, VII, EVE, EEV, VEV and k-means
 # also compare lengths or angles across columns, so their results depend on
 # units too. The other eight models do not: EEI, VEI, EVI, VVI, EEE, VEE, EVV
-# and VVV. Here are the results with all columns divided by their standard
-# deviations, for VVE and for VEE, which has the best BIC of the eight:
+# and VVV. With ``standardize=True`` all columns are divided by their standard
+# deviations for the search. Here are the results for VVE and for VEE, which has
+# the best BIC of the eight:
 
+found_scaled = select(
+    wine.data, n_components=range(2, 6), standardize=True, random_state=0
+)
 scaled = StandardScaler().fit_transform(wine.data)
-found_scaled = select(scaled, n_components=range(2, 6), random_state=0)
 kmeans = KMeans(3, n_init=10, random_state=0)
 partitions = {
     "VVE": three.predict(wine.data),
-    "VVE, scaled": three_of(found_scaled, "VVE").predict(scaled),
+    "VVE, scaled": three_of(found_scaled, "VVE").predict(wine.data),
     "VEE": three_of(found, "VEE").predict(wine.data),
-    "VEE, scaled": three_of(found_scaled, "VEE").predict(scaled),
+    "VEE, scaled": three_of(found_scaled, "VEE").predict(wine.data),
     "k-means": kmeans.fit_predict(wine.data),
     "k-means, scaled": kmeans.fit_predict(scaled),
 }

@@ -27,7 +27,7 @@ from gmm.cli.describe import (
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.rows import Rows, numeric_rows, without_identifiers
 from gmm.cli.show import Screen
-from gmm.cli.streamed import StreamedRows, streamed
+from gmm.cli.streamed import StreamedRows, streamed_to_fit
 from gmm.cli.tables import read
 from gmm.cli.write import write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
@@ -91,7 +91,7 @@ class Fitted:
     @property
     def table(self) -> Rows:
         """The rows, which are in memory where there is a report or a picture."""
-        assert isinstance(self.rows, Rows)  # `streamed` refuses --report and --plot
+        assert isinstance(self.rows, Rows)  # `streamed_to_fit` refuses --report and --plot
         return self.rows
 
     @cached_property
@@ -396,7 +396,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | Str
         If it has too few rows.
     """
     if options.blocks:
-        opened = streamed(options)
+        opened = streamed_to_fit(options)
         for note in opened.notes:
             screen.note(note)
         return opened, opened.notes

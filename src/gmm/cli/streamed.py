@@ -25,7 +25,7 @@ from gmm.rows.opening import columns_of, rows
 from gmm.rows.sources import Source
 from gmm.text.lists import quoted
 
-__all__ = ["StreamedRows", "streamed"]
+__all__ = ["StreamedRows", "streamed", "streamed_to_fit"]
 
 _BEGINNING = 100_000  # rows that are searched for codes
 _NOTHING = np.empty(0)
@@ -79,7 +79,7 @@ def _check_blocks(options: argparse.Namespace) -> None:
 
 
 def streamed(options: argparse.Namespace, columns: Sequence[str] | None = None) -> StreamedRows:
-    """Open the table that the options name, and look at it once, or twice if there are columns of integers.
+    """Open the table that the options name, and look at it once.
 
     Parameters
     ----------
@@ -107,16 +107,18 @@ def streamed(options: argparse.Namespace, columns: Sequence[str] | None = None) 
     _check_rows(chosen, source)
     if columns is None:
         notes = (*notes, *_constant_notes(chosen, source))
-    found = StreamedRows(tuple(chosen), source, notes)
-    if columns is None and vars(options).get("columns") is None:
-        return _without_identifiers(found, types, options)
-    return found
+    return StreamedRows(tuple(chosen), source, notes)
 
 
-def _without_identifiers(
-    found: StreamedRows, types: dict[str, pa.DataType], options: argparse.Namespace
-) -> StreamedRows:
-    numbers, distinct = _guessed(found.names, found.frame, types)
+def streamed_to_fit(options: argparse.Namespace) -> StreamedRows:
+    """Open the table that the options name, as `streamed`, without columns that number its rows.
+
+    If there are columns of integers, it is read once more, and again if one of them is left out.
+    """
+    found = streamed(options)
+    if options.columns is not None:
+        return found
+    numbers, distinct = _guessed(found.names, found.frame, columns_of(options.file, header=options.header))
     kept, notes = kept_columns(found.names, numbers, found.n_rows)
     names, source = tuple(found.names[j] for j in kept), found.frame
     if len(kept) < len(found.names):

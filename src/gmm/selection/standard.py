@@ -15,7 +15,7 @@ from gmm.exceptions import warn
 from gmm.rows.factory import FactorySource
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.partitions import PartitionedSource
-from gmm.rows.sources import ArraySource, Source, box_of
+from gmm.rows.sources import ArraySource, Source
 from gmm.selection.table import Selection
 from gmm.text.lists import quoted
 from gmm.values.coordinates import Coordinates
@@ -50,8 +50,8 @@ def _standard_deviations(source: Source) -> Coordinates:
         away = rows - centre
         squares += np.einsum("ij,ij->j", away if weights is None else away * weights[:, None], away)
     deviations = np.sqrt(squares / weight)
-    # A constant column leaves the rounding of its mean.
-    return Coordinates(centre, np.where(source.survey.reach(source.survey.box[0]) > 0, deviations, 1.0))
+    rounding = 8 * np.finfo(np.float64).eps * np.abs(centre)  # which a constant column leaves of its mean
+    return Coordinates(centre, np.where(deviations > rounding, deviations, 1.0))
 
 
 def _standardized(source: Source, units: Coordinates) -> Source:
@@ -71,7 +71,7 @@ def _blocks(source: Source, units: Coordinates) -> Iterator[Any]:
 
 def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None:
     """Warn of columns that do not vary, whose part of all criteria is that of the ridge alone."""
-    low, high = box_of(source)
+    low, high = source.survey.box
     constant = np.flatnonzero(low == high)
     if len(constant):
         columns = quoted(f"x{j}" if names is None else names[j] for j in constant)
