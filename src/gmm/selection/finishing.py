@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.em.problem import Beginning
 from gmm.em.solver import SolverResult
 from gmm.estimators import criteria
 from gmm.estimators.fitted import fitted_parameters, set_fitted
@@ -97,8 +96,7 @@ def _on_all_rows(
         refine=None,
         prior=None if prior is None else prior_of(prior, model, K, source, settings.n_threads),
     )
-    name = f"{K} {model.name} on all rows"
-    journal, resume = journal_of_cell(file, name, settings.problem(source), Beginning(begin))
+    journal, resume = journal_of_cell(file, settings.problem(source), begin)
     result = fit_mixture(source, settings, journal, resume=resume).result
     return _entry(found, number, result, source, settings, names)
 
