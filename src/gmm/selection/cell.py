@@ -7,6 +7,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from math import inf
 
+import numpy as np
+
 from gmm.em.e_step import EStep
 from gmm.em.incomplete import e_step_over
 from gmm.em.problem import Problem
@@ -14,12 +16,15 @@ from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import FitSettings, split_merged
 from gmm.fitting.racing import RECENT, first_leg, is_hopeless
+from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.rows.sources import Source
 from gmm.values.layouts import Layout, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
+# Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.
+_SAMPLE_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
 _RACE = 6  # passes of each start, …
 _FIRST_ROUND, _IN_SIGHT = 3, 10  # … after so many of which it is out, if so many more gains like its last are too few
 _RACE_ON_SAMPLE, _SECOND_HEAT = 10, 30  # passes, which cost little beside those over all rows
@@ -57,6 +62,18 @@ class SearchRows:
     sample: Source
     n_effective: float
     noise: UniformNoise | None = None
+
+    @classmethod
+    def of(cls, source: Source, most_components: int, seed: int, noise: UniformNoise | None) -> SearchRows:
+        """Take all rows and a sample; few rows are their own sample, weighted, so that results ignore their order."""
+        rng, n_effective = np.random.default_rng(seed), source.n_effective
+        sample = sampled(source, most_components, rng)
+        whole = sampled_share(source, most_components) == 1
+        rows = sample if whole and source.resident is not None else source
+        size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
+        if size > LARGEST_SHARE * rows.n_rows:
+            return cls(rows, rows if whole else sample, n_effective, noise)
+        return cls(rows, sampled(sample, most_components, rng, size=size), n_effective, noise)
 
     @property
     def whole(self) -> bool:

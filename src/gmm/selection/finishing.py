@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.em.problem import Beginning
+from gmm.em.solver import SolverResult
 from gmm.estimators import criteria
 from gmm.estimators.fitted import fitted_parameters, set_fitted
 from gmm.estimators.mixture import GaussianMixture
@@ -96,9 +96,21 @@ def _on_all_rows(
         refine=None,
         prior=None if prior is None else prior_of(prior, model, K, source, settings.n_threads),
     )
-    name = f"{K} {model.name} on all rows"
-    journal, resume = journal_of_cell(file, name, settings.problem(source), Beginning(begin))
+    journal, resume = journal_of_cell(file, settings.problem(source), begin)
     result = fit_mixture(source, settings, journal, resume=resume).result
+    return _entry(found, number, result, source, settings, names)
+
+
+def _entry(
+    found: Selection,
+    number: int,
+    result: SolverResult,
+    source: Source,
+    settings: FitSettings,
+    names: NDArray[np.object_] | None,
+) -> Entry:
+    on_sample = found.estimators[number]
+    assert on_sample is not None  # ranked cells have a fit
     scorer = Scorer(result.parameters, settings.n_threads)
     totals = scorer.totals(source)
     scores = criteria.evaluate(
@@ -113,7 +125,7 @@ def _on_all_rows(
     set_fitted(estimator, result, source, names)
     bad = degenerate_components(result.parameters, source.n_effective, settings.reg_covar)
     return Entry(
-        n_components=K,
+        n_components=result.parameters.n_components,
         covariance_type=found.covariance_type[number],
         status=status_of(result.trace, int(bad.argmax()) if bad.any() else -1),
         seconds=float(found.seconds[number]),

@@ -6,6 +6,7 @@ cell counts what it asks for.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from gmm.persistence.archive import item
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.sources import Source
 from gmm.selection.cell import Solution, Solve
+from gmm.values.parameters import MixtureParameters
 
 __all__ = ["KeptCell", "journal_of_cell", "kept_search"]
 
@@ -92,14 +94,17 @@ class KeptCell:
 
 
 def journal_of_cell(
-    file: SearchCheckpoint | None, name: str, problem: Problem, begin: Beginning
+    file: SearchCheckpoint | None, problem: Problem, begin: MixtureParameters
 ) -> tuple[Journal, Beginning | SolverResult]:
     """Return the journal of a run that finishes a cell, and where it goes on, or begins."""
     if file is None:
-        return Journal(()), begin
+        return Journal(()), Beginning(begin)
+    # A search that was ended finishes a cell from where it was then.
+    digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()), digest_size=8).hexdigest()
+    name = f"{begin.n_components} {begin.model.name} on all rows, from {digest}"
 
     def keep(journal: Journal) -> None:
         file.add(name, {}, journal.progress.run or journal.progress.mixture_fit.result)
 
-    found = file.find(name, problem, begin.parameters.n_components)
-    return Journal((), keep), begin if found is None or found[1] is None else found[1]
+    found = file.find(name, problem, begin.n_components)
+    return Journal((), keep), Beginning(begin) if found is None or found[1] is None else found[1]

@@ -22,7 +22,6 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart
 from gmm.fitting.incomplete import completed
-from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.fitting.starts import STARTS
 from gmm.persistence.checkpoints import SearchCheckpoint
@@ -54,8 +53,6 @@ from gmm.values.layouts import SingularMatrixError
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
-# Sample on which starts are compared; all rows if it would hold more than LARGEST_SHARE of them.
-_SAMPLE_ROWS, _ROWS_PER_PARAMETER = 10_000, 20
 # Parameters about the start, continuation or output of a single fit.
 _SINGLE_FIT_ONLY = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
 
@@ -191,7 +188,7 @@ def _searched(
     template, opened, most = request.template, request.source, max(request.n_components)
     seed, n_threads = shared_seed(template.random_state), template.n_threads
     source = rows_to_search(opened, seed)
-    rows = replace(_search_rows(source, most, seed), noise=noise[0])
+    rows = SearchRows.of(source, most, seed, noise[0])
     whole = rows.sample.without_gaps
     assert whole is not None  # a search is over rows in memory
     starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise[0])
@@ -389,18 +386,6 @@ def _status(result: Solution | Failure | None, name: str) -> str:
         text = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else str(error)
         return FAILED + (" ".join(text.split()) or type(error).__name__)
     return status_of(result.result.trace, result.degenerate)
-
-
-def _search_rows(source: Source, most_components: int, seed: int) -> SearchRows:
-    """All rows and a sample of them; few rows are their own sample, weighted, so that results ignore their order."""
-    rng, n_effective = np.random.default_rng(seed), source.n_effective
-    sample = sampled(source, most_components, rng)
-    whole = sampled_share(source, most_components) == 1
-    rows = sample if whole and source.resident is not None else source
-    size = max(_SAMPLE_ROWS, _ROWS_PER_PARAMETER * most_components * source.n_features)
-    if size > LARGEST_SHARE * rows.n_rows:
-        return SearchRows(rows, rows if whole else sample, n_effective)
-    return SearchRows(rows, sampled(sample, most_components, rng, size=size), n_effective)
 
 
 def _settings(template: GaussianMixture, weight: float, noise: Noise) -> FitSettings:
