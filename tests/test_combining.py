@@ -109,8 +109,17 @@ def test_other_mixtures_have_clusters():
     np.testing.assert_array_equal(frozen.predict(X), combine_components(EXAMPLE, X).predict(X))
     single = combine_components(EXAMPLE, X.astype(np.float32))
     assert single.merges.tolist() == frozen.merges.tolist()
+    assert repr(frozen) == "<CombinedComponents: 4 clusters of components 0 + 5, 1, 2 + 3, 4>"
     again = pickle.loads(pickle.dumps(frozen))
     np.testing.assert_array_equal(again.predict(X), frozen.predict(X))
+
+
+def test_dask_collections_are_predicted_lazily():
+    da = pytest.importorskip("dask.array")
+    got = combine_components(EXAMPLE, X)
+    labels = got.predict(da.from_array(X, chunks=(100, 2)))
+    assert labels.chunks == ((100,) * 6,)
+    np.testing.assert_array_equal(labels.compute(), got.predict(X))
 
 
 def test_components_without_rows_are_merged_first_and_suggest_nothing():

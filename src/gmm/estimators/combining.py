@@ -14,6 +14,7 @@ from gmm._public import publish
 from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.predictions import predicted_blocks, source_for
 from gmm.frozen import FrozenMixture
+from gmm.text.amounts import counted
 from gmm.values.layouts import Array
 
 __all__ = ["CombinedComponents", "combine_components"]
@@ -24,7 +25,7 @@ Blocks = Callable[[], Iterable[tuple[Array, Array]]]  # responsibilities (K, n) 
 Pair = tuple[frozenset[int], frozenset[int]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CombinedComponents:
     """Clusters that are components of a mixture or several of them, for every number of clusters.
 
@@ -52,6 +53,12 @@ class CombinedComponents:
     n_clusters: int
     n_clusters_by_rows: int
     n_present: int
+
+    def __repr__(self) -> str:
+        """Return the components of each cluster."""
+        clusters = self.clusters()
+        members = (" + ".join(map(str, np.flatnonzero(clusters == c))) for c in range(self.n_clusters))
+        return f"<CombinedComponents: {counted(self.n_clusters, 'cluster')} of components {', '.join(members)}>"
 
     def clusters(self, n_clusters: int | None = None) -> NDArray[np.intp]:
         """Return the cluster of each component, (K,): numbered from 0, in the order of their first components.
@@ -88,8 +95,8 @@ class CombinedComponents:
         -------
         ndarray of shape (n, n_clusters)
         """
-        responsibilities = self.model.predict_proba(X)
-        return np.asarray(responsibilities @ _membership(self.clusters(n_clusters), responsibilities.dtype))
+        responsibilities: Any = self.model.predict_proba(X)  # lazy of a Dask collection
+        return responsibilities @ _membership(self.clusters(n_clusters), responsibilities.dtype)
 
     def predict(self, X: ArrayLike, n_clusters: int | None = None) -> NDArray[np.intp]:
         """Predict the most probable cluster of each row, −1 for noise; as `predict_proba`.
@@ -104,7 +111,7 @@ class CombinedComponents:
         ndarray of int, shape (n,)
         """
         shares = self.predict_proba(X, n_clusters)
-        labels = shares.argmax(axis=1)
+        labels: NDArray[np.intp] = shares.argmax(axis=1)
         if getattr(self.model, "noise_weight_", 0) > 0:
             labels[1 - shares.sum(axis=1) > shares.max(axis=1)] = -1
         return labels
