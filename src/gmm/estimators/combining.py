@@ -14,16 +14,18 @@ from gmm._public import publish
 from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.predictions import predicted_blocks, source_for
 from gmm.frozen import FrozenMixture
+from gmm.text.amounts import counted
 from gmm.values.layouts import Array
 
 __all__ = ["CombinedComponents", "combine_components"]
 
 _EMPTY = 1e-3  # of a row: a component that expects less is empty
 
-Blocks = Callable[[], Iterable[tuple[Array, Array]]]  # responsibilities (n, K) and weights (n,) of some rows
+Blocks = Callable[[], Iterable[tuple[Array, Array]]]  # responsibilities (K, n) and weights (n,) of some rows
+Pair = tuple[frozenset[int], frozenset[int]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CombinedComponents:
     """Clusters that are components of a mixture or several of them, for every number of clusters.
 
@@ -51,6 +53,12 @@ class CombinedComponents:
     n_clusters: int
     n_clusters_by_rows: int
     n_present: int
+
+    def __repr__(self) -> str:
+        """Return the components of each cluster."""
+        clusters = self.clusters()
+        members = (" + ".join(map(str, np.flatnonzero(clusters == c))) for c in range(self.n_clusters))
+        return f"<CombinedComponents: {counted(self.n_clusters, 'cluster')} of components {', '.join(members)}>"
 
     def clusters(self, n_clusters: int | None = None) -> NDArray[np.intp]:
         """Return the cluster of each component, (K,): numbered from 0, in the order of their first components.
@@ -87,8 +95,8 @@ class CombinedComponents:
         -------
         ndarray of shape (n, n_clusters)
         """
-        responsibilities = self.model.predict_proba(X)
-        return np.asarray(responsibilities @ _membership(self.clusters(n_clusters), responsibilities.dtype))
+        responsibilities: Any = self.model.predict_proba(X)  # lazy of a Dask collection
+        return responsibilities @ _membership(self.clusters(n_clusters), responsibilities.dtype)
 
     def predict(self, X: ArrayLike, n_clusters: int | None = None) -> NDArray[np.intp]:
         """Predict the most probable cluster of each row, −1 for noise; as `predict_proba`.
@@ -103,7 +111,7 @@ class CombinedComponents:
         ndarray of int, shape (n,)
         """
         shares = self.predict_proba(X, n_clusters)
-        labels = shares.argmax(axis=1)
+        labels: NDArray[np.intp] = shares.argmax(axis=1)
         if getattr(self.model, "noise_weight_", 0) > 0:
             labels[1 - shares.sum(axis=1) > shares.max(axis=1)] = -1
         return labels
@@ -141,9 +149,9 @@ def combine_components(
 
     Notes
     -----
-    Responsibilities of rows in memory are kept, (n, K) numbers. Other rows are read some times, at most K + 1: the
-    entropy that merging c with a ∪ b removes lies between the larger of those of (c, a) and (c, b) and their sum, so
-    most passes are spared. Components without rows are merged first.
+    Responsibilities of rows in memory are kept, (n, K) numbers. Other rows are read some times, at most K + 2: each
+    pass also finds out what the next mergers remove, as far as these can be guessed, so that a few passes are the rule.
+    Components without rows are merged first.
 
     References
     ----------
@@ -170,11 +178,11 @@ def combine_components(
         for first, _, shares in predicted_blocks(model, source, responsibilities=True):
             assert shares is not None  # they were asked for
             of_rows = np.ones(len(shares)) if weight is None else weight[first : first + len(shares)]
-            yield shares.astype(np.float64, copy=False), of_rows
+            yield np.ascontiguousarray(shares.T, dtype=np.float64), of_rows
 
     kept = None if source.resident is None else list(read())
     blocks: Blocks = read if kept is None else lambda: kept
-    mass = sum(weight @ shares for shares, weight in blocks())
+    mass = sum(shares @ weight for shares, weight in blocks())
     empty = np.asarray(mass) < _EMPTY * source.survey.weight / source.n_used
     merges = _merges(blocks, empty)
     entropies, merged_rows = _levels(blocks, merges)
@@ -185,42 +193,59 @@ def combine_components(
 
 
 def _merges(blocks: Blocks, empty: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return the pairs that are merged, (K − 1, 2), by bounds of the entropy that each merger would remove."""
-    K = len(empty)
-    cluster, empty = np.arange(K), empty.copy()
-    low, high = np.full((K, K), -np.inf), np.full((K, K), -np.inf)
-    low[np.tril_indices(K, -1)], high[np.tril_indices(K, -1)] = 0.0, np.inf
+    """Return the pairs that are merged, (K − 1, 2).
+
+    Each pass finds out what the next mergers remove, and those that are guessed to follow.
+    """
+    removed: dict[Pair, float] = {}
+    while True:
+        merges, unknown = _path(empty, removed)
+        if not unknown:
+            return np.array(merges, dtype=np.intp).reshape(-1, 2)
+        removed |= zip(unknown, _removed(blocks, unknown), strict=True)
+
+
+def _path(empty: NDArray[np.bool_], removed: dict[Pair, float]) -> tuple[list[tuple[int, int]], list[Pair]]:
+    """Merge by what is known, or else by estimates; return the merges and the pairs that were not known."""
+    K, empty = len(empty), empty.copy()
+    sets = [frozenset([k]) for k in range(K)]
+    singles = [(sets[a], sets[b]) for b in range(K) for a in range(b)]
+    if not all(pair in removed for pair in singles):
+        return [], singles
+    gains = np.full((K, K), -np.inf)  # a pair is stored once, below the diagonal, in whose order ties are decided
+    gains[np.tril_indices(K, -1)] = [removed[pair] for pair in singles]
     merges: list[tuple[int, int]] = []
+    unknown: list[Pair] = []
+    alive = list(range(K))
     while len(merges) < K - 1:
-        # Those without rows go first. A pair is stored once, below the diagonal, in whose order ties are decided.
-        allowed = empty[:, None] | empty | ~empty.any()
-        known = np.where(allowed & (low == high), low, -np.inf)
-        open_ = low < high
-        if open_.any() and high[open_ & allowed].max(initial=-np.inf) > known.max():
-            rows, columns = np.nonzero(open_)
-            low[open_] = high[open_] = _removed(blocks, cluster, rows, columns)
-            continue
-        b, a = np.unravel_index(int(known.argmax()), known.shape)
-        merges.append((int(a), int(b)))
-        cluster[cluster == b] = a
-        others = np.setdiff1d(np.unique(cluster), [a])
-        of_a, of_b = ((np.maximum(others, each), np.minimum(others, each)) for each in (a, b))
-        low[of_a], high[of_a] = np.maximum(low[of_a], low[of_b]), high[of_a] + high[of_b]
-        low[b] = low[:, b] = high[b] = high[:, b] = -np.inf
+        allowed = empty[:, None] | empty | ~empty.any()  # those without rows go first
+        b, a = map(int, np.unravel_index(int(np.where(allowed, gains, -np.inf).argmax()), gains.shape))
+        merges.append((a, b))
+        sets[a] |= sets[b]
+        alive.remove(b)
+        for c in alive:
+            if c == a:
+                continue
+            here = max(a, c), min(a, c)
+            pair = sets[here[1]], sets[here[0]]
+            if pair not in removed:
+                unknown.append(pair)
+            # It lies between the larger of the two and their sum: entropy is concave.
+            parts = gains[here], gains[max(b, c), min(b, c)]
+            gains[here] = removed.get(pair, max(parts) + min(parts) / 2)
+        gains[b] = gains[:, b] = -np.inf
         empty[a], empty[b] = empty[a] and empty[b], False
-    return np.array(merges, dtype=np.intp).reshape(-1, 2)
+    return merges, unknown
 
 
-def _removed(blocks: Blocks, cluster: NDArray[np.intp], rows: Any, columns: Any) -> Array:
+def _removed(blocks: Blocks, pairs: list[Pair]) -> Array:
     """Return the entropy that each of some mergers removes, by one pass."""
     from scipy.special import entr
 
-    removed = np.zeros(len(rows))
-    membership = np.eye(len(cluster))[cluster]
+    removed, sets = np.zeros(len(pairs)), {each for pair in pairs for each in pair}
     for shares, weight in blocks():
-        merged = np.ascontiguousarray((shares @ membership).T)
-        alone = entr(merged)
-        pairs = zip(rows, columns, strict=True)
+        merged = {each: shares[list(each)].sum(axis=0) for each in sets}
+        alone = {each: entr(values) for each, values in merged.items()}
         removed += [weight @ (alone[a] + alone[b] - entr(merged[a] + merged[b])) for a, b in pairs]
     return np.maximum(removed, 0.0)
 
@@ -232,16 +257,15 @@ def _levels(blocks: Blocks, merges: NDArray[np.intp]) -> tuple[Array, Array]:
     K = len(merges) + 1
     entropies, merged_rows = np.zeros(K), np.zeros(K - 1)
     for shares, weight in blocks():
-        noise = np.maximum(0.0, 1 - shares.sum(axis=1))
-        every = np.column_stack([shares, np.where(noise > 1e-6, noise, 0.0)])  # else it is rounding
-        entropies += weight @ entr(every).sum(axis=1)
+        noise = np.maximum(0.0, 1 - shares.sum(axis=0))
+        every = np.vstack([shares, np.where(noise > 1e-6, noise, 0.0)])  # else it is rounding
+        entropies += entr(every).sum(axis=0) @ weight
         for n, (a, b) in zip(range(K - 1, 0, -1), merges, strict=True):
-            labels = every.argmax(axis=1)
+            labels = every.argmax(axis=0)
             merged_rows[n - 1] += weight[(labels == a) | (labels == b)].sum()
-            entropies[:n] -= weight @ entr(every[:, [a, b]]).sum(axis=1)
-            every[:, a] += every[:, b]
-            every[:, b] = 0.0
-            entropies[:n] += weight @ entr(every[:, a])
+            together = every[a] + every[b]
+            entropies[:n] -= weight @ (entr(every[a]) + entr(every[b]) - entr(together))
+            every[a], every[b] = together, 0.0
     return np.maximum(entropies, 0.0), merged_rows
 
 
