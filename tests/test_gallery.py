@@ -324,6 +324,19 @@ def how_sure(names):
     assert (covered["2 apart"] < 0.82).all()
 
 
+def following(names):
+    assert set(names["tracks"].track) == set(range(5))
+    scores = names["scores"]
+    for title in ("as above", "8 points"):
+        (misses, _, switches, mota), baseline = scores[title, "tracker"], scores[title, "frame by frame"]
+        assert misses < baseline[0]
+        assert switches < baseline[2] / 5
+        assert mota > baseline[3]
+    assert scores["as above", "tracker"][3] > 0.98
+    assert scores["8 points", "tracker"][0] > 30  # the page says that few points are missed
+    assert names["limits"][3.0] > names["limits"][1.0] + 0.1
+
+
 CLAIMS = {
     "first_look/plot_1_round_and_stretched": round_and_stretched,
     "first_look/plot_2_soft_assignments": soft,
@@ -344,6 +357,7 @@ CLAIMS = {
     "applications/plot_5_prediction": prediction,
     "applications/plot_6_clutter": clutter,
     "applications/plot_8_gaps": gaps,
+    "applications/plot_9_following": following,
     "inside/plot_1_by_hand": by_hand,
     "inside/plot_3_convergence": convergence,
 }

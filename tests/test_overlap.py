@@ -63,6 +63,14 @@ def test_the_common_area_in_a_column_is_that_of_quadrature(name):
         assert found[k, j] == pytest.approx(quad(least, -15, 15, limit=500)[0], abs=2e-4)
 
 
+def test_many_rows_are_drawn_in_parts(monkeypatch):
+    mixture = GaussianMixture(2, random_state=0).fit(X)
+    monkeypatch.setattr("gmm.estimators.overlap._NUMBERS_AT_ONCE", 3000)
+    parts = overlap(mixture, n_samples=10_500)
+    monkeypatch.undo()
+    np.testing.assert_allclose(parts, overlap(mixture, n_samples=10_500), atol=0.02)
+
+
 def test_a_group_between_others_has_its_column():
     covariances = np.full(3, 0.01)
     mixture = GaussianMixture.from_parameters(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
@@ -42,7 +42,7 @@ def usable_threads() -> int:
 
 def replicated(
     task: Callable[[int, int | None], T], seeds: Sequence[int], *, work: float, n_threads: int | None
-) -> Iterator[T]:
+) -> Generator[T, None, None]:
     """Yield ``task(seed, n_threads)`` of each seed in order, side by side if passes of this work are worth it.
 
     Parameters

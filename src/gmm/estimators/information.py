@@ -20,7 +20,7 @@ from gmm.rows.sources import Source
 from gmm.values.layouts import SPHERICAL, Array
 from gmm.values.parameters import MixtureParameters
 
-_MOST_PARAMETERS = 2000  # of which each takes two passes
+_MOST_NUMBERS = 2000  # of which each takes two passes, and matrices of that size
 _UNSURE = "the likelihood has no maximum here that all parameters are determined by"
 
 
@@ -47,6 +47,14 @@ class Coordinates:
     def _triangle(self) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
         rows, columns = np.triu_indices(self.mixture.n_features)
         return rows, columns, np.where(rows == columns, 1.0, np.sqrt(2))
+
+    @property
+    def number(self) -> int:
+        """How many coordinates there are."""
+        mixture, entries = self.mixture, self.mixture.covariances.size
+        if not mixture.model.layout.axis_aligned:
+            entries = entries // mixture.n_features * (mixture.n_features + 1) // 2
+        return mixture.n_components + mixture.means.size + entries
 
     def matrices(self, changes: Array) -> Array:
         """Return S of changes of the covariances, (m, …) in the shape of the layout: (m, number of entries)."""
@@ -108,15 +116,14 @@ def variances_by_information(
     ValueError
         If there are too many parameters, or the mixture is no maximum that determines them all.
     """
-    n_parameters = mixture.n_parameters
-    if n_parameters > _MOST_PARAMETERS:
+    here, model, step = Coordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
+    if here.number > _MOST_NUMBERS:
         raise ValueError(
-            f'method="information" makes two passes for each parameter: expected up to {_MOST_PARAMETERS:,} of them, '
-            f"got {n_parameters:,}; the bootstrap has no such limit"
+            f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
+            f"weights, means and covariances, got {here.number:,}; the bootstrap has no such limit"
         )
     if (mixture.weights <= 0).any():
         raise ValueError(f"component {int(mixture.weights.argmin())} has no rows: {_UNSURE}")
-    here, model, step = Coordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
     with EStep(source, model.moments, n_threads=n_threads) as e_step:
 
         def em(point: Array) -> Array:

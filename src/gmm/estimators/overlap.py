@@ -16,6 +16,7 @@ from gmm.values.layouts import Array
 
 __all__ = ["column_overlap", "overlap"]
 
+_NUMBERS_AT_ONCE = 2_000_000
 _GRID = np.linspace(-8, 8, 321)  # in standard deviations
 
 
@@ -54,14 +55,16 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
     if not isinstance(n_samples, Integral) or n_samples < 1:
         raise ValueError(f"expected n_samples to be a whole number from 1, got {n_samples!r:.80}")
     (K, d), rng = mixture.means.shape, check_random_state(random_state)
-    found, scorer = np.empty((K, K)), Scorer(mixture, model.n_threads)
+    found, scorer = np.zeros((K, K)), Scorer(mixture, model.n_threads)
+    step = max(1, _NUMBERS_AT_ONCE // max(d, K))
     for k in range(K):
-        white = rng.standard_normal((int(n_samples), d))
-        rows = mixture.means[k] + mixture.model.layout.coloured(mixture.whiteners, k, white)
-        shares = scorer.rows(ArraySource(rows), responsibilities=True).responsibilities
-        assert shares is not None  # it was asked for
-        found[k] = (shares > shares[:, k : k + 1]).mean(axis=0)
-    return found
+        for first in range(0, int(n_samples), step):
+            white = rng.standard_normal((min(step, int(n_samples) - first), d))
+            rows = mixture.means[k] + mixture.model.layout.coloured(mixture.whiteners, k, white)
+            shares = scorer.rows(ArraySource(rows), responsibilities=True).responsibilities
+            assert shares is not None  # it was asked for
+            found[k] += (shares > shares[:, k : k + 1]).sum(axis=0)
+    return found / n_samples
 
 
 def column_overlap(model: FittedMixture) -> Array:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Literal, NamedTuple
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._public import publish
-from gmm.em.problem import Problem
+from gmm.em.problem import Problem, SolverSettings
 from gmm.em.threads import replicated
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.criteria import adjusted_rand_index
@@ -247,6 +248,8 @@ class _Refits:
     rows : ArraySource
     problem : Problem
         That of the fit.
+    solver : SolverSettings
+        Which ends closer to the optimum than a fit alone has to.
     weight : array of shape (n,)
         Of the rows.
     labels : array of shape (n,)
@@ -257,6 +260,7 @@ class _Refits:
     mixture: MixtureParameters
     rows: ArraySource
     problem: Problem
+    solver: SolverSettings
     weight: Array
     labels: NDArray[np.intp]
     draw_rows: bool
@@ -264,12 +268,15 @@ class _Refits:
     @classmethod
     def of(cls, model: GaussianMixture, rows: ArraySource, *, draw_rows: bool) -> _Refits:
         mixture = fitted_parameters(model)
-        problem = replace(fit_settings(model, rows, mixture.model).problem(rows), noise=mixture.noise)
+        settings = fit_settings(model, rows, mixture.model)
+        problem = replace(settings.problem(rows), noise=mixture.noise)
+        passes = max(model.max_iter, _FEWEST_PASSES)
+        solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, in_all=True)
         weight = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
         labels = _labels(mixture, rows, model.n_threads)
-        return cls(model, mixture, rows, problem, weight, labels, draw_rows)
+        return cls(model, mixture, rows, problem, solver, weight, labels, draw_rows)
 
-    def made(self, seeds: list[int]) -> Iterator[_Replicate | None]:
+    def made(self, seeds: list[int]) -> Generator[_Replicate | None, None, None]:
         """Yield the refits in order; None for one with a degenerate component."""
         work = float(self.rows.n_rows * self.mixture.n_components * self.mixture.n_features**2)
         return replicated(self._refit, seeds, work=work, n_threads=self.model.n_threads)
@@ -277,15 +284,9 @@ class _Refits:
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
         rows = ArraySource(self.rows.rows, self._drawn_weight(np.random.default_rng(seed)))
         problem, ridge = replace(self.problem, rows=rows, n_threads=n_threads), self.problem.ridge
-        settings = replace(
-            fit_settings(self.model, self.rows, self.mixture.model).solver,
-            tolerance=_NATS_LEFT,
-            max_iter=max(self.model.max_iter, _FEWEST_PASSES),
-            in_all=True,
-        )
         try:
             with problem.e_step() as e_step:
-                found = problem.run(e_step, self.mixture, settings).go().parameters
+                found = problem.run(e_step, self.mixture, self.solver).go().parameters
         except SingularMatrixError:
             return None
         if degenerate_components(found, self.rows.n_effective, ridge).any():
@@ -321,19 +322,20 @@ def _labels(mixture: MixtureParameters, rows: ArraySource, n_threads: int | None
 def _collected(
     model: GaussianMixture,
     method: Method,
-    made: Iterator[_Replicate | None],
+    made: Generator[_Replicate | None, None, None],
     n_replicates: int,
     callback: Callback | None,
 ) -> StandardErrors:
     kept: list[_Replicate] = []
     n_left_out = 0
-    for number, replicate in enumerate(made, 1):
-        if replicate is None:
-            n_left_out += 1
-        else:
-            kept.append(replicate)
-        if callback is not None and callback(number, n_replicates):
-            break
+    with closing(made):  # at once, also on Ctrl-C in the callback
+        for number, replicate in enumerate(made, 1):
+            if replicate is None:
+                n_left_out += 1
+            else:
+                kept.append(replicate)
+            if callback is not None and callback(number, n_replicates):
+                break
     if len(kept) < 2:
         raise ValueError(
             f"{n_left_out} of {len(kept) + n_left_out} refits, which begin at the mixture, have a component that has "

@@ -68,6 +68,7 @@ class _Objects:
     statistics : SufficientStatistics
         Of the rows so far, the older the fewer.
     numbers : int array of shape (K,)
+        In the order of their births.
     velocity : array of shape (K, d)
     age : int array of shape (K,)
         Number of frames since the object was born, that one included.
@@ -203,12 +204,13 @@ class Tracker:
         self._objects: _Objects | None = None
         self._born_so_far = 0
         self._told: list[tuple[int, int, float, Array, Array]] = []
+        self._times_seen: dict[int, int] = {}
+        self._confirmed: dict[int, int] = {}  # the numbers of tracks, by the order of their births
         self.n_frames = 0
 
     def __repr__(self) -> str:
         """Return the number of frames and of tracks."""
-        followed = counted(len(np.unique(self.tracks().track)), "track")
-        return f"Tracker({counted(self.n_frames, 'frame')}, {followed})"
+        return f"Tracker({counted(self.n_frames, 'frame')}, {counted(len(self._confirmed), 'track')})"
 
     def update(self, X: ArrayLike) -> NDArray[np.intp]:
         """Take the rows of the next frame.
@@ -221,8 +223,8 @@ class Tracker:
         Returns
         -------
         ndarray of int, shape (n,)
-            The number of each row's object, which stays the same from frame to frame; −1 for clutter. Objects that are
-            not confirmed yet have numbers too.
+            The number of each row's object, which stays the same from frame to frame; −1 for clutter, and for objects
+            that are not confirmed yet.
 
         Raises
         ------
@@ -241,22 +243,22 @@ class Tracker:
         self._objects, self._born_so_far = objects, self._born_so_far + (0 if born is None else len(born.numbers))
         if objects is not None:
             for k in np.flatnonzero(objects.n_rows >= self._min_rows):
-                told = int(objects.numbers[k]), float(objects.n_rows[k])
-                self._told.append((self.n_frames, *told, objects.mixture.means[k], objects.velocity[k]))
+                self._tell(objects, int(k))
         self.n_frames += 1
         labels = _labels(objects, rows)
-        return labels if objects is None else np.where(labels < 0, -1, objects.numbers[labels])
+        if objects is None:
+            return labels
+        numbers = np.array([*(self._confirmed.get(born, -1) for born in objects.numbers.tolist()), -1])
+        return numbers[labels]  # noise has the label −1, the last
 
     def tracks(self) -> Tracks:
-        """Return a table of the objects so far that were seen in as many frames as `confirm` says."""
-        numbers = np.array([told[1] for told in self._told], dtype=np.intp)
-        often = np.flatnonzero(np.bincount(numbers) >= self._confirm)
-        told = [entry for entry in self._told if entry[1] in set(often.tolist())]
+        """Return a table of the objects so far that are confirmed, with the frames before they were."""
+        told = [entry for entry in self._told if entry[1] in self._confirmed]
         d = len(self._noise.low)
-        frame, track, n_rows, position, velocity = zip(*told, strict=True) if told else ((), (), (), (), ())
+        frame, born, n_rows, position, velocity = zip(*told, strict=True) if told else ((), (), (), (), ())
         return Tracks(
             np.array(frame, dtype=np.intp),
-            np.array(track, dtype=np.intp),
+            np.array([self._confirmed[number] for number in born], dtype=np.intp),
             np.array(n_rows, dtype=np.float64),
             np.array(position, dtype=np.float64).reshape(-1, d),
             np.array(velocity, dtype=np.float64).reshape(-1, d),
@@ -264,7 +266,7 @@ class Tracker:
 
     @property
     def mixture(self) -> GaussianMixture | None:
-        """The objects of the last frame as a fitted mixture, in the order of their numbers; None if there are none."""
+        """The objects of the last frame as a fitted mixture, in the order of their births; None if there are none."""
         if self._objects is None:
             return None
         parameters = self._objects.mixture
@@ -273,6 +275,16 @@ class Tracker:
         )
         hold(mixture, parameters, None, np.dtype(np.float64))
         return mixture
+
+    def _tell(self, objects: _Objects, k: int) -> None:
+        """Note that the frame shows an object, and confirm it if it was seen often enough."""
+        born = int(objects.numbers[k])
+        self._told.append(
+            (self.n_frames, born, float(objects.n_rows[k]), objects.mixture.means[k], objects.velocity[k])
+        )
+        self._times_seen[born] = self._times_seen.get(born, 0) + 1
+        if self._times_seen[born] == self._confirm:
+            self._confirmed[born] = len(self._confirmed)
 
     def _rows(self, X: ArrayLike) -> ArraySource:
         d = len(self._noise.low)

@@ -6,7 +6,8 @@ Criteria computed from the training data are in `gmm.estimators.criteria`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -354,21 +355,22 @@ def bootstrap_lrt(
 
 
 def _with_replicates(
-    test: BootstrapLRT, drawn: Iterator[float], callback: Callable[[Replicate], object] | None
+    test: BootstrapLRT, drawn: Generator[float, None, None], callback: Callable[[Replicate], object] | None
 ) -> BootstrapLRT:
     statistics: list[float] = []
-    for number, statistic in enumerate(drawn):
-        statistics.append(statistic)
-        test = replace(test, replicates=np.array(statistics))
-        test.replicates.flags.writeable = False
-        if callback is not None and callback(Replicate(number, test.n_replicates, statistic, test.p_value)):
-            break
+    with closing(drawn):
+        for number, statistic in enumerate(drawn):
+            statistics.append(statistic)
+            test = replace(test, replicates=np.array(statistics))
+            test.replicates.flags.writeable = False
+            if callback is not None and callback(Replicate(number, test.n_replicates, statistic, test.p_value)):
+                break
     return test
 
 
 def _drawn(
     fits: _Fits, null: GaussianMixture, n_rows: int, rng: np.random.Generator, n_replicates: int
-) -> Iterator[float]:
+) -> Generator[float, None, None]:
     """Yield the statistics of replicates in order, whatever the number of threads."""
 
     def statistic(seed: int, n_threads: int | None) -> float:
