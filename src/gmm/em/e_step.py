@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm.em.results import ComponentDiagnostics, RowResults, Totals, Wanted
+from gmm.em.results import ComponentDiagnostics, PassBatch, RowResults, Totals, Wanted
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
@@ -31,25 +31,6 @@ _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a ti
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
-
-
-@dataclass(frozen=True, eq=False)
-class PassBatch:
-    """Results of consecutive passes.
-
-    Parameters
-    ----------
-    bounds : list of float
-        Mean log evidence of each pass.
-    statistics : SufficientStatistics
-        From the last pass.
-    parameters : MixtureParameters
-        The mixture that the last pass measured.
-    """
-
-    bounds: list[float]
-    statistics: SufficientStatistics
-    parameters: MixtureParameters
 
 
 @dataclass(frozen=True, eq=False)

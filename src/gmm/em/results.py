@@ -1,4 +1,4 @@
-"""What passes compute beside statistics: numbers for every row, and sums over them."""
+"""What passes compute beside statistics: numbers for every row, sums over them, diagnostics of components."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
 Wanted = Literal[True] | NDArray[Any] | None
@@ -75,6 +76,25 @@ class Totals(NamedTuple):
     log_likelihood: float
     classification: float
     entropy: float
+
+
+@dataclass(frozen=True, eq=False)
+class PassBatch:
+    """Results of consecutive passes.
+
+    Parameters
+    ----------
+    bounds : list of float
+        Mean log evidence of each pass.
+    statistics : SufficientStatistics
+        From the last pass.
+    parameters : MixtureParameters
+        The mixture that the last pass measured.
+    """
+
+    bounds: list[float]
+    statistics: SufficientStatistics
+    parameters: MixtureParameters
 
 
 @dataclass(frozen=True, eq=False)
