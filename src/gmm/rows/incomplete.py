@@ -77,8 +77,8 @@ class IncompleteSource(Source):
         codes = np.zeros(self.n_rows, np.uint64)
         for first in range(0, d, 32):  # a number for each pattern of 32 columns more
             bits = np.uint64(1) << np.arange(min(32, d - first), dtype=np.uint64)
-            codes = np.unique((codes << np.uint64(32)) + absent[:, first : first + 32] @ bits, return_inverse=True)[1]
-            codes = codes.astype(np.uint64)
+            _, which = np.unique((codes << np.uint64(32)) + absent[:, first : first + 32] @ bits, return_inverse=True)
+            codes = which.astype(np.uint64)
         order = np.argsort(codes, kind="stable")
         patterns = []
         for indices in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
@@ -92,9 +92,7 @@ class IncompleteSource(Source):
     def filled_with(self, rows: NDArray[Any]) -> IncompleteSource:
         """Return the same rows, with others in the place of `filled`."""
         other = replace(self, filled=rows)
-        vars(other).update(
-            {name: getattr(self, name) for name in ("patterns", "survey", "_with_means")}
-        )  # once for both
+        vars(other).update({name: getattr(self, name) for name in ("patterns", "survey", "_with_means")})
         return other
 
     @cached_property
