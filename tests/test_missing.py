@@ -66,6 +66,21 @@ def test_a_pass_is_the_twins(covariance_type, all_moments, hard):
     np.testing.assert_allclose(got.second, kept, rtol=1e-10, atol=1e-9)
 
 
+@pytest.mark.parametrize("d", [1, 5, 31, 32, 33, 64, 100])
+def test_patterns_are_the_distinct_ones(d):
+    rng = np.random.default_rng(d)
+    kinds = rng.uniform(size=(7, d)) < 0.4
+    kinds[np.arange(7), rng.integers(d, size=7)] = False
+    gaps = kinds[rng.integers(7, size=300)]
+    X = np.where(gaps, np.nan, rng.normal(size=(300, d)))
+    patterns = IncompleteSource(X).patterns
+    assert len(patterns) == len(np.unique(gaps, axis=0))
+    assert sorted(np.concatenate([pattern.indices for pattern in patterns])) == list(range(300))
+    for pattern in patterns:
+        assert gaps[pattern.indices][:, pattern.missing].all()
+        np.testing.assert_array_equal(pattern.rows.rows, X[np.ix_(pattern.indices, pattern.observed)])
+
+
 # --- Passes ---------------------------------------------------------------------------------------
 
 

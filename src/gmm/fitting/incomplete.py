@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -62,4 +61,4 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
             rows = pattern.rows.rows.astype(np.float64)
             found = seen.drawn(0, rows, rng) if draw else seen.means_given(rows)[0]
             filled[np.ix_(pattern.indices, pattern.missing)] = found
-    return replace(source, filled=filled)
+    return source.filled_with(filled)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -73,17 +73,27 @@ class IncompleteSource(Source):
     @cached_property
     def patterns(self) -> list[Pattern]:
         """The rows by the columns that they have."""
-        absent = np.isnan(self.given)
-        kinds, which = np.unique(absent, axis=0, return_inverse=True)
-        order, weight, d = np.argsort(which, kind="stable"), self.sample_weight, self.n_features
-        groups = np.split(order, np.searchsorted(which[order], np.arange(1, len(kinds))))
+        absent, weight, d = np.isnan(self.given), self.sample_weight, self.n_features
+        codes = np.zeros(self.n_rows, np.uint64)
+        for first in range(0, d, 32):  # a number for each pattern of 32 columns more
+            bits = np.uint64(1) << np.arange(min(32, d - first), dtype=np.uint64)
+            _, which = np.unique((codes << np.uint64(32)) + absent[:, first : first + 32] @ bits, return_inverse=True)
+            codes = which.astype(np.uint64)
+        order = np.argsort(codes, kind="stable")
         patterns = []
-        for kind, indices in zip(kinds, groups, strict=True):
+        for indices in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+            kind = absent[indices[0]]
             observed = np.flatnonzero(~kind)
             rows = self.given[indices] if len(observed) == d else self.given[np.ix_(indices, observed)]
             part = ArraySource(np.ascontiguousarray(rows), None if weight is None else weight[indices])
             patterns.append(Pattern(observed, np.flatnonzero(kind), indices, part))
         return patterns
+
+    def filled_with(self, rows: NDArray[Any]) -> IncompleteSource:
+        """Return the same rows, with others in the place of `filled`."""
+        other = replace(self, filled=rows)
+        vars(other).update({name: getattr(self, name) for name in ("patterns", "survey", "_with_means")})
+        return other
 
     @cached_property
     def without_gaps(self) -> ArraySource:
