@@ -31,7 +31,7 @@ ROOMS = {
     "_pickle_aliases": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | contenders finishing | engine | keeping | cell | candidates
+        selection | estimator | search resampling | contenders finishing request | engine | keeping | cell | candidates
         | standard | table | from_file | grid | status
     """,
     "estimators": """

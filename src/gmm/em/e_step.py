@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
-from gmm.em.results import ComponentDiagnostics, PassBatch, RowResults, Totals, Wanted
+from gmm.em.results import ComponentDiagnostics, Partition, PassBatch, RowResults, Totals, Wanted
 from gmm.em.stopping import GainBelow, Stopping
 from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
 from gmm.em.trace import PassRecord
@@ -32,27 +32,6 @@ _ROWS_AT_ONCE = 1 << 17  # rows of which `row_blocks` yields the results at a ti
 # Forms of a pass: −1 lets the pass choose; else bit 0 is the linear form, bit 1 float32 arithmetic.
 _CHOOSE = -1
 CENTRED_DOUBLE = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Partition:
-    """A k-means partition.
-
-    Parameters
-    ----------
-    centres : array of shape (K, d)
-    spread : float
-        Standard deviation of the rows about their centres in one feature; a pass derives its precision from it.
-    total : float
-        Σ w ‖x − mean‖² of all rows about their mean.
-    inertia : float
-        Σ w ‖x − c‖² from the previous pass; infinite if there was none.
-    """
-
-    centres: Array
-    spread: float
-    total: float
-    inertia: float = float("inf")
 
 
 class EStep:

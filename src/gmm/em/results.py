@@ -114,3 +114,24 @@ class ComponentDiagnostics:
     statistics: SufficientStatistics
     log_rest: Array
     powers: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """A k-means partition.
+
+    Parameters
+    ----------
+    centres : array of shape (K, d)
+    spread : float
+        Standard deviation of the rows about their centres in one feature; a pass derives its precision from it.
+    total : float
+        Σ w ‖x − mean‖² of all rows about their mean.
+    inertia : float
+        Σ w ‖x − c‖² from the previous pass; infinite if there was none.
+    """
+
+    centres: Array
+    spread: float
+    total: float
+    inertia: float = float("inf")

@@ -12,9 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
-from gmm.em.e_step import CENTRED_DOUBLE, EStep, Partition
+from gmm.em.e_step import CENTRED_DOUBLE, EStep
 from gmm.em.m_step import Prior
 from gmm.em.problem import Problem
+from gmm.em.results import Partition
 from gmm.em.threads import blas_alone
 from gmm.fitting.halving import best_candidate
 from gmm.fitting.hierarchy import Hierarchy

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from math import inf
-from numbers import Real
-from operator import index
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gmm.em.results import Totals
 from gmm.estimators import criteria
@@ -20,13 +17,12 @@ from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.fitting.fit import COMPARISON_DEFAULTS, FitSettings, GivenStart
+from gmm.fitting.fit import FitSettings, GivenStart
 from gmm.fitting.incomplete import completed
 from gmm.fitting.seeds import shared_seed, start_seeds
-from gmm.fitting.starts import STARTS
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.entrance import as_source_to_fit
-from gmm.rows.sources import Source, box_of
+from gmm.rows.sources import box_of
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.contenders import Contenders
@@ -34,27 +30,29 @@ from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, w
 from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
 from gmm.selection.keeping import kept_search
+from gmm.selection.request import (
+    Request,
+    check_fewest,
+    checked_limit,
+    requested_components,
+    requested_types,
+    template_of,
+)
 from gmm.selection.standard import Noise, in_units, restored, warn_of_constants
 from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
 from gmm.validation.noise import check_noise
-from gmm.validation.parameters import check_callback, check_parameters
+from gmm.validation.parameters import check_callback
 from gmm.values.covariance import (
-    COVARIANCE_TYPES,
-    OF_ONE_FEATURE,
-    PARSIMONIOUS,
     CovarianceModel,
     covariance_model,
-    same_as,
 )
 from gmm.values.layouts import SingularMatrixError
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
 _REACH = 0.02  # … that become the best if their log-likelihood grows by this, in nats per row
-# Parameters about the start, continuation or output of a single fit.
-_SINGLE_FIT_ONLY = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
 
 
 def select(
@@ -159,19 +157,19 @@ def select(
     """
     check_criterion(criterion)
     check_callback(callback)
-    clock = Clock(_checked_limit(time_limit))
-    counts = _requested_components(n_components)
-    template = _template(parameters | {"n_init": n_init, "n_threads": n_threads})
+    clock = Clock(checked_limit(time_limit))
+    counts = requested_components(n_components)
+    template = template_of(parameters | {"n_init": n_init, "n_threads": n_threads})
     template.random_state, seed = random_state, shared_seed(random_state)
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     warn_of_constants(opened, features)
-    types = _requested_types(covariance_type, opened.n_features)
+    types = requested_types(covariance_type, opened.n_features)
     opened = completed(opened, [covariance_model(name) for name in types], template.reg_covar, n_threads)
-    _check_fewest(min(counts), opened)
+    check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = _Request(counts, types, criterion, template, opened, features)
+    request = Request(counts, types, criterion, template, opened, features)
     with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed if file is None else file.seed
         found = _searched(request, noise, clock, callback, file)
@@ -179,7 +177,7 @@ def select(
 
 
 def _searched(
-    request: _Request,
+    request: Request,
     noise: Noise,
     clock: Clock,
     callback: Callable[[Progress], object] | None,
@@ -203,47 +201,9 @@ def _searched(
     return replace(found, n_searched=source.n_rows)
 
 
-@dataclass(frozen=True, eq=False)
-class _Request:
-    """The validated request; `template` holds the parameters that all cells share."""
-
-    n_components: list[int]
-    types: list[str]
-    criterion: str
-    template: GaussianMixture
-    source: Source
-    features: NDArray[np.object_] | None
-
-    @property
-    def cells(self) -> list[tuple[int, str]]:
-        return [(K, name) for K in self.n_components for name in self.types]
-
-    @cached_property
-    def parameters(self) -> dict[str, Any]:
-        return self.template.get_params()
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the search is for, as JSON values."""
-        return {"n_components": self.n_components, "covariance_type": self.types, "criterion": self.criterion}
-
-    @property
-    def models(self) -> list[CovarianceModel]:
-        """The models to fit, in the order of the largest number of components first."""
-        most = sorted(self.n_components, reverse=True)
-        return list(dict.fromkeys(self.key(K, name).model for K in most for name in self.types))
-
-    def key(self, n_components: int, name: str) -> Key:
-        """The cell to fit for a requested one: several types may be one model."""
-        return Key(n_components, same_as(covariance_model(name), n_components, self.source.n_features))
-
-    def keys(self, n_components: int) -> list[Key]:
-        return list(dict.fromkeys(self.key(n_components, name) for name in self.types))
-
-
 class _Search:
     def __init__(
-        self, request: _Request, rows: SearchRows, starts: Starts, engine: Engine, pool: TaskPool, clock: Clock
+        self, request: Request, rows: SearchRows, starts: Starts, engine: Engine, pool: TaskPool, clock: Clock
     ) -> None:
         self._request = request
         self._rows = rows
@@ -364,16 +324,6 @@ class _Search:
         )
 
 
-def _check_fewest(n_components: int, source: Source) -> None:
-    """Raise a ValueError if there are too few rows for the smallest number of components."""
-    if source.n_used < n_components:
-        weighted = " with a positive weight" if source.n_used < source.n_rows else ""
-        raise ValueError(
-            f"{n_components:,} components need at least {n_components:,} rows; the table has "
-            f"{source.n_used:,}{weighted}"
-        )
-
-
 def _totals(solution: Solution, worker: Worker) -> tuple[Solution, Totals]:
     return solution, Scorer(solution.parameters, worker.n_threads).totals(worker.search_rows.all_rows)
 
@@ -405,56 +355,3 @@ def _settings(template: GaussianMixture, weight: float, noise: Noise) -> FitSett
         noise=noise[0],
         noise_share=noise[1],
     )
-
-
-def _template(parameters: dict[str, Any]) -> GaussianMixture:
-    inapplicable = [name for name in _SINGLE_FIT_ONLY if name in parameters]
-    if inapplicable:
-        raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out")
-    unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
-    if unknown:
-        raise TypeError(f"select has no parameter {unknown[0]!r}; use covariance_type to choose the models")
-    template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
-    check_parameters(template, STARTS)
-    if not isinstance(template.init_params, str):
-        raise TypeError(
-            f"expected the name of a start in init_params, among {tuple(STARTS)}, since a search needs starts for "
-            f"every number of components; got {type(template.init_params).__name__}"
-        )
-    return template
-
-
-def _checked_limit(time_limit: Any) -> float | None:
-    if time_limit is None:
-        return None
-    if not isinstance(time_limit, Real) or isinstance(time_limit, bool):
-        raise TypeError(f"expected a number of seconds or None for time_limit, got {time_limit!r}")
-    if not 0 <= float(time_limit) <= inf:
-        raise ValueError(f"expected time_limit of at least 0 seconds, got {time_limit!r}")
-    return float(time_limit)
-
-
-def _requested_components(n_components: int | Iterable[int]) -> list[int]:
-    many = n_components if isinstance(n_components, Iterable) else [n_components]
-    try:
-        requested = [index(k) for k in many]
-    except TypeError as error:
-        raise TypeError(f"expected whole numbers in n_components, got {n_components!r}") from error
-    if not requested or min(requested) < 1:
-        raise ValueError(f"expected n_components of at least 1, got {n_components!r}")
-    return requested
-
-
-def _requested_types(covariance_type: str | Iterable[str], n_features: int) -> list[str]:
-    if not isinstance(covariance_type, Iterable):
-        raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
-    if isinstance(covariance_type, str):
-        every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS
-        names = list(every) if covariance_type == "all" else [covariance_type]
-    else:
-        names = list(covariance_type)
-    if not names:
-        raise ValueError(f"expected a covariance type among {COVARIANCE_TYPES}, got none")
-    for name in names:
-        covariance_model(name, n_features)
-    return names
