@@ -196,5 +196,8 @@ def test_what_cannot_be_is_told():
             directions(mixture, n_directions=wrong)
     with pytest.raises(TypeError, match="X with sample_weight"):
         directions(mixture, sample_weight=np.ones(3))
+    for rows in (X[:1], np.ones((5, D)), X * 1e-200, X * 1e200):
+        with pytest.raises(ValueError, match="rows that vary and have finite squares"):
+            directions(mixture, rows)
     with pytest.raises(ValueError, match="NaN"):
         directions(mixture, np.full((3, D), np.nan))

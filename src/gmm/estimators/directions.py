@@ -205,12 +205,15 @@ def _mean_and_covariance(model: FittedMixture, X: ArrayLike, sample_weight: Arra
     """Return the mean and covariance of rows, which one component has statistics of."""
     source = source_of(model, X, sample_weight)
     centre = source.survey.centre
-    reach = source.survey.reach(centre)
-    scales = np.where(reach > 0, reach, 1.0)
+    scales = np.clip(source.survey.reach(centre), 1e-150, 1e150)
     full = covariance_model(DEFAULT_COVARIANCE_TYPE)
     one = MixtureParameters(np.ones(1), centre[None], np.diag(scales**2)[None], full)
-    statistics = Scorer(one, model.n_threads).statistics(source)
-    return statistics.means[0], statistics.scatter[0] / statistics.weight
+    with np.errstate(over="ignore", invalid="ignore"):
+        statistics = Scorer(one, model.n_threads).statistics(source)
+        covariance = statistics.scatter[0] / statistics.weight
+    if not (np.isfinite(covariance).all() and (np.diag(covariance) > 0).any()):
+        raise ValueError("expected rows that vary and have finite squares, for their covariance")
+    return statistics.means[0], covariance
 
 
 publish("gmm", [Directions, directions])
