@@ -29,7 +29,7 @@ def test_with_a_shared_covariance_it_is_a_tail_of_the_normal_distribution():
 
 
 def inverted(weights, means, covariances, i, j):
-    """ω_{j|i} by Gil-Pelaez' inversion of the characteristic function of the log ratio of the densities of a row of i."""
+    """ω_{j|i} by inversion of the characteristic function of the log ratio of both densities at a row of i."""
     factor, precision, step = np.linalg.cholesky(covariances[i]), np.linalg.inv(covariances[j]), means[i] - means[j]
     slopes = -factor.T @ precision @ step
     curvatures, axes = np.linalg.eigh(0.5 * (np.eye(len(factor)) - factor.T @ precision @ factor))
