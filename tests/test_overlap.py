@@ -1,5 +1,7 @@
 """How far apart components are, against closed forms and quadrature."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -24,6 +26,33 @@ def test_with_a_shared_covariance_it_is_a_tail_of_the_normal_distribution():
             expected = ndtr(np.log(weights[j] / weights[i]) / distance - distance / 2)
             assert found[i, j] == pytest.approx(expected, abs=4 * np.sqrt(expected / 200_000))
     assert (np.diag(found) == 0).all()
+
+
+def inverted(weights, means, covariances, i, j):
+    """ω_{j|i} by inversion of the characteristic function of the log ratio of both densities at a row of i."""
+    factor, precision, step = np.linalg.cholesky(covariances[i]), np.linalg.inv(covariances[j]), means[i] - means[j]
+    slopes = -factor.T @ precision @ step
+    curvatures, axes = np.linalg.eigh(0.5 * (np.eye(len(factor)) - factor.T @ precision @ factor))
+    slopes = axes.T @ slopes
+    logdets = [np.linalg.slogdet(covariances[k])[1] for k in (i, j)]
+    constant = np.log(weights[j] / weights[i]) - 0.5 * (step @ precision @ step + logdets[1] - logdets[0])
+
+    def integrand(t):
+        s = 1 - 2j * t * curvatures
+        return (np.exp(1j * t * constant - 0.5 * t * t * (slopes**2 / s).sum()) / np.prod(np.sqrt(s))).imag / t
+
+    return 0.5 + quad(integrand, 0, np.inf, limit=2000, epsabs=1e-11)[0] / np.pi
+
+
+def test_iris_by_species_overlaps_as_inversion_says():
+    """Davies' inversion is how R's MixSim computes it, for which this is the example of its manual."""
+    flowers = np.loadtxt(Path(__file__).parent / "data" / "iris.csv", delimiter=",", skiprows=1).reshape(3, 50, 4)
+    means, covariances = flowers.mean(axis=1), np.array([np.cov(species.T) for species in flowers])
+    exact = inverted(np.ones(3), means, covariances, 1, 2), inverted(np.ones(3), means, covariances, 2, 1)
+    np.testing.assert_allclose(exact, [0.0230231, 0.0262945], atol=1e-7)
+    found = overlap(GaussianMixture.from_parameters(np.full(3, 1 / 3), means, covariances), n_samples=400_000)
+    np.testing.assert_allclose([found[1, 2], found[2, 1]], exact, atol=8e-4)
+    assert found[0].max() < 1e-5
 
 
 def test_of_two_variances_it_is_between_the_roots_of_a_quadratic():

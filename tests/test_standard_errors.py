@@ -219,11 +219,18 @@ def test_components_that_are_exchanged_are_matched():
     assert found.adjusted_rand == 1
 
 
-def test_rows_from_anywhere():
+def test_rows_from_anywhere(tmp_path):
     mixture = fit(BLOBS)
     blocks = gmm.rows(lambda: (BLOBS[i : i + 50] for i in range(0, 200, 50)))
     one, other = (standard_errors(mixture, X, method="information") for X in (BLOBS, blocks))
     np.testing.assert_array_equal(one.means, other.means)
+    elsewhere = gmm.partitioned_rows(lambda task: task(0, BLOBS[:70]) + task(1, BLOBS[70:]))
+    for a, b in zip(*map(parts_of, (one, standard_errors(mixture, elsewhere, method="information"))), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
+    np.save(tmp_path / "rows.npy", BLOBS)
+    file, memory = (standard_errors(mixture, X, n_replicates=5, random_state=0) for X in
+                    (gmm.rows(tmp_path / "rows.npy"), BLOBS))  # fmt: skip
+    np.testing.assert_array_equal(file.means, memory.means)
     with pytest.raises(TypeError, match="standard_errors needs its rows in memory"):
         standard_errors(mixture, blocks)
 

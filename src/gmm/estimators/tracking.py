@@ -338,7 +338,7 @@ class Tracker:
     def _born(self, rows: Array, n_rows: int) -> _Objects | None:
         """Return new objects in rows, of all of the frame, that no object explains: as many as BIC prefers to noise."""
         best, born = -2.0 * len(rows) * self._noise.log_density, None
-        for K in range(1, len(rows) // self._min_rows + 1):
+        for K in range(1, len(rows) // max(self._min_rows, 2) + 1):
             mixture = GaussianMixture(
                 K,
                 covariance_type=self._model.known_as,
