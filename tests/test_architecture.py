@@ -30,7 +30,7 @@ ROOMS = {
     "_pickle_aliases": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | contenders | engine | cell | candidates finishing
+        selection | classifier estimator | search resampling | contenders | engine | cell | candidates finishing
         | table | from_file | grid | status
     """,
     "estimators": """

@@ -28,7 +28,7 @@ from gmm.versions import __version__, show_versions
 if TYPE_CHECKING:
     from gmm.estimators.adaptation import adapt, fisher_vector
     from gmm.loading import load
-    from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
+    from gmm.selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "InvalidParameterError",
     "Iteration",
     "LostClusterError",
+    "MixtureClassifier",
     "NormalInverseWishart",
     "NotFittedError",
     "PosteriorSample",
@@ -75,7 +76,7 @@ __all__ = [
 _HOMES = {
     "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
     "gmm.loading": ("load",),
-    "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
+    "gmm.selection": ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (
         "BootstrapLRT",
         "HeldOut",
