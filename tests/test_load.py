@@ -420,8 +420,8 @@ def test_load_opens_whatever_has_save():
     assert isinstance(gmm.load(FIT), GaussianMixture)
     assert isinstance(gmm.load(TABLE), Selection)
     kinds = {name for name in gmm.__all__ if hasattr(getattr(gmm, name), "save")}
-    assert kinds == {"BayesianGaussianMixture", "FrozenMixture", "GaussianMixture", "Selection"}
-    known = "'BayesianGaussianMixture' or 'FrozenMixture' or 'GaussianMixture' or 'Selection'"
+    assert kinds == {"BayesianGaussianMixture", "FrozenMixture", "GaussianMixture", "MixtureClassifier", "Selection"}
+    known = " or ".join(map(repr, sorted(kinds)))
     with pytest.raises(ValueError, match=f"holds 'Other', expected {known}"):
         gmm.load(tampered(FIT, **{"class": "Other"}))
     with pytest.raises(ValueError, match=r"holds \['GaussianMixture'\]"):
