@@ -155,6 +155,9 @@ def test_a_classifier_is_saved(n_components):
     other = io.BytesIO()
     loaded.save(other)
     assert other.getvalue() == file.getvalue()
+    with_prior = MixtureClassifier(covariance_type="EEE", prior=gmm.NormalInverseWishart(shrinkage=0.1)).fit(X, y)
+    with_prior.save(again := io.BytesIO())
+    assert gmm.load(again.getvalue()).prior.shrinkage == 0.1
 
 
 def test_pipelines_and_cross_validation():

@@ -472,7 +472,7 @@ def test_damaged_files_load_as_valid_or_not_at_all(kind, n):
         assert not told.startswith(fuzz_files.FAILED), f"{kind} {number}: {told}"
         counts[told] = counts.get(told, 0) + 1
     assert sum(counts.values()) == n
-    assert set(counts) == {"ValueError", "a valid GaussianMixture", "a valid Selection"}
+    assert set(counts) == {"ValueError", "a valid GaussianMixture", "a valid MixtureClassifier", "a valid Selection"}
 
 
 def test_a_worker_that_dies_is_told_with_its_number(monkeypatch, tmp_path):

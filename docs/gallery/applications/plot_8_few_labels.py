@@ -97,8 +97,8 @@ for table in tables:
 
 # %%
 # Flowers and wines come in groups: with two or three labels per class, the
-# mixture is ahead of all that look at the labelled rows alone; of the wines, two
-# have caught up with it at 20 %. Tumours come in no groups. Benign and
+# mixture is ahead of all that look at the labelled rows alone; of the wines,
+# two have caught up with it at 20 %. Tumours come in no groups. Benign and
 # malignant ones overlap in long, skewed tails, where the rows without a label
 # pull the two Gaussians away from the classes: logistic regression, which does
 # not ask where rows are, is better with few labels and with many.

@@ -14,17 +14,19 @@ from gmm.em.e_step import EStep
 from gmm.estimators.contract import Estimator, given_names, record_features
 from gmm.estimators.criteria import bic
 from gmm.estimators.fitted import fitted_parameters, hold
+from gmm.estimators.labelled import sorted_classes
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.saved import from_state, state_of
 from gmm.estimators.scorer import Scorer, log_evidence_of
 from gmm.fitting.degenerate import degenerate_components
-from gmm.persistence import Readable, Writable, item, load_object, save_state, to_json_values
+from gmm.fitting.starts import STARTS
+from gmm.persistence import Readable, Writable, from_json_values, item, load_object, save_state, to_json_values
 from gmm.rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm.rows.sources import ArraySource
 from gmm.selection.search import select
 from gmm.validation.given import check_weights_init
 from gmm.validation.labels import check_components_per_class, check_labels
-from gmm.validation.parameters import check_is_fitted
+from gmm.validation.parameters import check_is_fitted, check_parameters
 from gmm.validation.rows import check_feature_names
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import PARSIMONIOUS
@@ -234,18 +236,17 @@ class MixtureClassifier(Estimator):
     @classmethod
     def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Make the classifier of a file's header and arrays, and check them."""
-        classifier = cls(**item(header, "parameters", dict))
-        labels, headers = item(header, "classes", list), item(header, "mixtures", list)
-        classes, codes = check_labels(labels, len(headers), "classes", unknown=None)
-        if not np.array_equal(codes, np.arange(len(codes))):
-            raise ValueError(f"expected sorted classes in 'classes' in its header, got {labels!r:.60}")
-        classifier.classes_, classifier.priors_ = classes, check_weights_init(arrays["priors"], len(classes))
-        mixtures = []
+        parameters = from_json_values(item(header, "parameters", dict))
+        check_parameters(GaussianMixture(**parameters), STARTS)
+        classifier, classes = cls(**parameters), sorted_classes(item(header, "classes", list))
+        check_weights_init(arrays["priors"], len(classes))
+        classifier.classes_, classifier.priors_ = classes, arrays["priors"].astype(np.float64)
+        headers, mixtures = item(header, "mixtures", list), []
         for number, of_mixture in enumerate(headers):
             own = {name.partition("/")[2]: a for name, a in arrays.items() if name.startswith(f"{number}/")}
             mixtures.append(from_state(GaussianMixture, of_mixture, own))
-        if len({mixture.n_features_in_ for mixture in mixtures}) != 1:
-            raise ValueError("expected mixtures of the same features")
+        if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
+            raise ValueError("expected a mixture for each class, all of the same features")
         classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_
         classifier.log_likelihood_, classifier.bic_ = item(header, "log_likelihood", float), item(header, "bic", float)
         record_features(classifier, d, check_feature_names(item(header, "feature_names", list) or None, d))
@@ -311,9 +312,11 @@ class MixtureClassifier(Estimator):
         source, _ = as_source(X, estimator=self, n_features=self.n_features_in_, feature_names=names)
         scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in self.mixtures_]
         densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
-        densities[np.isneginf(densities).all(axis=1)] = 0
         with np.errstate(divide="ignore"):
-            return np.asarray(densities + np.log(self.priors_))
+            priors = np.log(self.priors_)
+        joint = densities + priors
+        joint[np.isneginf(joint).all(axis=1)] = priors
+        return np.asarray(joint)
 
 
 def _classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp]]:
