@@ -45,6 +45,8 @@ def corpus():
         gmm.GaussianMixture(2, refine="split-merge", prior="conjugate", random_state=0).fit(X),
         gmm.GaussianMixture(2, prior=gmm.NormalInverseWishart(mean=[0, 0, 0], scale=1.0), **how).fit(X.astype("f4")),
         gmm.GaussianMixture.from_parameters([1.0], [[0.0]], [1.0], covariance_type="spherical", feature_names=["x"]),
+        gmm.GaussianMixture(3, **how).fit(X, labels=["ash"] * 10 + [None] * 40 + ["birch"] * 10),
+        gmm.MixtureClassifier(2, ["full", "diag"], **how).fit(X, [0] * 30 + [7] * 30),
         gmm.select(X[:, :2], [1, 2], ["full", "tied", "diag"], **how),
         gmm.select(X[:5], [1, 9], "diag", **how),
     ]
@@ -235,7 +237,8 @@ def outcome(content):
         found = gmm.load(content)
     except ValueError as error:
         return "ValueError" if str(error) else f"{FAILED} a ValueError that says nothing"
-    (use_selection if isinstance(found, gmm.Selection) else use_mixture)(found)
+    used = {gmm.Selection: use_selection, gmm.MixtureClassifier: use_classifier}
+    used.get(type(found), use_mixture)(found)
     assert arrays_of(gmm.load(saved(found))) == arrays_of(found)
     return f"a valid {type(found).__name__}"
 
@@ -253,6 +256,14 @@ def use_mixture(mixture):
     assert str(mixture)
     assert repr(mixture)
     assert mixture._repr_html_()
+
+
+def use_classifier(classifier):
+    for mixture in classifier.mixtures_:
+        use_mixture(mixture)
+    X = np.arange(3.0 * classifier.n_features_in_).reshape(3, -1)
+    assert np.abs(classifier.predict_proba(X).sum(axis=1) - 1).max() < 1e-9
+    assert set(classifier.predict(X)) <= set(classifier.classes_)
 
 
 def use_selection(found):

@@ -31,8 +31,8 @@ ROOMS = {
     "_pickle_aliases": "",
     "loading": "",
     "selection": """
-        selection | estimator | search resampling | contenders finishing request | engine | keeping | cell | candidates
-        | standard | table | from_file | grid | status
+        selection | classifier estimator | search resampling | contenders finishing request | engine
+        | keeping | cell | candidates | standard | table | from_file | grid | status
     """,
     "estimators": """
         adaptation anomalies combining directions iteration overlap standard_errors steps tracking | predictions

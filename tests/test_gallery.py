@@ -257,6 +257,17 @@ def gaps(names):
     assert of_wine["neighbours"] < of_wine["full"]
 
 
+def few_labels(names):
+    scores = names["scores"]
+    assert names["right"] > 0.96
+    for name in ("linear", "quadratic", "logistic"):
+        assert scores["iris", "mixture", 0.05] > scores["iris", name, 0.05] + 0.05
+        assert scores["wine", "mixture", 0.05] > scores["wine", name, 0.05] + 0.02
+    for table in ("iris", "wine", "cancer"):
+        assert abs(scores[table, "mixture", 1] - scores[table, "linear", 1]) < 0.003
+    assert all(scores["cancer", "logistic", share] > scores["cancer", "mixture", share] for share in names["shares"])
+
+
 def by_hand(names):
     np.testing.assert_allclose(names["responsibilities"], names["first"].responsibilities)
     np.testing.assert_allclose(names["means"], names["second"].means)
@@ -356,6 +367,7 @@ CLAIMS = {
     "applications/plot_4_weights": weights,
     "applications/plot_5_prediction": prediction,
     "applications/plot_6_clutter": clutter,
+    "applications/plot_8_few_labels": few_labels,
     "applications/plot_8_gaps": gaps,
     "applications/plot_9_following": following,
     "inside/plot_1_by_hand": by_hand,

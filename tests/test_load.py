@@ -420,8 +420,8 @@ def test_load_opens_whatever_has_save():
     assert isinstance(gmm.load(FIT), GaussianMixture)
     assert isinstance(gmm.load(TABLE), Selection)
     kinds = {name for name in gmm.__all__ if hasattr(getattr(gmm, name), "save")}
-    assert kinds == {"BayesianGaussianMixture", "FrozenMixture", "GaussianMixture", "Selection"}
-    known = "'BayesianGaussianMixture' or 'FrozenMixture' or 'GaussianMixture' or 'Selection'"
+    assert kinds == {"BayesianGaussianMixture", "FrozenMixture", "GaussianMixture", "MixtureClassifier", "Selection"}
+    known = " or ".join(map(repr, sorted(kinds)))
     with pytest.raises(ValueError, match=f"holds 'Other', expected {known}"):
         gmm.load(tampered(FIT, **{"class": "Other"}))
     with pytest.raises(ValueError, match=r"holds \['GaussianMixture'\]"):
@@ -472,7 +472,7 @@ def test_damaged_files_load_as_valid_or_not_at_all(kind, n):
         assert not told.startswith(fuzz_files.FAILED), f"{kind} {number}: {told}"
         counts[told] = counts.get(told, 0) + 1
     assert sum(counts.values()) == n
-    assert set(counts) == {"ValueError", "a valid GaussianMixture", "a valid Selection"}
+    assert set(counts) == {"ValueError", "a valid GaussianMixture", "a valid MixtureClassifier", "a valid Selection"}
 
 
 def test_a_worker_that_dies_is_told_with_its_number(monkeypatch, tmp_path):

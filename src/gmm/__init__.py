@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gmm.estimators.standard_errors import StandardErrors, standard_errors
     from gmm.estimators.tracking import Tracker, Tracks
     from gmm.loading import load
-    from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
+    from gmm.selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "InvalidParameterError",
     "Iteration",
     "LostClusterError",
+    "MixtureClassifier",
     "NormalInverseWishart",
     "NotFittedError",
     "PosteriorSample",
@@ -95,7 +96,7 @@ _HOMES = {
     "gmm.estimators.standard_errors": ("StandardErrors", "standard_errors"),
     "gmm.estimators.tracking": ("Tracker", "Tracks"),
     "gmm.loading": ("load",),
-    "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
+    "gmm.selection": ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (
         "BootstrapLRT",
         "HeldOut",

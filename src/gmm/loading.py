@@ -14,22 +14,23 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.saved import SavedMixture, from_state
 from gmm.frozen import FrozenMixture
 from gmm.persistence import Readable, load_object
-from gmm.selection import Selection
+from gmm.selection import MixtureClassifier, Selection
 from gmm.selection.table import selection_from_state
 
 __all__ = ["load"]
 
-_Saved = SavedMixture | FrozenMixture | Selection
+_Saved = SavedMixture | FrozenMixture | MixtureClassifier | Selection
 _MAKERS: dict[str, Callable[[dict[str, Any], dict[str, NDArray[Any]]], _Saved]] = {
     BayesianGaussianMixture.__name__: partial(from_state, BayesianGaussianMixture),
     FrozenMixture.__name__: FrozenMixture.from_state,
     GaussianMixture.__name__: partial(from_state, GaussianMixture),
+    MixtureClassifier.__name__: MixtureClassifier.from_state,
     Selection.__name__: partial(selection_from_state, Selection),
 }
 
 
-def load(file: Readable) -> SavedMixture | FrozenMixture | Selection:
-    """Load a mixture, frozen or not, or a selection that its `save` method wrote.
+def load(file: Readable) -> _Saved:
+    """Load a mixture, frozen or not, a classifier or a selection that its `save` method wrote.
 
     Parameters
     ----------
@@ -38,14 +39,14 @@ def load(file: Readable) -> SavedMixture | FrozenMixture | Selection:
 
     Returns
     -------
-    GaussianMixture, BayesianGaussianMixture, FrozenMixture or Selection
+    GaussianMixture, BayesianGaussianMixture, FrozenMixture, MixtureClassifier or Selection
         The saved object; every number is bit for bit the one that was saved.
 
     Raises
     ------
     ValueError
         If the file is not a saved model, is damaged, was written by a newer version of the format, or does not hold a
-        valid mixture or selection. The message says what is wrong. Files from untrusted sources are safe to load: no
+        valid object. The message says what is wrong. Files from untrusted sources are safe to load: no
         code is run.
     TypeError
         If `file` is not a path, a binary file or bytes.
@@ -54,7 +55,7 @@ def load(file: Readable) -> SavedMixture | FrozenMixture | Selection:
 
     See Also
     --------
-    GaussianMixture.load, FrozenMixture.load, Selection.load : Accept only one of the three.
+    GaussianMixture.load, FrozenMixture.load, Selection.load : Accept only one of these.
 
     Examples
     --------

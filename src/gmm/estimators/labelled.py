@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.persistence import item
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.validation.labels import check_components_per_class, check_labels
@@ -15,7 +16,7 @@ from gmm.values.classes import KnownClasses
 if TYPE_CHECKING:
     from gmm.estimators.fitted import FittedMixture
 
-__all__ = ["classes_to_state", "copy_classes", "known_classes", "record_classes", "restore_classes"]
+__all__ = ["classes_to_state", "copy_classes", "known_classes", "record_classes", "restore_classes", "sorted_classes"]
 
 _ATTRIBUTES = "classes_", "component_classes_"
 
@@ -76,12 +77,25 @@ def restore_classes(mixture: FittedMixture, header: dict[str, Any], n_components
     """Take what `classes_to_state` returned."""
     if "classes" not in header:
         return
-    classes, codes = check_labels(header["classes"], len(header["classes"]), "classes", unknown=None)
-    owners = np.array(header["owners"], dtype=np.intp)
-    sorted_ones = np.array_equal(codes, np.arange(len(codes)))
-    if owners.shape != (n_components,) or not sorted_ones or not ((owners >= -1) & (owners < len(classes))).all():
-        raise ValueError(f"expected sorted classes and one of them for each component, got {header['owners']!r:.80}")
-    mixture.classes_, mixture.component_classes_ = classes, _classes_of(classes, owners)
+    classes = sorted_classes(item(header, "classes", list))
+    owners = item(header, "owners", list)
+    if len(owners) != n_components or not all(type(one) is int and -1 <= one < len(classes) for one in owners):
+        raise ValueError(f"expected the index of a class, or -1, for each component, got {owners!r:.80}")
+    mixture.classes_, mixture.component_classes_ = classes, _classes_of(classes, np.array(owners, dtype=np.intp))
+
+
+def sorted_classes(labels: list[Any]) -> NDArray[Any]:
+    """Return the classes that a file names.
+
+    Raises
+    ------
+    ValueError
+        If they are none, or not sorted.
+    """
+    classes, codes = check_labels(labels, len(labels), "classes", unknown=None)
+    if not np.array_equal(codes, np.arange(len(codes))):
+        raise ValueError(f"expected sorted classes in 'classes' in its header, got {labels!r:.60}")
+    return classes
 
 
 def _classes_of(classes: NDArray[Any], owners: NDArray[np.intp]) -> NDArray[Any]:

@@ -42,7 +42,8 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
         given = given.astype(np.int64)
     if given.dtype.kind not in "ibU" or given.ndim != 1:
         raise ValueError(
-            f"expected {name} that are integers, or strings, or missing (None, NaN), got {given[:3]!r:.80}"
+            f"Unknown label type: expected {name} that are integers, or strings, or missing (None, NaN), "
+            f"got {given[:3]!r:.80}"
         )
     if unknown is not None and given.dtype.kind == "i":
         known[known] = given != unknown

@@ -1,0 +1,127 @@
+"""
+Learn from few labels
+=====================
+
+Labels are dear: somebody has to look at each row. A classifier of Gaussian
+mixtures also learns from the rows that nobody has looked at, because it models
+where rows are. This helps if classes are groups of that shape, and hurts if
+they are not. Here are both.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.discriminant_analysis import (
+    LinearDiscriminantAnalysis,
+    QuadraticDiscriminantAnalysis,
+)
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from gmm import GaussianMixture, MixtureClassifier
+from gmm.plotting import plot_clusters
+
+# sphinx_gallery_thumbnail_number = 1
+
+# %%
+# Three species of iris, two of which overlap. Three flowers of each have a
+# label, the others have none: ``None``. With them, EM finds the three species;
+# without any labels it would not know which component is which.
+
+flowers, species = load_iris(return_X_y=True)
+few = np.full(len(flowers), None)
+for one in range(3):
+    few[np.flatnonzero(species == one)[:3]] = one
+irises = GaussianMixture(3, covariance_type="VEV").fit(flowers, labels=few)
+named = irises.component_classes_[irises.predict(flowers)]
+right = (named == species).mean()
+print(f"9 labels: {right:.1%} of the flowers are named right")
+
+fig, ax = plt.subplots(figsize=(7, 5), layout="constrained")
+plot_clusters(irises, flowers, ax=ax)
+ax.set_title("three components, each of one species")
+
+# %%
+# On three tables, classifiers get labels for 5 %, 20 % and all of 70 % of the
+# rows (two rows per class at least), and are tested on the other 30 %; the mean
+# of ten such splits. `MixtureClassifier` has one component per class and one
+# covariance for all: with all labels, that is linear discriminant analysis. The
+# others see only the rows with a label; with few of these, both discriminant
+# analyses shrink their covariances.
+
+
+def classifiers(share):
+    shrinkage = "auto" if share < 1 else None
+    return {
+        "mixture": MixtureClassifier(covariance_type="EEE"),
+        "linear": LinearDiscriminantAnalysis("lsqr", shrinkage),
+        "quadratic": QuadraticDiscriminantAnalysis(
+            solver="eigen", shrinkage=0.5 if share < 1 else 0.01
+        ),
+        "logistic": LogisticRegression(max_iter=5000),
+    }
+
+
+def accuracies(X, y, share, seed):
+    order = np.random.default_rng(seed).permutation(len(X))
+    train, test = np.split(order, [7 * len(X) // 10])
+    of_class = [train[y[train] == one] for one in np.unique(y)]
+    known = [rows[: max(2, round(share * len(rows)))] for rows in of_class]
+    known = np.concatenate(known)
+    partly = np.full(len(X), None)
+    partly[known] = y[known]
+    for name, model in classifiers(share).items():
+        if name == "mixture":
+            model.fit(X[train], partly[train])
+        else:
+            model.fit(X[known], y[known])
+        yield name, model.score(X[test], y[test])
+
+
+shares = 0.05, 0.2, 1.0
+tables = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
+scores = {}
+for table, load in tables.items():
+    X, y = load(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    for share in shares:
+        each = [dict(accuracies(X, y, share, seed)) for seed in range(10)]
+        for name in each[0]:
+            scores[table, name, share] = np.mean([one[name] for one in each])
+
+print(f"{'':18}", *(f"{share:6.0%}" for share in shares))
+for table in tables:
+    for name in classifiers(1):
+        row = (f"{scores[table, name, share]:6.1%}" for share in shares)
+        print(f"{table:8}{name:10}", *row)
+
+# %%
+# Flowers and wines come in groups: with two or three labels per class, the
+# mixture is ahead of all that look at the labelled rows alone; of the wines,
+# two have caught up with it at 20 %. Tumours come in no groups. Benign and
+# malignant ones overlap in long, skewed tails, where the rows without a label
+# pull the two Gaussians away from the classes: logistic regression, which does
+# not ask where rows are, is better with few labels and with many.
+
+fig, axes = plt.subplots(1, 3, figsize=(9, 3.6), layout="constrained")
+for ax, table in zip(axes, tables, strict=True):
+    for name in classifiers(1):
+        line = [scores[table, name, share] for share in shares]
+        ax.plot([f"{share:.0%}" for share in shares], line, "o-", label=name)
+    ax.set_title(table)
+    ax.set_xlabel("rows with a label")
+axes[0].set_ylabel("accuracy")
+axes[0].legend()
+
+# %%
+# What to try next
+# ----------------
+#
+# - ``MixtureClassifier()`` chooses one of the 14 covariance models by BIC;
+#   ``MixtureClassifier(range(1, 5))`` also a number of components per class.
+# - ``fit(X, labels=...)`` of a mixture with more components than classes leaves
+#   room for groups that nobody has named.
+# - Before you trust rows without a label, keep some with one for a test.
+#
+# Used here: `gmm.MixtureClassifier`, `gmm.GaussianMixture` with ``labels``,
+# `gmm.plotting.plot_clusters`.

@@ -1,0 +1,344 @@
+"""`MixtureClassifier`: a Gaussian mixture for each class (EDDA and MclustDA)."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from gmm.em.e_step import EStep
+from gmm.estimators.contract import Estimator, given_names, record_features
+from gmm.estimators.criteria import bic
+from gmm.estimators.fitted import fitted_parameters, hold
+from gmm.estimators.labelled import sorted_classes
+from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.saved import from_state, state_of
+from gmm.estimators.scorer import Scorer, log_evidence_of
+from gmm.fitting.degenerate import degenerate_components
+from gmm.fitting.starts import STARTS
+from gmm.persistence import Readable, Writable, from_json_values, item, load_object, save_state, to_json_values
+from gmm.rows.entrance import Names, as_one_array, as_source, as_source_to_fit
+from gmm.rows.sources import ArraySource
+from gmm.selection.search import select
+from gmm.validation.given import check_weights_init
+from gmm.validation.labels import check_components_per_class, check_labels
+from gmm.validation.parameters import check_is_fitted, check_parameters
+from gmm.validation.rows import check_feature_names
+from gmm.values.classes import KnownClasses
+from gmm.values.covariance import PARSIMONIOUS
+from gmm.values.layouts import Array
+from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import NormalInverseWishart
+from gmm.versions import __version__
+
+__all__ = ["MixtureClassifier"]
+
+_SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior"
+
+
+class MixtureClassifier(Estimator):
+    """Classifier whose classes are Gaussian mixtures: p(c | x) ∝ π_c p_c(x).
+
+    With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
+    which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
+    Raftery 2002): BIC chooses the number of components and the model of every class by itself. Rows without a label
+    take part in the fit by EM.
+
+    Parameters
+    ----------
+    n_components : int or iterable of int, default=1
+        Numbers of components per class to try. 1 is EDDA.
+    covariance_type : str or sequence of str, default="all"
+        Covariance types to try; "all" tries the 14 models.
+    priors : array-like of shape (C,), default=None
+        Prior probabilities of the sorted classes; None takes their shares in the fit.
+    tol, reg_covar, max_iter, n_init, random_state, n_threads
+        As in `select`.
+    prior : {"conjugate"}, NormalInverseWishart or None, default=None
+        As in `GaussianMixture`. With several components and few or rounded rows, it keeps BIC from choosing spikes.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (C,)
+        The classes, sorted.
+    priors_ : ndarray of shape (C,)
+        Their prior probabilities.
+    mixtures_ : tuple of GaussianMixture
+        The mixture of each class.
+    log_likelihood_ : float
+        Of rows and labels together, in nats, with the shares in the fit as priors.
+    bic_ : float
+        BIC of the fit; smaller is better. The shares count as C − 1 parameters, which mclust does not count.
+    n_iter_ : int
+        Number of passes of the fit, or of the longest of several.
+    n_features_in_ : int
+        Number of features, d.
+    feature_names_in_ : ndarray of str, shape (d,)
+        Names of the features, if all columns of X had string names.
+
+    See Also
+    --------
+    GaussianMixture.fit : Its `labels` are for groups that include known classes.
+
+    References
+    ----------
+    H. Bensmail, G. Celeux (1996). Regularized Gaussian discriminant analysis through eigenvalue decomposition. *Journal
+    of the American Statistical Association* 91, 1743-1748. C. Fraley, A. E. Raftery (2002). Model-based clustering,
+    discriminant analysis, and density estimation. *Journal of the American Statistical Association* 97, 611-631.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gmm import MixtureClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.concatenate([rng.normal(0, 1, (50, 2)), rng.normal(4, 1, (50, 2))])
+    >>> classifier = MixtureClassifier().fit(X, ["low"] * 50 + ["high"] * 50)
+    >>> classifier.predict([[0, 0], [5, 4]]).tolist(), classifier.mixtures_[0].covariance_type
+    (['low', 'high'], 'EII')
+    """
+
+    classes_: NDArray[Any]
+    priors_: Array
+    mixtures_: tuple[GaussianMixture, ...]
+    log_likelihood_: float
+    bic_: float
+    n_iter_: int
+
+    def __init__(
+        self,
+        n_components: int | Iterable[int] = 1,
+        covariance_type: str | Sequence[str] = "all",
+        *,
+        priors: ArrayLike | None = None,
+        tol: float = 1e-5,
+        reg_covar: float = 1e-6,
+        max_iter: int = 1000,
+        n_init: int = 1,
+        random_state: int | np.random.RandomState | np.random.Generator | None = None,
+        n_threads: int | None = None,
+        prior: str | NormalInverseWishart | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.priors = priors
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.prior = prior
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit a mixture to each class.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+            Rows.
+        y : array-like of shape (n,)
+            Classes, integers or strings. None and NaN are unknown, and so is −1 beside two other classes or more. Rows
+            of unknown class take part by EM, with one covariance type for all classes; each class keeps the number of
+            components that its labelled rows choose.
+        sample_weight : array-like of shape (n,), default=None
+            Weights of the rows; a row of weight 2 counts as two rows.
+
+        Returns
+        -------
+        MixtureClassifier
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the input is unusable; the message says where.
+        """
+        if y is None:
+            raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
+        source, names = as_source_to_fit(X, sample_weight, estimator=self)
+        rows = as_one_array(source, "MixtureClassifier.fit")
+        classes, codes = _classes_in(y, rows)
+        priors = None if self.priors is None else check_weights_init(self.priors, len(classes))
+        parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
+        asked = self.n_components
+        numbers = (asked,) if isinstance(asked, int | np.integer) else tuple(sorted(set(asked)))
+        mixtures = [] if numbers == (1,) else self._of_each(parts, numbers, classes)
+        if not mixtures or (codes < 0).any():
+            mixtures, shares, loglik, n_parameters = self._of_all(rows, codes, mixtures, len(classes), names)
+        else:
+            weight = np.array([part.survey.weight for part in parts])
+            shares = weight / weight.sum()
+            pairs: Any = zip(mixtures, parts, strict=True)
+            loglik = sum(mixture.log_likelihood(part) for mixture, part in pairs) + float(weight @ np.log(shares))
+            n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
+            self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
+        self.classes_, self.mixtures_ = classes, tuple(mixtures)
+        self.priors_ = shares if priors is None else priors
+        self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, rows.survey.weight)
+        record_features(self, rows.n_features, names)
+        return self
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class of each row, (n,)."""
+        joint = self._log_joint(X)
+        return self.classes_[joint.argmax(axis=1)]
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Compute the probabilities of the classes for each row, (n, C)."""
+        return np.asarray(np.exp(self.predict_log_proba(X)))
+
+    def predict_log_proba(self, X: ArrayLike) -> Array:
+        """Compute the logarithms of `predict_proba`, (n, C)."""
+        joint = self._log_joint(X)
+        return np.asarray(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the accuracy: the share of rows whose class is predicted right."""
+        weights = None if sample_weight is None else np.asarray(sample_weight)
+        return float(np.average(self.predict(X) == np.asarray(y), weights=weights))
+
+    def save(self, file: Writable) -> None:
+        """Write the fitted classifier to a file that holds only numbers and text.
+
+        Parameters
+        ----------
+        file : str, os.PathLike or binary file
+            A path, used as given, or a file open for writing.
+        """
+        check_is_fitted(self)
+        given = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
+        header = {
+            "gmm_version": __version__,
+            "class": type(self).__name__,
+            "parameters": to_json_values(given),
+            "classes": self.classes_.tolist(),
+            "feature_names": given_names(self),
+            "log_likelihood": self.log_likelihood_,
+            "bic": self.bic_,
+            "mixtures": [],
+        }
+        arrays: dict[str, NDArray[Any]] = {"priors": self.priors_}
+        for number, mixture in enumerate(self.mixtures_):
+            of_mixture, its_arrays = state_of(mixture)
+            header["mixtures"].append(of_mixture)
+            arrays |= {f"{number}/{name}": values for name, values in its_arrays.items()}
+        save_state(file, header, arrays)
+
+    @classmethod
+    def load(cls, file: Readable) -> Self:
+        """Read a classifier that `save` wrote; its settings for another fit are those that are numbers."""
+        return load_object(file, {cls.__name__: cls.from_state})
+
+    @classmethod
+    def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Make the classifier of a file's header and arrays, and check them."""
+        parameters = from_json_values(item(header, "parameters", dict))
+        check_parameters(GaussianMixture(**parameters), STARTS)
+        classifier, classes = cls(**parameters), sorted_classes(item(header, "classes", list))
+        check_weights_init(arrays["priors"], len(classes))
+        classifier.classes_, classifier.priors_ = classes, arrays["priors"].astype(np.float64)
+        headers, mixtures = item(header, "mixtures", list), []
+        for number, of_mixture in enumerate(headers):
+            own = {name.partition("/")[2]: a for name, a in arrays.items() if name.startswith(f"{number}/")}
+            mixtures.append(from_state(GaussianMixture, of_mixture, own))
+        if len(mixtures) != len(classes) or len({mixture.n_features_in_ for mixture in mixtures}) != 1:
+            raise ValueError("expected a mixture for each class, all of the same features")
+        classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_
+        classifier.log_likelihood_, classifier.bic_ = item(header, "log_likelihood", float), item(header, "bic", float)
+        record_features(classifier, d, check_feature_names(item(header, "feature_names", list) or None, d))
+        return classifier
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: a classifier."""
+        from sklearn.utils import ClassifierTags
+
+        tags = super().__sklearn_tags__()
+        tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
+        return tags
+
+    def _of_each(
+        self, parts: list[ArraySource], numbers: tuple[int, ...], classes: NDArray[Any]
+    ) -> list[GaussianMixture]:
+        """Mixtures of the labelled rows of each class, by BIC."""
+        for label, part in zip(classes.tolist(), parts, strict=True):
+            if part.n_rows < 2:
+                raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
+        how = {name: getattr(self, name) for name in _SETTINGS}
+        return [select(part, numbers, self.covariance_type, **how).best for part in parts]
+
+    def _of_all(
+        self, rows: Any, codes: NDArray[np.intp], before: list[GaussianMixture], n_classes: int, names: Names
+    ) -> tuple[list[GaussianMixture], Array, float, int]:
+        """Fit all classes at once with each covariance type; return the best mixture's parts, shares and likelihood."""
+        numbers = [mixture.n_components for mixture in before] or [1] * n_classes
+        owners = check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
+        known, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
+        for name in self._types():
+            mixture = GaussianMixture(sum(numbers), covariance_type=name, **{n: getattr(self, n) for n in _SETTINGS})
+            try:
+                mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
+            except ValueError as error:  # a singular covariance without a ridge
+                failed = error
+                continue
+            parameters = fitted_parameters(mixture)
+            with EStep(rows, parameters.model.moments, n_threads=self.n_threads, known=known) as e_step:
+                loglik = e_step(parameters.whitened()).log_evidence
+            degenerate = bool(degenerate_components(parameters, rows.n_effective, self.reg_covar).any())
+            rank = degenerate, bic(loglik, parameters.n_parameters, rows.survey.weight)
+            if best is None or rank < best[0]:
+                best, self.n_iter_ = (rank, parameters, loglik), mixture.n_iter_
+        if best is None:
+            raise failed or ValueError("expected a covariance type at least, got none")
+        _, parameters, loglik = best
+        parts = [_part(parameters, owners == number) for number in range(n_classes)]
+        shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
+        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as) for one in parts]
+        for mixture, part in zip(mixtures, parts, strict=True):
+            hold(mixture, part, names, rows.dtype)
+        return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
+
+    def _types(self) -> list[str]:
+        names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
+        return list(PARSIMONIOUS) if "all" in names else names
+
+    def _log_joint(self, X: ArrayLike) -> Array:
+        """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
+        check_is_fitted(self)
+        names = vars(self).get("feature_names_in_")
+        source, _ = as_source(X, estimator=self, n_features=self.n_features_in_, feature_names=names)
+        scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in self.mixtures_]
+        densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
+        with np.errstate(divide="ignore"):
+            priors = np.log(self.priors_)
+        joint = densities + priors
+        joint[np.isneginf(joint).all(axis=1)] = priors
+        return np.asarray(joint)
+
+
+def _classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the classes and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
+    values = np.asarray(y)
+    if values.ndim == 2 and values.shape[1] == 1:
+        known = sys.modules.get("sklearn.exceptions")
+        text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
+        warnings.warn(text, known.DataConversionWarning if known else UserWarning, stacklevel=3)
+        values = values.ravel()
+    classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
+    used = codes >= 0 if rows.sample_weight is None else (codes >= 0) & (rows.sample_weight > 0)
+    if classes.dtype.kind == "i" and len(classes) > 2:
+        used &= values != -1
+    left = np.unique(codes[used])
+    if not len(left):
+        raise ValueError("expected rows with a class in y, but all are unknown")
+    return classes[left], np.where(used, np.searchsorted(left, codes), -1)
+
+
+def _part(parameters: MixtureParameters, chosen: NDArray[np.bool_]) -> MixtureParameters:
+    """Return the mixture of some components."""
+    covariances = parameters.covariances if parameters.model.layout.pooled else parameters.covariances[chosen]
+    weights = parameters.weights[chosen]
+    return MixtureParameters(weights / weights.sum(), parameters.means[chosen], covariances, parameters.model)

@@ -1,0 +1,199 @@
+"""`MixtureClassifier` against discriminant analysis, mclust, and a twin; and scikit-learn's checks."""
+
+import io
+import json
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis, QuadraticDiscriminantAnalysis
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+import gmm
+import reference
+from gmm import GaussianMixture, MixtureClassifier
+from gmm.estimators.fitted import fitted_parameters
+
+TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
+DATA = Path(__file__).parent / "data"
+MCLUST = json.loads((DATA / "mclust_classes.json").read_text())
+FLOWERS = np.loadtxt(DATA / "iris.csv", delimiter=",", skiprows=1)  # R's
+SPECIES = np.repeat([0, 1, 2], 50)
+FEW = np.where(np.isin(np.arange(150), [0, 1, 2, 50, 51, 52, 100, 101, 102]), SPECIES, -1)
+
+
+def table(name):
+    X, y = TABLES[name](return_X_y=True)
+    return StandardScaler().fit_transform(X[:, -8:]), y  # of 30 columns some nearly depend on others
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_all_labels_and_one_component_are_linear_discriminant_analysis(name):
+    X, y = table(name)
+    ours = MixtureClassifier(covariance_type="EEE", reg_covar=0).fit(X, y)
+    # Of its solvers, "lsqr" has the covariance of maximum likelihood, with the divisor n; "svd" divides by n - C.
+    theirs = LinearDiscriminantAnalysis(solver="lsqr").fit(X, y)
+    np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-9)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-10)
+    np.testing.assert_allclose(ours.mixtures_[0].covariances_, theirs.covariance_, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_all_labels_and_one_component_are_quadratic_discriminant_analysis(name):
+    X, y = table(name)
+    ours = MixtureClassifier(covariance_type="VVV", reg_covar=0).fit(X, y)
+    theirs = QuadraticDiscriminantAnalysis().fit(X, y)
+    np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-9)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-10)
+
+
+@pytest.mark.parametrize("name", MCLUST["edda"])
+def test_edda_is_that_of_mclust(name):
+    expected = MCLUST["edda"][name]
+    ours = MixtureClassifier(covariance_type=name, reg_covar=0).fit(FLOWERS, SPECIES)
+    weights = np.concatenate([share * m.weights_ for share, m in zip(ours.priors_, ours.mixtures_, strict=True)])
+    means = np.concatenate([mixture.means_ for mixture in ours.mixtures_])
+    one = [reference.dense(m.covariances_, m.covariance_type, 1, 4) for m in ours.mixtures_]
+    joint = reference.log_joint(FLOWERS, weights, means, np.concatenate(one))
+    # mclust's log-likelihood is that of the rows, without their labels; its parameters leave out the priors.
+    assert reference.log_evidence(joint).sum() == pytest.approx(expected["loglik"], abs=1e-6)
+    assert ours.log_likelihood_ == pytest.approx(joint[np.arange(150), SPECIES].sum(), abs=1e-8)
+    assert ours.bic_ == pytest.approx(-2 * ours.log_likelihood_ + (expected["df"] + 2) * np.log(150))
+    assert (ours.predict(FLOWERS) != SPECIES).sum() == expected["errors"]
+
+
+@pytest.mark.parametrize("name", MCLUST["ssc"])
+def test_semi_supervised_likelihood_is_that_of_mclust_and_no_lower(name):
+    theirs = MCLUST["ssc"][name]
+    parameters = np.array(theirs["pro"]), np.array(theirs["mean"]), np.array(theirs["sigma"])
+    joint = reference.within_classes(reference.log_joint(FLOWERS, *parameters), FEW, np.arange(3))
+    assert reference.log_evidence(joint).sum() == pytest.approx(theirs["loglik"], abs=1e-6)
+    ours = MixtureClassifier(covariance_type=name, reg_covar=0).fit(FLOWERS, FEW)
+    assert ours.log_likelihood_ > theirs["loglik"] - 1e-3
+    assert ours.score(FLOWERS, SPECIES) > 0.95  # mclust: 0.86 to 0.89, in lower optima
+
+
+def test_bic_chooses_among_the_models():
+    each = {name: MixtureClassifier(covariance_type=name).fit(FLOWERS, SPECIES).bic_ for name in ("EII", "VEV", "VVV")}
+    best = MixtureClassifier(covariance_type=list(each)).fit(FLOWERS, SPECIES)
+    assert best.bic_ == min(each.values())
+    assert best.mixtures_[0].covariance_type == min(each, key=each.get)
+
+
+def interleaved(n=600, seed=0):
+    rng = np.random.default_rng(seed)
+    group = rng.integers(4, size=n)
+    X = np.array([[-4, 0], [1.5, 0], [-1.5, 0], [4, 0]])[group] + 0.5 * rng.normal(size=(n, 2))
+    return X, np.where(group < 2, "even", "odd")
+
+
+def test_several_components_separate_what_one_cannot():
+    X, y = interleaved()
+    one, several = MixtureClassifier().fit(X, y), MixtureClassifier(range(1, 4), random_state=0).fit(X, y)
+    assert [mixture.n_components for mixture in several.mixtures_] == [2, 2]
+    assert several.score(X, y) > 0.97 > 0.8 > one.score(X, y)
+    sparse = np.where(np.random.default_rng(1).uniform(size=len(X)) < 0.1, y, None)
+    semi = MixtureClassifier(2, ["EII", "VVV"], random_state=0).fit(X, sparse)
+    assert [mixture.n_components for mixture in semi.mixtures_] == [2, 2]
+    assert semi.score(X, y) > 0.97
+
+
+def test_several_components_are_the_search_of_each_class():
+    X, y = interleaved()
+    fit = MixtureClassifier([1, 2], ["EII", "VVI"], random_state=0).fit(X, y)
+    for label, mixture in zip(fit.classes_, fit.mixtures_, strict=True):
+        best = gmm.select(X[y == label], [1, 2], ["EII", "VVI"], random_state=0).best
+        np.testing.assert_array_equal(mixture.means_, best.means_)
+    joint = np.column_stack([np.log(p) + m.score_samples(X) for p, m in zip(fit.priors_, fit.mixtures_, strict=True)])
+    np.testing.assert_allclose(fit.predict_proba(X), reference.responsibilities(joint), atol=1e-12)
+    assert fit.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
+
+
+def test_what_stands_for_unknown():
+    X, _ = table("iris")
+    for unknown in (FEW, np.where(FEW < 0, np.nan, FEW), [None if label < 0 else int(label) for label in FEW]):
+        fit = MixtureClassifier(covariance_type="EEE").fit(X, unknown)
+        assert list(fit.classes_) == [0, 1, 2]
+    signs = np.where(SPECIES == 0, -1, 1)  # beside one other class, −1 is a class
+    assert list(MixtureClassifier(covariance_type="EEE").fit(X, signs).classes_) == [-1, 1]
+
+
+def test_priors_are_those_given():
+    X, y = table("wine")
+    shares, given = (MixtureClassifier(covariance_type="EEE", priors=p).fit(X, y) for p in (None, [0.8, 0.1, 0.1]))
+    np.testing.assert_allclose(shares.priors_, np.bincount(y) / len(y))
+    change = given.predict_log_proba(X) - shares.predict_log_proba(X) - np.log(given.priors_ / shares.priors_)
+    np.testing.assert_allclose(change, np.broadcast_to(change[:, :1], change.shape), atol=1e-9)
+    with pytest.raises(ValueError, match="weights"):
+        MixtureClassifier(priors=[0.5, 0.5]).fit(X, y)
+
+
+def test_rows_far_from_all_classes_have_the_priors():
+    fit = MixtureClassifier(covariance_type="VVV").fit(FLOWERS, SPECIES)
+    np.testing.assert_allclose(fit.predict_proba(np.full((1, 4), 1e300)), [[1 / 3] * 3])
+
+
+@pytest.mark.parametrize("n_components", [1, [1, 2]])
+def test_a_classifier_is_saved(n_components):
+    X, y = interleaved()
+    fit = MixtureClassifier(n_components, ["EEE", "VVI"], random_state=0).fit(X, y)
+    file = io.BytesIO()
+    fit.save(file)
+    loaded = MixtureClassifier.load(file.getvalue())
+    assert type(gmm.load(file.getvalue())) is MixtureClassifier
+    for other in (loaded, pickle.loads(pickle.dumps(fit))):
+        np.testing.assert_array_equal(other.predict(X), fit.predict(X))
+        np.testing.assert_array_equal(other.predict_proba(X), fit.predict_proba(X))
+        assert (other.bic_, other.log_likelihood_) == (fit.bic_, fit.log_likelihood_)
+    other = io.BytesIO()
+    loaded.save(other)
+    assert other.getvalue() == file.getvalue()
+    with_prior = MixtureClassifier(covariance_type="EEE", prior=gmm.NormalInverseWishart(shrinkage=0.1)).fit(X, y)
+    with_prior.save(again := io.BytesIO())
+    assert gmm.load(again.getvalue()).prior.shrinkage == 0.1
+
+
+def test_pipelines_and_cross_validation():
+    X, y = load_wine(return_X_y=True)
+    pipe = make_pipeline(StandardScaler(), MixtureClassifier(covariance_type=["EEE", "VEV"]))
+    assert cross_val_score(clone(pipe), X, y, cv=3).mean() > 0.95
+
+
+def test_what_it_cannot_do_is_said():
+    X, y = table("iris")
+    for given, match in [
+        (None, "requires y to be passed"),
+        (y[:10], "expected y of shape"),
+        (y + 0.5, "Unknown label type"),
+        (np.full(150, np.nan), "all are unknown"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            MixtureClassifier().fit(X, given)
+    with pytest.raises(ValueError, match="class 7 has 1 labelled row: expected two or more, or n_components=1"):
+        MixtureClassifier(2).fit(X, np.where(np.arange(150) == 3, 7, y))
+    with pytest.raises(ValueError, match="ill-defined"):
+        MixtureClassifier(covariance_type="VVV", reg_covar=0).fit(X, np.where(np.arange(150) == 3, 7, y))
+    with pytest.raises(gmm.NotFittedError):
+        MixtureClassifier().predict(X)
+
+
+def test_scikit_learns_checks():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        told = check_estimator(MixtureClassifier(covariance_type=["EEE", "VVI"], max_iter=50), on_fail=None)
+    failed = {check["check_name"]: check["exception"] for check in told if check["status"] == "failed"}
+    assert not failed
+
+
+def test_mixtures_are_fitted_ones():
+    fit = MixtureClassifier(covariance_type="VEV").fit(FLOWERS, SPECIES)
+    for mixture in fit.mixtures_:
+        assert isinstance(mixture, GaussianMixture)
+        assert fitted_parameters(mixture).n_components == 1
