@@ -103,7 +103,6 @@ class _Seat(Source):
         self.wanted, self.seconds = 0, 0.0
         self.has_ended, self.result = False, None
         self._thread = Thread(target=self._work, name="gmm-task", daemon=True)
-        self._thread.start()
 
     @property
     def n_rows(self) -> int:
@@ -136,6 +135,8 @@ class _Seat(Source):
     def go_on(self, chunk: Chunk | None = None) -> None:
         """Let the task go on, with rows or without, until it waits again or ends."""
         began, self._chunk = perf_counter(), chunk
+        if self._thread.ident is None:
+            self._thread.start()  # Ctrl-C may come while it waits for the thread to begin
         self._turn.release()
         while not self._rest.acquire(timeout=_LOOK_UP):
             pass
@@ -147,7 +148,8 @@ class _Seat(Source):
         """End the task where it waits; where it computes, wait for it no longer than half a second."""
         self._is_let_go, self.wanted = True, _GONE
         self._turn.release()
-        self._thread.join(_LAST_TURN)
+        if self._thread.is_alive():
+            self._thread.join(_LAST_TURN)
 
     def _served(self) -> Iterator[Chunk]:
         self.wanted = 0
