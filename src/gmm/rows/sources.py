@@ -169,6 +169,39 @@ class ArraySource(Source):
         return self.rows[indices]
 
 
+class SameRows(Source):
+    """The rows of another source; a subclass tells how `chunks` come to them."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
+        self.reads_ahead = source.reads_ahead
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, n."""
+        return self._source.n_rows
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return self._source.n_features
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows."""
+        return self._source.dtype
+
+    @property
+    def survey(self) -> Survey:
+        """Survey of all rows."""
+        return self._source.survey
+
+    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
+        """Return rows of the other source, by a reading of their own."""
+        return self._source.take(indices)
+
+
 def box_of(source: Source) -> NDArray[Any]:
     """Return the least and the largest number of each feature of rows that weigh something, (2, d), in float64."""
     if source.sample_weight is None or source.sample_weight.all():

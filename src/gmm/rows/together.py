@@ -6,18 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from threading import Semaphore, Thread
 from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gmm._kernel.first_look import Survey
 from gmm.rows.partitions import PartitionedSource
-from gmm.rows.sources import Chunk, Source, chunks_in_order
+from gmm.rows.sources import Chunk, SameRows, Source, chunks_in_order
 
 __all__ = ["Ended", "together"]
-
-T = TypeVar("T")
 
 _LOOK_UP = 0.2  # seconds; on Windows, Ctrl-C waits for the end of a wait
 _LAST_TURN = 0.5
@@ -86,16 +82,15 @@ class _LetGo(BaseException):
     """Ends a task that nobody waits for."""
 
 
-class _Seat(Source):
+class _Seat(SameRows):
     """The rows as one task sees them, on a thread of its own, which goes on when it is told to.
 
     `wanted` is the number of the row that it waits for: 0 for that of a new reading.
     """
 
     def __init__(self, source: Source, task: Callable[[Source], Any]) -> None:
-        self._source, self._task = source, task
-        self.sample_weight, self.feature_names = source.sample_weight, source.feature_names
-        self.reads_ahead = source.reads_ahead
+        super().__init__(source)
+        self._task = task
         self._turn, self._rest = Semaphore(0), Semaphore(0)
         self._chunk: Chunk | None = None
         self._is_let_go = False
@@ -103,31 +98,6 @@ class _Seat(Source):
         self.wanted, self.seconds = 0, 0.0
         self.has_ended, self.result = False, None
         self._thread = Thread(target=self._work, name="gmm-task", daemon=True)
-        self._thread.start()
-
-    @property
-    def n_rows(self) -> int:
-        """Number of rows, n."""
-        return self._source.n_rows
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self._source.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self._source.dtype
-
-    @property
-    def survey(self) -> Survey:
-        """Survey of all rows."""
-        return self._source.survey
-
-    def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return rows of the other source, by a reading of their own."""
-        return self._source.take(indices)
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Wait for the next reading, and yield what it serves."""
@@ -136,6 +106,8 @@ class _Seat(Source):
     def go_on(self, chunk: Chunk | None = None) -> None:
         """Let the task go on, with rows or without, until it waits again or ends."""
         began, self._chunk = perf_counter(), chunk
+        if self._thread.ident is None:
+            self._thread.start()  # Ctrl-C may come while it waits for the thread to begin
         self._turn.release()
         while not self._rest.acquire(timeout=_LOOK_UP):
             pass
@@ -147,7 +119,8 @@ class _Seat(Source):
         """End the task where it waits; where it computes, wait for it no longer than half a second."""
         self._is_let_go, self.wanted = True, _GONE
         self._turn.release()
-        self._thread.join(_LAST_TURN)
+        if self._thread.is_alive():
+            self._thread.join(_LAST_TURN)
 
     def _served(self) -> Iterator[Chunk]:
         self.wanted = 0
