@@ -17,6 +17,7 @@ from matplotlib.text import Text  # noqa: E402
 
 from gmm.plotting import plot_convergence, plot_criteria, plot_selection  # noqa: E402
 from gmm.plotting.lines import spaced  # noqa: E402
+from gmm.values.covariance import PARSIMONIOUS
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
@@ -279,7 +280,7 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
 
 
 def test_types_that_mean_the_same_share_a_line():
-    found = select(ROWS[:, :1], range(1, 4), random_state=0)
+    found = select(ROWS[:, :1], range(1, 4), PARSIMONIOUS, random_state=0)
     ax = plot_selection(found)
     assert len(line_data(ax)) == 2
     assert {text.get_text().removesuffix(" ↑") for text in ax.texts} == {"EII = EEI = …", "VII = VEI = …"}
