@@ -9,6 +9,7 @@ import pytest
 from gmm import GaussianMixture, GaussianMixtureSearch, InvalidParameterError, NotFittedError, select
 from gmm.em.trace import PassRecord, Trace
 from gmm.selection import NOT_CONVERGED
+from gmm.values.covariance import PARSIMONIOUS
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -17,7 +18,6 @@ from matplotlib.text import Text  # noqa: E402
 
 from gmm.plotting import plot_convergence, plot_criteria, plot_selection  # noqa: E402
 from gmm.plotting.lines import spaced  # noqa: E402
-from gmm.values.covariance import PARSIMONIOUS
 
 RNG = np.random.default_rng(0)
 ROWS = np.concatenate([RNG.normal(-3, 1, (60, 2)), RNG.normal(3, 1, (90, 2)) * [1, 0.3]])
