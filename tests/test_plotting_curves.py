@@ -16,6 +16,7 @@ from gmm import (
 )
 from gmm.em.trace import PassRecord, Trace
 from gmm.selection import NOT_CONVERGED
+from gmm.values.covariance import PARSIMONIOUS
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -286,7 +287,7 @@ def test_cells_that_did_not_converge_are_open_and_those_without_a_fit_are_told(f
 
 
 def test_types_that_mean_the_same_share_a_line():
-    found = select(ROWS[:, :1], range(1, 4), random_state=0)
+    found = select(ROWS[:, :1], range(1, 4), PARSIMONIOUS, random_state=0)
     ax = plot_selection(found)
     assert len(line_data(ax)) == 2
     assert {text.get_text().removesuffix(" ↑") for text in ax.texts} == {"EII = EEI = …", "VII = VEI = …"}

@@ -410,7 +410,8 @@ def test_a_direction_without_variance_loses_cells_and_not_the_search():
     found = select(flat, [1, 2], ["EII", "VVI", "VVV"], reg_covar=0, random_state=0)
     assert [status == "ok" for status in found.status] == [True, True, False] * 2
     prior = gmm.NormalInverseWishart(scale=1.0)
-    with_prior = select(np.c_[ROWS, np.ones(len(ROWS))], [2], ["VVV"], prior=prior, reg_covar=0, random_state=0)
+    with pytest.warns(UserWarning, match="'x3' are constant"):
+        with_prior = select(np.c_[ROWS, np.ones(len(ROWS))], [2], ["VVV"], prior=prior, reg_covar=0, random_state=0)
     assert with_prior.status == ("ok",)
     assert with_prior.nec[0] == np.inf
     assert np.isfinite(with_prior.bic[0])

@@ -76,7 +76,7 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
     if len(constant):
         columns = quoted(f"x{j}" if names is None else names[j] for j in constant)
         what = "All columns" if len(constant) == source.n_features else f"Column(s) {columns}"
-        text = f"{what} are constant: likelihoods and criteria depend on reg_covar there. Leave such columns out."
+        text = f"{what} are constant: likelihoods and criteria depend on reg_covar or a prior there. Leave these out."
         warn(text, UserWarning)
 
 
