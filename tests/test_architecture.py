@@ -42,7 +42,7 @@ ROOMS = {
     "persistence": "persistence | checkpoints | posterior streams | values | archive | places",
     "versions": "",
     "fitting": """
-        fit | noisy progress starts | order screening split_merge halving | racing
+        fitting | fit | noisy progress starts | order screening split_merge halving | racing
         | degenerate hierarchy metrics seeds | sampling
     """,
     "em": "problem | quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace",

@@ -16,7 +16,6 @@ from gmm.estimators.iteration import m_step, statistics_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictions import write_predictions
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
-from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
 from gmm.rows.opening import rows
@@ -27,6 +26,7 @@ from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
     from gmm.estimators.adaptation import adapt, fisher_vector
+    from gmm.estimators.steps import EMStep, em_steps
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
@@ -74,6 +74,7 @@ __all__ = [
 
 _HOMES = {
     "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
+    "gmm.estimators.steps": ("EMStep", "em_steps"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (

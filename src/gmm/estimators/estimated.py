@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import fitting
 from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
@@ -19,10 +20,6 @@ from gmm.estimators.fitted import hold, set_fitted
 from gmm.estimators.keeping import opened
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
-from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture
-from gmm.fitting.progress import MixtureFit
-from gmm.fitting.seeds import start_seeds
-from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import Names, as_source_to_fit
 from gmm.rows.sources import Source
 from gmm.rows.watched import followed
@@ -116,7 +113,7 @@ class EstimatedMixture(ExchangedMixture):
         RuntimeWarning
             If the file `checkpoint` could not be written during the fit.
         """
-        check_parameters(self, STARTS)
+        check_parameters(self, fitting.starts.STARTS)
         check_callback(callback)
         source, names = as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
         model, printer = covariance_model(self.covariance_type), self._printer(source)
@@ -126,10 +123,10 @@ class EstimatedMixture(ExchangedMixture):
             return callback is not None and bool(callback(iteration))
 
         beginning, settings = self._resumed(model, source), fit_settings(self, source, model)
-        seeds = () if beginning else start_seeds(self.random_state, self.n_init)
+        seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
         journal, file = opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume)
         try:
-            fit = fit_mixture(
+            fit = fitting.fit.fit_mixture(
                 followed(source, printer.reading) if self.verbose else source,
                 settings,
                 journal,
@@ -252,24 +249,24 @@ class EstimatedMixture(ExchangedMixture):
         """How to go on from a converged fit."""
         return None
 
-    def _given(self, source: Source, model: CovarianceModel) -> GivenStart:
+    def _given(self, source: Source, model: CovarianceModel) -> fitting.fit.GivenStart:
         """Parts of the start that the parameters give."""
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
-        return GivenStart(responsibilities=given)
+        return fitting.fit.GivenStart(responsibilities=given)
 
-    def _adopt(self, fit: MixtureFit, source: Source, names: Names) -> Self:
+    def _adopt(self, fit: fitting.progress.MixtureFit, source: Source, names: Names) -> Self:
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = (fit.result.state, self._problem(source)) if self.warm_start else (None, ())
         warn_about(fit, self.max_iter)
         return self
 
 
-def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> FitSettings:
+def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceModel) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     given = mixture._given(source, model)
     noise, noise_share = mixture._noise(source)
-    return FitSettings(
+    return fitting.fit.FitSettings(
         n_components=mixture.n_components,
         model=model,
         tol=mixture.tol,
@@ -286,7 +283,7 @@ def fit_settings(mixture: EstimatedMixture, source: Source, model: CovarianceMod
     )
 
 
-def warn_about(fit: MixtureFit, max_iter: int) -> None:
+def warn_about(fit: fitting.progress.MixtureFit, max_iter: int) -> None:
     """Warn if a fit did not converge or components lost all their rows."""
     trace = fit.result.trace
     if not trace.converged and 0 < max_iter <= len(trace):

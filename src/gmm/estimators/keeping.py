@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gmm import fitting
 from gmm.estimators.contract import Estimator
-from gmm.fitting.fit import FitSettings
-from gmm.fitting.progress import Journal
-from gmm.persistence.checkpoints import Checkpoint
 from gmm.rows.sources import Source
 from gmm.values.priors import NormalInverseWishart, parts
+
+if TYPE_CHECKING:
+    from gmm.persistence.checkpoints import Checkpoint
 
 __all__ = ["opened"]
 
@@ -23,12 +24,12 @@ _FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be oth
 def opened(
     estimator: Estimator,
     source: Source,
-    settings: FitSettings,
+    settings: fitting.fit.FitSettings,
     seeds: tuple[int, ...],
     *,
     checkpoint: str | os.PathLike[str] | None,
     resume: bool,
-) -> tuple[Journal, Checkpoint | None]:
+) -> tuple[fitting.progress.Journal, Checkpoint | None]:
     """Return the journal of a fit, from its beginning or from where it had come, and the file that keeps it.
 
     Raises
@@ -41,12 +42,14 @@ def opened(
     if checkpoint is None:
         if resume:
             raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")
-        return Journal(seeds), None
+        return fitting.progress.Journal(seeds), None
     if not seeds:
         raise ValueError(
             "a warm start continues a mixture that is in memory alone, so no file can: expected checkpoint=None with "
             "warm_start=True once the estimator is fitted"
         )
+    from gmm.persistence.checkpoints import Checkpoint
+
     rows = f"{source.n_rows} × {source.n_features} {source.dtype}"
     same = {"the estimator": type(estimator).__name__, "the shape of X": rows, "a digest of X": source.fingerprint[:16]}
     same |= {name: _described(value) for name, value in estimator.get_params().items() if name not in _FREE}
@@ -56,7 +59,7 @@ def opened(
         before = file.read(settings.problem(source), settings.n_components)
     else:
         file.check_place()
-    journal = Journal(seeds if before is None else before, file.keep)
+    journal = fitting.progress.Journal(seeds if before is None else before, file.keep)
     file.write(journal.progress)  # what keeps it from being written shows before the first pass
     return journal, file
 

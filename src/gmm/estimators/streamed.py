@@ -10,14 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import fitting
 from gmm.em.stepwise import Stream
 from gmm.em.trace import PassRecord, Trace
 from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.fitted import hold, source_of
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting.fit import first_mixture
-from gmm.fitting.seeds import start_seeds
-from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import ArraySource, Source, chunks_in_order
 from gmm.validation.parameters import check_parameters
@@ -102,7 +100,7 @@ class StreamedMixture(EstimatedMixture):
         >>> mixture.weights_.round(2), mixture.means_.ravel().round(1)
         (array([0.76, 0.24]), array([0., 6.]))
         """
-        check_parameters(self, STARTS)
+        check_parameters(self, fitting.starts.STARTS)
         decay, model = _checked_decay(decay), covariance_model(self.covariance_type)
         source, names = self._block(X, sample_weight)
         try:
@@ -139,9 +137,9 @@ class StreamedMixture(EstimatedMixture):
         if self._parameters is not None:
             prior = self._prior(source, model)
             return Stream.from_mixture(self._parameters, self._weight_seen, prior, self.reg_covar)
-        (seed,) = start_seeds(self.random_state, 1)
+        (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
-        start = first_mixture(source, settings, seed)
+        start = fitting.fit.first_mixture(source, settings, seed)
         if source.n_used < start.n_parameters and settings.given.precisions is None and settings.prior is None:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
         return Stream.from_mixture(start, 0.0, settings.prior, self.reg_covar)
