@@ -300,7 +300,8 @@ class BayesianGaussianMixture(EstimatedMixture):
         """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.
 
         Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not: criteria,
-        `GaussianMixture.marginal`, `GaussianMixture.condition` and `GaussianMixture.predict_from`.
+        `GaussianMixture.marginal`, `GaussianMixture.condition`, `GaussianMixture.predict_from` and
+        `GaussianMixture.to_json`.
 
         Returns
         -------
