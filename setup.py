@@ -34,14 +34,14 @@ class BuildExtension(build_ext):
     """
 
     def build_extensions(self):
-        self.force = True
-        self.parallel = self.parallel or len(self.extensions)
+        self.force, self.parallel = True, self.parallel or len(self.extensions)
         translated = cythonize(
             self.extensions,
             build_dir="build/cython-debug" if DEBUG else "build/cython",
             include_path=["src"],
             compiler_directives=DIRECTIVES,
             shared_utility_qualified_name=SHARED.name,
+            module_name=SHARED.name,  # of that module: the others are named by their extensions
         )
         for extension, c in zip(self.extensions, translated, strict=True):
             extension.sources = c.sources

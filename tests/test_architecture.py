@@ -44,7 +44,7 @@ ROOMS = {
     "persistence": "persistence | checkpoints | posterior streams | values | archive | places",
     "versions": "",
     "fitting": """
-        fit | labelled noisy progress | starts | order screening split_merge halving | racing
+        fitting | fit | labelled noisy progress | starts | order screening split_merge halving | racing
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
     "em": """

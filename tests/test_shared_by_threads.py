@@ -2,7 +2,9 @@
 
 import io
 import pickle
+import subprocess
 import sys
+import sysconfig
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -128,3 +130,25 @@ def test_fits_of_one_estimator_at_once_are_each_a_right_one(cls, warm_start):
     assert bits(again_loaded) == bits(mixture)
     if cls is GaussianMixture:
         assert abs(mixture.score(X) - mixture.lower_bound_) < 1e-5
+
+
+def test_threads_may_begin_with_their_first_fit():
+    told = in_new_process(
+        "from concurrent.futures import ThreadPoolExecutor; from threading import Barrier; import sys, gmm;"
+        f"sys.setswitchinterval(1e-5); X, begin = [[0.0], [1.0], [5.0]], Barrier({N_THREADS});"
+        "fit = lambda _: (begin.wait(), gmm.GaussianMixture().fit(X).means_.tolist())[1];"
+        f"print(len({{str(means) for means in ThreadPoolExecutor({N_THREADS}).map(fit, range({N_THREADS}))}}))"
+    )
+    assert told == "1"
+
+
+def test_the_extensions_do_without_the_lock_where_python_does():
+    told = in_new_process("import sys, gmm; print(getattr(sys, '_is_gil_enabled', lambda: True)())")
+    assert told == str(not sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+
+def in_new_process(code):
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -16,7 +16,6 @@ from gmm.estimators.iteration import m_step, statistics_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictions import write_predictions
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
-from gmm.estimators.steps import EMStep, em_steps
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
 from gmm.rows.opening import rows
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from gmm.estimators.directions import Directions, directions
     from gmm.estimators.overlap import column_overlap, overlap
     from gmm.estimators.standard_errors import StandardErrors, standard_errors
+    from gmm.estimators.steps import EMStep, em_steps
     from gmm.estimators.tracking import Tracker, Tracks
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
@@ -94,6 +94,7 @@ _HOMES = {
     "gmm.estimators.directions": ("Directions", "directions"),
     "gmm.estimators.overlap": ("column_overlap", "overlap"),
     "gmm.estimators.standard_errors": ("StandardErrors", "standard_errors"),
+    "gmm.estimators.steps": ("EMStep", "em_steps"),
     "gmm.estimators.tracking": ("Tracker", "Tracks"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"),

@@ -13,7 +13,6 @@ from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
 from gmm.em.solver import Iteration
 from gmm.em.trace import PassRecord, Refinement, Trace
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.steps import EMStep
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import layout_of_code
 from gmm.values.parameters import MixtureParameters
@@ -31,7 +30,7 @@ _ALIASES: dict[str, dict[str, object]] = {
     "gmm.priors": {"NormalInverseWishart": NormalInverseWishart},
     "gmm.resampling": {"__getattr__": lambda name: getattr(import_module("gmm.selection.resampling"), name)},
     "gmm.statistics": {"SufficientStatistics": SufficientStatistics},
-    "gmm.steps": {"EMStep": EMStep},
+    "gmm.steps": {"__getattr__": lambda name: getattr(import_module("gmm.estimators.steps"), name)},
 }
 
 

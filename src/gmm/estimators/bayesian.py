@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import fitting
 from gmm.em.m_step import Prior
 from gmm.em.results import Wanted
 from gmm.estimators.estimated import EstimatedMixture
@@ -15,7 +16,6 @@ from gmm.estimators.fitted import fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
-from gmm.fitting.fit import mean_and_covariance
 from gmm.rows.entrance import check_whole, is_dask
 from gmm.rows.sources import Source
 from gmm.validation.parameters import check_density, check_level, check_n_samples, check_random_state
@@ -302,7 +302,8 @@ class BayesianGaussianMixture(EstimatedMixture):
         """Return the mixture of ``weights_``, ``means_`` and ``covariances_``, without their uncertainty; *beyond*.
 
         Its log density is ``score_samples(X, density="plug-in")``. It has what a posterior has not: criteria,
-        `GaussianMixture.marginal`, `GaussianMixture.condition` and `GaussianMixture.predict_from`.
+        `GaussianMixture.marginal`, `GaussianMixture.condition`, `GaussianMixture.predict_from` and
+        `GaussianMixture.to_json`.
 
         Returns
         -------
@@ -397,7 +398,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         check_has_posterior(model, type(self).__name__)
-        mean, covariance = mean_and_covariance(model, source, self.n_threads)
+        mean, covariance = fitting.fit.mean_and_covariance(model, source, self.n_threads)
         given = {name: getattr(self, name) for name in _PRIOR}
         return check_variational_prior(given, model, self.n_components, mean, covariance, self.reg_covar)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import fitting
 from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration
@@ -21,11 +22,6 @@ from gmm.estimators.keeping import opened
 from gmm.estimators.labelled import known_classes, record_classes
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
-from gmm.fitting.fit import FitSettings, GivenStart, fit_mixture
-from gmm.fitting.incomplete import completed
-from gmm.fitting.progress import MixtureFit
-from gmm.fitting.seeds import start_seeds
-from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import Names, as_source_to_fit
 from gmm.rows.sources import Source
 from gmm.rows.watched import followed
@@ -132,16 +128,16 @@ class EstimatedMixture(ExchangedMixture):
         RuntimeWarning
             If the file `checkpoint` could not be written during the fit.
         """
-        check_parameters(self, STARTS)
+        check_parameters(self, fitting.starts.STARTS)
         check_callback(callback)
         source, names = rows_to_fit(self, X, sample_weight)
         classes, known = self._known(labels, components_per_class, source)
         model, printer = covariance_model(self.covariance_type, source.n_features), self._printer(source)
         beginning, settings = self._resumed(model, source, known), fit_settings(self, source, model, known)
-        seeds = () if beginning else start_seeds(self.random_state, self.n_init)
+        seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
         try:
             with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
-                fit = fit_mixture(
+                fit = fitting.fit.fit_mixture(
                     followed(source, printer.reading) if self.verbose else source,
                     settings,
                     journal,
@@ -310,10 +306,10 @@ class EstimatedMixture(ExchangedMixture):
         """How to go on from a converged fit."""
         return None
 
-    def _given(self, source: Source, model: CovarianceModel) -> GivenStart:
+    def _given(self, source: Source, model: CovarianceModel) -> fitting.fit.GivenStart:
         """Parts of the start that the parameters give."""
         given = None if isinstance(self.init_params, str) else self._responsibilities(source)
-        return GivenStart(responsibilities=given)
+        return fitting.fit.GivenStart(responsibilities=given)
 
     def _known(
         self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
@@ -328,7 +324,12 @@ class EstimatedMixture(ExchangedMixture):
         return known_classes(labels, components_per_class, self.n_components, source)
 
     def _adopt(
-        self, fit: MixtureFit, source: Source, names: Names, settings: FitSettings, classes: NDArray[Any] | None = None
+        self,
+        fit: fitting.progress.MixtureFit,
+        source: Source,
+        names: Names,
+        settings: fitting.fit.FitSettings,
+        classes: NDArray[Any] | None = None,
     ) -> Self:
         set_fitted(self, fit.result, source, names, fit.traces)
         self._ascent, self._ascent_of = None, ()
@@ -343,17 +344,19 @@ def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLik
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
     K, missing = mixture.n_components, mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
-    return completed(source, [covariance_model(mixture.covariance_type)], mixture.reg_covar, mixture.n_threads), names
+    return fitting.incomplete.completed(
+        source, [covariance_model(mixture.covariance_type)], mixture.reg_covar, mixture.n_threads
+    ), names
 
 
 def fit_settings(
     mixture: EstimatedMixture, source: Source, model: CovarianceModel, known: KnownClasses | None = None
-) -> FitSettings:
+) -> fitting.fit.FitSettings:
     """Return how the parameters of an estimator ask to fit the rows; those that depend on the rows are checked here."""
     check_ridge(mixture.reg_covar, source.survey.weight)
     given = mixture._given(source, model)
     noise, noise_share = mixture._noise(source)
-    return FitSettings(
+    return fitting.fit.FitSettings(
         n_components=mixture.n_components,
         model=model,
         tol=mixture.tol,
@@ -371,7 +374,7 @@ def fit_settings(
     )
 
 
-def warn_about(fit: MixtureFit, max_iter: int) -> None:
+def warn_about(fit: fitting.progress.MixtureFit, max_iter: int) -> None:
     """Warn if a fit did not converge or components lost all their rows."""
     trace = fit.result.trace
     if not trace.converged and 0 < max_iter <= len(trace):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gmm import fitting
 from gmm.em.m_step import most_likely
 from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.fitting.starts import STARTS
 from gmm.validation.given import check_statistics
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
@@ -92,7 +92,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     >>> mixture.score(X) > statistics.mean_log_evidence
     True
     """
-    check_parameters(model, STARTS)
+    check_parameters(model, fitting.starts.STARTS)
     if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
         raise ValueError("expected a GaussianMixture without a prior; fit takes one, partitioned_rows too")
     before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None

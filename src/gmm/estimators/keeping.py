@@ -10,10 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from gmm import fitting
 from gmm.estimators.contract import Estimator
-from gmm.fitting.fit import FitSettings
-from gmm.fitting.progress import Journal
-from gmm.persistence.checkpoints import Checkpoint
 from gmm.rows.sources import Source
 from gmm.values.priors import NormalInverseWishart, parts
 
@@ -26,12 +24,12 @@ _FREE = ("n_threads", "verbose", "verbose_interval", "warm_start")  # may be oth
 def opened(
     estimator: Estimator,
     source: Source,
-    settings: FitSettings,
+    settings: fitting.fit.FitSettings,
     seeds: tuple[int, ...],
     *,
     checkpoint: str | os.PathLike[str] | None,
     resume: bool,
-) -> Iterator[Journal]:
+) -> Iterator[fitting.progress.Journal]:
     """Open the journal of a fit, at its beginning or where it had come, which a file keeps; close it at the fit's end.
 
     Raises
@@ -44,13 +42,15 @@ def opened(
     if checkpoint is None:
         if resume:
             raise ValueError("resume=True continues a fit from a file: expected its path as checkpoint, got None")
-        yield Journal(seeds)
+        yield fitting.progress.Journal(seeds)
         return
     if not seeds:
         raise ValueError(
             "a warm start continues a mixture that is in memory alone, so no file can: expected checkpoint=None with "
             "warm_start=True once the estimator is fitted"
         )
+    from gmm.persistence.checkpoints import Checkpoint
+
     same = what_must_be_same(estimator, source)
     same |= {} if settings.known is None else {"a digest of the labels": settings.known.fingerprint}
     file = Checkpoint(checkpoint, same)
@@ -59,7 +59,7 @@ def opened(
         before = file.read(settings.problem(source), settings.n_components)
     else:
         file.check_place()
-    journal = Journal(seeds if before is None else before, file.keep)
+    journal = fitting.progress.Journal(seeds if before is None else before, file.keep)
     file.write(journal.progress)  # what keeps it from being written shows before the first pass
     with file.telling():
         yield journal

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import fitting
 from gmm.em.m_step import Prior
 from gmm.estimators import criteria
 from gmm.estimators.conditional import ConditionalPrediction, given, predicted
@@ -19,7 +20,6 @@ from gmm.estimators.labelled import copy_classes
 from gmm.estimators.saved import from_state
 from gmm.estimators.streamed import StreamedMixture
 from gmm.exchange.mclust import read_mclust, write_mclust
-from gmm.fitting.fit import GivenStart, prior_of
 from gmm.persistence import Readable, Writable
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source, box_of
@@ -493,7 +493,9 @@ class GaussianMixture(StreamedMixture):
         return prior, np.asarray(self.noise).tolist()
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
-        return None if self.prior is None else prior_of(self.prior, model, self.n_components, source, self.n_threads)
+        if self.prior is None:
+            return None
+        return fitting.fit.prior_of(self.prior, model, self.n_components, source, self.n_threads)
 
     @property
     def _is_noisy(self) -> bool:
@@ -505,7 +507,7 @@ class GaussianMixture(StreamedMixture):
     def _refinement(self) -> str | None:
         return self.refine
 
-    def _given(self, source: Source, model: CovarianceModel) -> GivenStart:
+    def _given(self, source: Source, model: CovarianceModel) -> fitting.fit.GivenStart:
         K, d = self.n_components, source.n_features
         weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
         return replace(

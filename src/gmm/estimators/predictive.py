@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmm.fitting.sampling import Rng
+from gmm import fitting
 from gmm.rows.sources import Source
 from gmm.values.layouts import Array
 from gmm.values.variational import MixturePosterior
@@ -78,7 +78,7 @@ def scaled(rows: Array) -> tuple[Array, Array]:
     return np.ldexp(rows, -exponents[:, None]), exponents
 
 
-def draws(posterior: MixturePosterior, n: int, rng: Rng) -> PosteriorSample:
+def draws(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> PosteriorSample:
     """Draw n mixtures."""
     K, d = posterior.means.shape
     dof, beta = posterior.dof, posterior.mean_precisions
@@ -94,7 +94,7 @@ def draws(posterior: MixturePosterior, n: int, rng: Rng) -> PosteriorSample:
     return PosteriorSample(_weights(posterior, n, rng), means, covariances)
 
 
-def _weights(posterior: MixturePosterior, n: int, rng: Rng) -> Array:
+def _weights(posterior: MixturePosterior, n: int, rng: fitting.sampling.Rng) -> Array:
     prior, counts = posterior.prior, posterior.counts
     if not prior.sticks:
         return rng.dirichlet(prior.concentration + counts, n)
@@ -104,7 +104,7 @@ def _weights(posterior: MixturePosterior, n: int, rng: Rng) -> Array:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-def intervals(posterior: MixturePosterior, level: float, rng: Rng) -> CredibleIntervals:
+def intervals(posterior: MixturePosterior, level: float, rng: fitting.sampling.Rng) -> CredibleIntervals:
     """Return central intervals that hold `level` of the posterior probability."""
     from scipy.special import betaincinv, stdtrit
 

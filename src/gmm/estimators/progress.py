@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from time import perf_counter
 
+from gmm import fitting
 from gmm.em.solver import Iteration, SolverResult
-from gmm.fitting.screening import Screened
 from gmm.text.amounts import percent
 
 _QUIET = 10.0  # seconds without a line, at most
@@ -93,7 +93,7 @@ class ProgressPrinter:
                 f"{self._name} {result.lower_bound:.6f} {self._unit}",
             )
 
-    def skip(self, start: int, screened: Screened) -> None:
+    def skip(self, start: int, screened: fitting.screening.Screened) -> None:
         """Print that a start was dropped after its trial."""
         if self._verbose:
             self._print(

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import fitting
 from gmm.estimators.contract import given_names
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold
 from gmm.estimators.labelled import classes_to_state, restore_classes
-from gmm.fitting.starts import STARTS
 from gmm.persistence import (
     Readable,
     Writable,
@@ -89,7 +89,8 @@ class SavedMixture(FittedMixture):
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         parameters = fitted_parameters(self)
-        check_parameters(self, STARTS)  # they may have been set after the fit, and `load` refuses invalid ones
+        # They may have been set after the fit, and `load` refuses invalid ones.
+        check_parameters(self, fitting.starts.STARTS)
         header: dict[str, Any] = {
             "gmm_version": __version__,
             "class": type(self).__name__,
@@ -119,7 +120,7 @@ class SavedMixture(FittedMixture):
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         hold(self, parameters, names, np.dtype(header["dtype"]))
-        check_parameters(self, STARTS)
+        check_parameters(self, fitting.starts.STARTS)
         if "lower_bound" in header:
             best, traces = traces_from_state(header, arrays)
             self._record_climb(best, item(header, "lower_bound", float), traces)

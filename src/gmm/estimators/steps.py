@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._public import publish
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.contract import as_public_array
 from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
@@ -258,3 +259,6 @@ def _step(stepped: SteppedPass, fit: SteppedFit, responsibilities: NDArray[Any] 
         iteration.accepted,
         stepped.reason,
     )
+
+
+publish("gmm", [EMStep, em_steps])

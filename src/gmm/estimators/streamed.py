@@ -10,15 +10,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm import fitting
 from gmm.em.stepwise import Stream
 from gmm.em.trace import PassRecord, Trace
 from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.fitted import hold, source_of
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.fitting.fit import FitSettings, first_mixture
-from gmm.fitting.progress import MixtureFit
-from gmm.fitting.seeds import start_seeds
-from gmm.fitting.starts import STARTS
 from gmm.rows.entrance import Names, as_source_to_fit, check_whole
 from gmm.rows.sources import ArraySource, Source, chunks_in_order
 from gmm.validation.parameters import check_parameters
@@ -104,7 +101,7 @@ class StreamedMixture(EstimatedMixture):
         >>> mixture.weights_.round(2), mixture.means_.ravel().round(1)
         (array([0.76, 0.24]), array([0., 6.]))
         """
-        check_parameters(self, STARTS)
+        check_parameters(self, fitting.starts.STARTS)
         decay = _checked_decay(decay)
         source, names = self._block(X, sample_weight)
         model = covariance_model(self.covariance_type, source.n_features)
@@ -121,7 +118,12 @@ class StreamedMixture(EstimatedMixture):
         return self
 
     def _adopt(
-        self, fit: MixtureFit, source: Source, names: Names, settings: FitSettings, classes: NDArray[Any] | None = None
+        self,
+        fit: fitting.progress.MixtureFit,
+        source: Source,
+        names: Names,
+        settings: fitting.fit.FitSettings,
+        classes: NDArray[Any] | None = None,
     ) -> Self:
         super()._adopt(fit, source, names, settings, classes)
         if settings.prior is not None:  # else the mixture implies the sums
@@ -151,9 +153,9 @@ class StreamedMixture(EstimatedMixture):
         if self._parameters is not None:
             prior = self._prior(source, model)
             return Stream.from_mixture(self._parameters, self._weight_seen, prior, self.reg_covar)
-        (seed,) = start_seeds(self.random_state, 1)
+        (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
-        start = first_mixture(source, settings, seed)
+        start = fitting.fit.first_mixture(source, settings, seed)
         if source.n_used < start.n_parameters and settings.given.precisions is None and settings.prior is None:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
         return Stream.from_mixture(start, 0.0, settings.prior, self.reg_covar)
