@@ -336,7 +336,9 @@ def test_what_does_not_go_with_labels_is_refused():
         GaussianMixture(3).fit(X, components_per_class=2)
     refined, drawn = GaussianMixture(3, refine="split-merge"), GaussianMixture(3, init_params="random")
     for other in (refined, drawn, gmm.BayesianGaussianMixture(n_components=3)):
-        with pytest.raises(ValueError, match="expected a GaussianMixture with refine=None and init_params='kmeans'"):
+        with pytest.raises(
+            ValueError, match="expected a GaussianMixture with refine=None, no missing values, and init"
+        ):
             other.fit(X, labels=labels)
     with pytest.raises(TypeError, match="stay where they are, and labels are here"):
         GaussianMixture(3).fit(gmm.partitioned_rows(lambda task: task(0, X)), labels=labels)
@@ -377,3 +379,27 @@ def test_few_labels_lead_where_many_do():
     few = GaussianMixture(K, random_state=0, tol=1e-8, max_iter=1000).fit(X, labels=sparse)
     all_of_them = GaussianMixture(K).fit(X, labels=group)
     np.testing.assert_allclose(few.means_, all_of_them.means_, atol=0.35)
+
+
+def test_more_starts_are_no_worse_and_a_prior_goes_along():
+    X, labels, *_ = table(seed=5, share=0.05)
+    how = {"random_state": 0, "tol": 1e-6, "max_iter": 500}
+    one, more = (GaussianMixture(K + 1, n_init=n, **how).fit(X, labels=labels) for n in (1, 4))
+    assert more.lower_bound_ >= one.lower_bound_ - 1e-9
+    assert len(more.histories_) == 4
+    mapped = GaussianMixture(K, prior="conjugate", reg_covar=0, **how).fit(
+        X, labels=labels, components_per_class={0: 2}
+    )
+    assert (np.diff([record.objective for record in mapped.history_.passes]) > -1e-9).all()
+
+
+def test_labels_reach_the_mixture_of_a_pipeline():
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    X, labels, *_ = table()
+    pipe = make_pipeline(StandardScaler(), GaussianMixture(K, random_state=0))
+    pipe.fit(X, labels, gaussianmixture__labels=labels)
+    expected = GaussianMixture(K, random_state=0).fit(StandardScaler().fit_transform(X), labels=labels)
+    np.testing.assert_array_equal(pipe[-1].means_, expected.means_)
+    assert not hasattr(pipe.fit(X, labels)[-1], "classes_")  # y is ignored
