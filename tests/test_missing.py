@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 import gmm
 import reference
@@ -419,3 +420,33 @@ def test_many_patterns_are_told():
     X = with_gaps(n=600, d=12, share=0.5)
     with pytest.warns(UserWarning, match="different sets of columns"):
         GaussianMixture(1, missing="em", covariance_type="diag").fit(X)
+
+
+@pytest.mark.parametrize("acceleration", [None, "auto"])
+def test_labels_and_gaps_go_together(acceleration):
+    """The bound is the mean over rows of log Σ_k π_k N(x_o) over the components that a row may belong to."""
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(n, 3)) + at for n, at in ((80, 0), (80, [2, 0, 1]), (60, [0, 3, -2]))])
+    labels = np.repeat([5, 3, -1], [80, 80, 60])
+    labels[rng.random(220) < 0.6] = -1
+    X[rng.random(X.shape) < 0.2] = np.nan
+    kept = ~np.isnan(X).all(axis=1)
+    X, labels = X[kept], labels[kept]
+    mixture = GaussianMixture(3, missing="em", acceleration=acceleration, tol=1e-9, max_iter=1000, random_state=0)
+    mixture.fit(X, labels=labels)
+    assert mixture.component_classes_.tolist() == [3, 5, -1]
+    total = 0.0
+    for row, label in zip(X, labels, strict=True):
+        seen = ~np.isnan(row)
+        of = [
+            weight * multivariate_normal(mean[seen], covariance[np.ix_(seen, seen)]).pdf(row[seen])
+            for weight, mean, covariance, owner in zip(
+                mixture.weights_, mixture.means_, mixture.covariances_, mixture.component_classes_, strict=True
+            )
+            if label in (-1, owner)
+        ]
+        total += np.log(sum(of))
+    assert mixture.lower_bound_ == pytest.approx(total / len(X), abs=1e-8)
+    without = GaussianMixture(3, missing="em", random_state=0).fit(X)
+    unknown = GaussianMixture(3, missing="em", random_state=0).fit(X, labels=np.full(len(X), -1))
+    assert np.array_equal(without.means_, unknown.means_)

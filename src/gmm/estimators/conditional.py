@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm import fitting
 from gmm.estimators.scorer import Scorer
-from gmm.fitting.sampling import Rng
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.columns import Regression
@@ -91,7 +91,9 @@ def predicted(
     return ConditionalPrediction(columns, means, deviations, intervals)
 
 
-def imputed(mixture: MixtureParameters, source: Source, n_threads: int | None, rng: Rng | None = None) -> NDArray[Any]:
+def imputed(
+    mixture: MixtureParameters, source: Source, n_threads: int | None, rng: fitting.sampling.Rng | None = None
+) -> NDArray[Any]:
     """Return rows with their missing values replaced by conditional means or, with a generator, by draws."""
     rows = np.array(source.take(np.arange(source.n_rows)))
     if not isinstance(source, IncompleteSource):
@@ -112,7 +114,9 @@ def imputed(mixture: MixtureParameters, source: Source, n_threads: int | None, r
     return rows
 
 
-def _filled(seen: Completion, rows: Array, shares: Array, noise: UniformNoise | None, rng: Rng | None) -> Array:
+def _filled(
+    seen: Completion, rows: Array, shares: Array, noise: UniformNoise | None, rng: fitting.sampling.Rng | None
+) -> Array:
     """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
     box = None if noise is None else noise.of_columns(seen.missing)
     with np.errstate(over="ignore", invalid="ignore"):

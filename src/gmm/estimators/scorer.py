@@ -11,14 +11,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm import _em
+from gmm import _em, fitting
 from gmm._frozen import check_place
 from gmm.em.e_step import EStep
 from gmm.em.incomplete import e_step_over
 from gmm.em.problem import Problem
 from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.threads import PASS_WORTH_THREADS
-from gmm.fitting.incomplete import one_component
 from gmm.frozen import FrozenMixture
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.partitions import PartitionedSource
@@ -128,7 +127,9 @@ class Scorer:
             return self.log_likelihood(source)
         model = self.parameters.model
         try:
-            fitted = one_component(Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads))
+            fitted = fitting.incomplete.one_component(
+                Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads)
+            )
         except SingularMatrixError:
             return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)

@@ -173,7 +173,7 @@ def select(
     with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed if file is None else file.seed
         found = _searched(request, noise, clock, callback, file)
-    return found if units is None else restored(found, units, opened.survey.weight)
+    return found if units is None else restored(found, units, opened)
 
 
 def _searched(

@@ -80,17 +80,24 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
         warn(text, UserWarning)
 
 
-def restored(found: Selection, units: Coordinates, weight: float) -> Selection:
-    """Return a search of rows in these coordinates as one of the rows themselves, of this total weight.
+def _log_volume(source: Source, units: Coordinates) -> float:
+    """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
+    if not isinstance(source, IncompleteSource):
+        return source.survey.weight * units.log_volume
+    logs = np.log(units.scales)
+    return float(sum(of.rows.survey.weight * logs[of.observed].sum() for of in source.patterns))
+
+
+def restored(found: Selection, units: Coordinates, source: Source) -> Selection:
+    """Return a search of rows in these coordinates as one of the rows themselves.
 
     Likelihoods and criteria become those of the rows; the number of parameters stays that of the models searched.
     """
-    shift = weight * units.log_volume
+    shift = _log_volume(source, units)
+    raised = -shift / source.survey.weight
     moved = {name: getattr(found, name) + 2 * shift for name in ("bic", "aic", "aicc", "icl")}
     estimators = tuple(
-        None
-        if estimator is None
-        else in_other_units(estimator, units.restored(fitted_parameters(estimator)), -units.log_volume)
+        None if estimator is None else in_other_units(estimator, units.restored(fitted_parameters(estimator)), raised)
         for estimator in found.estimators
     )
     for values in (moved | {"loglik": (loglik := found.loglik - shift)}).values():
