@@ -34,10 +34,10 @@ ROOMS = {
         selection | classifier estimator | search resampling | contenders finishing request | engine
         | keeping | cell | candidates | standard | table | from_file | grid | status
     """,
+    "uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
     "estimators": """
-        adaptation anomalies combining directions iteration overlap standard_errors steps tracking | predictions
-        | bayesian | mixture | streamed | estimated | exchanged keeping | saved | labelled | fitted
-        | conditional | contract criteria information predictive progress scorer summary
+        iteration steps | predictions | bayesian | mixture | streamed | estimated | exchanged keeping
+        | saved | labelled | fitted | conditional | contract criteria predictive progress scorer summary
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",

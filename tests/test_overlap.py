@@ -94,7 +94,7 @@ def test_the_common_area_in_a_column_is_that_of_quadrature(name):
 
 def test_many_rows_are_drawn_in_parts(monkeypatch):
     mixture = GaussianMixture(2, random_state=0).fit(X)
-    monkeypatch.setattr("gmm.estimators.overlap._NUMBERS_AT_ONCE", 3000)
+    monkeypatch.setattr("gmm.uses.overlap._NUMBERS_AT_ONCE", 3000)
     parts = overlap(mixture, n_samples=10_500)
     monkeypatch.undo()
     np.testing.assert_allclose(parts, overlap(mixture, n_samples=10_500), atol=0.02)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from gmm import _pickle_aliases, _public
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
-from gmm.estimators.anomalies import AnomalyThreshold, anomaly_threshold
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.conditional import ConditionalPrediction
 from gmm.estimators.iteration import m_step, statistics_of
@@ -20,21 +19,22 @@ from gmm.exceptions import ConvergenceWarning, InvalidParameterError, LostCluste
 from gmm.frozen import FrozenMixture, get_include
 from gmm.rows.opening import rows
 from gmm.rows.partitions import partitioned_rows
+from gmm.uses.anomalies import AnomalyThreshold, anomaly_threshold
 from gmm.values.priors import NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
 from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
-    from gmm.estimators.adaptation import adapt, fisher_vector
-    from gmm.estimators.combining import CombinedComponents, combine_components
-    from gmm.estimators.directions import Directions, directions
-    from gmm.estimators.overlap import column_overlap, overlap
-    from gmm.estimators.standard_errors import StandardErrors, standard_errors
     from gmm.estimators.steps import EMStep, em_steps
-    from gmm.estimators.tracking import Tracker, Tracks
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
+    from gmm.uses.adaptation import adapt, fisher_vector
+    from gmm.uses.combining import CombinedComponents, combine_components
+    from gmm.uses.directions import Directions, directions
+    from gmm.uses.overlap import column_overlap, overlap
+    from gmm.uses.standard_errors import StandardErrors, standard_errors
+    from gmm.uses.tracking import Tracker, Tracks
 
 __all__ = [
     "AnomalyThreshold",
@@ -89,13 +89,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "gmm.estimators.adaptation": ("adapt", "fisher_vector"),
-    "gmm.estimators.combining": ("CombinedComponents", "combine_components"),
-    "gmm.estimators.directions": ("Directions", "directions"),
-    "gmm.estimators.overlap": ("column_overlap", "overlap"),
-    "gmm.estimators.standard_errors": ("StandardErrors", "standard_errors"),
+    "gmm.uses.adaptation": ("adapt", "fisher_vector"),
+    "gmm.uses.combining": ("CombinedComponents", "combine_components"),
+    "gmm.uses.directions": ("Directions", "directions"),
+    "gmm.uses.overlap": ("column_overlap", "overlap"),
+    "gmm.uses.standard_errors": ("StandardErrors", "standard_errors"),
     "gmm.estimators.steps": ("EMStep", "em_steps"),
-    "gmm.estimators.tracking": ("Tracker", "Tracks"),
+    "gmm.uses.tracking": ("Tracker", "Tracks"),
     "gmm.loading": ("load",),
     "gmm.selection": ("GaussianMixtureSearch", "MixtureClassifier", "Progress", "Selection", "select"),
     "gmm.selection.resampling": (

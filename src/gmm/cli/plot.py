@@ -15,10 +15,10 @@ from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful
 from gmm.cli.write import check_suffix, check_writable
-from gmm.estimators.combining import combine_components
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.text.lists import quoted
+from gmm.uses.combining import combine_components
 
 __all__ = ["plot"]
 

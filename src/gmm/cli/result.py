@@ -31,7 +31,6 @@ from gmm.cli.streamed import StreamedRows, streamed_to_fit
 from gmm.cli.tables import read
 from gmm.cli.write import write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
-from gmm.estimators.combining import CombinedComponents, combine_components
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.estimators.fitted import fitted_parameters, source_of
@@ -41,6 +40,7 @@ from gmm.estimators.scorer import Scorer
 from gmm.rows.writing import prediction_columns
 from gmm.selection import Selection
 from gmm.text.amounts import counted
+from gmm.uses.combining import CombinedComponents, combine_components
 
 __all__ = ["Fitted", "Posterior", "Result", "make_directory", "rows_to_fit"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from gmm.estimators.combining import CombinedComponents
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.lines import mark_best, set_counts_axis
 from gmm.plotting.style import axes_of, colours, inks_of
 from gmm.text.amounts import counted
+from gmm.uses.combining import CombinedComponents
 
 
 def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Axes | None = None) -> Axes:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.estimators.combining import CombinedComponents
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
@@ -25,6 +24,7 @@ from gmm.plotting.view import View, axis_deviations
 from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
+from gmm.uses.combining import CombinedComponents
 from gmm.validation.parameters import check_is_fitted, check_random_state
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters

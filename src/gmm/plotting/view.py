@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.estimators.directions import Directions
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.plane import plane_of
 from gmm.text.amounts import counted
+from gmm.uses.directions import Directions
 from gmm.values.directions import projected_mixture
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters

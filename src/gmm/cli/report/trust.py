@@ -13,10 +13,10 @@ from gmm.cli.result import Fitted
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.overlap import column_overlap, overlap
-from gmm.estimators.standard_errors import StandardErrors, standard_errors
 from gmm.text.amounts import percent
 from gmm.text.html import Html, table
+from gmm.uses.overlap import column_overlap, overlap
+from gmm.uses.standard_errors import StandardErrors, standard_errors
 from gmm.values.layouts import Array
 
 __all__ = ["trust"]

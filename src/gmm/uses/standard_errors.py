@@ -18,7 +18,6 @@ from gmm.estimators.contract import names_of_features
 from gmm.estimators.criteria import adjusted_rand_index
 from gmm.estimators.estimated import fit_settings
 from gmm.estimators.fitted import fitted_parameters, source_of
-from gmm.estimators.information import variances_by_information
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import degenerate_components
@@ -28,6 +27,7 @@ from gmm.rows.entrance import as_one_array
 from gmm.rows.sources import ArraySource
 from gmm.text.amounts import counted
 from gmm.text.lists import aligned, quoted
+from gmm.uses.information import variances_by_information
 from gmm.validation.parameters import check_callback, check_is_fitted, check_level
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
