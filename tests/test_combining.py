@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import gmm
 import reference
 from gmm import BayesianGaussianMixture, GaussianMixture, NotFittedError, combine_components
-from gmm.estimators import combining
+from gmm.uses import combining
 from gmm.values.covariance import PARSIMONIOUS
 
 MCLUST = json.loads((Path(__file__).parent / "data" / "mclust_combi.json").read_text(encoding="utf-8"))["ex4.1"]

@@ -184,8 +184,8 @@ def test_kmeans_in_the_metric_of_the_covariance_gives_each_row_to_its_nearest_th
         np.testing.assert_array_equal(got.counts, np.bincount(distances.argmin(axis=1), minlength=4))
         return got
 
-    partition = initialization._partition
-    monkeypatch.setattr(initialization, "_partition", watched)
+    partition = initialization.partition
+    monkeypatch.setattr(initialization, "partition", watched)
     _em.use_kernel(kernel)
     moments = covariance_model("full").moments
     partitions = Portfolio(ArraySource(rows), moments, np.random.default_rng(0), None).partitions

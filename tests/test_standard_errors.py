@@ -10,7 +10,7 @@ import pytest
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, standard_errors
 from gmm.em import threads
-from gmm.estimators import standard_errors as module
+from gmm.uses import standard_errors as module
 from gmm.estimators.fitted import fitted_parameters
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS
