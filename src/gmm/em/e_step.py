@@ -76,7 +76,7 @@ class EStep:
         self._form = form
         self._known = known
         self._scratches: list[_em.Scratch] = [] if beside is None else beside._scratches
-        self._pool_of = beside or self
+        self._beside = beside
         self._pool: ThreadPoolExecutor | None = None
         self._stopped = False  # tells workers that another has failed
         self._total_scatter: Array | None = None
@@ -421,7 +421,7 @@ class EStep:
         if n_workers == 1:
             walk(0)
             return
-        owner = self._pool_of
+        owner = self._beside or self
         if owner._pool is None:
             # The pool is sized for the largest request; threads start on demand.
             owner._pool = ThreadPoolExecutor((self._n_threads or n_workers) - 1, thread_name_prefix="gmm")
