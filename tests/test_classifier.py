@@ -140,6 +140,29 @@ def test_rows_far_from_all_classes_have_the_priors():
     np.testing.assert_allclose(fit.predict_proba(np.full((1, 4), 1e300)), [[1 / 3] * 3])
 
 
+@pytest.mark.parametrize("far", [1e15, 1e17, 1e149])
+def test_probabilities_of_far_rows_add_up_to_one(far):
+    fit = MixtureClassifier(covariance_type="EII").fit(FLOWERS, SPECIES)
+    np.testing.assert_allclose(fit.predict_proba([[far, -far, 3, 1], [-far, 3, 1, 2]]).sum(axis=1), 1)
+
+
+def test_the_score_is_of_rows_of_known_class_alone():
+    fit = MixtureClassifier(covariance_type="EEE").fit(FLOWERS, SPECIES)
+    accuracy = (fit.predict(FLOWERS) == SPECIES).mean()
+    assert fit.score(FLOWERS, SPECIES) == pytest.approx(accuracy)
+    with pytest.warns(UserWarning, match="column-vector"):
+        assert fit.score(FLOWERS, SPECIES[:, None]) == pytest.approx(accuracy)
+    some = np.where(np.arange(150) % 3 == 0, SPECIES, np.nan)
+    right = fit.predict(FLOWERS)[::3] == SPECIES[::3]
+    assert fit.score(FLOWERS, some) == pytest.approx(right.mean())
+    assert fit.score(FLOWERS, some, sample_weight=np.arange(150)) == pytest.approx(
+        np.average(right, weights=np.arange(0, 150, 3))
+    )
+    for y, weight in ((SPECIES[:10], None), ([1], None), (np.full(150, np.nan), None), (SPECIES, np.ones(3))):
+        with pytest.raises(ValueError, match="expected"):
+            fit.score(FLOWERS, y, sample_weight=weight)
+
+
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
 def test_a_classifier_is_saved(n_components):
     X, y = interleaved()
@@ -155,6 +178,8 @@ def test_a_classifier_is_saved(n_components):
     other = io.BytesIO()
     loaded.save(other)
     assert other.getvalue() == file.getvalue()
+    assert (loaded.n_components, loaded.covariance_type, loaded.n_iter_) == (n_components, ["EEE", "VVI"], fit.n_iter_)
+    assert loaded.priors is None
     with_prior = MixtureClassifier(covariance_type="EEE", prior=gmm.NormalInverseWishart(shrinkage=0.1)).fit(X, y)
     with_prior.save(again := io.BytesIO())
     assert gmm.load(again.getvalue()).prior.shrinkage == 0.1

@@ -37,6 +37,7 @@ from gmm.versions import __version__
 
 __all__ = ["MixtureClassifier"]
 
+_REQUEST = "n_components", "covariance_type", "priors"
 _SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior"
 
 
@@ -194,12 +195,29 @@ class MixtureClassifier(Estimator):
     def predict_log_proba(self, X: ArrayLike) -> Array:
         """Compute the logarithms of `predict_proba`, (n, C)."""
         joint = self._log_joint(X)
+        joint -= joint.max(axis=1, keepdims=True)  # of rows far away, the sums would lose the digits that count
         return np.asarray(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the accuracy: the share of rows whose class is predicted right."""
-        weights = None if sample_weight is None else np.asarray(sample_weight)
-        return float(np.average(self.predict(X) == np.asarray(y), weights=weights))
+        """Compute the accuracy: the share of rows of known class, by weight, whose class is predicted right.
+
+        Parameters
+        ----------
+        X : array-like or data frame of shape (n, d)
+        y : array-like of shape (n,)
+            Classes; rows where it is None or NaN do not count.
+        sample_weight : array-like of shape (n,), default=None
+        """
+        predicted = self.predict(X)
+        classes, codes = check_labels(_one_column(y), len(predicted), "y", unknown=None)
+        known = codes >= 0
+        weights = np.ones(len(predicted)) if sample_weight is None else np.asarray(sample_weight)
+        if weights.shape != predicted.shape or not weights[known].sum() > 0:
+            raise ValueError(
+                f"expected a class in y and a positive weight for a row at least, and sample_weight of shape "
+                f"{predicted.shape}, got {int(known.sum())} known classes and weights of shape {weights.shape}"
+            )
+        return float(np.average(predicted[known] == classes[codes[known]], weights=weights[known]))
 
     def save(self, file: Writable) -> None:
         """Write the fitted classifier to a file that holds only numbers and text.
@@ -215,10 +233,12 @@ class MixtureClassifier(Estimator):
             "gmm_version": __version__,
             "class": type(self).__name__,
             "parameters": to_json_values(given),
+            "request": {name: _listed(getattr(self, name)) for name in _REQUEST},
             "classes": self.classes_.tolist(),
             "feature_names": given_names(self),
             "log_likelihood": self.log_likelihood_,
             "bic": self.bic_,
+            "n_iter": self.n_iter_,
             "mixtures": [],
         }
         arrays: dict[str, NDArray[Any]] = {"priors": self.priors_}
@@ -230,7 +250,7 @@ class MixtureClassifier(Estimator):
 
     @classmethod
     def load(cls, file: Readable) -> Self:
-        """Read a classifier that `save` wrote; its settings for another fit are those that are numbers."""
+        """Read a classifier that `save` wrote; a `random_state` that is a generator comes back as None."""
         return load_object(file, {cls.__name__: cls.from_state})
 
     @classmethod
@@ -238,7 +258,8 @@ class MixtureClassifier(Estimator):
         """Make the classifier of a file's header and arrays, and check them."""
         parameters = from_json_values(item(header, "parameters", dict))
         check_parameters(GaussianMixture(**parameters), STARTS)
-        classifier, classes = cls(**parameters), sorted_classes(item(header, "classes", list))
+        request, classes = item(header, "request", dict), sorted_classes(item(header, "classes", list))
+        classifier = cls(**parameters, **{name: request[name] for name in _REQUEST})
         check_weights_init(arrays["priors"], len(classes))
         classifier.classes_, classifier.priors_ = classes, arrays["priors"].astype(np.float64)
         headers, mixtures = item(header, "mixtures", list), []
@@ -249,6 +270,7 @@ class MixtureClassifier(Estimator):
             raise ValueError("expected a mixture for each class, all of the same features")
         classifier.mixtures_, d = tuple(mixtures), mixtures[0].n_features_in_
         classifier.log_likelihood_, classifier.bic_ = item(header, "log_likelihood", float), item(header, "bic", float)
+        classifier.n_iter_ = item(header, "n_iter", int)
         record_features(classifier, d, check_feature_names(item(header, "feature_names", list) or None, d))
         return classifier
 
@@ -319,18 +341,29 @@ class MixtureClassifier(Estimator):
         return np.asarray(joint)
 
 
+def _listed(value: Any) -> Any:
+    """Return numbers and names as they are, and several of them as a list."""
+    return value if value is None or isinstance(value, int | str) else np.asarray(list(value)).tolist()
+
+
+def _one_column(y: Any) -> Any:
+    """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
+    values = np.asarray(y)
+    if values.ndim != 2 or values.shape[1] != 1:
+        return y
+    known = sys.modules.get("sklearn.exceptions")
+    text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
+    warnings.warn(text, known.DataConversionWarning if known else UserWarning, stacklevel=4)
+    return values.ravel()
+
+
 def _classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the classes and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
-    values = np.asarray(y)
-    if values.ndim == 2 and values.shape[1] == 1:
-        known = sys.modules.get("sklearn.exceptions")
-        text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
-        warnings.warn(text, known.DataConversionWarning if known else UserWarning, stacklevel=3)
-        values = values.ravel()
+    values = _one_column(y)
     classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
     used = codes >= 0 if rows.sample_weight is None else (codes >= 0) & (rows.sample_weight > 0)
     if classes.dtype.kind == "i" and len(classes) > 2:
-        used &= values != -1
+        used &= np.asarray(values) != -1
     left = np.unique(codes[used])
     if not len(left):
         raise ValueError("expected rows with a class in y, but all are unknown")
