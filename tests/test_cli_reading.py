@@ -15,7 +15,7 @@ import pytest
 
 from gmm.cli import main
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.rows import numeric_rows, without_identifiers
+from gmm.cli.rows import numeric_rows
 from gmm.cli.tables import read
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
@@ -199,7 +199,7 @@ def test_one_note_on_all_columns_of_a_kind(tmp_path):
     columns = {f"c{j}": np.full(n, j) for j in range(many)}
     columns |= {f"id{j}": np.arange(n) + j for j in range(many)} | {f"t{j}": np.full(n, "x") for j in range(many)}
     table = pa.table({**columns, "a": np.random.default_rng(0).normal(size=n)})
-    left, constant, numbered = without_identifiers(table, numeric_rows(table)).notes
+    left, numbered, constant = numeric_rows(table, identifiers=False).notes
     assert left.endswith("'t7' (text 'x' in row 1) and 4,992 more")
     assert constant == (
         "5,000 columns are constant: 'c0' (0), 'c1' (1), 'c2' (2), 'c3' (3) and 4,996 more; "

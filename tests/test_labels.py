@@ -401,3 +401,13 @@ def test_labels_reach_the_mixture_of_a_pipeline():
     expected = GaussianMixture(K, random_state=0).fit(StandardScaler().fit_transform(X), labels=labels)
     np.testing.assert_array_equal(pipe[-1].means_, expected.means_)
     assert not hasattr(pipe.fit(X, labels)[-1], "classes_")  # y is ignored
+
+
+def test_labels_reach_other_ways_to_fit_or_are_refused_in_words():
+    X = np.concatenate([np.random.default_rng(0).normal(size=(30, 2)) + at for at in (0, 6)])
+    labels = np.repeat(["b", "a"], 30)
+    mixture = GaussianMixture(2, random_state=0)
+    np.testing.assert_array_equal(mixture.fit_predict(X, labels=labels), np.repeat([1, 0], 30))
+    assert mixture.component_classes_.tolist() == ["a", "b"]
+    with pytest.raises(TypeError, match=r"no parameter 'labels'; GaussianMixture\.fit takes labels"):
+        gmm.select(X, 2, labels=labels)

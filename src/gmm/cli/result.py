@@ -25,7 +25,7 @@ from gmm.cli.describe import (
     parameter_warning,
 )
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.rows import Rows, numeric_rows, without_identifiers
+from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
 from gmm.cli.streamed import StreamedRows, streamed_to_fit
 from gmm.cli.tables import read
@@ -411,9 +411,8 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | Str
         weight_column=options.weight_column,
         drop_missing=options.drop_missing,
         keep_missing=options.missing is not None,
+        identifiers=options.columns is not None,
     )
-    if options.columns is None:
-        rows = without_identifiers(table, rows)
     if len(rows.values) == 1:
         raise CommandError(f"the table has 1 row{'' if table.num_rows == 1 else ' left'}; at least 2 are needed")
     for note in (*notes, *rows.notes):

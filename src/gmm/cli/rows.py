@@ -38,7 +38,6 @@ __all__ = [
     "numeric_rows",
     "read_rows_for",
     "unused_notes",
-    "without_identifiers",
 ]
 
 _SHOWN = 4
@@ -126,6 +125,7 @@ def numeric_rows(
     weight_column: str | None = None,
     drop_missing: bool = False,
     keep_missing: bool = False,
+    identifiers: bool = True,
 ) -> Rows:
     """Choose the columns to fit and convert them to a matrix.
 
@@ -142,6 +142,8 @@ def numeric_rows(
         Leave out rows with missing values; otherwise they are an error.
     keep_missing : bool, default=False
         Keep them instead, as NaN, in rows that have a value.
+    identifiers : bool, default=True
+        Keep columns that number the rows, and say nothing of columns that may be codes.
 
     Returns
     -------
@@ -167,23 +169,12 @@ def numeric_rows(
         chosen, notes = _all_numeric(table, columns), ()
     weight = [] if weight_column is None else _all_numeric(table, [weight_column])
     rows = _rows(table, chosen, weight, label_column)
+    rows, codes = (rows, ()) if identifiers else _without_identifiers(table, rows)
     rows = _some_present(rows, weight) if keep_missing else _without_missing(rows, weight, drop_missing)
     _check_finite(rows)
     if rows.weights is not None:
         _check_weights(rows, rows.weights, str(weight_column))
-    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows)))
-
-
-def without_identifiers(table: pa.Table, rows: Rows) -> Rows:
-    """Return the rows without columns of a table that number them, and point out columns that may be codes."""
-    integers = np.array([pa.types.is_integer(table[name].type) for name in rows.names])
-    steps, ordered = np.diff(rows.values, axis=0), np.sort(rows.values[:, integers], axis=0)
-    numbers = integers & ((steps == 1).all(axis=0) | ((steps > 0).all(axis=0) if len(rows.names) > 1 else False))
-    numbers[integers] |= (np.diff(ordered, axis=0) == 1).all(axis=0)
-    kept, notes = kept_columns(rows.names, numbers, rows.n_rows)
-    rows = replace(rows, names=tuple(rows.names[j] for j in kept), values=np.ascontiguousarray(rows.values[:, kept]))
-    codes = {rows.names[j]: len(np.unique(rows.values[:, j])) for j, at in enumerate(kept) if integers[at]}
-    return replace(rows, notes=(*rows.notes, *notes, *code_notes(codes, rows)))
+    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *codes))
 
 
 def read_rows_for(model: EstimatedMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
@@ -350,6 +341,24 @@ def _as_numpy(column: pa.ChunkedArray) -> NDArray[np.floating]:
 def _as_text(column: pa.ChunkedArray) -> Iterable[str | None]:
     for value in column.to_pylist():
         yield None if value is None or value == "" else str(value)
+
+
+def _without_identifiers(table: pa.Table, rows: Rows) -> tuple[Rows, tuple[str, ...]]:
+    """Return the rows without columns of a table that number them, and notes on columns that may be codes."""
+    integers = [pa.types.is_integer(table[name].type) for name in rows.names]
+    there = [column[~np.isnan(column)] for column in rows.values.T]
+    alone = len(rows.names) == 1
+    numbers = [at and _number_rows(column, rows.n_rows, alone) for column, at in zip(there, integers, strict=True)]
+    kept, notes = kept_columns(rows.names, np.array(numbers), rows.n_rows)
+    rows = replace(rows, names=tuple(rows.names[j] for j in kept), values=np.ascontiguousarray(rows.values[:, kept]))
+    codes = {name: len(np.unique(there[j])) for name, j in zip(rows.names, kept, strict=True) if integers[j]}
+    return replace(rows, notes=(*rows.notes, *notes)), code_notes(codes, rows)
+
+
+def _number_rows(values: NDArray[Any], n_rows: int, alone: bool) -> bool:
+    """Return whether whole numbers, of most rows, are consecutive in some order or, beside other columns, increase."""
+    increase = not alone and (np.diff(values) > 0).all()
+    return 2 * len(values) > n_rows and bool(increase or (np.diff(np.sort(values)) == 1).all())
 
 
 def _some_present(rows: Rows, weight: Sequence[str]) -> Rows:

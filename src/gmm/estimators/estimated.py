@@ -159,9 +159,10 @@ class EstimatedMixture(ExchangedMixture):
         y: object = None,
         sample_weight: ArrayLike | None = None,
         callback: Callable[[Iteration], object] | None = None,
+        **how: Any,
     ) -> NDArray[np.intp]:
-        """Fit the mixture and return ``fit(X).predict(X)``, the most probable component of each row, (n,)."""
-        return self.fit(X, y, sample_weight, callback).predict(X)
+        """Return ``fit(X, …).predict(X)`` for the same arguments: the most probable component of each row, (n,)."""
+        return self.fit(X, y, sample_weight, callback, **how).predict(X)
 
     def impute(
         self,

@@ -86,7 +86,9 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
         raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out")
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
-        raise TypeError(f"select has no parameter {unknown[0]!r}; use covariance_type to choose the models")
+        instead = {"labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them"}
+        hint = instead.get(unknown[0], "use covariance_type to choose the models")
+        raise TypeError(f"select has no parameter {unknown[0]!r}; {hint}")
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template, STARTS)
     if not isinstance(template.init_params, str):
