@@ -347,18 +347,17 @@ def _without_identifiers(table: pa.Table, rows: Rows) -> tuple[Rows, tuple[str, 
     """Return the rows without columns of a table that number them, and notes on columns that may be codes."""
     integers = [pa.types.is_integer(table[name].type) for name in rows.names]
     there = [column[~np.isnan(column)] for column in rows.values.T]
-    alone = len(rows.names) == 1
-    numbers = [at and _number_rows(column, rows.n_rows, alone) for column, at in zip(there, integers, strict=True)]
+    numbers = [at and _number_rows(column, rows) for column, at in zip(there, integers, strict=True)]
     kept, notes = kept_columns(rows.names, np.array(numbers), rows.n_rows)
     rows = replace(rows, names=tuple(rows.names[j] for j in kept), values=np.ascontiguousarray(rows.values[:, kept]))
     codes = {name: len(np.unique(there[j])) for name, j in zip(rows.names, kept, strict=True) if integers[j]}
     return replace(rows, notes=(*rows.notes, *notes)), code_notes(codes, rows)
 
 
-def _number_rows(values: NDArray[Any], n_rows: int, alone: bool) -> bool:
+def _number_rows(values: NDArray[Any], rows: Rows) -> bool:
     """Return whether whole numbers, of most rows, are consecutive in some order or, beside other columns, increase."""
-    increase = not alone and (np.diff(values) > 0).all()
-    return 2 * len(values) > n_rows and bool(increase or (np.diff(np.sort(values)) == 1).all())
+    increase = len(rows.names) > 1 and (np.diff(values) > 0).all()
+    return 2 * len(values) > rows.n_rows and bool(increase or (np.diff(np.sort(values)) == 1).all())
 
 
 def _some_present(rows: Rows, weight: Sequence[str]) -> Rows:
