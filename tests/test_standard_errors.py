@@ -10,9 +10,9 @@ import pytest
 import gmm
 from gmm import BayesianGaussianMixture, GaussianMixture, standard_errors
 from gmm.em import threads
-from gmm.uses import standard_errors as module
 from gmm.estimators.fitted import fitted_parameters
 from gmm.rows.sources import ArraySource
+from gmm.uses import standard_errors as module
 from gmm.values.covariance import PARSIMONIOUS
 
 FAITHFUL = np.loadtxt(files("gmm") / "data" / "faithful.csv", delimiter=",", skiprows=1)

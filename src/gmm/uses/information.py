@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.em.e_step import EStep
+from gmm.em.incomplete import e_step_over
 from gmm.em.m_step import most_likely
 from gmm.rows.sources import Source
 from gmm.values.layouts import SPHERICAL, Array
@@ -124,7 +124,7 @@ def variances_by_information(
         )
     if (mixture.weights <= 0).any():
         raise ValueError(f"component {int(mixture.weights.argmin())} has no rows: {_UNSURE}")
-    with EStep(source, model.moments, n_threads=n_threads) as e_step:
+    with e_step_over(source, model.moments, n_threads=n_threads, noise=mixture.noise) as e_step:
 
         def em(point: Array) -> Array:
             statistics = e_step(here.at(point).whitened())

@@ -24,7 +24,8 @@ from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.sampling import Rng
 from gmm.fitting.seeds import shared_seed
 from gmm.rows.entrance import as_one_array
-from gmm.rows.sources import ArraySource
+from gmm.rows.incomplete import IncompleteSource
+from gmm.rows.sources import ArraySource, Source
 from gmm.text.amounts import counted
 from gmm.text.lists import aligned, quoted
 from gmm.uses.information import variances_by_information
@@ -228,7 +229,8 @@ def standard_errors(
             raise ValueError('expected a mixture without a prior for method="information"; the others take one')
         variances = variances_by_information(mixture, source, model.reg_covar, model.n_threads)
         return StandardErrors(model, method, *(np.sqrt(part) for part in variances))
-    refits = _Refits.of(model, as_one_array(source, standard_errors.__name__), draw_rows=method == "rows")
+    rows = source if isinstance(source, IncompleteSource) else as_one_array(source, standard_errors.__name__)
+    refits = _Refits.of(model, rows, draw_rows=method == "rows")
     seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=int(n_replicates)).tolist()
     return _collected(model, method, refits.made(seeds), len(seeds), callback)
 
@@ -245,7 +247,7 @@ class _Refits:
     Parameters
     ----------
     mixture : MixtureParameters
-    rows : ArraySource
+    rows : ArraySource or IncompleteSource
     problem : Problem
         That of the fit.
     solver : SolverSettings
@@ -258,7 +260,7 @@ class _Refits:
 
     model: GaussianMixture
     mixture: MixtureParameters
-    rows: ArraySource
+    rows: ArraySource | IncompleteSource
     problem: Problem
     solver: SolverSettings
     weight: Array
@@ -266,7 +268,7 @@ class _Refits:
     draw_rows: bool
 
     @classmethod
-    def of(cls, model: GaussianMixture, rows: ArraySource, *, draw_rows: bool) -> _Refits:
+    def of(cls, model: GaussianMixture, rows: ArraySource | IncompleteSource, *, draw_rows: bool) -> _Refits:
         mixture = fitted_parameters(model)
         settings = fit_settings(model, rows, mixture.model)
         problem = replace(settings.problem(rows), noise=mixture.noise)
@@ -282,7 +284,7 @@ class _Refits:
         return replicated(self._refit, seeds, work=work, n_threads=self.model.n_threads)
 
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
-        rows = ArraySource(self.rows.rows, self._drawn_weight(np.random.default_rng(seed)))
+        rows = replace(self.rows, sample_weight=self._drawn_weight(np.random.default_rng(seed)))
         problem, ridge = replace(self.problem, rows=rows, n_threads=n_threads), self.problem.ridge
         try:
             with problem.e_step() as e_step:
@@ -313,7 +315,7 @@ class _Refits:
         return _Replicate(arrays, adjusted_rand_index(shared))
 
 
-def _labels(mixture: MixtureParameters, rows: ArraySource, n_threads: int | None) -> NDArray[np.intp]:
+def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
     labels = Scorer(mixture, n_threads).rows(rows, labels=True).labels
     assert labels is not None  # it was asked for
     return np.asarray(labels % (mixture.n_components + 1))
