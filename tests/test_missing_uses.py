@@ -6,6 +6,11 @@ import pytest
 import gmm
 from gmm import GaussianMixture
 from gmm.cli import main
+from gmm.fitting.fit import mean_and_covariance
+from gmm.rows.incomplete import IncompleteSource
+from gmm.rows.sources import box_of
+from gmm.selection.standard import in_units
+from gmm.values.covariance import covariance_model
 from test_missing import APPLES, with_gaps
 
 
@@ -79,3 +84,68 @@ def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkey
     assert "No standard errors are given" in page
     assert "add up to" in page
     assert "groups overlap" in page or "The two groups most alike" in page
+
+
+def test_directions_are_of_the_values_that_are_there():
+    """Of most of a column away, the mean and covariance of completed rows would be far too small in it."""
+    X = with_gaps(n=2000, d=3, share=0.0)
+    rng = np.random.default_rng(1)
+    X[:, 2] += 3 * X[:, 0]
+    holed = np.where((rng.random(X.shape) < 0.6) & (np.arange(3) == 2), np.nan, X)
+    fit = GaussianMixture(2, missing="em", random_state=0).fit(holed)
+    one = GaussianMixture(1, missing="em", reg_covar=0, tol=1e-12, max_iter=1000).fit(holed)
+    found = gmm.directions(fit, holed)
+    np.testing.assert_allclose(found.centre, one.means_[0], rtol=1e-5)
+    np.testing.assert_allclose(found.scales, np.sqrt(np.diag(one.covariances_[0])), rtol=1e-4)
+    np.testing.assert_allclose(
+        found.matrix @ one.covariances_[0] @ found.matrix.T, np.eye(len(found.matrix)), atol=1e-4
+    )
+    np.testing.assert_allclose(found.scales, gmm.directions(fit, X).scales, rtol=0.05)
+
+
+@pytest.mark.parametrize("zero", [False, True])
+def test_the_box_of_noise_is_that_of_the_values_that_are_there(zero):
+    """Also where values that fill gaps lie outside of it, as conditional means may."""
+    given = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 4.0], [9.0, 9.0]])
+    filled = np.array([[0.0, 1.0], [1.0, 77.0], [2.0, 4.0], [9.0, 9.0]])
+    source = IncompleteSource(given, np.array([1.0, 1.0, 1.0, 0.0 if zero else 2.0]), filled)
+    np.testing.assert_array_equal(box_of(source), [[0, 1], [2, 4] if zero else [9, 9]])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
+    """So that a cell has the same result whatever other models are searched."""
+    X = with_gaps(n=300, d=3, share=0.4) * [1.0, 10.0, 100.0]
+    weight = np.random.default_rng(0).integers(0, 3, len(X)).astype(float) if weighted else None
+    how = {"missing": "em", "standardize": True, "sample_weight": weight, "random_state": 0}
+    alone, beside = (gmm.select(X, [2], models, **how) for models in (["EII"], ["EII", "VVV"]))
+    of_both = list(beside.covariance_type).index("EII")
+    assert alone.bic[0] == pytest.approx(beside.bic[of_both], abs=0.05)
+    w = np.ones(len(X)) if weight is None else weight
+    there = ~np.isnan(X) * w[:, None]
+    centre = np.nansum(there * np.nan_to_num(X), axis=0) / there.sum(axis=0)
+    deviations = np.sqrt(np.nansum(there * (X - centre) ** 2, axis=0) / there.sum(axis=0))
+    for filled in (None, np.nan_to_num(X, nan=1e3)):
+        units = in_units(IncompleteSource(X, weight, filled), (None, 0.0), standardize=True)[2]
+        np.testing.assert_allclose(units.scales, deviations, rtol=1e-12)
+
+
+def test_filled_values_are_read_by_that_name_alone():
+    X = with_gaps()
+    ((first, rows, _),) = IncompleteSource(X, None, np.nan_to_num(X)).chunks()
+    assert first == 0
+    np.testing.assert_array_equal(rows, X)
+
+
+def test_columns_of_one_value_keep_their_unit():
+    X = np.column_stack([with_gaps(n=100, d=2), np.full(100, 1e6)])
+    X[::3, 2] = np.nan
+    units = in_units(IncompleteSource(X), (None, 0.0), standardize=True)[2]
+    assert units.scales[2] == 1
+
+
+def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows():
+    X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
+    mean, covariance = mean_and_covariance(covariance_model("full"), IncompleteSource(X))
+    assert np.isfinite(mean).all()
+    assert np.isfinite(covariance).all()
