@@ -6,6 +6,8 @@ import pytest
 import gmm
 from gmm import GaussianMixture
 from gmm.cli import main
+from gmm.em.incomplete import e_step_over
+from gmm.estimators.fitted import fitted_parameters
 from gmm.fitting.fit import mean_and_covariance
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import box_of
@@ -149,3 +151,13 @@ def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows():
     mean, covariance = mean_and_covariance(covariance_model("full"), IncompleteSource(X))
     assert np.isfinite(mean).all()
     assert np.isfinite(covariance).all()
+
+
+def test_blocks_of_rows_are_of_the_values_that_are_there():
+    X = with_gaps()
+    fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
+    parameters, source = fitted_parameters(fit), IncompleteSource(X, None, np.nan_to_num(X))
+    with e_step_over(source, parameters.model.moments) as e_step:
+        ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
+    assert first == 0
+    np.testing.assert_allclose(found.log_evidence, fit.score_samples(X), rtol=1e-12)
