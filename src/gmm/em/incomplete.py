@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -101,6 +102,12 @@ class IncompleteEStep(EStep):
                 if into is not None and of_part is not None:
                     into[pattern.indices] = of_part
         return results
+
+    def row_blocks(
+        self, mixture: WhitenedMixture, plan: _em.Plan | None = None, **wanted: Wanted
+    ) -> Iterator[tuple[int, RowResults]]:
+        """Yield the numbers for all rows at once; the plan, which would be for whole rows, does not matter."""
+        yield 0, self.rows(mixture, plan=plan, **wanted)
 
     def _of_observed(self, mixture: WhitenedMixture, pattern: Pattern) -> WhitenedMixture:
         seen = self._seen(mixture, pattern)

@@ -16,7 +16,15 @@ from gmm.values.classes import KnownClasses
 if TYPE_CHECKING:
     from gmm.estimators.fitted import FittedMixture
 
-__all__ = ["classes_to_state", "copy_classes", "known_classes", "record_classes", "restore_classes", "sorted_classes"]
+__all__ = [
+    "classes_to_state",
+    "copy_classes",
+    "known_again",
+    "known_classes",
+    "record_classes",
+    "restore_classes",
+    "sorted_classes",
+]
 
 _ATTRIBUTES = "classes_", "component_classes_"
 
@@ -48,6 +56,31 @@ def known_classes(
         return classes, None
     owners = check_components_per_class(components_per_class, classes, codes, n_components)
     return classes, KnownClasses((codes + 1).astype(np.intc), owners)
+
+
+def known_again(mixture: FittedMixture, labels: Any, source: Source) -> KnownClasses | None:
+    """Return which components of a fitted mixture rows may belong to, given the labels of its fit.
+
+    Raises
+    ------
+    ValueError
+        If a fit with labels comes without them or with others, or a fit without labels with some.
+    """
+    fitted = vars(mixture).get("classes_")
+    if (labels is None) != (fitted is None):
+        told = "without labels: expected labels=None" if fitted is None else "with labels: expected these as labels"
+        raise ValueError(f"the mixture was fitted {told}")
+    if fitted is None:
+        return None
+    owners, others = mixture.component_classes_.tolist(), f"expected the labels of the fit, of classes {fitted}"
+    if not np.isin(fitted, check_labels(labels, source.n_rows)[0]).all():
+        raise ValueError(others)
+    per_class = {label: owners.count(label) for label in fitted.tolist()}
+    classes, known = known_classes(labels, per_class, mixture.n_components, source)
+    again = np.full(mixture.n_components, -1) if known is None else known.owners
+    if classes is None or not np.array_equal(classes, fitted) or _classes_of(classes, again).tolist() != owners:
+        raise ValueError(others)
+    return known
 
 
 def record_classes(mixture: FittedMixture, classes: NDArray[Any] | None, known: KnownClasses | None = None) -> None:

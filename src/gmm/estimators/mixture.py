@@ -114,9 +114,9 @@ class GaussianMixture(StreamedMixture):
         default; an array, the lower and upper corner of the box. Its density is the same outside of the box.
     missing : {"error", "em"}, default="error"
         *Beyond*: what NaN is. "em" takes it for a missing value: EM integrates these out, so that the fit maximises the
-        likelihood of the values that are there, and so do all methods that take rows. That is right if values are
-        missing at random given the others of their row (Little & Rubin 2019). Arrays and data frames only; each row and
-        each column needs a value.
+        likelihood of the values that are there, and scores, predictions and criteria take them so too. That is right if
+        values are missing at random given the others of their row (Little & Rubin 2019). Arrays and data frames only;
+        each row and each column needs a value.
 
     Attributes
     ----------

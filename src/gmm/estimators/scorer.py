@@ -71,9 +71,6 @@ class Scorer:
 
     def blocks(self, source: Source, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
         """Yield the same for some consecutive rows after the other, each time with the number of the first."""
-        if isinstance(source, IncompleteSource):
-            yield 0, self.rows(source, **wanted)
-            return
         plan = self._plan(source)
         with self._e_step(source) as e_step:
             yield from e_step.row_blocks(self._prepared.mixture, plan, **wanted)

@@ -196,7 +196,8 @@ def prepare_stepped_fit(
             f"got {type(X).__name__} first"
         )
     estimator = _estimator(n_components, parameters, caller, BayesianGaussianMixture if bayesian else GaussianMixture)
-    checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, n_components=n_components)
+    how: dict[str, Any] = {"n_components": n_components, "missing": estimator.missing}
+    checked, names = as_source_to_fit(X, sample_weight, estimator=estimator, **how)
     resident = as_one_array(checked, caller)
     source = replace(resident, rows=resident.rows.copy(order="K"))  # the caller's may change between two passes
     settings = fit_settings(estimator, source, covariance_model(estimator.covariance_type, source.n_features))

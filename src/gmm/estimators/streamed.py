@@ -133,7 +133,10 @@ class StreamedMixture(EstimatedMixture):
     def _block(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, NDArray[np.object_] | None]:
         """Check the rows of a block; return them, and the names of the features."""
         if self._parameters is None:
-            return as_source_to_fit(X, sample_weight, estimator=self, n_components=self.n_components)
+            how: dict[str, Any] = {"n_components": self.n_components, "missing": self.missing}
+            source, names = as_source_to_fit(X, sample_weight, estimator=self, **how)
+            check_whole(source, "partial_fit")
+            return source, names
         source = source_of(self, X, sample_weight)
         check_whole(source, "partial_fit")
         model = covariance_model(self.covariance_type)

@@ -204,7 +204,7 @@ def _farthest(source: Source, column: int) -> tuple[np.floating[Any], int]:
     farthest: list[tuple[float, np.floating[Any], int]] = []
     for first, rows, _ in source.chunks():
         distances = np.abs(rows[:, column] - source.survey.centre[column])
-        row = int(np.argmax(distances))
+        row = int(np.nanargmax(distances))
         farthest.append((float(distances[row]), rows[row, column], first + row))
     _, value, row = max(farthest, key=lambda entry: entry[0])
     return value, row

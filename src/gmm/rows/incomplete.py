@@ -111,8 +111,8 @@ class IncompleteSource(Source):
         return hashlib.blake2b(ArraySource(self.given, self.sample_weight).fingerprint.encode()).hexdigest()
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
-        """Yield the completed rows as one chunk."""
-        return self.without_gaps.chunks(lane_rows)
+        """Yield the rows as one chunk, NaN where a value is missing."""
+        yield Chunk(0, self.given, self.sample_weight)
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return completed rows."""

@@ -209,8 +209,8 @@ def box_of(source: Source) -> NDArray[Any]:
     low, high = np.full((2, source.n_features), [[np.inf], [-np.inf]])
     for _, rows, weight in source.chunks():
         used = rows if weight is None else rows[weight > 0]
-        low = np.minimum(low, used.min(axis=0, initial=np.inf))
-        high = np.maximum(high, used.max(axis=0, initial=-np.inf))
+        low = np.fmin(low, np.fmin.reduce(used, axis=0, initial=np.inf))  # of NaN, which is no value, and a number
+        high = np.fmax(high, np.fmax.reduce(used, axis=0, initial=-np.inf))  # the number
     return np.array([low, high])
 
 

@@ -44,12 +44,16 @@ def in_units(source: Source, noise: Noise, *, standardize: Any) -> tuple[Source,
 
 def _standard_deviations(source: Source) -> Coordinates:
     """Return coordinates in standard deviations about the mean; a constant column keeps its unit."""
-    centre, weight = source.survey.centre, source.survey.weight
-    squares = np.zeros(source.n_features)
+    about, weight = source.survey.centre, source.survey.weight
+    sums, squares, missing = np.zeros((3, source.n_features))
     for _, rows, weights in source.chunks():
-        away = rows - centre
+        away, gaps, w = rows - about, np.isnan(rows), np.ones(len(rows)) if weights is None else weights
+        away[gaps] = 0.0
+        sums, missing = sums + w @ away, missing + w @ gaps
         squares += np.einsum("ij,ij->j", away if weights is None else away * weights[:, None], away)
-    deviations = np.sqrt(squares / weight)
+    # About the mean of what is there: where nothing is missing, this is `about`.
+    shift = np.where(missing > 0, sums / (weight - missing), 0.0)
+    centre, deviations = about + shift, np.sqrt(np.maximum(squares / (weight - missing) - shift**2, 0))
     rounding = 8 * np.finfo(np.float64).eps * np.abs(centre)  # which a constant column leaves of its mean
     return Coordinates(centre, np.where(deviations > rounding, deviations, 1.0))
 

@@ -12,13 +12,12 @@ from gmm._public import publish
 from gmm.estimators.contract import given_names
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.scorer import Scorer
+from gmm.fitting.fit import mean_and_covariance
 from gmm.rows.entrance import as_source
 from gmm.text.amounts import counted
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm.values.directions import differences, leading, projected_mixture
 from gmm.values.layouts import Array
-from gmm.values.parameters import MixtureParameters
 
 __all__ = ["Directions", "directions"]
 
@@ -202,18 +201,15 @@ def directions(
 
 
 def _mean_and_covariance(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Array, Array]:
-    """Return the mean and covariance of rows, which one component has statistics of."""
-    source = source_of(model, X, sample_weight)
-    centre = source.survey.centre
-    scales = np.clip(source.survey.reach(centre), 1e-150, 1e150)
-    full = covariance_model(DEFAULT_COVARIANCE_TYPE)
-    one = MixtureParameters(np.ones(1), centre[None], np.diag(scales**2)[None], full)
+    """Return the mean and covariance of rows, by maximum likelihood."""
+    source, full = source_of(model, X, sample_weight), covariance_model(DEFAULT_COVARIANCE_TYPE)
     with np.errstate(over="ignore", invalid="ignore"):
-        statistics = Scorer(one, model.n_threads).statistics(source)
-        covariance = statistics.scatter[0] / statistics.weight
+        mean, unbiased = mean_and_covariance(full, source, model.n_threads)
+        weight = source.survey.weight
+        covariance = unbiased * (max(weight - 1, weight / 2) / weight)
     if not (np.isfinite(covariance).all() and (np.diag(covariance) > 0).any()):
         raise ValueError("expected rows that vary and have finite squares, for their covariance")
-    return statistics.means[0], covariance
+    return mean, covariance
 
 
 publish("gmm", [Directions, directions])

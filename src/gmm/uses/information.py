@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.em.e_step import EStep
+from gmm.em.incomplete import e_step_over
 from gmm.em.m_step import most_likely
 from gmm.rows.sources import Source
+from gmm.values.classes import KnownClasses
 from gmm.values.layouts import SPHERICAL, Array
 from gmm.values.parameters import MixtureParameters
 
@@ -107,7 +109,7 @@ class Coordinates:
 
 
 def variances_by_information(
-    mixture: MixtureParameters, source: Source, ridge: float, n_threads: int | None
+    mixture: MixtureParameters, source: Source, ridge: float, n_threads: int | None, known: KnownClasses | None = None
 ) -> tuple[Array, Array, Array]:
     """Return the variances of the estimates of weights (K,), means (K, d) and covariances, as the layout stores them.
 
@@ -124,7 +126,8 @@ def variances_by_information(
         )
     if (mixture.weights <= 0).any():
         raise ValueError(f"component {int(mixture.weights.argmin())} has no rows: {_UNSURE}")
-    with EStep(source, model.moments, n_threads=n_threads) as e_step:
+    how: dict[str, Any] = {"n_threads": n_threads, "noise": mixture.noise, "known": known}
+    with e_step_over(source, model.moments, **how) as e_step:
 
         def em(point: Array) -> Array:
             statistics = e_step(here.at(point).whitened())

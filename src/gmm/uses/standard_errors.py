@@ -18,17 +18,20 @@ from gmm.estimators.contract import names_of_features
 from gmm.estimators.criteria import adjusted_rand_index
 from gmm.estimators.estimated import fit_settings
 from gmm.estimators.fitted import fitted_parameters, source_of
+from gmm.estimators.labelled import known_again
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.sampling import Rng
 from gmm.fitting.seeds import shared_seed
 from gmm.rows.entrance import as_one_array
-from gmm.rows.sources import ArraySource
+from gmm.rows.incomplete import IncompleteSource
+from gmm.rows.sources import ArraySource, Source
 from gmm.text.amounts import counted
 from gmm.text.lists import aligned, quoted
 from gmm.uses.information import variances_by_information
 from gmm.validation.parameters import check_callback, check_is_fitted, check_level
+from gmm.values.classes import KnownClasses
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 
@@ -139,6 +142,7 @@ def standard_errors(
     X: ArrayLike,
     sample_weight: ArrayLike | None = None,
     *,
+    labels: ArrayLike | None = None,
     method: Method = "weights",
     n_replicates: int = 200,
     random_state: int | Rng | None = None,
@@ -154,6 +158,8 @@ def standard_errors(
         The rows of the fit. Refits need them in memory or in an .npy file.
     sample_weight : array-like of shape (n,), default=None
         Weights of the rows; a row of weight 2 counts as two rows.
+    labels : array-like of shape (n,), default=None
+        Those of the fit, if it had some: the errors are then of the semi-supervised likelihood.
     method : {"weights", "rows", "information"}, default="weights"
         "weights": refits to the same rows with random weights, the weighted likelihood bootstrap, which leaves no row
         out, so small components survive. "rows": refits to rows drawn with replacement, the usual bootstrap.
@@ -179,8 +185,9 @@ def standard_errors(
     TypeError
         For a `BayesianGaussianMixture`, which has `credible_intervals`.
     ValueError
-        If an argument is invalid, if the weights add up to fewer rows than there are parameters, if fewer than two
-        refits are without a degenerate component, or if the information does not determine all parameters.
+        If an argument is invalid, if the mixture was fitted with other labels, if the weights add up to fewer rows than
+        there are parameters, if fewer than two refits are without a degenerate component, or if the information does
+        not determine all parameters.
 
     Notes
     -----
@@ -223,12 +230,14 @@ def standard_errors(
             f"expected rows whose weights add up to the number of parameters, {mixture.n_parameters}, at least and to "
             f"less than {_MOST_ROWS:g}, got {source.survey.weight:.6g}; a row of weight 2 counts as two rows"
         )
+    known = known_again(model, labels, source)
     if method == "information":
         if model.prior is not None:
             raise ValueError('expected a mixture without a prior for method="information"; the others take one')
-        variances = variances_by_information(mixture, source, model.reg_covar, model.n_threads)
+        variances = variances_by_information(mixture, source, model.reg_covar, model.n_threads, known)
         return StandardErrors(model, method, *(np.sqrt(part) for part in variances))
-    refits = _Refits.of(model, as_one_array(source, standard_errors.__name__), draw_rows=method == "rows")
+    rows = source if isinstance(source, IncompleteSource) else as_one_array(source, standard_errors.__name__)
+    refits = _Refits.of(model, rows, known, draw_rows=method == "rows")
     seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=int(n_replicates)).tolist()
     return _collected(model, method, refits.made(seeds), len(seeds), callback)
 
@@ -245,7 +254,7 @@ class _Refits:
     Parameters
     ----------
     mixture : MixtureParameters
-    rows : ArraySource
+    rows : ArraySource or IncompleteSource
     problem : Problem
         That of the fit.
     solver : SolverSettings
@@ -258,7 +267,7 @@ class _Refits:
 
     model: GaussianMixture
     mixture: MixtureParameters
-    rows: ArraySource
+    rows: ArraySource | IncompleteSource
     problem: Problem
     solver: SolverSettings
     weight: Array
@@ -266,9 +275,16 @@ class _Refits:
     draw_rows: bool
 
     @classmethod
-    def of(cls, model: GaussianMixture, rows: ArraySource, *, draw_rows: bool) -> _Refits:
+    def of(
+        cls,
+        model: GaussianMixture,
+        rows: ArraySource | IncompleteSource,
+        known: KnownClasses | None = None,
+        *,
+        draw_rows: bool,
+    ) -> _Refits:
         mixture = fitted_parameters(model)
-        settings = fit_settings(model, rows, mixture.model)
+        settings = fit_settings(model, rows, mixture.model, known)
         problem = replace(settings.problem(rows), noise=mixture.noise)
         passes = max(model.max_iter, _FEWEST_PASSES)
         solver = replace(settings.solver, tolerance=_NATS_LEFT, max_iter=passes, in_all=True)
@@ -282,7 +298,7 @@ class _Refits:
         return replicated(self._refit, seeds, work=work, n_threads=self.model.n_threads)
 
     def _refit(self, seed: int, n_threads: int | None) -> _Replicate | None:
-        rows = ArraySource(self.rows.rows, self._drawn_weight(np.random.default_rng(seed)))
+        rows = replace(self.rows, sample_weight=self._drawn_weight(np.random.default_rng(seed)))
         problem, ridge = replace(self.problem, rows=rows, n_threads=n_threads), self.problem.ridge
         try:
             with problem.e_step() as e_step:
@@ -307,13 +323,17 @@ class _Refits:
         K = found.n_components
         labels = _labels(found, self.rows, n_threads)
         shared = np.bincount(self.labels * (K + 1) + labels, self.weight, (K + 1) ** 2).reshape(K + 1, K + 1)
-        order = linear_sum_assignment(shared[:K, :K], maximize=True)[1]
+        of_both = shared[:K, :K].astype(np.float64)
+        if self.problem.known is not None:  # components stay with their class
+            owners = self.problem.known.owners
+            of_both[owners[:, None] != owners] = -np.inf
+        order = linear_sum_assignment(of_both, maximize=True)[1]
         covariances = found.covariances if found.model.layout.pooled else found.covariances[order]
         arrays = ParameterArrays(found.weights[order], found.means[order], covariances)
         return _Replicate(arrays, adjusted_rand_index(shared))
 
 
-def _labels(mixture: MixtureParameters, rows: ArraySource, n_threads: int | None) -> NDArray[np.intp]:
+def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
     labels = Scorer(mixture, n_threads).rows(rows, labels=True).labels
     assert labels is not None  # it was asked for
     return np.asarray(labels % (mixture.n_components + 1))

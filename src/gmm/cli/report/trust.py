@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm.cli.report import wording
 from gmm.cli.report.columns import COLUMNS_SHOWN
@@ -22,6 +24,7 @@ from gmm.values.layouts import Array
 __all__ = ["trust"]
 
 _REFITS, _MOST_WORK = 100, 1e6  # multiply-adds of a pass: of more, refits would take longer than some seconds
+_PATTERN_WORK = 4e4  # of rows that have the same columns, beside theirs
 _DRAWN = 20_000
 _NAMED = 3  # columns of a group
 _APART, _TELLING = 1e-3, 0.7  # overlap of two groups that are apart; area in common in a column that tells
@@ -29,31 +32,39 @@ _APART, _TELLING = 1e-3, 0.7  # overlap of two groups that are apart; area in co
 
 def trust(result: Fitted) -> Html | None:
     """Say how far weights and means may be off, and which groups are alike; None where it would take too long."""
-    model, (n, d) = result.model, result.table.values.shape
-    if not isinstance(model, GaussianMixture) or n * model.n_components * d * d > _MOST_WORK:
+    model, d = result.model, result.table.values.shape[1]
+    if not isinstance(model, GaussianMixture) or _work(result.table.values, model.n_components) > _MOST_WORK:
         return None
+    errors, why, stability, alike, telling = None, "", None, "", []
     try:
         errors = standard_errors(
             model, result.table.frame, result.table.weights, n_replicates=_REFITS, random_state=result.options.seed
         )
-    except ValueError:  # weights that add up to too little, or a component that has collapsed
-        return None
-    stability, alike, telling = None, "", []
+    except ValueError as error:  # weights that add up to too little, or a component that has collapsed
+        why = str(error)
     if model.n_components > 1:
-        assert errors.adjusted_rand is not None  # there were refits
-        stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
+        if errors is not None:
+            assert errors.adjusted_rand is not None  # there were refits
+            stability = errors.adjusted_rand.mean(), *np.quantile(errors.adjusted_rand, [0.025, 0.975])
         alike = _alike(overlap(model, n_samples=_DRAWN))
         names = names_of_features(model)
         telling = [_telling(k, names, shares) for k, shares in enumerate(np.atleast_2d(column_overlap(model)))]
     return render(
         "trust",
-        n_refits=_REFITS - errors.n_left_out,
+        n_refits=0 if errors is None else _REFITS - errors.n_left_out,
+        why=why,
         stability=stability,
         alike=alike,
         telling=telling,
-        table=_table(result, errors),
-        n_columns_hidden=d - COLUMNS_SHOWN,
+        table="" if errors is None else _table(result, errors),
+        n_columns_hidden=0 if errors is None else d - COLUMNS_SHOWN,
     )
+
+
+def _work(values: NDArray[Any], n_components: int) -> float:
+    n, d = values.shape
+    absent = np.isnan(values)
+    return n * n_components * d * d + (_PATTERN_WORK * len(np.unique(absent, axis=0)) if absent.any() else 0)
 
 
 def _table(result: Fitted, errors: StandardErrors) -> Html:

@@ -1,0 +1,163 @@
+"""What fitted mixtures are used for, with rows of which some values are missing."""
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import GaussianMixture
+from gmm.cli import main
+from gmm.em.incomplete import e_step_over
+from gmm.estimators.fitted import fitted_parameters
+from gmm.fitting.fit import mean_and_covariance
+from gmm.rows.incomplete import IncompleteSource
+from gmm.rows.sources import box_of
+from gmm.selection.standard import in_units
+from gmm.values.covariance import covariance_model
+from test_missing import APPLES, with_gaps
+
+
+def test_the_information_is_that_of_the_values_that_are_there():
+    """Sizes of 18 apples and worms of 12: of the size, the errors are those of all 18; of the worms, by a Hessian."""
+    fit = GaussianMixture(1, missing="em", reg_covar=0, tol=1e-14, max_iter=2000).fit(APPLES)
+    errors = gmm.standard_errors(fit, APPLES, method="information")
+    mean, S = fit.means_[0], fit.covariances_[0]
+    at = np.array([*mean, S[0, 0], S[0, 1], S[1, 1]])
+
+    def log_likelihood(point):
+        covariance = point[[2, 3, 3, 4]].reshape(1, 2, 2)
+        model = GaussianMixture.from_parameters([1.0], point[None, :2], covariance)
+        return model.set_params(missing="em").log_likelihood(APPLES)
+
+    steps = np.diag(1e-3 * np.sqrt([S[0, 0], S[1, 1], S[0, 0] ** 2, S[0, 0] * S[1, 1], S[1, 1] ** 2]))
+    hessian = np.array(
+        [
+            [
+                sum(i * j * log_likelihood(at + i * a + j * b) for i in (1, -1) for j in (1, -1))
+                / (4 * a.sum() * b.sum())
+                for b in steps
+            ]
+            for a in steps
+        ]
+    )
+    expected = np.sqrt(np.diag(np.linalg.inv(-hessian)))
+    np.testing.assert_allclose(errors.means[0], expected[:2], rtol=1e-3)
+    np.testing.assert_allclose(errors.covariances[0][np.triu_indices(2)], expected[2:], rtol=1e-3)
+    assert errors.means[0, 0] == pytest.approx(np.sqrt(S[0, 0] / 18), rel=1e-6)
+
+
+@pytest.mark.parametrize("how", [{}, {"noise": True}])
+def test_refits_to_rows_with_gaps_agree_with_the_information(how):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal([-6, 0], 1, (300, 2)), rng.normal([6, 1], [1, 2], (200, 2))])
+    if how:
+        X = np.concatenate([X, rng.uniform(-20, 20, (40, 2))])
+    X[rng.random(len(X)) < 0.4, 1] = np.nan
+    fit = GaussianMixture(2, missing="em", tol=1e-9, max_iter=2000, random_state=0, **how).fit(X)
+    by_information = gmm.standard_errors(fit, X, method="information")
+    for method in ("weights", "rows"):
+        errors = gmm.standard_errors(fit, X, method=method, n_replicates=200, random_state=0)
+        np.testing.assert_allclose(errors.means, by_information.means, rtol=0.25)
+        np.testing.assert_allclose(errors.weights, by_information.weights, rtol=0.25)
+        assert errors.n_left_out == 0
+    if not how:  # the column without gaps has the errors that it has alone
+        alone = GaussianMixture(2, random_state=0).fit(X[:, :1])
+        whole = gmm.standard_errors(alone, X[:, :1], method="information")
+        np.testing.assert_allclose(by_information.means[:, 0], whole.means[:, 0], rtol=0.02)
+
+
+def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are(tmp_path, monkeypatch):
+    np.savetxt(tmp_path / "gaps.csv", with_gaps(n=200), delimiter=",", header="a,b,c,d", comments="")
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "gaps.csv", "--components", "2", "--models", "VVI", "--missing", "em", "--report", "--quiet"]
+    assert main(words) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Weights and means ± their standard errors" in page
+    assert "groups overlap" in page or "The two groups most alike" in page
+
+
+def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkeypatch):
+    X = with_gaps(n=200, share=0.0)
+    np.save(tmp_path / "light.npy", np.column_stack([X, np.full(200, 0.01)]))
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "light.npy", "--weight-column", "x4", "--components", "2", "--models", "VVV", "--report", "--quiet"]
+    assert main(words) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Weights and means ± their standard errors" not in page
+    assert "No standard errors are given" in page
+    assert "add up to" in page
+    assert "groups overlap" in page or "The two groups most alike" in page
+
+
+def test_directions_are_of_the_values_that_are_there():
+    """Of most of a column away, the mean and covariance of completed rows would be far too small in it."""
+    X = with_gaps(n=2000, d=3, share=0.0)
+    rng = np.random.default_rng(1)
+    X[:, 2] += 3 * X[:, 0]
+    holed = np.where((rng.random(X.shape) < 0.6) & (np.arange(3) == 2), np.nan, X)
+    fit = GaussianMixture(2, missing="em", random_state=0).fit(holed)
+    one = GaussianMixture(1, missing="em", reg_covar=0, tol=1e-12, max_iter=1000).fit(holed)
+    found = gmm.directions(fit, holed)
+    np.testing.assert_allclose(found.centre, one.means_[0], rtol=1e-5)
+    np.testing.assert_allclose(found.scales, np.sqrt(np.diag(one.covariances_[0])), rtol=1e-4)
+    np.testing.assert_allclose(
+        found.matrix @ one.covariances_[0] @ found.matrix.T, np.eye(len(found.matrix)), atol=1e-4
+    )
+    np.testing.assert_allclose(found.scales, gmm.directions(fit, X).scales, rtol=0.05)
+
+
+@pytest.mark.parametrize("zero", [False, True])
+def test_the_box_of_noise_is_that_of_the_values_that_are_there(zero):
+    """Also where values that fill gaps lie outside of it, as conditional means may."""
+    given = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 4.0], [9.0, 9.0]])
+    filled = np.array([[0.0, 1.0], [1.0, 77.0], [2.0, 4.0], [9.0, 9.0]])
+    source = IncompleteSource(given, np.array([1.0, 1.0, 1.0, 0.0 if zero else 2.0]), filled)
+    np.testing.assert_array_equal(box_of(source), [[0, 1], [2, 4] if zero else [9, 9]])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_units_of_a_search_are_those_of_the_values_that_are_there(weighted):
+    """So that a cell has the same result whatever other models are searched."""
+    X = with_gaps(n=300, d=3, share=0.4) * [1.0, 10.0, 100.0]
+    weight = np.random.default_rng(0).integers(0, 3, len(X)).astype(float) if weighted else None
+    how = {"missing": "em", "standardize": True, "sample_weight": weight, "random_state": 0}
+    alone, beside = (gmm.select(X, [2], models, **how) for models in (["EII"], ["EII", "VVV"]))
+    of_both = list(beside.covariance_type).index("EII")
+    assert alone.bic[0] == pytest.approx(beside.bic[of_both], abs=0.05)
+    w = np.ones(len(X)) if weight is None else weight
+    there = ~np.isnan(X) * w[:, None]
+    centre = np.nansum(there * np.nan_to_num(X), axis=0) / there.sum(axis=0)
+    deviations = np.sqrt(np.nansum(there * (X - centre) ** 2, axis=0) / there.sum(axis=0))
+    for filled in (None, np.nan_to_num(X, nan=1e3)):
+        units = in_units(IncompleteSource(X, weight, filled), (None, 0.0), standardize=True)[2]
+        np.testing.assert_allclose(units.scales, deviations, rtol=1e-12)
+
+
+def test_filled_values_are_read_by_that_name_alone():
+    X = with_gaps()
+    ((first, rows, _),) = IncompleteSource(X, None, np.nan_to_num(X)).chunks()
+    assert first == 0
+    np.testing.assert_array_equal(rows, X)
+
+
+def test_columns_of_one_value_keep_their_unit():
+    X = np.column_stack([with_gaps(n=100, d=2), np.full(100, 1e6)])
+    X[::3, 2] = np.nan
+    units = in_units(IncompleteSource(X), (None, 0.0), standardize=True)[2]
+    assert units.scales[2] == 1
+
+
+def test_a_prior_of_gaps_without_variance_is_that_of_filled_rows():
+    X = np.array([[0.0, 1.0], [1.0, np.nan], [2.0, 1.0], [3.0, 1.0], [np.nan, 1.0]])
+    mean, covariance = mean_and_covariance(covariance_model("full"), IncompleteSource(X))
+    assert np.isfinite(mean).all()
+    assert np.isfinite(covariance).all()
+
+
+def test_blocks_of_rows_are_of_the_values_that_are_there():
+    X = with_gaps()
+    fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
+    parameters, source = fitted_parameters(fit), IncompleteSource(X, None, np.nan_to_num(X))
+    with e_step_over(source, parameters.model.moments) as e_step:
+        ((first, found),) = e_step.row_blocks(parameters.whitened(), log_evidence=True)
+    assert first == 0
+    np.testing.assert_allclose(found.log_evidence, fit.score_samples(X), rtol=1e-12)
