@@ -31,7 +31,6 @@ from gmm.validation.parameters import check_is_fitted, check_parameters
 from gmm.validation.rows import check_feature_names
 from gmm.values.classes import KnownClasses
 from gmm.values.layouts import Array
-from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__
 
@@ -301,7 +300,7 @@ class MixtureClassifier(Estimator):
             assert failed is not None  # there is a type at least
             raise failed
         _, parameters, loglik = best
-        parts = [_part(parameters, owners == number) for number in range(n_classes)]
+        parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
         mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as) for one in parts]
         for mixture, part in zip(mixtures, parts, strict=True):
@@ -338,10 +337,3 @@ def _classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.int
     if not len(left):
         raise ValueError("expected rows with a class in y, but all are unknown")
     return classes[left], np.where(used, np.searchsorted(left, codes), -1)
-
-
-def _part(parameters: MixtureParameters, chosen: NDArray[np.bool_]) -> MixtureParameters:
-    """Return the mixture of some components."""
-    covariances = parameters.covariances if parameters.model.layout.pooled else parameters.covariances[chosen]
-    weights = parameters.weights[chosen]
-    return MixtureParameters(weights / weights.sum(), parameters.means[chosen], covariances, parameters.model)
