@@ -26,7 +26,7 @@ from gmm.rows.sources import ArraySource
 from gmm.selection.request import requested_components, requested_types
 from gmm.selection.search import select
 from gmm.validation.given import check_weights_init
-from gmm.validation.labels import check_components_per_class, check_labels
+from gmm.validation.labels import check_components_per_class, check_labels, classes_left
 from gmm.validation.parameters import check_is_fitted, check_parameters
 from gmm.validation.rows import check_feature_names
 from gmm.values.classes import KnownClasses
@@ -330,10 +330,10 @@ def _classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.int
         warnings.warn(text, known.DataConversionWarning if known else UserWarning, stacklevel=3)
         values = values.ravel()
     classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
-    used = codes >= 0 if rows.sample_weight is None else (codes >= 0) & (rows.sample_weight > 0)
+    used = np.ones(rows.n_rows, dtype=bool) if rows.sample_weight is None else rows.sample_weight > 0
     if classes.dtype.kind == "i" and len(classes) > 2:
         used &= values != -1
-    left = np.unique(codes[used])
-    if not len(left):
+    classes, codes = classes_left(classes, codes, used)
+    if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
-    return classes[left], np.where(used, np.searchsorted(left, codes), -1)
+    return classes, codes

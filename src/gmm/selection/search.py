@@ -173,26 +173,26 @@ def select(
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(counts, types, criterion, template, opened, features)
     with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
-        template.random_state = seed if file is None else file.seed
-        found = _searched(request, noise, clock, callback, file)
+        template.random_state = seed = seed if file is None else file.seed
+        found = _searched(request, seed, noise, clock, callback, file)
     return found if units is None else restored(found, units, opened)
 
 
 def _searched(
     request: Request,
+    seed: int,
     noise: Noise,
     clock: Clock,
     callback: Callable[[Progress], object] | None,
     file: SearchCheckpoint | None,
 ) -> Selection:
     template, opened, most = request.template, request.source, max(request.n_components)
-    seed, n_threads = shared_seed(template.random_state), template.n_threads
     source = rows_to_search(opened, seed)
     rows = SearchRows.of(source, most, seed, noise[0])
     whole = rows.sample.without_gaps
     assert whole is not None  # a search is over rows in memory
     starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise[0])
-    with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, n_threads), clock) as pool:
+    with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
         found = _Search(replace(request, source=source), rows, starts, engine, pool, clock).run(callback)
