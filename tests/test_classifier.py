@@ -205,8 +205,23 @@ def test_what_it_cannot_do_is_said():
         MixtureClassifier(2).fit(X, np.where(np.arange(150) == 3, 7, y))
     with pytest.raises(ValueError, match="ill-defined"):
         MixtureClassifier(covariance_type="VVV", reg_covar=0).fit(X, np.where(np.arange(150) == 3, 7, y))
+    for n_components in (1, 2):
+        for types in (["EII", "typo"], ["E", "EII"], ["all", "EII"], []):
+            with pytest.raises(ValueError, match=r"covariance.type"):
+                MixtureClassifier(n_components, types).fit(X, y)
+    for n_components in (0, [], [2, 0]):
+        with pytest.raises(ValueError, match="expected n_components of at least 1"):
+            MixtureClassifier(n_components).fit(X, y)
     with pytest.raises(gmm.NotFittedError):
         MixtureClassifier().predict(X)
+
+
+def test_of_one_column_there_are_two_models(monkeypatch):
+    tried = []
+    fit = GaussianMixture.fit
+    monkeypatch.setattr(GaussianMixture, "fit", lambda self, *a, **k: (tried.append(self), fit(self, *a, **k))[1])
+    MixtureClassifier().fit(FLOWERS[:, :1], SPECIES)
+    assert [mixture.covariance_type for mixture in tried] == ["E", "V"]
 
 
 def test_scikit_learns_checks():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from gmm import GaussianMixture, GaussianMixtureSearch, Selection, rows, select
+from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, Selection, rows, select
 from gmm.cli import main
 from gmm.estimators.fitted import fitted_parameters
 from gmm.selection import finishing
@@ -83,6 +83,20 @@ def test_noise_has_its_box_in_the_units_of_the_rows():
             np.testing.assert_allclose(fitted_parameters(fitted).noise.box, box, rtol=1e-12)
             assert len(clutter) * fitted.score(clutter) == pytest.approx(found.loglik[number], rel=1e-9)
         assert (found.best.predict(clutter)[-40:] == -1).mean() > 0.5
+
+
+@pytest.mark.parametrize("scale", [0.5, np.diag([0.5, 0.4, 0.3]) + 0.1], ids=["number", "matrix"])
+@pytest.mark.parametrize("name", ["EEE", "VVI", "VVV"])
+def test_a_prior_comes_along(name, scale):
+    prior = NormalInverseWishart(mean=[0.1, 0, -0.2], shrinkage=5, dof=7, scale=scale)
+    best = select(X, 3, name, standardize=True, prior=prior, reg_covar=0, tol=1e-9, random_state=0).best
+    assert (best.prior.shrinkage, best.prior.dof) == (5, 7)
+    centre, deviation = deviations(X)
+    np.testing.assert_allclose(best.prior.mean, centre + deviation * prior.mean)
+    parameters = fitted_parameters(best)
+    again = GaussianMixture(**best.get_params() | {"init_params": best.predict_proba(X)}).fit(X)
+    np.testing.assert_allclose(again.means_, parameters.means, rtol=1e-3)
+    np.testing.assert_allclose(again.covariances_, parameters.covariances, rtol=1e-3, atol=1e-3 * deviation.min() ** 2)
 
 
 def test_rows_beyond_memory_are_scaled_on_their_way(monkeypatch):

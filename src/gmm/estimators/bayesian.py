@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -20,6 +20,7 @@ from gmm.rows.entrance import check_whole, is_dask
 from gmm.rows.sources import Source
 from gmm.validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm.validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
+from gmm.values.classes import KnownClasses
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel
 from gmm.values.layouts import SPHERICAL
 from gmm.values.variational import MixturePosterior
@@ -392,6 +393,13 @@ class BayesianGaussianMixture(EstimatedMixture):
             check_whole(source, "density='predictive'")
             return in_place(log_predictive(posterior, source), source, where)
         return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
+
+    def _known(
+        self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
+    ) -> tuple[NDArray[Any] | None, KnownClasses | None]:
+        if labels is not None:
+            raise ValueError("labels say which components are whose: expected a GaussianMixture, or labels=None")
+        return super()._known(labels, components_per_class, source)
 
     def _prior_parts(self) -> tuple[object, ...]:
         return tuple(np.asarray(getattr(self, name)).tolist() for name in _PRIOR)

@@ -1,4 +1,4 @@
-"""Predictions of some columns from the others: conditional means, deviations and intervals of a mixture."""
+"""Some columns from the others: conditional means, deviations and intervals of a mixture; values for gaps in rows."""
 
 from __future__ import annotations
 

@@ -317,10 +317,10 @@ class EstimatedMixture(ExchangedMixture):
     ) -> tuple[NDArray[Any] | None, KnownClasses | None]:
         """The classes in labels, and which components rows may belong to."""
         named = isinstance(self.init_params, str) and self.init_params != "kmeans"
-        if labels is not None and (named or self._refinement() is not None or self._in_all):
+        if labels is not None and (named or self._refinement() is not None):
             raise ValueError(
-                "labels say where components start, and which are whose: expected a GaussianMixture with refine=None "
-                f"and init_params='kmeans', an array or a callable, got {self!r:.80}"
+                "labels say where components start, and which are whose: expected refine=None and "
+                f"init_params='kmeans', an array or a callable, got {self!r:.80}"
             )
         return known_classes(labels, components_per_class, self.n_components, source)
 

@@ -31,9 +31,11 @@ from gmm.rows.sources import Source
 from gmm.text.html import Html
 from gmm.validation.given import check_array, check_parameters_given, check_precisions_init
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_random_state
+from gmm.values.coordinates import Coordinates
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import NormalInverseWishart
 
 __all__ = ["FittedMixture", "fitted_parameters", "in_other_units", "source_of", "without_noise"]
 
@@ -456,16 +458,19 @@ def set_fitted(
     mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
 
 
-def in_other_units(mixture: _Mixture, parameters: MixtureParameters, raised: float) -> _Mixture:
-    """Return an estimator with its mixture in other units of the columns, where log densities are larger by a number.
+def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mixture:
+    """Return an estimator in the units of the columns, where log densities are larger by a number.
 
-    Its covariance type is that of the parameters; the other parameters of the estimator stay as they are.
+    Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along.
     """
-    name = mixture.covariance_type
+    parameters, name = units.restored(fitted_parameters(mixture)), mixture.covariance_type
     if covariance_model(name) is not parameters.model:
         name = parameters.model.name
     kind: Any = type(mixture)
-    other = kind(**mixture.get_params() | {"covariance_type": name})
+    given = mixture.get_params() | {"covariance_type": name}
+    if isinstance(given.get("prior"), NormalInverseWishart):
+        given["prior"] = units.restored_prior(given["prior"])
+    other = kind(**given)
     hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype)
     traces = [trace.raised(raised) for trace in mixture.histories_]
     other._weight_seen = mixture._weight_seen

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from gmm.persistence import item
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
-from gmm.validation.labels import check_components_per_class, check_labels
+from gmm.validation.labels import check_components_per_class, check_labels, classes_left
 from gmm.values.classes import KnownClasses
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def known_classes(
         raise TypeError(f"{source!r} stay where they are, and labels are here: expected rows that can be read here")
     classes, codes = check_labels(labels, source.n_rows)
     if source.sample_weight is not None and not source.sample_weight.all():
-        codes = np.where(source.sample_weight > 0, codes, -1)
-        left = np.unique(codes[codes >= 0])
-        classes, codes = classes[left], np.where(codes >= 0, np.searchsorted(left, codes), -1)
+        classes, codes = classes_left(classes, codes, source.sample_weight > 0)
     if not len(classes):
         return classes, None
     owners = check_components_per_class(components_per_class, classes, codes, n_components)

@@ -62,7 +62,7 @@ def animate_fit(
         Rows. All are fitted; at most 2000, chosen at random, are drawn.
     n_components : int
         Number of components, K.
-    view : None, int, str, pair of int or str, or "discriminating", default=None
+    view : None, int, str, pair of int or str, "discriminating" or Directions, default=None
         One or two features, by index or name; or the plane in which the components of the last mixture differ most.
         None draws one or two features as they are, and more in that plane.
     interval : int, default=200

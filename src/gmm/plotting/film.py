@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +42,11 @@ class Film:
 
 def film_of(climb: SteppedFit, random_state: Any, requested_view: Any) -> Film:
     """Run a fit to its end, and project each pass onto a view."""
-    if isinstance(requested_view, str) and requested_view == "pairs":
+    several = isinstance(requested_view, Sequence | np.ndarray) and not isinstance(requested_view, str | bytes)
+    if (several and len(requested_view) > 2) or (isinstance(requested_view, str) and requested_view == "pairs"):
         raise raisable(InvalidParameterError)(
-            "an animation has a single view: expected a feature, a pair of features, 'discriminating' or None as view; "
-            "got 'pairs'"
+            "an animation has a single view: expected a feature, a pair of features, 'discriminating', directions or "
+            f"None as view; got {requested_view!r:.80}"
         )
     steps = list(climb)
     if not steps:

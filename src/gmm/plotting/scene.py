@@ -121,19 +121,19 @@ class Scene:
 
     @property
     def uncertainty(self) -> Array:
-        """One minus the largest responsibility of each drawn row, (s,)."""
+        """One minus the largest probability of a cluster, or of noise, for each drawn row, (s,)."""
         return np.asarray(1 - self.shares.max(axis=1))
 
     @cached_property
     def uncertainty_of_all(self) -> Array:
-        """One minus the largest responsibility of every row, (n,); costs a pass over the rows."""
+        """The same for every row, (n,); costs a pass over the rows."""
         if self.n_clusters < self.n_components:
             return np.asarray(1 - self._shares_of_all.max(axis=1))
         return 1 - Scorer(self.mixture, self.n_threads).largest_responsibilities(ArraySource(self.rows))
 
     @property
     def certainty(self) -> Array:
-        """Certainty of each drawn row's assignment, (s,): 0 if all components are equally probable, up to 1."""
+        """Certainty of each drawn row's assignment, (s,): 0 if clusters, and noise, are equally probable, up to 1."""
         return certainty(self.shares)
 
     @cached_property
@@ -282,10 +282,10 @@ def scored(mixture: MixtureParameters, rows: NDArray[Any], n_threads: int | None
     return scores.responsibilities.astype(np.float64, copy=False), scores.log_evidence
 
 
-def certainty(responsibilities: Array) -> Array:
-    """Rescale the largest responsibility of each row from [1/K, 1] to [0, 1]."""
-    K = responsibilities.shape[-1]
-    largest = responsibilities.max(axis=-1)
+def certainty(shares: Array) -> Array:
+    """Rescale the largest of the K probabilities of each row, of clusters or noise, from [1/K, 1] to [0, 1]."""
+    K = shares.shape[-1]
+    largest = shares.max(axis=-1)
     return np.ones_like(largest) if K == 1 else np.clip((largest - 1 / K) / (1 - 1 / K), 0, 1)
 
 

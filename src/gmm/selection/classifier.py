@@ -23,15 +23,14 @@ from gmm.fitting.starts import STARTS
 from gmm.persistence import Readable, Writable, from_json_values, item, load_object, save_state, to_json_values
 from gmm.rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm.rows.sources import ArraySource
+from gmm.selection.request import requested_components, requested_types
 from gmm.selection.search import select
 from gmm.validation.given import check_weights_init
-from gmm.validation.labels import check_components_per_class, check_labels
+from gmm.validation.labels import check_components_per_class, check_labels, classes_left
 from gmm.validation.parameters import check_is_fitted, check_parameters
 from gmm.validation.rows import check_feature_names
 from gmm.values.classes import KnownClasses
-from gmm.values.covariance import PARSIMONIOUS
 from gmm.values.layouts import Array
-from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__
 
@@ -54,7 +53,7 @@ class MixtureClassifier(Estimator):
     n_components : int or iterable of int, default=1
         Numbers of components per class to try. 1 is EDDA.
     covariance_type : str or sequence of str, default="all"
-        Covariance types to try; "all" tries the 14 models.
+        Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
     priors : array-like of shape (C,), default=None
         Prior probabilities of the sorted classes; None takes their shares in the fit.
     tol, reg_covar, max_iter, n_init, random_state, n_threads
@@ -162,14 +161,14 @@ class MixtureClassifier(Estimator):
             raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
         source, names = as_source_to_fit(X, sample_weight, estimator=self)
         rows = as_one_array(source, "MixtureClassifier.fit")
+        numbers = sorted(set(requested_components(self.n_components)))
+        types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = _classes_in(y, rows)
         priors = None if self.priors is None else check_weights_init(self.priors, len(classes))
         parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
-        asked = self.n_components
-        numbers = (asked,) if isinstance(asked, int | np.integer) else tuple(sorted(set(asked)))
-        mixtures = [] if numbers == (1,) else self._of_each(parts, numbers, classes)
+        mixtures = [] if numbers == [1] else self._of_each(parts, numbers, types, classes)
         if not mixtures or (codes < 0).any():
-            mixtures, shares, loglik, n_parameters = self._of_all(rows, codes, mixtures, len(classes), names)
+            mixtures, shares, loglik, n_parameters = self._of_all(rows, types, codes, mixtures, len(classes), names)
         else:
             weight = np.array([part.survey.weight for part in parts])
             shares = weight / weight.sum()
@@ -283,23 +282,29 @@ class MixtureClassifier(Estimator):
         return tags
 
     def _of_each(
-        self, parts: list[ArraySource], numbers: tuple[int, ...], classes: NDArray[Any]
+        self, parts: list[ArraySource], numbers: list[int], types: list[str], classes: NDArray[Any]
     ) -> list[GaussianMixture]:
         """Mixtures of the labelled rows of each class, by BIC."""
         for label, part in zip(classes.tolist(), parts, strict=True):
             if part.n_rows < 2:
                 raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
         how = {name: getattr(self, name) for name in _SETTINGS}
-        return [select(part, numbers, self.covariance_type, **how).best for part in parts]
+        return [select(part, numbers, types, **how).best for part in parts]
 
     def _of_all(
-        self, rows: Any, codes: NDArray[np.intp], before: list[GaussianMixture], n_classes: int, names: Names
+        self,
+        rows: Any,
+        types: list[str],
+        codes: NDArray[np.intp],
+        before: list[GaussianMixture],
+        n_classes: int,
+        names: Names,
     ) -> tuple[list[GaussianMixture], Array, float, int]:
         """Fit all classes at once with each covariance type; return the best mixture's parts, shares and likelihood."""
         numbers = [mixture.n_components for mixture in before] or [1] * n_classes
         owners = check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
         known, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
-        for name in self._types():
+        for name in types:
             mixture = GaussianMixture(sum(numbers), covariance_type=name, **{n: getattr(self, n) for n in _SETTINGS})
             try:
                 mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
@@ -314,18 +319,15 @@ class MixtureClassifier(Estimator):
             if best is None or rank < best[0]:
                 best, self.n_iter_ = (rank, parameters, loglik), mixture.n_iter_
         if best is None:
-            raise failed or ValueError("expected a covariance type at least, got none")
+            assert failed is not None  # there is a type at least
+            raise failed
         _, parameters, loglik = best
-        parts = [_part(parameters, owners == number) for number in range(n_classes)]
+        parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
         mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as) for one in parts]
         for mixture, part in zip(mixtures, parts, strict=True):
             hold(mixture, part, names, rows.dtype)
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
-
-    def _types(self) -> list[str]:
-        names = [self.covariance_type] if isinstance(self.covariance_type, str) else list(self.covariance_type)
-        return list(PARSIMONIOUS) if "all" in names else names
 
     def _log_joint(self, X: ArrayLike) -> Array:
         """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
@@ -361,17 +363,10 @@ def _classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.int
     """Return the classes and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
     values = _one_column(y)
     classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
-    used = codes >= 0 if rows.sample_weight is None else (codes >= 0) & (rows.sample_weight > 0)
+    used = np.ones(rows.n_rows, dtype=bool) if rows.sample_weight is None else rows.sample_weight > 0
     if classes.dtype.kind == "i" and len(classes) > 2:
         used &= np.asarray(values) != -1
-    left = np.unique(codes[used])
-    if not len(left):
+    classes, codes = classes_left(classes, codes, used)
+    if not len(classes):
         raise ValueError("expected rows with a class in y, but all are unknown")
-    return classes[left], np.where(used, np.searchsorted(left, codes), -1)
-
-
-def _part(parameters: MixtureParameters, chosen: NDArray[np.bool_]) -> MixtureParameters:
-    """Return the mixture of some components."""
-    covariances = parameters.covariances if parameters.model.layout.pooled else parameters.covariances[chosen]
-    weights = parameters.weights[chosen]
-    return MixtureParameters(weights / weights.sum(), parameters.means[chosen], covariances, parameters.model)
+    return classes, codes

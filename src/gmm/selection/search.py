@@ -117,9 +117,11 @@ def select(
     standardize : bool, default=False
         Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
         criteria are those of the original columns. `reg_covar` and a `NormalInverseWishart` are in these units about
-        the mean, a box of `noise` is in the original ones. Six models (EII, VII, EVE, VVE, EEV, VEV) are others in
-        original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more parameters than
-        the table, whose names and numbers of parameters are those of the models searched.
+        the mean, a box of `noise` is in the original ones. The prior of a mixture found is in the original units, as
+        its further fits need it; its `reg_covar` is the number given, which counts in their units there. Six models
+        (EII, VII, EVE, VVE, EEV, VEV) are others in original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and
+        VVV there, which count more parameters than the table, whose names and numbers of parameters are those of the
+        models searched.
     checkpoint : path, default=None
         File in which to keep what the search has found and, of rows beyond memory, how far its best cells are finished:
         from time to time, at most 2 % of it, and at its end. It is replaced as a whole.
@@ -171,26 +173,26 @@ def select(
     opened, noise, units = in_units(opened, noise, standardize=standardize)
     request = Request(counts, types, criterion, template, opened, features)
     with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
-        template.random_state = seed if file is None else file.seed
-        found = _searched(request, noise, clock, callback, file)
+        template.random_state = seed = seed if file is None else file.seed
+        found = _searched(request, seed, noise, clock, callback, file)
     return found if units is None else restored(found, units, opened)
 
 
 def _searched(
     request: Request,
+    seed: int,
     noise: Noise,
     clock: Clock,
     callback: Callable[[Progress], object] | None,
     file: SearchCheckpoint | None,
 ) -> Selection:
     template, opened, most = request.template, request.source, max(request.n_components)
-    seed, n_threads = shared_seed(template.random_state), template.n_threads
     source = rows_to_search(opened, seed)
     rows = SearchRows.of(source, most, seed, noise[0])
     whole = rows.sample.without_gaps
     assert whole is not None  # a search is over rows in memory
     starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise[0])
-    with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, n_threads), clock) as pool:
+    with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
         settings = _settings(template, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
         found = _Search(replace(request, source=source), rows, starts, engine, pool, clock).run(callback)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.estimators.fitted import fitted_parameters, in_other_units
+from gmm.estimators.fitted import in_other_units
 from gmm.exceptions import warn
 from gmm.rows.factory import FactorySource
 from gmm.rows.incomplete import IncompleteSource
@@ -101,8 +101,7 @@ def restored(found: Selection, units: Coordinates, source: Source) -> Selection:
     raised = -shift / source.survey.weight
     moved = {name: getattr(found, name) + 2 * shift for name in ("bic", "aic", "aicc", "icl")}
     estimators = tuple(
-        None if estimator is None else in_other_units(estimator, units.restored(fitted_parameters(estimator)), raised)
-        for estimator in found.estimators
+        None if estimator is None else in_other_units(estimator, units, raised) for estimator in found.estimators
     )
     for values in (moved | {"loglik": (loglik := found.loglik - shift)}).values():
         values.flags.writeable = False

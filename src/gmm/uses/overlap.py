@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 
 from gmm._public import publish
@@ -11,7 +9,7 @@ from gmm.estimators.fitted import FittedMixture, fitted_parameters
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.sampling import Rng
 from gmm.rows.sources import ArraySource
-from gmm.validation.parameters import check_random_state
+from gmm.validation.parameters import check_n_samples, check_random_state
 from gmm.values.layouts import Array
 
 __all__ = ["column_overlap", "overlap"]
@@ -52,14 +50,13 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
            [0.16, 0.  ]])
     """
     mixture = fitted_parameters(model)
-    if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise ValueError(f"expected n_samples to be a whole number from 1, got {n_samples!r:.80}")
+    n_samples = check_n_samples(n_samples)
     (K, d), rng = mixture.means.shape, check_random_state(random_state)
     found, scorer = np.zeros((K, K)), Scorer(mixture, model.n_threads)
     step = max(1, _NUMBERS_AT_ONCE // max(d, K))
     for k in range(K):
-        for first in range(0, int(n_samples), step):
-            white = rng.standard_normal((min(step, int(n_samples) - first), d))
+        for first in range(0, n_samples, step):
+            white = rng.standard_normal((min(step, n_samples - first), d))
             rows = mixture.means[k] + mixture.model.layout.coloured(mixture.whiteners, k, white)
             shares = scorer.rows(ArraySource(rows), responsibilities=True).responsibilities
             assert shares is not None  # it was asked for

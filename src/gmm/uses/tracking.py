@@ -85,11 +85,10 @@ class _Objects:
 
     def chosen(self, kept: NDArray[np.intp]) -> _Objects:
         """Return some of the objects."""
-        mixture = _of(
-            self.mixture, self.mixture.weights[kept], self.mixture.means[kept], self.mixture.covariances[kept]
-        )
+        noise, share = self.mixture.noise, 1 - float(self.mixture.weights[kept].sum())
+        assert noise is not None  # a tracker has it
         return _Objects(
-            mixture,
+            self.mixture.of_components(kept).with_noise(noise, max(_LEAST_NOISE, share)),
             self.statistics.reordered(kept),
             self.numbers[kept],
             self.velocity[kept],

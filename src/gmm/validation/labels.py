@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_components_per_class", "check_labels"]
+__all__ = ["check_components_per_class", "check_labels", "classes_left"]
 
 
 def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int | None = -1) -> tuple[Any, Any]:
@@ -51,6 +51,15 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     codes = np.full(n_rows, -1, dtype=np.intp)
     classes, codes[known] = np.unique(given, return_inverse=True)
     return classes, codes
+
+
+def classes_left(
+    classes: NDArray[Any], codes: NDArray[np.intp], used: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the classes of the used rows, and the index of each row's class, −1 where it is unknown or unused."""
+    used = used & (codes >= 0)
+    left = np.unique(codes[used])
+    return classes[left], np.where(used, np.searchsorted(left, codes), -1)
 
 
 def _is_missing(value: Any) -> bool:

@@ -12,6 +12,7 @@ from gmm.values.covariance import stored_as
 from gmm.values.layouts import FULL, Array
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import NormalInverseWishart
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,16 @@ class Coordinates:
     def of_noise(self, noise: UniformNoise | None) -> UniformNoise | None:
         """Return noise in these coordinates. For scales of columns."""
         return None if noise is None else UniformNoise(*((noise.box - self.centre) / self.scales))
+
+    def restored_prior(self, prior: NormalInverseWishart) -> NormalInverseWishart:
+        """Return a prior on mixtures of y as one on those of x; what is None stays so. For scales of columns."""
+        mean, scale = prior.mean, prior.scale
+        if mean is not None:
+            mean = self.centre + self.scales * np.asarray(mean)
+        if scale is not None:
+            squares = np.asarray(scale) if np.ndim(scale) else np.diag(np.full(len(self.scales), scale))
+            scale = squares * np.outer(self.scales, self.scales)
+        return replace(prior, mean=mean, scale=scale)
 
     def restored(self, mixture: MixtureParameters) -> MixtureParameters:
         """Return a mixture of y as one of x, of the model that its covariances have there.

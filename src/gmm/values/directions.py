@@ -130,10 +130,7 @@ def projected_mixture(weights: Array, means: Array, covariances: Array) -> Mixtu
 
 
 def _without_negligible(mixture: MixtureParameters) -> MixtureParameters:
-    kept = mixture.weights > _NEGLIGIBLE * mixture.weights.max()
-    weights = mixture.weights[kept] / mixture.weights[kept].sum()
-    covariances = mixture.covariances if mixture.model.layout.pooled else mixture.covariances[kept]
-    return MixtureParameters(weights, mixture.means[kept], covariances, mixture.model)
+    return mixture.of_components(mixture.weights > _NEGLIGIBLE * mixture.weights.max())
 
 
 def _variances(mixture: MixtureParameters) -> Array:

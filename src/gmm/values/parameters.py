@@ -102,6 +102,12 @@ class MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""
         return replace(self, weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
 
+    def of_components(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
+        """Return the mixture of some components, without noise; their weights sum to 1."""
+        weights = self.weights[kept] / self.weights[kept].sum()
+        covariances = self.covariances if self.model.layout.pooled else self.covariances[kept]
+        return MixtureParameters(weights, self.means[kept], covariances, self.model)
+
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
         """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, comes last."""
         K, d = self.means.shape
