@@ -237,3 +237,8 @@ def test_mixtures_are_fitted_ones():
     for mixture in fit.mixtures_:
         assert isinstance(mixture, GaussianMixture)
         assert fitted_parameters(mixture).n_components == 1
+
+
+def test_missing_classes_in_a_list_of_names_are_unknown():
+    y = [("a" if label else "b") if number % 3 else float("nan") for number, label in enumerate(SPECIES)]
+    assert MixtureClassifier(covariance_type="EEE").fit(FLOWERS, y).classes_.tolist() == ["a", "b"]

@@ -4,6 +4,7 @@ import io
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import gmm
@@ -11,6 +12,7 @@ import reference
 from gmm import GaussianMixture, _em
 from gmm.em.e_step import EStep
 from gmm.rows.sources import ArraySource
+from gmm.validation.labels import check_labels
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
@@ -312,6 +314,17 @@ def test_classes_stay_with_a_mixture():
     assert not hasattr(fit.fit(X), "classes_")
 
 
+@pytest.mark.parametrize("missing", [float("nan"), None, np.float64("nan"), pd.NA])
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_missing_labels_in_a_list_are_unknown(missing, kind):
+    classes, codes = check_labels(kind(["b", missing, "a", "b"]), 4)
+    assert list(classes) == ["a", "b"]
+    assert list(codes) == [1, -1, 0, 1]
+    classes, codes = check_labels(kind([2**53 + 1, missing, 2**53, 2**63 - 1]), 4)
+    assert list(classes) == [2**53, 2**53 + 1, 2**63 - 1]
+    assert list(codes) == [1, -1, 0, 2]
+
+
 def test_what_does_not_go_with_labels_is_refused():
     X, labels, *_ = table(n=100)
     for wrong, match in [
@@ -319,6 +332,11 @@ def test_what_does_not_go_with_labels_is_refused():
         (labels + 0.5, "integers, or strings, or missing"),
         ([object()] * 100, "integers, or strings, or missing"),
         (np.array(["a", 1] * 50, object), "integers, or strings, or missing"),
+        (["a", 1] * 50, "integers, or strings, or missing"),
+        (np.array([2**64 - 1, 0] * 50, np.uint64), "labels between -2.* and 2.*, got 18446744073709551615"),
+        (np.array([1e19, 3e19] * 50), r"labels between -2.* and 2.*, got 1e\+19"),
+        ([0, -(2**63) - 1] * 50, "labels between -2.* and 2.*, got -9223372036854775809"),
+        ([0, 2**70] * 50, "labels between -2.* and 2.*, got 1180591620717411303424"),
     ]:
         with pytest.raises(ValueError, match=match):
             GaussianMixture(3).fit(X, labels=wrong)

@@ -110,6 +110,15 @@ def test_a_group_between_others_has_its_column():
     np.testing.assert_allclose(found[:, 1], 1, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("rest", [0.0, 1e-30])
+def test_components_of_hardly_any_weight_have_a_density_all_the_same(rest):
+    mixture = GaussianMixture.from_parameters([1.0, rest], [[0.0], [5.0]], [1, 1], covariance_type="spherical")
+    common = 2 * ndtr(-2.5)
+    expected = [[common if rest else 0.0], [common]]
+    np.testing.assert_allclose(column_overlap(mixture), expected, atol=2e-4)
+
+
 def test_what_is_refused():
     mixture = GaussianMixture(1).fit(X)
     with pytest.raises(ValueError, match="two components or more"):

@@ -8,6 +8,7 @@ import pytest
 from matplotlib import pyplot as plt
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -132,6 +133,19 @@ def test_the_last_step_may_be_a_search_or_a_posterior():
     plugged = posterior[-1].plug_in().predict_proba(posterior[0].transform(X))
     np.testing.assert_allclose(scene_of(posterior, X).responsibilities, plugged, atol=1e-9)
     assert plot_convergence(search).get_xlabel() == "pass"
+
+
+def test_missing_values_are_named_before_steps():
+    gaps = X.copy()
+    gaps[3, 1] = np.nan
+    for rows in (gaps, pd.DataFrame(gaps), pl.DataFrame(gaps)):
+        pipeline = make_pipeline(StandardScaler(), GaussianMixture(2, missing="em", random_state=0)).fit(rows)
+        with pytest.raises(ValueError, match="a picture needs whole rows, and values are missing"):
+            plot_clusters(pipeline, rows)
+        filled = pipeline[-1].impute(pipeline[:-1].transform(rows))
+        assert plot_clusters(pipeline[-1], filled).get_title() == "2 components"
+    with pytest.raises(ValueError, match=r"step 'simpleimputer' .* is not affine"):
+        plot_clusters(make_pipeline(SimpleImputer(), GaussianMixture(2)).fit(gaps), gaps)
 
 
 def test_what_has_no_picture():

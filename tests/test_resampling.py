@@ -299,5 +299,13 @@ def test_a_test_that_cannot_be_is_refused(given, told):
 
 
 def test_an_unknown_parameter_is_refused():
-    with pytest.raises(TypeError, match="patience"):
-        bootstrap_lrt(X, 1, patience=3)
+    for name in ("patience", "standardize"):
+        with pytest.raises(TypeError, match=f"bootstrap_lrt has no parameter '{name}'; it takes those of Gauss"):
+            bootstrap_lrt(X, 1, **{name: 3})
+
+
+def test_missing_values_are_refused_in_the_words_of_this_test():
+    gaps = np.where(np.arange(len(X))[:, None] == [3, 5], np.nan, X)
+    with pytest.raises(ValueError, match="bootstrap_lrt compares with tables of whole rows, and values are missing"):
+        bootstrap_lrt(gaps, 1, missing="em")
+    assert bootstrap_lrt(X, 1, missing="em", **FEW).statistic == bootstrap_lrt(X, 1, **FEW).statistic

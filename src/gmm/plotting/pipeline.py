@@ -33,11 +33,16 @@ def before(
     Raises
     ------
     ValueError
-        If one of those steps is not affine, or would turn a box of noise.
+        If one of those steps is not affine, or would turn a box of noise, or values are missing behind them.
     """
     given = [X]
     for _, step in steps:
         given.append(step.transform(given[-1]))
+    if _has_gaps(given[-1]):
+        raise ValueError(
+            "a picture needs whole rows, and values are missing: drop such rows, or draw the mixture pipeline[-1] with "
+            "the rows pipeline[-1].impute(pipeline[:-1].transform(X))"
+        )
     for number in range(len(steps) - 1, -1, -1):
         name, step = steps[number]
         coordinates = _coordinates(name, step, given[number], given[number + 1])
@@ -48,6 +53,13 @@ def before(
             raise ValueError(f"step {name!r} turns the box of the noise, which has no picture in front of it")
         mixture = coordinates.restored(mixture)
     return mixture, X, None
+
+
+def _has_gaps(rows: Any) -> bool:
+    try:
+        return bool(np.isnan(np.asarray(rows, dtype=np.float64)).any())
+    except (TypeError, ValueError):  # no numbers
+        return False
 
 
 def _coordinates(name: str, step: Any, rows: Any, transformed: Any) -> Coordinates | None:

@@ -328,10 +328,10 @@ def bootstrap_lrt(
     for name, value in {"n_components": n_components, "n_replicates": n_replicates}.items():
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"expected {name} to be a whole number from 1, got {value!r}")
-    for name, none in (("prior", None), ("noise", False)):
-        if parameters.get(name, none) is not none:
-            raise TypeError(f"bootstrap_lrt compares likelihoods of components alone: leave {name} out")
-    rows, _, names = _checked(X, None, bootstrap_lrt.__name__)
+    _check_parameters(parameters)
+    rows, _, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing"))
+    if np.isnan(rows).any():
+        raise ValueError("bootstrap_lrt compares with tables of whole rows, and values are missing: drop such rows")
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(shared_seed(random_state))
     how = (
@@ -352,6 +352,15 @@ def bootstrap_lrt(
             record_features(fit, rows.shape[1], names)
         test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, int(n_replicates))
         return _with_replicates(test, _drawn(fits, observed.null, len(rows), rng, int(n_replicates)), callback)
+
+
+def _check_parameters(parameters: dict[str, Any]) -> None:
+    unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
+    if unknown:
+        raise TypeError(f"bootstrap_lrt has no parameter {unknown[0]!r}; it takes those of GaussianMixture")
+    for name, none in (("prior", None), ("noise", False)):
+        if parameters.get(name, none) is not none:
+            raise TypeError(f"bootstrap_lrt compares likelihoods of components alone: leave {name} out")
 
 
 def _with_replicates(

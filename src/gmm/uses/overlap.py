@@ -78,7 +78,7 @@ def column_overlap(model: FittedMixture) -> Array:
         ∫ min(f, g): the area that the density f of a component in this column alone has in common with g, that of the
         other components together (Inman & Bradley 1989). 0 where the column tells the component from all others, 1
         where it does not tell at all. Columns that only tell together, such as correlated ones, all have a large
-        overlap.
+        overlap. 0 as well for a component beside which no other has any weight.
 
     References
     ----------
@@ -100,14 +100,15 @@ def column_overlap(model: FittedMixture) -> Array:
     if K < 2:
         raise ValueError("expected a mixture of two components or more")
     spreads = np.sqrt(np.broadcast_to(mixture.model.layout.diagonal(mixture.covariances, d), (K, d)))
+    others = (1 - np.eye(K)) * mixture.weights
+    total = others.sum(axis=1, keepdims=True)
+    others /= np.where(total > 0, total, 1)
     found = np.empty((K, d))
     for j, (means, deviations) in enumerate(zip(mixture.means.T, spreads.T, strict=True)):
         grid = np.sort((means[:, None] + deviations[:, None] * _GRID).ravel())
         z = (grid - means[:, None]) / deviations[:, None]
         densities = np.exp(-0.5 * z * z) / (np.sqrt(2 * np.pi) * deviations[:, None])
-        joint = mixture.weights[:, None] * densities
-        rest = (joint.sum(axis=0) - joint) / (mixture.weights.sum() - mixture.weights)[:, None]
-        found[:, j] = np.trapezoid(np.minimum(densities, rest), grid, axis=1)
+        found[:, j] = np.trapezoid(np.minimum(densities, others @ densities), grid, axis=1)
     return np.minimum(found, 1.0)
 
 

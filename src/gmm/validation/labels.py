@@ -26,9 +26,9 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     Raises
     ------
     ValueError
-        If the shape is wrong, or labels are not of one kind.
+        If the shape is wrong, or labels are not of one kind, or too large.
     """
-    values = np.asarray(labels)
+    values = np.asarray(labels, dtype=None if hasattr(labels, "dtype") else object)  # else NaN beside words is "nan"
     if values.shape != (n_rows,):
         raise ValueError(f"expected {name} of shape {(n_rows,)}, one for each row, got {values.shape}")
     if values.dtype.kind in "fO":
@@ -38,6 +38,7 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     given = values[known]
     if given.dtype.kind == "O" and len({isinstance(value, str) for value in given}) == 1:
         given = np.array(given.tolist())
+    _check_range(given, name)
     if given.dtype.kind == "u" or (given.dtype.kind in "fO" and all(_is_whole(value) for value in given)):
         given = given.astype(np.int64)
     if given.dtype.kind not in "ibU" or given.ndim != 1:
@@ -60,6 +61,13 @@ def classes_left(
     used = used & (codes >= 0)
     left = np.unique(codes[used])
     return classes[left], np.where(used, np.searchsorted(left, codes), -1)
+
+
+def _check_range(given: NDArray[Any], name: str) -> None:
+    numbers = given.tolist() if given.dtype.kind in "ufO" else []
+    for value in numbers:
+        if isinstance(value, int | float | np.number) and not -(2**63) <= value < 2**63:
+            raise ValueError(f"expected {name} between -2**63 and 2**63 - 1, got {value!r:.80}")
 
 
 def _is_missing(value: Any) -> bool:
