@@ -41,7 +41,8 @@ class Pattern(NamedTuple):
 class IncompleteSource(Source):
     """Rows (n, d) in memory, NaN where a value is missing; every row and every column has a value.
 
-    Passes go to the `patterns`. Starts and samples, which need whole rows, get those of `without_gaps`.
+    Passes go to the `patterns`, and `chunks` have the gaps. Starts and samples, which need whole rows, get those of
+    `without_gaps`, and so does `take`.
 
     Parameters
     ----------
