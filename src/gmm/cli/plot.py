@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
@@ -73,10 +70,8 @@ def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) 
     if options.file is None and list(getattr(model, "feature_names_in_", ())) != faithful().column_names:
         raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
     rows, X = read_rows_for(model, options, screen)
-    if np.isfinite(rows.values).all():
-        return X
-    filled = replace(rows, values=model.impute(X))
-    return filled.values if X is rows.values else filled.frame
+    whole = rows.without_gaps(model)
+    return whole.values if X is rows.values else whole.frame
 
 
 def _view(model: EstimatedMixture, options: argparse.Namespace) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,7 @@ class Fitted:
     @cached_property
     def whole(self) -> Rows:
         """The same, with conditional means in the place of missing values."""
-        rows = self.table
-        return replace(rows, values=self.model.impute(rows.frame)) if np.isnan(rows.values).any() else rows
+        return self.table.without_gaps(self.model)
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:

@@ -89,6 +89,11 @@ class Rows:
         """The rows as a `Frame`, which estimators accept as a data frame."""
         return Frame(self.names, self.values)
 
+    def without_gaps(self, model: EstimatedMixture) -> Rows:
+        """Return the rows with conditional means in the place of missing values."""
+        X = self.frame if hasattr(model, "feature_names_in_") else self.values
+        return replace(self, values=model.impute(X)) if np.isnan(self.values).any() else self
+
     def subset(self, chosen: slice | NDArray[np.int64]) -> Any:
         """Return the rows at the given positions (from 0) as a `Frame`."""
         return Frame(self.names, self.values[chosen])

@@ -98,19 +98,18 @@ def _on_all_rows(
     )
     journal, resume = journal_of_cell(file, settings.problem(source), begin)
     result = fit_mixture(source, settings, journal, resume=resume).result
-    return _entry(found, number, result, source, settings, names)
+    return _entry(found, number, on_sample, result, source, settings, names)
 
 
 def _entry(
     found: Selection,
     number: int,
+    on_sample: GaussianMixture,
     result: SolverResult,
     source: Source,
     settings: FitSettings,
     names: NDArray[np.object_] | None,
 ) -> Entry:
-    on_sample = found.estimators[number]
-    assert on_sample is not None  # ranked cells have a fit
     scorer = Scorer(result.parameters, settings.n_threads)
     totals = scorer.totals(source)
     scores = criteria.evaluate(
