@@ -19,7 +19,7 @@ ROOMS = {
     "cli": """
         fit | bayesian report | drawn report.sections report.trust | report.choosing report.posterior | report.figures
         | apply plot result | streamed | rows saved | report.wording show | cli | describe tables write
-        | agreement arguments choice failures pictures report.columns report.origin report.story
+        | agreement arguments choice failures notes pictures report.columns report.origin report.story
         | report.page
     """,
     "plotting": """

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from gmm import GaussianMixture, GaussianMixtureSearch, NormalInverseWishart, Selection, rows, select
 from gmm.cli import main
@@ -139,6 +140,14 @@ def test_values_that_are_missing_have_no_jacobian():
         assert loglik == pytest.approx(mixture.score_samples(X).sum(), rel=1e-9)
         assert mixture.lower_bound_ == pytest.approx(loglik / len(X), rel=1e-9)
     assert found.best.n_components == 2
+
+
+def test_the_ridge_of_the_best_is_small_in_the_units_of_the_rows():
+    rng = np.random.default_rng(5)
+    X = 1e-5 * np.concatenate([rng.normal(size=(100, 2)), rng.normal(size=(100, 2)) + 4])
+    found = select(X, [1, 2], "VVV", standardize=True, random_state=0)
+    assert found.best.nec(X) == pytest.approx(found.nec[found.best_index], rel=1e-3)
+    assert clone(found.best).fit(X).score(X) == pytest.approx(found.best.score(X), abs=1e-3)
 
 
 def test_float32_rows_stay_so():

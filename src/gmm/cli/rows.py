@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from gmm.cli.failures import CommandError
+from gmm.cli.notes import SHOWN, code_notes, constant_notes, kept_columns
 from gmm.cli.show import Screen
 from gmm.cli.tables import read
 from gmm.estimators.contract import names_of_features
@@ -26,13 +27,9 @@ from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
 
 __all__ = [
-    "MOST_CODES",
     "Frame",
     "Rows",
     "check_present",
-    "code_notes",
-    "constant_notes",
-    "kept_columns",
     "left_out_notes",
     "match_columns",
     "numeric_rows",
@@ -40,10 +37,7 @@ __all__ = [
     "unused_notes",
 ]
 
-_SHOWN = 4
 _LEFT_OUT_SHOWN = 8
-MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct whole numbers, and rows for each of them, that make a code likely
-_FEW = 10  # with fewer rows, columns that number them are not reported
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
@@ -413,10 +407,8 @@ def _kept(rows: Rows, keep: NDArray[np.bool_], note: str) -> Rows:
 def _positions(bad: NDArray[np.bool_], names: Sequence[str]) -> str:
     """List the first rows and their columns: ``row 3 (waiting), row 9 (waiting), …``."""
     numbers = np.flatnonzero(bad.any(axis=1))
-    first = [
-        f"row {i + 1} ({listed((names[int(j)] for j in np.flatnonzero(bad[i])), _SHOWN)})" for i in numbers[:_SHOWN]
-    ]
-    return ", ".join(first) + (", …" if len(numbers) > _SHOWN else "")
+    first = [f"row {i + 1} ({listed((names[int(j)] for j in np.flatnonzero(bad[i])), SHOWN)})" for i in numbers[:SHOWN]]
+    return ", ".join(first) + (", …" if len(numbers) > SHOWN else "")
 
 
 def _check_finite(rows: Rows) -> None:
@@ -444,38 +436,3 @@ def _check_weights(rows: Rows, weights: NDArray[np.float64], column: str) -> Non
 def _constant_notes(rows: Rows) -> Iterable[str]:
     constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0)) if len(rows.values) > 1 else ()
     return constant_notes([(rows.names[j], rows.values[0, j]) for j in constant])
-
-
-def constant_notes(columns: Sequence[tuple[str, Any]]) -> tuple[str, ...]:
-    """Tell which columns are constant, and their values."""
-    return _note([f"{name!r} ({value:g})" for name, value in columns], "is constant", "are constant")
-
-
-def kept_columns(
-    names: Sequence[str], numbers: NDArray[np.bool_], n_rows: int
-) -> tuple[NDArray[np.intp], tuple[str, ...]]:
-    """Return the columns to keep, without those that number the rows unless no others are left, and notes on these.
-
-    Of few rows that says little, so all are kept.
-    """
-    found = [repr(name) for name, found in zip(names, numbers, strict=True) if found] if n_rows >= _FEW else []
-    one, several = "numbers the rows, like an identifier", "number the rows, like identifiers"
-    if len(found) in (0, len(names)):
-        return np.arange(len(names)), _note(found, one, several)
-    what, them = (one, "it") if len(found) == 1 else (several, "them")
-    return np.flatnonzero(~numbers), (f"left out: {listed(found, _SHOWN)} ({what}); use --columns to keep {them}",)
-
-
-def code_notes(distinct: Mapping[str, int], rows: Any) -> tuple[str, ...]:
-    """Point out columns of whole numbers, of which there are few: as codes of categories, they have no distances."""
-    most = min(MOST_CODES, rows.n_rows // _ROWS_PER_CODE) if len(rows.names) > 1 else 0
-    columns = [f"{name!r} ({n} distinct values)" for name, n in distinct.items() if 1 < n <= most]
-    return _note(columns, "may be a code", "may be codes")
-
-
-def _note(columns: Sequence[str], one: str, several: str) -> tuple[str, ...]:
-    if not columns:
-        return ()
-    if len(columns) == 1:
-        return (f"column {columns[0]} {one}; use --exclude to leave it out",)
-    return (f"{counted(len(columns), 'column')} {several}: {listed(columns, _SHOWN)}; use --exclude to leave them out",)

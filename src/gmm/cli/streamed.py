@@ -12,15 +12,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.rows import (
-    MOST_CODES,
-    check_present,
-    chosen_columns,
-    code_notes,
-    constant_notes,
-    kept_columns,
-    unused_notes,
-)
+from gmm.cli.notes import MOST_CODES, code_notes, constant_notes, kept_columns
+from gmm.cli.rows import check_present, chosen_columns, unused_notes
 from gmm.rows.opening import columns_of, rows
 from gmm.rows.sources import Source
 from gmm.text.lists import quoted

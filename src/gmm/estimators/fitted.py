@@ -461,13 +461,15 @@ def set_fitted(
 def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mixture:
     """Return an estimator in the units of the columns, where log densities are larger by a number.
 
-    Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along.
+    Its covariance type is that of its mixture there; of its other parameters, a `NormalInverseWishart` comes along, and
+    `reg_covar` is that of the column with the smallest unit.
     """
     parameters, name = units.restored(fitted_parameters(mixture)), mixture.covariance_type
     if covariance_model(name) is not parameters.model:
         name = parameters.model.name
     kind: Any = type(mixture)
     given = mixture.get_params() | {"covariance_type": name}
+    given["reg_covar"] *= float(units.scales.min()) ** 2
     if isinstance(given.get("prior"), NormalInverseWishart):
         given["prior"] = units.restored_prior(given["prior"])
     other = kind(**given)

@@ -117,11 +117,10 @@ def select(
     standardize : bool, default=False
         Search in units of each column's standard deviation, so that units do not matter; mixtures, likelihoods and
         criteria are those of the original columns. `reg_covar` and a `NormalInverseWishart` are in these units about
-        the mean, a box of `noise` is in the original ones. The prior of a mixture found is in the original units, as
-        its further fits need it; its `reg_covar` is the number given, which counts in their units there. Six models
-        (EII, VII, EVE, VVE, EEV, VEV) are others in original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and
-        VVV there, which count more parameters than the table, whose names and numbers of parameters are those of the
-        models searched.
+        the mean, a box of `noise` is in the original ones. The mixtures found have the prior in the original units, as
+        further fits need it, and `reg_covar` in the smallest of them. Six models (EII, VII, EVE, VVE, EEV, VEV) are
+        others in original units: their mixtures come as EEI, VEI, EVV, VVV, EVV and VVV there, which count more
+        parameters than the table, whose names and numbers of parameters are those of the models searched.
     checkpoint : path, default=None
         File in which to keep what the search has found and, of rows beyond memory, how far its best cells are finished:
         from time to time, at most 2 % of it, and at its end. It is replaced as a whole.
