@@ -218,6 +218,7 @@ def answer(call, *given, **named):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", category=gmm.ConvergenceWarning)
+        warnings.filterwarnings("ignore", r"(All columns|Column\(s\) .*) are constant", UserWarning)
         warnings.filterwarnings("ignore", "X (has feature names|does not have valid)|.*[Cc]omponents?", UserWarning)
         try:
             return call(*given, **named)

@@ -294,3 +294,12 @@ def test_what_cannot_be_computed_says_why():
         standard_errors(BayesianGaussianMixture(n_components=2, random_state=0).fit(X), X)
     with pytest.raises(gmm.NotFittedError):
         standard_errors(GaussianMixture(2), X)
+
+
+def test_a_weight_of_minus_zero_is_zero():
+    X, weight = np.random.default_rng(0).normal(size=(40, 1)), np.ones(40)
+    weight[3] = 0.0
+    mixture = GaussianMixture(1).fit(X, sample_weight=weight)
+    zero = standard_errors(mixture, X, weight, n_replicates=5, random_state=0)
+    weight[3] = -0.0
+    assert np.array_equal(standard_errors(mixture, X, weight, n_replicates=5, random_state=0).means, zero.means)

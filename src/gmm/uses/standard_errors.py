@@ -313,7 +313,7 @@ class _Refits:
         total = self.weight.sum()
         if self.draw_rows:
             return rng.multinomial(round(total), self.weight / total).astype(np.float64)
-        drawn = rng.standard_gamma(self.weight)  # of w rows, the sum of w exponentials
+        drawn = rng.standard_gamma(self.weight + 0.0)  # of w rows, the sum of w exponentials; −0 is refused
         return np.asarray(drawn * (total / drawn.sum()))
 
     def _matched(self, found: MixtureParameters, n_threads: int | None) -> _Replicate:
