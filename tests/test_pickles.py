@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.estimators.fitted import past_of
 from gmm.values.covariance import CLASSIC, COVARIANCE_TYPES, covariance_model
 
 RNG = np.random.default_rng(0)
@@ -31,7 +32,7 @@ def test_a_mixture_is_pickled_as_values(cls, covariance_type):
     assert pickle.dumps(mixture, protocol=2) == before
     own = {name for name in classes_in(before) if name.startswith("gmm.")}
     values = {name for name in own if name.startswith("gmm.values.")}
-    assert own - values == {f"gmm.{cls.__name__}", "gmm.Trace", "gmm.em.trace.PassRecord"}
+    assert own - values == {f"gmm.{cls.__name__}", "gmm.Trace", "gmm.em.trace.PassRecord", "gmm.estimators.fitted.Past"}
     file = io.BytesIO()
     mixture.save(file)
     # Besides what a file has, the whiteners: they have the bits of the fit's last update.
@@ -58,7 +59,7 @@ def test_a_warm_start_is_pickled_without_its_scratch(cls, covariance_type):
     asked = {"n_components": 3, "random_state": 0, "warm_start": True, "max_iter": 1, "tol": 0.0, "reg_covar": 1e-3}
     mixture, sizes = cls(covariance_type=covariance_type, **asked), []
     for _ in range(4):
-        (scalars, kept) = mixture.fit(X)._ascent.__reduce__()[2]
+        (scalars, kept) = past_of(mixture.fit(X)).ascent.__reduce__()[2]
         n_pairs = scalars[1]
         sizes.append((n_pairs, len(kept)))
     # A secant is two states: counts, first moments, and second ones, of matrices their lower triangles.

@@ -132,6 +132,28 @@ def test_fits_of_one_estimator_at_once_are_each_a_right_one(cls, warm_start):
         assert abs(mixture.score(X) - mixture.lower_bound_) < 1e-5
 
 
+@each_class
+def test_a_warm_start_looks_once_at_what_it_continues(cls):
+    """Another thread's fit may end at any moment: here one does while the warm start asks whether it may continue."""
+
+    class Overtaken(cls):
+        overtaken = False
+
+        def _problem(self, source, known):
+            problem = super()._problem(source, known)
+            if self.overtaken:
+                self.overtaken = False
+                self.set_params(warm_start=False).fit(OTHER).set_params(warm_start=True)
+            return problem
+
+    mixture = Overtaken(n_components=2, random_state=0, warm_start=True, max_iter=5, tol=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", gmm.ConvergenceWarning)
+        expected = bits(Overtaken(**mixture.get_params()).fit(X).fit(X))
+        mixture.fit(X).overtaken = True
+        assert bits(mixture.fit(X)) == expected
+
+
 def test_threads_may_begin_with_their_first_fit():
     told = in_new_process(
         "from concurrent.futures import ThreadPoolExecutor; from threading import Barrier; import sys, gmm;"

@@ -11,6 +11,7 @@ import pytest
 import gmm
 import reference
 from gmm import GaussianMixture, NormalInverseWishart
+from gmm.estimators.fitted import past_of
 from gmm.values.covariance import COVARIANCE_TYPES
 
 pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
@@ -195,7 +196,7 @@ def test_a_new_fit_or_new_parameters_end_a_stream():
     assert bits(begun().partial_fit(drawn(500, 9)).fit(X).partial_fit(drawn(50, 3))) == bits(expected)
     streamed = begun()
     streamed.means_ = streamed.means_ + 1
-    assert streamed._weight_seen == 0
+    assert past_of(streamed).weight == 0
     assert not hasattr(streamed, "lower_bound_")
     given = GaussianMixture.from_parameters(streamed.weights_, streamed.means_, streamed.covariances_)
     np.testing.assert_allclose(streamed.partial_fit(X).means_, given.partial_fit(X).means_, rtol=1e-12)
@@ -232,8 +233,8 @@ def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
     means = fitted.means_
     np.testing.assert_allclose(fitted.partial_fit(X).means_, means, atol=0.6)
     one, far = begun(prior="conjugate"), begun(prior="conjugate").partial_fit(X + 100)
-    assert one._stream.prior is not None
-    np.testing.assert_array_equal(far._stream.prior.mean, one._stream.prior.mean)
+    assert past_of(one).stream.prior is not None
+    np.testing.assert_array_equal(past_of(far).stream.prior.mean, past_of(one).stream.prior.mean)
 
 
 @pytest.mark.parametrize("prior", ["conjugate", NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D))])
@@ -248,6 +249,18 @@ def test_a_prior_counts_once_in_a_fit_that_goes_on(covariance_type, prior, tmp_p
     np.testing.assert_allclose(fitted.means_, before[0], atol=1e-4)
     np.testing.assert_allclose(fitted.covariances_, before[1], rtol=1e-4, atol=1e-4)
     assert bits(other.partial_fit(far, sample_weight=[1e-6])) == bits(fitted)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VVI", "EII"])
+def test_a_prior_counts_once_in_a_cell_that_goes_on(covariance_type, standardize):
+    prior = NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D), scale=1.0)
+    how = {"prior": prior, "tol": 1e-12, "max_iter": 2000, "random_state": 0, "standardize": standardize}
+    cell = gmm.select(X, K, covariance_type, **how).best
+    before = cell.means_.copy(), cell.covariances_.copy()
+    cell.partial_fit(np.full((1, D), 30.0), sample_weight=[1e-6])
+    np.testing.assert_allclose(cell.means_, before[0], atol=1e-4)
+    np.testing.assert_allclose(cell.covariances_, before[1], rtol=1e-4, atol=1e-4)
 
 
 # --- What is refused ------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gmm.em.e_step import EStep
-from gmm.em.m_step import Prior, most_likely, refilled
-from gmm.em.solver import SolverResult
+from gmm.em.m_step import most_likely, refilled
 from gmm.rows.sources import ArraySource
+from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import ConjugatePrior
 from gmm.values.statistics import SufficientStatistics
 
 # Measured on the data of `python -m benchmarks stream`: with 1, what early mixtures made of their rows stays too long;
@@ -31,27 +32,21 @@ class Stream:
         Of all rows so far, per unit weight.
     weight : float
         What the past counts as.
-    prior : ConjugatePrior or VariationalPrior, optional
+    prior : ConjugatePrior, optional
     """
 
     parameters: MixtureParameters
     statistics: SufficientStatistics
     weight: float
-    prior: Prior | None = None
+    prior: ConjugatePrior | None = None
 
     @classmethod
     def from_mixture(
-        cls, parameters: MixtureParameters, weight: float, prior: Prior | None, ridge: float = 0.0
+        cls, parameters: MixtureParameters, weight: float, prior: ConjugatePrior | None, ridge: float = 0.0
     ) -> Stream:
         """Begin with a mixture that counts as rows of this weight, or as three rows for each of its parameters."""
         weight = weight or float(ROWS_PER_PARAMETER * parameters.n_parameters)
-        return cls(parameters, implied_statistics(parameters, ridge), weight, prior)
-
-    @classmethod
-    def from_fit(cls, result: SolverResult, prior: Prior | None) -> Stream:
-        """Continue from a fit, whose prior an update counts anew."""
-        weight = result.statistics.weight
-        return cls(result.parameters, result.statistics.scaled(1 / weight), weight, prior)
+        return cls(parameters, implied_statistics(parameters, ridge, weight=weight, prior=prior), weight, prior)
 
     def taken(
         self, block: ArraySource, *, ridge: float, decay: float, n_threads: int | None
@@ -87,10 +82,25 @@ class Stream:
         return after, new.mean_log_evidence, tuple(repaired)
 
 
-def implied_statistics(parameters: MixtureParameters, ridge: float = 0.0) -> SufficientStatistics:
-    """Return the statistics of rows of weight 1 in all, for which an update with `ridge` returns the mixture."""
-    model, weights = parameters.model, parameters.weights
-    second = model.layout.with_ridge(parameters.covariances, -ridge)
-    second = second * (weights.sum() if model.layout.pooled else weights.reshape((-1,) + (1,) * (second.ndim - 1)))
-    first = np.zeros(parameters.means.shape)
-    return SufficientStatistics(model.moments, parameters.means, weights, first, second, 0.0, 1.0)
+def implied_statistics(
+    parameters: MixtureParameters, ridge: float = 0.0, *, weight: float = 1.0, prior: ConjugatePrior | None = None
+) -> SufficientStatistics:
+    """Return statistics per unit weight for which an update returns the mixture, if they are of rows of this weight.
+
+    What the update adds, a ridge and a prior, is left out: beside the prior, they need not be those of any rows.
+    """
+    model, means, layout = parameters.model, parameters.means, parameters.model.layout
+    counts, first = parameters.weights, np.zeros(means.shape)
+    divisors = counts.sum(keepdims=True) if layout.pooled else counts
+    added: Array | float = 0.0
+    if prior is not None:
+        moments = prior.as_moments(model, *means.shape)
+        n_means = 0 if not moments.shrinkage else len(counts) if layout.pooled else 1
+        divisors = divisors + (moments.pseudocount + n_means) / weight
+        step = means - moments.mean
+        first = moments.shrinkage / weight * step
+        scale = moments.scale.reshape(layout.shape(1, means.shape[1]))
+        added = (moments.shrinkage * layout.outer(step, step) + scale) / weight
+    second = layout.with_ridge(parameters.covariances, -ridge)
+    second = second * divisors.reshape((-1,) + (1,) * (second.ndim - 1)) - added
+    return SufficientStatistics(model.moments, means, counts, first, second, 0.0, 1.0)

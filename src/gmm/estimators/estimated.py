@@ -14,10 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from gmm import fitting
 from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning
-from gmm.em.solver import Iteration
+from gmm.em.solver import Iteration, SolverResult
+from gmm.em.stepwise import Stream
+from gmm.em.trace import Trace
 from gmm.estimators.conditional import imputed
 from gmm.estimators.exchanged import ExchangedMixture
-from gmm.estimators.fitted import fitted_parameters, hold, set_fitted, source_of
+from gmm.estimators.fitted import Past, climb, fitted_parameters, hold, past_of, source_of
 from gmm.estimators.keeping import opened
 from gmm.estimators.labelled import known_classes, record_classes
 from gmm.estimators.progress import ProgressPrinter
@@ -32,6 +34,7 @@ from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import ConjugatePrior
 
 _ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -257,18 +260,19 @@ class EstimatedMixture(ExchangedMixture):
 
     def _resumed(self, model: CovarianceModel, source: Source, known: KnownClasses | None) -> Beginning | None:
         """Where a warm start continues; None if there is none."""
-        if not self.warm_start or self._parameters is None:
+        past = past_of(self)
+        previous = past.parameters
+        if not self.warm_start or previous is None:
             return None
-        previous = self._parameters
         self._check_same(previous, model, source, "warm_start", "Set warm_start=False")
         noise, _ = self._noise(source)
         if noise is not None and previous.noise is not None and not np.array_equal(noise.box, previous.noise.box):
             return Beginning(replace(previous, noise=noise))
-        if self._ascent is None or self._ascent_of != self._problem(source, known) or self.acceleration is None:
-            return Beginning(previous, self._bounds_before)
-        ascent = copy(self._ascent)  # a fit that fails leaves the estimator as it was
+        if past.ascent is None or past.problem != self._problem(source, known) or self.acceleration is None:
+            return Beginning(previous, past.bounds)
+        ascent = copy(past.ascent)  # a fit that fails leaves the estimator as it was
         ascent.tolerance = self.tol / (source.survey.weight if self._in_all else 1.0)
-        return Beginning(previous, self._bounds_before, ascent)
+        return Beginning(previous, past.bounds, ascent)
 
     def _check_same(
         self, previous: MixtureParameters, model: CovarianceModel, source: Source, who: str, instead: str
@@ -330,12 +334,10 @@ class EstimatedMixture(ExchangedMixture):
         source: Source,
         names: Names,
         settings: fitting.fit.FitSettings,
-        classes: NDArray[Any] | None = None,
+        classes: NDArray[Any] | None,
     ) -> Self:
-        set_fitted(self, fit.result, source, names, fit.traces)
-        self._ascent, self._ascent_of = None, ()
-        if self.warm_start:
-            self._ascent, self._ascent_of = fit.result.state, self._problem(source, settings.known)
+        problem = self._problem(source, settings.known) if self.warm_start else None
+        set_fitted(self, fit.result, source, names, settings.prior, traces=fit.traces, problem=problem)
         record_classes(self, classes, settings.known)
         warn_about(fit, self.max_iter)
         return self
@@ -348,6 +350,31 @@ def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLik
     return fitting.incomplete.completed(
         source, [covariance_model(mixture.covariance_type)], mixture.reg_covar, mixture.n_threads
     ), names
+
+
+def set_fitted(
+    mixture: EstimatedMixture,
+    result: SolverResult,
+    source: Source,
+    names: Names,
+    prior: Prior | None,
+    *,
+    traces: tuple[Trace, ...] = (),
+    problem: tuple[object, ...] | None = None,
+) -> None:
+    """Let an estimator hold the result of a fit: its parameters, how it went, and what continues it.
+
+    A `problem` to be continued keeps the state of the accelerated solver.
+    """
+    parameters, weight = result.parameters, source.survey.weight
+    past = Past(parameters, result.trace.lower_bounds or past_of(mixture).bounds, weight)
+    if problem is not None:
+        past = past._replace(ascent=result.state, problem=problem)
+    if isinstance(prior, ConjugatePrior):
+        stream = Stream.from_mixture(parameters, weight, prior, mixture.reg_covar)
+        past = past._replace(stream=stream, prior_parts=mixture._prior_parts())
+    of_fit = climb(result.trace, result.lower_bound, traces or (result.trace,))
+    hold(mixture, parameters, names, source.dtype, _last_fit=past, **of_fit)
 
 
 def fit_settings(

@@ -6,14 +6,13 @@ Parameters as attributes, scores of rows, samples. Subclasses add files and the 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm._kernel.mstep import QuasiNewtonState
 from gmm.em.results import Wanted
-from gmm.em.solver import SolverResult
 from gmm.em.stepwise import Stream
 from gmm.em.trace import Trace
 from gmm.estimators.contract import (
@@ -43,6 +42,38 @@ _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 _PARTS = ("weights", "means", "covariances")
 
 
+class Past(NamedTuple):
+    """What a fit leaves for one that continues it.
+
+    It is one value, and of one mixture, so that threads that share an estimator never see parts of two fits.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters, optional
+        The mixture that the fit found; if the estimator holds another one, this past is over.
+    bounds : tuple of float
+        The lower bound after each pass.
+    weight : float
+        Of the rows.
+    ascent : QuasiNewtonState, optional
+        Where an accelerated fit can continue.
+    problem : tuple
+        What `ascent` climbs.
+    stream : Stream, optional
+        What is remembered of rows that came block by block, or with a prior.
+    prior_parts : tuple
+        Prior and noise of `stream`; empty once it was loaded.
+    """
+
+    parameters: MixtureParameters | None = None
+    bounds: tuple[float, ...] = ()
+    weight: float = 0.0
+    ascent: QuasiNewtonState | None = None
+    problem: tuple[object, ...] = ()
+    stream: Stream | None = None
+    prior_parts: tuple[object, ...] = ()
+
+
 class FittedMixture(Estimator):
     """Base class of estimators that hold one mixture once they are fitted."""
 
@@ -64,11 +95,7 @@ class FittedMixture(Estimator):
     _objective: ClassVar[tuple[str, str]] = ("log-likelihood", "nats per row")
     _parameters: MixtureParameters | None = None
     _dtype: np.dtype[Any] = np.dtype(np.float64)
-    _bounds_before: tuple[float, ...] = ()
-    _ascent: QuasiNewtonState | None = None
-    _ascent_of: tuple[object, ...] = ()
-    _stream: Stream | None = None  # of `_parameters`, or else out of date
-    _weight_seen: float = 0.0  # of the rows of the fit
+    _last_fit: Past = Past()
 
     def predict(self, X: ArrayLike, *, out: Any = None) -> NDArray[np.intp]:
         """Predict the most probable component of each row.
@@ -316,7 +343,6 @@ class FittedMixture(Estimator):
         if checked[1].shape != expected:
             raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
         self._parameters = MixtureParameters(*checked, model)
-        self._bounds_before, self._ascent, self._weight_seen = (), None, 0.0
         # The record of the fit does not describe these parameters.
         for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
             vars(self).pop(name, None)
@@ -355,14 +381,6 @@ class FittedMixture(Estimator):
         """Return the log-likelihood of each row, (n,), in the type of the rows; an array is where to write."""
         return log_evidence_of(self._scorer(), source, where)
 
-    def _record_climb(self, trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> None:
-        self.history_ = trace
-        self.histories_ = traces
-        self.converged_ = trace.converged
-        self.n_iter_ = len(trace)
-        self.lower_bound_ = lower_bound
-        self.lower_bounds_ = list(trace.lower_bounds)
-
 
 def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     """Return the parameters of a fitted mixture.
@@ -375,6 +393,12 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
+
+
+def past_of(mixture: FittedMixture) -> Past:
+    """Return what continues from the present mixture; that of an estimator without one has no parameters."""
+    past, parameters = mixture._last_fit, mixture._parameters
+    return past if past.parameters is parameters else Past(parameters)
 
 
 def without_noise(mixture: FittedMixture, method: str) -> MixtureParameters:
@@ -437,25 +461,26 @@ def hold(
     parameters: MixtureParameters,
     names: NDArray[np.object_] | None,
     dtype: np.dtype[Any],
+    **fit: Any,
 ) -> None:
-    """Set the parameters of an estimator, the names of their features, and the type of its arrays."""
-    mixture._parameters = parameters
-    mixture._dtype = dtype
+    """Set the parameters of an estimator, the names of their features, the type of its arrays, and what else is given.
+
+    All at once, so that fits in several threads do not mix.
+    """
+    vars(mixture).update(fit | {"_parameters": parameters, "_dtype": dtype})
     record_features(mixture, parameters.n_features, names)
 
 
-def set_fitted(
-    mixture: FittedMixture,
-    result: SolverResult,
-    source: Source,
-    names: NDArray[np.object_] | None,
-    traces: tuple[Trace, ...] = (),
-) -> None:
-    """Set the parameters of an estimator to those of a result, and its attributes that describe the fit."""
-    hold(mixture, result.parameters, names, source.dtype)
-    bounds = result.trace.lower_bounds or mixture._bounds_before
-    mixture._bounds_before, mixture._weight_seen = bounds, source.survey.weight
-    mixture._record_climb(result.trace, result.lower_bound, traces or (result.trace,))
+def climb(trace: Trace, lower_bound: float, traces: tuple[Trace, ...]) -> dict[str, Any]:
+    """Return the attributes that describe how a fit went."""
+    return {
+        "history_": trace,
+        "histories_": traces,
+        "converged_": trace.converged,
+        "n_iter_": len(trace),
+        "lower_bound_": lower_bound,
+        "lower_bounds_": list(trace.lower_bounds),
+    }
 
 
 def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mixture:
@@ -473,10 +498,10 @@ def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mix
     if isinstance(given.get("prior"), NormalInverseWishart):
         given["prior"] = units.restored_prior(given["prior"])
     other = kind(**given)
-    hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype)
-    traces = [trace.raised(raised) for trace in mixture.histories_]
-    other._weight_seen = mixture._weight_seen
-    other._record_climb(mixture.history_.raised(raised), mixture.lower_bound_ + raised, tuple(traces))
+    traces = tuple(trace.raised(raised) for trace in mixture.histories_)
+    of_fit = climb(mixture.history_.raised(raised), mixture.lower_bound_ + raised, traces)
+    past = Past(parameters, weight=past_of(mixture).weight)
+    hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype, _last_fit=past, **of_fit)
     return other
 
 

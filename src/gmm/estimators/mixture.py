@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gmm import fitting
-from gmm.em.m_step import Prior
 from gmm.estimators import criteria
 from gmm.estimators.conditional import ConditionalPrediction, given, predicted
 from gmm.estimators.contract import given_names, names_of_features
@@ -32,7 +31,7 @@ from gmm.values.columns import Regression, marginal
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import NormalInverseWishart, parts
+from gmm.values.priors import ConjugatePrior, NormalInverseWishart, parts
 
 __all__ = ["GaussianMixture"]
 
@@ -492,7 +491,7 @@ class GaussianMixture(StreamedMixture):
         prior = parts(self.prior) if isinstance(self.prior, NormalInverseWishart) else self.prior
         return prior, np.asarray(self.noise).tolist()
 
-    def _prior(self, source: Source, model: CovarianceModel) -> Prior | None:
+    def _prior(self, source: Source, model: CovarianceModel) -> ConjugatePrior | None:
         if self.prior is None:
             return None
         return fitting.fit.prior_of(self.prior, model, self.n_components, source, self.n_threads)

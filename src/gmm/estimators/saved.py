@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gmm import fitting
 from gmm.estimators.contract import given_names
-from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold
+from gmm.estimators.fitted import FittedMixture, Past, climb, fitted_parameters, hold, past_of
 from gmm.estimators.labelled import classes_to_state, restore_classes
 from gmm.persistence import (
     Readable,
@@ -108,9 +108,10 @@ class SavedMixture(FittedMixture):
             header |= {**traces, "lower_bound": self.lower_bound_}
             arrays |= passes
         header |= classes_to_state(self)
-        header |= {"weight_seen": self._weight_seen} if self._weight_seen else {}
-        if self._stream is not None and self._stream.parameters is parameters:
-            header["stream"], of_stream = stream_to_state(self._stream)
+        past = past_of(self)
+        header |= {"weight_seen": past.weight} if past.weight else {}
+        if past.stream is not None:
+            header["stream"], of_stream = stream_to_state(past.stream)
             arrays |= of_stream
         return header, arrays
 
@@ -119,15 +120,16 @@ class SavedMixture(FittedMixture):
         names = check_feature_names(item(header, "feature_names", list) or None, parameters.n_features)
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
-        hold(self, parameters, names, np.dtype(header["dtype"]))
         check_parameters(self, fitting.starts.STARTS)
+        of_fit: dict[str, Any] = {}
         if "lower_bound" in header:
             best, traces = traces_from_state(header, arrays)
-            self._record_climb(best, item(header, "lower_bound", float), traces)
-        restore_classes(self, header, parameters.n_components)
-        self._weight_seen = positive(header, "weight_seen") if "weight_seen" in header else 0.0
+            of_fit = climb(best, item(header, "lower_bound", float), traces)
+        past = Past(parameters, weight=positive(header, "weight_seen") if "weight_seen" in header else 0.0)
         if "stream" in header:
-            self._stream = stream_from_state(item(header, "stream", dict), arrays, parameters)
+            past = past._replace(stream=stream_from_state(item(header, "stream", dict), arrays, parameters))
+        hold(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)
+        restore_classes(self, header, parameters.n_components)
 
 
 def state_of(mixture: SavedMixture) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

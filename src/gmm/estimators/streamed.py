@@ -8,19 +8,21 @@ from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gmm import fitting
 from gmm.em.stepwise import Stream
 from gmm.em.trace import PassRecord, Trace
 from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
-from gmm.estimators.fitted import hold, source_of
+from gmm.estimators.fitted import Past, climb, hold, past_of, source_of
 from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.rows.entrance import Names, as_source_to_fit, check_whole
 from gmm.rows.sources import ArraySource, Source, chunks_in_order
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
+from gmm.values.parameters import MixtureParameters
+from gmm.values.priors import ConjugatePrior
 
 _ENDED = "one step for each block"
 _FEW_ROWS = (
@@ -32,8 +34,6 @@ _LARGEST_SQUARES = 1e300
 
 class StreamedMixture(EstimatedMixture):
     """Base class of estimators that can learn from one block of rows after the other."""
-
-    _stream_of: tuple[object, ...] = ()  # the prior and noise of the stream; empty once it was loaded
 
     def partial_fit(
         self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None, *, decay: float = 0.0
@@ -48,8 +48,8 @@ class StreamedMixture(EstimatedMixture):
 
         The first call starts from its block, by `init_params` or from what is given of weights, means and precisions;
         give it some rows for each free parameter, as three of which the start counts. A mixture that was fitted or
-        loaded goes on, and its past counts as the weight of the rows of that fit, beside which a `prior` counts once
-        (in cells of `select` it is part of the past as well); one of given parameters, as a start. `tol`, `max_iter`,
+        loaded goes on, and its past counts as the weight of the rows of that fit, beside which a `prior` counts once;
+        one of given parameters, as a start. `tol`, `max_iter`,
         `n_init`, `acceleration` and `refine` do not matter here. What is not set of a `prior`, and the box of `noise`,
         come from the fit or the first block.
 
@@ -103,36 +103,28 @@ class StreamedMixture(EstimatedMixture):
         """
         check_parameters(self, fitting.starts.STARTS)
         decay = _checked_decay(decay)
-        source, names = self._block(X, sample_weight)
+        past = past_of(self)
+        source, names = self._block(X, sample_weight, past.parameters)
         model = covariance_model(self.covariance_type, source.n_features)
         try:
-            stream, bounds, seconds, repaired = self._steps(self._begun(source, model), source, decay)
+            stream, bounds, seconds, repaired = self._steps(self._begun(source, model, past), source, decay)
         except SingularMatrixError as error:
             raise ValueError(ill_defined(error, model)) from None
-        hold(self, stream.parameters, names, source.dtype)
-        self._stream, self._stream_of, self._ascent = stream, self._prior_parts(), None
-        self._bounds_before = tuple(bounds)
+        past = Past(stream.parameters, tuple(bounds), stream=stream, prior_parts=self._prior_parts())
         trace = Trace(tuple(PassRecord(bound, bound) for bound in bounds), tuple(seconds), _ENDED, False)
-        self._record_climb(trace, bounds[-1], (trace,))
+        of_fit = climb(trace, bounds[-1], (trace,))
+        hold(self, stream.parameters, names, source.dtype, _last_fit=past, **of_fit)
         warn_of_repairs(tuple(repaired))
         return self
 
-    def _adopt(
-        self,
-        fit: fitting.progress.MixtureFit,
-        source: Source,
-        names: Names,
-        settings: fitting.fit.FitSettings,
-        classes: NDArray[Any] | None = None,
-    ) -> Self:
-        super()._adopt(fit, source, names, settings, classes)
-        if settings.prior is not None:  # else the mixture implies the sums
-            self._stream, self._stream_of = Stream.from_fit(fit.result, settings.prior), self._prior_parts()
-        return self
+    def _prior(self, source: Source, model: CovarianceModel) -> ConjugatePrior | None:
+        raise NotImplementedError
 
-    def _block(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, NDArray[np.object_] | None]:
+    def _block(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, previous: MixtureParameters | None
+    ) -> tuple[Source, Names]:
         """Check the rows of a block; return them, and the names of the features."""
-        if self._parameters is None:
+        if previous is None:
             how: dict[str, Any] = {"n_components": self.n_components, "missing": self.missing}
             source, names = as_source_to_fit(X, sample_weight, estimator=self, **how)
             check_whole(source, "partial_fit")
@@ -140,28 +132,28 @@ class StreamedMixture(EstimatedMixture):
         source = source_of(self, X, sample_weight)
         check_whole(source, "partial_fit")
         model = covariance_model(self.covariance_type)
-        self._check_same(self._parameters, model, source, "partial_fit", "Clone the estimator")
-        _check_near(self._parameters.means, source)
+        self._check_same(previous, model, source, "partial_fit", "Clone the estimator")
+        _check_near(previous.means, source)
         return source, vars(self).get("feature_names_in_")
 
-    def _begun(self, source: Source, model: CovarianceModel) -> Stream:
+    def _begun(self, source: Source, model: CovarianceModel, past: Past) -> Stream:
         """Return the stream so far; of a first call, the start, and of a mixture from elsewhere, the mixture."""
-        if self._stream is not None and self._stream.parameters is self._parameters:
-            if self._stream_of not in ((), self._prior_parts()):
+        if past.stream is not None:
+            if past.prior_parts not in ((), self._prior_parts()):
                 raise ValueError(
                     "partial_fit continues a stream with the prior and noise that it began with, and these are others. "
                     "Clone the estimator to start over."
                 )
-            return self._stream
-        if self._parameters is not None:
-            prior = self._prior(source, model)
-            return Stream.from_mixture(self._parameters, self._weight_seen, prior, self.reg_covar)
+            return past.stream
+        prior = self._prior(source, model)
+        if past.parameters is not None:
+            return Stream.from_mixture(past.parameters, past.weight, prior, self.reg_covar)
         (seed,) = fitting.seeds.start_seeds(self.random_state, 1)
         settings = fit_settings(self, source, model)
         start = fitting.fit.first_mixture(source, settings, seed)
-        if source.n_used < start.n_parameters and settings.given.precisions is None and settings.prior is None:
+        if source.n_used < start.n_parameters and settings.given.precisions is None and prior is None:
             warn(_FEW_ROWS.format(source.n_used, start.n_parameters), raisable(ConvergenceWarning))
-        return Stream.from_mixture(start, 0.0, settings.prior, self.reg_covar)
+        return Stream.from_mixture(start, 0.0, prior, self.reg_covar)
 
     def _steps(
         self, stream: Stream, source: Source, decay: float

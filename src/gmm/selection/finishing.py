@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gmm.em.solver import SolverResult
 from gmm.estimators import criteria
-from gmm.estimators.fitted import fitted_parameters, set_fitted
+from gmm.estimators.estimated import set_fitted
+from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import degenerate_components
@@ -121,7 +122,7 @@ def _entry(
         loglik_of_one=scorer.log_likelihood_of_one(source, settings.reg_covar),
     )
     estimator = GaussianMixture(**on_sample.get_params())
-    set_fitted(estimator, result, source, names)
+    set_fitted(estimator, result, source, names, settings.prior)
     bad = degenerate_components(result.parameters, source.n_effective, settings.reg_covar)
     return Entry(
         n_components=result.parameters.n_components,

@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 
 from gmm.em.results import Totals
 from gmm.estimators import criteria
-from gmm.estimators.estimated import ill_defined
-from gmm.estimators.fitted import set_fitted
+from gmm.estimators.estimated import ill_defined, set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.fit import FitSettings, GivenStart
@@ -319,7 +318,8 @@ class _Search:
         scores = self._measured[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
-        set_fitted(estimator, replace(result.result, parameters=parameters), request.source, request.features)
+        found, prior = replace(result.result, parameters=parameters), self._engine.cell(key).settings.prior
+        set_fitted(estimator, found, request.source, request.features, prior)
         return replace(
             entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
         )
