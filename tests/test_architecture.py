@@ -54,7 +54,7 @@ ROOMS = {
         entrance | dask opening together watched | factory incomplete npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | labels noise prior rows | given tables | arrays columns parameters | where",
+    "validation": "validation | labels noise prior rows | given tables | arrays columns parameters | scalars where",
     "_candidates": "",
     "_frozen": "",
     "api": "",
