@@ -140,13 +140,13 @@ def test_the_same_bits_for_every_number_of_threads():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"relevance": 0}, "relevance above 0"),
-        ({"relevance": np.nan}, "relevance above 0"),
-        ({"relevance": "much"}, "relevance above 0"),
+        ({"relevance": 0}, "relevance to be a number in"),
+        ({"relevance": np.nan}, "relevance to be a number in"),
+        ({"relevance": "much"}, "relevance to be a number in"),
         ({"what": ()}, "what to name some of 'weights', 'means', 'covariances'"),
         ({"what": ("shapes",)}, "what to name some of"),
-        ({"n_iter": 0}, "n_iter of 1 or more"),
-        ({"n_iter": True}, "n_iter of 1 or more"),
+        ({"n_iter": 0}, "n_iter to be a whole number from 1"),
+        ({"n_iter": True}, "n_iter to be a whole number from 1"),
     ],
 )
 def test_wrong_arguments_are_named(wrong, message):

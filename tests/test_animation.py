@@ -370,10 +370,10 @@ def test_a_film_in_a_window_stays_there_when_it_is_saved(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("asked", "error", "match"),
     [
-        ({"interval": 0}, ValueError, "interval must be an int from 1 to 655350, in milliseconds; got 0"),
-        ({"interval": 10**12}, ValueError, "interval must be .* got 1000000000000"),
-        ({"interval": True}, ValueError, "interval must be .* got True"),
-        ({"interval": 20.0}, ValueError, "interval must be .* got 20.0"),
+        ({"interval": 0}, ValueError, "interval, in milliseconds, to be a whole number from 1 to 655350, got 0"),
+        ({"interval": 10**12}, ValueError, "interval, .* got 1000000000000"),
+        ({"interval": True}, ValueError, "interval, .* got True"),
+        ({"interval": 20.0}, ValueError, "interval, .* got 20.0"),
         (
             {"X": GaussianMixture(2), "n_components": PLANE},
             TypeError,

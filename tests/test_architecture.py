@@ -18,7 +18,7 @@ ROOMS = {
     "__main__": "",
     "cli": """
         fit | bayesian report | drawn report.sections report.trust | report.choosing report.posterior | report.figures
-        | apply plot result | streamed | rows saved | report.wording show | cli | describe tables write
+        | apply plot result | on_disk | rows saved | report.wording show | cli | describe tables write
         | agreement arguments choice failures notes pictures report.columns report.origin report.story
         | report.page
     """,
@@ -54,7 +54,7 @@ ROOMS = {
         entrance | dask opening together watched | factory incomplete npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | labels noise prior rows | given tables | arrays columns parameters | where",
+    "validation": "validation | labels noise prior rows | given tables | arrays columns parameters | scalars where",
     "_candidates": "",
     "_frozen": "",
     "api": "",

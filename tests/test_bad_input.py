@@ -1,6 +1,8 @@
 """Input of every kind: what is wrong is refused, telling where; what is only unusual works."""
 
+import re
 import warnings
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,9 @@ import scipy.sparse
 from sklearn.mixture import GaussianMixture as Peer
 
 from gmm import GaussianMixture
+from gmm.exceptions import InvalidParameterError
 from gmm.validation.rows import check_rows
+from gmm.validation.scalars import check_real, check_whole
 from gmm.values.covariance import CLASSIC
 
 rng = np.random.RandomState(0)
@@ -491,3 +495,21 @@ def test_numbers_that_make_no_mixture(wrong, message):
     GaussianMixture.from_parameters(**numbers())
     with pytest.raises(ValueError, match=message):
         GaussianMixture.from_parameters(**numbers() | wrong)
+
+
+@pytest.mark.parametrize("interval", ["(0, 1)", "[0, 1)", "(0, 1]", "[0, 1]"])
+def test_single_numbers_of_an_interval(interval):
+    ends = ["[" in interval, "]" in interval]
+    inside = [0.5, np.float32(0.25), Fraction(1, 3), *np.array([0, 1])[ends]]
+    assert [check_real(value, "x", interval) for value in inside] == [float(value) for value in inside]
+    for value in (-1e-300, 2, np.nan, np.inf, "0.5", None, True, 0.5j, *np.array([0, 1])[np.invert(ends)]):
+        with pytest.raises(InvalidParameterError, match=rf"expected x to be a number in {re.escape(interval)}, got"):
+            check_real(value, "x", interval)
+
+
+def test_single_whole_numbers():
+    assert [check_whole(value, "n", 2, 5) for value in (2, np.int8(5))] == [2, 5]
+    assert check_whole(10**30, "n") == 10**30
+    for value in (1, 6, 2.0, True, "3", None, np.bool_(True)):
+        with pytest.raises(InvalidParameterError, match="expected n to be a whole number from 2 to 5, got"):
+            check_whole(value, "n", 2, 5)

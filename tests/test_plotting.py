@@ -614,7 +614,7 @@ def test_what_cannot_be_drawn_is_refused(plot):
         plot(model, np.zeros((5, 3)))
     with pytest.raises(ValueError, match="NaN"):
         plot(model, [[0.0, np.nan]])
-    with pytest.raises(InvalidParameterError, match="max_points must be an int of at least 1, got 0"):
+    with pytest.raises(InvalidParameterError, match="expected max_points to be a whole number from 1, got 0"):
         plot(model, X, max_points=0)
     with pytest.raises(InvalidParameterError, match="The features are 0 to 1"):
         plot(model, X, view="x7")

@@ -274,9 +274,9 @@ BAD = {
     "no weight": (X[:3], {"sample_weight": np.zeros(3)}, "at least one non-zero"),
     "a negative weight": (X[:3], {"sample_weight": [1, -1, 1]}, "Negative values"),
     "a value too far": (np.full((3, D), 1e200), {}, "too far from the means of the mixture"),
-    "all is forgotten": (X, {"decay": 1.0}, "expected a decay of at least 0 and below 1, got 1.0"),
-    "a negative decay": (X, {"decay": -0.1}, "expected a decay of at least 0 and below 1, got -0.1"),
-    "no number": (X, {"decay": "0.1"}, "expected a decay of at least 0 and below 1, got '0.1'"),
+    "all is forgotten": (X, {"decay": 1.0}, "expected decay to be a number in .0, 1., got 1.0"),
+    "a negative decay": (X, {"decay": -0.1}, "expected decay to be a number in .0, 1., got -0.1"),
+    "no number": (X, {"decay": "0.1"}, "expected decay to be a number in .0, 1., got '0.1'"),
 }
 
 

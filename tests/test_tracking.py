@@ -133,8 +133,8 @@ def test_units_do_not_matter():
     [
         ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
         ({"box": [[0, 0], [0, 1]]}, "noise"),
-        ({"motion": 0}, "motion to be a number above 0"),
-        ({"forgetting": 1.0}, "forgetting to be a number above 0 and below 1, got 1.0"),
+        ({"motion": 0}, "motion to be a number in .0, inf."),
+        ({"forgetting": 1.0}, "forgetting to be a number in .0, 1., got 1.0"),
         ({"min_rows": 0}, "min_rows to be a whole number from 1"),
         ({"covariance_type": "tied"}, "a covariance of their own"),
     ],

@@ -8,10 +8,10 @@ import numpy as np
 
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
 from gmm.cli.failures import CommandError, UsageError
+from gmm.cli.on_disk import rows_on_disk
 from gmm.cli.rows import read_rows_for
 from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
-from gmm.cli.streamed import streamed
 from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.contract import names_of_features
@@ -48,7 +48,7 @@ def _predict_blocks(model: GaussianMixture | BayesianGaussianMixture, options: a
     if options.out is None:
         raise UsageError("--blocks writes to a file: expected --out")
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
-    rows = streamed(options, names)
+    rows = rows_on_disk(options, names)
     for note in rows.notes:
         Screen(options.quiet).note(note)
     if names is None:

@@ -12,10 +12,10 @@ from gmm import selection
 from gmm.cli.bayesian import fit_posterior
 from gmm.cli.drawn import Drawings
 from gmm.cli.failures import CommandError, UsageError
+from gmm.cli.on_disk import RowsOnDisk
 from gmm.cli.result import Result, make_directory, rows_to_fit
 from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
-from gmm.cli.streamed import StreamedRows
 from gmm.cli.write import write_json
 from gmm.estimators.criteria import CRITERIA
 from gmm.text.amounts import counted
@@ -76,7 +76,7 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
 
 
 def _search(
-    screen: Screen, rows: Rows | StreamedRows, types: Sequence[str], options: argparse.Namespace
+    screen: Screen, rows: Rows | RowsOnDisk, types: Sequence[str], options: argparse.Namespace
 ) -> tuple[selection.Selection, tuple[str, ...]]:
     """Run the search, and print and return its warnings."""
     with warnings.catch_warnings(record=True) as caught:

@@ -25,9 +25,9 @@ from gmm.cli.describe import (
     parameter_warning,
 )
 from gmm.cli.failures import CommandError, UsageError
+from gmm.cli.on_disk import RowsOnDisk, rows_on_disk_to_fit
 from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
-from gmm.cli.streamed import StreamedRows, streamed_to_fit
 from gmm.cli.tables import read
 from gmm.cli.write import write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
@@ -67,7 +67,7 @@ class Fitted:
         Duration of the fit, in seconds.
     """
 
-    rows: Rows | StreamedRows
+    rows: Rows | RowsOnDisk
     options: argparse.Namespace
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -91,7 +91,7 @@ class Fitted:
     @property
     def table(self) -> Rows:
         """The rows, which are in memory where there is a report or a picture."""
-        assert isinstance(self.rows, Rows)  # `streamed_to_fit` refuses --report and --plot
+        assert isinstance(self.rows, Rows)  # `rows_on_disk_to_fit` refuses --report and --plot
         return self.rows
 
     @cached_property
@@ -219,7 +219,7 @@ class Fitted:
     def write_model(self, out: Path, kind: str) -> None:
         """Write the model and the labels; `kind` is their format."""
         self.model.save(out / "model.gmm")
-        if isinstance(self.rows, StreamedRows):
+        if isinstance(self.rows, RowsOnDisk):
             write_predictions(self.model, self.rows.frame, out / f"labels.{kind}")
             return
         proba = self.model.predict_proba(self.rows.frame)
@@ -386,7 +386,7 @@ class Posterior(Fitted):
             screen.line(f"written to {out}: model.gmm, labels.{self.options.format}, result.json")
 
 
-def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | StreamedRows, tuple[str, ...]]:
+def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | RowsOnDisk, tuple[str, ...]]:
     """Read or open the table that the options name, and print and return the notes on it.
 
     Raises
@@ -395,7 +395,7 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | Str
         If it has too few rows.
     """
     if options.blocks:
-        opened = streamed_to_fit(options)
+        opened = rows_on_disk_to_fit(options)
         for note in opened.notes:
             screen.note(note)
         return opened, opened.notes

@@ -144,7 +144,7 @@ class EstimatedMixture(ExchangedMixture):
                     followed(source, printer.reading) if self.verbose else source,
                     settings,
                     journal,
-                    resume=beginning,
+                    beginning=beginning,
                     callback=self._watch(callback, printer, source),
                     on_end=printer.end,
                     on_skip=printer.skip,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from contextlib import closing
 from time import perf_counter
 from typing import Any, Self
@@ -19,6 +18,7 @@ from gmm.exceptions import ConvergenceWarning, raisable, warn
 from gmm.rows.entrance import Names, as_source_to_fit, check_whole
 from gmm.rows.sources import ArraySource, Source, chunks_in_order
 from gmm.validation.parameters import check_parameters
+from gmm.validation.scalars import check_real
 from gmm.values.covariance import CovarianceModel, covariance_model
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -102,7 +102,7 @@ class StreamedMixture(EstimatedMixture):
         (array([0.76, 0.24]), array([0., 6.]))
         """
         check_parameters(self, fitting.starts.STARTS)
-        decay = _checked_decay(decay)
+        decay = check_real(decay, "decay", "[0, 1)")
         past = past_of(self)
         source, names = self._block(X, sample_weight, past.parameters)
         model = covariance_model(self.covariance_type, source.n_features)
@@ -172,12 +172,6 @@ class StreamedMixture(EstimatedMixture):
                     repaired += empty
                     seconds.append(perf_counter() - began)
         return stream, bounds, seconds, repaired
-
-
-def _checked_decay(decay: Any) -> float:
-    if not (isinstance(decay, numbers.Real) and 0 <= float(decay) < 1):
-        raise ValueError(f"expected a decay of at least 0 and below 1, got {decay!r}")
-    return float(decay)
 
 
 def _check_near(means: Array, source: Source) -> None:

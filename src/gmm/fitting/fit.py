@@ -160,7 +160,7 @@ def fit_mixture(
     settings: FitSettings,
     journal: Journal,
     *,
-    resume: Beginning | SolverResult | None = None,
+    beginning: Beginning | SolverResult | None = None,
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[SolverResult], object] | None = None,
     on_skip: Callable[[int, Screened], object] | None = None,
@@ -174,8 +174,8 @@ def fit_mixture(
     journal : Journal
         Of the seeds, one for each start, or of an earlier fit that this one continues; it is told how far the fit has
         come. The first start does not depend on how many there are.
-    resume : Beginning or SolverResult, optional
-        Continue from here instead of from starts.
+    beginning : Beginning or SolverResult, optional
+        Where to begin or continue, instead of from starts.
     callback : callable, optional
         Called after each pass; a truthy return value ends the run, and no further start is tried.
     on_end : callable, optional
@@ -192,7 +192,7 @@ def fit_mixture(
     each = None if callback is None else watch
     with problem.e_step() as e_step:
         if journal.progress.stage == "starts":
-            for number, begin in _starts(problem, settings, journal.progress, resume, e_step, on_skip):
+            for number, begin in _starts(problem, settings, journal.progress, beginning, e_step, on_skip):
                 run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause)
                 result = run.go().result
                 if on_end is not None:
@@ -349,7 +349,7 @@ def _starts(
     problem: Problem,
     settings: FitSettings,
     progress: FitProgress,
-    resume: Beginning | SolverResult | None,
+    beginning: Beginning | SolverResult | None,
     e_step: EStep,
     on_skip: Callable[[int, Screened], object] | None,
 ) -> Iterator[tuple[int, Beginning | SolverResult]]:
@@ -358,13 +358,13 @@ def _starts(
     Starts that were decided before the fit was paused are made again, since later ones are compared with them.
     """
     seeds, paused = progress.seeds, progress.run
-    if resume is not None:
-        yield 0, resume
+    if beginning is not None:
+        yield 0, beginning
     elif paused is not None and len(seeds) == 1:
         yield 0, paused
         return
     screening: Screening | None = None
-    for number, seed in enumerate(seeds if resume is None else ()):
+    for number, seed in enumerate(seeds if beginning is None else ()):
         begin = _start(problem, settings, seed, e_step)
         screened = screening(begin.parameters) if screening is not None else None
         if number >= progress.n_decided:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import numbers
 import os
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,6 @@ from numpy.typing import ArrayLike
 from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.steps import SteppedFit, prepare_stepped_fit
-from gmm.exceptions import InvalidParameterError, raisable
 from gmm.fitting.sampling import kmeans_plusplus
 from gmm.plotting.canvas import canvas_of
 from gmm.plotting.film import Film, film_of
@@ -26,6 +24,7 @@ from gmm.plotting.gif import AS_DRAWN, gif
 from gmm.plotting.style import STYLE
 from gmm.text.amounts import counted
 from gmm.validation.parameters import check_random_state
+from gmm.validation.scalars import check_whole, is_real
 from gmm.values.layouts import Array
 
 _FIRST, _LAST = 1000, 2500  # least duration of these frames in a GIF, in milliseconds
@@ -97,13 +96,10 @@ def animate_fit(
     >>> film.n_frames
     4
     """
-    if isinstance(interval, bool) or not isinstance(interval, numbers.Integral) or not 1 <= interval <= _LONGEST:
-        raise raisable(InvalidParameterError)(
-            f"interval must be an int from 1 to {_LONGEST}, in milliseconds; got {interval!r}"
-        )
+    check_whole(interval, "interval, in milliseconds,", 1, _LONGEST)
     fit_parameters = {"tol": 1e-3 if bayesian else 1e-5, "random_state": random_state} | parameters
-    how = {"caller": animate_fit.__name__, "bayesian": bayesian}
-    prepare = partial(prepare_stepped_fit, X, n_components, sample_weight, **how)
+    rows = X, n_components, sample_weight
+    prepare = partial(prepare_stepped_fit, *rows, caller=animate_fit.__name__, bayesian=bayesian)
     climb = prepare(fit_parameters)
     if not bayesian and not any(parameters.get(name) is not None for name in _STARTS):
         climb = prepare(fit_parameters | _poor_start(climb, fit_parameters))
@@ -224,7 +220,7 @@ def _check_rates(fps: Any, dpi: Any) -> None:
     for name, value, keywords in (("fps", fps, ()), ("dpi", dpi, ("figure",))):
         if value is None or value in keywords:
             continue
-        if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 < float(value) < np.inf:
+        if not is_real(value) or not 0 < float(value) < np.inf:
             others = ", 'figure' or None" if keywords else ", or None"
             raise ValueError(f"{name} must be a finite number above 0{others}; got {value!r}")
 

@@ -5,7 +5,6 @@ It also computes axis limits, and the grids on which curves and contours are eva
 
 from __future__ import annotations
 
-import numbers
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +16,6 @@ from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.pipeline import before, steps_of
 from gmm.plotting.style import colours
 from gmm.plotting.view import View, axis_deviations
@@ -26,6 +24,7 @@ from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.uses.combining import CombinedComponents
 from gmm.validation.parameters import check_is_fitted, check_random_state
+from gmm.validation.scalars import check_whole
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 
@@ -185,8 +184,7 @@ def scene_of(
     """
     clusters = model.clusters() if isinstance(model, CombinedComponents) else None
     mixture = fitted_mixture(model if clusters is None else model.model)
-    if not isinstance(max_points, numbers.Integral) or int(max_points) < 1:
-        raise raisable(InvalidParameterError)(f"max_points must be an int of at least 1, got {max_points!r}")
+    max_points = check_whole(max_points, "max_points")
     parameters, names = fitted_parameters(mixture), names_of_features(mixture)
     if steps := steps_of(model):
         parameters, X, given = before(steps, parameters, X)
@@ -199,7 +197,7 @@ def scene_of(
         parameters,
         names,
         as_one_array(source, "a picture"),
-        max_points=int(max_points),
+        max_points=max_points,
         random_state=random_state,
         n_threads=mixture.n_threads,
         clusters=clusters,

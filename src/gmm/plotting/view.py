@@ -5,7 +5,6 @@ Views for plots, projections of rows and mixtures, and the ellipse of a Gaussian
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.plane import plane_of
 from gmm.text.amounts import counted
 from gmm.uses.directions import Directions
+from gmm.validation.scalars import check_real, is_whole
 from gmm.values.directions import projected_mixture
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
@@ -143,23 +143,16 @@ def ellipse(mean: Array, covariance: Array, content: float, n_vertices: int = 18
     InvalidParameterError
         If `content` is not between 0 and 1.
     """
-    radius = np.sqrt(-2 * np.log1p(-check_content(content)))
+    radius = np.sqrt(-2 * np.log1p(-check_real(content, "content", "(0, 1)")))
     angles = np.linspace(0, 2 * np.pi, n_vertices)
     variances, axes = np.linalg.eigh(covariance)
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return np.asarray(mean + radius * circle * np.sqrt(np.maximum(variances, 0)) @ axes.T)
 
 
-def check_content(content: Any) -> float:
-    """Check the share of the mixture that a region holds; return it as a float."""
-    if not isinstance(content, numbers.Real) or not 0 < float(content) < 1:
-        raise raisable(InvalidParameterError)(f"content must be strictly between 0 and 1; got {content!r}")
-    return float(content)
-
-
 def check_contents(content: Any) -> list[float]:
     """Check one share or several; return them without duplicates, in ascending order."""
-    return sorted({check_content(part) for part in np.atleast_1d(np.asarray(content, dtype=object))})
+    return sorted({check_real(part, "content", "(0, 1)") for part in np.atleast_1d(np.asarray(content, dtype=object))})
 
 
 def content_label(content: float) -> str:
@@ -209,8 +202,7 @@ def _view_of_features(view: Any, names: Sequence[str]) -> View:
 def _column(feature: Any, names: Sequence[str]) -> int | None:
     if isinstance(feature, str) and feature in names:
         return list(names).index(feature)
-    whole = isinstance(feature, numbers.Integral) and not isinstance(feature, bool | np.bool_)
-    if whole and 0 <= int(feature) < len(names):
+    if is_whole(feature) and 0 <= int(feature) < len(names):
         return int(feature)
     return None
 

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from gmm.exceptions import warn
 from gmm.rows.blocks import Block, BlockSource
+from gmm.rows.sources import SameColumns
 
 __all__ = ["ScratchSource"]
 
 _BLOCK_BYTES = 1 << 20
 
 
-class ScratchSource(BlockSource):
+class ScratchSource(SameColumns, BlockSource):
     """The rows of another source.
 
     The file has no name, so it is gone however the process ends. If it cannot be written, a warning says so, and the
@@ -32,6 +33,8 @@ class ScratchSource(BlockSource):
     folder : str or os.PathLike, optional
         Where the file is; the system's folder for temporary files by default.
     """
+
+    _source: BlockSource
 
     def __init__(self, source: BlockSource, folder: str | os.PathLike[str] | None = None) -> None:
         if folder is not None and not os.path.isdir(folder):
@@ -58,16 +61,6 @@ class ScratchSource(BlockSource):
     def name(self) -> str:
         """What messages call the other source."""
         return self._source.name
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self._source.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self._source.dtype
 
     def blocks(self, *, weighted: bool) -> Iterator[Block]:
         """Read the file, or the other source, which is copied meanwhile."""

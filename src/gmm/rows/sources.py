@@ -169,7 +169,23 @@ class ArraySource(Source):
         return self.rows[indices]
 
 
-class SameRows(Source):
+class SameColumns(Source):
+    """Rows with the columns of another source."""
+
+    _source: Source
+
+    @property
+    def n_features(self) -> int:
+        """Number of features, d."""
+        return self._source.n_features
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the rows."""
+        return self._source.dtype
+
+
+class SameRows(SameColumns):
     """The rows of another source; a subclass tells how `chunks` come to them."""
 
     def __init__(self, source: Source) -> None:
@@ -181,16 +197,6 @@ class SameRows(Source):
     def n_rows(self) -> int:
         """Number of rows, n."""
         return self._source.n_rows
-
-    @property
-    def n_features(self) -> int:
-        """Number of features, d."""
-        return self._source.n_features
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the rows."""
-        return self._source.dtype
 
     @property
     def survey(self) -> Survey:

@@ -97,8 +97,8 @@ def _on_all_rows(
         refine=None,
         prior=None if prior is None else prior_of(prior, model, K, source, settings.n_threads),
     )
-    journal, resume = journal_of_cell(file, settings.problem(source), begin)
-    result = fit_mixture(source, settings, journal, resume=resume).result
+    journal, beginning = journal_of_cell(file, settings.problem(source), begin)
+    result = fit_mixture(source, settings, journal, beginning=beginning).result
     return _entry(found, number, on_sample, result, source, settings, names)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
-from numbers import Real
 from operator import index
 from typing import Any
 
@@ -19,6 +18,7 @@ from gmm.fitting.starts import STARTS
 from gmm.rows.sources import Source
 from gmm.selection.engine import Key
 from gmm.validation.parameters import check_parameters
+from gmm.validation.scalars import is_real
 from gmm.values.covariance import (
     COVARIANCE_TYPES,
     OF_ONE_FEATURE,
@@ -109,7 +109,7 @@ def checked_limit(time_limit: Any) -> float | None:
     """
     if time_limit is None:
         return None
-    if not isinstance(time_limit, Real) or isinstance(time_limit, bool):
+    if not is_real(time_limit):
         raise TypeError(f"expected a number of seconds or None for time_limit, got {time_limit!r}")
     if not 0 <= float(time_limit) <= inf:
         raise ValueError(f"expected time_limit of at least 0 seconds, got {time_limit!r}")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
@@ -34,6 +33,7 @@ from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.validation.parameters import check_callback, check_random_state
 from gmm.validation.rows import check_enough_rows
+from gmm.validation.scalars import check_whole, is_whole
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
@@ -163,14 +163,13 @@ def held_out_log_likelihood(
 
 
 def _check_folds(n_rows: int, n_splits: int, estimator: object) -> None:
-    if not isinstance(n_splits, Integral) or n_splits < 2:
-        raise ValueError(f"expected n_splits to be a whole number from 2, got {n_splits!r}")
+    check_whole(n_splits, "n_splits", 2)
     if n_rows < n_splits:
         raise ValueError(
             f"expected as many rows as folds, n_splits={n_splits}, got {n_rows} (those of weight 0 left out)"
         )
     K = getattr(estimator, "n_components", 1)
-    needed, left = max(2, K if isinstance(K, Integral) else 1), n_rows - -(-n_rows // n_splits)
+    needed, left = max(2, K if is_whole(K) else 1), n_rows - -(-n_rows // n_splits)
     if left < needed:
         raise ValueError(
             f"{n_rows} rows in n_splits={n_splits} folds leave {left} to fit, expected at least {needed}, one for each "
@@ -325,9 +324,7 @@ def bootstrap_lrt(
     True
     """
     check_callback(callback)
-    for name, value in {"n_components": n_components, "n_replicates": n_replicates}.items():
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"expected {name} to be a whole number from 1, got {value!r}")
+    n_components, n_replicates = check_whole(n_components, "n_components"), check_whole(n_replicates, "n_replicates")
     _check_parameters(parameters)
     rows, _, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing"))
     if np.isnan(rows).any():
@@ -339,7 +336,7 @@ def bootstrap_lrt(
         | parameters
         | {"covariance_type": covariance_type, "n_init": n_init, "n_threads": n_threads}
     )
-    fits = _Fits(int(n_components), how)
+    fits = _Fits(n_components, how)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         observed = fits.pair(rows, int(rng.integers(2**31)))
@@ -350,8 +347,8 @@ def bootstrap_lrt(
             )
         for fit in (observed.null, observed.alternative):
             record_features(fit, rows.shape[1], names)
-        test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, int(n_replicates))
-        return _with_replicates(test, _drawn(fits, observed.null, len(rows), rng, int(n_replicates)), callback)
+        test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, n_replicates)
+        return _with_replicates(test, _drawn(fits, observed.null, len(rows), rng, n_replicates), callback)
 
 
 def _check_parameters(parameters: dict[str, Any]) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Collection
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +17,7 @@ from gmm.estimators.scorer import Scorer
 from gmm.text.lists import quoted
 from gmm.validation.given import check_statistics
 from gmm.validation.parameters import check_is_fitted
+from gmm.validation.scalars import check_real, check_whole
 from gmm.values.layouts import DIAGONAL
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
@@ -91,18 +90,18 @@ def adapt(
     """
     check_is_fitted(model)
     parts = _checked_parts(what)
-    _check_numbers(relevance, n_iter)
+    relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
     of_model = fitted_parameters(model)
     parts_of_model = of_model.weights, of_model.means, of_model.covariances, of_model.model
     before = MixtureParameters(*parts_of_model, noise=of_model.noise)
     if isinstance(X, SufficientStatistics):
         if n_iter > 1:
             raise TypeError("expected rows for more than one pass, got statistics, which are of one")
-        adapted = _adapted(before, _statistics(model, X, sample_weight), float(relevance), parts)
+        adapted = _adapted(before, _statistics(model, X, sample_weight), relevance, parts)
     else:
         source, adapted = source_of(model, X, sample_weight), before
         for _ in range(n_iter):
-            adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), float(relevance), parts)
+            adapted = _adapted(before, Scorer(adapted, model.n_threads).statistics(source), relevance, parts)
     K, name = before.n_components, before.model.known_as
     noise = False if before.noise is None else before.noise.box
     after = GaussianMixture(K, covariance_type=name, reg_covar=model.reg_covar, n_threads=model.n_threads, noise=noise)
@@ -196,13 +195,6 @@ def _checked_parts(what: Collection[str]) -> frozenset[str]:
     if not parts or not parts <= set(_PARTS):
         raise ValueError(f"expected what to name some of {quoted(_PARTS)}, got {what!r:.80}")
     return parts
-
-
-def _check_numbers(relevance: Any, n_iter: Any) -> None:
-    if not (isinstance(relevance, numbers.Real) and 0 < float(relevance) < np.inf):
-        raise ValueError(f"expected a relevance above 0, in rows, got {relevance!r:.80}")
-    if isinstance(n_iter, bool) or not isinstance(n_iter, numbers.Integral) or int(n_iter) < 1:
-        raise ValueError(f"expected n_iter of 1 or more, got {n_iter!r:.80}")
 
 
 def _adapted(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm.estimators.fitted import FittedMixture, without_noise
+from gmm.validation.scalars import check_real
 
 __all__ = ["AnomalyThreshold", "anomaly_threshold"]
 
@@ -73,14 +73,13 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     """
     from scipy.special import betaincinv
 
-    if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 < float(rate) < 1:
-        raise ValueError(f"expected a rate between 0 and 1, got {rate!r}")
+    rate = check_real(rate, "rate", "(0, 1)")
     without_noise(model, "anomaly_threshold")  # under its density no row lies
     scores = np.sort(np.asarray(model.score_samples(X)))
     n = len(scores)
-    rank = min(int(float(rate) * (n + 1) * (1 + 1e-12)), n)
+    rank = min(int(rate * (n + 1) * (1 + 1e-12)), n)
     if rank < 1:
-        least = int(np.ceil(1 / float(rate))) - 1
+        least = int(np.ceil(1 / rate)) - 1
         raise ValueError(f"expected at least {least:,} rows for a rate of {rate:g}, got {n:,}")
     tails = (1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2
     # New rows fall below the k-th of n scores at a rate that is Beta(k, n + 1 − k) distributed.

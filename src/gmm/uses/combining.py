@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -15,6 +14,7 @@ from gmm.estimators.fitted import FittedMixture
 from gmm.estimators.predictions import predicted_blocks, source_for
 from gmm.frozen import FrozenMixture
 from gmm.text.amounts import counted
+from gmm.validation.scalars import check_whole
 from gmm.values.layouts import Array
 
 __all__ = ["CombinedComponents", "combine_components"]
@@ -69,11 +69,9 @@ class CombinedComponents:
             From 1 to K; None for the suggested number.
         """
         K = len(self.entropies)
-        n: Any = self.n_clusters if n_clusters is None else n_clusters
-        if isinstance(n, bool) or not isinstance(n, numbers.Integral) or not 1 <= int(n) <= K:
-            raise ValueError(f"expected n_clusters from 1 to {K}, the number of components, got {n!r:.80}")
+        n = check_whole(self.n_clusters if n_clusters is None else n_clusters, "n_clusters", 1, K)
         first = np.arange(K)
-        for a, b in self.merges[: K - int(n)]:
+        for a, b in self.merges[: K - n]:
             first[first == b] = a
         return np.unique(first, return_inverse=True)[1].astype(np.intp)
 

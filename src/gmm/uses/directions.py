@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.fitting.fit import mean_and_covariance
 from gmm.rows.entrance import as_source
 from gmm.text.amounts import counted
+from gmm.validation.scalars import check_real, check_whole
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, covariance_model
 from gmm.values.directions import differences, leading, projected_mixture
 from gmm.values.layouts import Array
@@ -180,15 +180,13 @@ def directions(
     if not isinstance(model, FittedMixture):
         raise TypeError(f"expected a fitted mixture, got {type(model).__name__}; of a search, pass the best one")
     parameters = fitted_parameters(model)
-    if not isinstance(balance, numbers.Real) or isinstance(balance, bool) or not 0 <= float(balance) <= 1:
-        raise ValueError(f"expected a balance from 0 to 1, got {balance!r:.80}")
-    whole_number = isinstance(n_directions, numbers.Integral) and not isinstance(n_directions, bool)
-    if n_directions is not None and not (whole_number and n_directions >= 1):
-        raise ValueError(f"expected n_directions of 1 or more, or None, got {n_directions!r:.80}")
+    balance = check_real(balance, "balance", "[0, 1]")
+    if n_directions is not None:
+        check_whole(n_directions, "n_directions")
     if X is None and sample_weight is not None:
         raise TypeError("expected X with sample_weight")
     apart = differences(parameters, None if X is None else _mean_and_covariance(model, X, sample_weight))
-    values, vectors = leading(apart.kernel(float(balance)), _MIN_EIGENVALUE)
+    values, vectors = leading(apart.kernel(balance), _MIN_EIGENVALUE)
     if not len(values):
         raise ValueError("the components do not differ: expected several, with other means or covariances")
     matrix, centre = apart.in_features(vectors[:, :n_directions]), apart.centre

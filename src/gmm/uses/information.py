@@ -27,7 +27,7 @@ _UNSURE = "the likelihood has no maximum here that all parameters are determined
 
 
 @dataclass(frozen=True, eq=False)
-class Coordinates:
+class LocalCoordinates:
     """Mixtures near a given one as numbers v, u, S: π_k (1 + v_k), μ_k + L_k u_k and L_k (I + S_k) L_kᵀ = Σ_k + ….
 
     S is stored as the entries of its upper triangle, those off the diagonal times √2, or as what the layout stores.
@@ -118,7 +118,7 @@ def variances_by_information(
     ValueError
         If there are too many parameters, or the mixture is no maximum that determines them all.
     """
-    here, model, step = Coordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
+    here, model, step = LocalCoordinates(mixture), mixture.model, float(np.finfo(source.dtype).eps) ** 0.25
     if here.number > _MOST_NUMBERS:
         raise ValueError(
             f'method="information" makes two passes for each parameter: expected up to {_MOST_NUMBERS:,} numbers in '
@@ -163,7 +163,7 @@ def _derivative(function: Callable[[Array], Array], axes: Array, step: float) ->
     return np.array(columns).T
 
 
-def _if_components_were_known(here: Coordinates, free: Array, counts: Array, weight: float) -> tuple[Array, Array]:
+def _if_components_were_known(here: LocalCoordinates, free: Array, counts: Array, weight: float) -> tuple[Array, Array]:
     """Return axes of the parameters that are free, as columns, and their covariance if components were known."""
     from scipy.linalg import block_diag
 

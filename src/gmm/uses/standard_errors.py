@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -31,6 +30,7 @@ from gmm.text.amounts import counted
 from gmm.text.lists import aligned, quoted
 from gmm.uses.information import variances_by_information
 from gmm.validation.parameters import check_callback, check_is_fitted, check_level
+from gmm.validation.scalars import check_whole
 from gmm.values.classes import KnownClasses
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -222,8 +222,7 @@ def standard_errors(
         raise TypeError(f"expected a GaussianMixture, got {type(model).__name__}; a posterior has credible_intervals")
     if method not in _METHODS:
         raise ValueError(f"expected a method among {quoted(_METHODS)}, got {method!r:.80}")
-    if not isinstance(n_replicates, Integral) or n_replicates < 2:
-        raise ValueError(f"expected n_replicates to be a whole number from 2, got {n_replicates!r:.80}")
+    n_replicates = check_whole(n_replicates, "n_replicates", 2)
     source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
     if not mixture.n_parameters <= source.survey.weight < _MOST_ROWS:
         raise ValueError(
@@ -235,10 +234,11 @@ def standard_errors(
         if model.prior is not None:
             raise ValueError('expected a mixture without a prior for method="information"; the others take one')
         variances = variances_by_information(mixture, source, model.reg_covar, model.n_threads, known)
-        return StandardErrors(model, method, *(np.sqrt(part) for part in variances))
+        weights, means, covariances = map(np.sqrt, variances)
+        return StandardErrors(model, method, weights, means, covariances)
     rows = source if isinstance(source, IncompleteSource) else as_one_array(source, standard_errors.__name__)
     refits = _Refits.of(model, rows, known, draw_rows=method == "rows")
-    seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=int(n_replicates)).tolist()
+    seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     return _collected(model, method, refits.made(seeds), len(seeds), callback)
 
 

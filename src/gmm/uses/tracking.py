@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.sources import ArraySource
 from gmm.text.amounts import counted
 from gmm.validation.noise import check_noise
+from gmm.validation.scalars import check_real, check_whole
 from gmm.values.covariance import DEFAULT_COVARIANCE_TYPE, CovarianceModel, covariance_model
 from gmm.values.layouts import Array
 from gmm.values.noise import UniformNoise
@@ -185,20 +185,10 @@ class Tracker:
     ) -> None:
         self._noise = _checked_box(box)
         self._model = _checked_model(covariance_type)
-        for name, number, least, most in (
-            ("motion", motion, 0.0, np.inf),
-            ("forgetting", forgetting, 0.0, 1.0),
-            ("reg_covar", reg_covar, 0.0, np.inf),
-        ):
-            if not isinstance(number, Real) or not least < float(number) < most:
-                raise ValueError(
-                    f"expected {name} to be a number above {least:g} and below {most:g}, got {number!r:.80}"
-                )
-        for name, whole in (("min_rows", min_rows), ("confirm", confirm)):
-            if not isinstance(whole, Integral) or whole < 1:
-                raise ValueError(f"expected {name} to be a whole number from 1, got {whole!r:.80}")
-        self._motion, self._forgetting, self._ridge = float(motion), float(forgetting), float(reg_covar)
-        self._min_rows, self._confirm = int(min_rows), int(confirm)
+        self._motion = check_real(motion, "motion", "(0, inf)")
+        self._forgetting = check_real(forgetting, "forgetting", "(0, 1)")
+        self._ridge = check_real(reg_covar, "reg_covar", "(0, inf)")
+        self._min_rows, self._confirm = check_whole(min_rows, "min_rows"), check_whole(confirm, "confirm")
         self._random_state = random_state
         self._objects: _Objects | None = None
         self._born_so_far = 0

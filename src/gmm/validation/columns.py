@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm.text.lists import quoted
+from gmm.validation.scalars import is_whole
 
 __all__ = ["check_columns", "check_known_columns"]
 
@@ -72,7 +72,7 @@ def _index(column: object, names: Sequence[str], n_features: int) -> int:
         if not names:
             raise ValueError(f"expected indices from 0 to {n_features - 1}, as the fit had no names, got {column!r}")
         raise ValueError(f"expected one of the columns {quoted(names)}, each name once, got {column!r}")
-    if not isinstance(column, Integral) or isinstance(column, bool):
+    if not is_whole(column):
         raise TypeError(f"expected the name of a column or its index, got {column!r}")
     if not -n_features <= int(column) < n_features:
         raise ValueError(f"expected columns from 0 to {n_features - 1}, got {column!r}")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import math
-import numbers
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from gmm.exceptions import InvalidParameterError, NotFittedError, raisable
+from gmm.validation.scalars import is_real, is_whole
 from gmm.validation.where import name_of
 from gmm.values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE
 from gmm.values.priors import NormalInverseWishart
@@ -56,28 +56,16 @@ class Requirement:
         return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value))
 
 
-_BOOLEANS = (bool, np.bool_)
-
-
-def _is_boolean(value: object) -> bool:
-    return isinstance(value, _BOOLEANS)
-
-
-def _is_integer(value: object) -> bool:
-    return type(value) is int or (isinstance(value, numbers.Integral) and not _is_boolean(value))
-
-
 def _an_int(least: int, most: float = math.inf) -> Requirement:
     def holds(value: Any) -> bool:
-        return _is_integer(value) and least <= int(value) <= most
+        return is_whole(value) and least <= int(value) <= most
 
     closing = f"{int(most)}]" if most < math.inf else "inf)"
     return Requirement((f"an int in the range [{least}, {closing}",), holds)
 
 
 def _is_nonnegative_finite(value: Any) -> bool:
-    real = type(value) is float or (isinstance(value, numbers.Real) and not _is_boolean(value))
-    return real and bool(0 <= value < math.inf)  # False for NaN
+    return is_real(value) and bool(0 <= value < math.inf)  # False for NaN
 
 
 def _is_array_like(value: Any) -> bool:
@@ -184,7 +172,7 @@ def check_n_samples(n_samples: object) -> int:
     ValueError
         If it is not a positive integer.
     """
-    if not isinstance(n_samples, numbers.Integral) or _is_boolean(n_samples) or n_samples < 1:
+    if not is_whole(n_samples) or int(n_samples) < 1:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . The sampling requires at least one sample.")
     if int(n_samples) > sys.maxsize:
         raise ValueError(f"Invalid value for 'n_samples': {n_samples!r} . Expected at most {sys.maxsize}.")
@@ -199,7 +187,7 @@ def check_level(level: object) -> float:
     ValueError
         If it is not a number between 0 and 1.
     """
-    if not isinstance(level, numbers.Real) or not 0 < float(level) < (1 + float(level)) / 2 < 1:
+    if not is_real(level) or not 0 < float(level) < (1 + float(level)) / 2 < 1:
         raise ValueError(f"expected a level between 0 and 1, got {level!r}")
     return float(level)
 
@@ -239,7 +227,7 @@ def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator
         return np.random.mtrand._rand
     if isinstance(seed, np.random.RandomState | np.random.Generator):
         return seed
-    if _is_integer(seed):
+    if is_whole(seed):
         return np.random.RandomState(int(seed))
     raise ValueError(f"{seed!r} cannot be used to seed a numpy.random.RandomState instance")
 

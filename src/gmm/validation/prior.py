@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import numbers
 from typing import Any
 
 import numpy as np
 
 from gmm.exceptions import InvalidParameterError, raisable
 from gmm.validation.given import Floats, check_array, check_matrices
+from gmm.validation.scalars import is_real
 from gmm.values.covariance import CLASSIC, CovarianceModel
 from gmm.values.layouts import FULL, SPHERICAL, SingularMatrixError
 from gmm.values.priors import ConjugatePrior, NormalInverseWishart
@@ -95,7 +95,7 @@ def _check_mean(value: Any, name: str, mean: Floats) -> Floats:
 
 
 def _number(value: Any, name: str) -> float:
-    if not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if not is_real(value) or not math.isfinite(value):
         raise ValueError(f"expected a finite number for prior.{name}, got {value!r}")
     return float(value)
 

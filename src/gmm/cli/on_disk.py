@@ -1,4 +1,4 @@
-"""`StreamedRows`: a table that is read block by block, as often as there are passes, with ``--blocks``."""
+"""`RowsOnDisk`: a table that is read block by block, as often as there are passes, with ``--blocks``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gmm.rows.opening import columns_of, rows
 from gmm.rows.sources import Source
 from gmm.text.lists import quoted
 
-__all__ = ["StreamedRows", "streamed", "streamed_to_fit"]
+__all__ = ["RowsOnDisk", "rows_on_disk", "rows_on_disk_to_fit"]
 
 _BEGINNING = 100_000  # rows that are searched for codes
 _NOTHING = np.empty(0)
@@ -26,7 +26,7 @@ _IN_MEMORY = ("drop_missing", "missing", "label_column", "report", "plot")
 
 
 @dataclass(frozen=True, eq=False)
-class StreamedRows:
+class RowsOnDisk:
     """What `gmm.cli.rows.Rows` is for a table in memory.
 
     Attributes
@@ -71,7 +71,7 @@ def _check_blocks(options: argparse.Namespace) -> None:
         raise UsageError("--blocks reads the table once for each pass: expected a file")
 
 
-def streamed(options: argparse.Namespace, columns: Sequence[str] | None = None) -> StreamedRows:
+def rows_on_disk(options: argparse.Namespace, columns: Sequence[str] | None = None) -> RowsOnDisk:
     """Open the table that the options name, and look at it once.
 
     Parameters
@@ -100,15 +100,15 @@ def streamed(options: argparse.Namespace, columns: Sequence[str] | None = None) 
     _check_rows(chosen, source)
     if columns is None:
         notes = (*notes, *_constant_notes(chosen, source))
-    return StreamedRows(tuple(chosen), source, notes)
+    return RowsOnDisk(tuple(chosen), source, notes)
 
 
-def streamed_to_fit(options: argparse.Namespace) -> StreamedRows:
-    """Open the table that the options name, as `streamed`, without columns that number its rows.
+def rows_on_disk_to_fit(options: argparse.Namespace) -> RowsOnDisk:
+    """Open the table that the options name, as `rows_on_disk`, without columns that number its rows.
 
     If there are columns of integers, it is read once more, and again if one of them is left out.
     """
-    found = streamed(options)
+    found = rows_on_disk(options)
     if options.columns is not None:
         return found
     numbers, distinct = _guessed(found.names, found.frame, columns_of(options.file, header=options.header))
