@@ -380,7 +380,29 @@ def test_missing_values_are_an_error_that_says_where(tmp_path):
     line = fails(1, "fit", path)
     assert "missing values in 3 of 7 rows (a: 2, b: 2)" in line
     assert "row 2 (a), row 3 (b), row 6 (a, b)" in line
-    assert "--drop-missing" in line
+    assert line.endswith("use --drop-missing to leave these rows out; with --missing em, they are fitted as they are")
+    weighed = tmp_path / "weighed.csv"
+    weighed.write_text("a,b,w\n1,2,1\n3,,1\n4,5,\n")
+    how = ("fit", weighed, "--weight-column", "w")
+    assert "(b: 1, w: 1)" in fails(1, *how)
+    assert "missing values in column 'w': leave out rows without a weight" in fails(1, *how, "--missing", "em")
+
+
+def test_a_saved_model_says_how_it_would_take_gaps(model, tmp_path):
+    path = tmp_path / "gaps.csv"
+    path.write_text("sepal length,sepal width,petal length,petal width\n5,3,,1\n5,3,1,\n")
+    told = "use --drop-missing to leave these rows out; a model of gmm fit --missing em takes them as they are"
+    for command, *words in (("predict",), ("predict", "--known", "petal length,sepal length"), ("plot",)):
+        assert told in fails(1, command, model, path, *words)
+    gaps = tmp_path / "gaps"
+    gmm.load(model).set_params(missing="em").save(gaps)
+    found = table(ok("predict", gaps, path, "--known", "petal length,sepal length").stdout)
+    whole = gmm.load(model)
+    means = [
+        whole.marginal([0, 1, 3]).predict_from([[5.0]], [0]).means[0],
+        whole.predict_from([[5.0, 1.0]], [0, 2]).means[0],
+    ]
+    np.testing.assert_allclose(np.array(found["petal width"], float), np.array(means)[:, 1])
 
 
 def test_missing_values_may_be_dropped(tmp_path):

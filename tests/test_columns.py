@@ -105,6 +105,24 @@ def test_predictions_are_moments_and_quantiles_of_the_conditions(covariance_type
             np.testing.assert_allclose(given.weights_ @ below, level, rtol=1e-9)
 
 
+@every_type
+def test_predictions_are_from_the_known_columns_that_a_row_has(covariance_type):
+    mixture, X = fitted(covariance_type)
+    known = X[:40, KNOWN].copy()
+    known[::3, 0], known[1::3, 1] = np.nan, np.nan
+    with pytest.raises(ValueError, match="missing='em'"):
+        mixture.predict_from(known, KNOWN)
+    predicted = mixture.set_params(missing="em").predict_from(known, KNOWN, level=0.8)
+    for rows, there in ((slice(0, None, 3), 1), (slice(1, None, 3), 0), (slice(2, None, 3), [0, 1])):
+        columns = np.atleast_1d(np.array(KNOWN)[there])
+        part = mixture.marginal([*columns, *OTHERS]).predict_from(known[rows][:, there].reshape(-1, len(columns)),
+                                                                  range(len(columns)), level=0.8)  # fmt: skip
+        for got, expected in zip(predicted[1:], part[1:], strict=True):
+            np.testing.assert_allclose(got[rows], expected, rtol=1e-9, atol=1e-9)
+    with pytest.raises(ValueError, match="row 1 of X are missing"):
+        mixture.predict_from([[1.0, 1.0], [np.nan, np.nan]], KNOWN)
+
+
 def test_one_component_is_linear_regression():
     """R's lm(eruptions ~ waiting) on faithful: -1.874016 + 0.075628 waiting, residual standard error 0.4965129."""
     mixture = GaussianMixture(reg_covar=0).fit(FAITHFUL)
@@ -198,6 +216,10 @@ def test_far_values_go_to_the_nearest_component():
         steep.predict_from([[1.0], [1e307]], [0])
     with pytest.raises(ValueError, match="overflows"):
         steep.condition({0: 1e307})
+    beside = [[1, 1e3, 0], [1e3, 2e6, 0], [0, 0, 1]]
+    steep = GaussianMixture.from_parameters([1.0], [[0, 0, 0]], beside, covariance_type="tied")
+    with pytest.raises(ValueError, match="row 2 overflows float64"):
+        steep.set_params(missing="em").predict_from([[1.0, 1.0], [np.nan, 1.0], [1e307, np.nan]], [0, 2])
 
 
 @pytest.mark.parametrize(

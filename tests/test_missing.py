@@ -423,6 +423,28 @@ def test_many_patterns_are_told():
         GaussianMixture(1, missing="em", covariance_type="diag").fit(X)
 
 
+def apart():
+    """Three columns, of which no row that weighs something has the first two together."""
+    X = with_gaps(n=200, d=3, share=0.0)
+    X[:100, 0], X[100:199, 1] = np.nan, np.nan
+    return X, np.append(np.ones(199), 0.0)
+
+
+def test_columns_that_no_row_has_together_are_told():
+    (X, weight), how = apart(), {"missing": "em", "random_state": 0}
+    for fit in (
+        GaussianMixture(2, **how).fit,
+        GaussianMixture(2, covariance_type="EVE", **how).fit,
+        BayesianGaussianMixture(n_components=2, max_iter=500, **how).fit,
+        lambda X, sample_weight: gmm.select(X, [1, 2], ["VVI", "VVV"], sample_weight=sample_weight, **how),
+    ):
+        with pytest.warns(UserWarning, match="these columns: 'x0' and 'x1'. Nothing"):
+            fit(X, sample_weight=weight)
+    for covariance_type in ("diag", "spherical", "EEI"):
+        GaussianMixture(2, covariance_type=covariance_type, **how).fit(X, sample_weight=weight)
+    GaussianMixture(2, **how).fit(X)  # in the last row both have values
+
+
 @pytest.mark.parametrize("acceleration", [None, "auto"])
 def test_labels_and_gaps_go_together(acceleration):
     """The bound is the mean over rows of log Σ_k π_k N(x_o) over the components that a row may belong to."""

@@ -139,7 +139,7 @@ def _check_rows(names: Sequence[str], source: Source) -> None:
         row, column = source.survey.nonfinite
         raise CommandError(
             f"a missing or infinite value in row {row + 1}, column {names[column]!r}; leave such rows out of the file, "
-            "or use --drop-missing without --blocks"
+            "or use --drop-missing or, in a fit, --missing em without --blocks"
         )
     if source.n_rows == 1:
         raise CommandError("the table has 1 row; at least 2 are needed")

@@ -7,7 +7,7 @@ from typing import Any
 
 from gmm.cli import pictures
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.rows import read_rows_for
+from gmm.cli.rows import Rows, read_rows_for
 from gmm.cli.saved import load_mixture
 from gmm.cli.show import Screen
 from gmm.cli.tables import faithful
@@ -43,9 +43,9 @@ def plot(options: argparse.Namespace) -> None:
         drawn = _convergence(drawing, model, options)
     else:
         view = _view(model, options)
-        rows = _rows(screen, model, options)
-        drawn_model = combine_components(model, rows) if options.kind == "combined" else model
-        drawn = getattr(drawing, _FUNCTIONS[options.kind])(drawn_model, rows, view=view)
+        rows, X = _rows(screen, model, options)
+        drawn_model = combine_components(model, X) if options.kind == "combined" else model
+        drawn = getattr(drawing, _FUNCTIONS[options.kind])(drawn_model, _whole(rows, X, model), view=view)
     pictures.save(drawn, out)
     screen.line(f"picture written to {out}")
 
@@ -65,11 +65,15 @@ def _convergence(drawing: Any, model: EstimatedMixture, options: argparse.Namesp
     return drawing.plot_convergence(model)
 
 
-def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) -> Any:
+def _rows(screen: Screen, model: EstimatedMixture, options: argparse.Namespace) -> tuple[Rows, Any]:
     """Read the rows of the table; without one, a model of the Old Faithful data is drawn with the bundled rows."""
     if options.file is None and list(getattr(model, "feature_names_in_", ())) != faithful().column_names:
         raise UsageError(f"--kind {options.kind} needs a table of rows: gmm plot MODEL FILE")
-    rows, X = read_rows_for(model, options, screen)
+    return read_rows_for(model, options, screen)
+
+
+def _whole(rows: Rows, X: Any, model: EstimatedMixture) -> Any:
+    """Return the rows X with their gaps filled."""
     whole = rows.without_gaps(model)
     return whole.values if X is rows.values else whole.frame
 

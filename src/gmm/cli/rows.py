@@ -125,6 +125,7 @@ def numeric_rows(
     drop_missing: bool = False,
     keep_missing: bool = False,
     identifiers: bool = True,
+    instead: str = "with --missing em, they are fitted as they are",
 ) -> Rows:
     """Choose the columns to fit and convert them to a matrix.
 
@@ -143,6 +144,8 @@ def numeric_rows(
         Keep them instead, as NaN, in rows that have a value.
     identifiers : bool, default=True
         Keep columns that number the rows, and say nothing of columns that may be codes.
+    instead : str
+        What else than --drop-missing the error of missing values advises.
 
     Returns
     -------
@@ -169,7 +172,9 @@ def numeric_rows(
     weight = [] if weight_column is None else _all_numeric(table, [weight_column])
     rows = _rows(table, chosen, weight, label_column)
     rows, codes = (rows, ()) if identifiers else _without_identifiers(table, rows)
-    rows = _some_present(rows, weight) if keep_missing else _without_missing(rows, weight, drop_missing)
+    if keep_missing and rows.weights is not None and np.isnan(rows.weights).any():
+        raise CommandError(f"missing values in column {weight[0]!r}: leave out rows without a weight, or weigh them 0")
+    rows = _some_present(rows) if keep_missing else _without_missing(rows, weight, drop_missing, instead)
     _check_finite(rows)
     if rows.weights is not None:
         _check_weights(rows, rows.weights, str(weight_column))
@@ -226,15 +231,20 @@ def match_columns(
     CommandError
         If columns are missing or not numeric, or values are missing or infinite.
     """
+    how: dict[str, Any] = {
+        "drop_missing": drop_missing,
+        "keep_missing": keep_missing,
+        "instead": "a model of gmm fit --missing em takes them as they are",
+    }
     if names is None:
-        rows = numeric_rows(table, drop_missing=drop_missing, keep_missing=keep_missing)
+        rows = numeric_rows(table, **how)
         if len(rows.names) != n_features:
             raise CommandError(
                 f"the model expects {counted(n_features, 'numeric column')}, got {len(rows.names)}: "
                 f"{quoted(rows.names)}"
             )
         return rows
-    rows = numeric_rows(table, columns=list(names), drop_missing=drop_missing, keep_missing=keep_missing)
+    rows = numeric_rows(table, columns=list(names), **how)
     constant = set(_constant_notes(rows))
     notes = tuple(note for note in rows.notes if note not in constant)
     return replace(rows, notes=(*unused_notes(table.column_names, names), *notes))
@@ -359,11 +369,9 @@ def _number_rows(values: NDArray[Any], rows: Rows) -> bool:
     return 2 * len(values) > rows.n_rows and bool(increase or (np.diff(np.sort(values)) == 1).all())
 
 
-def _some_present(rows: Rows, weight: Sequence[str]) -> Rows:
+def _some_present(rows: Rows) -> Rows:
     """Leave out rows without a value."""
     gaps = np.isnan(rows.values)
-    if rows.weights is not None and np.isnan(rows.weights).any():
-        return _without_missing(replace(rows, values=np.nan_to_num(rows.values)), weight, drop=False)
     empty, some = gaps.all(axis=1), gaps.any(axis=1)
     if not some.any():
         return rows
@@ -372,7 +380,7 @@ def _some_present(rows: Rows, weight: Sequence[str]) -> Rows:
     return _kept(rows, ~empty, f"{counted(int(empty.sum()), 'row')} without a value left out") if empty.any() else rows
 
 
-def _without_missing(rows: Rows, weight: Sequence[str], drop: bool) -> Rows:
+def _without_missing(rows: Rows, weight: Sequence[str], drop: bool, instead: str) -> Rows:
     missing = np.isnan(rows.values)
     names = list(rows.names)
     if rows.weights is not None:
@@ -386,7 +394,7 @@ def _without_missing(rows: Rows, weight: Sequence[str], drop: bool) -> Rows:
     if not drop:
         raise CommandError(
             f"missing values in {share} ({columns}): {_positions(missing, names)}; use --drop-missing to leave these "
-            "rows out, or fit with --missing em"
+            f"rows out; {instead}"
         )
     return _kept(rows, ~bad, f"{share} left out because of missing values ({columns})")
 

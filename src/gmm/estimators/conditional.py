@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from gmm import fitting
 from gmm.estimators.scorer import Scorer
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
-from gmm.values.columns import Regression
+from gmm.values.columns import Columns, Regression, marginal
 from gmm.values.completion import Completion
 from gmm.values.layouts import Array
 from gmm.values.noise import UniformNoise
@@ -63,32 +64,53 @@ def given(regression: Regression, source: Source) -> MixtureParameters:
 
 
 def predicted(
-    regression: Regression, source: Source, columns: tuple[str, ...], level: float | None, n_threads: int | None
+    mixture: MixtureParameters,
+    source: Source,
+    known: Columns,
+    others: Columns,
+    names: tuple[str, ...],
+    *,
+    level: float | None,
+    n_threads: int | None,
 ) -> ConditionalPrediction:
-    """Predict the columns for all rows of a source, in its type.
+    """Predict the columns `others`, of these names, for all rows of a source of the `known` ones, in its type.
 
     Raises
     ------
     ValueError
         If a prediction overflows.
     """
-    shape = source.n_rows, len(columns)
+    shape = source.n_rows, len(others)
     means, deviations = np.empty(shape, source.dtype), np.empty(shape, source.dtype)
     intervals = None if level is None else np.empty((*shape, 2), source.dtype)
-    scorer = Scorer(regression.known, n_threads)
-    step = max(1, _NUMBERS_AT_ONCE // (len(regression.means) * (len(columns) + source.n_features)))
+    patterns = source.patterns if isinstance(source, IncompleteSource) else [None]
+    for pattern in patterns:
+        rows, columns = (source, known) if pattern is None else (pattern.rows, known[pattern.observed])
+        part = marginal(mixture, np.concatenate([columns, others]))
+        regression = Regression.of(part, *np.split(np.arange(part.n_features), [len(columns)]))
+        for some, of_rows in _conditionals(regression, rows, n_threads):
+            here = some if pattern is None else pattern.indices[some]
+            with np.errstate(over="ignore", invalid="ignore"):
+                means[here], deviations[here] = of_rows.means, of_rows.deviations
+                if intervals is not None and level is not None:
+                    intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
+    _check_finite(means + deviations)
+    return ConditionalPrediction(names, means, deviations, intervals)
+
+
+def _conditionals(
+    regression: Regression, source: Source, n_threads: int | None
+) -> Iterator[tuple[slice, _Conditional]]:
+    """Yield which rows of a source come next, and what they say of the other columns."""
+    scorer, (K, m) = Scorer(regression.known, n_threads), regression.means.shape
+    step = max(1, _NUMBERS_AT_ONCE // (K * (m + source.n_features)))
     for first, rows, _ in source.chunks():
         for start in range(0, len(rows), step):
             part, here = rows[start : start + step], slice(first + start, first + start + step)
             responsibilities = scorer.rows(ArraySource(part), responsibilities=True).responsibilities
             assert responsibilities is not None  # they were asked for
             with np.errstate(over="ignore", invalid="ignore"):
-                of_rows = _Conditional(regression, part.astype(np.float64), responsibilities.T.astype(np.float64))
-                means[here], deviations[here] = of_rows.means, of_rows.deviations
-                if intervals is not None and level is not None:
-                    intervals[here] = np.stack([of_rows.quantiles((1 + side * level) / 2) for side in (-1, 1)], axis=2)
-    _check_finite(means + deviations)
-    return ConditionalPrediction(columns, means, deviations, intervals)
+                yield here, _Conditional(regression, part.astype(np.float64), responsibilities.T.astype(np.float64))
 
 
 def imputed(

@@ -348,7 +348,7 @@ def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLik
     K, missing = mixture.n_components, mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
     return fitting.incomplete.completed(
-        source, [covariance_model(mixture.covariance_type)], mixture.reg_covar, mixture.n_threads
+        source, names, [covariance_model(mixture.covariance_type)], mixture.reg_covar, mixture.n_threads
     ), names
 
 

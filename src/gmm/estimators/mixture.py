@@ -435,7 +435,7 @@ class GaussianMixture(StreamedMixture):
         Parameters
         ----------
         X : array-like or data frame of shape (n, q), data set, or what `rows` returns
-            Values of q known columns.
+            Values of q known columns; with ``missing="em"``, of those that a row has.
         columns : sequence of str or int, default=None
             Which columns these are, in order. None takes the names of X.
         level : float, default=None
@@ -457,7 +457,7 @@ class GaussianMixture(StreamedMixture):
         """
         level = None if level is None else check_level(level)
         parameters = without_noise(self, "predict_from")
-        source, names = as_source(X, estimator=self)
+        source, names = as_source(X, estimator=self, missing=self.missing)
         if columns is None and names is None:
             raise ValueError("X has no column names: expected `columns`, those of the mixture that X holds, in order")
         known, others = self._split(names if columns is None else columns)
@@ -465,8 +465,8 @@ class GaussianMixture(StreamedMixture):
             check_names(names, np.array(given_names(self), object)[known], self)
         if source.n_features != len(known):
             raise ValueError(f"X has {source.n_features} columns, but {len(known)} are known")
-        regression, all_names = Regression.of(parameters, known, others), names_of_features(self)
-        return predicted(regression, source, tuple(all_names[j] for j in others), level, self.n_threads)
+        asked = tuple(names_of_features(self)[j] for j in others)
+        return predicted(parameters, source, known, others, asked, level=level, n_threads=self.n_threads)
 
     def _split(self, known: Any) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         return check_known_columns(known, given_names(self), fitted_parameters(self).n_features)

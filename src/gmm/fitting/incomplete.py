@@ -8,8 +8,11 @@ import numpy as np
 
 from gmm.em.e_step import EStep
 from gmm.em.problem import Problem, SolverSettings
+from gmm.exceptions import warn
+from gmm.rows.entrance import Names
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import Source
+from gmm.text.lists import listed
 from gmm.values.completion import Completion
 from gmm.values.covariance import CovarianceModel, stored_as
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
@@ -17,6 +20,7 @@ from gmm.values.parameters import MixtureParameters
 from gmm.values.whitened import WhitenedMixture
 
 _LARGEST = 100  # features of which a full covariance is fitted
+_PAIRS_SHOWN = 4
 _ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
 _FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
@@ -40,14 +44,23 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
         return problem.run(e_step, begin, settings).go().result.parameters
 
 
-def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None) -> Source:
+def completed(
+    source: Source, names: Names, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None
+) -> Source:
     """Return rows with their gaps filled for the starts of fits of `models`, given what is there, under one Gaussian.
 
     With draws, the same in every fit, if a model has full covariances: conditional means lie in planes, on which such
     components collapse. Else with these means, which blur groups less.
+
+    Warns
+    -----
+    UserWarning
+        If a model has covariances, and no row has values in both of two columns.
     """
     if not isinstance(source, IncompleteSource):
         return source
+    if not all(model.layout.axis_aligned for model in models):
+        _warn_of_apart(source, names)
     one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
     problem = Problem(rows=source, model=one_model, ridge=ridge, n_threads=n_threads)
     try:
@@ -62,3 +75,20 @@ def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n
             found = seen.drawn(0, rows, rng) if draw else seen.means_given(rows)[0]
             filled[np.ix_(pattern.indices, pattern.missing)] = found
     return source.filled_with(filled)
+
+
+def _warn_of_apart(source: IncompleteSource, names: Names) -> None:
+    """Warn of columns that no row has together: what they have to do with each other is not in the likelihood."""
+    seen = np.zeros((len(source.patterns), source.n_features))
+    for row, pattern in zip(seen, source.patterns, strict=True):
+        row[pattern.observed] = pattern.rows.survey.weight > 0
+    pairs = np.argwhere(np.triu(seen.T @ seen == 0))
+    if len(pairs):
+        called = [f"x{j}" if names is None else str(names[j]) for j in range(source.n_features)]
+        told = listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN)
+        warn(
+            f"No row has values in both of these columns: {told}. Nothing says how they vary together, so the fitted "
+            "covariance is that of the starts, or of a prior. Leave one of them out, add rows that have both, or fit a "
+            "model without covariances: 'diag', 'spherical', or a name that ends in I.",
+            UserWarning,
+        )

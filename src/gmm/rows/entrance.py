@@ -19,6 +19,7 @@ from gmm.validation.rows import (
     check_names,
     check_rows,
     check_shape,
+    instead_of_gaps,
     raise_empty,
     raise_nonfinite,
     raise_too_heavy,
@@ -90,11 +91,12 @@ def as_source(
         if n_features is not None:
             check_names(names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
-    return _finite(source, estimator, feature_names if names is None else names, missing), names
+    called = feature_names if names is None else names
+    return _finite(source, estimator, called, missing, fitted=n_features is not None), names
 
 
-def _finite(source: Source, estimator: object, names: Names, missing: str | None) -> Source:
-    """Return rows whose values are finite or, if they may, missing.
+def _finite(source: Source, estimator: object, names: Names, missing: str | None, *, fitted: bool) -> Source:
+    """Return rows whose values are finite or, if they may, missing; `fitted` says whether the mixture is.
 
     Raises
     ------
@@ -113,7 +115,8 @@ def _finite(source: Source, estimator: object, names: Names, missing: str | None
         row, column = np.unravel_index(infinite.argmax(), infinite.shape)
         nonfinite = int(row), int(column)
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
-    raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, missing=missing)
+    instead = instead_of_gaps(missing, fitted=fitted, in_memory=resident is not None)
+    raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, instead=instead)
 
 
 def is_dask(X: object) -> bool:
@@ -178,7 +181,10 @@ def check_whole(source: Source, caller: str) -> None:
         If there are some.
     """
     if isinstance(source, IncompleteSource):
-        raise ValueError(f"{caller} needs whole rows, and values are missing: pass model.impute(X)")
+        raise ValueError(
+            f"{caller} needs whole rows, and values are missing: drop such rows, or fill them by impute(X) of a "
+            "mixture that was fitted with missing='em'"
+        )
 
 
 def as_one_array(source: Source, caller: str) -> ArraySource:

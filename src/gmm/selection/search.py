@@ -164,7 +164,7 @@ def select(
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     warn_of_constants(opened, features)
     types = requested_types(covariance_type, opened.n_features)
-    opened = completed(opened, [covariance_model(name) for name in types], template.reg_covar, n_threads)
+    opened = completed(opened, features, [covariance_model(name) for name in types], template.reg_covar, n_threads)
     check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))

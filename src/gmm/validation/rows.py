@@ -22,6 +22,7 @@ __all__ = [
     "check_names",
     "check_rows",
     "check_shape",
+    "instead_of_gaps",
     "raise_empty",
     "raise_nonfinite",
     "raise_too_heavy",
@@ -174,9 +175,9 @@ def raise_nonfinite(
     *,
     estimator: object,
     feature_names: Sequence[object] | NDArray[np.object_] | None = None,
-    missing: str | None = None,
+    instead: str,
 ) -> NoReturn:
-    """Raise the error for a NaN or an infinity in X; `missing` is what the caller was told of NaN, if it knows it.
+    """Raise the error for a NaN or an infinity in X; `instead` says what to do about NaN.
 
     Raises
     ------
@@ -184,23 +185,28 @@ def raise_nonfinite(
         Always.
     """
     place = row_and_column(row, column, _listed(feature_names))
-    if np.isnan(value) and missing == "em":
-        raise ValueError(
-            f"Input X contains NaN, the first at {place}, and missing='em' is for rows in memory: expected an array or "
-            "a data frame."
-        )
     if np.isnan(value):
-        instead = "" if missing is None else ", or pass missing='em', which fits the mixture to the others"
         raise ValueError(
             f"Input X contains NaN.\n{name_of(estimator)} does not accept missing values encoded "
-            f"as NaN natively. The first is at {place}. Drop the rows with missing values "
-            f"(X[~np.isnan(X).any(axis=1)]), or fill them with an imputer{instead}."
+            f"as NaN natively. The first is at {place}. {instead}"
         )
     raise ValueError(
         f"Input X contains infinity or a value too large for {value.dtype!r}.\n"
         f"{name_of(estimator)} expects finite numbers, got {value} at {place}. Drop the rows that "
         "are not finite (X[np.isfinite(X).all(axis=1)]), or correct them."
     )
+
+
+def instead_of_gaps(missing: str | None, *, fitted: bool, in_memory: bool) -> str:
+    """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
+    if missing is not None and not in_memory:
+        return "missing='em' is for rows in memory: pass an array or a data frame, or leave out the rows with NaN."
+    drop = "drop the rows with missing values (X[~np.isnan(X).any(axis=1)])"
+    if missing is None:
+        return f"Fill the gaps, as the method impute of a mixture does, or {drop}."
+    if fitted:
+        return f"Take the values that are there, by set_params(missing='em'), fill the others by impute(X), or {drop}."
+    return f"Fit the values that are there, with missing='em', fill the others with an imputer, or {drop}."
 
 
 def raise_empty(place: str, instead: str) -> NoReturn:
