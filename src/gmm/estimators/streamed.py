@@ -105,6 +105,8 @@ class StreamedMixture(EstimatedMixture):
         decay = _checked_decay(decay)
         source, names = self._block(X, sample_weight)
         model = covariance_model(self.covariance_type, source.n_features)
+        if self._held(model) is not None:
+            raise ValueError("partial_fit moves all parameters: expected frozen=None")
         try:
             stream, bounds, seconds, repaired = self._steps(self._begun(source, model), source, decay)
         except SingularMatrixError as error:
