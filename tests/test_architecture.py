@@ -48,20 +48,21 @@ ROOMS = {
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
     "em": """
-        problem | incomplete quasi_newton | stepwise textbook | e_step m_step solver | results stopping threads trace
+        problem | incomplete quasi_newton | stepwise textbook | e_step m_step solver
+        | held results stopping threads trace
     """,
     "rows": """
         entrance | dask opening together watched | factory incomplete npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | labels noise prior rows | given tables | arrays columns parameters | scalars where",
+    "validation": "validation | held labels noise prior rows | given tables | arrays columns parameters | scalars where",
     "_candidates": "",
     "_frozen": "",
     "api": "",
     "_em": "",
     "values": """
         completion | columns coordinates directions variational | parameters priors
-        | classes covariance noise statistics whitened | layouts
+        | held | classes covariance noise statistics whitened | layouts
     """,
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
+from typing import Any
 
 import numpy as np
 
 from gmm._kernel import mstep
 from gmm._kernel.mstep import MixtureFamily
+from gmm.em.held import held_in, moments_beside
 from gmm.values.covariance import CovarianceModel
+from gmm.values.held import Held, same_held
 from gmm.values.layouts import Array, Layout, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -71,6 +74,8 @@ class MStep:
     repaired : sequence of int
         Components that got a new place before; they count towards `repairs`.
     noise : UniformNoise, optional
+    held : Held, optional
+        What stays as it is in the mixture before.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class MStep:
         weight: float = 1.0,
         repaired: Sequence[int] = (),
         noise: UniformNoise | None = None,
+        held: Held | None = None,
     ) -> None:
         self._model = model
         self._ridge = ridge
@@ -92,6 +98,7 @@ class MStep:
         self._prior = prior
         self._weight = weight
         self._noise = noise
+        self._held = held
         self.repaired = list(repaired)
 
     @property
@@ -104,9 +111,11 @@ class MStep:
         return mixture_family(self._model, parameters.means.shape, self._ridge, self._prior, self._weight, self._noise)
 
     def taken(self, parameters: MixtureParameters) -> MixtureParameters:
-        """Return the mixture as one of this fit: a posterior may be that of another prior, or of other rows."""
+        """Return the mixture as one of this fit: a posterior may be of another prior or rows, a mixture hold others."""
         if isinstance(self._prior, VariationalPrior) and isinstance(parameters, MixturePosterior):
             return MixturePosterior.of(parameters.as_estimate(), self._model, self._prior, self._weight)
+        if not same_held(parameters.held, self._held):
+            return MixtureParameters.estimated(parameters.as_estimate(), self._model, parameters.noise, self._held)
         return parameters
 
     def __call__(
@@ -115,16 +124,13 @@ class MStep:
         """Maximise the expected complete-data log-likelihood, ridge and prior included; never worse than `previous`."""
         statistics, repaired = refilled(statistics, self._model, self._repairs - len(self.repaired))
         self.repaired += repaired
-        before = None if previous is None else previous.covariances
-        return most_likely(
-            statistics,
-            self._model,
-            self._ridge,
-            spread=self._spread,
-            previous=before,
-            prior=self._prior,
-            noise=self._noise,
-        )
+        how: dict[str, Any] = {"spread": self._spread, "prior": self._prior, "noise": self._noise}
+        if previous is None:
+            return most_likely(statistics, self._model, self._ridge, **how)
+        if self._held is not None:
+            statistics = moments_beside(self._held, statistics, previous, self._prior)
+        found = most_likely(statistics, self._model, self._ridge, previous=previous.covariances, **how)
+        return found if self._held is None else held_in(self._held, found, previous)
 
 
 def _in_turn(task: Callable[[int, int], None], n: int, work: float) -> None:

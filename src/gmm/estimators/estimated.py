@@ -31,6 +31,7 @@ from gmm.validation.given import check_responsibilities, check_ridge
 from gmm.validation.parameters import check_callback, check_parameters, check_random_state
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel, covariance_model
+from gmm.values.held import Held, same_held
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -266,7 +267,8 @@ class EstimatedMixture(ExchangedMixture):
             return None
         self._check_same(previous, model, source, "warm_start", "Set warm_start=False")
         noise, _ = self._noise(source)
-        if noise is not None and previous.noise is not None and not np.array_equal(noise.box, previous.noise.box):
+        moved = noise is not None and previous.noise is not None and not np.array_equal(noise.box, previous.noise.box)
+        if moved or not same_held(previous.held, self._held(model)):
             return Beginning(replace(previous, noise=noise))
         if past.ascent is None or past.problem != self._problem(source, known) or self.acceleration is None:
             return Beginning(previous, past.bounds)
@@ -306,6 +308,10 @@ class EstimatedMixture(ExchangedMixture):
     def _noise(self, source: Source) -> tuple[UniformNoise | None, float]:
         """Noise beside the components, and its weight at the start."""
         return None, 0.0
+
+    def _held(self, model: CovarianceModel) -> Held | None:
+        """Parameters that stay as a fit finds them."""
+        return None
 
     def _refinement(self) -> str | None:
         """How to go on from a converged fit."""
@@ -399,6 +405,7 @@ def fit_settings(
         noise=noise,
         noise_share=noise_share,
         known=known,
+        held=mixture._held(model),
     )
 
 

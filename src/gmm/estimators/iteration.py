@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm import fitting
-from gmm.em.m_step import most_likely
+from gmm.em.m_step import MStep
 from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
@@ -102,13 +102,9 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     if before is None and model.noise is not False:
         raise ValueError("expected a fitted model with noise, whose box is that of its fit")
     try:
-        parameters = most_likely(
-            statistics.reduced(covariance.moments),
-            covariance,
-            model.reg_covar,
-            previous=None if before is None else before.covariances,
-            noise=None if before is None else before.noise,
-        )
+        noise, held = (None, None) if before is None else (before.noise, before.held)
+        update = MStep(covariance, model.reg_covar, 0, noise=noise, held=held)
+        parameters = update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:
         raise ValueError(ill_defined(error, covariance)) from None
     after = type(model)(**model.get_params())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -81,6 +81,8 @@ def _described(value: Any) -> Any:
         return value.item()
     if isinstance(value, NormalInverseWishart):
         return parts(value)
+    if isinstance(value, Mapping):
+        return {name: _described(each) for name, each in value.items()}
     if isinstance(value, np.random.RandomState | np.random.Generator):
         return "a generator"
     if callable(value):

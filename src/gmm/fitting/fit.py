@@ -28,9 +28,11 @@ from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
+from gmm.validation.held import check_held_given
 from gmm.validation.prior import check_prior
 from gmm.values.classes import KnownClasses
 from gmm.values.covariance import CovarianceModel, stored_as
+from gmm.values.held import Held
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -84,6 +86,7 @@ class FitSettings:
     noise: UniformNoise | None = None
     noise_share: float = 0.0  # weight of the noise at the start
     known: KnownClasses | None = None  # of the rows
+    held: Held | None = None
 
     @property
     def variational(self) -> bool:
@@ -106,6 +109,7 @@ class FitSettings:
             noise=self.noise,
             noise_share=self.noise_share,
             known=self.known,
+            held=self.held,
         )
 
     @property
@@ -384,6 +388,7 @@ def _starts(
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:
+    check_held_given(settings.held, settings.given.weights, settings.given.means, settings.given.precisions)
     rng, from_data = np.random.default_rng(seed), all(part is None for part in vars(settings.given).values())
     if settings.known is not None and from_data:
         return Beginning(labelled_start(problem, rng))

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from gmm.em.trace import PassRecord, Refinement, Trace
 from gmm.persistence.archive import Arrays, Header, item
 from gmm.validation.given import check_array, check_mixture
+from gmm.validation.held import check_held
 from gmm.validation.noise import check_noise
 from gmm.values.covariance import CovarianceModel
+from gmm.values.held import PARTS, Held
 from gmm.values.layouts import Layout
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart, parts
@@ -28,7 +30,6 @@ __all__ = [
     "traces_to_state",
 ]
 
-_PARTS = ("weights", "means", "covariances")
 _MOMENTS = ("origins", "counts", "first", "second")
 
 _LARGEST = 1e300  # JSON integers have no limit; this one fits a float
@@ -47,10 +48,10 @@ def to_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     dict
         JSON values. Values of any other type, such as arrays and callables, are left out.
     """
-    kinds = (str, int, float, np.bool_, np.integer, np.floating, dict)
-    named = {name: parts(value) if isinstance(value, NormalInverseWishart) else value for name, value in values.items()}
-    kept = {name: value for name, value in named.items() if value is None or isinstance(value, kinds)}
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in kept.items()}
+    kinds = (str, int, float, np.bool_, np.integer, np.floating, NormalInverseWishart)
+    kept = {name: value for name, value in values.items() if value is None or isinstance(value, kinds)}
+    named = {name: parts(value) if isinstance(value, NormalInverseWishart) else value for name, value in kept.items()}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in named.items()}
 
 
 def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,9 +60,13 @@ def from_json_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mixture_to_state(parameters: MixtureParameters) -> Arrays:
-    """Return the arrays of a mixture: weights, means, covariances and, with noise, its box."""
-    noise = {} if parameters.noise is None else {"noise": parameters.noise.box}
-    return {name: getattr(parameters, name) for name in _PARTS} | noise
+    """Return the arrays of a mixture: weights, means and covariances, the box of its noise, and what was held."""
+    arrays = {name: getattr(parameters, name) for name in PARTS}
+    if parameters.noise is not None:
+        arrays["noise"] = parameters.noise.box
+    if parameters.held is not None:
+        arrays["held"] = parameters.held.table.astype(np.float64)
+    return arrays
 
 
 def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParameters:
@@ -74,15 +79,33 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     ValueError
         If something is invalid.
     """
-    weights, means, covariances = (arrays[name] for name in _PARTS)
+    weights, means, covariances = (arrays[name] for name in PARTS)
     if "noise" not in arrays:
-        return MixtureParameters(*check_mixture(weights, means, covariances, model), model)
+        checked = check_mixture(weights, means, covariances, model)
+        return MixtureParameters(*checked, model, held=_held(arrays, len(checked[0]), model))
     whole = float(weights.sum()) if weights.ndim == 1 and weights.dtype.kind == "f" else 0.0
     if not 0 < whole <= 1 + 1e-6:
         raise ValueError("expected weights that sum to at most 1 beside noise, got other ones")
     _, centres, spread = check_mixture(weights / whole, means, covariances, model)
     noise, _ = check_noise(arrays["noise"], centres.shape[1], lambda: centres)
-    return MixtureParameters(np.ascontiguousarray(weights, np.float64), centres, spread, model, noise=noise)
+    return MixtureParameters(
+        np.ascontiguousarray(weights, np.float64),
+        centres,
+        spread,
+        model,
+        None,
+        noise,
+        _held(arrays, len(centres), model),
+    )
+
+
+def _held(arrays: Arrays, n_components: int, model: CovarianceModel) -> Held | None:
+    if "held" not in arrays:
+        return None
+    table = check_array(arrays["held"], "held", (len(PARTS), n_components))
+    if not np.isin(table, (0, 1)).all():
+        raise ValueError("expected 0 or 1 in 'held' (1 if a parameter was held)")
+    return check_held(table == 1, model)
 
 
 def statistics_to_arrays(statistics: SufficientStatistics, prefix: str = "") -> Arrays:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from gmm._kernel import mstep
 from gmm.values.covariance import CovarianceModel
+from gmm.values.held import Held
 from gmm.values.layouts import Array
 from gmm.values.noise import UniformNoise
 from gmm.values.whitened import WhitenedMixture
@@ -32,6 +33,8 @@ class MixtureParameters:
     factors : tuple of arrays, optional
         Whiteners and log determinants of the covariances, if already known.
     noise : UniformNoise, optional
+    held : Held, optional
+        Parameters that its fit did not choose.
 
     Raises
     ------
@@ -45,6 +48,7 @@ class MixtureParameters:
     model: CovarianceModel
     factors: InitVar[tuple[Array, Array] | None] = None
     noise: UniformNoise | None = None
+    held: Held | None = None
     whiteners: Array = field(init=False)
     log_determinants: Array = field(init=False)
 
@@ -61,16 +65,18 @@ class MixtureParameters:
         return f"MixtureParameters(K={K}, d={d}, {self.model.known_as})"
 
     @staticmethod
-    def estimated(estimate: Estimate, model: CovarianceModel, noise: UniformNoise | None = None) -> MixtureParameters:
+    def estimated(
+        estimate: Estimate, model: CovarianceModel, noise: UniformNoise | None = None, held: Held | None = None
+    ) -> MixtureParameters:
         """Make the mixture from the result of a compiled update."""
         weights, means, covariances, whiteners, log_determinants = estimate
         shape = model.layout.shape(*means.shape)
         factors = whiteners.reshape(shape), log_determinants
-        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors, noise)
+        return MixtureParameters(weights, means, covariances.reshape(shape), model, factors, noise, held)
 
     def updated(self, estimate: Estimate) -> MixtureParameters:
         """Make the mixture of another estimate of the same kind."""
-        return self.estimated(estimate, self.model, self.noise)
+        return self.estimated(estimate, self.model, self.noise, self.held)
 
     def as_estimate(self) -> Estimate:
         """Return what the compiled core reads."""
@@ -89,9 +95,10 @@ class MixtureParameters:
 
     @property
     def n_parameters(self) -> int:
-        """Free parameters: K − 1 weights, K·d means, and the model's covariances; of noise, its weight and volume."""
+        """Free ones: K − 1 weights, K·d means, the model's covariances; noise has two, and held ones are not free."""
         K, d = self.means.shape
-        return K - 1 + K * d + self.model.n_parameters(K, d) + (0 if self.noise is None else 2)
+        held = 0 if self.held is None else self.held.n_parameters(self.model, d)
+        return K - 1 + K * d + self.model.n_parameters(K, d) + (0 if self.noise is None else 2) - held
 
     @property
     def noise_weight(self) -> float:

@@ -1,0 +1,58 @@
+"""`Held`: which parameters of a mixture stay as they are while the others are fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.values.covariance import CovarianceModel
+
+PARTS = "weights", "means", "covariances"
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Weights, means and covariances of components that a fit leaves as it finds them.
+
+    Parameters
+    ----------
+    table : bool array of shape (3, K)
+        Whether the weight, the mean and the covariance of each component are held.
+    """
+
+    table: NDArray[np.bool_]
+
+    @property
+    def weights(self) -> NDArray[np.bool_]:
+        """Whose weights are held, (K,)."""
+        return self.table[0]
+
+    @property
+    def means(self) -> NDArray[np.bool_]:
+        """Whose means are held, (K,)."""
+        return self.table[1]
+
+    @property
+    def covariances(self) -> NDArray[np.bool_]:
+        """Whose covariances are held, (K,)."""
+        return self.table[2]
+
+    @property
+    def masks(self) -> dict[str, list[bool]]:
+        """The rows of the table that hold something, by name."""
+        return {name: row.tolist() for name, row in zip(PARTS, self.table, strict=True) if row.any()}
+
+    def n_parameters(self, model: CovarianceModel, n_features: int) -> int:
+        """Count the parameters that would be free otherwise."""
+        K, (weights, means, covariances) = self.table.shape[1], self.table.sum(axis=1).tolist()
+        free = 0 if covariances == K else model.n_parameters(K - covariances, n_features)
+        return min(weights, K - 1) + means * n_features + model.n_parameters(K, n_features) - free
+
+
+def same_held(one: Held | None, other: Held | None) -> bool:
+    """Return whether the same parameters are held."""
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one.table, other.table)

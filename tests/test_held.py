@@ -1,0 +1,371 @@
+"""Parameters that a fit holds: against the twin and scipy's optimum, what must not move, and what is refused."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.stats import multivariate_normal
+from sklearn.base import clone
+
+import gmm
+import reference
+from gmm import GaussianMixture, NormalInverseWishart
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
+
+K, D = 3, 2
+SEPARATE = "VVV", "VVI", "VII"  # covariances that do not depend on each other
+MASKS = {
+    "weights": {"weights": [True, False, False]},
+    "means": {"means": [True, False, True]},
+    "covariances": {"covariances": True},
+    "all means": {"means": True, "weights": [False, True, False]},
+    "most": {"weights": [True, True, False], "means": [False, True, False], "covariances": True},
+    "everything": {"weights": True, "means": True, "covariances": True},
+}
+every_model = pytest.mark.parametrize("name", PARSIMONIOUS)
+every_mask = pytest.mark.parametrize("held", MASKS)
+pytestmark = pytest.mark.filterwarnings("ignore:Best performing initialization")
+
+
+def rows(seed=0, n=180):
+    rng = np.random.default_rng(seed)
+    group = rng.integers(3, size=n)
+    return 2.5 * rng.normal(size=(3, D))[group] + rng.normal(size=(n, D)) @ (np.eye(D) + 0.3)
+
+
+def start(name, seed=5):
+    """Weights, means and covariances of a mixture of a model, the latter in its own shape."""
+    rng = np.random.default_rng(seed)
+    factors = np.eye(D) + 0.4 * rng.normal(size=(K, D, D))
+    model, weights = covariance_model(name), np.array([0.5, 0.2, 0.3])
+    free = factors @ factors.transpose(0, 2, 1)
+    stored = model.layout.reduced(free, covariance_model("full").layout, D)
+    if model.layout.pooled:
+        stored = stored / K
+    return weights, 2.0 * rng.normal(size=(K, D)), model.constrained(stored, weights)
+
+
+def beginning(name, held, **how):
+    return GaussianMixture.from_parameters(*start(name), covariance_type=name).set_params(
+        frozen=held, warm_start=True, **how
+    )
+
+
+def table(held):
+    return np.array([np.broadcast_to(held.get(part, False), K) for part in ("weights", "means", "covariances")])
+
+
+def assert_held(mixture, before, held):
+    for part, then, mask in zip(("weights_", "means_", "covariances_"), before, table(held), strict=True):
+        now = getattr(mixture, part)
+        if mask.all():
+            np.testing.assert_array_equal(now, then)
+        elif mask.any():
+            np.testing.assert_array_equal(now[mask], then[mask])
+            assert part == "weights_" or (now[~mask] != then[~mask]).any()
+
+
+@pytest.mark.parametrize("name", reference.CLOSED_FORMS)
+@every_mask
+def test_passes_are_those_of_the_twin(name, held):
+    X, masks = rows(), MASKS[held]
+    weight = np.random.default_rng(3).uniform(0.5, 2, len(X))
+    mixture = beginning(name, masks, tol=0, max_iter=12, reg_covar=0.01).fit(X, sample_weight=weight)
+    weights, means, covariances = start(name)
+    given = weights, means, reference.dense(covariances, name, K, D)
+    bounds, path = reference.em(X, given, name, 13, weight=weight, reg_covar=0.01, held=table(masks))
+    np.testing.assert_allclose(mixture.lower_bounds_, bounds[:12], rtol=1e-10)
+    np.testing.assert_allclose(mixture.lower_bound_, bounds[12], rtol=1e-10)
+    np.testing.assert_allclose(mixture.weights_, path[12][0], rtol=1e-8)
+    np.testing.assert_allclose(mixture.means_, path[12][1], rtol=1e-7, atol=1e-8)
+    dense = reference.dense(mixture.covariances_, name, K, D)
+    np.testing.assert_allclose(dense, path[12][2], rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", SEPARATE)
+def test_some_covariances_are_held_beside_others(name):
+    X, masks = rows(), {"covariances": [False, True, False], "means": [True, False, False]}
+    mixture = beginning(name, masks, tol=0, max_iter=12, reg_covar=0.01).fit(X)
+    weights, means, covariances = start(name)
+    given = weights, means, reference.dense(covariances, name, K, D)
+    bounds, _ = reference.em(X, given, name, 12, reg_covar=0.01, held=table(masks))
+    np.testing.assert_allclose(mixture.lower_bounds_, bounds, rtol=1e-10)
+    assert_held(mixture, (weights, means, covariances), masks)
+
+
+def assert_climbs(mixture, X, held, **fit):
+    """Fit from the mixture that the estimator holds, and see what stays."""
+    before = [np.array(getattr(mixture, part), X.dtype) for part in ("weights_", "means_", "covariances_")]
+    mixture.set_params(max_iter=20).fit(X, **fit)
+    assert np.diff(mixture.lower_bounds_).min() > (-1e-5 if X.dtype == np.float32 else -1e-10)
+    assert_held(mixture, before, held)
+
+
+@every_model
+@every_mask
+def test_what_is_held_stays_and_the_likelihood_rises(name, held):
+    assert_climbs(beginning(name, MASKS[held], reg_covar=0, tol=0), rows(), MASKS[held])
+
+
+@every_model
+def test_with_a_prior_the_posterior_rises(name):
+    prior = NormalInverseWishart([0.5, -1], 2.0, 5.0, 1.5)
+    assert_climbs(beginning(name, MASKS["means"], reg_covar=0, tol=0, prior=prior), rows(), MASKS["means"])
+
+
+@every_mask
+@pytest.mark.parametrize("how", ["float32", "weights", "gaps", "labels"])
+def test_held_parameters_go_with_all_kinds_of_rows(held, how):
+    X, given, fit = rows(), {}, {}
+    if how == "float32":
+        X = X.astype(np.float32)
+    elif how == "weights":
+        fit["sample_weight"] = np.random.default_rng(4).uniform(0, 2, len(X))
+    elif how == "gaps":
+        X[::5, 0] = np.nan
+        given["missing"] = "em"
+    else:
+        fit["labels"] = np.where(np.arange(len(X)) % 4, -1, (np.arange(len(X)) // 4) % 2)
+    assert_climbs(beginning("VVV", MASKS[held], reg_covar=0, tol=0, **given), X, MASKS[held], **fit)
+
+
+def test_held_parameters_go_with_noise():
+    X, (weights, means, covariances) = rows(), start("VVV")
+    given = {"weights_init": weights, "means_init": means, "precisions_init": np.linalg.inv(covariances)}
+    held = {"means": [True, False, True], "covariances": [False, True, False]}
+    mixture = GaussianMixture(K, frozen=held, noise=0.1, reg_covar=0, tol=0, max_iter=0, **given).fit(X)
+    assert_climbs(mixture.set_params(warm_start=True), X, held)
+    assert 0 < mixture.noise_weight_ != pytest.approx(0.1, abs=1e-6)
+
+
+@pytest.mark.parametrize("accelerated", ["auto", None])
+def test_free_masks_are_the_ordinary_fit(accelerated):
+    X, how = rows(), {"random_state": 0, "acceleration": accelerated}
+    free = {"weights": False, "means": [False] * K}
+    ours, plain = GaussianMixture(K, frozen=free, **how).fit(X), GaussianMixture(K, **how).fit(X)
+    assert ours.lower_bounds_ == plain.lower_bounds_
+    np.testing.assert_array_equal(ours.covariances_, plain.covariances_)
+    assert ours.n_parameters_ == plain.n_parameters_
+
+
+def test_a_mixture_that_is_held_as_a_whole_is_scored():
+    mixture = beginning("full", MASKS["everything"])
+    score = mixture.score(rows())
+    mixture.fit(rows())
+    assert (mixture.score(rows()), mixture.n_parameters_, mixture.converged_) == (score, 0, True)
+    assert mixture.lower_bound_ == pytest.approx(score, rel=1e-14)
+
+
+def test_a_new_component_beside_a_known_one_is_where_scipy_finds_it():
+    rng = np.random.default_rng(5)
+    X = np.concatenate([rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 2]], 300), rng.normal([2, 3], 0.6, (40, 2))])
+    known = multivariate_normal([0, 0], [[1, 0.5], [0.5, 2]]).pdf(X)
+    held = {"means": [True, False], "covariances": [True, False]}
+    mixture = GaussianMixture(
+        2,
+        means_init=[[0, 0], [2, 2]],
+        precisions_init=[np.linalg.inv([[1, 0.5], [0.5, 2]]), np.eye(2)],
+        frozen=held,
+        reg_covar=0,
+        tol=1e-13,
+        max_iter=2000,
+    ).fit(X)
+
+    def unexplained(numbers):
+        share, factor = 1 / (1 + np.exp(-numbers[0])), np.array([[np.exp(numbers[3]), 0], numbers[4:6]])
+        factor[1, 1] = np.exp(factor[1, 1])
+        return -np.log((1 - share) * known + share * multivariate_normal(numbers[1:3], factor @ factor.T).pdf(X)).mean()
+
+    found = minimize(unexplained, [-1, 2, 2, 0, 0, 0], method="BFGS", options={"gtol": 1e-8})
+    assert mixture.lower_bound_ == pytest.approx(-found.fun, abs=1e-10)
+    np.testing.assert_allclose(mixture.means_[1], found.x[1:3], atol=1e-4)
+    assert mixture.weights_[1] == pytest.approx(1 / (1 + np.exp(-found.x[0])), abs=1e-5)
+    assert mixture.n_parameters_ == 6
+    assert mixture.bic(X) == pytest.approx(2 * len(X) * found.fun + 6 * np.log(len(X)), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", PARSIMONIOUS)
+def test_one_component_of_a_held_mean_is_the_mode_of_its_covariance(name):
+    """log p of (μ, Σ) given rows has the scatter T + Λ + κ (μ − m)(μ − m)ᵀ over n + dof + d + 2 rows."""
+    X, m, at = rows(), np.array([0.5, -1]), np.array([[3.0, -2.0]])
+    mixture = GaussianMixture(
+        1,
+        covariance_type=name,
+        means_init=at,
+        frozen={"means": True},
+        prior=NormalInverseWishart(m, 30.0, 5.0, 1.5),
+        reg_covar=0,
+    ).fit(X)
+    scatter = (X - at).T @ (X - at) + 1.5 * np.eye(D) + 30 * np.outer(at[0] - m, at[0] - m)
+    if reference.shape_of(name) == "spherical":  # an inverse gamma density, as for each of d features
+        expected = (np.trace(scatter) - 1.5) / (len(X) * D + 5 + 2 + D) * np.eye(D)
+    elif reference.shape_of(name) == "diag":
+        expected = np.diag(np.diag(scatter)) / (len(X) + 5 + 2 + 1)
+    else:
+        expected = scatter / (len(X) + 5 + D + 2)
+    np.testing.assert_allclose(reference.dense(mixture.covariances_, name, 1, D)[0], expected, rtol=1e-10)
+
+
+def test_equal_weights_are_held_from_the_usual_starts():
+    equal = GaussianMixture(K, weights_init=np.full(K, 1 / K), frozen={"weights": True}, random_state=0, n_init=4)
+    equal.fit(rows())
+    np.testing.assert_array_equal(equal.weights_, np.full(K, 1 / K))
+    assert equal.n_parameters_ == GaussianMixture(K, random_state=0).fit(rows()).n_parameters_ - (K - 1)
+
+
+@every_model
+def test_held_parameters_are_not_counted(name):
+    model = covariance_model(name)
+    whole = beginning(name, None).n_parameters_
+    counts = {held: beginning(name, MASKS[held], max_iter=1).fit(rows()).n_parameters_ for held in MASKS}
+    of_covariances = model.n_parameters(K, D)
+    assert counts == {
+        "weights": whole - 1,
+        "means": whole - 2 * D,
+        "covariances": whole - of_covariances,
+        "all means": whole - K * D - 1,
+        "most": whole - 2 - D - of_covariances,
+        "everything": 0,
+    }
+
+
+def test_free_weights_keep_their_proportions_to_counts():
+    mixture = beginning("full", {"weights": [True, False, False]}, max_iter=1, tol=0).fit(rows())
+    free = beginning("full", None, max_iter=1, tol=0, acceleration=None).fit(rows())
+    assert mixture.weights_.sum() == pytest.approx(1, abs=1e-15)
+    assert mixture.weights_[1] / mixture.weights_[2] == pytest.approx(free.weights_[1] / free.weights_[2], rel=1e-12)
+
+
+def test_a_component_that_loses_its_rows_stays():
+    weights, means, covariances = start("full")
+    mixture = GaussianMixture.from_parameters(weights, means + np.array([[0, 0], [1e4, 0], [0, 0]]), covariances)
+    held = {"covariances": [False, True, False]}
+    mixture.set_params(frozen=held, warm_start=True, reg_covar=0).fit(rows())
+    np.testing.assert_array_equal(mixture.covariances_[1], covariances[1])
+    assert mixture.weights_[1] < 1e-15
+    assert mixture.means_[1, 0] == means[1, 0] + 1e4
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_bits_are_the_same_for_every_number_of_threads(n_threads):
+    X = rows(n=60_000)
+    one, several = (beginning("full", MASKS["means"], n_threads=n, max_iter=5).fit(X) for n in (1, n_threads))
+    assert one.lower_bounds_ == several.lower_bounds_
+    np.testing.assert_array_equal(one.covariances_, several.covariances_)
+
+
+# --- What goes on, and where to -----------------------------------------------------------------
+
+
+def test_a_warm_start_goes_on_to_the_same_bits():
+    X = rows()
+    once = beginning("full", MASKS["means"], tol=0, max_iter=20).fit(X)
+    often = beginning("full", MASKS["means"], tol=0, max_iter=5)
+    for _ in range(4):
+        often.fit(X)
+    np.testing.assert_array_equal(often.covariances_, once.covariances_)
+
+
+def test_what_is_held_may_change_between_fits():
+    X = rows()
+    mixture = beginning("full", MASKS["means"]).fit(X)
+    held, bound = mixture.means_[0].copy(), mixture.lower_bound_
+    mixture.set_params(frozen=None).fit(X)
+    assert (mixture.means_[0] != held).all()
+    assert mixture.lower_bound_ > bound
+    assert mixture.n_parameters_ == beginning("full", None).n_parameters_
+    held = mixture.means_.copy()
+    mixture.set_params(frozen={"means": True}).fit(X)
+    np.testing.assert_array_equal(mixture.means_, held)
+
+
+def test_a_checkpoint_continues_to_the_same_bits(tmp_path):
+    X, parts = rows(), dict(zip(("weights_init", "means_init"), start("full"), strict=False))
+    how = {"frozen": MASKS["all means"], "tol": 0, "max_iter": 9, **parts}
+    whole = GaussianMixture(K, **how).fit(X)
+
+    def stop(iteration):
+        return iteration.n_iter == 4
+
+    GaussianMixture(K, **how).fit(X, callback=stop, checkpoint=tmp_path / "fit")
+    rest = GaussianMixture(K, **how).fit(X, checkpoint=tmp_path / "fit", resume=True)
+    assert rest.lower_bounds_ == whole.lower_bounds_
+    assert rest.n_parameters_ == whole.n_parameters_
+    again = GaussianMixture(K, **how).fit(X, checkpoint=tmp_path / "fit", resume=True)
+    assert again.n_parameters_ == whole.n_parameters_
+    with pytest.raises(ValueError, match="frozen was"):
+        GaussianMixture(K, **how | {"frozen": {"means": True}}).fit(X, checkpoint=tmp_path / "fit", resume=True)
+
+
+def test_what_is_held_is_saved_and_pickled():
+    mixture = beginning("full", MASKS["all means"]).fit(rows())
+    file = io.BytesIO()
+    mixture.save(file)
+    loaded = GaussianMixture.load(file.getvalue())
+    assert loaded.frozen == {"weights": [False, True, False], "means": [True] * K}
+    for again in (loaded, pickle.loads(pickle.dumps(mixture))):
+        assert again.n_parameters_ == mixture.n_parameters_
+        assert again.bic(rows()) == mixture.bic(rows())
+        again.set_params(warm_start=True).fit(rows(seed=3))
+        np.testing.assert_array_equal(again.means_, mixture.means_)
+    assert clone(mixture).get_params()["frozen"] == MASKS["all means"]
+    assert "frozen={'means': True" in repr(mixture)
+
+
+def test_a_step_by_hand_and_one_at_a_time_hold_too():
+    X = rows()
+    fitted = beginning("full", MASKS["means"], tol=0, max_iter=3).fit(X)
+    by_hand = beginning("full", MASKS["means"], tol=0, max_iter=0).fit(X)
+    for _ in range(3):
+        by_hand = gmm.m_step(by_hand, gmm.statistics_of(by_hand, X))
+    np.testing.assert_allclose(by_hand.covariances_, fitted.covariances_, rtol=1e-10)
+    np.testing.assert_array_equal(by_hand.means_[0], fitted.means_[0])
+    weights, means, covariances = start("full")
+    given = {"weights_init": weights, "means_init": means, "precisions_init": np.linalg.inv(covariances)}
+    steps = list(gmm.em_steps(X, K, frozen=MASKS["means"], tol=0, max_iter=3, **given))
+    np.testing.assert_array_equal(steps[-1].means[0], means[0])
+    np.testing.assert_allclose([step.lower_bound for step in steps], fitted.lower_bounds_, rtol=1e-10)
+
+
+def test_standard_errors_of_what_is_held_are_none():
+    mixture = beginning("full", MASKS["means"]).fit(rows())
+    errors = gmm.standard_errors(mixture, rows(), method="weights", n_replicates=5, random_state=0)
+    assert errors.means[[0, 2]].max() < 1e-14 < errors.means[1].min()
+    with pytest.raises(ValueError, match='frozen=None for method="information"'):
+        gmm.standard_errors(mixture, rows(), method="information")
+
+
+# --- What is refused ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("message", "given"),
+    [
+        ("frozen holds means: expected means_init", {"frozen": {"means": [True, False, False]}}),
+        ("frozen holds weights: expected weights_init", {"frozen": {"weights": True}}),
+        ("frozen holds covariances: expected precisions_init", {"frozen": {"covariances": True}}),
+        ("'covariances', got 'mean'", {"frozen": {"mean": True}}),
+        ("each of 3 components for 'means', got", {"frozen": {"means": [True, False]}}),
+        ("each of 3 components for 'means', got", {"frozen": {"means": [0, 1, 2]}}),
+        ("must be a mapping of names to masks", {"frozen": "means"}),
+        ("depend on each other", {"frozen": {"covariances": [True, False, False]}, "covariance_type": "EII"}),
+        ("covariances of tied depend", {"frozen": {"covariances": [True, False, False]}, "covariance_type": "tied"}),
+        ("no moves: expected refine=None", {"frozen": {"means": True}, "refine": "split-merge"}),
+        ("without noise alone", {"frozen": {"weights": True}, "noise": True}),
+    ],
+)
+def test_what_cannot_be_held_is_refused(message, given):
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(K, **given).fit(rows())
+
+
+def test_blocks_move_all_parameters():
+    with pytest.raises(ValueError, match="partial_fit moves all parameters"):
+        beginning("full", MASKS["means"]).partial_fit(rows())
+
+
+def test_labels_alone_give_no_parameters_to_hold():
+    with pytest.raises(ValueError, match="frozen holds means"):
+        GaussianMixture(K, frozen={"means": True}).fit(rows(), labels=np.arange(180) % 3)
