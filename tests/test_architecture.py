@@ -55,7 +55,9 @@ ROOMS = {
         entrance | dask opening together watched | factory incomplete npy partitions scratch tables | arrow blocks
         | ahead sources delimited parquet writing | suffixes
     """,
-    "validation": "validation | held labels noise prior rows | given tables | arrays columns parameters | scalars where",
+    "validation": """
+        validation | held labels noise prior rows | given tables | arrays columns parameters | scalars where
+     """,
     "_candidates": "",
     "_frozen": "",
     "api": "",
