@@ -22,7 +22,7 @@ from gmm.plotting.view import View, axis_deviations
 from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
-from gmm.uses.combining import CombinedComponents
+from gmm.uses.combining import CombinedComponents, shares_of
 from gmm.validation.parameters import check_is_fitted, check_random_state
 from gmm.validation.scalars import check_whole
 from gmm.values.layouts import Array
@@ -109,9 +109,9 @@ class Scene:
 
     def shares_of(self, responsibilities: Array) -> Array:
         """Probabilities of the clusters, and of noise, of responsibilities (n, K)."""
-        merged = responsibilities @ np.eye(self.n_clusters)[self.clusters]
+        merged = shares_of(self.clusters, responsibilities)
         if self.mixture.noise is None:
-            return np.asarray(merged)
+            return merged
         return np.column_stack([merged, np.maximum(0, 1 - responsibilities.sum(axis=1))])
 
     @cached_property

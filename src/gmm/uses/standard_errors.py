@@ -328,8 +328,7 @@ class _Refits:
             owners = self.problem.known.owners
             of_both[owners[:, None] != owners] = -np.inf
         order = linear_sum_assignment(of_both, maximize=True)[1]
-        covariances = found.covariances if found.model.layout.pooled else found.covariances[order]
-        arrays = ParameterArrays(found.weights[order], found.means[order], covariances)
+        arrays = ParameterArrays(found.weights[order], found.means[order], found.covariances_of(order))
         return _Replicate(arrays, adjusted_rand_index(shared))
 
 
