@@ -141,8 +141,7 @@ class Scene:
         if self.n_clusters < self.n_components:
             every = np.roll(np.arange(-1, self.n_clusters), -1)[self._shares_of_all.argmax(axis=1)]
             return np.bincount(every + 1, self.sample_weight, minlength=self.n_clusters + 1).astype(np.float64)
-        labels = Scorer(self.mixture, self.n_threads).rows(self.source, labels=True).labels
-        assert labels is not None  # requested above
+        labels = Scorer(self.mixture, self.n_threads).labels(self.source)
         return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
 
     @property

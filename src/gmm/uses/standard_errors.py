@@ -333,9 +333,7 @@ class _Refits:
 
 
 def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
-    labels = Scorer(mixture, n_threads).rows(rows, labels=True).labels
-    assert labels is not None  # it was asked for
-    return np.asarray(labels % (mixture.n_components + 1))
+    return np.asarray(Scorer(mixture, n_threads).labels(rows) % (mixture.n_components + 1))
 
 
 def _collected(

@@ -317,8 +317,7 @@ class Tracker:
 
         That is Kalman's gain, in which rows count the less, the more they are another object's as well.
         """
-        shares = Scorer(mixture, 1).rows(rows, responsibilities=True).responsibilities
-        assert shares is not None  # it was asked for
+        shares = Scorer(mixture, 1).responsibilities(rows)
         rest = shares.sum(axis=1, keepdims=True) - shares
         own = (shares * np.maximum(shares - rest, 0)).sum(axis=0)
         variances = self._model.layout.diagonal(mixture.covariances, mixture.n_features).mean(axis=1)
@@ -354,9 +353,7 @@ class Tracker:
 def _labels(objects: _Objects | None, rows: ArraySource) -> NDArray[np.intp]:
     if objects is None or rows.n_rows == 0:
         return np.full(rows.n_rows, -1, dtype=np.intp)
-    labels = Scorer(objects.mixture, 1).rows(rows, labels=True).labels
-    assert labels is not None  # it was asked for
-    return labels
+    return Scorer(objects.mixture, 1).labels(rows)
 
 
 def _of(like: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
