@@ -53,8 +53,7 @@ def given(regression: Regression, source: Source) -> MixtureParameters:
     ValueError
         If a mean overflows.
     """
-    weights = Scorer(regression.known).rows(source, responsibilities=True).responsibilities
-    assert weights is not None  # they were asked for
+    weights = Scorer(regression.known).responsibilities(source)
     with np.errstate(over="ignore", invalid="ignore"):
         # Far away, noise leaves components nothing, and 0 has no logarithm.
         shares = weights[0] if weights[0].any() else np.full(len(weights[0]), np.finfo(np.float64).tiny)

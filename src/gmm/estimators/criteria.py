@@ -5,10 +5,12 @@ number of rows or, for weighted data, the sum of the weights. Criteria other tha
 agreement of two partitions.
 """
 
-from math import inf, log, nan
+from math import inf, log
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gmm.em.results import Totals
 
 __all__ = ["CRITERIA", "adjusted_rand_index", "aic", "aicc", "bic", "evaluate", "icl", "nec"]
 
@@ -137,28 +139,21 @@ def nec(entropy: float, loglik: float, loglik_of_one: float) -> float:
     return entropy / gain
 
 
-def evaluate(
-    loglik: float,
-    classification_loglik: float,
-    n_parameters: int,
-    n: float,
-    *,
-    entropy: float = nan,
-    loglik_of_one: float = nan,
-) -> dict[str, float]:
+def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float) -> dict[str, float]:
     """Return all criteria of one fit by their names in ``CRITERIA``; NaN for those that a NaN enters.
 
     Examples
     --------
-    >>> evaluate(-100.0, -101.0, 5, 1, entropy=1.0, loglik_of_one=-110.0)
+    >>> evaluate(Totals(-100.0, -101.0, 1.0), 5, 1, -110.0)
     {'bic': 200.0, 'aic': 210.0, 'aicc': inf, 'icl': 202.0, 'nec': 0.1}
     """
+    loglik = totals.log_likelihood
     return {
         "bic": bic(loglik, n_parameters, n),
         "aic": aic(loglik, n_parameters),
         "aicc": aicc(loglik, n_parameters, n),
-        "icl": icl(classification_loglik, n_parameters, n),
-        "nec": nec(entropy, loglik, loglik_of_one),
+        "icl": icl(totals.classification, n_parameters, n),
+        "nec": nec(totals.entropy, loglik, loglik_of_one),
     }
 
 

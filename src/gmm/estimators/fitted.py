@@ -113,8 +113,7 @@ class FittedMixture(Estimator):
         if is_dask(X):
             return self._lazily("predict", X, out, np.dtype(np.intp))
         source = source_of(self, X)
-        labels = self._scorer().rows(source, labels=place(out, source, labels=True)).labels
-        assert labels is not None  # it was asked for
+        labels = self._scorer().labels(source, place(out, source, labels=True))
         return labels if out is None else out
 
     def predict_proba(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:
@@ -138,8 +137,7 @@ class FittedMixture(Estimator):
             return self._lazily("predict_proba", X, out, shape=(fitted_parameters(self).n_components,))
         source = source_of(self, X)
         where = place(out, source, n_columns=fitted_parameters(self).n_components)
-        responsibilities = self._scorer().rows(source, responsibilities=where).responsibilities
-        assert responsibilities is not None  # it was asked for
+        responsibilities = self._scorer().responsibilities(source, where)
         return responsibilities if out is None else out
 
     def score_samples(self, X: ArrayLike, *, out: Any = None) -> NDArray[Any]:

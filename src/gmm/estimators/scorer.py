@@ -108,6 +108,18 @@ class Scorer:
         with self._e_step(source) as e_step:
             return e_step.totals(self._prepared.mixture)
 
+    def labels(self, source: Source, where: Literal[True] | NDArray[Any] = True) -> NDArray[np.intp]:
+        """The most probable component of each row, −1 for noise, (n,); an array is where to write."""
+        labels = self.rows(source, labels=where).labels
+        assert labels is not None  # it was asked for
+        return labels
+
+    def responsibilities(self, source: Source, where: Literal[True] | NDArray[Any] = True) -> NDArray[Any]:
+        """The probability of each component given each row, (n, K), in the type of the rows."""
+        responsibilities = self.rows(source, responsibilities=where).responsibilities
+        assert responsibilities is not None  # it was asked for
+        return responsibilities
+
     def largest_responsibilities(self, source: Source) -> Array:
         """The largest responsibility of each row, (n,)."""
         largest = self.rows(source, largest=True).largest

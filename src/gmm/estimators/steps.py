@@ -238,9 +238,7 @@ def _steps(fit: SteppedFit, responsibilities: bool) -> Generator[EMStep, None, N
 
 
 def _responsibilities(stepped: SteppedPass, fit: SteppedFit) -> NDArray[Any]:
-    scorer = Scorer(stepped.iteration.parameters, fit.settings.n_threads)
-    values = scorer.rows(fit.source, responsibilities=True).responsibilities
-    assert values is not None  # they were requested
+    values = Scorer(stepped.iteration.parameters, fit.settings.n_threads).responsibilities(fit.source)
     values.flags.writeable = False
     return values
 

@@ -22,7 +22,7 @@ from gmm.plotting.view import View, axis_deviations
 from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
-from gmm.uses.combining import CombinedComponents
+from gmm.uses.combining import CombinedComponents, shares_of
 from gmm.validation.parameters import check_is_fitted, check_random_state
 from gmm.validation.scalars import check_whole
 from gmm.values.layouts import Array
@@ -109,9 +109,9 @@ class Scene:
 
     def shares_of(self, responsibilities: Array) -> Array:
         """Probabilities of the clusters, and of noise, of responsibilities (n, K)."""
-        merged = responsibilities @ np.eye(self.n_clusters)[self.clusters]
+        merged = shares_of(self.clusters, responsibilities)
         if self.mixture.noise is None:
-            return np.asarray(merged)
+            return merged
         return np.column_stack([merged, np.maximum(0, 1 - responsibilities.sum(axis=1))])
 
     @cached_property
@@ -141,8 +141,7 @@ class Scene:
         if self.n_clusters < self.n_components:
             every = np.roll(np.arange(-1, self.n_clusters), -1)[self._shares_of_all.argmax(axis=1)]
             return np.bincount(every + 1, self.sample_weight, minlength=self.n_clusters + 1).astype(np.float64)
-        labels = Scorer(self.mixture, self.n_threads).rows(self.source, labels=True).labels
-        assert labels is not None  # requested above
+        labels = Scorer(self.mixture, self.n_threads).labels(self.source)
         return np.bincount(labels + 1, self.sample_weight, minlength=self.n_components + 1).astype(np.float64)
 
     @property

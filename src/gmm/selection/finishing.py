@@ -112,15 +112,9 @@ def _entry(
     names: NDArray[np.object_] | None,
 ) -> Entry:
     scorer = Scorer(result.parameters, settings.n_threads)
-    totals = scorer.totals(source)
-    scores = criteria.evaluate(
-        totals.log_likelihood,
-        totals.classification,
-        result.parameters.n_parameters,
-        source.survey.weight,
-        entropy=totals.entropy,
-        loglik_of_one=scorer.log_likelihood_of_one(source, settings.reg_covar),
-    )
+    totals, of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, settings.reg_covar)
+    n_parameters, n = result.parameters.n_parameters, source.survey.weight
+    scores = criteria.evaluate(totals, n_parameters, n, of_one)
     estimator = GaussianMixture(**on_sample.get_params())
     set_fitted(estimator, result, source, names, settings.prior)
     bad = degenerate_components(result.parameters, source.n_effective, settings.reg_covar)
@@ -131,6 +125,6 @@ def _entry(
         seconds=float(found.seconds[number]),
         estimator=estimator,
         loglik=totals.log_likelihood,
-        n_parameters=result.parameters.n_parameters,
+        n_parameters=n_parameters,
         scores=scores,
     )

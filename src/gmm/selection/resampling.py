@@ -454,9 +454,7 @@ class _Fits:
         order = np.append(np.arange(self.n_components), heaviest)
         weights = parameters.weights[order]
         weights[[heaviest, -1]] /= 2
-        pooled = parameters.model.layout.pooled
-        covariances = parameters.covariances if pooled else parameters.covariances[order]
-        twice = MixtureParameters(weights, parameters.means[order], covariances, parameters.model)
+        twice = MixtureParameters(weights, parameters.means[order], parameters.covariances_of(order), parameters.model)
         mixture = GaussianMixture(**null.get_params() | {"n_components": len(order)})
         hold(mixture, twice, None, np.dtype(np.float64))
         return mixture

@@ -293,9 +293,8 @@ class _Search:
                 tasks[key] = partial(_totals, solution)
         n = self._rows.all_rows.survey.weight
         for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
-            fit = (totals.log_likelihood, totals.classification, solution.parameters.n_parameters, n)
             of_one = self._log_likelihood_of_one(solution, totals)
-            scores = criteria.evaluate(*fit, entropy=totals.entropy, loglik_of_one=of_one)
+            scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
             self._measured[key] = (solution, scores | {"loglik": totals.log_likelihood})
 
     def _log_likelihood_of_one(self, solution: Solution, totals: Totals) -> float:

@@ -93,8 +93,7 @@ class CombinedComponents:
         -------
         ndarray of shape (n, n_clusters)
         """
-        responsibilities: Any = self.model.predict_proba(X)  # lazy of a Dask collection
-        return responsibilities @ _membership(self.clusters(n_clusters), responsibilities.dtype)
+        return shares_of(self.clusters(n_clusters), self.model.predict_proba(X))
 
     def predict(self, X: ArrayLike, n_clusters: int | None = None) -> NDArray[np.intp]:
         """Predict the most probable cluster of each row, −1 for noise; as `predict_proba`.
@@ -280,8 +279,9 @@ def _squares(x: Array, y: Array) -> float:
     return float(((y - slope * x) ** 2).sum())
 
 
-def _membership(clusters: NDArray[np.intp], dtype: Any) -> NDArray[Any]:
-    return np.eye(int(clusters.max()) + 1, dtype=dtype)[clusters]
+def shares_of(clusters: NDArray[np.intp], responsibilities: Any) -> NDArray[Any]:
+    """Return the probabilities of clusters, (n, n_clusters), by responsibilities (n, K), which may be lazy."""
+    return responsibilities @ np.eye(int(clusters.max()) + 1, dtype=responsibilities.dtype)[clusters]
 
 
 publish("gmm", [CombinedComponents, combine_components])

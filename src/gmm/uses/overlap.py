@@ -58,8 +58,7 @@ def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int
         for first in range(0, n_samples, step):
             white = rng.standard_normal((min(step, n_samples - first), d))
             rows = mixture.means[k] + mixture.model.layout.coloured(mixture.whiteners, k, white)
-            shares = scorer.rows(ArraySource(rows), responsibilities=True).responsibilities
-            assert shares is not None  # it was asked for
+            shares = scorer.responsibilities(ArraySource(rows))
             found[k] += (shares > shares[:, k : k + 1]).sum(axis=0)
     return found / n_samples
 

@@ -330,15 +330,12 @@ class _Refits:
             owners = self.problem.known.owners
             of_both[owners[:, None] != owners] = -np.inf
         order = linear_sum_assignment(of_both, maximize=True)[1]
-        covariances = found.covariances if found.model.layout.pooled else found.covariances[order]
-        arrays = ParameterArrays(found.weights[order], found.means[order], covariances)
+        arrays = ParameterArrays(found.weights[order], found.means[order], found.covariances_of(order))
         return _Replicate(arrays, adjusted_rand_index(shared))
 
 
 def _labels(mixture: MixtureParameters, rows: Source, n_threads: int | None) -> NDArray[np.intp]:
-    labels = Scorer(mixture, n_threads).rows(rows, labels=True).labels
-    assert labels is not None  # it was asked for
-    return np.asarray(labels % (mixture.n_components + 1))
+    return np.asarray(Scorer(mixture, n_threads).labels(rows) % (mixture.n_components + 1))
 
 
 def _collected(

@@ -107,7 +107,7 @@ class _Objects:
             first=np.concatenate([a.first, b.first]),
             second=np.concatenate([a.second, b.second]),
         )
-        mixture = _of(
+        mixture = _like(
             one,
             np.concatenate([one.weights, two.weights]),
             np.concatenate([one.means, two.means]),
@@ -192,7 +192,7 @@ class Tracker:
         self._random_state = random_state
         self._objects: _Objects | None = None
         self._born_so_far = 0
-        self._told: list[tuple[int, int, float, Array, Array]] = []
+        self._entries: list[tuple[int, int, float, Array, Array]] = []
         self._times_seen: dict[int, int] = {}
         self._confirmed: dict[int, int] = {}  # the numbers of tracks, by the order of their births
         self.n_frames = 0
@@ -232,7 +232,7 @@ class Tracker:
         self._objects, self._born_so_far = objects, self._born_so_far + (0 if born is None else len(born.numbers))
         if objects is not None:
             for k in np.flatnonzero(objects.n_rows >= self._min_rows):
-                self._tell(objects, int(k))
+                self._note(objects, int(k))
         self.n_frames += 1
         labels = _labels(objects, rows)
         if objects is None:
@@ -242,9 +242,9 @@ class Tracker:
 
     def tracks(self) -> Tracks:
         """Return a table of the objects so far that are confirmed, with the frames before they were."""
-        told = [entry for entry in self._told if entry[1] in self._confirmed]
+        shown = [entry for entry in self._entries if entry[1] in self._confirmed]
         d = len(self._noise.low)
-        frame, born, n_rows, position, velocity = zip(*told, strict=True) if told else ((), (), (), (), ())
+        frame, born, n_rows, position, velocity = zip(*shown, strict=True) if shown else ((), (), (), (), ())
         return Tracks(
             np.array(frame, dtype=np.intp),
             np.array([self._confirmed[number] for number in born], dtype=np.intp),
@@ -265,10 +265,10 @@ class Tracker:
         hold(mixture, parameters, None, np.dtype(np.float64))
         return mixture
 
-    def _tell(self, objects: _Objects, k: int) -> None:
+    def _note(self, objects: _Objects, k: int) -> None:
         """Note that the frame shows an object, and confirm it if it was seen often enough."""
         born = int(objects.numbers[k])
-        self._told.append(
+        self._entries.append(
             (self.n_frames, born, float(objects.n_rows[k]), objects.mixture.means[k], objects.velocity[k])
         )
         self._times_seen[born] = self._times_seen.get(born, 0) + 1
@@ -290,9 +290,9 @@ class Tracker:
         layout = self._model.layout
         unforeseen = np.where(before.age == 1, _AT_FIRST, 1.0) * self._motion**2
         wide = layout.with_ridge(before.mixture.covariances, unforeseen)
-        mixture = _of(before.mixture, before.mixture.weights, expected, wide)
+        mixture = _like(before.mixture, before.mixture.weights, expected, wide)
         if rows.n_rows == 0:
-            narrow = _of(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
+            narrow = _like(before.mixture, before.mixture.weights, expected, before.mixture.covariances)
             return replace(before, mixture=narrow, statistics=past, age=before.age + 1, n_rows=np.zeros(len(expected)))
         step = np.zeros_like(expected)
         with EStep(rows, self._model.moments, n_threads=1) as e_step:
@@ -301,8 +301,8 @@ class Tracker:
                 step = self._gain(mixture, rows, unforeseen) * (new.means - expected)
                 both = replace(past, origins=expected + step) + new
                 found = most_likely(both, self._model, self._ridge, noise=self._noise)
-                mixture = _of(found, found.weights, found.means, found.covariances)
-        mixture = _of(found, found.weights, expected + step, found.covariances)
+                mixture = _like(found, found.weights, found.means, found.covariances)
+        mixture = _like(found, found.weights, expected + step, found.covariances)
         return replace(
             before,
             mixture=mixture,
@@ -317,8 +317,7 @@ class Tracker:
 
         That is Kalman's gain, in which rows count the less, the more they are another object's as well.
         """
-        shares = Scorer(mixture, 1).rows(rows, responsibilities=True).responsibilities
-        assert shares is not None  # it was asked for
+        shares = Scorer(mixture, 1).responsibilities(rows)
         rest = shares.sum(axis=1, keepdims=True) - shares
         own = (shares * np.maximum(shares - rest, 0)).sum(axis=0)
         variances = self._model.layout.diagonal(mixture.covariances, mixture.n_features).mean(axis=1)
@@ -346,7 +345,7 @@ class Tracker:
         if born is None:
             return None
         counts, numbers = born.weights * len(rows), self._born_so_far + np.arange(born.n_components)
-        shares = _of(born, counts / n_rows, born.means, born.covariances)
+        shares = _like(born, counts / n_rows, born.means, born.covariances)
         statistics = implied_statistics(born).scaled(len(rows))
         return _Objects(shares, statistics, numbers, np.zeros(born.means.shape), np.ones_like(numbers), counts)
 
@@ -354,15 +353,13 @@ class Tracker:
 def _labels(objects: _Objects | None, rows: ArraySource) -> NDArray[np.intp]:
     if objects is None or rows.n_rows == 0:
         return np.full(rows.n_rows, -1, dtype=np.intp)
-    labels = Scorer(objects.mixture, 1).rows(rows, labels=True).labels
-    assert labels is not None  # it was asked for
-    return labels
+    return Scorer(objects.mixture, 1).labels(rows)
 
 
-def _of(like: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
+def _like(other: MixtureParameters, weights: Array, means: Array, covariances: Array) -> MixtureParameters:
     """Return a mixture with the model and the noise of another; noise keeps a share, else it would not come back."""
     weights = weights * min(1.0, (1 - _LEAST_NOISE) / float(weights.sum()))
-    return MixtureParameters(weights, means.copy(), covariances.copy(), like.model, noise=like.noise)
+    return MixtureParameters(weights, means.copy(), covariances.copy(), other.model, noise=other.noise)
 
 
 def _checked_box(box: ArrayLike) -> UniformNoise:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.validation.scalars import is_whole
+
 __all__ = ["check_components_per_class", "check_labels", "classes_left"]
 
 
@@ -39,7 +41,7 @@ def check_labels(labels: Any, n_rows: int, name: str = "labels", *, unknown: int
     if given.dtype.kind == "O" and len({isinstance(value, str) for value in given}) == 1:
         given = np.array(given.tolist())
     _check_range(given, name)
-    if given.dtype.kind == "u" or (given.dtype.kind in "fO" and all(_is_whole(value) for value in given)):
+    if given.dtype.kind == "u" or (given.dtype.kind in "fO" and all(_has_no_fraction(value) for value in given)):
         given = given.astype(np.int64)
     if given.dtype.kind not in "ibU" or given.ndim != 1:
         raise ValueError(
@@ -78,7 +80,7 @@ def _is_missing(value: Any) -> bool:
         return True
 
 
-def _is_whole(value: Any) -> bool:
+def _has_no_fraction(value: Any) -> bool:
     return isinstance(value, float | np.floating) and float(value).is_integer()
 
 
@@ -98,7 +100,7 @@ def check_components_per_class(
         raise ValueError(f"components_per_class names {unknown[0]!r}: expected classes among {classes.tolist()!r:.200}")
     numbers = [named.get(label, 1) for label in classes.tolist()]
     for label, number, rows in zip(classes.tolist(), numbers, np.bincount(codes[codes >= 0]), strict=True):
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
+        if not is_whole(number) or number < 1:
             raise ValueError(f"expected components_per_class of 1 or more, got {number!r:.40} for class {label!r}")
         if rows < number:
             raise ValueError(f"class {label!r} has {rows} labelled rows for {number} components: expected one for each")

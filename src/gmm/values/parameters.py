@@ -112,8 +112,11 @@ class MixtureParameters:
     def of_components(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
         """Return the mixture of some components, without noise; their weights sum to 1."""
         weights = self.weights[kept] / self.weights[kept].sum()
-        covariances = self.covariances if self.model.layout.pooled else self.covariances[kept]
-        return MixtureParameters(weights, self.means[kept], covariances, self.model)
+        return MixtureParameters(weights, self.means[kept], self.covariances_of(kept), self.model)
+
+    def covariances_of(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> Array:
+        """Return the covariances of some components, which are all there are if all components share one."""
+        return self.covariances if self.model.layout.pooled else self.covariances[kept]
 
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> tuple[Array, NDArray[np.intp]]:
         """Draw rows (n, d), ordered by component, and their components (n,); noise, −1, comes last."""
