@@ -1,5 +1,7 @@
 """What fitted mixtures are used for, with rows of which some values are missing."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -65,14 +67,49 @@ def test_refits_to_rows_with_gaps_agree_with_the_information(how):
         np.testing.assert_allclose(by_information.means[:, 0], whole.means[:, 0], rtol=0.02)
 
 
-def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are(tmp_path, monkeypatch):
-    np.savetxt(tmp_path / "gaps.csv", with_gaps(n=200), delimiter=",", header="a,b,c,d", comments="")
+def test_a_report_of_rows_with_gaps_says_how_sure_its_numbers_are_and_what_is_missing(tmp_path, monkeypatch, capsys):
+    X = with_gaps(n=150, d=3)
+    np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b,c", comments="")
     monkeypatch.chdir(tmp_path)
-    words = ["fit", "gaps.csv", "--components", "2", "--models", "VVI", "--missing", "em", "--report", "--quiet"]
+    words = [
+        "fit",
+        "gaps.csv",
+        "--components",
+        "2",
+        "--models",
+        "VVV",
+        "--missing",
+        "em",
+        "--report",
+        "--plot",
+        "p.png",
+    ]
     assert main(words) == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Weights and means ± their standard errors" in page
     assert "groups overlap" in page or "The two groups most alike" in page
+    told = f"{np.isnan(X).any(axis=1).sum()} rows have missing values, drawn at their conditional means"
+    assert page.count(f"{told}.") == 4
+    assert told in capsys.readouterr().err
+    text = re.sub(r"<(style|script|svg).*?</\1>", "", page, flags=re.DOTALL)
+    assert "nan" not in re.sub(r"<[^>]+>", " ", text).split()
+    assert ">missing</td>" in text  # a value of an uncertain row
+    column = X[:, 1][~np.isnan(X[:, 1])]
+    lines = text[text.index("how many are missing") :].split("<tr>")
+    _, *cells = re.findall(r">([^<>]+)</t[hd]>", next(line for line in lines if ">b</t" in line))
+    assert cells[-1] == str(150 - len(column))
+    assert float(cells[-2]) == pytest.approx(column.std(), rel=1e-2)
+
+
+def test_clusters_of_components_are_drawn_of_rows_with_gaps(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.uniform(-1, 1, (300, 2)) + at for at in ([0, 0], [8, 0])])
+    X[rng.uniform(size=600) < 0.2, 1] = np.nan
+    np.savetxt(tmp_path / "gaps.csv", X, delimiter=",", header="a,b", comments="")
+    monkeypatch.chdir(tmp_path)
+    words = ["fit", "gaps.csv", "--components", "6", "--models", "EII", "--missing", "em", "--report", "--quiet"]
+    assert main(words) == 0
+    assert "colours of the clusters" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_report_without_refits_says_why_and_keeps_the_overlap(tmp_path, monkeypatch):

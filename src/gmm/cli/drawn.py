@@ -68,6 +68,8 @@ class Drawings:
         if self.plot is not None:
             pictures.save(result.draw(pictures.drawing().plot_clusters), self.plot)
             say(f"picture written to {self.plot}")
+            if result.table.filled_note:
+                screen.note(f"in the picture, {result.table.filled_note.rstrip('.')}")
         if self.report is not None:
             write_text(self.report, _report_module().render_report(result, self.origin))
             say(f"report written to {self.report}")

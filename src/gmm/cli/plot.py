@@ -46,6 +46,8 @@ def plot(options: argparse.Namespace) -> None:
         rows, X = _rows(screen, model, options)
         drawn_model = combine_components(model, X) if options.kind == "combined" else model
         drawn = getattr(drawing, _FUNCTIONS[options.kind])(drawn_model, _whole(rows, X, model), view=view)
+        if rows.filled_note:
+            screen.note(f"in the picture, {rows.filled_note.rstrip('.')}")
     pictures.save(drawn, out)
     screen.line(f"picture written to {out}")
 

@@ -88,6 +88,13 @@ class Rows:
         X = self.frame if hasattr(model, "feature_names_in_") else self.values
         return replace(self, values=model.impute(X)) if np.isnan(self.values).any() else self
 
+    @property
+    def filled_note(self) -> str:
+        """What to say of a picture of the rows without gaps; empty if there are none."""
+        n = int(np.isnan(self.values).any(axis=1).sum())
+        what = "has missing values, drawn at their" if n == 1 else "have missing values, drawn at their"
+        return f"{counted(n, 'row')} {what} conditional means." if n else ""
+
     def subset(self, chosen: slice | NDArray[np.int64]) -> Any:
         """Return the rows at the given positions (from 0) as a `Frame`."""
         return Frame(self.names, self.values[chosen])

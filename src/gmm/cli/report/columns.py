@@ -1,4 +1,4 @@
-"""Summary statistics of columns, with or without row weights."""
+"""Summary statistics of the values that columns have, with or without row weights."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Columns:
     Attributes
     ----------
     X : ndarray of float, shape (n, d)
+        NaN where a value is missing.
     weights : ndarray of float64, shape (n,), or None
     """
 
@@ -31,22 +32,29 @@ class Columns:
     @cached_property
     def means(self) -> NDArray[np.float64]:
         """Means, weighted if the rows are, shape (d,)."""
-        return np.array([np.average(column, weights=self.weights) for column in self._columns])
+        return np.array([np.average(column, weights=weights) for column, weights in self._columns])
 
     @cached_property
     def spreads(self) -> NDArray[np.float64]:
         """Standard deviations, which divide by the number of rows or the total weight, shape (d,)."""
-        squares = ((column - mean) ** 2 for column, mean in zip(self._columns, self.means, strict=True))
-        return np.sqrt([np.average(square, weights=self.weights) for square in squares])
+        about_means = zip(self._columns, self.means, strict=True)
+        return np.sqrt([np.average((column - mean) ** 2, weights=weights) for (column, weights), mean in about_means])
 
     @cached_property
     def quantiles(self) -> NDArray[np.float64]:
         """Minimum, lower quartile, median, upper quartile and maximum, shape (5, d)."""
-        return np.stack([_quantiles(column, self.weights) for column in self._columns], axis=1)
+        return np.stack([_quantiles(*column) for column in self._columns], axis=1)
 
     @property
-    def _columns(self) -> Iterator[NDArray[np.float64]]:
-        return (np.asarray(column, dtype=np.float64) for column in self.X.T)
+    def n_missing(self) -> NDArray[np.intp]:
+        """How many rows have no value, shape (d,)."""
+        return np.isnan(self.X).sum(axis=0)
+
+    @property
+    def _columns(self) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64] | None]]:
+        for column in self.X.T:
+            there = ~np.isnan(column)
+            yield column[there].astype(np.float64), None if self.weights is None else self.weights[there]
 
 
 def _quantiles(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> NDArray[np.float64]:

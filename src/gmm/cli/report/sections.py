@@ -95,7 +95,7 @@ def agreement(result: Fitted) -> Html:
 
 def data(result: Fitted, origin: Origin) -> Html:
     """Summarise the fitted columns, and say what was left out."""
-    rows = result.whole
+    rows = result.table
     columns = Columns(rows.values[:, :COLUMNS_SHOWN], rows.weights)
     headings = ["column", "smallest", "lower quartile", "median", "upper quartile", "largest", "mean", "sd"]
     numbers = np.vstack([columns.quantiles, columns.means, columns.spreads]).T
@@ -103,6 +103,11 @@ def data(result: Fitted, origin: Origin) -> Html:
         [name, *(wording.format_value(float(value), spread) for value in values)]
         for name, values, spread in zip(rows.names[:COLUMNS_SHOWN], numbers, columns.spreads, strict=False)
     ]
+    caption = "The fitted columns (sd: standard deviation)."
+    if columns.n_missing.any():
+        headings.append("missing")
+        body = [[*line, f"{missing:,}"] for line, missing in zip(body, columns.n_missing, strict=True)]
+        caption = "The values that the fitted columns have, and how many are missing (sd: standard deviation)."
     return render(
         "data",
         file=origin.file,
@@ -110,7 +115,7 @@ def data(result: Fitted, origin: Origin) -> Html:
         weight_column=result.options.weight_column,
         total_weight=f"{result.total_weight:,.6g}",
         notes=result.notes,
-        table=table(headings, body, caption="The fitted columns (sd: standard deviation)."),
+        table=table(headings, body, caption=caption),
         n_columns_hidden=len(rows.names) - COLUMNS_SHOWN,
     )
 
@@ -198,7 +203,7 @@ def _table_of_uncertain(result: Fitted) -> Html:
         return Html()
     body = []
     for i, probabilities in zip(chosen, result.model.predict_proba(rows.subset(chosen)), strict=True):
-        values = [f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
+        values = ["missing" if np.isnan(value) else f"{value:.6g}" for value in rows.values[i, :_VALUES_SHOWN]]
         body.append([rows.numbers[i], *_two_most_probable(probabilities), *values])
     headings = ["row", "group", "probability", "next group", "probability", *names[:_VALUES_SHOWN]]
     return table(headings, body, caption=wording.uncertain_caption(len(body)), numeric=range(len(headings)))
