@@ -17,8 +17,9 @@ SOURCES = PYTHON + CYTHON
 ROOMS = {
     "__main__": "",
     "cli": """
-        fit | bayesian report | drawn report.sections report.trust | report.choosing report.posterior | report.figures
-        | apply plot result | on_disk | rows saved | report.wording show | cli | describe tables write
+        fit | bayesian report | apply drawn report.sections report.trust
+        | report.choosing report.posterior | report.figures
+        | classes plot | result | on_disk | rows saved | report.wording show | cli | describe tables write
         | agreement arguments choice failures notes pictures report.columns report.origin report.story
         | report.page
     """,

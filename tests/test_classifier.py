@@ -131,8 +131,9 @@ def test_priors_are_those_given():
     np.testing.assert_allclose(shares.priors_, np.bincount(y) / len(y))
     change = given.predict_log_proba(X) - shares.predict_log_proba(X) - np.log(given.priors_ / shares.priors_)
     np.testing.assert_allclose(change, np.broadcast_to(change[:, :1], change.shape), atol=1e-9)
-    with pytest.raises(ValueError, match="weights"):
-        MixtureClassifier(priors=[0.5, 0.5]).fit(X, y)
+    for wrong in ([0.5, 0.5], [0.5, 0.5, 0.5]):
+        with pytest.raises(ValueError, match="The parameter 'priors'"):
+            MixtureClassifier(priors=wrong).fit(X, y)
 
 
 def test_rows_far_from_all_classes_have_the_priors():
@@ -158,9 +159,78 @@ def test_the_score_is_of_rows_of_known_class_alone():
     assert fit.score(FLOWERS, some, sample_weight=np.arange(150)) == pytest.approx(
         np.average(right, weights=np.arange(0, 150, 3))
     )
+    assert fit.score(FLOWERS, np.where(np.arange(150) % 3 == 0, SPECIES, -1)) == pytest.approx(right.mean())
     for y, weight in ((SPECIES[:10], None), ([1], None), (np.full(150, np.nan), None), (SPECIES, np.ones(3))):
         with pytest.raises(ValueError, match="expected"):
             fit.score(FLOWERS, y, sample_weight=weight)
+
+
+def with_gaps(X, share=0.2, seed=0):
+    gaps = np.random.default_rng(seed).uniform(size=X.shape) < share
+    gaps[:, 0] &= ~gaps[:, 1:].all(axis=1)
+    return np.where(gaps, np.nan, X)
+
+
+@pytest.mark.parametrize("n_components", [1, [1, 2]])
+@pytest.mark.parametrize("unknown", [False, True])
+def test_missing_values_are_integrated_out(n_components, unknown):
+    X, y = with_gaps(FLOWERS), np.where(np.arange(150) % 4, SPECIES, -1) if unknown else SPECIES
+    how = {"prior": "conjugate", "missing": "em", "random_state": 0}
+    fit = MixtureClassifier(n_components, ["EEE", "VVV"], **how).fit(X, y)
+    joint = np.array(
+        [
+            np.concatenate(
+                [
+                    [np.log(prior) + reference.log_evidence(reference.log_joint(row[None, there], *seen))[0]]
+                    for prior, mixture in zip(fit.priors_, fit.mixtures_, strict=True)
+                    for part in [mixture.marginal(np.flatnonzero(there).tolist())]
+                    for dense in [
+                        reference.dense(part.covariances_, part.covariance_type, part.n_components, sum(there))
+                    ]
+                    for seen in [(part.weights_, part.means_, dense)]
+                ]
+            )
+            for row, there in zip(X, ~np.isnan(X), strict=True)
+        ]
+    )
+    np.testing.assert_allclose(fit.predict_proba(X), reference.responsibilities(joint), atol=1e-9)
+    loglik = np.where(y < 0, reference.log_evidence(joint), joint[np.arange(150), SPECIES]).sum()
+    assert fit.log_likelihood_ == pytest.approx(loglik, abs=1e-7)
+    assert fit.score(X, SPECIES) > 0.93
+    fit.save(file := io.BytesIO())
+    np.testing.assert_array_equal(gmm.load(file.getvalue()).predict(X), fit.predict(X))
+    with pytest.raises(ValueError, match="NaN"):
+        MixtureClassifier(n_components).fit(X, y)
+
+
+def test_rows_without_gaps_are_the_same_for_em():
+    plain, em = (MixtureClassifier(missing=missing).fit(FLOWERS, SPECIES) for missing in ("error", "em"))
+    np.testing.assert_array_equal(em.predict_proba(FLOWERS), plain.predict_proba(FLOWERS))
+    assert em.bic_ == plain.bic_
+
+
+def test_a_fit_is_summarised():
+    species = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
+    fit = MixtureClassifier(covariance_type="VEV", priors=[0.5, 0.25, 0.25]).fit(FLOWERS, species)
+    call, headline, headings, setosa, *_ = str(fit).splitlines()
+    assert call == repr(fit)
+    assert headline == "3 classes, 3 components, 4 features, log-likelihood -194.048 nats, BIC 578.499"
+    assert headings.split() == ["class", "prior", "covariance", "weight", "x0", "x1", "x2", "x3"]
+    assert setosa.split()[:7] == ["setosa", "0.5000", "VEV", "1.0000", "5.006", "±", "0.358"]
+    assert "versicolor" in fit._repr_html_()
+    assert "versicolor" not in (unfitted := clone(fit))._repr_html_()
+    assert str(unfitted) == repr(unfitted)
+    X, y = interleaved()
+    several = MixtureClassifier([2], ["VVV"], random_state=0).fit(X, np.arange(600) // 30)
+    assert "… and 28 more components" in str(several)
+    assert str(MixtureClassifier([2], ["VVV"]).fit(X, y)).count("odd") == 1
+
+
+def test_spikes_on_rounded_columns_are_told_of():
+    with pytest.warns(UserWarning, match="A component of class 0 has collapsed.*prior='conjugate'"):
+        MixtureClassifier([3], ["VVE"], random_state=0).fit(FLOWERS, np.where(SPECIES == 0, 0, 1))
+    with pytest.warns(UserWarning, match="A component of class 7 has collapsed"):
+        MixtureClassifier(covariance_type="VVV").fit(FLOWERS, np.where(np.arange(150) == 3, 7, SPECIES))
 
 
 @pytest.mark.parametrize("n_components", [1, [1, 2]])
@@ -212,6 +282,9 @@ def test_what_it_cannot_do_is_said():
     for n_components in (0, [], [2, 0]):
         with pytest.raises(ValueError, match="expected n_components of at least 1"):
             MixtureClassifier(n_components).fit(X, y)
+    for wrong in ({"tol": "small"}, {"missing": "mean"}, {"n_init": 0}):
+        with pytest.raises(gmm.InvalidParameterError, match=f"'{next(iter(wrong))}' parameter of MixtureClassifier"):
+            MixtureClassifier(**wrong).fit(X, y)
     with pytest.raises(gmm.NotFittedError):
         MixtureClassifier().predict(X)
 

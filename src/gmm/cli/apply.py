@@ -6,11 +6,12 @@ import argparse
 
 import numpy as np
 
+from gmm.cli.classes import class_json, told_of_classes
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.on_disk import rows_on_disk
 from gmm.cli.rows import read_rows_for
-from gmm.cli.saved import load_mixture
+from gmm.cli.saved import load_mixture, load_model
 from gmm.cli.show import Screen
 from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
@@ -18,7 +19,8 @@ from gmm.estimators.contract import names_of_features
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictions import write_predictions
 from gmm.persistence import load_state
-from gmm.rows.writing import prediction_columns
+from gmm.rows.writing import class_columns, prediction_columns
+from gmm.selection import MixtureClassifier
 from gmm.text.amounts import counted
 from gmm.text.lists import quoted
 
@@ -28,7 +30,10 @@ __all__ = ["export", "info", "predict", "sample"]
 def predict(options: argparse.Namespace) -> None:
     """Run ``gmm predict``, which labels the rows of a table or predicts columns that it has not."""
     check_table("--out", options.out)
-    model = load_mixture(options.model)
+    model = load_model(options.model)
+    if isinstance(model, MixtureClassifier):
+        _predict_classes(model, options)
+        return
     if options.known and options.blocks:
         raise UsageError("--known: not with --blocks; it needs the table in memory")
     if options.known:
@@ -54,6 +59,18 @@ def _predict_blocks(model: GaussianMixture | BayesianGaussianMixture, options: a
     if names is None:
         vars(rows.frame)["feature_names"] = None
     write_predictions(model, rows.frame, options.out, responsibilities=options.proba)
+
+
+def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
+    for given in ("known", "level", "blocks"):
+        if getattr(options, given):
+            raise UsageError(f"--{given}: not with a classifier, which predicts classes of rows in memory")
+    rows, X = read_rows_for(classifier, options, Screen(options.quiet))
+    proba = classifier.predict_proba(X)
+    predicted = classifier.classes_[proba.argmax(axis=1)]
+    write_table(
+        options.out, class_columns(rows.numbers, predicted, classifier.classes_, proba if options.proba else None)
+    )
 
 
 def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
@@ -88,21 +105,28 @@ def sample(options: argparse.Namespace) -> None:
 
 def info(options: argparse.Namespace) -> None:
     """Run ``gmm info``, which prints the parameters of a saved model."""
-    model = load_mixture(options.model)
+    model = load_model(options.model)
     header, _ = load_state(options.model)
     if options.json:
         versions = {key: header.get(key) for key in ("format_version", "gmm_version")}
-        write_json(None, {**versions, **mixture_json(model)})
+        document = class_json(model) if isinstance(model, MixtureClassifier) else mixture_json(model)
+        write_json(None, {**versions, **document})
         return
     screen = Screen(options.quiet)
+    saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
+    saved_by += f"format {header['format_version']}"
+    if isinstance(model, MixtureClassifier):
+        headline, *table = told_of_classes(model)
+        for line in (headline, saved_by, "", *table):
+            screen.line(line)
+        return
     noise = f", noise of weight {model.noise_weight_:.4f}" if model.noise_weight_ else ""
     screen.line(
         f"{counted(model.n_components, 'component')}, {model.covariance_type}{noise}, "
         f"{counted(model.n_features_in_, 'column')}, {counted(model.n_parameters_, 'parameter')}: "
         f"{ending(model)}"
     )
-    saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
-    screen.line(f"{saved_by}format {header['format_version']}")
+    screen.line(saved_by)
     screen.line()
     screen.mixture(MixtureFacts.of(model))
 

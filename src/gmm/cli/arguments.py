@@ -189,6 +189,9 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
                          help="columns to fit (default: all numeric ones but those that number rows)")  # fmt: skip
     columns.add_argument("--exclude", metavar="C", type=_names, action="extend",
                          help="columns to leave out")  # fmt: skip
+    columns.add_argument("--labels", metavar="L",
+                         help="column of classes, empty where unknown: fit a classifier, with a mixture for each class "
+                              "of one component or as many of --components as BIC chooses")  # fmt: skip
     columns.add_argument("--label-column", metavar="L",
                          help="column of labels to compare with the components; not fitted")  # fmt: skip
     columns.add_argument("--weight-column", metavar="W",
@@ -217,7 +220,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command = commands.add_parser(
         "predict",
         help="label the rows of a table with a saved model",
-        description="Label each row with its most probable component, or predict the columns that are not --known. "
+        description="Label each row with its most probable component or class, or predict the columns not --known. "
         "Columns are matched by name; if the model has no names, the numeric columns are used in order.",
     )
     command.set_defaults(run=_Command("apply", "predict"))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from gmm import selection
 from gmm.cli.bayesian import fit_posterior
+from gmm.cli.classes import fit_classes
 from gmm.cli.drawn import Drawings
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.on_disk import RowsOnDisk
@@ -37,8 +38,11 @@ def fit(options: argparse.Namespace) -> None:
     screen = Screen(options.quiet)
     if options.resume and options.checkpoint is None:
         raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
-    if options.bayesian:
+    if options.bayesian and options.labels is None:
         fit_posterior(screen, options)
+        return
+    if options.labels is not None:
+        fit_classes(screen, options, _covariance_types(options) or "all")
         return
     if options.max_components is not None:
         raise UsageError("--max-components: expected with --bayesian; a search takes --components")

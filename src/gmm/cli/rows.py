@@ -23,6 +23,7 @@ from gmm.cli.tables import read
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
 from gmm.rows.delimited import is_number
+from gmm.selection import MixtureClassifier
 from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
 
@@ -188,12 +189,14 @@ def numeric_rows(
     return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *codes))
 
 
-def read_rows_for(model: EstimatedMixture, options: argparse.Namespace, screen: Screen) -> tuple[Rows, Any]:
+def read_rows_for(
+    model: EstimatedMixture | MixtureClassifier, options: argparse.Namespace, screen: Screen
+) -> tuple[Rows, Any]:
     """Read the rows to apply a saved model to, and print notes on them.
 
     Parameters
     ----------
-    model : EstimatedMixture
+    model : EstimatedMixture or MixtureClassifier
     options : argparse.Namespace
         With ``file``, ``header`` and ``drop_missing``.
     screen : Screen

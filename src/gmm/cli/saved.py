@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.saved import from_state
 from gmm.persistence import load_object
+from gmm.selection import MixtureClassifier
 
-__all__ = ["load_mixture"]
+__all__ = ["load_mixture", "load_model"]
 
 _KINDS: tuple[type[GaussianMixture] | type[BayesianGaussianMixture], ...] = (GaussianMixture, BayesianGaussianMixture)
 
@@ -23,3 +25,15 @@ def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
         As `gmm.load`; also if the file holds a selection.
     """
     return load_object(path, {kind.__name__: partial(from_state, kind) for kind in _KINDS})
+
+
+def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | MixtureClassifier:
+    """Load a mixture of either kind, or a classifier.
+
+    Raises
+    ------
+    ValueError
+        As `load_mixture`.
+    """
+    makers: dict[str, Any] = {kind.__name__: partial(from_state, kind) for kind in _KINDS}
+    return load_object(path, {**makers, "MixtureClassifier": MixtureClassifier.from_state})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm.em.trace import Trace
 from gmm.text.amounts import counted
@@ -88,6 +89,59 @@ class Summary:
             curve = sparkline(self.lower_bounds, label=f"{self.objective}, pass 1 to {len(self.lower_bounds)}")
             parts.append(line(Html(f"{curve}<span>{escaped(self.ending)}</span>"), "beside"))
         return parts
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """The components of each class of a classifier, in a table as that of a `Summary`.
+
+    `headings` and `rows` have the first components and features only; `left_out` says how many are missing.
+    """
+
+    headline: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    left_out: str
+
+    @classmethod
+    def of(
+        cls,
+        labels: Sequence[object],
+        priors: NDArray[np.float64],
+        mixtures: Sequence[MixtureParameters],
+        feature_names: Sequence[str],
+        *,
+        loglik: float,
+        bic: float,
+    ) -> ClassSummary:
+        """Summarise the mixtures of classes, which have prior probabilities."""
+        d = len(feature_names)
+        rows, n_columns = [], min(d, _MAX_FEATURES)
+        for label, prior, parameters in zip(labels, priors, mixtures, strict=True):
+            told = (str(label), f"{prior:.4f}", parameters.model.printed(d))
+            for number, (_, *cells) in enumerate(_rows(parameters, parameters.n_components, n_columns)):
+                rows.append((*(told if number == 0 else ("", "", "")), *cells))
+        cut = [counted(len(rows) - _MAX_COMPONENTS, "more component")] if len(rows) > _MAX_COMPONENTS else []
+        cut += [counted(d - n_columns, "more feature")] if n_columns < d else []
+        size = (
+            f"{counted(len(mixtures), 'class', 'classes')}, {counted(len(rows), 'component')}, {counted(d, 'feature')}"
+        )
+        return cls(
+            headline=f"{size}, log-likelihood {loglik:.6g} nats, BIC {bic:.6g}",
+            headings=("class", "prior", "covariance", "weight", *feature_names[:n_columns]),
+            rows=tuple(rows[:_MAX_COMPONENTS]),
+            left_out=f"… and {', '.join(cut)}" if cut else "",
+        )
+
+    def __str__(self) -> str:
+        """Return the summary as lines of text."""
+        notes = [f"  {note}" for note in (self.left_out, f"({_MEANING})") if note]
+        return "\n".join([self.headline, *aligned([self.headings, *self.rows]), *notes])
+
+    def html(self) -> list[Html]:
+        """Return the summary as parts of a page."""
+        notes = "; ".join(note for note in (self.left_out, _MEANING) if note)
+        return [line(self.headline, "title"), table(self.headings, self.rows), line(notes, "faint")]
 
 
 def _rows(parameters: MixtureParameters, n_rows: int, n_columns: int) -> tuple[tuple[str, ...], ...]:

@@ -36,7 +36,8 @@ def degenerate_components(parameters: MixtureParameters, n_effective: float, rid
     if isinstance(parameters, MixturePosterior):
         return np.zeros(parameters.n_components, dtype=bool)
     if parameters.n_components == 1 and parameters.noise is None:
-        return np.array([n_effective < parameters.n_features + 1 and _is_flat(parameters, ridge)])
+        spanned = parameters.model.layout in (FULL, TIED) and n_effective < parameters.n_features + 1
+        return flat_components(parameters, ridge) if spanned else np.array([False])
     model, d, rows = parameters.model, parameters.n_features, n_effective * parameters.weights
     few = np.asarray(are_too_few(rows, model, d))
     if not _any_thin(parameters):
@@ -51,11 +52,10 @@ def are_too_few(rows: Array | float, model: CovarianceModel, n_features: int) ->
     return rows < model.fewest_rows(n_features) - 0.5
 
 
-def _is_flat(parameters: MixtureParameters, ridge: float) -> bool:
-    layout, d = parameters.model.layout, parameters.n_features
-    return layout in (FULL, TIED) and bool(
-        _least_eigenvalues(layout.dense(parameters.covariances, 1, d))[0] <= 2 * ridge
-    )
+def flat_components(parameters: MixtureParameters, ridge: float) -> NDArray[np.bool_]:
+    """Tell which components have hardly more than the ridge as variance in some direction, (K,)."""
+    covariances = parameters.model.layout.dense(parameters.covariances, *parameters.means.shape)
+    return np.asarray(_least_eigenvalues(covariances) <= 2 * ridge)
 
 
 def _any_thin(parameters: MixtureParameters) -> bool:

@@ -15,7 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-__all__ = ["WRITERS", "prediction_columns", "write_blocks"]
+__all__ = ["WRITERS", "class_columns", "prediction_columns", "write_blocks"]
 
 
 def _text(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> pa.csv.CSVWriter:
@@ -52,4 +52,15 @@ def prediction_columns(
     columns = {"row": numbers, "component": labels}
     if responsibilities is not None:
         columns |= {f"p_{k}": np.ascontiguousarray(column) for k, column in enumerate(responsibilities.T)}
+    return columns
+
+
+def class_columns(
+    numbers: NDArray[Any], predicted: NDArray[Any], classes: NDArray[Any], proba: NDArray[Any] | None
+) -> dict[str, NDArray[Any]]:
+    """Return the columns ``row``, ``class`` and, of probabilities, ``p_`` and the name of each class."""
+    columns = {"row": numbers, "class": predicted}
+    if proba is not None:
+        named = zip(classes.tolist(), proba.T, strict=True)
+        columns |= {f"p_{label}": np.ascontiguousarray(column) for label, column in named}
     return columns

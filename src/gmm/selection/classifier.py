@@ -10,21 +10,26 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from gmm.em.e_step import EStep
-from gmm.estimators.contract import Estimator, given_names, record_features
+from gmm.em.incomplete import e_step_over
+from gmm.estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm.estimators.criteria import bic
-from gmm.estimators.fitted import fitted_parameters, hold
+from gmm.estimators.fitted import fitted_parameters, hold, source_of
 from gmm.estimators.labelled import sorted_classes
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.saved import from_state, state_of
 from gmm.estimators.scorer import Scorer, log_evidence_of
-from gmm.fitting.degenerate import degenerate_components
+from gmm.estimators.summary import ClassSummary
+from gmm.exceptions import warn
+from gmm.fitting.degenerate import degenerate_components, flat_components
 from gmm.fitting.starts import STARTS
 from gmm.persistence import Readable, Writable, from_json_values, item, load_object, save_state, to_json_values
 from gmm.rows.entrance import Names, as_one_array, as_source, as_source_to_fit
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.selection.request import requested_components, requested_types
 from gmm.selection.search import select
+from gmm.text.html import Html
+from gmm.text.lists import quoted
 from gmm.validation.given import check_weights_init
 from gmm.validation.labels import check_components_per_class, check_labels, classes_left
 from gmm.validation.parameters import check_is_fitted, check_parameters
@@ -37,7 +42,11 @@ from gmm.versions import __version__
 __all__ = ["MixtureClassifier"]
 
 _REQUEST = "n_components", "covariance_type", "priors"
-_SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior"
+_SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
+_COLLAPSED = (
+    "A component of {} has collapsed: it has too few rows or, as on rounded columns, hardly more than reg_covar as "
+    "variance in some direction, so that its likelihood and BIC mean little. Use prior='conjugate' or fewer components."
+)
 
 
 class MixtureClassifier(Estimator):
@@ -60,6 +69,8 @@ class MixtureClassifier(Estimator):
         As in `select`.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
         As in `GaussianMixture`. With several components and few or rounded rows, it keeps BIC from choosing spikes.
+    missing : {"error", "em"}, default="error"
+        As in `GaussianMixture`: "em" takes NaN in X for missing values, in fits and predictions.
 
     Attributes
     ----------
@@ -107,6 +118,7 @@ class MixtureClassifier(Estimator):
     log_likelihood_: float
     bic_: float
     n_iter_: int
+    missing: str = "error"  # of pickles that are older than the parameter
 
     def __init__(
         self,
@@ -121,6 +133,7 @@ class MixtureClassifier(Estimator):
         random_state: int | np.random.RandomState | np.random.Generator | None = None,
         n_threads: int | None = None,
         prior: str | NormalInverseWishart | None = None,
+        missing: str = "error",
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -132,6 +145,7 @@ class MixtureClassifier(Estimator):
         self.random_state = random_state
         self.n_threads = n_threads
         self.prior = prior
+        self.missing = missing
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a mixture to each class.
@@ -141,8 +155,9 @@ class MixtureClassifier(Estimator):
         X : array-like or data frame of shape (n, d)
             Rows.
         y : array-like of shape (n,)
-            Classes, integers or strings. None and NaN are unknown, and so is −1 beside two other classes or more. Rows
-            of unknown class take part by EM, with one covariance type for all classes; each class keeps the number of
+            Classes, integers or strings. None and NaN are unknown, and so is −1 beside two other classes or more;
+            beside one, −1 is a class, as scikit-learn's problems of two classes have it: `classes_` tells. Rows of
+            unknown class take part by EM, with one covariance type for all classes; each class keeps the number of
             components that its labelled rows choose.
         sample_weight : array-like of shape (n,), default=None
             Weights of the rows; a row of weight 2 counts as two rows.
@@ -156,21 +171,31 @@ class MixtureClassifier(Estimator):
         ------
         ValueError, TypeError
             If the input is unusable; the message says where.
+
+        Warns
+        -----
+        UserWarning
+            If a component has collapsed on few or rounded rows.
         """
         if y is None:
             raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
-        source, names = as_source_to_fit(X, sample_weight, estimator=self)
-        rows = as_one_array(source, "MixtureClassifier.fit")
+        check_parameters(self, STARTS, _SETTINGS)
+        source, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
+        if isinstance(source, IncompleteSource):
+            rows = ArraySource(source.given, source.sample_weight)  # NaN among them
+        else:
+            rows = as_one_array(source, "MixtureClassifier.fit")
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = _classes_in(y, rows)
-        priors = None if self.priors is None else check_weights_init(self.priors, len(classes))
+        priors = None if self.priors is None else check_weights_init(self.priors, len(classes), "priors")
         parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
         mixtures = [] if numbers == [1] else self._of_each(parts, numbers, types, classes)
         if not mixtures or (codes < 0).any():
-            mixtures, shares, loglik, n_parameters = self._of_all(rows, types, codes, mixtures, len(classes), names)
+            mixtures, shares, loglik, n_parameters = self._of_all(rows, types, codes, mixtures, classes, names)
         else:
-            weight = np.array([part.survey.weight for part in parts])
+            each, known = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight, codes >= 0
+            weight = np.bincount(codes[known], each[known])
             shares = weight / weight.sum()
             pairs: Any = zip(mixtures, parts, strict=True)
             loglik = sum(mixture.log_likelihood(part) for mixture, part in pairs) + float(weight @ np.log(shares))
@@ -178,7 +203,7 @@ class MixtureClassifier(Estimator):
             self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
         self.classes_, self.mixtures_ = classes, tuple(mixtures)
         self.priors_ = shares if priors is None else priors
-        self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, rows.survey.weight)
+        self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, source.survey.weight)
         record_features(self, rows.n_features, names)
         return self
 
@@ -204,11 +229,12 @@ class MixtureClassifier(Estimator):
         ----------
         X : array-like or data frame of shape (n, d)
         y : array-like of shape (n,)
-            Classes; rows where it is None or NaN do not count.
+            Classes; rows where it is None or NaN do not count, nor those of −1 where it is no class of the fit.
         sample_weight : array-like of shape (n,), default=None
         """
         predicted = self.predict(X)
-        classes, codes = check_labels(_one_column(y), len(predicted), "y", unknown=None)
+        unknown = None if -1 in self.classes_.tolist() else -1
+        classes, codes = check_labels(_one_column(y), len(predicted), "y", unknown=unknown)
         known = codes >= 0
         weights = np.ones(len(predicted)) if sample_weight is None else np.asarray(sample_weight)
         if weights.shape != predicted.shape or not weights[known].sum() > 0:
@@ -273,6 +299,18 @@ class MixtureClassifier(Estimator):
         record_features(classifier, d, check_feature_names(item(header, "feature_names", list) or None, d))
         return classifier
 
+    def __str__(self) -> str:
+        """Return the constructor call and, once fitted, a summary of the classes below it."""
+        return f"{self!r}\n{self._summary()}" if "classes_" in vars(self) else super().__str__()
+
+    def _html_parts(self) -> Sequence[Html]:
+        return self._summary().html() if "classes_" in vars(self) else ()
+
+    def _summary(self) -> ClassSummary:
+        mixtures = [fitted_parameters(mixture) for mixture in self.mixtures_]
+        of_classes = self.classes_.tolist(), self.priors_, mixtures, names_of_features(self)
+        return ClassSummary.of(*of_classes, loglik=self.log_likelihood_, bic=self.bic_)
+
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: a classifier."""
         from sklearn.utils import ClassifierTags
@@ -289,7 +327,20 @@ class MixtureClassifier(Estimator):
             if part.n_rows < 2:
                 raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
         how = {name: getattr(self, name) for name in _SETTINGS}
-        return [select(part, numbers, types, **how).best for part in parts]
+        mixtures = [select(part, numbers, types, **how).best for part in parts]
+        of_parts = zip(classes.tolist(), mixtures, parts, strict=True)
+        self._warn_of([label for label, mixture, part in of_parts if self._collapsed(mixture, part)])
+        return mixtures
+
+    def _collapsed(self, mixture: GaussianMixture, part: ArraySource) -> bool:
+        """Whether a mixture of several components has one that means nothing."""
+        parameters = fitted_parameters(mixture)
+        found = degenerate_components(parameters, part.n_effective, self.reg_covar)
+        return len(found) > 1 and bool((found | flat_components(parameters, self.reg_covar)).any())
+
+    def _warn_of(self, labels: list[Any]) -> None:
+        if labels:
+            warn(_COLLAPSED.format(f"{'class' if len(labels) == 1 else 'classes'} {quoted(labels)}"), UserWarning)
 
     def _of_all(
         self,
@@ -297,10 +348,11 @@ class MixtureClassifier(Estimator):
         types: list[str],
         codes: NDArray[np.intp],
         before: list[GaussianMixture],
-        n_classes: int,
+        classes: NDArray[Any],
         names: Names,
     ) -> tuple[list[GaussianMixture], Array, float, int]:
         """Fit all classes at once with each covariance type; return the best mixture's parts, shares and likelihood."""
+        n_classes = len(classes)
         numbers = [mixture.n_components for mixture in before] or [1] * n_classes
         owners = check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
         known, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
@@ -312,19 +364,22 @@ class MixtureClassifier(Estimator):
                 failed = error
                 continue
             parameters = fitted_parameters(mixture)
-            with EStep(rows, parameters.model.moments, n_threads=self.n_threads, known=known) as e_step:
+            source = source_of(mixture, rows)
+            with e_step_over(source, parameters.model.moments, n_threads=self.n_threads, known=known) as e_step:
                 loglik = e_step(parameters.whitened()).log_evidence
-            degenerate = bool(degenerate_components(parameters, rows.n_effective, self.reg_covar).any())
-            rank = degenerate, bic(loglik, parameters.n_parameters, rows.survey.weight)
+            degenerate = degenerate_components(parameters, rows.n_effective, self.reg_covar)
+            rank = bool(degenerate.any()), bic(loglik, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
-                best, self.n_iter_ = (rank, parameters, loglik), mixture.n_iter_
+                best, self.n_iter_ = (rank, parameters, loglik, owners[degenerate]), mixture.n_iter_
         if best is None:
             assert failed is not None  # there is a type at least
             raise failed
-        _, parameters, loglik = best
+        _, parameters, loglik, collapsed = best
+        self._warn_of(classes[np.unique(collapsed)].tolist())
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
-        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as) for one in parts]
+        how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
+        mixtures = [GaussianMixture(one.n_components, covariance_type=one.model.known_as, **how) for one in parts]
         for mixture, part in zip(mixtures, parts, strict=True):
             hold(mixture, part, names, rows.dtype)
         return mixtures, shares / shares.sum(), loglik, parameters.n_parameters
@@ -333,7 +388,9 @@ class MixtureClassifier(Estimator):
         """Log prior and density of each class, (n, C); of rows too far from all, the log priors."""
         check_is_fitted(self)
         names = vars(self).get("feature_names_in_")
-        source, _ = as_source(X, estimator=self, n_features=self.n_features_in_, feature_names=names)
+        source, _ = as_source(
+            X, estimator=self, n_features=self.n_features_in_, feature_names=names, missing=self.missing
+        )
         scorers = [Scorer(fitted_parameters(mixture), self.n_threads) for mixture in self.mixtures_]
         densities = np.stack([log_evidence_of(scorer, source, True) for scorer in scorers], axis=1).astype(np.float64)
         with np.errstate(divide="ignore"):

@@ -29,7 +29,15 @@ from gmm.values.covariance import (
 )
 
 # Parameters about the start, continuation or output of a single fit.
-_SINGLE_FIT_ONLY = ("weights_init", "means_init", "precisions_init", "warm_start", "verbose", "verbose_interval")
+_SINGLE_FIT_ONLY = (
+    "weights_init",
+    "means_init",
+    "precisions_init",
+    "frozen",
+    "warm_start",
+    "verbose",
+    "verbose_interval",
+)
 
 
 @dataclass(frozen=True, eq=False)

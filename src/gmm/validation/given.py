@@ -101,7 +101,7 @@ def check_ridge(reg_covar: float, weight: float) -> None:
         )
 
 
-def check_weights_init(value: Any, n_components: int) -> Floats:
+def check_weights_init(value: Any, n_components: int, name: str = "weights") -> Floats:
     """Check the weights of the components.
 
     Parameters
@@ -110,6 +110,8 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
         Between 0 and 1, with sum 1.
     n_components : int
         K.
+    name : str
+        What messages call them.
 
     Returns
     -------
@@ -120,18 +122,18 @@ def check_weights_init(value: Any, n_components: int) -> Floats:
     ValueError
         If the shape is wrong, a value is not finite or outside [0, 1], or the sum is not 1.
     """
-    weights = _shares(value, n_components)
+    weights = _shares(value, n_components, name)
     total = weights.sum()
     return weights if total == 1 else weights / total
 
 
-def _shares(value: Any, n_components: int) -> Floats:
-    array = check_array(value, "weights", (n_components,))
+def _shares(value: Any, n_components: int, name: str = "weights") -> Floats:
+    array = check_array(value, name, (n_components,))
     if array.min() < 0 or array.max() > 1:
         # scikit-learn's message swaps minimum and maximum, and its tests match that.
         index = int(np.flatnonzero((array < 0) | (array > 1))[0])
         raise ValueError(
-            "The parameter 'weights' should be in the range [0, 1], but got max value "
+            f"The parameter {name!r} should be in the range [0, 1], but got max value "
             f"{array.min():.5f}, min value {array.max():.5f} (component {index} has "
             f"{array[index]:.6g})"
         )
@@ -140,8 +142,8 @@ def _shares(value: Any, n_components: int) -> Floats:
     # The tolerance allows for weights that were rounded to float32.
     if not abs(1.0 - total) <= 1e-6:
         raise ValueError(
-            "The parameter 'weights' should be normalized, but got sum(weights) = "
-            f"{total:.5f}. Divide the weights by their sum."
+            f"The parameter {name!r} should be normalized, but got sum({name}) = {total:.5f}. Divide the {name} by "
+            "their sum."
         )
     return weights
 

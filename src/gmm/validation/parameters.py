@@ -130,7 +130,7 @@ def _a_start(names: tuple[str, ...]) -> Requirement:
     return _a_str_among(names) | _CALLABLE | _ARRAY
 
 
-def check_parameters(estimator: Any, starts: Collection[str]) -> None:
+def check_parameters(estimator: Any, starts: Collection[str], only: Collection[str] | None = None) -> None:
     """Check the types and values of an estimator's parameters.
 
     Parameters
@@ -139,6 +139,8 @@ def check_parameters(estimator: Any, starts: Collection[str]) -> None:
         Its `get_params` returns the parameters by name.
     starts : collection of str
         The strings allowed for `init_params`; a callable and an array are allowed too.
+    only : collection of str, optional
+        Names of parameters; None checks all.
 
     Raises
     ------
@@ -147,7 +149,8 @@ def check_parameters(estimator: Any, starts: Collection[str]) -> None:
     """
     for parameter, value in estimator.get_params(deep=False).items():
         required = _a_start(tuple(starts)) if parameter == "init_params" else _REQUIREMENTS.get(parameter)
-        if required is not None and not required.holds(value):
+        checked = required is not None and (only is None or parameter in only)
+        if required is not None and checked and not required.holds(value):
             raise raisable(InvalidParameterError)(
                 f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead."
             )

@@ -1,0 +1,129 @@
+"""``gmm fit --labels``: a classifier, whose classes a column of the table names."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmm.cli.agreement import Agreement, compare
+from gmm.cli.describe import agreement_json, mixture_json
+from gmm.cli.failures import UsageError
+from gmm.cli.result import Fitted, make_directory, rows_to_fit
+from gmm.cli.show import Screen
+from gmm.cli.write import write_json, write_table
+from gmm.rows.writing import class_columns
+from gmm.selection import MixtureClassifier
+from gmm.text.amounts import counted, percent
+
+__all__ = ["class_json", "fit_classes", "told_of_classes"]
+
+_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
+_TOL = 1e-5
+# Options of a search without labels, or of its results.
+_OF_A_SEARCH = ("criterion", "noise", "refine", "scale", "time_limit", "checkpoint", "report", "plot", "label_column")
+
+
+def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: str | Sequence[str]) -> None:
+    """Run ``gmm fit --labels``.
+
+    Raises
+    ------
+    CommandError
+        If the table or an option is invalid.
+    """
+    for given in (*_OF_A_SEARCH, "bayesian", "max_components", "blocks"):
+        if getattr(options, given) not in (None, False):
+            raise UsageError(f"--{given.replace('_', '-')}: not with --labels")
+    options.label_column = options.labels
+    rows, notes = rows_to_fit(screen, options)
+    assert rows.labels is not None  # the column is in the table
+    labels, out, started = _classes(rows.labels), make_directory(options.out), time.perf_counter()
+    classifier = _classifier(options, covariance_type)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        classifier.fit(rows.frame, labels, sample_weight=rows.sample_weight)
+    warned = tuple(dict.fromkeys(str(warning.message) for warning in caught))
+    for text in warned:
+        screen.note(text)
+    fitted = Fitted(rows, options, notes, warned, time.perf_counter() - started)
+    proba = classifier.predict_proba(rows.frame)
+    names = set(map(str, classifier.classes_.tolist()))
+    known = [label if label in names else None for label in rows.labels]
+    agreement = compare(known, proba.argmax(axis=1), len(names))
+    right = classifier.score(rows.frame, labels, rows.sample_weight)
+    of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
+    document = {"data": fitted.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
+    if out is not None:
+        _write(out, classifier, fitted, proba, document)
+    if options.json:
+        write_json(None, document)
+    else:
+        _show(screen, classifier, fitted, agreement, right)
+        if out is not None:
+            screen.line()
+            screen.line(f"written to {out}: model.gmm, labels.{options.format}, result.json")
+
+
+def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str]) -> MixtureClassifier:
+    return MixtureClassifier(
+        options.components or 1,
+        covariance_type,
+        tol=_TOL if options.tol is None else options.tol,
+        reg_covar=options.reg_covar,
+        max_iter=options.max_iter,
+        n_init=options.n_init,
+        random_state=options.seed,
+        n_threads=options.threads,
+        prior=options.prior,
+        missing=options.missing or "error",
+    )
+
+
+def _write(
+    out: Path, classifier: MixtureClassifier, fitted: Fitted, proba: NDArray[Any], document: dict[str, Any]
+) -> None:
+    """Write the model, the predicted classes of the fitted rows, and JSON."""
+    classifier.save(out / "model.gmm")
+    classes = classifier.classes_
+    columns = class_columns(fitted.table.numbers, classes[proba.argmax(axis=1)], classes, proba)
+    write_table(out / f"labels.{fitted.options.format}", columns)
+    write_json(out / "result.json", document)
+
+
+def _show(screen: Screen, classifier: MixtureClassifier, fitted: Fitted, agreement: Agreement, right: float) -> None:
+    """Print the size of the data, the classes, and how the fitted rows are predicted."""
+    n, d = fitted.rows.n_rows, len(fitted.rows.names)
+    for line in (f"{fitted.source}: {counted(n, 'row')}, {counted(d, 'column')}", "", *told_of_classes(classifier), ""):
+        screen.line(line)
+    names = dict(enumerate(map(str, classifier.classes_.tolist())))
+    screen.agreement(agreement, fitted.options.labels, names)
+    screen.line(f"{percent(right, 1)} of the labelled rows are predicted right; of new rows, it may be fewer")
+
+
+def told_of_classes(classifier: MixtureClassifier) -> list[str]:
+    """Return what the classifier prints of its classes, as lines."""
+    return str(classifier).removeprefix(f"{classifier!r}\n").splitlines()
+
+
+def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
+    """Convert a classifier to JSON values."""
+    parts: Any = zip(classifier.classes_.tolist(), classifier.priors_.tolist(), classifier.mixtures_, strict=True)
+    return {
+        "loglik": classifier.log_likelihood_,
+        "bic": classifier.bic_,
+        "classes": [{"class": label, "prior": prior, **mixture_json(mixture)} for label, prior, mixture in parts],
+    }
+
+
+def _classes(labels: Sequence[str | None]) -> NDArray[Any]:
+    """Return labels as classes: whole numbers if all are, else texts; None is unknown."""
+    numbers = all(label is None or _INTEGER.fullmatch(label) for label in labels)
+    return np.array([label if label is None or not numbers else int(label) for label in labels], dtype=object)

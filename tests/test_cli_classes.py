@@ -1,0 +1,138 @@
+"""A classifier from the command line: what it prints and writes, what predicts with it, and what it refuses."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+import gmm
+from test_cli import fails, ok
+
+NAMES = np.array(["setosa", "versicolor", "virginica"])
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """Iris with gaps among the species: every tenth is unknown."""
+    X, y = load_iris(return_X_y=True)
+    path = tmp_path_factory.mktemp("data") / "iris.csv"
+    labels = ["" if number % 10 == 0 else name for number, name in enumerate(NAMES[y])]
+    lines = [",".join([*map(str, row), label]) for row, label in zip(X, labels, strict=True)]
+    path.write_text("\n".join(["a,b,c,d,species", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(table, tmp_path_factory):
+    out = tmp_path_factory.mktemp("results")
+    return out, ok("fit", table, "--labels", "species", "--out", out).stdout
+
+
+def rows_of(text):
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_a_fit_prints_its_classes(fitted):
+    out, printed = fitted
+    assert printed.splitlines()[0].endswith("iris.csv: 150 rows, 4 columns")
+    assert "3 classes, 3 components, 4 features" in printed
+    assert "(15 rows without a label left out)" in printed
+    assert "of the labelled rows are predicted right" in printed
+    assert printed.splitlines()[-1] == f"written to {out}: model.gmm, labels.csv, result.json"
+
+
+def test_it_writes_the_classifier_of_python(fitted, table):
+    X, y = load_iris(return_X_y=True)
+    some = [None if number % 10 == 0 else name for number, name in enumerate(NAMES[y])]
+    ours, direct = gmm.load(fitted[0] / "model.gmm"), gmm.MixtureClassifier(random_state=0).fit(X, some)
+    assert ours.bic_ == direct.bic_
+    assert ours.classes_.tolist() == NAMES.tolist()
+    assert ours.feature_names_in_.tolist() == list("abcd")
+    written = rows_of((fitted[0] / "labels.csv").read_text())
+    assert [row["class"] for row in written] == direct.predict(X).tolist()
+    np.testing.assert_allclose([float(row["p_setosa"]) for row in written], direct.predict_proba(X)[:, 0])
+    document = json.loads((fitted[0] / "result.json").read_text())
+    assert [one["class"] for one in document["best"]["classes"]] == NAMES.tolist()
+    assert document["best"]["bic"] == direct.bic_
+    assert document["accuracy"] == direct.score(X, some)
+    assert json.loads(ok("fit", table, "--labels", "species", "--json").stdout) == document
+
+
+def test_its_model_predicts_classes(fitted, table, tmp_path):
+    model = fitted[0] / "model.gmm"
+    ok("predict", model, table, "--proba", "--out", tmp_path / "classes.csv")
+    assert (tmp_path / "classes.csv").read_text() == (fitted[0] / "labels.csv").read_text()
+    short = rows_of(ok("predict", model, table).stdout)
+    assert list(short[0]) == ["row", "class"]
+    assert short[0]["class"] == "setosa"
+    assert "p_setosa" not in short[0]
+
+
+def test_its_model_is_shown(fitted):
+    model = fitted[0] / "model.gmm"
+    headline, saved, *table = ok("info", model).stdout.splitlines()
+    assert headline.startswith("3 classes")
+    assert saved == f"saved by gmm {gmm.__version__}, format 1"
+    assert any(line.split()[:1] == ["virginica"] for line in table)
+    shown = json.loads(ok("info", model, "--json").stdout)
+    assert (shown["format_version"], len(shown["classes"])) == (1, 3)
+
+
+def test_whole_numbers_are_classes_and_gaps_are_taken(tmp_path):
+    X, y = load_iris(return_X_y=True)
+    lines = [f"{row[0]},{row[2] if number % 7 else ''},{-1 if number % 5 == 0 else k}" for number, (row, k) in
+             enumerate(zip(X, y, strict=True))]  # fmt: skip
+    (tmp_path / "t.csv").write_text("\n".join(["length,petal,kind", *lines]) + "\n")
+    how = ("--labels", "kind", "--covariance", "EEE,VVV")
+    printed = ok("fit", "t.csv", *how, "--missing", "em", "--out", "out", cwd=tmp_path).stdout
+    classifier = gmm.load(tmp_path / "out" / "model.gmm")
+    assert (classifier.classes_.tolist(), classifier.missing) == ([0, 1, 2], "em")
+    assert "(30 rows without a label left out)" in printed
+    predicted = rows_of(ok("predict", "out/model.gmm", "t.csv", cwd=tmp_path).stdout)
+    assert np.mean([int(row["class"]) == k for row, k in zip(predicted, y, strict=True)]) > 0.9
+    assert "--missing em" in fails(1, "fit", "t.csv", *how, cwd=tmp_path)
+
+
+def test_several_components_and_their_spikes_are_told(table):
+    done = ok("fit", table, "--labels", "species", "--components", "3", "--covariance", "VVE,EEE")
+    assert "9 components" in done.stdout
+    assert "note: A component of class 'setosa' has collapsed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--bayesian",),
+        ("--blocks",),
+        ("--noise",),
+        ("--scale",),
+        ("--report",),
+        ("--plot", "a.png"),
+        ("--label-column", "species"),
+        ("--criterion", "icl"),
+        ("--time-limit", "9"),
+        ("--checkpoint", "kept"),
+        ("--refine", "split-merge"),
+        ("--max-components", "3"),
+    ],
+)
+def test_what_it_cannot_do_is_refused(words, table):
+    assert f"{words[0]}: not with --labels" in fails(2, "fit", table, "--labels", "species", *words)
+
+
+def test_what_a_classifier_is_no_use_for_is_refused(fitted, table, tmp_path):
+    model = fitted[0] / "model.gmm"
+    for words in (("--known", "a"), ("--level", "0.9"), ("--blocks",)):
+        assert f"{words[0]}: not with a classifier" in fails(2, "predict", model, table, *words)
+    for words in (
+        ("sample", model, "-n", "2"),
+        ("export", model, "--out", tmp_path / "a.json"),
+        ("plot", model, table),
+    ):
+        assert "holds 'MixtureClassifier'" in fails(1, *words)
+    assert "no column 'kind'" in fails(1, "fit", table, "--labels", "kind")
+    empty = tmp_path / "empty.csv"
+    empty.write_text("a,b,kind\n1,2,\n3,4,\n5,7,\n")
+    assert "all are unknown" in fails(1, "fit", empty, "--labels", "kind")
