@@ -882,6 +882,25 @@ class TestOnATerminal:
         assert "fitting" in shown
         assert "/6" in shown
 
+    def test_passes_over_all_rows_are_told(self, iris):
+        import pty
+
+        main, terminal = pty.openpty()
+        script = (
+            "import gmm.selection.finishing as f, sys; f.SEARCHED = 100; from gmm.cli import main; sys.exit(main())"
+        )
+        subprocess.run(
+            [sys.executable, "-c", script, "fit", iris, *FAST, "--exclude", "species", "--blocks"],
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+            env={**os.environ, "TERM": "xterm", "COLUMNS": "80"},
+            check=True,
+        )
+        shown = os.read(main, 1 << 16).decode()
+        os.close(terminal)
+        os.close(main)
+        assert re.search(r"all rows, pass \d+: [\d,]+ rows/s, 0 s left", shown)
+
     def test_a_closed_pipe_is_no_error(self):
         command = f"{sys.executable} -m gmm fit {' '.join(FAST)}"
         done = subprocess.run(

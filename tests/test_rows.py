@@ -526,6 +526,31 @@ def test_a_search_that_was_ended_finishes_its_best_cell_alone(how, monkeypatch):
     assert not found.complete
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_each_pass_over_all_rows_is_told_and_may_end_all_cells_but_the_best(ends, monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    source, how = gmm.rows(lambda: [ROWS]), {"n_components": [2, 3], "covariance_type": ["full", "EII"]}
+    whole, passes = gmm.select(source, **how, random_state=0), []
+
+    def callback(progress):
+        if progress.iteration is not None:
+            passes.append(progress)
+        return ends and bool(passes)
+
+    found = gmm.select(source, **how, random_state=0, callback=callback)
+    assert (len(whole.scores), len(found.scores), found.complete) == (3, 1 if ends else 3, not ends)
+    assert_same(found.best, whole.best)
+    for mixture in found.estimators:
+        cell = (mixture.n_components, mixture.covariance_type)
+        of_cell = [progress for progress in passes if (progress.n_components, progress.covariance_type) == cell]
+        assert [progress.iteration.n_iter for progress in of_cell] == list(range(1, mixture.n_iter_ + 1))
+        place = (2 * (cell[0] - 2) + how["covariance_type"].index(cell[1]), 4)
+        assert {(progress.cell, progress.n_cells) for progress in of_cell} == {place}
+        assert all(progress.rows_per_second * progress.iteration.seconds == pytest.approx(N) for progress in of_cell)
+        assert np.isnan(of_cell[0].seconds_left)
+        assert of_cell[-1].seconds_left == 0
+
+
 def test_the_time_limit_reaches_the_finish(monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
     finished_cells = []
@@ -667,7 +692,7 @@ def test_time_left_is_projected_from_the_remaining_gain(capsys):
         "at most 82 min left",
         "about 2 min left",
         "at most 80 min left",
-        "at most 79 min left",
+        "about 0 s left",
     ]
 
 

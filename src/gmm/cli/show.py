@@ -20,7 +20,7 @@ from gmm import selection
 from gmm.cli.agreement import Agreement
 from gmm.cli.choice import choice, headed_table
 from gmm.cli.describe import MixtureFacts, decimals
-from gmm.text.amounts import counted
+from gmm.text.amounts import counted, duration
 
 __all__ = ["Screen"]
 
@@ -92,8 +92,13 @@ class Screen:
         labels = [f"K={k}" for k in n_components]
         with bar:
             task = bar.add_task("fitting", total=len(labels) * n_models, now=labels[0])
+            left = dict[int, float]()  # of each cell that is finished on all rows
 
             def advance(done: selection.Progress) -> None:
+                if done.iteration is not None:
+                    left[done.cell] = done.seconds_left
+                    bar.update(task, now=_pace(done, list(left.values())))
+                    return
                 count = done.cell + 1
                 now = labels[count // n_models] if count < done.n_cells else "improving the best"
                 bar.update(task, completed=count, now=now)
@@ -191,6 +196,13 @@ def _fitting(columns: Sequence[tuple[str, list[str]]], width: int) -> Iterator[S
         part.append((name, entries))
         used += needed
     yield part
+
+
+def _pace(done: selection.Progress, left: list[float]) -> str:
+    """Say how far the cells have come on all rows, of which each needs so many seconds more."""
+    assert done.iteration is not None  # it is of a pass over all rows
+    pace, longest = f"all rows, pass {done.iteration.n_iter}: {done.rows_per_second:,.0f} rows/s", np.max(left)
+    return pace if np.isnan(longest) else f"{pace}, {duration(longest)} left"
 
 
 def _mixture_table(

@@ -1,4 +1,4 @@
-"""`ProgressPrinter`: the lines that `verbose` prints during a fit."""
+"""`ProgressPrinter`: the lines that `verbose` prints during a fit; how many passes are left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from time import perf_counter
 
 from gmm import fitting
 from gmm.em.solver import Iteration, SolverResult
-from gmm.text.amounts import percent
+from gmm.text.amounts import duration, percent
 
 _QUIET = 10.0  # seconds without a line, at most
 _LONG = 1.0  # seconds: the speed of shorter passes is not told
@@ -55,7 +55,7 @@ class ProgressPrinter:
         if self._verbose and perf_counter() - self._said >= _QUIET and n_seen < self._n_rows:
             left = seconds * (self._n_rows - n_seen) / n_seen
             pace = f"{percent(n_seen / self._n_rows)} of the rows, {n_seen / seconds:,.0f} rows/s"
-            self._print(self._start, f"{pace}, the pass ends in {_duration(left)}")
+            self._print(self._start, f"{pace}, the pass ends in {duration(left)}")
 
     def step(self, iteration: Iteration) -> None:
         """Print a pass, if it is one of every `interval` or there was no line for some time."""
@@ -106,12 +106,10 @@ class ProgressPrinter:
         """Rows per second of a long pass, and the time left: projected if the remaining gain falls, else at most."""
         if iteration.seconds < _LONG:
             return ""
-        now, passes, word = iteration.remaining, float(self._max_iter - iteration.n_iter), "at most"
-        if 0 < self._tol < now < before < math.inf:
-            projected = math.ceil(math.log(self._tol / now) / math.log(now / before))
-            passes, word = (passes, word) if projected > passes else (projected, "about")
+        passes, most = passes_left(iteration.remaining, before, self._tol), self._max_iter - iteration.n_iter
+        word, passes = ("about", passes) if passes <= most else ("at most", most)
         pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
-        return f"{pace}  {word} {_duration(passes * iteration.seconds)} left"
+        return f"{pace}  {word} {duration(passes * iteration.seconds)} left"
 
     def _print(self, start: int, text: str) -> None:
         clock = f"  {self._seconds:.3f} s" if self._verbose > 1 else ""
@@ -119,7 +117,10 @@ class ProgressPrinter:
         self._said = perf_counter()
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def passes_left(remaining: float, before: float, tol: float) -> float:
+    """Project after how many passes the remaining gain is below `tol`, from what it was before; NaN if unknown."""
+    if remaining <= tol:
+        return 0.0
+    if tol > 0 and remaining < before < math.inf:
+        return math.ceil(math.log(tol / remaining) / math.log(remaining / before))
+    return math.nan

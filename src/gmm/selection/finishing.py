@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.em.solver import SolverResult
+from gmm.em.solver import Iteration, SolverResult
 from gmm.estimators import criteria
 from gmm.estimators.estimated import set_fitted
 from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.mixture import GaussianMixture
+from gmm.estimators.progress import passes_left
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
@@ -24,7 +26,7 @@ from gmm.rows.together import together
 from gmm.selection.grid import distinct
 from gmm.selection.keeping import journal_of_cell
 from gmm.selection.status import status_of
-from gmm.selection.table import Entry, Selection
+from gmm.selection.table import Entry, Progress, Selection
 
 SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
@@ -47,6 +49,7 @@ def finished(
     names: NDArray[np.object_] | None,
     is_up: Callable[[], bool],
     file: SearchCheckpoint | None,
+    callback: Callable[[Progress], object] | None,
 ) -> Selection:
     """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
 
@@ -63,10 +66,18 @@ def finished(
         Tells whether the time is up; then, or if the search was ended, only the best is finished.
     file : SearchCheckpoint, optional
         Keeps how far each has come.
+    callback : callable, optional
+        Called after each pass, on the thread of its cell, of which one goes on at a time; a true value is as the time.
     """
+    is_over = False
+
+    def told(progress: Progress) -> None:
+        nonlocal is_over
+        is_over |= callback is not None and bool(callback(progress))
+
     numbers = distinct(found)[: _FINISHED if found.complete else 1]
-    tasks = [partial(_on_all_rows, found, number, settings=settings, names=names, file=file) for number in numbers]
-    ended = together(source, tasks, is_up)
+    finish = partial(_on_all_rows, found, settings=settings, names=names, file=file, told=told)
+    ended = together(source, [partial(finish, number) for number in numbers], lambda: is_over or is_up())
     entries = {
         number: replace(one.result, seconds=one.result.seconds + one.seconds)
         for number, one in zip(numbers, ended, strict=True)
@@ -85,6 +96,7 @@ def _on_all_rows(
     settings: FitSettings,
     names: NDArray[np.object_] | None,
     file: SearchCheckpoint | None,
+    told: Callable[[Progress], None],
 ) -> Entry:
     on_sample = found.estimators[number]
     assert on_sample is not None  # ranked cells have a fit
@@ -98,8 +110,31 @@ def _on_all_rows(
         prior=None if prior is None else prior_of(prior, model, K, source, settings.n_threads),
     )
     journal, beginning = journal_of_cell(file, settings.problem(source), begin)
-    result = fit_mixture(source, settings, journal, beginning=beginning).result
+    watch = _watch(found, number, settings, source.n_rows, told)
+    result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
     return _entry(found, number, on_sample, result, source, settings, names)
+
+
+def _watch(
+    found: Selection, number: int, settings: FitSettings, n_rows: int, told: Callable[[Progress], None]
+) -> Callable[[Iteration], None]:
+    """Return what tells of each pass of a cell."""
+    before = inf
+    cell = Progress(
+        number,
+        len(found.status),
+        settings.n_components,
+        found.covariance_type[number],
+        found.status[number],
+    )
+
+    def watch(iteration: Iteration) -> None:
+        nonlocal before
+        passes, before = passes_left(iteration.remaining, before, settings.tol), iteration.remaining
+        speed, left = n_rows / iteration.seconds, iteration.seconds * passes
+        told(replace(cell, iteration=iteration, rows_per_second=speed, seconds_left=left))
+
+    return watch
 
 
 def _entry(

@@ -108,7 +108,8 @@ def select(
         its own.
     callback : callable, default=None
         Called with a `Progress` for each cell, once all cells with its number of components are fitted. A true return
-        value ends the search with the fits made so far.
+        value ends the search with the fits made so far. Of rows beyond memory, it is also called after each pass over
+        all rows, on other threads; a true value then ends all cells but the best.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
         ``Selection.complete``. Of rows beyond memory, the best cell is finished on all rows in any case, and the others
@@ -197,7 +198,7 @@ def _searched(
     if source.n_rows == opened.n_rows:
         return found
     settings = _settings(template, opened.survey.weight, noise)
-    found = finished(found, opened, settings, request.features, clock.is_up, file)
+    found = finished(found, opened, settings, request.features, clock.is_up, file, callback)
     return replace(found, n_searched=source.n_rows)
 
 

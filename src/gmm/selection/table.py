@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.em.solver import Iteration
 from gmm.estimators import criteria
 from gmm.estimators.fitted import fitted_html
 from gmm.estimators.mixture import GaussianMixture
@@ -36,7 +37,7 @@ _NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
 
 @dataclass(frozen=True)
 class Progress:
-    """One cell of a search, as `select` reports it to its callback.
+    """One cell of a search, or a pass that finishes it on rows beyond memory, as `select` reports it to its callback.
 
     Attributes
     ----------
@@ -48,6 +49,10 @@ class Progress:
         Covariance type.
     status : str
         As in `Selection`. The cell may still be improved.
+    iteration : Iteration or None
+        The pass over all rows, of a cell that is being finished on them.
+    rows_per_second, seconds_left : float
+        How fast that pass was, and how long the cell will take from there, projected; NaN where it is not known.
     """
 
     cell: int
@@ -55,6 +60,9 @@ class Progress:
     n_components: int
     covariance_type: str
     status: str
+    iteration: Iteration | None = None
+    rows_per_second: float = nan
+    seconds_left: float = nan
 
 
 @dataclass(frozen=True, eq=False)

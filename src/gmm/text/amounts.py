@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["amount", "counted", "percent", "with_minus"]
+__all__ = ["amount", "counted", "duration", "percent", "with_minus"]
 
 _HYPHEN = re.compile(r"(?<!\w)-(?=[\d.])")
 
@@ -19,6 +19,13 @@ def amount(number: float) -> str:
     if number == round(number):
         return f"{number:,.0f}"
     return f"{number:,.1f}" if number >= 10 else f"{number:.3g}"  # normalised weights add up to 1
+
+
+def duration(seconds: float) -> str:
+    """Format a time: ``20 s``, ``5 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def percent(share: float, decimals: int | None = None) -> str:
