@@ -1,7 +1,7 @@
 """Whatever is passed to the public API, it is an error that the documentation names, or the answer is right.
 
-No other exception, none of Python's or numpy's own, no warning but the package's, no NaN, no crash. A run of the tests draws the same 20 times so
-many inputs as `EACH` says; ``nox -s fuzz`` draws others, and as many as one likes.
+No other exception, none of Python's or numpy's own, no warning but the package's, no NaN, no crash. A run of the tests
+draws the same 20 times so many inputs as `EACH` says; ``nox -s fuzz`` draws others, and as many as one likes.
 """
 
 import io

@@ -438,3 +438,18 @@ def test_what_is_no_file(content):
                 loader(content)
         else:
             assert answer(loader, content) is None
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda mixture, X: gmm.select(X, 1, np.array("full")),
+        lambda mixture, X: gmm.select(X, 1, "full").best_by(np.array(["bic", "aic"])),
+        lambda mixture, X: mixture.marginal(np.ma.masked),
+        lambda mixture, X: gmm.standard_errors(mixture, X, method=np.array(["weights", "rows"])),
+        lambda mixture, X: gmm.MixtureClassifier().fit(X, [0, 1] * 5).score(X, [0, 1] * 5, np.full(10, 1j)),
+    ],
+)
+def test_what_numpy_once_refused(call):
+    X = np.random.default_rng(0).normal(size=(10, 2))
+    assert answer(call, GaussianMixture().fit(X), X) is None
