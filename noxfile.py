@@ -25,6 +25,7 @@ EMULATED_TESTS = [
     f"tests/test_{name}.py" for name in ("kernel", "kernel_tile", "leaves", "frozen", "persistence", "saved_files")
 ]
 
+FUZZED = ("tests/test_hostile_calls.py", "tests/test_hostile_uses.py")
 SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 LARGEST_WHEEL = 1.5e6
 # What every interpreter's wheel passes without a compiler and without scikit-learn.
@@ -193,7 +194,7 @@ def fuzz(session: nox.Session) -> None:
     session.log(f"hypothesis' seed is {seed}; {examples} examples")
     command = ["python", "-X", "faulthandler", "-m", "pytest", "-q", *ALL_CORES, "--hypothesis-profile=long"]
     environment = {"GMM_EXAMPLES": examples}
-    session.run(*command, f"--hypothesis-seed={seed}", "tests/test_hostile_calls.py", env=environment)
+    session.run(*command, f"--hypothesis-seed={seed}", *FUZZED, env=environment)
     session.run("python", "-m", "tests.fuzz_files", "--bytes", examples, "--values", examples, "--first", seed)
 
 

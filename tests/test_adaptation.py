@@ -114,6 +114,23 @@ def test_components_without_new_rows_stay():
     assert np.abs(got.means_[0] - mixture.means_[0]).max() > 0.1
 
 
+def test_a_mixture_of_endless_relevance_stays():
+    mixture = fitted()
+    assert_same(adapt(mixture, NEW, relevance=1e308, what=ALL), mixture)
+
+
+@pytest.mark.parametrize("use", [statistics_of, adapt, fisher_vector])
+def test_rows_whose_squares_overflow_are_refused(use):
+    with pytest.raises(ValueError, match="the sum of squares overflows"):
+        use(fitted("diag"), [[1e200, 0.0]])
+
+
+def test_rows_whose_derivatives_overflow_are_refused():
+    narrow = GaussianMixture.from_parameters([1.0], [[0.0]], [[1e-200]], covariance_type="diag")
+    with pytest.raises(ValueError, match="in its standard deviations"):
+        fisher_vector(narrow, [[1e100]])
+
+
 def test_a_posterior_and_its_names_can_be_adapted():
     import pandas as pd
 

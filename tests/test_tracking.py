@@ -107,6 +107,15 @@ def test_a_frame_may_be_empty():
     assert len(Tracker(BOX, motion=1.0).update(np.empty((0, 2)))) == 0
 
 
+@pytest.mark.parametrize("motion", [1e-300, 1e139])
+def test_motion_of_any_size_has_a_gain(motion):
+    rows = np.random.default_rng(0).normal([10, 20], 1, (20, 2))
+    steps = np.array([[0, 0], [0, 1], [0, 2]])
+    tracks = followed((rows + step for step in steps), motion=motion).tracks()
+    expected = steps * (motion > 1)
+    np.testing.assert_allclose(tracks.position - tracks.position[0], expected, atol=0.1)
+
+
 def test_it_can_be_pickled_between_frames():
     frames = list(frames_of([right, left], seed=7))
     whole = followed(frames)
@@ -133,7 +142,8 @@ def test_units_do_not_matter():
     [
         ({"box": [0, 1]}, "a box of shape \\(2, d\\)"),
         ({"box": [[0, 0], [0, 1]]}, "noise"),
-        ({"motion": 0}, "motion to be a number in .0, inf."),
+        ({"motion": 0}, "motion to be a number in .0, 1e.140., got 0"),
+        ({"motion": 1e200}, "motion to be a number in .0, 1e.140., got 1e.200"),
         ({"forgetting": 1.0}, "forgetting to be a number in .0, 1., got 1.0"),
         ({"min_rows": 0}, "min_rows to be a whole number from 1"),
         ({"covariance_type": "tied"}, "a covariance of their own"),

@@ -98,10 +98,19 @@ class Scorer:
             return e_step(self._prepared.mixture, hard=True).log_evidence
 
     def statistics(self, source: Source) -> SufficientStatistics:
-        """Compute the moments that the model needs, about the mixture's means."""
+        """Compute the moments that the model needs, about the mixture's means; ValueError if they overflow."""
         mixture = self._prepared.mixture
-        with self._e_step(source, self.parameters.model.moments) as e_step:
-            return e_step(mixture).recentred(mixture.centres)
+        with (
+            self._e_step(source, self.parameters.model.moments) as e_step,
+            np.errstate(over="ignore", invalid="ignore"),
+        ):
+            statistics = e_step(mixture).recentred(mixture.centres)
+        if not np.isfinite(statistics.second).all():
+            raise ValueError(
+                "Input X contains a value so far from the means of the mixture that the sum of squares overflows. Drop "
+                "the row, or divide the column by its standard deviation from the fit on."
+            )
+        return statistics
 
     def totals(self, source: Source) -> Totals:
         """Sum what the criteria need, in one pass."""

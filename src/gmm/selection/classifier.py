@@ -30,7 +30,7 @@ from gmm.selection.request import requested_components, requested_types
 from gmm.selection.search import select
 from gmm.text.html import Html
 from gmm.text.lists import quoted
-from gmm.validation.given import check_weights_init
+from gmm.validation.given import check_sample_weight, check_weights_init
 from gmm.validation.labels import check_components_per_class, check_labels, classes_left
 from gmm.validation.parameters import check_is_fitted, check_parameters
 from gmm.validation.rows import check_feature_names
@@ -236,12 +236,10 @@ class MixtureClassifier(Estimator):
         unknown = None if -1 in self.classes_.tolist() else -1
         classes, codes = check_labels(_one_column(y), len(predicted), "y", unknown=unknown)
         known = codes >= 0
-        weights = np.ones(len(predicted)) if sample_weight is None else np.asarray(sample_weight)
-        if weights.shape != predicted.shape or not weights[known].sum() > 0:
-            raise ValueError(
-                f"expected a class in y and a positive weight for a row at least, and sample_weight of shape "
-                f"{predicted.shape}, got {int(known.sum())} known classes and weights of shape {weights.shape}"
-            )
+        weights = check_sample_weight(sample_weight, len(predicted))
+        weights = np.ones(len(predicted)) if weights is None else weights
+        if not weights[known].sum() > 0:
+            raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(known.sum())}")
         return float(np.average(predicted[known] == classes[codes[known]], weights=weights[known]))
 
     def save(self, file: Writable) -> None:

@@ -150,7 +150,7 @@ def requested_types(covariance_type: str | Iterable[str], n_features: int) -> li
     TypeError, ValueError
         If one is unknown.
     """
-    if not isinstance(covariance_type, Iterable):
+    if getattr(covariance_type, "ndim", 1) == 0 or not isinstance(covariance_type, Iterable):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     if isinstance(covariance_type, str):
         every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS

@@ -410,9 +410,9 @@ def html_parts(selection: Selection) -> list[Html]:
 
 def check_criterion(criterion: object) -> str:
     """Return the name of a criterion; raise a ValueError if it is none."""
-    if criterion not in criteria.CRITERIA:
+    if not isinstance(criterion, str) or criterion not in criteria.CRITERIA:
         raise ValueError(f"expected a criterion among {criteria.CRITERIA}, got {criterion!r}")
-    return str(criterion)
+    return criterion
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:

@@ -164,12 +164,13 @@ def fisher_vector(
     statistics = statistics.scaled(1 / statistics.weight)
     present = np.maximum(mixture.weights, np.finfo(np.float64).tiny)  # components of weight 0 have no derivatives
     roots, deviations = np.sqrt(present), np.sqrt(mixture.covariances)
-    by_weight = (statistics.counts - mixture.weights) / roots
-    by_mean = statistics.first / deviations / roots[:, None]
-    by_deviation = (statistics.second / mixture.covariances - statistics.counts[:, None]) / np.sqrt(2 * present)[
-        :, None
-    ]
-    vector = np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel()])
+    with np.errstate(over="ignore", invalid="ignore"):
+        by_weight = (statistics.counts - mixture.weights) / roots
+        by_mean = statistics.first / deviations / roots[:, None]
+        by_deviation = (statistics.second / mixture.covariances - statistics.counts[:, None]) / roots[:, None]
+        vector = np.concatenate([by_weight, by_mean.ravel(), by_deviation.ravel() / np.sqrt(2)])
+        if not np.abs(vector).sum() < np.inf:
+            raise ValueError("expected rows nearer to the mixture: in its standard deviations, their squares overflow")
     if not normalise:
         return vector
     vector = np.sign(vector) * np.sqrt(np.abs(vector))
@@ -204,7 +205,8 @@ def _adapted(
     model, K = before.model, before.n_components
     rows = statistics.reduced(model.moments).recentred(before.means)
     alike = replace(before, weights=np.full(K, 1 / K), factors=(before.whiteners, before.log_determinants))
-    both = rows + implied_statistics(alike).scaled(relevance * K)
+    total = 1 + relevance  # without it, a high relevance would be infinite rows
+    both = rows.scaled(1 / total) + implied_statistics(alike).scaled(relevance / total * K)
     weights, means, covariances = before.weights, before.means, before.covariances
     if "weights" in parts:
         share = rows.counts / (rows.counts + relevance)  # α of equation 10

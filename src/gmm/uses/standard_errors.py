@@ -220,7 +220,7 @@ def standard_errors(
     check_callback(callback)
     if not isinstance(model, GaussianMixture):
         raise TypeError(f"expected a GaussianMixture, got {type(model).__name__}; a posterior has credible_intervals")
-    if method not in _METHODS:
+    if str(method) not in _METHODS:
         raise ValueError(f"expected a method among {quoted(_METHODS)}, got {method!r:.80}")
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
     source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)

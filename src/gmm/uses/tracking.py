@@ -33,6 +33,7 @@ __all__ = ["Tracker", "Tracks"]
 _PASSES = 5  # over the rows of a frame
 _AT_FIRST = 9.0  # times the variance of the movement, as long as the velocity is unknown
 _LEAST_NOISE = 0.01  # of the weight
+_MOST_MOTION = 1e140  # whose square is a number, and times a count as well
 _TRIED_IN_VAIN = 1  # numbers of new objects beyond the best
 
 
@@ -185,7 +186,7 @@ class Tracker:
     ) -> None:
         self._noise = _checked_box(box)
         self._model = _checked_model(covariance_type)
-        self._motion = check_real(motion, "motion", "(0, inf)")
+        self._motion = check_real(motion, "motion", f"(0, {_MOST_MOTION})")
         self._forgetting = check_real(forgetting, "forgetting", "(0, 1)")
         self._ridge = check_real(reg_covar, "reg_covar", "(0, inf)")
         self._min_rows, self._confirm = check_whole(min_rows, "min_rows"), check_whole(confirm, "confirm")
@@ -321,7 +322,7 @@ class Tracker:
         rest = shares.sum(axis=1, keepdims=True) - shares
         own = (shares * np.maximum(shares - rest, 0)).sum(axis=0)
         variances = self._model.layout.diagonal(mixture.covariances, mixture.n_features).mean(axis=1)
-        return np.asarray(own / (own + variances / unforeseen))[:, None]
+        return np.asarray(own * unforeseen / (own * unforeseen + variances))[:, None]
 
     def _born(self, rows: Array, n_rows: int) -> _Objects | None:
         """Return new objects in rows, of all of the frame, that no object explains: as many as BIC prefers to noise."""

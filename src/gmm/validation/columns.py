@@ -38,7 +38,8 @@ def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArra
     TypeError
         If one is neither text nor an integer.
     """
-    listed = list(columns) if isinstance(columns, Iterable) and not isinstance(columns, str) else [columns]
+    one = isinstance(columns, str) or not isinstance(columns, Iterable) or getattr(columns, "ndim", 1) == 0
+    listed = [columns] if one else list(columns)
     if not listed:
         raise ValueError("expected at least one column, got none")
     found = [_index(column, names, n_features) for column in listed]

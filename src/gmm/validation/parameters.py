@@ -204,9 +204,9 @@ def check_density(density: object) -> str:
     ValueError
         If there is no such density.
     """
-    if density not in ("variational", "plug-in", "predictive"):
+    if not isinstance(density, str) or density not in ("variational", "plug-in", "predictive"):
         raise ValueError(f"expected density 'variational', 'plug-in' or 'predictive', got {density!r}")
-    return str(density)
+    return density
 
 
 def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator:
