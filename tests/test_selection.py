@@ -266,3 +266,24 @@ def test_columns_that_do_not_vary_are_told():
         select(pd.DataFrame({"a": X[:, 0], "b": 0.1}), 1, "diag")
     with pytest.warns(UserWarning, match=r"^All columns are constant"):
         select(np.ones((20, 2)), 1, "diag")
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+def test_columns_of_few_values_are_noted(tmp_path, standardize):
+    """As codes of categories, which may have been scaled; the rule is that of `gmm fit`."""
+    codes = np.resize([0.1, 0.2, 0.4], len(X))
+    found = select(np.column_stack([X, codes]), 1, "diag", standardize=standardize)
+    (note,) = found.notes
+    assert note == "column 'x2' (3 distinct values) may be a code, which can drive the choice: try without"
+    assert note in repr(found)
+    assert "may be a code" in found._repr_html_()
+    found.save(tmp_path / "found.gmm")
+    assert Selection.load(tmp_path / "found.gmm").notes == found.notes
+    replace(found, notes=(3,)).save(tmp_path / "wrong.gmm")
+    with pytest.raises(ValueError, match="expected sentences in 'notes'"):
+        Selection.load(tmp_path / "wrong.gmm")
+    named = pd.DataFrame({"a": X[:, 0], "site": codes, "kind": np.resize([1, 2], len(X))})
+    expected = "columns 'site' (3 distinct values), 'kind' (2 distinct values) may be codes"
+    assert select(named, 1, "diag").notes[0].startswith(expected)
+    assert select(X, 1, "diag").notes == ()
+    assert select(codes[:, None], 1, "diag").notes == ()  # alone, it is what there is

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from gmm.text.amounts import counted
 from gmm.text.lists import listed
+from gmm.validation.columns import coded
 
-__all__ = ["MOST_CODES", "SHOWN", "code_notes", "constant_notes", "kept_columns"]
+__all__ = ["SHOWN", "code_notes", "constant_notes", "kept_columns"]
 
 SHOWN = 4
-MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct whole numbers, and rows for each of them, that make a code likely
 _FEW = 10  # with fewer rows, columns that number them are not reported
 
 
@@ -39,10 +39,9 @@ def kept_columns(
 
 
 def code_notes(distinct: Mapping[str, int], rows: Any) -> tuple[str, ...]:
-    """Point out columns of whole numbers, of which there are few: as codes of categories, they have no distances."""
-    most = min(MOST_CODES, rows.n_rows // _ROWS_PER_CODE) if len(rows.names) > 1 else 0
-    columns = [f"{name!r} ({n} distinct values)" for name, n in distinct.items() if 1 < n <= most]
-    return _note(columns, "may be a code", "may be codes")
+    """Point out the columns of whole numbers that may be codes."""
+    columns = [(name, distinct.get(name, 0)) for name in rows.names]
+    return _note(coded(columns, rows.n_rows), "may be a code", "may be codes")
 
 
 def _note(columns: Sequence[str], one: str, several: str) -> tuple[str, ...]:

@@ -12,11 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.notes import MOST_CODES, code_notes, constant_notes, kept_columns
+from gmm.cli.notes import code_notes, constant_notes, kept_columns
 from gmm.cli.rows import check_present, chosen_columns, unused_notes
 from gmm.rows.opening import columns_of, rows
 from gmm.rows.sources import Source
 from gmm.text.lists import quoted
+from gmm.validation.columns import MOST_CODES
 
 __all__ = ["RowsOnDisk", "rows_on_disk", "rows_on_disk_to_fit"]
 

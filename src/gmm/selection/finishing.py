@@ -85,7 +85,8 @@ def finished(
     }
     complete = found.complete and len(entries) == len(numbers)
     selection = Selection.of([entries[number] for number in sorted(entries)], found.criterion, complete=complete)
-    return replace(selection, n_fresh_starts=found.n_fresh_starts, n_found_again=found.n_found_again)
+    kept = {name: getattr(found, name) for name in ("n_fresh_starts", "n_found_again", "notes")}
+    return replace(selection, **kept)
 
 
 def _on_all_rows(

@@ -37,7 +37,7 @@ from gmm.selection.request import (
     requested_types,
     template_of,
 )
-from gmm.selection.standard import Noise, in_units, restored, warn_of_constants
+from gmm.selection.standard import Noise, in_units, notes_on_columns, restored, warn_of_constants
 from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_TRIED, status_of
 from gmm.selection.table import Entry, Progress, Selection, check_criterion
 from gmm.validation.given import check_ridge
@@ -195,6 +195,7 @@ def _searched(
         settings = _settings(template, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
         found = _Search(replace(request, source=source), rows, starts, engine, pool, clock).run(callback)
+    found = replace(found, notes=notes_on_columns(source, request.features))
     if source.n_rows == opened.n_rows:
         return found
     settings = _settings(template, opened.survey.weight, noise)

@@ -17,7 +17,8 @@ from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.table import Selection
-from gmm.text.lists import quoted
+from gmm.text.lists import listed, quoted
+from gmm.validation.columns import coded, few_values
 from gmm.values.coordinates import Coordinates
 from gmm.values.noise import UniformNoise
 
@@ -82,6 +83,17 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
         what = "All columns" if len(constant) == source.n_features else f"Column(s) {columns}"
         text = f"{what} are constant: likelihoods and criteria depend on reg_covar or a prior there. Leave these out."
         warn(text, UserWarning)
+
+
+def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
+    """Point out columns that may be codes: components settle on their values, which raises likelihoods."""
+    rows = next(iter(source.chunks())).rows
+    every = [f"x{j}" for j in range(source.n_features)] if names is None else names
+    columns = coded(zip(every, few_values(rows), strict=True), len(rows))
+    if not columns:
+        return ()
+    what = f"column {columns[0]} may be a code" if len(columns) == 1 else f"columns {listed(columns, 4)} may be codes"
+    return (f"{what}, which can drive the choice: try without",)
 
 
 def _log_volume(source: Source, units: Coordinates) -> float:

@@ -127,6 +127,8 @@ class Selection:
         then those of the models there; see `select`.
     n_searched : int
         Number of rows in the sample on which the search ran; 0 if it ran on all rows.
+    notes : tuple of str
+        What a reader should know of the columns: which may be codes of categories, with few distinct values.
     """
 
     criterion: str
@@ -149,6 +151,7 @@ class Selection:
     n_found_again: int = 0
     standardized: bool = False
     n_searched: int = 0
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, entries: Sequence[Entry], criterion: str, *, complete: bool) -> Self:
@@ -305,7 +308,7 @@ class Selection:
             header, parts = (None, {}) if estimator is None else state_of(estimator)
             headers.append(header)
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
-        fields = ("criterion", "covariance_type", "status", "best_index", "complete", *_COUNTS)
+        fields = ("criterion", "covariance_type", "status", "best_index", "complete", "notes", *_COUNTS)
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
         save_state(file, header | {name: getattr(self, name) for name in (*fields, "standardized")}, arrays)
 
@@ -338,7 +341,7 @@ class Selection:
         lines += [together] * bool(together) if len(together) <= _WIDTH else grid.legend
         nearest = [f"{self.n_components[n]} {self.covariance_type[n]} +{distance(self, n)}" for n in self._nearest()]
         lines += [f"next by Δ{title(self.criterion)}: {', '.join(nearest)}"] * bool(nearest)
-        notes = ("; ".join(certainty(self)), *failures(self), incomplete(self))
+        notes = ("; ".join(certainty(self)), *failures(self), incomplete(self), *self.notes)
         return "\n".join([self._headline(), *lines, *filter(None, notes)])
 
     def _nearest(self) -> list[int]:
@@ -380,6 +383,7 @@ def selection_from_state(cls: type[_Table], header: dict[str, Any], arrays: dict
         n_found_again=item({"n_found_again": 0} | header, "n_found_again", int),
         standardized=item({"standardized": False} | header, "standardized", bool),
         n_searched=item({"n_searched": 0} | header, "n_searched", int),
+        notes=tuple(item({"notes": []} | header, "notes", list)),
         estimators=tuple(
             None if saved is None else mixture_of_cell(number, saved, parts.get(str(number), {}))
             for number, saved in enumerate(item(header, "mixtures", list))
@@ -403,7 +407,7 @@ def html_parts(selection: Selection) -> list[Html]:
         numbers = [j for j, name in enumerate(headings) if name not in ("", "model")]
         caption = f"Best cells by {title(selection.criterion)}"
         parts.append(table(headings, rows, caption=caption, best=0, numeric=numbers))
-    notes = ("; ".join(certainty(selection)), *failures(selection), incomplete(selection))
+    notes = ("; ".join(certainty(selection)), *failures(selection), incomplete(selection), *selection.notes)
     parts += [line(note, "faint") for note in notes if note]
     return [*parts, details("the best mixture", joined(*fitted_html(selection.best)))]
 

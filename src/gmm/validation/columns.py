@@ -1,4 +1,4 @@
-"""Validation of columns that a user names or numbers."""
+"""Validation of columns that a user names or numbers, and which may be codes of categories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from gmm.text.lists import quoted
 from gmm.validation.scalars import is_whole
 
-__all__ = ["check_columns", "check_known_columns"]
+__all__ = ["MOST_CODES", "check_columns", "check_known_columns", "coded", "few_values"]
+
+MOST_CODES, _ROWS_PER_CODE = 10, 20  # distinct values, and rows for each of them, that make a code likely
+_BEGINNING = 1000  # rows that show of most columns that they have more
 
 
 def check_columns(columns: Any, names: Sequence[str], n_features: int) -> NDArray[np.intp]:
@@ -64,6 +67,23 @@ def check_known_columns(
     if not len(others):
         raise ValueError(f"expected a column that is not known, got all {n_features} columns")
     return known, others
+
+
+def coded(columns: Iterable[tuple[str, int]], n_rows: int) -> list[str]:
+    """Return the columns, by name and number of distinct values, that may be codes: there are few values.
+
+    As codes of categories they have no distances, and components settle on single values.
+    """
+    listed = list(columns)
+    most = min(MOST_CODES, n_rows // _ROWS_PER_CODE) if len(listed) > 1 else 0
+    return [f"{name!r} ({n} distinct values)" for name, n in listed if 1 < n <= most]
+
+
+def few_values(rows: NDArray[Any]) -> list[int]:
+    """Count the distinct values of each column of rows (n, d), NaN apart; of more than `MOST_CODES`, some of them."""
+    there = [column[~np.isnan(column)] for column in rows.T]
+    counts = [len(np.unique(column[:_BEGINNING])) for column in there]
+    return [len(np.unique(x)) if n <= MOST_CODES < len(x) else n for x, n in zip(there, counts, strict=True)]
 
 
 def _index(column: object, names: Sequence[str], n_features: int) -> int:
