@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
@@ -44,7 +45,10 @@ def check_real(value: Any, name: str, interval: str) -> float:
     """
     low, high = map(float, interval[1:-1].split(", "))
     if is_real(value):
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of some hundred digits
+            number = inf
         if low < number < high or (number == low and "[" in interval) or (number == high and "]" in interval):
             return number
     raise raisable(InvalidParameterError)(f"expected {name} to be a number in {interval}, got {value!r:.80}")
