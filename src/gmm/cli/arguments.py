@@ -294,7 +294,7 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
     command.add_argument("--kind", choices=_KINDS, default=_KINDS[0],
                          help="clusters: rows and components; pairs: every pair of columns, at most six; "
                               "density: contours of the density; boundaries: regions of the components; uncertainty: "
-                              "uncertain rows; combined: clusters of several components, merged by entropy (three become two); "
+                              "uncertain rows; combined: clusters of several components (of three always two); "
                               f"convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
     command.add_argument("--features", metavar="A,B", type=_names,
                          help="columns to draw: one or two, or every pair of up to six")  # fmt: skip
