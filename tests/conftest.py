@@ -1,5 +1,6 @@
 """What every test shares: how hypothesis draws its examples, which kernel computes, and how threads wait."""
 
+import errno
 import os
 import zlib
 
@@ -32,3 +33,18 @@ def _kernel_behind_a_test_is_the_one_before():
     before = _em.kernel()
     yield
     _em.use_kernel(before)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Let the disk be full after four files, until `monkeypatch.undo()`; return a list of all that were tried."""
+    sync, tried = os.fsync, []
+
+    def fsync(descriptor):
+        tried.append(descriptor)
+        if len(tried) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return tried
