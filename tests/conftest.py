@@ -7,10 +7,12 @@ import zlib
 import pytest
 from hypothesis import is_hypothesis_test, seed, settings
 
-from gmm import _em
-
-# Threads of OpenMP, scikit-learn's, wait for work in a loop: beside other tests, for most of a core.
+# Threads of OpenMP and OpenBLAS, scikit-learn's, wait for work in a loop: beside other tests, for most of a core. Both
+# look once, when numpy is imported: before anything of gmm.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
+from gmm import _em
 
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
 # pytest --hypothesis-profile=random
