@@ -1,15 +1,18 @@
 """What every test shares: how hypothesis draws its examples, which kernel computes, and how threads wait."""
 
+import errno
 import os
 import zlib
 
 import pytest
 from hypothesis import is_hypothesis_test, seed, settings
 
-from gmm import _em
-
-# Threads of OpenMP, scikit-learn's, wait for work in a loop: beside other tests, for most of a core.
+# Threads of OpenMP and OpenBLAS, scikit-learn's, wait for work in a loop: beside other tests, for most of a core. Both
+# look once, when numpy is imported: before anything of gmm.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+
+from gmm import _em
 
 # `ci` draws the same examples in every run, so that a failure there is the failure at home. By hand:
 # pytest --hypothesis-profile=random
@@ -32,3 +35,18 @@ def _kernel_behind_a_test_is_the_one_before():
     before = _em.kernel()
     yield
     _em.use_kernel(before)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Let the disk be full after four files, until `monkeypatch.undo()`; return a list of all that were tried."""
+    sync, tried = os.fsync, []
+
+    def fsync(descriptor):
+        tried.append(descriptor)
+        if len(tried) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return tried

@@ -160,6 +160,14 @@ def statistics(X, responsibilities, weight, origins):
     return np.array(counts), np.array(first), np.array(second)
 
 
+def check_statistics(got, X, responsibilities, weight, covariance_type, rounding):
+    """Hold the moments of a pass to those of the responsibilities, within a rounding of each row."""
+    counts, first, second = statistics(X.astype(np.longdouble), responsibilities, weight, got.origins)
+    twins = counts, first, in_layout(second, covariance_type)
+    for ours, twin in zip((got.counts, got.first, got.second), twins, strict=True):
+        np.testing.assert_allclose(ours, twin.astype(float), rtol=0, atol=rounding * weight.sum())
+
+
 def log_rest(log_joint):
     """ln(1 − γ_ik), from what the row's evidence is without component k: (n, K)."""
     whole = log_evidence(log_joint)

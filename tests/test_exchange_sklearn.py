@@ -40,7 +40,7 @@ def assert_scored_alike(one, other):
 @pytest.mark.parametrize("covariance_type", CLASSIC)
 @pytest.mark.parametrize("cls", CLASSES)
 def test_scikit_learn_scores_ours_as_we_do(cls, covariance_type):
-    ours = cls(n_components=3, covariance_type=covariance_type, random_state=0, max_iter=500).fit(X)
+    ours = cls(n_components=3, covariance_type=covariance_type, random_state=0, tol=0.1).fit(X)
     theirs = ours.to_sklearn()
     assert type(theirs) is getattr(peers, cls.__name__)
     assert_scored_alike(theirs, ours)
@@ -60,7 +60,7 @@ def test_scikit_learn_scores_ours_as_we_do(cls, covariance_type):
 def test_ours_score_theirs_as_they_do(cls, covariance_type, prior):
     how = {"weight_concentration_prior_type": prior} if cls is BayesianGaussianMixture else {}
     kind = getattr(peers, cls.__name__)
-    theirs = kind(n_components=3, covariance_type=covariance_type, random_state=0, max_iter=500, **how).fit(X)
+    theirs = kind(n_components=3, covariance_type=covariance_type, random_state=0, tol=0.1, **how).fit(X)
     ours = cls.from_sklearn(theirs)
     assert type(ours) is cls
     assert_scored_alike(ours, theirs)

@@ -27,16 +27,7 @@ from gmm.selection import MixtureClassifier
 from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
 
-__all__ = [
-    "Frame",
-    "Rows",
-    "check_present",
-    "left_out_notes",
-    "match_columns",
-    "numeric_rows",
-    "read_rows_for",
-    "unused_notes",
-]
+__all__ = ["Frame", "Rows", "check_present", "chosen_columns", "numeric_rows", "read_rows_for", "unused_notes"]
 
 _LEFT_OUT_SHOWN = 8
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -211,13 +202,13 @@ def read_rows_for(
     table, notes = read(options.file, options.header)
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
     keep = model.missing == "em" and not options.drop_missing
-    rows = match_columns(table, names, model.n_features_in_, options.drop_missing, keep_missing=keep)
+    rows = _match_columns(table, names, model.n_features_in_, options.drop_missing, keep_missing=keep)
     for note in (*notes, *rows.notes):
         screen.note(note)
     return rows, rows.values if names is None else rows.frame
 
 
-def match_columns(
+def _match_columns(
     table: pa.Table, names: Sequence[str] | None, n_features: int, drop_missing: bool, *, keep_missing: bool = False
 ) -> Rows:
     """Select the columns that a model was fitted to, in its order.
@@ -282,7 +273,7 @@ def check_present(columns: Sequence[str], names: Iterable[str]) -> None:
         raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(columns)}")
 
 
-def left_out_notes(reasons: Mapping[str, str]) -> tuple[str, ...]:
+def _left_out_notes(reasons: Mapping[str, str]) -> tuple[str, ...]:
     """Tell which columns are left out, and why; those without a reason are not."""
     left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), _LEFT_OUT_SHOWN)
     return (f"left out: {left_out}",) if left_out else ()
@@ -302,7 +293,7 @@ def chosen_columns(reasons: dict[str, str]) -> tuple[list[str], tuple[str, ...]]
     """
     if reasons.get("") == "":
         reasons = reasons | {"": "no name, as for row numbers"}
-    chosen, notes = [name for name, why in reasons.items() if not why], left_out_notes(reasons)
+    chosen, notes = [name for name, why in reasons.items() if not why], _left_out_notes(reasons)
     if not chosen:
         raise CommandError(f"the table has no numeric columns to fit; {notes[0] if notes else 'left out: none'}")
     return chosen, notes

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["columns_of", "gives_batches", "rows"]
 
-Path_ = str | os.PathLike[str]
+_Path = str | os.PathLike[str]
 
 
 def rows(
-    data: Path_ | Sequence[Path_] | Callable[[], Iterable[Any]] | Any,
+    data: _Path | Sequence[_Path] | Callable[[], Iterable[Any]] | Any,
     *,
     columns: Sequence[str] | None = None,
     weight: str | None = None,
     header: bool | None = None,
-    scratch: bool | Path_ = False,
+    scratch: bool | _Path = False,
 ) -> Source:
     """Make rows that need not fit into memory ready for `fit`, `predict`, `score` and the criteria.
 
@@ -111,7 +111,7 @@ def _source(data: Any, columns: Sequence[str] | None, weight: str | None, header
     )
 
 
-def columns_of(path: Path_, *, header: bool | None = None) -> dict[str, Any]:
+def columns_of(path: _Path, *, header: bool | None = None) -> dict[str, Any]:
     """Return the names of the columns of a file, or of the first in a folder, and their Arrow types; none of .npy."""
     file = _files(Path(path))[0]
     if file.suffix.lower() == ".npy":

@@ -27,7 +27,7 @@ _SPLITS = 2  # components of the smaller mixture to split, one in each start
 _DROPS = 2  # components of the larger one to drop, one in each start
 
 
-def richest(models: Sequence[CovarianceModel]) -> Layout:
+def _richest(models: Sequence[CovarianceModel]) -> Layout:
     """Return the layout of moments from which those of all `models` follow."""
     layouts = list(dict.fromkeys(model.moments for model in models))
     if len(layouts) == 1:
@@ -103,7 +103,7 @@ class Starts:
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds = seeds
-        self.moments = richest(models)
+        self.moments = _richest(models)
         ridge, n_threads = template.reg_covar, template.n_threads
         self._request = StartRequest(1, models[0], ridge, n_threads, moments=self.moments)
         self._portfolios = [

@@ -26,7 +26,7 @@ def render_report(result: Result | Posterior, origin: Origin) -> str:
         If matplotlib is not installed.
     """
     pictures = draw_pictures(result)
-    story = posterior_story(result, pictures) if isinstance(result, Posterior) else search_story(result, pictures)
+    story = posterior_story(result) if isinstance(result, Posterior) else search_story(result, pictures)
     K, labelled = len(result.shown), result.agreement is not None
     several = K > 1
     picture = render("picture", clusters=pictures["clusters"], pairs=pictures.get("pairs"))

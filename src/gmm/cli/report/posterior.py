@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from gmm.cli.describe import MixtureFacts, ending
 from gmm.cli.report import wording
 from gmm.cli.report.columns import COLUMNS_SHOWN
-from gmm.cli.report.figures import Picture
 from gmm.cli.report.page import Section, render
 from gmm.cli.report.story import Story
 from gmm.cli.result import Posterior
@@ -26,7 +23,7 @@ _PRIORS = {
 }
 
 
-def posterior_story(result: Posterior, pictures: Mapping[str, Picture]) -> Story:
+def posterior_story(result: Posterior) -> Story:
     """Tell of the components that are left, their intervals and the bound."""
     model, rows, n = result.model, result.rows, len(result.shown)
     bound, prior = with_minus(f"{model.lower_bound_:.2f}"), model.weight_concentration_prior_type
