@@ -1,8 +1,10 @@
 """Rows with missing values: equal to a direct twin, and what must not matter does not."""
 
+import gc
 import io
 import pickle
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -126,6 +128,32 @@ def test_threads_change_no_bit():
         np.testing.assert_array_equal(fits[0].means_, other.means_)
         np.testing.assert_array_equal(fits[0].covariances_, other.covariances_)
         np.testing.assert_array_equal(fits[0].score_samples(X), other.score_samples(X))
+
+
+def test_patterns_are_prepared_in_groups(monkeypatch):
+    """Sums are the same whichever patterns are prepared together, but for rounding."""
+    X, parameters = with_gaps(), mixture("full").whitened()
+    with e_step_over(IncompleteSource(X), FULL) as e_step:
+        together = e_step(parameters)
+    monkeypatch.setattr("gmm.em.incomplete._NUMBERS_AT_ONCE", 50)
+    with e_step_over(IncompleteSource(X), FULL) as e_step:
+        apart = e_step(parameters)
+        assert len(e_step._parts) > 2
+    np.testing.assert_allclose(together.second, apart.second, rtol=1e-12, atol=1e-12)
+    assert together.log_evidence == pytest.approx(apart.log_evidence, rel=1e-14)
+
+
+def test_a_closed_pass_is_freed_at_once():
+    """Scratch memory would else wait for the garbage collector."""
+    gc.disable()
+    try:
+        with e_step_over(IncompleteSource(with_gaps()), FULL) as e_step:
+            e_step(mixture("full").whitened())
+        left = weakref.ref(e_step)
+        del e_step
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 # --- Fits -----------------------------------------------------------------------------------------

@@ -174,6 +174,9 @@ def test_filled_values_are_read_by_that_name_alone():
     ((first, rows, _),) = IncompleteSource(X, None, np.nan_to_num(X)).chunks()
     assert first == 0
     np.testing.assert_array_equal(rows, X)
+    source, some = IncompleteSource(X, None, np.nan_to_num(X)), np.array([2, 5, 9])
+    np.testing.assert_array_equal(source.take(some), X[some])
+    np.testing.assert_array_equal(source.subset(some).rows, np.nan_to_num(X[some]))
 
 
 def test_columns_of_one_value_keep_their_unit():

@@ -304,8 +304,34 @@ def test_an_unknown_parameter_is_refused():
             bootstrap_lrt(X, 1, **{name: 3})
 
 
-def test_missing_values_are_refused_in_the_words_of_this_test():
-    gaps = np.where(np.arange(len(X))[:, None] == [3, 5], np.nan, X)
-    with pytest.raises(ValueError, match="bootstrap_lrt compares with tables of whole rows, and values are missing"):
-        bootstrap_lrt(gaps, 1, missing="em")
+def with_gaps():
+    gaps = np.random.default_rng(1).uniform(size=X.shape) < 0.3
+    gaps[gaps.all(axis=1), 0] = False
+    return np.where(gaps, np.nan, X), gaps
+
+
+def test_rows_with_gaps_are_compared_with_tables_with_the_same_gaps(monkeypatch):
+    holed, gaps = with_gaps()
+    with pytest.raises(ValueError, match="missing='em'"):
+        bootstrap_lrt(holed, 1)
+    seen, pair = [], resampling._Fits.pair
+
+    def watched(self, rows, seed, truth=None):
+        seen.append(rows)
+        return pair(self, rows, seed, truth)
+
+    monkeypatch.setattr(resampling._Fits, "pair", watched)
+    one = bootstrap_lrt(holed, 1, missing="em", n_threads=1, **FEW)
+    assert one.p_value == 0.1
+    fits = [GaussianMixture(K, missing="em", random_state=0, tol=1e-5, max_iter=1000).fit(holed) for K in (1, 2)]
+    assert one.statistic == pytest.approx(2 * np.diff([fit.log_likelihood(holed) for fit in fits])[0], rel=1e-3)
+    assert len(seen) == 10
+    for rows in seen:
+        np.testing.assert_array_equal(np.isnan(rows), gaps)
+    two = bootstrap_lrt(holed, 2, missing="em", n_threads=1, **FEW)
+    # Drawn rows are in no order of their components, so gaps come in each alike.
+    assert all(abs(np.nanmean(rows[:50, 0]) - np.nanmean(rows[50:, 0])) < 4 for rows in seen[-9:])
+    assert two.p_value > 0.1
+    together = bootstrap_lrt(holed, 2, missing="em", n_threads=2, **FEW)
+    np.testing.assert_array_equal(two.replicates, together.replicates)
     assert bootstrap_lrt(X, 1, missing="em", **FEW).statistic == bootstrap_lrt(X, 1, **FEW).statistic

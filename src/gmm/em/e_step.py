@@ -267,18 +267,17 @@ class EStep:
             classification, entropy, log_likelihood, _ = self._sums(plan).tolist()
         return Totals(log_likelihood, classification, entropy)
 
-    def rows(self, mixture: WhitenedMixture, *, plan: _em.Plan | None = None, **wanted: Wanted) -> RowResults:
-        """Compute numbers for every row, as `RowResults.room` asks; `plan` is the mixture's with ``rows_only=True``."""
-        plan = plan or self._plan(mixture, rows_only=True)
+    def rows(self, mixture: WhitenedMixture, **wanted: Wanted) -> RowResults:
+        """Compute numbers for every row, as `RowResults.room` asks."""
+        plan = self._plan(mixture, rows_only=True)
         results = RowResults.room(self._source.n_rows, mixture.n_components, self._source.dtype, **wanted)
         with blas_alone(plan.largest_product):
             self._run(plan, **results.outputs)
         return results
 
-    def row_blocks(
-        self, mixture: WhitenedMixture, plan: _em.Plan, **wanted: Wanted
-    ) -> Iterator[tuple[int, RowResults]]:
+    def row_blocks(self, mixture: WhitenedMixture, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
         """Yield the numbers for consecutive rows, with the number of the first; as for `rows`, with the same bits."""
+        plan = self._plan(mixture, rows_only=True)
         scratches = self._prepared_scratches(plan, self._workers(plan))
         step = plan.lane_rows * max(1, _ROWS_AT_ONCE // plan.lane_rows)
         with closing(chunks_in_order(self._source, plan.lane_rows)) as chunks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import reduce
 from operator import add
@@ -10,20 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from gmm import _em
 from gmm.em.e_step import EStep
 from gmm.em.results import ComponentDiagnostics, RowResults, Totals, Wanted
 from gmm.em.threads import blas_alone
 from gmm.rows.incomplete import IncompleteSource, Pattern
 from gmm.rows.sources import Source
 from gmm.values.classes import KnownClasses
-from gmm.values.completion import Completion
+from gmm.values.completion import Completion, Gaps
 from gmm.values.layouts import Array, Layout
 from gmm.values.noise import UniformNoise
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
 __all__ = ["IncompleteEStep", "e_step_over"]
+
+_NUMBERS_AT_ONCE = 1 << 14  # in the matrices of a component, of all patterns that are prepared together
+
+Part = tuple[Pattern, EStep]
 
 
 class IncompleteEStep(EStep):
@@ -54,17 +58,21 @@ class IncompleteEStep(EStep):
         noise: UniformNoise | None = None,
         known: KnownClasses | None = None,
     ) -> None:
-        super().__init__(source, moments, n_threads=n_threads, origin=origin)
         origin = source.survey.centre if origin is None else origin
-        how: dict[str, Any] = {"n_threads": n_threads, "beside": self}
-        self._parts: list[tuple[Pattern, EStep]] = []
+        self._completed = EStep(source.without_gaps, moments, n_threads=n_threads, origin=origin, known=known)
+        how: dict[str, Any] = {"n_threads": n_threads, "beside": self._completed}
+        super().__init__(source, moments, origin=origin, **how)
+        parts: list[Part] = []
         for pattern in source.patterns:
             there = None if known is None else replace(known, codes=known.codes[pattern.indices])
             about = np.ascontiguousarray(origin[pattern.observed])
-            self._parts.append((pattern, EStep(pattern.rows, moments, origin=about, known=there, **how)))
-        self._weighing = [part for part in self._parts if part[0].rows.survey.weight > 0]
-        self._completed = EStep(source.without_gaps, moments, origin=origin, known=known, **how)
+            parts.append((pattern, EStep(pattern.rows, moments, origin=about, known=there, **how)))
+        self._parts = _together(parts)
+        self._weighing = _together([part for part in parts if part[0].rows.survey.weight > 0])
         self._shape, self._noise = (source.n_rows, source.dtype), noise
+
+    def __exit__(self, *problem: Any) -> None:
+        self._completed.__exit__(*problem)
 
     def rounded(
         self, mixture: WhitenedMixture, *, hard: bool = False, given: Array | None = None
@@ -72,15 +80,13 @@ class IncompleteEStep(EStep):
         """Compute the expected statistics of all columns; those of given responsibilities, of the completed rows."""
         if given is not None:
             return self._completed.rounded(mixture, given=given)
-        found, roundings = [], []
-        for pattern, part in self._weighing:
-            seen = self._seen(mixture, pattern)
-            statistics, rounding = part.rounded(mixture if seen is None else seen.known, hard=hard)
-            with blas_alone(mixture.centres.shape[1] ** 3):
-                statistics = statistics.recentred(mixture.centres) if seen is None else seen.expanded(statistics)
-            found.append(statistics)
-            roundings.append(rounding)
-        return reduce(add, found), max(roundings)
+        sums, roundings = [], []
+        for seen, parts in self._seen(mixture, self._weighing):
+            found = [part.rounded(known, hard=hard) for (_, part), known in zip(parts, seen.known, strict=True)]
+            with self._blas(mixture):
+                sums.append(seen.expanded([statistics for statistics, _ in found]))
+            roundings += [rounding for _, rounding in found]
+        return reduce(add, sums), max(roundings)
 
     def diagnostics(self, mixture: WhitenedMixture, axes: Array) -> ComponentDiagnostics:
         """Measure how far the components are from Gaussian in the completed rows; it only orders what is tried."""
@@ -88,37 +94,51 @@ class IncompleteEStep(EStep):
 
     def totals(self, mixture: WhitenedMixture) -> Totals:
         """Compute the sums that criteria need."""
-        found = [part.totals(self._of_observed(mixture, pattern)) for pattern, part in self._weighing]
+        found = [
+            part.totals(known)
+            for seen, parts in self._seen(mixture, self._weighing)
+            for (_, part), known in zip(parts, seen.known, strict=True)
+        ]
         return Totals(*np.sum(found, axis=0).tolist())
 
-    def rows(self, mixture: WhitenedMixture, *, plan: _em.Plan | None = None, **wanted: Wanted) -> RowResults:
+    def rows(self, mixture: WhitenedMixture, **wanted: Wanted) -> RowResults:
         """Compute numbers for every row, given its observed columns."""
         n, dtype = self._shape
         results = RowResults.room(n, mixture.n_components, dtype, **wanted)
         asked: dict[str, Wanted] = {name: True for name, value in wanted.items() if value is not None}
-        for pattern, part in self._parts:
-            found = part.rows(self._of_observed(mixture, pattern), plan=None, **asked)
-            for into, of_part in zip(results, found, strict=True):
-                if into is not None and of_part is not None:
-                    into[pattern.indices] = of_part
+        for seen, parts in self._seen(mixture, self._parts):
+            for (pattern, part), known in zip(parts, seen.known, strict=True):
+                for into, of_part in zip(results, part.rows(known, **asked), strict=True):
+                    if into is not None and of_part is not None:
+                        into[pattern.indices] = of_part
         return results
 
-    def row_blocks(
-        self, mixture: WhitenedMixture, plan: _em.Plan | None = None, **wanted: Wanted
-    ) -> Iterator[tuple[int, RowResults]]:
-        """Yield the numbers for all rows at once; the plan, which would be for whole rows, does not matter."""
-        yield 0, self.rows(mixture, plan=plan, **wanted)
+    def row_blocks(self, mixture: WhitenedMixture, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
+        """Yield the numbers for all rows at once."""
+        yield 0, self.rows(mixture, **wanted)
 
-    def _of_observed(self, mixture: WhitenedMixture, pattern: Pattern) -> WhitenedMixture:
-        seen = self._seen(mixture, pattern)
-        return mixture if seen is None else seen.known
+    def _seen(
+        self, mixture: WhitenedMixture, together: list[tuple[Gaps, list[Part]]]
+    ) -> Iterator[tuple[Completion, list[Part]]]:
+        """Yield the mixture as rows of some patterns see it, and these."""
+        for gaps, parts in together:
+            with self._blas(mixture):
+                seen = Completion.of(mixture, gaps, self._noise)
+            yield seen, parts
 
-    def _seen(self, mixture: WhitenedMixture, pattern: Pattern) -> Completion | None:
-        """Return the mixture as rows of a pattern see it; None if they see all of it."""
-        if not len(pattern.missing):
-            return None
-        with blas_alone(mixture.centres.shape[1] ** 3):
-            return Completion.of(mixture, pattern.observed, pattern.missing, self._noise)
+    @staticmethod
+    def _blas(mixture: WhitenedMixture) -> AbstractContextManager[None]:
+        return blas_alone(mixture.centres.shape[1] ** 3)
+
+
+def _together(parts: list[Part]) -> list[tuple[Gaps, list[Part]]]:
+    """Group patterns that are prepared together: as many as are worth loops of numpy, and fit the cache."""
+    if not parts:
+        return []
+    parts = sorted(parts, key=lambda part: int(part[0].missing.sum()))
+    step = max(1, _NUMBERS_AT_ONCE // len(parts[0][0].missing) ** 2)
+    groups = [parts[start : start + step] for start in range(0, len(parts), step)]
+    return [(Gaps(np.array([pattern.missing for pattern, _ in group])), group) for group in groups]
 
 
 def e_step_over(

@@ -13,7 +13,7 @@ from gmm.estimators.scorer import Scorer
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.columns import Columns, Regression, marginal
-from gmm.values.completion import Completion
+from gmm.values.completion import Completion, Gaps
 from gmm.values.layouts import Array
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -123,8 +123,8 @@ def imputed(
     assert responsibilities is not None  # they were asked for
     whitened = mixture.whitened()
     for pattern in source.patterns:
-        if len(pattern.missing):
-            seen = Completion.of(whitened, pattern.observed, pattern.missing, mixture.noise)
+        if pattern.missing.any():
+            seen = Completion.of(whitened, Gaps(pattern.missing[None]), mixture.noise)
             step = max(1, _NUMBERS_AT_ONCE // (mixture.n_components * source.n_features))
             for start in range(0, len(pattern.indices), step):
                 part = pattern.indices[start : start + step]
@@ -139,14 +139,15 @@ def _filled(
     seen: Completion, rows: Array, shares: Array, noise: UniformNoise | None, rng: fitting.sampling.Rng | None
 ) -> Array:
     """Return the missing columns of some rows (n, q), of which components have `shares` (K, n) and noise the rest."""
-    box = None if noise is None else noise.of_columns(seen.missing)
+    (missing,) = np.nonzero(seen.gaps.missing[0])
+    box = None if noise is None else noise.of_columns(missing)
     with np.errstate(over="ignore", invalid="ignore"):
         if rng is None:
             means = (shares[:, :, None] * seen.means_given(rows)).sum(axis=0)
             if box is not None:
                 means += (1 - shares.sum(axis=0))[:, None] * 0.5 * (box.low + box.high)
             return np.asarray(means)
-        drawn = np.empty((len(rows), len(seen.missing)))
+        drawn = np.empty((len(rows), len(missing)))
         total = 1.0 if box is not None else shares.sum(axis=0)
         chosen = (np.cumsum(shares, axis=0) <= total * rng.uniform(size=len(rows))).sum(axis=0)
         if box is None:

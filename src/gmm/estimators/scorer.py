@@ -19,7 +19,6 @@ from gmm.em.problem import Problem
 from gmm.em.results import RowResults, Totals, Wanted
 from gmm.em.threads import PASS_WORTH_THREADS
 from gmm.frozen import FrozenMixture
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.values.layouts import Array, Layout, SingularMatrixError
@@ -58,26 +57,24 @@ class Scorer:
 
     def rows(self, source: Source, **wanted: Wanted) -> RowResults:
         """Return `labels`, `log_evidence`, `responsibilities` or `largest` of each row, as `RowResults.room` asks."""
-        if isinstance(source, IncompleteSource):
-            with self._e_step(source) as e_step:
-                return e_step.rows(self._prepared.mixture, plan=None, **wanted)
-        plan, resident = self._plan(source), source.resident
-        if resident is not None and source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
-            results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
-            plan.score(resident.rows, *results)
-            return results
+        resident = source.resident
+        if resident is not None:
+            plan = self._plan(source)
+            if source.n_rows * plan.work < PASS_WORTH_THREADS * plan.lane_rows:
+                results = RowResults.room(source.n_rows, self.parameters.n_components, source.dtype, **wanted)
+                plan.score(resident.rows, *results)
+                return results
         with self._e_step(source) as e_step:
-            return e_step.rows(self._prepared.mixture, plan=plan, **wanted)
+            return e_step.rows(self._prepared.mixture, **wanted)
 
     def blocks(self, source: Source, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
         """Yield the same for some consecutive rows after the other, each time with the number of the first."""
-        plan = self._plan(source)
         with self._e_step(source) as e_step:
-            yield from e_step.row_blocks(self._prepared.mixture, plan, **wanted)
+            yield from e_step.row_blocks(self._prepared.mixture, **wanted)
 
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
-        if isinstance(source, PartitionedSource | IncompleteSource):
+        if isinstance(source, PartitionedSource):
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
         sums = [

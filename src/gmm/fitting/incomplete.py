@@ -13,7 +13,7 @@ from gmm.rows.entrance import Names
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import Source
 from gmm.text.lists import listed
-from gmm.values.completion import Completion
+from gmm.values.completion import Completion, Gaps
 from gmm.values.covariance import CovarianceModel, stored_as
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -69,8 +69,8 @@ def completed(
         return source
     filled, rng, draw = source.given.copy(), np.random.default_rng(0), any(model.layout is FULL for model in models)
     for pattern in source.patterns:
-        if len(pattern.missing):
-            seen = Completion.of(one, pattern.observed, pattern.missing)
+        if pattern.missing.any():
+            seen = Completion.of(one, Gaps(pattern.missing[None]))
             rows = pattern.rows.rows.astype(np.float64)
             found = seen.drawn(0, rows, rng) if draw else seen.means_given(rows)[0]
             filled[np.ix_(pattern.indices, pattern.missing)] = found

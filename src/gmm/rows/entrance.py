@@ -32,7 +32,7 @@ from gmm.validation.where import column_text, name_of
 _LARGEST_REACH = 1e150
 _LARGEST_SQUARES = 1e306
 _MANY_PATTERNS = 300
-_PATTERN_SECONDS = 2e-4  # of a pass, beside its rows
+_PATTERN_SECONDS = 1e-4  # of a pass, beside its rows
 
 Names = NDArray[np.object_] | None
 

@@ -23,8 +23,10 @@ class Pattern(NamedTuple):
 
     Parameters
     ----------
-    observed, missing : arrays of int
+    observed : array of int
         Columns.
+    missing : bool array of shape (d,)
+        Whether a column is another.
     indices : array of int
         The rows, in rising order.
     rows : ArraySource
@@ -32,7 +34,7 @@ class Pattern(NamedTuple):
     """
 
     observed: NDArray[np.intp]
-    missing: NDArray[np.intp]
+    missing: NDArray[np.bool_]
     indices: NDArray[np.intp]
     rows: ArraySource
 
@@ -41,8 +43,8 @@ class Pattern(NamedTuple):
 class IncompleteSource(Source):
     """Rows (n, d) in memory, NaN where a value is missing; every row and every column has a value.
 
-    Passes go to the `patterns`, and `chunks` have the gaps. Starts and samples, which need whole rows, get those of
-    `without_gaps`, and so does `take`.
+    Passes go to the `patterns`; `chunks` and `take` have the gaps. Starts and samples, which need whole rows, get those
+    of `without_gaps`, and so does `subset`.
 
     Parameters
     ----------
@@ -83,11 +85,11 @@ class IncompleteSource(Source):
         order = np.argsort(codes, kind="stable")
         patterns = []
         for indices in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-            kind = absent[indices[0]]
-            observed = np.flatnonzero(~kind)
+            missing = absent[indices[0]]
+            observed = np.flatnonzero(~missing)
             rows = self.given[indices] if len(observed) == d else self.given[np.ix_(indices, observed)]
             part = ArraySource(np.ascontiguousarray(rows), None if weight is None else weight[indices])
-            patterns.append(Pattern(observed, np.flatnonzero(kind), indices, part))
+            patterns.append(Pattern(observed, missing, indices, part))
         return patterns
 
     def filled_with(self, rows: NDArray[Any]) -> IncompleteSource:
@@ -116,8 +118,12 @@ class IncompleteSource(Source):
         yield Chunk(0, self.given, self.sample_weight)
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
-        """Return completed rows."""
-        return self.without_gaps.take(indices)
+        """Return the rows with these indices, NaN where a value is missing."""
+        return self.given[indices]
+
+    def subset(self, indices: NDArray[np.intp]) -> ArraySource:
+        """Return the rows with these indices, their gaps filled, and their weights."""
+        return self.without_gaps.subset(indices)
 
     @cached_property
     def _with_means(self) -> NDArray[Any]:

@@ -269,7 +269,7 @@ def bootstrap_lrt(
 
     The usual χ² distribution does not hold for a number of components. Both mixtures are therefore fitted to the data
     and to many tables drawn from the smaller one. The p-value is the share of tables on which the additional component
-    gains at least as much.
+    gains at least as much. With ``missing="em"``, tables have the gaps of the data, by chance.
 
     Parameters
     ----------
@@ -326,9 +326,7 @@ def bootstrap_lrt(
     check_callback(callback)
     n_components, n_replicates = check_whole(n_components, "n_components"), check_whole(n_replicates, "n_replicates")
     _check_parameters(parameters)
-    rows, _, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing"))
-    if np.isnan(rows).any():
-        raise ValueError("bootstrap_lrt compares with tables of whole rows, and values are missing: drop such rows")
+    rows, _, names = _checked(X, None, bootstrap_lrt.__name__, parameters.get("missing", "error"))
     check_enough_rows(len(rows), n_components + 1)
     rng = np.random.default_rng(shared_seed(random_state))
     how = (
@@ -348,7 +346,7 @@ def bootstrap_lrt(
         for fit in (observed.null, observed.alternative):
             record_features(fit, rows.shape[1], names)
         test = BootstrapLRT(observed.statistic, np.empty(0), observed.null, observed.alternative, n_replicates)
-        return _with_replicates(test, _drawn(fits, observed.null, len(rows), rng, n_replicates), callback)
+        return _with_replicates(test, _drawn(fits, observed.null, np.isnan(rows), rng, n_replicates), callback)
 
 
 def _check_parameters(parameters: dict[str, Any]) -> None:
@@ -375,18 +373,22 @@ def _with_replicates(
 
 
 def _drawn(
-    fits: _Fits, null: GaussianMixture, n_rows: int, rng: np.random.Generator, n_replicates: int
+    fits: _Fits, null: GaussianMixture, gaps: NDArray[np.bool_], rng: np.random.Generator, n_replicates: int
 ) -> Generator[float, None, None]:
     """Yield the statistics of replicates in order, whatever the number of threads."""
+    has_gaps = bool(gaps.any())
 
     def statistic(seed: int, n_threads: int | None) -> float:
         own = np.random.default_rng(seed)
-        rows, _ = null.sample(n_rows, own)
+        rows, _ = null.sample(len(gaps), own)
+        if has_gaps:
+            own.shuffle(rows)  # they come component by component, of which the gaps know nothing
+            rows[gaps] = np.nan
         each = fits.on_threads(n_threads)
         return each.pair(rows, int(own.integers(2**31)), truth=fitted_parameters(null)).statistic
 
     seeds = rng.integers(2**63, size=n_replicates).tolist()
-    work = float(n_rows * (fits.n_components + 1) * null.n_features_in_**2)
+    work = float(len(gaps) * (fits.n_components + 1) * null.n_features_in_**2)
     return replicated(statistic, seeds, work=work, n_threads=fits.parameters["n_threads"])
 
 
@@ -436,9 +438,8 @@ class _Fits:
     def _with_one_split(self, null: GaussianMixture, rows: NDArray[Any]) -> MixtureParameters | None:
         """Return a start of K + 1 components: the best of short runs that each split one component of `null`."""
         parameters, ridge = fitted_parameters(null), null.reg_covar
-        problem = Problem(
-            rows=ArraySource(rows), model=parameters.model, ridge=ridge, n_threads=self.parameters["n_threads"]
-        )
+        source = IncompleteSource(rows) if np.isnan(rows).any() else ArraySource(rows)
+        problem = Problem(rows=source, model=parameters.model, ridge=ridge, n_threads=self.parameters["n_threads"])
         with problem.e_step() as e_step:
             statistics = e_step(parameters.whitened())
         results = short_runs(problem, _splits(parameters, statistics), _SPLIT_PASSES)

@@ -2,129 +2,156 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import log, pi
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gmm.values.columns import Columns
-from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Array
+from gmm.values.layouts import DIAGONAL, Array
 from gmm.values.noise import UniformNoise
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.whitened import WhitenedMixture
 
 
-@dataclass(frozen=True, eq=False)
-class Completion:
-    """The columns `missing` given those of `known`: in component k, N(c_k + slopes_k (x − c_k), Σ_k).
+class Gaps:
+    """Which columns P patterns of rows lack, and what follows from that alone.
 
     Parameters
     ----------
-    observed, missing : arrays of int, shape (q,) and (m,)
-        Together, all columns.
-    known : WhitenedMixture
-        Of the observed columns: the mixture with the others integrated out.
-    centres : array of shape (K, m)
-        Of the missing columns.
-    slopes : array of shape (K, m, q) or (1, m, q), or None
-        None where the columns of a component are independent.
-    roots : array of shape (K, m, m) or (1, m, m), or (K, m) without slopes
-        Of the covariances of the missing columns, given the observed ones: Σ_k = root rootᵀ.
+    missing : bool array of shape (P, d)
     """
 
-    observed: Columns
-    missing: Columns
-    known: WhitenedMixture
+    def __init__(self, missing: NDArray[np.bool_]) -> None:
+        P, d = missing.shape
+        j = np.arange(d)
+        self.missing, self.n_missing = missing, missing.sum(axis=1)
+        self.observed: list[Columns] = [np.flatnonzero(~gaps) for gaps in missing]
+        # The missing columns first, then the others in reverse, and where entries of d × d matrices go to from there.
+        self.order = np.argsort(np.where(missing, j, 2 * d - j), axis=1)
+        place = np.argsort(self.order, axis=1)
+        self.entries = (d * place[:, :, None] + place[:, None]).reshape(P, 1, d * d)
+
+
+@dataclass(frozen=True, eq=False)
+class Completion:
+    """Rows of P patterns, in component k: c_k + M_pk y, of which y has what is there, x − c_k, and else white noise.
+
+    Parameters
+    ----------
+    gaps : Gaps
+    known : list of WhitenedMixture
+        Of the columns that each pattern has: the mixture with the others integrated out.
+    centres : array of shape (K, d)
+    maps : array of shape (P, K, d, d) or (P, 1, d, d), or (P, K, d)
+        M_pk: of a column that is there, a row of the identity; of another, its slopes on those that are there and a
+        root of the covariance that is left. Only its diagonal where the columns of a component are independent.
+    """
+
+    gaps: Gaps
+    known: list[WhitenedMixture]
     centres: Array
-    slopes: Array | None
-    roots: Array
+    maps: Array
 
     @classmethod
-    def of(
-        cls, mixture: WhitenedMixture, observed: Columns, missing: Columns, noise: UniformNoise | None = None
-    ) -> Completion:
-        """Integrate the columns `missing` out; `noise` is what the mixture's `log_noise` is of, without its weight."""
-        K, d = mixture.centres.shape
-        q, m, layout = len(observed), len(missing), mixture.layout
-        slopes: Array | None = None
-        whiteners = mixture.whiteners.reshape(layout.shape(K, d))
-        if layout.axis_aligned:
-            scales = layout.diagonal(whiteners, d)[:, missing]
-            whiteners = layout.of_columns(whiteners, observed)
-            roots = 1 / scales
-        else:
-            # ‖W x‖² = ‖R x‖² for the triangular factor R of W = Q R.  With the missing columns first, its last rows
-            # are a whitener of the others; these come in reverse, so that it is a lower triangle once it is turned.
-            order = np.concatenate([missing, observed[::-1]])
-            R = np.asarray(np.linalg.qr(whiteners.reshape(-1, d, d)[:, :, order], mode="r"))
-            roots = np.asarray(np.linalg.inv(R[:, :m, :m]), dtype=np.float64)
-            slopes = -(roots @ R[:, :m, m:])[:, :, ::-1]
-            scales = np.diagonal(R, axis1=1, axis2=2)[:, :m]
-            turned = R[:, m:, m:][:, ::-1, ::-1]
-            signs = np.sign(np.diagonal(turned, axis1=1, axis2=2))[:, :, None]
-            whiteners = np.ascontiguousarray(turned * signs).reshape(layout.shape(K, q))
-        log_offset = mixture.log_offset + (0.5 * m * log(2 * pi) - np.log(np.abs(scales)).sum(axis=1))
-        log_noise = mixture.log_noise
+    def of(cls, mixture: WhitenedMixture, gaps: Gaps, noise: UniformNoise | None = None) -> Completion:
+        """Integrate missing columns out; `noise` is what the mixture's `log_noise` is of, without its weight."""
+        whiteners, maps, log_scales = (_by_axes if mixture.layout.axis_aligned else _by_factors)(mixture, gaps)
+        log_offset = mixture.log_offset + (0.5 * log(2 * pi) * gaps.n_missing[:, None] - log_scales)
+        log_noise = np.full(len(log_offset), mixture.log_noise)
         if noise is not None:
-            log_noise += noise.of_columns(observed).log_density - noise.log_density
-        centres = np.ascontiguousarray(mixture.centres[:, observed])
-        known = WhitenedMixture(layout, log_offset, centres, whiteners, log_noise)
-        return cls(observed, missing, known, mixture.centres[:, missing], slopes, roots)
+            log_noise += gaps.missing @ np.log(noise.high - noise.low)
+        known = [
+            WhitenedMixture(mixture.layout, offset, np.ascontiguousarray(mixture.centres[:, columns]), *of_pattern)
+            for offset, columns, *of_pattern in zip(
+                log_offset, gaps.observed, whiteners, log_noise.tolist(), strict=True
+            )
+        ]
+        return cls(gaps, known, mixture.centres, maps)
 
-    def expanded(self, statistics: SufficientStatistics) -> SufficientStatistics:
-        """Return the expected statistics of all columns from those of the observed ones, about the centres.
+    def expanded(self, found: Sequence[SufficientStatistics]) -> SufficientStatistics:
+        """Return the expected statistics of all columns from those that each pattern has, about the centres.
 
-        With T = [1; slopes], the first moments are T·first, the second T·second·Tᵀ, and of the missing columns
-        n_k Σ_k more (Little & Rubin 2019, section 11.2; Ghahramani & Jordan 1994).
+        The moments of the rows are those of y, mapped; the noise in y has second moments n_k (Little & Rubin 2019,
+        section 11.2; Ghahramani & Jordan 1994).
         """
-        K, q, m = len(self.centres), len(self.observed), len(self.missing)
-        there = statistics.recentred(self.known.centres)
-        counts, moments, origins = there.counts, there.layout, np.empty((K, q + m))
-        origins[:, self.observed], origins[:, self.missing] = self.known.centres, self.centres
-        first = np.zeros((K, q + m))
-        first[:, self.observed] = there.first
-        if moments is SPHERICAL:
-            second = (q * there.second + counts * (self.roots**2).sum(axis=1)) / (q + m)
-        elif moments is DIAGONAL:
-            second = np.empty((K, q + m))
-            second[:, self.observed], second[:, self.missing] = there.second, counts[:, None] * self.roots**2
+        layout, (P, d), K = found[0].layout, self.gaps.missing.shape, len(self.centres)
+        by_axes = layout.axis_aligned
+        counts = np.array([part.counts for part in found])
+        spread = counts.sum(axis=1, keepdims=True) if layout.pooled else counts
+        noise = np.where(self.gaps.missing[:, None], spread[:, :, None], 0.0)
+        first, steps, second = np.zeros((P, K, d)), np.zeros((P, K, d)), noise
+        if not by_axes:
+            second = noise[..., None] * np.eye(d)
+        for p, (columns, known, part) in enumerate(zip(self.gaps.observed, self.known, found, strict=True)):
+            first[p][:, columns], steps[p][:, columns] = part.first, part.origins - known.centres
+            if by_axes:
+                second[p][:, columns] = layout.diagonal(part.second, len(columns))
+            else:
+                second[p][:, columns[:, None], columns] = part.second
+        mass = counts[..., None] * steps
+        both, first = 2 * first + mass, first + mass
+        if by_axes:
+            second = layout.reduced(((second + both * steps) * self.maps**2).sum(axis=0), DIAGONAL, d)
         else:
-            maps = self._maps
-            first = np.broadcast_to(maps @ there.first[:, :, None], (K, q + m, 1))[:, :, 0]
-            second = maps @ there.second @ maps.transpose(0, 2, 1)
-            second = np.ascontiguousarray(0.5 * (second + second.transpose(0, 2, 1)))
-            rest = counts[:, None, None] * self._covariances
-            here = self.missing[:, None], self.missing
-            second[:, *here] += rest if moments is FULL else rest.sum(axis=0)
-            second = second.reshape(moments.shape(K, q + m))
-        return replace(there, origins=origins, first=first, second=second)
+            if layout.pooled:
+                second += (both.swapaxes(1, 2) @ steps)[:, None]
+            else:
+                second += both[..., None] * steps[:, :, None]
+            maps = self.maps if self.maps.ndim == 4 else self.maps[..., None] * np.eye(d)
+            first = (maps @ first[..., None])[..., 0]
+            second = (maps @ second @ maps.swapaxes(2, 3)).sum(axis=0)
+            second = (0.5 * (second + second.swapaxes(1, 2))).reshape(layout.shape(K, d))
+        log_evidence, weight = sum(part.log_evidence for part in found), sum(part.weight for part in found)
+        return SufficientStatistics(
+            layout, self.centres, counts.sum(axis=0), first.sum(axis=0), second, log_evidence, weight
+        )
 
     def means_given(self, rows: Array) -> Array:
-        """Return the means of the missing columns in each component, given rows (n, q): (K, n, m)."""
-        K, m = self.centres.shape
-        if self.slopes is None:
-            return np.broadcast_to(self.centres[:, None], (K, len(rows), m))
-        steps = rows - self.known.centres[:, None]
-        return np.asarray(self.centres[:, None] + steps @ self.slopes.transpose(0, 2, 1))
+        """Return the means of the missing columns in each component, (K, n, m), given rows (n, q) of one pattern."""
+        (gaps,), (maps,), (known,) = self.gaps.missing, self.maps, self.known
+        centres = self.centres[:, None, gaps]
+        if maps.ndim == 2:
+            return np.broadcast_to(centres, (len(centres), len(rows), centres.shape[2]))
+        return np.asarray(centres + (rows - known.centres[:, None]) @ maps[:, gaps][:, :, ~gaps].transpose(0, 2, 1))
 
     def drawn(self, component: int, rows: Array, rng: np.random.RandomState | np.random.Generator) -> Array:
-        """Draw the missing columns in one component, given rows (n, q): (n, m)."""
-        white = rng.standard_normal((len(rows), len(self.missing)))
-        root = self.roots[min(component, len(self.roots) - 1)]
-        return self.means_given(rows)[component] + (white * root if self.slopes is None else white @ root.T)
+        """Draw the missing columns in one component, given rows (n, q) of one pattern: (n, m)."""
+        (gaps,), (maps,) = self.gaps.missing, self.maps
+        white, root = rng.standard_normal((len(rows), int(gaps.sum()))), maps[min(component, len(maps) - 1)][gaps]
+        return self.means_given(rows)[component] + (white * root if maps.ndim == 2 else white @ root[:, gaps].T)
 
-    @property
-    def _maps(self) -> Array:
-        """The matrices T, (K, d, q) or (1, d, q)."""
-        q, m = len(self.observed), len(self.missing)
-        maps = np.zeros((1 if self.slopes is None else len(self.slopes), q + m, q))
-        maps[:, self.observed, np.arange(q)] = 1
-        if self.slopes is not None:
-            maps[:, self.missing] = self.slopes
-        return maps
 
-    @property
-    def _covariances(self) -> Array:
-        if self.slopes is None:
-            return (self.roots**2)[:, :, None] * np.eye(len(self.missing))
-        return np.asarray(self.roots @ self.roots.transpose(0, 2, 1))
+def _by_axes(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, Array]:
+    """Return whiteners of what each pattern has, the diagonals of the maps, and Σ log|scale| of what is missing."""
+    layout, (K, d) = mixture.layout, mixture.centres.shape
+    whiteners = mixture.whiteners.reshape(layout.shape(K, d))
+    scales = np.where(gaps.missing[:, None], layout.diagonal(whiteners, d), 1.0)
+    of_known = [layout.of_columns(whiteners, columns) for columns in gaps.observed]
+    return of_known, 1 / scales, np.log(scales).sum(axis=2)
+
+
+def _by_factors(mixture: WhitenedMixture, gaps: Gaps) -> tuple[list[Array], Array, Array]:
+    """Return the same where whiteners are matrices.
+
+    ‖W x‖² = ‖R x‖² for the triangular factor R of W = Q R. With the missing columns first, its last rows are a whitener
+    of the others; these come in reverse, so that it is a lower triangle once it is turned.
+    """
+    layout, (K, d), P = mixture.layout, mixture.centres.shape, len(gaps.order)
+    ordered = mixture.whiteners.reshape(-1, d, d)[:, :, gaps.order].transpose(2, 0, 1, 3)
+    R = np.asarray(np.linalg.qr(ordered, mode="r"), dtype=np.float64)
+    of_missing = (np.arange(d) < gaps.n_missing[:, None])[:, None]
+    scales = np.diagonal(R, axis1=2, axis2=3)
+    log_scales = np.where(of_missing, np.log(np.abs(scales)), 0.0).sum(axis=2)
+    R *= np.where(of_missing, 1.0, np.sign(scales))[..., None]
+    of_known = [
+        np.ascontiguousarray(factors[:, m:, m:][:, ::-1, ::-1]).reshape(layout.shape(K, d - m))
+        for factors, m in zip(R, gaps.n_missing.tolist(), strict=True)
+    ]
+    # The inverse of [[R_mm, R_mo], [0, 1]] is [[root, slopes], [0, 1]]; its other rows are the identity's.
+    most, maps = int(gaps.n_missing.max()), np.where(of_missing[..., None], R, np.eye(d))
+    maps[:, :, :most, :most] = np.linalg.inv(maps[:, :, :most, :most])
+    maps[:, :, :most, most:] = -maps[:, :, :most, :most] @ maps[:, :, :most, most:]
+    return of_known, np.take_along_axis(maps.reshape(P, -1, d * d), gaps.entries, 2).reshape(R.shape), log_scales
