@@ -203,6 +203,15 @@ def test_missing_values_are_integrated_out(n_components, unknown):
         MixtureClassifier(n_components).fit(X, y)
 
 
+@pytest.mark.parametrize(("n_components", "n_covariances"), [(1, 1), ([1, 2], 3)])
+def test_rows_with_gaps_count(n_components, n_covariances):
+    fit = MixtureClassifier(n_components, "EEE", missing="em", random_state=0).fit(with_gaps(FLOWERS), SPECIES)
+    n_means, n_weights = (sum(f(mixture.n_components) for mixture in fit.mixtures_) for f in (int, lambda K: K - 1))
+    n_parameters = 4 * n_means + n_weights + 10 * n_covariances + 2
+    assert fit.bic_ == pytest.approx(-2 * fit.log_likelihood_ + n_parameters * np.log(150))
+    np.testing.assert_allclose(fit.priors_, 1 / 3)
+
+
 def test_rows_without_gaps_are_the_same_for_em():
     plain, em = (MixtureClassifier(missing=missing).fit(FLOWERS, SPECIES) for missing in ("error", "em"))
     np.testing.assert_array_equal(em.predict_proba(FLOWERS), plain.predict_proba(FLOWERS))

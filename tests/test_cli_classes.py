@@ -99,6 +99,8 @@ def test_several_components_and_their_spikes_are_told(table):
     done = ok("fit", table, "--labels", "species", "--components", "3", "--covariance", "VVE,EEE")
     assert "9 components" in done.stdout
     assert "note: A component of class 'setosa' has collapsed" in done.stderr
+    found = json.loads(ok("fit", table, "--labels", "species", "--components", "1,2", "--json", "--quiet").stdout)
+    assert [one["columns"] for one in found["best"]["classes"]] == [list("abcd")] * 3
 
 
 @pytest.mark.parametrize(

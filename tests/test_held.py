@@ -268,9 +268,10 @@ def test_a_warm_start_goes_on_to_the_same_bits():
     np.testing.assert_array_equal(often.covariances_, once.covariances_)
 
 
-def test_what_is_held_may_change_between_fits():
+@pytest.mark.parametrize("acceleration", ["auto", None])
+def test_what_is_held_may_change_between_fits(acceleration):
     X = rows()
-    mixture = beginning("full", MASKS["means"]).fit(X)
+    mixture = beginning("full", MASKS["means"], acceleration=acceleration).fit(X)
     held, bound = mixture.means_[0].copy(), mixture.lower_bound_
     mixture.set_params(frozen=None).fit(X)
     assert (mixture.means_[0] != held).all()
@@ -322,6 +323,10 @@ def test_a_step_by_hand_and_one_at_a_time_hold_too():
         by_hand = gmm.m_step(by_hand, gmm.statistics_of(by_hand, X))
     np.testing.assert_allclose(by_hand.covariances_, fitted.covariances_, rtol=1e-10)
     np.testing.assert_array_equal(by_hand.means_[0], fitted.means_[0])
+    given = beginning("full", MASKS["means"])
+    np.testing.assert_array_equal(gmm.m_step(given, gmm.statistics_of(given, X)).means_[0], given.means_[0])
+    with pytest.raises(ValueError, match="fitted model with"):
+        gmm.m_step(GaussianMixture(K, frozen={"means": True}), gmm.statistics_of(given, X))
     weights, means, covariances = start("full")
     given = {"weights_init": weights, "means_init": means, "precisions_init": np.linalg.inv(covariances)}
     steps = list(gmm.em_steps(X, K, frozen=MASKS["means"], tol=0, max_iter=3, **given))
@@ -359,6 +364,25 @@ def test_standard_errors_of_what_is_held_are_none():
 def test_what_cannot_be_held_is_refused(message, given):
     with pytest.raises(ValueError, match=message):
         GaussianMixture(K, **given).fit(rows())
+
+
+@pytest.mark.parametrize("frozen", [{"means": None}, {"means": "yes"}, {"weights": [[True]]}, {1: True}, [], "means"])
+def test_nonsense_is_refused(frozen):
+    with pytest.raises(ValueError, match="frozen"):
+        GaussianMixture(K, means_init=np.eye(K, D), frozen=frozen).fit(rows())
+
+
+def test_a_search_finds_all_parameters():
+    with pytest.raises(TypeError, match="frozen applies to a single fit"):
+        gmm.select(rows(), frozen={"weights": True})
+
+
+def test_rows_in_a_file_are_passed_over_with_held_parameters(tmp_path):
+    X = rows()
+    np.save(tmp_path / "rows.npy", X)
+    here, there = (beginning("full", MASKS["means"]).fit(source) for source in (X, gmm.rows(tmp_path / "rows.npy")))
+    assert here.lower_bounds_ == there.lower_bounds_
+    np.testing.assert_array_equal(here.covariances_, there.covariances_)
 
 
 def test_blocks_move_all_parameters():

@@ -12,6 +12,7 @@ from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.validation.given import check_statistics
+from gmm.validation.held import check_frozen
 from gmm.validation.parameters import check_parameters
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import SingularMatrixError
@@ -62,7 +63,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     ----------
     model : GaussianMixture
         Its covariance type and `reg_covar` are used, and, if it is fitted, its covariances as the start of those
-        covariance types that iterate. It is not changed.
+        covariance types that iterate, and its parameters where they are `frozen`. It is not changed.
     statistics : SufficientStatistics
         From `statistics_of`, of all rows.
 
@@ -99,10 +100,11 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     d = statistics.first.shape[1] if before is None else before.n_features
     covariance = covariance_model(model.covariance_type, d)
     check_statistics(statistics, (model.n_components, d), covariance.moments)
-    if before is None and model.noise is not False:
-        raise ValueError("expected a fitted model with noise, whose box is that of its fit")
+    held = check_frozen(model.frozen, model.n_components, covariance)
+    if before is None and (held is not None or model.noise is not False):
+        raise ValueError("expected a fitted model with noise, whose box is that of its fit, or frozen parameters")
     try:
-        noise, held = (None, None) if before is None else (before.noise, before.held)
+        noise = None if before is None else before.noise
         update = MStep(covariance, model.reg_covar, 0, noise=noise, held=held)
         parameters = update(statistics.reduced(covariance.moments), before)
     except SingularMatrixError as error:

@@ -204,7 +204,9 @@ class MixtureClassifier(Estimator):
         self.classes_, self.mixtures_ = classes, tuple(mixtures)
         self.priors_ = shares if priors is None else priors
         self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, source.survey.weight)
-        record_features(self, rows.n_features, names)
+        estimators: list[Estimator] = [self, *mixtures]
+        for estimator in estimators:
+            record_features(estimator, rows.n_features, names)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
