@@ -96,6 +96,20 @@ def test_fit_tells_of_columns_as_in_memory(folder):
     assert "id" in json.loads(ok(*shown, "--columns", "a,id").stdout)["data"]["columns"]
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_columns_that_number_the_rows_in_any_order_are_left_out(alone, tmp_path):
+    rng, n = np.random.default_rng(0), 2000
+    columns = {"id": rng.permutation(n) - 7, "a": rng.normal(size=n), "same": rng.permutation(n)}
+    columns["same"][columns["same"] == 5] = 6  # as wide, but not distinct
+    pa.parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    how = ("--components", 1, "--covariance", "diag", *(("--exclude", "a,same") if alone else ()), "--blocks")
+    told = ok("fit", tmp_path / "rows.parquet", *how).stderr
+    single = "column 'id' numbers the rows, like an identifier; use --exclude to leave it out"
+    beside = "left out: 'id' (numbers the rows, like an identifier); use --columns to keep it"
+    assert (single if alone else beside) in told
+    assert "same" not in told
+
+
 def test_a_model_without_names_is_given_all_columns(folder, tmp_path):
     table = pa.table({"id": np.arange(40), "a": np.sin(np.arange(40.0))})
     pa.parquet.write_table(table, tmp_path / "rows.parquet")

@@ -597,6 +597,14 @@ def test_predictions_are_written_in_pieces(suffix, dtype, tmp_path, monkeypatch)
     assert read(str(path))[0].column_names == ["row", "component"]
 
 
+def test_only_labels_have_a_dictionary_in_parquet(tmp_path):
+    path = tmp_path / "a.parquet"
+    gmm.write_predictions(in_memory("full", np.float64, False, False), ROWS, path)
+    group = pa.parquet.read_metadata(path).row_group(0)
+    columns = [group.column(j) for j in range(group.num_columns)]
+    assert [column.path_in_schema for column in columns if column.has_dictionary_page] == ["component"]
+
+
 def blocks_of_rows():
     return [(ROWS[:10], WEIGHTS[:10]), (ROWS[10:], WEIGHTS[10:])]
 

@@ -174,19 +174,25 @@ def _constant_notes(names: Sequence[str], source: Source) -> tuple[str, ...]:
 def _guessed(
     names: Sequence[str], source: Source, types: dict[str, pa.DataType]
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Return which integer columns increase from row to row, and how many distinct numbers others begin with.
+    """Return which integer columns number the rows, and how many distinct numbers others begin with.
 
-    This reading ends where neither is left to be found.
+    These increase from row to row, beside other columns, or span as many numbers as there are rows and have the sum and
+    the sum of squares of consecutive ones. This reading ends where nothing is left to be found.
     """
+    n, (low, high) = source.n_rows, source.survey.box
     whole = np.array([pa.types.is_integer(types[name]) if name in types else False for name in names])
-    maybe, by_one, before, seen = whole.copy(), whole.copy(), None, {int(j): _NOTHING for j in np.flatnonzero(whole)}
+    maybe, wide, before = whole & (len(names) > 1), whole & (high - low == n - 1), None
+    seen, sums = {int(j): _NOTHING for j in np.flatnonzero(whole)}, np.zeros((2, int(wide.sum())), np.uint64)
     for chunk in source.chunks() if whole.any() else ():
         rows_here: NDArray[Any] = chunk.rows if before is None else np.concatenate([before, chunk.rows])
-        steps = np.diff(rows_here, axis=0)
-        by_one, maybe = by_one & (steps == 1).all(axis=0), maybe & (steps > 0).all(axis=0)
+        maybe &= (np.diff(rows_here, axis=0) > 0).all(axis=0)
+        places = (chunk.rows[:, wide] - low[wide]).astype(np.uint64)
+        sums += [places.sum(axis=0), (places * places).sum(axis=0)]
         if chunk.first < _BEGINNING:
             seen = {j: np.union1d(values, chunk.rows[:, j]) for j, values in seen.items() if len(values) <= MOST_CODES}
-        if not maybe.any() and (not seen or chunk.first >= _BEGINNING):
+        if not (maybe | wide).any() and (not seen or chunk.first >= _BEGINNING):
             break
         before = chunk.rows[-1:].copy()
-    return by_one if len(names) == 1 else maybe, {names[j]: len(values) for j, values in seen.items()}
+    expected = [n * (n - 1) // 2 % 2**64, (n - 1) * n * (2 * n - 1) // 6 % 2**64]
+    wide[wide] = (sums == np.array(expected, np.uint64)[:, None]).all(axis=0)
+    return maybe | wide, {names[j]: len(values) for j, values in seen.items()}

@@ -245,10 +245,10 @@ class BlockSource(Source):
             yield _Lanes(first, rest, None if weight is None else weight[:full], self._checksum(first, rest))
 
     def _checksum(self, first: int, rows: NDArray[Any]) -> int:
-        """Σ (2s + 1) b_s, where b_s is the sum of the bits of the s-th 256 rows of all, as integers of their size."""
+        """Σ (2s + 1) b_s, where b_s is the sum of the bits of the s-th 256 rows of all, as integers."""
         starts = np.arange(-(first % _SUMMED), len(rows), _SUMMED)
         weight = (2 * ((first + starts) // _SUMMED) + 1).astype(np.uint64)
         starts[0] = 0
         bits = (rows.T if self.feature_major else rows.reshape(1, -1)).view(f"u{rows.itemsize}")
-        sums = np.add.reduceat(bits, starts if self.feature_major else starts * rows.shape[1], axis=1, dtype=bits.dtype)
-        return int(weight @ sums.sum(axis=0, dtype=np.uint64))
+        sums = np.add.reduceat(bits, starts if self.feature_major else starts * rows.shape[1], axis=1, dtype=np.uint64)
+        return int(weight @ sums.sum(axis=0))

@@ -16,7 +16,7 @@ from gmm.rows.partitions import PartitionedSource, Task
 
 __all__ = ["DaskSource", "mapped"]
 
-_ADDED_AT_ONCE = 8  # results that one task of the sum adds
+_ADDED_AT_ONCE = 32  # results that one task of the sum adds
 
 
 class DaskSource(PartitionedSource):

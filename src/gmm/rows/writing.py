@@ -18,6 +18,12 @@ from numpy.typing import NDArray
 __all__ = ["WRITERS", "class_columns", "prediction_columns", "write_blocks"]
 
 
+def _parquet(file: BinaryIO, schema: pa.Schema) -> pa.parquet.ParquetWriter:
+    # A dictionary of numbers that hardly repeat is most of the time, and of the file.
+    repeating = [field.name for field in schema if not pa.types.is_floating(field.type) and field.name != "row"]
+    return pa.parquet.ParquetWriter(file, schema, use_dictionary=repeating)
+
+
 def _text(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> pa.csv.CSVWriter:
     names = StringIO()  # pyarrow would quote every name
     csv.writer(names, delimiter=delimiter, lineterminator="\n").writerow(schema.names)
@@ -27,8 +33,8 @@ def _text(file: BinaryIO, schema: pa.Schema, delimiter: str = ",") -> pa.csv.CSV
 
 
 WRITERS: Mapping[str, Callable[[BinaryIO, pa.Schema], Any]] = {
-    ".parquet": pa.parquet.ParquetWriter,
-    ".pq": pa.parquet.ParquetWriter,
+    ".parquet": _parquet,
+    ".pq": _parquet,
     ".arrow": pa.ipc.new_file,
     ".feather": pa.ipc.new_file,
     ".csv": _text,
