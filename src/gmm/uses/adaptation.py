@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -193,7 +193,7 @@ def _statistics(
 
 
 def _checked_parts(what: Collection[str]) -> frozenset[str]:
-    one = isinstance(what, str) or getattr(what, "ndim", 1) == 0 or not isinstance(what, Iterable)
+    one = isinstance(what, str) or getattr(what, "ndim", 1) == 0 or not isinstance(what, Collection)
     parts = frozenset(map(str, [what] if one else what))
     if not parts or not parts <= set(_PARTS):
         raise ValueError(f"expected what to name some of {quoted(_PARTS)}, got {what!r:.80}")
