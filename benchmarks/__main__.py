@@ -31,6 +31,7 @@ TIMED = (
     "beyond-memory",
     "cluster",
     "stream",
+    "following",
 )
 QUESTIONS = (*TIMED, "falls", "instructions")
 

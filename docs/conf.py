@@ -5,7 +5,7 @@ from pathlib import Path
 
 import gmm
 
-sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+sys.path[:0] = [str(Path(__file__).parent / "extensions"), str(Path(__file__).parents[1])]  # the latter for benchmarks
 
 project = "gmm"
 author = "The gmm-em developers"

@@ -63,7 +63,7 @@ BAD_ROWS = {
     "one row": (ROWS[:1], ["1 sample", "a minimum of 2 is required"]),
     "sparse": (scipy.sparse.csr_array(ROWS), ["Sparse data was passed", "toarray"]),
     "a sparse frame": (frame().astype(pd.SparseDtype(float)), ["Sparse data was passed"]),
-    "a numpy.matrix": (np.matrix([[1.0, 2.0], [3.0, 4.0]]), ["np.matrix is not supported"]),
+    "a numpy.matrix": (np.array([[1.0, 2.0], [3.0, 4.0]]).view(np.matrix), ["np.matrix is not supported"]),
     "complex": (ROWS + 1j, ["Complex data not supported", "complex128"]),
     "a complex object": (with_value(2j, rows=ROWS.astype(object)), ["Complex", "row 7, column 1"]),
     "rows of unequal length": ([[1.0, 2.0], [3.0]], ["inhomogeneous", "row 1 has 1"]),

@@ -16,7 +16,7 @@ pytest.importorskip("resource", reason="the benchmarks measure memory as POSIX t
 
 import benchmarks
 from benchmarks import __main__ as command
-from benchmarks import compare, falls, fits, instructions, report, search, stream, tables
+from benchmarks import compare, falls, fits, following, instructions, report, search, stream, tables
 from benchmarks.grid import Cell, Measurement, cells
 from benchmarks.limit import Rates, limit_seconds, multiply_adds, typical
 from benchmarks.measure import Reading, slope
@@ -296,3 +296,23 @@ def test_a_stream_is_compared_and_followed(tmp_path, capsys):
     assert max(gaps) < stream.BOUND
     ends = {row[0].strip("| "): float(row[2]) for row in rows if "× 200 rows" in row[1]}
     assert ends["0.01"] < 0.2 < 1 < ends["0"]
+
+
+def test_tracks_are_judged_as_clear_mot_does():
+    truth = [{"a": np.array([0.0, 0.0]), "b": np.array([50.0, 0.0])} for _ in range(4)]
+    one, two = np.array([0.5, 0.0]), np.array([50.0, 1.0])
+    assert following.judged(truth, [{1: one, 2: two}] * 4) == (0, 0, 0, 1.0)
+    # The numbers change places, an object is missed once, and another is where there is none.
+    told = [{1: one, 2: two}, {2: one, 1: two}, {2: one}, {2: one, 1: two, 3: np.array([20.0, 20.0])}]
+    assert following.judged(truth, told) == (1, 1, 2, 0.5)
+    # The nearest is not taken from who had it before.
+    near = [{1: np.array([3.0, 0.0]), 2: two}, {1: np.array([3.0, 0.0]), 2: two, 3: one}]
+    assert following.judged(truth[:2], near) == (0, 1, 0, 0.75)
+
+
+def test_objects_are_followed(tmp_path, capsys):
+    """One video of a scene by `python -m benchmarks following`."""
+    assert following.run(settings(tmp_path, only="every third"), report.Report())
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if "every third" in line]
+    (tracker, baseline) = (float(row[-1]) for row in rows)
+    assert tracker > baseline

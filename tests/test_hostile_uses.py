@@ -309,7 +309,7 @@ def used(mixture, X, data):
                 assert finite(found.eigenvalues)
                 assert finite(found.matrix)
                 moved = answer(found.transform, X)
-                assert moved is None or np.isnan(X.astype(float)).any() or finite(moved)
+                assert moved is None or np.isnan(np.asarray(X, float)).any() or finite(moved)
                 assert pickle.loads(pickle.dumps(found)).matrix.shape == found.matrix.shape
                 assert str(found)
         case 2:
@@ -448,8 +448,24 @@ def test_what_is_no_file(content):
         lambda mixture, X: mixture.marginal(np.ma.masked),
         lambda mixture, X: gmm.standard_errors(mixture, X, method=np.array(["weights", "rows"])),
         lambda mixture, X: gmm.MixtureClassifier().fit(X, [0, 1] * 5).score(X, [0, 1] * 5, np.full(10, 1j)),
+        lambda mixture, X: GaussianMixture(noise={}).fit(X),
+        lambda mixture, X: mixture.impute(X, draw=np.array([1, 2])),
+        lambda mixture, X: gmm.adapt(mixture, X, what=None),
+        lambda mixture, X: gmm.adapt(mixture, X, what=[["means"]]),
     ],
 )
 def test_what_numpy_once_refused(call):
     X = np.random.default_rng(0).normal(size=(10, 2))
     assert answer(call, GaussianMixture().fit(X), X) is None
+
+
+@each_class
+@pytest.mark.parametrize("asked", [{}, {"covariance_type": "diag", "prior": "conjugate"}, {"means_init": np.eye(2)}])
+def test_numbers_of_a_narrow_type_are_numbers(cls, asked):
+    """A product of them would overflow."""
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    how = asked if cls is GaussianMixture else {}
+    fits = [
+        cls(n_components=kind(2), max_iter=kind(100), random_state=0, tol=1e-2, **how).fit(X) for kind in (int, np.int8)
+    ]
+    np.testing.assert_array_equal(fits[0].means_, fits[1].means_)

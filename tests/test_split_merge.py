@@ -200,6 +200,15 @@ def test_the_first_move_drops_the_superfluous_and_splits_the_stretched_along_its
     assert {move.dropped for move in moves(look, np.array([False, True, False, False]))} == {1}
 
 
+def test_the_promise_of_rows_very_far_away_is_a_number():
+    X = np.array([[0.0], [1.0], [1e60]])
+    mixture = MixtureParameters(
+        np.array([0.5, 0.5]), np.array([[0.0], [1.0]]), np.ones((2, 1)), covariance_model("diag")
+    )
+    look = EStep(ArraySource(X), DIAGONAL).diagnostics(mixture.whitened(), DIAGONAL.principal(mixture.covariances))
+    assert np.isfinite(split_gains(look)).all()
+
+
 def test_no_move_drops_the_component_that_it_splits():
     """Not even where that promises most: the component is no loss, and bimodal."""
     X = blobs()[:, 1:]

@@ -89,6 +89,16 @@ def test_labels_are_the_numbers_of_the_objects():
     np.testing.assert_array_equal(tracker.mixture.predict(rows)[:30] == 0, labels[:30] == 0)
 
 
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_rows_of_two_objects_move_neither(seed):
+    """Side by side they cross in twenty frames; if shared rows counted as their own, their numbers would change."""
+    rises, falls = (lambda t, sign=sign: (5 + 1.5 * t, 30 + sign * 0.15 * (t - 30)) for sign in (1, -1))
+    tracks = followed(frames_of([rises, falls], seed=seed, n=60, spread=1.2)).tracks()
+    first, last = (tracks.position[tracks.frame == t, 1] for t in (0, 59))
+    assert len(first) == len(last) == 2
+    np.testing.assert_allclose(last - 30, 30 - first, atol=2.5)
+
+
 def test_what_is_hidden_for_a_moment_is_the_same_after():
     hidden = lambda t: None if t in (14, 15) else right(t)  # noqa: E731
     tracker = followed(frames_of([hidden], seed=5))

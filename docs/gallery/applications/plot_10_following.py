@@ -15,60 +15,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from benchmarks.following import BOX, alone, followed, judged, video
 from matplotlib.animation import PillowWriter
-from scipy.optimize import linear_sum_assignment
 
-from gmm import GaussianMixture, Tracker
+from gmm import Tracker
 
 # %%
 # The video is simulated, so that the truth is known: two objects cross, one
 # goes round, one appears and one vanishes. Each shows 20 points on average, and
 # there are 25 of clutter. This is all that one has to write:
 
-box = np.array([[0, 0], [100, 60]])
-# sphinx_gallery_start_ignore
-paths = {  # from frame, to frame, where, standard deviations of its points
-    "to the right": (0, 59, lambda t: (5 + 1.5 * t, 15 + 0.5 * t), (1.8, 1)),
-    "to the left": (0, 59, lambda t: (95 - 1.5 * t, 15 + 0.5 * t), (1.8, 1)),
-    "round": (
-        0,
-        59,
-        lambda t: (50 + 20 * np.cos(t / 9), 45 + 8 * np.sin(t / 9)),
-        (1.5, 1.5),
-    ),
-    "appears": (
-        15,
-        59,
-        lambda t: (10 + 1.2 * (t - 15), 55 - 0.9 * (t - 15)),
-        (1.2, 2),
-    ),
-    "vanishes": (0, 38, lambda t: (90 - 0.8 * t, 50 - 0.6 * t), (2, 1)),
-}
-
-
-def video(seed, points=20, every=1):
-    """The points of each frame, and where the objects are."""
-    rng = np.random.default_rng(seed)
-    shown, places = [], []
-    for t in range(0, 60, every):
-        there = {
-            name: np.array(where(t))
-            for name, (first, last, where, _) in paths.items()
-            if first <= t <= last
-        }
-        rows = [rng.uniform(*box, (rng.poisson(25), 2))]
-        for name, place in there.items():
-            n = rng.poisson(points)
-            rows.append(rng.normal(place, paths[name][3], (n, 2)))
-        shown.append(rng.permutation(np.concatenate(rows)))
-        places.append(there)
-    return shown, places
-
-
-# sphinx_gallery_end_ignore
-
 frames, truth = video(seed=0)
-tracker = Tracker(box, motion=1.0)
+tracker = Tracker(BOX, motion=1.0)
 labels = [tracker.update(rows) for rows in frames]
 tracks = tracker.tracks()
 table = pd.DataFrame(
@@ -103,7 +61,7 @@ def draw(t):
         ax.plot(*tracks.position[past].T, color=colours[k % 10], linewidth=1)
         if (tracks.frame[past] == t).any():
             ax.annotate(str(k), tracks.position[past][-1], fontsize=12)
-    ax.set(xlim=box[:, 0], ylim=box[:, 1], title=f"frame {t}")
+    ax.set(xlim=BOX[:, 0], ylim=BOX[:, 1], title=f"frame {t}")
 
 
 class Film:
@@ -131,84 +89,9 @@ Film()
 # missed, tracks that are none, and switches of number; MOTA is 1 less their sum
 # per object and frame (Bernardin & Stiefelhagen 2008). Beside the tracker: each
 # frame fitted alone, with as many components as BIC prefers, which get the
-# numbers of the nearest means before.
-
-# sphinx_gallery_start_ignore
-
-
-def alone(shown, gate=6.0, patience=3):
-    """Where the components of each frame are, by number."""
-    told, seen, latest = [], {}, 0
-    for t, rows in enumerate(shown):
-        best, means = 2 * len(rows) * np.log(np.prod(box[1] - box[0])), []
-        for K in range(1, 9):
-            fit = GaussianMixture(K, noise=box, random_state=0).fit(rows)
-            bic = fit.bic(rows)
-            if bic < best:
-                best, means = bic, fit.means_
-            elif len(means) + 1 < K:
-                break
-        seen = {k: old for k, old in seen.items() if t - old[0] <= patience}
-        known, found = list(seen), {}
-        if known and len(means):
-            steps = np.array([seen[k][1] for k in known])[:, None] - means
-            distances = np.linalg.norm(steps, axis=2)
-            pairs = linear_sum_assignment(np.minimum(distances, 10 * gate))
-            found = {
-                known[i]: j
-                for i, j in zip(*pairs, strict=True)
-                if distances[i, j] < gate
-            }
-        for j in set(range(len(means))) - set(found.values()):
-            found[latest] = j
-            latest += 1
-        told.append({k: means[j] for k, j in found.items()})
-        seen |= {k: (t, means[j]) for k, j in found.items()}
-    often = pd.Series([k for found in told for k in found]).value_counts()
-    return [
-        {k: at for k, at in found.items() if often[k] >= 3} for found in told
-    ]
-
-
-def followed(shown, **how):
-    """Where the tracks are in each frame, by number."""
-    followed = Tracker(box, **{"motion": 1.0} | how)
-    for rows in shown:
-        followed.update(rows)
-    told = [{} for _ in shown]
-    for frame, k, _, at, _ in zip(*followed.tracks(), strict=True):
-        told[frame][k] = at
-    return told
-
-
-def judged(places, told, gate=4.0):
-    """Misses, false tracks, switches, and MOTA."""
-    last, misses, false, switches = {}, 0, 0, 0
-    for there, found in zip(places, told, strict=True):
-        pairs = {}
-        for name, k in last.items():  # who was together stays so
-            near = name in there and k in found and k not in pairs.values()
-            if near and np.linalg.norm(there[name] - found[k]) < gate:
-                pairs[name] = k
-        names = [name for name in there if name not in pairs]
-        free = [k for k in found if k not in pairs.values()]
-        distances = np.array(
-            [[np.linalg.norm(there[a] - found[b]) for b in free] for a in names]
-        ).reshape(len(names), len(free))
-        for i, j in zip(
-            *linear_sum_assignment(np.minimum(distances, 99)), strict=True
-        ):
-            if distances[i, j] < gate:
-                switches += last.get(names[i], free[j]) != free[j]
-                pairs[names[i]] = free[j]
-        misses += len(there) - len(pairs)
-        false += len(found) - len(pairs)
-        last |= pairs
-    total = sum(map(len, places))
-    return misses, false, switches, 1 - (misses + false + switches) / total
-
-
-# sphinx_gallery_end_ignore
+# numbers of the nearest means before. Both, and the video, are in
+# ``benchmarks/following.py``; ``python -m benchmarks following`` prints more
+# scenes and videos of each.
 
 ways = {"tracker": followed, "frame by frame": alone}
 scores = {}
@@ -260,4 +143,4 @@ for motion, score in limits.items():
 # - Slow change of one stream, without objects that come and go, is for
 #   ``GaussianMixture.partial_fit`` with ``decay``.
 #
-# Used here: `gmm.Tracker`, `gmm.GaussianMixture` with ``noise``.
+# Used here: `gmm.Tracker`.

@@ -408,7 +408,7 @@ class BayesianGaussianMixture(EstimatedMixture):
         check_has_posterior(model, type(self).__name__)
         mean, covariance = fitting.fit.mean_and_covariance(model, source, self.n_threads)
         given = {name: getattr(self, name) for name in _PRIOR}
-        return check_variational_prior(given, model, self.n_components, mean, covariance, self.reg_covar)
+        return check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
 
 
 def posterior_of(mixture: BayesianGaussianMixture) -> MixturePosterior:

@@ -201,6 +201,8 @@ class EstimatedMixture(ExchangedMixture):
         array([[2. , 1.8],
                [1. , 1. ]])
         """
+        if not isinstance(draw, bool | np.bool_):
+            raise TypeError(f"expected draw to be True or False, got {draw!r:.80}")
         source = source_of(self, X, missing="em")
         rng = check_random_state(self.random_state if random_state is None else random_state) if draw else None
         return imputed(fitted_parameters(self), source, self.n_threads, rng)
@@ -351,7 +353,7 @@ class EstimatedMixture(ExchangedMixture):
 
 def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[Source, Names]:
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
-    K, missing = mixture.n_components, mixture.missing
+    K, missing = int(mixture.n_components), mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
     return fitting.incomplete.completed(
         source, names, [covariance_model(mixture.covariance_type)], mixture.reg_covar, mixture.n_threads
@@ -391,11 +393,11 @@ def fit_settings(
     given = mixture._given(source, model)
     noise, noise_share = mixture._noise(source)
     return fitting.fit.FitSettings(
-        n_components=mixture.n_components,
+        n_components=int(mixture.n_components),  # products of a narrower type would overflow
         model=model,
         tol=mixture.tol,
         reg_covar=mixture.reg_covar,
-        max_iter=mixture.max_iter,
+        max_iter=int(mixture.max_iter),
         init_params=str(mixture.init_params) if given.responsibilities is None else "",
         given=given,
         n_threads=mixture.n_threads,

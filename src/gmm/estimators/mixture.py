@@ -504,7 +504,7 @@ class GaussianMixture(StreamedMixture):
     def _prior(self, source: Source, model: CovarianceModel) -> ConjugatePrior | None:
         if self.prior is None:
             return None
-        return fitting.fit.prior_of(self.prior, model, self.n_components, source, self.n_threads)
+        return fitting.fit.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
 
     @property
     def _is_noisy(self) -> bool:
@@ -525,7 +525,7 @@ class GaussianMixture(StreamedMixture):
         return self.refine
 
     def _given(self, source: Source, model: CovarianceModel) -> fitting.fit.GivenStart:
-        K, d = self.n_components, source.n_features
+        K, d = int(self.n_components), source.n_features
         weights, means, precisions = self.weights_init, self.means_init, self.precisions_init
         return replace(
             super()._given(source, model),

@@ -34,6 +34,7 @@ _MOST_ROUNDS = 50
 _LEAST_GAIN = 1e-5  # nats per unit weight
 
 _EPS, _TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+_MOST_GAIN = 1e300  # nats: whatever is added to it is a number
 
 Watch = Callable[[Iteration], bool]
 Degenerate = Callable[[MixtureParameters], NDArray[np.bool_]]
@@ -272,8 +273,9 @@ def split_gains(diagnostics: ComponentDiagnostics) -> Array:
     """
     counts, weight = diagnostics.statistics.counts, diagnostics.statistics.weight
     second, third, fourth = diagnostics.powers / np.maximum(counts, _TINY)[:, None]
-    gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
-    return np.asarray(gain * (counts / weight)[:, None])
+    with np.errstate(over="ignore"):  # of rows very far away
+        gain = np.maximum(second - 1, 0) ** 2 / 4 + third**2 / 12 + (fourth - 6 * second + 3) ** 2 / 48
+    return np.asarray(np.minimum(gain, _MOST_GAIN) * (counts / weight)[:, None])
 
 
 def _ranked(promise: Array, axes: NDArray[np.intp]) -> list[Move]:

@@ -192,7 +192,8 @@ def _statistics(
 
 
 def _checked_parts(what: Collection[str]) -> frozenset[str]:
-    parts = frozenset([what] if isinstance(what, str) else what)
+    one = isinstance(what, str) or getattr(what, "ndim", 1) == 0 or not isinstance(what, Collection)
+    parts = frozenset(map(str, [what] if one else what))
     if not parts or not parts <= set(_PARTS):
         raise ValueError(f"expected what to name some of {quoted(_PARTS)}, got {what!r:.80}")
     return parts

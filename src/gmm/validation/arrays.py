@@ -219,6 +219,8 @@ def _float_of(value: Any) -> float:
     if isinstance(value, str | bytes):
         float(value)
         raise ValueError(f"the text {value!r} is not converted to a number")
+    if isinstance(value, np.ndarray) and value.ndim:  # numpy 2.0 takes one of a single number
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
     return float(value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -46,5 +47,7 @@ def check_noise(
             f"noise needs a box with a volume: expected low < high in every column, got {box[0, flat[0]]:g} and "
             f"{box[1, flat[0]]:g} in column {flat[0]}"
         )
+    if not given and not isinstance(noise, Real):
+        raise TypeError(f"expected noise to be True, False, a share or a box, got {noise!r:.80}")
     share = _SHARE if given or noise is True else float(noise)
     return UniformNoise(np.ascontiguousarray(box[0]), np.ascontiguousarray(box[1])), share
