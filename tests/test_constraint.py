@@ -260,6 +260,34 @@ def test_more_freedom_fits_no_worse(model, K, d, seed):
         assert objective(constrained(freer, free, counts), free, counts) > fits - 1e-12 * d
 
 
+@pytest.mark.parametrize("model", ["EVE", "VVE"])
+@few
+@given(K=st.integers(2, 4), d=st.integers(2, 9), seed=st.integers(0, 2**16))
+def test_units_far_apart_leave_common_axes_room(model, K, d, seed):
+    """Variances over 10^±16: no worse than the axes of the features, and than axes of those with like units."""
+    free, counts = scatters(K, d, seed, 0.2)
+    scale = 10 ** np.linspace(-8, 8, d)
+    free *= np.outer(scale, scale)
+    found = constrained(model, free, counts)
+    diagonal = np.diagonal(free, axis1=1, axis2=2)
+    if model == "EVE":
+        volumes = np.exp(np.log(diagonal).mean(axis=1, keepdims=True))
+        diagonal = diagonal / volumes * np.average(volumes, axis=0, weights=counts)
+    assert objective(found, free, counts) > objective(diagonal[:, None] * np.eye(d), free, counts) - 1e-6
+
+
+@few
+@given(K=st.integers(2, 4), d=st.integers(2, 6), seed=st.integers(0, 2**16), digits=st.integers(0, 12))
+def test_one_shape_needs_no_good_condition(K, d, seed, digits):
+    """In other coordinates the covariances of VEE are those in these ones, up to rounding times the condition."""
+    free, counts = scatters(K, d, seed, 0.2)
+    into = np.linspace(0, digits / 2, d)[:, None] * -np.log(10)
+    into = np.exp(into) * random_axes(np.random.default_rng(seed), 1, d)[0]
+    expected = into.T @ constrained("VEE", free, counts) @ into
+    found = constrained("VEE", into.T @ free @ into, counts)
+    assert close(found, expected, 1e-12 * 10**digits)
+
+
 @every_model
 @given(K=sizes["K"], seed=sizes["seed"])
 def test_of_one_feature_only_volumes_are_left(model, K, seed):

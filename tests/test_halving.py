@@ -207,6 +207,20 @@ def test_a_default_fit_finds_groups_that_lie_apart(covariance_type):
     assert fitted.weights_.min() > 0.2
 
 
+@pytest.mark.parametrize("covariance_type", ["VVV", "EEE", "VEE", "EVV"])
+@pytest.mark.parametrize("d", [4, 10])
+def test_columns_that_nearly_follow_from_others_are_fitted_without_a_ridge(covariance_type, d):
+    """These models do not depend on coordinates, but float32 cannot tell thin covariances from flat ones."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(4 * rng.normal(size=d), 1, size=(200, d)) for _ in range(3)])
+    thin = 10 ** np.linspace(0, -4.5, d)
+    turned = rows * thin @ np.linalg.qr(rng.normal(size=(d, d)))[0]
+    one, other = (
+        GaussianMixture(3, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(X) for X in (rows, turned)
+    )
+    assert other.score(turned) == pytest.approx(one.score(rows) - np.log(thin).sum(), abs=1e-3)
+
+
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 def test_of_many_rows_the_start_finds_every_cluster(covariance_type):
     rng = np.random.default_rng(0)

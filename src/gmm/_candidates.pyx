@@ -131,7 +131,7 @@ cdef class Candidate:
         for _ in range(n_lloyd):
             fill_whiteners(SPHERICAL, K, d, 1 / room.spread, room.whiteners)
             view.rows.pass_over(scratch, K, SPHERICAL, SPHERICAL, room.zero, room.centres, room.whiteners, True,
-                                &room.moments)
+                                view.rows.single_limit, &room.moments)
             move_to_means(&room.moments, K, d, room.centres)
             room.spread *= sqrt(max(-2 * room.moments.log_evidence / (d * room.moments.weight), 1e-16))
         room.soft = n_soft > 0 and has_simpler(layout, d)
@@ -154,10 +154,10 @@ cdef class Candidate:
         for i in range(n_passes):
             if i == 0:
                 view.rows.pass_over(scratch, K, layout, layout, room.zero, room.centres, room.whiteners, True,
-                                    &room.moments)
+                                    view.rows.single_limit, &room.moments)
             else:
                 view.rows.pass_over(scratch, K, layout, layout, now.log_offset, now.means, now.whiteners, False,
-                                    &room.moments)
+                                    view.rows.single_limit, &room.moments)
             # The ridge keeps every variance positive.
             most_likely(&room.moments, &simpler, 0, NULL, room.update, now)
         self.lower_bound = room.moments.log_evidence / room.moments.weight + log_volume(&view.metric, d)
@@ -167,17 +167,25 @@ cdef class Candidate:
         return 0
 
     def leave_view(self, Scratch scratch not None, CandidateRows rows not None):
-        """Pass over rows in their own coordinates, and estimate the family's first mixture."""
+        """Pass over rows in their own coordinates, and estimate the family's first mixture.
+
+        Where a covariance is singular in float32, it is estimated again from moments in float64.
+        """
         cdef const Family* family = &self.family.family
         cdef BeginRoom* room = &self.begun
+        cdef double limit
         expect("a row", rows.rows.shape[1], family.d)
         if self.begin_buffer is None:
             raise ValueError("expected a candidate that has begun in a view, and has not left it")
-        rows.pass_over(scratch, family.K, room.layout, family.moment_layout,
-                       room.simple.log_offset if room.soft else room.zero,
-                       room.simple.means if room.soft else room.centres, room.wide, not room.soft, &self.moments)
+        for limit in (rows.single_limit, 0):
+            rows.pass_over(scratch, family.K, room.layout, family.moment_layout,
+                           room.simple.log_offset if room.soft else room.zero,
+                           room.simple.means if room.soft else room.centres, room.wide, not room.soft, limit,
+                           &self.moments)
+            self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
+            if limit == 0 or not self.failed:
+                break
         self.current, self.begin_buffer = 0, None
-        self.failed = most_likely(&self.moments, family, 0, NULL, self.room, &self.estimates[0]) >= 0
 
     def run(self, Scratch scratch not None, CandidateRows rows not None, int n_passes):
         """Make `n_passes` passes of EM over rows, with an update after each, until one fails."""
@@ -191,7 +199,7 @@ cdef class Candidate:
                 return
             now = &self.estimates[self.current]
             rows.pass_over(scratch, family.K, layout, family.moment_layout, now.log_offset, now.means, now.whiteners,
-                           False, &self.moments)
+                           False, rows.single_limit, &self.moments)
             self.moments.log_evidence += parameter_term(&family.objective, layout, family.K, family.d, now)
             self.lower_bound = self.moments.log_evidence / self.moments.weight
             self.current = 1 - self.current

@@ -607,7 +607,7 @@ cdef class CandidateRows:
 
     cdef int pass_over(
         self, Scratch scratch, Py_ssize_t K, Layout layout, Layout moments, const double* log_offset,
-        const double* centres, const double* whiteners, bint hard, Moments* out,
+        const double* centres, const double* whiteners, bint hard, double single_limit, Moments* out,
     ) except -1:
         """Pass over the rows with a mixture; its moments go into `out`."""
         cdef PassPlan plan
@@ -620,7 +620,7 @@ cdef class CandidateRows:
         plan.given = plan.totals = plan.skips_empty = plan.noisy = False
         if scratch.room is None or scratch.room.shape[0] < needed:
             scratch.room = np.empty(needed)
-        prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], self.single_limit, pooled, -1,
+        prepare(&plan, log_offset, centres, whiteners, &self.origin[0], &self.reach[0], single_limit, pooled, -1,
                 &scratch.room[0])
         if scratch.owner is not self or not same_room(&scratch.plan, &plan):
             scratch.make_ready(&plan, table.n)

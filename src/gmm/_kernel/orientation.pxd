@@ -5,7 +5,7 @@ d log Σ_k w_k (Π_j a_kj)^(1/d) for EVE.  It is lowered in the plane of two axe
 ψ = 4θ, the product of a component's two variances becomes a_i a_j (1 + h (1 − cos ψ) − r sin ψ), of period 2π.
 """
 from libc.float cimport DBL_EPSILON
-from libc.math cimport INFINITY, M_PI, atan2, cos, exp, expm1, fabs, isfinite, log, log1p, sin
+from libc.math cimport INFINITY, M_PI, atan2, cos, exp, expm1, fabs, isfinite, log, log1p, sin, sqrt
 from libc.string cimport memcpy, memset
 
 from gmm._kernel.axes cimport (
@@ -24,6 +24,7 @@ cdef enum:
     MOST_PASSES = 400         # over all planes, of a search
     WIDEST_EXHAUSTIVE = 8     # features up to which every start of a search is followed to its last digit
     FEW_PASSES = 4            # of a start beyond that, to compare it with others
+    MOST_FOLLOWED = 3000000   # K d³ up to which the best start is followed while it gains; else for so few passes
 
 
 cdef struct Planes:
@@ -59,7 +60,6 @@ cdef inline bint common_axes(
     cdef Planes planes
     cdef double* turned = room
     cdef double* product = turned + K * d * d
-    cdef double trace
     cdef Py_ssize_t j, k
     planes.K, planes.power, planes.weights = K, 1. / d if equal_volumes else 0, weights
     planes.shares = product + 2 * d * d + room_for_axes(d) + K * d
@@ -72,14 +72,20 @@ cdef inline bint common_axes(
         lower_objective(&planes, d, covariances, axes, turned, product, False, 1)
     for k in range(K):
         in_axes(axes, covariances + k * d * d, d, turned, product)
-        trace = 0
-        for j in range(d):
-            variances[k * d + j] = turned[j * d + j]
-            trace += turned[j * d + j]
         for j in range(d):                         # a variance of 0 may be rounded up
-            if not variances[k * d + j] > 64 * DBL_EPSILON * trace:
+            variances[k * d + j] = turned[j * d + j]
+            if not variances[k * d + j] > 64 * DBL_EPSILON * most_along(axes + j * d, covariances + k * d * d, d):
                 return False
     return True
+
+
+cdef inline double most_along(const double* axis, const double* covariance, Py_ssize_t d) noexcept nogil:
+    """Return the variance along an axis if all correlations were ±1, to which its rounding errors are relative."""
+    cdef Py_ssize_t j
+    cdef double total = 0
+    for j in range(d):
+        total += fabs(axis[j]) * sqrt(max(covariance[j * d + j], 0))
+    return total * total
 
 
 cdef inline bint axes_of(
@@ -107,7 +113,9 @@ cdef inline void search_axes(
     double* turned, double* product,               # scratch
 ) noexcept nogil:
     """Start from the features, the axes of the pooled covariance and of two components; keep the lowest objective."""
-    cdef Py_ssize_t K = planes.K, most_passes = MOST_PASSES if d <= WIDEST_EXHAUSTIVE else FEW_PASSES, start, j, k
+    cdef Py_ssize_t K = planes.K, start, j, k
+    cdef bint followed = K * d * d * d <= MOST_FOLLOWED
+    cdef Py_ssize_t most_passes = MOST_PASSES if d <= WIDEST_EXHAUSTIVE else FEW_PASSES if followed else 0
     cdef double* candidate = product + d * d
     cdef double* work = candidate + d * d
     cdef double objective, least = INFINITY
@@ -127,7 +135,7 @@ cdef inline void search_axes(
             least = objective
             memcpy(axes, candidate, d * d * sizeof(double))
     if most_passes < MOST_PASSES:
-        lower_objective(planes, d, covariances, axes, turned, product, False, MOST_PASSES)
+        lower_objective(planes, d, covariances, axes, turned, product, False, MOST_PASSES if followed else FEW_PASSES)
 
 
 cdef inline double lower_objective(

@@ -34,6 +34,7 @@ cdef inline bint common_shape(
     cdef double* parts = hessian + K * K
     cdef double* shape = parts + K * size
     cdef double objective, held = INFINITY, longest
+    cdef bint overshot = False
     if not first_volumes(layout, kept, K, d, weights, previous, matrices, logs):
         return False
     for _ in range(MOST_STEPS):
@@ -43,9 +44,12 @@ cdef inline bint common_shape(
         if objective != objective:
             return False
         if not objective <= held + 64 * DBL_EPSILON * (d + fabs(held)):
+            if overshot:                           # the alternation never does: what differs is rounding
+                return assemble(K, size, weights, logs, matrices, shape)
             memcpy(logs, safe, K * sizeof(double))
+            overshot = True
             continue
-        held = objective
+        held, overshot = objective, False
         for k in range(K):
             if not traces[k] > 0:
                 return False
