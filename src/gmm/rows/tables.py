@@ -16,7 +16,7 @@ from gmm.text.lists import quoted
 
 __all__ = ["Part", "TableSource"]
 
-_BATCH_BYTES = 1 << 21
+_BATCH_BYTES = 1 << 20
 
 
 class Part(Protocol):
