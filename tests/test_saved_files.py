@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 import gmm
-from gmm import BayesianGaussianMixture, FrozenMixture, GaussianMixture, NormalInverseWishart, Selection
+from gmm import (
+    BayesianGaussianMixture,
+    FrozenMixture,
+    GaussianMixture,
+    MixtureClassifier,
+    NormalInverseWishart,
+    Selection,
+)
 from gmm.persistence import FORMAT_VERSION, load_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names")
@@ -35,6 +42,14 @@ def told(saved):
         facts = {name: getattr(saved, name) for name in (*COLUMNS, "n_found_again", "n_fresh_starts", "seconds")}
         facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.estimators) if each is not None}
         return plain(facts | {"ranked": saved.ranked()})
+    if isinstance(saved, MixtureClassifier):
+        facts = {name: getattr(saved, name) for name in ("classes_", "priors_", "log_likelihood_", "bic_", "n_iter_")}
+        facts |= {f"mixture {n}": told(each) for n, each in enumerate(saved.mixtures_)}
+        facts |= {
+            "feature_names": list(saved.feature_names_in_),
+            "request": (saved.n_components, saved.covariance_type),
+        }
+        return plain(facts | {"predict": saved.predict(ROWS), "predict_proba": saved.predict_proba(ROWS)})
     facts = {name: getattr(saved, name)(ROWS) for name in ("predict", "predict_proba", "score_samples")}
     if isinstance(saved, FrozenMixture):
         return plain(facts | {"log_joint": saved.log_joint(ROWS), "n_components": saved.n_components})
@@ -82,7 +97,8 @@ def test_there_is_a_file_of_each_class_of_each_version():
     assert "0.1.0" in versions
     for version in versions:
         names = {path.stem for path in FILES if path.parent.name == version}
-        assert names == {"GaussianMixture", "BayesianGaussianMixture", "FrozenMixture", "Selection"}
+        classes = BayesianGaussianMixture, FrozenMixture, GaussianMixture, MixtureClassifier, Selection
+        assert names == {cls.__name__ for cls in classes}
 
 
 def examples():
@@ -100,6 +116,9 @@ def examples():
         posterior.fit(faithful.astype(np.float32)),
         GaussianMixture(2, covariance_type="tied", random_state=0).fit(faithful).freeze(),
         gmm.select(faithful, [1, 2, 272], ["VVV", "EII"], random_state=0, reg_covar=0.0),
+        MixtureClassifier([1, 2], ["VVV", "EII"], prior="conjugate", random_state=0).fit(
+            table, np.where(faithful[:, 1] > 68, "long", "short")
+        ),
     )
 
 

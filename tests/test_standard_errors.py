@@ -303,3 +303,12 @@ def test_a_weight_of_minus_zero_is_zero():
     zero = standard_errors(mixture, X, weight, n_replicates=5, random_state=0)
     weight[3] = -0.0
     assert np.array_equal(standard_errors(mixture, X, weight, n_replicates=5, random_state=0).means, zero.means)
+
+
+@pytest.mark.parametrize("method", ["weights", "rows", "information"])
+def test_rows_whose_squares_overflow_are_refused(method):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    mixture = GaussianMixture(random_state=0).fit(X)
+    X[3, 1] = 1e308
+    with pytest.raises(ValueError, match="of their centre"):
+        standard_errors(mixture, X, method=method, n_replicates=3)

@@ -41,6 +41,7 @@ Method = Literal["weights", "rows", "information"]
 Callback = Callable[[int, int], object]
 
 _METHODS = {"weights": "refits to weighted rows", "rows": "refits to rows drawn anew", "information": "the information"}
+_LARGEST_REACH = 1e140
 _NATS_LEFT = 1e-3  # where a refit stops: a few hundredths of a standard error
 _FEWEST_PASSES, _MOST_ROWS = 1000, 1e15
 _FEATURES_SHOWN = 6
@@ -228,6 +229,10 @@ def standard_errors(
         raise ValueError(
             f"expected rows whose weights add up to the number of parameters, {mixture.n_parameters}, at least and to "
             f"less than {_MOST_ROWS:g}, got {source.survey.weight:.6g}; a row of weight 2 counts as two rows"
+        )
+    if not source.survey.reach(source.survey.centre).max() < _LARGEST_REACH:
+        raise ValueError(
+            f"expected rows within {_LARGEST_REACH:g} of their centre, so that squares add up: drop the rest"
         )
     known = known_again(model, labels, source)
     if method == "information":
