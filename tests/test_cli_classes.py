@@ -27,7 +27,7 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def fitted(table, tmp_path_factory):
     out = tmp_path_factory.mktemp("results")
-    return out, ok("fit", table, "--labels", "species", "--out", out).stdout
+    return out, ok("fit", table, "--class-column", "species", "--out", out).stdout
 
 
 def rows_of(text):
@@ -57,7 +57,7 @@ def test_it_writes_the_classifier_of_python(fitted, table):
     assert [one["class"] for one in document["best"]["classes"]] == NAMES.tolist()
     assert document["best"]["bic"] == direct.bic_
     assert document["accuracy"] == direct.score(X, some)
-    assert json.loads(ok("fit", table, "--labels", "species", "--json").stdout) == document
+    assert json.loads(ok("fit", table, "--class-column", "species", "--json").stdout) == document
 
 
 def test_its_model_predicts_classes(fitted, table, tmp_path):
@@ -85,7 +85,7 @@ def test_whole_numbers_are_classes_and_gaps_are_taken(tmp_path):
     lines = [f"{row[0]},{row[2] if number % 7 else ''},{-1 if number % 5 == 0 else k}" for number, (row, k) in
              enumerate(zip(X, y, strict=True))]  # fmt: skip
     (tmp_path / "t.csv").write_text("\n".join(["length,petal,kind", *lines]) + "\n")
-    how = ("--labels", "kind", "--covariance", "EEE,VVV")
+    how = ("--class-column", "kind", "--covariance", "EEE,VVV")
     printed = ok("fit", "t.csv", *how, "--missing", "em", "--out", "out", cwd=tmp_path).stdout
     classifier = gmm.load(tmp_path / "out" / "model.gmm")
     assert (classifier.classes_.tolist(), classifier.missing) == ([0, 1, 2], "em")
@@ -96,10 +96,10 @@ def test_whole_numbers_are_classes_and_gaps_are_taken(tmp_path):
 
 
 def test_several_components_and_their_spikes_are_told(table):
-    done = ok("fit", table, "--labels", "species", "--components", "3", "--covariance", "VVE,EEE")
+    done = ok("fit", table, "--class-column", "species", "--components", "3", "--covariance", "VVE,EEE")
     assert "9 components" in done.stdout
     assert "note: A component of class 'setosa' has collapsed" in done.stderr
-    found = json.loads(ok("fit", table, "--labels", "species", "--components", "1,2", "--json", "--quiet").stdout)
+    found = json.loads(ok("fit", table, "--class-column", "species", "--components", "1,2", "--json", "--quiet").stdout)
     assert [one["columns"] for one in found["best"]["classes"]] == [list("abcd")] * 3
 
 
@@ -121,7 +121,7 @@ def test_several_components_and_their_spikes_are_told(table):
     ],
 )
 def test_what_it_cannot_do_is_refused(words, table):
-    assert f"{words[0]}: not with --labels" in fails(2, "fit", table, "--labels", "species", *words)
+    assert f"{words[0]}: not with --class-column" in fails(2, "fit", table, "--class-column", "species", *words)
 
 
 def test_what_a_classifier_is_no_use_for_is_refused(fitted, table, tmp_path):
@@ -134,7 +134,7 @@ def test_what_a_classifier_is_no_use_for_is_refused(fitted, table, tmp_path):
         ("plot", model, table),
     ):
         assert "holds 'MixtureClassifier'" in fails(1, *words)
-    assert "no column 'kind'" in fails(1, "fit", table, "--labels", "kind")
+    assert "no column 'kind'" in fails(1, "fit", table, "--class-column", "kind")
     empty = tmp_path / "empty.csv"
     empty.write_text("a,b,kind\n1,2,\n3,4,\n5,7,\n")
-    assert "all are unknown" in fails(1, "fit", empty, "--labels", "kind")
+    assert "all are unknown" in fails(1, "fit", empty, "--class-column", "kind")

@@ -189,7 +189,7 @@ def _add_columns(command: argparse.ArgumentParser) -> None:
                          help="columns to fit (default: all numeric ones but those that number rows)")  # fmt: skip
     columns.add_argument("--exclude", metavar="C", type=_names, action="extend",
                          help="columns to leave out")  # fmt: skip
-    columns.add_argument("--labels", metavar="L",
+    columns.add_argument("--class-column", metavar="C",
                          help="column of classes, empty where unknown: fit a classifier, with a mixture for each class "
                               "of one component or as many of --components as BIC chooses")  # fmt: skip
     columns.add_argument("--label-column", metavar="L",

@@ -1,4 +1,4 @@
-"""``gmm fit --labels``: a classifier, whose classes a column of the table names."""
+"""``gmm fit --class-column``: a classifier, whose classes a column of the table names."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _OF_A_SEARCH = ("criterion", "noise", "refine", "scale", "time_limit", "checkpoi
 
 
 def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: str | Sequence[str]) -> None:
-    """Run ``gmm fit --labels``.
+    """Run ``gmm fit --class-column``.
 
     Raises
     ------
@@ -41,8 +41,8 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     """
     for given in (*_OF_A_SEARCH, "bayesian", "max_components", "blocks"):
         if getattr(options, given) not in (None, False):
-            raise UsageError(f"--{given.replace('_', '-')}: not with --labels")
-    options.label_column = options.labels
+            raise UsageError(f"--{given.replace('_', '-')}: not with --class-column")
+    options.label_column = options.class_column
     rows, notes = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
     labels, out, started = _classes(rows.labels), make_directory(options.out), time.perf_counter()
@@ -104,7 +104,7 @@ def _show(screen: Screen, classifier: MixtureClassifier, fitted: Fitted, agreeme
     for line in (f"{fitted.source}: {counted(n, 'row')}, {counted(d, 'column')}", "", *told_of_classes(classifier), ""):
         screen.line(line)
     names = dict(enumerate(map(str, classifier.classes_.tolist())))
-    screen.agreement(agreement, fitted.options.labels, names)
+    screen.agreement(agreement, fitted.options.class_column, names)
     screen.line(f"{percent(right, 1)} of the labelled rows are predicted right; of new rows, it may be fewer")
 
 

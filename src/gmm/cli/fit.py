@@ -38,10 +38,10 @@ def fit(options: argparse.Namespace) -> None:
     screen = Screen(options.quiet)
     if options.resume and options.checkpoint is None:
         raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
-    if options.bayesian and options.labels is None:
+    if options.bayesian and options.class_column is None:
         fit_posterior(screen, options)
         return
-    if options.labels is not None:
+    if options.class_column is not None:
         fit_classes(screen, options, _covariance_types(options) or "all")
         return
     if options.max_components is not None:

@@ -225,15 +225,7 @@ def standard_errors(
         raise ValueError(f"expected a method among {quoted(_METHODS)}, got {method!r:.80}")
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
     source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
-    if not mixture.n_parameters <= source.survey.weight < _MOST_ROWS:
-        raise ValueError(
-            f"expected rows whose weights add up to the number of parameters, {mixture.n_parameters}, at least and to "
-            f"less than {_MOST_ROWS:g}, got {source.survey.weight:.6g}; a row of weight 2 counts as two rows"
-        )
-    if not source.survey.reach(source.survey.centre).max() < _LARGEST_REACH:
-        raise ValueError(
-            f"expected rows within {_LARGEST_REACH:g} of their centre, so that squares add up: drop the rest"
-        )
+    _check_rows(source, mixture.n_parameters)
     known = known_again(model, labels, source)
     if method == "information":
         if model.prior is not None:
@@ -247,6 +239,19 @@ def standard_errors(
     refits = _Refits.of(model, rows, known, draw_rows=method == "rows")
     seeds = np.random.default_rng(shared_seed(random_state)).integers(2**63, size=n_replicates).tolist()
     return _collected(model, method, refits.made(seeds), len(seeds), callback)
+
+
+def _check_rows(source: Source, n_parameters: int) -> None:
+    """Check that there are enough rows for so many parameters, and that sums over them stay finite."""
+    if not n_parameters <= source.survey.weight < _MOST_ROWS:
+        raise ValueError(
+            f"expected rows whose weights add up to the number of parameters, {n_parameters}, at least and to "
+            f"less than {_MOST_ROWS:g}, got {source.survey.weight:.6g}; a row of weight 2 counts as two rows"
+        )
+    if not source.survey.reach(source.survey.centre).max() < _LARGEST_REACH:
+        raise ValueError(
+            f"expected rows within {_LARGEST_REACH:g} of their centre, so that squares add up: drop the rest"
+        )
 
 
 class _Replicate(NamedTuple):
