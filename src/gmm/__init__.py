@@ -11,25 +11,25 @@ from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.conditional import ConditionalPrediction
-from gmm.estimators.iteration import m_step, statistics_of
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.predictions import write_predictions
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample
 from gmm.exceptions import ConvergenceWarning, InvalidParameterError, LostClusterError, NotFittedError
 from gmm.frozen import FrozenMixture, get_include
 from gmm.rows.opening import rows
 from gmm.rows.partitions import partitioned_rows
-from gmm.uses.anomalies import AnomalyThreshold, anomaly_threshold
 from gmm.values.priors import NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
 from gmm.versions import __version__, show_versions
 
 if TYPE_CHECKING:
+    from gmm.estimators.iteration import m_step, statistics_of
+    from gmm.estimators.predictions import write_predictions
     from gmm.estimators.steps import EMStep, em_steps
     from gmm.loading import load
     from gmm.selection import GaussianMixtureSearch, MixtureClassifier, Progress, Selection, select
     from gmm.selection.resampling import BootstrapLRT, HeldOut, Replicate, bootstrap_lrt, held_out_log_likelihood
     from gmm.uses.adaptation import adapt, fisher_vector
+    from gmm.uses.anomalies import AnomalyThreshold, anomaly_threshold
     from gmm.uses.combining import CombinedComponents, combine_components
     from gmm.uses.directions import Directions, directions
     from gmm.uses.overlap import column_overlap, overlap
@@ -90,10 +90,13 @@ __all__ = [
 
 _HOMES = {
     "gmm.uses.adaptation": ("adapt", "fisher_vector"),
+    "gmm.uses.anomalies": ("AnomalyThreshold", "anomaly_threshold"),
     "gmm.uses.combining": ("CombinedComponents", "combine_components"),
     "gmm.uses.directions": ("Directions", "directions"),
     "gmm.uses.overlap": ("column_overlap", "overlap"),
     "gmm.uses.standard_errors": ("StandardErrors", "standard_errors"),
+    "gmm.estimators.iteration": ("m_step", "statistics_of"),
+    "gmm.estimators.predictions": ("write_predictions",),
     "gmm.estimators.steps": ("EMStep", "em_steps"),
     "gmm.uses.tracking": ("Tracker", "Tracks"),
     "gmm.loading": ("load",),

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gmm import fitting
+from gmm._public import publish
 from gmm.em.m_step import MStep
 from gmm.estimators.estimated import ill_defined
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
@@ -113,3 +114,6 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     dtype = np.dtype(np.float64) if before is None else model.means_.dtype
     hold(after, parameters, vars(model).get("feature_names_in_"), dtype)
     return after
+
+
+publish("gmm", [m_step, statistics_of])

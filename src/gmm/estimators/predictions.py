@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm._public import publish
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.scorer import Scorer
 from gmm.frozen import FrozenMixture
@@ -114,3 +115,6 @@ def _of_frozen(model: Any, source: Source, responsibilities: bool) -> Iterator[P
         for start in range(0, len(chunk.rows), _ROWS_AT_ONCE):
             rows = chunk.rows[start : start + _ROWS_AT_ONCE]
             yield chunk.first + start, model.predict(rows), model.predict_proba(rows) if responsibilities else None
+
+
+publish("gmm", [write_predictions])

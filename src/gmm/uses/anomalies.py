@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gmm._public import publish
 from gmm.estimators.fitted import FittedMixture, without_noise
 from gmm.validation.scalars import check_real
 
@@ -85,3 +86,6 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     # New rows fall below the k-th of n scores at a rate that is Beta(k, n + 1 − k) distributed.
     low, high = (float(betaincinv(rank, n + 1 - rank, tail)) for tail in tails)
     return AnomalyThreshold(float(scores[rank - 1]), low, high)
+
+
+publish("gmm", [AnomalyThreshold, anomaly_threshold])
