@@ -435,7 +435,7 @@ def test_a_ridge_that_rounding_eats_leaves_the_climb_to_em(covariance_type):
         for K in converged:
             converged[K] += GaussianMixture(K, covariance_type=covariance_type, random_state=0).fit(X).converged_
     assert converged[1] == 6
-    assert converged[2] >= 4  # of VVV's a fifth climb on, by rounding alone
+    assert converged[2] >= 3  # some of VVV's and VEE's climb on, by rounding alone
 
 
 def test_a_singular_covariance_is_named():

@@ -241,7 +241,7 @@ def test_a_selection_is_frozen(found):
         ((X, 2), {"tol": -1.0}, ValueError, "tol"),
         ((X, 2), {"tolerance": 1.0}, TypeError, "tolerance"),
         ((X, 2), {"callback": 3}, TypeError, "callable"),
-        ((X, 2), {"random_state": "x"}, ValueError, "seed"),
+        ((X, 2), {"random_state": "x"}, ValueError, "'random_state' parameter"),
         ((X, 2), {"sample_weight": [1.0]}, ValueError, "sample_weight"),
         ((X[:, 0], 2), {}, ValueError, "2D"),
     ],
