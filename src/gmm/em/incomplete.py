@@ -25,7 +25,7 @@ from gmm.values.whitened import WhitenedMixture
 
 __all__ = ["IncompleteEStep", "e_step_over"]
 
-_NUMBERS_AT_ONCE = 1 << 14  # in the matrices of a component, of all patterns that are prepared together
+_NUMBERS_AT_ONCE = 1 << 12  # in the matrices of a component, of all patterns that are prepared together
 
 Part = tuple[Pattern, EStep]
 
@@ -132,7 +132,7 @@ class IncompleteEStep(EStep):
 
 
 def _together(parts: list[Part]) -> list[tuple[Gaps, list[Part]]]:
-    """Group patterns that are prepared together: as many as are worth loops of numpy, and fit the cache."""
+    """Group patterns that are prepared together: as many as are worth loops of numpy."""
     if not parts:
         return []
     parts = sorted(parts, key=lambda part: int(part[0].missing.sum()))

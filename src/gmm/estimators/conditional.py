@@ -106,8 +106,7 @@ def _conditionals(
     for first, rows, _ in source.chunks():
         for start in range(0, len(rows), step):
             part, here = rows[start : start + step], slice(first + start, first + start + step)
-            responsibilities = scorer.rows(ArraySource(part), responsibilities=True).responsibilities
-            assert responsibilities is not None  # they were asked for
+            responsibilities = scorer.responsibilities(ArraySource(part))
             with np.errstate(over="ignore", invalid="ignore"):
                 yield here, _Conditional(regression, part.astype(np.float64), responsibilities.T.astype(np.float64))
 
@@ -119,8 +118,7 @@ def imputed(
     rows = np.array(source.take(np.arange(source.n_rows)))
     if not isinstance(source, IncompleteSource):
         return rows
-    responsibilities = Scorer(mixture, n_threads).rows(source, responsibilities=True).responsibilities
-    assert responsibilities is not None  # they were asked for
+    responsibilities = Scorer(mixture, n_threads).responsibilities(source)
     whitened = mixture.whitened()
     for pattern in source.patterns:
         if pattern.missing.any():

@@ -32,6 +32,7 @@ from gmm.validation.given import check_array, check_parameters_given, check_prec
 from gmm.validation.parameters import check_is_fitted, check_n_samples, check_random_state
 from gmm.values.coordinates import Coordinates
 from gmm.values.covariance import CovarianceModel, covariance_model
+from gmm.values.held import PARTS
 from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart
@@ -39,7 +40,6 @@ from gmm.values.priors import NormalInverseWishart
 __all__ = ["FittedMixture", "fitted_parameters", "in_other_units", "source_of", "without_noise"]
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
-_PARTS = ("weights", "means", "covariances")
 
 
 class Past(NamedTuple):
@@ -330,9 +330,9 @@ class FittedMixture(Estimator):
             without_noise(self, "assigning parameters")
         parts = dict(vars(self).get("_assigned", {}))
         if self._parameters is not None:
-            parts = {name: getattr(self._parameters, name) for name in _PARTS}
+            parts = {name: getattr(self._parameters, name) for name in PARTS}
         parts |= given
-        if len(parts) < len(_PARTS):
+        if len(parts) < len(PARTS):
             self._assigned = parts
             return
         checked = check_parameters_given(**parts, model=model)

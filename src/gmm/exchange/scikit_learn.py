@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from gmm.exceptions import NotFittedError, raisable
 from gmm.values.covariance import CovarianceModel, stored_as
+from gmm.values.held import PARTS
 from gmm.versions import imported
 
 __all__ = ["as_sklearn", "state_of_sklearn"]
 
-_PARTS = ("weights", "means", "covariances")
 _OF_MIXTURE = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 _PRIORS = ("mean_precision_prior", "mean_prior", "degrees_of_freedom_prior", "covariance_prior")
 _OF_POSTERIOR = (
@@ -77,7 +77,7 @@ def state_of_sklearn(estimator: Any, name: str) -> tuple[dict[str, Any], dict[st
         raise TypeError(
             f"expected a fitted sklearn.mixture.{name}, got {own.__module__}.{own.__name__}: {estimator!r:.80}"
         )
-    missing = [f"{part}_" for part in _PARTS if not hasattr(estimator, f"{part}_")]
+    missing = [f"{part}_" for part in PARTS if not hasattr(estimator, f"{part}_")]
     if missing:
         raise raisable(NotFittedError)(
             f"expected a fitted sklearn.mixture.{name}, got one without {', '.join(missing)}: call its 'fit' first"
@@ -89,7 +89,7 @@ def state_of_sklearn(estimator: Any, name: str) -> tuple[dict[str, Any], dict[st
         "dtype": np.asarray(estimator.means_).dtype.name,
         "feature_names": list(getattr(estimator, "feature_names_in_", ())),
     }
-    arrays = {part: np.asarray(getattr(estimator, f"{part}_"), dtype=np.float64) for part in _PARTS}
+    arrays = {part: np.asarray(getattr(estimator, f"{part}_"), dtype=np.float64) for part in PARTS}
     if hasattr(estimator, "mean_precision_"):
         _add_posterior(estimator, header, arrays)
     bounds = getattr(estimator, "lower_bounds_", None)

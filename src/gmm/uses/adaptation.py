@@ -18,13 +18,12 @@ from gmm.text.lists import quoted
 from gmm.validation.given import check_statistics
 from gmm.validation.parameters import check_is_fitted
 from gmm.validation.scalars import check_real, check_whole
+from gmm.values.held import PARTS
 from gmm.values.layouts import DIAGONAL
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
 __all__ = ["adapt", "fisher_vector"]
-
-_PARTS = ("weights", "means", "covariances")
 
 
 def adapt(
@@ -194,8 +193,8 @@ def _statistics(
 def _checked_parts(what: Collection[str]) -> frozenset[str]:
     one = isinstance(what, str) or getattr(what, "ndim", 1) == 0 or not isinstance(what, Collection)
     parts = frozenset(map(str, [what] if one else what))
-    if not parts or not parts <= set(_PARTS):
-        raise ValueError(f"expected what to name some of {quoted(_PARTS)}, got {what!r:.80}")
+    if not parts or not parts <= set(PARTS):
+        raise ValueError(f"expected what to name some of {quoted(PARTS)}, got {what!r:.80}")
     return parts
 
 
