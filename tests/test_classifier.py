@@ -324,3 +324,15 @@ def test_mixtures_are_fitted_ones():
 def test_missing_classes_in_a_list_of_names_are_unknown():
     y = [("a" if label else "b") if number % 3 else float("nan") for number, label in enumerate(SPECIES)]
     assert MixtureClassifier(covariance_type="EEE").fit(FLOWERS, y).classes_.tolist() == ["a", "b"]
+
+
+def test_a_row_without_weight_changes_nothing():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 2)) + 4 * (np.arange(120)[:, None] % 2), np.arange(120) % 2
+    alone = MixtureClassifier([1, 2], random_state=0).fit(X, y)
+    weight = np.append(np.ones(120), 0)
+    beside = MixtureClassifier([1, 2], random_state=0).fit(
+        np.vstack([X, [[9, 9]]]), np.append(y, 0), sample_weight=weight
+    )
+    assert [m.covariance_type for m in beside.mixtures_] == [m.covariance_type for m in alone.mixtures_]
+    assert beside.bic_ == pytest.approx(alone.bic_, rel=1e-9)

@@ -237,10 +237,24 @@ def test_a_prior_is_estimated_once_and_weighs_what_it_weighs_in_a_fit():
     np.testing.assert_array_equal(past_of(far).stream.prior.mean, past_of(one).stream.prior.mean)
 
 
-@pytest.mark.parametrize("prior", ["conjugate", NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D))])
+@pytest.mark.parametrize(
+    ("prior", "ridge"),
+    [
+        ("conjugate", 1e-6),
+        ("conjugate", 0.1),
+        (NormalInverseWishart(shrinkage=50, dof=60, mean=np.zeros(D)), 1e-6),
+    ],
+)
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-def test_a_prior_counts_once_in_a_fit_that_goes_on(covariance_type, prior, tmp_path):
-    how = {"covariance_type": covariance_type, "prior": prior, "tol": 1e-12, "max_iter": 2000, "random_state": 0}
+def test_a_prior_counts_once_in_a_fit_that_goes_on(covariance_type, prior, ridge, tmp_path):
+    how = {
+        "covariance_type": covariance_type,
+        "prior": prior,
+        "reg_covar": ridge,
+        "tol": 1e-12,
+        "max_iter": 2000,
+        "random_state": 0,
+    }
     fitted = GaussianMixture(K, **how).fit(X)
     other = reloaded(fitted, tmp_path)
     before = fitted.means_.copy(), fitted.covariances_.copy()

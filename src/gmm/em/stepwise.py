@@ -93,14 +93,16 @@ def implied_statistics(
     counts, first = parameters.weights, np.zeros(means.shape)
     divisors = counts.sum(keepdims=True) if layout.pooled else counts
     added: Array | float = 0.0
+    spread: Array | float = 1.0  # to which a ridge is added: that of the rows, not of those that a prior adds
     if prior is not None:
         moments = prior.as_moments(model, *means.shape)
         n_means = 0 if not moments.shrinkage else len(counts) if layout.pooled else 1
-        divisors = divisors + (moments.pseudocount + n_means) / weight
+        of_rows, divisors = divisors, divisors + (moments.pseudocount + n_means) / weight
+        spread = of_rows / divisors
         step = means - moments.mean
         first = moments.shrinkage / weight * step
         scale = moments.scale.reshape(layout.shape(1, means.shape[1]))
         added = (moments.shrinkage * layout.outer(step, step) + scale) / weight
-    second = layout.with_ridge(parameters.covariances, -ridge)
+    second = layout.with_ridge(parameters.covariances, -ridge * spread)
     second = second * divisors.reshape((-1,) + (1,) * (second.ndim - 1)) - added
     return SufficientStatistics(model.moments, means, counts, first, second, 0.0, 1.0)

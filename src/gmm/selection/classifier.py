@@ -191,10 +191,11 @@ class MixtureClassifier(Estimator):
         priors = None if self.priors is None else check_weights_init(self.priors, len(classes), "priors")
         parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
         mixtures = [] if numbers == [1] else self._of_each(parts, numbers, types, classes)
-        if not mixtures or (codes < 0).any():
+        each = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
+        known = codes >= 0
+        if not mixtures or each[~known].any():
             mixtures, shares, loglik, n_parameters = self._of_all(rows, types, codes, mixtures, classes, names)
         else:
-            each, known = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight, codes >= 0
             weight = np.bincount(codes[known], each[known])
             shares = weight / weight.sum()
             pairs: Any = zip(mixtures, parts, strict=True)
