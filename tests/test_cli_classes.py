@@ -38,7 +38,7 @@ def test_a_fit_prints_its_classes(fitted):
     out, printed = fitted
     assert printed.splitlines()[0].endswith("iris.csv: 150 rows, 4 columns")
     assert "3 classes, 3 components, 4 features" in printed
-    assert "(15 rows without a label left out)" in printed
+    assert " of the labelled rows; 15 rows have no label\n" in printed
     assert "of the labelled rows are predicted right" in printed
     assert printed.splitlines()[-1] == f"written to {out}: model.gmm, labels.csv, result.json"
 
@@ -89,7 +89,7 @@ def test_whole_numbers_are_classes_and_gaps_are_taken(tmp_path):
     printed = ok("fit", "t.csv", *how, "--missing", "em", "--out", "out", cwd=tmp_path).stdout
     classifier = gmm.load(tmp_path / "out" / "model.gmm")
     assert (classifier.classes_.tolist(), classifier.missing) == ([0, 1, 2], "em")
-    assert "(30 rows without a label left out)" in printed
+    assert " of the labelled rows; 30 rows have no label\n" in printed
     predicted = rows_of(ok("predict", "out/model.gmm", "t.csv", cwd=tmp_path).stdout)
     assert np.mean([int(row["class"]) == k for row, k in zip(predicted, y, strict=True)]) > 0.9
     assert "--missing em" in fails(1, "fit", "t.csv", *how, cwd=tmp_path)
