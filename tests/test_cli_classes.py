@@ -95,6 +95,19 @@ def test_whole_numbers_are_classes_and_gaps_are_taken(tmp_path):
     assert "--missing em" in fails(1, "fit", "t.csv", *how, cwd=tmp_path)
 
 
+def test_the_accuracy_is_by_weight(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(size=(60, 2)), np.arange(60) % 2, np.arange(60) % 3 + 1
+    X += y[:, None]
+    some = [None if number % 5 == 0 else k for number, k in enumerate(y.tolist())]
+    lines = [f"{a!r},{b!r},{w},{'' if k is None else k}" for (a, b), w, k in zip(X.tolist(), weight, some, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,w,kind", *lines]) + "\n")
+    how = ("--class-column", "kind", "--weight-column", "w", "--json")
+    found = json.loads(ok("fit", "t.csv", *how, cwd=tmp_path).stdout)
+    classifier = gmm.MixtureClassifier(random_state=0).fit(X, some, weight)
+    assert found["accuracy"] == classifier.score(X, some, weight) != classifier.score(X, some)
+
+
 def test_several_components_and_their_spikes_are_told(table):
     done = ok("fit", table, "--class-column", "species", "--components", "3", "--covariance", "VVE,EEE")
     assert "9 components" in done.stdout
