@@ -439,7 +439,7 @@ def test_rows_without_a_label_are_fitted(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("a,label\n1,p\n2,\n3,q\n9,\n")
     done = ok("fit", path, "--label-column", "label", "--components", 1, "--covariance", "diag")
-    assert "(2 rows without a label left out)" in done.stdout
+    assert " of the labelled rows; 2 rows have no label\n" in done.stdout
     assert "4 rows, 1 column" in done.stdout
 
 

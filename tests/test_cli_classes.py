@@ -38,7 +38,7 @@ def test_a_fit_prints_its_classes(fitted):
     out, printed = fitted
     assert printed.splitlines()[0].endswith("iris.csv: 150 rows, 4 columns")
     assert "3 classes, 3 components, 4 features" in printed
-    assert "(15 rows without a label left out)" in printed
+    assert " of the labelled rows; 15 rows have no label\n" in printed
     assert "of the labelled rows are predicted right" in printed
     assert printed.splitlines()[-1] == f"written to {out}: model.gmm, labels.csv, result.json"
 
@@ -89,10 +89,23 @@ def test_whole_numbers_are_classes_and_gaps_are_taken(tmp_path):
     printed = ok("fit", "t.csv", *how, "--missing", "em", "--out", "out", cwd=tmp_path).stdout
     classifier = gmm.load(tmp_path / "out" / "model.gmm")
     assert (classifier.classes_.tolist(), classifier.missing) == ([0, 1, 2], "em")
-    assert "(30 rows without a label left out)" in printed
+    assert " of the labelled rows; 30 rows have no label\n" in printed
     predicted = rows_of(ok("predict", "out/model.gmm", "t.csv", cwd=tmp_path).stdout)
     assert np.mean([int(row["class"]) == k for row, k in zip(predicted, y, strict=True)]) > 0.9
     assert "--missing em" in fails(1, "fit", "t.csv", *how, cwd=tmp_path)
+
+
+def test_the_accuracy_is_by_weight(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(size=(60, 2)), np.arange(60) % 2, np.arange(60) % 3 + 1
+    X += y[:, None]
+    some = [None if number % 5 == 0 else k for number, k in enumerate(y.tolist())]
+    lines = [f"{a!r},{b!r},{w},{'' if k is None else k}" for (a, b), w, k in zip(X.tolist(), weight, some, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,w,kind", *lines]) + "\n")
+    how = ("--class-column", "kind", "--weight-column", "w", "--json")
+    found = json.loads(ok("fit", "t.csv", *how, cwd=tmp_path).stdout)
+    classifier = gmm.MixtureClassifier(random_state=0).fit(X, some, weight)
+    assert found["accuracy"] == classifier.score(X, some, weight) != classifier.score(X, some)
 
 
 def test_several_components_and_their_spikes_are_told(table):

@@ -53,6 +53,17 @@ def test_a_warm_start_goes_on_from_a_pickle_with_the_same_bits(cls, covariance_t
             np.testing.assert_array_equal(getattr(alone, name), getattr(carried, name))
 
 
+@of_every_kind
+def test_a_warm_start_of_em_goes_on_from_a_file_as_from_memory(cls, covariance_type):
+    asked = {"n_components": 3, "random_state": 0, "warm_start": True, "tol": 1e-3, "acceleration": None}
+    alone = cls(covariance_type=covariance_type, **asked).fit(X)
+    alone.save(file := io.BytesIO())
+    carried = cls.load(file.getvalue())
+    assert past_of(carried).bounds == past_of(alone).bounds
+    assert carried.fit(X).lower_bounds_ == alone.fit(X).lower_bounds_
+    np.testing.assert_array_equal(carried.means_, alone.means_)
+
+
 @pytest.mark.filterwarnings("ignore:Best performing initialization")
 @of_every_kind
 def test_a_warm_start_is_pickled_without_its_scratch(cls, covariance_type):

@@ -404,7 +404,7 @@ def test_one_row_is_told_as_one(tmp_path, monkeypatch):
     two = ("--columns", "x", "--components", "2", "--models", "EII,VII", "--criterion", "nec")
     said = said_of("rows.csv", *two, "--label-column", "kind")
     found = json.loads(Path("out", "result.json").read_text())["best"]
-    assert "1 row without a label was left out." in said
+    assert "1 row has no label, and is not compared." in said
     assert f"The smallest NEC, {found['nec']:.3f}, belongs to" in said
 
 

@@ -6,7 +6,7 @@ import argparse
 
 import numpy as np
 
-from gmm.cli.classes import class_json, told_of_classes
+from gmm.cli.classes import class_json
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.on_disk import rows_on_disk
@@ -21,6 +21,7 @@ from gmm.estimators.predictions import write_predictions
 from gmm.persistence import load_state
 from gmm.rows.writing import class_columns, prediction_columns
 from gmm.selection import MixtureClassifier
+from gmm.selection.classifier import summary_of
 from gmm.text.amounts import counted
 from gmm.text.lists import quoted
 
@@ -116,7 +117,7 @@ def info(options: argparse.Namespace) -> None:
     saved_by = f"saved by gmm {header['gmm_version']}, " if "gmm_version" in header else ""
     saved_by += f"format {header['format_version']}"
     if isinstance(model, MixtureClassifier):
-        headline, *table = told_of_classes(model)
+        headline, *table = str(summary_of(model)).splitlines()
         for line in (headline, saved_by, "", *table):
             screen.line(line)
         return

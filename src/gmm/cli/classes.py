@@ -21,14 +21,18 @@ from gmm.cli.show import Screen
 from gmm.cli.write import write_json, write_table
 from gmm.rows.writing import class_columns
 from gmm.selection import MixtureClassifier
+from gmm.selection.classifier import summary_of
 from gmm.text.amounts import counted, percent
 
-__all__ = ["class_json", "fit_classes", "told_of_classes"]
+__all__ = ["class_json", "fit_classes"]
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
+_INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
 _TOL = 1e-5
 # Options of a search without labels, or of its results.
-_OF_A_SEARCH = ("criterion", "noise", "refine", "scale", "time_limit", "checkpoint", "report", "plot", "label_column")
+_OF_A_SEARCH = (
+    *("criterion", "noise", "refine", "scale", "time_limit", "checkpoint", "report", "plot", "label_column"),
+    *("bayesian", "max_components", "blocks"),
+)
 
 
 def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: str | Sequence[str]) -> None:
@@ -39,10 +43,10 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     CommandError
         If the table or an option is invalid.
     """
-    for given in (*_OF_A_SEARCH, "bayesian", "max_components", "blocks"):
+    for given in _OF_A_SEARCH:
         if getattr(options, given) not in (None, False):
             raise UsageError(f"--{given.replace('_', '-')}: not with --class-column")
-    options.label_column = options.class_column
+    options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
     rows, notes = rows_to_fit(screen, options)
     assert rows.labels is not None  # the column is in the table
     labels, out, started = _classes(rows.labels), make_directory(options.out), time.perf_counter()
@@ -55,10 +59,13 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
         screen.note(text)
     fitted = Fitted(rows, options, notes, warned, time.perf_counter() - started)
     proba = classifier.predict_proba(rows.frame)
-    names = set(map(str, classifier.classes_.tolist()))
-    known = [label if label in names else None for label in rows.labels]
-    agreement = compare(known, proba.argmax(axis=1), len(names))
-    right = classifier.score(rows.frame, labels, rows.sample_weight)
+    names, predicted = np.array([str(label) for label in classifier.classes_.tolist()], object), proba.argmax(axis=1)
+    told = np.array(rows.labels, object)
+    known = np.isin(told, names)
+    labelled = [label if of_class else None for label, of_class in zip(rows.labels, known, strict=True)]
+    agreement = compare(labelled, predicted, len(names))
+    is_right, weight = names[predicted] == told, rows.sample_weight
+    right = float(np.average(is_right[known], weights=None if weight is None else weight[known]))
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
     document = {"data": fitted.about_data(), "seed": options.seed, "best": class_json(classifier), **of_rows}
     if out is not None:
@@ -101,16 +108,16 @@ def _write(
 def _show(screen: Screen, classifier: MixtureClassifier, fitted: Fitted, agreement: Agreement, right: float) -> None:
     """Print the size of the data, the classes, and how the fitted rows are predicted."""
     n, d = fitted.rows.n_rows, len(fitted.rows.names)
-    for line in (f"{fitted.source}: {counted(n, 'row')}, {counted(d, 'column')}", "", *told_of_classes(classifier), ""):
+    for line in (
+        f"{fitted.source}: {counted(n, 'row')}, {counted(d, 'column')}",
+        "",
+        *str(summary_of(classifier)).splitlines(),
+        "",
+    ):
         screen.line(line)
     names = dict(enumerate(map(str, classifier.classes_.tolist())))
     screen.agreement(agreement, fitted.options.class_column, names)
     screen.line(f"{percent(right, 1)} of the labelled rows are predicted right; of new rows, it may be fewer")
-
-
-def told_of_classes(classifier: MixtureClassifier) -> list[str]:
-    """Return what the classifier prints of its classes, as lines."""
-    return str(classifier).removeprefix(f"{classifier!r}\n").splitlines()
 
 
 def class_json(classifier: MixtureClassifier) -> dict[str, Any]:

@@ -38,11 +38,11 @@ def fit(options: argparse.Namespace) -> None:
     screen = Screen(options.quiet)
     if options.resume and options.checkpoint is None:
         raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
-    if options.bayesian and options.class_column is None:
-        fit_posterior(screen, options)
-        return
     if options.class_column is not None:
         fit_classes(screen, options, _covariance_types(options) or "all")
+        return
+    if options.bayesian:
+        fit_posterior(screen, options)
         return
     if options.max_components is not None:
         raise UsageError("--max-components: expected with --bayesian; a search takes --components")

@@ -13,7 +13,9 @@ from gmm.selection import MixtureClassifier
 
 __all__ = ["load_mixture", "load_model"]
 
-_KINDS: tuple[type[GaussianMixture] | type[BayesianGaussianMixture], ...] = (GaussianMixture, BayesianGaussianMixture)
+_MAKERS: dict[str, Any] = {
+    kind.__name__: partial(from_state, kind) for kind in (GaussianMixture, BayesianGaussianMixture)
+}
 
 
 def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
@@ -24,7 +26,7 @@ def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
     ValueError
         As `gmm.load`; also if the file holds a selection.
     """
-    return load_object(path, {kind.__name__: partial(from_state, kind) for kind in _KINDS})
+    return load_object(path, _MAKERS)
 
 
 def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | MixtureClassifier:
@@ -35,5 +37,4 @@ def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | Mixture
     ValueError
         As `load_mixture`.
     """
-    makers: dict[str, Any] = {kind.__name__: partial(from_state, kind) for kind in _KINDS}
-    return load_object(path, {**makers, "MixtureClassifier": MixtureClassifier.from_state})
+    return load_object(path, {**_MAKERS, "MixtureClassifier": MixtureClassifier.from_state})

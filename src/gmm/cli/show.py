@@ -145,10 +145,9 @@ class Screen:
         hidden = len(agreement.labels) - _LABELS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more label')}")
-        unlabelled = f" ({counted(agreement.n_unlabelled, 'row')} without a label left out)"
-        self.line(
-            f"adjusted Rand index {agreement.adjusted_rand_index:.4f}" + (unlabelled if agreement.n_unlabelled else "")
-        )
+        n = agreement.n_unlabelled
+        apart = f" of the labelled rows; {counted(n, 'row')} {'has' if n == 1 else 'have'} no label" if n else ""
+        self.line(f"adjusted Rand index {agreement.adjusted_rand_index:.4f}{apart}")
 
     def _show(self, part: Table | Text) -> None:
         """Print a table or a line without trailing spaces."""

@@ -111,7 +111,10 @@ class MStep:
         return mixture_family(self._model, parameters.means.shape, self._ridge, self._prior, self._weight, self._noise)
 
     def taken(self, parameters: MixtureParameters) -> MixtureParameters:
-        """Return the mixture as one of this fit: a posterior may be of another prior or rows, a mixture hold others."""
+        """Return the mixture as one of this fit.
+
+        A posterior may be of another prior or rows; a mixture may hold other parameters.
+        """
         if isinstance(self._prior, VariationalPrior) and isinstance(parameters, MixturePosterior):
             return MixturePosterior.of(parameters.as_estimate(), self._model, self._prior, self._weight)
         if not same_held(parameters.held, self._held):

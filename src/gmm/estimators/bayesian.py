@@ -16,7 +16,7 @@ from gmm.estimators.fitted import fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.predictive import CredibleIntervals, PosteriorSample, draws, intervals, log_predictive
 from gmm.estimators.scorer import Scorer, in_place, log_evidence_of, mean_of, place
-from gmm.rows.entrance import check_whole, is_dask
+from gmm.rows.entrance import check_no_gaps, is_dask
 from gmm.rows.sources import Source
 from gmm.validation.parameters import check_density, check_level, check_n_samples, check_random_state
 from gmm.validation.prior import DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
@@ -390,7 +390,7 @@ class BayesianGaussianMixture(EstimatedMixture):
             return self._log_evidence(source, where)
         posterior = posterior_of(self)
         if density == "predictive":
-            check_whole(source, "density='predictive'")
+            check_no_gaps(source, "density='predictive'")
             return in_place(log_predictive(posterior, source), source, where)
         return log_evidence_of(Scorer(posterior.plugged_in(), self.n_threads), source, where)
 

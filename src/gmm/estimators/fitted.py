@@ -497,8 +497,9 @@ def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mix
         given["prior"] = units.restored_prior(given["prior"])
     other = kind(**given)
     traces = tuple(trace.raised(raised) for trace in mixture.histories_)
-    of_fit = climb(mixture.history_.raised(raised), mixture.lower_bound_ + raised, traces)
-    past = Past(parameters, weight=past_of(mixture).weight)
+    trace = mixture.history_.raised(raised)
+    of_fit = climb(trace, mixture.lower_bound_ + raised, traces)
+    past = Past(parameters, trace.lower_bounds, past_of(mixture).weight)
     hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype, _last_fit=past, **of_fit)
     return other
 

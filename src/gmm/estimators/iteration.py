@@ -103,7 +103,7 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     check_statistics(statistics, (model.n_components, d), covariance.moments)
     held = check_frozen(model.frozen, model.n_components, covariance)
     if before is None and (held is not None or model.noise is not False):
-        raise ValueError("expected a fitted model with noise, whose box is that of its fit, or frozen parameters")
+        raise ValueError("expected a fitted model: another has no box of noise and no parameters to hold")
     try:
         noise = None if before is None else before.noise
         update = MStep(covariance, model.reg_covar, 0, noise=noise, held=held)

@@ -193,7 +193,8 @@ class GaussianMixture(StreamedMixture):
     array([1, 0])
     """
 
-    noise: bool | float | ArrayLike = False  # of pickles that are older than the parameter, as …
+    # Missing in older pickles.
+    noise: bool | float | ArrayLike = False
     frozen: Mapping[str, Any] | None = None
 
     def __init__(
@@ -518,7 +519,7 @@ class GaussianMixture(StreamedMixture):
         if held is not None and self.refine is not None:
             raise ValueError(f"frozen parameters take no moves: expected refine=None, got {self.refine!r}")
         if held is not None and held.weights.any() and self._is_noisy:
-            raise ValueError("frozen: weights are held without noise alone, whose weight is free: expected noise=False")
+            raise ValueError("frozen: weights cannot be held beside noise, whose weight is free: expected noise=False")
         return held
 
     def _refinement(self) -> str | None:

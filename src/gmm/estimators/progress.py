@@ -106,8 +106,9 @@ class ProgressPrinter:
         """Rows per second of a long pass, and the time left: projected if the remaining gain falls, else at most."""
         if iteration.seconds < _LONG:
             return ""
-        passes, most = passes_left(iteration.remaining, before, self._tol), self._max_iter - iteration.n_iter
-        word, passes = ("about", passes) if passes <= most else ("at most", most)
+        most = self._max_iter - iteration.n_iter
+        passes = passes_left(iteration.remaining, before, self._tol, most)
+        word, passes = ("about", passes) if passes < most else ("at most", most)
         pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
         return f"{pace}  {word} {duration(passes * iteration.seconds)} left"
 
@@ -117,10 +118,13 @@ class ProgressPrinter:
         self._said = perf_counter()
 
 
-def passes_left(remaining: float, before: float, tol: float) -> float:
-    """Project after how many passes the remaining gain is below `tol`, from what it was before; NaN if unknown."""
+def passes_left(remaining: float, before: float, tol: float, most: int) -> float:
+    """Project after how many passes the remaining gain, of which there was more before, is below `tol`.
+
+    It is no more than `most`, and NaN if unknown.
+    """
     if remaining <= tol:
         return 0.0
     if tol > 0 and remaining < before < math.inf:
-        return math.ceil(math.log(tol / remaining) / math.log(remaining / before))
+        return min(most, math.ceil(math.log(tol / remaining) / math.log(remaining / before)))
     return math.nan

@@ -121,11 +121,13 @@ class SavedMixture(FittedMixture):
         if header["dtype"] not in ("float32", "float64"):
             raise ValueError(f"expected dtype float32 or float64, got {header['dtype']!r}")
         check_parameters(self, fitting.starts.STARTS)
-        of_fit: dict[str, Any] = {}
+        past, of_fit = Past(parameters), dict[str, Any]()
         if "lower_bound" in header:
             best, traces = traces_from_state(header, arrays)
             of_fit = climb(best, item(header, "lower_bound", float), traces)
-        past = Past(parameters, weight=positive(header, "weight_seen") if "weight_seen" in header else 0.0)
+            past = past._replace(bounds=best.lower_bounds)
+        if "weight_seen" in header:
+            past = past._replace(weight=positive(header, "weight_seen"))
         if "stream" in header:
             past = past._replace(stream=stream_from_state(item(header, "stream", dict), arrays, parameters))
         hold(self, parameters, names, np.dtype(header["dtype"]), _last_fit=past, **of_fit)

@@ -36,7 +36,8 @@ class Prepared(NamedTuple):
     origin : array of shape (d,)
         The mixture's mean: the rows' own centre would depend on what is scored together.
     plans : list of Plan
-        One for each form of the pass that rows have needed so far.
+        One for each form of the pass that rows have needed so far. It scores rows too few for threads; of more, it
+        tells the work and the lanes.
     """
 
     mixture: WhitenedMixture

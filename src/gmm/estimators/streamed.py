@@ -15,7 +15,7 @@ from gmm.em.trace import PassRecord, Trace
 from gmm.estimators.estimated import EstimatedMixture, fit_settings, ill_defined, warn_of_repairs
 from gmm.estimators.fitted import Past, climb, hold, past_of, source_of
 from gmm.exceptions import ConvergenceWarning, raisable, warn
-from gmm.rows.entrance import Names, as_source_to_fit, check_whole
+from gmm.rows.entrance import Names, as_source_to_fit, check_no_gaps
 from gmm.rows.sources import ArraySource, Source, chunks_in_order
 from gmm.validation.parameters import check_parameters
 from gmm.validation.scalars import check_real
@@ -129,10 +129,10 @@ class StreamedMixture(EstimatedMixture):
         if previous is None:
             how: dict[str, Any] = {"n_components": self.n_components, "missing": self.missing}
             source, names = as_source_to_fit(X, sample_weight, estimator=self, **how)
-            check_whole(source, "partial_fit")
+            check_no_gaps(source, "partial_fit")
             return source, names
         source = source_of(self, X, sample_weight)
-        check_whole(source, "partial_fit")
+        check_no_gaps(source, "partial_fit")
         model = covariance_model(self.covariance_type)
         self._check_same(previous, model, source, "partial_fit", "Clone the estimator")
         _check_near(previous.means, source)

@@ -172,7 +172,7 @@ def _check_gaps(source: IncompleteSource, names: Names) -> None:
         )
 
 
-def check_whole(source: Source, caller: str) -> None:
+def check_no_gaps(source: Source, caller: str) -> None:
     """Check that no values are missing, for a method that needs whole rows.
 
     Raises
@@ -197,7 +197,7 @@ def as_one_array(source: Source, caller: str) -> ArraySource:
     ValueError
         If values are missing.
     """
-    check_whole(source, caller)
+    check_no_gaps(source, caller)
     if source.addressable is None:
         raise TypeError(
             f"{caller} needs its rows in memory: expected an array or a data frame, got {source!r}; its method "

@@ -39,7 +39,7 @@ from gmm.values.layouts import Array
 from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__
 
-__all__ = ["MixtureClassifier"]
+__all__ = ["MixtureClassifier", "summary_of"]
 
 _REQUEST = "n_components", "covariance_type", "priors"
 _SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
@@ -302,15 +302,10 @@ class MixtureClassifier(Estimator):
 
     def __str__(self) -> str:
         """Return the constructor call and, once fitted, a summary of the classes below it."""
-        return f"{self!r}\n{self._summary()}" if "classes_" in vars(self) else super().__str__()
+        return f"{self!r}\n{summary_of(self)}" if "classes_" in vars(self) else super().__str__()
 
     def _html_parts(self) -> Sequence[Html]:
-        return self._summary().html() if "classes_" in vars(self) else ()
-
-    def _summary(self) -> ClassSummary:
-        mixtures = [fitted_parameters(mixture) for mixture in self.mixtures_]
-        of_classes = self.classes_.tolist(), self.priors_, mixtures, names_of_features(self)
-        return ClassSummary.of(*of_classes, loglik=self.log_likelihood_, bic=self.bic_)
+        return summary_of(self).html() if "classes_" in vars(self) else ()
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: a classifier."""
@@ -399,6 +394,13 @@ class MixtureClassifier(Estimator):
         joint = densities + priors
         joint[np.isneginf(joint).all(axis=1)] = priors
         return np.asarray(joint)
+
+
+def summary_of(classifier: MixtureClassifier) -> ClassSummary:
+    """Return the summary of a fitted classifier."""
+    mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
+    of_classes = classifier.classes_.tolist(), classifier.priors_, mixtures, names_of_features(classifier)
+    return ClassSummary.of(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
 
 
 def _listed(value: Any) -> Any:

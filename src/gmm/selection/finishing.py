@@ -131,7 +131,8 @@ def _watch(
 
     def watch(iteration: Iteration) -> None:
         nonlocal before
-        passes, before = passes_left(iteration.remaining, before, settings.tol), iteration.remaining
+        most = settings.max_iter - iteration.n_iter
+        passes, before = passes_left(iteration.remaining, before, settings.tol, most), iteration.remaining
         speed, left = n_rows / iteration.seconds, iteration.seconds * passes
         told(replace(cell, iteration=iteration, rows_per_second=speed, seconds_left=left))
 

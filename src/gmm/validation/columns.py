@@ -80,7 +80,7 @@ def coded(columns: Iterable[tuple[str, int]], n_rows: int) -> list[str]:
 
 
 def few_values(rows: NDArray[Any]) -> list[int]:
-    """Count the distinct values of each column of rows (n, d), NaN apart; of more than `MOST_CODES`, some of them."""
+    """Count distinct values of each column of rows (n, d), but NaN: exact up to `MOST_CODES`, else a lower bound."""
     there = [column[~np.isnan(column)] for column in rows.T]
     counts = [len(np.unique(column[:_BEGINNING])) for column in there]
     return [len(np.unique(x)) if n <= MOST_CODES < len(x) else n for x, n in zip(there, counts, strict=True)]

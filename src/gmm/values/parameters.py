@@ -95,7 +95,7 @@ class MixtureParameters:
 
     @property
     def n_parameters(self) -> int:
-        """Free ones: K − 1 weights, K·d means, the model's covariances; noise has two, and held ones are not free."""
+        """Free parameters: K − 1 weights, K·d means, the model's covariances, two of noise, less those held."""
         K, d = self.means.shape
         held = 0 if self.held is None else self.held.n_parameters(self.model, d)
         return K - 1 + K * d + self.model.n_parameters(K, d) + (0 if self.noise is None else 2) - held
