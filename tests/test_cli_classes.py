@@ -138,3 +138,13 @@ def test_what_a_classifier_is_no_use_for_is_refused(fitted, table, tmp_path):
     empty = tmp_path / "empty.csv"
     empty.write_text("a,b,kind\n1,2,\n3,4,\n5,7,\n")
     assert "all are unknown" in fails(1, "fit", empty, "--class-column", "kind")
+
+
+@pytest.mark.parametrize("option", ["--class-column", "--label-column"])
+def test_markers_of_missing_values_are_no_labels(option, tmp_path):
+    markers = ["", "NA", " n/a ", "NaN", "null", "None", "?", "<NA>", "#N/A", "b", "c", "c"] * 4
+    lines = [f"{number % 17},{number % 5},{marker}" for number, marker in enumerate(markers)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
+    how = ("--components", "1", "--models", "EII", "--json")
+    agreement = json.loads(ok("fit", "t.csv", option, "kind", *how, cwd=tmp_path).stdout)["agreement"]
+    assert (agreement["labels"], agreement["n_unlabelled"]) == (["b", "c"], 36)

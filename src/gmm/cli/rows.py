@@ -22,7 +22,7 @@ from gmm.cli.show import Screen
 from gmm.cli.tables import read
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.rows.delimited import is_number
+from gmm.rows.delimited import is_missing, is_number
 from gmm.selection import MixtureClassifier
 from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
@@ -350,7 +350,7 @@ def _as_numpy(column: pa.ChunkedArray) -> NDArray[np.floating]:
 
 def _as_text(column: pa.ChunkedArray) -> Iterable[str | None]:
     for value in column.to_pylist():
-        yield None if value is None or value == "" else str(value)
+        yield None if value is None or is_missing(str(value)) else str(value)
 
 
 def _without_identifiers(table: pa.Table, rows: Rows) -> tuple[Rows, tuple[str, ...]]:
