@@ -148,3 +148,18 @@ def test_markers_of_missing_values_are_no_labels(option, tmp_path):
     how = ("--components", "1", "--models", "EII", "--json")
     agreement = json.loads(ok("fit", "t.csv", option, "kind", *how, cwd=tmp_path).stdout)["agreement"]
     assert (agreement["labels"], agreement["n_unlabelled"]) == (["b", "c"], 36)
+
+
+def test_whole_numbers_with_gaps_are_classes_as_pandas_writes_them(tmp_path):
+    X, y = load_iris(return_X_y=True)
+    kinds = [("", "-1.0")[number % 2] if number % 5 == 0 else f"{k:.1f}" for number, k in enumerate(y)]
+    lines = [f"{row[0]},{row[2]},{k},{k.removesuffix('.0')}" for row, k in zip(X, kinds, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["length,petal,kind,whole", *lines]) + "\n")
+    how = ("--columns", "length,petal", "--json", "--out", "out")
+    printed = ok("fit", "t.csv", "--class-column", "kind", *how, cwd=tmp_path).stdout
+    assert gmm.load(tmp_path / "out" / "model.gmm").classes_.tolist() == [0, 1, 2]
+    assert json.loads(printed)["agreement"]["labels"] == ["0", "1", "2"]
+    assert json.loads(printed) == json.loads(ok("fit", "t.csv", "--class-column", "whole", *how, cwd=tmp_path).stdout)
+    refused = fails(1, "fit", "t.csv", "--class-column", "petal", "--columns", "length", cwd=tmp_path)
+    assert "Unknown label type" in refused
+    assert "got 1.4" in refused

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 from gmm.cli.agreement import Agreement, compare
 from gmm.cli.describe import agreement_json, mixture_json
-from gmm.cli.failures import UsageError
+from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.result import Fitted, make_directory, rows_to_fit
 from gmm.cli.show import Screen
 from gmm.cli.write import write_json, write_table
+from gmm.rows.delimited import is_number
 from gmm.rows.writing import class_columns
 from gmm.selection import MixtureClassifier
 from gmm.text.amounts import counted, percent
 
 __all__ = ["class_json", "fit_classes", "told_of_classes"]
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
+_INTEGER = re.compile(r"-?(0|[1-9]\d*)(\.0+)?")  # with .0, as of a column with gaps; 01 is a text
 _TOL = 1e-5
 # Options of a search without labels, or of its results.
 _OF_A_SEARCH = ("criterion", "noise", "refine", "scale", "time_limit", "checkpoint", "report", "plot", "label_column")
@@ -56,7 +57,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     fitted = Fitted(rows, options, notes, warned, time.perf_counter() - started)
     proba = classifier.predict_proba(rows.frame)
     names = set(map(str, classifier.classes_.tolist()))
-    known = [label if label in names else None for label in rows.labels]
+    known = [str(label) if str(label) in names else None for label in labels]
     agreement = compare(known, proba.argmax(axis=1), len(names))
     right = classifier.score(rows.frame, labels, rows.sample_weight)
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
@@ -124,6 +125,19 @@ def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
 
 
 def _classes(labels: Sequence[str | None]) -> NDArray[Any]:
-    """Return labels as classes: whole numbers if all are, else texts; None is unknown."""
-    numbers = all(label is None or _INTEGER.fullmatch(label) for label in labels)
-    return np.array([label if label is None or not numbers else int(label) for label in labels], dtype=object)
+    """Return labels as classes: whole numbers if all are, else texts; None is unknown.
+
+    Raises
+    ------
+    CommandError
+        If they are numbers with fractions.
+    """
+    texts = [label for label in dict.fromkeys(labels) if label is not None]
+    values: dict[str | None, Any] = {}
+    if all(_INTEGER.fullmatch(text) for text in texts):
+        values = {text: int(text.partition(".")[0]) for text in texts}
+    elif all(map(is_number, texts)):
+        fraction = next((text for text in texts if not float(text).is_integer()), None)
+        if fraction is not None:
+            raise CommandError(f"Unknown label type: expected classes that are whole numbers or words, got {fraction}")
+    return np.array([values.get(label, label) for label in labels], dtype=object)
