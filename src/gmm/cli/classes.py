@@ -26,7 +26,7 @@ from gmm.text.amounts import counted, percent
 
 __all__ = ["class_json", "fit_classes", "told_of_classes"]
 
-_INTEGER = re.compile(r"-?(0|[1-9]\d*)(\.0+)?")  # with .0, as of a column with gaps; 01 is a text
+_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
 _TOL = 1e-5
 # Options of a search without labels, or of its results.
 _OF_A_SEARCH = ("criterion", "noise", "refine", "scale", "time_limit", "checkpoint", "report", "plot", "label_column")
@@ -57,7 +57,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     fitted = Fitted(rows, options, notes, warned, time.perf_counter() - started)
     proba = classifier.predict_proba(rows.frame)
     names = set(map(str, classifier.classes_.tolist()))
-    known = [str(label) if str(label) in names else None for label in labels]
+    known = [label if label in names else None for label in rows.labels]
     agreement = compare(known, proba.argmax(axis=1), len(names))
     right = classifier.score(rows.frame, labels, rows.sample_weight)
     of_rows = {"accuracy": right, "agreement": agreement_json(agreement)}
@@ -133,11 +133,8 @@ def _classes(labels: Sequence[str | None]) -> NDArray[Any]:
         If they are numbers with fractions.
     """
     texts = [label for label in dict.fromkeys(labels) if label is not None]
-    values: dict[str | None, Any] = {}
-    if all(_INTEGER.fullmatch(text) for text in texts):
-        values = {text: int(text.partition(".")[0]) for text in texts}
-    elif all(map(is_number, texts)):
-        fraction = next((text for text in texts if not float(text).is_integer()), None)
-        if fraction is not None:
-            raise CommandError(f"Unknown label type: expected classes that are whole numbers or words, got {fraction}")
-    return np.array([values.get(label, label) for label in labels], dtype=object)
+    fractions = [text for text in texts if is_number(text) and not float(text).is_integer()]
+    if fractions and all(map(is_number, texts)):
+        raise CommandError(f"Unknown label type: expected classes that are whole numbers or words, got {fractions[0]}")
+    numbers = all(label is None or _INTEGER.fullmatch(label) for label in labels)
+    return np.array([label if label is None or not numbers else int(label) for label in labels], dtype=object)

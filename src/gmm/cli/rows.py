@@ -349,7 +349,11 @@ def _as_numpy(column: pa.ChunkedArray) -> NDArray[np.floating]:
 
 
 def _as_text(column: pa.ChunkedArray) -> Iterable[str | None]:
-    for value in column.to_pylist():
+    """Return labels; whole numbers without .0, which a column with gaps often has."""
+    values = column.to_pylist()
+    if pa.types.is_floating(column.type) and all(value is None or value != value or value % 1 == 0 for value in values):
+        values = [value if value is None or value != value else int(value) for value in values]
+    for value in values:
         yield None if value is None or is_missing(str(value)) else str(value)
 
 
