@@ -60,6 +60,11 @@ def test_it_writes_the_classifier_of_python(fitted, table):
     assert json.loads(ok("fit", table, "--class-column", "species", "--json").stdout) == document
 
 
+def test_bic_may_be_asked_for_by_name(fitted, table):
+    how = ("fit", table, "--class-column", "species", "--criterion", "bic", "--json")
+    assert json.loads(ok(*how).stdout) == json.loads((fitted[0] / "result.json").read_text())
+
+
 def test_its_model_predicts_classes(fitted, table, tmp_path):
     model = fitted[0] / "model.gmm"
     ok("predict", model, table, "--proba", "--out", tmp_path / "classes.csv")
@@ -133,7 +138,7 @@ def test_what_a_classifier_is_no_use_for_is_refused(fitted, table, tmp_path):
         ("export", model, "--out", tmp_path / "a.json"),
         ("plot", model, table),
     ):
-        assert "holds 'MixtureClassifier'" in fails(1, *words)
+        assert "holds a classifier: gmm predict and gmm info take it" in fails(1, *words)
     assert "no column 'kind'" in fails(1, "fit", table, "--class-column", "kind")
     empty = tmp_path / "empty.csv"
     empty.write_text("a,b,kind\n1,2,\n3,4,\n5,7,\n")

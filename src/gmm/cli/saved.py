@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from gmm.cli.failures import CommandError
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.saved import from_state
@@ -23,8 +24,13 @@ def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
     ------
     ValueError
         As `gmm.load`; also if the file holds a selection.
+    CommandError
+        If it holds a classifier.
     """
-    return load_object(path, {kind.__name__: partial(from_state, kind) for kind in _KINDS})
+    model = load_model(path)
+    if isinstance(model, MixtureClassifier):
+        raise CommandError(f"{path} holds a classifier: gmm predict and gmm info take it")
+    return model
 
 
 def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | MixtureClassifier:
@@ -33,7 +39,7 @@ def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | Mixture
     Raises
     ------
     ValueError
-        As `load_mixture`.
+        As `gmm.load`; also if the file holds a selection.
     """
     makers: dict[str, Any] = {kind.__name__: partial(from_state, kind) for kind in _KINDS}
     return load_object(path, {**makers, "MixtureClassifier": MixtureClassifier.from_state})
