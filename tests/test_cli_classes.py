@@ -55,7 +55,8 @@ def test_it_writes_the_classifier_of_python(fitted, table):
     np.testing.assert_allclose([float(row["p_setosa"]) for row in written], direct.predict_proba(X)[:, 0])
     document = json.loads((fitted[0] / "result.json").read_text())
     assert [one["class"] for one in document["best"]["classes"]] == NAMES.tolist()
-    assert document["best"]["bic"] == direct.bic_
+    assert (document["best"]["bic"], document["best"]["n_iter"]) == (direct.bic_, direct.n_iter_)
+    assert None not in document["best"]["classes"][0].values()
     assert document["accuracy"] == direct.score(X, some)
     assert json.loads(ok("fit", table, "--class-column", "species", "--json").stdout) == document
 

@@ -115,13 +115,20 @@ def told_of_classes(classifier: MixtureClassifier) -> list[str]:
 
 
 def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
-    """Convert a classifier to JSON values."""
+    """Convert a classifier to JSON values; how a class was fitted is there only where that was by itself."""
     parts: Any = zip(classifier.classes_.tolist(), classifier.priors_.tolist(), classifier.mixtures_, strict=True)
     return {
         "loglik": classifier.log_likelihood_,
         "bic": classifier.bic_,
-        "classes": [{"class": label, "prior": prior, **mixture_json(mixture)} for label, prior, mixture in parts],
+        "n_iter": classifier.n_iter_,
+        "classes": [
+            {"class": label, "prior": prior, **_known(mixture_json(mixture))} for label, prior, mixture in parts
+        ],
     }
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _classes(labels: Sequence[str | None]) -> NDArray[Any]:
