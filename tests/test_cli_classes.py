@@ -171,3 +171,13 @@ def test_whole_numbers_with_gaps_are_classes_as_pandas_writes_them(tmp_path):
     refused = fails(1, "fit", "t.csv", "--class-column", "petal", "--columns", "length", cwd=tmp_path)
     assert "Unknown label type" in refused
     assert "got 1.4" in refused
+
+
+def test_the_table_of_many_classes_is_left_out(tmp_path):
+    lines = [f"{10 * (number // 3) + number % 3},c{number // 3}" for number in range(75)]
+    for rows, there in ((lines[:72], True), (lines, False)):
+        (tmp_path / "t.csv").write_text("\n".join(["a,kind", *rows]) + "\n")
+        done = ok("fit", "t.csv", "--columns", "a", "--class-column", "kind", "--models", "EEE", cwd=tmp_path)
+        assert any(line.split()[:3] == ["kind", "c0", "c1"] for line in done.stdout.splitlines()) == there
+        assert ("table of labels with 25 columns left out" in done.stdout) != there
+        assert "adjusted Rand index 1.0000" in done.stdout
