@@ -55,9 +55,15 @@ def test_it_writes_the_classifier_of_python(fitted, table):
     np.testing.assert_allclose([float(row["p_setosa"]) for row in written], direct.predict_proba(X)[:, 0])
     document = json.loads((fitted[0] / "result.json").read_text())
     assert [one["class"] for one in document["best"]["classes"]] == NAMES.tolist()
-    assert document["best"]["bic"] == direct.bic_
+    assert (document["best"]["bic"], document["best"]["n_iter"]) == (direct.bic_, direct.n_iter_)
+    assert None not in document["best"]["classes"][0].values()
     assert document["accuracy"] == direct.score(X, some)
     assert json.loads(ok("fit", table, "--class-column", "species", "--json").stdout) == document
+
+
+def test_bic_may_be_asked_for_by_name(fitted, table):
+    how = ("fit", table, "--class-column", "species", "--criterion", "bic", "--json")
+    assert json.loads(ok(*how).stdout) == json.loads((fitted[0] / "result.json").read_text())
 
 
 def test_its_model_predicts_classes(fitted, table, tmp_path):
@@ -146,8 +152,45 @@ def test_what_a_classifier_is_no_use_for_is_refused(fitted, table, tmp_path):
         ("export", model, "--out", tmp_path / "a.json"),
         ("plot", model, table),
     ):
-        assert "holds 'MixtureClassifier'" in fails(1, *words)
+        assert "holds a classifier: gmm predict and gmm info take it" in fails(1, *words)
     assert "no column 'kind'" in fails(1, "fit", table, "--class-column", "kind")
     empty = tmp_path / "empty.csv"
     empty.write_text("a,b,kind\n1,2,\n3,4,\n5,7,\n")
     assert "all are unknown" in fails(1, "fit", empty, "--class-column", "kind")
+
+
+@pytest.mark.parametrize("option", ["--class-column", "--label-column"])
+def test_markers_of_missing_values_are_no_labels(option, tmp_path):
+    markers = ["", "NA", " n/a ", "NaN", "null", "None", "?", "<NA>", "#N/A", "b", "c", "c"] * 4
+    lines = [f"{number % 17},{number % 5},{marker}" for number, marker in enumerate(markers)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,kind", *lines]) + "\n")
+    how = ("--components", "1", "--models", "EII", "--json")
+    agreement = json.loads(ok("fit", "t.csv", option, "kind", *how, cwd=tmp_path).stdout)["agreement"]
+    assert (agreement["labels"], agreement["n_unlabelled"]) == (["b", "c"], 36)
+
+
+def test_whole_numbers_with_gaps_are_classes_as_pandas_writes_them(tmp_path):
+    X, y = load_iris(return_X_y=True)
+    kinds = [("", "-1.0")[number % 2] if number % 5 == 0 else f"{k:.1f}" for number, k in enumerate(y)]
+    lines = [f"{row[0]},{row[2]},{k},{k.removesuffix('.0')}" for row, k in zip(X, kinds, strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["length,petal,kind,whole", *lines]) + "\n")
+    how = ("--columns", "length,petal", "--json", "--out", "out")
+    printed = ok("fit", "t.csv", "--class-column", "kind", *how, cwd=tmp_path).stdout
+    assert gmm.load(tmp_path / "out" / "model.gmm").classes_.tolist() == [0, 1, 2]
+    assert json.loads(printed)["agreement"]["labels"] == ["0", "1", "2"]
+    assert json.loads(printed) == json.loads(ok("fit", "t.csv", "--class-column", "whole", *how, cwd=tmp_path).stdout)
+    compared = ok("fit", "t.csv", "--label-column", "kind", "--components", "1", *how, cwd=tmp_path).stdout
+    assert json.loads(compared)["agreement"]["labels"] == ["-1", "0", "1", "2"]
+    refused = fails(1, "fit", "t.csv", "--class-column", "petal", "--columns", "length", cwd=tmp_path)
+    assert "Unknown label type" in refused
+    assert "got 1.4" in refused
+
+
+def test_the_table_of_many_classes_is_left_out(tmp_path):
+    lines = [f"{10 * (number // 3) + number % 3},c{number // 3}" for number in range(75)]
+    for rows, there in ((lines[:72], True), (lines, False)):
+        (tmp_path / "t.csv").write_text("\n".join(["a,kind", *rows]) + "\n")
+        done = ok("fit", "t.csv", "--columns", "a", "--class-column", "kind", "--models", "EEE", cwd=tmp_path)
+        assert any(line.split()[:3] == ["kind", "c0", "c1"] for line in done.stdout.splitlines()) == there
+        assert ("table of labels with 25 columns left out" in done.stdout) != there
+        assert "adjusted Rand index 1.0000" in done.stdout

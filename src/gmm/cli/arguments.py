@@ -227,7 +227,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command.add_argument("model", metavar="MODEL", help="a saved model")
     command.add_argument("file", metavar="FILE", help=_FILE_HELP)
     wanted = command.add_mutually_exclusive_group()
-    wanted.add_argument("--proba", action="store_true", help="also write the responsibilities")
+    wanted.add_argument("--proba", action="store_true", help="also write the probabilities of components or classes")
     wanted.add_argument("--known", metavar="A,B", type=_names, action="extend",
                         help="predict the model's other columns from these: their conditional means and standard "
                              "deviations")  # fmt: skip

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from gmm.cli.agreement import Agreement, compare
 from gmm.cli.describe import agreement_json, mixture_json
-from gmm.cli.failures import UsageError
+from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.result import Fitted, make_directory, rows_to_fit
 from gmm.cli.show import Screen
 from gmm.cli.write import write_json, write_table
+from gmm.rows.delimited import is_number
 from gmm.rows.writing import class_columns
 from gmm.selection import MixtureClassifier
 from gmm.selection.classifier import summary_of
@@ -121,16 +122,33 @@ def _show(screen: Screen, classifier: MixtureClassifier, fitted: Fitted, agreeme
 
 
 def class_json(classifier: MixtureClassifier) -> dict[str, Any]:
-    """Convert a classifier to JSON values."""
+    """Convert a classifier to JSON values; how a class was fitted is there only where that was by itself."""
     parts: Any = zip(classifier.classes_.tolist(), classifier.priors_.tolist(), classifier.mixtures_, strict=True)
     return {
         "loglik": classifier.log_likelihood_,
         "bic": classifier.bic_,
-        "classes": [{"class": label, "prior": prior, **mixture_json(mixture)} for label, prior, mixture in parts],
+        "n_iter": classifier.n_iter_,
+        "classes": [
+            {"class": label, "prior": prior, **_known(mixture_json(mixture))} for label, prior, mixture in parts
+        ],
     }
 
 
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _classes(labels: Sequence[str | None]) -> NDArray[Any]:
-    """Return labels as classes: whole numbers if all are, else texts; None is unknown."""
+    """Return labels as classes: whole numbers if all are, else texts; None is unknown.
+
+    Raises
+    ------
+    CommandError
+        If they are numbers with fractions.
+    """
+    texts = [label for label in dict.fromkeys(labels) if label is not None]
+    fractions = [text for text in texts if is_number(text) and not float(text).is_integer()]
+    if fractions and all(map(is_number, texts)):
+        raise CommandError(f"Unknown label type: expected classes that are whole numbers or words, got {fractions[0]}")
     numbers = all(label is None or _INTEGER.fullmatch(label) for label in labels)
     return np.array([label if label is None or not numbers else int(label) for label in labels], dtype=object)

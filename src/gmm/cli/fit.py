@@ -36,6 +36,8 @@ def fit(options: argparse.Namespace) -> None:
         If no fit converged, after everything has been written and printed; and if the table or an option is invalid.
     """
     screen = Screen(options.quiet)
+    if options.class_column is not None and options.criterion == CRITERIA[0]:
+        options.criterion = None  # what classes are chosen by
     if options.resume and options.checkpoint is None:
         raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
     if options.class_column is not None:

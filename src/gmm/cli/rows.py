@@ -22,7 +22,7 @@ from gmm.cli.show import Screen
 from gmm.cli.tables import read
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.rows.delimited import is_number
+from gmm.rows.delimited import is_missing, is_number
 from gmm.selection import MixtureClassifier
 from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
@@ -349,8 +349,12 @@ def _as_numpy(column: pa.ChunkedArray) -> NDArray[np.floating]:
 
 
 def _as_text(column: pa.ChunkedArray) -> Iterable[str | None]:
-    for value in column.to_pylist():
-        yield None if value is None or value == "" else str(value)
+    """Return labels; whole numbers without .0, which a column with gaps often has."""
+    values = column.to_pylist()
+    if pa.types.is_floating(column.type) and all(value is None or value != value or value % 1 == 0 for value in values):
+        values = [value if value is None or value != value else int(value) for value in values]
+    for value in values:
+        yield None if value is None or is_missing(str(value)) else str(value)
 
 
 def _without_identifiers(table: pa.Table, rows: Rows) -> tuple[Rows, tuple[str, ...]]:

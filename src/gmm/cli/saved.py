@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from gmm.cli.failures import CommandError
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.saved import from_state
@@ -25,8 +26,13 @@ def load_mixture(path: str) -> GaussianMixture | BayesianGaussianMixture:
     ------
     ValueError
         As `gmm.load`; also if the file holds a selection.
+    CommandError
+        If it holds a classifier.
     """
-    return load_object(path, _MAKERS)
+    model = load_model(path)
+    if isinstance(model, MixtureClassifier):
+        raise CommandError(f"{path} holds a classifier: gmm predict and gmm info take it")
+    return model
 
 
 def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | MixtureClassifier:
@@ -35,6 +41,6 @@ def load_model(path: str) -> GaussianMixture | BayesianGaussianMixture | Mixture
     Raises
     ------
     ValueError
-        As `load_mixture`.
+        As `gmm.load`; also if the file holds a selection.
     """
     return load_object(path, {**_MAKERS, "MixtureClassifier": MixtureClassifier.from_state})

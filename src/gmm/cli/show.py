@@ -141,8 +141,12 @@ class Screen:
         pairs = zip(agreement.labels, agreement.counts, strict=True)
         for label, counts in islice(pairs, _LABELS_SHOWN):
             table.add_row(escape(label), *(str(n) if n else "[dim]·[/]" for n in counts[list(columns)]))
-        self._show(table)
-        hidden = len(agreement.labels) - _LABELS_SHOWN
+        wide = len(columns) > _COLUMNS_SHOWN
+        if wide:
+            self.line(f"table of labels with {counted(len(columns), 'column')} left out (--json prints all)")
+        else:
+            self._show(table)
+        hidden = 0 if wide else len(agreement.labels) - _LABELS_SHOWN
         if hidden > 0:
             self.line(f"… and {counted(hidden, 'more label')}")
         n = agreement.n_unlabelled

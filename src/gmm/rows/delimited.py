@@ -25,7 +25,7 @@ from gmm.rows.suffixes import COMPRESSED
 from gmm.text.amounts import counted
 from gmm.text.lists import quoted
 
-__all__ = ["TextPart", "is_number", "read_text"]
+__all__ = ["TextPart", "is_missing", "is_number", "read_text"]
 
 Hints = tuple[str, str]
 
@@ -126,6 +126,11 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_missing(text: str) -> bool:
+    """Return whether the text is empty or stands for a missing value, such as NA."""
+    return text.strip() in _MISSING
 
 
 @dataclass(frozen=True, eq=False)
@@ -269,7 +274,7 @@ def _count_up(numbers: Sequence[str]) -> bool:
 
 def _like_value(text: str) -> bool:
     """Return whether the text is a number or a mark for a missing value."""
-    return _like_number(text) or text.strip() in _MISSING
+    return _like_number(text) or is_missing(text)
 
 
 def _like_number(text: str) -> bool:

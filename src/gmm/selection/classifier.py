@@ -45,7 +45,7 @@ _REQUEST = "n_components", "covariance_type", "priors"
 _SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
 _COLLAPSED = (
     "A component of {} has collapsed: it has too few rows or, as on rounded columns, hardly more than reg_covar as "
-    "variance in some direction, so that its likelihood and BIC mean little. Use prior='conjugate' or fewer components."
+    "variance in some direction, so that its likelihood and BIC mean little. Use a conjugate prior, {} or more rows."
 )
 
 
@@ -325,7 +325,7 @@ class MixtureClassifier(Estimator):
         how = {name: getattr(self, name) for name in _SETTINGS}
         mixtures = [select(part, numbers, types, **how).best for part in parts]
         of_parts = zip(classes.tolist(), mixtures, parts, strict=True)
-        self._warn_of([label for label, mixture, part in of_parts if self._collapsed(mixture, part)])
+        self._warn_of([label for label, mixture, part in of_parts if self._collapsed(mixture, part)], several=True)
         return mixtures
 
     def _collapsed(self, mixture: GaussianMixture, part: ArraySource) -> bool:
@@ -334,9 +334,11 @@ class MixtureClassifier(Estimator):
         found = degenerate_components(parameters, part.n_effective, self.reg_covar)
         return len(found) > 1 and bool((found | flat_components(parameters, self.reg_covar)).any())
 
-    def _warn_of(self, labels: list[Any]) -> None:
+    def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:
-            warn(_COLLAPSED.format(f"{'class' if len(labels) == 1 else 'classes'} {quoted(labels)}"), UserWarning)
+            classes = f"{'class' if len(labels) == 1 else 'classes'} {quoted(labels)}"
+            instead = "fewer components" if several else "a simpler covariance model"
+            warn(_COLLAPSED.format(classes, instead), UserWarning)
 
     def _of_all(
         self,
@@ -371,7 +373,7 @@ class MixtureClassifier(Estimator):
             assert failed is not None  # there is a type at least
             raise failed
         _, parameters, loglik, collapsed = best
-        self._warn_of(classes[np.unique(collapsed)].tolist())
+        self._warn_of(classes[np.unique(collapsed)].tolist(), several=sum(numbers) > n_classes)
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
         shares = np.array([parameters.weights[owners == number].sum() for number in range(n_classes)])
         how: dict[str, Any] = {"reg_covar": self.reg_covar, "missing": self.missing}
