@@ -140,7 +140,7 @@ def as_source_to_fit(
         If missing values leave rows in so many patterns that passes take much longer.
     """
     source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, missing=missing)
-    if isinstance(source, IncompleteSource):
+    if isinstance(source, IncompleteSource) and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)
     survey = source.survey
