@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
@@ -210,6 +211,26 @@ def test_rows_with_gaps_count(n_components, n_covariances):
     n_parameters = 4 * n_means + n_weights + 10 * n_covariances + 2
     assert fit.bic_ == pytest.approx(-2 * fit.log_likelihood_ + n_parameters * np.log(150))
     np.testing.assert_allclose(fit.priors_, 1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ({}, "No row has"),
+        ({"n_components": [1, 2], "random_state": 0}, "No row of classes 0, 1 has"),
+        ({"covariance_type": ["EII", "VVI"]}, None),
+    ],
+)
+def test_columns_that_no_row_has_together_are_told_once_and_by_name(how, told):
+    rng, y = np.random.default_rng(0), np.repeat([0, 1], 100)
+    X = rng.normal(size=(200, 3)) @ [[1, 0, 2], [0, 1, 2], [0, 0, 0.5]] + y[:, None]
+    X[::2, 0], X[1::2, 1] = np.nan, np.nan
+    frame = pd.DataFrame(X, columns=["length", "width", "height"])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        MixtureClassifier(missing="em", **how).fit(frame, y)
+    columns = "values in both of these columns: 'length' and 'width'. Nothing"
+    assert [str(w.message)[: len(f"{told} {columns}")] for w in caught] == ([f"{told} {columns}"] if told else [])
 
 
 def test_rows_without_gaps_are_the_same_for_em():

@@ -445,6 +445,23 @@ def test_what_cannot_be_learnt_from_is_an_error():
             needs_whole_rows(X)
 
 
+def test_predictions_say_what_to_do_about_gaps():
+    X = with_gaps()
+    fit, first = GaussianMixture(2, random_state=0).fit(np.nan_to_num(X)), np.arange(120)[:, None] == 0
+    classifier = gmm.MixtureClassifier().fit(np.nan_to_num(X), np.arange(120) % 2)
+    fill = r", fill the others by impute\(X\)"
+    for predict, told in (
+        (fit.predict, fill),
+        (lambda rows: fit.predict_from(rows[:, :3], [0, 1, 2]), ""),
+        (classifier.predict, ""),
+    ):
+        with pytest.raises(ValueError, match=rf"by set_params\(missing='em'\){told}, or drop"):
+            predict(X)
+    for model, method in ((fit, "predict"), (fit, "impute"), (classifier, "predict")):
+        with pytest.raises(ValueError, match="row 0 of X are missing, so there is nothing to predict from it"):
+            getattr(model.set_params(missing="em"), method)(np.where(first, np.nan, X))
+
+
 def test_many_patterns_are_told():
     X = with_gaps(n=600, d=12, share=0.5)
     with pytest.warns(UserWarning, match="different sets of columns"):

@@ -290,7 +290,6 @@ def test_a_generator_is_drawn_from_once():
         ({"n_components": 1, "n_replicates": 0}, "n_replicates to be a whole number from 1, got 0"),
         ({"n_components": 100}, "n_components = 101, n_samples = 100"),
         ({"n_components": 1, "covariance_type": "square"}, "'covariance_type' parameter"),
-        ({"n_components": 1, "means_init": [[0.0, 0.0]]}, "means"),
     ],
 )
 def test_a_test_that_cannot_be_is_refused(given, told):
@@ -302,6 +301,12 @@ def test_an_unknown_parameter_is_refused():
     for name in ("patience", "standardize"):
         with pytest.raises(TypeError, match=f"bootstrap_lrt has no parameter '{name}'; it takes those of Gauss"):
             bootstrap_lrt(X, 1, **{name: 3})
+
+
+@pytest.mark.parametrize("given", [{"frozen": {"weights": True}}, {"means_init": [[0.0, 0.0]]}, {"warm_start": True}])
+def test_what_is_for_a_single_fit_is_refused(given):
+    with pytest.raises(TypeError, match=f"^{next(iter(given))} applies to a single fit"):
+        bootstrap_lrt(X, 1, **given)
 
 
 def with_gaps():

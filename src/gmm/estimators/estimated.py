@@ -355,9 +355,9 @@ def rows_to_fit(mixture: EstimatedMixture, X: ArrayLike, sample_weight: ArrayLik
     """Return the rows that an estimator is to be fitted to, gaps filled for starts, and their feature names."""
     K, missing = int(mixture.n_components), mixture.missing
     source, names = as_source_to_fit(X, sample_weight, estimator=mixture, n_components=K, missing=missing)
-    return fitting.incomplete.completed(
-        source, names, [covariance_model(mixture.covariance_type)], mixture.reg_covar, mixture.n_threads
-    ), names
+    models = [covariance_model(mixture.covariance_type)]
+    fitting.incomplete.warn_of_apart(fitting.incomplete.columns_apart(source, names, models))
+    return fitting.incomplete.completed(source, models, mixture.reg_covar, mixture.n_threads), names
 
 
 def set_fitted(

@@ -468,7 +468,7 @@ class GaussianMixture(StreamedMixture):
         """
         level = None if level is None else check_level(level)
         parameters = without_noise(self, "predict_from")
-        source, names = as_source(X, estimator=self, missing=self.missing)
+        source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         if columns is None and names is None:
             raise ValueError("X has no column names: expected `columns`, those of the mixture that X holds, in order")
         known, others = self._split(names if columns is None else columns)

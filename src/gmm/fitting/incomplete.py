@@ -44,23 +44,14 @@ def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> Mixtu
         return problem.run(e_step, begin, settings).go().result.parameters
 
 
-def completed(
-    source: Source, names: Names, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None
-) -> Source:
+def completed(source: Source, models: Sequence[CovarianceModel], ridge: float, n_threads: int | None = None) -> Source:
     """Return rows with their gaps filled for the starts of fits of `models`, given what is there, under one Gaussian.
 
     With draws, the same in every fit, if a model has full covariances: conditional means lie in planes, on which such
-    components collapse. Else with these means, which blur groups less.
-
-    Warns
-    -----
-    UserWarning
-        If a model has covariances, and no row has values in both of two columns.
+    components collapse. Else with these means, which blur groups less. Rows that were filled before stay as they are.
     """
-    if not isinstance(source, IncompleteSource):
+    if not isinstance(source, IncompleteSource) or source.filled is not None:
         return source
-    if not all(model.layout.axis_aligned for model in models):
-        _warn_of_apart(source, names)
     one_model = stored_as(FULL if source.n_features <= _LARGEST else DIAGONAL)
     problem = Problem(rows=source, model=one_model, ridge=ridge, n_threads=n_threads)
     try:
@@ -77,18 +68,28 @@ def completed(
     return source.filled_with(filled)
 
 
-def _warn_of_apart(source: IncompleteSource, names: Names) -> None:
-    """Warn of columns that no row has together: what they have to do with each other is not in the likelihood."""
+def columns_apart(source: Source, names: Names, models: Sequence[CovarianceModel]) -> str:
+    """Name the pairs of columns that no row has together, if a model has covariances; empty if there are none.
+
+    What such columns have to do with each other is not in the likelihood.
+    """
+    axis_aligned = all(model.layout.axis_aligned for model in models)
+    if axis_aligned or not isinstance(source, IncompleteSource) or source.filled is not None:
+        return ""
     seen = np.zeros((len(source.patterns), source.n_features))
     for row, pattern in zip(seen, source.patterns, strict=True):
         row[pattern.observed] = pattern.rows.survey.weight > 0
+    called = [f"x{j}" if names is None else str(names[j]) for j in range(source.n_features)]
     pairs = np.argwhere(np.triu(seen.T @ seen == 0))
-    if len(pairs):
-        called = [f"x{j}" if names is None else str(names[j]) for j in range(source.n_features)]
-        told = listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN)
+    return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN) if len(pairs) else ""
+
+
+def warn_of_apart(columns: str, whose: str = "") -> None:
+    """Warn of pairs of columns that `columns_apart` names; `whose` says of which rows, if not of all."""
+    if columns:
         warn(
-            f"No row has values in both of these columns: {told}. Nothing says how they vary together, so the fitted "
-            "covariance is that of the starts, or of a prior. Leave one of them out, add rows that have both, or fit a "
-            "model without covariances: 'diag', 'spherical', or a name that ends in I.",
+            f"No row{whose} has values in both of these columns: {columns}. Nothing says how they vary together, so "
+            "the fitted covariance is that of the starts, or of a prior. Leave one of them out, add rows that have "
+            "both, or fit a model without covariances: 'diag', 'spherical', or a name that ends in I.",
             UserWarning,
         )

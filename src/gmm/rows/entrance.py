@@ -46,6 +46,7 @@ def as_source(
     feature_names: Names = None,
     min_rows: int = 1,
     missing: str | None = None,
+    fitted: bool | None = None,
 ) -> tuple[Source, Names]:
     """Return X as a source of finite rows, or of rows with missing values, and its feature names.
 
@@ -61,6 +62,8 @@ def as_source(
         As in `gmm.validation.rows.check_rows`.
     missing : {"error", "em"}, optional
         What NaN is; None where it is always an error.
+    fitted : bool, optional
+        Whether the mixture is; None says so if there is `n_features`.
 
     Raises
     ------
@@ -92,11 +95,17 @@ def as_source(
             check_names(names, feature_names, estimator)
         check_shape((source.n_rows, source.n_features), name_of(estimator), n_features, min_rows)
     called = feature_names if names is None else names
-    return _finite(source, estimator, called, missing, fitted=n_features is not None), names
+    imputes = n_features is not None and hasattr(estimator, "impute")  # which takes all columns
+    fitted = n_features is not None if fitted is None else fitted
+    return _finite(source, estimator, called, missing, fitted=fitted, imputes=imputes), names
 
 
-def _finite(source: Source, estimator: object, names: Names, missing: str | None, *, fitted: bool) -> Source:
-    """Return rows whose values are finite or, if they may, missing; `fitted` says whether the mixture is.
+def _finite(
+    source: Source, estimator: object, names: Names, missing: str | None, *, fitted: bool, imputes: bool
+) -> Source:
+    """Return rows whose values are finite or, if they may, missing.
+
+    `fitted` says whether the mixture is, and `imputes` whether its method `impute` takes such rows.
 
     Raises
     ------
@@ -110,12 +119,13 @@ def _finite(source: Source, estimator: object, names: Names, missing: str | None
         infinite, gaps = np.isinf(resident.rows), np.isnan(resident.rows)
         if not infinite.any():
             if gaps.all(axis=1).any():
-                raise_empty(f"row {int(gaps.all(axis=1).argmax())}", "X[~np.isnan(X).all(axis=1)]")
+                row, what_for = int(gaps.all(axis=1).argmax()), "predict" if fitted else "learn"
+                raise_empty(f"row {row}", "X[~np.isnan(X).all(axis=1)]", what_for)
             return IncompleteSource(np.ascontiguousarray(resident.rows), resident.sample_weight)
         row, column = np.unravel_index(infinite.argmax(), infinite.shape)
         nonfinite = int(row), int(column)
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]
-    instead = instead_of_gaps(missing, fitted=fitted, in_memory=resident is not None)
+    instead = instead_of_gaps(missing, fitted=fitted, imputes=imputes, in_memory=resident is not None)
     raise_nonfinite(value, *nonfinite, estimator=estimator, feature_names=names, instead=instead)
 
 
@@ -140,7 +150,7 @@ def as_source_to_fit(
         If missing values leave rows in so many patterns that passes take much longer.
     """
     source, names = as_source(X, sample_weight, estimator=estimator, min_rows=2, missing=missing)
-    if isinstance(source, IncompleteSource):
+    if isinstance(source, IncompleteSource) and source is not X:
         _check_gaps(source, names)
     check_enough_rows(source.n_used, n_components)
     survey = source.survey

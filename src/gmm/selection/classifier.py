@@ -21,11 +21,12 @@ from gmm.estimators.scorer import Scorer, log_evidence_of
 from gmm.estimators.summary import ClassSummary
 from gmm.exceptions import warn
 from gmm.fitting.degenerate import degenerate_components, flat_components
+from gmm.fitting.incomplete import columns_apart, completed, warn_of_apart
 from gmm.fitting.starts import STARTS
 from gmm.persistence import Readable, Writable, from_json_values, item, load_object, save_state, to_json_values
 from gmm.rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm.rows.incomplete import IncompleteSource
-from gmm.rows.sources import ArraySource
+from gmm.rows.sources import ArraySource, Source
 from gmm.selection.request import requested_components, requested_types
 from gmm.selection.search import select
 from gmm.text.html import Html
@@ -35,6 +36,7 @@ from gmm.validation.labels import check_components_per_class, check_labels, clas
 from gmm.validation.parameters import check_is_fitted, check_parameters
 from gmm.validation.rows import check_feature_names
 from gmm.values.classes import KnownClasses
+from gmm.values.covariance import covariance_model
 from gmm.values.layouts import Array
 from gmm.values.priors import NormalInverseWishart
 from gmm.versions import __version__
@@ -175,7 +177,7 @@ class MixtureClassifier(Estimator):
         Warns
         -----
         UserWarning
-            If a component has collapsed on few or rounded rows.
+            If a component has collapsed on few or rounded rows, or has covariances of columns that no row has together.
         """
         if y is None:
             raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
@@ -184,18 +186,23 @@ class MixtureClassifier(Estimator):
         if isinstance(source, IncompleteSource):
             rows = ArraySource(source.given, source.sample_weight)  # NaN among them
         else:
-            rows = as_one_array(source, "MixtureClassifier.fit")
+            source = rows = as_one_array(source, "MixtureClassifier.fit")
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
         classes, codes = _classes_in(y, rows)
         priors = None if self.priors is None else check_weights_init(self.priors, len(classes), "priors")
-        parts = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))]
-        mixtures = [] if numbers == [1] else self._of_each(parts, numbers, types, classes)
+        parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
+        if numbers != [1]:
+            opened = self._opened(parts, classes)
+            mixtures = self._of_each(opened, numbers, types, classes)
         each = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
         known = codes >= 0
         if not mixtures or each[~known].any():
-            mixtures, shares, loglik, n_parameters = self._of_all(rows, types, codes, mixtures, classes, names)
+            whole = self._completed(source, types)
+            mixtures, shares, loglik, n_parameters = self._of_all(whole, types, codes, mixtures, classes, names)
+            warn_of_apart(columns_apart(source, names, [fitted_parameters(mixtures[0]).model]))
         else:
+            _warn_of_apart(classes, mixtures, opened, names)
             weight = np.bincount(codes[known], each[known])
             shares = weight / weight.sum()
             pairs: Any = zip(mixtures, parts, strict=True)
@@ -315,20 +322,28 @@ class MixtureClassifier(Estimator):
         tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
         return tags
 
-    def _of_each(
-        self, parts: list[ArraySource], numbers: list[int], types: list[str], classes: NDArray[Any]
-    ) -> list[GaussianMixture]:
-        """Mixtures of the labelled rows of each class, by BIC."""
+    def _opened(self, parts: list[ArraySource], classes: NDArray[Any]) -> list[Source]:
+        """Return the labelled rows of each class, checked for a fit."""
         for label, part in zip(classes.tolist(), parts, strict=True):
             if part.n_rows < 2:
                 raise ValueError(f"class {label!r} has 1 labelled row: expected two or more, or n_components=1")
+        return [as_source_to_fit(part, None, estimator=self, missing=self.missing)[0] for part in parts]
+
+    def _completed(self, source: Source, types: list[str]) -> Source:
+        """Return rows with their gaps filled for the starts of all types."""
+        return completed(source, [covariance_model(name) for name in types], self.reg_covar, self.n_threads)
+
+    def _of_each(
+        self, parts: list[Source], numbers: list[int], types: list[str], classes: NDArray[Any]
+    ) -> list[GaussianMixture]:
+        """Mixtures of the labelled rows of each class, by BIC."""
         how = {name: getattr(self, name) for name in _SETTINGS}
-        mixtures = [select(part, numbers, types, **how).best for part in parts]
+        mixtures = [select(self._completed(part, types), numbers, types, **how).best for part in parts]
         of_parts = zip(classes.tolist(), mixtures, parts, strict=True)
         self._warn_of([label for label, mixture, part in of_parts if self._collapsed(mixture, part)], several=True)
         return mixtures
 
-    def _collapsed(self, mixture: GaussianMixture, part: ArraySource) -> bool:
+    def _collapsed(self, mixture: GaussianMixture, part: Source) -> bool:
         """Whether a mixture of several components has one that means nothing."""
         parameters = fitted_parameters(mixture)
         found = degenerate_components(parameters, part.n_effective, self.reg_covar)
@@ -336,9 +351,8 @@ class MixtureClassifier(Estimator):
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:
-            classes = f"{'class' if len(labels) == 1 else 'classes'} {quoted(labels)}"
             instead = "fewer components" if several else "a simpler covariance model"
-            warn(_COLLAPSED.format(classes, instead), UserWarning)
+            warn(_COLLAPSED.format(_called(labels), instead), UserWarning)
 
     def _of_all(
         self,
@@ -403,6 +417,19 @@ def summary_of(classifier: MixtureClassifier) -> ClassSummary:
     mixtures = [fitted_parameters(mixture) for mixture in classifier.mixtures_]
     of_classes = classifier.classes_.tolist(), classifier.priors_, mixtures, names_of_features(classifier)
     return ClassSummary.of(*of_classes, loglik=classifier.log_likelihood_, bic=classifier.bic_)
+
+
+def _warn_of_apart(classes: NDArray[Any], mixtures: list[GaussianMixture], parts: list[Source], names: Names) -> None:
+    """Warn of covariances of columns that no row of a class has together, once for all classes with the same ones."""
+    found: dict[str, list[Any]] = {}
+    for label, mixture, part in zip(classes.tolist(), mixtures, parts, strict=True):
+        found.setdefault(columns_apart(part, names, [fitted_parameters(mixture).model]), []).append(label)
+    for columns, labels in found.items():
+        warn_of_apart(columns, f" of {_called(labels)}")
+
+
+def _called(labels: list[Any]) -> str:
+    return f"{'class' if len(labels) == 1 else 'classes'} {quoted(labels)}"
 
 
 def _listed(value: Any) -> Any:

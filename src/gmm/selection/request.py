@@ -29,7 +29,7 @@ from gmm.values.covariance import (
 )
 
 # Parameters about the start, continuation or output of a single fit.
-_SINGLE_FIT_ONLY = (
+SINGLE_FIT_ONLY = (
     "weights_init",
     "means_init",
     "precisions_init",
@@ -89,7 +89,7 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
     TypeError, ValueError
         If one is unknown, invalid or for a single fit.
     """
-    inapplicable = [name for name in _SINGLE_FIT_ONLY if name in parameters]
+    inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
     if inapplicable:
         raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out")
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())

@@ -31,6 +31,7 @@ from gmm.fitting.split_merge import OFFSET
 from gmm.rows.entrance import as_one_array, as_source
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
+from gmm.selection.request import SINGLE_FIT_ONLY
 from gmm.validation.parameters import check_callback, check_random_state
 from gmm.validation.rows import check_enough_rows
 from gmm.validation.scalars import check_whole, is_whole
@@ -305,7 +306,7 @@ def bootstrap_lrt(
         If the data or a number are invalid, or the mixture of K components has a degenerate component, whose
         likelihood means nothing.
     TypeError
-        If `GaussianMixture` has no such parameter, or for `prior`.
+        If `GaussianMixture` has no such parameter, it applies to a single fit, or for `prior`.
 
     References
     ----------
@@ -353,6 +354,11 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
         raise TypeError(f"bootstrap_lrt has no parameter {unknown[0]!r}; it takes those of GaussianMixture")
+    inapplicable = [name for name in SINGLE_FIT_ONLY if name in parameters]
+    if inapplicable:
+        raise TypeError(
+            f"{inapplicable[0]} applies to a single fit, not to fits of K and K + 1 components: leave it out"
+        )
     for name, none in (("prior", None), ("noise", False)):
         if parameters.get(name, none) is not none:
             raise TypeError(f"bootstrap_lrt compares likelihoods of components alone: leave {name} out")

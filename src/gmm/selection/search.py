@@ -17,7 +17,7 @@ from gmm.estimators.estimated import ill_defined, set_fitted
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.fit import FitSettings, GivenStart
-from gmm.fitting.incomplete import completed
+from gmm.fitting.incomplete import columns_apart, completed, warn_of_apart
 from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.entrance import as_source_to_fit
@@ -165,7 +165,9 @@ def select(
     opened, features = as_source_to_fit(X, sample_weight, estimator=select.__name__, missing=template.missing)
     warn_of_constants(opened, features)
     types = requested_types(covariance_type, opened.n_features)
-    opened = completed(opened, features, [covariance_model(name) for name in types], template.reg_covar, n_threads)
+    models = [covariance_model(name) for name in types]
+    warn_of_apart(columns_apart(opened, features, models))
+    opened = completed(opened, models, template.reg_covar, n_threads)
     check_fewest(min(counts), opened)
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))

@@ -197,7 +197,7 @@ def raise_nonfinite(
     )
 
 
-def instead_of_gaps(missing: str | None, *, fitted: bool, in_memory: bool) -> str:
+def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool, in_memory: bool) -> str:
     """Say what to do about NaN, given what the caller was told it is, None if it could not be told."""
     if missing is not None and not in_memory:
         return "missing='em' is for rows in memory: pass an array or a data frame, or leave out the rows with NaN."
@@ -205,11 +205,12 @@ def instead_of_gaps(missing: str | None, *, fitted: bool, in_memory: bool) -> st
     if missing is None:
         return f"Fill the gaps, as the method impute of a mixture does, or {drop}."
     if fitted:
-        return f"Take the values that are there, by set_params(missing='em'), fill the others by impute(X), or {drop}."
+        fill = "fill the others by impute(X), " if imputes else ""
+        return f"Take the values that are there, by set_params(missing='em'), {fill}or {drop}."
     return f"Fit the values that are there, with missing='em', fill the others with an imputer, or {drop}."
 
 
-def raise_empty(place: str, instead: str) -> NoReturn:
+def raise_empty(place: str, instead: str, what_for: str = "learn") -> NoReturn:
     """Raise the error for a row or a column of X in which every value is missing.
 
     Raises
@@ -217,7 +218,9 @@ def raise_empty(place: str, instead: str) -> NoReturn:
     ValueError
         Always.
     """
-    raise ValueError(f"All values of {place} of X are missing, so there is nothing to learn from it: pass {instead}.")
+    raise ValueError(
+        f"All values of {place} of X are missing, so there is nothing to {what_for} from it: pass {instead}."
+    )
 
 
 def raise_too_large(
