@@ -19,6 +19,7 @@ from benchmarks.tasks import present
 TIMED = (
     "grid",
     "predict",
+    "few-rows",
     "memory",
     "fits",
     "passes",
@@ -26,6 +27,7 @@ TIMED = (
     "gaps",
     "optima",
     "search",
+    "classes",
     "compare",
     "bayes",
     "beyond-memory",

@@ -44,5 +44,6 @@ def health(mixture: Mixture, covariance_type: str, n_rows: int) -> Health:
 
 
 def rows_needed(covariance_type: str, d: int) -> int:
-    """Return the effective rows that a component must have; with one feature, full means diagonal."""
-    return 2 * (d + 1) if covariance_type == "full" and d > 1 else d + 2
+    """Return the effective rows that a component must have; more where its axes are its own, with one feature none."""
+    own_axes = covariance_type == "full" or covariance_type.endswith("V")
+    return 2 * (d + 1) if own_axes and d > 1 else d + 2

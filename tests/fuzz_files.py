@@ -1,9 +1,9 @@
-"""Damaged files: whatever stands in one, it loads as a valid mixture or selection, or it is a ValueError.
+"""Damaged files: whatever stands in one, it is a valid mixture or selection, goes on to the same bits, or a ValueError.
 
 ``python -m tests.fuzz_files --bytes 100000 --values 10000`` changes bytes of saved files (half of them inside of
 members, whose checksums are made right again) and values (of headers and arrays, checksums right), and loads and uses
-each. That happens in a process of its own, whose memory and time are bounded, so that a crash is one more outcome, told
-with its number; ``--first`` tries a number again.
+each, or goes on from it. That happens in a process of its own, whose memory and time are bounded, so that a crash is
+one more outcome, told with its number; ``--first`` tries a number again.
 """
 
 import argparse
@@ -13,10 +13,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 import warnings
 import zipfile
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +53,45 @@ def corpus():
         gmm.select(X[:5], [1, 9], "diag", **how),
     ]
     return [saved(fit) for fit in fits] + [(HERE.parent / "data" / "model-v1.gmm").read_bytes()]
+
+
+def checkpoints():
+    """Checkpoints of a fit and of a search, as bytes, each with the function that goes on from the file of a path."""
+    import gmm
+
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(30, 2)), rng.normal(4, 0.5, size=(30, 2))])
+
+    def fit(path, **how):
+        return gmm.GaussianMixture(3, tol=1e-8, n_init=2, random_state=0).fit(X, checkpoint=path, resume=True, **how)
+
+    def search(path, **how):
+        return gmm.select(X, [1, 2], ["full", "diag"], random_state=0, checkpoint=path, resume=True, **how).best
+
+    stops = {fit: lambda iteration: iteration.n_iter == 6, search: lambda progress: True}
+    files = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (resume, stop) in enumerate(stops.items()):
+            resume(path := Path(folder, str(number)), callback=stop)
+            files.append((path.read_bytes(), partial(resumed, resume, numbers(resume(path)))))
+    return files
+
+
+def numbers(mixture):
+    return mixture.means_.tobytes(), mixture.covariances_.tobytes(), mixture.lower_bound_
+
+
+def resumed(resume, expected, content):
+    """What became of a checkpoint: refused, or gone on from to the same bits."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "checkpoint")
+        path.write_bytes(content)
+        try:
+            mixture = resume(path)
+        except ValueError as error:
+            return "ValueError" if "checkpoint" in str(error) else f"{FAILED} a ValueError without the file: {error}"
+    assert numbers(mixture) == expected
+    return "the same fit"
 
 
 def saved(what):
@@ -283,17 +324,18 @@ def use_selection(found):
 def work(kind, first, last):
     """Try the files of these numbers; of each write its number before and its outcome after."""
     warnings.simplefilter("ignore")
-    files = corpus()
+    files = [(content, outcome) for content in corpus()] + checkpoints()
     change = {"bytes": with_other_bytes, "values": with_other_values}[kind]
     bound_memory()
     for number in range(first, last):
         print(number, end=" ", flush=True)
         rng = np.random.default_rng([KINDS.index(kind), number])
-        content = change(files[rng.integers(len(files))], rng)
+        content, judge = files[rng.integers(len(files))]
+        content = change(content, rng)
         if hasattr(signal, "alarm"):
             signal.alarm(SECONDS)  # which ends the process, wherever it is
         try:
-            told = outcome(content)
+            told = judge(content)
         except BaseException as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             told = f"{FAILED} {type(error).__name__}: {' '.join(str(error).split())[:200]} ({place.line})"

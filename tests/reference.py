@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import betaln, digamma, gammaln, multigammaln, xlogy
 
 # --- Matrices, in any floating type -------------------------------------------------------------
@@ -564,6 +564,23 @@ def constraint_objective(covariances, free, counts):
     return total
 
 
+def two_of_one_shape(free, counts):
+    """The covariances λ_k A of two components, where ln |Σ_k w_k C_k / λ_k| + d Σ_k w_k ln λ_k is least.
+
+    Convex in t = ln λ_1 / λ_2, so its slope has one root, which bisection cannot miss.
+    """
+    d, (first, second) = free.shape[1], counts / counts.sum()
+
+    def shape(t):
+        return first * free[0] * np.exp(-t) + second * free[1]
+
+    def slope(t):
+        return d * first - np.trace(np.linalg.solve(shape(t), first * free[0] * np.exp(-t)))
+
+    t = brentq(slope, -100, 100, xtol=1e-13)
+    return np.stack([np.exp(t) * shape(t), shape(t)])
+
+
 class Constrained:
     """Covariances λ_k D_k A_k D_kᵀ of a model as a function of numbers that are free.
 
@@ -834,3 +851,13 @@ def combined(responsibilities, weight):
         merges.append((a, b))
         entropies.append(entropy([shares[k] for k in alive]))
     return merges, entropies
+
+
+def checksum(rows):
+    """Σ_s (2s + 1) Σ_j g^j b_sj modulo 2^64, of the sums b_sj of 256 rows' bits, in Python's whole numbers."""
+    mixing, total = 0x9E3779B97F4A7C15, 0
+    bits = np.ascontiguousarray(rows).view(f"u{rows.itemsize}")
+    for i, row in enumerate(bits.tolist()):
+        for j, number in enumerate(row, 1):
+            total += (2 * (i // 256) + 1) * pow(mixing, j, 2**64) * number
+    return total % 2**64

@@ -50,6 +50,28 @@ def test_adapted_mixtures_are_those_of_the_paper(covariance_type, weighted):
         np.testing.assert_allclose(value, other, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_covariances_alone_are_about_the_means_that_stay(covariance_type):
+    """Equation 13 of the paper with these means is no covariance: a component on rows far from the origin shows it."""
+    mixture, far = fitted(covariance_type), NEW - 10
+    weights, means, dense = numbers(mixture)
+    got = adapt(mixture, far, relevance=RELEVANCE, what=["covariances"])
+    np.testing.assert_array_equal(got.means_, mixture.means_)
+    shares = reference.responsibilities(reference.log_joint(far, weights, means, dense))
+    negative = 0
+    for k, n in enumerate(shares.sum(axis=0)):
+        step, alpha = far - means[k], n / (n + RELEVANCE)
+        about = (step.T * shares[:, k]) @ step / max(n, 1e-300)
+        expected = alpha * about + (1 - alpha) * dense[k]
+        expected = np.diag(np.diag(expected)) if covariance_type == "diag" else expected
+        np.testing.assert_allclose(numbers(got)[2][k], expected, rtol=1e-8, atol=1e-9)
+        square = (far.T * shares[:, k]) @ far / max(n, 1e-300)
+        before = dense[k] + np.outer(means[k], means[k])
+        of_paper = alpha * square + (1 - alpha) * before - np.outer(means[k], means[k])
+        negative += np.linalg.eigvalsh(of_paper).min() < 0
+    assert negative
+
+
 @every_model
 def test_a_component_counts_as_rows_of_its_own(covariance_type):
     """As an M-step with rows at mean ± deviation along each axis of every component, which belong to it alone."""

@@ -49,3 +49,14 @@ def test_too_few_rows_and_no_mixture():
         anomaly_threshold(mixture, np.zeros((98, 1)), 0.01)
     with pytest.raises(gmm.NotFittedError):
         anomaly_threshold(GaussianMixture(), np.zeros((98, 1)), 0.5)
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.3, 1 / 3, 0.07, 0.05, 0.01, np.nextafter(0.01, 0), 0.0099])
+def test_the_fewest_rows_of_a_rate_are_those_that_the_message_says(rate):
+    """The lowest of n scores is below a new one with a probability of 1 / (n + 1)."""
+    mixture = GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+    least = next(n for n in range(1, 200) if rate * (n + 1) > 1 - 1e-9)
+    anomaly_threshold(mixture, np.zeros((least, 1)), rate)
+    if least > 1:
+        with pytest.raises(ValueError, match=f"at least {least} rows"):
+            anomaly_threshold(mixture, np.zeros((least - 1, 1)), rate)

@@ -20,8 +20,8 @@ ROOMS = {
         fit | bayesian report | apply drawn report.sections report.trust
         | report.choosing report.posterior | report.figures
         | classes plot | result | on_disk | rows saved | report.wording show | cli | describe tables write
-        | agreement arguments choice failures notes pictures report.columns report.origin report.story
-        | report.page
+        | agreement arguments choice columns failures pictures report.columns report.origin report.story
+        | option_values report.page
     """,
     "plotting": """
         plotting | animation | boundaries clusters density canvas uncertainty
@@ -29,11 +29,10 @@ ROOMS = {
         | gif plane style
     """,
     "gmm": "",
-    "_pickle_aliases": "",
     "loading": "",
     "selection": """
-        selection | classifier estimator | search resampling | contenders finishing request | engine
-        | keeping | cell | candidates | standard | table | from_file | grid | status
+        selection | classifier estimator | search resampling cross_validation | contenders finishing request | engine
+        | keeping | cell | bar candidates | standard | table | from_file | grid | failure status target
     """,
     "uses": "adaptation anomalies combining directions overlap standard_errors tracking | information",
     "estimators": """
@@ -42,10 +41,10 @@ ROOMS = {
     """,
     "frozen": "",
     "exchange": "mclust onnx scikit_learn",
-    "persistence": "persistence | checkpoints | posterior streams | values | archive | places",
+    "persistence": "persistence | checkpoints | posterior streams | values | archive | metadata places",
     "versions": "",
     "fitting": """
-        fitting | fit | labelled noisy progress | starts | order screening split_merge halving | racing
+        fitting | fit | labelled moments noisy progress | starts | order screening split_merge halving | racing
         | degenerate hierarchy incomplete metrics seeds | sampling
     """,
     "em": """
@@ -53,8 +52,10 @@ ROOMS = {
         | held results stopping threads trace
     """,
     "rows": """
-        entrance | dask opening together watched | factory incomplete npy partitions scratch tables | arrow blocks
-        | ahead sources delimited parquet writing | suffixes
+        entrance | dask opening together watched | datasets factory incomplete npy partitions paths scratch sliced
+        tables | arrow blocks lazy_frame orc relation | ahead sources delimited parquet writing | header_line
+        | numerals suffixes
+        | text_format
     """,
     "validation": """
         validation | held labels noise prior rows | given tables | arrays columns parameters | scalars where
@@ -67,14 +68,17 @@ ROOMS = {
         completion | columns coordinates directions variational | parameters priors
         | held | classes covariance noise statistics whitened | layouts
     """,
+    "blas": "",
     "_kernel": """
         loop mstep first_look candidate | quasi_newton | frame merging | state | lanes update | objective
-        | constraint diagnostics far moments
+        | constraint diagnostics far few moments
         | block estimate orientation plan seeding triangles volumes whitener
         | axes belief cholesky leaves linear | layout twin | blas lengths
     """,
-    "text": "amounts html lists",
+    "text": "amounts html lists | printable",
+    "log": "",
     "exceptions": "",
+    "caching": "",
     "_public": "",
 }
 
@@ -98,12 +102,25 @@ COVARIANCE_TYPES = {"full", "tied", "diag", "spherical"} | {
 ALWAYS_THERE = {"numpy", "scipy", "threadpoolctl"}
 # Private names of other libraries without a public counterpart, and those that namedtuples document.
 PRIVATE_ELSEWHERE = {"_ActionsContainer", "_SubParsersAction", "_getframe", "_rand", "_replace", "_asdict", "_fields"}
+PYARROW = [
+    "arrow",
+    "datasets",
+    "delimited",
+    "header_line",
+    "lazy_frame",
+    "numerals",
+    "orc",
+    "parquet",
+    "relation",
+    "tables",
+    "writing",
+]
 # Rooms and modules that no other imports when it is loaded, and what they need.
 EXTRAS = {
     "cli": {"jinja2", "pyarrow", "rich"},
     "plotting": {"matplotlib"},
     "rows.dask": {"dask", "distributed"},
-    **{f"rows.{module}": {"pyarrow"} for module in ("arrow", "delimited", "parquet", "tables", "writing")},
+    **{f"rows.{module}": {"pyarrow"} for module in PYARROW},
 }
 
 
@@ -270,6 +287,17 @@ def test_only_numpy_and_scipy_are_imported_at_once():
         PYTHON,
         "`import gmm` costs numpy, scipy and threadpoolctl alone; import an optional package inside the function that "
         "needs it",
+    )
+
+
+def test_what_is_computed_once_has_no_lock():
+    def locked(path):
+        return ((line, name) for line, name in python_imports(path) if name == "functools.cached_property")
+
+    broken(
+        locked,
+        [path for path in PYTHON if module_of(path) != "caching"],
+        "in Python 3.11 all objects of a class share the lock of functools.cached_property; take gmm.caching's",
     )
 
 

@@ -52,7 +52,6 @@ BAD_ROWS = {
     "an object": (object(), ["Expected", "object"]),
     "a dict": ({"a": [1, 2]}, ["Expected", "dict"]),
     "a generator": ((row for row in ROWS), ["Expected", "generator"]),
-    "a lazy frame": (pl.DataFrame({"a": [1.0, 2.0]}).lazy(), ["Expected", "LazyFrame", "collect"]),
     "one dimension": (ROWS[0], ["Expected 2D array, got 1D array", "Reshape your data"]),
     "a pandas column": (frame()["width"], ["Expected a 2-dimensional container", "Series"]),
     "a polars column": (pl.Series([1.0, 2.0]), ["Expected a 2-dimensional container", "Series"]),

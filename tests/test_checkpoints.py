@@ -103,6 +103,10 @@ def test_a_fit_that_dies_after_every_pass_has_the_same_bits(covariance_type, acc
 CASES = {
     "starts": (lambda: GaussianMixture(5, n_init=4, **TIGHT), {}),
     "screened starts": (lambda: GaussianMixture(3, n_init=5, **TIGHT), {"rows": clusters(9000)}),
+    "starts that fail": (
+        lambda: GaussianMixture(3, n_init=4, reg_covar=0, tol=1e-8, max_iter=60, random_state=14),
+        {"rows": np.random.default_rng(14).normal(size=(20, 2))},
+    ),
     "weights": (lambda: GaussianMixture(4, **TIGHT), {"sample_weight": WEIGHT}),
     "float32": (lambda: GaussianMixture(4, **TIGHT), {"rows": clusters(dtype=np.float32)}),
     "source": (lambda: GaussianMixture(4, **TIGHT), {"rows": gmm.rows(blocks)}),

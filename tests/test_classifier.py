@@ -21,6 +21,8 @@ import gmm
 import reference
 from gmm import GaussianMixture, MixtureClassifier
 from gmm.estimators.fitted import fitted_parameters
+from gmm.rows.sources import ArraySource
+from gmm.selection.cross_validation import predictive_cell
 
 TABLES = {"iris": load_iris, "wine": load_wine, "cancer": load_breast_cancer}
 DATA = Path(__file__).parent / "data"
@@ -106,12 +108,13 @@ def test_several_components_separate_what_one_cannot():
     assert semi.score(X, y) > 0.97
 
 
-def test_several_components_are_the_search_of_each_class():
+def test_several_components_are_a_cell_of_the_search_of_each_class():
     X, y = interleaved()
     fit = MixtureClassifier([1, 2], ["EII", "VVI"], random_state=0).fit(X, y)
     for label, mixture in zip(fit.classes_, fit.mixtures_, strict=True):
-        best = gmm.select(X[y == label], [1, 2], ["EII", "VVI"], random_state=0).best
-        np.testing.assert_array_equal(mixture.means_, best.means_)
+        found = gmm.select(X[y == label], [1, 2], ["EII", "VVI"], random_state=0)
+        (cell,) = (one for one in found.estimators if one.get_params() == mixture.get_params())
+        np.testing.assert_array_equal(mixture.means_, cell.means_)
     joint = np.column_stack([np.log(p) + m.score_samples(X) for p, m in zip(fit.priors_, fit.mixtures_, strict=True)])
     np.testing.assert_allclose(fit.predict_proba(X), reference.responsibilities(joint), atol=1e-12)
     assert fit.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
@@ -257,10 +260,41 @@ def test_a_fit_is_summarised():
 
 
 def test_spikes_on_rounded_columns_are_told_of():
+    few = FLOWERS.copy()
+    few[SPECIES == 0] = np.resize(FLOWERS[[0, 5, 43]], (50, 4))  # three flowers again and again
     with pytest.warns(UserWarning, match="A component of class 0 has collapsed.*a conjugate prior, fewer components"):
-        MixtureClassifier([3], ["VVE"], random_state=0).fit(FLOWERS, np.where(SPECIES == 0, 0, 1))
+        MixtureClassifier([3], ["VVI"], random_state=0).fit(few, np.where(SPECIES == 0, 0, 1))
     with pytest.warns(UserWarning, match="A component of class 7 has collapsed.* a simpler covariance model or"):
         MixtureClassifier(covariance_type="VVV").fit(FLOWERS, np.where(np.arange(150) == 3, 7, SPECIES))
+
+
+def test_of_two_cells_the_one_that_predicts_is_taken():
+    """Of few rows in many columns, BIC takes a second component, or covariances, that held-out rows speak against."""
+    X = StandardScaler().fit_transform(load_wine().data[:59])
+    found = gmm.select(X, [1, 2], ["EEI", "VVE"], random_state=0)
+    chosen = predictive_cell(found, ArraySource(X), {"random_state": 0})
+    assert (found.best.n_components, found.covariance_type[found.best_index]) == (2, "VVE")
+    assert found.n_components[chosen] == 1
+
+
+@pytest.mark.parametrize("n_components", [1, [1, 2]])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_standardized_columns_have_no_units(n_components, sparse):
+    """Probabilities are the same in all units, and likelihoods are of the columns as they are."""
+    X, y = interleaved()
+    y = np.where(np.arange(len(X)) % 3 == 0, None, y) if sparse else y
+    scales = np.array([1e3, 1e-5])
+    how = {"standardize": True, "random_state": 0}
+    one, other = (MixtureClassifier(n_components, ["EII", "VVV"], **how).fit(rows, y) for rows in (X, X * scales))
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X * scales), atol=1e-6)
+    shift = len(X) * np.log(scales).sum()
+    assert other.log_likelihood_ == pytest.approx(one.log_likelihood_ - shift, rel=1e-9)
+    assert other.bic_ == pytest.approx(one.bic_ + 2 * shift, rel=1e-9)
+    if not sparse:
+        joint = np.column_stack(
+            [np.log(p) + m.score_samples(X) for p, m in zip(one.priors_, one.mixtures_, strict=True)]
+        )
+        assert one.log_likelihood_ == pytest.approx(joint[np.arange(len(X)), (y == "odd").astype(int)].sum())
 
 
 @pytest.mark.parametrize("n_components", [1, [1, 2]])

@@ -114,9 +114,13 @@ def test_the_accuracy_is_by_weight(tmp_path):
     assert found["accuracy"] == classifier.score(X, some, weight) != classifier.score(X, some)
 
 
-def test_several_components_and_their_spikes_are_told(table):
-    done = ok("fit", table, "--class-column", "species", "--components", "3", "--covariance", "VVE,EEE")
-    assert "9 components" in done.stdout
+def test_several_components_and_their_spikes_are_told(table, tmp_path):
+    kept = [line for line in table.read_text().splitlines() if ",setosa" not in line]
+    same = [line for number in range(10) for line in ("5.1,3.5,1.4,0.2,setosa", "5.4,3.9,1.7,0.4,setosa")]
+    (tmp_path / "same.csv").write_text("\n".join([*kept, *same]) + "\n")  # two flowers again and again
+    how = "--class-column", "species", "--components", "2", "--covariance", "VVI,VVE"
+    done = ok("fit", "same.csv", *how, cwd=tmp_path)
+    assert "6 components" in done.stdout
     assert "note: A component of class 'setosa' has collapsed" in done.stderr
     found = json.loads(ok("fit", table, "--class-column", "species", "--components", "1,2", "--json", "--quiet").stdout)
     assert [one["columns"] for one in found["best"]["classes"]] == [list("abcd")] * 3

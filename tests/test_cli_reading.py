@@ -13,10 +13,13 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+import gmm
 from gmm.cli import main
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.rows import numeric_rows
-from gmm.cli.tables import read
+from gmm.cli.tables import OPTIONS, read
+from gmm.rows.text_format import TextFormat
+from test_cli import fails, ok
 
 IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n6.4,3.2,4.5,1.5,Iris-versicolor\n\n"
 FAITHFUL = files("gmm") / "data" / "faithful.csv"
@@ -26,7 +29,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="pipes with names, of POSI
 def read_text(folder, text, header=None, name="a.csv"):
     path = folder / name
     path.write_bytes(text.encode())
-    return read(str(path), header)
+    return read(str(path), TextFormat(header=header, words=OPTIONS))
 
 
 @pytest.mark.parametrize(
@@ -123,8 +126,9 @@ def test_predict_takes_the_same_options(tmp_path, capsys):
 
 def test_what_has_no_lines_has_no_header(tmp_path):
     np.save(tmp_path / "a.npy", np.eye(3))
-    with pytest.raises(UsageError, match=r"a\.npy: --header and --no-header apply to delimited text"):
-        read(str(tmp_path / "a.npy"), False)
+    for says in ({"header": False}, {"decimal": ","}, {"na_values": ("-",)}):
+        with pytest.raises(UsageError, match=r"a\.npy: --header, --decimal and --na apply to delimited text"):
+            read(str(tmp_path / "a.npy"), TextFormat(**says, words=OPTIONS))
 
 
 @pytest.mark.parametrize(("named", "d"), [(True, 20_000), (False, 2_000)])
@@ -199,16 +203,11 @@ def test_one_note_on_all_columns_of_a_kind(tmp_path):
     columns = {f"c{j}": np.full(n, j) for j in range(many)}
     columns |= {f"id{j}": np.arange(n) + j for j in range(many)} | {f"t{j}": np.full(n, "x") for j in range(many)}
     table = pa.table({**columns, "a": np.random.default_rng(0).normal(size=n)})
-    left, numbered, constant = numeric_rows(table, identifiers=False).notes
-    assert left.endswith("'t7' (text 'x' in row 1) and 4,992 more")
-    assert constant == (
-        "5,000 columns are constant: 'c0' (0), 'c1' (1), 'c2' (2), 'c3' (3) and 4,996 more; "
-        "use --exclude to leave them out"
-    )
-    assert numbered == (
-        "left out: 'id0', 'id1', 'id2', 'id3' and 4,996 more (number the rows, like identifiers); "
-        "use --columns to keep them"
-    )
+    left, numbered, constant = numeric_rows(table, to_fit=True).notes
+    assert left.endswith("'t7' (type string) and 4,992 more")
+    assert "'id0', 'id1', 'id2', 'id3' and 4,996 more, which number the rows" in numbered
+    assert "'c0' (0), 'c1' (1), 'c2' (2), 'c3' (3) and 4,996 more, which are constant" in constant
+    assert max(map(len, (left, numbered, constant))) < 400
 
 
 def test_messages_on_many_columns_stay_short():
@@ -220,3 +219,205 @@ def test_messages_on_many_columns_stay_short():
     assert len(str(told.value)) < 400
     with pytest.raises(CommandError, match="and 2,992 more"):
         numeric_rows(pa.table({f"c{j}": ["x", "y"] for j in range(3000)}))
+
+
+def exported(place, mark=",", text="-", n=60, **more):
+    """Write measurements as a German spreadsheet does, one of them with a text that is no number; return the path."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 3)) * [1, 20, 900] + [17, 190, 4200]
+    written = [[f"{a:.1f}", f"{b:.2f}", f"{c:,.1f}"] for a, b, c in X]
+    lines = [";".join([*row, str(2007 + i % 3)]) for i, row in enumerate(written)]
+    if mark == ",":
+        lines = [line.translate(str.maketrans(".,", ",.")) for line in lines]
+    lines[5] = lines[5].replace(lines[5].split(";")[1], text)
+    (place / "export.csv").write_text("Länge;Breite;Masse;Jahr\n" + "\n".join(lines) + "\n", **more)
+    return place / "export.csv"
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@pytest.mark.parametrize("mark", [",", "."])
+def test_either_decimal_mark_is_recognised(mark, how, tmp_path):
+    path, fit = exported(tmp_path, mark, "188" + mark + "25"), ("--components", 1, "--models", "EEE", "--json")
+    done = ok("fit", path, *fit, *how)
+    document = json.loads(done.stdout)
+    assert document["data"]["columns"] == ["Länge", "Breite", "Masse"]
+    np.testing.assert_allclose(document["best"]["means"], [[17, 190, 4200]], rtol=0.1)
+    assert ("commas are read as decimal" in done.stderr) == (mark == ",")
+    first = path.read_text().splitlines()[1].split(";")[2]
+    value = first.replace("." if mark == "," else ",", "").replace(",", ".")
+    assert f"{first!r} of column 'Masse' as {value}" in done.stderr
+    assert "which may be a code" in done.stderr
+    assert "'Jahr' (3 distinct values)" in done.stderr
+    assert json.loads(ok("fit", path, *fit, *how, "--decimal", mark).stdout)["best"] == document["best"]
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+@pytest.mark.parametrize("text", ["-", ".", "k.A.", "<0,5"])
+def test_a_column_of_numbers_and_a_text_is_not_lost(text, how, tmp_path):
+    path = exported(tmp_path, text=text)
+    told = fails(1, "fit", path, *how)
+    for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}", "--exclude 'Breite'", "--columns"):
+        assert what in told
+    again = ok("fit", path, *how, "--exclude", "Breite", "--components", 1, "--models", "EEE", "--json")
+    assert json.loads(again.stdout)["data"]["columns"] == ["Länge", "Masse"]
+    told = fails(1, "fit", path, *how, "--columns", "Breite")
+    assert all(what in told for what in ("'Breite'", repr(text), "row 6", f"--na {text!r}"))
+    gaps = fails(1, "fit", path, *how, "--na", text)
+    assert "row 6" in gaps
+    assert "Breite" in gaps
+    if not how:
+        kept = ok("fit", path, "--na", text, "--drop-missing", "--components", 1, "--models", "EEE", "--json")
+        assert json.loads(kept.stdout)["data"]["n_rows"] == 59
+
+
+def test_a_blank_and_what_stands_for_nothing_are_no_text(tmp_path):
+    path = exported(tmp_path, text="   ")
+    path.write_text(path.read_text().replace("\n16", "\n NA ;1;1;2007\n16", 1))
+    done = ok("fit", path, "--drop-missing", "--components", 1, "--models", "EEE", "--json")
+    assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
+    assert "2 of 61 rows" in done.stderr
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+def test_what_a_comma_means_is_asked_where_it_may_be_either(how, tmp_path):
+    path, fit = tmp_path / "a.csv", ("--components", 1, "--models", "EEE", "--json", "--columns", "b", *how)
+    path.write_text("b;c\n" + "".join(f"{3 + i % 4},{(i * 7) % 10}50;{i % 9}\n" for i in range(30)))
+    told = fails(1, "fit", path, *fit)
+    for what in ("'3,050'", "row 1", "'b'", "--decimal ,", "--decimal ."):
+        assert what in told
+    small, large = (json.loads(ok("fit", path, *fit, "--decimal", mark).stdout)["best"]["means"] for mark in ",.")
+    np.testing.assert_allclose(np.multiply(small, 1000), large)
+    path.write_text(path.read_text().replace("c\n", "c\n1,5;2.5\n"))
+    told = fails(1, "fit", path, *fit)
+    assert "'1,5' in row 1, column 'b'" in told
+    assert "'2.5' in row 1, column 'c'" in told
+
+
+def test_the_value_that_is_really_unreadable_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n2,NA\n3,5\n4,6\n5,-\n6,7\n")
+    told = fails(1, "fit", tmp_path / "a.csv")
+    assert "text '-' in row 5" in told
+    assert "NA" not in told.replace("--na", "")
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+def test_text_in_latin_1_is_read_with_a_note(how, tmp_path):
+    path = exported(tmp_path, text="188,25", encoding="latin-1")
+    done = ok("fit", path, "--components", 1, "--models", "EEE", "--json", *how)
+    assert json.loads(done.stdout)["data"]["columns"] == ["Länge", "Breite", "Masse"]
+    assert "read as Latin-1" in done.stderr
+    late = tmp_path / "late.csv"
+    late.write_bytes(
+        b"a,b,t\n" + b"".join(b"%d.5,%d.25,x\n" % (i * i % 97, i % 61) for i in range(100_000)) + b"1,2,\xe4\n"
+    )
+    words = ("--label-column", "t") if not how else ()
+    done = ok("fit", late, "--components", 1, "--models", "EEE", *words, *how)
+    assert "100,001 rows, 2 columns" in done.stdout
+
+
+def test_a_spreadsheet_is_told_how_to_become_a_table(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"PK\x03\x04\x14\x00\x00\x00")
+    assert "save the table as CSV" in fails(1, "fit", tmp_path / "a.csv")
+    for suffix, reader in {".xlsx": "read_excel", ".xls": "read_excel", ".sav": "read_spss"}.items():
+        (tmp_path / f"a{suffix}").touch()
+        for how, code in (((), 2), (("--blocks",), 1)):
+            assert f"pandas.{reader}" in fails(code, "fit", tmp_path / f"a{suffix}", *how)
+
+
+def test_a_folder_is_read_as_one_table(tmp_path):
+    X = np.random.default_rng(0).normal(size=(90, 2)).round(3)
+    X[:30] = X[:30].round()
+    folder = tmp_path / "parts"
+    (folder / "more").mkdir(parents=True)
+    for name, part in {"a.csv": X[:30], "b.csv": X[30:60], "more/c.csv": X[60:]}.items():
+        (folder / name).write_text("x,y\n" + "".join(f"{a:g},{b:g}\n" for a, b in part))
+    (folder / "_about.md").write_text("hidden")
+    fit = ("--components", "1:2", "--models", "EEE", "--json")
+    whole, parts = (json.loads(ok("fit", folder, *fit, *how).stdout) for how in ((), ("--blocks",)))
+    assert whole["data"]["n_rows"] == 90
+    np.testing.assert_allclose(whole["best"]["means"], parts["best"]["means"], atol=1e-3)
+    (folder / "b.csv").write_text("x,z\n1,2\n")
+    assert "b.csv: no column 'y'" in fails(1, "fit", folder, *fit)
+    (folder / "b.csv").write_text("x,y\n1,2\n2,-\n3,3\n")
+    told = fails(1, "fit", folder, *fit)
+    assert all(what in told for what in ("'y'", "text '-' in row 2", "b.csv"))
+
+
+def columns_of(*columns, how=(), tmp_path):
+    """The columns that are fitted, and the notes."""
+    names = [chr(ord("a") + j) for j in range(len(columns))]
+    pa.parquet.write_table(pa.table(dict(zip(names, columns, strict=True))), tmp_path / "t.parquet")
+    done = ok("fit", tmp_path / "t.parquet", "--components", 1, "--models", "EEI", "--json", *how)
+    return "".join(json.loads(done.stdout)["data"]["columns"]), done.stderr
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+def test_copies_and_rescalings_are_left_out(how, tmp_path):
+    rng, n = np.random.default_rng(0), 3000
+    x, y = rng.normal(size=(2, n))
+    fahrenheit, near = 1.8 * x + 32, x + 1e-3 * y
+    fitted, notes = columns_of(x, y, x, fahrenheit, -y / 1000, near, how=how, tmp_path=tmp_path)
+    assert fitted == "abf"
+    assert "'c' (of 'a'), 'd' (of 'a'), 'e' (of 'b')" in notes
+    assert "--columns" in notes
+    fitted, notes = columns_of(x, y, x, how=(*how, "--columns", "a,c"), tmp_path=tmp_path)
+    assert fitted == "ac"
+    assert "'c' (of 'a') is a copy" in notes
+    late = np.where(np.arange(n) < n - 20, 4.0, x)
+    fitted, notes = columns_of(late, 3 * late, y, how=how, tmp_path=tmp_path)
+    assert fitted == "ac"
+
+
+@pytest.mark.parametrize("how", [(), ("--blocks",)])
+def test_codes_are_left_out_and_measurements_of_few_values_are_not(how, tmp_path):
+    rng, n = np.random.default_rng(0), 2000
+    x, y = rng.normal(size=(2, n))
+    sex, site, year, count = (rng.integers(low, high, n) for low, high in ((0, 2), (1, 5), (1998, 2016), (0, 60)))
+    fitted, notes = columns_of(x, y, sex, site, year, count, how=how, tmp_path=tmp_path)
+    assert fitted == "abf"
+    assert "'c' (2 distinct values), 'd' (4 distinct values), 'e' (18 distinct values), which may be codes" in notes
+    assert columns_of(sex, site, year, how=how, tmp_path=tmp_path)[0] == "abc"
+    ratings = rng.integers(1, 6, (8, n))
+    fitted, notes = columns_of(x, *ratings, how=how, tmp_path=tmp_path)
+    assert fitted == "abcdefghi"
+    assert "8 columns may be codes" in notes
+    late = np.where(np.arange(n) < n - 100, sex, x)
+    assert columns_of(x, y, late, how=how, tmp_path=tmp_path)[0] == "abc"
+    assert columns_of(x, y, year * 37, how=how, tmp_path=tmp_path)[0] == "abc"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("a;b\n1.077;63.336\n950;12.001\n", ["1.077", "row 1", "'a'", "decimal"]),  # thousands or thousandths
+        ("a;b\n1,077;63,336\n950;12,001\n", ["1,077", "row 1", "'a'", "decimal"]),
+    ],
+)
+def test_points_and_commas_that_may_group_are_asked_about(text, named, tmp_path):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(ValueError, match="may have a decimal mark or separate thousands") as caught:
+        gmm.rows(tmp_path / "table.csv")
+    assert all(each in str(caught.value) for each in named)
+    with pytest.warns(UserWarning, match="separated thousands"):
+        whole = gmm.rows(tmp_path / "table.csv", decimal="," if "." in text else ".")
+    np.testing.assert_array_equal(next(iter(whole.chunks())).rows[:, 0], [1077, 950])
+
+
+def test_two_points_in_a_number_separate_thousands(tmp_path):
+    (tmp_path / "table.csv").write_text("a;b\n1.077;1.263.336\n950;12.001\n")
+    with pytest.warns(UserWarning, match="commas are read as decimal|separated thousands"):
+        rows = next(iter(gmm.rows(tmp_path / "table.csv").chunks())).rows
+    np.testing.assert_array_equal(rows, [[1077, 1263336], [950, 12001]])
+
+
+def test_a_wrong_decimal_mark_is_named_and_no_missing_value(tmp_path):
+    (tmp_path / "table.csv").write_text("a;b\n1.25;2.5\n3.75;4.5\n")
+    with pytest.raises(ValueError, match=r"line 2, column 'a'.*'1.25'; use decimal='.' if points are decimal"):
+        list(gmm.rows(tmp_path / "table.csv", decimal=",").chunks())
+
+
+@pytest.mark.parametrize("na_values", [None, -999])
+def test_values_for_missing_ones_are_a_list(na_values, tmp_path):
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(TypeError, match="expected a list of texts for na_values"):
+        gmm.rows(tmp_path / "table.csv", na_values=na_values)

@@ -288,6 +288,20 @@ def test_one_shape_needs_no_good_condition(K, d, seed, digits):
     assert close(found, expected, 1e-12 * 10**digits)
 
 
+@pytest.mark.parametrize("model", ["VEI", "VEE"])
+@settings(max_examples=3 * settings.default.max_examples)
+@given(d=st.integers(2, 5), seed=st.integers(0, 2**16), digits=st.integers(2, 8), share=st.floats(0.45, 0.55))
+def test_thin_covariances_that_cross_share_a_shape(model, d, seed, digits, share):
+    """The objective is all but flat between two walls: whole steps of Newton's method leap from one to the other."""
+    rng, first = np.random.default_rng(seed), np.arange(d) < d // 2
+    variances = 10.0 ** (-rng.uniform(2, digits, (2, d)) * np.stack([first, ~first]))
+    axes = random_axes(rng, 1, d)[0] if model == "VEE" else np.eye(d)
+    free, counts = (axes * variances[:, None]) @ axes.T, np.array([share, 1 - share]) * 300
+    found, expected = constrained(model, free, counts), reference.two_of_one_shape(free, counts)
+    assert objective(found, free, counts) == pytest.approx(objective(expected, free, counts), abs=1e-7)
+    assert_meets(model, found)
+
+
 @every_model
 @given(K=sizes["K"], seed=sizes["seed"])
 def test_of_one_feature_only_volumes_are_left(model, K, seed):

@@ -88,6 +88,14 @@ def test_a_cluster_that_is_lost_leaves_the_last_parameters():
     assert mixture.score(ROWS) == pytest.approx(GaussianMixture(K, random_state=0, tol=1e-7).fit(ROWS).score(ROWS))
 
 
+def test_rows_that_a_living_scheduler_gave_up_are_dasks_own_error(client):
+    X = in_chunks()
+    client.cancel(X, force=True)
+    with pytest.raises(distributed.CancelledError, match="lost dependencies"):
+        GaussianMixture(K, random_state=0).fit(X)
+    assert GaussianMixture(K, random_state=0).fit(in_chunks()).converged_, "the cluster is there"
+
+
 @pytest.mark.parametrize("kind", [GaussianMixture, BayesianGaussianMixture])
 def test_what_each_row_gets_is_a_dask_array(kind):
     for rows in (ROWS, ROWS.astype(np.float32)):

@@ -4,6 +4,7 @@ import gc
 import io
 import pickle
 import threading
+import tracemalloc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,6 +68,45 @@ def test_every_kernel_scores(name):
     estimator = mixture(K=9, d=50)  # too wide for the linear form
     X = rows_of(estimator)
     np.testing.assert_array_equal(estimator.freeze().predict_proba(X), estimator.predict_proba(X))
+
+
+@pytest.mark.parametrize("kernel", _em.kernels())
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("covariance_type", LAYOUTS)
+@pytest.mark.parametrize(("K", "d"), [(1, 1), (3, 2), (17, 16), (9, 17), (5, 33), (2, 70)])
+def test_a_row_has_the_same_bits_in_a_call_of_any_number(K, d, covariance_type, dtype, kernel):
+    # Fewer rows than a group of vectors are scored by another way through the same products.
+    _em.use_kernel(kernel)
+    estimator = mixture(covariance_type, K, d)
+    frozen, rows = estimator.freeze(), rows_of(estimator, 70)
+    for scale in (1.0, 300.0, 1e6):
+        X = (rows * scale).astype(dtype)
+        origin = estimator.weights_ @ estimator.means_
+        X[0] = origin + np.abs(X - origin).max(axis=0)  # every call reaches equally far
+        for method in (*METHODS, "log_joint"):
+            many = getattr(frozen, method)(X)
+            for n in (1, 2, 3, 7, 16, 17, 31, 32, 33, 37, 48, 49, 64, 65):
+                few = getattr(frozen, method)(X[:n])
+                if kernel == "blas":
+                    close = {"rtol": 1e-5, "atol": 1e-4} if dtype is np.float32 else {"rtol": 1e-12, "atol": 1e-12}
+                    np.testing.assert_allclose(few, many[:n], **close)
+                else:
+                    np.testing.assert_array_equal(few, many[:n], err_msg=f"{method}, {scale}, {n}")
+
+
+@pytest.mark.parametrize("name", _em.kernels())
+@pytest.mark.parametrize("noise", [False, True])
+def test_an_estimators_row_has_the_same_bits_in_a_call_of_any_number(name, noise):
+    _em.use_kernel(name)
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(200, 3)), rng.normal(8, 1, size=(200, 3)), rng.uniform(-30, 30, (40, 3))])
+    estimator = GaussianMixture(2, noise=noise, random_state=0).fit(X)
+    X = np.concatenate([X[np.abs(X).argmax(axis=0)], X[np.abs(X - X.mean(axis=0)).argmax(axis=0)], X])
+    for method in METHODS:
+        many = getattr(estimator, method)(X)
+        for n in (7, 16, 20, 37):
+            ours = getattr(estimator, method)(X[:n])
+            np.testing.assert_allclose(ours, many[:n], rtol=1e-13 if name == "blas" else 0)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -332,6 +372,36 @@ def test_it_does_not_change():
     estimator.means_ = estimator.means_ + 1
     np.testing.assert_array_equal(frozen.predict_proba(X), before)
     assert repr(frozen) == "FrozenMixture(K=4, d=4)"
+
+
+def test_calls_that_write_into_an_array_allocate_nothing():
+    for K, d, n in ((4, 4, 1), (32, 64, 1), (8, 64, 20), (8, 8, 300)):
+        frozen, rows = mixture("full", K, d).freeze(), np.zeros((n, d))
+        calls = [(getattr(frozen, name), np.empty_like(getattr(frozen, name)(rows))) for name in METHODS]
+        for _ in range(2):  # the first round keeps what the others use
+            tracemalloc.start()
+            try:
+                for score, out in calls:
+                    score(rows, out=out)
+                most = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+        assert most < 2000
+
+
+def test_scratch_is_lent_to_one_call_at_a_time():
+    estimator = mixture(K=9, d=20)
+    frozen, X = estimator.freeze(), rows_of(estimator, 300)
+    expected = frozen.predict_proba(X)
+
+    def score(i):
+        n = (1, 3, 40, 300)[i % 4]  # some need more scratch than those before
+        start = i % (301 - n)
+        return start, n, frozen.predict_proba(X[start : start + n])
+
+    with ThreadPoolExecutor(12) as pool:
+        for start, n, own in pool.map(score, range(600)):
+            np.testing.assert_allclose(own, expected[start : start + n], atol=1e-11)
 
 
 def test_it_leaves_nothing_behind():

@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 
+import gmm
 import reference
+from gmm.estimators.fitted import fitted_parameters
 from gmm.fitting.degenerate import degenerate_components
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import FULL, TIED
 from gmm.values.parameters import MixtureParameters
+from gmm.values.statistics import SufficientStatistics
 
 RIDGE = 1e-6
 every_type = pytest.mark.parametrize("name", PARSIMONIOUS)
@@ -28,7 +31,7 @@ def mixture(name, weights, variances):
 
 @every_type
 def test_few_rows_are_a_spike(name):
-    fewest = 6 if name in ("EVV", "VVV") else 4  # whose components have a matrix of their own
+    fewest = 6 if name in ("EEV", "VEV", "EVV", "VVV") else 4  # whose components have axes of their own
     for rows, expected in ((fewest - 0.49, False), (fewest - 0.51, True)):
         parameters = mixture(name, [1 - rows / 100, rows / 100], [1.0, 1.0])
         assert degenerate_components(parameters, 100, RIDGE).tolist() == [False, expected]
@@ -73,6 +76,70 @@ def test_the_only_component_has_rows_for_all_its_directions(name):
     assert not degenerate_components(mixture(name, [1.0], [1.0]), 2, RIDGE).any()  # a prior's, say
 
 
+def with_column(name, variances, means, weights):
+    """Components of variance 1 in a first column, and of these in a second one, that their model can have."""
+    K, model = len(weights), covariance_model(name)
+    free = {
+        "full": np.array([np.diag([1.0, v]) for v in variances]),
+        "tied": np.diag([1.0, variances[0]]),
+        "diag": np.array([[1.0, v] for v in variances]),
+    }[reference.shape_of(name)]
+    rows = np.column_stack([np.zeros(K), means])
+    return MixtureParameters(np.array(weights), rows, free, model)
+
+
+@pytest.mark.parametrize("name", ["VVI", "VVE", "VVV"])
+def test_a_component_on_the_ridge_is_a_spike_however_many_rows_it_has(name):
+    """Its rows have one value in a column, or hardly more, where the others vary."""
+    for variance, expected in ((RIDGE, True), (1.9 * RIDGE, True), (5 * RIDGE, False)):
+        parameters = with_column(name, [variance, 2e-4], [0.0, 0.0], [0.5, 0.5])
+        assert degenerate_components(parameters, 10_000, RIDGE).tolist() == [expected, False]
+        assert not degenerate_components(parameters, 10_000, RIDGE / 1000).any()
+    near = with_column(name, [RIDGE, 5 * RIDGE], [0.0, 0.0], [0.5, 0.5])  # a column in units so small varies no more
+    assert not degenerate_components(near, 10_000, RIDGE).any()
+
+
+def test_a_component_on_the_ridge_is_one_in_any_direction():
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    covariances = np.array([turn @ np.diag([1, 1, v]) @ turn.T for v in (RIDGE, 3e-4)])
+    parameters = MixtureParameters(np.array([0.5, 0.5]), np.zeros((2, 3)), covariances, covariance_model("full"))
+    assert degenerate_components(parameters, 10_000, RIDGE).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("name", [name for name in PARSIMONIOUS if name[1] != "I"])
+def test_one_value_for_each_component_is_a_spike_and_a_tight_cluster_is_not(name):
+    """Of a column with few values all components may be on the ridge, so that none is thinner than the rest."""
+    values, weights = [0.0, 0.1, 0.2], [0.3, 0.3, 0.4]
+    assert degenerate_components(with_column(name, [RIDGE] * 3, values, weights), 10_000, RIDGE).all()
+    for parameters in (
+        with_column(name, [1.01 * RIDGE] * 3, values, weights),  # narrow clusters in small units
+        with_column(name, [RIDGE] * 3, [5.0, 5.0, 5.0], weights),  # a constant column
+        with_column(name, [RIDGE] * 3, [0.0, 1e-3, 2e-3], weights),  # that hardly varies
+    ):
+        assert not degenerate_components(parameters, 10_000, RIDGE).any()
+
+
+@pytest.mark.parametrize("name", ["EVI", "EVE", "EVV"])
+def test_a_component_on_the_ridge_that_is_scaled_to_the_volume_of_the_others(name):
+    """Equal volumes lift its variances: its rows have one value all the same, as the statistics tell."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    X[:100, 2] = 0.5
+    model, shares = covariance_model(name), np.repeat(np.eye(2), 100, axis=0)
+    full = SufficientStatistics(FULL, np.zeros((2, 3)), *_moments(X, shares), 0.0, 200.0)
+    statistics = full.reduced(model.moments)
+    free = model.layout.with_ridge(model.layout.per_count(statistics.scatter, statistics.counts), RIDGE)
+    covariances = model.constrained(free, statistics.counts)
+    parameters = MixtureParameters(np.array([0.5, 0.5]), statistics.means, covariances, model)
+    assert np.linalg.eigvalsh(model.layout.dense(covariances, 2, 3)).min() > 10 * RIDGE
+    assert degenerate_components(parameters, 10_000, RIDGE, statistics).tolist() == [True, False]
+
+
+def _moments(X, shares):
+    """Counts, first and second moments about the origin."""
+    return shares.sum(axis=0), shares.T @ X, np.einsum("ik,ij,il->kjl", shares, X, X)
+
+
 def test_components_far_apart_are_judged_by_their_own_widths():
     parameters = mixture("full", [0.5, 0.5], [1e-8, 1e-8])
     assert not degenerate_components(parameters, 100, 0).any()
@@ -84,3 +151,24 @@ def test_rows_of_unequal_weight_say_less():
     assert ArraySource(rows, np.full(4, 1e200)).n_effective == 4
     assert ArraySource(rows, np.array([1.0, 1.0, 0.0, 0.0])).n_effective == 2
     assert ArraySource(rows, np.array([3.0, 1.0, 1.0, 1.0])).n_effective == pytest.approx(3)
+
+
+@pytest.mark.parametrize("covariance_type", ["EEE", "EVE", "VVE", "VVV"])
+@pytest.mark.parametrize("scale", [(1, 1e8), (1e8, 1), (1e-8, 1)])
+def test_units_and_the_order_of_columns_make_no_correlation_singular(covariance_type, scale):
+    rng = np.random.default_rng(0)
+    rows = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], 200)
+    rows[100:] += 9
+    for K in (1, 2):
+        fit = gmm.GaussianMixture(K, covariance_type=covariance_type, reg_covar=0, random_state=0).fit(rows * scale)
+        assert not degenerate_components(fitted_parameters(fit), len(rows), 0.0).any()
+
+
+@pytest.mark.parametrize("covariance_type", ["EEE", "VVV"])
+def test_a_column_and_its_copy_are_singular_whatever_rounding_makes_of_them(covariance_type):
+    rng = np.random.default_rng(0)
+    for ulps in (1, 2, 3):
+        covariance = np.array([[1.0, 1.0], [1.0, 1.0 + ulps * np.finfo(float).eps]])
+        covariances = covariance if covariance_type == "EEE" else covariance[None]
+        one = MixtureParameters(np.ones(1), rng.normal(size=(1, 2)), covariances, covariance_model(covariance_type))
+        assert degenerate_components(one, 200, 0.0).all()

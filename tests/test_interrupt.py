@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gmm import GaussianMixture
-from gmm.em import threads
-from gmm.em.threads import single_threaded_blas, usable_threads
+from gmm import GaussianMixture, blas
+from gmm.blas import single_threaded_blas
+from gmm.em.threads import usable_threads
 from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.scorer import Scorer
 from gmm.fitting import halving, starts
@@ -178,7 +178,7 @@ def test_starts_hold_blas_to_one_thread(init_params, monkeypatch):
 
 @quiet
 def test_blas_has_its_threads_while_results_are_handed_out(monkeypatch):
-    monkeypatch.setattr(threads, "_BLAS_STAYS_SINGLE", -1)
+    monkeypatch.setattr(blas, "_BLAS_STAYS_SINGLE", -1)
     X, asked = wide_problem()
     mixture = GaussianMixture(2, **asked).fit(X)
     with threadpool_limits(2, user_api="blas"):

@@ -1,4 +1,4 @@
-"""Every function of tile.h, in every instruction set that this machine has and in both types, against numpy.
+"""Every function of tile.h and few.h, in every instruction set that this machine has and in both types, against numpy.
 
 The functions are called where they lie in the compiled module. Each case goes through all heights of a register tile.
 Whatever lies around what a function may read is NaN, and so is what it must not write to.
@@ -14,6 +14,7 @@ from gmm import _em
 
 LEVELS = _em.kernels()[1:]
 PAD = 256  # bytes: rows come in groups of so many
+PANEL = 128  # bytes of results that few.h computes together
 GUARD = 64  # bytes before, behind and between two features: the widest vector
 SIZES = (*range(1, 9), 11, 12, 13, 23)
 GROUPS = (1, 2, 3)
@@ -219,8 +220,73 @@ def normalise(call, address, rng, size, n):
     np.testing.assert_allclose(evidence[0], peak + np.log(joint.sum(axis=0)), rtol=4 * eps, atol=4 * eps)
 
 
+def few_rows(size, n):
+    """Fewer rows than a group, in some number that depends on both."""
+    return 1 + (size + n) % 7
+
+
+def in_panels(matrix, dtype, terms=None):
+    """(results, terms) as few.h reads it: by panels of results, term by term; NaN where it must not read."""
+    width = PANEL // dtype.itemsize
+    panels = []
+    for first in range(0, len(matrix), width):
+        rows = matrix[first : first + width]
+        columns = rows[:, : terms(first + len(rows))] if terms else rows
+        panels.append(np.pad(columns.T, ((0, 0), (0, width - len(rows)))))
+    return np.concatenate([panel.ravel() for panel in panels])
+
+
+def few_multiply(call, address, rng, size, n):
+    k, n = 1 + size % 7, few_rows(size, n)
+    a, b = numbers(rng, call.dtype, 3 * size, k), numbers(rng, call.dtype, n, k)
+    call.table(in_panels(a, call.dtype), ld=False)
+    call.table(b)
+    c = call.table(np.zeros((3 * size, n)), out=True)
+    for value in (3 * size, n, k):
+        call.add(value)
+    call.run(address)
+    near(c, a @ b.T, np.abs(a) @ np.abs(b).T, call.dtype, k)
+
+
+def few_triangular(call, address, rng, size, n):
+    d, n = 3 * size, few_rows(size, n)
+    w, z = np.tril(numbers(rng, call.dtype, d, d)), numbers(rng, call.dtype, n, d)
+    call.table(in_panels(w, call.dtype, terms=lambda end: end), ld=False)
+    call.table(z)
+    call.add(OFFSET, c_double)
+    out = call.table(np.zeros(n), ld=False, out=True)
+    for value in (d, n):
+        call.add(value)
+    call.run(address)
+    bound = 1.25 + ((np.abs(z) @ np.abs(w).T) ** 2).sum(axis=1)
+    near(out[0], OFFSET - ((z @ w.T) ** 2).sum(axis=1) / 2, bound, call.dtype, 3 * d)
+
+
+def few_diagonal(call, address, rng, size, n):
+    K, d, n = 3 * size, 1 + size % 5, few_rows(size, n)
+    w, c = numbers(rng, call.dtype, K, d), numbers(rng, call.dtype, K, d)
+    x, offset = numbers(rng, call.dtype, n, d), rng.normal(size=K)
+    pairs = np.stack([c, w], axis=2)  # of each feature the centres of a panel, and the diagonals
+    width = PANEL // call.dtype.itemsize
+    parts = [pairs[first : first + width] for first in range(0, K, width)]
+    panels = [np.pad(part, ((0, width - len(part)), (0, 0), (0, 0))).transpose(1, 2, 0).ravel() for part in parts]
+    call.table(np.concatenate(panels), ld=False)
+    call.table(x)
+    call.table(offset, ld=False, dtype=np.float64)
+    tile = call.table(np.zeros((K, n)), out=True)
+    for value in (K, n, d):
+        call.add(value)
+    call.run(address)
+    y = w[:, None] * (x - c[:, None])
+    bound = 2 * np.abs(offset)[:, None] + ((np.abs(w[:, None]) * (np.abs(x) + np.abs(c[:, None]))) ** 2).sum(axis=2)
+    near(tile, offset[:, None] - (y**2).sum(axis=2) / 2, bound, call.dtype, d)
+
+
 # In the order of `tile_leaves_double`.
-LEAVES = (multiply, add_products, triangular, diagonal, add_axis_moments, subtract, times, choose, normalise)
+LEAVES = (
+    *(multiply, add_products, triangular, diagonal, add_axis_moments, subtract, times, choose, normalise),
+    *(few_multiply, few_triangular, few_diagonal),
+)
 
 
 def test_each_function_has_a_case():

@@ -428,8 +428,8 @@ def test_what_cannot_be_learnt_from_is_an_error():
     X, fit = with_gaps(), GaussianMixture(2, missing="em")
     with pytest.raises(ValueError, match=r"missing='em'"):
         GaussianMixture(2).fit(X)
-    with pytest.raises(ValueError, match="row 3 of X are missing"):
-        fit.fit(np.where(np.arange(120)[:, None] == 3, np.nan, X))
+    with pytest.raises(ValueError, match="are missing"):
+        fit.fit(np.full((120, 4), np.nan))
     with pytest.raises(ValueError, match="column 1 of X are missing"):
         fit.fit(np.where(np.arange(4) == 1, np.nan, np.nan_to_num(X)))
     with pytest.raises(ValueError, match="infinity"):
@@ -458,8 +458,7 @@ def test_predictions_say_what_to_do_about_gaps():
         with pytest.raises(ValueError, match=rf"by set_params\(missing='em'\){told}, or drop"):
             predict(X)
     for model, method in ((fit, "predict"), (fit, "impute"), (classifier, "predict")):
-        with pytest.raises(ValueError, match="row 0 of X are missing, so there is nothing to predict from it"):
-            getattr(model.set_params(missing="em"), method)(np.where(first, np.nan, X))
+        assert len(getattr(model.set_params(missing="em"), method)(np.where(first, np.nan, X))) == len(X)
 
 
 def test_many_patterns_are_told():
@@ -518,3 +517,87 @@ def test_labels_and_gaps_go_together(acceleration):
     without = GaussianMixture(3, missing="em", random_state=0).fit(X)
     unknown = GaussianMixture(3, missing="em", random_state=0).fit(X, labels=np.full(len(X), -1))
     assert np.array_equal(without.means_, unknown.means_)
+
+
+def with_empty_rows(seed=0):
+    """Rows with gaps, and the same with rows between them that have no value; and which these are."""
+    X = with_gaps(seed=seed)
+    Y = np.insert(X, np.sort(np.random.default_rng(seed).integers(0, len(X) + 1, 25)), np.nan, axis=0)
+    return X, Y, np.isnan(Y).all(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("covariance_type", "how"),
+    [*((name, {}) for name in PARSIMONIOUS)]
+    + [(name, how) for name in ("VVV", "VVI") for how in ({"noise": 0.1, "max_iter": 8}, {"prior": "conjugate"})]
+    + [("EEE", {"acceleration": None})],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::gmm.ConvergenceWarning")
+def test_rows_without_a_value_change_no_fit(covariance_type, how):
+    X, Y, empty = with_empty_rows()
+    assert empty.sum() == 25
+    how = {"covariance_type": covariance_type, "missing": "em", "random_state": 0} | how
+    one, other = (GaussianMixture(2, **how).fit(rows) for rows in (X, Y))
+    np.testing.assert_allclose(other.means_, one.means_, rtol=1e-9)
+    np.testing.assert_allclose(other.covariances_, one.covariances_, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(other.lower_bounds_, one.lower_bounds_, rtol=1e-10)
+    for name in ("score", "bic", "aic", "icl", "log_likelihood"):
+        assert getattr(one, name)(Y) == pytest.approx(getattr(one, name)(X), rel=1e-12), name
+    np.testing.assert_array_equal(one.predict_proba(Y)[~empty], one.predict_proba(X))
+    np.testing.assert_array_equal(one.impute(Y)[~empty], one.impute(X))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("noise", [False, 0.1, 0.9])
+def test_rows_without_a_value_have_the_weights_of_the_mixture(noise, dtype):
+    X, Y, empty = with_empty_rows()
+    box = None if not noise else UniformNoise(np.full(4, -20.0), np.full(4, 20.0))
+    parameters = mixture("VVV", noise=box)
+    if box is not None:
+        parameters = parameters.with_noise(box, noise)
+    fit = GaussianMixture(3, missing="em", random_state=0, noise=bool(noise)).fit(X)
+    fit._parameters = parameters
+    Y = Y.astype(dtype)
+    for rows in (Y[empty], Y[empty][:1]):
+        np.testing.assert_allclose(fit.predict_proba(rows), np.tile(parameters.weights, (len(rows), 1)), rtol=1e-6)
+        np.testing.assert_allclose(fit.score_samples(rows), 0.0, atol=1e-15)
+        most_likely_is_noise = noise and noise > parameters.weights.max()
+        assert set(fit.predict(rows)) == {-1 if most_likely_is_noise else parameters.weights.argmax()}
+        middle = parameters.weights @ parameters.means
+        np.testing.assert_allclose(fit.impute(rows), np.tile(middle, (len(rows), 1)), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"a row with a value at least, got 25 without any"):
+        fit.score(Y[empty])
+
+
+def test_what_is_predicted_from_nothing_is_the_marginal_mixture():
+    X, _, _ = with_empty_rows()
+    fit = GaussianMixture(2, missing="em", random_state=0).fit(X)
+    known = np.array([[np.nan, np.nan], [1.0, 2.0], [np.nan, 2.0]])
+    some, alone = fit.predict_from(known, [0, 1], level=0.9), fit.marginal([2, 3])
+    np.testing.assert_allclose(some.means[0], alone.weights_ @ alone.means_, rtol=1e-12)
+    variances = alone.weights_ @ (np.diagonal(alone.covariances_, axis1=1, axis2=2) + alone.means_**2)
+    np.testing.assert_allclose(some.deviations[0] ** 2 + some.means[0] ** 2, variances, rtol=1e-10)
+    others = fit.predict_from(known[1:], [0, 1], level=0.9)
+    for name in ("means", "deviations", "intervals"):
+        np.testing.assert_array_equal(getattr(some, name)[1:], getattr(others, name))
+
+
+def test_rows_without_a_value_go_through_searches_classes_and_posteriors():
+    X, Y, empty = with_empty_rows()
+    classes = (np.nan_to_num(Y[:, 0]) > 2).astype(int)
+    how = {"missing": "em", "random_state": 0}
+    one, other = (gmm.select(rows, [1, 2], ["VVV", "EEI"], **how) for rows in (X, Y))
+    np.testing.assert_allclose(other.bic, one.bic, rtol=1e-10)
+    one, other = (BayesianGaussianMixture(n_components=3, **how).fit(rows) for rows in (X, Y))
+    np.testing.assert_allclose(other.means_, one.means_, rtol=1e-8)
+    one, other = gmm.MixtureClassifier(**how).fit(X, classes[~empty]), gmm.MixtureClassifier(**how).fit(Y, classes)
+    np.testing.assert_allclose(other.priors_, one.priors_, rtol=1e-12)
+    np.testing.assert_allclose(other.predict_proba(Y)[~empty], one.predict_proba(X), atol=1e-9)
+    np.testing.assert_allclose(other.predict_proba(Y)[empty], np.tile(other.priors_, (empty.sum(), 1)), rtol=1e-9)
+    labels = np.where(np.arange(len(Y)) % 3, None, classes.astype(object))
+    one = GaussianMixture(2, **how).fit(X, labels=labels[~empty])
+    np.testing.assert_allclose(GaussianMixture(2, **how).fit(Y, labels=labels).means_, one.means_, rtol=1e-9)
+    weight = np.arange(len(Y)) % 4 + 0.5
+    one = GaussianMixture(2, **how).fit(X, sample_weight=weight[~empty])
+    np.testing.assert_allclose(GaussianMixture(2, **how).fit(Y, sample_weight=weight).means_, one.means_, rtol=1e-9)

@@ -10,7 +10,7 @@ from gmm import GaussianMixture
 from gmm.cli import main
 from gmm.em.incomplete import e_step_over
 from gmm.estimators.fitted import fitted_parameters
-from gmm.fitting.fit import mean_and_covariance
+from gmm.fitting.moments import mean_and_covariance
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import box_of
 from gmm.selection.standard import in_units

@@ -17,6 +17,7 @@ from gmm import GaussianMixture, _em, select
 from gmm.em.e_step import EStep
 from gmm.estimators.fitted import fitted_parameters
 from gmm.estimators.scorer import Scorer
+from gmm.fitting.starts import STARTS
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED
@@ -500,14 +501,49 @@ def test_an_array_of_one_flag_is_the_flag():
         assert one.noise_weight_ == other.noise_weight_
 
 
-def test_nec_of_one_component_beside_noise_compares_it_with_one_without():
-    beside = GaussianMixture(1, noise=True, tol=1e-6, max_iter=1000, random_state=0).fit(CLUTTER[60:])
-    alone = GaussianMixture(1).fit(CLUTTER[60:])
-    shares = beside.predict_proba(CLUTTER[60:])[:, 0]
-    entropy = -sum(np.where(p > 0, p * np.log(np.maximum(p, 1e-300)), 0).sum() for p in (shares, 1 - shares))
-    gain = beside.log_likelihood(CLUTTER[60:]) - alone.log_likelihood(CLUTTER[60:])
-    assert 0 < entropy / gain < 1
-    assert beside.nec(CLUTTER[60:]) == pytest.approx(entropy / gain, rel=1e-4)
-    found = select(CLUTTER[60:], 1, "full", noise=True, random_state=0)
-    assert found.nec[0] == pytest.approx(entropy / gain, rel=1e-3)
-    assert alone.nec(CLUTTER[60:]) == 1
+def crossing_arms(seed, n=1100):
+    """Two thin groups that meet at an angle in rows of which four fifths are noise, and their responsibilities."""
+    rng, size = np.random.default_rng(seed), n // 10
+    along, slope = rng.uniform(10, 50, (2, size)), np.array([[0.8], [-0.8]])
+    arms = np.stack([60 + along, 50 + slope * (along - 10) + rng.normal(0, 2, (2, size))], axis=-1).reshape(-1, 2)
+    rows = np.concatenate([arms, rng.uniform(0, 120, (n - 2 * size, 2))])
+    return rows, np.eye(3)[np.repeat([0, 1, 2], [size, size, n - 2 * size])][:, :2]
+
+
+@every_type
+def test_one_fit_finds_groups_where_most_rows_are_noise(covariance_type):
+    """As from the groups themselves."""
+    how = {"covariance_type": covariance_type, "noise": True, "tol": 1e-6, "max_iter": 1000}
+    for seed in (0, 4, 5):
+        rows, groups = crossing_arms(seed)
+        fit, known = GaussianMixture(2, random_state=seed, **how), GaussianMixture(2, init_params=groups, **how)
+        assert fit.fit(rows).lower_bound_ > known.fit(rows).lower_bound_ - 1 / len(rows)
+
+
+@pytest.mark.parametrize("n", [4, 10, 40])
+@pytest.mark.parametrize("init_params", STARTS)
+def test_few_rows_leave_starts_without_their_densest_part(n, init_params):
+    rows = np.random.default_rng(n).normal(size=(n, 2))
+    assert GaussianMixture(3, noise=True, init_params=init_params, random_state=0).fit(rows).weights_.shape == (3,)
+    assert select(rows, [3], ["VII"], noise=True, init_params=init_params, random_state=0).best.n_components == 3
+
+
+def test_a_start_in_a_dense_place_that_collapses_is_left_out():
+    """Without a ridge: the densest rows are ties."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([np.zeros((30, 2)), rng.normal(size=(150, 2)) + 5, rng.uniform(-10, 10, (120, 2))])
+    assert np.isfinite(GaussianMixture(1, noise=True, reg_covar=0, random_state=0).fit(rows).lower_bound_)
+
+
+@pytest.mark.parametrize("covariance_type", ["EII", "VVV", "EEE"])
+def test_nec_compares_with_one_component_beside_the_same_noise(covariance_type):
+    how = {"covariance_type": covariance_type, "noise": True, "tol": 1e-9, "max_iter": 1000, "random_state": 0}
+    one, several = (GaussianMixture(k, **how).fit(CLUTTER) for k in (1, 3))
+    shares = several.predict_proba(CLUTTER)
+    shares = np.column_stack([shares, 1 - shares.sum(axis=1)])
+    entropy = -np.where(shares > 0, shares * np.log(np.maximum(shares, 1e-300)), 0).sum()
+    expected = entropy / (several.log_likelihood(CLUTTER) - one.log_likelihood(CLUTTER))
+    assert several.nec(CLUTTER) == pytest.approx(expected, rel=1e-4)
+    found = select(CLUTTER, [1, 3], covariance_type, noise=True, random_state=0)
+    np.testing.assert_allclose(found.nec, [1, expected], rtol=1e-3)
+    assert one.nec(CLUTTER) == 1, "by definition"

@@ -25,7 +25,7 @@ from benchmarks.settings import Settings
 from benchmarks.synthetic import SYNTHETIC
 
 from gmm import GaussianMixture
-from gmm.values.covariance import covariance_model
+from gmm.values.covariance import PARSIMONIOUS, covariance_model
 
 ROWS = np.random.default_rng(0).normal(size=(300, 2)) * [1, 3] + np.repeat([[0, 0], [6, 6], [0, 12]], 100, axis=0)
 
@@ -369,7 +369,7 @@ def test_questions_are_asked_of_nothing(module, tmp_path, capsys):
     assert "| problem |" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("covariance_type", TYPES)
+@pytest.mark.parametrize("covariance_type", [*TYPES, *PARSIMONIOUS])
 @pytest.mark.parametrize("d", [1, 2, 5])
 def test_the_referee_asks_for_as_many_rows_as_the_package(covariance_type, d):
     assert rows_needed(covariance_type, d) == covariance_model(covariance_type).fewest_rows(d)

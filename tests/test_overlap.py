@@ -1,5 +1,6 @@
 """How far apart components are, against closed forms and quadrature."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,26 @@ def test_the_common_area_in_a_column_is_that_of_quadrature(name):
             densities = np.exp(-0.5 * ((x - means) / deviations) ** 2) / deviations / np.sqrt(2 * np.pi)
             return min(densities[k], (weights @ densities - weights[k] * densities[k]) / (1 - weights[k]))
 
-        assert found[k, j] == pytest.approx(quad(least, -15, 15, limit=500)[0], abs=2e-4)
+        parts = pairwise(np.linspace(-15, 15, 61))
+        area = sum(quad(least, a, b, epsabs=1e-13)[0] for a, b in parts)
+        assert found[k, j] == pytest.approx(area, abs=1e-9)
+
+
+def test_the_common_area_of_two_densities_is_that_of_the_closed_form():
+    """Inman & Bradley (1989), equal variances: 2 Φ(−δ / 2), however far apart and in whatever units."""
+    for unit in (1e-100, 1.0, 1e100):
+        for apart in (0.0, 0.3, 2.0, 5.0, 9.0, 40.0):
+            mixture = GaussianMixture.from_parameters([0.3, 0.7], [[0.0], [apart * unit]], [[[unit**2]]] * 2)
+            np.testing.assert_allclose(column_overlap(mixture), 2 * ndtr(-apart / 2), rtol=0, atol=1e-14)
+
+
+def test_the_common_area_of_a_thin_and_a_wide_density_is_exact():
+    for thin in (0.5, 1e-2, 1e-6):
+        mixture = GaussianMixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[thin**2]]])
+        a, b, c = 1 - thin**2, -2.0, 1 + 2 * thin**2 * np.log(thin)
+        low, high = sorted(np.roots([a, b, c]).real)
+        inside = [ndtr(high) - ndtr(low), ndtr((high - 1) / thin) - ndtr((low - 1) / thin)]
+        np.testing.assert_allclose(column_overlap(mixture), inside[0] + 1 - inside[1], rtol=0, atol=1e-12)
 
 
 def test_many_rows_are_drawn_in_parts(monkeypatch):

@@ -268,3 +268,20 @@ def test_statistics_of_different_mixtures_do_not_add_up():
             one + statistics_of(other.fit(ROWS), ROWS)
     with pytest.raises(TypeError):
         one + 1
+
+
+@pytest.mark.parametrize("numbers", [(0, 5), (0, 0), (1, 2)])
+def test_partitions_are_numbered_from_0_each_once(numbers):
+    source = partitioned_rows(lambda task: reduce(add, map(task, numbers, np.split(ROWS, 2))))
+    with pytest.raises(ValueError, match=rf"numbered from 0, each once, got {numbers[0]}, {numbers[1]}"):
+        GaussianMixture(2).fit(source)
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2, 3])
+@pytest.mark.parametrize("wrong", [None, 5, "x", [None], [[]], {}, np.zeros((2, 2)), np.array(["x"])], ids=repr)
+def test_what_is_no_sum_of_the_tasks_is_said(answered, wrong):
+    """At the first look, when rows are taken for a start, and in a pass."""
+    right, left = engine(ROWS), iter([True] * answered)
+    source = partitioned_rows(lambda task: right(task) if next(left, False) else wrong)
+    with pytest.raises(TypeError, match=r"the sum by \+ of what the task returned for each partition"):
+        GaussianMixture(2, random_state=0).fit(source)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import pickle
 import stat
 import zipfile
 from pathlib import Path
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import gmm
-from gmm import GaussianMixture, NotFittedError
 from gmm.persistence import FORMAT, FORMAT_VERSION, load_state, save_state
 
 HEADER = {"class": "Example", "tol": 1e-3, "names": ["Länge", "b"], "seed": None}
@@ -205,24 +203,6 @@ def test_a_model_of_version_1_loads_for_ever():
     np.testing.assert_allclose(model.weights_, [0.644114, 0.355886], rtol=1e-6)
     np.testing.assert_allclose(model.means_, [[4.2896902, 79.968457], [2.0364204, 54.478838]], rtol=1e-6)
     assert model.covariances_.shape == (2, 2, 2)
-
-
-@pytest.mark.filterwarnings("ignore:Best performing initialization")  # without its memory it confirms no stop so soon
-def test_pickles_made_before_the_package_had_rooms_load_and_go_on():
-    kept = pickle.loads((DATA / "before-rooms.pickle").read_bytes())
-    rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(size=(60, 2)), rng.normal(size=(60, 2)) + 5])
-    # Three passes from the start of that time, which is another one now: both lead to the two groups.
-    warm, again = kept["warm"], GaussianMixture(2, random_state=0, prior="conjugate")
-    assert kept["trace"].reason == warm.history_.reason == "max_iter reached"
-    n_passes = len(warm.lower_bounds_)
-    means = (np.sort(one.fit(X).means_, axis=0) for one in (warm, again))
-    np.testing.assert_allclose(*means, atol=1e-2)
-    assert warm.lower_bounds_[0] >= kept["trace"].lower_bounds[-1]
-    assert n_passes == 3
-    assert kept["search"].predict(X).shape == kept["vve"].predict(X).shape == (120,)
-    assert kept["selection"].best.bic(X) == pytest.approx(kept["selection"].bic[kept["selection"].best_index])
-    assert isinstance(kept["error"], NotFittedError)
 
 
 def test_a_posterior_of_rows_far_from_zero_loads(tmp_path):

@@ -813,3 +813,22 @@ def test_components_of_a_cluster_have_its_colour(cross):
     for plot in (plot_decision_boundaries, plot_density):
         with pytest.raises(ValueError, match=r"shows components alone: pass the mixture, combined\.model"):
             plot(combined, X)
+
+
+@each_plot
+def test_missing_values_are_drawn_at_their_conditional_means(plot):
+    whole = np.random.default_rng(0).normal(size=(140, 2)) + 4 * (np.arange(140)[:, None] % 2)
+    gaps = whole.copy()
+    gaps[::5, 0], gaps[::7, 1] = np.nan, np.nan  # some rows have no value
+    there = ~np.isnan(gaps).all(axis=1)
+    assert 0 < there.sum() < 140
+    fit = GaussianMixture(2, missing="em", random_state=0).fit(gaps)
+    scene = scene_of(fit, gaps)
+    np.testing.assert_array_equal(scene.source.rows[scene.drawn_index], fit.impute(gaps)[there])
+    assert plot(fit, gaps).get_title() == plot(fit, fit.impute(gaps)[there]).get_title()
+    weight = np.arange(140) % 3.0
+    np.testing.assert_array_equal(
+        scene_of(fit, gaps, sample_weight=weight).drawn_index, np.flatnonzero(there & (weight > 0))
+    )
+    with pytest.raises(ValueError, match=r"set_params\(missing='em'\)"):
+        plot(GaussianMixture(2, random_state=0).fit(whole), gaps)

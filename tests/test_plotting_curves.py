@@ -258,7 +258,7 @@ def test_labels_move_as_little_as_keeps_them_apart():
 def test_a_spike_is_no_point_of_a_line(found):
     number = 20  # of 3 components, some type
     status = [*found.status]
-    status[number] = "spike: component 1"
+    status[number] = "degenerate: component 1"
     bic = np.array(found.bic)
     bic[number] = -1e6
     ax = plot_selection(replace(found, status=tuple(status), bic=bic))
@@ -271,7 +271,7 @@ def test_a_spike_is_no_point_of_a_line(found):
 
 
 def test_where_all_are_spikes_they_are_drawn_and_the_title_says_so(found):
-    ax = plot_selection(replace(found, status=("spike: component 0",) * len(found.status)))
+    ax = plot_selection(replace(found, status=("degenerate: component 0",) * len(found.status)))
     assert ax.get_title().endswith(", degenerate")
     assert len(line_data(ax)) == 14
 
@@ -434,5 +434,5 @@ def test_entropies_of_one_component_and_of_what_has_none():
     assert plot_entropies(one).get_title() == "1 cluster suggested of 1 component"
     with pytest.raises(TypeError, match="got GaussianMixture"):
         plot_entropies(one.model)
-    with pytest.raises(InvalidParameterError, match="'clusters' or 'rows', got 'x'"):
+    with pytest.raises(InvalidParameterError, match="'clusters', 'rows', got 'x'"):
         plot_entropies(one, by="x")

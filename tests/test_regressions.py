@@ -9,9 +9,9 @@ import pytest
 
 import gmm
 from gmm import GaussianMixture, select
+from gmm.blas import single_threaded_blas
 from gmm.em.e_step import EStep
 from gmm.em.m_step import ridged
-from gmm.em.threads import single_threaded_blas
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import covariance_model
 from gmm.values.layouts import FULL, SPHERICAL, SingularMatrixError
@@ -273,3 +273,17 @@ def test_a_ridge_whose_sum_over_the_rows_overflows_is_refused():
         with pytest.raises(ValueError, match=r"reg_covar is too large: 1e[+]300, for rows of weight 1e[+]200"):
             call(rows, sample_weight=heavy)
     GaussianMixture(reg_covar=1e300).fit(rows)
+
+
+@pytest.mark.parametrize("covariance_type", ["VEI", "VEE"])
+def test_two_groups_that_are_thin_and_cross_need_no_ridge(covariance_type):
+    """The volumes of one shape leapt between two walls of a flat valley, and were refused as singular."""
+    for seed in (0, 1, 3, 8, 9):
+        rng = np.random.default_rng(seed)
+        groups = rng.normal(size=(2, 150, 2)) * np.array([[1, 1e-4], [1e-4, 1]])[:, None]
+        rows = np.concatenate([groups[0], groups[1] + 3])
+        almost, exact = (
+            GaussianMixture(2, covariance_type=covariance_type, reg_covar=ridge, random_state=seed).fit(rows)
+            for ridge in (1e-300, 0)
+        )
+        assert exact.lower_bound_ == pytest.approx(almost.lower_bound_, abs=1e-6)

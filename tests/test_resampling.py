@@ -1,6 +1,7 @@
 """Held-out folds and the bootstrap test, against what their definitions promise."""
 
 import threading
+import zlib
 from typing import ClassVar
 
 import numpy as np
@@ -68,6 +69,50 @@ def test_a_fold_is_scored_by_a_fit_to_the_others(name):
     assert found.mean == pytest.approx(found.folds @ found.weights / WEIGHTS.sum())
     assert found.weights[1] == WEIGHTS[fold].sum()
     assert not estimator.__sklearn_is_fitted__()
+
+
+@pytest.mark.parametrize(("n", "K", "seed"), [(160, 1, 0), (80, 1, 3), (80, 2, 2), (40, 2, 0)])
+def test_a_start_that_collapses_does_not_end_the_test(n, K, seed):
+    """Without a ridge some of the fits to some of the tables do."""
+    rows = np.random.default_rng(seed).normal(size=(n, 2))
+    test = bootstrap_lrt(rows, K, n_replicates=39, random_state=1, reg_covar=0)
+    assert len(test.replicates) + test.n_left_out == 39
+    assert np.isfinite(test.replicates).all()
+    assert test.p_value >= 0.05, "there are K groups, or one"
+
+
+def test_tables_to_which_nothing_can_be_fitted_are_left_out(monkeypatch):
+    fit, seen, told = GaussianMixture.fit, [], []
+
+    def collapsing(self, rows, *args, **how):
+        if self.n_components == 2 and not np.array_equal(rows, X) and zlib.crc32(rows.tobytes()) % 3 == 0:
+            seen.append(rows.tobytes())
+            raise ValueError("a covariance is singular")
+        return fit(self, rows, *args, **how)
+
+    monkeypatch.setattr(GaussianMixture, "fit", collapsing)
+    how = {"n_replicates": 15, "n_init": 1, "random_state": 0, "n_threads": 1}
+    test = bootstrap_lrt(X, 2, callback=told.append, **how)
+    assert test.n_left_out == len(set(seen)) > 0
+    assert [np.isnan(replicate.statistic) for replicate in told].count(True) == test.n_left_out
+    assert len(test.replicates) == 15 - test.n_left_out
+    assert (
+        test.p_value == told[-1].p_value == (1 + (test.replicates >= test.statistic).sum()) / (1 + len(test.replicates))
+    )
+    assert f"{test.n_left_out} more could not be fitted" in repr(test)
+
+
+def test_where_no_table_can_be_fitted_there_is_no_p_value(monkeypatch):
+    fit = GaussianMixture.fit
+
+    def collapsing(self, rows, *args, **how):
+        if not np.array_equal(rows, X) and self.n_components == 2:
+            raise ValueError("a covariance is singular")
+        return fit(self, rows, *args, **how)
+
+    monkeypatch.setattr(GaussianMixture, "fit", collapsing)
+    with pytest.raises(ValueError, match=r"each of 9 drawn tables .* larger reg_covar"):
+        bootstrap_lrt(X, 2, **FEW)
 
 
 def test_rows_of_no_weight_are_no_rows():

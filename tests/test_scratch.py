@@ -125,30 +125,21 @@ def test_a_pickle_reads_the_data_anew():
 
 
 class Full:
-    """A temporary file on a disk that fills up."""
+    """Writes to a disk that fills up."""
 
     def __init__(self, room):
-        self.room = room
+        self.room, self.write = room, scratch._write_at
 
-    def __call__(self, **how):
-        return self
-
-    def seek(self, place):
-        assert place == 0
-
-    def write(self, data):
-        self.room -= len(data)
+    def __call__(self, file, buffer, place):
+        self.room -= len(buffer)
         if self.room < 0:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return len(data)
-
-    def close(self):
-        pass
+        return self.write(file, buffer, place)
 
 
 @pytest.mark.parametrize("room", [0, 100_000])
 def test_without_room_each_pass_reads_the_data(room, monkeypatch):
-    monkeypatch.setattr(scratch, "TemporaryFile", Full(room))
+    monkeypatch.setattr(scratch, "_write_at", Full(room))
     data = Counted()
     source = gmm.rows(data, scratch=True)
     with pytest.warns(RuntimeWarning, match="There is no scratch file of .*: No space left on device"):

@@ -11,6 +11,7 @@ from gmm.fitting.screening import SCREENING_PASSES, Screening, screening_rows
 from gmm.fitting.starts import STARTS
 from gmm.rows.sources import ArraySource
 from gmm.values.covariance import PARSIMONIOUS, covariance_model
+from gmm.values.layouts import SingularMatrixError
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import ConjugatePrior
 
@@ -184,6 +185,59 @@ def test_a_start_that_ends_in_a_singular_covariance_is_left():
     prior = ConjugatePrior(np.zeros(2), 0.01, 4.0, np.ones(2))
     believing = Screening(Problem(rows=ArraySource(rows), model=sound.model, ridge=0.0, prior=prior))
     assert np.isfinite([believing(start).lower_bound for start in (sound, spike)]).all()
+
+
+def test_starts_that_are_not_promising_are_climbed_where_the_others_fail(monkeypatch):
+    """Screening compares on a part of the rows: the start that leads there may collapse on all of them."""
+    expected = fitted(n_init=3, random_state=4)[0].histories_
+    problem_run, failing = Problem.run, []
+
+    def run(problem, e_step, begin, settings, *, start=0, **how):
+        if problem.rows.n_rows == len(ROWS) and start in {trace.start for trace in expected}:
+            failing.append(start)
+            raise SingularMatrixError(0)
+        return problem_run(problem, e_step, begin, settings, start=start, **how)
+
+    monkeypatch.setattr(Problem, "run", run)
+    mixture, _ = fitted(n_init=3, random_state=4)
+    assert failing == [trace.start for trace in expected]
+    assert len(failing) < 3
+    assert [trace.start for trace in mixture.histories_] == [min({0, 1, 2} - set(failing))]
+
+
+@quiet
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@every_type
+def test_more_starts_fail_no_more_often_than_one(covariance_type, acceleration):
+    """Without a ridge covariances of so few rows collapse; a start that does is left out."""
+    failed = np.zeros((12, 2), dtype=bool)
+    for seed, number in np.ndindex(failed.shape):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(rng.integers(8, 20), rng.integers(1, 4)))
+        asked = {"init_params": ("kmeans", "random", "k-means++")[seed % 3], "random_state": seed, "reg_covar": 0}
+        asked |= {"covariance_type": covariance_type, "acceleration": acceleration, "n_init": (1, 4)[number]}
+        try:
+            GaussianMixture(3, **asked).fit(rows)
+        except ValueError:
+            failed[seed, number] = True
+    assert not (failed[:, 1] & ~failed[:, 0]).any()
+    assert failed[:, 1].sum() < max(failed[:, 0].sum(), 1)
+
+
+def test_a_fit_fails_where_every_start_does():
+    rows = np.zeros((9, 2))
+    for how in ({"n_init": 1}, {"n_init": 3}, {"n_init": 3, "init_params": "random"}):
+        with pytest.raises(ValueError, match="increase reg_covar"):
+            GaussianMixture(2, reg_covar=0, random_state=0, **how).fit(rows)
+
+
+def test_a_start_that_fails_is_told(capsys):
+    rows = np.random.default_rng(14).normal(size=(20, 2))
+    GaussianMixture(3, n_init=4, reg_covar=0, random_state=14, max_iter=500, verbose=1).fit(rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "dropped" in line] == [
+        f"start {start}/4  dropped: a covariance became singular" for start in (1, 2)
+    ]
 
 
 def test_the_starts_that_are_left_are_told(capsys):

@@ -768,3 +768,77 @@ def test_a_file_tells_what_was_found_again_and_an_older_one_does_not(small, tmp_
     again = Selection.load(tmp_path / "older")
     assert (again.n_fresh_starts, again.n_found_again) == (0, 0)
     assert "found again" not in repr(again)
+
+
+# --- Cells that fail ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error", [AssertionError(), KeyError("means"), RuntimeError("a fault"), RecursionError("deep")]
+)
+@pytest.mark.parametrize("task", ["_solved", "_refined", "_retried"])
+def test_a_cell_that_fails_is_a_failed_cell(task, error, monkeypatch):
+    """Whatever the error: the other cells stand, and the status or a warning tells what it was."""
+    whole = getattr(Cell, task)
+
+    def failing(cell, *given):
+        if cell.settings.model.name == "EEE" or task == "_retried":
+            raise error
+        return whole(cell, *given)
+
+    monkeypatch.setattr(Cell, task, failing)
+    with pytest.warns(RuntimeWarning, match=f"components of (EEE|VVV): {type(error).__name__}"):
+        found = select(BLOBS, [2, 3], ["full", "tied"], random_state=0, refine="split-merge")
+    failed = [status for status in found.status if status.startswith(f"failed: {type(error).__name__}")]
+    assert len(failed) == (2 if task == "_solved" else 0)
+    assert found.best.covariance_type == "full" or task != "_solved"
+
+
+def test_if_all_cells_fail_the_first_error_is_the_cause(monkeypatch):
+    fault = AssertionError("told nowhere else")
+
+    def failing(*given):
+        raise fault
+
+    monkeypatch.setattr(Cell, "_solved", failing)
+    with (
+        pytest.warns(RuntimeWarning, match="please report"),
+        pytest.raises(ValueError, match="AssertionError: told nowhere else") as caught,
+    ):
+        select(BLOBS, [1, 2], "full", random_state=0)
+    assert caught.value.__cause__ is fault
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("the file is gone"), SystemExit()])
+def test_what_is_no_matter_of_a_cell_ends_the_search(error, monkeypatch):
+    def failing(*given):
+        raise error
+
+    monkeypatch.setattr(Cell, "_solved", failing)
+    with pytest.raises(type(error)) as caught:
+        select(BLOBS, [1, 2], "full", random_state=0)
+    assert caught.value is error
+
+
+def test_a_prior_that_one_model_cannot_have_is_the_failure_of_its_cells():
+    X = np.column_stack([BLOBS[:, :1], np.ones(len(BLOBS))])
+    with pytest.warns(UserWarning, match="constant"):
+        found = select(X, [1], ["full", "spherical"], prior="conjugate", random_state=0)
+    assert found.status[1] == "ok"
+    assert "column 1 is constant" in found.status[0]
+
+
+@pytest.mark.parametrize("covariance_type", PARSIMONIOUS)
+@pytest.mark.parametrize("d", [1, 3])
+def test_a_search_with_a_prior_finds_what_a_fit_with_it_finds(covariance_type, d):
+    """Of one column and of one component, models coincide: the search solves another one of them."""
+    X = np.random.default_rng(0).normal(size=(60, d))
+    found = select(X, [1], covariance_type, prior="conjugate", random_state=0)
+    alone = GaussianMixture(1, covariance_type=covariance_type, prior="conjugate").fit(X)
+    assert found.best.lower_bound_ == pytest.approx(alone.lower_bound_, abs=1e-9)
+    np.testing.assert_allclose(found.best.covariances_, alone.covariances_, rtol=1e-9)
+    for mixture in (found.best, alone):
+        mixture.partial_fit(X)
+    np.testing.assert_allclose(found.best.covariances_, alone.covariances_, rtol=1e-6)
+    for criterion in CRITERIA:
+        assert np.isfinite(getattr(found, criterion)).all() or criterion == "nec"

@@ -1,6 +1,7 @@
 """The search: every cell is a fit of its own, the best is the smallest, failures are told."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -269,6 +270,18 @@ def test_columns_that_do_not_vary_are_told():
 
 
 @pytest.mark.parametrize("standardize", [False, True])
+def test_copies_and_rescalings_of_columns_are_noted(standardize):
+    named = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "in": X[:, 0] / 2.54 + 1, "minus": -X[:, 1]})
+    (note,) = select(named, 1, "diag", standardize=standardize).notes
+    assert "'in' (of 'a'), 'minus' (of 'b')" in note
+    named.loc[3, "in"] += 0.01 * X[:, 0].std()
+    (note,) = select(named, 1, "diag", standardize=standardize).notes
+    assert "'minus' (of 'b')" in note
+    assert "'in'" not in note
+    assert select(named[["a", "b"]][:8], 1, "diag").notes == ()
+
+
+@pytest.mark.parametrize("standardize", [False, True])
 def test_columns_of_few_values_are_noted(tmp_path, standardize):
     """As codes of categories, which may have been scaled; the rule is that of `gmm fit`."""
     codes = np.resize([0.1, 0.2, 0.4], len(X))
@@ -286,4 +299,19 @@ def test_columns_of_few_values_are_noted(tmp_path, standardize):
     expected = "columns 'site' (3 distinct values), 'kind' (2 distinct values) may be codes"
     assert select(named, 1, "diag").notes[0].startswith(expected)
     assert select(X, 1, "diag").notes == ()
-    assert select(codes[:, None], 1, "diag").notes == ()  # alone, it is what there is
+    alone = select(codes[:, None], 1, "diag").notes  # it is what there is
+    assert alone == (
+        "column 'x0' (3 distinct values): components that settle on one value are degenerate, and not chosen",
+    )
+
+
+def test_fractions_with_few_values_are_noted():
+    """Of setosa the petal widths are six: three components have a value each."""
+    setosa = pd.read_csv(Path(__file__).parent / "data" / "iris.csv").iloc[:50, [0, 1, 3]]
+    (note,) = select(setosa, 1, "diag").notes
+    assert note.startswith(f"column {setosa.columns[2]!r} (6 distinct values): components that settle on one value")
+    mixed = select(setosa.assign(kind=np.resize([1, 2], 50)), 1, "diag").notes
+    assert [text.partition(":")[0] for text in mixed] == [
+        "column 'kind' (2 distinct values) may be a code, which can drive the choice",
+        f"column {setosa.columns[2]!r} (6 distinct values)",
+    ]

@@ -11,6 +11,7 @@ from gmm.rows import blocks
 from gmm.rows.sources import ArraySource, Chunk
 from gmm.rows.together import Ended, together
 from gmm.selection import finishing
+from gmm.selection.bar import Bar
 
 RNG = np.random.default_rng(5)
 N = 9000
@@ -34,7 +35,7 @@ class Counted:
             yield self.rows[part] if self.weight is None else (self.rows[part], self.weight[part])
 
 
-def one_after_the_other(source, tasks, is_up):
+def one_after_the_other(source, tasks, is_up, between):
     return [Ended(task(source), 0.0) for task in tasks]
 
 
@@ -43,6 +44,7 @@ def one_after_the_other(source, tasks, is_up):
 @pytest.mark.parametrize("weight", [None, WEIGHTS], ids=["", "weighted"])
 def test_cells_are_finished_together_with_the_bits_of_one_after_the_other(how, dtype, weight, monkeypatch):
     monkeypatch.setattr(finishing, "SEARCHED", 3000)
+    monkeypatch.setattr(Bar, "reason_to_leave", lambda *_: None)  # of a race, the order would tell
     types = ["full", "EII", "tied"]
 
     def found():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import xlogy
 
 import reference
 from gmm.em.m_step import most_likely
@@ -153,3 +154,35 @@ def test_the_bound_never_falls(name, sticks, accelerated, seed, weighted, d, K, 
     result = run(X, weight, r, name, prior, max_iter=60, accelerated=accelerated, ridge=ridge)
     objective = np.array(result.trace.objective)
     assert (np.diff(objective) >= -1e-12 * (1 + np.abs(objective[1:]))).all()
+
+
+@pytest.mark.parametrize("ridge", [0.0, 0.1])
+@every_type
+@every_prior
+@given(seed=seeds, d=st.integers(1, 4), K=st.integers(2, 6), weighted=st.booleans())
+def test_what_a_merge_promises_is_what_the_bound_gains_but_for_entropy(name, sticks, ridge, seed, d, K, weighted):
+    X, weight, r, twin, prior = a_case(seed, name, sticks, d=d, K=K, weighted=weighted)
+    weight = np.ones(len(X)) if weight is None else weight
+    state = run(X, weight, r, name, prior, max_iter=1, accelerated=True, ridge=ridge).state
+    first = written_out(posterior_of(X, weight, r, name, prior, ridge))
+    shares = reference.responsibilities(reference.expected_log_joint(X, first, twin, ridge))
+    into, gone = sorted(np.random.default_rng(seed).choice(K, 2, replace=False).tolist())
+    joint = shares.copy()
+    joint[:, into] += joint[:, gone]
+    joint = np.hstack([np.delete(joint, gone, axis=1), np.zeros((len(X), 1))])
+
+    def bound(responsibilities):
+        posterior = reference.variational_posterior(X, responsibilities, weight, name, twin, ridge)
+        return reference.evidence_bound(X, responsibilities, weight, posterior, twin, ridge)
+
+    lost = (weight[:, None] * (xlogy(joint, joint) - xlogy(shares, shares))).sum()
+    expected = bound(joint) - bound(shares) + lost
+    assert state.promise(into, gone) == pytest.approx(expected, rel=1e-8, abs=1e-7)
+
+
+def test_a_promise_is_of_two_components_of_a_bound():
+    X, weight, r, _, prior = a_case(0, "full", True)
+    state = run(X, weight, r, "full", prior, max_iter=1, accelerated=True).state
+    for into, gone in ((1, 1), (2, 1), (-1, 0), (0, 4)):
+        with pytest.raises(ValueError, match="components of it in order"):
+            state.promise(into, gone)

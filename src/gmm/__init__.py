@@ -6,7 +6,7 @@ This module re-exports the public names. What most programs do without is import
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from gmm import _pickle_aliases, _public
+from gmm import _public
 from gmm.em.solver import Iteration
 from gmm.em.trace import Trace
 from gmm.estimators.bayesian import BayesianGaussianMixture
@@ -124,4 +124,3 @@ def __dir__() -> list[str]:
 
 
 _public.publish(__name__, [globals()[name] for name in __all__ if name not in _HOME_OF])
-_pickle_aliases.register()

@@ -18,6 +18,7 @@ from libc.string cimport memcpy
 
 from gmm._kernel.block cimport data
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
+from gmm._kernel.few cimport prepare_few, room_for_few
 from gmm._kernel.first_look cimport Survey
 from gmm._kernel.lanes cimport (
     Rows,
@@ -31,11 +32,13 @@ from gmm._kernel.lanes cimport (
 from gmm._kernel.layout cimport SPHERICAL, Layout, is_layout, is_pooled, n_matrices, total_size
 from gmm._kernel.leaves cimport tile_double, tile_float, tile_leaves_double
 from gmm._kernel.lengths cimport expect, expect_matrix
-from gmm._kernel.linear cimport condition
+from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
 from gmm._kernel.loop cimport LoopInputs, Partition, lloyd, rounding_of, run_em, run_quasi_newton, walk
 from gmm._kernel.moments cimport Moments, moments_in, moments_size, unpack_moments
 from gmm._kernel.mstep cimport QuasiNewtonState, MixtureFamily, estimate_arrays, moments_arrays
-from gmm._kernel.plan cimport PassPlan, choose_form, may_be_far, prepare, room_for, same_room, set_noise, work_of
+from gmm._kernel.plan cimport (
+    PassPlan, choose_form, least_limit, may_be_far, prepare, room_for, same_room, set_noise, work_of,
+)
 from gmm._kernel.update cimport room_for_update
 
 import functools
@@ -120,7 +123,7 @@ cdef class Plan:
     cdef object mixture, moments
     cdef const double[::1] log_offset, whiteners, origin, reach, axes
     cdef const double[:, ::1] centres, allowed
-    cdef double[::1] room
+    cdef double[::1] room, panels, extents
     cdef bint accumulate, may_be_single
     cdef int form
 
@@ -158,6 +161,19 @@ cdef class Plan:
         self.room = np.empty(room_for(plan.layout, plan.moments, K, d))
         prepare(plan, &self.log_offset[0], &self.centres[0, 0], &self.whiteners[0], &origin[0], &reach[0], single,
                 common_scatter, form, &self.room[0])
+        if rows_only:
+            self.prepare_for_calls()
+
+    cdef int prepare_for_calls(self) except -1:
+        """Prepare what many calls for few rows need."""
+        cdef PassPlan* plan = &self.plan
+        cdef Py_ssize_t K = plan.n_all, d = plan.n_features
+        self.extents = np.empty(room_for_extents(K, d))
+        measure_extents(&self.whiteners[0], &self.centres[0, 0], plan.layout, K, d, &self.origin[0], &self.extents[0])
+        if not plan.far:
+            self.panels = np.empty(room_for_few(plan) + 8)
+            prepare_few(plan, aligned(&self.panels[0]))
+        return 0
 
     def __reduce__(self):
         how = dict(single=self.may_be_single, hard=self.plan.hard, given=self.plan.given, totals=self.plan.totals,
@@ -172,15 +188,16 @@ cdef class Plan:
         cdef PassPlan other = self.plan
         cdef Py_ssize_t d = other.n_features
         expect("a row", survey.n_features, d)
-        cdef double* reach = <double*>PyMem_Malloc(2 * d * sizeof(double))
+        if self.accumulate:
+            return False
+        cdef double* reach = <double*>PyMem_Malloc(d * sizeof(double))
         if reach == NULL:
             raise MemoryError
         survey.measure_reach(&self.origin[0], reach)
-        other.kappa = condition(&self.whiteners[0], &self.centres[0, 0], other.layout, other.n_components, d,
-                                &self.origin[0], reach, reach + d)
+        other.kappa = condition_within(&self.extents[0], other.n_components, d, reach, least_limit(&other, single))
         choose_form(&other, single, reach, self.form)
         PyMem_Free(reach)
-        return (not self.accumulate and other.linear == self.plan.linear and other.single == self.plan.single
+        return (other.linear == self.plan.linear and other.single == self.plan.single
                 and may_be_far(&other) == self.plan.far)
 
     @property

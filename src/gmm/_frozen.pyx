@@ -2,8 +2,9 @@
 
 A mixture is prepared once in every form that rows may need (`plan.pxd`).  A call measures how far its rows reach, which
 chooses the form as an estimator's call would, so the results have the same bits; nothing is written but the results and
-the caller's scratch.
+the caller's scratch.  Calls from Python borrow scratch from the mixture, which keeps some for the next ones.
 """
+cimport cython
 from cpython.buffer cimport (
     PyBUF_FORMAT,
     PyBUF_STRIDES,
@@ -20,11 +21,21 @@ from libc.math cimport NAN, fabs
 
 from gmm._em cimport uses_tiles, write_lanes
 from gmm._kernel.block cimport data
+from gmm._kernel.few cimport prepare_few, room_for_few
 from gmm._kernel.lanes cimport Rows, Workspace, aligned, ask_nothing, lay_out_workspace, room_for_workspace
 from gmm._kernel.layout cimport Layout, is_layout, is_pooled, total_size
 from gmm._kernel.lengths cimport expect
-from gmm._kernel.linear cimport condition
-from gmm._kernel.plan cimport PassPlan, choose_form, is_narrow, may_be_far, prepare, room_for, work_of
+from gmm._kernel.linear cimport condition_within, measure_extents, room_for_extents
+from gmm._kernel.plan cimport (
+    PassPlan,
+    choose_form,
+    is_narrow,
+    least_limit,
+    may_be_far,
+    prepare,
+    room_for,
+    work_of,
+)
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -46,8 +57,13 @@ cdef extern from "../include/gmm_api.h":
         Py_ssize_t (*score_float)(const gmm_mixture*, const float*, Py_ssize_t, Py_ssize_t*, float*, float*, float*,
                                   void*) noexcept nogil
 
+cdef extern from "swap.h" nogil:
+    void* swap_pointer(void** place, void* value)
+
 cdef enum:
     N_FORMS = 4                 # bit 0: linear, bit 1: float32
+    N_SPARE = 4                 # scratch that a mixture keeps, each for a thread,
+    SPARE_BYTES = 1048576       # … of so many bytes at most
     SLICE = 200000000           # multiply-adds between two looks for Ctrl-C
 
 cdef enum Output:
@@ -62,11 +78,12 @@ cdef struct Mixture:
     const double* centres
     const double* whiteners
     const double* origin
+    const double* extents       # see `measure_extents`
 
 
 # --------------------------------------------------------------------------------------------- a call
 
-cdef bint is_finite(const data* row, Py_ssize_t column_stride, Py_ssize_t d) noexcept nogil:
+cdef inline bint is_finite(const data* row, Py_ssize_t column_stride, Py_ssize_t d) noexcept nogil:
     cdef Py_ssize_t j
     cdef double x
     cdef bint broken = False
@@ -85,13 +102,25 @@ cdef Py_ssize_t measure_reach(
     for j in range(d):
         reach[j] = 0
     for _i in range(rows.n):
-        if is_finite(x, rows.column_stride, d):
-            for j in range(d):
-                reach[j] = max(reach[j], fabs(<double>x[j * rows.column_stride] - origin[j]))
+        if rows.column_stride == 1:                # so that loops are of vectors
+            n_broken += not add_reach(x, 1, d, origin, reach)
         else:
-            n_broken += 1
+            n_broken += not add_reach(x, rows.column_stride, d, origin, reach)
         x += rows.row_stride
     return n_broken
+
+
+cdef inline bint add_reach(
+    const data* row, Py_ssize_t column_stride, Py_ssize_t d, const double* origin,
+    double* reach,                                 # IN, OUT (d,)
+) noexcept nogil:
+    """Look at a row; return whether it is finite, else it does not count."""
+    cdef Py_ssize_t j
+    if not is_finite(row, column_stride, d):
+        return False
+    for j in range(d):
+        reach[j] = max(reach[j], fabs(<double>row[j * column_stride] - origin[j]))
+    return True
 
 
 cdef void mark_broken(const data* x, const Rows* rows, Py_ssize_t d, Py_ssize_t K) noexcept nogil:
@@ -114,19 +143,20 @@ cdef void mark_broken(const data* x, const Rows* rows, Py_ssize_t d, Py_ssize_t 
 cdef PassPlan plan_for(
     const Mixture* mixture, bint single, bint joint,       # IN whether log ρ is asked for
     const double* reach,                           # IN (d,)
-    double* far,                                   # scratch (d,)
 ) noexcept nogil:
     """Return the plan that an estimator would make for rows that reach so far."""
     cdef PassPlan plan = mixture.plans[0]
     cdef double kappa
-    kappa = plan.kappa = condition(mixture.whiteners, mixture.centres, plan.layout, plan.n_components, plan.n_features,
-                                   mixture.origin, reach, far)
+    kappa = plan.kappa = condition_within(mixture.extents, plan.n_components, plan.n_features, reach,
+                                          least_limit(&plan, single))
     choose_form(&plan, single, reach, -1)
     if joint and is_pooled(plan.layout):
         plan.linear = False
     plan = mixture.plans[plan.linear + 2 * plan.single]
     plan.kappa = kappa
     plan.far = may_be_far(&plan)
+    if plan.far:
+        plan.few_rows = 0
     return plan
 
 
@@ -163,7 +193,7 @@ cdef size_t scratch_size(const gmm_mixture* opened, Py_ssize_t n_rows) noexcept 
     cdef Py_ssize_t most = 0, form
     for form in range(N_FORMS):
         most = max(most, room_for_workspace(&mixture.plans[form], n_rows))
-    return <size_t>(2 * mixture.plans[0].n_features + most + 8) * sizeof(double)
+    return <size_t>(mixture.plans[0].n_features + most + 8) * sizeof(double)
 
 
 cdef Py_ssize_t score_rows(
@@ -178,8 +208,8 @@ cdef Py_ssize_t score_rows(
     cdef bint wide = sizeof(data) == sizeof(double)
     rows.label, rows.score, rows.responsibility, rows.log_joint = labels, log_likelihood, responsibilities, log_joint
     n_broken = measure_reach(x, &rows, d, mixture.origin, reach)
-    plan = plan_for(mixture, not wide, log_joint != NULL, reach, reach + d)
-    lay_out_workspace(&workspace, &plan, n, aligned(reach + 2 * d))
+    plan = plan_for(mixture, not wide, log_joint != NULL, reach)
+    lay_out_workspace(&workspace, &plan, n, aligned(reach + d))
     write_lanes(&plan, &rows, x, wide, 0, n_lanes(&plan, &rows), &workspace)
     if n_broken > 0:
         mark_broken(x, &rows, d, K)
@@ -331,6 +361,10 @@ cdef bint share_memory(const Py_buffer* x, const Py_buffer* out) noexcept:
 
 # -------------------------------------------------------------------------------------------- from Python
 
+cdef class CompiledMixture
+
+
+@cython.freelist(8)
 cdef class Call:
     """Rows that are being scored, which threads share."""
 
@@ -339,14 +373,13 @@ cdef class Call:
     cdef const void* x
     cdef bint wide
     cdef Py_ssize_t n_parts               # 0 before there are rows
+    cdef CompiledMixture mixture          # which lends scratch
 
     cdef int walk(self, Py_ssize_t first, Py_ssize_t last) except -1:
         """Write lanes first … last − 1."""
         cdef Workspace workspace
         cdef Py_ssize_t together = max(1, <Py_ssize_t>(SLICE / work_of(&self.plan, self.plan.lane))), end
-        cdef double* scratch = <double*>PyMem_RawMalloc(room_for_workspace(&self.plan, self.rows.n) * sizeof(double))
-        if scratch == NULL:
-            raise MemoryError
+        cdef double* scratch = self.mixture.borrow(self.rows.n)
         try:
             lay_out_workspace(&workspace, &self.plan, self.rows.n, aligned(scratch))
             while first < last:
@@ -356,7 +389,7 @@ cdef class Call:
                 PyErr_CheckSignals()
                 first = end
         finally:
-            PyMem_RawFree(scratch)
+            self.mixture.take_back(scratch)
         return 0
 
     def walk_part(self, Py_ssize_t part):
@@ -392,7 +425,9 @@ cdef class CompiledMixture:
 
     cdef Mixture mixture
     cdef const double[::1] numbers        # log offsets, centres, whiteners and origin
-    cdef double[::1] room
+    cdef double[::1] room, extents
+    cdef list panels
+    cdef void* spare[N_SPARE]             # scratch that no call has: its size in bytes lies before it
 
     def __cinit__(self, int layout, log_offset, centres, whiteners, origin):
         cdef PassPlan* plan = &self.mixture.plans[0]
@@ -416,13 +451,51 @@ cdef class CompiledMixture:
         self.mixture.centres = log_offsets + K
         self.mixture.whiteners = self.mixture.centres + K * d
         self.mixture.origin = self.mixture.whiteners + size
+        self.extents = np.empty(room_for_extents(K, d))
+        self.mixture.extents = &self.extents[0]
+        measure_extents(self.mixture.whiteners, self.mixture.centres, plan.layout, K, d, self.mixture.origin,
+                        &self.extents[0])
         each = room_for(plan.layout, plan.moments, K, d)
-        self.room = np.empty(N_FORMS * each)
+        self.room, self.panels = np.empty(N_FORMS * each), []
         for form in range(N_FORMS):
             self.mixture.plans[form] = plan[0] if form < 2 else self.mixture.plans[form - 2]
             if form & 1 == 0 or is_narrow(plan.layout, K, d):      # else never asked for
                 prepare(&self.mixture.plans[form], log_offsets, self.mixture.centres, self.mixture.whiteners,
                         self.mixture.origin, &nowhere[0], form & 2, False, form, &self.room[form * each])
+                panels = np.empty(room_for_few(&self.mixture.plans[form]) + 8)
+                self.panels.append(panels)
+                prepare_few(&self.mixture.plans[form], aligned(<double*><size_t>panels.ctypes.data))
+
+    def __dealloc__(self):
+        for place in range(N_SPARE):
+            PyMem_RawFree(self.spare[place])
+
+    cdef double* borrow(self, Py_ssize_t n_rows) except NULL:
+        """Return scratch for so many rows, to be taken back."""
+        cdef size_t size = sizeof(double) + scratch_size(<const gmm_mixture*>&self.mixture, n_rows)
+        cdef double* scratch = NULL
+        for place in range(N_SPARE):
+            scratch = <double*>swap_pointer(&self.spare[place], NULL)
+            if scratch != NULL:
+                break
+        if scratch != NULL and scratch[0] < size:
+            PyMem_RawFree(scratch)
+            scratch = NULL
+        if scratch == NULL:
+            scratch = <double*>PyMem_RawMalloc(size)
+            if scratch == NULL:
+                raise MemoryError
+            scratch[0] = size
+        return scratch + 1
+
+    cdef void take_back(self, double* borrowed) noexcept:
+        cdef void* scratch = borrowed - 1
+        if (<double*>scratch)[0] <= SPARE_BYTES:
+            for place in range(N_SPARE):
+                scratch = swap_pointer(&self.spare[place], scratch)
+                if scratch == NULL:
+                    return
+        PyMem_RawFree(scratch)
 
     @property
     def n_components(self):
@@ -535,9 +608,8 @@ cdef class CompiledMixture:
         cdef Py_ssize_t K = self.mixture.plans[0].n_components, d = self.mixture.plans[0].n_features, n_broken
         cdef Call call = Call.__new__(Call)
         cdef Rows* rows = &call.rows
-        cdef double* reach = <double*>PyMem_RawMalloc(2 * d * sizeof(double))
-        if reach == NULL:
-            raise MemoryError
+        cdef double* reach = self.borrow(x.shape[0])
+        call.mixture = self
         call.x, call.wide, call.rows = x.buf, x.itemsize == sizeof(double), contiguous_rows(x.shape[0], d)
         rows.row_stride, rows.column_stride = x.strides[0] // x.itemsize, x.strides[1] // x.itemsize
         rows.label = <Py_ssize_t*>out if kind == LABELS else NULL
@@ -549,8 +621,8 @@ cdef class CompiledMixture:
                 n_broken = measure_reach(<const double*>x.buf, rows, d, self.mixture.origin, reach)
             else:
                 n_broken = measure_reach(<const float*>x.buf, rows, d, self.mixture.origin, reach)
-            call.plan = plan_for(&self.mixture, not call.wide, kind == LOG_JOINT, reach, reach + d)
-            PyMem_RawFree(reach)
+            call.plan = plan_for(&self.mixture, not call.wide, kind == LOG_JOINT, reach)
+        self.take_back(reach)
         call.walk_all(n_threads)
         if n_broken > 0:
             if call.wide:

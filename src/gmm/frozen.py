@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from gmm._frozen import CompiledMixture
 from gmm.exchange.onnx import write_onnx
-from gmm.persistence import Readable, Writable, item, load_object, save_state
+from gmm.persistence import Described, Readable, Writable, describe, item, load_object, save_state, with_metadata
 from gmm.values.layouts import layout_of_code
 from gmm.values.whitened import WhitenedMixture
 from gmm.versions import __version__
@@ -20,7 +21,7 @@ __all__ = ["FrozenMixture", "get_include"]
 _ARRAYS = ("log_offset", "centres", "whiteners", "origin")
 
 
-class FrozenMixture(CompiledMixture):
+class FrozenMixture(Described, CompiledMixture):
     """A mixture that no longer changes, for services: made by ``GaussianMixture.freeze``, `load` or unpickling.
 
     It scores float32 and float64 arrays with the estimator's bits, but is no estimator: it checks dtype and shape only,
@@ -34,6 +35,8 @@ class FrozenMixture(CompiledMixture):
         K.
     n_features : int
         Number of features, d.
+    metadata : dict
+        Of the estimator that was frozen, with the names of its features, or of the file.
 
     See Also
     --------
@@ -50,27 +53,40 @@ class FrozenMixture(CompiledMixture):
     array([[0.5, 0.5]])
     """
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_metadata")
 
     def __repr__(self) -> str:
         """Return the sizes."""
         return f"{type(self).__name__}(K={self.n_components}, d={self.n_features})"
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...]]:
-        """Pickle the numbers that define the mixture, no memory of the kernel's."""
-        return type(self), self.arrays
+    def __reduce__(self) -> tuple[type[Self], tuple[Any, ...], dict[str, Any]]:
+        """Pickle the numbers that define the mixture and its metadata, no memory of the kernel's."""
+        return type(self), self.arrays, self.metadata
 
-    def save(self, file: Writable) -> None:
+    def __setstate__(self, metadata: dict[str, Any]) -> None:
+        """Take the metadata of a pickle."""
+        describe(self, metadata)
+
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the mixture to a file that holds only numbers and text.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
             A path, used as given, or a file open for writing.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file or the estimator that this comes from. Nothing is added, so the same object gives the
+            same bytes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `metadata` holds something that JSON has no form for; the message says where.
         """
         layout, *arrays = self.arrays
         header = {"gmm_version": __version__, "class": FrozenMixture.__name__, "layout": layout}
-        save_state(file, header, dict(zip(_ARRAYS, arrays, strict=True)))
+        save_state(file, with_metadata(self, metadata, header), dict(zip(_ARRAYS, arrays, strict=True)))
 
     def to_onnx(self, file: Writable, *, dtype: str = "float32", arithmetic: str = "float64") -> None:
         """Write the mixture as an ONNX model, for runtimes without Python, as ``GaussianMixture.to_onnx`` does.

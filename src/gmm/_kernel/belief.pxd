@@ -59,6 +59,11 @@ cdef inline double minus_wishart_divergence(
             + dof * d / 2)
 
 
+cdef inline double log_wishart_volume(double dof, double log_determinant, Py_ssize_t d) noexcept nogil:
+    """Logarithm of ∫ |Λ|^((ν − d − 1)/2) exp(−½ν tr ΣΛ) dΛ (B.78), IN log|W|."""
+    return dof * (2 * log_determinant + d * log(2 / dof)) / 2 + log_gamma_sum(dof, d)
+
+
 cdef inline double minus_mean_divergence(double precision, double prior_precision, Py_ssize_t d) noexcept nogil:
     """−E KL(q(μ | Λ) ‖ p(μ | Λ)) plus ½ β_0 ‖W (m − m_0)‖², with β, β_0 the precisions of the mean."""
     return d * (1 - prior_precision / precision + log(prior_precision / precision)) / 2
@@ -111,3 +116,24 @@ cdef inline double minus_weights_divergence(
         total += log_beta(a, b) - n * (digamma(a) - both) - later_rows * (digamma(b) - both)
         later_rows += n
     return total
+
+
+cdef inline double gain_of_merged_weights(
+    Py_ssize_t K, const double* counts, Py_ssize_t into, Py_ssize_t gone,      # IN into < gone
+    double concentration, bint sticks,
+) noexcept nogil:
+    """By how much log ∫ p(z | π) p(π) dπ rises if `gone` joins `into`, those behind move up, and the last is empty."""
+    cdef Py_ssize_t k
+    cdef double both = counts[into] + counts[gone], later = 0, gain
+    if not sticks:
+        return (lgamma(concentration + both) + lgamma(concentration)
+                - lgamma(concentration + counts[into]) - lgamma(concentration + counts[gone]))
+    for k in range(gone + 1, K):
+        later += counts[k]
+    gain = log_beta(1, concentration) - log_beta(1 + counts[gone], concentration + later)
+    for k in range(gone - 1, into, -1):            # sticks between them lose the rows of `gone` behind them
+        gain += log_beta(1 + counts[k], concentration + later)
+        gain -= log_beta(1 + counts[k], concentration + later + counts[gone])
+        later += counts[k]
+    return (gain + log_beta(1 + both, concentration + later)
+            - log_beta(1 + counts[into], concentration + later + counts[gone]))

@@ -1,6 +1,7 @@
 """What is asked of rows before the first pass: a survey, the distinct ones."""
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport isfinite
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from gmm._kernel.block cimport data, look_at
@@ -9,6 +10,17 @@ from gmm._kernel.lengths cimport expect
 from gmm._kernel.seeding cimport Item, merge_equal, sort_by_value
 
 import numpy as np
+
+
+ctypedef fused bits:
+    uint32_t
+    uint64_t
+
+cdef enum:
+    SUMMED = 256  # rows, within which an exchange goes unnoticed
+    AT_ONCE = 32  # numbers, to which as many are added at once
+
+cdef uint64_t MIXING = 0x9E3779B97F4A7C15  # odd
 
 
 cdef class Survey:
@@ -172,3 +184,83 @@ def distinct_rows(const double[:, ::1] rows, const double[::1] weight=None):
         sort_by_value(&rows[0, 0], n, d, items, items + n, <Py_ssize_t*>(items + 2 * n))
         m = merge_equal(&rows[0, 0], w, items, n, d, &out[0, 0], &total[0])
     return distinct[:m], mass[:m]
+
+
+def checksum(rows, Py_ssize_t first):
+    """Return what rows, of which `first` come before these, add to the checksum of all.
+
+    It is Σ_s (2s + 1) Σ_j g^j b_sj modulo 2^64, where b_sj is the sum of the bits of column j in the s-th 256 rows of
+    all, as integers, and g is odd: values that change, or change places, give another number.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d), float32 or float64
+        C-contiguous, or each column.
+    """
+    if not rows.size:
+        return 0
+    integers = rows.view(f"u{rows.itemsize}")
+    if rows.flags.c_contiguous and rows.shape[1] > 1:
+        sums = np.empty(max(rows.shape[1], AT_ONCE), np.uint64)
+        if rows.itemsize == sizeof(uint32_t):
+            return checksum_by_rows[uint32_t](integers, first, sums)
+        return checksum_by_rows[uint64_t](integers, first, sums)
+    if rows.itemsize == sizeof(uint32_t):
+        return checksum_by_columns[uint32_t](integers, first)
+    return checksum_by_columns[uint64_t](integers, first)
+
+
+cdef inline Py_ssize_t end_of_group(Py_ssize_t start, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    return min(n, start + SUMMED - (first + start) % SUMMED)
+
+
+cdef inline uint64_t group_weight(Py_ssize_t row) noexcept nogil:
+    return 2 * <uint64_t>(row // SUMMED) + 1
+
+
+cdef uint64_t checksum_by_columns(const bits[:, :] rows, Py_ssize_t first) noexcept:
+    cdef Py_ssize_t n = rows.shape[0], i, j, start, stop
+    cdef const bits* column
+    cdef uint64_t total = 0, column_total, group
+    with nogil:
+        for j in range(rows.shape[1] - 1, -1, -1):
+            column, column_total, start = &rows[0, j], 0, 0
+            while start < n:
+                stop, group = end_of_group(start, first, n), 0
+                for i in range(start, stop):
+                    group += column[i]
+                column_total += group_weight(first + start) * group
+                start = stop
+            total = MIXING * (total + column_total)
+    return total
+
+
+cdef uint64_t checksum_by_rows(const bits[:, ::1] rows, Py_ssize_t first, uint64_t[::1] sums) noexcept:
+    cdef Py_ssize_t n = rows.shape[0], d = rows.shape[1], j, start = 0, stop
+    cdef uint64_t total = 0, group
+    with nogil:
+        while start < n:
+            stop, group = end_of_group(start, first, n), 0
+            sum_columns(&rows[start, 0], stop - start, d, &sums[0])
+            for j in range(d - 1, -1, -1):
+                group = MIXING * (group + sums[j])
+            total += group_weight(first + start) * group
+            start = stop
+    return total
+
+
+cdef void sum_columns(const bits* rows, Py_ssize_t n, Py_ssize_t d, uint64_t* sums) noexcept nogil:
+    """Sum each column; of few columns, several rows are added as one, and four of these at once."""
+    cdef Py_ssize_t together = max(1, AT_ONCE // d), length = together * d, whole = n // (4 * together), i, j
+    cdef const bits* four
+    for j in range(length):
+        sums[j] = 0
+    for i in range(whole):
+        four = rows + 4 * i * length
+        for j in range(length):
+            sums[j] += <uint64_t>four[j] + four[length + j] + four[2 * length + j] + four[3 * length + j]
+    for j in range(d, length):
+        sums[j % d] += sums[j]
+    for i in range(4 * whole * together, n):
+        for j in range(d):
+            sums[j] += rows[i * d + j]

@@ -21,11 +21,13 @@ from gmm._kernel.block cimport (
 )
 from gmm._kernel.diagnostics cimport add_diagnostics, diagnostic_rows
 from gmm._kernel.far cimport give_up_far_components, give_up_far_rows, settle_far_rows
+from gmm._kernel.few cimport few_features, few_stride, load_few, log_density_few
 from gmm._kernel.leaves cimport (
     add_axis_moments,
     add_gram,
     add_products,
     choose,
+    few_triangular,
     log_density_diagonal,
     log_density_triangular,
     multiply,
@@ -183,12 +185,15 @@ cdef inline void log_density_centred(
 # ----------------------------------------------------------------------------------------- normalise
 
 cdef inline void add_common_quadratic(
-    const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t ld,
+    const PassPlan* plan, const real* block, Py_ssize_t n, Py_ssize_t padded, Py_ssize_t ld,
     real* y, real* square,                         # scratch (d, n), (n,)
     real* log_evidence,                            # IN, OUT (n,) − ½‖W x‖²
 ) noexcept nogil:
     cdef Py_ssize_t r, d = plan.n_features
-    log_density_triangular(plan.tiles, <const real*>plan.common, block, ld, 0.0, y, square, d, n)
+    if n <= plan.few_rows:
+        few_triangular(<const real*>plan.common_panels, block, few_stride(plan), 0.0, square, d, n)
+    else:
+        log_density_triangular(plan.tiles, <const real*>plan.common, block, ld, 0.0, y, square, d, padded)
     for r in range(n):
         log_evidence[r] += square[r]
 
@@ -216,7 +221,7 @@ cdef inline double responsibilities(
         if plan.far:
             give_up_far_rows(<const double*>workspace.mass, n, evidence)
     if plan.common_quadratic and measured:
-        add_common_quadratic(plan, block, padded, ld, <real*>workspace.product, <real*>workspace.square, evidence)
+        add_common_quadratic(plan, block, n, padded, ld, <real*>workspace.product, <real*>workspace.square, evidence)
     return 0 if rows_only else weighted_sum(rows.weight + start if rows.weight != NULL else NULL, evidence, n)
 
 
@@ -271,12 +276,16 @@ cdef inline void load_block(
     real* features, real* block,                   # OUT
 ) noexcept nogil:
     cdef const double* weight = NULL if rows.weight == NULL or plan.totals else rows.weight + start
-    load_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, plan.n_features,
-              plan.origin, workspace.ld, block)
+    cdef bint few = n <= plan.few_rows
+    if few:
+        load_few(plan, x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, features)
+    else:
+        load_rows(x + start * rows.row_stride, rows.row_stride, rows.column_stride, n, padded, plan.n_features,
+                  plan.origin, workspace.ld, block)
     if weight != NULL or workspace.n_ones != n:
         load_mass(weight, n, padded, <real*>workspace.mass)
         workspace.n_ones = n if weight == NULL else -1
-    if plan.linear:
+    if plan.linear and not few:
         append_products(plan.tiles, plan.moments, plan.n_features, padded, workspace.ld, features)
 
 
@@ -288,7 +297,8 @@ cdef inline void one_block(
     cdef Py_ssize_t K = plan.n_components, ld = workspace.ld, terms = plan.n_moments
     cdef Py_ssize_t padded = (n + pad(sizeof(real)) - 1) // pad(sizeof(real)) * pad(sizeof(real))
     cdef real* features = <real*>workspace.block
-    cdef real* block = features + ld if plan.linear else features
+    cdef bint few = n <= plan.few_rows
+    cdef real* block = few_features(plan, features) if few else features + ld if plan.linear else features
     cdef real* centred = <real*>workspace.centred
     cdef real* y = <real*>workspace.product
     cdef double evidence = 0
@@ -297,7 +307,9 @@ cdef inline void one_block(
     if plan.given:
         take_given(rows.given + start * K, <real*>workspace.mass, K, n, padded, ld, tile, <real*>workspace.evidence)
     else:
-        if plan.linear:
+        if few:
+            log_density_few(plan, features, n, padded, ld, centred + ld, tile)
+        elif plan.linear:
             multiply(plan.tiles, <const real*>plan.coefficients, terms, features, ld, tile, ld,
                      K, padded, plan.n_density)
         else:
@@ -351,11 +363,18 @@ cdef inline void merge_siblings(Workspace* workspace, Py_ssize_t n_sums, bint ev
         workspace.n_nodes -= 1
 
 
+cdef inline Py_ssize_t block_rows(const PassPlan* plan, Py_ssize_t left) noexcept nogil:
+    """Return how many of the rows left are the next block: few behind whole groups are a block of their own."""
+    cdef Py_ssize_t n = min(plan.block, left)
+    cdef Py_ssize_t few = n % pad(sizeof(float) if plan.single else sizeof(double))
+    return n - few if few <= plan.few_rows and few < n else n
+
+
 cdef inline void walk_lanes(
     const PassPlan* plan, const Rows* rows, const data* x, Py_ssize_t first, Py_ssize_t last,
     Workspace* workspace, real* tile, bint accumulate,
 ) noexcept nogil:
-    cdef Py_ssize_t lane, start, end
+    cdef Py_ssize_t lane, start, end, n
     cdef double* sums = NULL
     for lane in range(first, last):
         if accumulate:
@@ -364,8 +383,9 @@ cdef inline void walk_lanes(
         start = lane * plan.lane
         end = min(start + plan.lane, rows.n)
         while start < end:
-            one_block(plan, rows, x, start, min(plan.block, end - start), workspace, tile, sums)
-            start += plan.block
+            n = block_rows(plan, end - start)
+            one_block(plan, rows, x, start, n, workspace, tile, sums)
+            start += n
         if accumulate:
             workspace.level[workspace.n_nodes] = 0
             workspace.first_lane[workspace.n_nodes] = rows.first_lane + lane

@@ -9,6 +9,7 @@ from gmm._kernel.blas cimport real
 cdef extern from "tile.h" nogil:
     enum:
         TILE_PAD
+        TILE_PANEL
     int tile_level
     ctypedef struct tile_leaves_double:
         void (*multiply)(const double*, Py_ssize_t, const double*, Py_ssize_t, double*, Py_ssize_t,
@@ -25,6 +26,12 @@ cdef extern from "tile.h" nogil:
         void (*times)(const double*, const double*, double*, Py_ssize_t) noexcept nogil
         void (*choose)(const double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, double*, double*) noexcept nogil
         void (*normalise)(double*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const double*, double*) noexcept nogil
+        void (*few_multiply)(const double*, const double*, Py_ssize_t, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                             Py_ssize_t) noexcept nogil
+        void (*few_triangular)(const double*, const double*, Py_ssize_t, double, double*, Py_ssize_t,
+                               Py_ssize_t) noexcept nogil
+        void (*few_diagonal)(const double*, const double*, Py_ssize_t, const double*, double*, Py_ssize_t, Py_ssize_t,
+                             Py_ssize_t, Py_ssize_t) noexcept nogil
     ctypedef struct tile_leaves_float:
         void (*multiply)(const float*, Py_ssize_t, const float*, Py_ssize_t, float*, Py_ssize_t,
                          Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept nogil
@@ -40,6 +47,12 @@ cdef extern from "tile.h" nogil:
         void (*times)(const float*, const float*, float*, Py_ssize_t) noexcept nogil
         void (*choose)(const float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, float*, float*) noexcept nogil
         void (*normalise)(float*, Py_ssize_t, Py_ssize_t, Py_ssize_t, const float*, float*) noexcept nogil
+        void (*few_multiply)(const float*, const float*, Py_ssize_t, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                             Py_ssize_t) noexcept nogil
+        void (*few_triangular)(const float*, const float*, Py_ssize_t, double, float*, Py_ssize_t,
+                               Py_ssize_t) noexcept nogil
+        void (*few_diagonal)(const float*, const float*, Py_ssize_t, const double*, float*, Py_ssize_t, Py_ssize_t,
+                             Py_ssize_t, Py_ssize_t) noexcept nogil
     const tile_leaves_double* const* tile_double
     const tile_leaves_float* const* tile_float
 
@@ -47,6 +60,11 @@ cdef extern from "tile.h" nogil:
 cdef inline Py_ssize_t pad(Py_ssize_t item) noexcept nogil:
     """Number of rows in a group, for items of so many bytes; blocks are whole groups."""
     return TILE_PAD // item
+
+
+cdef inline Py_ssize_t panel_width(Py_ssize_t item) noexcept nogil:
+    """Number of results in a panel of `few.h`, for items of so many bytes."""
+    return TILE_PANEL // item
 
 
 cdef inline void multiply(
@@ -181,3 +199,38 @@ cdef inline void normalise(
         tile_double[tile_level].normalise(tile, n_components, n, ld, mass, log_evidence)
     else:
         tile_float[tile_level].normalise(tile, n_components, n, ld, mass, log_evidence)
+
+
+# ----------------------------------------------------------------------- few rows, for which there is no twin
+
+cdef inline void few_multiply(
+    const real* a, const real* b, Py_ssize_t ldb,  # IN (m, k) in panels at a multiple of 64 bytes, (n, k)
+    real* c, Py_ssize_t ldc,                       # OUT (m, n) = a bᵀ
+    Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+) noexcept nogil:
+    if real is double:
+        tile_double[tile_level].few_multiply(a, b, ldb, c, ldc, m, n, k)
+    else:
+        tile_float[tile_level].few_multiply(a, b, ldb, c, ldc, m, n, k)
+
+
+cdef inline void few_triangular(
+    const real* whitener, const real* z, Py_ssize_t ld, double log_offset,     # IN (d, d) in panels, (n, d)
+    real* log_density,                             # OUT (n,) log_offset − ½‖W z‖²
+    Py_ssize_t d, Py_ssize_t n,
+) noexcept nogil:
+    if real is double:
+        tile_double[tile_level].few_triangular(whitener, z, ld, log_offset, log_density, d, n)
+    else:
+        tile_float[tile_level].few_triangular(whitener, z, ld, log_offset, log_density, d, n)
+
+
+cdef inline void few_diagonal(
+    const real* panels, const real* x, Py_ssize_t ld, const double* log_offset,    # IN centres and whiteners, (n, d)
+    real* tile, Py_ssize_t ldc,                    # OUT (K, n) log_offset − ½ Σ_j (w_j z_j)²
+    Py_ssize_t K, Py_ssize_t n, Py_ssize_t d,
+) noexcept nogil:
+    if real is double:
+        tile_double[tile_level].few_diagonal(panels, x, ld, log_offset, tile, ldc, K, n, d)
+    else:
+        tile_float[tile_level].few_diagonal(panels, x, ld, log_offset, tile, ldc, K, n, d)

@@ -2,7 +2,7 @@
 
 Its terms about an origin, its coefficients, its sums as moments, and κ, the condition number of the form.
 """
-from libc.math cimport INFINITY, fabs, isnan
+from libc.math cimport INFINITY, fabs, isnan, sqrt
 from libc.string cimport memcpy, memset
 
 from gmm._kernel.layout cimport (
@@ -14,7 +14,6 @@ from gmm._kernel.layout cimport (
     axis_stride,
     component_stride,
     is_axis_aligned,
-    is_dense,
     is_pooled,
     packed_size,
 )
@@ -31,33 +30,108 @@ cdef inline Py_ssize_t n_terms(Layout layout, Py_ssize_t d) noexcept nogil:
     return 1 + d + (0 if is_pooled(layout) else packed_size(layout, d))
 
 
+cdef inline double column_length(const double* whitener, Py_ssize_t d, Py_ssize_t j) noexcept nogil:
+    """Return ‖W e_j‖ of a triangular whitener whose squares may be beyond float64."""
+    cdef Py_ssize_t i
+    cdef double largest = 0, total = 0
+    for i in range(j, d):
+        largest = max(largest, fabs(whitener[i * d + j]))
+    if largest == 0 or largest == INFINITY:
+        return largest
+    for i in range(j, d):
+        total += (whitener[i * d + j] / largest) ** 2
+    return largest * sqrt(total)
+
+
+cdef inline void column_lengths(
+    const double* whitener, Layout layout, Py_ssize_t d,
+    double* lengths,                               # OUT (d,) ‖W e_j‖: a feature in standard deviations, at most
+) noexcept nogil:
+    cdef Py_ssize_t stride = axis_stride(layout), i, j
+    if is_axis_aligned(layout):
+        for j in range(d):
+            lengths[j] = fabs(whitener[j * stride])
+        return
+    memset(lengths, 0, d * sizeof(double))
+    for i in range(d):
+        for j in range(i + 1):
+            lengths[j] += whitener[i * d + j] * whitener[i * d + j]
+    for j in range(d):
+        if lengths[j] < 1e-280 or lengths[j] > 1e280:
+            lengths[j] = column_length(whitener, d, j)
+        else:
+            lengths[j] = sqrt(lengths[j])
+
+
 cdef inline double condition(
     const double* whiteners, const double* centres, Layout layout, Py_ssize_t K, Py_ssize_t d,
     const double* origin, const double* reach,     # IN (d,), (d,) max |x − origin|
-    double* far,                                   # scratch (d,)
+    double* lengths,                               # scratch (d,)
 ) noexcept nogil:
     """κ: the largest squared distance of rows and centres from the origin, in standard deviations of a component.
 
     The linear form loses κ·eps.  Rows and centres are bounded feature by feature, so units do not matter.
     """
-    cdef Py_ssize_t stride = axis_stride(layout), i, j, k
+    cdef Py_ssize_t j, k
     cdef double kappa = 0, total
-    cdef const double* whitener
     for k in range(K):
-        whitener = whiteners + k * component_stride(layout, d)
-        for j in range(d):
-            far[j] = max(fabs(centres[k * d + j] - origin[j]), reach[j])
+        if k == 0 or not is_pooled(layout):
+            column_lengths(whiteners + k * component_stride(layout, d), layout, d, lengths)
         total = 0
-        for i in range(d):
-            if is_dense(layout):
-                for j in range(i + 1):
-                    total += (whitener[i * d + j] * far[j]) ** 2
-            else:
-                total += (whitener[i * stride] * far[i]) ** 2
+        for j in range(d):
+            total += (lengths[j] * max(fabs(centres[k * d + j] - origin[j]), reach[j])) ** 2
         if isnan(total):  # `max` would drop it
             return INFINITY
         kappa = max(kappa, total)
     return kappa
+
+
+cdef inline Py_ssize_t room_for_extents(Py_ssize_t K, Py_ssize_t d) noexcept nogil:
+    """Doubles that `measure_extents` writes."""
+    return 2 * (K + 1) * d
+
+
+cdef inline void measure_extents(
+    const double* whiteners, const double* centres, Layout layout, Py_ssize_t K, Py_ssize_t d, const double* origin,
+    double* out,                                   # OUT lengths and |c − origin|, both (K + 1, d), the last the largest
+) noexcept nogil:
+    """Measure what κ needs of a mixture."""
+    cdef Py_ssize_t j, k
+    cdef double* steps = out + (K + 1) * d
+    memset(out + K * d, 0, d * sizeof(double))
+    memset(steps + K * d, 0, d * sizeof(double))
+    for k in range(K):
+        column_lengths(whiteners + k * component_stride(layout, d), layout, d, out + k * d)
+        for j in range(d):
+            steps[k * d + j] = fabs(centres[k * d + j] - origin[j])
+            out[K * d + j] = max(out[K * d + j], out[k * d + j])
+            steps[K * d + j] = max(steps[K * d + j], steps[k * d + j])
+
+
+cdef inline double condition_within(
+    const double* extents, Py_ssize_t K, Py_ssize_t d,
+    const double* reach,                           # IN (d,)
+    double limit,
+) noexcept nogil:
+    """κ as `condition` has it, or any number from it on that is less than `limit`."""
+    cdef Py_ssize_t i
+    cdef double kappa = squared_extent(extents + K * d, extents + (2 * K + 1) * d, reach, d)
+    if kappa < limit:
+        return kappa
+    kappa = 0
+    for i in range(K):
+        kappa = max(kappa, squared_extent(extents + i * d, extents + (K + 1 + i) * d, reach, d))
+    return kappa
+
+
+cdef inline double squared_extent(
+    const double* lengths, const double* steps, const double* reach, Py_ssize_t d,     # IN (d,)
+) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double total = 0
+    for j in range(d):
+        total += (lengths[j] * max(steps[j], reach[j])) ** 2
+    return INFINITY if isnan(total) else total
 
 
 cdef inline double location_coefficients(

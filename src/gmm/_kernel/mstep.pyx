@@ -7,16 +7,23 @@ from gmm._kernel.constraint cimport NONE, Constraint, constrain, is_known, layou
 from gmm._kernel.estimate cimport Estimate, estimate_in, estimate_size
 from gmm._kernel.layout cimport Layout, is_layout, matrix_size, n_matrices, total_size
 from gmm._kernel.lengths cimport expect, expect_matrix
+from gmm._kernel.merging cimport combine, evidence_of_empty, promise_of
 from gmm._kernel.moments cimport Moments, moments_in, moments_size
-from gmm._kernel.objective cimport Objective, evidence_bound, likelihood, log_offsets, parameter_term, posterior
+from gmm._kernel.objective cimport (
+    Objective,
+    evidence_bound,
+    is_bound,
+    likelihood,
+    log_offsets,
+    parameter_term,
+    posterior,
+)
 from gmm._kernel.quasi_newton cimport next_mixture, start_anew, take_pass
 from gmm._kernel.state cimport (
     MEMORY,
     State,
     lay_out,
-    room_for_mixtures,
     room_for_state,
-    room_of_the_first_version,
     room_to_keep,
     set_weight,
 )
@@ -27,10 +34,13 @@ from gmm._kernel.update cimport (
     estimate_covariances,
     finish,
     log_noise_of,
+    rest_of,
     room_for_update,
     update_work,
 )
 from gmm._kernel.whitener cimport first_singular, whiten as whiten_all
+
+from copy import copy
 
 import numpy as np
 
@@ -264,6 +274,12 @@ def log_gamma_sum(double dof, Py_ssize_t d):
     return belief.log_gamma_sum(dof, d)
 
 
+def noise_weight(const double[::1] weights):
+    """Return the weight that components leave to noise, as a pass has it; rounding may make it negative."""
+    expect("weights", weights.shape[0], max(weights.shape[0], 1))
+    return rest_of(&weights[0], weights.shape[0], 1)
+
+
 def log_offset(
     Layout layout,
     const double[::1] weights,
@@ -360,7 +376,8 @@ cdef class QuasiNewtonState:
         scalars = (state.trying, state.n_pairs, state.n_passes, state.radius, state.objective, state.rounding,
                    (state.gains[0], state.gains[1], state.gains[2]), state.n_gains, state.since_negative, state.streak,
                    state.newton, state.remaining, state.fall, state.converged, state.stuck, state.held.log_evidence,
-                   state.held.weight, state.merging, state.merge_wait, state.merge_failures)
+                   state.held.weight, state.merging, state.last_merges, state.merge_wait, state.merge_failures,
+                   state.merge_limit, state.merge_objective)
         kept = self.room[:room_to_keep(state, &self.room[0], state.n_pairs)]
         return QuasiNewtonState, shape, (scalars, np.array(kept))
 
@@ -369,30 +386,19 @@ cdef class QuasiNewtonState:
         cdef State read = self.state
         cdef const double[::1] room
         cdef Py_ssize_t n
-        cdef bint older
         scalars, room = saved
         (read.trying, read.n_pairs, read.n_passes, read.radius, read.objective, read.rounding, gains,
          read.n_gains, read.since_negative, read.streak, read.newton, read.remaining, read.fall,
-         read.converged, read.stuck, read.held.log_evidence, weight, *merges) = scalars
-        if merges:                                 # which older pickles lack
-            read.merging, read.merge_wait, read.merge_failures = merges
+         read.converged, read.stuck, read.held.log_evidence, weight, read.merging, read.last_merges, read.merge_wait,
+         read.merge_failures, read.merge_limit, read.merge_objective) = scalars
         set_weight(&read, weight)
         read.gains[0], read.gains[1], read.gains[2] = gains
         if not 0 <= read.n_pairs <= MEMORY:
             raise ValueError(f"expected a QuasiNewtonState of up to {<int>MEMORY} secants, got {read.n_pairs}")
         n = room_to_keep(state, &self.room[0], read.n_pairs)
-        older = room.shape[0] == room_of_the_first_version(&state.family)
-        if older:
-            n = room_for_mixtures(&state.family)
-        else:
-            expect("the room of a QuasiNewtonState", room.shape[0], n)
+        expect("the room of a QuasiNewtonState", room.shape[0], n)
         state[0] = read
-        self.room[:n] = room[:n]
-        if older:                                  # it goes on with EM's next mixture, and without secants
-            if read.n_passes > 0:
-                memcpy(state.trial.weights, (state.best if state.stuck else state.plain).weights,
-                       estimate_size(state.family.covariance_layout, state.family.K, state.family.d) * sizeof(double))
-            start_anew(state)
+        self.room[:n] = room
 
     cdef bint fits(self, Layout covariance_layout, Layout moment_layout, Py_ssize_t K, Py_ssize_t d):
         return self.family.takes(covariance_layout, moment_layout, K, d)
@@ -518,6 +524,18 @@ cdef class QuasiNewtonState:
         with nogil:
             take_pass(&self.state, &moments, rounding, repair_empty, record)
         return record[0], record[1], record[2], record[3] > 0
+
+    def promise(self, Py_ssize_t into, Py_ssize_t gone):
+        """Return how much the evidence bound gains at once if two components, into < gone, are one.
+
+        The gain is in nats, and before the entropy of their shares of the rows is lost: see `merging.pxd`.
+        """
+        cdef QuasiNewtonState scratch = copy(self)
+        if not 0 <= into < gone < self.state.family.K or not is_bound(&self.state.family.objective):
+            raise ValueError(f"expected an evidence bound and components of it in order, got {into} and {gone}")
+        cdef double empty = evidence_of_empty(&scratch.state)
+        combine(&scratch.state, into, gone)
+        return promise_of(&scratch.state, into, gone, empty)
 
     def moments(self):
         """Return the moments of the last accepted pass, as `moments_arrays` does; their evidence is the objective."""

@@ -26,7 +26,9 @@ from libc.math cimport M_PI, log
 
 from gmm._kernel.belief cimport (
     expected_log_weights,
+    gain_of_merged_weights,
     half_expected_log_precision,
+    log_wishart_volume,
     minus_mean_divergence,
     minus_weights_divergence,
     minus_wishart_divergence,
@@ -253,6 +255,32 @@ cdef inline double minus_divergence(
         total -= beta * half_square(layout, d, mixture.whiteners + matrix_of(layout, k) * size,
                                     mixture.means + k * d, objective.mean)
     return total
+
+
+# -------------------------------------------------------------------- components that become one
+
+cdef inline double covariance_evidence(
+    const Objective* objective, Layout layout, Py_ssize_t K, Py_ssize_t d, double count, double log_determinant,
+) noexcept nogil:
+    """What one covariance adds to the bound at its own responsibilities, whose entropy is not in it.
+
+    `count` is that of its rows, `log_determinant` that of its whitener after the update by them.
+    """
+    cdef Py_ssize_t copies = K if is_pooled(layout) else 1
+    return copies * log_wishart_volume(divisor(objective, count) / copies, log_determinant, d)
+
+
+cdef inline double gain_of_merged_means(
+    const Objective* objective, Py_ssize_t d, double one, double other,        # IN counts
+) noexcept nogil:
+    cdef double beta = objective.shrinkage
+    return d * log((one + beta) / (one + other + beta) * ((other + beta) / beta)) / 2
+
+
+cdef inline double gain_of_merged_shares(
+    const Objective* objective, Py_ssize_t K, const double* counts, Py_ssize_t into, Py_ssize_t gone,
+) noexcept nogil:
+    return gain_of_merged_weights(K, counts, into, gone, objective.concentration, objective.sticks)
 
 
 # ------------------------------------------------------------ rows of its own, for the accelerated solver

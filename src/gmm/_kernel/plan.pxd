@@ -60,6 +60,9 @@ cdef struct PassPlan:
     const void* centres         # (K, d) from the origin
     const void* coefficients    # linear (K, n_moments), else the whiteners
     const void* common          # (d, d) the tied whitener, for common_quadratic
+    Py_ssize_t few_rows         # up to so many are scored by panels: see `few.pxd`; 0: none
+    const void* panels          # the coefficients in panels; centred and axis-aligned: with the centres
+    const void* common_panels   # the tied whitener likewise, for common_quadratic
     const double* axes          # in the layout of the whiteners, or NULL: see `diagnostics.pxd`
 
 
@@ -116,6 +119,13 @@ cdef inline void choose_form(
     plan.linear = defined and narrow and not plan.given and plan.kappa < limit_linear_double()
     plan.single = (single > 0 and in_single_range(reach, d)
                    and plan.kappa < single * (limit_linear_single() if plan.linear else limit_centred_single()))
+
+
+cdef inline double least_limit(const PassPlan* plan, double single) noexcept nogil:
+    """κ below which every κ chooses the same form."""
+    if single > 0:
+        return min(single * limit_linear_single(), limit_linear_double())
+    return limit_linear_double() if is_narrow(plan.moments, plan.n_components, plan.n_features) else least_far()
 
 
 cdef inline void set_noise(PassPlan* plan, double log_noise) noexcept nogil:
@@ -241,7 +251,7 @@ cdef inline void prepare(
         for j in range(d):
             steps[k * d + j] = centres[k * d + j] - subtracted[j]
     plan.log_offset, plan.origin, plan.centres = log_offset, subtracted, steps
-    plan.coefficients, plan.common = whiteners, whiteners
+    plan.coefficients, plan.common, plan.few_rows = whiteners, whiteners, 0
     n_coefficients = size
     if plan.linear:
         n_coefficients = K * plan.n_moments

@@ -14,8 +14,8 @@ state that is no mixture's of the model is brought back by its update.
 
 In an evidence bound, components fade.  Those whose rows weigh less than the rounding error of a pass are left out of
 the next ones (their log offset is −∞, and `plan.pxd` does not look at them); before the run ends, a closing pass looks
-at all, and the run goes on where that finds more to gain.  Two that share a group fade for hundreds of passes: merges
-shorten that (`merging.pxd`).
+at all, and the run goes on where that finds more to gain.  Two that share a group fade for hundreds of passes, or not
+at all: merges shorten that, and a run does not end before all that are left were tried (`merging.pxd`).
 
 A step that would lower the objective is taken back: the solver continues with EM's update of the accepted mixture,
 whose statistics are at hand, and the secant of the rejected step is kept.  Rule R* ends the run (`projected_gain`).  So
@@ -36,7 +36,16 @@ from gmm._kernel.frame cimport (
     to_moments,
 )
 from gmm._kernel.layout cimport Layout, diagonal_size, diagonal_stride, matrix_size, n_matrices
-from gmm._kernel.merging cimport choose_pair, end_merge, merge, merge_is_due
+from gmm._kernel.merging cimport (
+    choose_pair,
+    cost_of_component,
+    end_merge,
+    forget_merges,
+    merge,
+    merge_is_better,
+    merge_is_due,
+    merge_may_rise,
+)
 from gmm._kernel.moments cimport Moments, moments_size
 from gmm._kernel.objective cimport add_own_rows, adds_rows, is_bound, parameter_term, rows_per_covariance
 from gmm._kernel.state cimport MEMORY, State, change, set_weight, step
@@ -57,8 +66,7 @@ cdef inline void start_anew(State* state) noexcept nogil:
     state.trying = state.converged = state.stuck = False
     state.n_pairs = state.n_gains = state.streak = 0
     state.n_passes = 0
-    state.merging = False
-    state.merge_wait = state.merge_failures = 0
+    forget_merges(state)
     state.since_negative = PATIENCE
     state.radius = 1.5
     state.objective, state.rounding, state.fall = -INFINITY, 0, 0
@@ -85,12 +93,11 @@ cdef inline bint accept_or_reject(State* state, const Moments* moments, double r
     cdef double rounding = relative_rounding * (1 + fabs(objective)) if isfinite(objective) else 0
     # The form of a pass may change, and with it the rounding.
     cdef double doubt = max(rounding, state.rounding)
-    cdef bint better = objective > state.objective
     if state.merging:
-        end_merge(state, better)
-        if not better:
-            reject_merge(state)
+        if not merge_is_better(state, objective):
+            reject_merge(state, moments, objective)
             return False
+        end_merge(state, True)
         state.newton = INFINITY                    # what is remembered is of other components
     elif state.trying:
         if not objective >= state.objective - doubt:
@@ -118,10 +125,11 @@ cdef inline void reject(State* state, const Moments* moments) noexcept nogil:
     memcpy(state.move, state.residual, n * sizeof(double))
 
 
-cdef inline void reject_merge(State* state) noexcept nogil:
-    """Go on as if it had not been tried."""
+cdef inline void reject_merge(State* state, const Moments* moments, double objective) noexcept nogil:
+    """Measure EM's next mixture of the merge, or go on as if it had not been tried."""
     state.n_passes += 1
-    choose_trial(state)
+    if not (merge_may_rise(state, objective) and updated(state, moments, &state.trial)):
+        end_merge(state, False)
 
 
 cdef inline void stop_after_fall(State* state, double fall) noexcept nogil:
@@ -366,36 +374,52 @@ cdef inline void take_pass(
     double* record,                                # OUT bound, objective, remaining gain, whether it was accepted
 ) noexcept nogil:
     """Accept or reject a pass by its moments, and choose the mixture of the next one."""
-    cdef bint accepted = accept_or_reject(state, moments, relative_rounding)
+    cdef bint merging = state.merging, accepted = accept_or_reject(state, moments, relative_rounding)
     record[0], record[1], record[2], record[3] = plain_bound(state), state.objective, state.remaining, accepted
-    if not accepted:
-        leave_out_faded(state, relative_rounding, state.held.counts, &state.trial)
+    if state.merging:
+        leave_out_faded(state, relative_rounding, moments.counts, &state.trial)
         return
-    state.stuck = state.stuck or (repair_empty and any_empty(moments, state.family.K))
-    if state.converged and leaves_out(state, &state.best):
-        state.converged = state.trying = False
-        memcpy(state.move, state.residual, state.size * sizeof(double))
-        return
-    leave_out_faded(state, relative_rounding, state.held.counts, &state.plain)
-    if not state.stuck and not try_merge(state, relative_rounding):
+    if accepted:
+        state.stuck = state.stuck or (repair_empty and any_empty(moments, state.family.K))
+        if state.converged and leaves_out(state, &state.best):
+            state.converged = state.trying = False
+            memcpy(state.move, state.residual, state.size * sizeof(double))
+            return
+        leave_out_faded(state, relative_rounding, state.held.counts, &state.plain)
+    if (accepted or merging) and not state.stuck and not try_merge(state, relative_rounding, accepted):
         choose_trial(state)
+    if not state.merging:
         leave_out_faded(state, relative_rounding, state.held.counts, &state.trial)
 
 
-cdef inline bint try_merge(State* state, double relative_rounding) noexcept nogil:
-    """Make a merge the trial, if one is due; return whether it is."""
-    cdef Py_ssize_t into, gone, K = state.family.K
-    cdef double offset
-    if state.since_negative < PATIENCE or not merge_is_due(state) or not choose_pair(state, &into, &gone):
+cdef inline bint try_merge(State* state, double relative_rounding, bint accepted) noexcept nogil:
+    """Make a merge the trial, if one is due; return whether it is.
+
+    Where the run has converged, it ends when none of the merges that are left raises the bound.
+    """
+    cdef Py_ssize_t into, gone
+    if accepted and state.converged and is_bound(&state.family.objective):
+        state.last_merges, state.merge_limit = True, INFINITY
+    elif not state.last_merges and not (accepted and state.since_negative >= PATIENCE and merge_is_due(state)):
         return False
-    merge(state, into, gone)
-    if not updated(state, &state.tried, &state.trial):
-        return False
+    while choose_pair(state, -cost_of_component(state) / 4 if state.last_merges else 0, &into, &gone):
+        merge(state, into, gone)
+        if updated(state, &state.tried, &state.trial):
+            measure_merge(state, relative_rounding)
+            return True
+    state.converged = state.last_merges
+    end_merge(state, False)
+    state.last_merges = False
+    return False
+
+
+cdef inline void measure_merge(State* state, double relative_rounding) noexcept nogil:
+    cdef Py_ssize_t last = state.family.K - 1
+    cdef double offset = state.trial.log_offset[last]
     state.merging = state.trying = True
-    offset = state.trial.log_offset[K - 1]
+    state.converged = False
     leave_out_faded(state, relative_rounding, state.tried.counts, &state.trial)
-    state.trial.log_offset[K - 1] = offset         # how few rows it will have is not known yet
-    return True
+    state.trial.log_offset[last] = offset          # how few rows it will have is not known yet
 
 
 cdef inline bint leaves_out(const State* state, const Estimate* mixture) noexcept nogil:

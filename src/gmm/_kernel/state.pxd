@@ -53,8 +53,11 @@ cdef struct State:
     int since_negative
     int streak
     bint merging                # the trial is a merge: see `merging.pxd`
+    bint last_merges            # the run ends unless one of the merges that are left raises the bound
     int merge_wait              # accepted passes until the next one
     int merge_failures          # since one was accepted
+    double merge_limit          # the next one promises less: those that promised more have failed
+    double merge_objective      # of the last pass of the one that is tried
     double newton               # ½⟨f, direction⟩, the projected gain of the quasi-Newton step
     double remaining            # projected remaining gain, nats per unit weight
     double fall                 # of the objective in a step of EM's own that was taken back; 0: none was
@@ -75,7 +78,7 @@ cdef inline Py_ssize_t room_for_matrices(Layout layout, Py_ssize_t d) noexcept n
 
 
 cdef inline Py_ssize_t room_for_mixtures(const Family* family) noexcept nogil:
-    """Doubles of the mixtures and moments, with which the room of every version begins."""
+    """Doubles of the mixtures and moments, with which the room begins."""
     cdef Py_ssize_t K = family.K, d = family.d
     return 3 * estimate_size(family.covariance_layout, K, d) + 2 * moments_size(family.moment_layout, K, d)
 
@@ -92,12 +95,6 @@ cdef inline Py_ssize_t room_for_state(const Family* family) noexcept nogil:
     return (room_for_mixtures(family) + room_for_frame(family)
             + (5 + 2 * MEMORY) * state_size(family.moment_layout, K, d) + room_for_matrices(family.moment_layout, d)
             + K * d + room_for_update(family))
-
-
-cdef inline Py_ssize_t room_of_the_first_version(const Family* family) noexcept nogil:
-    """Doubles in old pickles, whose frame was the accepted mixture and the roots of its covariances."""
-    return (room_for_state(family) - room_for_frame(family)
-            + total_size(family.covariance_layout, family.K, family.d))
 
 
 cdef inline void lay_out(State* state, double* room) noexcept nogil:

@@ -14,27 +14,9 @@
 
 #define TILE_PAD 256 /* bytes of rows: four of the widest vectors */
 
-#define TILE_PRAGMA(text) _Pragma(#text)
-#if defined(__clang__)
-#define TILE_BEGIN(set) TILE_PRAGMA(clang attribute push(__attribute__((target(set))), apply_to = function))
-#define TILE_END TILE_PRAGMA(clang attribute pop)
-#define TILE_UNROLL TILE_PRAGMA(clang loop unroll(full))
-#define TILE_AVX512 "avx512f,avx512dq,avx512vl,avx2,fma"
-#else
-#define TILE_BEGIN(set) TILE_PRAGMA(GCC push_options) TILE_PRAGMA(GCC target(set))
-#define TILE_END TILE_PRAGMA(GCC pop_options)
-#define TILE_UNROLL TILE_PRAGMA(GCC unroll 16)
-#define TILE_AVX512 "avx512f,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512"
-#endif
-#if defined(__GNUC__) || defined(__clang__) /* clang-cl says no __GNUC__ */
-#define TILE_VECTORS
-#define TILE_LEAF static inline __attribute__((always_inline))
-#define tile_prefetch(address) __builtin_prefetch(address, 0, 1) /* into the second cache */
-#else
-#define TILE_LEAF static inline
-#define tile_prefetch(address)
-#endif
+#include "compiler.h"
 #define TILE_HEIGHT 6 /* components, or features, that one register tile holds */
+#define TILE_PANEL 128 /* bytes of results that few.h computes together */
 /* f with the height as a constant, so that the compiler keeps its sums in registers */
 #define TILE_OF_HEIGHT(h, f, ...)                                                                                      \
     switch (h) {                                                                                                       \
@@ -127,7 +109,12 @@ TILE_LEAF double tile_log_double(double x)
         void (*subtract)(const real *, real, real *, ptrdiff_t);                                                       \
         void (*times)(const real *, const real *, real *, ptrdiff_t);                                                  \
         void (*choose)(const real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, real *, real *);                                 \
-        void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                            \
+        void (*normalise)(real *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const real *, real *);                              \
+        void (*few_multiply)(const real *, const real *, ptrdiff_t, real *, ptrdiff_t, ptrdiff_t, ptrdiff_t,           \
+                             ptrdiff_t);                                                                               \
+        void (*few_triangular)(const real *, const real *, ptrdiff_t, double, real *, ptrdiff_t, ptrdiff_t);           \
+        void (*few_diagonal)(const real *, const real *, ptrdiff_t, const double *, real *, ptrdiff_t, ptrdiff_t,      \
+                             ptrdiff_t, ptrdiff_t);                                                                    \
     } tile_leaves_##real;
 TILE_LEAVES(double)
 TILE_LEAVES(float)
@@ -223,7 +210,11 @@ TILE_LEAF void TILE_NAME(panel)(const int h, const int square, const TILE_REAL *
             if (square) {
                 TILE_VEC *sum = (TILE_VEC *)(c + r + v * TILE_LANES);
                 TILE_VEC total = *sum;
-                TILE_UNROLL for (i = 0; i < h; i++) total += acc[i][v] * acc[i][v];
+                TILE_UNROLL for (i = 0; i < h; i++) {
+                    TILE_VEC squared = acc[i][v] * acc[i][v];
+                    TILE_ROUND(squared);
+                    total += squared;
+                }
                 *sum = total;
             } else
                 TILE_UNROLL for (i = 0; i < h; i++) *(TILE_VEC *)(c + i * ldc + r + v * TILE_LANES) = acc[i][v];
@@ -440,10 +431,12 @@ static void TILE_NAME(normalise)(TILE_REAL *restrict tile, ptrdiff_t K, ptrdiff_
     }
 }
 
+#include "few.h"
+
 static const TILE_GLUE(tile_leaves, TILE_REAL) TILE_NAME(leaves) = {
-    TILE_NAME(multiply),         TILE_NAME(add_products), TILE_NAME(triangular), TILE_NAME(diagonal),
-    TILE_NAME(add_axis_moments), TILE_NAME(subtract),     TILE_NAME(times),      TILE_NAME(choose),
-    TILE_NAME(normalise)};
+    TILE_NAME(multiply),         TILE_NAME(add_products), TILE_NAME(triangular),     TILE_NAME(diagonal),
+    TILE_NAME(add_axis_moments), TILE_NAME(subtract),     TILE_NAME(times),          TILE_NAME(choose),
+    TILE_NAME(normalise),        TILE_NAME(few_multiply), TILE_NAME(few_triangular), TILE_NAME(few_diagonal)};
 
 #undef TILE_REAL
 #undef TILE_INT

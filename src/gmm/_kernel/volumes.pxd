@@ -1,7 +1,7 @@
 """The volumes λ_k and the shape of covariances λ_k A that share a shape A, or axes and shape, by Newton's method."""
 from libc.float cimport DBL_EPSILON
 from libc.math cimport INFINITY, NAN, exp, fabs, isfinite, log
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from gmm._kernel.axes cimport in_axes
 from gmm._kernel.cholesky cimport invert_dense
@@ -9,10 +9,11 @@ from gmm._kernel.layout cimport Layout, diagonal_stride, is_dense, matrix_size
 
 cdef enum:
     MOST_STEPS = 200          # of Newton's method, which takes 3 to 10 where there is a solution
+    LONGEST_STEP = 10         # of a log volume
 
 
 cdef inline Py_ssize_t room_for_volumes(Py_ssize_t K, Py_ssize_t size) noexcept nogil:
-    return K * size + 2 * size + K * K + 4 * K
+    return K * size + 2 * size + K * K + 3 * K
 
 
 cdef inline bint common_shape(
@@ -23,18 +24,17 @@ cdef inline bint common_shape(
 ) noexcept nogil:
     """Minimise log|Σ_k w_k C_k / λ_k| + d Σ_k w_k log λ_k, convex in the log λ_k, by Newton's method.
 
-    A step that overshoots is replaced by one of the alternation: volumes for the shape, the shape for the volumes.
+    A step that gains too little is halved: where covariances are thin and cross, the valley is wide and its walls are
+    steep.
     """
     cdef Py_ssize_t size = matrix_size(layout, d), k, _
     cdef double* logs = room                       # log λ_k
     cdef double* step = logs + K
-    cdef double* safe = step + K
-    cdef double* traces = safe + K
+    cdef double* traces = step + K
     cdef double* hessian = traces + K
     cdef double* parts = hessian + K * K
     cdef double* shape = parts + K * size
-    cdef double objective, held = INFINITY, longest
-    cdef bint overshot = False
+    cdef double objective, least = INFINITY, promise = 0, longest = INFINITY
     if not first_volumes(layout, kept, K, d, weights, previous, matrices, logs):
         return False
     for _ in range(MOST_STEPS):
@@ -43,20 +43,18 @@ cdef inline bint common_shape(
             objective += d * weights[k] * logs[k]
         if objective != objective:
             return False
-        if not objective <= held + 64 * DBL_EPSILON * (d + fabs(held)):
-            if overshot:                           # the alternation never does: what differs is rounding
-                return assemble(K, size, weights, logs, matrices, shape)
-            memcpy(logs, safe, K * sizeof(double))
-            overshot = True
-            continue
-        held, overshot = objective, False
-        for k in range(K):
-            if not traces[k] > 0:
+        if objective <= least - promise / 10 + 64 * DBL_EPSILON * (d + fabs(least)):
+            least = objective
+            longest = next_step(K, d, size, weights, traces, parts, hessian, step, &promise)
+            if longest == INFINITY:
                 return False
-            safe[k] = logs[k] + log(traces[k] / (d * weights[k]))
-        longest = newton_step(K, d, size, weights, traces, parts, hessian, step)
+        else:
+            longest, promise = longest / 2, promise / 2
+            for k in range(K):
+                step[k] /= 2
+                logs[k] -= 2 * step[k]
         for k in range(K):
-            logs[k] = logs[k] + step[k] if longest < 50 else safe[k]
+            logs[k] += step[k]
         if longest < 1e-7:                         # squared by the next
             return assemble(K, size, weights, logs, matrices, shape)
     return False
@@ -126,6 +124,27 @@ cdef inline void mix(
         factor = weights[k] * exp(-logs[k])
         for j in range(size):
             shape[j] += factor * matrices[k * size + j]
+
+
+cdef inline double next_step(
+    Py_ssize_t K, Py_ssize_t d, Py_ssize_t size,
+    const double* weights, const double* traces, const double* parts,      # IN
+    double* hessian, double* step,                 # scratch (K, K), OUT (K,)
+    double* promise,                               # OUT what it would gain along a line
+) noexcept nogil:
+    """Return the step's longest entry, infinite where a trace is not positive."""
+    cdef Py_ssize_t k
+    cdef double longest = newton_step(K, d, size, weights, traces, parts, hessian, step)
+    cdef double share = min(1, LONGEST_STEP / longest)
+    promise[0] = longest = 0
+    for k in range(K):
+        if not traces[k] > 0:
+            return INFINITY
+        # Without second derivatives, as if M were the same for all volumes: a step of the alternation.
+        step[k] = share * step[k] if share > 0 else log(traces[k] / (d * weights[k]))
+        promise[0] += (traces[k] - d * weights[k]) * step[k]
+        longest = max(longest, fabs(step[k]))
+    return longest
 
 
 cdef inline double newton_step(

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from gmm.cli.arguments import parse
 from gmm.cli.failures import CommandError
+from gmm.text.printable import printable
 from gmm.versions import EXTRAS, install_line
 
 __all__ = ["main"]
@@ -77,7 +78,7 @@ def _exit_code(error: Exception) -> int:
 
 
 def _report_failure(command: str, line: str, code: int) -> int:
-    print(f"gmm {command}: {line}", file=sys.stderr)
+    print(printable(f"gmm {command}: {line}"), file=sys.stderr)
     return code
 
 

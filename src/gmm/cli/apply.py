@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from gmm.cli.classes import class_json
 from gmm.cli.describe import MixtureFacts, ending, mixture_json
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.on_disk import rows_on_disk
-from gmm.cli.rows import read_rows_for
+from gmm.cli.on_disk import RowsOnDisk, own_blocks, rows_on_disk
+from gmm.cli.rows import Rows, read_rows_for
 from gmm.cli.saved import load_mixture, load_model
 from gmm.cli.show import Screen
 from gmm.cli.write import check_suffix, check_table, check_writable, write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.mixture import GaussianMixture
-from gmm.estimators.predictions import write_predictions
-from gmm.persistence import load_state
-from gmm.rows.writing import class_columns, prediction_columns
+from gmm.estimators.predictions import predicted_blocks, source_for, write_predictions
+from gmm.persistence import load_state, replaceable, suffix_to_write, write_atomically
+from gmm.rows.writing import beside, class_columns, in_step, prediction_columns, write_blocks
 from gmm.selection import MixtureClassifier
 from gmm.selection.classifier import summary_of
 from gmm.text.amounts import counted
@@ -47,19 +49,41 @@ def predict(options: argparse.Namespace) -> None:
         return
     rows, X = read_rows_for(model, options, Screen(options.quiet))
     proba = model.predict_proba(X) if options.proba else None
-    write_table(options.out, prediction_columns(rows.numbers, np.asarray(model.predict(X)), proba))
+    _write(options, rows, prediction_columns(rows.numbers, np.asarray(model.predict(X)), proba))
+
+
+def _write(options: argparse.Namespace, rows: Rows, columns: Mapping[str, Any]) -> None:
+    """Write columns behind those of the table that are kept."""
+    with Screen(options.quiet or options.out is None).working("writing"):
+        write_table(options.out, {**rows.own, **beside(rows.own, columns)})
 
 
 def _predict_blocks(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
     if options.out is None:
         raise UsageError("--blocks writes to a file: expected --out")
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
-    rows = rows_on_disk(options, names)
-    for note in rows.notes:
-        Screen(options.quiet).note(note)
+    screen = Screen(options.quiet)
+    with screen.working("reading"):
+        rows = rows_on_disk(options, names)
+    screen.notes(rows.notes)
     if names is None:
         vars(rows.frame)["feature_names"] = None
-    write_predictions(model, rows.frame, options.out, responsibilities=options.proba)
+    with screen.working("writing"):
+        _write_blocks(model, rows, options)
+
+
+def _write_blocks(
+    model: GaussianMixture | BayesianGaussianMixture, rows: RowsOnDisk, options: argparse.Namespace
+) -> None:
+    if not options.keep:
+        write_predictions(model, rows.frame, options.out, responsibilities=options.proba)
+        return
+    blocks = (
+        prediction_columns(np.arange(first + 1, first + 1 + len(labels)), labels, proba)
+        for first, labels, proba in predicted_blocks(model, source_for(model, rows.frame), options.proba)
+    )
+    suffix, own = suffix_to_write(options.out, ".csv"), own_blocks(options)
+    write_atomically(options.out, lambda file: write_blocks(file, suffix, in_step(own, blocks)))
 
 
 def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace) -> None:
@@ -69,9 +93,8 @@ def _predict_classes(classifier: MixtureClassifier, options: argparse.Namespace)
     rows, X = read_rows_for(classifier, options, Screen(options.quiet))
     proba = classifier.predict_proba(X)
     predicted = classifier.classes_[proba.argmax(axis=1)]
-    write_table(
-        options.out, class_columns(rows.numbers, predicted, classifier.classes_, proba if options.proba else None)
-    )
+    columns = class_columns(rows.numbers, predicted, classifier.classes_, proba if options.proba else None)
+    _write(options, rows, columns)
 
 
 def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: argparse.Namespace) -> None:
@@ -81,16 +104,16 @@ def _predict_columns(model: GaussianMixture | BayesianGaussianMixture, options: 
     if unknown:
         raise CommandError(f"--known: the model has no column {unknown[0]!r}; its columns are {quoted(names)}")
     known = [names.index(name) for name in options.known]
-    rows, X = read_rows_for(mixture.marginal(known), options, Screen(options.quiet))
+    rows, X = read_rows_for(mixture.marginal(known), options, Screen(options.quiet), names)
     prediction = mixture.predict_from(X, known, level=options.level)
-    columns = [("row", rows.numbers)]
+    columns = beside(prediction.columns, {"row": rows.numbers})
     for j, name in enumerate(prediction.columns):
-        columns += [(name, prediction.means[:, j]), (f"{name}_sd", prediction.deviations[:, j])]
-        if prediction.intervals is not None:
-            columns += [(f"{name}_{end}", prediction.intervals[:, j, side]) for side, end in enumerate(("low", "high"))]
-    if len(dict(columns)) < len(columns):
-        raise CommandError("predicted columns get names ending in _sd, _low and _high, which other columns have")
-    write_table(options.out, dict(columns))
+        ends = () if prediction.intervals is None else zip(("low", "high"), prediction.intervals[:, j].T, strict=True)
+        others = [*columns, *prediction.columns]
+        columns[name] = prediction.means[:, j]
+        spread = {f"{name}_sd": prediction.deviations[:, j]} | {f"{name}_{end}": values for end, values in ends}
+        columns |= beside(others, spread)
+    _write(options, rows, columns)
 
 
 def sample(options: argparse.Namespace) -> None:
@@ -100,7 +123,7 @@ def sample(options: argparse.Namespace) -> None:
     X, components = model.sample(options.rows, random_state=options.seed)
     columns = dict(zip(names_of_features(model), X.T, strict=True))
     if options.component:
-        columns["component"] = components
+        columns |= beside(columns, {"component": components})
     write_table(options.out, columns)
 
 
@@ -134,7 +157,7 @@ def info(options: argparse.Namespace) -> None:
 
 def export(options: argparse.Namespace) -> None:
     """Run ``gmm export``, which writes a saved model for other software."""
-    check_suffix("--out", options.out, (".onnx", ".json"))
+    check_suffix("--out", options.out, (".json", ".onnx"))
     check_writable(options.out)
     model = load_mixture(options.model)
     if options.out.lower().endswith(".onnx"):
@@ -143,4 +166,5 @@ def export(options: argparse.Namespace) -> None:
         model.to_json(options.out)
     else:
         raise CommandError(f"{options.model}: mclust has no Bayesian mixtures; .onnx takes it")
-    Screen(options.quiet).line(f"written to {options.out}")
+    if replaceable(options.out):  # else it may be the terminal
+        Screen(options.quiet).line(f"written to {options.out}")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from math import inf, nan
 from typing import NoReturn
 
+from gmm.cli.option_values import components, names, natural, non_negative, positive, positive_number, probability
 from gmm.estimators.criteria import CRITERIA
+from gmm.text.printable import printable
 
 __all__ = ["parse"]
 
@@ -30,7 +30,10 @@ examples:
 
 _CLOSE = 0.75  # similarity, from 0 to 1, of a mistyped option to the one that is suggested
 _KINDS = ("clusters", "pairs", "density", "boundaries", "uncertainty", "combined", "convergence")
-_FILE_HELP = "table: .csv, .tsv or .txt (also .gz), .parquet, .arrow, .feather or .npy; - reads CSV from standard input"
+_FILE_HELP = (
+    "table: .csv, .tsv or .txt (also .gz), .parquet, .arrow, .feather, .orc or .npy, or a folder of these; - reads CSV "
+    "from standard input"
+)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -59,7 +62,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+        self.exit(2, f"{self.prog}: error: {printable(' '.join(message.split()))} (see {self.prog} --help)\n")
 
     def reject(self, words: Sequence[str]) -> NoReturn:
         known = [option for option in self._option_string_actions if option.startswith("--")]
@@ -136,22 +139,22 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argument
 
 def _add_search(command: argparse.ArgumentParser) -> None:
     search = command.add_argument_group("search")
-    search.add_argument("--components", metavar="K", type=_components,
+    search.add_argument("--components", metavar="K", type=components,
                         help="one number (3), a list (2,4,6) or an inclusive range (1:9, the default)")  # fmt: skip
     search.add_argument("--bayesian", action="store_true",
                         help="fit one variational Bayesian mixture, which leaves empty the components that it does not "
                              "need, instead of a search; of --covariance one of full (default), tied, diag, "
                              "spherical")  # fmt: skip
-    search.add_argument("--max-components", metavar="K", type=_positive,
+    search.add_argument("--max-components", metavar="K", type=positive,
                         help="largest number of components of --bayesian (default 20)")  # fmt: skip
     types = search.add_mutually_exclusive_group()
-    types.add_argument("--covariance", metavar="NAMES", type=_names, action="extend",
+    types.add_argument("--covariance", metavar="NAMES", type=names, action="extend",
                        help="covariance models: all 14 (default) or a list such as EEE,VVV or full,diag")  # fmt: skip
-    types.add_argument("--models", metavar="NAMES", type=_names, action="extend",
+    types.add_argument("--models", metavar="NAMES", type=names, action="extend",
                        help="same as --covariance")  # fmt: skip
     search.add_argument("--criterion", choices=CRITERIA,
                         help="criterion to choose by; smaller is better (default bic)")  # fmt: skip
-    search.add_argument("--time-limit", metavar="SECONDS", type=_positive_number,
+    search.add_argument("--time-limit", metavar="SECONDS", type=positive_number,
                         help="stop starting new fits after SECONDS; the output says if the search is "
                              "incomplete")  # fmt: skip
     search.add_argument("--prior", choices=("conjugate",),
@@ -166,28 +169,29 @@ def _add_search(command: argparse.ArgumentParser) -> None:
 
 
 def _add_climb(search: argparse._ActionsContainer) -> None:
-    search.add_argument("--n-init", metavar="N", type=_positive, default=1,
+    search.add_argument("--n-init", metavar="N", type=positive, default=1,
                         help="number of random restarts per fit (default 1)")  # fmt: skip
-    search.add_argument("--max-iter", metavar="N", type=_positive, default=1000,
+    search.add_argument("--max-iter", metavar="N", type=positive, default=1000,
                         help="maximum number of passes per start (default 1000)")  # fmt: skip
-    search.add_argument("--tol", metavar="T", type=_non_negative, default=None,
+    search.add_argument("--tol", metavar="T", type=non_negative, default=None,
                         help="stop when the estimated remaining gain is below T nats per row (default 1e-5), or nats "
                              "in all with --bayesian (default 1e-3)")  # fmt: skip
     search.add_argument("--refine", choices=("split-merge",),
                         help="try split-merge moves for every mixture (default: only for the best ones)")  # fmt: skip
-    search.add_argument("--reg-covar", metavar="R", type=_non_negative, default=1e-6,
+    search.add_argument("--reg-covar", metavar="R", type=non_negative, default=1e-6,
                         help="added to every variance (default 1e-6)")  # fmt: skip
-    search.add_argument("--seed", metavar="S", type=_natural, default=0,
+    search.add_argument("--seed", metavar="S", type=natural, default=0,
                         help="random seed of the starts (default 0; the same seed gives the same result)")  # fmt: skip
-    search.add_argument("--threads", metavar="N", type=_positive,
+    search.add_argument("--threads", metavar="N", type=positive,
                         help="number of threads (default: all usable cores)")  # fmt: skip
 
 
 def _add_columns(command: argparse.ArgumentParser) -> None:
     columns = command.add_argument_group("columns and rows")
-    columns.add_argument("--columns", metavar="A,B", type=_names, action="extend",
-                         help="columns to fit (default: all numeric ones but those that number rows)")  # fmt: skip
-    columns.add_argument("--exclude", metavar="C", type=_names, action="extend",
+    columns.add_argument("--columns", metavar="A,B", type=names, action="extend",
+                         help="columns to fit (default: all numeric ones but constants, codes, copies, and those "
+                              "that number rows)")  # fmt: skip
+    columns.add_argument("--exclude", metavar="C", type=names, action="extend",
                          help="columns to leave out")  # fmt: skip
     columns.add_argument("--class-column", metavar="C",
                          help="column of classes, empty where unknown: fit a classifier, with a mixture for each class "
@@ -212,6 +216,12 @@ def _add_reading(command: argparse._ActionsContainer) -> None:
     command.add_argument("--header", action=argparse.BooleanOptionalAction,
                          help="whether the first line of delimited text holds column names "
                               "(default: decided from its fields and the columns below)")  # fmt: skip
+    command.add_argument("--decimal", choices=(".", ","),
+                         help="decimal mark of delimited text (default: decided from its fields); the other one may "
+                              "separate thousands")  # fmt: skip
+    command.add_argument("--na", metavar="TEXT", action="append", default=[],
+                         help="text that stands for a missing value in delimited text, beside NA, NaN, null, ? and an "
+                              "empty field; may be repeated")  # fmt: skip
     command.add_argument("--drop-missing", action="store_true",
                          help="leave out rows with missing values")  # fmt: skip
 
@@ -228,11 +238,14 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argu
     command.add_argument("file", metavar="FILE", help=_FILE_HELP)
     wanted = command.add_mutually_exclusive_group()
     wanted.add_argument("--proba", action="store_true", help="also write the probabilities of components or classes")
-    wanted.add_argument("--known", metavar="A,B", type=_names, action="extend",
+    wanted.add_argument("--known", metavar="A,B", type=names, action="extend",
                         help="predict the model's other columns from these: their conditional means and standard "
                              "deviations")  # fmt: skip
-    command.add_argument("--level", metavar="P", type=_probability,
+    command.add_argument("--level", metavar="P", type=probability,
                          help="with --known, also intervals of this probability, such as 0.9")  # fmt: skip
+    command.add_argument("--keep", metavar="A,B", type=names, action="extend",
+                         help="columns of the table to write as well, before the predicted ones; all for all of "
+                              "them")  # fmt: skip
     _add_reading(command)
     _add_blocks(command)
     _add_out(command)
@@ -245,9 +258,9 @@ def _add_sample(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argum
     )
     command.set_defaults(run=_Command("apply", "sample"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
-    command.add_argument("-n", "--rows", metavar="N", type=_positive, required=True,
+    command.add_argument("-n", "--rows", metavar="N", type=positive, required=True,
                          help="number of rows")  # fmt: skip
-    command.add_argument("--seed", metavar="S", type=_natural, default=0,
+    command.add_argument("--seed", metavar="S", type=natural, default=0,
                          help="random seed (default 0; the same seed gives the same rows)")  # fmt: skip
     command.add_argument("--component", action="store_true",
                          help="add a column with the component of each row")  # fmt: skip
@@ -274,7 +287,9 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argum
     )
     command.set_defaults(run=_Command("apply", "export"))
     command.add_argument("model", metavar="MODEL", help="a saved model")
-    command.add_argument("--out", metavar="FILE", required=True, help=".onnx or .json")
+    command.add_argument(
+        "--out", metavar="FILE", required=True, help=".onnx or .json; without a suffix, as /dev/stdout, .json"
+    )
     return command
 
 
@@ -296,7 +311,7 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> argparse.Argumen
                               "density: contours of the density; boundaries: regions of the components; uncertainty: "
                               "uncertain rows; combined: clusters of several components (of three always two); "
                               f"convergence: the passes of the fit (default {_KINDS[0]})")  # fmt: skip
-    command.add_argument("--features", metavar="A,B", type=_names,
+    command.add_argument("--features", metavar="A,B", type=names,
                          help="columns to draw: one or two, or every pair of up to six")  # fmt: skip
     command.add_argument("--out", metavar="PICTURE",
                          help=".png, .svg or .pdf (default: KIND.png in the current directory)")  # fmt: skip
@@ -308,61 +323,3 @@ def _add_out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", metavar="FILE",
                          help=".csv, .tsv, .parquet, .arrow or .feather "
                               "(default: CSV on standard output)")  # fmt: skip
-
-
-_MOST_COMPONENTS = 10_000
-
-
-def _components(text: str) -> list[int]:
-    """Parse ``3``, ``2,4,6``, ``1:9`` (both ends included), or a list of these."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        first, colon, last = part.partition(":")
-        if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
-            raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
-        if max(int(first), int(last if colon else first)) > _MOST_COMPONENTS:
-            raise argparse.ArgumentTypeError(f"expected at most {_MOST_COMPONENTS:,} components, got {text!r}")
-        if colon and int(first) > int(last):
-            raise argparse.ArgumentTypeError(f"range {part.strip()} is empty; write {int(last)}:{int(first)}")
-        numbers.extend(range(int(first), int(last if colon else first) + 1))
-    if not numbers or min(numbers) < 1:
-        raise argparse.ArgumentTypeError(f"expected positive integers, and ranges such as 1:9, got {text!r}")
-    return sorted(set(numbers))
-
-
-def _names(text: str) -> list[str]:
-    """Parse names separated by commas; a name that contains a comma is quoted as in CSV."""
-    names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
-    if not names or "" in names:
-        raise argparse.ArgumentTypeError(f"expected names separated by commas, got {text!r}")
-    return names
-
-
-def _natural(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^32-1, got {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
-    return int(text)
-
-
-def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], float]:
-    def parsed(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = nan
-        if not holds(value):
-            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-        return value
-
-    return parsed
-
-
-_non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
-_positive_number = _number("a positive number", lambda value: 0 < value < inf)
-_probability = _number("a number between 0 and 1", lambda value: 0 < value < 1)

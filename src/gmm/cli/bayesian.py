@@ -8,7 +8,7 @@ import warnings
 
 from gmm.cli.drawn import Drawings
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.result import Posterior, make_directory, rows_to_fit
+from gmm.cli.result import Posterior, fit_parameters, make_directory, rows_to_fit
 from gmm.cli.show import Screen
 from gmm.cli.write import write_json
 from gmm.estimators.bayesian import BayesianGaussianMixture
@@ -44,11 +44,15 @@ def fit_posterior(screen: Screen, options: argparse.Namespace) -> None:
     model = _model(name, rows.n_rows, options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(rows.frame, sample_weight=rows.sample_weight, checkpoint=options.checkpoint, resume=options.resume)
+        with screen.working("fitting"):
+            model.fit(
+                rows.frame, sample_weight=rows.sample_weight, checkpoint=options.checkpoint, resume=options.resume
+            )
     warned = tuple(str(warning.message) for warning in caught)
     result = Posterior(rows, options, notes, warned, time.perf_counter() - started, model)
     if out is not None:
-        result.write_model(out, options.format)
+        with screen.working("writing"):
+            result.write_model(out, options.format)
         write_json(out / "result.json", result.document())
     if options.json:
         write_json(None, result.document())
@@ -65,13 +69,7 @@ def _model(name: str, n_rows: int, options: argparse.Namespace) -> BayesianGauss
     return BayesianGaussianMixture(
         n_components=min(options.max_components or _MAX_COMPONENTS, n_rows),
         covariance_type=name,
-        tol=_TOL if options.tol is None else options.tol,
-        reg_covar=options.reg_covar,
-        max_iter=options.max_iter,
-        n_init=options.n_init,
-        random_state=options.seed,
-        n_threads=options.threads,
-        missing=options.missing or "error",
+        **fit_parameters(options, _TOL),
     )
 
 

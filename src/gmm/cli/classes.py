@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from gmm.cli.agreement import Agreement, compare
 from gmm.cli.describe import agreement_json, mixture_json
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.result import Fitted, make_directory, rows_to_fit
+from gmm.cli.result import Fitted, fit_parameters, make_directory, rows_to_fit
 from gmm.cli.show import Screen
 from gmm.cli.write import write_json, write_table
 from gmm.rows.delimited import is_number
@@ -28,7 +28,6 @@ from gmm.text.amounts import counted, percent
 __all__ = ["class_json", "fit_classes"]
 
 _INTEGER = re.compile(r"0|-?[1-9]\d*")  # as it is printed again
-_TOL = 1e-5
 # Options of a search without labels, or of its results.
 _OF_A_SEARCH = (
     *("criterion", "noise", "refine", "scale", "time_limit", "checkpoint", "report", "plot", "label_column"),
@@ -45,7 +44,7 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
         If the table or an option is invalid.
     """
     for given in _OF_A_SEARCH:
-        if getattr(options, given) not in (None, False):
+        if getattr(options, given) not in (None, False) and (given, options.criterion) != ("criterion", "bic"):
             raise UsageError(f"--{given.replace('_', '-')}: not with --class-column")
     options = argparse.Namespace(**vars(options) | {"label_column": options.class_column})
     rows, notes = rows_to_fit(screen, options)
@@ -54,7 +53,8 @@ def fit_classes(screen: Screen, options: argparse.Namespace, covariance_type: st
     classifier = _classifier(options, covariance_type)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        classifier.fit(rows.frame, labels, sample_weight=rows.sample_weight)
+        with screen.working("fitting"):
+            classifier.fit(rows.frame, labels, sample_weight=rows.sample_weight)
     warned = tuple(dict.fromkeys(str(warning.message) for warning in caught))
     for text in warned:
         screen.note(text)
@@ -84,14 +84,8 @@ def _classifier(options: argparse.Namespace, covariance_type: str | Sequence[str
     return MixtureClassifier(
         options.components or 1,
         covariance_type,
-        tol=_TOL if options.tol is None else options.tol,
-        reg_covar=options.reg_covar,
-        max_iter=options.max_iter,
-        n_init=options.n_init,
-        random_state=options.seed,
-        n_threads=options.threads,
         prior=options.prior,
-        missing=options.missing or "error",
+        **fit_parameters(options, None),
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import floor, isfinite, log10
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.caching import cached_property
 from gmm.cli.agreement import Agreement
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.criteria import CRITERIA

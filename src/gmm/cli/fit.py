@@ -14,12 +14,13 @@ from gmm.cli.classes import fit_classes
 from gmm.cli.drawn import Drawings
 from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.on_disk import RowsOnDisk
-from gmm.cli.result import Result, make_directory, rows_to_fit
+from gmm.cli.result import Result, fit_parameters, make_directory, rows_to_fit
 from gmm.cli.rows import Rows
 from gmm.cli.show import Screen
 from gmm.cli.write import write_json
 from gmm.estimators.criteria import CRITERIA
 from gmm.text.amounts import counted
+from gmm.text.lists import suggestion
 from gmm.values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE, PARSIMONIOUS
 
 __all__ = ["fit"]
@@ -36,8 +37,6 @@ def fit(options: argparse.Namespace) -> None:
         If no fit converged, after everything has been written and printed; and if the table or an option is invalid.
     """
     screen = Screen(options.quiet)
-    if options.class_column is not None and options.criterion == CRITERIA[0]:
-        options.criterion = None  # what classes are chosen by
     if options.resume and options.checkpoint is None:
         raise UsageError("--resume: expected with --checkpoint FILE, where the fit was kept")
     if options.class_column is not None:
@@ -48,7 +47,6 @@ def fit(options: argparse.Namespace) -> None:
         return
     if options.max_components is not None:
         raise UsageError("--max-components: expected with --bayesian; a search takes --components")
-    options.tol = 1e-5 if options.tol is None else options.tol
     options.components, options.criterion = options.components or list(_COMPONENTS), options.criterion or CRITERIA[0]
     names = _covariance_types(options)
     Drawings.check(options)
@@ -62,7 +60,8 @@ def fit(options: argparse.Namespace) -> None:
     if result.parameter_warning:
         screen.note(result.parameter_warning)
     if out is not None:
-        result.write(out, options.format)
+        with screen.working("writing"):
+            result.write(out, options.format)
     if options.json:
         write_json(None, result.document())
     else:
@@ -77,7 +76,8 @@ def _covariance_types(options: argparse.Namespace) -> list[str] | None:
     known = (*COVARIANCE_TYPES, *OF_ONE_FEATURE)
     unknown = [name for name in names if name not in (*known, "all")]
     if unknown:
-        raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(known)}")
+        near = suggestion(unknown[0], known)
+        raise UsageError(f"{option} {','.join(unknown)}: expected all, or names among {','.join(known)}{near}")
     return None if "all" in names else list(dict.fromkeys(names))
 
 
@@ -94,22 +94,16 @@ def _search(
                 options.components,
                 types,
                 criterion=options.criterion,
-                n_init=options.n_init,
-                random_state=options.seed,
-                n_threads=options.threads,
                 sample_weight=rows.sample_weight,
                 callback=advance,
                 time_limit=options.time_limit,
                 checkpoint=options.checkpoint,
                 resume=options.resume,
-                max_iter=options.max_iter,
-                tol=options.tol,
                 refine=options.refine,
-                reg_covar=options.reg_covar,
                 prior=options.prior,
                 noise=bool(options.noise),
                 standardize=bool(options.scale),
-                missing=options.missing or "error",
+                **fit_parameters(options, None),
             )
     messages = Counter(str(warning.message) for warning in caught)
     warned = tuple(text if times == 1 else f"{text} ({times} times)" for text, times in messages.items())

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gmm.cli.columns import Columns
 from gmm.cli.failures import CommandError, UsageError
-from gmm.cli.notes import code_notes, constant_notes, kept_columns
-from gmm.cli.rows import check_present, chosen_columns, unused_notes
-from gmm.rows.opening import columns_of, rows
+from gmm.cli.rows import Frame, columns_to_keep, columns_to_read, unused_notes
+from gmm.cli.tables import format_of
+from gmm.rows.factory import FactorySource
+from gmm.rows.opening import batches_of, open_rows, schema_of
+from gmm.rows.paths import files_of
 from gmm.rows.sources import Source
-from gmm.text.lists import quoted
-from gmm.validation.columns import MOST_CODES
+from gmm.rows.suffixes import NPY, suffix_of
 
-__all__ = ["RowsOnDisk", "rows_on_disk", "rows_on_disk_to_fit"]
+__all__ = ["RowsOnDisk", "own_blocks", "rows_on_disk", "rows_on_disk_to_fit"]
 
-_BEGINNING = 100_000  # rows that are searched for codes
-_NOTHING = np.empty(0)
 _IN_MEMORY = ("drop_missing", "missing", "label_column", "report", "plot")
 
 
@@ -89,50 +91,87 @@ def rows_on_disk(options: argparse.Namespace, columns: Sequence[str] | None = No
         If an option needs the table in memory.
     """
     _check_blocks(options)
-    types, weight = columns_of(options.file, header=options.header), vars(options).get("weight_column")
-    if types:
-        chosen, notes = _of_model(types, columns) if columns is not None else _chosen(options, types, weight)
-        source = rows(options.file, columns=chosen, weight=weight, header=options.header)
-    else:
-        source, notes = rows(options.file, header=options.header), ()
-        chosen = [f"x{j}" for j in range(source.n_features)]
-        _check_all(chosen, columns if columns is not None else vars(options).get("columns"), options)
-        vars(source)["feature_names"] = np.array(chosen, dtype=object)
-    _check_rows(chosen, source)
+    fields, warned = _fields(options)
+    weight, wanted = vars(options).get("weight_column"), vars(options).get("columns")
     if columns is None:
-        notes = (*notes, *_constant_notes(chosen, source))
-    return RowsOnDisk(tuple(chosen), source, notes)
+        out = vars(options).get("exclude") or ()
+        chosen, notes = columns_to_read(fields, wanted, out, () if weight is None else (weight,))
+    else:
+        chosen, notes = columns_to_read(fields, columns)
+        notes = (*unused_notes(list(fields), columns), *notes)
+    source = _opened(options, list(fields), chosen)
+    _check_rows(chosen, source)
+    return RowsOnDisk(tuple(chosen), source, (*warned, *notes))
 
 
 def rows_on_disk_to_fit(options: argparse.Namespace) -> RowsOnDisk:
-    """Open the table that the options name, as `rows_on_disk`, without columns that number its rows.
+    """Open the table that the options name, as `rows_on_disk`, without columns that are no measurements.
 
-    If there are columns of integers, it is read once more, and again if one of them is left out.
+    It is read once more as far as that is open, and again if one of them is left out.
     """
-    found = rows_on_disk(options)
-    if options.columns is not None:
-        return found
-    numbers, distinct = _guessed(found.names, found.frame, columns_of(options.file, header=options.header))
-    kept, notes = kept_columns(found.names, numbers, found.n_rows)
-    names, source = tuple(found.names[j] for j in kept), found.frame
-    if len(kept) < len(found.names):
-        source = rows(options.file, columns=names, weight=options.weight_column, header=options.header)
-    left = replace(found, names=names, frame=source)
-    codes = {name: n for name, n in distinct.items() if name in names}
-    return replace(left, notes=(*found.notes, *notes, *code_notes(codes, left)))
+    all_rows = rows_on_disk(options)
+    blocks = (chunk.rows for chunk in all_rows.frame.chunks())
+    columns = Columns(all_rows.names, blocks, all_rows.n_rows)
+    kept, notes = columns.chosen(named=options.columns is not None)
+    names, source = tuple(all_rows.names[j] for j in kept), all_rows.frame
+    if len(kept) < len(all_rows.names):
+        source = _opened(options, list(_fields(options)[0]), names)
+    return RowsOnDisk(names, source, (*all_rows.notes, *notes))
 
 
-def _of_model(types: dict[str, pa.DataType], columns: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    check_present(list(types), columns)
-    return list(columns), unused_notes(list(types), columns)
+def own_blocks(options: argparse.Namespace) -> Iterator[pa.RecordBatch]:
+    """Return the columns of the table that are written beside predictions.
+
+    Raises
+    ------
+    CommandError, UsageError
+        If one is not there, or the table is an array.
+    """
+    if _is_array(options.file):
+        raise UsageError("--keep: not with --blocks and an array, which has no columns of its own")
+    names = columns_to_keep(list(_fields(options)[0]), options.keep)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield from batches_of(options.file, names, format_of(options))
 
 
-def _check_all(names: Sequence[str], wanted: Sequence[str] | None, options: argparse.Namespace) -> None:
-    """Check that all columns of an array are wanted, which are read together."""
-    check_present(names, wanted or ())
-    others = vars(options).get("exclude") or vars(options).get("weight_column")
-    if others or (wanted is not None and list(wanted) != list(names)):
-        raise CommandError(f"{options.file}: an array is read with all of its columns, in their order, with --blocks")
+def _fields(options: argparse.Namespace) -> tuple[dict[str, pa.Field], tuple[str, ...]]:
+    """Return the columns of the table, as its beginning shows them, and what to tell of how it is read."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        schema = schema_of(options.file, format_of(options))
+        if schema is None:
+            width = open_rows(options.file, None, None, format_of(options)).n_features
+            schema = pa.schema([(f"x{j}", pa.float64()) for j in range(width)])
+    notes = tuple(str(warning.message).removeprefix(f"{options.file}: ") for warning in caught)
+    return {field.name: field for field in schema}, notes
+
+
+def _is_array(path: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # told of by `_fields`
+        return suffix_of(files_of(path)[0]) in NPY
+
+
+def _opened(options: argparse.Namespace, names: Sequence[str], columns: Sequence[str]) -> Source:
+    """Open the table of the options, which has these names, to read some columns, and the weights."""
+    says, weight = format_of(options), vars(options).get("weight_column")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # told of by `_fields`
+        if not _is_array(options.file):
+            return open_rows(options.file, columns, weight, says)
+    array = open_rows(options.file, None, None, says)
+    if weight is None and list(columns) == list(names):
+        vars(array)["feature_names"] = np.array(columns, dtype=object)
+        return array
+    return FactorySource(partial(_blocks, array, names, columns, weight))
+
+
+def _blocks(array: Source, names: Sequence[str], columns: Sequence[str], weight: str | None) -> Iterator[Any]:
+    places = [names.index(name) for name in columns]
+    for chunk in array.chunks():
+        rows = Frame(tuple(columns), chunk.rows[:, places])
+        yield rows if weight is None else (rows, chunk.rows[:, names.index(weight)])
 
 
 def _check_rows(names: Sequence[str], source: Source) -> None:
@@ -144,55 +183,3 @@ def _check_rows(names: Sequence[str], source: Source) -> None:
         )
     if source.n_rows == 1:
         raise CommandError("the table has 1 row; at least 2 are needed")
-
-
-def _chosen(
-    options: argparse.Namespace, types: dict[str, pa.DataType], weight: str | None
-) -> tuple[list[str], tuple[str, ...]]:
-    wanted, exclude = vars(options).get("columns"), vars(options).get("exclude") or ()
-    out = {*exclude, *([] if weight is None else [weight])}
-    check_present(list(types), [*(wanted or ()), *out])
-    if wanted is not None:
-        if overlap := sorted(out.intersection(wanted)):
-            raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
-        return list(dict.fromkeys(wanted)), ()
-    return chosen_columns(
-        {name: "" if _is_numeric(kind) else f"type {kind}" for name, kind in types.items() if name not in out}
-    )
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
-
-
-def _constant_notes(names: Sequence[str], source: Source) -> tuple[str, ...]:
-    first = source.take(np.array([0]))[0]
-    reach = source.survey.reach(first.astype(np.float64))
-    return constant_notes([(names[int(j)], first[j]) for j in np.flatnonzero(reach == 0)])
-
-
-def _guessed(
-    names: Sequence[str], source: Source, types: dict[str, pa.DataType]
-) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Return which integer columns number the rows, and how many distinct numbers others begin with.
-
-    These increase from row to row, beside other columns, or span as many numbers as there are rows and have the sum and
-    the sum of squares of consecutive ones. This reading ends where nothing is left to be found.
-    """
-    n, (low, high) = source.n_rows, source.survey.box
-    whole = np.array([pa.types.is_integer(types[name]) if name in types else False for name in names])
-    maybe, wide, before = whole & (len(names) > 1), whole & (high - low == n - 1), None
-    seen, sums = {int(j): _NOTHING for j in np.flatnonzero(whole)}, np.zeros((2, int(wide.sum())), np.uint64)
-    for chunk in source.chunks() if whole.any() else ():
-        rows_here: NDArray[Any] = chunk.rows if before is None else np.concatenate([before, chunk.rows])
-        maybe &= (np.diff(rows_here, axis=0) > 0).all(axis=0)
-        places = (chunk.rows[:, wide] - low[wide]).astype(np.uint64)
-        sums += [places.sum(axis=0), (places * places).sum(axis=0)]
-        if chunk.first < _BEGINNING:
-            seen = {j: np.union1d(values, chunk.rows[:, j]) for j, values in seen.items() if len(values) <= MOST_CODES}
-        if not (maybe | wide).any() and (not seen or chunk.first >= _BEGINNING):
-            break
-        before = chunk.rows[-1:].copy()
-    expected = [n * (n - 1) // 2 % 2**64, (n - 1) * n * (2 * n - 1) // 6 % 2**64]
-    wide[wide] = (sums == np.array(expected, np.uint64)[:, None]).all(axis=0)
-    return maybe | wide, {names[j]: len(values) for j, values in seen.items()}

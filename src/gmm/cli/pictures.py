@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from pathlib import PurePath
 from typing import Any
 
-from gmm.persistence import write_atomically
+from gmm.persistence import suffix_to_write, write_atomically
 
 __all__ = ["SUFFIXES", "drawing", "save"]
 
@@ -45,5 +44,5 @@ def save(drawn: Any, path: str) -> None:
     OSError
         If the path cannot be written.
     """
-    content = import_module("gmm.plotting.files").encoded(drawn, PurePath(path).suffix.lower().lstrip("."))
+    content = import_module("gmm.plotting.files").encoded(drawn, suffix_to_write(path, ".png").lstrip("."))
     write_atomically(path, lambda file: file.write(content))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from gmm.caching import cached_property
 from gmm.cli.agreement import Agreement, compare
 from gmm.cli.describe import (
     MixtureFacts,
@@ -28,7 +28,7 @@ from gmm.cli.failures import CommandError, UsageError
 from gmm.cli.on_disk import RowsOnDisk, rows_on_disk_to_fit
 from gmm.cli.rows import Rows, numeric_rows
 from gmm.cli.show import Screen
-from gmm.cli.tables import read
+from gmm.cli.tables import format_of, read
 from gmm.cli.write import write_json, write_table
 from gmm.estimators.bayesian import BayesianGaussianMixture
 from gmm.estimators.criteria import CRITERIA
@@ -42,7 +42,7 @@ from gmm.selection import Selection
 from gmm.text.amounts import counted
 from gmm.uses.combining import CombinedComponents, combine_components
 
-__all__ = ["Fitted", "Posterior", "Result", "make_directory", "rows_to_fit"]
+__all__ = ["Fitted", "Posterior", "Result", "fit_parameters", "make_directory", "rows_to_fit"]
 
 _BUNDLED = "Old Faithful"
 _MOST_COMBINED = 1e8  # rows times squared components: a few seconds
@@ -395,13 +395,14 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | Row
         If it has too few rows.
     """
     if options.blocks:
-        opened = rows_on_disk_to_fit(options)
-        for note in opened.notes:
-            screen.note(note)
+        with screen.working("reading"):
+            opened = rows_on_disk_to_fit(options)
+        screen.notes(opened.notes)
         return opened, opened.notes
     if options.drop_missing and options.missing:
         raise UsageError("--drop-missing: not with --missing, which keeps the rows with missing values")
-    table, notes = read(options.file, options.header)
+    with screen.working("reading"):
+        table, notes = read(options.file, format_of(options))
     rows = numeric_rows(
         table,
         columns=options.columns,
@@ -410,13 +411,25 @@ def rows_to_fit(screen: Screen, options: argparse.Namespace) -> tuple[Rows | Row
         weight_column=options.weight_column,
         drop_missing=options.drop_missing,
         keep_missing=options.missing is not None,
-        identifiers=options.columns is not None,
+        to_fit=True,
     )
     if len(rows.values) == 1:
         raise CommandError(f"the table has 1 row{'' if table.num_rows == 1 else ' left'}; at least 2 are needed")
-    for note in (*notes, *rows.notes):
-        screen.note(note)
+    screen.notes((*notes, *rows.notes))
     return rows, (*notes, *rows.notes)
+
+
+def fit_parameters(options: argparse.Namespace, tol: float | None) -> dict[str, Any]:
+    """Return the parameters that every kind of fit takes from the options; `tol` is the one by default."""
+    return {
+        "tol": tol if options.tol is None else options.tol,
+        "reg_covar": options.reg_covar,
+        "max_iter": options.max_iter,
+        "n_init": options.n_init,
+        "random_state": options.seed,
+        "n_threads": options.threads,
+        "missing": options.missing or "error",
+    }
 
 
 def make_directory(path: str | None) -> Path | None:

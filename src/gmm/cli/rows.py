@@ -6,9 +6,8 @@ Messages give column names, and row numbers as in the file (from 1, without the 
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,21 +15,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from gmm.cli.columns import SHOWN, Columns, slices
 from gmm.cli.failures import CommandError
-from gmm.cli.notes import SHOWN, code_notes, constant_notes, kept_columns
 from gmm.cli.show import Screen
-from gmm.cli.tables import read
+from gmm.cli.tables import OPTIONS, format_of, read
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.estimated import EstimatedMixture
-from gmm.rows.delimited import is_missing, is_number
+from gmm.rows.delimited import is_missing
+from gmm.rows.numerals import Obstacle
 from gmm.selection import MixtureClassifier
 from gmm.text.amounts import counted
 from gmm.text.lists import listed, quoted
 
-__all__ = ["Frame", "Rows", "check_present", "chosen_columns", "numeric_rows", "read_rows_for", "unused_notes"]
+__all__ = ["Frame", "Rows", "columns_to_keep", "columns_to_read", "numeric_rows", "read_rows_for", "unused_notes"]
 
 _LEFT_OUT_SHOWN = 8
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class Rows:
         The weight column.
     notes : tuple of str
         Notes for the user on columns and rows, one line each.
+    own : mapping of str to pyarrow.ChunkedArray
+        Columns of the table that are written beside predictions.
     """
 
     names: tuple[str, ...]
@@ -59,6 +60,7 @@ class Rows:
     labels: tuple[str | None, ...] | None = None
     weights: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -123,7 +125,7 @@ def numeric_rows(
     weight_column: str | None = None,
     drop_missing: bool = False,
     keep_missing: bool = False,
-    identifiers: bool = True,
+    to_fit: bool = False,
     instead: str = "with --missing em, they are fitted as they are",
 ) -> Rows:
     """Choose the columns to fit and convert them to a matrix.
@@ -141,8 +143,8 @@ def numeric_rows(
         Leave out rows with missing values; otherwise they are an error.
     keep_missing : bool, default=False
         Keep them instead, as NaN, in rows that have a value.
-    identifiers : bool, default=True
-        Keep columns that number the rows, and say nothing of columns that may be codes.
+    to_fit : bool, default=False
+        Leave out columns that are no measurements, unless `columns` names them, and say so.
     instead : str
         What else than --drop-missing the error of missing values advises.
 
@@ -158,30 +160,26 @@ def numeric_rows(
     """
     if table.num_rows == 0:
         raise CommandError("the table has no rows")
+    fields = {field.name: field for field in table.schema}
     not_fitted = [name for name in (label_column, weight_column) if name is not None]
-    check_present(table.column_names, [*(columns or ()), *exclude, *not_fitted])
-    out = {*exclude, *not_fitted}
-    overlap = sorted(out.intersection(columns or ()))
-    if overlap:
-        raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
-    if columns is None:
-        chosen, notes = _numeric_columns(table, [name for name in table.column_names if name not in out])
-    else:
-        chosen, notes = _all_numeric(table, columns), ()
-    weight = [] if weight_column is None else _all_numeric(table, [weight_column])
+    chosen, notes = columns_to_read(fields, columns, exclude, not_fitted)
+    weight = [] if weight_column is None else columns_to_read(fields, [weight_column])[0]
     rows = _rows(table, chosen, weight, label_column)
-    rows, codes = (rows, ()) if identifiers else _without_identifiers(table, rows)
+    rows = _measurements(rows, named=columns is not None) if to_fit else rows
     if keep_missing and rows.weights is not None and np.isnan(rows.weights).any():
         raise CommandError(f"missing values in column {weight[0]!r}: leave out rows without a weight, or weigh them 0")
     rows = _some_present(rows) if keep_missing else _without_missing(rows, weight, drop_missing, instead)
     _check_finite(rows)
     if rows.weights is not None:
         _check_weights(rows, rows.weights, str(weight_column))
-    return replace(rows, notes=(*notes, *rows.notes, *_constant_notes(rows), *codes))
+    return replace(rows, notes=(*notes, *rows.notes))
 
 
 def read_rows_for(
-    model: EstimatedMixture | MixtureClassifier, options: argparse.Namespace, screen: Screen
+    model: EstimatedMixture | MixtureClassifier,
+    options: argparse.Namespace,
+    screen: Screen,
+    predicted: Sequence[str] = (),
 ) -> tuple[Rows, Any]:
     """Read the rows to apply a saved model to, and print notes on them.
 
@@ -192,6 +190,8 @@ def read_rows_for(
         With ``file``, ``header`` and ``drop_missing``.
     screen : Screen
         Prints the notes.
+    predicted : sequence of str
+        Further columns that are of use, though not read.
 
     Returns
     -------
@@ -199,13 +199,30 @@ def read_rows_for(
     X : Frame or ndarray
         The rows for the model's methods: with column names if the model has feature names.
     """
-    table, notes = read(options.file, options.header)
+    with screen.working("reading"):
+        table, notes = read(options.file, format_of(options))
     names = names_of_features(model) if hasattr(model, "feature_names_in_") else None
     keep = model.missing == "em" and not options.drop_missing
     rows = _match_columns(table, names, model.n_features_in_, options.drop_missing, keep_missing=keep)
-    for note in (*notes, *rows.notes):
-        screen.note(note)
+    unused = () if names is None else unused_notes(table.column_names, (*names, *predicted))
+    screen.notes((*notes, *unused, *rows.notes))
+    own = columns_to_keep(table.column_names, vars(options).get("keep"))
+    rows = replace(rows, own={name: table[name].take(rows.numbers - 1) for name in own})
     return rows, rows.values if names is None else rows.frame
+
+
+def columns_to_keep(names: Sequence[str], wanted: Sequence[str] | None) -> list[str]:
+    """Return the columns of a table that are wanted beside predictions, if any; "all" are all.
+
+    Raises
+    ------
+    CommandError
+        If one is not there.
+    """
+    if wanted == ["all"]:
+        return list(names)
+    _check_present(names, wanted or ())
+    return list(dict.fromkeys(wanted or ()))
 
 
 def _match_columns(
@@ -245,10 +262,7 @@ def _match_columns(
                 f"{quoted(rows.names)}"
             )
         return rows
-    rows = numeric_rows(table, columns=list(names), **how)
-    constant = set(_constant_notes(rows))
-    notes = tuple(note for note in rows.notes if note not in constant)
-    return replace(rows, notes=(*unused_notes(table.column_names, names), *notes))
+    return numeric_rows(table, columns=list(names), **how)
 
 
 def unused_notes(columns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
@@ -258,73 +272,82 @@ def unused_notes(columns: Sequence[str], names: Sequence[str]) -> tuple[str, ...
     return (f"columns not used by the model: {quoted(unused)}",) if unused else ()
 
 
-def check_present(columns: Sequence[str], names: Iterable[str]) -> None:
-    """Check that the columns of a table include those with the given names.
+def columns_to_read(
+    fields: Mapping[str, pa.Field],
+    columns: Sequence[str] | None = None,
+    exclude: Iterable[str] = (),
+    not_fitted: Iterable[str] = (),
+) -> tuple[list[str], tuple[str, ...]]:
+    """Choose the columns that are to be read as numbers, in memory or not.
+
+    Parameters
+    ----------
+    fields : mapping of str to pyarrow.Field
+        Names, types and obstacles of all columns.
+    columns : sequence of str, optional
+        Those to choose; by default all numeric ones.
+    exclude, not_fitted : iterable of str
+        Those not to choose: the options of the user, and columns that serve as something else.
+
+    Returns
+    -------
+    names : list of str
+    notes : tuple of str
+        Says which columns are left out, and why.
 
     Raises
     ------
     CommandError
-        If they do not.
+        If a column is not there, is both chosen and not to be, or is not one of numbers; if there are none to choose;
+        or if a column of numbers and other texts would be left out.
     """
-    present = set(columns)
-    absent = [name for name in dict.fromkeys(names) if name not in present]
-    if absent:
-        noun = "column" if len(absent) == 1 else "columns"
-        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(columns)}")
-
-
-def _left_out_notes(reasons: Mapping[str, str]) -> tuple[str, ...]:
-    """Tell which columns are left out, and why; those without a reason are not."""
-    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), _LEFT_OUT_SHOWN)
-    return (f"left out: {left_out}",) if left_out else ()
-
-
-def _numeric_columns(table: pa.Table, names: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    return chosen_columns({name: _why_not_numeric(table[name]) for name in names})
-
-
-def chosen_columns(reasons: dict[str, str]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the columns to fit, and notes on the others, from why each one is not numeric: "" if it is.
-
-    Raises
-    ------
-    CommandError
-        If there is none.
-    """
+    out = {*exclude, *not_fitted}
+    _check_present(fields, [*(columns or ()), *exclude, *not_fitted])
+    if overlap := sorted(out.intersection(columns or ())):
+        raise CommandError(f"columns cannot be both fitted and left out: {quoted(overlap)}")
+    if columns is not None:
+        for name in columns:
+            if why := _why_not_numeric(fields[name]):
+                raise CommandError(f"expected numbers in column {name!r}, got {why}{_remedy(fields[name])}")
+        return list(dict.fromkeys(columns)), ()
+    reasons = {name: _why_not_numeric(field) for name, field in fields.items() if name not in out}
+    for name in reasons:
+        obstacle = Obstacle.of(fields[name])
+        if obstacle is not None and obstacle.mostly_numbers:
+            raise CommandError(
+                f"column {name!r} holds numbers, and {obstacle.reason}{_remedy(fields[name])}; --exclude {name!r} "
+                "leaves it out, and --columns names those to fit"
+            )
     if reasons.get("") == "":
-        reasons = reasons | {"": "no name, as for row numbers"}
-    chosen, notes = [name for name, why in reasons.items() if not why], _left_out_notes(reasons)
+        reasons[""] = "no name, as for row numbers"
+    chosen = [name for name, why in reasons.items() if not why]
+    left_out = listed((f"{name!r} ({why})" for name, why in reasons.items() if why), _LEFT_OUT_SHOWN)
+    notes = (f"left out: {left_out}",) if left_out else ()
     if not chosen:
         raise CommandError(f"the table has no numeric columns to fit; {notes[0] if notes else 'left out: none'}")
     return chosen, notes
 
 
-def _all_numeric(table: pa.Table, names: Sequence[str]) -> list[str]:
-    for name in names:
-        why = _why_not_numeric(table[name])
-        if why:
-            raise CommandError(f"expected numbers in column {name!r}, got {why}")
-    return list(dict.fromkeys(names))
+def _check_present(names: Collection[str], wanted: Iterable[str]) -> None:
+    absent = [name for name in dict.fromkeys(wanted) if name not in names]
+    if absent:
+        noun = "column" if len(absent) == 1 else "columns"
+        raise CommandError(f"no {noun} {quoted(absent)}; the table has {quoted(names)}")
 
 
-def _why_not_numeric(column: pa.ChunkedArray) -> str:
-    kind = column.type
+def _why_not_numeric(field: pa.Field) -> str:
+    kind, obstacle = field.type, Obstacle.of(field)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return ""
-    if pa.types.is_null(kind):
-        return "no values"
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return f"type {kind}"
-    for number, scalar in enumerate(column, start=1):
-        value = scalar.as_py()
-        if value and not is_number(value):
-            hint = "; write decimal commas as points" if _DECIMAL_COMMA.fullmatch(value.strip()) else ""
-            return f"text {_shortened(value)!r} in row {number}{hint}"
-    return "numbers stored as text"
+    if obstacle is not None:
+        return obstacle.reason
+    return "no values" if pa.types.is_null(kind) else f"type {kind}"
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= 24 else text[:23] + "…"
+def _remedy(field: pa.Field) -> str:
+    obstacle = Obstacle.of(field)
+    remedy = "" if obstacle is None else obstacle.remedy(OPTIONS)
+    return f"; {remedy}" if remedy else ""
 
 
 def _rows(table: pa.Table, names: Sequence[str], weight: Sequence[str], label: str | None) -> Rows:
@@ -357,21 +380,11 @@ def _as_text(column: pa.ChunkedArray) -> Iterable[str | None]:
         yield None if value is None or is_missing(str(value)) else str(value)
 
 
-def _without_identifiers(table: pa.Table, rows: Rows) -> tuple[Rows, tuple[str, ...]]:
-    """Return the rows without columns of a table that number them, and notes on columns that may be codes."""
-    integers = [pa.types.is_integer(table[name].type) for name in rows.names]
-    there = [column[~np.isnan(column)] for column in rows.values.T]
-    numbers = [at and _number_rows(column, rows) for column, at in zip(there, integers, strict=True)]
-    kept, notes = kept_columns(rows.names, np.array(numbers), rows.n_rows)
-    rows = replace(rows, names=tuple(rows.names[j] for j in kept), values=np.ascontiguousarray(rows.values[:, kept]))
-    codes = {name: len(np.unique(there[j])) for name, j in zip(rows.names, kept, strict=True) if integers[j]}
-    return replace(rows, notes=(*rows.notes, *notes)), code_notes(codes, rows)
-
-
-def _number_rows(values: NDArray[Any], rows: Rows) -> bool:
-    """Return whether whole numbers, of most rows, are consecutive in some order or, beside other columns, increase."""
-    increase = len(rows.names) > 1 and (np.diff(values) > 0).all()
-    return 2 * len(values) > rows.n_rows and bool(increase or (np.diff(np.sort(values)) == 1).all())
+def _measurements(rows: Rows, *, named: bool) -> Rows:
+    """Return the rows without columns that are no measurements, unless the user named them."""
+    kept, notes = Columns(rows.names, slices(rows.values), rows.n_rows).chosen(named=named)
+    values = rows.values if len(kept) == len(rows.names) else np.ascontiguousarray(rows.values[:, kept])
+    return replace(rows, names=tuple(rows.names[j] for j in kept), values=values, notes=(*rows.notes, *notes))
 
 
 def _some_present(rows: Rows) -> Rows:
@@ -444,8 +457,3 @@ def _check_weights(rows: Rows, weights: NDArray[np.float64], column: str) -> Non
             f"expected finite, non-negative weights in column {column!r}, got {weights[first]:g} in row "
             f"{rows.numbers[first]}"
         )
-
-
-def _constant_notes(rows: Rows) -> Iterable[str]:
-    constant = np.flatnonzero((rows.values == rows.values[0]).all(axis=0)) if len(rows.values) > 1 else ()
-    return constant_notes([(rows.names[j], rows.values[0, j]) for j in constant])

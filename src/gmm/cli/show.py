@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from math import nan
+from threading import Timer
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -21,17 +24,26 @@ from gmm.cli.agreement import Agreement
 from gmm.cli.choice import choice, headed_table
 from gmm.cli.describe import MixtureFacts, decimals
 from gmm.text.amounts import counted, duration
+from gmm.text.printable import printable_lines
 
 __all__ = ["Screen"]
 
 _COLUMNS_SHOWN = 24
+_PATIENCE = 1.0  # seconds without a word
 _UNCUT = 10_000
 _GAP = 3  # between two columns of a table
 _LABELS_SHOWN = 30
 
 
 class _Console(Console):
-    """A console that raises BrokenPipeError; rich itself would exit with code 1."""
+    """A console that raises BrokenPipeError, where rich itself would exit with code 1, and shows no control characters.
+
+    All text goes through `render_str`.
+    """
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make text of a string."""
+        return super().render_str(printable_lines(text), **how)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -58,9 +70,33 @@ class Screen:
         first = text[:1].lower() if text[1:2].islower() else text[:1]
         self._err.print(f"[dim]note:[/] {escape((first + text[1:]).removesuffix('.'))}", soft_wrap=True)
 
+    def notes(self, texts: Iterable[str]) -> None:
+        """Print several notes."""
+        for text in texts:
+            self.note(text)
+
     def line(self, text: str = "") -> None:
         """Print a line of the results."""
         self._out.print(escape(text), soft_wrap=True)
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Say what is being done, and for how long, if it takes more than a second and standard error is a terminal."""
+        if self._quiet or not sys.stderr.isatty():
+            yield
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        status = Progress(*columns, console=self._err, transient=True)
+        status.add_task(what)
+        patience = Timer(_PATIENCE, status.start)
+        patience.daemon = True
+        patience.start()
+        try:
+            yield
+        finally:
+            patience.cancel()
+            patience.join()
+            status.stop()
 
     @contextmanager
     def progress(self, n_components: Sequence[int], n_models: int) -> Iterator[Callable[[selection.Progress], None]]:
@@ -79,6 +115,7 @@ class Screen:
             The callback for the search, called after each cell.
         """
         bar = Progress(
+            SpinnerColumn(),
             TextColumn("fitting"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
@@ -95,6 +132,11 @@ class Screen:
             left = dict[int, float]()  # of each cell that is finished on all rows
 
             def advance(done: selection.Progress) -> None:
+                if done.readings and not left:
+                    self.note(f"the best models are finished on all rows: about {done.readings} readings of the file")
+                if done.readings and done.iteration is None:
+                    left[done.cell] = nan
+                    return
                 if done.iteration is not None:
                     left[done.cell] = done.seconds_left
                     bar.update(task, now=_pace(done, list(left.values())))
@@ -156,7 +198,7 @@ class Screen:
     def _show(self, part: Table | Text) -> None:
         """Print a table or a line without trailing spaces."""
         with self._out.capture() as printed:
-            self._out.print(part)
+            self._out.print(Text(printable_lines(part.plain), part.style) if isinstance(part, Text) else part)
         for line in Text.from_ansi(printed.get().rstrip("\n")).split("\n"):
             line.rstrip()
             self._out.print(line, soft_wrap=True)

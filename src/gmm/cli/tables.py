@@ -1,47 +1,68 @@
-"""Reading of tables: delimited text, Parquet, Arrow, Feather and npy files.
+"""Reading of tables: delimited text, Parquet, Arrow, Feather, ORC and npy files.
 
 `rows` chooses the columns and checks their values.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.resources import as_file, files
+from itertools import chain
 from pathlib import Path, PurePath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.orc
 import pyarrow.parquet
 
 from gmm.cli.failures import CommandError, UsageError
 from gmm.rows.delimited import read_text
-from gmm.rows.suffixes import ARROW, COMPRESSED, PARQUET, TEXT
+from gmm.rows.numerals import MISSING, Obstacle, is_text, numbers_in
+from gmm.rows.paths import files_of
+from gmm.rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of, unknown_type
+from gmm.rows.text_format import TextFormat, Words
 from gmm.text.lists import quoted
 
-__all__ = ["faithful", "read"]
+__all__ = ["OPTIONS", "faithful", "format_of", "read"]
 
 _TEXT = {*TEXT, ""}
-_FLAGS = ("--header", "--no-header")
+OPTIONS = Words(
+    named="--header",
+    unnamed="--no-header",
+    decimal="--decimal {}",
+    missing="--na {!r}",
+    columns="--columns",
+    all="--header, --decimal and --na apply",
+)
+_SILENT = TextFormat(words=OPTIONS)
 
 
-def read(path: str | None, header: bool | None = None) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read a table from a file, whose suffix gives the format.
+def format_of(options: argparse.Namespace) -> TextFormat:
+    """Return what the options say of delimited text."""
+    return TextFormat.of(options.header, options.decimal, options.na, OPTIONS)
+
+
+def read(path: str | None, says: TextFormat = _SILENT) -> tuple[pa.Table, tuple[str, ...]]:
+    """Read a table from a file, whose suffix gives the format, or from the files of a folder.
 
     Parameters
     ----------
     path : str or None
         Delimited text (possibly compressed), Parquet, Arrow, Feather or npy. ``-`` reads delimited text from standard
         input; None reads the bundled Old Faithful data.
-    header : bool, default=None
-        Whether the first line of delimited text holds column names; None decides from the text.
+    says : TextFormat
+        What the user says of delimited text.
 
     Returns
     -------
     table : pyarrow.Table
-        Columns with distinct names.
+        Columns with distinct names; those of text carry their `Obstacle`.
     notes : tuple of str
         Notes for the user on how the file was read.
 
@@ -54,24 +75,63 @@ def read(path: str | None, header: bool | None = None) -> tuple[pa.Table, tuple[
     """
     if path is None:
         return faithful(), ()
-    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
-    suffix = suffixes[-1] if suffixes else ""
-    is_text = path == "-" or suffix in _TEXT or (suffix in COMPRESSED and suffixes[0] in _TEXT)
+    is_pattern = any(wildcard in path for wildcard in "*?[") and not Path(path).exists()
+    if not (is_pattern or Path(path).is_dir()):
+        return _read_file(path, says)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            files = [str(file) for file in files_of(path)]
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+    tables, notes = zip(*(_read_file(file, says) for file in files), strict=True)
+    others = (str(warning.message) for warning in caught)
+    return _together(tables, files), tuple(dict.fromkeys([*others, *chain.from_iterable(notes)]))
+
+
+def _read_file(path: str, says: TextFormat) -> tuple[pa.Table, tuple[str, ...]]:
+    suffix = suffix_of(PurePath(path))
+    is_text = path == "-" or suffix in _TEXT
     if not is_text and suffix not in _READERS:
-        known = ", ".join(sorted({*_TEXT, *_READERS} - {""}))
-        raise UsageError(f"{path}: unknown file type {suffix!r}, expected one of {known}")
-    if not is_text and header is not None:
-        raise UsageError(f"{path}: --header and --no-header apply to delimited text, not to a {suffix} file")
+        raise UsageError(unknown_type(path, suffix, sorted({*_TEXT, *_READERS} - {""})))
+    if not is_text and not says.is_silent:
+        raise UsageError(f"{path}: {says.words.all} to delimited text, not to a {suffix} file")
     source = _source(path)
     try:
-        table, notes = read_text(path, source, header, _FLAGS) if is_text else _READERS[suffix](path, source)
+        table, notes = read_text(path, source, says) if is_text else _READERS[suffix](path, source)
     except ValueError as error:
         raise CommandError(str(error)) from error
     names = [name.strip() for name in table.column_names]
     repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise CommandError(f"{path}: column names must be unique, but these occur more than once: {quoted(repeated)}")
-    return table.rename_columns(names), notes
+    table = table.rename_columns(names)
+    return table if is_text else numbers_in(table, ".", MISSING, typed=True), notes
+
+
+def _together(tables: Sequence[pa.Table], files: Sequence[str]) -> pa.Table:
+    """Return the rows of all tables, with the columns of the first."""
+    names = tables[0].column_names
+    for table, file in zip(tables, files, strict=True):
+        if absent := [name for name in names if name not in table.column_names]:
+            raise CommandError(f"{file}: no column {absent[0]!r}, which {files[0]} has")
+    tables = [table.select(names) for table in tables]
+    for name in names:
+        kinds = [is_text(table.schema.field(name).type) for table in tables]
+        if any(kinds) and not all(kinds):  # text in one file, numbers in another
+            first = kinds.index(True)
+            obstacle = Obstacle.of(tables[first].schema.field(name)) or Obstacle("text")
+            obstacle = replace(obstacle, reason=f"{obstacle.reason} of {files[first]}", mostly_numbers=True)
+            tables = [_as_text(table, name, obstacle) for table in tables]
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowTypeError as error:
+        raise CommandError(f"{files[0]} and the files beside it have columns of other types: {error}") from error
+
+
+def _as_text(table: pa.Table, name: str, obstacle: Obstacle) -> pa.Table:
+    field = obstacle.on(pa.field(name, pa.string()))
+    return table.set_column(table.column_names.index(name), field, table[name].cast(pa.string()))
 
 
 def faithful() -> pa.Table:
@@ -104,21 +164,35 @@ def _opened(source: str | bytes) -> pa.NativeFile:
 
 
 def _read_parquet(path: str, source: str | bytes) -> _Read:
+    file = _opened(source)
     try:
-        return pa.parquet.read_table(_opened(source), partitioning=None), ()
+        return pa.parquet.read_table(file, partitioning=None, page_checksum_verification=True), ()
     except pa.ArrowInvalid as error:
         raise CommandError(f"{path} is not a Parquet file: {error}") from error
+    except OSError as error:
+        raise CommandError(f"{path} is damaged: {error}") from error
 
 
 def _read_arrow(path: str, source: str | bytes) -> _Read:
+    file, stream = _opened(source), _opened(source)
     try:
-        return pa.feather.read_table(_opened(source)), ()
+        return pa.feather.read_table(file), ()
     except pa.ArrowInvalid:
         try:
-            with pa.ipc.open_stream(_opened(source)) as reader:
+            with pa.ipc.open_stream(stream) as reader:
                 return reader.read_all(), ()
-        except pa.ArrowInvalid as error:
-            raise CommandError(f"{path} is not an Arrow file: {error}") from error
+        except (pa.ArrowException, OSError) as error:
+            raise CommandError(f"{path} is not an Arrow file, or damaged: {error}") from error
+    except OSError as error:
+        raise CommandError(f"{path} is damaged: {error}") from error
+
+
+def _read_orc(path: str, source: str | bytes) -> _Read:
+    file = _opened(source)
+    try:
+        return pa.orc.ORCFile(file).read(), ()
+    except (pa.ArrowException, OSError) as error:
+        raise CommandError(f"{path} is not an ORC file, or damaged: {error}") from error
 
 
 def _read_npy(path: str, source: str | bytes) -> _Read:
@@ -153,5 +227,6 @@ _Read = tuple[pa.Table, tuple[str, ...]]  # a table and notes
 _READERS: dict[str, Callable[[str, str | bytes], _Read]] = {
     **dict.fromkeys(PARQUET, _read_parquet),
     **dict.fromkeys(ARROW, _read_arrow),
-    ".npy": _read_npy,
+    **dict.fromkeys(ORC, _read_orc),
+    **dict.fromkeys(NPY, _read_npy),
 }

@@ -8,25 +8,26 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from gmm.cli.failures import UsageError
-from gmm.persistence import write_atomically
+from gmm.persistence import replaceable, suffix_to_write, write_atomically
 from gmm.rows.writing import WRITERS, write_blocks
 
 __all__ = ["check_suffix", "check_table", "check_writable", "write_json", "write_table", "write_text"]
 
 
 def check_suffix(option: str, path: str, suffixes: Iterable[str]) -> None:
-    """Check that a path has one of the suffixes, given in lower case.
+    """Check that a path has one of the suffixes, given in lower case, or is a pipe or a device without one.
 
     Raises
     ------
     UsageError
         If it has not; the message names the option that gave the path.
     """
-    if PurePath(path).suffix.lower() not in suffixes:
+    suffixes = tuple(suffixes)
+    if suffix_to_write(path, suffixes[0]) not in suffixes:
         raise UsageError(f"{option} {path}: expected a name ending in one of {', '.join(suffixes)}")
 
 
@@ -53,11 +54,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     OSError
         If the path is a directory, or its directory is missing or not writable.
     """
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
+    if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if target.exists() and not target.is_file():
-        return  # a pipe or a device
+    if not replaceable(path):
+        return
+    target = Path(os.path.realpath(path))
     try:
         with tempfile.TemporaryFile(dir=target.parent):
             pass
@@ -77,7 +78,7 @@ def write_table(path: str | os.PathLike[str] | None, columns: Mapping[str, Any])
         sys.stdout.flush()
         write_blocks(sys.stdout.buffer, ".csv", [columns])
         return
-    suffix = PurePath(path).suffix.lower()
+    suffix = suffix_to_write(path, ".csv")
     write_atomically(path, lambda file: write_blocks(file, suffix, [columns]))
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.mstep import MixtureFamily, QuasiNewtonState
+from gmm.blas import blas_alone
 from gmm.em.results import ComponentDiagnostics, Partition, PassBatch, RowResults, Totals, Wanted
 from gmm.em.stopping import GainBelow, Stopping
-from gmm.em.threads import PASS_WORTH_THREADS, READING, blas_alone, usable_threads
+from gmm.em.threads import PASS_WORTH_THREADS, READING, usable_threads
 from gmm.em.trace import PassRecord
 from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Chunk, Source, chunks_in_order

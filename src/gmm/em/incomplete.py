@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from gmm.blas import blas_alone
 from gmm.em.e_step import EStep
 from gmm.em.results import ComponentDiagnostics, RowResults, Totals, Wanted
-from gmm.em.threads import blas_alone
 from gmm.rows.incomplete import IncompleteSource, Pattern
 from gmm.rows.sources import Source
 from gmm.values.classes import KnownClasses
@@ -63,12 +63,15 @@ class IncompleteEStep(EStep):
         how: dict[str, Any] = {"n_threads": n_threads, "beside": self._completed}
         super().__init__(source, moments, origin=origin, **how)
         parts: list[Part] = []
+        self._empty = [pattern for pattern in source.patterns if not len(pattern.observed)]
         for pattern in source.patterns:
+            if not len(pattern.observed):
+                continue
             there = None if known is None else replace(known, codes=known.codes[pattern.indices])
             about = np.ascontiguousarray(origin[pattern.observed])
             parts.append((pattern, EStep(pattern.rows, moments, origin=about, known=there, **how)))
         self._parts = _together(parts)
-        self._weighing = _together([part for part in parts if part[0].rows.survey.weight > 0])
+        self._weighing = _together([part for part in parts if part[0].weight > 0])
         self._shape, self._noise = (source.n_rows, source.dtype), noise
 
     def __exit__(self, *problem: Any) -> None:
@@ -111,6 +114,11 @@ class IncompleteEStep(EStep):
                 for into, of_part in zip(results, part.rows(known, **asked), strict=True):
                     if into is not None and of_part is not None:
                         into[pattern.indices] = of_part
+        for pattern in self._empty:
+            (weights,) = Completion.of(mixture, Gaps(pattern.missing[None]), self._noise).known
+            for into, of_all in zip(results, _without_values(weights, dtype), strict=True):
+                if into is not None and of_all is not None:
+                    into[pattern.indices] = of_all
         return results
 
     def row_blocks(self, mixture: WhitenedMixture, **wanted: Wanted) -> Iterator[tuple[int, RowResults]]:
@@ -129,6 +137,16 @@ class IncompleteEStep(EStep):
     @staticmethod
     def _blas(mixture: WhitenedMixture) -> AbstractContextManager[None]:
         return blas_alone(mixture.centres.shape[1] ** 3)
+
+
+def _without_values(weights: WhitenedMixture, dtype: np.dtype[Any]) -> RowResults:
+    """Return what the weights say of a row without a value."""
+    log_weights, noise = weights.log_offset, weights.log_noise
+    log_evidence = np.logaddexp.reduce([*log_weights, noise], keepdims=True)
+    responsibilities = np.exp(log_weights - log_evidence)[None].astype(dtype)
+    largest = np.exp(np.maximum(log_weights.max(), noise) - log_evidence).astype(dtype)
+    labels = np.array([log_weights.argmax() if log_weights.max() >= noise else -1])
+    return RowResults(labels, log_evidence, responsibilities, largest)
 
 
 def _together(parts: list[Part]) -> list[tuple[Gaps, list[Part]]]:

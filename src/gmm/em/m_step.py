@@ -128,6 +128,7 @@ class MStep:
         statistics, repaired = refilled(statistics, self._model, self._repairs - len(self.repaired))
         self.repaired += repaired
         how: dict[str, Any] = {"spread": self._spread, "prior": self._prior, "noise": self._noise}
+        how["weight"] = self._weight  # the statistics' own differs by rounding
         if previous is None:
             return most_likely(statistics, self._model, self._ridge, **how)
         if self._held is not None:
@@ -149,6 +150,7 @@ def most_likely(
     previous: Array | None = None,
     prior: Prior | None = None,
     noise: UniformNoise | None = None,
+    weight: float | None = None,
 ) -> MixtureParameters:
     """Compute weights n_k / n, means, and the model's covariances of S_k / n_k with `ridge` on the diagonals.
 
@@ -165,13 +167,16 @@ def most_likely(
         The previous covariances.
     prior : ConjugatePrior or VariationalPrior, optional
     noise : UniformNoise, optional
+    weight : float, optional
+        Of all rows, which a variational posterior counts; that of the statistics by default.
 
     Raises
     ------
     SingularMatrixError
         If a covariance is not positive definite and `ridge` is 0.
     """
-    family = mixture_family(model, statistics.first.shape, ridge, prior, statistics.weight, noise)
+    weight = statistics.weight if weight is None else weight
+    family = mixture_family(model, statistics.first.shape, ridge, prior, weight, noise)
     update = mstep.Update(
         family,
         np.ascontiguousarray(statistics.origins),
@@ -186,7 +191,7 @@ def most_likely(
         spread(update.constrain, 1, family.work)
     estimate, failed = update.finish()
     if failed < 0 and isinstance(prior, VariationalPrior):
-        return MixturePosterior.of(estimate, model, prior, statistics.weight)
+        return MixturePosterior.of(estimate, model, prior, weight)
     if failed < 0:
         return MixtureParameters.estimated(estimate, model, noise)
     if prior is not None:

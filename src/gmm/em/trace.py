@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import NamedTuple
 
+from gmm.caching import cached_property
 from gmm.text.amounts import counted
 
 

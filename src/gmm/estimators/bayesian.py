@@ -44,9 +44,10 @@ class BayesianGaussianMixture(EstimatedMixture):
     Additions are marked *beyond*.
 
     The fit maximises a lower bound of the log evidence over a posterior of weights, means and precisions. By default it
-    takes quasi-Newton steps on EM's sufficient statistics, and merges two components where that raises the bound. Where
-    it converges, the components of a Dirichlet process are sorted by their rows, and it goes on as long as that raises
-    the bound. With ``acceleration=None`` it makes the updates of scikit-learn, pass by pass.
+    takes quasi-Newton steps on EM's sufficient statistics, and merges two components where that raises the bound,
+    unless their rows lie apart. Where it converges, it tries all merges that are left, sorts the components of a
+    Dirichlet process by their rows, and goes on as long as that raises the bound. With ``acceleration=None`` it makes
+    the updates of scikit-learn, pass by pass.
 
     Every covariance type is one model, a full Wishart distribution for each precision, whose posterior has a common
     scale ("tied"), a diagonal one, or a multiple of the identity. So bounds compare numbers of components, priors and
@@ -406,7 +407,7 @@ class BayesianGaussianMixture(EstimatedMixture):
 
     def _prior(self, source: Source, model: CovarianceModel) -> Prior:
         check_has_posterior(model, type(self).__name__)
-        mean, covariance = fitting.fit.mean_and_covariance(model, source, self.n_threads)
+        mean, covariance = fitting.moments.mean_and_covariance(model, source, self.n_threads)
         given = {name: getattr(self, name) for name in _PRIOR}
         return check_variational_prior(given, model, int(self.n_components), mean, covariance, self.reg_covar)
 

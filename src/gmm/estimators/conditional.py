@@ -106,7 +106,10 @@ def _conditionals(
     for first, rows, _ in source.chunks():
         for start in range(0, len(rows), step):
             part, here = rows[start : start + step], slice(first + start, first + start + step)
-            responsibilities = scorer.responsibilities(ArraySource(part))
+            if source.n_features:
+                responsibilities = scorer.responsibilities(ArraySource(part))
+            else:
+                responsibilities = np.tile(regression.known.weights, (len(part), 1))
             with np.errstate(over="ignore", invalid="ignore"):
                 yield here, _Conditional(regression, part.astype(np.float64), responsibilities.T.astype(np.float64))
 

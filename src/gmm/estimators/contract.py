@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.text.html import Cell, Html, block, details, escaped, line, table
+from gmm.text.lists import suggestion
 from gmm.values.layouts import Array
 
 __all__ = ["Estimator", "as_dtype", "as_public_array", "given_names", "names_of_features", "record_features"]
 
 _Self = TypeVar("_Self", bound="Estimator")
 _ROUTED = ("fit", "score")
+_VARIADIC = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 _MAX_LENGTH = 400  # characters of a parameter's value in HTML
 
 
@@ -56,12 +58,14 @@ class Estimator:
     set_fit_request = RequestSetter("fit")
     set_score_request = RequestSetter("score")
     _defaults: ClassVar[dict[str, Any]]
+    _variadic: ClassVar[list[str]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Record the parameters of `__init__`, in order, with their defaults."""
         super().__init_subclass__(**kwargs)
         parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        cls._defaults = {parameter.name: parameter.default for parameter in parameters}
+        cls._defaults = {each.name: each.default for each in parameters if each.kind not in _VARIADIC}
+        cls._variadic = [str(each) for each in parameters if each.kind in _VARIADIC]
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of the estimator.
@@ -108,7 +112,8 @@ class Estimator:
             name, inner, inner_name = key.partition("__")
             if name not in names:
                 raise ValueError(
-                    f"Invalid parameter {name!r} for estimator {self._call_text()}. Valid parameters are: {names!r}."
+                    f"Invalid parameter {name!r} for estimator {self._call_text()}. Valid parameters are: {names!r}"
+                    f"{suggestion(name, names) or '.'}"
                 )
             if inner:
                 nested.setdefault(name, {})[inner_name] = value
@@ -175,6 +180,11 @@ class Estimator:
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
+        if cls._variadic:
+            raise RuntimeError(
+                "estimators should always specify their parameters in the signature of their __init__ (no varargs), as "
+                f"scikit-learn's do: {cls.__name__}.__init__ has {', '.join(cls._variadic)}"
+            )
         return sorted(cls._defaults)
 
     def _call_text(self) -> str:

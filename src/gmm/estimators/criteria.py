@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from gmm.em.results import Totals
 
-__all__ = ["CRITERIA", "adjusted_rand_index", "aic", "aicc", "bic", "evaluate", "icl", "nec"]
+__all__ = ["BY_LIKELIHOOD", "CRITERIA", "adjusted_rand_index", "aic", "aicc", "bic", "evaluate", "icl", "least", "nec"]
 
 CRITERIA = ("bic", "aic", "aicc", "icl", "nec")
+BY_LIKELIHOOD = ("bic", "aic", "aicc")  # criteria that depend on the fit by its log-likelihood alone
 
 # Relative difference of a log-likelihood summed in two orders.
 _ROUNDING = 1e-10
@@ -103,21 +104,22 @@ def icl(classification_loglik: float, n_parameters: int, n: float) -> float:
     return bic(classification_loglik, n_parameters, n)
 
 
-def nec(entropy: float, loglik: float, loglik_of_one: float) -> float:
+def nec(entropy: float, loglik: float, loglik_of_one: float | None) -> float:
     """Return the normalised entropy criterion, ``entropy / (loglik - loglik_of_one)``.
 
     It compares the overlap of the components with their gain over a single component, and does not count parameters: it
-    selects clusterings, not densities. It is 1 for one component (without noise) by definition, so several are chosen
-    only if their criterion is below 1. Infinite for several components that gain nothing over one.
+    selects clusterings, not densities. It is 1 for one component by definition, so several are chosen only if their
+    criterion is below 1. Infinite for several components that gain nothing over one. Uniform noise beside the
+    components counts as one of them in the entropy, and stands beside the single component as well.
 
     Parameters
     ----------
     entropy : float
         ``-sum_i w_i sum_k r_ik log r_ik`` of the responsibilities ``r_ik``, in nats.
     loglik : float
-    loglik_of_one : float
-        Log-likelihood of one component of the same covariance type, fitted to the same data; equal to `loglik` if the
-        mixture has one component.
+    loglik_of_one : float or None
+        Log-likelihood of one component of the same covariance type, fitted to the same data, beside the same noise if
+        there is any; None if the mixture has one component.
 
     References
     ----------
@@ -130,16 +132,18 @@ def nec(entropy: float, loglik: float, loglik_of_one: float) -> float:
     --------
     >>> nec(5.0, -100.0, -150.0)
     0.1
-    >>> nec(0.0, -150.0, -150.0)
+    >>> nec(0.0, -150.0, None)
     1.0
     """
+    if loglik_of_one is None:
+        return 1.0
     gain = loglik - loglik_of_one
     if gain <= _ROUNDING * abs(loglik_of_one):
         return 1.0 if entropy == 0 else inf
     return entropy / gain
 
 
-def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float) -> dict[str, float]:
+def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float | None) -> dict[str, float]:
     """Return all criteria of one fit by their names in ``CRITERIA``; NaN for those that a NaN enters.
 
     Examples
@@ -155,6 +159,24 @@ def evaluate(totals: Totals, n_parameters: int, n: float, loglik_of_one: float) 
         "icl": icl(totals.classification, n_parameters, n),
         "nec": nec(totals.entropy, loglik, loglik_of_one),
     }
+
+
+def least(criterion: str, loglik: float, n_parameters: int, n: float) -> float:
+    """Return the smallest value that a criterion can have at a log-likelihood; it falls as the likelihood rises.
+
+    It is the criterion itself for those of ``BY_LIKELIHOOD``, BIC for ICL, which is never below it, and −∞ for NEC,
+    which the likelihood does not bound.
+
+    Examples
+    --------
+    >>> least("icl", -100.0, 5, 1), least("nec", -100.0, 5, 1)
+    (200.0, -inf)
+    """
+    if criterion == "aic":
+        return aic(loglik, n_parameters)
+    if criterion == "aicc":
+        return aicc(loglik, n_parameters, n)
+    return -inf if criterion == "nec" else bic(loglik, n_parameters, n)
 
 
 def adjusted_rand_index(counts: NDArray[np.number]) -> float:

@@ -24,6 +24,7 @@ from gmm.estimators.keeping import opened
 from gmm.estimators.labelled import known_classes, record_classes
 from gmm.estimators.progress import ProgressPrinter
 from gmm.exceptions import ConvergenceWarning, LostClusterError, raisable, warn
+from gmm.log import LOGGER, follows_passes
 from gmm.rows.entrance import Names, as_source_to_fit
 from gmm.rows.sources import Source
 from gmm.rows.watched import followed
@@ -63,7 +64,7 @@ class EstimatedMixture(ExchangedMixture):
     verbose: int
     verbose_interval: int
     acceleration: str | None
-    missing: str = "error"  # of pickles that are older than the parameter
+    missing: str
     _in_all: ClassVar[bool] = False  # whether bounds and `tol` are nats in all, not per unit weight
 
     def fit(
@@ -119,7 +120,8 @@ class EstimatedMixture(ExchangedMixture):
         ------
         ValueError, TypeError
             If the input is unusable; the message says where. With ``reg_covar=0``, also if a covariance becomes
-            singular; with `resume`, if the file is damaged or of another fit. The estimator is then unchanged.
+            singular from every start; with `resume`, if the file is damaged or of another fit. The estimator is then
+            unchanged.
         OSError
             If the file `checkpoint` cannot be written before the first pass.
         LostClusterError
@@ -138,6 +140,8 @@ class EstimatedMixture(ExchangedMixture):
         classes, known = self._known(labels, components_per_class, source)
         model, printer = covariance_model(self.covariance_type, source.n_features), self._printer(source)
         beginning, settings = self._resumed(model, source, known), fit_settings(self, source, model, known)
+        of_rows = source.n_rows, source.n_features, settings.n_components, model.known_as
+        LOGGER.info("fit: rows %d, features %d, components %d, %s", *of_rows)
         seeds = () if beginning else fitting.seeds.start_seeds(self.random_state, self.n_init)
         try:
             with opened(self, source, settings, seeds, checkpoint=checkpoint, resume=resume) as journal:
@@ -229,7 +233,8 @@ class EstimatedMixture(ExchangedMixture):
             printer.step(iteration)
             return callback is not None and bool(callback(iteration))
 
-        return watched if self.verbose or callback is not None or source.resident is None else None
+        asked = self.verbose or callback is not None or follows_passes()
+        return watched if asked or source.resident is None else None
 
     def _printer(self, source: Source) -> ProgressPrinter:
         return ProgressPrinter(

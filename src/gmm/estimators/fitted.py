@@ -19,12 +19,14 @@ from gmm.estimators.contract import (
     Estimator,
     as_dtype,
     as_public_array,
+    given_names,
     names_of_features,
     record_features,
 )
 from gmm.estimators.scorer import Scorer, log_evidence_of, place
 from gmm.estimators.summary import Summary
 from gmm.frozen import FrozenMixture
+from gmm.persistence import Described, describe
 from gmm.rows.entrance import as_source, is_dask
 from gmm.rows.sources import Source
 from gmm.text.html import Html
@@ -37,7 +39,7 @@ from gmm.values.layouts import Array
 from gmm.values.parameters import MixtureParameters
 from gmm.values.priors import NormalInverseWishart
 
-__all__ = ["FittedMixture", "fitted_parameters", "in_other_units", "source_of", "without_noise"]
+__all__ = ["FittedMixture", "check_is_mixture", "fitted_parameters", "in_other_units", "source_of", "without_noise"]
 
 _Mixture = TypeVar("_Mixture", bound="FittedMixture")
 
@@ -74,7 +76,7 @@ class Past(NamedTuple):
     prior_parts: tuple[object, ...] = ()
 
 
-class FittedMixture(Estimator):
+class FittedMixture(Estimator, Described):
     """Base class of estimators that hold one mixture once they are fitted."""
 
     n_components: int
@@ -233,10 +235,12 @@ class FittedMixture(Estimator):
         Returns
         -------
         FrozenMixture
-            Its results are those of this estimator's methods, and later changes of the estimator do not reach it.
+            Its results are those of this estimator's methods, and later changes of the estimator do not reach it. Its
+            `metadata` are this estimator's, and "feature_names" if the estimator knows them.
         """
         without_noise(self, "freeze")
-        return self._scorer().frozen()
+        names = given_names(self)
+        return describe(self._scorer().frozen(), ({"feature_names": names} if names else {}) | self.metadata)
 
     @property
     def weights_(self) -> NDArray[Any]:
@@ -336,13 +340,13 @@ class FittedMixture(Estimator):
             self._assigned = parts
             return
         checked = check_parameters_given(**parts, model=model)
-        d = checked[1].shape[1] if self._parameters is None else self._parameters.n_features
+        d = checked.n_features if self._parameters is None else self._parameters.n_features
         expected = (self.n_components if self._parameters is None else self._parameters.n_components, d)
-        if checked[1].shape != expected:
-            raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked[1].shape}")
-        self._parameters = MixtureParameters(*checked, model)
+        if checked.means.shape != expected:
+            raise ValueError(f"expected means of shape {expected}, as the mixture has, got {checked.means.shape}")
+        self._parameters = checked
         # The record of the fit does not describe these parameters.
-        for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_"):
+        for name in ("history_", "histories_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "_metadata"):
             vars(self).pop(name, None)
         if "n_features_in_" not in vars(self):
             record_features(self, self._parameters.n_features, None)
@@ -388,9 +392,26 @@ def fitted_parameters(mixture: FittedMixture) -> MixtureParameters:
     NotFittedError
         If the mixture has no parameters yet.
     """
+    check_is_mixture(mixture)
     check_is_fitted(mixture)
     assert mixture._parameters is not None  # this is what was checked
     return mixture._parameters
+
+
+def check_is_mixture(mixture: object) -> None:
+    """Check that this is a mixture of this package, fitted or not.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
+    if not isinstance(mixture, FittedMixture):
+        what = f"the class {mixture.__name__}" if isinstance(mixture, type) else type(mixture).__name__
+        raise TypeError(
+            f"expected a GaussianMixture or a BayesianGaussianMixture, got {what}; a mixture that a pipeline or a "
+            "search has fitted is their steps[-1][1] and best_estimator_"
+        )
 
 
 def past_of(mixture: FittedMixture) -> Past:
@@ -440,6 +461,7 @@ def source_of(
     ValueError, TypeError
         If the rows or weights are invalid, or do not have the features that the mixture was fitted on.
     """
+    check_is_mixture(mixture)
     check_is_fitted(mixture)
     names = vars(mixture).get("feature_names_in_")
     missing = getattr(mixture, "missing", None) if missing is None else missing
@@ -465,6 +487,7 @@ def hold(
 
     All at once, so that fits in several threads do not mix.
     """
+    vars(mixture).pop("_metadata", None)  # of other parameters
     vars(mixture).update(fit | {"_parameters": parameters, "_dtype": dtype})
     record_features(mixture, parameters.n_features, names)
 
@@ -496,6 +519,9 @@ def in_other_units(mixture: _Mixture, units: Coordinates, raised: float) -> _Mix
     if isinstance(given.get("prior"), NormalInverseWishart):
         given["prior"] = units.restored_prior(given["prior"])
     other = kind(**given)
+    if "history_" not in vars(mixture):  # a part of a fit, such as one class of several
+        hold(other, parameters, vars(mixture).get("feature_names_in_"), mixture._dtype)
+        return other
     traces = tuple(trace.raised(raised) for trace in mixture.histories_)
     trace = mixture.history_.raised(raised)
     of_fit = climb(trace, mixture.lower_bound_ + raised, traces)

@@ -9,7 +9,7 @@ from gmm import fitting
 from gmm._public import publish
 from gmm.em.m_step import MStep
 from gmm.estimators.estimated import ill_defined
-from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
+from gmm.estimators.fitted import FittedMixture, check_is_mixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
 from gmm.validation.given import check_statistics
@@ -50,7 +50,7 @@ def statistics_of(model: FittedMixture, X: ArrayLike, sample_weight: ArrayLike |
     >>> X = np.random.default_rng(0).normal(size=(1000, 2))
     >>> mixture = gmm.GaussianMixture(2, random_state=0).fit(X)
     >>> both = gmm.statistics_of(mixture, X[:300]) + gmm.statistics_of(mixture, X[300:])
-    >>> both.counts.sum().round(6), round(both.mean_log_evidence - mixture.score(X), 12)
+    >>> both.counts.sum().round(6), round(abs(both.mean_log_evidence - mixture.score(X)), 12)
     (np.float64(1000.0), 0.0)
     """
     source = source_of(model, X, sample_weight)
@@ -94,7 +94,10 @@ def m_step(model: GaussianMixture, statistics: SufficientStatistics) -> Gaussian
     >>> mixture.score(X) > statistics.mean_log_evidence
     True
     """
+    check_is_mixture(model)
     check_parameters(model, fitting.starts.STARTS)
+    if not isinstance(statistics, SufficientStatistics):
+        raise TypeError(f"expected SufficientStatistics, from statistics_of, got {type(statistics).__name__}")
     if getattr(model, "prior", model) is not None:  # a posterior is no mixture to update
         raise ValueError("expected a GaussianMixture without a prior; fit takes one, partitioned_rows too")
     before = fitted_parameters(model) if model.__sklearn_is_fitted__() else None

@@ -70,7 +70,8 @@ class GaussianMixture(StreamedMixture):
         Maximum number of passes over the rows, including rejected ones. 0 returns the start.
     n_init : int, default=1
         Number of starts; the fit with the highest likelihood is kept. The first start is the one of ``n_init=1``, so
-        more starts never give a lower likelihood. *Beyond*: on large tables, each further start is first tried for
+        more starts never give a lower likelihood. A start whose covariance becomes singular, without a ridge or a
+        prior, is left out. *Beyond*: on large tables, each further start is first tried for
         some passes on a sample of the rows, and dropped unless it comes close to the best one so far.
     init_params : str, array-like of shape (n, K) or callable, default="kmeans"
         How to start: "kmeans", the best of twelve candidates from k-means; "k-means++"; "random"; "random_from_data".
@@ -117,7 +118,8 @@ class GaussianMixture(StreamedMixture):
         *Beyond*: what NaN is. "em" takes it for a missing value: EM integrates these out, so that the fit maximises the
         likelihood of the values that are there, and scores, predictions and criteria take them so too. That is right if
         values are missing at random given the others of their row (Little & Rubin 2019). Arrays and data frames only;
-        each row and each column needs a value.
+        each column needs a value. A row without any has no weight in a fit, a score or a criterion; its predictions are
+        what the weights of the mixture say, and its log-likelihood is 0.
     frozen : mapping of {"weights", "means", "covariances"} to bool or array-like of shape (K,), default=None
         *Beyond*: parameters that stay as the fit finds them, of all components or of those where a mask is True: in
         `weights_init`, `means_init` and `precisions_init`, which then have to be given, or in the previous fit, or what
@@ -192,10 +194,6 @@ class GaussianMixture(StreamedMixture):
     >>> mixture.predict([[0, 0], [12, 3]])
     array([1, 0])
     """
-
-    # Missing in older pickles.
-    noise: bool | float | ArrayLike = False
-    frozen: Mapping[str, Any] | None = None
 
     def __init__(
         self,
@@ -278,7 +276,7 @@ class GaussianMixture(StreamedMixture):
         -1.4189
         """
         model = covariance_model(covariance_type, np.shape(means)[-1] if np.ndim(means) else 1)
-        parameters = MixtureParameters(*check_parameters_given(weights, means, covariances, model), model)
+        parameters = check_parameters_given(weights, means, covariances, model)
         mixture = cls(parameters.n_components, covariance_type=covariance_type)
         hold(mixture, parameters, check_feature_names(feature_names, parameters.n_features), np.dtype(np.float64))
         return mixture
@@ -370,7 +368,8 @@ class GaussianMixture(StreamedMixture):
 
         This is the entropy of the responsibilities, divided by the gain in log-likelihood over a single component of
         the same covariance type, fitted to X with the same `reg_covar` (Celeux & Soromenho 1996). It is 1 for one
-        component (Biernacki, Celeux & Govaert 1999). Takes the parameters of `bic`; dimensionless.
+        component (Biernacki, Celeux & Govaert 1999). With `noise`, the single component lies beside the same noise, and
+        the responsibilities include that of the noise. Takes the parameters of `bic`; dimensionless.
         """
         source, scorer = source_of(self, X, sample_weight), self._scorer()
         totals, loglik_of_one = scorer.totals(source), scorer.log_likelihood_of_one(source, self.reg_covar)
@@ -505,7 +504,7 @@ class GaussianMixture(StreamedMixture):
     def _prior(self, source: Source, model: CovarianceModel) -> ConjugatePrior | None:
         if self.prior is None:
             return None
-        return fitting.fit.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
+        return fitting.moments.prior_of(self.prior, model, int(self.n_components), source, self.n_threads)
 
     @property
     def _is_noisy(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +13,7 @@ from gmm._public import publish
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.scorer import Scorer
 from gmm.frozen import FrozenMixture
-from gmm.persistence import write_atomically
+from gmm.persistence import suffix_to_write, write_atomically
 from gmm.rows.entrance import as_source
 from gmm.rows.sources import Source
 from gmm.text.lists import quoted
@@ -79,7 +78,9 @@ def write_predictions(
     """
     from gmm.rows.writing import WRITERS, prediction_columns, write_blocks
 
-    suffix = PurePath(to).suffix.lower()
+    if not isinstance(to, str | os.PathLike):
+        raise TypeError(f"expected the path of a file to write, got {to!r:.80}")
+    suffix = suffix_to_write(to, ".csv")
     if suffix not in WRITERS:
         raise ValueError(f"{os.fspath(to)}: expected a name ending in one of {quoted(WRITERS)}")
     blocks = (

@@ -1,4 +1,4 @@
-"""`ProgressPrinter`: the lines that `verbose` prints during a fit; how many passes are left."""
+"""`ProgressPrinter`: the lines that `verbose` prints during a fit, and that are logged; how many passes are left."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from time import perf_counter
 
 from gmm import fitting
 from gmm.em.solver import Iteration, SolverResult
+from gmm.log import LOGGER, follows_passes
 from gmm.text.amounts import duration, percent
 
 _QUIET = 10.0  # seconds without a line, at most
@@ -16,7 +17,8 @@ _LONG = 1.0  # seconds: the speed of shorter passes is not told
 class ProgressPrinter:
     """Prints a line every `interval` passes or ten seconds, and one at the end of each of `n_init` starts.
 
-    With `verbose` 0 it prints nothing, above 1 the elapsed time as well. `objective` is the name of what is maximised,
+    With `verbose` 0 it prints nothing, above 1 the elapsed time as well. Whatever `verbose` is, the logger "gmm" gets
+    every pass (DEBUG) and the ends of starts (INFO). `objective` is the name of what is maximised,
     and its unit. Of long passes it tells the speed, and the time left of this start: until the remaining gain is below
     `tol`, from how fast it falls, or until there were `max_iter` passes.
 
@@ -63,7 +65,7 @@ class ProgressPrinter:
         self._seconds += iteration.seconds
         before, self._remaining, self._start = self._remaining, iteration.remaining, iteration.start
         due = iteration.n_iter % self._interval == 0 or perf_counter() - self._said >= _QUIET
-        if self._verbose and due:
+        if (self._verbose and due) or follows_passes():
             text = f"move {iteration.move:>3}  " if iteration.move else ""
             text += f"pass {iteration.n_iter:>4}  {self._name} {iteration.lower_bound:.6f}"
             if not iteration.accepted:
@@ -72,35 +74,35 @@ class ProgressPrinter:
                 text += f"  gain {iteration.gain:+.2e}"
             if iteration.remaining < float("inf"):
                 text += f"  remaining {iteration.remaining:.2e}"
-            text += self._pace(iteration, before)
-            self._print(iteration.start, text)
+            LOGGER.debug("%s  %s", self._of(iteration.start), text)
+            if self._verbose and due:
+                self._print(iteration.start, text + self._pace(iteration, before))
 
     def end(self, result: SolverResult) -> None:
         """Print how one start ended."""
-        if self._verbose:
-            self._print(
-                result.trace.start,
-                f"{result.trace.ending} ({result.trace.reason}), {self._name} {result.lower_bound:.6f} {self._unit}",
-            )
+        bound = f"{self._name} {result.lower_bound:.6f} {self._unit}"
+        self._tell(result.trace.start, f"{result.trace.ending} ({result.trace.reason}), {bound}")
 
     def refined(self, result: SolverResult) -> None:
         """Print the result of split–merge, if it ran."""
         done = result.trace.refinement
-        if self._verbose and done is not None:
-            self._print(
+        if done is not None:
+            self._tell(
                 result.trace.start,
                 f"split-merge: {len(done.moves)} of {done.tried} moves kept, {done.passes:.0f} passes in total, "
                 f"{self._name} {result.lower_bound:.6f} {self._unit}",
             )
 
-    def skip(self, start: int, screened: fitting.screening.Screened) -> None:
-        """Print that a start was dropped after its trial."""
-        if self._verbose:
-            self._print(
-                start,
-                f"dropped: {self._name} {screened.lower_bound:.6f} on a sample of the rows, "
-                f"where an earlier start reached {screened.record:.6f}",
-            )
+    def skip(self, start: int, screened: fitting.screening.Screened | None) -> None:
+        """Print that a start was dropped after its trial; with None, that a covariance became singular."""
+        if screened is None:
+            self._tell(start, "dropped: a covariance became singular")
+            return
+        self._tell(
+            start,
+            f"dropped: {self._name} {screened.lower_bound:.6f} on a sample of the rows, "
+            f"where an earlier start reached {screened.record:.6f}",
+        )
 
     def _pace(self, iteration: Iteration, before: float) -> str:
         """Rows per second of a long pass, and the time left: projected if the remaining gain falls, else at most."""
@@ -112,9 +114,18 @@ class ProgressPrinter:
         pace = f"  {self._n_rows / iteration.seconds:,.0f} rows/s"
         return f"{pace}  {word} {duration(passes * iteration.seconds)} left"
 
+    def _of(self, start: int) -> str:
+        return f"start {start + 1}/{self._n_init}"
+
+    def _tell(self, start: int, text: str) -> None:
+        """Log what happens a few times a fit, and print it."""
+        LOGGER.info("%s  %s", self._of(start), text)
+        if self._verbose:
+            self._print(start, text)
+
     def _print(self, start: int, text: str) -> None:
         clock = f"  {self._seconds:.3f} s" if self._verbose > 1 else ""
-        print(f"start {start + 1}/{self._n_init}  {text}{clock}", flush=True)
+        print(f"{self._of(start)}  {text}{clock}", flush=True)
         self._said = perf_counter()
 
 

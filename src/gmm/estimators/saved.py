@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -30,6 +31,7 @@ from gmm.persistence import (
     to_json_values,
     traces_from_state,
     traces_to_state,
+    with_metadata,
 )
 from gmm.validation.parameters import check_parameters
 from gmm.validation.rows import check_feature_names
@@ -48,7 +50,7 @@ class SavedMixture(FittedMixture):
 
     _takes_posterior: ClassVar[bool] = False
 
-    def save(self, file: Writable) -> None:
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the fitted mixture to a file that holds only numbers and text; *beyond*.
 
         Constructor parameters are saved if they are numbers, names or a prior. Generators, callables and arrays that
@@ -58,13 +60,20 @@ class SavedMixture(FittedMixture):
         ----------
         file : str, os.PathLike or binary file
             A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
 
         Raises
         ------
+        TypeError
+            If `metadata` holds something that JSON has no form for; the message says where.
         ValueError
-            If a constructor parameter is invalid, so that `load` would refuse the file.
+            If a constructor parameter is invalid, so that `load` would refuse the file, or a number of `metadata` is
+            not finite.
         """
-        save_state(file, *state_of(self))
+        header, arrays = state_of(self)
+        save_state(file, with_metadata(self, metadata, header), arrays)
 
     @classmethod
     def load(cls, file: Readable) -> Self:

@@ -75,6 +75,7 @@ class Scorer:
 
     def log_likelihood(self, source: Source) -> float:
         """Σ_i w_i log Σ_k ρ_ik, in nats; the same bits from every source that serves rows."""
+        _check_any(source)
         if isinstance(source, PartitionedSource):
             return self.totals(source).log_likelihood
         weight, lane_rows = source.sample_weight, self._plan(source).lane_rows
@@ -92,11 +93,13 @@ class Scorer:
 
     def classification_log_likelihood(self, source: Source) -> float:
         """Σ_i w_i max_k log ρ_ik, in nats."""
+        _check_any(source)
         with self._e_step(source) as e_step:
             return e_step(self._prepared.mixture, hard=True).log_evidence
 
     def statistics(self, source: Source) -> SufficientStatistics:
         """Compute the moments that the model needs, about the mixture's means; ValueError if they overflow."""
+        _check_any(source)
         mixture = self._prepared.mixture
         with (
             self._e_step(source, self.parameters.model.moments) as e_step,
@@ -112,6 +115,7 @@ class Scorer:
 
     def totals(self, source: Source) -> Totals:
         """Sum what the criteria need, in one pass."""
+        _check_any(source)
         with self._e_step(source) as e_step:
             return e_step.totals(self._prepared.mixture)
 
@@ -133,19 +137,19 @@ class Scorer:
         assert largest is not None  # it was asked for
         return largest.astype(np.float64, copy=False)
 
-    def log_likelihood_of_one(self, source: Source, ridge: float) -> float:
-        """Log-likelihood of a single component of the same model, fitted to the rows with that ridge, in nats.
+    def log_likelihood_of_one(self, source: Source, ridge: float) -> float | None:
+        """Log-likelihood of one component of the same model beside the same noise, fitted with that ridge, in nats.
 
-        A mixture of one component without noise is not fitted again. Infinite if the rows have no variance in some
-        direction and there is no ridge.
+        None for a mixture of one component. Infinite if the rows have no variance in some direction and there is no
+        ridge.
         """
-        if self.parameters.n_components == 1 and self.parameters.noise is None:
-            return self.log_likelihood(source)
-        model = self.parameters.model
+        model, noise = self.parameters.model, self.parameters.noise
+        if self.parameters.n_components == 1:
+            return None
+        problem = Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads, noise=noise)
+        one = fitting.incomplete.one_component if noise is None else fitting.noisy.one_beside_noise
         try:
-            fitted = fitting.incomplete.one_component(
-                Problem(rows=source, model=model, ridge=ridge, n_threads=self.n_threads)
-            )
+            fitted = one(problem)
         except SingularMatrixError:
             return inf
         return Scorer(fitted, self.n_threads).log_likelihood(source)
@@ -183,6 +187,15 @@ class Scorer:
     def _e_step(self, source: Source, moments: Layout | None = None) -> EStep:
         layout, noise = moments or self.parameters.model.layout, self.parameters.noise
         return e_step_over(source, layout, n_threads=self.n_threads, origin=self._prepared.origin, noise=noise)
+
+
+def _check_any(source: Source) -> None:
+    """Raise a ValueError if there is nothing to sum over: no row has a value."""
+    if source.survey.weight == 0:
+        raise ValueError(
+            f"expected a row with a value at least, got {source.n_rows} without any: such rows have predictions, "
+            "but no likelihood"
+        )
 
 
 def place(out: Any, source: Source, *, n_columns: int = 0, labels: bool = False) -> Literal[True] | NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm.persistence.places import Writable, write_to
+from gmm.validation.scalars import check_choice
 from gmm.values.layouts import Array
 from gmm.values.whitened import WhitenedMixture
 from gmm.versions import __version__, imported
@@ -43,8 +44,7 @@ def write_onnx(
         If a type is unknown, or the mixture's numbers exceed that of the arithmetic.
     """
     for name, value in (("dtype", dtype), ("arithmetic", arithmetic)):
-        if value not in _FLOATS:
-            raise ValueError(f"expected {name} among {', '.join(map(repr, _FLOATS))}, got {value!r}")
+        check_choice(value, name, _FLOATS)
     if (dtype, arithmetic) == ("float64", "float32"):
         raise ValueError("expected arithmetic 'float64' for dtype 'float64', got 'float32'")
     onnx = imported("onnx", "onnx")

@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gmm.fitting import fit, incomplete, progress, sampling, screening, seeds, starts
+    from gmm.fitting import fit, incomplete, moments, noisy, progress, sampling, screening, seeds, starts
 
-__all__ = ["fit", "incomplete", "progress", "sampling", "screening", "seeds", "starts"]
+__all__ = ["fit", "incomplete", "moments", "noisy", "progress", "sampling", "screening", "seeds", "starts"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,6 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components
-from gmm.fitting.incomplete import one_component
 from gmm.fitting.labelled import labelled_start
 from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
@@ -26,25 +24,21 @@ from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
-from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.validation.held import check_held_given
-from gmm.validation.prior import check_prior
 from gmm.values.classes import KnownClasses
-from gmm.values.covariance import CovarianceModel, stored_as
+from gmm.values.covariance import CovarianceModel
 from gmm.values.held import Held
-from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
+from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
-from gmm.values.priors import ConjugatePrior, NormalInverseWishart
 from gmm.values.statistics import SufficientStatistics
 from gmm.values.variational import VariationalPrior
-from gmm.values.whitened import WhitenedMixture
-
-_OF_GAPS: WeakKeyDictionary[IncompleteSource, dict[int, MixtureParameters]] = WeakKeyDictionary()
 
 # Fits that are compared by n times their mean log-likelihoods must end closer to their optimum than one alone needs to.
 COMPARISON_DEFAULTS = {"tol": 1e-5, "max_iter": 1000}
+
+OnSkip = Callable[[int, Screened | None], object]
 
 _ROUNDING = 1e-5  # of responsibilities in float32 that sum to 1
 
@@ -123,42 +117,6 @@ class FitSettings:
         )
 
 
-def prior_of(
-    prior: NormalInverseWishart | str,
-    model: CovarianceModel,
-    n_components: int,
-    source: Source,
-    n_threads: int | None = None,
-) -> ConjugatePrior:
-    """Return the prior with all its hyperparameters; unset ones are estimated from the rows as one component."""
-    mean, covariance = mean_and_covariance(model, source, n_threads)
-    return check_prior(prior, model, n_components, mean=mean, covariance=covariance)
-
-
-def mean_and_covariance(model: CovarianceModel, source: Source, n_threads: int | None = None) -> tuple[Array, Array]:
-    """Return the mean of the rows and their unbiased covariance or, for models of variances, its diagonal."""
-    layout = DIAGONAL if model.layout.axis_aligned else TIED
-    if isinstance(source, IncompleteSource):
-        with suppress(SingularMatrixError):
-            return _from_gaps(source, layout, n_threads)
-    one = WhitenedMixture(SPHERICAL, np.zeros(1), source.survey.centre[None], np.ones(1))
-    with EStep(source.without_gaps or source, layout, n_threads=n_threads) as e_step:
-        statistics = e_step(one)
-    scatter = statistics.scatter[0] if model.layout.axis_aligned else statistics.scatter
-    # Of weights that add up to less than two, which are shares rather than numbers of rows, their scale cancels.
-    return statistics.means[0], scatter / max(statistics.weight - 1, statistics.weight / 2)
-
-
-def _from_gaps(source: IncompleteSource, layout: Layout, n_threads: int | None) -> tuple[Array, Array]:
-    """Return the same of rows with missing values, by maximum likelihood; once for all fits to these rows."""
-    known, weight = _OF_GAPS.setdefault(source, {}), source.survey.weight
-    if layout.code not in known:
-        model = stored_as(FULL if layout is TIED else layout)
-        known[layout.code] = one_component(Problem(rows=source, model=model, ridge=0.0, n_threads=n_threads))
-    one = known[layout.code]
-    return one.means[0], one.covariances[0] * (weight / max(weight - 1, weight / 2))
-
-
 def fit_mixture(
     source: Source,
     settings: FitSettings,
@@ -167,7 +125,7 @@ def fit_mixture(
     beginning: Beginning | SolverResult | None = None,
     callback: Callable[[Iteration], object] | None = None,
     on_end: Callable[[SolverResult], object] | None = None,
-    on_skip: Callable[[int, Screened], object] | None = None,
+    on_skip: OnSkip | None = None,
 ) -> MixtureFit:
     """Run the solver from each promising start and return the best result.
 
@@ -185,20 +143,19 @@ def fit_mixture(
     on_end : callable, optional
         Called with the result of each run.
     on_skip : callable, optional
-        Called with the index of each start that is not run, from 0, and the result of its screening.
+        Called with the index of each start that is left out, from 0, and the result of its screening; with None if a
+        covariance became singular.
 
     Raises
     ------
     SingularMatrixError
-        If a covariance is singular and there is no ridge.
+        If there is no ridge and every start ends in a singular covariance.
     """
     problem, solver, watch = settings.problem(source), settings.solver, Listener(callback)
     each = None if callback is None else watch
     with problem.e_step() as e_step:
         if journal.progress.stage == "starts":
-            for number, begin in _starts(problem, settings, journal.progress, beginning, e_step, on_skip):
-                run = problem.run(e_step, begin, solver, start=number, callback=each, on_pause=journal.pause)
-                result = run.go().result
+            for result in _runs(problem, settings, journal, beginning, e_step, each, on_skip):
                 if on_end is not None:
                     on_end(result)
                 ended = journal.progress.with_end(result)
@@ -260,8 +217,8 @@ def iter_passes(source: Source, settings: FitSettings, seed: int) -> Generator[S
 
     problem = settings.problem(source)
     with problem.e_step() as e_step:
-        ((number, begin),) = _starts(problem, settings, FitProgress((seed,)), None, e_step, None)
-        run = problem.run(e_step, begin, settings.solver, start=number, callback=record)
+        begin = _start(problem, settings, seed, e_step)
+        run = problem.run(e_step, begin, settings.solver, callback=record)
         while not run.ended:
             now = run.go(1)
             if made:  # a run of no passes ends without one
@@ -349,42 +306,94 @@ def split_merged(
         ).refined(best, journal.progress.refined)
 
 
+def _runs(
+    problem: Problem,
+    settings: FitSettings,
+    journal: Journal,
+    beginning: Beginning | SolverResult | None,
+    e_step: EStep,
+    callback: Callable[[Iteration], object] | None,
+    on_skip: OnSkip | None,
+) -> Iterator[SolverResult]:
+    """Yield where the run of each start ended; one whose covariance becomes singular is left out.
+
+    Raises
+    ------
+    SingularMatrixError
+        If all are.
+    """
+    failure: SingularMatrixError | None = None
+    for number, begin in _starts(problem, settings, journal, beginning, e_step, on_skip):
+        try:
+            if isinstance(begin, SingularMatrixError):
+                raise begin
+            run = problem.run(e_step, begin, settings.solver, start=number, callback=callback, on_pause=journal.pause)
+            result = run.go().result
+        except SingularMatrixError as error:
+            failure = failure or error
+            journal.drop_run()
+            if on_skip is not None:
+                on_skip(number, None)
+        else:
+            yield result
+    if failure is not None and journal.progress.fit is None:
+        raise failure
+
+
 def _starts(
     problem: Problem,
     settings: FitSettings,
-    progress: FitProgress,
+    journal: Journal,
     beginning: Beginning | SolverResult | None,
     e_step: EStep,
-    on_skip: Callable[[int, Screened], object] | None,
-) -> Iterator[tuple[int, Beginning | SolverResult]]:
-    """Yield the index of each start that is still to be run, and where its run begins or continues.
+    on_skip: OnSkip | None,
+) -> Iterator[tuple[int, Beginning | SolverResult | SingularMatrixError]]:
+    """Yield the index of each start that is still to be run, and where its run begins or continues, or why it cannot.
 
-    Starts that were decided before the fit was paused are made again, since later ones are compared with them.
+    Starts that were decided before the fit was paused are made again, since later ones are compared with them. Starts
+    that are not promising are run after all while every run has failed.
     """
-    seeds, paused = progress.seeds, progress.run
-    if beginning is not None:
-        yield 0, beginning
-    elif paused is not None and len(seeds) == 1:
-        yield 0, paused
+    seeds, paused, n_decided = journal.progress.seeds, journal.progress.run, journal.progress.n_decided
+    single = beginning or (paused if len(seeds) == 1 else None)
+    if single is not None:
+        yield 0, single
         return
     screening: Screening | None = None
-    for number, seed in enumerate(seeds if beginning is None else ()):
-        begin = _start(problem, settings, seed, e_step)
+    unpromising: list[tuple[int, Beginning]] = []
+    first = True
+    for number, seed in enumerate(seeds):
+        try:
+            begin = _start(problem, settings, seed, e_step)
+        except SingularMatrixError as error:
+            if number >= n_decided:
+                yield number, error
+            continue
         screened = screening(begin.parameters) if screening is not None else None
-        if number >= progress.n_decided:
+        if number >= n_decided:
             if paused is not None and paused.trace.start == number:
                 yield number, paused
             elif screened is None:
                 yield number, begin
             elif screened.promising:
                 yield number, replace(begin, parameters=screened.parameters)
+            elif journal.progress.fit is None:
+                unpromising.append((number, begin))
             elif on_skip is not None:
                 on_skip(number, screened)
-        if number == 0 and len(seeds) > 1 and settings.known is None and settings.max_iter > SCREENING_PASSES:
-            rows = screening_rows(problem.rows, begin.parameters, seed)
-            if rows is not None:
-                screening = Screening(replace(problem, rows=rows))
-                screening(begin.parameters)
+        if first and number + 1 < len(seeds):
+            screening, first = _screening(problem, settings, begin.parameters, seed), False
+    yield from ((number, begin) for number, begin in unpromising if journal.progress.fit is None)
+
+
+def _screening(problem: Problem, settings: FitSettings, first: MixtureParameters, seed: int) -> Screening | None:
+    """Return a screening that has seen the first start; None if every start is to be run."""
+    without = settings.known is not None or settings.max_iter <= SCREENING_PASSES
+    rows = None if without else screening_rows(problem.rows, first, seed)
+    if rows is None:
+        return None
+    screening = Screening(replace(problem, rows=rows))
+    screening(first)
+    return screening
 
 
 def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) -> Beginning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.em.threads import single_threaded_blas
+from gmm.blas import single_threaded_blas
 from gmm.values.layouts import Array
 
 _TIE = 1e-9  # of a cost: merges that differ by less are ties, which the order of the rows breaks

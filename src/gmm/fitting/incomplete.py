@@ -22,10 +22,10 @@ from gmm.values.whitened import WhitenedMixture
 _LARGEST = 100  # features of which a full covariance is fitted
 _PAIRS_SHOWN = 4
 _ROUGHLY = SolverSettings(tolerance=1e-3, max_iter=20, confirm_stop=False)
-_FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
+FINELY = SolverSettings(tolerance=1e-9, max_iter=500)
 
 
-def one_component(problem: Problem, settings: SolverSettings = _FINELY) -> MixtureParameters:
+def one_component(problem: Problem, settings: SolverSettings = FINELY) -> MixtureParameters:
     """Fit a single component.
 
     Raises
@@ -78,7 +78,7 @@ def columns_apart(source: Source, names: Names, models: Sequence[CovarianceModel
         return ""
     seen = np.zeros((len(source.patterns), source.n_features))
     for row, pattern in zip(seen, source.patterns, strict=True):
-        row[pattern.observed] = pattern.rows.survey.weight > 0
+        row[pattern.observed] = pattern.weight > 0
     called = [f"x{j}" if names is None else str(names[j]) for j in range(source.n_features)]
     pairs = np.argwhere(np.triu(seen.T @ seen == 0))
     return listed((f"{called[i]!r} and {called[j]!r}" for i, j in pairs), _PAIRS_SHOWN) if len(pairs) else ""

@@ -8,17 +8,23 @@ from dataclasses import replace
 import numpy as np
 
 from gmm.em.problem import Problem
+from gmm.fitting.incomplete import FINELY
 from gmm.fitting.racing import best_of, short_runs
 from gmm.fitting.sampling import sampled
+from gmm.fitting.starts import StartRequest, start_statistics
 from gmm.rows.sources import ArraySource
+from gmm.values.layouts import SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
-KEPT = (0.9, 0.75, 0.5)  # shares of the rows, those nearest to their neighbours
+# Shares of the rows, those nearest to their neighbours. Measured on 180 tables with 5 to 85 % noise: without the
+# last three, one of four fits misses the best optimum by more than a nat, nearly all of them where most rows are noise.
+KEPT = (0.75, 0.5, 0.25, 0.15, 0.05)
 _NEIGHBOUR = 10  # whose distance says how dense a place is
 _ROWS = 4000
 _PASSES = 20
+_LEAST_SHARE = 0.05  # of noise, where one component begins
 
 
 def noisy_start(
@@ -31,7 +37,8 @@ def noisy_start(
     """Return the best of some starts, after a few passes over a sample of the rows.
 
     k-means of all rows puts means between noise and groups where there is much noise. So it also starts from the rows
-    whose tenth neighbour is near, in units of the noise's box (after Byers & Raftery 1998, who fit the distances).
+    whose tenth neighbour is near, in units of the noise's box (after Byers & Raftery 1998, who fit the distances). How
+    many rows are noise is not known: the smallest share has to hold rows of groups alone.
 
     Parameters
     ----------
@@ -43,34 +50,64 @@ def noisy_start(
     start : callable
         Returns statistics for a sample of rows, as `fitting.starts` do.
     rng : Generator
+
+    Raises
+    ------
+    SingularMatrixError
+        If every start has a singular covariance, and there is no ridge.
     """
     noise = problem.noise
     assert noise is not None  # it is asked for
     sample = sampled(problem.rows, n_components, rng, size=_ROWS)
     on_sample = replace(problem, rows=sample)
-    starts = []
+    starts, failures = [], []
     with on_sample.e_step() as e_step:
-        for kept in (1.0, *KEPT):
-            rows = sample if kept == 1 else densest(sample, noise, kept)
+        for kept, rows in zip((1.0, *KEPT), (sample, *dense_parts(sample, noise)), strict=True):
             if kept == 1 or rows.n_rows > n_components:
-                begin = on_sample.beginning(e_step, start(rows)).parameters
-                starts.append(begin.with_noise(noise, max(share, 1 - kept)))
+                try:
+                    begin = on_sample.beginning(e_step, start(rows)).parameters
+                except SingularMatrixError as error:
+                    failures.append(error)
+                else:
+                    starts.append(begin.with_noise(noise, max(share, 1 - kept)))
+    if not starts:
+        raise failures[0]
     results = short_runs(on_sample, starts, _PASSES)
     best = results[best_of(results, sample.n_effective, problem.ridge)]
     return starts[0] if best is None else best.parameters
 
 
-def densest(sample: ArraySource, noise: UniformNoise, share: float) -> ArraySource:
-    """Return the share of the rows, or of some of them, whose neighbours are nearest."""
+def one_beside_noise(problem: Problem) -> MixtureParameters:
+    """Fit a single component beside the problem's noise.
+
+    Raises
+    ------
+    SingularMatrixError
+        If its covariance is singular, and there is no ridge.
+    """
+
+    def whole(sample: ArraySource) -> SufficientStatistics:
+        request = StartRequest(1, problem.model, problem.ridge, problem.n_threads)
+        return start_statistics(sample, request, "kmeans", np.random.default_rng(0))
+
+    begin = noisy_start(problem, 1, _LEAST_SHARE, whole, np.random.default_rng(0))
+    with problem.e_step() as e_step:
+        return problem.run(e_step, begin, FINELY).go().result.parameters
+
+
+def dense_parts(sample: ArraySource, noise: UniformNoise) -> list[ArraySource]:
+    """Return the shares `KEPT` of the rows, or of some of them, whose neighbours are nearest."""
     from scipy.spatial import KDTree
 
     if sample.n_rows > _ROWS:
         sample = sampled(sample, 1, np.random.default_rng(0), size=_ROWS)
+    if sample.sample_weight is not None:  # a row without weight is nobody's neighbour
+        sample = sample.subset(np.flatnonzero(sample.sample_weight))
     rows, weight = sample.rows, sample.sample_weight
     scaled = (rows - noise.low) / (noise.high - noise.low)
     neighbour = min(_NEIGHBOUR, len(rows) - 1)
     distances = KDTree(scaled).query(scaled, [neighbour + 1])[0][:, 0]
     order = np.argsort(distances, kind="stable")
     reached = np.cumsum(np.ones(len(rows)) if weight is None else weight[order])
-    kept = np.sort(order[reached <= share * reached[-1]])
-    return ArraySource(np.ascontiguousarray(rows[kept]), None if weight is None else weight[kept])
+    parts = (np.sort(order[reached <= share * reached[-1]]) for share in KEPT)
+    return [ArraySource(np.ascontiguousarray(rows[kept]), None if weight is None else weight[kept]) for kept in parts]

@@ -59,8 +59,9 @@ class FitProgress:
 
     @property
     def n_decided(self) -> int:
-        """Number of starts up to the last that ended."""
-        return 0 if self.fit is None else self.fit.traces[-1].start + 1
+        """Number of starts up to the last that ended, or to the one in progress, which is not among them."""
+        ended = 0 if self.fit is None else self.fit.traces[-1].start + 1
+        return ended if self.run is None else max(ended, self.run.trace.start)
 
     def with_end(self, result: SolverResult) -> FitProgress:
         """Return the progress once the run of a start has ended."""
@@ -99,6 +100,10 @@ class Journal:
         """Note that a run could be continued from here."""
         self._run = run
         self._keep(self)
+
+    def drop_run(self) -> None:
+        """Forget the run in progress, which has failed."""
+        self._run = None
 
     def note(self, progress: FitProgress) -> None:
         """Note how far the fit has come between two runs."""

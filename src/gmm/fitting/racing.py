@@ -61,11 +61,18 @@ def best_of(results: Sequence[SolverResult | None], n_effective: float, ridge: f
     return next(filter(is_usable, falling), falling[0])
 
 
+def foreseen_gain(bounds: Sequence[float]) -> float:
+    """Return what a run with these lower bounds may still gain, if its next passes gain as much as the last few."""
+    if len(bounds) < RECENT:
+        return inf
+    return _FORESEEN * max((bounds[-1] - bounds[-1 - _AVERAGED]) / _AVERAGED, 0.0)
+
+
 def is_hopeless(bounds: Sequence[float], target: float, *, remaining: float = inf) -> bool:
     """Tell whether a run with these lower bounds will end below `target`.
 
     The gain to expect is `remaining`; if that is unknown, the average gain of the last passes is extrapolated.
     """
-    if remaining == inf and len(bounds) >= RECENT:
-        remaining = _FORESEEN * max((bounds[-1] - bounds[-1 - _AVERAGED]) / _AVERAGED, 0.0)
+    if remaining == inf:
+        remaining = foreseen_gain(bounds)
     return bool(bounds) and bounds[-1] + remaining < target

@@ -121,10 +121,9 @@ class SplitMerge:
         self._tally = Tally()
 
     def refined(self, result: SolverResult, before: Refined | None = None) -> SolverResult:
-        """Return the best solution that moves reach from a result: higher, and without degenerate components.
+        """Return the best solution that moves reach from a result, higher and without degenerate components, or itself.
 
-        The likelihood of a result with degenerate components means nothing; a lower one without them replaces it. The
-        search continues from where it had come `before`.
+        The search continues from where it had come `before`.
         """
         if result.parameters.n_components == 1 or self._settings.max_iter == 0:
             return result
@@ -147,7 +146,7 @@ class SplitMerge:
         self._count(1, where)
         kept: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters)
-        least = -np.inf if degenerate.any() else best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
+        least = best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
         promising = moves(diagnostics, degenerate)
         for number, move in enumerate(promising, start=1):
             if move.dropped not in kept:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
+from gmm.blas import blas_alone
+from gmm.caching import cached_property
 from gmm.em.e_step import CENTRED_DOUBLE, EStep
 from gmm.em.m_step import Prior
 from gmm.em.problem import Problem
 from gmm.em.results import Partition
-from gmm.em.threads import blas_alone
 from gmm.fitting.halving import best_candidate
 from gmm.fitting.hierarchy import Hierarchy
 from gmm.fitting.metrics import OWN_UNITS, Metric, View, views_of

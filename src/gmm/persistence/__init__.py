@@ -13,7 +13,8 @@ from gmm.persistence.archive import (
     positive,
     save_state,
 )
-from gmm.persistence.places import Readable, Writable, write_atomically
+from gmm.persistence.metadata import Described, describe, with_metadata
+from gmm.persistence.places import Readable, Writable, replaceable, suffix_to_write, write_atomically
 from gmm.persistence.posterior import given_prior, posterior_from_state, posterior_to_state
 from gmm.persistence.streams import stream_from_state, stream_to_state
 from gmm.persistence.values import (
@@ -28,9 +29,11 @@ from gmm.persistence.values import (
 __all__ = [
     "FORMAT",
     "FORMAT_VERSION",
+    "Described",
     "Readable",
     "Writable",
     "build_object",
+    "describe",
     "from_json_values",
     "given_prior",
     "item",
@@ -41,11 +44,14 @@ __all__ = [
     "positive",
     "posterior_from_state",
     "posterior_to_state",
+    "replaceable",
     "save_state",
     "stream_from_state",
     "stream_to_state",
+    "suffix_to_write",
     "to_json_values",
     "traces_from_state",
     "traces_to_state",
+    "with_metadata",
     "write_atomically",
 ]

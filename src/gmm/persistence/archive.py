@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.persistence.metadata import check_metadata, describe
 from gmm.persistence.places import Readable, Writable, name_of_source, read_bytes, write_to
 
 Arrays = dict[str, NDArray[Any]]
@@ -133,7 +134,12 @@ def load_object(source: Readable, builders: Mapping[str, Callable[[Header, Array
     name, kind = name_of_source(source), header.get("class")
     if not isinstance(kind, str) or kind not in builders:
         raise ValueError(f"{name} holds {kind!r}, expected {' or '.join(map(repr, builders))}")
-    return build_object(name, kind, builders[kind], header, arrays)
+
+    def build(header: Header, arrays: Arrays) -> Saved:
+        metadata = check_metadata(header.pop("metadata", {}))
+        return describe(builders[kind](header, arrays), metadata)
+
+    return build_object(name, kind, build, header, arrays)
 
 
 def build_object(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from gmm.exceptions import warn
 from gmm.fitting.progress import FitProgress, Journal, MixtureFit, Stage
 from gmm.fitting.split_merge import Refined, Tally
 from gmm.persistence.archive import Arrays, Header, build_object, item, load_state, save_state
+from gmm.persistence.places import replaceable
 from gmm.persistence.values import (
     statistics_from_arrays,
     statistics_to_arrays,
@@ -54,6 +57,8 @@ class _KeptFile:
     def __init__(self, path: str | os.PathLike[str], same: Mapping[str, Any]) -> None:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"expected a path or None for checkpoint, got {type(path).__name__}: {path!r:.60}")
+        if not replaceable(path):
+            raise ValueError(f"expected a file for checkpoint, which is read again, got {os.fspath(path)!r}")
         self._path = path
         self._same = dict(same)
         self._due = 0.0
@@ -72,7 +77,9 @@ class _KeptFile:
                 f"{name} was written by version {header.get('gmm_version')!r:.60} of gmm, this is {__version__}, whose "
                 f"bits may be others: finish the {self._what} with that version, or begin it anew"
             )
-        before = item(header, "fit", dict)
+        before, state = build_object(
+            name, self._class, lambda h, _: (item(h, "fit", dict), item(h, "progress", dict)), header, arrays
+        )
         differences = [
             f"{key} was {before.get(key)!r:.80} and is {self._same.get(key)!r:.80}"
             for key in {**before, **self._same}
@@ -80,7 +87,9 @@ class _KeptFile:
         ]
         if differences:
             raise ValueError(f"{name} is a checkpoint of another {self._what}: {'; '.join(differences)}")
-        return build_object(name, self._class, lambda h, a: build(item(h, "progress", dict), a), header, arrays)
+        if header.get("digest") != _digest(state, arrays):
+            raise ValueError(f"{name} is damaged: it is not what was written. Begin the {self._what} anew")
+        return build_object(name, self._class, build, state, arrays)
 
     def check_place(self) -> None:
         """Check that the file to be written replaces nothing but a checkpoint.
@@ -110,6 +119,7 @@ class _KeptFile:
     def _write(self, state: Header, arrays: Arrays) -> None:
         began = perf_counter()
         header = {"gmm_version": __version__, "class": self._class, "fit": self._same, "progress": state}
+        header["digest"] = _digest(state, arrays)
         save_state(self._path, header, arrays)
         self._rest(perf_counter() - began)
 
@@ -208,10 +218,15 @@ class SearchCheckpoint(_KeptFile):
 
     def add(self, name: str, beside: Header, result: SolverResult | None) -> None:
         """Keep a result, and what is beside it, by a name, which may have had another; write if it is time."""
-        header, arrays = ({}, {}) if result is None else _result_to_state(result)
+        self.add_together({name: (beside, result)})
+
+    def add_together(self, results: Mapping[str, tuple[Header, SolverResult | None]]) -> None:
+        """Keep several results, of which the file never has some without the others; write if it is time."""
+        states = {name: ({}, {}) if one is None else _result_to_state(one) for name, (_, one) in results.items()}
         with self._lock:
-            self._headers[name] = header | {"beside": beside}
-            self._arrays[name] = arrays
+            for name, (header, arrays) in states.items():
+                self._headers[name] = header | {"beside": results[name][0]}
+                self._arrays[name] = arrays
             self.keep()
 
     def keep(self, *, now: bool = False) -> None:
@@ -228,6 +243,16 @@ class SearchCheckpoint(_KeptFile):
         """
         arrays = {f"{name}/{key}": values for name, each in self._arrays.items() for key, values in each.items()}
         self._write({"seed": self.seed, "results": self._headers}, arrays)
+
+
+def _digest(state: Header, arrays: Arrays) -> str:
+    """Return a digest of what a checkpoint holds: no check of single values could tell that all belong together."""
+    digest = hashlib.blake2b(json.dumps(state, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {np.shape(arrays[name])}".encode())
+        digest.update(values.data)
+    return digest.hexdigest()
 
 
 def _to_state(progress: FitProgress) -> tuple[Header, Arrays]:

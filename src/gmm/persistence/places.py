@@ -9,7 +9,16 @@ from io import BytesIO, TextIOBase
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-__all__ = ["Readable", "Writable", "name_of_source", "read_bytes", "write_atomically", "write_to"]
+__all__ = [
+    "Readable",
+    "Writable",
+    "name_of_source",
+    "read_bytes",
+    "replaceable",
+    "suffix_to_write",
+    "write_atomically",
+    "write_to",
+]
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 Writable: TypeAlias = str | os.PathLike[str] | BinaryIO
@@ -61,12 +70,12 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     OSError
         If the path cannot be written; an existing file is left unchanged.
     """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
+    if not replaceable(path):
+        with open(path, "wb") as file:
             write(file)
         return
-    temporary = path.with_name(f".{path.name}.{os.urandom(16).hex()}.part")
+    path = Path(os.path.realpath(path))
+    temporary = path.with_name(f".{os.urandom(16).hex()}.part")  # short, as a name may be as long as can be
     try:
         file = temporary.open("xb")
     except OSError as error:
@@ -82,6 +91,20 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], o
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def replaceable(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path names a regular file, or nothing yet; not a pipe or a device, nor standard output as one.
+
+    Such places have no name of their own behind the links that lead to them.
+    """
+    return not os.path.exists(path) or os.path.isfile(path)
+
+
+def suffix_to_write(path: str | os.PathLike[str], default: str) -> str:
+    """Return the suffix of a path in lower case; that of a pipe or a device without one is the default."""
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    return suffix or ("" if replaceable(path) else default)
 
 
 def read_bytes(source: Readable) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gmm.persistence.archive import Arrays, Header, item, positive
-from gmm.validation.given import check_mixture
+from gmm.validation.given import check_shares
 from gmm.validation.prior import DIRICHLET, DIRICHLET_PROCESS, check_has_posterior, check_variational_prior
 from gmm.values.parameters import MixtureParameters
 from gmm.values.variational import MixturePosterior, VariationalPrior
@@ -55,7 +55,7 @@ def posterior_from_state(header: Header, arrays: Arrays, parameters: MixturePara
     if saved[_TYPE] not in (DIRICHLET_PROCESS, DIRICHLET):
         raise ValueError(f"expected a prior of weights for {_TYPE!r} in its header, got {saved[_TYPE]!r:.60}")
     given = numbers | {name: arrays[name] for name in _ARRAYS} | {_TYPE: saved[_TYPE]}
-    shares = check_mixture(arrays["shares"], parameters.means, parameters.covariances, model)[0]
+    shares = check_shares(arrays["shares"], parameters.n_components, "shares")
     rows_mean = np.resize(arrays["mean_prior"], d)  # the distance from theirs was checked when they were there
     prior = check_variational_prior(given, model, len(shares), rows_mean, np.ones(d), 0.0)
     weights, means, covariances, whiteners, log_determinants = parameters.as_estimate()

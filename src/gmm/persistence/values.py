@@ -81,22 +81,15 @@ def mixture_from_state(arrays: Arrays, model: CovarianceModel) -> MixtureParamet
     """
     weights, means, covariances = (arrays[name] for name in PARTS)
     if "noise" not in arrays:
-        checked = check_mixture(weights, means, covariances, model)
-        return MixtureParameters(*checked, model, held=_held(arrays, len(checked[0]), model))
+        mixture = check_mixture(weights, means, covariances, model)
+        return mixture.with_other(held=_held(arrays, mixture.n_components, model))
     whole = float(weights.sum()) if weights.ndim == 1 and weights.dtype.kind == "f" else 0.0
     if not 0 < whole <= 1 + 1e-6:
         raise ValueError("expected weights that sum to at most 1 beside noise, got other ones")
-    _, centres, spread = check_mixture(weights / whole, means, covariances, model)
-    noise, _ = check_noise(arrays["noise"], centres.shape[1], lambda: centres)
-    return MixtureParameters(
-        np.ascontiguousarray(weights, np.float64),
-        centres,
-        spread,
-        model,
-        None,
-        noise,
-        _held(arrays, len(centres), model),
-    )
+    mixture = check_mixture(weights / whole, means, covariances, model)
+    noise, _ = check_noise(arrays["noise"], mixture.n_features, lambda: mixture.means)
+    held = _held(arrays, mixture.n_components, model)
+    return mixture.with_other(weights=np.ascontiguousarray(weights, np.float64), noise=noise, held=held)
 
 
 def _held(arrays: Arrays, n_components: int, model: CovarianceModel) -> Held | None:

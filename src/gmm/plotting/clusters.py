@@ -44,7 +44,7 @@ def plot_clusters(
         a PCA of fewer components than columns, in those of what it leaves. Of a `BayesianGaussianMixture` in a pipeline
         the mixture of posterior means is drawn. Of `gmm.combine_components`, components of one cluster have its colour.
     X : array-like or data frame of shape (n, d)
-        Rows, as for `predict`.
+        Rows, as for `predict`. Missing values of a mixture with ``missing="em"`` are drawn at their conditional means.
     ax : Axes, default=None
         Axes to draw on; None makes a new figure.
     view : None, int, str, sequence of int or str, Directions, "discriminating" or "pairs", default=None

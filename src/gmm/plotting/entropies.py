@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from gmm.exceptions import InvalidParameterError, raisable
 from gmm.plotting.lines import mark_best, set_counts_axis
 from gmm.plotting.style import axes_of, colours, inks_of
 from gmm.text.amounts import counted
 from gmm.uses.combining import CombinedComponents
+from gmm.validation.scalars import check_choice
 
 
 def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Axes | None = None) -> Axes:
@@ -47,8 +47,7 @@ def plot_entropies(combined: CombinedComponents, *, by: str = "clusters", ax: Ax
     """
     if not isinstance(combined, CombinedComponents):
         raise TypeError(f"expected what gmm.combine_components returns, got {type(combined).__name__}")
-    if by not in ("clusters", "rows"):
-        raise raisable(InvalidParameterError)(f"by must be 'clusters' or 'rows', got {by!r}")
+    check_choice(by, "by", ("clusters", "rows"))
     entropies, K = combined.entropies, len(combined.entropies)
     best = combined.n_clusters if by == "clusters" else combined.n_clusters_by_rows
     x = np.arange(1.0, K + 1) if by == "clusters" else np.concatenate([[0.0], np.cumsum(combined.merged_rows)])

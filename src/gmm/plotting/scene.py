@@ -6,12 +6,13 @@ It also computes axis limits, and the grids on which curves and contours are eva
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from gmm.caching import cached_property
+from gmm.estimators.conditional import imputed
 from gmm.estimators.contract import names_of_features
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, source_of
 from gmm.estimators.mixture import GaussianMixture
@@ -20,6 +21,7 @@ from gmm.plotting.pipeline import before, steps_of
 from gmm.plotting.style import colours
 from gmm.plotting.view import View, axis_deviations
 from gmm.rows.entrance import as_one_array, as_source
+from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource
 from gmm.selection import Selection
 from gmm.uses.combining import CombinedComponents, shares_of
@@ -168,7 +170,8 @@ def scene_of(
     model : GaussianMixture, GaussianMixtureSearch, a pipeline that ends in one, or CombinedComponents
         The fitted model.
     X : array-like or data frame of shape (n, d)
-        Rows, as for ``model.predict``.
+        Rows, as for ``model.predict``. Missing values are drawn at their conditional means, if the mixture was fitted
+        with ``missing="em"``; rows without a value are not drawn.
     sample_weight : array-like of shape (n,), default=None
     max_points : int, default=5000
         Maximum number of rows drawn as points. Larger tables are subsampled without replacement.
@@ -192,6 +195,8 @@ def scene_of(
         names = given or tuple(numbered if of_rows is None else map(str, of_rows))
     else:
         source = source_of(mixture, X, sample_weight)
+        if isinstance(source, IncompleteSource):
+            source = ArraySource(imputed(parameters, source, mixture.n_threads), source.sample_weight)
     return make_scene(
         parameters,
         names,

@@ -16,9 +16,10 @@ from gmm.plotting.lines import Line, draw_line, label_ends, limit_height, mark_b
 from gmm.plotting.style import FAINT, axes_of, colours, inks_of
 from gmm.selection import NOT_CONVERGED, OK, GaussianMixtureSearch, Selection
 from gmm.selection.grid import title
-from gmm.selection.status import has_failed, is_degenerate
+from gmm.selection.status import has_failed, is_degenerate, was_left
 from gmm.text.amounts import counted
 from gmm.validation.parameters import check_is_fitted
+from gmm.validation.scalars import check_choice
 
 _IN_COLOUR = 5  # most lines drawn in colour
 
@@ -109,9 +110,7 @@ def table_of(selection: Any) -> Selection:
 
 def check_criterion(name: Any) -> str:
     """Check the name of a criterion, and return it."""
-    if not isinstance(name, str) or name not in CRITERIA:
-        raise raisable(InvalidParameterError)(f"expected a criterion among {CRITERIA}, got {name!r}")
-    return name
+    return check_choice(name, "a criterion", CRITERIA)
 
 
 def cells_of(table: Selection, name: str) -> Cells:
@@ -165,7 +164,8 @@ def _mark_cells(ax: Axes, table: Selection, cells: Cells, lines: Sequence[Line])
     colour_of = {name: line.colour for line in lines for name in line.names}
     low, high = ax.get_ylim()
     inside = np.clip(cells.degenerate, low + 0.02 * (high - low), high - 0.02 * (high - low))
-    kinds = {"not converged": ("o", np.array(table.status) == NOT_CONVERGED, cells.values)}
+    open_ended = np.array([status == NOT_CONVERGED or was_left(status) for status in table.status])
+    kinds = {"not converged": ("o", open_ended, cells.values)}
     kinds["degenerate: criterion is meaningless"] = ("v", np.isfinite(cells.degenerate), inside)
     for name, (marker, among, heights) in kinds.items():
         label: str | None = name

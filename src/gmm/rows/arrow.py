@@ -1,4 +1,4 @@
-"""Arrow: files and streams, tables in memory, data sets and whatever else gives record batches."""
+"""Arrow: files and streams, tables in memory, and whatever else gives record batches."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.ipc
 
-from gmm.rows.parquet import parquet_batches
-
-__all__ = ["ArrowPart", "BatchesPart"]
+__all__ = ["ArrowPart", "BatchesPart", "ReaderPart"]
 
 
 class ArrowPart:
@@ -35,14 +32,8 @@ class ArrowPart:
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns from the first row on, in the batches of the file."""
         with pa.OSFile(self.name) as file:
-            reader = self._reader(file)
             try:
-                if isinstance(reader, pa.ipc.RecordBatchFileReader):
-                    for i in range(reader.num_record_batches):
-                        yield reader.get_batch(i).select(list(columns))
-                else:
-                    for batch in reader:
-                        yield batch.select(list(columns))
+                yield from _batches(self._reader(file))
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(f"{self.name} is damaged: {error}") from error
 
@@ -58,7 +49,7 @@ class ArrowPart:
 
 
 class BatchesPart:
-    """An object with `schema` and `to_batches`: a `pyarrow.dataset.Dataset`, a table, or one that behaves like these.
+    """An object with `schema` and `to_batches`: a table, or whatever behaves like one.
 
     Parameters
     ----------
@@ -72,33 +63,44 @@ class BatchesPart:
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Begin to read anew."""
-        data, names = self._data, list(columns)
-        if hasattr(data, "select"):  # a table
-            yield from data.select(names).to_batches()
-        elif not isinstance(data, pa.dataset.Dataset):
-            yield from (batch.select(names) for batch in data.to_batches())
-        elif (fragments := _parquet_files(data, names)) is not None:
-            for fragment in fragments:
-                row_groups = [group.id for group in fragment.row_groups]
-                with fragment.open() as file:
-                    yield from parquet_batches(file, fragment.path, names, at_once, row_groups)
-        else:
-            yield from data.to_batches(
-                columns=names, batch_size=at_once, batch_readahead=1, fragment_readahead=1, use_threads=False
-            )
+        yield from self._data.to_batches()
 
 
-def _parquet_files(data: pa.dataset.Dataset, names: Sequence[str]) -> list[Any] | None:
-    """Return the files of a data set if all are Parquet and hold the columns; else, or if it is filtered, None.
+class ReaderPart:
+    """A scanner, a stream or a file that another one opened.
 
-    The scanner of a data set reads some hundred megabytes ahead, whatever it is told.
+    Parameters
+    ----------
+    reader : pyarrow.dataset.Scanner, pyarrow.RecordBatchReader or pyarrow.ipc.RecordBatchFileReader
+
+    Attributes
+    ----------
+    once : bool
+        Whether it is a stream, which can be read only once.
     """
-    try:
-        fragments = list(data.get_fragments())
-    except ValueError:  # it is filtered
-        return None
-    plain = all(
-        isinstance(fragment, pa.dataset.ParquetFileFragment) and set(names) <= set(fragment.physical_schema.names)
-        for fragment in fragments
-    )
-    return fragments if plain else None
+
+    def __init__(self, reader: Any) -> None:
+        self.name = f"the {type(reader).__name__}"
+        self.schema: pa.Schema = reader.projected_schema if hasattr(reader, "projected_schema") else reader.schema
+        self.once = isinstance(reader, pa.RecordBatchReader)
+        self._reader = reader
+
+    def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Read from the first row on."""
+        try:
+            yield from _batches(self._reader)
+        except (pa.ArrowException, OSError) as error:
+            why = " again: give scratch=True, which keeps a copy of what can be read only once" * (
+                "OneShot" in str(error)
+            )
+            raise ValueError(f"{self.name} cannot be read{why}: {error}") from error
+
+
+def _batches(reader: Any) -> Iterator[pa.RecordBatch]:
+    if hasattr(reader, "to_batches"):
+        yield from reader.to_batches()
+    elif isinstance(reader, pa.ipc.RecordBatchFileReader):
+        for i in range(reader.num_record_batches):
+            yield reader.get_batch(i)
+    else:
+        yield from reader

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Generator, Iterator
-from functools import cached_property
 from itertools import chain, cycle
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
+from gmm._kernel.first_look import checksum as checksum_of
+from gmm.caching import cached_property
 from gmm.rows.ahead import read_ahead
 from gmm.rows.sources import Chunk, Source
 from gmm.validation.given import check_sample_weight
@@ -19,7 +21,6 @@ from gmm.values.layouts import Array
 
 _CHUNK_BYTES = 1 << 23
 _FEWEST_LANES = 8  # of a chunk, so that several workers have something to do
-_SUMMED = 256  # rows, within which an exchange goes unnoticed
 _BUFFERS = 3  # a chunk is walked, one waits, one is being filled: see `read_ahead`
 
 
@@ -51,7 +52,7 @@ class Block(NamedTuple):
 
 
 class _Lanes(NamedTuple):
-    """Whole lanes of rows in a buffer that is used again, the number of the first, and what their bits add up to."""
+    """Whole lanes of rows in a buffer that is used again, the number of the first, and their checksum."""
 
     first: int
     rows: NDArray[Any]
@@ -83,12 +84,15 @@ class BlockSource(Source):
         Whether blocks hold a feature's values together, as columns of files do.
     reads_ahead : bool
         Whether blocks are read on a thread of their own.
+    once : bool
+        Whether blocks can be read only once, so that the first reading goes to the end.
     """
 
     weighted: bool = False
     given_weight: Array | None = None
     feature_major: ClassVar[bool] = False
     reads_ahead = True
+    once: bool = False
 
     @property
     @abstractmethod
@@ -147,7 +151,9 @@ class BlockSource(Source):
         if stop != before.n_rows:
             raise ValueError(self._ended(stop))
         if checksum % 2**64 != before.checksum:
-            raise ValueError(self._changed(f"{stop} rows each time, but other values, or in another order"))
+            raise ValueError(
+                self._changed(f"{stop} rows each time, but other values, or in another order of rows or columns")
+            )
 
     def take(self, indices: NDArray[np.intp]) -> NDArray[Any]:
         """Return the rows with these indices, which increase, by one reading up to the last of them.
@@ -197,6 +203,8 @@ class BlockSource(Source):
         if begin is None:
             return _FirstLook(None, 0, 0, np.empty(0) if self.weighted else None)
         survey = Survey(chain([begin], looking), self.n_features)
+        if self.once:
+            deque(looking, maxlen=0)  # the survey ends at a value that is not finite
         weight = np.concatenate(weights) if self.weighted else None
         weights.clear()
         if survey.nonfinite is None:
@@ -214,7 +222,8 @@ class BlockSource(Source):
         )
 
     def _changed(self, how: str) -> str:
-        return f"{self.name} changed between two readings: {how}; expected the same rows, in the same order, each time"
+        expected = "the same rows and columns, in the same order, each time"
+        return f"{self.name} changed between two readings: {how}; expected {expected}"
 
     def _whole_lanes(self, lane_rows: int, *, weighted: bool = False) -> Iterator[_Lanes]:
         """Read all rows; as `read_ahead` needs, what it yields stays valid until the next but one is made."""
@@ -237,18 +246,9 @@ class BlockSource(Source):
                     weight[full : full + step] = block.sample_weight[start : start + step]
                 start, full = start + step, full + step
                 if full == size:
-                    yield _Lanes(first, buffer, weight, self._checksum(first, buffer))
+                    yield _Lanes(first, buffer, weight, checksum_of(buffer, first))
                     first, full, buffer = first + size, 0, next(buffers)
                     weight = np.empty(size) if weighted else None
         if full:
             rest = buffer[:full]
-            yield _Lanes(first, rest, None if weight is None else weight[:full], self._checksum(first, rest))
-
-    def _checksum(self, first: int, rows: NDArray[Any]) -> int:
-        """Σ (2s + 1) b_s, where b_s is the sum of the bits of the s-th 256 rows of all, as integers."""
-        starts = np.arange(-(first % _SUMMED), len(rows), _SUMMED)
-        weight = (2 * ((first + starts) // _SUMMED) + 1).astype(np.uint64)
-        starts[0] = 0
-        bits = (rows.T if self.feature_major else rows.reshape(1, -1)).view(f"u{rows.itemsize}")
-        sums = np.add.reduceat(bits, starts if self.feature_major else starts * rows.shape[1], axis=1, dtype=np.uint64)
-        return int(weight @ sums.sum(axis=0))
+            yield _Lanes(first, rest, None if weight is None else weight[:full], checksum_of(rest, first))

@@ -52,7 +52,7 @@ class DaskSource(PartitionedSource):
         Raises
         ------
         LostClusterError
-            If the scheduler is gone, or a partition has cost too many workers.
+            If the scheduler is gone, or a partition has cost too many workers; other errors are Dask's own.
         """
         shared = dask.delayed(task, traverse=False)
         apply, add = dask.delayed(_applied, pure=False), dask.delayed(_added, pure=False)
@@ -115,7 +115,7 @@ class _Mapped:
 def _partitions(X: Any) -> list[Any]:
     """Return the partitions as delayed values, each with whole rows."""
     if not isinstance(X, dask.array.Array):
-        if not isinstance(getattr(X, "npartitions", None), int) or X.ndim != 2:
+        if not isinstance(getattr(X, "npartitions", None), int) or getattr(X, "ndim", None) != 2:
             raise TypeError(f"expected a Dask array or data frame of rows, got a Dask {type(X).__name__}")
         return list(X.to_delayed())
     if X.ndim != 2:
@@ -156,8 +156,10 @@ def _open_client() -> Any:
 
 
 def _is_lost(client: Any, error: Exception) -> bool:
-    """Return whether an error is the cluster's, not a task's."""
-    from distributed import CancelledError, KilledWorker
+    """Return whether an error is the cluster's: not a task's, nor of rows that a living scheduler has given up."""
+    from distributed import KilledWorker
     from distributed.comm import CommClosedError
 
-    return client.status != "running" or isinstance(error, (CancelledError, KilledWorker, CommClosedError))
+    reason = getattr(error, "reason", None)  # why a future was cancelled
+    gone = client.status != "running" or reason == "scheduler-connection-lost"
+    return gone or isinstance(error, (KilledWorker, CommClosedError))

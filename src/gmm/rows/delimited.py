@@ -5,42 +5,54 @@ All at once as a table, or block by block.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import PurePath
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from gmm.caching import cached_property
 from gmm.exceptions import warn
+from gmm.rows.header_line import has_column_names
+from gmm.rows.numerals import (
+    MISSING,
+    Obstacle,
+    as_numbers,
+    decimal_mark,
+    grouped_note,
+    is_number,
+    is_text,
+    like_number,
+    numbers_in,
+)
 from gmm.rows.suffixes import COMPRESSED
+from gmm.rows.text_format import TextFormat
 from gmm.text.amounts import counted
-from gmm.text.lists import quoted
 
 __all__ = ["TextPart", "is_missing", "is_number", "read_text"]
 
-Hints = tuple[str, str]
+T = TypeVar("T")
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh91AY&SY": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
-_MISSING = [*pa.csv.ConvertOptions().null_values, "?", "None", "<NA>"]
-_HINTS = ("header=True", "header=False")
-_SHOWN = 3
-_COUNTING = 3  # at least this many consecutive integers look like column names: 0, 1, 2 or 2001, 2002, 2003
-_FAULTS = (pa.ArrowInvalid, UnicodeDecodeError, csv.Error, OSError)
+_ARCHIVE = b"PK\x03\x04"
+_BLANKS = tuple(" " * length for length in range(1, 9))
+_FAULTS = (pa.ArrowInvalid, pa.ArrowKeyError, UnicodeDecodeError, csv.Error, OSError)
+_CUT = "straddl"  # pyarrow's word for a line that no block holds
 _BLOCK, _LARGEST_BLOCK = 1 << 20, 1 << 30  # bytes; a block of pyarrow's reader must hold a whole line
+_UTF_8, _WESTERN, _LATIN_1 = "utf8", "cp1252", "latin-1"
+_NO_UTF_8 = "the text is not UTF-8, so it is read as Latin-1 (Windows-1252)"
 
 
-def read_text(
-    path: str, source: str | bytes, header: bool | None, hints: Hints = _HINTS
-) -> tuple[pa.Table, tuple[str, ...]]:
+def read_text(path: str, source: str | bytes, says: TextFormat) -> tuple[pa.Table, tuple[str, ...]]:
     """Read delimited text, compressed or not.
 
     Parameters
@@ -49,31 +61,33 @@ def read_text(
         Name for messages; its suffix gives the compression.
     source : str or bytes
         The path of the file, or its content.
-    header : bool or None
-        Whether the first line holds column names; None decides from the text.
-    hints : pair of str
-        What the user writes to say that the first line holds column names, and that it is a row.
+    says : TextFormat
+        What the user says of the text.
 
     Returns
     -------
     table : pyarrow.Table
-        The columns, named ``x0``, ``x1``, ... if the first line is a row.
+        The columns, named ``x0``, ``x1``, ... if the first line is a row. Those of text carry their `Obstacle`.
     notes : tuple of str
-        Says how a first line that holds numbers was read.
+        Says how the text was read where that is a guess.
 
     Raises
     ------
     ValueError
-        If the text is not a table, or its first line could be column names or a row.
+        If the text is not a table, or may be read in several ways.
     """
     try:
-        text = _Text.of(path, source)
-        named, note = (header, "") if header is not None else _has_column_names(path, text, hints)
+        text, notes = _Text.of(path, source, says)
+        named, note = has_column_names(path, text, says)
         table = text.named if named else text.unnamed
+        if any(map(pa.types.is_binary, table.schema.types)):  # behind the beginning, it is no UTF-8
+            text = replace(text, encoding=_LATIN_1)
+            table, notes = text.named if named else text.unnamed, (*notes, _NO_UTF_8)
         table.column_names  # noqa: B018  decodes the names, which may fail
     except _FAULTS as error:
         raise ValueError(f"{path} is not a table: {_reason(error)}") from error
-    return table, (note,) if note else ()
+    numbers = numbers_in(table, text.decimal, text.missing, typed=False)
+    return numbers, tuple(filter(None, (*notes, grouped_note(table, numbers, text.decimal), note)))
 
 
 class TextPart:
@@ -82,76 +96,138 @@ class TextPart:
     Parameters
     ----------
     path : str
-    header : bool, default=None
-        Whether the first line holds column names; None decides from the text, with a warning where that is a guess.
+    says : TextFormat
+        What the user says of the text; a guess is a warning.
 
     Attributes
     ----------
     schema, guessed : pyarrow.Schema
-        The columns as they are read, and with the types that the first block suggests.
+        The columns as they are read, and with the types, and obstacles to numbers, that the first block suggests.
 
     Raises
     ------
     ValueError
-        If the text is not a table, or its first line could be column names or a row.
+        If the text is not a table, or may be read in several ways.
     """
 
-    def __init__(self, path: str, header: bool | None = None) -> None:
+    def __init__(self, path: str, says: TextFormat) -> None:
         self.name = path
         try:
-            text = _TextToStream.of(path, path)
-            named, note = (header, "") if header is not None else _has_column_names(path, text, _HINTS)
+            text, notes = _TextToStream.of(path, path, says)
+            named, note = has_column_names(path, text, says)
             self._names = None if named else text.default_names
-            self.guessed: pa.Schema = (text.named if named else text.unnamed).schema
+            beginning = text.named if named else text.unnamed
+            numbers = numbers_in(beginning, text.decimal, text.missing, typed=False)
+            self.guessed: pa.Schema = numbers.schema
+            grouped = grouped_note(beginning, numbers, text.decimal)
+            self._grouped = {
+                field.name: pa.string()
+                for field, before in zip(self.guessed, beginning.schema, strict=True)
+                if is_text(before.type) and not is_text(field.type)
+            }
             self._text = replace(text)  # without the block that it has read
             self.schema: pa.Schema = pa.schema([(name, pa.float64()) for name in self.guessed.names])
         except _FAULTS as error:
             raise ValueError(f"{path} is not a table: {_reason(error)}") from error
-        if note:
-            warn(f"{path}: {note}", UserWarning)
+        for each in filter(None, (*notes, grouped, note)):
+            warn(f"{path}: {each}", UserWarning)
 
     def batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
         """Read the columns, as float64, from the first row on."""
+        return self._batches(dict.fromkeys(columns, pa.float64()))
+
+    def typed_batches(self, columns: Sequence[str], at_once: int) -> Iterator[pa.RecordBatch]:
+        """Read the columns, with the types that the first block suggests, from the first row on."""
+        kinds = {name: self.guessed.field(name).type for name in columns}
+        return self._batches({name: pa.string() if pa.types.is_null(kind) else kind for name, kind in kinds.items()})
+
+    def _batches(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+        types, n_rows = {name: self._grouped.get(name, kind) for name, kind in types.items()}, 0
         try:
-            with _opened(self.name, self._text.compression) as stream:
-                yield from self._text.reader(stream, self._names, columns)
+            for text in self._text.in_larger_blocks():
+                try:
+                    for batch in text.batches(self._names, types, n_rows):
+                        yield self._with_numbers(batch, n_rows)
+                        n_rows += len(batch)
+                    self._text = text
+                    return
+                except pa.ArrowInvalid as error:
+                    if not text.is_cut(error):
+                        raise
         except _FAULTS as error:
-            raise ValueError(f"{self.name}: {_reason(error, self.schema.names)}") from error
+            raise ValueError(f"{self.name}: {_reason(error, self.schema.names, self._text.says)}") from error
 
-
-def is_number(text: str) -> bool:
-    """Return whether Python can convert the text to a float."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    def _with_numbers(self, batch: pa.RecordBatch, n_before: int) -> pa.RecordBatch:
+        """Return a batch in which texts are numbers; `n_before` rows come before it."""
+        columns = list(batch.columns)
+        for j, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
+            if name in self._grouped:
+                columns[j], unreadable = as_numbers(column, self._text.decimal, self._text.missing)
+                row = pc.index(unreadable, True).as_py()
+                if row >= 0:
+                    where = f"{self.name}: row {n_before + row + 1}, column {name!r}"
+                    raise ValueError(f"{where}: {_no_number(column[row].as_py(), self._text.says)}")
+        return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def is_missing(text: str) -> bool:
     """Return whether the text is empty or stands for a missing value, such as NA."""
-    return text.strip() in _MISSING
+    return text.strip() in MISSING
 
 
 @dataclass(frozen=True, eq=False)
 class _Text:
-    """Delimited text with its compression, first line and delimiter, before it is parsed."""
+    """Delimited text and how it is written, before it is parsed."""
 
     source: str | bytes
     compression: str | None
+    encoding: str
     line: str  # the first line that is not empty
     delimiter: str
+    block: int  # bytes, which hold a whole line
+    says: TextFormat
+    decimal: str = "."
 
     @classmethod
-    def of(cls, path: str, source: str | bytes) -> Self:
+    def of(cls, path: str, source: str | bytes, says: TextFormat) -> tuple[Self, tuple[str, ...]]:
+        """Look at the beginning of a text; return also what to tell of it.
+
+        Raises
+        ------
+        ValueError
+            If it is no text, or its decimal mark cannot be told.
+        """
         compression = _compression(path, source)
         with _opened(source, compression) as stream:
+            beginning = stream.read(_BLOCK)
+        encoding = _encoding(beginning)
+        with _opened(source, compression) as stream:
             # Read with universal newlines; a line may have any length.
-            lines = (line.rstrip("\n") for line in io.TextIOWrapper(stream, "utf-8-sig", "replace"))
+            lines = (line.rstrip("\n") for line in io.TextIOWrapper(stream, _signed(encoding), "replace"))
             first = next(filter(None, lines), "")
+        if beginning.startswith(_ARCHIVE):
+            raise ValueError(f"{path} is no text but a ZIP archive, as .xlsx and .ods files are: save the table as CSV")
         if "\0" in first:
             raise ValueError(f"{path} is no text in UTF-8, but holds zero bytes, as UTF-16 does: convert it to UTF-8")
-        return cls(source, compression, first, _delimiter(first))
+        block = min(max(_BLOCK, 8 * len(first)), _LARGEST_BLOCK)
+        text = cls(source, compression, encoding, first, _delimiter(first), block, says, says.decimal or ".")
+        if says.decimal is None and _may_have_decimal_commas(beginning, text.delimiter):
+            texts, grouped = text.with_whole_lines(cls.texts), text.delimiter == ";"
+            mark = decimal_mark(texts, text.missing, says.words, points_may_group=grouped)
+            text = replace(text, decimal=mark)
+        return text, text.notes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to tell of how the text is read."""
+        commas = f"commas are read as decimal; use {self.says.words.decimal.format('.')} if they are not"
+        told = {_NO_UTF_8: self.encoding != _UTF_8, commas: self.decimal == "," and self.says.decimal is None}
+        return tuple(note for note, holds in told.items() if holds)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Texts that stand for a missing value."""
+        return (*MISSING, *self.says.na_values)
 
     @cached_property
     def fields(self) -> list[str]:
@@ -171,7 +247,47 @@ class _Text:
     def default_names(self) -> list[str]:
         return [f"x{j}" for j in range(len(self.fields))]
 
+    def in_larger_blocks(self) -> Iterator[Self]:
+        """Yield the text in blocks of the same size and larger ones, for lines that are longer than the first."""
+        yield self
+        block = self.block
+        while block < _LARGEST_BLOCK:
+            block = min(8 * block, _LARGEST_BLOCK)
+            yield replace(self, block=block)
+
+    def is_cut(self, error: pa.ArrowInvalid) -> bool:
+        """Return whether an error says that a line is longer than a block, and blocks may be larger."""
+        return _CUT in str(error) and self.block < _LARGEST_BLOCK
+
+    def with_whole_lines(self, read: Callable[[Self], T]) -> T:
+        """Return what a function reads of the text, in larger blocks while one holds no whole line."""
+        for text in self.in_larger_blocks():
+            try:
+                return read(text)
+            except pa.ArrowInvalid as error:
+                if not text.is_cut(error):
+                    raise
+        raise AssertionError("the largest blocks end it")
+
+    def texts(self) -> pa.Table:
+        """Return the first block, below a line of names, as texts."""
+        return self.first_block(None, dict.fromkeys(self.fields, pa.string()))
+
+    def first_block(self, names: Sequence[str] | None, types: Mapping[str, pa.DataType]) -> pa.Table:
+        """Return the first block, of the columns of these types alone if there are any."""
+        with _opened(self.source, self.compression) as stream:
+            reader = self.reader(stream, names, types)
+            return pa.Table.from_batches(islice(reader, 1), reader.schema)
+
+    def reader(self, stream: pa.NativeFile, names: Sequence[str] | None, types: Mapping[str, pa.DataType]) -> Any:
+        """Return an iterator of record batches, with the columns of these types alone if there are any."""
+        how = self._conversion(column_types=types, include_columns=list(types))
+        return pa.csv.open_csv(stream, *self._options(names, False), how)
+
     def _parsed(self, names: Sequence[str] | None) -> pa.Table:
+        return self.with_whole_lines(lambda text: text._read_with_lines(names))
+
+    def _read_with_lines(self, names: Sequence[str] | None) -> pa.Table:
         try:
             return self._read(names, use_threads=True)
         except pa.ArrowInvalid:
@@ -179,38 +295,49 @@ class _Text:
 
     def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
         with _opened(self.source, self.compression) as stream:
-            return pa.csv.read_csv(
-                stream, *self._options(names, use_threads), pa.csv.ConvertOptions(null_values=_MISSING)
-            )
+            return pa.csv.read_csv(stream, *self._options(names, use_threads), self._conversion())
 
     def _options(self, names: Sequence[str] | None, use_threads: bool) -> tuple[Any, Any]:
-        block = min(max(_BLOCK, 8 * len(self.line)), _LARGEST_BLOCK)
-        reading = pa.csv.ReadOptions(column_names=names, block_size=block, use_threads=use_threads)
+        reading = pa.csv.ReadOptions(
+            column_names=names, block_size=self.block, use_threads=use_threads, encoding=self.encoding
+        )
         return reading, pa.csv.ParseOptions(delimiter=self.delimiter)
+
+    def _conversion(self, **more: Any) -> Any:
+        absent = [*self.missing, *_BLANKS]
+        return pa.csv.ConvertOptions(null_values=absent, strings_can_be_null=True, decimal_point=self.decimal, **more)
 
 
 class _TextToStream(_Text):
     """Text that is too long to be in memory: its first block stands for the whole."""
 
     def _read(self, names: Sequence[str] | None, *, use_threads: bool) -> pa.Table:
+        return self.first_block(names, {})
+
+    def batches(
+        self, names: Sequence[str] | None, types: Mapping[str, pa.DataType], n_before: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read the columns of these types from the row on that `n_before` come before."""
         with _opened(self.source, self.compression) as stream:
-            reader = pa.csv.open_csv(stream, *self._options(names, False), pa.csv.ConvertOptions(null_values=_MISSING))
-            return pa.Table.from_batches(islice(reader, 1), reader.schema)
-
-    def reader(self, stream: pa.NativeFile, names: Sequence[str] | None, columns: Sequence[str]) -> Any:
-        """Return an iterator of record batches with these columns."""
-        types = dict.fromkeys(columns, pa.float64())
-        how = pa.csv.ConvertOptions(null_values=_MISSING, column_types=types, include_columns=columns)
-        return pa.csv.open_csv(stream, *self._options(names, False), how)
+            for batch in self.reader(stream, names, types):
+                if len(batch) > n_before:
+                    yield batch.slice(n_before)
+                n_before = max(0, n_before - len(batch))
 
 
-def _reason(error: Exception, names: Sequence[str] = ()) -> str:
+def _reason(error: Exception, names: Sequence[str] = (), says: TextFormat | None = None) -> str:
     """Word the errors of a line with too few or too many fields, and of a field; return others as they are."""
     text = str(error)
-    field = re.search(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value (.*)", text)
-    if field is not None and int(field[1]) < len(names):
-        where = f"line {field[2]}, column {names[int(field[1])]!r}"
-        return f"{where}: expected a number, got {field[3]}; columns=[…] names the columns to use"
+    if _CUT in text:
+        return f"a line is longer than {_LARGEST_BLOCK:,} bytes: look for a missing line feed"
+    absent = re.search(r"Column (.*) in include_columns does not exist", text)
+    if absent is not None:
+        return f"no column {absent[1]} in it any more"
+    field = re.search(
+        r"In CSV column #(\d+): Row #(\d+): CSV conversion error to \w+: invalid value '(.*)'", text, re.S
+    )
+    if field is not None and int(field[1]) < len(names) and says is not None:
+        return f"line {field[2]}, column {names[int(field[1])]!r}: {_no_number(field[3], says)}"
     uneven = re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", text)
     if uneven is None:
         return text
@@ -218,75 +345,17 @@ def _reason(error: Exception, names: Sequence[str] = ()) -> str:
     return f"line {line} has {counted(found, 'field')}, expected {expected}"
 
 
-def _has_column_names(path: str, text: _Text, hints: Hints) -> tuple[bool, str]:
-    """Decide whether the first line holds column names; a wrong guess would lose a row or add one."""
-    if_names, if_row = hints
-    numbers = [field for field in text.fields if field.strip() and _like_value(field)]
-    if not numbers:
-        return True, ""
-    examples, last = quoted(numbers, _SHOWN), len(text.fields) - 1
-    row = (
-        f"the first line holds numbers ({examples}), so it is read as a row and the columns are named "
-        f"{_default_names(last)}; use {if_names} if it holds column names"
-    )
-    if all(map(_like_value, text.fields)) and not _count_up(numbers):
-        return False, row
-    body = text.named
-    verdicts = {_is_name(field, column) for field, column in zip(body.column_names, body.columns, strict=True)} - {None}
-    if verdicts == {True}:
-        return True, ""
-    if verdicts == {False}:
-        return False, row
-    alike = len(numbers) == len(body.columns) and all(map(pa.types.is_integer, body.schema.types))
-    if not verdicts and (2 * len(numbers) <= len(text.fields) or (_count_up(numbers) and not alike)):
-        return True, (
-            f"the first line is read as column names, although it holds numbers ({examples}); use {if_row} if it is "
-            "a row"
-        )
-    raise ValueError(
-        f"{path}: the first line holds numbers ({examples}) and could be column names or a row: use {if_names} if it "
-        f"holds column names, {if_row} if it is a row"
-    )
-
-
-def _default_names(last: int) -> str:
-    return {0: "x0", 1: "x0 and x1"}.get(last, f"x0 to x{last}")
-
-
-def _is_name(field: str, column: pa.ChunkedArray) -> bool | None:
-    """Return whether a field of the first line is the name of the column below it; None if this cannot be decided."""
-    if _like_value(field) or pa.types.is_null(column.type) or pa.types.is_binary(column.type):
-        return None
-    if pa.types.is_string(column.type):
-        return False if pc.any(pc.equal(column, field)).as_py() else None
-    try:
-        pa.array([field]).cast(column.type)
-    except pa.ArrowInvalid:
-        return True  # a word above numbers
-    return False  # a date above dates
-
-
-def _count_up(numbers: Sequence[str]) -> bool:
-    """Return whether the numbers are consecutive, as in column names 0, 1, 2 or 2001, 2002, 2003."""
-    values = [float(text) for text in numbers if is_number(text)]
-    return len(values) >= _COUNTING and bool(np.all(np.diff(values) == 1))
-
-
-def _like_value(text: str) -> bool:
-    """Return whether the text is a number or a mark for a missing value."""
-    return _like_number(text) or is_missing(text)
-
-
-def _like_number(text: str) -> bool:
-    """Return whether the text is a number, possibly with a decimal comma."""
-    return is_number(text.replace(",", "."))
+def _no_number(text: str, says: TextFormat) -> str:
+    remedy = Obstacle(text, (text,), mostly_numbers=True).remedy(says.words)
+    return f"expected a number, got {text!r}; {remedy}; {says.words.columns} names the columns to use"
 
 
 def _delimiter(line: str) -> str:
     """Return the most frequent delimiter; a space counts only between numbers, a decimal comma does not count."""
     candidates = [",", "\t", ";", "|"]
-    if ";" in line and all(map(_like_number, line.split(";"))):
-        return ";"
+    for mark in candidates[1:]:
+        if mark in line and all(map(like_number, line.split(mark))):
+            return mark
     unquoted = re.sub(r'"[^"]*"', "", line)  # the csv module rejects fields over 128 KiB
     counts = [unquoted.count(delimiter) for delimiter in candidates]
     if max(counts) > 0:
@@ -301,6 +370,28 @@ def _compression(path: str, source: str | bytes) -> str | None:
     with _opened(source, None) as stream:
         first = stream.read(max(map(len, _MAGIC)))
     return next((name for magic, name in _MAGIC.items() if first.startswith(magic)), None)
+
+
+def _encoding(beginning: bytes) -> str:
+    """Return UTF-8, or what text that is none is most likely to be."""
+    for encoding in (_UTF_8, _WESTERN):
+        try:
+            codecs.getincrementaldecoder(encoding)().decode(beginning)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return _LATIN_1
+
+
+def _signed(encoding: str) -> str:
+    """Return the encoding without the mark that UTF-8 may begin with."""
+    return "utf-8-sig" if encoding == _UTF_8 else encoding
+
+
+def _may_have_decimal_commas(beginning: bytes, delimiter: str) -> bool:
+    """Return whether fields may hold decimal commas, or points that separate thousands before them."""
+    marks = {",": b'"', ";": b",."}.get(delimiter, b",")
+    return any(mark in beginning for mark in marks)
 
 
 def _opened(source: str | bytes, compression: str | None) -> pa.NativeFile:

@@ -110,18 +110,15 @@ def _finite(
     Raises
     ------
     ValueError
-        If another value is not finite, or a row has no value.
+        If another value is not finite.
     """
     nonfinite, resident = source.survey.nonfinite, source.resident
     if nonfinite is None:
         return source
     if missing == "em" and resident is not None:
-        infinite, gaps = np.isinf(resident.rows), np.isnan(resident.rows)
+        infinite = np.isinf(resident.rows)
         if not infinite.any():
-            if gaps.all(axis=1).any():
-                row, what_for = int(gaps.all(axis=1).argmax()), "predict" if fitted else "learn"
-                raise_empty(f"row {row}", "X[~np.isnan(X).all(axis=1)]", what_for)
-            return IncompleteSource(np.ascontiguousarray(resident.rows), resident.sample_weight)
+            return IncompleteSource.of(np.ascontiguousarray(resident.rows), resident.sample_weight)
         row, column = np.unravel_index(infinite.argmax(), infinite.shape)
         nonfinite = int(row), int(column)
     value = source.take(np.array(nonfinite[:1]))[0, nonfinite[1]]

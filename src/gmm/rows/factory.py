@@ -1,4 +1,4 @@
-"""`FactorySource`: rows that a caller's function gives block by block, from the beginning each time it is called."""
+"""`FactorySource`: rows that a caller's function gives block by block, each time anew; those of an iterator, once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gmm.rows.blocks import Block, BlockSource
 from gmm.validation.given import check_array
 from gmm.validation.rows import check_rows
 
-__all__ = ["FactorySource"]
+__all__ = ["FactorySource", "OnceSource"]
 
 Given = Any  # a block as the caller gives it: rows, or a tuple of rows and weights
 
@@ -88,3 +88,24 @@ class FactorySource(BlockSource):
         if floats.dtype != self._dtype:
             raise ValueError(f"expected {self._dtype}, as in the first block, got {floats.dtype}")
         return Block(floats, check_array(weight, "weights", (len(floats),)) if weighted else None)
+
+
+class OnceSource(FactorySource):
+    """Rows from an iterator of blocks, which can be read only once.
+
+    Parameters
+    ----------
+    iterator : iterator of blocks
+        As a factory's.
+    """
+
+    once = True
+
+    def __init__(self, iterator: Iterator[Given]) -> None:
+        self._kind = type(iterator).__name__
+        super().__init__(lambda: iterator)
+
+    @property
+    def name(self) -> str:
+        """What kind of iterator it is."""
+        return f"the {self._kind}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
+from gmm.caching import cached_property
 from gmm.rows.sources import ArraySource, Chunk, Source
 from gmm.values.layouts import Array
 
@@ -38,10 +38,15 @@ class Pattern(NamedTuple):
     indices: NDArray[np.intp]
     rows: ArraySource
 
+    @property
+    def weight(self) -> float:
+        """Weight of the rows."""
+        return self.rows.survey.weight if len(self.observed) else 0.0
+
 
 @dataclass(frozen=True, eq=False)
 class IncompleteSource(Source):
-    """Rows (n, d) in memory, NaN where a value is missing; every row and every column has a value.
+    """Rows (n, d) in memory, NaN where a value is missing. A row without a value has no weight: it says nothing.
 
     Passes go to the `patterns`; `chunks` and `take` have the gaps. Starts and samples, which need whole rows, get those
     of `without_gaps`, and so does `subset`.
@@ -57,6 +62,14 @@ class IncompleteSource(Source):
     given: NDArray[Any]
     sample_weight: Array | None = None
     filled: NDArray[Any] | None = None
+
+    @classmethod
+    def of(cls, given: NDArray[Any], sample_weight: Array | None) -> IncompleteSource:
+        """Take the weight from rows without a value."""
+        empty = np.isnan(given).all(axis=1)
+        if not empty.any():
+            return cls(given, sample_weight)
+        return cls(given, np.where(empty, 0.0, 1.0 if sample_weight is None else sample_weight))
 
     @property
     def n_rows(self) -> int:

@@ -1,27 +1,32 @@
-"""`rows`: the source for a path, a data set or a function that gives blocks."""
+"""`rows`: the source for a path, what another package holds, or a function that gives blocks."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from errno import ENOENT
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gmm.rows.blocks import BlockSource
-from gmm.rows.factory import FactorySource
-from gmm.rows.npy import npy_source
+from gmm.rows.factory import FactorySource, OnceSource
+from gmm.rows.npy import NpySource, is_file_backed, npy_source
+from gmm.rows.paths import files_of
 from gmm.rows.scratch import ScratchSource
+from gmm.rows.sliced import SlicedSource
 from gmm.rows.sources import Source
-from gmm.rows.suffixes import ARROW, COMPRESSED, PARQUET, TEXT
-from gmm.text.lists import quoted
+from gmm.rows.suffixes import ARROW, NPY, ORC, PARQUET, TEXT, suffix_of, unknown_type
+from gmm.rows.text_format import TextFormat
 
 if TYPE_CHECKING:
     from gmm.rows.tables import Part
 
-__all__ = ["columns_of", "gives_batches", "rows"]
+__all__ = ["batches_of", "gives_batches", "open_rows", "rows", "schema_of"]
 
 _Path = str | os.PathLike[str]
+_DUCKDB = ("duckdb.DuckDBPyRelation", "_duckdb.DuckDBPyRelation")
+_READERS = ("pyarrow.Scanner", "pyarrow.RecordBatchReader", "pyarrow.RecordBatchFileReader")
+_SLICED = ("h5py.Dataset", "zarr.Array", "numpy.memmap")
+_AT_ONCE = 1 << 16  # rows
 
 
 def rows(
@@ -30,6 +35,8 @@ def rows(
     columns: Sequence[str] | None = None,
     weight: str | None = None,
     header: bool | None = None,
+    decimal: str | None = None,
+    na_values: Sequence[str] = (),
     scratch: bool | _Path = False,
 ) -> Source:
     """Make rows that need not fit into memory ready for `fit`, `predict`, `score` and the criteria.
@@ -39,12 +46,15 @@ def rows(
 
     Parameters
     ----------
-    data : path, list of paths, data set, or callable
-        A file or a folder of files: Parquet, Arrow or Feather, delimited text (possibly compressed), or one .npy file,
-        which the suffix tells. The files of a folder, and of its folders, are read in the order of their paths; those
-        whose names begin with a dot or an underscore are not. A ``pyarrow.dataset.Dataset``, an Arrow table, or any
-        object with `schema` and `to_batches`. Or a function that returns an iterable of blocks, from the beginning
-        each time it is called: arrays or data frames, or tuples of one and the weights of its rows.
+    data : path, list of paths, data set, query, array of another package, or callable
+        A file, a folder of files, or a pattern such as ``"data/*.parquet"``: Parquet, Arrow or Feather, ORC, delimited
+        text (possibly compressed), or one .npy file, which the suffix tells. The files of a folder, and of its folders,
+        are read in the order of their paths; those whose names begin with a dot or an underscore are not, and a warning
+        names those of another kind. A ``pyarrow.dataset.Dataset`` or its ``Scanner``, an Arrow table, any object with
+        `schema` and `to_batches`, a polars ``LazyFrame``, a DuckDB relation; an h5py data set, a zarr array or a memory
+        map of shape (n, d). A function that returns an iterable of blocks, from the beginning each time it is called:
+        arrays or data frames, or tuples of one and the weights of its rows. With `scratch`, also what can be read only
+        once: an iterator of such blocks, or a stream of Arrow.
     columns : sequence of str, default=None
         The features, by their names; all columns but the weight's by default.
     weight : str, default=None
@@ -52,11 +62,16 @@ def rows(
     header : bool, default=None
         Whether the first line of delimited text holds column names. None decides from the text, with a warning if that
         line holds numbers.
+    decimal : {".", ","}, default=None
+        The decimal mark of delimited text; the other one may then separate thousands. None decides from the first
+        megabyte, with a warning if that says a comma.
+    na_values : list of str, default=()
+        Texts that stand for a missing value in delimited text, beside an empty field, NA, NaN, null and their like.
     scratch : bool, str or os.PathLike, default=False
         Decode the rows once, into a temporary file in this folder, or in the system's if True, and read that for every
         later pass: worth it where decoding takes longer than a pass, as of text. It takes 8 bytes a number (4 of
         float32), has no name, and is gone when the process ends, however it does. Without room for it, a warning says
-        so, and each pass reads the data.
+        so, and each pass reads the data. What can be read only once is copied at once, or an error says why not.
 
     Returns
     -------
@@ -66,7 +81,10 @@ def rows(
     Raises
     ------
     ValueError, TypeError
-        If the data cannot be read as a table of numbers; the message says where.
+        If the data cannot be read as a table of numbers, the message says where; for a URL, and what can be read only
+        once.
+    FileNotFoundError
+        If there is no file by this name, or none that matches.
     ModuleNotFoundError
         If pyarrow, which reads all files but .npy, is not installed.
 
@@ -81,63 +99,116 @@ def rows(
     >>> mixture.weights_.round(1)
     array([0.7, 0.3])
     """
-    source = _source(data, columns, weight, header)
+    if not isinstance(scratch, bool | str | os.PathLike):
+        raise TypeError(f"expected True, False or a folder for scratch, got {scratch!r:.80}")
+    if not scratch and _reads_once(data):
+        raise TypeError(
+            f"expected a function that returns the blocks anew each time it is called, got a {type(data).__name__}, "
+            "which can be read only once: scratch=True keeps a copy of its rows"
+        )
+    source = open_rows(data, columns, weight, TextFormat.of(header, decimal, na_values))
     return ScratchSource(source, None if scratch is True else scratch) if scratch else source
 
 
-def _source(data: Any, columns: Sequence[str] | None, weight: str | None, header: bool | None) -> BlockSource:
+def open_rows(data: Any, columns: Sequence[str] | None, weight: str | None, says: TextFormat) -> BlockSource:
+    """Return the source of `rows`, of delimited text as the user says."""
     if isinstance(data, str | os.PathLike):
-        return _of_paths([Path(data)], columns, weight, header)
+        return _of_paths([data], columns, weight, says)
     if isinstance(data, list | tuple) and data and all(isinstance(item, str | os.PathLike) for item in data):
-        return _of_paths([Path(item) for item in data], columns, weight, header)
-    if header is not None:
-        raise TypeError(f"header applies to delimited text: expected a path with it, got {type(data).__name__}")
-    if gives_batches(data):
-        from gmm.rows.arrow import BatchesPart
-
-        return _of_parts([BatchesPart(data)], columns, weight)
+        return _of_paths(data, columns, weight, says)
+    if not says.is_silent:
+        raise TypeError(f"{says.words.all} to delimited text: expected a path with it, got {type(data).__name__}")
+    if (part := _table(data)) is not None:
+        return _of_parts([part], columns, weight)
     if columns is not None or weight is not None:
         raise TypeError("columns and weight name columns of a table: expected a path or a data set with them")
+    if is_file_backed(data):
+        return NpySource(data)
+    if _is_a(data, *_SLICED):
+        return SlicedSource(data)
     if callable(data):
         return FactorySource(data)
     if isinstance(data, Iterator):
-        raise TypeError(
-            f"expected a function that returns the blocks anew each time it is called, got a {type(data).__name__}, "
-            "which can be read only once"
-        )
+        return OnceSource(data)
+    instead = (
+        f"pass one of its arrays: data[{next(iter(data), 'name')!r}]"
+        if _is_a(data, "h5py.Group", "zarr.Group")
+        else "an array or a data frame is passed to fit and predict as it is"
+    )
     raise TypeError(
-        f"expected a path, a data set or a function that returns blocks, got {type(data).__name__}; an array or a data "
-        "frame is passed to fit and predict as it is"
+        f"expected a path, a data set or a function that returns blocks, got {type(data).__name__}; {instead}"
     )
 
 
-def columns_of(path: _Path, *, header: bool | None = None) -> dict[str, Any]:
-    """Return the names of the columns of a file, or of the first in a folder, and their Arrow types; none of .npy."""
-    file = _files(Path(path))[0]
-    if file.suffix.lower() == ".npy":
-        return {}
-    part = _part(file, header)
-    schema = getattr(part, "guessed", part.schema)  # text is read as numbers, whatever it holds
-    return dict(zip(schema.names, schema.types, strict=True))
+def _is_a(data: object, *names: str) -> bool:
+    """Return whether an object is of a class by one of these names, "package.Class", or derived from one."""
+    return any(f"{kind.__module__.partition('.')[0]}.{kind.__name__}" in names for kind in type(data).__mro__)
+
+
+def _reads_once(data: object) -> bool:
+    return (isinstance(data, Iterator) and not callable(data)) or _is_a(data, "pyarrow.RecordBatchReader")
+
+
+def _table(data: Any) -> Part | None:
+    """Return the part that reads a table of another package, which is recognised by its name; None of what is none."""
+    if _is_a(data, "polars.LazyFrame"):
+        from gmm.rows.lazy_frame import LazyFramePart
+
+        return LazyFramePart(data)
+    if _is_a(data, *_DUCKDB):
+        from gmm.rows.relation import RelationPart
+
+        return RelationPart(data)
+    if _is_a(data, "pyarrow.Dataset"):
+        from gmm.rows.datasets import DatasetPart
+
+        return DatasetPart(data)
+    if _is_a(data, *_READERS):
+        from gmm.rows.arrow import ReaderPart
+
+        return ReaderPart(data)
+    if gives_batches(data):
+        from gmm.rows.arrow import BatchesPart
+
+        return BatchesPart(data)
+    return None
+
+
+def schema_of(path: _Path, says: TextFormat) -> Any:
+    """Return the Arrow schema of a file, or of the first in a folder; None of .npy."""
+    file = files_of(path)[0]
+    if suffix_of(file) in NPY:
+        return None
+    part = _part(file, says)
+    return getattr(part, "guessed", part.schema)  # text is read as numbers, whatever it holds
+
+
+def batches_of(path: _Path, columns: Sequence[str], says: TextFormat) -> Iterator[Any]:
+    """Yield columns of a file, or of the files of a folder, as record batches of the types that they have."""
+    for file in files_of(path):
+        part = _part(file, says)
+        yield from getattr(part, "typed_batches", part.batches)(columns, _AT_ONCE)
 
 
 def gives_batches(data: object) -> bool:
-    """Return whether an object gives record batches, as Arrow's tables and data sets do."""
+    """Return whether an object gives record batches, as Arrow's tables and data sets do, or queries of others."""
+    if _is_a(data, "polars.LazyFrame", *_DUCKDB, *_READERS):
+        return True
     return hasattr(data, "to_batches") and hasattr(data, "schema") and not isinstance(data, type)
 
 
 def _of_paths(
-    paths: Sequence[Path], columns: Sequence[str] | None, weight: str | None, header: bool | None
+    paths: Sequence[_Path], columns: Sequence[str] | None, weight: str | None, says: TextFormat
 ) -> BlockSource:
-    files = [file for path in paths for file in _files(path)]
-    if any(file.suffix.lower() == ".npy" for file in files):
+    files = [file for path in paths for file in files_of(path)]
+    if any(suffix_of(file) in NPY for file in files):
         if len(files) > 1 or columns is not None or weight is not None:
             raise ValueError(
                 "a .npy file is read alone and has no names of columns: expected one path and nothing else"
             )
-        _check_no_header(files[0], header)
+        _check_no_text(files[0], says)
         return npy_source(files[0])
-    return _of_parts([_part(file, header) for file in files], columns, weight)
+    return _of_parts([_part(file, says) for file in files], columns, weight)
 
 
 def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str | None) -> BlockSource:
@@ -146,36 +217,18 @@ def _of_parts(parts: Sequence[Part], columns: Sequence[str] | None, weight: str 
     return TableSource(parts, columns, weight)
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the path or, of a folder, the files in it, in the order of their paths."""
-    if not path.exists():
-        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(path))
-    if not path.is_dir():
-        return [path]
-    hidden = (".", "_")
-    found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith(hidden) for part in file.relative_to(path).parts)
-    )
-    if not found:
-        raise ValueError(f"the folder {path} holds no files of rows")
-    return found
+def _check_no_text(path: Path, says: TextFormat) -> None:
+    if not says.is_silent:
+        raise ValueError(f"{path}: {says.words.all} to delimited text, not to a {path.suffix} file")
 
 
-def _check_no_header(path: Path, header: bool | None) -> None:
-    if header is not None:
-        raise ValueError(f"{path}: header applies to delimited text, not to a {path.suffix} file")
-
-
-def _part(path: Path, header: bool | None) -> Part:
-    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes[-2:]]
-    suffix = suffixes[-1] if suffixes else ""
-    if suffix in TEXT or (suffix in COMPRESSED and suffixes[0] in TEXT):
+def _part(path: Path, says: TextFormat) -> Part:
+    suffix = suffix_of(path)
+    if suffix in TEXT:
         from gmm.rows.delimited import TextPart
 
-        return TextPart(str(path), header)
-    _check_no_header(path, header)
+        return TextPart(str(path), says)
+    _check_no_text(path, says)
     if suffix in PARQUET:
         from gmm.rows.parquet import ParquetPart
 
@@ -184,5 +237,8 @@ def _part(path: Path, header: bool | None) -> Part:
         from gmm.rows.arrow import ArrowPart
 
         return ArrowPart(str(path))
-    known = quoted((*PARQUET, *ARROW, *TEXT, ".npy"))
-    raise ValueError(f"{path}: unknown file type {suffix!r}, expected one of {known}")
+    if suffix in ORC:
+        from gmm.rows.orc import ORCPart
+
+        return ORCPart(str(path))
+    raise ValueError(unknown_type(str(path), suffix, (*PARQUET, *ARROW, *ORC, *TEXT, *NPY)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -10,6 +11,7 @@ import pyarrow.parquet
 __all__ = ["ParquetPart", "parquet_batches"]
 
 _BUFFER = 1 << 16  # bytes of each column that are read at once; without a buffer, a row group is in memory twice
+_USUAL: Mapping[str, int] = MappingProxyType({})
 
 
 class ParquetPart:
@@ -41,23 +43,28 @@ def parquet_batches(
     columns: Sequence[str],
     at_once: int,
     row_groups: Sequence[int] | None = None,
+    limits: Mapping[str, int] = _USUAL,
 ) -> Iterator[pa.RecordBatch]:
     """Yield columns of a Parquet file, `at_once` rows at a time; `name` is for messages, no `row_groups` are all.
+
+    Checksums of its pages are verified, if it has any. `limits` are those of `pyarrow.parquet.ParquetFile`.
 
     Raises
     ------
     ValueError
         If the file is damaged.
     """
-    with _opened(source, name) as file:
+    with _opened(source, name, limits) as file:
         try:
             yield from file.iter_batches(at_once, row_groups=row_groups, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{name} is damaged: {error}") from error
 
 
-def _opened(source: str | pa.NativeFile, name: str) -> pa.parquet.ParquetFile:
+def _opened(source: str | pa.NativeFile, name: str, limits: Mapping[str, int] = _USUAL) -> pa.parquet.ParquetFile:
     try:
-        return pa.parquet.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER)
+        return pa.parquet.ParquetFile(
+            source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **limits
+        )
     except pa.ArrowException as error:
         raise ValueError(f"{name} is not a whole Parquet file: {error}") from error

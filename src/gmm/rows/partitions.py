@@ -6,22 +6,24 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm import _em
 from gmm._kernel.first_look import Survey
+from gmm.caching import cached_property
 from gmm.rows.sources import ArraySource, Chunk, Source, single_weights
+from gmm.text.lists import listed
 from gmm.validation.given import check_array, check_sample_weight
 from gmm.validation.rows import check_rows
 from gmm.values.layouts import Array
 
 __all__ = ["EngineSource", "PartitionedSource", "Task", "partitioned_rows"]
 
+T = TypeVar("T")
 Task = Callable[[int, Any], Any]  # from the number of a partition and its rows to what can be added
 
 _DRIFT = 1e-4  # of the reach: between the means of the rows at the first look and in a pass, which may be in float32
@@ -161,7 +163,10 @@ class PartitionedSource(Source):
         ValueError
             If a partition has not as many rows as before.
         """
-        return np.asarray(self.total(Pass(plan, self._expected)))
+        sums = self.total(Pass(plan, self._expected))
+        if not isinstance(sums, np.ndarray) or sums.dtype.kind != "f" or sums.ndim != 1:
+            raise TypeError(self._no_total(sums, "an array of one dimension"))
+        return sums
 
     def check_unchanged(self, weight: float, moment: Array | None) -> None:
         """Check the weight that a pass saw, and Σ w (x − centre), (d,), if it saw that.
@@ -228,7 +233,7 @@ class PartitionedSource(Source):
     @cached_property
     def fingerprint(self) -> str:
         """Digest of all rows and weights, the same for the same rows in the same partitions."""
-        return hashlib.blake2b(repr(sorted(self.total(Digest(self._expected)))).encode()).hexdigest()
+        return hashlib.blake2b(repr(sorted(self._collected(Digest(self._expected), tuple))).encode()).hexdigest()
 
     def chunks(self, lane_rows: int = 1) -> Iterator[Chunk]:
         """Refuse to bring the rows here.
@@ -249,15 +254,31 @@ class PartitionedSource(Source):
 
     def subset(self, indices: NDArray[np.intp]) -> ArraySource:
         """Return the rows with these indices, which increase, and their weights."""
-        parts = sorted(self.total(Take(np.asarray(indices), self._expected)), key=lambda part: part[0])
+        parts = sorted(self._collected(Take(np.asarray(indices), self._expected), tuple), key=lambda part: part[0])
         if not parts:
             return ArraySource(np.empty((0, self.n_features), self.dtype))
         _, rows, weights = zip(*parts, strict=True)
         return ArraySource(np.concatenate(rows), np.concatenate(weights) if self._first.weighted else None)
 
+    def _collected(self, task: Task, kind: type[T]) -> list[T]:
+        """Return what a task whose results are lists returns of all partitions."""
+        found = self.total(task)
+        if not isinstance(found, list) or not all(isinstance(part, kind) for part in found):
+            raise TypeError(self._no_total(found, f"a list of {kind.__name__}"))
+        return found
+
+    def _no_total(self, found: object, wanted: str) -> str:
+        return (
+            f"expected of {self!r} the sum by + of what the task returned for each partition, {wanted}, got "
+            f"{type(found).__name__}: {found!r:.60}"
+        )
+
     @cached_property
     def _looks(self) -> list[Look]:
-        looks = sorted(self.total(look), key=lambda found: found.number)
+        looks = sorted(self._collected(look, Look), key=lambda found: found.number)
+        numbers = [found.number for found in looks]
+        if numbers != list(range(len(looks))):
+            raise ValueError(f"expected partitions numbered from 0, each once, got {listed(map(str, numbers), 10)}")
         with_rows = [found for found in looks if found.n_rows]
         for found in with_rows:
             _check_alike(with_rows[0], found)

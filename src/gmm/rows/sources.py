@@ -10,13 +10,13 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel.first_look import Survey
+from gmm.caching import cached_property
 from gmm.values.layouts import Array
 
 _HASHED_AT_ONCE = 1 << 16  # rows

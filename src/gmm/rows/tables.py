@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -11,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gmm.rows.blocks import Block, BlockSource
-from gmm.text.amounts import counted
 from gmm.text.lists import quoted
 
 __all__ = ["Part", "TableSource"]
@@ -62,14 +61,18 @@ class TableSource(BlockSource):
         if columns is None:
             columns = [name for name in first.schema.names if name != weight]
             self._check_others(first.schema.names)
-        self._columns = tuple(columns)
+        names: Any = columns
+        self._columns = tuple(names) if isinstance(names, Iterable) else (names,)
+        if not all(isinstance(name, str) for name in self._columns):
+            raise TypeError(f"expected a list of names of columns, got {columns!r:.80}")
         if not self._columns:
             raise ValueError(f"expected one column at least of {first.name} beside the weight's, got none")
         self._weight = weight
         self.weighted = weight is not None
+        self.once = any(getattr(part, "once", False) for part in self._parts)
         self.feature_names = np.array(self._columns, dtype=object)
         for part in self._parts:
-            self._check_names(part)
+            _check_names(part.schema.names, [*self._columns, *([] if weight is None else [weight])], part.name)
         single = all(_is_single(part.schema.field(name).type) for part in self._parts for name in self._columns)
         self._dtype = np.dtype(np.float32 if single and self._columns else np.float64)
         for part in self._parts:
@@ -79,7 +82,7 @@ class TableSource(BlockSource):
     def name(self) -> str:
         """The first table's name, and how many more there are."""
         more = len(self._parts) - 1
-        return self._parts[0].name + (f" and {counted(more, 'more')}" if more else "")
+        return self._parts[0].name + (f" and {more:,} more" if more else "")
 
     @property
     def n_features(self) -> int:
@@ -95,9 +98,13 @@ class TableSource(BlockSource):
         """Read the tables one after the other."""
         names = [*self._columns, *([str(self._weight)] if weighted else ())]
         at_once = max(1, _BATCH_BYTES // (self._dtype.itemsize * len(names)))
+        schema: pa.Schema | None = None
         for part in self._parts:
             for batch in part.batches(names, at_once):
-                self._check_types(batch.schema, part.name)
+                if schema is None or not batch.schema.equals(schema):  # a file may have been written anew
+                    schema = batch.schema
+                    _check_names(schema.names, names, part.name)
+                    self._check_types(schema, part.name)
                 columns = tuple(_as_numpy(batch.column(name)) for name in names)
                 yield Block(columns[: self.n_features], columns[-1] if weighted else None)
 
@@ -108,17 +115,6 @@ class TableSource(BlockSource):
                     f"{part.name} has {quoted(more)}, which {self._parts[0].name} has not; columns=[…] names the "
                     "columns to use"
                 )
-
-    def _check_names(self, part: Part) -> None:
-        wanted = [*self._columns, *([self._weight] if self._weight is not None else ())]
-        names = Counter(part.schema.names)
-        repeated = [name for name in wanted if names[name] > 1]
-        if repeated or len(set(wanted)) < len(wanted):
-            raise ValueError(f"expected distinct columns of {part.name}, got {quoted(repeated or wanted)}")
-        absent = [name for name in wanted if name not in names]
-        if absent:
-            noun = "column" if len(absent) == 1 else "columns"
-            raise ValueError(f"no {noun} {quoted(absent)} in {part.name}, which has {quoted(part.schema.names)}")
 
     def _check_types(self, schema: pa.Schema, where: str) -> None:
         for field in schema:
@@ -131,6 +127,17 @@ class TableSource(BlockSource):
                 )
             if self._dtype == np.float32 and field.name != self._weight and not _is_single(field.type):
                 raise ValueError(f"column {field.name!r} of {where} holds {field.type}, expected float as before")
+
+
+def _check_names(present: Sequence[str], wanted: Sequence[str], where: str) -> None:
+    names = Counter(present)
+    repeated = [name for name in wanted if names[name] > 1]
+    if repeated or len(set(wanted)) < len(wanted):
+        raise ValueError(f"expected distinct columns of {where}, got {quoted(repeated or wanted)}")
+    absent = [name for name in wanted if name not in names]
+    if absent:
+        noun = "column" if len(absent) == 1 else "columns"
+        raise ValueError(f"no {noun} {quoted(absent)} in {where}, which has {quoted(present)}")
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -27,7 +27,12 @@ class Ended(NamedTuple):
     seconds: float
 
 
-def together(source: Source, tasks: Sequence[Callable[[Source], Any]], is_up: Callable[[], bool]) -> list[Ended | None]:
+def together(
+    source: Source,
+    tasks: Sequence[Callable[[Source], Any]],
+    is_up: Callable[[], bool],
+    between: Callable[[], object] = lambda: None,
+) -> list[Ended | None]:
     """Run tasks over one source, of which one goes on at a time, so that each may use all threads.
 
     A task sees the rows as it would alone, with the same bits. It waits where it asks for them, and a reading begins
@@ -40,6 +45,8 @@ def together(source: Source, tasks: Sequence[Callable[[Source], Any]], is_up: Ca
         Each is called with a source of the same rows.
     is_up : callable
         Tells whether the time is up: then only the first task goes on.
+    between : callable, optional
+        Called before each reading, while all tasks wait; never if the source serves no rows.
 
     Returns
     -------
@@ -57,6 +64,7 @@ def together(source: Source, tasks: Sequence[Callable[[Source], Any]], is_up: Ca
             else:
                 seats[-1].let_go()
         while waiting := [seat for seat in seats if seat.wanted != _GONE]:
+            between()
             with closing(chunks_in_order(source, 1)) as chunks:
                 for chunk in chunks:
                     for seat in waiting:

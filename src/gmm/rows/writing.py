@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import StringIO
 from itertools import chain
 from typing import Any, BinaryIO
@@ -15,7 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-__all__ = ["WRITERS", "class_columns", "prediction_columns", "write_blocks"]
+__all__ = ["WRITERS", "beside", "class_columns", "in_step", "prediction_columns", "write_blocks"]
 
 
 def _parquet(file: BinaryIO, schema: pa.Schema) -> pa.parquet.ParquetWriter:
@@ -49,6 +49,39 @@ def write_blocks(file: BinaryIO, suffix: str, blocks: Iterable[Mapping[str, Any]
     with WRITERS[suffix](file, first.schema) as writer:
         for table in chain([first], tables):
             writer.write_table(table)
+
+
+def beside(others: Iterable[str], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return columns whose names differ from all others and from each other, where necessary by underscores."""
+    taken, named = set(others), dict[str, Any]()
+    for name, values in columns.items():
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        named[name] = values
+    return named
+
+
+def in_step(batches: Iterator[pa.RecordBatch], blocks: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield blocks of columns behind the same rows of a table, whose batches have other lengths.
+
+    Raises
+    ------
+    ValueError
+        If the table ends before the blocks.
+    """
+    waiting = None
+    for block in blocks:
+        n = len(next(iter(block.values())))
+        while waiting is None or waiting.num_rows < n:
+            batch = next(batches, None)
+            if batch is None:
+                raise ValueError("the table changed between two readings: it has fewer rows now")
+            more = pa.Table.from_batches([batch])
+            waiting = more if waiting is None else pa.concat_tables([waiting, more])
+        here, waiting = waiting.slice(0, n), waiting.slice(n)
+        own = dict(zip(here.column_names, here.columns, strict=True))
+        yield {**own, **beside(own, block)}
 
 
 def prediction_columns(

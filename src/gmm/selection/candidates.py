@@ -12,7 +12,7 @@ from gmm.em.e_step import EStep
 from gmm.em.results import ComponentDiagnostics
 from gmm.estimators.mixture import GaussianMixture
 from gmm.fitting.fit import FitSettings
-from gmm.fitting.noisy import KEPT, densest
+from gmm.fitting.noisy import dense_parts
 from gmm.fitting.sampling import Rng
 from gmm.fitting.split_merge import OFFSET, drop_losses, split_along, split_gains, without
 from gmm.fitting.starts import STARTS, Portfolio, StartRequest
@@ -99,7 +99,7 @@ class Starts:
         seeds: Sequence[int],
         noise: UniformNoise | None = None,
     ) -> None:
-        self._samples = [sample, *(() if noise is None else (densest(sample, noise, share) for share in KEPT))]
+        self._samples = [sample, *(() if noise is None else dense_parts(sample, noise))]
         self._start = STARTS[str(template.init_params)]
         self._several = template.init_params == "kmeans"
         self._seeds = seeds
@@ -114,22 +114,21 @@ class Starts:
         """Return the starts of `n_components`."""
         rngs: list[Rng] = [np.random.default_rng([seed, n_components]) for seed in self._seeds]
         if self._several:
-            return [
-                start
-                for portfolio in self._portfolios
-                if portfolio is self._portfolios[0] or portfolio.sample.n_rows > n_components
-                for start in portfolio.partitions(n_components, rngs)
-            ]
+            portfolios = self._portfolios[: len(self._enough(n_components))]
+            return [start for portfolio in portfolios for start in portfolio.partitions(n_components, rngs)]
         request = replace(self._request, n_components=n_components)
-        return [self._start(rows, request, rng) for rows in self._samples for rng in rngs]
+        return [self._start(rows, request, rng) for rows in self._enough(n_components) for rng in rngs]
+
+    def _enough(self, n_components: int) -> list[ArraySource]:
+        """Return the sample, and those of its dense parts that have more rows than components."""
+        return [rows for rows in self._samples if rows is self._samples[0] or rows.n_rows > n_components]
 
     def fresh(self, settings: FitSettings, number: int, n_threads: int | None) -> SufficientStatistics:
         """Return one start of a cell by itself, another one for each `number`."""
         K, model = settings.n_components, settings.model
         request = StartRequest(K, model, settings.reg_covar, n_threads, prior=settings.prior)
-        return self._start(
-            self._samples[number % len(self._samples)], request, np.random.default_rng([self._seeds[0], K, number])
-        )
+        samples = self._enough(K)
+        return self._start(samples[number % len(samples)], request, np.random.default_rng([self._seeds[0], K, number]))
 
     def halfway(
         self, parameters: MixtureParameters, statistics: SufficientStatistics, number: int, n_threads: int | None

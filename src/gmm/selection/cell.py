@@ -18,6 +18,7 @@ from gmm.fitting.fit import FitSettings, split_merged
 from gmm.fitting.racing import RECENT, first_leg, is_hopeless
 from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
 from gmm.rows.sources import Source
+from gmm.selection.bar import Bar
 from gmm.values.layouts import Layout, SingularMatrixError
 from gmm.values.noise import UniformNoise
 from gmm.values.parameters import MixtureParameters
@@ -133,6 +134,11 @@ class Solution:
         """The mixture."""
         return self.result.parameters
 
+    def __str__(self) -> str:
+        """Return a line for the log."""
+        end = f", component {self.degenerate} is degenerate" if self.is_degenerate else ""
+        return f"log-likelihood {self.lower_bound:.6f} nats per unit weight{end}"
+
     @property
     def is_degenerate(self) -> bool:
         """Whether a component is degenerate."""
@@ -165,7 +171,7 @@ class Cell:
     """One number of components and one model, and how it is solved.
 
     `callback` is called after each pass, and may raise; `time_is_up` is asked whether to leave runs where they are.
-    `kept` returns what an interrupted search has found, or asks for it.
+    `kept` returns what an interrupted search has found, or asks for it. A run that will not come near `bar` is left.
     """
 
     settings: FitSettings
@@ -173,6 +179,7 @@ class Cell:
     callback: Callable[[Iteration], object] | None
     time_is_up: Callable[[], bool]
     kept: Callable[[Solve, Solution | None, Callable[[], bool]], tuple[Solution, bool]] | None = None
+    bar: Bar | None = None
 
     def _found(self, solve: Solve, present: Solution | None) -> tuple[Solution, bool]:
         return solve() if self.kept is None else self.kept(solve, present, self.time_is_up)
@@ -200,9 +207,9 @@ class Cell:
         rivalry = _RIVALRY if self.rows.whole else _RIVALRY_AFTER
         last_resort, left_off, finished = (present if best is None else None), None, 0
         for raced in runs:
-            bar = lead + _BETTER if best is present and not self.rows.whole else lead - rivalry
+            least = lead + _BETTER if best is present and not self.rows.whole else lead - rivalry
             reached = raced.lower_bound
-            if best is not None and (finished == _FINISHED or reached < bar):
+            if best is not None and (finished == _FINISHED or reached < least):
                 break
             try:
                 run = self._over_all_rows(worker, raced)
@@ -220,9 +227,11 @@ class Cell:
         if best is not None:
             return best if best is present else self._paced(worker, best)
         if last_resort is None:
-            assert failure is not None  # the first start is finished, or fails
-            raise failure
-        return last_resort if left_off is None else self._judged(left_off.go(_LAST_RESORT), _DEGENERATE)
+            raise failure or ValueError("no start came to a finite likelihood: are rows very far from the others?")
+        if left_off is not None:
+            with suppress(SingularMatrixError):
+                return self._judged(left_off.go(_LAST_RESORT), _DEGENERATE)
+        return last_resort
 
     def retried(self, worker: Worker, start: SufficientStatistics, present: Solution) -> tuple[Solution, bool]:
         """Return the better of the present solution and of what a start leads to; and whether both are the same."""
@@ -316,10 +325,13 @@ class Cell:
         return first_leg(problem, e_step, start, self.settings.solver, passes, self.callback)
 
     def _finished(self, run: SolverRun, target: float) -> Solution | None:
-        """Return the end of a run, which is early if a component is degenerate; None if it does not pass `target`."""
+        """Return the end of a run, early if a component is degenerate or the bar far; None if below `target`."""
         while not run.ended and not self.time_is_up():
             if self._is_hopeless(run, target):
                 return None
+            why_left = self.bar and self.bar.reason_to_leave(run.passes, run.parameters.n_parameters)
+            if why_left:
+                return self._judged(run, why_left) if run.lower_bound > target else None
             if len(run.passes) >= _CHECKED and self._has_few_rows(run.parameters):
                 judged = self._judged(run, _DEGENERATE)
                 if judged.is_degenerate:
@@ -333,7 +345,9 @@ class Cell:
         return self._solution(result if run.ended else replace(result, trace=replace(result.trace, reason=why_left)))
 
     def _solution(self, result: SolverResult) -> Solution:
-        degenerate = degenerate_components(result.parameters, self.rows.n_effective, self.settings.reg_covar)
+        statistics = None if self.settings.prior is not None else result.statistics
+        how = self.rows.n_effective, self.settings.reg_covar, statistics
+        degenerate = degenerate_components(result.parameters, *how)
         return Solution(result, int(degenerate.argmax()) if degenerate.any() else -1)
 
     def _has_few_rows(self, parameters: MixtureParameters) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -13,26 +11,40 @@ from numpy.typing import ArrayLike, NDArray
 from gmm.em.incomplete import e_step_over
 from gmm.estimators.contract import Estimator, given_names, names_of_features, record_features
 from gmm.estimators.criteria import bic
-from gmm.estimators.fitted import fitted_parameters, hold, source_of
+from gmm.estimators.fitted import fitted_parameters, hold, in_other_units, source_of
 from gmm.estimators.labelled import sorted_classes
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.saved import from_state, state_of
 from gmm.estimators.scorer import Scorer, log_evidence_of
 from gmm.estimators.summary import ClassSummary
 from gmm.exceptions import warn
-from gmm.fitting.degenerate import degenerate_components, flat_components
+from gmm.fitting.degenerate import degenerate_components
 from gmm.fitting.incomplete import columns_apart, completed, warn_of_apart
 from gmm.fitting.starts import STARTS
-from gmm.persistence import Readable, Writable, from_json_values, item, load_object, save_state, to_json_values
+from gmm.persistence import (
+    Described,
+    Readable,
+    Writable,
+    from_json_values,
+    item,
+    load_object,
+    save_state,
+    to_json_values,
+    with_metadata,
+)
 from gmm.rows.entrance import Names, as_one_array, as_source, as_source_to_fit
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
+from gmm.selection.cross_validation import predictive_cell
 from gmm.selection.request import requested_components, requested_types
 from gmm.selection.search import select
+from gmm.selection.standard import in_units, log_volume
+from gmm.selection.status import is_degenerate
+from gmm.selection.target import classes_in, one_column
 from gmm.text.html import Html
 from gmm.text.lists import quoted
 from gmm.validation.given import check_sample_weight, check_weights_init
-from gmm.validation.labels import check_components_per_class, check_labels, classes_left
+from gmm.validation.labels import check_components_per_class, check_labels
 from gmm.validation.parameters import check_is_fitted, check_parameters
 from gmm.validation.rows import check_feature_names
 from gmm.values.classes import KnownClasses
@@ -43,21 +55,24 @@ from gmm.versions import __version__
 
 __all__ = ["MixtureClassifier", "summary_of"]
 
-_REQUEST = "n_components", "covariance_type", "priors"
+_REQUEST = "n_components", "covariance_type", "priors", "standardize"
+_TOL = 1e-5  # of single fits; a search chooses its own by the number of rows
 _SETTINGS = "tol", "reg_covar", "max_iter", "n_init", "random_state", "n_threads", "prior", "missing"
 _COLLAPSED = (
-    "A component of {} has collapsed: it has too few rows or, as on rounded columns, hardly more than reg_covar as "
-    "variance in some direction, so that its likelihood and BIC mean little. Use a conjugate prior, {} or more rows."
+    "A component of {} has collapsed: it has too few rows or, as on rounded columns or copies of columns, hardly more "
+    "than reg_covar as variance in some direction, so that its likelihood and BIC mean little. Use a conjugate prior, "
+    "{} or more rows."
 )
 
 
-class MixtureClassifier(Estimator):
+class MixtureClassifier(Estimator, Described):
     """Classifier whose classes are Gaussian mixtures: p(c | x) ∝ π_c p_c(x).
 
     With one component per class this is EDDA (Bensmail & Celeux 1996): all classes have the same covariance model, of
     which BIC chooses one. EEE is linear, VVV quadratic discriminant analysis. With more it is MclustDA (Fraley &
-    Raftery 2002): BIC chooses the number of components and the model of every class by itself. Rows without a label
-    take part in the fit by EM.
+    Raftery 2002): every class has its own number of components and model. Of the ten best by BIC, and the best of a
+    single component, it takes the one with the highest density of held-out rows (five folds): more components may
+    follow rows rather than classes. Rows without a label take part in the fit by EM.
 
     Parameters
     ----------
@@ -68,11 +83,15 @@ class MixtureClassifier(Estimator):
     priors : array-like of shape (C,), default=None
         Prior probabilities of the sorted classes; None takes their shares in the fit.
     tol, reg_covar, max_iter, n_init, random_state, n_threads
-        As in `select`.
+        As in `select`; with one component per class, `tol` is 1e-5 by default.
     prior : {"conjugate"}, NormalInverseWishart or None, default=None
         As in `GaussianMixture`. With several components and few or rounded rows, it keeps BIC from choosing spikes.
     missing : {"error", "em"}, default="error"
         As in `GaussianMixture`: "em" takes NaN in X for missing values, in fits and predictions.
+    standardize : bool, default=False
+        Fit in units of each column's standard deviation over all rows, so that units do not matter; mixtures,
+        likelihoods and BIC are those of the original columns, and `reg_covar` and a `NormalInverseWishart` as in
+        `select`.
 
     Attributes
     ----------
@@ -120,7 +139,6 @@ class MixtureClassifier(Estimator):
     log_likelihood_: float
     bic_: float
     n_iter_: int
-    missing: str = "error"  # of pickles that are older than the parameter
 
     def __init__(
         self,
@@ -128,7 +146,7 @@ class MixtureClassifier(Estimator):
         covariance_type: str | Sequence[str] = "all",
         *,
         priors: ArrayLike | None = None,
-        tol: float = 1e-5,
+        tol: float | None = None,
         reg_covar: float = 1e-6,
         max_iter: int = 1000,
         n_init: int = 1,
@@ -136,6 +154,7 @@ class MixtureClassifier(Estimator):
         n_threads: int | None = None,
         prior: str | NormalInverseWishart | None = None,
         missing: str = "error",
+        standardize: bool = False,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -148,6 +167,7 @@ class MixtureClassifier(Estimator):
         self.n_threads = n_threads
         self.prior = prior
         self.missing = missing
+        self.standardize = standardize
 
     def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit a mixture to each class.
@@ -179,17 +199,15 @@ class MixtureClassifier(Estimator):
         UserWarning
             If a component has collapsed on few or rounded rows, or has covariances of columns that no row has together.
         """
-        if y is None:
-            raise ValueError("MixtureClassifier requires y to be passed, but the target y is None")
-        check_parameters(self, STARTS, _SETTINGS)
-        source, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
-        if isinstance(source, IncompleteSource):
-            rows = ArraySource(source.given, source.sample_weight)  # NaN among them
-        else:
-            source = rows = as_one_array(source, "MixtureClassifier.fit")
+        check_parameters(self, STARTS, [name for name in _SETTINGS if name != "tol" or self.tol is not None])
+        given, names = as_source_to_fit(X, sample_weight, estimator=self, missing=self.missing)
+        if not isinstance(given, IncompleteSource):
+            given = as_one_array(given, "MixtureClassifier.fit")
+        source, _, units = in_units(given, (None, 0.0), standardize=self.standardize)
+        rows: Any = ArraySource(source.given, source.sample_weight) if isinstance(source, IncompleteSource) else source
         numbers = sorted(set(requested_components(self.n_components)))
         types = requested_types(self.covariance_type, rows.n_features)
-        classes, codes = _classes_in(y, rows)
+        classes, codes = classes_in(y, rows)
         priors = None if self.priors is None else check_weights_init(self.priors, len(classes), "priors")
         parts, mixtures = [rows.subset(np.flatnonzero(codes == code)) for code in range(len(classes))], []
         if numbers != [1]:
@@ -205,10 +223,13 @@ class MixtureClassifier(Estimator):
             _warn_of_apart(classes, mixtures, opened, names)
             weight = np.bincount(codes[known], each[known])
             shares = weight / weight.sum()
-            pairs: Any = zip(mixtures, parts, strict=True)
-            loglik = sum(mixture.log_likelihood(part) for mixture, part in pairs) + float(weight @ np.log(shares))
+            loglik = weight @ np.log(shares) + sum(map(GaussianMixture.log_likelihood, mixtures, parts))
             n_parameters = sum(mixture.n_parameters_ for mixture in mixtures) + len(classes) - 1
             self.n_iter_ = max(mixture.n_iter_ for mixture in mixtures)
+        if units is not None:
+            mixtures = [in_other_units(mixture, units, -units.log_volume) for mixture in mixtures]
+            loglik -= log_volume(source, units)
+        vars(self).pop("_metadata", None)
         self.classes_, self.mixtures_ = classes, tuple(mixtures)
         self.priors_ = shares if priors is None else priors
         self.log_likelihood_, self.bic_ = loglik, bic(loglik, n_parameters, source.survey.weight)
@@ -244,7 +265,7 @@ class MixtureClassifier(Estimator):
         """
         predicted = self.predict(X)
         unknown = None if -1 in self.classes_.tolist() else -1
-        classes, codes = check_labels(_one_column(y), len(predicted), "y", unknown=unknown)
+        classes, codes = check_labels(one_column(y), len(predicted), "y", unknown=unknown)
         known = codes >= 0
         weights = check_sample_weight(sample_weight, len(predicted))
         weights = np.ones(len(predicted)) if weights is None else weights
@@ -252,13 +273,16 @@ class MixtureClassifier(Estimator):
             raise ValueError(f"expected a positive weight for a row of known class, of which y has {int(known.sum())}")
         return float(np.average(predicted[known] == classes[codes[known]], weights=weights[known]))
 
-    def save(self, file: Writable) -> None:
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the fitted classifier to a file that holds only numbers and text.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
             A path, used as given, or a file open for writing.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
         """
         check_is_fitted(self)
         given = {name: value for name, value in self.get_params().items() if name in _SETTINGS}
@@ -279,7 +303,7 @@ class MixtureClassifier(Estimator):
             of_mixture, its_arrays = state_of(mixture)
             header["mixtures"].append(of_mixture)
             arrays |= {f"{number}/{name}": values for name, values in its_arrays.items()}
-        save_state(file, header, arrays)
+        save_state(file, with_metadata(self, metadata, header), arrays)
 
     @classmethod
     def load(cls, file: Readable) -> Self:
@@ -290,8 +314,10 @@ class MixtureClassifier(Estimator):
     def from_state(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Make the classifier of a file's header and arrays, and check them."""
         parameters = from_json_values(item(header, "parameters", dict))
-        check_parameters(GaussianMixture(**parameters), STARTS)
-        request, classes = item(header, "request", dict), sorted_classes(item(header, "classes", list))
+        tol = parameters.get("tol", _TOL)
+        check_parameters(GaussianMixture(**parameters | {"tol": _TOL if tol is None else tol}), STARTS)
+        request = item(header, "request", dict)
+        classes = sorted_classes(item(header, "classes", list))
         classifier = cls(**parameters, **{name: request[name] for name in _REQUEST})
         check_weights_init(arrays["priors"], len(classes))
         classifier.classes_, classifier.priors_ = classes, arrays["priors"].astype(np.float64)
@@ -322,6 +348,11 @@ class MixtureClassifier(Estimator):
         tags.estimator_type, tags.classifier_tags, tags.target_tags.required = "classifier", ClassifierTags(), True
         return tags
 
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """The parameters of a single fit."""
+        return {name: getattr(self, name) for name in _SETTINGS} | {"tol": _TOL if self.tol is None else self.tol}
+
     def _opened(self, parts: list[ArraySource], classes: NDArray[Any]) -> list[Source]:
         """Return the labelled rows of each class, checked for a fit."""
         for label, part in zip(classes.tolist(), parts, strict=True):
@@ -336,18 +367,19 @@ class MixtureClassifier(Estimator):
     def _of_each(
         self, parts: list[Source], numbers: list[int], types: list[str], classes: NDArray[Any]
     ) -> list[GaussianMixture]:
-        """Mixtures of the labelled rows of each class, by BIC."""
-        how = {name: getattr(self, name) for name in _SETTINGS}
-        mixtures = [select(self._completed(part, types), numbers, types, **how).best for part in parts]
-        of_parts = zip(classes.tolist(), mixtures, parts, strict=True)
-        self._warn_of([label for label, mixture, part in of_parts if self._collapsed(mixture, part)], several=True)
+        """Mixtures of the labelled rows of each class, of the best by BIC those that predict best."""
+        how = self._settings
+        mixtures, collapsed = [], []
+        for label, part in zip(classes.tolist(), parts, strict=True):
+            found = select(self._completed(part, types), numbers, types, **how | {"tol": self.tol})
+            cell = predictive_cell(found, part, how)
+            mixture = found.estimators[cell]
+            assert mixture is not None  # cells that are compared have a fit
+            mixtures.append(mixture)
+            if is_degenerate(found.status[cell]):
+                collapsed.append(label)
+        self._warn_of(collapsed, several=True)
         return mixtures
-
-    def _collapsed(self, mixture: GaussianMixture, part: Source) -> bool:
-        """Whether a mixture of several components has one that means nothing."""
-        parameters = fitted_parameters(mixture)
-        found = degenerate_components(parameters, part.n_effective, self.reg_covar)
-        return len(found) > 1 and bool((found | flat_components(parameters, self.reg_covar)).any())
 
     def _warn_of(self, labels: list[Any], *, several: bool) -> None:
         if labels:
@@ -369,7 +401,7 @@ class MixtureClassifier(Estimator):
         owners = check_components_per_class(dict(enumerate(numbers)), np.arange(n_classes), codes, sum(numbers))
         known, best, failed = KnownClasses((codes + 1).astype(np.intc), owners), None, None
         for name in types:
-            mixture = GaussianMixture(sum(numbers), covariance_type=name, **{n: getattr(self, n) for n in _SETTINGS})
+            mixture = GaussianMixture(sum(numbers), covariance_type=name, **self._settings)
             try:
                 mixture.fit(rows, labels=codes, components_per_class=dict(enumerate(numbers)))
             except ValueError as error:  # a singular covariance without a ridge
@@ -378,14 +410,14 @@ class MixtureClassifier(Estimator):
             parameters = fitted_parameters(mixture)
             source = source_of(mixture, rows)
             with e_step_over(source, parameters.model.moments, n_threads=self.n_threads, known=known) as e_step:
-                loglik = e_step(parameters.whitened()).log_evidence
-            degenerate = degenerate_components(parameters, rows.n_effective, self.reg_covar)
-            rank = bool(degenerate.any()), bic(loglik, parameters.n_parameters, source.survey.weight)
+                statistics = e_step(parameters.whitened())
+            free = statistics if self.prior is None else None
+            degenerate = degenerate_components(parameters, rows.n_effective, self.reg_covar, free)
+            rank = bool(degenerate.any()), bic(statistics.log_evidence, parameters.n_parameters, source.survey.weight)
             if best is None or rank < best[0]:
-                best, self.n_iter_ = (rank, parameters, loglik, owners[degenerate]), mixture.n_iter_
+                best, self.n_iter_ = (rank, parameters, statistics.log_evidence, owners[degenerate]), mixture.n_iter_
         if best is None:
-            assert failed is not None  # there is a type at least
-            raise failed
+            raise failed or AssertionError("there is a type at least")
         _, parameters, loglik, collapsed = best
         self._warn_of(classes[np.unique(collapsed)].tolist(), several=sum(numbers) > n_classes)
         parts = [parameters.of_components(owners == number) for number in range(n_classes)]
@@ -435,27 +467,3 @@ def _called(labels: list[Any]) -> str:
 def _listed(value: Any) -> Any:
     """Return numbers and names as they are, and several of them as a list."""
     return value if value is None or isinstance(value, int | str) else np.asarray(list(value)).tolist()
-
-
-def _one_column(y: Any) -> Any:
-    """Return classes as they are or, of a column of them, its values, with scikit-learn's warning."""
-    values = np.asarray(y)
-    if values.ndim != 2 or values.shape[1] != 1:
-        return y
-    known = sys.modules.get("sklearn.exceptions")
-    text = "A column-vector y was passed when a 1d array was expected. Please change the shape of y to (n_samples,)"
-    warnings.warn(text, known.DataConversionWarning if known else UserWarning, stacklevel=4)
-    return values.ravel()
-
-
-def _classes_in(y: Any, rows: ArraySource) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the classes and the index of each row's class, −1 where it is unknown or the row weighs nothing."""
-    values = _one_column(y)
-    classes, codes = check_labels(values, rows.n_rows, "y", unknown=None)
-    used = np.ones(rows.n_rows, dtype=bool) if rows.sample_weight is None else rows.sample_weight > 0
-    if classes.dtype.kind == "i" and len(classes) > 2:
-        used &= np.asarray(values) != -1
-    classes, codes = classes_left(classes, codes, used)
-    if not len(classes):
-        raise ValueError("expected rows with a class in y, but all are unknown")
-    return classes, codes

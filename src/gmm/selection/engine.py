@@ -18,10 +18,15 @@ from typing import Any, NamedTuple
 from gmm.em.results import ComponentDiagnostics
 from gmm.em.solver import Iteration
 from gmm.em.threads import CELLS_WORTH_THREADS, usable_threads
-from gmm.fitting.fit import FitSettings, prior_of
+from gmm.exceptions import warn
+from gmm.fitting.fit import FitSettings
+from gmm.fitting.moments import prior_of
+from gmm.log import LOGGER
 from gmm.persistence.checkpoints import SearchCheckpoint
+from gmm.selection.bar import Bar
 from gmm.selection.candidates import Starts, as_model, diagnosed, drops, levels, neighbours, special_cases, splits
 from gmm.selection.cell import Cell, SearchRows, Solution, Worker
+from gmm.selection.failure import Failure
 from gmm.selection.keeping import KeptCell
 from gmm.values.covariance import CovarianceModel, same_as
 from gmm.values.priors import NormalInverseWishart
@@ -35,13 +40,6 @@ class Key(NamedTuple):
 
     n_components: int
     model: CovarianceModel
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a cell has no solution."""
-
-    error: Exception
 
 
 Outcomes = dict[Key, Solution | Failure]
@@ -114,8 +112,10 @@ class TaskPool:
         worker, began = self._workers.get(), time.perf_counter()
         try:
             result = task(worker)
-        except (ValueError, ArithmeticError, MemoryError) as error:
-            result = Failure(error)
+        except OSError:  # rows that cannot be read, or the end of an interrupted search
+            raise
+        except Exception as error:
+            result = _failure(key, error)
         finally:
             self._workers.put(worker)
             self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - began
@@ -169,7 +169,14 @@ class Cells:
 
 
 class Engine:
-    """A search over cells: which are solved when, and from what."""
+    """A search over cells: which are solved when, and from what.
+
+    Attributes
+    ----------
+    outcomes : dict of Key to Solution or Failure
+    bar : Bar or None
+        What cells have to come near, fixed for a stage; None finishes each.
+    """
 
     def __init__(self, cells: Cells, starts: Starts, pool: TaskPool) -> None:
         self._cells = cells
@@ -177,6 +184,7 @@ class Engine:
         self._starts = starts
         self._tasks = pool
         self.outcomes: Outcomes = {}
+        self.bar: Bar | None = None
         self._diagnosed: dict[Key, Diagnosed] = {}
         self._served: dict[tuple[Key, Key], Solution] = {}
         self._refined: dict[Key, Solution] = {}
@@ -277,14 +285,14 @@ class Engine:
             solution = self.outcomes[key]
             # Refining a solution again that no move improves would find the same.
             if isinstance(solution, Solution) and not solution.is_degenerate and self._refined.get(key) is not solution:
-                tasks[key] = partial(self._cells(key).refined, solution=solution)
+                tasks[key] = partial(self.cell(key).refined, solution=solution)
         results = self._tasks(tasks)
         self._keep(results)
         self._refined |= {key: result for key, result in results.items() if isinstance(result, Solution)}
 
     def cell(self, key: Key) -> Cell:
         """Return how a cell is solved."""
-        return self._cells(key)
+        return replace(self._cells(key), bar=self.bar)
 
     def retry(self, tasks: Mapping[Key, Callable[[Key, Worker], Any]]) -> dict[Key, Any]:
         """Run tasks that look for better solutions of cells; return what they found, without those that failed."""
@@ -303,13 +311,16 @@ class Engine:
         for key, begin in begins.items():
             outcome = self.outcomes.get(key)
             present = outcome if isinstance(outcome, Solution) else None
-            tasks[key] = partial(_solved, self._cells(key), partial(begin, key), present)
+            tasks[key] = partial(_solved, self.cell, key, partial(begin, key), present)
         self._keep(self._tasks(tasks))
 
     def _keep(self, results: Mapping[Key, Solution | Failure]) -> None:
         for key, result in results.items():
-            if isinstance(result, Solution) or not isinstance(self.outcomes.get(key), Solution):
+            before = self.outcomes.get(key)
+            if isinstance(result, Solution) or not isinstance(before, Solution):
                 self.outcomes[key] = result
+                if result is not before:
+                    LOGGER.info("search: components %d, %s  %s", key.n_components, key.model.known_as, result)
 
     def _diagnose(self, keys: Iterable[Key]) -> None:
         """Make the pass that other cells need, over solutions that are new."""
@@ -358,6 +369,22 @@ def _is_next_to(one: Key, other: Key) -> bool:
 
 
 def _solved(
-    cell: Cell, begin: Callable[[Worker], list[SufficientStatistics]], present: Solution | None, worker: Worker
+    cell: Callable[[Key], Cell],
+    key: Key,
+    begin: Callable[[Worker], list[SufficientStatistics]],
+    present: Solution | None,
+    worker: Worker,
 ) -> Solution:
-    return cell.solved(worker, begin(worker), present)
+    return cell(key).solved(worker, begin(worker), present)
+
+
+def _failure(key: Key, error: Exception) -> Failure:
+    """Record why a task of a cell failed; a fault is told at once, as the cell may have a solution that hides it."""
+    failure = Failure(error)
+    if failure.is_fault:
+        warn(
+            f"A part of the search failed, {key.n_components} components of {key.model.name}: "
+            f"{type(error).__name__}: {error}. The search goes on without it; please report this.",
+            RuntimeWarning,
+        )
+    return failure

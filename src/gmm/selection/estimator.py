@@ -33,8 +33,8 @@ class GaussianMixtureSearch(Estimator):
         Covariance types to try; "all" tries the 14 models, of one column the two that there are, "E" and "V".
     criterion : {"bic", "aic", "aicc", "icl", "nec"}, default="bic"
         Criterion that chooses the best mixture; smaller is better.
-    tol : float, default=1e-5
-        As in `GaussianMixture`. On large tables a smaller value is used, so that criteria can be compared.
+    tol : float or None, default=None
+        As in `GaussianMixture`; None is 1e-5, reduced on large tables so that criteria can be compared.
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariances, in squared units of the data.
     max_iter : int, default=1000
@@ -99,8 +99,6 @@ class GaussianMixtureSearch(Estimator):
     [100, 100]
     """
 
-    noise: bool | float | ArrayLike = False  # of pickles that are older than the parameter, as the next one
-    standardize: bool = False
     best_estimator_: GaussianMixture
     selection_: Selection
     results_: dict[str, NDArray[Any]]
@@ -114,7 +112,7 @@ class GaussianMixtureSearch(Estimator):
         covariance_type: str | Sequence[str] = "all",
         *,
         criterion: str = "bic",
-        tol: float = 1e-5,
+        tol: float | None = None,
         reg_covar: float = 1e-6,
         max_iter: int = 1000,
         n_init: int = 1,

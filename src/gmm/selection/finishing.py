@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import inf
+from math import inf, nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.em.problem import Beginning
 from gmm.em.solver import Iteration, SolverResult
+from gmm.em.trace import PassRecord
 from gmm.estimators import criteria
 from gmm.estimators.estimated import set_fitted
 from gmm.estimators.fitted import fitted_parameters
@@ -18,18 +21,24 @@ from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.progress import passes_left
 from gmm.estimators.scorer import Scorer
 from gmm.fitting.degenerate import degenerate_components
-from gmm.fitting.fit import FitSettings, fit_mixture, prior_of
+from gmm.fitting.fit import FitSettings, fit_mixture
+from gmm.fitting.moments import prior_of
+from gmm.fitting.progress import Journal
 from gmm.fitting.sampling import chosen_rows
 from gmm.persistence.checkpoints import SearchCheckpoint
+from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import Source
 from gmm.rows.together import together
+from gmm.selection.bar import Bar
 from gmm.selection.grid import distinct
-from gmm.selection.keeping import journal_of_cell
-from gmm.selection.status import status_of
+from gmm.selection.keeping import name_on_all_rows
+from gmm.selection.status import status_of, was_left
 from gmm.selection.table import Entry, Progress, Selection
+from gmm.values.parameters import MixtureParameters
 
 SEARCHED = 200_000  # rows
 _FINISHED = 3  # cells, of different models
+_READINGS_OF_CRITERIA = 3
 
 
 def rows_to_search(source: Source, seed: int) -> Source:
@@ -53,6 +62,8 @@ def finished(
 ) -> Selection:
     """Return the best cells of a search on a sample, fitted to all rows from where they ended there.
 
+    They are fitted side by side, and one that cannot come near the best of the others is left.
+
     Parameters
     ----------
     found : Selection
@@ -67,17 +78,16 @@ def finished(
     file : SearchCheckpoint, optional
         Keeps how far each has come.
     callback : callable, optional
-        Called after each pass, on the thread of its cell, of which one goes on at a time; a true value is as the time.
+        Called for each cell before the first pass, and after each pass, on the thread of its cell, of which one goes on
+        at a time; a true value is as the time.
     """
-    is_over = False
-
-    def told(progress: Progress) -> None:
-        nonlocal is_over
-        is_over |= callback is not None and bool(callback(progress))
-
     numbers = distinct(found)[: _FINISHED if found.complete else 1]
-    finish = partial(_on_all_rows, found, settings=settings, names=names, file=file, told=told)
-    ended = together(source, [partial(finish, number) for number in numbers], lambda: is_over or is_up())
+    finish = _Finish(found, source, settings, names, file, callback)
+    for number in numbers:
+        finish.report(number)
+    tasks = [partial(finish.entry, number) for number in numbers]
+    ended = together(source, tasks, lambda: finish.is_over or is_up(), finish.keep)
+    finish.keep()
     entries = {
         number: replace(one.result, seconds=one.result.seconds + one.seconds)
         for number, one in zip(numbers, ended, strict=True)
@@ -89,54 +99,137 @@ def finished(
     return replace(selection, **kept)
 
 
-def _on_all_rows(
-    found: Selection,
-    number: int,
-    source: Source,
-    *,
-    settings: FitSettings,
-    names: NDArray[np.object_] | None,
-    file: SearchCheckpoint | None,
-    told: Callable[[Progress], None],
-) -> Entry:
-    on_sample = found.estimators[number]
-    assert on_sample is not None  # ranked cells have a fit
-    begin = fitted_parameters(on_sample)
-    K, model, prior = begin.n_components, begin.model, on_sample.prior
-    settings = replace(
-        settings,
-        n_components=K,
-        model=model,
-        refine=None,
-        prior=None if prior is None else prior_of(prior, model, K, source, settings.n_threads),
-    )
-    journal, beginning = journal_of_cell(file, settings.problem(source), begin)
-    watch = _watch(found, number, settings, source.n_rows, told)
-    result = fit_mixture(source, settings, journal, beginning=beginning, callback=watch).result
-    return _entry(found, number, on_sample, result, source, settings, names)
+class _Finish:
+    """Cells that are fitted to all rows side by side: the criterion of each so far, and what a file will keep.
+
+    Attributes
+    ----------
+    is_over : bool
+        Whether the callback has ended the search.
+    """
+
+    def __init__(
+        self,
+        found: Selection,
+        source: Source,
+        settings: FitSettings,
+        names: NDArray[np.object_] | None,
+        file: SearchCheckpoint | None,
+        callback: Callable[[Progress], object] | None,
+    ) -> None:
+        self._found, self._source, self._settings, self._names = found, source, settings, names
+        self._file, self._callback = file, callback
+        self._readings = found.best.n_iter_ + _READINGS_OF_CRITERIA
+        self._scores: dict[int, float] = {}
+        self._unwritten: dict[str, tuple[dict[str, Any], SolverResult]] = {}
+        self.is_over = False
+
+    def keep(self) -> None:
+        """Write how far the cells have come. All wait for the same reading, so that they go on as they would have."""
+        if self._file is not None and self._unwritten:
+            self._file.add_together(self._unwritten)
+            self._unwritten = {}
+
+    def report(self, number: int, iteration: Iteration | None = None, seconds_left: float = nan) -> None:
+        """Tell the callback of a cell, and of its last pass."""
+        found = self._found
+        speed = nan if iteration is None else self._source.n_rows / iteration.seconds
+        cell = Progress(
+            number,
+            len(found.status),
+            int(found.n_components[number]),
+            found.covariance_type[number],
+            found.status[number],
+            iteration,
+            speed,
+            seconds_left,
+            self._readings,
+        )
+        self.is_over |= self._callback is not None and bool(self._callback(cell))
+
+    def entry(self, number: int, source: Source) -> Entry:
+        """Fit a cell to all rows."""
+        on_sample = self._found.estimators[number]
+        assert on_sample is not None  # ranked cells have a fit
+        begin, prior = fitted_parameters(on_sample), on_sample.prior
+        K, model = begin.n_components, begin.model
+        settings = replace(
+            self._settings,
+            n_components=K,
+            model=model,
+            refine=None,
+            prior=None if prior is None else prior_of(prior, model, K, source, self._settings.n_threads),
+        )
+        result = self._result(number, source, settings, begin)
+        return _entry(self._found, number, on_sample, result, source, settings, self._names)
+
+    def _result(self, number: int, source: Source, settings: FitSettings, begin: MixtureParameters) -> SolverResult:
+        name = name_on_all_rows(begin)
+        before = self._file and self._file.find(name, settings.problem(source), begin.n_components)
+        kept = before[1] if before else None
+        if kept is not None and was_left(kept.trace.reason):
+            return kept
+        watch = _Watch(self, number, settings, () if kept is None else kept.trace.passes)
+        if kept is not None:
+            self.set_score(number, kept.parameters, kept.lower_bound)
+
+        def note(result: SolverResult) -> None:
+            self._unwritten[name] = {}, result
+            if isinstance(self._source, PartitionedSource):  # one cell after the other, without readings
+                self.keep()
+
+        def note_progress(journal: Journal) -> None:
+            note(journal.progress.run or journal.progress.mixture_fit.result)
+
+        journal = Journal(()) if self._file is None else Journal((), note_progress)
+        result = fit_mixture(source, settings, journal, beginning=kept or Beginning(begin), callback=watch).result
+        if watch.reason_to_leave is not None and not result.trace.converged:
+            result = replace(result, trace=replace(result.trace, reason=watch.reason_to_leave))
+            note(result)
+        return result
+
+    def set_score(self, number: int, parameters: MixtureParameters, lower_bound: float) -> None:
+        """Note the criterion that a cell has reached; a degenerate one has none."""
+        weight, criterion = self._source.survey.weight, self._found.criterion
+        bad = degenerate_components(parameters, self._source.n_effective, self._settings.reg_covar).any()
+        score = criteria.least(criterion, weight * lower_bound, parameters.n_parameters, weight)
+        self._scores[number] = inf if bad else score
+
+    def bar(self, number: int) -> Bar | None:
+        """Return what a cell has to come near; None if passes do not tell its criterion."""
+        criterion = self._found.criterion
+        if criterion not in criteria.BY_LIKELIHOOD or self._found.best.prior is not None:
+            return None
+        best = min((score for other, score in self._scores.items() if other != number), default=inf)
+        return Bar(criterion, best, self._source.survey.weight)
 
 
-def _watch(
-    found: Selection, number: int, settings: FitSettings, n_rows: int, told: Callable[[Progress], None]
-) -> Callable[[Iteration], None]:
-    """Return what tells of each pass of a cell."""
-    before = inf
-    cell = Progress(
-        number,
-        len(found.status),
-        settings.n_components,
-        found.covariance_type[number],
-        found.status[number],
-    )
+class _Watch:
+    """Follows the passes of a cell on all rows, and ends it once it cannot come near the best of the others.
 
-    def watch(iteration: Iteration) -> None:
-        nonlocal before
-        most = settings.max_iter - iteration.n_iter
-        passes, before = passes_left(iteration.remaining, before, settings.tol, most), iteration.remaining
-        speed, left = n_rows / iteration.seconds, iteration.seconds * passes
-        told(replace(cell, iteration=iteration, rows_per_second=speed, seconds_left=left))
+    Attributes
+    ----------
+    reason_to_leave : str or None
+        Why the cell was ended; None before.
+    """
 
-    return watch
+    def __init__(self, finish: _Finish, number: int, settings: FitSettings, passes: Sequence[PassRecord]) -> None:
+        self._finish, self._number, self._settings = finish, number, settings
+        self._passes = list(passes)
+        self.reason_to_leave: str | None = None
+
+    def __call__(self, iteration: Iteration) -> bool:
+        """Tell of a pass; return whether it is the last."""
+        finish, number, parameters = self._finish, self._number, iteration.parameters
+        before = self._passes[-1].remaining if self._passes else inf
+        self._passes.append(PassRecord(iteration.lower_bound, nan, iteration.remaining, iteration.accepted))
+        finish.set_score(number, parameters, iteration.lower_bound)
+        bar = finish.bar(number)
+        self.reason_to_leave = None if bar is None else bar.reason_to_leave(self._passes, parameters.n_parameters)
+        most = 0 if self.reason_to_leave else self._settings.max_iter - iteration.n_iter
+        passes = passes_left(iteration.remaining, before, self._settings.tol, most) if most else 0.0
+        finish.report(number, iteration, iteration.seconds * passes)
+        return self.reason_to_leave is not None
 
 
 def _entry(
@@ -154,7 +247,8 @@ def _entry(
     scores = criteria.evaluate(totals, n_parameters, n, of_one)
     estimator = GaussianMixture(**on_sample.get_params())
     set_fitted(estimator, result, source, names, settings.prior)
-    bad = degenerate_components(result.parameters, source.n_effective, settings.reg_covar)
+    statistics = None if settings.prior is not None else result.statistics
+    bad = degenerate_components(result.parameters, source.n_effective, settings.reg_covar, statistics)
     return Entry(
         n_components=result.parameters.n_components,
         covariance_type=found.covariance_type[number],

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from gmm.estimators.criteria import CRITERIA
 from gmm.estimators.mixture import GaussianMixture
-from gmm.selection.status import FAILED, MORE_THAN_ROWS, NOT_CONVERGED, NOT_TRIED, OK, has_failed, is_degenerate
+from gmm.selection.status import (
+    FAILED,
+    MORE_THAN_ROWS,
+    NOT_CONVERGED,
+    NOT_TRIED,
+    OK,
+    has_failed,
+    is_degenerate,
+    was_left,
+)
 from gmm.text.amounts import counted, with_minus
 from gmm.text.html import Cell, Html, table
 from gmm.values.covariance import CovarianceModel, covariance_model, same_as
@@ -32,6 +41,7 @@ __all__ = [
     "incomplete",
     "legend",
     "near",
+    "of_interest",
     "ranking",
     "title",
     "written",
@@ -236,6 +246,8 @@ def _mark(selection: SearchTable, number: int) -> str:
     best = "★" if number == selection.best_index and len(selection.status) > 1 else ""
     if status == NOT_CONVERGED:
         return best + "~"
+    if was_left(status):
+        return best + "≤"
     return best + "^" if is_degenerate(status) else best
 
 
@@ -305,6 +317,8 @@ def legend(selection: SearchTable, *, of_grid: bool = True) -> Iterator[str]:
         yield "★ best (smallest)"
     if NOT_CONVERGED in selection.status:
         yield "~ not converged"
+    if any(map(was_left, selection.status)):
+        yield f"≤ left: cannot come within {of_interest(selection.criterion):g} of the best"
     if any(is_degenerate(status) for status in selection.status):
         if is_degenerate(selection.status[selection.best_index]):
             yield "^ every fit has a degenerate component (few rows or ties): do not use these criteria"
@@ -361,6 +375,11 @@ def incomplete(selection: SearchTable) -> str:
 def near(criterion: str) -> float:
     """Return the difference of criteria up to which the choice between two cells is not sure."""
     return _NEAR.get(criterion, 10.0)
+
+
+def of_interest(criterion: str) -> float:
+    """Return the difference from the best criterion up to which a cell of many rows is finished."""
+    return 4 * near(criterion)
 
 
 def title(criterion: str) -> str:

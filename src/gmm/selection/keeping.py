@@ -13,18 +13,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from gmm.em.problem import Beginning, Problem
-from gmm.em.solver import SolverResult
+from gmm.em.problem import Problem
 from gmm.estimators.keeping import what_must_be_same
 from gmm.estimators.mixture import GaussianMixture
-from gmm.fitting.progress import Journal
 from gmm.persistence.archive import item
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.sources import Source
 from gmm.selection.cell import Solution, Solve
 from gmm.values.parameters import MixtureParameters
 
-__all__ = ["KeptCell", "journal_of_cell", "kept_search"]
+__all__ = ["KeptCell", "kept_search", "name_on_all_rows"]
 
 
 @contextmanager
@@ -93,18 +91,7 @@ class KeptCell:
         return Solution(of_run, item(kept, "degenerate", int), float(item(kept, "pace", str))), answer
 
 
-def journal_of_cell(
-    file: SearchCheckpoint | None, problem: Problem, begin: MixtureParameters
-) -> tuple[Journal, Beginning | SolverResult]:
-    """Return the journal of a run that finishes a cell, and where it goes on, or begins."""
-    if file is None:
-        return Journal(()), Beginning(begin)
-    # A search that was ended finishes a cell from where it was then.
+def name_on_all_rows(begin: MixtureParameters) -> str:
+    """Return the name of the run that finishes a cell on all rows, from there: an ended search begins elsewhere."""
     digest = hashlib.blake2b(b"".join(part.tobytes() for part in begin.as_estimate()), digest_size=8).hexdigest()
-    name = f"{begin.n_components} {begin.model.name} on all rows, from {digest}"
-
-    def keep(journal: Journal) -> None:
-        file.add(name, {}, journal.progress.run or journal.progress.mixture_fit.result)
-
-    found = file.find(name, problem, begin.n_components)
-    return Journal((), keep), Beginning(begin) if found is None or found[1] is None else found[1]
+    return f"{begin.n_components} {begin.model.name} on all rows, from {digest}"

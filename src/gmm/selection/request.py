@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from math import inf
 from operator import index
 from typing import Any
@@ -12,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.caching import cached_property
 from gmm.estimators.mixture import GaussianMixture
 from gmm.fitting.fit import COMPARISON_DEFAULTS
 from gmm.fitting.starts import STARTS
 from gmm.rows.sources import Source
 from gmm.selection.engine import Key
+from gmm.text.lists import suggestion
 from gmm.validation.parameters import check_parameters
 from gmm.validation.scalars import is_real
 from gmm.values.covariance import (
@@ -42,7 +43,10 @@ SINGLE_FIT_ONLY = (
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """The validated request; `template` holds the parameters that all cells share."""
+    """The validated request; `template` holds the parameters that all cells share.
+
+    `tol` is the tolerance that was asked for; None leaves it to the number of rows.
+    """
 
     n_components: list[int]
     types: list[str]
@@ -50,6 +54,7 @@ class Request:
     template: GaussianMixture
     source: Source
     features: NDArray[np.object_] | None
+    tol: float | None
 
     @property
     def cells(self) -> list[tuple[int, str]]:
@@ -64,7 +69,9 @@ class Request:
     @property
     def facts(self) -> dict[str, Any]:
         """What the search is for, as JSON values."""
-        return {"n_components": self.n_components, "covariance_type": self.types, "criterion": self.criterion}
+        return {"n_components": self.n_components, "covariance_type": self.types, "criterion": self.criterion} | {
+            "tol": self.tol
+        }
 
     @property
     def models(self) -> list[CovarianceModel]:
@@ -94,9 +101,15 @@ def template_of(parameters: dict[str, Any]) -> GaussianMixture:
         raise TypeError(f"{inapplicable[0]} applies to a single fit, not to a search: leave it out")
     unknown = sorted(parameters.keys() - GaussianMixture().get_params().keys())
     if unknown:
-        instead = {"labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them"}
-        hint = instead.get(unknown[0], "use covariance_type to choose the models")
-        raise TypeError(f"select has no parameter {unknown[0]!r}; {hint}")
+        instead = {
+            "labels": "GaussianMixture.fit takes labels, and MixtureClassifier searches with them",
+            "models": "use covariance_type to choose the models",
+        }
+        names = {"covariance_type", *GaussianMixture().get_params()} - {*SINGLE_FIT_ONLY}
+        hint = f"; {instead[unknown[0]]}" if unknown[0] in instead else suggestion(unknown[0], names)
+        raise TypeError(f"select has no parameter {unknown[0]!r}{hint}")
+    if parameters.get("tol", ...) is None:
+        parameters = {name: value for name, value in parameters.items() if name != "tol"}
     template = GaussianMixture(**COMPARISON_DEFAULTS | parameters)
     check_parameters(template, STARTS)
     if not isinstance(template.init_params, str):
@@ -135,7 +148,7 @@ def requested_components(n_components: int | Iterable[int]) -> list[int]:
     many = n_components if isinstance(n_components, Iterable) else [n_components]
     try:
         requested = [index(k) for k in many]
-    except TypeError as error:
+    except (TypeError, NotImplementedError) as error:  # the second of a memoryview
         raise TypeError(f"expected whole numbers in n_components, got {n_components!r}") from error
     if not requested or min(requested) < 1:
         raise ValueError(f"expected n_components of at least 1, got {n_components!r}")
@@ -150,7 +163,8 @@ def requested_types(covariance_type: str | Iterable[str], n_features: int) -> li
     TypeError, ValueError
         If one is unknown.
     """
-    if getattr(covariance_type, "ndim", 1) == 0 or not isinstance(covariance_type, Iterable):
+    numbers = isinstance(covariance_type, memoryview) or getattr(covariance_type, "ndim", 1) == 0
+    if numbers or not isinstance(covariance_type, Iterable):
         raise TypeError(f'expected covariance types by name, or "all", got {covariance_type!r}')
     if isinstance(covariance_type, str):
         every = OF_ONE_FEATURE if n_features == 1 else PARSIMONIOUS

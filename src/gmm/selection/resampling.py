@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from math import nan
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,6 +45,7 @@ __all__ = ["BootstrapLRT", "HeldOut", "Replicate", "bootstrap_lrt", "held_out_lo
 
 Seed = int | np.random.RandomState | np.random.Generator | None
 
+_OF_ESTIMATORS = "get_params", "fit", "score_samples"
 _SPLIT_PASSES = 15
 
 
@@ -142,6 +144,8 @@ def held_out_log_likelihood(
     >>> np.round(means, 1)
     array([-2.8, -2.1])
     """
+    if isinstance(estimator, type) or not all(hasattr(estimator, name) for name in _OF_ESTIMATORS):
+        raise TypeError(f"expected a density estimator with {', '.join(_OF_ESTIMATORS)}, got {estimator!r:.80}")
     missing = getattr(estimator, "missing", None)
     rows, weight, _ = _checked(X, sample_weight, held_out_log_likelihood.__name__, missing)
     if weight is not None:
@@ -204,7 +208,7 @@ class Replicate:
     number, n_replicates : int
         Index of the replicate, from 0, and the number requested.
     statistic : float
-        Test statistic of the replicate.
+        Test statistic of the replicate; NaN if it is left out, because no mixture of K components could be fitted.
     p_value : float
         p-value from this replicate and those before it.
     """
@@ -223,12 +227,14 @@ class BootstrapLRT:
     ----------
     statistic : float
         −2 log λ = 2 (log-likelihood of K + 1 − log-likelihood of K), never negative.
-    replicates : ndarray of float64, shape (n_done,)
+    replicates : ndarray of float64, shape (n_kept,)
         Statistics of data drawn from the mixture of K components.
     null, alternative : GaussianMixture
         The mixtures of K and of K + 1 components, fitted to the data.
     n_replicates : int
         Number of replicates requested; fewer were made if the callback ended the test.
+    n_left_out : int
+        Number of replicates without a statistic: every fit of K components to them has a singular covariance.
     """
 
     statistic: float
@@ -236,10 +242,14 @@ class BootstrapLRT:
     null: GaussianMixture
     alternative: GaussianMixture
     n_replicates: int
+    n_left_out: int = 0
 
     @property
     def p_value(self) -> float:
-        """(1 + number of replicates at least as large) / (1 + number of replicates); small is evidence against K."""
+        """(1 + number of replicates at least as large) / (1 + number of replicates); small is evidence against K.
+
+        Replicates that were left out do not count.
+        """
         return float(1 + (self.replicates >= self.statistic).sum()) / (1 + len(self.replicates))
 
     def __repr__(self) -> str:
@@ -247,10 +257,11 @@ class BootstrapLRT:
         K, done = self.null.n_components, len(self.replicates)
         of = "" if done == self.n_replicates else f" of {self.n_replicates}"
         median, high = np.quantile(self.replicates, [0.5, 0.95])
+        left_out = f"; {self.n_left_out} more could not be fitted" if self.n_left_out else ""
         return (
             f"BootstrapLRT of {K} against {K + 1} components, {self.null.covariance_type}: p = {self.p_value:.3g}\n"
             f"−2 log λ = {self.statistic:.2f}; of {done}{of} replicates "
-            f"half are above {median:.2f}, 5 % above {high:.2f}"
+            f"half are above {median:.2f}, 5 % above {high:.2f}{left_out}"
         )
 
 
@@ -271,6 +282,10 @@ def bootstrap_lrt(
     The usual χ² distribution does not hold for a number of components. Both mixtures are therefore fitted to the data
     and to many tables drawn from the smaller one. The p-value is the share of tables on which the additional component
     gains at least as much. With ``missing="em"``, tables have the gaps of the data, by chance.
+
+    With ``reg_covar=0``, a fit with a singular covariance has no likelihood to compare, so it is left out, for the data
+    and for drawn tables alike. If every fit of K + 1 components has one, the additional component gains nothing; if
+    every fit of K components to a drawn table has, the table is left out, and `n_left_out` counts it.
 
     Parameters
     ----------
@@ -304,7 +319,7 @@ def bootstrap_lrt(
     ------
     ValueError
         If the data or a number are invalid, or the mixture of K components has a degenerate component, whose
-        likelihood means nothing.
+        likelihood means nothing, or no drawn table can be fitted.
     TypeError
         If `GaussianMixture` has no such parameter, it applies to a single fit, or for `prior`.
 
@@ -371,17 +386,24 @@ def _with_replicates(
     with closing(drawn):
         for number, statistic in enumerate(drawn):
             statistics.append(statistic)
-            test = replace(test, replicates=np.array(statistics))
+            left_out = np.isnan(statistics)
+            test = replace(test, replicates=np.array(statistics)[~left_out], n_left_out=int(left_out.sum()))
             test.replicates.flags.writeable = False
             if callback is not None and callback(Replicate(number, test.n_replicates, statistic, test.p_value)):
                 break
+    if not len(test.replicates):
+        raise ValueError(
+            f"every fit of {test.null.n_components} components to each of {test.n_left_out} drawn tables has a "
+            "singular covariance, so that there is nothing to compare with. Use fewer components, a larger reg_covar "
+            "or another n_init."
+        )
     return test
 
 
 def _drawn(
     fits: _Fits, null: GaussianMixture, gaps: NDArray[np.bool_], rng: np.random.Generator, n_replicates: int
 ) -> Generator[float, None, None]:
-    """Yield the statistics of replicates in order, whatever the number of threads."""
+    """Yield the statistics of replicates in order, whatever the number of threads; NaN if K components collapse."""
     has_gaps = bool(gaps.any())
 
     def statistic(seed: int, n_threads: int | None) -> float:
@@ -390,8 +412,11 @@ def _drawn(
         if has_gaps:
             own.shuffle(rows)  # they come component by component, of which the gaps know nothing
             rows[gaps] = np.nan
-        each = fits.on_threads(n_threads)
-        return each.pair(rows, int(own.integers(2**31)), truth=fitted_parameters(null)).statistic
+        each, truth = fits.on_threads(n_threads), fitted_parameters(null)
+        try:
+            return each.pair(rows, int(own.integers(2**31)), truth).statistic
+        except ValueError:  # singular covariances without a ridge
+            return nan
 
     seeds = rng.integers(2**63, size=n_replicates).tolist()
     work = float(len(gaps) * (fits.n_components + 1) * null.n_features_in_**2)
@@ -420,7 +445,10 @@ class _Fits:
     def pair(self, rows: NDArray[Any], seed: int, truth: MixtureParameters | None = None) -> _Pair:
         """Fit K and K + 1 components; K also from the true mixture, if it is known."""
         null, loglik = self._best(rows, self.n_components, seed, truth)
-        alternative, higher = self._best(rows, self.n_components + 1, seed, self._with_one_split(null, rows))
+        try:
+            alternative, higher = self._best(rows, self.n_components + 1, seed, self._with_one_split(null, rows))
+        except ValueError:  # singular covariances without a ridge
+            return _Pair(null, self._with_halves(null), 0.0)
         if higher < loglik or _is_degenerate(alternative, len(rows)):
             return _Pair(null, self._with_halves(null), 0.0)
         return _Pair(null, alternative, 2 * (higher - loglik))
@@ -428,15 +456,26 @@ class _Fits:
     def _best(
         self, rows: NDArray[Any], n_components: int, seed: int, begin: MixtureParameters | None
     ) -> tuple[GaussianMixture, float]:
-        """Return the fit of the highest likelihood, without degenerate components if there is one, and its value."""
-        fits = [GaussianMixture(n_components, random_state=seed, **self.parameters).fit(rows)]
+        """Return the fit of the highest likelihood, without degenerate components if there is one, and its value.
+
+        Raises
+        ------
+        ValueError
+            If every fit has a singular covariance.
+        """
+        starts: list[dict[str, Any]] = [{"random_state": seed}]
         if begin is not None:
-            given = {
-                "weights_init": begin.weights,
-                "means_init": begin.means,
-                "precisions_init": begin.model.layout.gram(begin.whiteners),
-            }
-            fits.append(GaussianMixture(n_components, **self.parameters | {"n_init": 1} | given).fit(rows))
+            precisions = begin.model.layout.gram(begin.whiteners)
+            given = {"weights_init": begin.weights, "means_init": begin.means, "precisions_init": precisions}
+            starts.append(given | {"n_init": 1})
+        fits, failures = [], []
+        for start in starts:
+            try:
+                fits.append(GaussianMixture(n_components, **self.parameters | start).fit(rows))
+            except ValueError as error:
+                failures.append(error)
+        if not fits:
+            raise failures[0]
         ranked = [(not _is_degenerate(fit, len(rows)), fit.log_likelihood(rows), -i) for i, fit in enumerate(fits)]
         _, loglik, place = max(ranked)
         return fits[-place], loglik

@@ -22,10 +22,12 @@ from gmm.fitting.seeds import shared_seed, start_seeds
 from gmm.persistence.checkpoints import SearchCheckpoint
 from gmm.rows.entrance import as_source_to_fit
 from gmm.rows.sources import box_of
+from gmm.selection.bar import Bar
 from gmm.selection.candidates import Starts, as_model
 from gmm.selection.cell import WORTH, SearchRows, Solution, Worker
 from gmm.selection.contenders import Contenders
-from gmm.selection.engine import Cells, Clock, Engine, Failure, Key, TaskPool, workers_and_threads
+from gmm.selection.engine import Cells, Clock, Engine, Key, TaskPool, workers_and_threads
+from gmm.selection.failure import Failure
 from gmm.selection.finishing import finished, rows_to_search
 from gmm.selection.grid import near
 from gmm.selection.keeping import kept_search
@@ -48,6 +50,7 @@ from gmm.values.covariance import (
     covariance_model,
 )
 from gmm.values.layouts import SingularMatrixError
+from gmm.values.priors import ConjugatePrior
 
 _SMALLEST_TOL = 1e-9  # nats per row, above rounding errors
 _REFINED = 3  # cells at most, …
@@ -83,7 +86,10 @@ def select(
     - the best cells are refined by split–merge moves;
     - the cells within 20 of the best criterion (NEC: 0.2) are solved again from fresh starts, until they stay.
 
-    A cell may therefore reach a higher likelihood than a single fit of `GaussianMixture`.
+    A cell may therefore reach a higher likelihood than a single fit of `GaussianMixture`. On many rows (from some ten
+    thousands on), a cell is left before it converges once its projected gain cannot bring it within 40 of the best
+    criterion so far; its status says so. Cells with a `prior`, searches by NEC and, of rows beyond memory, by ICL are
+    finished in any case.
 
     Parameters
     ----------
@@ -108,8 +114,9 @@ def select(
         its own.
     callback : callable, default=None
         Called with a `Progress` for each cell, once all cells with its number of components are fitted. A true return
-        value ends the search with the fits made so far. Of rows beyond memory, it is also called after each pass over
-        all rows, on other threads; a true value then ends all cells but the best.
+        value ends the search with the fits made so far. Of rows beyond memory, it is also called before the best cells
+        are finished on all rows, with about how many readings of them that takes, and after each pass over them, on
+        other threads; a true value then ends all cells but the best.
     time_limit : float or None, default=None
         Time limit in seconds, after which the search ends with the fits made so far, at least one. See
         ``Selection.complete``. Of rows beyond memory, the best cell is finished on all rows in any case, and the others
@@ -131,8 +138,8 @@ def select(
     **parameters
         Further parameters of `GaussianMixture`, used for all cells: ``reg_covar``, ``init_params`` (a name),
         ``acceleration``, ``prior``, ``noise``, ``missing``, ``refine="split-merge"`` to refine every cell, ``tol`` and
-        ``max_iter``. The defaults here are ``tol=1e-5``, reduced on large tables so that criteria are accurate to about
-        0.05, and ``max_iter=1000``.
+        ``max_iter``. The defaults here are ``tol=None``, which is 1e-5, reduced on large tables so that criteria are
+        accurate to about 0.05, and ``max_iter=1000``.
 
     Returns
     -------
@@ -172,7 +179,7 @@ def select(
     check_ridge(template.reg_covar, opened.survey.weight)
     noise = check_noise(template.noise, opened.n_features, partial(box_of, opened))
     opened, noise, units = in_units(opened, noise, standardize=standardize)
-    request = Request(counts, types, criterion, template, opened, features)
+    request = Request(counts, types, criterion, template, opened, features, parameters.get("tol"))
     with kept_search(template, opened, request.facts, seed, checkpoint=checkpoint, resume=resume) as file:
         template.random_state = seed = seed if file is None else file.seed
         found = _searched(request, seed, noise, clock, callback, file)
@@ -194,13 +201,13 @@ def _searched(
     assert whole is not None  # a search is over rows in memory
     starts = Starts(whole, template, request.models, start_seeds(seed, template.n_init), noise[0])
     with TaskPool(rows, *workers_and_threads(rows, len(request.types), most, template.n_threads), clock) as pool:
-        settings = _settings(template, source.survey.weight, noise)
+        settings = _settings(request, source.survey.weight, noise)
         engine = Engine(Cells(settings, rows, template.prior, pool.watch, clock.is_up, file), starts, pool)
         found = _Search(replace(request, source=source), rows, starts, engine, pool, clock).run(callback)
     found = replace(found, notes=notes_on_columns(source, request.features))
     if source.n_rows == opened.n_rows:
         return found
-    settings = _settings(template, opened.survey.weight, noise)
+    settings = _settings(request, opened.survey.weight, noise)
     found = finished(found, opened, settings, request.features, clock.is_up, file, callback)
     return replace(found, n_searched=source.n_rows)
 
@@ -215,7 +222,7 @@ class _Search:
         self._pool = pool
         self._clock = clock
         self._measured: dict[Key, tuple[Solution, dict[str, float]]] = {}
-        self._of_one: dict[CovarianceModel, float] = {}
+        self._of_one: dict[CovarianceModel, float | None] = {}
         self._contenders = Contenders(engine, starts, self._scores, near(request.criterion))
 
     def run(self, callback: Callable[[Progress], object] | None) -> Selection:
@@ -238,6 +245,7 @@ class _Search:
                 reason = ValueError(f"{MORE_THAN_ROWS.removeprefix(FAILED)} ({n_rows:,})")
                 engine.outcomes |= dict.fromkeys(keys, Failure(reason))
             else:
+                self._set_bar()
                 engine.solve(keys)
             if callback is not None and self._is_stopped(K, callback):
                 return True
@@ -257,13 +265,16 @@ class _Search:
     def _improve(self) -> None:
         """Refine the best cells, or all if requested, then improve cells that their special cases now surpass."""
         engine, request = self._engine, self._request
+        self._set_bar()
         self._exchange()
+        self._set_bar()
         scores = self._scores()
         keys = list(scores)
         if request.template.refine is None:
             reach = min(scores.values(), default=inf) + 2 * _REACH * self._rows.all_rows.survey.weight
             keys = sorted((key for key in keys if scores[key] <= reach), key=scores.__getitem__)[:_REFINED]
         engine.refine(keys)
+        self._set_bar()
         engine.free(sorted(engine.outcomes, key=self._size))
         self._contenders.settle()
 
@@ -284,6 +295,12 @@ class _Search:
         self._measure(keys)
         return {key: self._measured[key][1][self._request.criterion] for key in keys}
 
+    def _set_bar(self) -> None:
+        """Let cells of many rows end once they cannot come near the best; few rows are worth the whole table."""
+        if not self._rows.whole and self._request.template.prior is None:
+            best = min(self._scores().values(), default=inf)
+            self._engine.bar = Bar(self._request.criterion, best, self._rows.all_rows.survey.weight)
+
     def _size(self, key: Key) -> tuple[int, int]:
         K, model = key
         return K, model.n_parameters(K, self._request.source.n_features)
@@ -297,15 +314,15 @@ class _Search:
                 tasks[key] = partial(_totals, solution)
         n = self._rows.all_rows.survey.weight
         for key, (solution, totals) in self._pool(tasks, in_any_case=True).items():
-            of_one = self._log_likelihood_of_one(solution, totals)
+            of_one = self._log_likelihood_of_one(solution)
             scores = criteria.evaluate(totals, solution.parameters.n_parameters, n, of_one)
             self._measured[key] = (solution, scores | {"loglik": totals.log_likelihood})
 
-    def _log_likelihood_of_one(self, solution: Solution, totals: Totals) -> float:
+    def _log_likelihood_of_one(self, solution: Solution) -> float | None:
         """Log-likelihood of a single component of the solution's model, which `nec` compares with."""
-        if solution.parameters.n_components == 1 and solution.parameters.noise is None:
-            return totals.log_likelihood
         model = solution.parameters.model
+        if solution.parameters.n_components == 1:
+            return None
         if model not in self._of_one:
             template = self._request.template
             scorer = Scorer(solution.parameters, template.n_threads)
@@ -317,11 +334,12 @@ class _Search:
         result, model = self._engine.outcomes.get(key), covariance_model(name)
         entry = Entry(n_components, name, _status(result, name), self._pool.seconds.get(key, 0.0))
         if not isinstance(result, Solution):
-            return entry
+            return entry if result is None else replace(entry, error=result.error)
         scores = self._measured[key][1]
         parameters = as_model(result.parameters, model)
         estimator = GaussianMixture(**request.parameters | {"n_components": n_components, "covariance_type": name})
         found, prior = replace(result.result, parameters=parameters), self._engine.cell(key).settings.prior
+        prior = prior.stored_for(model) if isinstance(prior, ConjugatePrior) else prior
         set_fitted(estimator, found, request.source, request.features, prior)
         return replace(
             entry, estimator=estimator, loglik=scores["loglik"], n_parameters=parameters.n_parameters, scores=scores
@@ -338,13 +356,15 @@ def _status(result: Solution | Failure | None, name: str) -> str:
     if isinstance(result, Failure):
         error = result.error
         text = ill_defined(error, covariance_model(name)) if isinstance(error, SingularMatrixError) else str(error)
-        return FAILED + (" ".join(text.split()) or type(error).__name__)
+        text = " ".join(text.split())
+        return FAILED + (f"{type(error).__name__}: {text}".rstrip(": ") if result.is_fault or not text else text)
     return status_of(result.result.trace, result.degenerate)
 
 
-def _settings(template: GaussianMixture, weight: float, noise: Noise) -> FitSettings:
+def _settings(request: Request, weight: float, noise: Noise) -> FitSettings:
     """Settings of all cells, except the number of components and the model."""
-    tol = template.tol and min(template.tol, max(WORTH / weight, _SMALLEST_TOL))
+    template = request.template
+    tol = min(template.tol, max(WORTH / weight, _SMALLEST_TOL)) if request.tol is None else request.tol
     return FitSettings(
         n_components=template.n_components,
         model=covariance_model(template.covariance_type),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,10 +18,11 @@ from gmm.rows.partitions import PartitionedSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.selection.table import Selection
 from gmm.text.lists import listed, quoted
-from gmm.validation.columns import coded, few_values
+from gmm.validation.columns import coded, few_values, repeating, rescalings
 from gmm.values.coordinates import Coordinates
 from gmm.values.noise import UniformNoise
 
+_FEW = 10  # rows, of fewer of which little can be said
 Noise = tuple[UniformNoise | None, float]  # and its weight at the start
 
 
@@ -86,22 +87,36 @@ def warn_of_constants(source: Source, names: NDArray[np.object_] | None) -> None
 
 
 def notes_on_columns(source: Source, names: NDArray[np.object_] | None) -> tuple[str, ...]:
-    """Point out columns that may be codes: components settle on their values, which raises likelihoods."""
+    """Point out columns of few values, on which components settle, which may be codes, and copies of columns."""
     rows = next(iter(source.chunks())).rows
-    every = [f"x{j}" for j in range(source.n_features)] if names is None else names
-    columns = coded(zip(every, few_values(rows), strict=True), len(rows))
-    if not columns:
-        return ()
-    what = f"column {columns[0]} may be a code" if len(columns) == 1 else f"columns {listed(columns, 4)} may be codes"
-    return (f"{what}, which can drive the choice: try without",)
+    every = [f"x{j}" for j in range(source.n_features)] if names is None else list(names)
+    counts = list(zip(every, few_values(rows), strict=True))
+    codes, ties = coded(counts, len(rows)), repeating(counts, len(rows))
+    notes = []
+    if codes:
+        what = f"column {codes[0]} may be a code" if len(codes) == 1 else f"columns {listed(codes, 4)} may be codes"
+        notes.append(f"{what}, which can drive the choice: try without")
+    if ties:
+        what = f"column {ties[0]}" if len(ties) == 1 else f"columns {listed(ties, 4)}"
+        notes.append(f"{what}: components that settle on one value are degenerate, and not chosen")
+    return (*notes, *notes_on_copies(rows, every))
 
 
-def _log_volume(source: Source, units: Coordinates) -> float:
+def notes_on_copies(rows: NDArray[Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Point out columns that are others in other units, which make covariances singular."""
+    floats = rows if np.issubdtype(rows.dtype, np.floating) else rows.astype(np.float64)
+    pairs = rescalings(floats) if len(floats) >= _FEW else ()
+    copies = listed((f"{names[pair.copy]!r} (of {names[pair.original]!r})" for pair in pairs), 4)
+    what = "column {} is a copy or a rescaling" if len(pairs) == 1 else "columns {} are copies or rescalings"
+    return (f"{what.format(copies)}, which makes covariances singular: leave out",) if copies else ()
+
+
+def log_volume(source: Source, units: Coordinates) -> float:
     """Σ_i w_i Σ_j log scale_j over the columns that row i has: log densities of scaled rows are larger by it."""
     if not isinstance(source, IncompleteSource):
         return source.survey.weight * units.log_volume
     logs = np.log(units.scales)
-    return float(sum(of.rows.survey.weight * logs[of.observed].sum() for of in source.patterns))
+    return float(sum(of.weight * logs[of.observed].sum() for of in source.patterns))
 
 
 def restored(found: Selection, units: Coordinates, source: Source) -> Selection:
@@ -109,7 +124,7 @@ def restored(found: Selection, units: Coordinates, source: Source) -> Selection:
 
     Likelihoods and criteria become those of the rows; the number of parameters stays that of the models searched.
     """
-    shift = _log_volume(source, units)
+    shift = log_volume(source, units)
     raised = -shift / source.survey.weight
     moved = {name: getattr(found, name) + 2 * shift for name in ("bic", "aic", "aicc", "icl")}
     estimators = tuple(

@@ -18,12 +18,13 @@ from gmm.estimators import criteria
 from gmm.estimators.fitted import fitted_html
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.saved import state_of
-from gmm.persistence import Readable, Writable, item, load_object, save_state
+from gmm.persistence import Described, Readable, Writable, item, load_object, save_state, with_metadata
 from gmm.selection.from_file import check_together, mixture_of_cell, whole_numbers
 from gmm.selection.grid import Grid, certainty, contesting, distance, distinct, failures, incomplete, ranking, title
 from gmm.selection.status import FAILED, has_failed, is_degenerate
 from gmm.text.amounts import counted
 from gmm.text.html import Html, block, details, joined, line, table
+from gmm.validation.scalars import check_choice
 from gmm.versions import __version__
 
 _Table = TypeVar("_Table", bound="Selection")
@@ -37,7 +38,7 @@ _NUMBERS = ("loglik", *criteria.CRITERIA, "scores", "seconds")
 
 @dataclass(frozen=True)
 class Progress:
-    """One cell of a search, or a pass that finishes it on rows beyond memory, as `select` reports it to its callback.
+    """One cell of a search, or a step to finish it on rows beyond memory, as `select` reports it to its callback.
 
     Attributes
     ----------
@@ -50,9 +51,12 @@ class Progress:
     status : str
         As in `Selection`. The cell may still be improved.
     iteration : Iteration or None
-        The pass over all rows, of a cell that is being finished on them.
+        The pass over all rows, of a cell that is being finished on them; None before the first.
     rows_per_second, seconds_left : float
         How fast that pass was, and how long the cell will take from there, projected; NaN where it is not known.
+    readings : int
+        About how many readings of all rows it takes to finish the best cells, which share them: as many passes as the
+        best needed on the sample, and those of the criteria. 0 as long as the search is in memory.
     """
 
     cell: int
@@ -63,11 +67,12 @@ class Progress:
     iteration: Iteration | None = None
     rows_per_second: float = nan
     seconds_left: float = nan
+    readings: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """One cell of the table: the fields of `Selection`, with the criteria by name in `scores`."""
+    """One cell of the table: the fields of `Selection`, criteria by name in `scores`; the error that left no fit."""
 
     n_components: int
     covariance_type: str
@@ -77,6 +82,7 @@ class Entry:
     loglik: float = nan
     n_parameters: int = 0
     scores: Mapping[str, float] | None = None
+    error: Exception | None = None
 
     def score(self, criterion: str) -> float:
         """Return the criterion of this name; NaN if there is no fit."""
@@ -84,7 +90,7 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Selection:
+class Selection(Described):
     """Result of a search: a table of all cells, that is, all pairs of a number of components and a covariance type.
 
     Cells are ordered by number of components, then by covariance type, as requested. Arrays have one entry per cell,
@@ -107,9 +113,11 @@ class Selection:
     scores : ndarray of float64, shape (n_cells,)
         The criterion that chose.
     status : tuple of str
-        ``"ok"``; ``"not converged"``; ``"degenerate: component k"`` if in every fit of the cell a component has
-        collapsed on a few rows or on ties, so that its criteria are meaningless; ``"failed: "`` followed by the reason;
-        ``"not tried"`` if the search ended earlier.
+        ``"ok"``; ``"not converged"``; ``"left: at least 452 BIC behind the best"`` if, on many rows, the cell was left
+        before it converged, since its projected gain does not bring it within 40 of the best criterion: it would end
+        with a higher log-likelihood than the one here; ``"degenerate: component k"`` if in every fit of the cell a
+        component has collapsed on a few rows or on ties, so that its criteria are meaningless; ``"failed: "`` followed
+        by the reason; ``"not tried"`` if the search ended earlier.
     seconds : ndarray of float64, shape (n_cells,)
         Time spent on the cell alone, without work that cells share.
     estimators : tuple of GaussianMixture or None
@@ -128,7 +136,8 @@ class Selection:
     n_searched : int
         Number of rows in the sample on which the search ran; 0 if it ran on all rows.
     notes : tuple of str
-        What a reader should know of the columns: which may be codes of categories, with few distinct values.
+        What a reader should know of the columns: which may be codes of categories, which have few distinct values,
+        and which are copies or rescalings of others.
     """
 
     criterion: str
@@ -229,6 +238,9 @@ class Selection:
     def best_by(self, criterion: str) -> GaussianMixture:
         """Return the fitted mixture that another criterion would have chosen; a degenerate one only if all are.
 
+        On many rows, cells that the criterion of the search could not choose are left before they converge (`status`):
+        search by this criterion to have them finished.
+
         Parameters
         ----------
         criterion : str
@@ -282,13 +294,16 @@ class Selection:
         data = {name: list(getattr(self, name)) if name in texts else columns[name] for name in ordered}
         return _frame_library().DataFrame(data)
 
-    def save(self, file: Writable) -> None:
+    def save(self, file: Writable, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Write the table and all fitted mixtures to a file that holds only numbers and text.
 
         Parameters
         ----------
         file : str, os.PathLike or binary file
             A path, used as given (no suffix is added), or a file open for writing, which need not be seekable.
+        metadata : dict of JSON values, optional
+            What else people or programs should know: names, dates, the number of rows, scores of the rows. None writes
+            those of the file that this comes from. Nothing is added, so the same object gives the same bytes.
 
         Examples
         --------
@@ -310,7 +325,8 @@ class Selection:
             arrays |= {f"{number}/{name}": values for name, values in parts.items()}
         fields = ("criterion", "covariance_type", "status", "best_index", "complete", "notes", *_COUNTS)
         header = {"gmm_version": __version__, "class": type(self).__name__, "mixtures": headers}
-        save_state(file, header | {name: getattr(self, name) for name in (*fields, "standardized")}, arrays)
+        header |= {name: getattr(self, name) for name in (*fields, "standardized")}
+        save_state(file, with_metadata(self, metadata, header), arrays)
 
     @classmethod
     def load(cls, file: Readable) -> Self:
@@ -414,9 +430,7 @@ def html_parts(selection: Selection) -> list[Html]:
 
 def check_criterion(criterion: object) -> str:
     """Return the name of a criterion; raise a ValueError if it is none."""
-    if not isinstance(criterion, str) or criterion not in criteria.CRITERIA:
-        raise ValueError(f"expected a criterion among {criteria.CRITERIA}, got {criterion!r}")
-    return criterion
+    return check_choice(criterion, "a criterion", criteria.CRITERIA)
 
 
 def _best_index(entries: Sequence[Entry], criterion: str) -> int:
@@ -427,7 +441,7 @@ def _best_index(entries: Sequence[Entry], criterion: str) -> int:
         raise ValueError(
             f"no mixture could be fitted, all {len(entries)} cells failed; with {first.n_components} components, "
             f"{first.covariance_type}: {first.status.removeprefix(FAILED)}"
-        )
+        ) from first.error
     candidates = [number for number in fitted if not is_degenerate(entries[number].status)]
     return min(candidates or fitted, key=lambda number: entries[number].score(criterion))
 

@@ -14,9 +14,8 @@ from gmm.em.stepwise import implied_statistics
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
 from gmm.estimators.scorer import Scorer
-from gmm.text.lists import quoted
+from gmm.text.lists import quoted, suggestion
 from gmm.validation.given import check_statistics
-from gmm.validation.parameters import check_is_fitted
 from gmm.validation.scalars import check_real, check_whole
 from gmm.values.held import PARTS
 from gmm.values.layouts import DIAGONAL
@@ -51,7 +50,9 @@ def adapt(
     relevance : float, default=16.0
         Rows that a component counts as, above 0.
     what : collection of {"weights", "means", "covariances"}, default=("means",)
-        What is adapted. The rest stays as it is, and so does the weight of noise.
+        What is adapted. The rest stays as it is, and so does the weight of noise. Covariances alone are about the means
+        that stay, α E(x − μ)² + (1 − α) σ². Equation 13 subtracts the square of a mean from E x², which is a variance
+        about the adapted mean alone; with the mean that stays it may be negative.
     n_iter : int, default=1
         Number of passes. After the first, responsibilities are those of the adapted mixture; the prior stays.
 
@@ -87,12 +88,13 @@ def adapt(
     >>> (somebody.means_ - everybody.means_).ravel().round(1)
     array([0. , 0.4])
     """
-    check_is_fitted(model)
+    of_model = fitted_parameters(model)
     parts = _checked_parts(what)
     relevance, n_iter = check_real(relevance, "relevance", "(0, inf)"), check_whole(n_iter, "n_iter")
-    of_model = fitted_parameters(model)
-    parts_of_model = of_model.weights, of_model.means, of_model.covariances, of_model.model
-    before = MixtureParameters(*parts_of_model, noise=of_model.noise)
+    factors = of_model.whiteners, of_model.log_determinants
+    before = MixtureParameters(
+        of_model.weights, of_model.means, of_model.covariances, of_model.model, factors, of_model.noise
+    )
     if isinstance(X, SufficientStatistics):
         if n_iter > 1:
             raise TypeError("expected rows for more than one pass, got statistics, which are of one")
@@ -153,7 +155,6 @@ def fisher_vector(
     >>> gmm.fisher_vector(mixture, rng.normal(size=(50, 2)) + 1).shape
     (15,)
     """
-    check_is_fitted(model)
     mixture = fitted_parameters(model)
     if mixture.model.moments is not DIAGONAL:
         raise ValueError(
@@ -191,10 +192,11 @@ def _statistics(
 
 
 def _checked_parts(what: Collection[str]) -> frozenset[str]:
-    one = isinstance(what, str) or getattr(what, "ndim", 1) == 0 or not isinstance(what, Collection)
+    one = isinstance(what, str | memoryview) or getattr(what, "ndim", 1) == 0 or not isinstance(what, Collection)
     parts = frozenset(map(str, [what] if one else what))
     if not parts or not parts <= set(PARTS):
-        raise ValueError(f"expected what to name some of {quoted(PARTS)}, got {what!r:.80}")
+        near = "".join(suggestion(part, PARTS) for part in sorted(parts - set(PARTS))[:1])
+        raise ValueError(f"expected what to name some of {quoted(PARTS)}, got {what!r:.80}{near}")
     return parts
 
 

@@ -42,7 +42,7 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     X : array-like or data frame of shape (n, d), data set, or what `rows` returns
         Normal rows that the mixture was not fitted to: those of the fit score too well.
     rate : float
-        Share of false alarms, such as 0.01; n · `rate` should be 10 or more, and has to be 1.
+        Share of false alarms, such as 0.01; (n + 1) · `rate` must be at least 1, and should be 10 or more.
 
     Returns
     -------
@@ -78,9 +78,10 @@ def anomaly_threshold(model: FittedMixture, X: ArrayLike, rate: float) -> Anomal
     without_noise(model, "anomaly_threshold")  # under its density no row lies
     scores = np.sort(np.asarray(model.score_samples(X)))
     n = len(scores)
-    rank = min(int(rate * (n + 1) * (1 + 1e-12)), n)
+    up = rate * (1 + 1e-12)  # 1/k times k may be less than 1
+    rank = min(int(up * (n + 1)), n)
     if rank < 1:
-        least = int(np.ceil(1 / rate)) - 1
+        least = int(np.ceil(1 / up)) - 1
         raise ValueError(f"expected at least {least:,} rows for a rate of {rate:g}, got {n:,}")
     tails = (1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2
     # New rows fall below the k-th of n scores at a rate that is Beta(k, n + 1 − k) distributed.

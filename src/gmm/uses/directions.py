@@ -11,7 +11,7 @@ from gmm._public import publish
 from gmm.estimators.contract import given_names
 from gmm.estimators.fitted import FittedMixture, fitted_parameters, hold, source_of
 from gmm.estimators.mixture import GaussianMixture
-from gmm.fitting.fit import mean_and_covariance
+from gmm.fitting.moments import mean_and_covariance
 from gmm.rows.entrance import as_source
 from gmm.text.amounts import counted
 from gmm.validation.scalars import check_real, check_whole

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gmm.caching import cached_property
 from gmm.em.incomplete import e_step_over
 from gmm.em.m_step import most_likely
 from gmm.rows.sources import Source

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtr
 
 from gmm._public import publish
 from gmm.estimators.fitted import FittedMixture, fitted_parameters
@@ -15,7 +16,8 @@ from gmm.values.layouts import Array
 __all__ = ["column_overlap", "overlap"]
 
 _NUMBERS_AT_ONCE = 2_000_000
-_GRID = np.linspace(-8, 8, 321)  # in standard deviations
+_GRID = np.linspace(-9, 9, 181)  # in standard deviations; each crossing of two densities is between two points
+_BISECTIONS = 40  # where densities cross, an error of the place is squared in the area
 
 
 def overlap(model: FittedMixture, *, n_samples: int = 100_000, random_state: int | Rng | None = 0) -> Array:
@@ -77,7 +79,7 @@ def column_overlap(model: FittedMixture) -> Array:
         ∫ min(f, g): the area that the density f of a component in this column alone has in common with g, that of the
         other components together (Inman & Bradley 1989). 0 where the column tells the component from all others, 1
         where it does not tell at all. Columns that only tell together, such as correlated ones, all have a large
-        overlap. 0 as well for a component beside which no other has any weight.
+        overlap. 0 as well for a component beside which no other has any weight. Accurate to 1e-10.
 
     References
     ----------
@@ -102,13 +104,35 @@ def column_overlap(model: FittedMixture) -> Array:
     others = (1 - np.eye(K)) * mixture.weights
     total = others.sum(axis=1, keepdims=True)
     others /= np.where(total > 0, total, 1)
-    found = np.empty((K, d))
-    for j, (means, deviations) in enumerate(zip(mixture.means.T, spreads.T, strict=True)):
-        grid = np.sort((means[:, None] + deviations[:, None] * _GRID).ravel())
-        z = (grid - means[:, None]) / deviations[:, None]
-        densities = np.exp(-0.5 * z * z) / (np.sqrt(2 * np.pi) * deviations[:, None])
-        found[:, j] = np.trapezoid(np.minimum(densities, others @ densities), grid, axis=1)
-    return np.minimum(found, 1.0)
+    columns = zip(mixture.means.T, spreads.T, strict=True)
+    return np.where(total > 0, np.stack([_common_areas(others, *column) for column in columns], axis=1), 0.0)
+
+
+def _common_areas(others: Array, means: Array, deviations: Array) -> Array:
+    """Return ∫ min(f, g) in one column for each component, (K,): what changes where the densities cross."""
+    grid = np.sort((means[:, None] + deviations[:, None] * _GRID).ravel())
+    densities = _densities(grid, others, means, deviations)
+    above = densities > densities @ others.T
+    left, own = np.nonzero(above[1:] != above[:-1])
+    low, high, falls, rows = grid[left], grid[left + 1], above[left, own], np.arange(len(own))
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        densities = _densities(middle, others, means, deviations)
+        before = (densities[rows, own] > (densities * others[own]).sum(axis=1)) == falls
+        low, high = np.where(before, middle, low), np.where(before, high, middle)
+    below = ndtr((low[:, None] - means) / deviations)
+    ahead = below[rows, own] - (below * others[own]).sum(axis=1)  # ∫ (f − g) up to a crossing
+    areas = np.ones(len(means))
+    np.add.at(areas, own, np.where(falls, -ahead, ahead))
+    return np.clip(areas, 0.0, 1.0)
+
+
+def _densities(x: Array, others: Array, means: Array, deviations: Array) -> Array:
+    """Return the densities of all components at some places, (n, K), relative to the highest of those with weight."""
+    z = (x[:, None] - means) / deviations
+    logs = -0.5 * z * z - np.log(deviations)
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(logs - logs[:, others.any(axis=0)].max(axis=1, keepdims=True)))
 
 
 publish("gmm", [column_overlap, overlap])

@@ -27,10 +27,10 @@ from gmm.rows.entrance import as_one_array
 from gmm.rows.incomplete import IncompleteSource
 from gmm.rows.sources import ArraySource, Source
 from gmm.text.amounts import counted
-from gmm.text.lists import aligned, quoted
+from gmm.text.lists import aligned
 from gmm.uses.information import variances_by_information
 from gmm.validation.parameters import check_callback, check_is_fitted, check_level
-from gmm.validation.scalars import check_whole
+from gmm.validation.scalars import check_choice, check_whole
 from gmm.values.classes import KnownClasses
 from gmm.values.layouts import Array, SingularMatrixError
 from gmm.values.parameters import MixtureParameters
@@ -217,12 +217,11 @@ def standard_errors(
       0  0.5000 ± 0.0354  -3.919 ± 0.096
       1  0.5000 ± 0.0354   3.949 ± 0.096
     """
-    check_is_fitted(model)
-    check_callback(callback)
     if not isinstance(model, GaussianMixture):
         raise TypeError(f"expected a GaussianMixture, got {type(model).__name__}; a posterior has credible_intervals")
-    if str(method) not in _METHODS:
-        raise ValueError(f"expected a method among {quoted(_METHODS)}, got {method!r:.80}")
+    check_is_fitted(model)
+    check_callback(callback)
+    check_choice(method, "a method", tuple(_METHODS))
     n_replicates = check_whole(n_replicates, "n_replicates", 2)
     source, mixture = source_of(model, X, sample_weight), fitted_parameters(model)
     _check_rows(source, mixture.n_parameters)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gmm.validation.arrays import FloatArray, as_array, as_floats, place_in
 from gmm.values.covariance import CovarianceModel
 from gmm.values.layouts import FULL, Layout, SingularMatrixError, determines
+from gmm.values.parameters import MixtureParameters
 from gmm.values.statistics import SufficientStatistics
 
 __all__ = [
@@ -122,12 +123,13 @@ def check_weights_init(value: Any, n_components: int, name: str = "weights") -> 
     ValueError
         If the shape is wrong, a value is not finite or outside [0, 1], or the sum is not 1.
     """
-    weights = _shares(value, n_components, name)
+    weights = check_shares(value, n_components, name)
     total = weights.sum()
     return weights if total == 1 else weights / total
 
 
-def _shares(value: Any, n_components: int, name: str = "weights") -> Floats:
+def check_shares(value: Any, n_components: int, name: str = "weights") -> Floats:
+    """Check weights as `check_weights_init` does, without changing a number."""
     array = check_array(value, name, (n_components,))
     if array.min() < 0 or array.max() > 1:
         # scikit-learn's message swaps minimum and maximum, and its tests match that.
@@ -199,12 +201,10 @@ def check_precisions_init(value: Any, n_components: int, n_features: int, model:
         If the shape is wrong, a value is not finite, or a matrix is not symmetric and positive-definite; the message
         gives the component.
     """
-    return _check_spread(value, f"{model.known_as} precision", n_components, n_features, model)
+    return _check_spread(value, f"{model.known_as} precision", n_components, n_features, model)[0]
 
 
-def check_parameters_given(
-    weights: Any, means: Any, covariances: Any, model: CovarianceModel
-) -> tuple[Floats, Floats, Floats]:
+def check_parameters_given(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
     """Check the parameters of a mixture that a user passes, and normalise the weights.
 
     Parameters
@@ -214,18 +214,19 @@ def check_parameters_given(
 
     Returns
     -------
-    weights, means, covariances : ndarray, float64
+    MixtureParameters
 
     Raises
     ------
     ValueError
         As for `check_mixture`, `check_weights_init` and `check_means_init`.
     """
-    shares, centres, spread = check_mixture(weights, means, covariances, model)
-    return check_weights_init(shares, len(shares)), check_means_init(centres, *centres.shape), spread
+    mixture = check_mixture(weights, means, covariances, model)
+    check_means_init(mixture.means, *mixture.means.shape)
+    return mixture.with_other(weights=check_weights_init(mixture.weights, mixture.n_components))
 
 
-def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> tuple[Floats, Floats, Floats]:
+def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceModel) -> MixtureParameters:
     """Check the parameters of a mixture without changing a number; nearly singular covariances are accepted.
 
     Parameters
@@ -241,7 +242,7 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
 
     Returns
     -------
-    weights, means, covariances : ndarray, float64
+    MixtureParameters
 
     Raises
     ------
@@ -254,11 +255,12 @@ def check_mixture(weights: Any, means: Any, covariances: Any, model: CovarianceM
             f"The parameter 'means' should have the shape of (n_components, n_features), but got {centres.shape}"
         )
     n_components, n_features = centres.shape
-    shares = _shares(weights, n_components)
+    shares = check_shares(weights, n_components)
     centres = check_array(centres, "means", centres.shape).astype(np.float64, order="C")
-    spread = _check_spread(covariances, f"{model.known_as} covariance", n_components, n_features, model)
-    _check_constraint(spread, shares, n_features, model)
-    return shares, centres, spread
+    spread, factors = _check_spread(covariances, f"{model.known_as} covariance", n_components, n_features, model)
+    mixture = MixtureParameters(shares, centres, spread, model, factors)
+    _check_constraint(mixture)
+    return mixture
 
 
 def check_responsibilities(value: Any, n_rows: int, n_components: int, *, beside_noise: bool = False) -> Floats:
@@ -342,20 +344,26 @@ def _first(wrong: NDArray[np.bool_]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
 
 
-def _check_spread(value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel) -> Floats:
+def _check_spread(
+    value: Any, name: str, n_components: int, n_features: int, model: CovarianceModel
+) -> tuple[Floats, tuple[Floats, Floats] | None]:
+    """Return the matrices, and, of dense ones, the whiteners and log determinants that show them to be definite."""
     spread = check_array(value, name, model.layout.shape(n_components, n_features)).astype(np.float64, order="C")
     # The layout's shape for K = 2 and d = 3 tells matrices from variances, and pooled from per-component layouts.
     shape = model.layout.shape(2, 3)
     if shape[-2:] == (3, 3):
         components = [f"component {k}" for k in range(n_components)] if len(shape) == 3 else ["the matrix"]
-        check_matrices(spread.reshape(-1, n_features, n_features), name, components)
-    else:
-        _check_positive(spread, name)
-    return spread
+        whiteners, log_determinants = check_matrices(spread.reshape(-1, n_features, n_features), name, components)
+        return spread, (whiteners.reshape(spread.shape), log_determinants)
+    _check_positive(spread, name)
+    return spread, None
 
 
-def _check_constraint(covariances: Floats, weights: Floats, n_features: int, model: CovarianceModel) -> None:
+def _check_constraint(mixture: MixtureParameters) -> None:
     """Reject covariances that violate the model's constraint by more than rounding explains."""
+    covariances, weights, model = mixture.covariances, mixture.weights, mixture.model
+    if not model.constraint:
+        return
     try:
         nearest = model.constrained(covariances, np.maximum(weights, _LEAST_SHARE), previous=covariances)
     except SingularMatrixError:  # they are definite, so there is a nearest one: it is lost to rounding
@@ -363,7 +371,7 @@ def _check_constraint(covariances: Floats, weights: Floats, n_features: int, mod
     off, largest = np.abs(covariances - nearest), np.abs(covariances).max()
     if off.max() <= _CONSTRAINED * largest:
         return
-    if off.max() > _ROUNDING * _condition(covariances, n_features, model.layout) * largest:
+    if off.max() > _ROUNDING * _condition(mixture) * largest:
         index = _first(off == off.max())
         raise ValueError(
             f"the covariances do not satisfy the model {model.known_as}: {_component(index)} has "
@@ -371,15 +379,16 @@ def _check_constraint(covariances: Floats, weights: Floats, n_features: int, mod
         )
 
 
-def _condition(covariances: Floats, n_features: int, layout: Layout) -> float:
+def _condition(mixture: MixtureParameters) -> float:
     """Estimate the largest condition number of the covariances, up to a factor d²."""
-    variances = layout.diagonal(covariances, n_features)
-    precisions = layout.diagonal(layout.inverse(covariances, n_features), n_features)
+    layout = mixture.model.layout
+    variances = layout.diagonal(mixture.covariances, mixture.n_features)
+    precisions = layout.diagonal(layout.gram(mixture.whiteners), mixture.n_features)
     with np.errstate(over="ignore"):
         return float((variances.max(axis=1) * precisions.max(axis=1)).max())
 
 
-def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> None:
+def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> tuple[Floats, Floats]:
     """Check that all matrices are symmetric and positive definite, by the factorisation that a pass uses.
 
     Parameters
@@ -389,6 +398,12 @@ def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> None:
         Name of the array in messages.
     labels : sequence of str, length m
         Name of each matrix in messages.
+
+    Returns
+    -------
+    whiteners : ndarray of shape (m, d, d)
+    log_determinants : ndarray of shape (m,)
+        log|W|.
 
     Raises
     ------
@@ -401,7 +416,7 @@ def check_matrices(matrices: Floats, name: str, labels: Sequence[str]) -> None:
             if fault := _asymmetry(matrix):
                 raise ValueError(f"{subject} {label} {fault}")
     try:
-        FULL.whiten(matrices, matrices.shape[-1])
+        return FULL.whiten(matrices, matrices.shape[-1])
     except SingularMatrixError as error:
         smallest = f"smallest eigenvalue {np.linalg.eigvalsh(matrices[error.component])[0]:.6g}"
         raise ValueError(f"{subject} {labels[error.component]} is not positive-definite ({smallest})") from None

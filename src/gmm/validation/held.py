@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmm.text.lists import quoted
+from gmm.text.lists import quoted, suggestion
 from gmm.values.covariance import CovarianceModel
 from gmm.values.held import PARTS, Held
 
@@ -31,7 +31,8 @@ def check_frozen(frozen: Mapping[str, Any] | None, n_components: int, model: Cov
     """
     unknown = [name for name in frozen or () if name not in PARTS]
     if unknown:
-        raise ValueError(f"frozen: expected some of {quoted(PARTS)}, got {unknown[0]!r:.40}")
+        near = suggestion(unknown[0], PARTS)
+        raise ValueError(f"frozen: expected some of {quoted(PARTS)}, got {unknown[0]!r:.40}{near}")
     table = np.array([_mask(name, (frozen or {}).get(name, False), n_components) for name in PARTS])
     return check_held(table, model) if table.any() else None
 

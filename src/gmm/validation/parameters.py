@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from gmm.exceptions import InvalidParameterError, NotFittedError, raisable
-from gmm.validation.scalars import is_real, is_whole
+from gmm.text.lists import suggestion
+from gmm.validation.scalars import check_choice, is_real, is_whole
 from gmm.validation.where import name_of
 from gmm.values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE
 from gmm.values.priors import NormalInverseWishart
@@ -41,10 +42,13 @@ class Requirement:
         Descriptions of the alternatives.
     holds : callable
         Returns whether a value is allowed.
+    names : collection of str
+        Strings among the alternatives, of which a message suggests the nearest.
     """
 
     texts: tuple[str, ...]
     holds: Callable[[Any], bool]
+    names: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return the alternatives as one phrase: "a, b or c"."""
@@ -53,7 +57,8 @@ class Requirement:
 
     def __or__(self, other: Requirement) -> Requirement:
         """Return the requirement that at least one of the two holds."""
-        return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value))
+        names = self.names + other.names
+        return Requirement(self.texts + other.texts, lambda value: self.holds(value) or other.holds(value), names)
 
 
 def _an_int(least: int, most: float = math.inf) -> Requirement:
@@ -81,7 +86,7 @@ def _an_instance(cls: type) -> Requirement:
 
 def _a_str_among(names: Collection[str]) -> Requirement:
     text = f"a str among {{{', '.join(map(repr, names))}}}"
-    return Requirement((text,), lambda value: isinstance(value, str) and value in names)
+    return Requirement((text,), lambda value: isinstance(value, str) and value in names, tuple(names))
 
 
 _NONE = Requirement(("None",), lambda value: value is None)
@@ -152,7 +157,8 @@ def check_parameters(estimator: Any, starts: Collection[str], only: Collection[s
         checked = required is not None and (only is None or parameter in only)
         if required is not None and checked and not required.holds(value):
             raise raisable(InvalidParameterError)(
-                f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead."
+                f"The {parameter!r} parameter of {name_of(estimator)} must be {required}. Got {value!r} instead"
+                f"{suggestion(value, required.names) or '.'}"
             )
 
 
@@ -204,9 +210,7 @@ def check_density(density: object) -> str:
     ValueError
         If there is no such density.
     """
-    if not isinstance(density, str) or density not in ("variational", "plug-in", "predictive"):
-        raise ValueError(f"expected density 'variational', 'plug-in' or 'predictive', got {density!r}")
-    return density
+    return check_choice(density, "density", ("variational", "plug-in", "predictive"))
 
 
 def check_random_state(seed: Any) -> np.random.RandomState | np.random.Generator:

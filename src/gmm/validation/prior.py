@@ -20,6 +20,7 @@ DIRICHLET_PROCESS, DIRICHLET = "dirichlet_process", "dirichlet_distribution"
 # Beyond these, the logarithm of the density overflows.
 _LARGEST_DOF, _LEAST_SHRINKAGE = 1e300, 1e-300
 _FARTHEST = 1e150  # a prior's mean from the rows'
+_COLLINEAR = 1e-12  # an eigenvalue of correlations: the square of the rounding of float32 rows is less
 _MOST_PRIOR_ROWS = 1e10  # of a variational prior: beyond, differences of log-gamma functions lose the bound
 
 
@@ -112,9 +113,16 @@ def _estimated_scale(covariance: Floats, model: CovarianceModel, n_components: i
         )
     if model.layout.axis_aligned:
         covariance = variances
-    elif np.linalg.eigvalsh(covariance)[0] <= 0:
+    elif _are_collinear(covariance, variances):
         covariance = np.diag(variances)
     return covariance / n_components ** (2 / d)
+
+
+def _are_collinear(covariance: Floats, variances: Floats) -> bool:
+    """Tell whether columns follow from others, whatever their units, but for rounding."""
+    deviations = np.sqrt(variances)
+    correlations = covariance / deviations[:, None] / deviations
+    return bool(np.linalg.eigvalsh(correlations)[0] < _COLLINEAR)
 
 
 def check_has_posterior(model: CovarianceModel, name: str) -> None:

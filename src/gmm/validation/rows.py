@@ -159,6 +159,8 @@ def check_feature_names(feature_names: Iterable[str] | None, n_features: int) ->
     """
     if feature_names is None:
         return None
+    if isinstance(feature_names, memoryview) or not isinstance(feature_names, Iterable):
+        raise TypeError(f"Feature names must be text, got {feature_names!r:.80}.")
     names = [feature_names] if isinstance(feature_names, str) else list(feature_names)
     for index, name in enumerate(names):
         if not isinstance(name, str):
@@ -210,17 +212,15 @@ def instead_of_gaps(missing: str | None, *, fitted: bool, imputes: bool, in_memo
     return f"Fit the values that are there, with missing='em', fill the others with an imputer, or {drop}."
 
 
-def raise_empty(place: str, instead: str, what_for: str = "learn") -> NoReturn:
-    """Raise the error for a row or a column of X in which every value is missing.
+def raise_empty(place: str, instead: str) -> NoReturn:
+    """Raise the error for a column of X in which every value is missing.
 
     Raises
     ------
     ValueError
         Always.
     """
-    raise ValueError(
-        f"All values of {place} of X are missing, so there is nothing to {what_for} from it: pass {instead}."
-    )
+    raise ValueError(f"All values of {place} of X are missing, so there is nothing to learn from it: pass {instead}.")
 
 
 def raise_too_large(

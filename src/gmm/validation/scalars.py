@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 from gmm.exceptions import InvalidParameterError, raisable
+from gmm.text.lists import quoted, suggestion
 
-__all__ = ["check_real", "check_whole", "is_real", "is_whole"]
+__all__ = ["check_choice", "check_real", "check_whole", "is_real", "is_whole"]
 
 
 def is_whole(value: Any) -> TypeGuard[int]:
@@ -33,6 +35,21 @@ def check_whole(value: Any, name: str, least: int = 1, most: int | None = None) 
         return int(value)
     to = "" if most is None else f" to {most}"
     raise raisable(InvalidParameterError)(f"expected {name} to be a whole number from {least}{to}, got {value!r:.80}")
+
+
+def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
+    """Check a name among several; return it.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is none of them; the message suggests the nearest.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    raise raisable(InvalidParameterError)(
+        f"expected {name} among {quoted(choices)}, got {value!r:.80}{suggestion(value, choices)}"
+    )
 
 
 def check_real(value: Any, name: str, interval: str) -> float:

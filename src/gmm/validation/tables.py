@@ -154,4 +154,10 @@ def _column_floats(column: Any, j: int, names: Sequence[object]) -> FloatArray:
     dtype: Any = getattr(column, "dtype", None)
     if hasattr(dtype, "na_value") and getattr(dtype, "kind", "O") in "biuf":
         return to_kernel_floats(column.to_numpy(dtype=float_type(dtype), na_value=np.nan))
-    return as_floats(np.asarray(column), f"{column_text(j, names)} of X", place)
+    values = np.asarray(column)
+    if values.ndim != 1:
+        raise ValueError(
+            f"expected a number in each row of {column_text(j, names)} of X, got {dtype or type(column).__name__} of "
+            f"shape {values.shape}: give each of its parts a column"
+        )
+    return as_floats(values, f"{column_text(j, names)} of X", place)

@@ -31,7 +31,8 @@ class Regression:
     Parameters
     ----------
     known : MixtureParameters
-        The marginal mixture of the q known columns, with means μ_k; it weighs the components.
+        The marginal mixture of the q known columns, with means μ_k; it weighs the components. If q is 0, that of the
+        others, of which only the weights count.
     means : array of shape (K, m)
         Of the m other columns.
     slopes : array of shape (K, m, q) or (1, m, q), or None
@@ -59,6 +60,9 @@ class Regression:
         SingularMatrixError
             If a covariance is not positive definite, to rounding, in the order of the columns that this needs.
         """
+        if not len(known):
+            alone = marginal(mixture, others)
+            return cls(alone, alone.means, None, alone.covariances, alone.model, alone.noise)
         model, before = mixture.model.of_columns, marginal(mixture, known)
         layout, means = model.layout, mixture.means[:, others]
         noise = None if mixture.noise is None else mixture.noise.of_columns(others)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
 from gmm._kernel import mstep
+from gmm.caching import cached_property
+from gmm.text.lists import suggestion
 from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, TIED, Array, Layout, SingularMatrixError
 
 COMMON, _OWN, IDENTITY = "E", "V", "I"  # equal, variable, identity
@@ -79,6 +81,11 @@ class CovarianceModel:
         return _OWN not in self.name
 
     @property
+    def scales_shapes(self) -> bool:
+        """Whether components of their own shape are scaled to one volume."""
+        return (self.volume, self.shape) == (COMMON, _OWN)
+
+    @property
     def of_columns(self) -> CovarianceModel:
         """Model of the covariances of some features, alone or given the others: proportional ones stay so."""
         return stored_as(self.layout) if _OWN in (self.shape, self.orientation) else self
@@ -99,8 +106,7 @@ class CovarianceModel:
 
     def fewest_rows(self, n_features: int) -> int:
         """Number of rows below which a component overfits its rows."""
-        own_matrix = self.shape == self.orientation == _OWN
-        return 2 * (n_features + 1) if own_matrix and n_features > 1 else n_features + 2
+        return 2 * (n_features + 1) if self.orientation == _OWN and n_features > 1 else n_features + 2
 
     def constrained(self, covariances: Array, counts: Array, *, previous: Array | None = None) -> Array:
         """Maximise the expected complete-data log-likelihood −½ Σ_k n_k (log|Σ_k| + tr Σ_k⁻¹C_k) under the constraint.
@@ -162,7 +168,7 @@ _MODELS = {name: model for model in _REGISTRY for name in (model.name, model.ali
 _MODELS |= {volume: _MODELS[volume + IDENTITY * 2] for volume in OF_ONE_FEATURE}
 
 
-def covariance_model(name: str, n_features: int = 1) -> CovarianceModel:
+def covariance_model(name: object, n_features: int = 1) -> CovarianceModel:
     """Return the model of this name.
 
     Raises
@@ -170,11 +176,11 @@ def covariance_model(name: str, n_features: int = 1) -> CovarianceModel:
     ValueError
         If there is no such model, or it is one of a single feature and there are more.
     """
-    try:
-        model = _MODELS[name]
-    except (KeyError, TypeError):
+    model = _MODELS.get(name) if isinstance(name, str) else None
+    if model is None:
         expected = ", ".join(map(repr, (*COVARIANCE_TYPES, *OF_ONE_FEATURE)))
-        raise ValueError(f"expected a covariance type among {expected}, got {name!r}") from None
+        near = suggestion(name, _MODELS)
+        raise ValueError(f"expected a covariance type among {expected}, got {name!r:.80}{near}")
     if n_features > 1 and name in OF_ONE_FEATURE:
         raise ValueError(
             f"covariance type {name!r} is for one column: for {n_features} columns, expected a name of three letters "

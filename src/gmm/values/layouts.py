@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmm._kernel import mstep
+from gmm.blas import blas_alone
 
 Array = NDArray[np.float64]
 
@@ -118,13 +119,15 @@ class _Stored(Layout, Protocol):
         return layout_of_code, (self.code,)
 
     def whiten(self, matrices: Array, n_features: int) -> tuple[Array, Array]:
-        whiteners, log_determinants, failed = mstep.whiten(self.code, np.ravel(matrices), n_features)
+        with blas_alone(0 if self.axis_aligned else n_features**3):
+            whiteners, log_determinants, failed = mstep.whiten(self.code, np.ravel(matrices), n_features)
         if failed >= 0:
             raise SingularMatrixError(failed)
         return whiteners.reshape(matrices.shape), log_determinants
 
     def inverse(self, matrices: Array, n_features: int) -> Array:
-        return self.gram(self.whiten(matrices, n_features)[0])
+        with blas_alone(0 if self.axis_aligned else n_features**3):
+            return self.gram(self.whiten(matrices, n_features)[0])
 
     def projected(self, matrices: Array, n_components: int, directions: Array) -> Array:
         return directions @ self.dense(matrices, n_components, directions.shape[1]) @ directions.T

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field, replace
 from math import inf, log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,11 +104,15 @@ class MixtureParameters:
     @property
     def noise_weight(self) -> float:
         """Weight of the noise, which the components leave."""
-        return 0.0 if self.noise is None else max(0.0, 1.0 - float(self.weights.sum()))
+        return 0.0 if self.noise is None else max(0.0, mstep.noise_weight(self.weights))
+
+    def with_other(self, **parts: Any) -> MixtureParameters:
+        """Return the mixture with other weights, means, noise or held parameters; covariances stay factored."""
+        return replace(self, factors=(self.whiteners, self.log_determinants), **parts)
 
     def with_noise(self, noise: UniformNoise, share: float) -> MixtureParameters:
         """Return the mixture with its components scaled so that they leave noise a share."""
-        return replace(self, weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
+        return self.with_other(weights=self.weights * ((1 - share) / self.weights.sum()), noise=noise)
 
     def of_components(self, kept: NDArray[np.intp] | NDArray[np.bool_]) -> MixtureParameters:
         """Return the mixture of some components, without noise; their weights sum to 1."""
@@ -123,7 +128,7 @@ class MixtureParameters:
         K, d = self.means.shape
         if self.noise is not None:
             n_noise = int(rng.binomial(n, self.noise_weight))
-            rows, components = replace(self, noise=None).sample(n - n_noise, rng)
+            rows, components = self.with_other(noise=None).sample(n - n_noise, rng)
             noise = self.noise.sample(n_noise, rng)
             return np.concatenate([rows, noise]), np.concatenate([components, np.full(n_noise, -1)])
         counts = rng.multinomial(n, self.weights / self.weights.sum())

@@ -6,7 +6,7 @@ which is therefore as exact and fast as without a prior, for every covariance mo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from math import lgamma, log, pi
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from gmm._kernel.mstep import log_gamma_sum
 from gmm.values.covariance import CovarianceModel
-from gmm.values.layouts import DIAGONAL, SPHERICAL, Array
+from gmm.values.layouts import DIAGONAL, FULL, SPHERICAL, Array
 
 
 class PriorMoments(NamedTuple):
@@ -128,11 +128,17 @@ class ConjugatePrior:
             scale, pseudocount = scale / K, pseudocount / K
         return PriorMoments(self.mean, np.ravel(scale).copy(), self.shrinkage, pseudocount, constant)
 
+    def stored_for(self, model: CovarianceModel) -> ConjugatePrior:
+        """Return the prior for a model whose covariances are the same but for the layout, as those of one feature."""
+        if (self.scale.ndim == 1) == model.layout.axis_aligned:
+            return self
+        return replace(self, scale=np.diagonal(self.scale).copy() if self.scale.ndim == 2 else np.diag(self.scale))
+
     def _log_normaliser(self, model: CovarianceModel, d: int) -> float:
         half = 0.5 * self.dof
         if model.layout is SPHERICAL:
             return half * log(0.5 * self.scale.mean()) - lgamma(half)
         if model.layout is DIAGONAL:
             return float(half * np.log(0.5 * self.scale).sum() - d * lgamma(half))
-        log_determinant = float(np.linalg.slogdet(self.scale)[1])
+        log_determinant = -2 * float(FULL.whiten(self.scale[None], d)[1][0])
         return half * log_determinant - half * d * log(2) - log_gamma_sum(self.dof, d)

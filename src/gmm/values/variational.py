@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gmm._kernel.mstep import MixtureFamily, log_gamma_sum
 from gmm._kernel.mstep import log_offset as log_offsets
 from gmm.values.covariance import CovarianceModel
-from gmm.values.layouts import SPHERICAL, Array
+from gmm.values.layouts import FULL, SPHERICAL, Array
 from gmm.values.parameters import Estimate, MixtureParameters
 from gmm.values.priors import PriorMoments
 from gmm.values.whitened import WhitenedMixture
@@ -62,7 +62,7 @@ class VariationalPrior:
         if model.layout.axis_aligned:
             log_determinant = float(np.log(self.scale).sum()) * (d if model.layout is SPHERICAL else 1)
         else:
-            log_determinant = float(np.linalg.slogdet(self.scale)[1])
+            log_determinant = -2 * float(FULL.whiten(self.scale[None], d)[1][0])
         return 0.5 * self.dof * (log_determinant - d * log(2)) - log_gamma_sum(self.dof, d)
 
     def _of_weights(self, K: int) -> float:

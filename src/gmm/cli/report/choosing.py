@@ -49,7 +49,7 @@ def search_story(result: Result, pictures: Mapping[str, Picture]) -> Story:
         reached=f"Its log-likelihood is {with_minus(f'{loglik:.2f}')} nats, {per_unit} per {result.unit}, with "
         f"{counted(result.n_parameters, 'free parameter')}. The search took {result.seconds:.2g} s.",
         settings={
-            "tolerance (tol)": f"{options.tol:g} nats per {result.unit}",
+            "tolerance (tol)": _tolerance(options.tol, result.unit),
             "maximum passes": f"{options.max_iter:,}",
             "starts per number of groups": str(options.n_init),
             "added to each variance": f"{options.reg_covar:g}",
@@ -109,6 +109,10 @@ def _warnings(result: Result) -> list[str]:
     if at_the_edge(search):
         warnings.append("The best mixture has the largest number of groups tried; more may be better (--components).")
     return warnings
+
+
+def _tolerance(tol: float | None, unit: str) -> str:
+    return f"1e-05 nats per {unit}, less on large tables" if tol is None else f"{tol:g} nats per {unit}"
 
 
 def _compared(search: Selection) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gmm.caching import cached_property
 
 __all__ = ["COLUMNS_SHOWN", "Columns"]
 

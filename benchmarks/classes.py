@@ -1,0 +1,159 @@
+"""How many rows of known class are predicted wrong, by cross-validation, beside mclust's MclustDA?
+
+Both choose among 1 … 5 components and 14 covariance models for each class, and are fitted to the same folds.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.datasets import projected
+from benchmarks.peers.mclust_classes import own_table, wrong_predictions
+from benchmarks.peers.mclust_search import installed_version
+from benchmarks.report import number
+
+if TYPE_CHECKING:
+    from benchmarks.report import Report
+    from benchmarks.settings import Settings
+
+PEERS, THREADS = ("gmm",), (1,)
+TUNED, JUDGED = "tuned on", "judged on"
+MOST, FOLDS, SMOKE_TYPES = 5, 5, ("EII", "EEE")
+
+Labelled = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with their classes by name, in one of the two sets; those of mclust need R."""
+
+    name: str
+    group: str
+    load: Callable[[Path], Labelled]
+
+
+def bundled(name: str, n_columns: int | None = None) -> Callable[[Path], Labelled]:
+    """Return a loader of scikit-learn's data set of that name, of its first columns."""
+
+    def load(folder: Path) -> Labelled:
+        from sklearn import datasets
+
+        found = getattr(datasets, f"load_{name}")()
+        return np.asarray(found.data[:, :n_columns], float), found.target
+
+    return load
+
+
+def digits(chosen: tuple[int, ...], n_axes: int) -> Callable[[Path], Labelled]:
+    """Return a loader of some of the digits, their first principal components."""
+
+    def load(folder: Path) -> Labelled:
+        from sklearn import datasets
+
+        found = datasets.load_digits()
+        rows = np.isin(found.target, chosen)
+        return projected(found.data[rows], n_axes), found.target[rows]
+
+    return load
+
+
+def from_mclust(name: str) -> Callable[[Path], Labelled]:
+    """Return a loader of one of mclust's tables."""
+    return partial(own_table, name)
+
+
+def groups(folder: Path, *, n: int, d: int, n_classes: int, seed: int) -> Labelled:
+    """Draw classes of two groups each, with covariances of their own."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(n_classes), n // n_classes)
+    X = np.empty((len(y), d))
+    for group in range(2 * n_classes):
+        rows = np.flatnonzero(y == group // 2)[group % 2 :: 2]
+        axes = np.linalg.qr(rng.normal(size=(d, d)))[0] * np.exp(rng.normal(size=d) / 2)
+        X[rows] = 1.5 * rng.normal(size=d) + rng.normal(size=(len(rows), d)) @ axes.T
+    return X, y
+
+
+def rings(folder: Path) -> Labelled:
+    """Draw two rings, one in the other."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 150)
+    angle, radius = rng.uniform(0, 2 * np.pi, 300), np.where(y == 0, 1.0, 0.5)
+    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)]) + rng.normal(0, 0.12, (300, 2)), y
+
+
+TABLES = (
+    Table("iris", TUNED, bundled("iris")),
+    Table("wine", TUNED, bundled("wine")),
+    Table("banknote", TUNED, from_mclust("banknote")),
+    Table("thyroid", TUNED, from_mclust("thyroid")),
+    Table("diabetes", TUNED, from_mclust("diabetes")),
+    Table("rings, 300 × 2", JUDGED, rings),
+    Table("breast cancer, 10 means", JUDGED, bundled("breast_cancer", 10)),
+    Table("digits 3, 8, 9, 8 axes", JUDGED, digits((3, 8, 9), 8)),
+    Table("groups, 300 × 3", JUDGED, partial(groups, n=300, d=3, n_classes=3, seed=1)),
+)
+
+
+def run(settings: Settings, report: Report) -> bool:
+    """Print a row for each table; return whether our mean error on those judged on is no larger than mclust's."""
+    report.note(f"share of {FOLDS} folds' rows that fits to the others predict wrong; components 1 … {MOST}, 14 models")
+    report.header("table", "set", "rows", "gmm", "mclust", "gmm s", "mclust s")
+    there = True
+    try:
+        report.note(f"mclust {installed_version()}")
+    except (OSError, RuntimeError) as reason:
+        report.skipped("mclust and its tables", str(reason))
+        there = False
+    errors: list[tuple[str, float, float]] = []
+    for table in TABLES[:1] if settings.smoke else TABLES:
+        if settings.only not in table.name or not (there or table.load not in OF_MCLUST):
+            continue
+        errors.append((table.group, *compared(table, there and not settings.smoke, settings, report)))
+    right = True
+    for group in (TUNED, JUDGED):
+        pairs = np.array([pair for name, *pair in errors if name == group and np.isfinite(pair).all()])
+        if len(pairs):
+            ours, theirs = pairs.mean(axis=0)
+            report.row(f"mean, {group}", group, "", f"{ours:.3f}", f"{theirs:.3f}", "", "")
+            right &= group == TUNED or ours <= theirs
+    return right
+
+
+OF_MCLUST = tuple(table.load for table in TABLES if isinstance(table.load, partial) and table.load.func is own_table)
+
+
+def compared(table: Table, with_mclust: bool, settings: Settings, report: Report) -> tuple[float, float]:
+    """Print the row of one table; return the shares of wrong predictions, ours and mclust's."""
+    X, y = table.load(settings.folder)
+    folds = np.random.default_rng(1).permutation(len(X)) % FOLDS
+    ours, seconds = our_wrong_predictions(X, y, folds, smoke=settings.smoke)
+    theirs, their_seconds = wrong_predictions(X, y, folds, settings.folder) if with_mclust else (np.nan, np.nan)
+    shares = ours / len(X), theirs / len(X)
+    figures = ["–" if np.isnan(share) else f"{share:.3f}" for share in shares]
+    report.row(table.name, table.group, str(len(X)), *figures, number(seconds), number(their_seconds))
+    return shares
+
+
+def our_wrong_predictions(X: np.ndarray, y: np.ndarray, folds: np.ndarray, *, smoke: bool) -> tuple[int, float]:
+    """Return how many rows are predicted wrong by fits to the other folds, and the seconds."""
+    from gmm import MixtureClassifier
+
+    wrong, begin = 0, time.perf_counter()
+    types = SMOKE_TYPES if smoke else "all"
+    for fold in range(FOLDS):
+        held = folds == fold
+        classifier = MixtureClassifier(range(1, 3 if smoke else MOST + 1), types, random_state=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of components that collapsed
+            classifier.fit(X[~held], y[~held])
+        wrong += int((classifier.predict(X[held]) != y[held]).sum())
+    return wrong, time.perf_counter() - begin

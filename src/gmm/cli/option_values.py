@@ -1,0 +1,69 @@
+"""The values of options, parsed and checked."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable
+from math import inf, nan
+
+__all__ = ["components", "names", "natural", "non_negative", "positive", "positive_number", "probability"]
+
+_MOST_COMPONENTS = 10_000
+
+
+def components(text: str) -> list[int]:
+    """Parse ``3``, ``2,4,6``, ``1:9`` (both ends included), or a list of these."""
+    numbers: list[int] = []
+    for part in text.split(","):
+        first, colon, last = part.partition(":")
+        if not (first.strip().isdecimal() and (not colon or last.strip().isdecimal())):
+            raise argparse.ArgumentTypeError(f"expected 3, 2,4,6 or 1:9, got {text!r}")
+        if max(int(first), int(last if colon else first)) > _MOST_COMPONENTS:
+            raise argparse.ArgumentTypeError(f"expected at most {_MOST_COMPONENTS:,} components, got {text!r}")
+        if colon and int(first) > int(last):
+            raise argparse.ArgumentTypeError(f"range {part.strip()} is empty; write {int(last)}:{int(first)}")
+        numbers.extend(range(int(first), int(last if colon else first) + 1))
+    if not numbers or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"expected positive integers, and ranges such as 1:9, got {text!r}")
+    return sorted(set(numbers))
+
+
+def names(text: str) -> list[str]:
+    """Parse names separated by commas; a name that contains a comma is quoted as in CSV."""
+    listed = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
+    if not listed or "" in listed:
+        raise argparse.ArgumentTypeError(f"expected names separated by commas, got {text!r}")
+    return listed
+
+
+def natural(text: str) -> int:
+    """Parse an integer from 0 on that seeds random numbers."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"expected an integer from 0 to 2^32-1, got {text!r}")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """Parse an integer from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive integer, got {text!r}")
+    return int(text)
+
+
+def _number(expected: str, holds: Callable[[float], bool]) -> Callable[[str], float]:
+    def parsed(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = nan
+        if not holds(value):
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+        return value
+
+    return parsed
+
+
+non_negative = _number("a non-negative number", lambda value: 0 <= value < inf)
+positive_number = _number("a positive number", lambda value: 0 < value < inf)
+probability = _number("a number between 0 and 1", lambda value: 0 < value < 1)

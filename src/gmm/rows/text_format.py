@@ -1,0 +1,80 @@
+"""`TextFormat`: what a user says of delimited text, and the words in which messages advise to say more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+__all__ = ["PYTHON", "TextFormat", "Words"]
+
+DECIMALS = (".", ",")
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a user states each part of a `TextFormat`; ``{}`` stands for the text in question."""
+
+    named: str
+    unnamed: str
+    decimal: str
+    missing: str
+    columns: str
+    all: str
+
+
+PYTHON = Words(
+    named="header=True",
+    unnamed="header=False",
+    decimal="decimal={!r}",
+    missing="na_values=[{!r}]",
+    columns="columns=[…]",
+    all="header, decimal and na_values apply",
+)
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How delimited text is to be read; None leaves it to the text.
+
+    Attributes
+    ----------
+    header : bool or None
+        Whether the first line holds column names.
+    decimal : {".", ","} or None
+        The decimal mark. The other one may then separate thousands, as blanks and apostrophes may.
+    na_values : tuple of str
+        Texts that stand for a missing value, beside the usual ones.
+    words : Words
+        How messages advise to say this.
+    """
+
+    header: bool | None = None
+    decimal: str | None = None
+    na_values: tuple[str, ...] = ()
+    words: Words = PYTHON
+
+    @classmethod
+    def of(cls, header: bool | None, decimal: Any, na_values: object, words: Words = PYTHON) -> Self:
+        """Check what a user says.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `decimal` is neither mark, or `na_values` is not a list of texts.
+        """
+        if decimal is not None and not (isinstance(decimal, str) and decimal in DECIMALS):
+            raise ValueError(f"expected '.' or ',' for decimal, got {decimal!r:.60}")
+        if isinstance(na_values, str):
+            raise TypeError(f"expected a list of texts for na_values, got the string {na_values!r}: [{na_values!r}]")
+        if isinstance(na_values, memoryview) or not isinstance(na_values, Iterable):
+            raise TypeError(f"expected a list of texts for na_values, got {na_values!r:.60}")
+        texts = tuple(na_values)
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"expected texts in na_values, got {texts!r:.60}")
+        return cls(header, decimal, texts, words)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is said."""
+        return self.header is None and self.decimal is None and not self.na_values

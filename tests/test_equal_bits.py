@@ -1,0 +1,124 @@
+"""However a fit is watched, fed, interrupted and continued, its bits are the same: for every model, wide or not."""
+
+import itertools
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.persistence import checkpoints
+from gmm.persistence.checkpoints import Checkpoint
+from gmm.values.covariance import CLASSIC, PARSIMONIOUS
+
+N, PASSES = 60, 12
+
+
+class Killed(BaseException):
+    """What ends a process, as far as one test can tell."""
+
+
+def table(d):
+    rng = np.random.default_rng(d)
+    rows = rng.normal(size=(N, d)) @ rng.normal(size=(d, d)) + 2.0 * rng.integers(0, 3, (N, 1))
+    rows[:6] = rng.uniform(-8, 12, (6, d))
+    return rows
+
+
+def fit_of(mixture, rows, **how):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return mixture.fit(rows, **how)
+
+
+def numbers(mixture):
+    """The parameters, as values that are equal only if all their bits are."""
+    return [getattr(mixture, name).tobytes() for name in ("weights_", "means_", "covariances_", "precisions_cholesky_")]
+
+
+def facts(mixture):
+    """All that a fit came to."""
+    return numbers(mixture), mixture.lower_bound_, mixture.lower_bounds_, repr(mixture.history_.passes)
+
+
+def watched(make, rows, how, tmp_path, monkeypatch):
+    return fit_of(make(), rows, callback=lambda iteration: False, **how)
+
+
+def printed(make, rows, how, tmp_path, monkeypatch):
+    return fit_of(make(verbose=2, verbose_interval=1), rows, **how)
+
+
+def read(make, rows, how, tmp_path, monkeypatch):
+    source = gmm.rows(lambda: (rows[start : start + 17] for start in range(0, len(rows), 17)))
+    return fit_of(make(), source, **how)
+
+
+def killed(make, rows, how, tmp_path, monkeypatch):
+    """Die after each pass, in a process of its own."""
+    write, path = Checkpoint.write, tmp_path / "fit.ckpt"
+    for life in itertools.count(1):
+        assert life < 3 * PASSES
+        left = iter([False, True])
+
+        def dying(file, progress, left=left):
+            write(file, progress)
+            if next(left, False) and progress.stage != "ended":
+                raise Killed
+
+        monkeypatch.setattr(Checkpoint, "write", dying)
+        try:
+            return fit_of(make(), rows, checkpoint=path, resume=True, callback=lambda iteration: False, **how)
+        except Killed:
+            continue
+
+
+def warm(make, rows, how, tmp_path, monkeypatch):
+    """Pause after each third of the passes, and go on from a pickle."""
+    mixture = make(max_iter=PASSES // 3, warm_start=True)
+    for _ in range(3):
+        mixture = fit_of(pickle.loads(pickle.dumps(mixture)), rows, **how)
+    return mixture
+
+
+BESIDE = {
+    "alone": lambda d: ({}, {}),
+    "noise": lambda d: ({"noise": True}, {}),
+    "prior": lambda d: ({"prior": "conjugate"}, {}),
+    "labels": lambda d: ({}, {"labels": np.where(np.arange(N) % 4, -1, np.arange(N) % 2)}),
+    "held": lambda d: ({"frozen": {"means": [True, False, False]}, "means_init": table(d)[[9, 10, 11]]}, {}),
+    "weights": lambda d: ({}, {"sample_weight": np.random.default_rng(4).random(N)}),
+    "gaps": lambda d: ({"missing": "em"}, {}),
+}
+FITS = [(GaussianMixture, model, beside) for model in PARSIMONIOUS for beside in ("alone", "noise")]
+FITS += [(GaussianMixture, model, beside) for model in CLASSIC for beside in BESIDE if beside not in ("alone", "noise")]
+FITS += [(BayesianGaussianMixture, model, beside) for model in CLASSIC for beside in ("alone", "weights", "gaps")]
+ARRAYS_ALONE = ("weights", "gaps")  # may have these: sources have weights of their own
+
+
+@pytest.fixture(autouse=True)
+def _always_due(monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
+
+
+@pytest.mark.parametrize("acceleration", ["auto", None])
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize(("cls", "model", "beside"), FITS, ids=lambda value: getattr(value, "__name__", value))
+def test_bits_are_those_of_the_fit_alone(cls, model, beside, d, acceleration, tmp_path, monkeypatch):
+    rows, (parameters, how) = table(d), BESIDE[beside](d)
+    if beside == "gaps" and d > 1:  # a row needs a value
+        rows[::5, -1] = np.nan
+
+    def make(**more):
+        fixed = {"n_components": 3, "random_state": 0, "max_iter": PASSES, "tol": 0.0}
+        return cls(covariance_type=model, acceleration=acceleration, **fixed | parameters | more)
+
+    expected = fit_of(make(), rows, **how)
+    ways = [watched, printed, killed] + ([read] if beside not in ARRAYS_ALONE else [])
+    different = [way.__name__ for way in ways if facts(way(make, rows, how, tmp_path, monkeypatch)) != facts(expected)]
+    if numbers(warm(make, rows, how, tmp_path, monkeypatch)) != numbers(expected):
+        different.append("warm")
+    assert different == []

@@ -1,0 +1,168 @@
+"""Every argument of every public function and method, one after the other: what it cannot be is refused in words.
+
+As in `test_hostile_calls`, an error comes of a ``raise`` of this package, never of Python's or numpy's own.
+"""
+
+import copy
+import inspect
+from functools import reduce
+from operator import add
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture, MixtureClassifier
+from test_hostile_calls import answer
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(40, 2)) + 5 * (np.arange(40) % 2)[:, None]
+Y = np.arange(40) % 2
+HOW = {"random_state": 0, "max_iter": 5, "tol": 1.0}
+MODEL = GaussianMixture(2, **HOW).fit(X)
+OBJECTS = {
+    "": None,
+    "GaussianMixture": MODEL,
+    "BayesianGaussianMixture": BayesianGaussianMixture(n_components=2, **HOW).fit(X),
+    "FrozenMixture": MODEL.freeze(),
+    "GaussianMixtureSearch": gmm.GaussianMixtureSearch([2], "full", **HOW).fit(X),
+    "Selection": gmm.select(X, [1, 2], "full", **HOW),
+    "MixtureClassifier": MixtureClassifier(1, "full", **HOW).fit(X, Y),
+    "CombinedComponents": gmm.combine_components(MODEL, X),
+    "Directions": gmm.directions(MODEL, X),
+    "Tracker": gmm.Tracker([[0, 0], [9, 9]], motion=1.0),
+    "StandardErrors": gmm.standard_errors(MODEL, X, n_replicates=3, random_state=0),
+}
+CHEAP = ("n_components", "n_replicates")
+# What is right, by the name of the argument.
+RIGHT = {
+    "X": X,
+    "y": Y,
+    "X_out": X[:3],
+    "model": MODEL,
+    "estimator": MODEL,
+    "statistics": gmm.statistics_of(MODEL, X),
+    "rate": 0.9,
+    "n_components": 2,
+    "n_replicates": 3,
+    "total": lambda task: reduce(add, map(task, range(2), np.split(X, 2))),
+    "data": lambda: iter([X]),
+    "to": "predictions.csv",
+    "file": "model.gmm",
+    "weights": [0.5, 0.5],
+    "means": X[:2],
+    "covariances": [np.eye(2)] * 2,
+    "columns": [0],
+    "values": {0: 1.0},
+    "known": [0],
+    "criterion": "bic",
+    "rows": X,
+    "n_samples": 3,
+    "n_clusters": 1,
+    "level": 0.9,
+}
+WRONG = (None, 5, "x", b"x", object(), [], {}, memoryview(b""), memoryview(np.zeros((2, 2))), np.datetime64("2020"))
+FOREIGN = (
+    *OBJECTS.values(),
+    GaussianMixture,
+    GaussianMixture(),
+    make_pipeline(GaussianMixture()),
+    LogisticRegression(),
+)
+NOT_OF_ONE = ("get_include", "show_versions")  # have no argument
+OF_OTHERS = ("get_params", "set_params", "get_metadata_routing", "from_state", "from_kernel", "of")  # are not called so
+FUNCTIONS = [name for name in gmm.__all__ if inspect.isfunction(getattr(gmm, name)) and name not in NOT_OF_ONE]
+
+
+def public_methods(name):
+    for method, function in inspect.getmembers(type(OBJECTS[name]), inspect.isroutine):
+        if not method.startswith(("_", "set_")) and method not in OF_OTHERS and not inspect.isbuiltin(function):
+            yield name, method
+
+
+CALLS = [("", name) for name in FUNCTIONS] + [call for name in OBJECTS if name for call in public_methods(name)]
+
+
+def arguments(function):
+    """The names of the arguments, and which a call must have."""
+    known = inspect.signature(function).parameters.values()
+    known = [each for each in known if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+    return [each.name for each in known], [each.name for each in known if each.default is each.empty]
+
+
+@pytest.mark.parametrize(("of", "name"), CALLS)
+def test_an_argument_is_right_or_refused_in_words(of, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    MODEL.save("model.gmm")
+    names, needed = arguments(getattr(OBJECTS[of] if of else gmm, name))
+    needed += [each for each in CHEAP if each in names and each not in needed]
+    right = {each: RIGHT[each] for each in needed}
+    if name == "select":
+        right["covariance_type"] = "full"
+    for argument in names:
+        for wrong in WRONG + FOREIGN * (argument in ("model", "estimator", "statistics")):
+            function = getattr(copy.deepcopy(OBJECTS[of]) if of else gmm, name)  # a method may change its object
+            try:
+                found = answer(function, **right | {argument: wrong})
+            except OSError:  # of a path without a file
+                continue
+            if inspect.isgenerator(found):
+                answer(list, found)
+
+
+@pytest.mark.parametrize("name", [name for name in gmm.__all__ if hasattr(getattr(gmm, name), "get_params")])
+def test_a_parameter_is_right_or_refused_by_fit(name):
+    cls = getattr(gmm, name)
+    usual = {"n_components": [2], "covariance_type": ["full"]} if name == "GaussianMixtureSearch" else {}
+    usual |= {key: value for key, value in HOW.items() if key in inspect.signature(cls.__init__).parameters}
+    for parameter in sorted(cls().get_params()):
+        for wrong in WRONG:
+            if (parameter, wrong) != ("max_iter", 5):
+                answer(lambda: cls(**usual | {parameter: wrong}).fit(X, Y))  # noqa: B023
+
+
+@pytest.mark.parametrize(
+    "cls", [GaussianMixture, BayesianGaussianMixture, MixtureClassifier, gmm.GaussianMixtureSearch]
+)
+def test_a_subclass_names_its_parameters(cls):
+    """As scikit-learn asks: what is not named would be lost by a copy."""
+
+    class Named(cls):
+        def __init__(self, n_components=2, extra=None):
+            super().__init__(n_components=n_components)
+            self.extra = extra
+
+    class Lost(cls):
+        def __init__(self, *rest, **more):
+            super().__init__(**more)
+
+    named, lost = Named(extra=3), Lost(random_state=0)
+    assert clone(named).get_params() == {"extra": 3, "n_components": 2}
+    assert repr(named) == "Named(extra=3)"
+    assert repr(lost) == "Lost()"
+    for call in (lost.get_params, lambda: clone(lost), lambda: lost.set_params(tol=1), lambda: lost.fit(X, Y)):
+        with pytest.raises(RuntimeError, match=r"no varargs.*Lost.__init__ has \*rest, \*\*more"):
+            call()
+
+
+def test_containers_of_no_numbers_are_refused_in_words():
+    dask_bag, pl = pytest.importorskip("dask.bag"), pytest.importorskip("polars")
+    pairs = pl.Series("a", X.tolist(), dtype=pl.Array(pl.Float64, 2))
+    with pytest.raises(TypeError, match="a Dask array or data frame of rows, got a Dask Bag"):
+        GaussianMixture().fit(dask_bag.from_sequence([1, 2, 3]))
+    with pytest.raises(
+        ValueError, match=r"each row of column 0 \('a'\) of X, got Array.*give each of its parts a column"
+    ):
+        GaussianMixture().fit(pl.DataFrame({"a": pairs}))
+    with pytest.raises(ValueError, match=r"each row of column 1 \('b'\) of X, got Struct"):
+        GaussianMixture().fit(pl.DataFrame({"a": [1.0] * 3, "b": [{"x": 1.0, "y": 2.0}] * 3}))
+
+
+@pytest.mark.parametrize("columns", [5, [5], ["a", None], object()])
+def test_columns_of_a_file_are_names(columns, tmp_path):
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(TypeError, match="expected a list of names of columns, got"):
+        gmm.rows(tmp_path / "table.csv", columns=columns)

@@ -1,0 +1,283 @@
+"""Rows that other packages hold: the bits of an array, and words for what cannot be read as it is."""
+
+import io
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+
+import gmm
+from gmm import GaussianMixture
+from gmm.rows import blocks, npy, scratch, sliced
+from gmm.rows.npy import NpySource
+from gmm.rows.scratch import ScratchSource
+from gmm.rows.sliced import SlicedSource
+
+RNG = np.random.default_rng(3)
+N, D, K = 9000, 3, 3
+ROWS = RNG.normal(size=(N, D)) + 4 * RNG.integers(K, size=(N, 1)) + 50
+WEIGHTS = RNG.uniform(0.2, 3, N)
+NAMES = ["a", 'b "of" c', "d"]
+
+
+@pytest.fixture(autouse=True)
+def _small_pieces(monkeypatch):
+    monkeypatch.setattr(blocks, "_CHUNK_BYTES", 1 << 12)
+    monkeypatch.setattr(blocks, "_FEWEST_LANES", 1)
+    monkeypatch.setattr(sliced, "_BLOCK_BYTES", 1 << 12)
+
+
+def table_of(rows, weight=None):
+    columns = dict(zip(NAMES, rows.T, strict=True))
+    return pa.table({"text": ["x"] * len(rows)} | columns | ({} if weight is None else {"w": weight}))
+
+
+def batches_of(rows, weight):
+    return pa.Table.from_batches(table_of(rows, weight).to_batches(max_chunksize=700))
+
+
+def lazy_frame(rows, weight, folder):
+    polars = pytest.importorskip("polars")
+    pa.parquet.write_table(table_of(rows, weight), folder / "a.parquet", row_group_size=1000)
+    return polars.scan_parquet(folder / "a.parquet").filter(polars.col("a").is_not_null())
+
+
+def relation(rows, weight, folder):
+    duckdb = pytest.importorskip("duckdb")
+    pa.parquet.write_table(table_of(rows, weight), folder / "a.parquet", row_group_size=2048)
+    return duckdb.connect().sql(f"select * from '{folder / 'a.parquet'}'")
+
+
+def scanner(rows, weight, folder):
+    return pa.dataset.dataset(batches_of(rows, weight)).scanner(batch_size=300)
+
+
+def scanner_of_a_stream(rows, weight, folder):
+    return pa.dataset.Scanner.from_batches(batches_of(rows, weight).to_reader())
+
+
+def reader(rows, weight, folder):
+    return batches_of(rows, weight).to_reader()
+
+
+def stream(rows, weight, folder):
+    table, content = batches_of(rows, weight), io.BytesIO()
+    with pa.ipc.new_stream(content, table.schema) as writer:
+        writer.write_table(table)
+    return pa.ipc.open_stream(content.getvalue())
+
+
+def opened_file(rows, weight, folder):
+    table, content = batches_of(rows, weight), io.BytesIO()
+    with pa.ipc.new_file(content, table.schema) as writer:
+        writer.write_table(table)
+    return pa.ipc.open_file(content.getvalue())
+
+
+def orc(rows, weight, folder):
+    orc = pytest.importorskip("pyarrow.orc")
+    orc.write_table(table_of(rows, weight), folder / "a.orc", stripe_size=1 << 16)
+    return folder / "a.orc"
+
+
+def pattern(rows, weight, folder):
+    (folder / "year=1").mkdir()
+    for name, part in (("year=1/a", slice(4000)), ("year=1/b", slice(4000, None))):
+        table = table_of(rows[part], None if weight is None else weight[part])
+        pa.parquet.write_table(table, folder / f"{name}.parquet")
+    return str(folder / "*" / "*.parquet")
+
+
+TABLES = [lazy_frame, relation, scanner, opened_file, orc, pattern]
+ONCE = [reader, stream, scanner_of_a_stream]
+
+
+def bits(mixture):
+    parts = (mixture.weights_, mixture.means_, mixture.covariances_)
+    return [part.tobytes() for part in parts], mixture.lower_bounds_
+
+
+def fit(rows, weight=None):
+    return GaussianMixture(K, random_state=0).fit(rows, sample_weight=weight)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("make", [*TABLES, *ONCE])
+def test_a_table_of_another_package_has_the_bits_of_the_array(make, dtype, weighted, tmp_path):
+    rows, weight = ROWS.astype(dtype), WEIGHTS if weighted else None
+    data = make(rows, weight, tmp_path)
+    how = {"columns": NAMES[::-1], "weight": "w" if weighted else None}
+    source = gmm.rows(data, scratch=make in ONCE, **how)
+    mixture = fit(source)
+    assert bits(mixture) == bits(fit(np.ascontiguousarray(rows[:, ::-1]), weight))
+    assert list(mixture.feature_names_in_) == NAMES[::-1]
+    np.testing.assert_array_equal(source.take(np.arange(N)), rows[:, ::-1])
+
+
+@pytest.mark.parametrize("make", [*TABLES, *ONCE])
+def test_a_column_of_text_is_named(make, tmp_path):
+    with pytest.raises(ValueError, match=r"column 'text' of .* holds .*(string|large|view).*, expected numbers"):
+        gmm.rows(make(ROWS, None, tmp_path), scratch=True)
+
+
+@pytest.mark.parametrize("make", [lazy_frame, relation, scanner])
+def test_a_query_is_rows_for_fit_and_predict_as_it_is(make, tmp_path):
+    data = make(ROWS, None, tmp_path)
+    chosen = data.project('a, "d"') if make is relation else data
+    if make is lazy_frame:
+        chosen = data.select(["a", "d"])
+    if make is scanner:
+        chosen = pa.dataset.dataset(batches_of(ROWS, None)).scanner(columns=["a", "d"])
+    mixture = fit(chosen)
+    assert bits(mixture) == bits(fit(np.ascontiguousarray(ROWS[:, [0, 2]])))
+    assert len(mixture.predict(chosen)) == N
+
+
+@pytest.mark.parametrize("make", [reader, stream])
+def test_what_can_be_read_once_says_so(make, tmp_path):
+    with pytest.raises(TypeError, match=r"RecordBatch\w*Reader, which can be read only once: scratch=True"):
+        gmm.rows(make(ROWS, None, tmp_path))
+    with pytest.raises(TypeError, match="scratch=True keeps a copy"):
+        fit(make(ROWS, None, tmp_path))
+    with pytest.raises(ValueError, match="the Scanner cannot be read again: give scratch=True"):
+        fit(gmm.rows(scanner_of_a_stream(ROWS, None, tmp_path), columns=NAMES))
+
+
+def test_blocks_that_come_once_are_copied():
+    def made():
+        for start in range(0, N, 700):
+            yield ROWS[start : start + 700], WEIGHTS[start : start + 700]
+
+    source = gmm.rows(made(), scratch=True)
+    assert isinstance(source, ScratchSource)
+    assert repr(source).startswith("<rows of the generator: 3 features, float64")
+    assert bits(fit(source)) == bits(fit(ROWS, WEIGHTS))
+
+
+def test_rows_that_come_once_are_copied_beyond_a_value_that_is_not_finite():
+    rows = ROWS.copy()
+    rows[100, 1] = np.nan
+    source = gmm.rows(iter(np.array_split(rows, 20)), scratch=True)
+    with pytest.raises(ValueError, match=r"NaN[^$]*row 100, column 1"):
+        fit(source)
+    np.testing.assert_array_equal(source.take(np.arange(N)), rows)
+
+
+def test_without_room_for_a_copy_of_what_comes_once_there_is_an_error(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(scratch, "_write_at", full)
+    with pytest.raises(OSError, match="no room for a copy of the list_iterator: No space left on device"):
+        gmm.rows(iter([ROWS]), scratch=True)
+
+
+def hdf5(rows, folder):
+    h5py = pytest.importorskip("h5py")
+    return h5py.File(folder / "a.h5", "w").create_dataset("X", data=rows, chunks=(1000, 2), compression="gzip")
+
+
+def zarr_array(rows, folder):
+    zarr = pytest.importorskip("zarr")
+    array = zarr.create_array(str(folder / "a.zarr"), shape=rows.shape, dtype=rows.dtype, chunks=(1000, 2))
+    array[:] = rows
+    return array
+
+
+def memory_map(rows, folder):
+    np.save(folder / "a.npy", rows)
+    return np.load(folder / "a.npy", mmap_mode="r")
+
+
+def part_of_a_memory_map(rows, folder):
+    np.save(folder / "a.npy", np.repeat(rows, 2, axis=0))
+    return np.load(folder / "a.npy", mmap_mode="r")[::2]
+
+
+ARRAYS = [hdf5, zarr_array, memory_map, part_of_a_memory_map]
+
+
+@pytest.mark.filterwarnings("ignore:.*:ResourceWarning")
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, ">f8", np.int16])
+@pytest.mark.parametrize("make", ARRAYS)
+def test_an_array_of_another_package_has_the_bits_of_the_array(make, dtype, tmp_path):
+    rows = (10 * ROWS).astype(dtype)
+    source = gmm.rows(make(rows, tmp_path))
+    assert isinstance(source, SlicedSource)
+    mixture = fit(source)
+    assert bits(mixture) == bits(fit(rows))
+    np.testing.assert_array_equal(mixture.predict_proba(source), mixture.predict_proba(rows))
+    np.testing.assert_array_equal(source.take(np.array([0, 8999])), rows[[0, 8999]])
+
+
+def test_a_large_memory_map_is_read_from_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(npy, "_WORTH_READING", 1000)
+    assert isinstance(gmm.rows(memory_map(ROWS, tmp_path)), NpySource)
+
+
+@pytest.mark.parametrize("make", ARRAYS)
+def test_what_is_no_table_of_numbers_is_refused(make, tmp_path):
+    with pytest.raises(ValueError, match=r"shape \(rows, columns\), got float64 of shape \(9000, 3, 1\)"):
+        gmm.rows(make(ROWS[:, :, None], tmp_path) if make not in (hdf5, zarr_array) else three(make, tmp_path))
+    with pytest.raises(TypeError, match="columns and weight name columns of a table"):
+        gmm.rows(make(ROWS, tmp_path / "again" if (tmp_path / "again").mkdir() else tmp_path), columns=["a"])
+
+
+def three(make, folder):
+    if make is hdf5:
+        return pytest.importorskip("h5py").File(folder / "three.h5", "w").create_dataset("X", data=ROWS[:, :, None])
+    return pytest.importorskip("zarr").array(ROWS[:, :, None])
+
+
+def test_groups_of_arrays_say_what_to_pass(tmp_path):
+    array = hdf5(ROWS, tmp_path)
+    with pytest.raises(TypeError, match=r"got File; pass one of its arrays: data\['X'\]"):
+        gmm.rows(array.file)
+    array.file.close()
+    for name, advice in (("a.h5", r"gmm\.rows\(h5py\.File"), ("a.xlsx", "read_excel"), ("a.jsonl", "scan_ndjson")):
+        (tmp_path / name).touch()
+        with pytest.raises(ValueError, match=rf"{name}: unknown file type .*{advice}"):
+            gmm.rows(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/x.parquet", "https://example.org/x.csv", "gs://bucket/*.parquet"])
+def test_a_url_says_how(path):
+    for data in (path, [path]):
+        with pytest.raises(ValueError, match=r"is a URL, expected a local path: .*pyarrow\.dataset.*fsspec"):
+            gmm.rows(data)
+
+
+def test_a_pattern_that_matches_nothing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No file matches: .*\*\.parquet"):
+        gmm.rows(tmp_path / "*.parquet")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file is named so on Windows")
+def test_a_file_whose_name_is_a_pattern_is_itself(tmp_path):
+    for name in ("[a].csv", "a.csv"):
+        (tmp_path / name).write_text(f"x,y\n{len(name)},2\n3,4\n")
+    assert gmm.rows(tmp_path / "[a].csv").take(np.array([0]))[0, 0] == 7
+
+
+@pytest.mark.parametrize("as_pattern", [False, True])
+def test_files_of_another_kind_in_a_folder_are_told(as_pattern, tmp_path):
+    for name, part in (("a", ROWS[:4000]), ("b", ROWS[4000:])):
+        pa.parquet.write_table(pa.table(dict(zip("abc", part.T, strict=True))), tmp_path / f"{name}.parquet")
+    for name in ("README.md", "notes.txt", "a.parquet.crc", ".hidden", "_SUCCESS"):
+        (tmp_path / name).write_text("no table")
+    path = tmp_path / "*" if as_pattern else tmp_path
+    (tmp_path / "_SUCCESS").unlink()
+    with pytest.warns(
+        UserWarning, match=r"of another kind are not read: 'README\.md', 'a\.parquet\.crc', 'notes\.txt'$"
+    ):
+        source = gmm.rows(path)
+    assert bits(fit(source)) == bits(fit(ROWS))
+    for file in tmp_path.glob("*.parquet"):
+        file.unlink()
+    (tmp_path / "notes.txt").unlink()
+    with pytest.raises(ValueError, match=r"holds no files of rows, but 'README\.md', 'a\.parquet\.crc': expected"):
+        gmm.rows(path)

@@ -1,0 +1,187 @@
+"""Cells of many rows that cannot come near the best are left: what a search costs, and what it says of them."""
+
+import itertools
+from math import inf
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm.em.results import Totals
+from gmm.estimators import criteria
+from gmm.persistence import checkpoints
+from gmm.persistence.checkpoints import SearchCheckpoint
+from gmm.selection import engine, finishing
+from gmm.selection.bar import Bar
+
+RNG = np.random.default_rng(1)
+N, D, K = 60_000, 4, 5
+MEANS, ROOTS = RNG.normal(size=(K, D)), RNG.normal(size=(K, D, D)) * 0.4 + np.eye(D)
+OF = RNG.integers(K, size=N)
+ROWS = MEANS[OF] + np.einsum("nij,nj->ni", ROOTS[OF], RNG.normal(size=(N, D)))
+COUNTS = [K - 1, K, K + 1]
+
+
+class Counted:
+    """Blocks, and how often they were read."""
+
+    def __init__(self):
+        self.readings = 0
+
+    def __call__(self):
+        self.readings += 1
+        yield from np.array_split(ROWS, 4)
+
+
+def of_file(**how):
+    counted = Counted()
+    return gmm.select(gmm.rows(counted), COUNTS, "VVV", random_state=0, n_threads=1, **how), counted.readings
+
+
+@pytest.fixture
+def _beyond_memory(monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 10_000)
+
+
+def cell(selection, n_components):
+    return list(selection.n_components).index(n_components)
+
+
+def check_left(left, whole, n_components):
+    """Check that a cell was left on its way to where it would have ended, which is no nearer than its status says."""
+    one, other = (selection.estimators[cell(selection, n_components)] for selection in (left, whole))
+    n = one.n_iter_
+    assert n < other.n_iter_
+    assert one.lower_bounds_[:n] == other.lower_bounds_[:n]
+    assert not one.converged_
+    status = left.status[cell(left, n_components)]
+    assert status.startswith("left: at least ")
+    assert status.endswith(" BIC behind the best")
+    behind = int(status.split()[3].replace(",", ""))
+    scores = whole.scores - whole.scores.min()
+    assert 40 < behind <= scores[cell(whole, n_components)] < left.scores[cell(left, n_components)] - left.scores.min()
+
+
+@pytest.mark.usefixtures("_beyond_memory")
+def test_losers_cost_no_more_readings_than_the_best(monkeypatch):
+    left, readings = of_file()
+    with monkeypatch.context() as patched:
+        patched.setattr(Bar, "reason_to_leave", lambda *_: None)
+        whole, more = of_file()
+    of_best = whole.best.n_iter_
+    assert left.best.lower_bounds_ == whole.best.lower_bounds_
+    assert max(one.n_iter_ for one in left.estimators) <= 1.5 * of_best
+    assert readings <= 1.5 * of_best + 5 < more  # the first look, the sample and three for criteria
+    for n_components in (K - 1, K + 1):
+        check_left(left, whole, n_components)
+
+
+@pytest.mark.usefixtures("_beyond_memory")
+def test_the_cost_is_said_before_the_first_pass():
+    steps = []
+    selection, readings = of_file(callback=steps.append)
+    on_all = [step for step in steps if step.readings]
+    before = list(itertools.takewhile(lambda step: step.iteration is None, on_all))
+    assert {step.cell for step in before} == {0, 1, 2}
+    assert all(step.iteration is not None for step in on_all[len(before) :])
+    assert 0.5 * readings < before[0].readings < 1.5 * readings
+    assert not any(step.readings for step in steps[: len(steps) - len(on_all)])
+    assert selection.complete
+    last = {step.cell: step.seconds_left for step in on_all}
+    assert set(last.values()) == {0.0}  # of the cells that were left, too
+
+
+@pytest.mark.usefixtures("_beyond_memory")
+def test_a_search_that_dies_again_and_again_leaves_the_same_cells(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    monkeypatch.setattr(checkpoints, "_SHARE", 0.0)
+    path, write, lives = tmp_path / "search.ckpt", SearchCheckpoint.write, 0
+    whole, _ = of_file()
+    assert sum(status.startswith("left") for status in whole.status) == 2
+
+    class Killed(BaseException):
+        pass
+
+    while True:
+        written = itertools.count()
+
+        def dying(file, written=written):
+            write(file)
+            if next(written) == 4:
+                raise Killed
+
+        monkeypatch.setattr(SearchCheckpoint, "write", dying)
+        try:
+            again, _ = of_file(checkpoint=path, resume=True)
+            break
+        except Killed:
+            lives += 1
+            assert lives < 60
+    assert lives > 5
+    assert again.status == whole.status
+    for one, other in zip(again.estimators, whole.estimators, strict=True):
+        assert one.lower_bounds_ == other.lower_bounds_
+        np.testing.assert_array_equal(one.covariances_, other.covariances_)
+
+
+def test_losers_in_memory_are_left_as_well(monkeypatch):
+    monkeypatch.setattr(engine, "CELLS_WORTH_THREADS", 0)
+    how = {"n_components": [K, K + 1], "covariance_type": ["VVV", "VVI"], "random_state": 0}
+    left = gmm.select(ROWS, **how, n_threads=2)
+    monkeypatch.setattr(Bar, "reason_to_leave", lambda *_: None)
+    whole = gmm.select(ROWS, **how, n_threads=1)
+    assert left.best.lower_bounds_ == whole.best.lower_bounds_
+    of_left = [number for number, status in enumerate(left.status) if status.startswith("left")]
+    assert of_left
+    assert all(left.scores[number] >= whole.scores[number] - 0.05 for number in of_left)
+    assert sum(one.n_iter_ for one in left.estimators) < sum(one.n_iter_ for one in whole.estimators)
+
+
+def test_few_rows_are_searched_to_the_end():
+    few = gmm.select(ROWS[:5000], [1, K, K + 1], ["EII", "VVV"], random_state=0)
+    assert set(few.status) == {"ok"}
+
+
+@pytest.mark.usefixtures("_beyond_memory")
+@pytest.mark.parametrize("how", [{"criterion": "nec"}, {"criterion": "icl"}, {"prior": "conjugate"}], ids=str)
+def test_a_cell_is_finished_where_passes_do_not_tell_its_criterion(how):
+    assert not any(status.startswith("left") for status in of_file(max_iter=30, **how)[0].status)
+
+
+@pytest.mark.usefixtures("_beyond_memory")
+def test_what_was_left_is_shown_and_saved(tmp_path):
+    selection, _ = of_file()
+    shown = repr(selection)
+    assert "≤ left: cannot come within 40 of the best" in shown
+    assert sum("≤" in line for line in shown.splitlines()) == 3  # two cells and the legend
+    assert selection.status[cell(selection, K + 1)] in selection._repr_html_()
+    assert selection.best.converged_
+    selection.save(tmp_path / "a.gmm")
+    assert gmm.load(tmp_path / "a.gmm").status == selection.status
+
+
+@pytest.mark.parametrize("criterion", criteria.CRITERIA)
+def test_no_criterion_is_below_what_its_likelihood_allows(criterion):
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        loglik, p, n = 1000 * rng.normal(), int(rng.integers(1, 50)), float(rng.uniform(1, 100))
+        entropy = rng.exponential()
+        scores = criteria.evaluate(Totals(loglik, loglik - entropy, entropy), p, n, loglik - rng.exponential())
+        least = criteria.least(criterion, loglik, p, n)
+        assert least <= scores[criterion] + 1e-9
+        assert (least == scores[criterion]) == (criterion in criteria.BY_LIKELIHOOD)
+        assert criteria.least(criterion, loglik + 1, p, n) < least or abs(least) == inf
+
+
+@pytest.mark.parametrize("source", ["array", "file"])
+def test_an_explicit_tolerance_counts(source, monkeypatch):
+    monkeypatch.setattr(finishing, "SEARCHED", 4000)
+    few = ROWS[:5000]
+    X, how = few if source == "array" else gmm.rows(lambda: [few]), {"covariance_type": "VVI", "random_state": 0}
+    for tol in (1e-2, 1e-7, None):
+        selection = gmm.select(X, 3, tol=tol, **how)
+        assert selection.best.history_.reason.endswith(f"below tol={tol or 0.025 / len(few):g}")
+    default = gmm.select(X, 3, **how)
+    np.testing.assert_array_equal(default.best.means_, selection.best.means_)
+    search = gmm.GaussianMixtureSearch(3, **how).fit(X)
+    np.testing.assert_array_equal(default.best.means_, search.best_estimator_.means_)

@@ -1,0 +1,81 @@
+"""Misspelt names: whatever takes one of several suggests the nearest."""
+
+import re
+
+import numpy as np
+import pytest
+
+import gmm
+from gmm import BayesianGaussianMixture, GaussianMixture
+from gmm.rows.tables import TableSource
+from gmm.selection.request import template_of
+from gmm.text.amounts import counted
+from gmm.text.lists import suggestion
+from gmm.values.covariance import COVARIANCE_TYPES, OF_ONE_FEATURE
+
+X = np.random.default_rng(0).normal(size=(30, 2))
+CHOICES = {
+    "covariance_type": (*COVARIANCE_TYPES, *OF_ONE_FEATURE),
+    "init_params": ("kmeans", "k-means++", "random", "random_from_data", "hierarchical"),
+    "acceleration": ("auto",),
+    "refine": ("split-merge",),
+    "missing": ("error", "em"),
+    "prior": ("conjugate",),
+}
+OF_A_POSTERIOR = {"weight_concentration_prior_type": ("dirichlet_process", "dirichlet_distribution")}
+
+
+def told(call):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        call()
+    return re.findall(r"did you mean (.*)\?", str(caught.value))
+
+
+def misspelt(name):
+    """Return a name in other capitals and, if it is long, one with a letter left out."""
+    return [name.swapcase(), *([name[:2] + name[3:]] if len(name) > 3 else [])]
+
+
+@pytest.mark.parametrize(
+    ("cls", "parameter", "name"),
+    [(GaussianMixture, parameter, name) for parameter, names in CHOICES.items() for name in names]
+    + [(BayesianGaussianMixture, parameter, name) for parameter, names in OF_A_POSTERIOR.items() for name in names],
+)
+def test_an_estimator_suggests_the_nearest_name(cls, parameter, name):
+    for wrong in misspelt(name):
+        assert told(lambda wrong=wrong: cls(**{parameter: wrong}).fit(X)) == [repr(name)]
+
+
+def test_functions_suggest_the_nearest_name():
+    fit = GaussianMixture(2, covariance_type="diag", random_state=0).fit(X)
+    posterior = BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
+    calls = {
+        "'VVE'": lambda: gmm.select(X, 2, "vve"),
+        "'bic'": lambda: gmm.select(X, 2, criterion="BIC"),
+        "'icl'": lambda: gmm.select(X, 1, "EII").ranked("ICL"),
+        "'reg_covar'": lambda: gmm.select(X, 2, regcovar=1),
+        "'information'": lambda: gmm.standard_errors(fit, X, method="informations"),
+        "'predictive'": lambda: posterior.score_samples(X, density="predictiv"),
+        "'means'": lambda: gmm.adapt(fit, X, what=["mean"]),
+        "'weights'": lambda: GaussianMixture(2, frozen={"weight": True}).fit(X),
+        "'n_init'": lambda: fit.set_params(ninit=3),
+    }
+    for name, call in calls.items():
+        assert told(call) == [name]
+
+
+@pytest.mark.parametrize("wrong", ["xyz", "", None, 3, ["full"], np.nan])
+def test_what_is_near_no_name_has_no_suggestion(wrong):
+    assert suggestion(wrong, COVARIANCE_TYPES) == ""
+    assert told(lambda: template_of({"init_params": wrong if isinstance(wrong, str) else 1.5})) == []
+
+
+def test_one_and_several_are_counted():
+    assert [counted(n, "row") for n in (0, 1, 2)] == ["0 rows", "1 row", "2 rows"]
+
+
+def test_a_source_of_several_tables_says_how_many_more(tmp_path):
+    for n in range(10):
+        np.savetxt(tmp_path / f"{n}.csv", X, delimiter=",", header="a,b", comments="")
+    assert isinstance(source := gmm.rows(tmp_path), TableSource)
+    assert source.name.endswith("0.csv and 9 more")
