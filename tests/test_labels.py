@@ -349,10 +349,6 @@ def test_what_does_not_go_with_labels_is_refused():
         GaussianMixture(3).fit(X, labels=np.arange(100) % 2)
     with pytest.raises(ValueError, match="components_per_class is for rows of known class: expected labels, got None"):
         GaussianMixture(3).fit(X, components_per_class=2)
-    refined, drawn = GaussianMixture(3, refine="split-merge"), GaussianMixture(3, init_params="random")
-    for other in (refined, drawn):
-        with pytest.raises(ValueError, match="expected refine=None and init_params='kmeans'"):
-            other.fit(X, labels=labels)
     with pytest.raises(ValueError, match="expected a GaussianMixture, or labels=None"):
         gmm.BayesianGaussianMixture(n_components=3).fit(X, labels=labels)
     with pytest.raises(TypeError, match="stay where they are, and labels are here"):
@@ -428,3 +424,50 @@ def test_labels_reach_other_ways_to_fit_or_are_refused_in_words():
     assert mixture.component_classes_.tolist() == ["a", "b"]
     with pytest.raises(TypeError, match=r"no parameter 'labels'; GaussianMixture\.fit takes labels"):
         gmm.select(X, 2, labels=labels)
+
+
+def five_groups(n=600):
+    """Rows of three groups of class 0, near y = 0, and two of class 1, near y = 9; half of the rows have labels."""
+    rng = np.random.default_rng(5)
+    group = rng.integers(5, size=n)
+    X = np.array([[-20.0, 0], [0, 0], [20, 0], [-10, 9], [10, 9]])[group] + rng.normal(size=(n, 2))
+    return X, np.where(rng.uniform(size=n) < 0.5, group // 3, -1)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "VEV", "EII"])
+@pytest.mark.parametrize("init_params", ["k-means++", "random", "random_from_data", "hierarchical"])
+def test_every_start_begins_within_classes(init_params, covariance_type):
+    X, labels = five_groups()
+    how = {"covariance_type": covariance_type, "init_params": init_params, "max_iter": 1000, "random_state": 0}
+    mixture = GaussianMixture(5, n_init=3, **how).fit(X, labels=labels, components_per_class={0: 3, 1: 2})
+    assert mixture.component_classes_.tolist() == [0, 0, 0, 1, 1]
+    np.testing.assert_allclose(mixture.means_[:3, 1], 0, atol=1)
+    np.testing.assert_allclose(mixture.means_[3:5, 1], 9, atol=1)
+
+
+@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data", "hierarchical"])
+def test_starts_within_classes_take_weights_for_repeats(init_params):
+    X, labels, *_ = table(n=300)
+    times = np.random.default_rng(4).integers(1, 4, len(X))
+    how = {"init_params": init_params, "random_state": 0, "max_iter": 1000, "acceleration": None}
+    weighted = GaussianMixture(4, **how).fit(X, sample_weight=times, labels=labels)
+    repeated = GaussianMixture(4, **how).fit(np.repeat(X, times, axis=0), labels=np.repeat(labels, times))
+    np.testing.assert_allclose(weighted.means_, repeated.means_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize("n", [600, 30_000])
+def test_split_merge_moves_components_within_their_class(n, noise):
+    """Class 0 has two components in one of its three groups, class 1 one component for two groups."""
+    X, labels = five_groups(n)
+    means = [[-20.5, 0], [-19.5, 0], [10, 0], [-10, 9], [10, 9]]
+    how = {"means_init": means, "random_state": 0, "max_iter": 300, "noise": noise}
+    stuck = GaussianMixture(5, **how).fit(X, labels=labels, components_per_class={0: 3, 1: 2})
+    refined = GaussianMixture(5, refine="split-merge", **how).fit(X, labels=labels, components_per_class={0: 3, 1: 2})
+    assert refined.lower_bound_ > stuck.lower_bound_ + 0.1
+    assert refined.history_.refinement.moves
+    assert all(
+        refined.component_classes_[j] == refined.component_classes_[k] for j, k, _ in refined.history_.refinement.moves
+    )
+    np.testing.assert_allclose(np.sort(refined.means_[:3, 0]), [-20, 0, 20], atol=0.3)
+    np.testing.assert_allclose(np.sort(refined.means_[3:, 0]), [-10, 10], atol=0.3)

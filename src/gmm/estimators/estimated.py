@@ -105,8 +105,7 @@ class EstimatedMixture(ExchangedMixture):
             *Beyond*: the classes of rows, integers or strings; −1, None and NaN are unknown. Rows of a class belong to
             its components alone, and the others to any: semi-supervised EM. The likelihood of a row of known class is
             that of its class's part of the mixture. Components come in the order of the sorted classes, and behind them
-            those of no class, which hold rows of unknown class alone. `init_params` is then "kmeans", an array or a
-            callable, and `refine` None.
+            those of no class, which hold rows of unknown class alone.
         components_per_class : int or mapping of classes to int, default=1
             *Beyond*: how many components each class has, or some classes have if not 1. The rest of `n_components`
             belong to no class.
@@ -333,12 +332,6 @@ class EstimatedMixture(ExchangedMixture):
         self, labels: ArrayLike | None, components_per_class: int | Mapping[Any, int], source: Source
     ) -> tuple[NDArray[Any] | None, KnownClasses | None]:
         """The classes in labels, and which components rows may belong to."""
-        named = isinstance(self.init_params, str) and self.init_params != "kmeans"
-        if labels is not None and (named or self._refinement() is not None):
-            raise ValueError(
-                "labels say where components start, and which are whose: expected refine=None and "
-                f"init_params='kmeans', an array or a callable, got {self!r:.80}"
-            )
         return known_classes(labels, components_per_class, self.n_components, source)
 
     def _adopt(

@@ -16,11 +16,11 @@ from gmm.em.m_step import Prior
 from gmm.em.problem import Beginning, Problem, SolverSettings
 from gmm.em.solver import Iteration, SolverResult, SolverRun
 from gmm.fitting.degenerate import degenerate_components
-from gmm.fitting.labelled import labelled_start
+from gmm.fitting.labelled import labelled_start, sampled_problem, start_within_classes
 from gmm.fitting.noisy import noisy_start
 from gmm.fitting.order import in_falling_order
 from gmm.fitting.progress import FitProgress, Journal, Listener, MixtureFit
-from gmm.fitting.sampling import LARGEST_SHARE, sampled, sampled_share
+from gmm.fitting.sampling import LARGEST_SHARE, sampled_share
 from gmm.fitting.screening import SCREENING_PASSES, Screened, Screening, screening_rows
 from gmm.fitting.split_merge import MoveContext, SplitMerge
 from gmm.fitting.starts import StartRequest, from_means, from_responsibilities, start_statistics
@@ -291,9 +291,7 @@ def split_merged(
     problem, screen = replace(settings.problem(source), repair_empty=False), None
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
-            # The same sample for every seed: a refinement is a function of the rows and of where it begins.
-            rows = sample or sampled(source, settings.n_components, np.random.default_rng(0))
-            on_sample = replace(problem, rows=rows)
+            on_sample = replace(problem, rows=sample) if sample is not None else sampled_problem(problem, settings.n_components)
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         return SplitMerge(
             MoveContext(problem, e_step),
@@ -400,7 +398,9 @@ def _start(problem: Problem, settings: FitSettings, seed: int, e_step: EStep) ->
     check_held_given(settings.held, settings.given.weights, settings.given.means, settings.given.precisions)
     rng, from_data = np.random.default_rng(seed), all(part is None for part in vars(settings.given).values())
     if settings.known is not None and from_data:
-        return Beginning(labelled_start(problem, rng))
+        if settings.init_params == "kmeans":
+            return Beginning(labelled_start(problem, rng))
+        return problem.beginning(e_step, start_within_classes(problem, settings.init_params, rng))
     if settings.noise is None:
         return _start_without_noise(problem, settings, seed, e_step)
     if from_data:

@@ -1,4 +1,4 @@
-"""The start beside labels: components of a class begin at its rows, the others at rows of unknown class."""
+"""Starts beside labels: components of a class begin at its rows, the others at rows of unknown class."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from gmm._kernel.first_look import distinct_rows
 from gmm.em.problem import Problem
 from gmm.fitting.metrics import View, views_of
 from gmm.fitting.racing import best_of, short_runs
-from gmm.fitting.sampling import Rng, kmeans_plusplus, sample_size
-from gmm.fitting.starts import lloyd, partition
+from gmm.fitting.sampling import Rng, kmeans_plusplus, sample_size, sampled
+from gmm.fitting.starts import STARTS, StartRequest, from_means, from_responsibilities, lloyd, partition
 from gmm.rows.sources import ArraySource, Source
 from gmm.values.classes import KnownClasses
 from gmm.values.layouts import Array
@@ -54,6 +54,43 @@ def labelled_start(problem: Problem, rng: Rng) -> MixtureParameters:
         return best.parameters
     with on_sample.e_step() as e_step:
         return on_sample.beginning(e_step, starts[0]).parameters
+
+
+def start_within_classes(problem: Problem, init_params: str, rng: Rng) -> SufficientStatistics:
+    """Return the statistics of the start called `init_params`, made for each class and for the rows of unknown class.
+
+    Each row then belongs to the nearest mean of its class or, from the start "random", to components by chance.
+
+    Parameters
+    ----------
+    problem : Problem
+        With `known` classes.
+    init_params : str
+        A name in `STARTS`.
+    rng : Rng
+    """
+    assert problem.known is not None  # it is asked for
+    sample, known = _sampled(problem.rows, problem.known, rng)
+    moments, n_threads = problem.model.moments, problem.n_threads
+    if init_params == "random":
+        shares = np.exp(known.allowed).T[known.codes] * rng.uniform(size=(sample.n_rows, len(known.owners)))
+        return from_responsibilities(sample, shares / shares.sum(axis=1, keepdims=True), moments, n_threads=n_threads)
+    means = []
+    for owner in dict.fromkeys(known.owners.tolist()):
+        used, n = known.codes == owner + 1, int((known.owners == owner).sum())
+        weight = None if sample.sample_weight is None else sample.sample_weight[used]
+        request = StartRequest(n, problem.model, problem.ridge, n_threads, prior=problem.prior)
+        means.append(STARTS[init_params](ArraySource(sample.rows[used], weight), request, rng).means)
+    return from_means(sample, np.concatenate(means), moments, n_threads=n_threads, known=known)
+
+
+def sampled_problem(problem: Problem, n_components: int) -> Problem:
+    """Return a problem on a sample of its rows, the same for every seed: a refinement is a function of the rows."""
+    rng = np.random.default_rng(0)
+    if problem.known is None:
+        return replace(problem, rows=sampled(problem.rows, n_components, rng))
+    rows, known = _sampled(problem.rows, problem.known, rng)
+    return replace(problem, rows=rows, known=known)
 
 
 def _sampled(source: Source, known: KnownClasses, rng: Rng) -> tuple[ArraySource, KnownClasses]:

@@ -147,7 +147,8 @@ class SplitMerge:
         kept: dict[int, SufficientStatistics] = {}
         degenerate = self._degenerate(best.parameters)
         least = best.lower_bound + max(self._settings.tolerance, _LEAST_GAIN)
-        promising = moves(diagnostics, degenerate)
+        known = where.problem.known
+        promising = moves(diagnostics, degenerate, None if known is None else known.owners)
         for number, move in enumerate(promising, start=1):
             if move.dropped not in kept:
                 kept[move.dropped] = without(where.e_step, base.parameters, move.dropped)
@@ -232,10 +233,12 @@ def split_along(
     return statistics.split(component, into, offset * deviation)
 
 
-def moves(diagnostics: ComponentDiagnostics, degenerate: NDArray[np.bool_]) -> list[Move]:
+def moves(
+    diagnostics: ComponentDiagnostics, degenerate: NDArray[np.bool_], owners: NDArray[np.intp] | None = None
+) -> list[Move]:
     """Return the moves worth trying, by falling promise; if there are degenerate components, each drops one of them.
 
-    See `drop_losses` and `split_gains`.
+    Components of known `owners`, (K,), are dropped and split within their class. See `drop_losses` and `split_gains`.
     """
     counts = diagnostics.statistics.counts
     loss, gain = drop_losses(diagnostics), split_gains(diagnostics)
@@ -244,6 +247,8 @@ def moves(diagnostics: ComponentDiagnostics, degenerate: NDArray[np.bool_]) -> l
     forbidden = np.eye(len(counts), dtype=bool)
     if degenerate.any():
         forbidden |= ~degenerate[:, None]
+    if owners is not None:
+        forbidden |= owners[:, None] != owners
     promise[forbidden] = -np.inf
     return _ranked(promise, axes)
 
