@@ -266,3 +266,40 @@ def test_r_reads_and_writes_the_same(tmp_path):
         np.testing.assert_allclose(mixture.predict_proba(IRIS[:, :d]), theirs, atol=1e-12)
         again = GaussianMixture.from_json(tmp_path / f"{name}-again.json")
         np.testing.assert_allclose(again.means_, mixture.means_, rtol=1e-14)
+
+
+@pytest.mark.parametrize("covariance_type", ["EII", "VVI", "EEE", "VVV"])
+def test_noise_has_the_last_proportion_and_mclusts_density(covariance_type):
+    box = np.array([IRIS.min(axis=0) - 1, IRIS.max(axis=0) + 1])
+    mixture = GaussianMixture(2, covariance_type=covariance_type, noise=box, random_state=0).fit(IRIS)
+    content = written(mixture, IRIS)
+    parameters = json.loads(content)["parameters"]
+    assert parameters["pro"][-1] == mixture.noise_weight_
+    assert len(parameters["pro"]) == 3
+    assert parameters["Vinv"] == pytest.approx(1 / np.prod(box[1] - box[0]))
+    again = GaussianMixture.from_json(content)
+    np.testing.assert_array_equal(again.score_samples(IRIS), mixture.score_samples(IRIS))
+    np.testing.assert_array_equal(again.predict(IRIS), mixture.predict(IRIS))
+    assert again.noise_weight_ == mixture.noise_weight_
+    without_box = {name: value for name, value in parameters.items() if name != "noise"}
+    with pytest.raises(ValueError, match=r"'Vinv'.* the box of the noise: add 'noise'"):
+        GaussianMixture.from_json(json.dumps(json.loads(content) | {"parameters": without_box}).encode())
+
+
+@pytest.mark.skipif(not has_r(), reason="needs R with mclust and jsonlite")
+def test_r_knows_noise_again(tmp_path):
+    np.savetxt(tmp_path / "X.csv", IRIS, fmt="%.17g", delimiter=",")
+    mixture = GaussianMixture(2, noise=True, random_state=0).fit(IRIS)
+    mixture.to_json(tmp_path / "m.json", IRIS)
+    script = [
+        r_blocks(),
+        f'X <- as.matrix(read.csv("{tmp_path}/X.csv", header = FALSE)); fit <- read_gmm("{tmp_path}/m.json", X)',
+        f'write.table(predict(fit, X)$z, "{tmp_path}/z.csv", sep = ",", row.names = FALSE, col.names = FALSE)',
+        "stopifnot(fit$df == nMclustParams(fit$modelName, fit$d, fit$G, noise = TRUE))",
+    ]
+    (tmp_path / "script.R").write_text("\n".join(script), encoding="utf-8")
+    done = subprocess.run(["Rscript", str(tmp_path / "script.R")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shares = np.loadtxt(tmp_path / "z.csv", delimiter=",")
+    np.testing.assert_allclose(shares[:, :2], mixture.predict_proba(IRIS), atol=1e-10)
+    np.testing.assert_allclose(shares[:, 2], 1 - mixture.predict_proba(IRIS).sum(axis=1), atol=1e-10)

@@ -194,3 +194,17 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ModuleNotFoundError, match="onnx is not installed: python -m pip install onnx"):
         mixture().to_onnx(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@RUNTIMES
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical", "VEV"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_noise_is_one_more_component_whose_label_is_minus_one(run, covariance_type, dtype):
+    rng = np.random.default_rng(4)
+    X = np.vstack([rng.normal(size=(150, 3)), rng.normal(size=(150, 3)) + 5, 20 * rng.uniform(size=(100, 3)) - 8])
+    estimator = GaussianMixture(2, covariance_type=covariance_type, noise=True, random_state=0).fit(X)
+    rows = np.vstack([X, np.full((1, 3), 1e5)]).astype(dtype)
+    found = run(written(estimator, dtype=dtype), rows)
+    assert (found["label"] == -1).sum() > 50
+    assert found["probabilities"].shape == (401, 2)
+    assert_scored_alike(found, estimator, rows, EXACT[dtype], atol=EXACT[dtype])

@@ -318,20 +318,46 @@ def test_text_says_it(fitted):
     assert f"noise of weight {mixture.noise_weight_:.4f}" in mixture._repr_html_()
 
 
-def test_what_refuses(fitted, tmp_path):
+def test_what_refuses(fitted):
     mixture, X = fitted
     for call in (
         mixture.freeze,
         mixture.to_sklearn,
-        lambda: mixture.to_json(tmp_path / "m.json"),
-        lambda: mixture.to_onnx(tmp_path / "m.onnx"),
-        lambda: mixture.predict_from(X[:, :1], [0]),
         lambda: setattr(mixture, "weights_", [0.2, 0.3, 0.5]),
     ):
         with pytest.raises(ValueError, match="knows components alone: expected a mixture fitted with noise=False"):
             call()
     with pytest.raises(TypeError, match="leave noise out"):
         gmm.bootstrap_lrt(X, 2, noise=True)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "tied", "VEV"])
+def test_noise_takes_part_in_predictions_of_columns(covariance_type):
+    """Against the density of the mixture, integrated over a grid of the other column."""
+    rng = np.random.default_rng(3)
+    X = np.vstack(
+        [
+            rng.normal([4, 0], 1, size=(300, 2)),
+            rng.normal(size=(300, 2)) @ [[1, 0.8], [0, 0.5]],
+            12 * rng.uniform(size=(200, 2)) - 4,
+        ]
+    )
+    mixture = GaussianMixture(2, covariance_type=covariance_type, noise=[[-5, -5], [9, 9]], random_state=0).fit(X)
+    predicted = mixture.predict_from([[-3.0], [0.5], [4.0], [8.5]], [0], level=0.8)
+    grid = np.linspace(-5, 9, 28_001)
+    for row, x in enumerate([-3.0, 0.5, 4.0, 8.5]):
+        density = np.exp(mixture.score_samples(np.column_stack([np.full(len(grid), x), grid])))
+        share = np.cumsum(density) / density.sum()
+        mean = (density @ grid) / density.sum()
+        assert predicted.means[row, 0] == pytest.approx(mean, abs=1e-3)
+        assert predicted.deviations[row, 0] == pytest.approx(
+            np.sqrt(density @ (grid - mean) ** 2 / density.sum()), abs=1e-3
+        )
+        np.testing.assert_allclose(predicted.intervals[row, 0], np.interp([0.1, 0.9], share, grid), atol=2e-3)
+    unseen = mixture.set_params(missing="em").predict_from([[np.nan]], [0])
+    assert unseen.means[0, 0] == pytest.approx(mixture.weights_ @ mixture.means_[:, 1] + mixture.noise_weight_ * 2)
+    far = mixture.predict_from([[1e100]], [0], level=0.5)
+    np.testing.assert_allclose([far.means[0, 0], *far.intervals[0, 0]], [2, -1.5, 5.5])
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def _filled(
         if rng is None:
             means = (shares[:, :, None] * seen.means_given(rows)).sum(axis=0)
             if box is not None:
-                means += (1 - shares.sum(axis=0))[:, None] * 0.5 * (box.low + box.high)
+                means += (1 - shares.sum(axis=0))[:, None] * box.mean
             return np.asarray(means)
         drawn = np.empty((len(rows), len(missing)))
         total = 1.0 if box is not None else shares.sum(axis=0)
@@ -163,16 +163,25 @@ def _filled(
 
 
 class _Conditional:
-    """The conditional mixtures of some rows: weights (K, n, 1), component means (K, n, m), variances (K or 1, 1, m)."""
+    """The conditional mixtures of some rows: weights (K, n, 1), component means (K, n, m), variances (K or 1, 1, m).
+
+    Noise has the rest of the weight, (n, 1).
+    """
 
     def __init__(self, regression: Regression, rows: Array, responsibilities: Array) -> None:
         layout, m = regression.model.layout, regression.means.shape[1]
-        self._weights = responsibilities[:, :, None]
+        self._weights, self._noise = responsibilities[:, :, None], regression.noise
         self._means = regression.means_given(rows)
         self._variances = layout.diagonal(regression.covariances, m)[:, None]
         self.means = (self._weights * self._means).sum(axis=0)
+        if self._noise is not None:
+            self._rest = np.maximum(1 - self._weights.sum(axis=0), 0)
+            self.means += self._rest * self._noise.mean
         spread = self._variances + (self._means - self.means) ** 2
-        self.deviations = np.sqrt((self._weights * spread).sum(axis=0))
+        variances = (self._weights * spread).sum(axis=0)
+        if self._noise is not None:
+            variances += self._rest * (self._noise.variances + (self._noise.mean - self.means) ** 2)
+        self.deviations = np.sqrt(variances)
 
     def quantiles(self, level: float) -> Array:
         """Return the quantiles of each row and column, (n, m), by bisection."""
@@ -184,9 +193,14 @@ class _Conditional:
         present = self._weights > 0
         low = np.where(present, ends, np.inf).min(axis=0)
         high = np.where(present, ends, -np.inf).max(axis=0)
+        if self._noise is not None:
+            low, high = np.minimum(low, self._noise.low), np.maximum(high, self._noise.high)
         for _ in range(_HALVINGS):
             middle = low + 0.5 * (high - low)
-            below = (self._weights * ndtr((middle - self._means) / scales)).sum(axis=0) < level
+            share = (self._weights * ndtr((middle - self._means) / scales)).sum(axis=0)
+            if self._noise is not None:
+                share += self._rest * self._noise.share_below(middle)
+            below = share < level
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.asarray(low + 0.5 * (high - low))
 

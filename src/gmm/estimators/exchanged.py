@@ -76,9 +76,9 @@ class ExchangedMixture(SavedMixture):
         """Write the fitted mixture as an ONNX model, for runtimes without Python; *beyond*.
 
         Its input ``X`` is (n, d), its outputs are ``label`` (n,), ``probabilities`` (n, K) and ``log_likelihood``
-        (n,): the results of `predict`, `predict_proba` and `score_samples`. The operators are those of opset 13.
-        Components from which a row is farther than 1e154 standard deviations (1e19 in float32 arithmetic) are equally
-        far from it; an estimator finds the nearest there too.
+        (n,): the results of `predict`, `predict_proba` and `score_samples`, noise included. The operators are those of
+        opset 13. Components from which a row is farther than 1e154 standard deviations (1e19 in float32 arithmetic) are
+        equally far from it; an estimator finds the nearest there too.
 
         Parameters
         ----------
@@ -96,6 +96,6 @@ class ExchangedMixture(SavedMixture):
         ValueError
             If a type is unknown, or the mixture's numbers exceed float32 arithmetic.
         """
-        parameters = without_noise(self, "to_onnx")
+        parameters = fitted_parameters(self)
         about = {"covariance_type": parameters.model.known_as, "feature_names": given_names(self)}
         write_onnx(file, parameters.whitened(), dtype=dtype, arithmetic=arithmetic, about=about)

@@ -14,7 +14,7 @@ from gmm import fitting
 from gmm.estimators import criteria
 from gmm.estimators.conditional import ConditionalPrediction, given, predicted
 from gmm.estimators.contract import given_names, names_of_features
-from gmm.estimators.fitted import fitted_parameters, hold, source_of, without_noise
+from gmm.estimators.fitted import fitted_parameters, hold, source_of
 from gmm.estimators.labelled import copy_classes
 from gmm.estimators.saved import from_state
 from gmm.estimators.streamed import StreamedMixture
@@ -285,7 +285,8 @@ class GaussianMixture(StreamedMixture):
         """Write the mixture as JSON in the terms of mclust, for R; *beyond*.
 
         ``modelName``, ``d``, ``G``, ``df`` and ``parameters``: ``pro``, ``mean`` (d × G) and ``variance``, which has
-        ``sigma`` (d × d × G) and mclust's decomposition of it. Numbers are written with all their digits.
+        ``sigma`` (d × d × G) and mclust's decomposition of it. Noise has the last of G + 1 proportions, ``Vinv``, and,
+        beside mclust's names, the corners of its box as ``noise`` (2 × d). Numbers are written with all their digits.
 
         Parameters
         ----------
@@ -294,7 +295,7 @@ class GaussianMixture(StreamedMixture):
         X : array-like or data frame of shape (n, d), data set, or what `rows` returns, default=None
             The rows, for ``n``, ``loglik`` and ``bic``, which has mclust's sign: largest is best. None leaves them out.
         """
-        parameters, fit = without_noise(self, "to_json"), {}
+        parameters, fit = fitted_parameters(self), {}
         if X is not None:
             source = source_of(self, X)
             loglik = self._scorer().log_likelihood(source)
@@ -440,7 +441,7 @@ class GaussianMixture(StreamedMixture):
         """Predict the other columns from some of them, row by row: mixture regression; *beyond*.
 
         A row's prediction is the mean of `condition` for its values: the components' linear regressions, weighed by
-        how well each component explains the known values.
+        how well each component explains the known values. Noise predicts the middle of its box.
 
         Parameters
         ----------
@@ -466,7 +467,7 @@ class GaussianMixture(StreamedMixture):
                [-0.9]])
         """
         level = None if level is None else check_level(level)
-        parameters = without_noise(self, "predict_from")
+        parameters = fitted_parameters(self)
         source, names = as_source(X, estimator=self, missing=self.missing, fitted=True)
         if columns is None and names is None:
             raise ValueError("X has no column names: expected `columns`, those of the mixture that X holds, in order")

@@ -44,6 +44,7 @@ def write_mclust(
             "pro": parameters.weights,
             "mean": parameters.means.T,
             "variance": variance | _decomposed(covariances, parameters.model),
+            **_noise_to_json(parameters),
         },
     }
     content = json.dumps(document, indent=1, ensure_ascii=False, default=np.ndarray.tolist).encode()
@@ -74,6 +75,15 @@ def read_mclust(source: Readable, make: Callable[[dict[str, Any], dict[str, NDAr
             f"{name} holds {type(document).__name__}, expected an object with 'modelName' and 'parameters'"
         )
     return build_object(name, "mixture in mclust's terms", lambda found, _: make(*_state(found)), document, {})
+
+
+def _noise_to_json(parameters: MixtureParameters) -> dict[str, Any]:
+    """Return the proportions with that of noise, and its density, by mclust's names, and its box."""
+    noise = parameters.noise
+    if noise is None:
+        return {}
+    proportions = np.append(parameters.weights, parameters.noise_weight)
+    return {"pro": proportions, "Vinv": float(np.exp(noise.log_density)), "noise": noise.box}
 
 
 def _decomposed(covariances: Array, model: CovarianceModel) -> dict[str, Any]:
@@ -116,7 +126,8 @@ def _state(document: dict[str, Any]) -> State:
     parameters = item(document, "parameters", dict)
     variance = item(parameters, "variance", dict)
     model = covariance_model(_covariance_type(document))
-    weights = np.atleast_1d(_numbers(parameters, "pro"))
+    weights, noise = np.atleast_1d(_numbers(parameters, "pro")), _noise_of_json(parameters)
+    weights = weights[:-1] if noise else weights
     K, means = len(weights), _numbers(parameters, "mean")
     means = means.reshape(1, K) if means.size == K and means.ndim < 2 else means
     if means.ndim != 2 or means.shape[1] != K:
@@ -141,7 +152,25 @@ def _state(document: dict[str, Any]) -> State:
         "feature_names": [names] if isinstance(names, str) else names,  # R unboxes a single one
     }
     covariances = _stored(np.ascontiguousarray(np.moveaxis(sigmas, -1, 0)), model)
-    return header, {"weights": weights, "means": np.ascontiguousarray(means.T), "covariances": covariances}
+    return header, {"weights": weights, "means": np.ascontiguousarray(means.T), "covariances": covariances, **noise}
+
+
+def _noise_of_json(parameters: dict[str, Any]) -> dict[str, Array]:
+    """Return the box of noise, if there is noise.
+
+    Raises
+    ------
+    ValueError
+        If only its density is there.
+    """
+    if not parameters.get("Vinv") and "noise" not in parameters:  # R writes NULL as {}
+        return {}
+    if "noise" not in parameters:
+        raise ValueError(
+            "expected beside 'Vinv', which is a density alone, the box of the noise: add 'noise' to 'parameters', the "
+            "least and the largest value of each column, [[…], […]]"
+        )
+    return {"noise": _numbers(parameters, "noise")}
 
 
 def _covariance_type(document: dict[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""Mixtures as ONNX models: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖² in operators that every runtime has."""
+"""Mixtures as ONNX models: log ρ_ik = log_offset_k − ½‖W_k (x_i − c_k)‖² in operators that every runtime has.
+
+Noise is a component before the others whose W is 0, so its index is −1.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,7 @@ def write_onnx(
     if (dtype, arithmetic) == ("float64", "float32"):
         raise ValueError("expected arithmetic 'float64' for dtype 'float64', got 'float32'")
     onnx = imported("onnx", "onnx")
+    noisy = bool(mixture.log_noise > -np.inf)
     numbers = _numbers(mixture, np.dtype(arithmetic))
     kind, inner = (onnx.helper.np_dtype_to_tensor_dtype(np.dtype(name)) for name in (dtype, arithmetic))
     rows, K, d = "n", len(mixture.centres), mixture.centres.shape[1]
@@ -57,7 +61,7 @@ def write_onnx(
         "log_likelihood": (kind, [rows]),
     }
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node(*node, **how) for *node, how in _nodes(numbers, kind, inner)],
+        [onnx.helper.make_node(*node, **how) for *node, how in _nodes(numbers, kind, inner, noisy=noisy)],
         "mixture",
         [onnx.helper.make_tensor_value_info("X", kind, [rows, d])],
         [onnx.helper.make_tensor_value_info(name, *told) for name, told in results.items()],
@@ -94,12 +98,23 @@ def _numbers(mixture: WhitenedMixture, dtype: np.dtype[Any]) -> dict[str, NDArra
     diagonal = numbers["whiteners"] if layout.axis_aligned else numbers["whiteners"].diagonal(axis1=1, axis2=2)
     if not (all(np.isfinite(numbers[name]).all() for name in ("centres", "whiteners")) and (diagonal > 0).all()):
         raise ValueError(f"the mixture's numbers exceed {dtype}: expected arithmetic='float64'")
+    if mixture.log_noise > -np.inf:
+        numbers = _beside_noise(numbers, mixture.log_noise)
     axes = {"first": np.array([0]), "second": np.array([1])}
     most = np.array(np.finfo(dtype).max)
     return numbers | {"half": np.array(0.5, dtype=dtype), "most": most} | axes
 
 
-def _nodes(numbers: Mapping[str, NDArray[Any]], kind: int, inner: int) -> list[tuple[Any, ...]]:
+def _beside_noise(numbers: dict[str, NDArray[Any]], log_noise: float) -> dict[str, NDArray[Any]]:
+    """Return the constants with noise as one more component before the others, from which no row is far."""
+    K = len(numbers["centres"])
+    every = {name: np.broadcast_to(values, (K, *values.shape[1:])) for name, values in numbers.items()}
+    first = dict.fromkeys(numbers, 0.0) | {"log_offset": log_noise}
+    together = {name: np.concatenate([np.full_like(values[:1], first[name]), values]) for name, values in every.items()}
+    return together | {"last": np.array([K + 1])}
+
+
+def _nodes(numbers: Mapping[str, NDArray[Any]], kind: int, inner: int, *, noisy: bool) -> list[tuple[Any, ...]]:
     """Return the operators in order, as (type, inputs, outputs, attributes)."""
     multiply = "Mul" if numbers["whiteners"].shape[1] == 1 else "MatMul"
     rounded = "rest" in numbers
@@ -115,8 +130,10 @@ def _nodes(numbers: Mapping[str, NDArray[Any]], kind: int, inner: int) -> list[t
         ("Mul", ["half", "numbers"], ["halves"], {}),
         ("Sub", ["log_offset", "halves"], ["by_component"], {}),
         ("Transpose", ["by_component"], ["log_joint"], {"perm": [1, 0]}),
-        ("ArgMax", ["log_joint"], ["label"], {"axis": 1, "keepdims": 0}),
-        ("Softmax", ["log_joint"], ["responsibilities"], {"axis": 1}),
+        ("ArgMax", ["log_joint"], ["index" if noisy else "label"], {"axis": 1, "keepdims": 0}),
+        *([("Sub", ["index", "second"], ["label"], {})] if noisy else []),
+        ("Softmax", ["log_joint"], ["shares" if noisy else "responsibilities"], {"axis": 1}),
+        *([("Slice", ["shares", "second", "last", "second"], ["responsibilities"], {})] if noisy else []),
         ("Cast", ["responsibilities"], ["probabilities"], {"to": kind}),
         ("ReduceMax", ["log_joint"], ["largest"], {"axes": [1], "keepdims": 1}),
         ("Sub", ["log_joint", "largest"], ["below"], {}),

@@ -291,7 +291,10 @@ def split_merged(
     problem, screen = replace(settings.problem(source), repair_empty=False), None
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
-            on_sample = replace(problem, rows=sample) if sample is not None else sampled_problem(problem, settings.n_components)
+            if sample is None:
+                on_sample = sampled_problem(problem, settings.n_components)
+            else:
+                on_sample = replace(problem, rows=sample)
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         return SplitMerge(
             MoveContext(problem, e_step),

@@ -36,6 +36,11 @@ class UniformNoise:
         return np.array([self.low, self.high])
 
     @property
+    def mean(self) -> Array:
+        """The middle of the box, (d,)."""
+        return np.asarray(0.5 * (self.low + self.high))
+
+    @property
     def variances(self) -> Array:
         """Of each column, (d,)."""
         return np.asarray((self.high - self.low) ** 2 / 12)
@@ -43,6 +48,10 @@ class UniformNoise:
     def of_columns(self, columns: NDArray[np.intp]) -> UniformNoise:
         """Return the noise of some columns."""
         return UniformNoise(self.low[columns], self.high[columns])
+
+    def share_below(self, values: Array) -> Array:
+        """Return the share of each column that lies below values (n, d)."""
+        return np.asarray(np.clip((values - self.low) / (self.high - self.low), 0, 1))
 
     def sample(self, n: int, rng: np.random.RandomState | np.random.Generator) -> Array:
         """Draw rows (n, d)."""
