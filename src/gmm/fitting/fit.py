@@ -291,10 +291,7 @@ def split_merged(
     problem, screen = replace(settings.problem(source), repair_empty=False), None
     with ExitStack() as stack:
         if share < LARGEST_SHARE:
-            if sample is None:
-                on_sample = sampled_problem(problem, settings.n_components)
-            else:
-                on_sample = replace(problem, rows=sample)
+            on_sample = sampled_problem(problem, settings.n_components, sample)
             screen = MoveContext(on_sample, stack.enter_context(on_sample.e_step()), share)
         return SplitMerge(
             MoveContext(problem, e_step),

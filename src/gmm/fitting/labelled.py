@@ -84,11 +84,11 @@ def start_within_classes(problem: Problem, init_params: str, rng: Rng) -> Suffic
     return from_means(sample, np.concatenate(means), moments, n_threads=n_threads, known=known)
 
 
-def sampled_problem(problem: Problem, n_components: int) -> Problem:
+def sampled_problem(problem: Problem, n_components: int, sample: ArraySource | None = None) -> Problem:
     """Return a problem on a sample of its rows, the same for every seed: a refinement is a function of the rows."""
     rng = np.random.default_rng(0)
     if problem.known is None:
-        return replace(problem, rows=sampled(problem.rows, n_components, rng))
+        return replace(problem, rows=sample or sampled(problem.rows, n_components, rng))
     rows, known = _sampled(problem.rows, problem.known, rng)
     return replace(problem, rows=rows, known=known)
 
